@@ -1,0 +1,119 @@
+"""What a reactive notebook is made of, as values: cells, runs, and the state that both sides agree on.
+
+Nothing here knows Jupyter, marimo or sockets. All values are frozen; `session.py` replaces them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+CellStatus = Literal[
+    "new",  # known, never run
+    "queued",  # its execute_request waits behind another
+    "running",
+    "ok",
+    "error",  # its own code raised
+    "refused",  # marimo would not put it into the graph: a name defined twice, a cycle, a syntax error
+    "cancelled",  # not run, because a cell upstream failed
+    "interrupted",
+    "superseded",  # another cell took over a name that it defined: it is out of the graph until it runs again
+]
+
+NOTEBOOK: Literal["notebook"] = "notebook"
+"""The author of runs that a person's front end asked for."""
+
+
+@dataclass(frozen=True)
+class CellError:
+    """Why a cell did not end well. `traceback` lines carry no ANSI colours."""
+
+    ename: str
+    evalue: str
+    traceback: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell as the kernel knows it.
+
+    `cell_id` is the kernel's own short id (four letters); `notebook_cell_id` is the front end's id (JupyterLab:
+    the nbformat id; VS Code: the document URI), None for a cell that no notebook shows. `version` grows by one
+    each time `code` changes. `uses` and `defines` are global names; `upstream` and `downstream` are cell ids one
+    edge away. `last_run_at` is seconds since the epoch, `duration` seconds.
+    """
+
+    cell_id: str
+    notebook_cell_id: str | None
+    code: str
+    version: int
+    status: CellStatus
+    stale: bool
+    execution_count: int | None
+    edited_by: str
+    last_run_by: str | None
+    last_run_at: float | None
+    duration: float | None
+    error: CellError | None
+    defines: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
+    downstream: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CellWithOutputs:
+    """A cell and its outputs, each in the shape of nbformat 4 (`output_type`, `data`, `metadata`, ...)."""
+
+    cell: Cell
+    outputs: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class CellRun:
+    """One execution of one cell inside a run."""
+
+    cell_id: str
+    notebook_cell_id: str | None
+    status: CellStatus
+    execution_count: int | None
+    duration: float
+    error: CellError | None = None
+    outputs_changed: bool = False
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What one request caused.
+
+    `run_id` is the message id of the request. `cells` are in the order in which they ran, the requested ones
+    among them. `still_stale` names cells that are stale at the end of the run (lazy mode, or an interrupt).
+    """
+
+    run_id: str
+    requested: tuple[str, ...]
+    client: str
+    finished: bool
+    cells: tuple[CellRun, ...] = ()
+    still_stale: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class KernelDescription:
+    """What a reactive kernel says of itself. Times are seconds since the epoch."""
+
+    protocol: int
+    bridge_version: str
+    marimo_version: str | None
+    python_version: str
+    pid: int
+    cwd: str
+    notebook: str | None
+    mode: Literal["autorun", "lazy"]
+    started_at: float
+    busy: bool
+    running_cell: str | None
+    running_since: float | None
+    queued: int
+    cells: int
+    stale: tuple[str, ...] = field(default=())

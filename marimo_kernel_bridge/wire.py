@@ -1,0 +1,139 @@
+"""The wire contract between a client and the reactive kernel, beyond Jupyter's own messages.
+
+One request/reply message type of our own, carried by two Jupyter channels. Reads go on *control* and are
+answered while a cell runs; what runs code goes on *shell* and waits its turn. The content of a request is one of
+the tagged structs below; the content of a reply is `{"status": "ok", "protocol": 1, "result": ...}` or
+`{"status": "error", "protocol": 1, "ename": "BridgeError", "code": ..., "evalue": ..., "hint": ...,
+"traceback": []}`. Both channels publish Jupyter's `status` busy and idle around the request, so a client knows
+that it is over by the reply *and* idle.
+
+Running code needs nothing of this: it is a plain `execute_request`. Its metadata may carry
+`{METADATA_KEY: {"client": "a name"}}`, which the kernel records as the author; `ReadRun` with the request's
+message id then tells which cells ran because of it.
+
+This module moves no bytes; `zmq_kernel.py` and `kernel_client.py` do.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
+from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
+
+PROTOCOL: Final = 1
+REQUEST: Final = "marimo_bridge_request"
+REPLY: Final = "marimo_bridge_reply"
+METADATA_KEY: Final = "marimo_kernel_bridge"
+"""Where our fields live in the metadata of Jupyter messages, cells and notebooks."""
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
+    protocol: int = PROTOCOL
+
+
+class Describe(_Request, tag="describe"):
+    """Control. Result: `KernelDescription`."""
+
+
+class ListCells(_Request, tag="list_cells"):
+    """Control. Result: list of `Cell`, in the order in which the kernel first saw them."""
+
+
+class ReadCell(_Request, tag="read_cell"):
+    """Control. Result: `CellWithOutputs`. `cell_id` may be the kernel's id or the notebook's."""
+
+    cell_id: str
+
+
+class ReadRun(_Request, tag="read_run"):
+    """Control. Result: `RunReport` of the request with this message id."""
+
+    run_id: str
+
+
+class EditCell(_Request, tag="edit_cell"):
+    """Shell. Result: `RunReport`.
+
+    Replaces the code of a cell, or adds a cell if `cell_id` is None. `version` is the version last read and must
+    be the current one, else `stale_version`; None only for a new cell. With `run`, the cell and its dependents
+    run, else it becomes stale.
+    """
+
+    code: str
+    cell_id: str | None = None
+    version: int | None = None
+    run: bool = True
+    client: str = "agent"
+
+
+class RunCells(_Request, tag="run_cells"):
+    """Shell. Result: `RunReport`. Runs cells that the kernel knows, as they are, and their dependents."""
+
+    cell_ids: list[str]
+    client: str = "agent"
+
+
+ControlRequest = Describe | ListCells | ReadCell | ReadRun
+ShellRequest = EditCell | RunCells
+Request = ControlRequest | ShellRequest
+Result = KernelDescription | list[Cell] | CellWithOutputs | RunReport
+
+_T = TypeVar("_T")
+
+
+def encode_request(request: Request) -> dict[str, Any]:
+    """Turn a request into the content of a Jupyter message."""
+    content: dict[str, Any] = msgspec.to_builtins(request)
+    return content
+
+
+def decode_request(content: object) -> Request:
+    """Parse the content of a request. Raises `BridgeError`: unsupported_version or bad_request."""
+    version = content.get("protocol", PROTOCOL) if isinstance(content, dict) else PROTOCOL
+    if version != PROTOCOL:
+        raise BridgeError(
+            "unsupported_version",
+            f"This kernel speaks version {PROTOCOL} of the bridge protocol, the request {version!r}.",
+            "Install the same version of marimo-kernel-bridge on both sides.",
+        )
+    try:
+        return msgspec.convert(content, Request)
+    except msgspec.ValidationError as error:
+        raise BridgeError("bad_request", f"Not a request of the bridge protocol: {error}.") from error
+
+
+def encode_result(result: Result) -> dict[str, Any]:
+    """Turn a result into the content of an ok reply."""
+    return {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
+
+
+def encode_error(error: BridgeError) -> dict[str, Any]:
+    """Turn a refusal into the content of an error reply, in Jupyter's shape for errors."""
+    return {
+        "status": "error",
+        "protocol": PROTOCOL,
+        "ename": "BridgeError",
+        "evalue": error.message,
+        "traceback": [],
+        "code": error.code,
+        "hint": error.hint,
+    }
+
+
+def decode_reply(content: dict[str, Any], kind: type[_T]) -> _T:
+    """Parse the content of a reply into `kind`. Raises the `BridgeError` that an error reply carries."""
+    if content.get("status") != "ok":
+        code = content.get("code")
+        known: ErrorCode = code if isinstance(code, str) and code in CODES else "bad_request"  # type: ignore[assignment]  # narrowed by the test against CODES
+        raise BridgeError(
+            known, str(content.get("evalue", "The kernel refused.")), str(content.get("hint", ""))
+        )
+    try:
+        return msgspec.convert(content.get("result"), kind)
+    except msgspec.ValidationError as error:
+        raise BridgeError(
+            "unsupported_version", f"The kernel's reply is not of this version: {error}."
+        ) from error
