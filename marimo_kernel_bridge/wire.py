@@ -34,27 +34,27 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid
     protocol: int = PROTOCOL
 
 
-class Describe(_Request, tag="describe"):
+class Describe(_Request, frozen=True, tag="describe"):
     """Control. Result: `KernelDescription`."""
 
 
-class ListCells(_Request, tag="list_cells"):
+class ListCells(_Request, frozen=True, tag="list_cells"):
     """Control. Result: list of `Cell`, in the order in which the kernel first saw them."""
 
 
-class ReadCell(_Request, tag="read_cell"):
+class ReadCell(_Request, frozen=True, tag="read_cell"):
     """Control. Result: `CellWithOutputs`. `cell_id` may be the kernel's id or the notebook's."""
 
     cell_id: str
 
 
-class ReadRun(_Request, tag="read_run"):
+class ReadRun(_Request, frozen=True, tag="read_run"):
     """Control. Result: `RunReport` of the request with this message id."""
 
     run_id: str
 
 
-class EditCell(_Request, tag="edit_cell"):
+class EditCell(_Request, frozen=True, tag="edit_cell"):
     """Shell. Result: `RunReport`.
 
     Replaces the code of a cell, or adds a cell if `cell_id` is None. `version` is the version last read and must
@@ -69,7 +69,7 @@ class EditCell(_Request, tag="edit_cell"):
     client: str = "agent"
 
 
-class RunCells(_Request, tag="run_cells"):
+class RunCells(_Request, frozen=True, tag="run_cells"):
     """Shell. Result: `RunReport`. Runs cells that the kernel knows, as they are, and their dependents."""
 
     cell_ids: list[str]
@@ -100,9 +100,10 @@ def decode_request(content: object) -> Request:
             "Install the same version of marimo-kernel-bridge on both sides.",
         )
     try:
-        return msgspec.convert(content, Request)
+        request: Request = msgspec.convert(content, Request)
     except msgspec.ValidationError as error:
         raise BridgeError("bad_request", f"Not a request of the bridge protocol: {error}.") from error
+    return request
 
 
 def encode_result(result: Result) -> dict[str, Any]:
