@@ -1,0 +1,140 @@
+"""The dataflow graph as the rest of the package sees it, and what it needs of a reactive runtime.
+
+Values and protocols only. `runtime/` implements `Runtime` with marimo's graph and scheduler; `session.py` implements
+`CellHost`. Cell ids are the kernel's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+@dataclass(frozen=True)
+class Names:
+    """The global names of one cell: those it defines, and those it reads that others may define.
+
+    `local` are its `_private` names, which no other cell sees.
+    """
+
+    defines: frozenset[str]
+    uses: frozenset[str]
+    local: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Node:
+    """One cell's place in the graph. `upstream` and `downstream` are one edge away."""
+
+    names: Names
+    upstream: frozenset[str]
+    downstream: frozenset[str]
+
+
+@dataclass(frozen=True)
+class GraphError:
+    """Why the graph does not take a cell.
+
+    `multiple_definition`: `name` is also defined by `cells`. `cycle`: `cells` depend on each other through
+    `name` (several, comma separated). `syntax`: `message` says where.
+    """
+
+    kind: Literal["multiple_definition", "cycle", "syntax", "import_star", "other"]
+    message: str
+    name: str = ""
+    cells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the body of a cell ended. `stopped`: by `mo.stop`, which is not an error."""
+
+    error: BaseException | None = None
+    stopped: bool = False
+    value: object = None
+
+
+class CellHost(Protocol):
+    """Runs the bodies of cells for a runtime and hears what becomes of them. All calls on the main thread."""
+
+    async def execute(self, cell_id: str) -> Outcome:
+        """Run the cell's body in the shared namespace and show its outputs."""
+        ...
+
+    def cancelled(self, cell_id: str, because: str) -> None:
+        """The cell was to run but did not, because the cell `because` failed or stopped."""
+        ...
+
+    def interrupted(self, cell_id: str) -> None:
+        """The cell was to run but did not, because the run was interrupted."""
+        ...
+
+    def should_pause(self) -> bool:
+        """Whether the run shall stop after the present cell and leave the others stale."""
+        ...
+
+    def graph_errors_changed(self, errors: dict[str, tuple[GraphError, ...]]) -> None:
+        """Cells that the graph now refuses; cells missing from `errors` are no longer refused."""
+        ...
+
+    def wake(self) -> None:
+        """Cells became stale outside of a run. May be called on any thread."""
+        ...
+
+
+class Runtime(Protocol):
+    """A dataflow graph over one namespace that knows which cells are stale and in which order to run them."""
+
+    def parse(self, cell_id: str, code: str) -> Names | None:
+        """Return the names of `code` without touching the graph; None if it cannot be a cell."""
+        ...
+
+    def register(self, cell_id: str, code: str, *, stale: bool = False) -> tuple[GraphError, ...]:
+        """Put a cell into the graph, replacing its earlier code, without running it.
+
+        Dependents that lost an input become stale. A refused cell stays known, so that it is accepted when the
+        graph is mended.
+        """
+        ...
+
+    def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:
+        """Take cells out of the graph with the names they defined (unless `keep_values`)."""
+        ...
+
+    def nodes(self) -> dict[str, Node]:
+        """Return the graph, in the order of registration."""
+        ...
+
+    def definers(self, name: str) -> frozenset[str]:
+        """Return the cells in the graph that define `name`."""
+        ...
+
+    def descendants(self, cell_id: str) -> frozenset[str]:
+        """Return every cell downstream of `cell_id`."""
+        ...
+
+    def stale(self) -> frozenset[str]:
+        """Return the cells whose inputs changed since they ran."""
+        ...
+
+    def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:
+        """Mark cells as stale, or as fresh."""
+        ...
+
+    async def run(self, cell_ids: Iterable[str]) -> None:
+        """Run cells, their stale ancestors first, through `CellHost.execute`; mark their descendants stale."""
+        ...
+
+    def interrupt(self) -> bool:
+        """React to SIGINT (in a signal handler). Returns whether KeyboardInterrupt should be raised."""
+        ...
+
+    def close(self) -> None:
+        """Release what the runtime holds."""
+        ...
+
+
+RuntimeFactory = "Callable[[CellHost], Runtime]"

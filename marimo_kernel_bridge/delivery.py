@@ -1,0 +1,192 @@
+"""How the fresh outputs of a cell that ran reactively reach the front end that shows it.
+
+Jupyter has no message that says "replace the output of that other cell". What works differs between front ends
+(all measured; see docs/architecture.md), so there is one small state machine for each way: it is told of the run and
+its outputs, and answers with the messages to send. Pure: no sockets, no clock, no threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Dialect = Literal["lab", "vscode", "batch", "terminal", "agent"]
+"""Who shows a cell.
+
+lab: JupyterLab, Notebook 7. vscode: VS Code's notebook editor. batch: nbclient, papermill. terminal:
+jupyter-console, euporie. agent: a client that names itself in the request's metadata.
+"""
+
+Header = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One iopub message to send."""
+
+    msg_type: str
+    content: dict[str, Any]
+    parent: Header
+
+
+def dialect_of(metadata: dict[str, Any], *, allow_stdin: bool, client: str | None) -> Dialect:
+    """Tell a front end by what it puts into an execute_request."""
+    if client is not None:
+        return "agent"
+    cell_id = metadata.get("cellId")
+    if cell_id is None:
+        # nbclient and papermill never allow stdin, terminals always do.
+        return "terminal" if allow_stdin else "batch"
+    return "vscode" if str(cell_id).startswith("vscode-notebook-cell:") else "lab"
+
+
+class Delivery(Protocol):
+    """The way of one reactive run's outputs."""
+
+    parent: Header
+    """The parent header under which the cell's body runs."""
+
+    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
+        """The run starts. `notice` is the content of a display_data to show above the outputs."""
+        ...
+
+    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+        """The run has an output."""
+        ...
+
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+        """The run is over; the cell's outputs before and after it."""
+        ...
+
+
+@dataclass
+class Late:
+    """Late messages with the newest parent of the cell, as they come: JupyterLab, Notebook 7, and VS Code.
+
+    These front ends take output for a request that was answered long ago, show it under its cell and save it.
+    """
+
+    parent: Header
+
+    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
+        # wait=True: the old output stays until the first new one is there, so the page does not jump.
+        messages = [Message("clear_output", {"wait": True}, self.parent)]
+        if notice is not None:
+            messages.append(Message("display_data", notice, self.parent))
+        return messages
+
+    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+        return [Message(msg_type, content, self.parent)]
+
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+        return [] if after else [Message("clear_output", {"wait": False}, self.parent)]
+
+
+@dataclass
+class Held(Late):
+    """Late messages kept back until VS Code is quiet.
+
+    A late message to a cell that waits in a Run All ends that cell's execution before it began: VS Code then loses
+    its output and cancels the rest. The holder releases `kept`, or drops it when the cell runs again.
+    """
+
+    kept: list[Message] = field(default_factory=list)
+
+    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
+        self.kept += super().begin(notice)
+        return []
+
+    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+        self.kept += super().output(msg_type, content)
+        return []
+
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+        self.kept += super().end(before, after)
+        return []
+
+
+@dataclass
+class Updated:
+    """`update_display_data` inside the request that caused the run: nbclient, papermill.
+
+    They drop late messages, but update outputs by display id as long as the parent is the current request. Outputs
+    without a display id (streams, errors) cannot be replaced: they are shown under the current cell, with a heading.
+    """
+
+    parent: Header
+    current: Header
+    heading: str
+    display_ids: tuple[str | None, ...]
+
+    def begin(self, notice: dict[str, Any] | None) -> list[Message]:  # noqa: ARG002  # batch runs have no reader for it
+        return []
+
+    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+        # What user code updates itself, and what is not an output, is for the current request.
+        return [Message(msg_type, content, self.current)] if msg_type == "update_display_data" else []
+
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+        if same_outputs(before, after):
+            return []
+        messages: list[Message] = []
+        free = [display_id for display_id in self.display_ids if display_id is not None]
+        homeless: list[dict[str, Any]] = []
+        for output in after:
+            if "data" in output and free:
+                content = {
+                    "data": output["data"],
+                    "metadata": output["metadata"],
+                    "transient": {"display_id": free.pop(0)},
+                }
+                messages.append(Message("update_display_data", content, self.current))
+            elif output not in before:
+                homeless.append(output)
+        for display_id in free:  # the run had fewer outputs than the one before
+            content = {"data": {"text/plain": ""}, "metadata": {}, "transient": {"display_id": display_id}}
+            messages.append(Message("update_display_data", content, self.current))
+        return messages + _shown_below(self.heading, homeless, self.current)
+
+
+@dataclass
+class Printed:
+    """Printed under the current request, with a heading that names the cell: terminals, which only grow."""
+
+    parent: Header
+    current: Header
+    heading: str
+
+    def begin(self, notice: dict[str, Any] | None) -> list[Message]:  # noqa: ARG002  # the terminal shows the code itself
+        return []
+
+    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+        return [Message(msg_type, content, self.current)] if msg_type == "update_display_data" else []
+
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+        if same_outputs(before, after):
+            return []
+        return _shown_below(self.heading, list(after), self.current)
+
+
+def same_outputs(before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> bool:
+    """Compare outputs by what a person sees: execution counts do not matter."""
+    return [_content(output) for output in before] == [_content(output) for output in after]
+
+
+def _content(output: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in output.items() if key not in {"execution_count", "output_type"}}
+
+
+def _shown_below(heading: str, outputs: list[dict[str, Any]], current: Header) -> list[Message]:
+    if not outputs:
+        return []
+    messages = [Message("stream", {"name": "stdout", "text": f"{heading}\n"}, current)]
+    for output in outputs:
+        content = {
+            key: value for key, value in output.items() if key not in {"output_type", "execution_count"}
+        }
+        # A second execute_result would stand for the current cell's own value.
+        kind = "display_data" if output["output_type"] == "execute_result" else output["output_type"]
+        if kind == "display_data":
+            content["transient"] = {}
+        messages.append(Message(kind, content, current))
+    return messages

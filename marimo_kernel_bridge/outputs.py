@@ -1,0 +1,115 @@
+"""The outputs of one cell, as a front end would have them after the same iopub messages.
+
+`OutputLog.apply` takes Jupyter's output messages and keeps nbformat 4 outputs. It moves no messages. Safe to use
+from several threads: stream messages come from ipykernel's iopub thread, reads from the control thread.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+OUTPUT_TYPES: Final = frozenset(
+    {"stream", "display_data", "execute_result", "error", "update_display_data", "clear_output"}
+)
+
+_ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def strip_ansi(text: str) -> str:
+    """Remove terminal colours."""
+    return _ANSI.sub("", text)
+
+
+@dataclass
+class _Entry:
+    output: dict[str, Any]
+    display_id: str | None = None
+    chunks: list[str] | None = None  # a stream's text, joined when it is read
+
+    def value(self) -> dict[str, Any]:
+        if self.chunks is None:
+            return dict(self.output)
+        if len(self.chunks) > 1:
+            self.chunks[:] = ["".join(self.chunks)]
+        return {**self.output, "text": self.chunks[0]}
+
+
+@dataclass
+class OutputLog:
+    """A cell's outputs."""
+
+    _entries: list[_Entry] = field(default_factory=list)
+    _clear_next: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def apply(self, msg_type: str, content: dict[str, Any]) -> None:
+        """Take one of the `OUTPUT_TYPES` addressed to this cell."""
+        with self._lock:
+            if msg_type == "clear_output":
+                self._clear_next = bool(content.get("wait"))
+                if not self._clear_next:
+                    self._entries.clear()
+                return
+            if msg_type == "update_display_data":
+                self._update(content)
+                return
+            if self._clear_next:
+                self._clear_next = False
+                self._entries.clear()
+            self._append(msg_type, content)
+
+    def update_display(self, content: dict[str, Any]) -> None:
+        """Take an `update_display_data` that any request may have sent: display ids belong to the kernel."""
+        with self._lock:
+            self._update(content)
+
+    def _update(self, content: dict[str, Any]) -> None:
+        display_id = content.get("transient", {}).get("display_id")
+        for entry in self._entries:
+            if display_id is not None and entry.display_id == display_id:
+                entry.output = {
+                    **entry.output,
+                    "data": content.get("data", {}),
+                    "metadata": content.get("metadata", {}),
+                }
+
+    def _append(self, msg_type: str, content: dict[str, Any]) -> None:
+        match msg_type:
+            case "stream":
+                name, text = content["name"], content["text"]
+                last = self._entries[-1] if self._entries else None
+                if last is not None and last.chunks is not None and last.output["name"] == name:
+                    last.chunks.append(text)
+                else:
+                    self._entries.append(_Entry({"output_type": "stream", "name": name}, chunks=[text]))
+            case "display_data" | "execute_result":
+                output = {
+                    "output_type": msg_type,
+                    "data": content.get("data", {}),
+                    "metadata": content.get("metadata") or {},
+                }
+                if msg_type == "execute_result":
+                    output["execution_count"] = content.get("execution_count")
+                self._entries.append(_Entry(output, content.get("transient", {}).get("display_id")))
+            case "error":
+                output = {key: content.get(key) for key in ("ename", "evalue", "traceback")}
+                self._entries.append(_Entry({"output_type": "error", **output}))
+
+    def restart(self) -> None:
+        """Forget everything: the cell runs anew by a request of its own."""
+        with self._lock:
+            self._entries.clear()
+            self._clear_next = False
+
+    def outputs(self) -> tuple[dict[str, Any], ...]:
+        """Return the outputs in the shape of nbformat 4."""
+        with self._lock:
+            return tuple(entry.value() for entry in self._entries)
+
+    def display_ids(self) -> tuple[str | None, ...]:
+        """Return the display id of each output, None where it has none."""
+        with self._lock:
+            return tuple(entry.display_id for entry in self._entries)

@@ -1,0 +1,182 @@
+"""marimo's kernel behind the `Runtime` protocol: commands in, calls of the `CellHost` out.
+
+Lives in the kernel's main thread. Not re-entrant: the caller runs one thing at a time. Decides nothing about when
+cells run or where outputs go.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from marimo._ast.compiler import compile_cell
+from marimo._ast.visitor import ScopedVisitor
+from marimo._messaging import errors as marimo_errors
+from marimo._runtime.commands import DeleteCellCommand, ExecuteCellCommand
+from marimo._runtime.context.kernel_context import initialize_kernel_context
+from marimo._runtime.control_flow import MarimoStopError
+from marimo._runtime.kernel_lifecycle import teardown_kernel
+from marimo._session.model import SessionMode
+from marimo._types.ids import CellId_t
+
+from marimo_kernel_bridge.dataflow import GraphError, Names, Node
+from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
+from marimo_kernel_bridge.runtime.versions import check_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import ModuleType
+    from typing import Literal
+
+    from marimo._ast.cell import CellImpl
+
+    from marimo_kernel_bridge.dataflow import CellHost
+
+
+class Engine:
+    """See `dataflow.Runtime`, which this implements."""
+
+    def __init__(self, module: ModuleType, host: CellHost, notebook: str | None = None) -> None:
+        """Embed marimo in the namespace of `module`.
+
+        `notebook` is the path of the notebook if it is known: marimo reads the `pyproject.toml` beside it.
+        Raises `BridgeError`: runtime_mismatch.
+        """
+        check_version()
+        self._host = host
+        self._kernel = ReactiveKernel(module, host, notebook)
+        self._context = initialize_kernel_context(
+            kernel=self._kernel,
+            streams=self._kernel._streams,
+            virtual_file_storage=None,  # data URLs in place of files that only marimo's server serves
+            mode=SessionMode.EDIT,
+        )
+        self._kernel.runtime_context = self._context
+
+    @property
+    def mode(self) -> Literal["autorun", "lazy"]:
+        """What marimo's configuration says about running dependents."""
+        return "lazy" if self._kernel.on_cell_change == "lazy" else "autorun"
+
+    def parse(self, cell_id: str, code: str) -> Names | None:
+        try:
+            cell = compile_cell(code, cell_id=CellId_t(cell_id))
+        except (SyntaxError, ValueError):
+            return None
+        return _names(cell)
+
+    def register(self, cell_id: str, code: str, *, stale: bool = False) -> tuple[GraphError, ...]:
+        before = dict(self._kernel.errors)
+        marimo_id = CellId_t(cell_id)
+        self._kernel.mutate_graph(
+            [ExecuteCellCommand(cell_id=marimo_id, code=code)],
+            deletion_requests=[],
+            cells_starting_stale={marimo_id} if stale else None,
+        )
+        self._report_errors(before)
+        return self.errors().get(cell_id, ())
+
+    def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:
+        known = [CellId_t(cell_id) for cell_id in cell_ids if cell_id in self._kernel.graph.cells]
+        if keep_values:
+            for cell_id in known:
+                self._kernel.forget_definitions(cell_id)
+        before = dict(self._kernel.errors)
+        self._kernel.mutate_graph([], [DeleteCellCommand(cell_id=cell_id) for cell_id in known])
+        self._report_errors(before)
+
+    def errors(self) -> dict[str, tuple[GraphError, ...]]:
+        """Return the cells that the graph refuses, and why."""
+        return {
+            cell_id: tuple(_graph_error(error) for error in errors)
+            for cell_id, errors in self._kernel.errors.items()
+        }
+
+    def _report_errors(self, before: object) -> None:
+        if self._kernel.errors != before:
+            self._host.graph_errors_changed(self.errors())
+
+    def nodes(self) -> dict[str, Node]:
+        graph = self._kernel.graph
+        return {
+            cell_id: Node(_names(cell), frozenset(graph.parents[cell_id]), frozenset(graph.children[cell_id]))
+            for cell_id, cell in graph.cells.items()
+        }
+
+    def definers(self, name: str) -> frozenset[str]:
+        return frozenset(self._kernel.graph.definitions.get(name, ()))
+
+    def descendants(self, cell_id: str) -> frozenset[str]:
+        if cell_id not in self._kernel.graph.cells:
+            return frozenset()
+        return frozenset(self._kernel.graph.descendants(CellId_t(cell_id)))
+
+    def stale(self) -> frozenset[str]:
+        return frozenset(cell_id for cell_id, cell in self._kernel.graph.cells.items() if cell.stale)
+
+    def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:
+        for cell_id in cell_ids:
+            cell = self._kernel.graph.cells.get(CellId_t(cell_id))
+            if cell is not None:
+                cell.set_stale(stale, broadcast=False)
+
+    async def run(self, cell_ids: Iterable[str]) -> None:
+        await self._kernel._run_cells({CellId_t(cell_id) for cell_id in cell_ids})
+
+    def interrupt(self) -> bool:
+        execution = self._context.execution_context
+        if execution is not None and execution.duckdb_connection is not None:
+            # A connection interrupted by a signal is left in an inconsistent state; its own API is safe.
+            execution.duckdb_connection.interrupt()
+        scheduler = self._kernel.scheduler()
+        if scheduler is None:
+            return False
+        in_task = scheduler.has_active_tasks()
+        scheduler.cancel_all()
+        # An async cell is cancelled through the loop: raising would escape into asyncio.
+        return execution is not None and not in_task
+
+    def close(self) -> None:
+        teardown_kernel(self._kernel, self._context)
+
+
+def mangle_locals(cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
+    """Rename the `_private` names that a cell defines, as marimo does, in place.
+
+    Names that it only reads stay: IPython's `_`, `_3` and `_ih` are none of marimo's.
+    """
+    module = ast.Module(body=nodes, type_ignores=[])
+    visitor = ScopedVisitor(f"cell_{cell_id}")
+    visitor.visit(module)
+    prefix = f"_cell_{cell_id}"
+    for node in ast.walk(module):
+        if isinstance(node, ast.Name) and node.id.startswith(prefix) and node.id not in visitor.defs:
+            node.id = node.id.removeprefix(prefix)
+    return module.body
+
+
+def stop_output(error: BaseException | None) -> tuple[bool, object]:
+    """Tell whether an exception is `mo.stop` ending a cell, and the output that it asks for."""
+    return (True, error.output) if isinstance(error, MarimoStopError) else (False, None)
+
+
+def _names(cell: CellImpl) -> Names:
+    return Names(frozenset(cell.defs), frozenset(cell.refs), frozenset(cell.temporaries))
+
+
+def _graph_error(error: marimo_errors.Error) -> GraphError:
+    match error:
+        case marimo_errors.MultipleDefinitionError(name=name, cells=cells):
+            return GraphError("multiple_definition", error.describe(), name, tuple(cells))
+        case marimo_errors.CycleError(edges_with_vars=edges):
+            names = ", ".join(sorted({name for _, names, _ in edges for name in names}))
+            cells = tuple(sorted({cell for source, _, target in edges for cell in (source, target)}))
+            return GraphError("cycle", error.describe(), names, cells)
+        case marimo_errors.ImportStarError():
+            return GraphError("import_star", error.describe())
+        case marimo_errors.MarimoSyntaxError():
+            return GraphError("syntax", error.describe())
+        case _:
+            return GraphError("other", error.describe())
+
+

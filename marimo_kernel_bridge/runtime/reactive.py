@@ -1,0 +1,181 @@
+"""marimo's Kernel, told to leave showing and running to us.
+
+marimo keeps: the graph, its errors, staleness, the order of a run, `mo.state`, UI elements, cell-local names.
+Taken away: its output formatting and broadcasts (Jupyter's display machinery shows outputs), its closing of figures
+(matplotlib's inline backend does that), and deciding *when* dependents run: the kernel is always in marimo's lazy
+mode, where a run marks the descendants stale, and the session runs them when its front end is ready for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from marimo._ast.app_config import _AppConfig
+from marimo._config.manager import get_default_config_manager
+from marimo._messaging.types import KernelStreams, Stream
+from marimo._runtime import patches
+from marimo._runtime.commands import AppMetadata
+from marimo._runtime.exceptions import MarimoRuntimeException
+from marimo._runtime.runner import (
+    cell_runner,
+    hooks_lens,
+    hooks_on_finish,
+    hooks_post_execution,
+    hooks_pre_execution,
+    hooks_preparation,
+)
+from marimo._runtime.runner.hooks import NotebookCellHooks
+from marimo._runtime.runtime import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from types import ModuleType
+
+    from marimo._ast.cell import CellImpl
+    from marimo._messaging.types import KernelMessage
+    from marimo._runtime.runner.hook_context import OnFinishHookContext, PostExecutionHookContext
+    from marimo._runtime.state import State
+    from marimo._types.ids import CellId_t
+
+    from marimo_kernel_bridge.dataflow import CellHost, Outcome
+
+
+class NotificationStream(Stream):
+    """Where marimo writes its notifications: the session needs none of them, as hooks tell it all."""
+
+    def write(self, data: KernelMessage) -> None:
+        """Drop a serialized notification."""
+
+    def copy_for_thread(self) -> Stream:
+        return NotificationStream()
+
+
+class HostExecutor:
+    """marimo's extension point for how a cell's body runs: the host runs it, as IPython would."""
+
+    name = "marimo_kernel_bridge"
+
+    def __init__(self, execute: Callable[[str], Awaitable[Outcome]]) -> None:
+        self._execute = execute
+
+    def execute_cell(self, cell: CellImpl, glbls: dict[str, Any]) -> Any:
+        raise NotImplementedError("the reactive kernel runs cells in an event loop only")
+
+    async def execute_cell_async(self, cell: CellImpl, glbls: dict[str, Any]) -> Any:  # noqa: ARG002  # marimo's signature; the host shares the namespace
+        outcome = await self._execute(cell.cell_id)
+        if outcome.error is not None:
+            # marimo tells user errors from its own by this wrapper, and reads the cause.
+            raise MarimoRuntimeException from outcome.error
+        return outcome.value
+
+
+class ReactiveKernel(Kernel):
+    """marimo's kernel in an IPython namespace."""
+
+    def __init__(self, module: ModuleType, host: CellHost, notebook: str | None) -> None:
+        self._host = host
+        # Names that each cell itself defined when it last ran. marimo deletes all names a cell *could* define
+        # before it runs; a cell that takes over `x` from another one in `x = x + 1` still needs the old value.
+        self._defined: dict[CellId_t, set[str]] = {}
+        config = get_default_config_manager(current_path=notebook).get_config(hide_secrets=False)
+        self.on_cell_change = config["runtime"]["on_cell_change"]
+        config["runtime"]["on_cell_change"] = "lazy"
+        config["runtime"]["auto_reload"] = "off"
+        with _no_side_effects():
+            super().__init__(
+                cell_configs={},
+                app_metadata=AppMetadata(
+                    query_params={}, cli_args={}, app_config=_AppConfig(), filename=notebook
+                ),
+                user_config=config,
+                streams=KernelStreams(stream=NotificationStream(), stdout=None, stderr=None, stdin=None),
+                module=module,
+                enqueue_control_request=lambda _: host.wake(),
+                hooks=self._build_hooks(),
+            )
+        cell_runner.resolve_executor = lambda: HostExecutor(host.execute)  # type: ignore[assignment]  # scanning entry points on each run costs 6 ms
+        cell_runner.write_traceback = lambda *_: None  # the host has shown the traceback
+
+    def _build_hooks(self) -> NotebookCellHooks:
+        hooks = NotebookCellHooks()
+        for prepare in hooks_preparation.PREPARATION_HOOKS:
+            hooks.add_preparation(prepare)
+        for before in hooks_pre_execution.PRE_EXECUTION_HOOKS:
+            hooks.add_pre_execution(before)
+        for after in (
+            hooks_post_execution._set_imported_defs,
+            hooks_post_execution._set_run_result_status,
+            hooks_post_execution._store_reference_to_output,
+            hooks_post_execution._store_state_reference,
+            hooks_post_execution._issue_exception_side_effect,
+            hooks_post_execution._delete_local_variables,
+            hooks_lens.mount_lens,
+            self._note_defined,
+            self._pause_if_asked,
+        ):
+            hooks.add_post_execution(after)
+        hooks.add_finalization(hooks_post_execution._set_status_idle)
+        hooks.add_on_finish(self._tell_host_what_did_not_run)
+        hooks.add_on_finish(hooks_on_finish._flush_cache_manifests)
+        return hooks
+
+    def _note_defined(self, cell: CellImpl, ctx: PostExecutionHookContext, _result: object) -> None:
+        self._defined[cell.cell_id] = {name for name in cell.defs if name in ctx.glbls}
+
+    def _pause_if_asked(self, _cell: CellImpl, _ctx: PostExecutionHookContext, _result: object) -> None:
+        # An interrupted run forgets state updates, so pause only where there are none.
+        scheduler = self.scheduler()
+        if scheduler is not None and not self.state_updates and self._host.should_pause():
+            self._paused = True
+            scheduler.interrupted = True
+
+    _paused = False
+
+    def scheduler(self) -> Any:
+        """Return marimo's scheduler of the run in progress, None if there is none."""
+        return self.runtime_context.active_scheduler
+
+    runtime_context: Any = None  # set by the engine, once marimo has made it from this kernel
+
+    def _tell_host_what_did_not_run(self, ctx: OnFinishHookContext) -> None:
+        paused, self._paused = self._paused, False
+        for cell_id in ctx.cells_to_run:
+            ctx.graph.cells[cell_id].set_runtime_state("idle")
+            ctx.graph.cells[cell_id].set_stale(stale=True, broadcast=False)
+            if not paused:
+                self._host.interrupted(cell_id)
+        for failed in ctx.cancelled_cells:
+            for cell_id in ctx.cancelled_cells[failed]:
+                ctx.graph.cells[cell_id].set_runtime_state("idle")
+                self._host.cancelled(cell_id, failed)
+
+    def _invalidate_cell_state(
+        self, cell_id: CellId_t, exclude_defs: set[str] | None = None, *, deletion: bool = False
+    ) -> None:
+        not_its_own = self.graph.cells[cell_id].defs - self._defined.get(cell_id, set())
+        super()._invalidate_cell_state(cell_id, (exclude_defs or set()) | not_its_own, deletion)
+
+    def forget_definitions(self, cell_id: str) -> None:
+        """Let the values of a cell outlive its deletion."""
+        self._defined.pop(cell_id, None)  # type: ignore[call-overload]  # CellId_t is a NewType of str
+
+    def register_state_update(self, state: State[Any]) -> None:
+        super().register_state_update(state)
+        self._host.wake()
+
+
+@contextlib.contextmanager
+def _no_side_effects() -> Iterator[None]:
+    """Undo what marimo's Kernel changes in the process and IPython needs as it was."""
+    import getpass  # noqa: PLC0415  # patched by marimo, restored here
+    import sys  # noqa: PLC0415
+    import webbrowser  # noqa: PLC0415
+
+    saved_getpass, saved_open, saved_argv = getpass.getpass, webbrowser.open, sys.argv
+    micropip, patches.patch_micropip = patches.patch_micropip, lambda _: None
+    try:
+        yield
+    finally:
+        getpass.getpass, webbrowser.open, sys.argv = saved_getpass, saved_open, saved_argv
+        patches.patch_micropip = micropip
