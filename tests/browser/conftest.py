@@ -1,0 +1,95 @@
+"""Fixtures: one JupyterLab server and one Chromium for the session, a notebook and a page for each test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+from lab_page import LabPage
+from lab_server import LabServer, running_lab
+from playwright.sync_api import Browser, expect, sync_playwright
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",  # Chromium refuses to run as root with its sandbox, and CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+OPEN_PAGE = pytest.StashKey[LabPage]()
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.fail(
+            "No Chromium on PATH: the browser tests need it. "
+            "Install it (Debian: apt-get install -y chromium) or set CHROMIUM to its path."
+        )
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
+    with running_lab(tmp_path_factory.mktemp("lab")) as server:
+        yield server
+
+
+@pytest.fixture
+def lab(
+    request: pytest.FixtureRequest, browser: Browser, server: LabServer
+) -> Iterator[Callable[..., LabPage]]:
+    """Open a new notebook made of these cells: `lab("a = 1", "a + 1")`."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened: list[LabPage] = []
+    number = itertools.count()
+
+    def open_notebook(*cells: str, kernel: str = "marimo") -> LabPage:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+        notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
+        path = server.notebooks / f"{request.node.originalname}_{next(number)}.ipynb"
+        nbformat.write(notebook, path)
+        page = LabPage(context.new_page(), server, path)
+        opened.append(page)
+        request.node.stash[OPEN_PAGE] = page
+        page.open()
+        return page
+
+    yield open_notebook
+    for page in opened:
+        server.end_kernel(page.name)
+    context.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
+    """A failure says what the page showed and what the server and the kernel logged."""
+    report = yield
+    page = item.stash.get(OPEN_PAGE, None)
+    if report.when == "call" and report.failed and page is not None:
+        picture = page.server.home / f"{page.path.stem}.png"
+        page.screenshot(picture)
+        report.sections.append(("screenshot", str(picture)))
+        report.sections.append(("errors on the page", "\n".join(page.page_errors)))
+        report.sections.append(("jupyter lab log, last lines", "\n".join(page.server.log.splitlines()[-60:])))
+    return report

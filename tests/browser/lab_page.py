@@ -1,0 +1,133 @@
+"""One notebook open in JupyterLab, as the person in front of it sees and uses it.
+
+Owns the selectors and gestures of JupyterLab 4; knows nothing of kernels. What is on the page is given as
+Playwright locators, so that tests wait for what they expect: `expect(lab.outputs(2)).to_have_text(["20"])`.
+Cells are counted from 0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import nbformat
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lab_server import LabServer
+    from playwright.sync_api import Locator, Page
+
+STARTUP_MS = 60_000  # the first load of Lab's JavaScript on a busy machine
+TIMEOUT_MS = 20_000
+
+# The toolbar's indicator says "idle" even before a kernel is connected, so ask the notebook's session itself.
+KERNEL_HAS_STATUS = """
+status => {
+  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  const kernel = context?.session?.kernel;
+  return context?.isReady && kernel?.connectionStatus === "connected" && kernel.status === status;
+}
+"""
+
+
+class LabPage:
+    """`path` is the notebook file below the server's root."""
+
+    def __init__(self, page: Page, server: LabServer, path: Path) -> None:
+        self.page = page
+        self.server = server
+        self.path = path
+        self.page_errors: list[str] = []
+        page.on("pageerror", lambda error: self.page_errors.append(str(error)))
+        page.on("dialog", lambda dialog: dialog.accept())  # "leave without saving?" on reload
+
+    @property
+    def name(self) -> str:
+        return str(self.path.relative_to(self.server.notebooks))
+
+    @property
+    def connection_file(self) -> Path:
+        return self.server.connection_file(self.name)
+
+    def open(self) -> None:
+        # A workspace of its own, so that no other test's notebook is restored beside it.
+        workspace = f"lab/workspaces/{self.path.stem}/tree/{self.name}"
+        self.page.goto(f"{self.server.url}{workspace}?token={self.server.token}")
+        self.expect_status("idle", STARTUP_MS)
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.expect_status("idle", STARTUP_MS)
+
+    # Looking
+
+    def cell(self, index: int) -> Locator:
+        return self.page.locator(".jp-NotebookPanel .jp-Notebook-cell").nth(index)
+
+    def editor(self, index: int) -> Locator:
+        return self.cell(index).locator(".cm-content")
+
+    def prompt(self, index: int) -> Locator:
+        """`[3]:`, or `[*]:` while Lab waits for a reply."""
+        return self.cell(index).locator(".jp-InputPrompt")
+
+    def outputs(self, index: int) -> Locator:
+        """The outputs of a code cell, one element each, without their prompts."""
+        return self.cell(index).locator(".jp-OutputArea-output")
+
+    def images(self, index: int) -> Locator:
+        return self.outputs(index).locator("img")
+
+    def stdin(self) -> Locator:
+        return self.page.locator(".jp-Stdin-input")
+
+    def expect_status(self, status: str, timeout_ms: float = TIMEOUT_MS) -> None:
+        """Wait until Lab is connected to a kernel and has heard from it that it is idle, busy, ..."""
+        self.page.wait_for_function(KERNEL_HAS_STATUS, arg=status, timeout=timeout_ms)
+
+    def screenshot(self, path: Path) -> None:
+        self.page.screenshot(path=path)
+
+    # Acting
+
+    def edit(self, index: int, source: str) -> None:
+        self.editor(index).click()
+        self.page.keyboard.press("ControlOrMeta+A")
+        self.page.keyboard.insert_text(source)  # as pasted: no auto-indent, no completer
+
+    def run(self, index: int) -> None:
+        self.editor(index).click()
+        self.page.keyboard.press("Control+Enter")  # unlike Shift+Enter it adds no cell at the end
+
+    def run_all(self) -> None:
+        self.page.locator(".lm-MenuBar-item", has_text="Run").click()
+        self.page.locator(".lm-Menu-item[data-command='runmenu:run-all']").click()
+
+    def interrupt(self) -> None:
+        self._toolbar("notebook:interrupt-kernel")
+
+    def restart(self) -> None:
+        with self.page.expect_response(lambda reply: "/restart" in reply.url):
+            self._toolbar("notebook:restart-kernel")
+            self._accept()
+        self.expect_status("idle")
+
+    def restart_and_run_all(self) -> None:
+        with self.page.expect_response(lambda reply: "/restart" in reply.url):
+            self._toolbar("notebook:restart-run-all")
+            self._accept()
+
+    def save(self) -> nbformat.NotebookNode:
+        """Save, and return what is then on disk."""
+        with self.page.expect_response(self._is_saved):
+            self._toolbar("docmanager:save")
+        return nbformat.read(self.path, as_version=4)
+
+    def _is_saved(self, reply: object) -> bool:
+        return reply.request.method == "PUT" and f"/api/contents/{self.name}" in reply.url
+
+    def _toolbar(self, command: str) -> None:
+        self.page.locator(f".jp-NotebookPanel-toolbar [data-command='{command}']").click()
+
+    def _accept(self) -> None:
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()

@@ -1,0 +1,147 @@
+"""A real `jupyter lab` process of its own, for tests and screenshots.
+
+Owns the process, its directories and its REST interface. Everything that could carry a person's settings into
+the server (HOME, JUPYTER_*, marimo's and IPython's configuration) points into a fresh directory; Lab's defaults
+are changed in one way only: no news and no update check. Knows nothing of browsers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+REPOSITORY = Path(__file__).parents[2]
+PERSONAL = re.compile(r"^(JUPYTER|JPY_|IPYTHON|MARIMO|XDG_|MPL)")
+QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+
+T = TypeVar("T")
+
+
+def wait_for(condition: Callable[[], T], what: str, timeout: float = 30) -> T:
+    """Ask until the answer is truthy and return it; for what no event announces (a file, another process)."""
+    deadline = time.monotonic() + timeout
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout:g} s: {what}")
+        time.sleep(0.05)
+    return answer
+
+
+@dataclass(frozen=True)
+class LabServer:
+    """`url` ends in a slash. `notebooks` is what Lab shows as its root directory."""
+
+    url: str
+    home: Path
+    token: str = field(repr=False)
+
+    @property
+    def notebooks(self) -> Path:
+        return self.home / "notebooks"
+
+    @property
+    def log(self) -> str:
+        return (self.home / "lab.log").read_text(errors="replace")
+
+    def connection_file(self, notebook: str) -> Path:
+        """Where the kernel of an open notebook listens: what a person hands to an agent."""
+        kernel = self._session(notebook)["kernel"]["id"]
+        return self.home / "runtime" / f"kernel-{kernel}.json"
+
+    def end_kernel(self, notebook: str) -> None:
+        self._rest("DELETE", f"api/sessions/{self._session(notebook)['id']}")
+
+    def _session(self, notebook: str) -> dict[str, Any]:
+        sessions = {session["path"]: session for session in self._rest("GET", "api/sessions")}
+        return sessions[notebook]
+
+    def _rest(self, method: str, path: str) -> Any:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(self.url + path, method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.loads(response.read() or b"null")
+
+
+@contextmanager
+def running_lab(home: Path) -> Iterator[LabServer]:
+    """Start `jupyter lab` on a free loopback port with all of its directories below `home`."""
+    for name in ("notebooks", "runtime", "config/labconfig"):
+        (home / name).mkdir(parents=True)
+    (home / "config/labconfig/default_setting_overrides.json").write_text(json.dumps(QUIET))
+    _install_kernelspec(home / "data/kernels/marimo")
+    token = secrets.token_hex(16)
+    with (home / "lab.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "jupyterlab",
+                "--no-browser",
+                "--ip=127.0.0.1",
+                "--port=0",
+                "--allow-root",
+                "--LabApp.expose_app_in_browser=True",
+                f"--IdentityProvider.token={token}",
+                f"--ServerApp.root_dir={home / 'notebooks'}",
+            ],
+            env=_environment(home),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = wait_for(lambda: _announced_url(home, process), "jupyter lab announces its address")
+        yield LabServer(url=url, home=home, token=token)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _environment(home: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not PERSONAL.match(name)}
+    return inherited | {
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTER_PATH": str(home / "data"),  # before the environment's own kernelspecs
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+    }
+
+
+def _install_kernelspec(directory: Path) -> None:
+    """Put this repository's kernelspec where only this server looks, bound to the running interpreter."""
+    shutil.copytree(REPOSITORY / "kernelspec", directory)
+    spec = json.loads((directory / "kernel.json").read_text())
+    assert spec["argv"][0] == "python", spec["argv"]
+    spec["argv"][0] = sys.executable
+    (directory / "kernel.json").write_text(json.dumps(spec))
+
+
+def _announced_url(home: Path, process: subprocess.Popen[bytes]) -> str | None:
+    if process.poll() is not None:
+        raise RuntimeError(f"jupyter lab ended at once:\n{(home / 'lab.log').read_text()}")
+    for path in (home / "runtime").glob("jpserver-*.json"):
+        try:
+            url = json.loads(path.read_text())["url"]
+        except json.JSONDecodeError:  # half written
+            return None
+        assert isinstance(url, str)
+        return url
+    return None
