@@ -1,0 +1,241 @@
+"""Jupyter connection files: finding, reading and judging them.
+
+Owns what can be known of a kernel without speaking to it: which file is meant, whether it may be trusted, which
+addresses and keys it gives, and whether anything listens there. Opens no ZMQ socket (`kernel_channels.py` does)
+and never lets a key into a message, a repr or a log.
+
+A connection file is as good as a password: who can write it chooses the kernel that we feed code to. So the file
+must belong to this user, and nobody else may be able to write it. That others can read it is a warning only: they
+have the key already, and refusing would not take it from them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import stat
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from jupyter_core.paths import jupyter_runtime_dir
+
+from marimo_kernel_bridge.errors import BridgeError
+
+Channel = Literal["shell", "iopub", "control", "hb"]
+"""The channels that we use. The fifth, stdin, is for front ends that can ask a person."""
+
+MAX_FILE_BYTES: Final = 64 * 1024
+_SHOW_KERNELS: Final = "`marimo-kernel-bridge kernels`, or the tool list_kernels, shows the kernels that run."
+
+_Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class _File(msgspec.Struct, frozen=True):
+    """The fields of a connection file that we use; others are allowed.
+
+    https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files
+    """
+
+    shell_port: _Port
+    iopub_port: _Port
+    control_port: _Port
+    stdin_port: _Port
+    hb_port: _Port
+    ip: str
+    key: str
+    transport: Literal["tcp", "ipc"] = "tcp"
+    signature_scheme: str = "hmac-sha256"
+    kernel_name: str = ""
+    curve_publickey: str | None = None
+    curve_secretkey: str | None = None
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach one kernel. `warnings` are sentences on what is unsafe about the file, for people to read."""
+
+    path: Path
+    transport: Literal["tcp", "ipc"]
+    ip: str
+    ports: dict[Channel, int]
+    signature_scheme: str
+    kernel_name: str
+    key: bytes = field(repr=False)
+    curve_publickey: bytes | None = field(default=None, repr=False)
+    curve_secretkey: bytes | None = field(default=None, repr=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kernel_id(self) -> str:
+        """What Jupyter servers call the kernel: the middle of the file's name."""
+        return self.path.stem.removeprefix("kernel-")
+
+    def url(self, channel: Channel) -> str:
+        separator = ":" if self.transport == "tcp" else "-"
+        return f"{self.transport}://{self.ip}{separator}{self.ports[channel]}"
+
+
+def runtime_dir() -> Path:
+    """Where Jupyter servers and front ends of this user put their connection files."""
+    return Path(jupyter_runtime_dir())
+
+
+def connection_files() -> list[Path]:
+    """All connection files in Jupyter's runtime directory, the newest first, whatever they are worth."""
+    found: list[tuple[float, Path]] = []
+    for path in runtime_dir().glob("kernel-*.json"):
+        try:
+            found.append((path.stat().st_mtime, path))
+        except OSError:  # removed meanwhile, or a dangling link
+            continue
+    return [path for _, path in sorted(found, reverse=True)]
+
+
+def locate(name: str) -> Path:
+    """Find the file meant by a path, the name of a file in the runtime directory, or a bare kernel id.
+
+    Raises `BridgeError`: connection_file_missing.
+    """
+    text = name.strip()
+    if not text or "\0" in text:
+        raise BridgeError(
+            "connection_file_missing", f"{name!r} is not the name of a connection file.", _SHOW_KERNELS
+        )
+    given = Path(text).expanduser()
+    directory = runtime_dir()
+    candidates = [given, directory / text, directory / f"kernel-{text}.json", directory / f"{text}.json"]
+    for candidate in candidates:
+        if os.path.exists(candidate):  # noqa: PTH110  # Path.exists raises for unreadable folders and long names
+            return candidate.resolve()
+    raise BridgeError(
+        "connection_file_missing",
+        f"There is no connection file {text!r}, neither as a path nor in {directory}.",
+        "A kernel's file disappears when the kernel is shut down. " + _SHOW_KERNELS,
+    )
+
+
+def read_connection(name: str | Path) -> Connection:
+    """Find, read and check a connection file; see `locate` for what `name` may be.
+
+    Raises `BridgeError`: connection_file_missing, connection_file_foreign or connection_file_malformed.
+    """
+    path = locate(str(name))
+    content, warnings = _read_own_file(path)
+    try:
+        file = msgspec.json.decode(content, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _malformed(path, str(error)) from None  # the cause would show the content, and so the key
+    scheme, _, algorithm = file.signature_scheme.partition("-")
+    if scheme != "hmac" or algorithm not in hashlib.algorithms_available:
+        raise _malformed(path, f"unknown signature_scheme {file.signature_scheme!r}")
+    if bool(file.curve_publickey) != bool(file.curve_secretkey):
+        raise _malformed(path, "only one of curve_publickey and curve_secretkey is there")
+    if not file.key:
+        warnings = (
+            *warnings,
+            "The file has no key: messages are not signed, and anyone here can forge them.",
+        )
+    return Connection(
+        path=path,
+        transport=file.transport,
+        ip="127.0.0.1" if file.ip in {"*", "0.0.0.0"} else file.ip,  # noqa: S104  # an address to bind to; we connect
+        ports={
+            "shell": file.shell_port,
+            "iopub": file.iopub_port,
+            "control": file.control_port,
+            "hb": file.hb_port,
+        },
+        signature_scheme=file.signature_scheme,
+        kernel_name=file.kernel_name,
+        key=file.key.encode(),
+        curve_publickey=file.curve_publickey.encode() if file.curve_publickey else None,
+        curve_secretkey=file.curve_secretkey.encode() if file.curve_secretkey else None,
+        warnings=warnings,
+    )
+
+
+async def listens(connection: Connection, bound: float = 1.0) -> bool:
+    """Whether anything accepts connections at the kernel's shell address.
+
+    False is proof that the kernel is gone: its sockets close with its process. True is no proof that it lives.
+    """
+    try:
+        async with asyncio.timeout(bound):
+            if connection.transport == "ipc":
+                _, writer = await asyncio.open_unix_connection(f"{connection.ip}-{connection.ports['shell']}")
+            else:
+                _, writer = await asyncio.open_connection(connection.ip, connection.ports["shell"])
+    except TimeoutError:
+        return True  # no answer is no refusal: a host far away, or a full backlog
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def stale(connection: Connection) -> BridgeError:
+    """Say that nothing listens where the file points."""
+    return BridgeError(
+        "connection_file_stale",
+        f"No kernel listens where {connection.path.name} points: it has ended and left its file behind.",
+        "Start the kernel again, then connect to its new file. " + _SHOW_KERNELS,
+    )
+
+
+def _read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
+    """Read a file that only this user can write. Judges the open file, so that nobody can swap it meanwhile."""
+    try:
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        raise BridgeError(
+            "connection_file_missing", f"The connection file {path} is gone.", _SHOW_KERNELS
+        ) from None
+    except PermissionError:
+        raise _foreign(path, "this user may not read it") from None
+    except OSError as error:
+        raise _malformed(path, error.strerror or "it cannot be opened") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise _malformed(path, "it is not a regular file")
+        warnings = _judge_owner(path, status)
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise _malformed(path, f"it is larger than {MAX_FILE_BYTES} bytes")
+    return content, warnings
+
+
+def _judge_owner(path: Path, status: os.stat_result) -> tuple[str, ...]:
+    if sys.platform == "win32":  # neither uids nor modes tell anything there
+        return ()
+    if status.st_uid != os.getuid():
+        raise _foreign(path, f"it belongs to user id {status.st_uid}, and we run as {os.getuid()}")
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise _foreign(path, f"other users may write it (mode {stat.S_IMODE(status.st_mode):o})")
+    if status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        mode = stat.S_IMODE(status.st_mode)
+        return (
+            f"Other users can read the kernel's key in {path.name} (mode {mode:o}): `chmod 600` closes it.",
+        )
+    return ()
+
+
+def _foreign(path: Path, why: str) -> BridgeError:
+    return BridgeError(
+        "connection_file_foreign",
+        f"Refusing the connection file {path}: {why}.",
+        "Use a connection file that belongs to this user and that only this user can write.",
+    )
+
+
+def _malformed(path: Path, why: str) -> BridgeError:
+    return BridgeError(
+        "connection_file_malformed",
+        f"{path} is not a Jupyter connection file: {why}.",
+        _SHOW_KERNELS,
+    )

@@ -1,0 +1,126 @@
+"""The ZMQ sockets of one connection file: signed messages out, verified messages in, a heartbeat.
+
+Moves bytes and decides nothing; `kernel_client.py` knows what the messages mean. Jupyter's wire protocol and its
+signatures are `jupyter_client.session.Session`'s.
+
+Two socket options matter. IMMEDIATE on shell and control: ZMQ may queue a message only on a connection that
+stands, never for a later one. Without it, code sent while a kernel restarts runs in the *new* kernel. And no
+receive limit on iopub: a PUB socket drops what a slow subscriber does not take, the final idle included.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import zmq
+import zmq.asyncio
+from jupyter_client.session import Session
+from zmq.utils.monitor import recv_monitor_message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marimo_kernel_bridge.connection import Channel, Connection
+
+logger = logging.getLogger(__name__)
+
+Message = Mapping[
+    str, Any
+]  # Jupyter's message, as Session.deserialize makes it: header, parent_header, content, ...
+
+_SOCKET_TYPES: Final[dict[Channel, int]] = {
+    "shell": zmq.DEALER,
+    "control": zmq.DEALER,
+    "iopub": zmq.SUB,
+    "hb": zmq.REQ,
+}
+_HANDSHAKE_MS: Final = 5000
+
+
+class BadSignature(Exception):  # noqa: N818  # named for what came in, like zmq.Again
+    """A message that was not signed with our key. What it says must not be believed."""
+
+
+class Channels:
+    """Open sockets to one kernel. Close them with `close`."""
+
+    def __init__(self, connection: Connection, username: str) -> None:
+        self._connection = connection
+        self._context = zmq.asyncio.Context()
+        self.session = Session(
+            key=connection.key, signature_scheme=connection.signature_scheme, username=username
+        )
+        self._sockets: dict[Channel, zmq.asyncio.Socket] = {}
+        for channel in ("shell", "control", "iopub"):
+            self._sockets[channel] = self._connect(channel)
+        self._monitor = self._sockets["shell"].get_monitor_socket(zmq.EVENT_DISCONNECTED)
+
+    async def send(
+        self, channel: Channel, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> str:
+        """Send a request and return its message id. Waits until the connection stands: bound the call."""
+        message = self.session.msg(msg_type, content, metadata=metadata)
+        await self._sockets[channel].send_multipart(self.session.serialize(message))
+        message_id: str = message["header"]["msg_id"]
+        return message_id
+
+    async def receive(self, channel: Channel) -> Message:
+        """Wait for the next message. Raises `BadSignature`, or ValueError for what is no Jupyter message."""
+        return self._decode(await self._sockets[channel].recv_multipart())
+
+    async def disconnects(self) -> AsyncIterator[None]:
+        """Yield each time the connection to the kernel breaks: its process has ended, or the network."""
+        while True:
+            await recv_monitor_message(self._monitor)
+            yield None
+
+    async def beat(self, bound: float) -> bool:
+        """Whether the kernel answers a heartbeat within `bound` seconds.
+
+        A fresh socket each time: a REQ socket that missed one answer is of no more use.
+        """
+        with self._one_socket("hb") as socket:
+            await socket.send(b"ping")
+            return bool(await socket.poll(int(bound * 1000)))
+
+    def close(self) -> None:
+        self._sockets["shell"].disable_monitor()
+        self._context.destroy(linger=0)
+
+    def _decode(self, frames: list[bytes]) -> Message:
+        identities, _ = self.session.feed_identities(frames)
+        parts = frames[len(identities) + 1 :]
+        # Session checks this too, but with a ValueError like that of any malformed message.
+        if self.session.auth is not None and not hmac.compare_digest(parts[0], self.session.sign(parts[1:5])):
+            raise BadSignature
+        return self.session.deserialize(parts)
+
+    def _connect(self, channel: Channel) -> zmq.asyncio.Socket:
+        socket = self._context.socket(_SOCKET_TYPES[channel])
+        socket.linger = 0
+        socket.handshake_ivl = _HANDSHAKE_MS
+        if channel in {"shell", "control"}:
+            socket.identity = self.session.bsession
+            socket.immediate = 1
+        if channel == "iopub":
+            socket.rcvhwm = 0
+            socket.subscribe(b"")
+        if self._connection.curve_publickey is not None:
+            # As jupyter_client does: the file's one key pair serves both sides.
+            socket.curve_serverkey = self._connection.curve_publickey
+            socket.curve_publickey = self._connection.curve_publickey
+            socket.curve_secretkey = self._connection.curve_secretkey
+        socket.connect(self._connection.url(channel))
+        return socket
+
+    @contextmanager
+    def _one_socket(self, channel: Channel) -> Iterator[zmq.asyncio.Socket]:
+        socket = self._connect(channel)
+        try:
+            yield socket
+        finally:
+            socket.close(linger=0)
