@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-import os
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
+from chromium import launch
 from lab_page import LabPage
 from lab_server import LabServer, running_lab
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -16,35 +14,15 @@ from playwright.sync_api import Browser, expect, sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-CHROMIUM_FLAGS = [
-    "--no-sandbox",  # Chromium refuses to run as root with its sandbox, and CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 OPEN_PAGE = pytest.StashKey[LabPage]()
 
 expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.fail(
-            "No Chromium on PATH: the browser tests need it. "
-            "Install it (Debian: apt-get install -y chromium) or set CHROMIUM to its path."
-        )
-    return path
-
-
-@pytest.fixture(scope="session")
-def browser(chromium: str) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        browser = launch(playwright)
         yield browser
         browser.close()
 
@@ -61,24 +39,20 @@ def lab(
 ) -> Iterator[Callable[..., LabPage]]:
     """Open a new notebook made of these cells: `lab("a = 1", "a + 1")`."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    opened: list[LabPage] = []
-    number = itertools.count()
 
     def open_notebook(*cells: str, kernel: str = "marimo") -> LabPage:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
-        path = server.notebooks / f"{request.node.originalname}_{next(number)}.ipynb"
+        path = server.notebooks / request.node.originalname / "notebook.ipynb"
+        path.parent.mkdir()
         nbformat.write(notebook, path)
-        page = LabPage(context.new_page(), server, path)
-        opened.append(page)
-        request.node.stash[OPEN_PAGE] = page
+        request.node.stash[OPEN_PAGE] = page = LabPage(context.new_page(), server, path)
         page.open()
         return page
 
     yield open_notebook
-    for page in opened:
-        server.end_kernel(page.name)
     context.close()
+    server.end_kernels()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -87,7 +61,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     report = yield
     page = item.stash.get(OPEN_PAGE, None)
     if report.when == "call" and report.failed and page is not None:
-        picture = page.server.home / f"{page.path.stem}.png"
+        picture = page.server.home / f"{item.name}.png"
         page.screenshot(picture)
         report.sections.append(("screenshot", str(picture)))
         report.sections.append(("errors on the page", "\n".join(page.page_errors)))

@@ -51,7 +51,7 @@ class LabPage:
 
     def open(self) -> None:
         # A workspace of its own, so that no other test's notebook is restored beside it.
-        workspace = f"lab/workspaces/{self.path.stem}/tree/{self.name}"
+        workspace = f"lab/workspaces/{self.path.parent.name}/tree/{self.name}"
         self.page.goto(f"{self.server.url}{workspace}?token={self.server.token}")
         self.expect_status("idle", STARTUP_MS)
 

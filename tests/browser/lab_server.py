@@ -59,15 +59,12 @@ class LabServer:
 
     def connection_file(self, notebook: str) -> Path:
         """Where the kernel of an open notebook listens: what a person hands to an agent."""
-        kernel = self._session(notebook)["kernel"]["id"]
-        return self.home / "runtime" / f"kernel-{kernel}.json"
+        kernels = {session["path"]: session["kernel"]["id"] for session in self._rest("GET", "api/sessions")}
+        return self.home / "runtime" / f"kernel-{kernels[notebook]}.json"
 
-    def end_kernel(self, notebook: str) -> None:
-        self._rest("DELETE", f"api/sessions/{self._session(notebook)['id']}")
-
-    def _session(self, notebook: str) -> dict[str, Any]:
-        sessions = {session["path"]: session for session in self._rest("GET", "api/sessions")}
-        return sessions[notebook]
+    def end_kernels(self) -> None:
+        for session in self._rest("GET", "api/sessions"):
+            self._rest("DELETE", f"api/sessions/{session['id']}")
 
     def _rest(self, method: str, path: str) -> Any:
         headers = {"Authorization": f"token {self.token}"}

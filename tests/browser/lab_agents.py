@@ -1,0 +1,93 @@
+"""Second clients of a kernel that a person has open: on its ZMQ sockets, and through the MCP server.
+
+Both block. MCP runs in a thread of its own, because Playwright's synchronous API occupies this thread's event loop.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+import zmq
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from jupyter_client.session import Session
+from mcp import Client, StdioServerParameters
+
+from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.notebook import Cell, KernelDescription, RunReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mcp.types import CallToolResult
+
+TIMEOUT_MS = 30_000
+
+T = TypeVar("T")
+
+
+class ZmqAgent:
+    """Speaks the wire contract on the shell and control channels, with nothing of ours but `wire`."""
+
+    def __init__(self, connection_file: Path) -> None:
+        info = msgspec.json.decode(connection_file.read_bytes())
+        self._session = Session(key=info["key"].encode(), signature_scheme=info["signature_scheme"])
+        self._context = zmq.Context()
+        self._sockets = {}
+        for channel in ("shell", "control"):
+            socket = self._context.socket(zmq.DEALER)
+            socket.connect(f"{info['transport']}://{info['ip']}:{info[f'{channel}_port']}")
+            self._sockets[channel] = socket
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+    def describe(self) -> KernelDescription:
+        return self._ask("control", wire.Describe(), KernelDescription)
+
+    def cells(self) -> list[Cell]:
+        return self._ask("control", wire.ListCells(), list[Cell])
+
+    def edit(self, cell: Cell, code: str) -> RunReport:
+        """Change a cell as last read, and run it with its dependents."""
+        request = wire.EditCell(cell_id=cell.cell_id, version=cell.version, code=code)
+        return self._ask("shell", request, RunReport)
+
+    def _ask(self, channel: str, request: wire.Request, kind: type[T]) -> T:
+        socket = self._sockets[channel]
+        sent = self._session.send(socket, wire.REQUEST, wire.encode_request(request))
+        while socket.poll(TIMEOUT_MS):
+            _, reply = self._session.recv(socket, mode=0)
+            if reply["parent_header"].get("msg_id") == sent["header"]["msg_id"]:
+                return wire.decode_reply(reply["content"], kind)
+        raise TimeoutError(f"no reply to {request} on the {channel} channel")
+
+
+@contextmanager
+def zmq_agent(connection_file: Path) -> Iterator[ZmqAgent]:
+    agent = ZmqAgent(connection_file)
+    try:
+        yield agent
+    finally:
+        agent.close()
+
+
+class McpAgent:
+    """The MCP SDK's client on our server over stdio."""
+
+    def __init__(self, portal: BlockingPortal, client: Client) -> None:
+        self._portal = portal
+        self._client = client
+
+    def call(self, tool: str, **arguments: Any) -> CallToolResult:
+        return self._portal.call(self._client.call_tool, tool, arguments)
+
+
+@contextmanager
+def mcp_agent() -> Iterator[McpAgent]:
+    server = StdioServerParameters(command=sys.executable, args=["-m", "marimo_kernel_bridge", "mcp"])
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(Client(server)) as client:
+        yield McpAgent(portal, client)

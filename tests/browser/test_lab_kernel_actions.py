@@ -1,0 +1,87 @@
+"""The buttons and prompts around the cells: interrupt, stdin, restart, reload."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+ENDLESS = "import time\nprint('started')\nwhile {condition}:\n    time.sleep(0.05)"
+
+
+def test_the_toolbar_interrupts_a_running_cell_and_the_kernel_goes_on(lab):
+    page = lab(ENDLESS.format(condition="True"), "a = 6", "a * 7")
+    page.run(0)
+    expect(page.outputs(0)).to_have_text(["started"])
+    expect(page.prompt(0)).to_have_text("[*]:")
+
+    page.interrupt()
+
+    expect(page.outputs(0)).to_contain_text(["started", "KeyboardInterrupt"])
+    expect(page.prompt(0)).to_have_text("[1]:")
+    page.expect_status("idle")
+    page.run(1)
+    page.run(2)
+    expect(page.outputs(2)).to_have_text(["42"])
+
+
+def test_the_toolbar_interrupts_a_dependent_that_runs_by_itself(lab):
+    page = lab("endless = False", ENDLESS.format(condition="endless"), "endless")
+    page.run_all()
+    expect(page.outputs(2)).to_have_text(["False"])
+    page.edit(0, "endless = True")
+    page.run(0)
+    expect(page.prompt(0)).to_have_text("[4]:")  # answered: what runs now, nobody asked for
+    expect(page.outputs(2)).to_have_text(["True"])
+    page.expect_status("busy")
+
+    page.interrupt()
+
+    expect(page.outputs(1)).to_contain_text(["started", "KeyboardInterrupt"])
+    page.expect_status("idle")
+    page.edit(0, "endless = False")
+    page.run(0)
+    expect(page.outputs(1)).to_have_text(["started"])
+
+
+def test_input_asks_the_person_and_its_answer_reaches_the_dependents(lab):
+    page = lab("name = input('Who? ')", "print('Hello,', name)")
+    page.run(0)
+
+    page.stdin().fill("Ada")
+    page.stdin().press("Enter")
+    page.run(1)
+    expect(page.outputs(1)).to_have_text(["Hello, Ada"])
+
+    page.run(0)
+    page.stdin().fill("Grace")
+    page.stdin().press("Enter")
+    expect(page.outputs(1)).to_have_text(["Hello, Grace"])
+
+
+def test_restart_and_run_all_starts_from_nothing_and_shows_the_same(lab):
+    page = lab(
+        "try:\n    seen += 1\nexcept NameError:\n    seen = 1", "runs = seen\nruns", "print('runs:', runs)"
+    )
+    page.run_all()
+    expect(page.outputs(2)).to_have_text(["runs: 1"])
+
+    page.restart_and_run_all()
+
+    expect(page.prompt(2)).to_have_text("[3]:")
+    expect(page.outputs(1)).to_have_text(["1"])
+    expect(page.outputs(2)).to_have_text(["runs: 1"])
+
+
+def test_after_a_restart_nothing_of_the_old_namespace_is_left(lab):
+    page = lab("a = 1", "a + 1")
+    page.run_all()
+    expect(page.outputs(1)).to_have_text(["2"])
+
+    page.restart()
+    page.run(1)
+
+    expect(page.outputs(1)).to_contain_text(["NameError"])
+    page.run(0)
+    expect(page.outputs(1)).to_have_text(["2"])
