@@ -59,14 +59,16 @@ class Channels:
             self._sockets[channel] = self._connect(channel)
         self._monitor = self._sockets["shell"].get_monitor_socket(zmq.EVENT_DISCONNECTED)
 
-    async def send(
-        self, channel: Channel, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
-    ) -> str:
-        """Send a request and return its message id. Waits until the connection stands: bound the call."""
-        message = self.session.msg(msg_type, content, metadata=metadata)
+    def request(
+        self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Make a message, so that its id is known before it is sent."""
+        message: dict[str, Any] = self.session.msg(msg_type, content, metadata=metadata)
+        return message
+
+    async def send(self, channel: Channel, message: dict[str, Any]) -> None:
+        """Send a message. Waits until the connection stands: bound the call."""
         await self._sockets[channel].send_multipart(self.session.serialize(message))
-        message_id: str = message["header"]["msg_id"]
-        return message_id
 
     async def receive(self, channel: Channel) -> Message:
         """Wait for the next message. Raises `BadSignature`, or ValueError for what is no Jupyter message."""

@@ -1,0 +1,259 @@
+"""A client of one running kernel, attached through its connection file.
+
+Owns our side of the work: requests of the bridge protocol, code that we run, and what is known of other clients'
+work. Knows nothing of MCP. `kernel_link.py` keeps the conversation up, `runs.py` says what messages add up to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel_link import ANSWER_BOUND, KernelInfo, KernelLink, Liveness
+from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
+from marimo_kernel_bridge.runs import Activity, Run, RunKind, Work
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from marimo_kernel_bridge.connection import Channel, Connection
+    from marimo_kernel_bridge.kernel_channels import Message
+
+KEPT_RUNS: Final = 100
+"""So many of our runs can be read again; older ones that are over are forgotten."""
+
+_T = TypeVar("_T")
+
+
+class KernelClient:
+    """One attached kernel. Make it with `attach`, end it with `close` or as an async context manager."""
+
+    def __init__(self, connection: Connection, client_name: str) -> None:
+        self.client_name = client_name
+        self._link = KernelLink(connection, client_name, self)
+        self._activity = Activity()
+        self._runs: dict[str, Run] = {}
+        self._over: dict[str, asyncio.Event] = {}
+
+    @classmethod
+    async def attach(
+        cls, connection: Connection, client_name: str = "agent", bound: float = ANSWER_BOUND
+    ) -> Self:
+        """Attach to a running kernel, within `bound` seconds.
+
+        Raises `BridgeError`: connection_file_stale, wrong_key, kernel_silent.
+        """
+        client = cls(connection, client_name)
+        try:
+            await client._link.open(bound)
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Detach. The kernel and what runs in it go on."""
+        await self._link.close()
+
+    # What the kernel is and does
+
+    @property
+    def connection(self) -> Connection:
+        return self._link.connection
+
+    @property
+    def info(self) -> KernelInfo:
+        return self._link.info
+
+    @property
+    def restarts(self) -> int:
+        """How often the kernel turned out to be another process, with all state lost, since we attached."""
+        return self._link.restarts
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """Our runs, the oldest first."""
+        return tuple(self._runs.values())
+
+    @property
+    def others_work(self) -> tuple[Work, ...]:
+        """What runs in the kernel for other clients, as far as we have seen it begin."""
+        return tuple(work for work in self._activity.working if work.request_id not in self._runs)
+
+    async def liveness(self) -> Liveness:
+        """Tell alive from silent (the process is there, its heartbeat not) and dead."""
+        return await self._link.liveness()
+
+    async def require_alive(self) -> None:
+        """Raise `BridgeError` (kernel_dead, kernel_silent) unless the kernel, or its successor, is there."""
+        await self._link.require_alive()
+
+    async def shell_is_free(self, bound: float) -> bool:
+        """Whether the kernel answers on shell within `bound` seconds, that is, runs nobody's request.
+
+        Needed for work that began before we attached: its messages never reached us.
+        """
+        try:
+            await self._link.ask("shell", "kernel_info_request", {}, bound)
+        except BridgeError as refusal:
+            if refusal.code != "kernel_silent":
+                raise
+            return False
+        return True
+
+    # Reads of the reactive kernel, answered while a cell runs
+
+    async def describe(self) -> KernelDescription:
+        return await self._read(wire.Describe(), KernelDescription)
+
+    async def list_cells(self) -> list[Cell]:
+        return await self._read(wire.ListCells(), list[Cell])
+
+    async def read_cell(self, cell_id: str) -> CellWithOutputs:
+        return await self._read(wire.ReadCell(cell_id=cell_id), CellWithOutputs)
+
+    async def read_run(self, run_id: str) -> RunReport:
+        return await self._read(wire.ReadRun(run_id=run_id), RunReport)
+
+    # Running code. Each sends and returns at once; `wait` for the run.
+
+    async def execute(self, code: str, *, store_history: bool = True) -> Run:
+        """Run code as a plain execute_request. Without history a reactive kernel keeps it out of its graph."""
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": store_history,
+            "user_expressions": {},
+            "allow_stdin": False,  # nobody could answer: input() raises instead of waiting for ever
+            "stop_on_error": False,  # a failure of ours must not clear other clients' requests from the queue
+        }
+        return await self._start("execute", code, "execute_request", content)
+
+    async def edit_cell(
+        self, cell_id: str | None, code: str, version: int | None, *, run: bool = True
+    ) -> Run:
+        """Change a cell, or add one if `cell_id` is None."""
+        self._require_reactive()
+        request = wire.EditCell(cell_id=cell_id, code=code, version=version, run=run, client=self.client_name)
+        return await self._start("edit_cell", code, wire.REQUEST, wire.encode_request(request))
+
+    async def run_cells(self, cell_ids: list[str]) -> Run:
+        """Run cells as they are, and their dependents."""
+        self._require_reactive()
+        request = wire.RunCells(cell_ids=cell_ids, client=self.client_name)
+        return await self._start("run_cells", "", wire.REQUEST, wire.encode_request(request))
+
+    def find_run(self, run_id: str) -> Run:
+        """Raise `BridgeError` no_such_run for a run that is unknown or forgotten."""
+        run = self._runs.get(run_id)
+        if run is None:
+            newest = ", ".join(list(self._runs)[-3:]) or "none"
+            raise BridgeError(
+                "no_such_run",
+                f"There is no run {run_id!r} of ours in this kernel.",
+                f"The last {KEPT_RUNS} runs can be read; the newest are: {newest}.",
+            )
+        return run
+
+    async def wait(self, run: Run, bound: float) -> bool:
+        """Wait until a run is over, at most `bound` seconds. The run goes on in any case. True if it is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(bound):
+                await self._over[run.run_id].wait()
+        return run.over
+
+    async def interrupt(self, run: Run) -> None:
+        """Interrupt the kernel, as a front end's stop button does, if it is `run` that it works on.
+
+        Refused (kernel_busy) while another request runs: Jupyter interrupts whatever runs, and has no way to take a
+        waiting request back.
+        """
+        if run.status == "queued":
+            raise BridgeError(
+                "kernel_busy",
+                "The run has not started: the kernel is busy with another request.",
+                "An interrupt would stop that other request. Wait for it, or ask its author to stop it.",
+            )
+        await self._link.ask("control", "interrupt_request", {})
+
+    def report_of(self, run: Run) -> RunReport | None:
+        """Give what a finished edit or run of cells caused. Raises the `BridgeError` with which it was refused."""
+        if run.kind == "execute" or run.reply is None or run.status == "aborted":
+            return None
+        return wire.decode_reply(dict(run.reply), RunReport)
+
+    # What the link hands over
+
+    def on_message(self, channel: Channel, message: Message) -> None:
+        now = time.time()
+        msg_type, content = message["header"]["msg_type"], message["content"]
+        parent = message["parent_header"].get("msg_id")
+        run = self._runs.get(parent)
+        if channel == "iopub":
+            if not self._link.awaits(parent):
+                self._activity.on_iopub(message, now)
+            if msg_type == "update_display_data":  # display ids belong to the kernel, not to a request
+                for shown in self._runs.values():
+                    shown.log.update_display(content)
+            elif run is not None:
+                run.on_iopub(msg_type, content, now)
+        elif run is not None:
+            run.on_reply(content, now)
+        if run is not None and run.over:
+            self._over[run.run_id].set()
+
+    def on_end(self, why: BridgeError) -> None:
+        now = time.time()
+        for run in self._runs.values():
+            run.on_lost(why, now)
+            self._over[run.run_id].set()
+        self._activity.forget()
+
+    # Requests
+
+    async def _start(self, kind: RunKind, code: str, msg_type: str, content: dict[str, Any]) -> Run:
+        await self._link.require_alive()
+        message = self._link.request(msg_type, content, {wire.METADATA_KEY: {"client": self.client_name}})
+        run = Run(message["header"]["msg_id"], kind, code, sent_at=time.time())
+        self._forget_old_runs()
+        self._runs[run.run_id] = run
+        self._over[run.run_id] = asyncio.Event()
+        try:
+            await self._link.send("shell", message)
+        except BridgeError:
+            del self._runs[run.run_id], self._over[run.run_id]  # it never left
+            raise
+        return run
+
+    async def _read(self, request: wire.ControlRequest, kind: type[_T]) -> _T:
+        self._require_reactive()
+        reply = await self._link.ask("control", wire.REQUEST, wire.encode_request(request))
+        return wire.decode_reply(reply["content"], kind)
+
+    def _forget_old_runs(self) -> None:
+        for old in [run for run in self._runs.values() if run.over][
+            : max(0, len(self._runs) - KEPT_RUNS + 1)
+        ]:
+            del self._runs[old.run_id], self._over[old.run_id]
+
+    def _require_reactive(self) -> None:
+        if not self.info.reactive:
+            raise BridgeError(
+                "not_reactive",
+                f"This kernel is a plain {self.info.implementation} kernel ({self.info.language}): it has no "
+                "reactive cells to list, read, edit or run.",
+                "execute_code and kernel_status work. For the rest, choose the kernel "
+                "'marimo (reactive Python)' in the notebook and connect to that one.",
+            )
