@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True)
@@ -65,28 +65,33 @@ class CellHost(Protocol):
         ...
 
     def cancelled(self, cell_id: str, because: str) -> None:
-        """The cell was to run but did not, because the cell `because` failed or stopped."""
+        """Hear that a cell was to run but did not, because the cell `because` failed or stopped."""
         ...
 
     def interrupted(self, cell_id: str) -> None:
-        """The cell was to run but did not, because the run was interrupted."""
+        """Hear that a cell was to run but did not, because the run was interrupted."""
         ...
 
     def should_pause(self) -> bool:
-        """Whether the run shall stop after the present cell and leave the others stale."""
+        """Tell whether the run shall stop after the present cell and leave the others stale."""
         ...
 
     def graph_errors_changed(self, errors: dict[str, tuple[GraphError, ...]]) -> None:
-        """Cells that the graph now refuses; cells missing from `errors` are no longer refused."""
+        """Hear which cells the graph now refuses; cells missing from `errors` are no longer refused."""
         ...
 
     def wake(self) -> None:
-        """Cells became stale outside of a run. May be called on any thread."""
+        """Hear that cells became stale outside of a run. May be called on any thread."""
         ...
 
 
 class Runtime(Protocol):
     """A dataflow graph over one namespace that knows which cells are stale and in which order to run them."""
+
+    @property
+    def mode(self) -> Literal["autorun", "lazy"]:
+        """Return what the configuration says about running dependents."""
+        ...
 
     def parse(self, cell_id: str, code: str) -> Names | None:
         """Return the names of `code` without touching the graph; None if it cannot be a cell."""
@@ -128,6 +133,11 @@ class Runtime(Protocol):
         """Run cells, their stale ancestors first, through `CellHost.execute`; mark their descendants stale."""
         ...
 
+    @property
+    def running(self) -> bool:
+        """Return whether a run is in progress."""
+        ...
+
     def interrupt(self) -> bool:
         """React to SIGINT (in a signal handler). Returns whether KeyboardInterrupt should be raised."""
         ...
@@ -135,6 +145,3 @@ class Runtime(Protocol):
     def close(self) -> None:
         """Release what the runtime holds."""
         ...
-
-
-RuntimeFactory = "Callable[[CellHost], Runtime]"

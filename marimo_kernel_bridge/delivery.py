@@ -47,15 +47,15 @@ class Delivery(Protocol):
     """The parent header under which the cell's body runs."""
 
     def begin(self, notice: dict[str, Any] | None) -> list[Message]:
-        """The run starts. `notice` is the content of a display_data to show above the outputs."""
+        """Start the run. `notice` is the content of a display_data to show above the outputs."""
         ...
 
     def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
-        """The run has an output."""
+        """Take an output of the run."""
         ...
 
     def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
-        """The run is over; the cell's outputs before and after it."""
+        """End the run. The arguments are the cell's outputs before and after it."""
         ...
 
 
@@ -78,7 +78,7 @@ class Late:
     def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
         return [Message(msg_type, content, self.parent)]
 
-    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:  # noqa: ARG002  # live outputs need no comparison
         return [] if after else [Message("clear_output", {"wait": False}, self.parent)]
 
 

@@ -123,6 +123,10 @@ class Engine:
     async def run(self, cell_ids: Iterable[str]) -> None:
         await self._kernel._run_cells({CellId_t(cell_id) for cell_id in cell_ids})
 
+    @property
+    def running(self) -> bool:
+        return self._kernel.scheduler() is not None
+
     def interrupt(self) -> bool:
         execution = self._context.execution_context
         if execution is not None and execution.duckdb_connection is not None:
@@ -155,9 +159,9 @@ def mangle_locals(cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
     return module.body
 
 
-def stop_output(error: BaseException | None) -> tuple[bool, object]:
-    """Tell whether an exception is `mo.stop` ending a cell, and the output that it asks for."""
-    return (True, error.output) if isinstance(error, MarimoStopError) else (False, None)
+def is_stop(error: BaseException) -> bool:
+    """Tell whether an exception is `mo.stop` ending a cell; its `output` is what to show."""
+    return isinstance(error, MarimoStopError)
 
 
 def _names(cell: CellImpl) -> Names:
@@ -178,5 +182,3 @@ def _graph_error(error: marimo_errors.Error) -> GraphError:
             return GraphError("syntax", error.describe())
         case _:
             return GraphError("other", error.describe())
-
-

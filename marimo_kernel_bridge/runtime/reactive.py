@@ -8,6 +8,7 @@ mode, where a run marks the descendants stale, and the session runs them when it
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,8 @@ class HostExecutor:
 
     async def execute_cell_async(self, cell: CellImpl, glbls: dict[str, Any]) -> Any:  # noqa: ARG002  # marimo's signature; the host shares the namespace
         outcome = await self._execute(cell.cell_id)
+        if isinstance(outcome.error, asyncio.CancelledError):
+            raise outcome.error  # control flow for marimo, which makes an interrupt of it
         if outcome.error is not None:
             # marimo tells user errors from its own by this wrapper, and reads the cause.
             raise MarimoRuntimeException from outcome.error
@@ -94,8 +97,11 @@ class ReactiveKernel(Kernel):
                 enqueue_control_request=lambda _: host.wake(),
                 hooks=self._build_hooks(),
             )
-        cell_runner.resolve_executor = lambda: HostExecutor(host.execute)  # type: ignore[assignment]  # scanning entry points on each run costs 6 ms
-        cell_runner.write_traceback = lambda *_: None  # the host has shown the traceback
+        executor = HostExecutor(host.execute)
+        # marimo looks its executor up among the entry points on each run, which costs 6 ms.
+        setattr(cell_runner, "resolve_executor", lambda: executor)  # noqa: B010  # not an exported name
+        # The host has shown the traceback.
+        setattr(cell_runner, "write_traceback", lambda *_: None)  # noqa: B010
 
     def _build_hooks(self) -> NotebookCellHooks:
         hooks = NotebookCellHooks()
@@ -151,7 +157,10 @@ class ReactiveKernel(Kernel):
                 self._host.cancelled(cell_id, failed)
 
     def _invalidate_cell_state(
-        self, cell_id: CellId_t, exclude_defs: set[str] | None = None, *, deletion: bool = False
+        self,
+        cell_id: CellId_t,
+        exclude_defs: set[str] | None = None,
+        deletion: bool = False,  # noqa: FBT001, FBT002  # marimo's signature
     ) -> None:
         not_its_own = self.graph.cells[cell_id].defs - self._defined.get(cell_id, set())
         super()._invalidate_cell_state(cell_id, (exclude_defs or set()) | not_its_own, deletion)
@@ -173,7 +182,7 @@ def _no_side_effects() -> Iterator[None]:
     import webbrowser  # noqa: PLC0415
 
     saved_getpass, saved_open, saved_argv = getpass.getpass, webbrowser.open, sys.argv
-    micropip, patches.patch_micropip = patches.patch_micropip, lambda _: None
+    micropip, patches.patch_micropip = patches.patch_micropip, lambda glbls: None  # noqa: ARG005  # marimo's signature
     try:
         yield
     finally:

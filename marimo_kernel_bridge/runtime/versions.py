@@ -58,7 +58,9 @@ def check_version() -> None:
     """Refuse a marimo outside of the supported range. Raises `BridgeError`: runtime_mismatch."""
     version = installed()
     if version is None:
-        raise BridgeError("runtime_mismatch", "marimo is not installed.", f"Run: pip install 'marimo{SUPPORTED}'")
+        raise BridgeError(
+            "runtime_mismatch", "marimo is not installed.", f"Run: pip install 'marimo{SUPPORTED}'"
+        )
     numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
     if not _LOWEST <= numbers < _BELOW:
         raise BridgeError(

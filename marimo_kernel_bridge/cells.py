@@ -1,0 +1,175 @@
+"""The cells that a kernel knows: their identity, their frozen values, their outputs, and where those are shown.
+
+The main thread writes; any thread reads. A `Cell` is never changed, only replaced in the table in one step, so a
+reader sees the old value or the new one. Knows neither the graph nor how cells run.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.notebook import NOTEBOOK, Cell
+from marimo_kernel_bridge.outputs import OutputLog
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator, Sequence
+
+    from marimo_kernel_bridge.delivery import Delivery, Dialect, Header
+
+
+@dataclass(frozen=True)
+class Body:
+    """A cell's code made ready to run by IPython: its statements, and the file name that tracebacks show."""
+
+    code: str
+    nodes: Sequence[ast.stmt]
+    file_name: str
+    interactivity: str
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a cell is shown: the newest request of it (also an aborted one), and who sent that.
+
+    `session` is the front end's id in message headers; VS Code's cell ids are good only within one.
+    """
+
+    dialect: Dialect
+    parent: Header
+    session: str
+
+
+@dataclass
+class Entry:
+    """What the table holds of one cell. `cell` is for all threads, the rest for the main thread."""
+
+    cell: Cell
+    address: Address
+    log: OutputLog = field(default_factory=OutputLog)
+    body: Body | None = None
+    shown_code: str | None = None  # what the person's notebook shows; None where no notebook shows the cell
+    delivery: Delivery | None = None  # of the reactive run in progress
+    deleted: bool = False  # the front end said so
+    imperative: bool = False  # reads the old value of a name it takes over: never run again by itself
+
+    @property
+    def live(self) -> bool:
+        """Whether a notebook shows the cell, so that no other may take over its names."""
+        return self.cell.notebook_cell_id is not None and not self.deleted
+
+
+class CellTable:
+    """All cells, in the order in which the kernel first saw them."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._by_front_end: dict[tuple[str, str], str] = {}
+        self._by_msg_id: dict[str, str] = {}
+        # marimo's own way to make ids, so that the first cells are called as in marimo.
+        self._random = random.Random(42)  # noqa: S311  # not a secret
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, cell_id: str) -> bool:
+        return cell_id in self._entries
+
+    def __getitem__(self, cell_id: str) -> Entry:
+        return self._entries[cell_id]
+
+    def get(self, cell_id: str) -> Entry | None:
+        """Return a cell by the kernel's id, None if there is none."""
+        return self._entries.get(cell_id)
+
+    def find(self, cell_id: str) -> Entry:
+        """Return a cell by the kernel's id or the front end's. Raises `BridgeError`: no_such_cell."""
+        entry = self._entries.get(cell_id)
+        if entry is not None:
+            return entry
+        for entry in self:
+            if entry.cell.notebook_cell_id == cell_id:
+                return entry
+        raise BridgeError(
+            "no_such_cell",
+            f"The kernel knows no cell {cell_id!r}.",
+            "It knows the cells that ran or were added here; list them to see their ids.",
+        )
+
+    def by_message(self, msg_id: str) -> Entry | None:
+        """Return the cell whose newest request has this message id. Any thread."""
+        cell_id = self._by_msg_id.get(msg_id)
+        return None if cell_id is None else self._entries.get(cell_id)
+
+    def by_front_end(self, notebook_cell_id: str, address: Address) -> Entry | None:
+        """Return the cell that a front end means by its id."""
+        cell_id = self._by_front_end.get(_front_end_key(notebook_cell_id, address))
+        return None if cell_id is None else self._entries.get(cell_id)
+
+    def add(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
+        """Make a new cell, never run."""
+        cell = Cell(
+            cell_id=self._new_id(),
+            notebook_cell_id=notebook_cell_id,
+            code=code,
+            version=1,
+            status="new",
+            stale=False,
+            execution_count=None,
+            edited_by=author,
+            last_run_by=None,
+            last_run_at=None,
+            duration=None,
+            error=None,
+        )
+        entry = Entry(cell, address)
+        if author == NOTEBOOK and notebook_cell_id is not None:
+            entry.shown_code = code
+        self._entries[cell.cell_id] = entry
+        if notebook_cell_id is not None:
+            self._by_front_end[_front_end_key(notebook_cell_id, address)] = cell.cell_id
+        self._by_msg_id[address.parent["msg_id"]] = cell.cell_id
+        return entry
+
+    def _new_id(self) -> str:
+        while (cell_id := "".join(self._random.choices(string.ascii_letters, k=4))) in self._entries:
+            pass
+        return cell_id
+
+    def change(self, cell_id: str, **fields: Any) -> Cell:
+        """Replace a cell's value in one step."""
+        entry = self._entries[cell_id]
+        entry.cell = replace(entry.cell, **fields)
+        return entry.cell
+
+    def set_code(self, cell_id: str, code: str, author: str) -> None:
+        """Give a cell new code; the same code is no new version."""
+        cell = self._entries[cell_id].cell
+        if cell.code != code:
+            self.change(cell_id, code=code, version=cell.version + 1, edited_by=author)
+
+    def move_to(self, cell_id: str, address: Address) -> None:
+        """Note that a newer request shows the cell."""
+        entry = self._entries[cell_id]
+        self._by_msg_id.pop(entry.address.parent["msg_id"], None)
+        entry.address = address
+        self._by_msg_id[address.parent["msg_id"]] = cell_id
+
+    def forget(self, cell_id: str) -> None:
+        """Drop a cell."""
+        entry = self._entries.pop(cell_id)
+        self._by_msg_id.pop(entry.address.parent["msg_id"], None)
+        if entry.cell.notebook_cell_id is not None:
+            self._by_front_end.pop(_front_end_key(entry.cell.notebook_cell_id, entry.address), None)
+
+
+def _front_end_key(notebook_cell_id: str, address: Address) -> tuple[str, str]:
+    """Tell whose id it is: nbformat ids outlive a reload, VS Code's document URIs do not."""
+    return (address.session if address.dialect == "vscode" else "", notebook_cell_id)

@@ -1,0 +1,63 @@
+"""The kernel's Jupyter session, which lets the notebook session see and redirect what user code shows.
+
+All of ipykernel's output (streams, displays, results, errors, from whatever thread) passes `Session.send` with the
+parent header that says which request it belongs to. That is the one place to hook.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.session import Session, extract_header
+
+from marimo_kernel_bridge.outputs import OUTPUT_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.delivery import Header, Message
+
+
+class RoutingSession(Session):
+    """A `Session` that asks `route` about each output message. `route` is None until the kernel has a notebook."""
+
+    route: Callable[[str, dict[str, Any], Header], list[Message] | None] | None = None
+
+    def send(  # type: ignore[override]  # the other arguments pass through by name
+        self,
+        stream: Any,
+        msg_or_type: Any,
+        content: dict[str, Any] | None = None,
+        parent: dict[str, Any] | None = None,
+        ident: Any = None,
+        **kwargs: Any,
+    ) -> dict[str, Any] | None:
+        """Send a message, or what the notebook session puts in its place."""
+        if self.route is None:
+            return super().send(stream, msg_or_type, content, parent, ident, **kwargs)
+        if isinstance(msg_or_type, str):
+            msg_type, header = msg_or_type, extract_header(parent or {})
+        else:
+            msg_type, header = msg_or_type["msg_type"], msg_or_type.get("parent_header") or {}
+        if msg_type in OUTPUT_TYPES:
+            body = content if isinstance(msg_or_type, str) else msg_or_type["content"]
+            messages = self.route(msg_type, body or {}, header)
+            if messages is not None:
+                buffers = kwargs.get("buffers")
+                for message in messages:
+                    super().send(
+                        stream, message.msg_type, message.content, message.parent, ident, buffers=buffers
+                    )
+                return None
+        elif "/" in header.get("msg_id", ""):
+            # A dependent that runs inside of another request: whoever waits for that one must see the message.
+            outer = {**header, "msg_id": header["msg_id"].partition("/")[0]}
+            if isinstance(msg_or_type, str):
+                parent = outer
+            else:
+                msg_or_type = {**msg_or_type, "parent_header": outer}
+        return super().send(stream, msg_or_type, content, parent, ident, **kwargs)
+
+    def send_unrouted(self, stream: Any, message: Message, ident: bytes | None) -> None:
+        """Send a message that the notebook session made."""
+        super().send(stream, message.msg_type, message.content, message.parent, ident)

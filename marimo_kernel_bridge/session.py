@@ -1,0 +1,576 @@
+"""The state of record of one kernel: which cells there are, what they are worth, what ran because of what.
+
+Puts cells into the dataflow graph, runs them, runs their dependents when told that the time is right, and sends each
+output to where its cell is shown. Knows Jupyter's messages only as `delivery.Message`; sockets, threads and timers
+are `zmq_kernel.py`'s. Everything but the reads at the end is for the main thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dis
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from marimo_kernel_bridge import wording
+from marimo_kernel_bridge.cells import Address, Body, CellTable, Entry
+from marimo_kernel_bridge.delivery import Held, Late, Message, Printed, Updated, same_outputs
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.notebook import Cell, CellError, CellRun, CellWithOutputs, RunReport
+from marimo_kernel_bridge.outputs import OUTPUT_TYPES, strip_ansi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from marimo_kernel_bridge.dataflow import GraphError, Node, Outcome, Runtime
+    from marimo_kernel_bridge.delivery import Delivery, Header
+    from marimo_kernel_bridge.notebook import CellStatus
+
+RUNS_KEPT = 1000
+_FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply
+
+
+class BodyRunner(Protocol):
+    """Runs the body of a cell: IPython's shell. `parent` None: under the request that is being handled."""
+
+    async def run_body(self, entry: Entry, parent: Header | None) -> Outcome: ...
+
+
+@dataclass
+class Run:
+    """A run in the making; `report()` is its frozen value."""
+
+    run_id: str
+    client: str
+    current: Header
+    requested: tuple[str, ...] = ()
+    cells: list[CellRun] = field(default_factory=list)
+    finished: bool = False
+    still_stale: tuple[str, ...] = ()
+
+    def report(self) -> RunReport:
+        return RunReport(
+            self.run_id, self.requested, self.client, self.finished, tuple(self.cells), self.still_stale
+        )
+
+
+class Session:
+    """See the module. Implements `dataflow.CellHost`."""
+
+    def __init__(self, send: Callable[[Message], None], wake: Callable[[], None]) -> None:
+        """`send` puts a message on iopub; `wake` asks for a `settle` soon, from any thread."""
+        self.cells = CellTable()
+        self.mode: Literal["autorun", "lazy"] = "autorun"
+        self.pending_requests: Callable[[], bool] = lambda: False
+        self._send = send
+        self._wake = wake
+        self._runtime: Runtime | None = None
+        self._runner: BodyRunner | None = None
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._run: Run | None = None
+        self._direct: str | None = None  # the cell that runs under its own execute_request
+        self._held_back: set[str] = set()  # stale cells that wait for a person or an agent to run them
+        self._nodes: dict[str, Node] = {}
+        self._stale: frozenset[str] = frozenset()
+        self._vscode_busy = 0
+        self._vscode_seen = 0.0
+        self._kept: dict[str, Held] = {}
+        self.running: str | None = None
+        self.running_since: float | None = None
+
+    def attach(self, runtime: Runtime, runner: BodyRunner) -> None:
+        """Connect the two that do the work; once."""
+        self._runtime, self._runner = runtime, runner
+        self.mode = runtime.mode
+
+    @property
+    def runtime(self) -> Runtime:
+        assert self._runtime is not None, "attach() comes first"
+        return self._runtime
+
+    # -- requests of a front end ------------------------------------------------------------------------------
+
+    def seen(self, notebook_cell_id: str | None, address: Address) -> None:
+        """Note the newest request for a cell before it runs, or one that was aborted and never will."""
+        if notebook_cell_id is not None:
+            entry = self.cells.by_front_end(notebook_cell_id, address)
+            if entry is not None:
+                self.cells.move_to(entry.cell.cell_id, address)
+
+    def begin(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
+        """Note that a cell is about to run by an execute_request of its own."""
+        entry = None
+        if notebook_cell_id is not None:
+            entry = self.cells.by_front_end(notebook_cell_id, address)
+        if entry is None:
+            entry = self.cells.add(notebook_cell_id, code, author, address)
+        else:
+            self.cells.move_to(entry.cell.cell_id, address)
+            self.cells.set_code(entry.cell.cell_id, code, author)
+            entry.deleted = False
+            entry.shown_code = code
+        cell_id = entry.cell.cell_id
+        entry.log.restart()
+        self._kept.pop(cell_id, None)
+        self._direct = cell_id
+        self._open_run(address.parent, author, (cell_id,))
+        if address.dialect == "vscode":
+            self._vscode_busy += 1
+        return entry
+
+    def end(self, entry: Entry, execution_count: int | None) -> None:
+        """Note that the code of an execute_request has run."""
+        cell = self.cells.change(entry.cell.cell_id, execution_count=execution_count)
+        self._direct = None
+        if entry.address.dialect == "vscode":
+            self._vscode_busy = max(0, self._vscode_busy - 1)
+            self._vscode_seen = time.monotonic()
+        if self._run is not None:
+            self._run.cells = [
+                replace(run, execution_count=execution_count) if run.cell_id == cell.cell_id else run
+                for run in self._run.cells
+            ]
+
+    def delete(self, notebook_cell_ids: Iterable[str], address: Address) -> None:
+        """Forget what cells defined that a front end says are deleted. They come back when they run again."""
+        gone: list[str] = []
+        for notebook_cell_id in notebook_cell_ids:
+            entry = self.cells.by_front_end(notebook_cell_id, address)
+            if entry is not None and not entry.deleted:
+                entry.deleted = True
+                gone.append(entry.cell.cell_id)
+        if gone:
+            self.runtime.delete(gone)
+            self._graph_changed()
+
+    def _open_run(self, parent: Header, client: str, requested: tuple[str, ...]) -> Run:
+        run = Run(parent["msg_id"], client, parent, requested)
+        self._run = self._runs[run.run_id] = run
+        while len(self._runs) > RUNS_KEPT:
+            self._runs.popitem(last=False)
+        return run
+
+    def close_run(self) -> RunReport:
+        """End the run: the request is over, with all that it caused or other requests let run."""
+        assert self._run is not None, "no run is open"
+        self._run.finished = True
+        self._run.still_stale = tuple(sorted(self._due()))
+        return self._run.report()
+
+    # -- putting cells into the graph and running them ---------------------------------------------------------
+
+    async def run_direct(self, entry: Entry, body: Body) -> CellError | None:
+        """Run the cell of the present execute_request, its stale ancestors first. Returns why it did not run."""
+        refused = self._register(entry, body)
+        if refused is not None:
+            return refused
+        cell_id = entry.cell.cell_id
+        await self._run_cells({cell_id})
+        cell = entry.cell
+        return cell.error if cell.status in {"cancelled", "interrupted"} and not self._ran(cell_id) else None
+
+    def refuse(self, entry: Entry, code: str) -> None:
+        """Tell the graph that the code is no Python, so that dependents do not build on what is gone."""
+        self._register(entry, Body(code, (), "", "none"))
+
+    def _ran(self, cell_id: str) -> bool:
+        assert self._run is not None
+        return any(run.cell_id == cell_id and run.duration > 0 for run in self._run.cells)
+
+    async def edit(
+        self,
+        entry: Entry | None,
+        code: str,
+        prepare: Callable[[Entry], Body],
+        client: str,
+        parent: Header,
+        *,
+        run: bool,
+    ) -> RunReport:
+        """Give a cell new code for an agent, or add one, and run it unless told not to."""
+        if entry is None:
+            entry = self.cells.add(None, code, client, Address("agent", parent, parent.get("session", "")))
+        else:
+            self.cells.set_code(entry.cell.cell_id, code, client)
+        cell_id = entry.cell.cell_id
+        self._open_run(parent, client, (cell_id,))
+        refused = self._register(entry, prepare(entry), stale=not run)
+        if refused is not None:
+            self._show_instead(cell_id, "refused", refused)
+            self._note_run(cell_id, 0.0, changed=True)
+        elif run:
+            await self._run_cells({cell_id})
+        else:
+            self._held_back.add(cell_id)
+            self._graph_changed()
+        return self._runs[parent["msg_id"]].report()
+
+    async def run_known(self, cell_ids: Iterable[str], client: str, parent: Header) -> RunReport:
+        """Run cells as they are. Raises `BridgeError`: no_such_cell."""
+        wanted = tuple(self.cells.find(cell_id).cell.cell_id for cell_id in cell_ids)
+        run = self._open_run(parent, client, wanted)
+        runnable: set[str] = set()
+        for cell_id in wanted:
+            entry = self.cells[cell_id]
+            refused = None if entry.body is None else self._register(entry, entry.body)
+            if refused is None and entry.body is not None:
+                runnable.add(cell_id)
+            else:
+                self._note_run(cell_id, 0.0)
+        if runnable:
+            await self._run_cells(runnable)
+        return run.report()
+
+    def _register(self, entry: Entry, body: Body, *, stale: bool = False) -> CellError | None:
+        cell_id = entry.cell.cell_id
+        self._held_back.discard(cell_id)
+        if (
+            entry.body is None
+            or entry.body.code != body.code
+            or entry.cell.status in {"superseded", "refused"}
+        ):
+            self._make_way(entry, body.code)
+        entry.body = body
+        errors = self.runtime.register(cell_id, body.code, stale=stale)
+        self._graph_changed()
+        if not errors:
+            return None
+        error = wording.refusal(errors, self._cell_or_none)
+        self.cells.change(cell_id, status="refused", error=error)
+        return error
+
+    def _make_way(self, entry: Entry, code: str) -> None:
+        """Let cells that no notebook shows give up the names that this one defines.
+
+        And let a newcomer that no notebook shows take over names from any other: each request of a terminal or of
+        nbclient is a cell of its own, and there `x = 2` after `x = 1` is no mistake.
+        """
+        names = self.runtime.parse(entry.cell.cell_id, code)
+        if names is None:
+            return
+        entry.imperative = False
+        for name in sorted(names.defines):
+            for other_id in self.runtime.definers(name) - {entry.cell.cell_id}:
+                other = self.cells[other_id]
+                if other.live and entry.live:
+                    continue
+                if reads_before_writing(code, name):
+                    entry.imperative = True
+                self.runtime.delete([other_id], keep_values=True)
+                self.cells.change(other_id, status="superseded")
+                if other.live:
+                    self._send_to(
+                        other,
+                        Message("display_data", wording.superseded(name, entry.cell), other.address.parent),
+                    )
+
+    async def _run_cells(self, cell_ids: Iterable[str]) -> None:
+        try:
+            await self.runtime.run(cell_ids)
+        finally:
+            self.running = self.running_since = None
+            self._stale_changed()
+
+    async def settle(self) -> None:
+        """Run the stale cells, until none is left or another request waits. Does nothing in lazy mode."""
+        if self.mode == "lazy":
+            return
+        await self.runtime.run(())  # lets `mo.state` updates made outside of a run mark their readers stale
+        self._stale_changed()
+        done: set[str] = set()
+        while (due := self._due()) - done and not self.should_pause():
+            done |= due
+            await self._run_cells(due)
+            if self._due() >= due:
+                return  # no progress: a cell that stays stale must not spin
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether `settle` would run something."""
+        return self.mode == "autorun" and bool(self._due())
+
+    def _due(self) -> set[str]:
+        """Stale cells that may run by themselves: not those that wait for somebody, nor what is below them."""
+        waiting = {cell_id for cell_id in self._held_back if cell_id in self._stale}
+        waiting |= {entry.cell.cell_id for entry in self.cells if entry.imperative}
+        if self._vscode_is_busy():
+            waiting |= {entry.cell.cell_id for entry in self.cells if entry.address.dialect == "vscode"}
+        blocked = set(waiting)
+        for cell_id in waiting & self._stale:
+            blocked |= self.runtime.descendants(cell_id)
+        return set(self._stale) - blocked
+
+    # -- CellHost: what the runtime tells and asks -------------------------------------------------------------
+
+    async def execute(self, cell_id: str) -> Outcome:
+        entry = self.cells[cell_id]
+        assert self._runner is not None
+        assert self._run is not None
+        self.running, self.running_since = cell_id, time.time()
+        self.cells.change(cell_id, status="running")
+        self._held_back.discard(cell_id)
+        before = entry.log.outputs()
+        direct = cell_id == self._direct
+        delivery = None if direct else self._begin_delivery(entry)
+        started = time.monotonic()
+        try:
+            outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
+        finally:
+            duration = max(time.monotonic() - started, 1e-6)
+            entry.delivery = None
+        after = entry.log.outputs()
+        if delivery is not None:
+            self._send_all(delivery.end(before, after))
+        self.cells.change(
+            cell_id,
+            status=_status(outcome),
+            error=_error_shown(outcome, after),
+            last_run_by=self._run.client,
+            last_run_at=time.time(),
+            duration=duration,
+        )
+        self._note_run(cell_id, duration, changed=not same_outputs(before, after))
+        return outcome
+
+    def _begin_delivery(self, entry: Entry) -> Delivery:
+        delivery = self._delivery_for(entry)
+        entry.delivery = delivery
+        edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
+        if isinstance(delivery, Held):
+            self._kept[entry.cell.cell_id] = delivery
+        entry.log.restart()
+        notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late) else None
+        if notice is not None:
+            entry.log.apply("display_data", notice)
+        self._send_all(delivery.begin(notice))
+        return delivery
+
+    def _delivery_for(self, entry: Entry) -> Delivery:
+        assert self._run is not None
+        current = self._run.current
+        # A parent of its own tells the outputs of this run from those of the request around it.
+        inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
+        match entry.address.dialect:
+            case "lab" | "agent":
+                return Late(entry.address.parent)
+            case "vscode":
+                return (Held if self._vscode_is_busy() else Late)(entry.address.parent)
+            case "batch":
+                return Updated(inner, current, wording.heading(entry.cell), entry.log.display_ids())
+            case "terminal":
+                return Printed(inner, current, wording.heading(entry.cell))
+
+    def cancelled(self, cell_id: str, because: str) -> None:
+        if cell_id not in self.cells:
+            return
+        source = self.cells[because].cell
+        if source.error is None and source.status == "ok":
+            self.cells.change(cell_id, status="cancelled", error=None)
+            self._replace_outputs(cell_id, Message("display_data", wording.stopped(source), {}))
+        else:
+            self._show_instead(cell_id, "cancelled", wording.not_run(source))
+        self._note_run(cell_id, 0.0, changed=True)
+
+    def interrupted(self, cell_id: str) -> None:
+        self._held_back.add(cell_id)
+        self._show_instead(cell_id, "interrupted", wording.interrupted())
+        self._note_run(cell_id, 0.0, changed=True)
+
+    def should_pause(self) -> bool:
+        return self._direct is None and self.pending_requests()
+
+    def graph_errors_changed(self, errors: dict[str, tuple[GraphError, ...]]) -> None:
+        for cell_id, reasons in errors.items():
+            if (
+                cell_id in self.cells
+                and cell_id != self._direct
+                and self.cells[cell_id].cell.status != "refused"
+            ):
+                self._show_instead(cell_id, "refused", wording.refusal(reasons, self._cell_or_none))
+        for entry in self.cells:
+            if entry.cell.status == "refused" and entry.cell.cell_id not in errors:
+                self.cells.change(entry.cell.cell_id, status="new", error=None)
+
+    def wake(self) -> None:
+        self._wake()
+
+    # -- outputs -------------------------------------------------------------------------------------------------
+
+    def route(self, msg_type: str, content: dict[str, Any], parent: Header) -> list[Message] | None:
+        """Take an output that user code sends, on any thread. Returns what to send for it, None for "as it is"."""
+        msg_id = parent.get("msg_id", "")
+        if msg_type == "update_display_data":
+            for other in self.cells:
+                other.log.update_display(content)
+        outer, _, inner = msg_id.partition("/")
+        if inner:
+            entry = self.cells.get(inner)
+            if entry is None or entry.delivery is None:  # a thread's output after the end of its run
+                return [Message(msg_type, content, {**parent, "msg_id": outer})]
+        else:
+            entry = self.cells.by_message(msg_id)
+        if entry is None or msg_type not in OUTPUT_TYPES:
+            return None
+        if msg_type in {"display_data", "execute_result"} and entry.address.dialect == "batch":
+            content = self._with_display_id(entry, content)
+        if msg_type != "update_display_data":
+            entry.log.apply(msg_type, content)
+        if entry.delivery is not None:
+            return entry.delivery.output(msg_type, content)
+        return [Message(msg_type, content, parent)]
+
+    def _with_display_id(self, entry: Entry, content: dict[str, Any]) -> dict[str, Any]:
+        """Give an output of a batch client a display id, the only way to replace it later."""
+        transient = content.get("transient") or {}
+        if "display_id" in transient:
+            return content
+        display_id = f"{entry.cell.cell_id}-{len(entry.log.display_ids())}"
+        return {**content, "transient": {**transient, "display_id": display_id}}
+
+    def _show_instead(self, cell_id: str, status: CellStatus, error: CellError) -> None:
+        """Replace a cell's outputs by the reason why it did not run."""
+        self.cells.change(cell_id, status=status, error=error)
+        text = f"\x1b[31m{error.ename}\x1b[39m: {error.evalue}"
+        content = {"ename": error.ename, "evalue": error.evalue, "traceback": [text]}
+        self._replace_outputs(cell_id, Message("error", content, {}))
+
+    def _replace_outputs(self, cell_id: str, message: Message) -> None:
+        entry = self.cells[cell_id]
+        if cell_id == self._direct:
+            if message.msg_type != "error":  # an error is shown when the shell makes the reply
+                self._send_to(entry, replace(message, parent=entry.address.parent))
+            return
+        before = entry.log.outputs()
+        delivery = self._begin_delivery(entry)
+        entry.log.apply(message.msg_type, message.content)
+        self._send_all(delivery.output(message.msg_type, message.content))
+        self._send_all(delivery.end(before, entry.log.outputs()))
+        entry.delivery = None
+
+    def _send_all(self, messages: list[Message]) -> None:
+        for message in messages:
+            self._send(message)
+
+    def _send_to(self, entry: Entry, message: Message) -> None:
+        entry.log.apply(message.msg_type, message.content)
+        self._send(message)
+
+    def release_held(self) -> None:
+        """Send the late messages that were kept back for VS Code, if it is quiet."""
+        if not self._vscode_is_busy():
+            kept, self._kept = self._kept, {}
+            for held in kept.values():
+                self._send_all(held.kept)
+
+    def _vscode_is_busy(self) -> bool:
+        return self._vscode_busy > 0 or time.monotonic() - self._vscode_seen < _FRONT_END_QUIET
+
+    def quiet_in(self) -> float:
+        """Return the seconds until VS Code may be called quiet, 0 where it is."""
+        return max(0.0, self._vscode_seen + _FRONT_END_QUIET - time.monotonic())
+
+    # -- bookkeeping ---------------------------------------------------------------------------------------------
+
+    def _note_run(self, cell_id: str, duration: float, *, changed: bool = False) -> None:
+        if self._run is None:
+            return
+        cell = self.cells[cell_id].cell
+        self._run.cells.append(
+            CellRun(
+                cell_id,
+                cell.notebook_cell_id,
+                cell.status,
+                cell.execution_count,
+                duration,
+                cell.error,
+                changed,
+            )
+        )
+
+    def _graph_changed(self) -> None:
+        self._nodes = self.runtime.nodes()
+        self._stale_changed()
+
+    def _stale_changed(self) -> None:
+        self._stale = self.runtime.stale()
+
+    def _cell_or_none(self, cell_id: str) -> Cell | None:
+        entry = self.cells.get(cell_id)
+        return None if entry is None else entry.cell
+
+    # -- reads, for any thread -------------------------------------------------------------------------------------
+
+    def snapshot(self) -> list[Cell]:
+        """Return all cells with their place in the graph."""
+        return [self._whole(entry.cell) for entry in self.cells]
+
+    def read(self, cell_id: str) -> CellWithOutputs:
+        """Return a cell and its outputs. Raises `BridgeError`: no_such_cell."""
+        entry = self.cells.find(cell_id)
+        return CellWithOutputs(self._whole(entry.cell), entry.log.outputs())
+
+    def report(self, run_id: str) -> RunReport:
+        """Return what a request caused. Raises `BridgeError`: no_such_run."""
+        run = self._runs.get(run_id)
+        if run is None:
+            raise BridgeError(
+                "no_such_run",
+                f"The kernel knows no run {run_id!r}.",
+                f"It keeps the newest {RUNS_KEPT}; a restart forgets all.",
+            )
+        return run.report()
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """Ids of the stale cells."""
+        return tuple(sorted(self._stale))
+
+    def _whole(self, cell: Cell) -> Cell:
+        node = self._nodes.get(cell.cell_id)
+        if node is None:
+            return replace(cell, stale=cell.cell_id in self._stale)
+        builtin = {name for name in node.names.uses if not self._defined_by_a_cell(name)}
+        return replace(
+            cell,
+            stale=cell.cell_id in self._stale,
+            defines=tuple(sorted(node.names.defines)),
+            uses=tuple(sorted(node.names.uses - builtin)),
+            upstream=tuple(sorted(node.upstream)),
+            downstream=tuple(sorted(node.downstream)),
+        )
+
+    def _defined_by_a_cell(self, name: str) -> bool:
+        return any(name in node.names.defines for node in self._nodes.values())
+
+
+def reads_before_writing(code: str, name: str) -> bool:
+    """Tell whether code reads the old value of a global before it gives it a new one, as `x = x + 1` does."""
+    try:
+        instructions = dis.get_instructions(compile(code, "<cell>", "exec", flags=0x2000))  # top-level await
+    except (SyntaxError, ValueError):
+        return False
+    for instruction in instructions:
+        if instruction.argval == name and instruction.opname in {"LOAD_NAME", "STORE_NAME", "DELETE_NAME"}:
+            return instruction.opname != "STORE_NAME"
+    return False
+
+
+def _status(outcome: Outcome) -> CellStatus:
+    if outcome.error is None or outcome.stopped:
+        return "ok"
+    return (
+        "interrupted" if isinstance(outcome.error, (KeyboardInterrupt, asyncio.CancelledError)) else "error"
+    )
+
+
+def _error_shown(outcome: Outcome, outputs: tuple[dict[str, Any], ...]) -> CellError | None:
+    """Return the error as it was shown, or as much of it as there is."""
+    if outcome.error is None or outcome.stopped:
+        return None
+    for output in reversed(outputs):
+        if output["output_type"] == "error":
+            traceback = tuple(strip_ansi(line) for line in output["traceback"] or ())
+            return CellError(output["ename"], strip_ansi(output["evalue"]), traceback)
+    return CellError(type(outcome.error).__name__, str(outcome.error))

@@ -1,0 +1,176 @@
+"""IPython's shell as the place where cells' bodies run.
+
+Display, magics, history, tracebacks, events and the namespace are IPython's. A cell of the notebook takes a detour:
+IPython transforms and parses it, the session puts it into the graph and decides what runs, and each body comes back
+here to run as IPython would. Code that is nobody's cell (hidden requests, `%run`, a magic's own code) is left alone.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ipykernel.displayhook import ZMQShellDisplayHook
+from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
+from traitlets import Type
+
+from marimo_kernel_bridge.cells import Body
+from marimo_kernel_bridge.dataflow import Outcome
+from marimo_kernel_bridge.outputs import strip_ansi
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterator
+
+    from marimo_kernel_bridge.cells import Entry
+    from marimo_kernel_bridge.delivery import Header
+    from marimo_kernel_bridge.notebook import CellError
+    from marimo_kernel_bridge.session import Session
+
+
+class CellDisplayHook(ZMQShellDisplayHook):
+    """Shows the value of a cell's last expression."""
+
+    running: Body | None = None
+
+    def quiet(self) -> bool:
+        """Tell whether a semicolon ends the code of the cell that runs, which need not be the newest in history."""
+        if self.running is None:
+            return bool(super().quiet())
+        return bool(self.semicolon_at_end_of_expression(self.running.code))
+
+
+class ReactiveShell(ZMQInteractiveShell):
+    """See the module. `session` is set by the kernel before the first cell; `requested` before each."""
+
+    displayhook_class = Type(CellDisplayHook)
+    displayhook: CellDisplayHook
+
+    session: Session | None = None
+    requested: Entry | None = None
+    """The cell of the execute_request that is being handled, until IPython has parsed it."""
+
+    _direct_result: ExecutionResult | None = None
+
+    async def run_ast_nodes(
+        self,
+        nodelist: list[ast.stmt],
+        cell_name: str,
+        interactivity: str = "last_expr",
+        compiler: Any = compile,
+        result: Any = None,
+    ) -> bool | None:
+        """Run parsed code. Returns whether it failed."""
+        entry, self.requested = self.requested, None
+        if entry is None or self.session is None:
+            failed: bool | None = await super().run_ast_nodes(
+                nodelist, cell_name, interactivity, compiler, result
+            )
+            return failed
+        body = self._body(entry, result.info.transformed_cell, nodelist, cell_name, interactivity)
+        self._direct_result = result
+        try:
+            not_run = await self.session.run_direct(entry, body)
+        finally:
+            self._direct_result = None
+        if not_run is not None:
+            result.error_before_exec = self.show_error(not_run)
+            return True
+        return result.error_in_exec is not None or result.error_before_exec is not None
+
+    def _body(
+        self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
+    ) -> Body:
+        from marimo_kernel_bridge.runtime.engine import mangle_locals  # noqa: PLC0415  # marimo is loaded late
+
+        if "_" in code:
+            nodes = mangle_locals(entry.cell.cell_id, nodes)
+        return Body(code, tuple(nodes), file_name, interactivity)
+
+    def prepare(self, entry: Entry, code: str) -> Body:
+        """Make code that came by another way than an execute_request ready to run.
+
+        Code that is no Python gives a body that the graph will refuse.
+        """
+        try:
+            transformed = self.transform_cell(code)
+            file_name = self.compile.cache(transformed, self.execution_count, raw_code=code)
+            tree = self.transform_ast(self.compile.ast_parse(transformed, filename=file_name))
+        except (SyntaxError, ValueError):
+            return Body(code, (), "", "none")
+        return self._body(entry, transformed, tree.body, file_name, self.ast_node_interactivity)
+
+    async def run_body(self, entry: Entry, parent: Header | None) -> Outcome:
+        """Run a cell's body: under the present request (`parent` None), or as a dependent under its own parent."""
+        body = entry.body
+        assert body is not None
+        hook = self.displayhook
+        outer, hook.running = hook.running, body
+        try:
+            if parent is None:
+                assert self._direct_result is not None
+                return await self._run(body, self._direct_result)
+            with self.kernel.parent_set_to(parent), self._count_set_to(entry.cell.execution_count):
+                return await self._run_as_dependent(body)
+        finally:
+            hook.running = outer
+
+    async def _run_as_dependent(self, body: Body) -> Outcome:
+        info = ExecutionInfo(body.code, False, False, True, None, transformed_cell=body.code)  # noqa: FBT003  # IPython's positional flags
+        result = ExecutionResult(info)
+        with self.builtin_trap, self.display_trap:
+            self.events.trigger("pre_execute")
+            outer, self.displayhook.exec_result = self.displayhook.exec_result, result
+            try:
+                return await self._run(body, result)
+            finally:
+                self.displayhook.exec_result = outer
+                self.events.trigger("post_execute")  # shows matplotlib's figures
+                sys.stdout.flush()
+                sys.stderr.flush()
+
+    async def _run(self, body: Body, result: ExecutionResult) -> Outcome:
+        await super().run_ast_nodes(
+            list(body.nodes), body.file_name, body.interactivity, compiler=self.compile, result=result
+        )
+        error = result.error_in_exec or result.error_before_exec
+        if self._is_stop(error):
+            result.error_in_exec = result.error_before_exec = None
+            return Outcome(error=error, stopped=True)
+        return Outcome(error=error, value=result.result)
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show the exception that user code raised; `mo.stop` shows its output in place of a traceback."""
+        error = sys.exc_info()[1] if exc_tuple is None else exc_tuple[1]
+        if self._is_stop(error):
+            output = getattr(error, "output", None)
+            if output is not None:
+                self.displayhook(output)
+            return
+        super().showtraceback(exc_tuple, *args, **kwargs)
+
+    def _is_stop(self, error: BaseException | None) -> bool:
+        from marimo_kernel_bridge.runtime.engine import is_stop  # noqa: PLC0415  # marimo is loaded late
+
+        return self.session is not None and error is not None and is_stop(error)
+
+    def show_error(self, error: CellError) -> Exception:
+        """Show an error that is not an exception of user code; return it as one, for IPython's records."""
+        text = f"\x1b[31m{error.ename}\x1b[39m: {error.evalue}"
+        kind = type(error.ename, (Exception,), {})
+        raised: Exception = kind(strip_ansi(error.evalue))
+        self._showtraceback(kind, raised, [text])
+        return raised
+
+    @contextmanager
+    def _count_set_to(self, count: int | None) -> Iterator[None]:
+        """Let a dependent's value appear as its own Out[n]."""
+        outer = self.execution_count
+        if count is not None:
+            self.execution_count = count
+        try:
+            yield
+        finally:
+            self.execution_count = outer

@@ -1,0 +1,105 @@
+"""What the kernel says to people: refusals, reasons why a cell did not run, notices, headings.
+
+Texts only; each error says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.notebook import CellError
+from marimo_kernel_bridge.wire import METADATA_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from marimo_kernel_bridge.dataflow import GraphError
+    from marimo_kernel_bridge.notebook import Cell
+
+_LABEL_WIDTH = 40
+
+
+def label(cell: Cell) -> str:
+    """Name a cell so that a person finds it: its execution count and its first line."""
+    lines = [line.strip() for line in cell.code.splitlines() if line.strip()]
+    first = lines[0] if lines else "(empty)"
+    if len(first) > _LABEL_WIDTH or len(lines) > 1:
+        first = first[: _LABEL_WIDTH - 1] + "…"
+    count = "*" if cell.execution_count is None else cell.execution_count
+    return f"cell [{count}] `{first}`"
+
+
+def refusal(errors: Sequence[GraphError], find: Callable[[str], Cell | None]) -> CellError:
+    """Say why the graph does not take a cell, and how to mend it."""
+    names = {"multiple_definition": "MultipleDefinitionError", "cycle": "CycleError", "syntax": "SyntaxError"}
+    texts = [_refusal_text(error, find) for error in errors]
+    return CellError(names.get(errors[0].kind, "NotebookError"), "\n".join(texts))
+
+
+def _refusal_text(error: GraphError, find: Callable[[str], Cell | None]) -> str:
+    others = " and ".join(label(cell) for cell in map(find, error.cells) if cell is not None)
+    match error.kind:
+        case "multiple_definition":
+            return (
+                f"`{error.name}` is already defined by {others}. In a reactive notebook one cell defines a name: "
+                f"rename it here, call it `_{error.name}` to keep it local to this cell, or delete the other cell."
+            )
+        case "cycle":
+            return (
+                f"These cells wait for each other through {error.name}: {others}. "
+                "Merge them, or move what they share into a cell of its own."
+            )
+        case "import_star":
+            return f"{error.message} Import the names that you use."
+        case "syntax" | "other":
+            return error.message
+
+
+def not_run(because: Cell) -> CellError:
+    """Say that a cell did not run because one upstream failed."""
+    reason = f"failed with {because.error.ename}" if because.error is not None else "did not run"
+    return CellError(
+        "UpstreamError", f"not run: {label(because)} {reason}. This cell runs again when that one does."
+    )
+
+
+def interrupted() -> CellError:
+    """Say that a cell was to run when the run was interrupted."""
+    return CellError("KeyboardInterrupt", "not run: interrupted before its turn. Run it again to refresh it.")
+
+
+def stopped(because: Cell) -> dict[str, Any]:
+    """Say, as the content of a display_data, that a cell did not run because `mo.stop` ended one upstream."""
+    return _notice("stopped", f"not run: {label(because)} was stopped by mo.stop")
+
+
+def edited(cell: Cell) -> dict[str, Any]:
+    """Say, as the content of a display_data, that the notebook shows older code than the kernel runs."""
+    text = f"changed by {cell.edited_by}; this notebook still shows the older code. The kernel runs:\n{cell.code}"
+    fence = "```"
+    markdown = (
+        f"*Changed by **{cell.edited_by}**; this notebook still shows the older code. "
+        f"Running this cell brings that back. The kernel runs:*\n\n{fence}python\n{cell.code}\n{fence}"
+    )
+    return _notice("edited", text, markdown)
+
+
+def superseded(name: str, by: Cell) -> dict[str, Any]:
+    """Say, as the content of a display_data, that another cell took over a name of this one."""
+    author = "" if by.edited_by == "notebook" else f", run by {by.edited_by},"
+    return _notice(
+        "superseded",
+        f"`{name}` is now defined by {label(by)}{author} in place of this cell. Run this cell to take it back.",
+    )
+
+
+def heading(cell: Cell) -> str:
+    """Head the outputs of a dependent that are shown under another cell."""
+    return f"↻ {label(cell)}"
+
+
+def _notice(kind: str, text: str, markdown: str | None = None) -> dict[str, Any]:
+    data = {"text/plain": text}
+    if markdown is not None:
+        data["text/markdown"] = markdown
+    return {"data": data, "metadata": {METADATA_KEY: {"notice": kind}}, "transient": {}}

@@ -1,0 +1,445 @@
+"""The Jupyter kernel: ipykernel's, with marimo's dataflow graph between requests and their execution.
+
+Owns sockets, threads, signals, timers and message parsing; decides when dependents run (`_settle`). What cells
+there are and where their outputs go is `session.py`'s, how code runs is `shell.py`'s. marimo is imported after
+the first kernel_info_reply: it takes a second, in which a client would take the kernel for dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import zmq
+from ipykernel.ipkernel import IPythonKernel
+from ipykernel.jsonutil import json_clean
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.utils import _async_in_context
+from traitlets import Type, default
+
+from marimo_kernel_bridge import __version__, wire
+from marimo_kernel_bridge.cells import Address
+from marimo_kernel_bridge.delivery import dialect_of
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.notebook import NOTEBOOK, KernelDescription
+from marimo_kernel_bridge.routing import RoutingSession
+from marimo_kernel_bridge.session import Session
+from marimo_kernel_bridge.shell import ReactiveShell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zmq.eventloop.zmqstream import ZMQStream
+
+    from marimo_kernel_bridge.cells import Entry
+    from marimo_kernel_bridge.delivery import Header, Message
+
+_PRELOAD_DELAY = (
+    0.05  # seconds after the first kernel_info_reply: the client's next request may already be here
+)
+
+
+class MarimoKernel(IPythonKernel):
+    """See the module."""
+
+    implementation = "marimo_kernel_bridge"
+    implementation_version = __version__
+    banner = (
+        f"marimo reactive Python (marimo-kernel-bridge {__version__}) on Python {platform.python_version()}\n"
+        "Run a cell, and every cell that depends on it runs too."
+    )
+    shell_class = Type(ReactiveShell)
+    session: RoutingSession
+    shell: ReactiveShell
+    shell_stream: ZMQStream
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.notebook = Session(self._send_output, self._wake)
+        self.notebook.pending_requests = self._requests_wait
+        self._started_at = time.time()
+        self._waiting = 0  # shell messages received and not yet dispatched
+        self._in_handler = False
+        self._settle_timer: Any = None
+        self._preload_due = True
+        self._runtime_loaded = False
+        self._run_parent: tuple[Any, dict[str, Any]] = (b"", {})
+        self.shell_handlers[wire.REQUEST] = self.bridge_request
+        self.control_handlers[wire.REQUEST] = self.bridge_request
+
+    # -- start, stop, signals -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Listen. Counts what arrives, so that dependents can wait for requests."""
+        super().start()
+        dispatch = _async_in_context(partial(self.shell_main, None))
+
+        def received(msg: Any) -> Any:
+            self._waiting += 1
+            return dispatch(msg)
+
+        self.shell_stream.on_recv(received, copy=False)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._on_sigint)
+
+    def _load_runtime(self) -> None:
+        """Import marimo and embed it in the shell's namespace; once."""
+        if self._runtime_loaded:
+            return
+        from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
+
+        self._preload_due = False
+        runtime = Engine(self.shell.user_module, self.notebook, self._notebook_path())
+        self.notebook.attach(runtime, self.shell)
+        self.shell.session = self.notebook
+        self.session.route = self.notebook.route
+        self._runtime_loaded = True
+
+    def _notebook_path(self) -> str | None:
+        """Return where the notebook is, if the front end says so truthfully."""
+        path = self.shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
+        return os.path.abspath(path) if isinstance(path, str) and os.path.exists(path) else None  # noqa: PTH100, PTH110  # a path from outside
+
+    def pre_handler_hook(self) -> None:
+        """Note that user code may run. The signal handler stays: ipykernel's own cannot interrupt dependents."""
+        self._in_handler = True
+
+    def post_handler_hook(self) -> None:
+        self._in_handler = False
+
+    def _on_sigint(self, _signum: int, _frame: Any) -> None:
+        if self._runtime_loaded and self.notebook.runtime.running:
+            if self.notebook.runtime.interrupt():
+                raise KeyboardInterrupt
+        elif self._in_handler:
+            raise KeyboardInterrupt
+
+    def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
+        if self._settle_timer is not None:
+            self.io_loop.remove_timeout(self._settle_timer)
+        return super().do_shutdown(restart)
+
+    @property
+    def kernel_info(self) -> dict[str, Any]:
+        """What kernel_info_reply says. Neither subshells (marimo is not re-entrant) nor the debugger are offered."""
+        info: dict[str, Any] = super().kernel_info
+        return {**info, "supported_features": []}
+
+    async def kernel_info_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        await super().kernel_info_request(stream, ident, parent)
+        if self._preload_due and threading.current_thread() is threading.main_thread():
+            self._preload_due = False
+            self.io_loop.call_later(_PRELOAD_DELAY, self._load_runtime)
+
+    # -- execute_request ----------------------------------------------------------------------------------------
+
+    async def dispatch_shell(
+        self, msg: Any, /, subshell_id: str | None = None, *, concurrent: bool = False
+    ) -> None:
+        self._waiting = max(0, self._waiting - 1)
+        await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+
+    def _requests_wait(self) -> bool:
+        """Tell whether shell messages wait, those still in the socket too."""
+        self.shell_stream.flush(zmq.POLLIN)
+        return self._waiting > 0
+
+    async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Run a cell, reply, run its dependents, and only then let idle follow."""
+        entry = self._begin_cell(parent)
+        if entry is None:
+            await super().execute_request(stream, ident, parent)
+            return
+        self._run_parent = (ident, parent)
+        try:
+            await super().execute_request(stream, ident, parent)
+        finally:
+            self.shell.requested = None
+        if entry.address.dialect == "vscode":
+            # VS Code sends the next request of a Run All after idle.
+            self._settle_later(self.notebook.quiet_in())
+        elif entry.address.dialect in {"lab", "agent"}:
+            await self._settle()
+
+    def _begin_cell(self, parent: dict[str, Any]) -> Entry | None:
+        """Return the cell that a request runs; None for a hidden request, which never touches the graph."""
+        content = parent["content"]
+        silent = content.get("silent", False)
+        if silent or not content.get("store_history", not silent) or not isinstance(content.get("code"), str):
+            return None
+        self._load_runtime()
+        metadata = parent.get("metadata") or {}
+        address = self._address(parent)
+        self.notebook.delete(metadata.get("deletedCells") or (), address)
+        cell_id = metadata.get("cellId")
+        author = _client(metadata) or NOTEBOOK
+        entry = self.notebook.begin(cell_id, content["code"], author, address)
+        self.shell.requested = entry
+        return entry
+
+    def _address(self, parent: dict[str, Any]) -> Address:
+        metadata = parent.get("metadata") or {}
+        content = parent["content"]
+        dialect = dialect_of(metadata, allow_stdin=content.get("allow_stdin", True), client=_client(metadata))
+        return Address(dialect, parent["header"], parent["header"].get("session", ""))
+
+    def _send_abort_reply(self, stream: Any, msg: dict[str, Any], idents: Any) -> None:
+        if self._runtime_loaded and msg["header"]["msg_type"] == "execute_request":
+            # JupyterLab shows late output through the newest request, also one that never ran.
+            self.notebook.seen((msg.get("metadata") or {}).get("cellId"), self._address(msg))
+        super()._send_abort_reply(stream, msg, idents)
+
+    async def do_execute(
+        self,
+        code: str,
+        silent: bool,  # noqa: FBT001  # ipykernel's signature
+        store_history: bool = True,  # noqa: FBT001, FBT002
+        user_expressions: dict[str, str] | None = None,
+        allow_stdin: bool = False,  # noqa: FBT001, FBT002
+        *,
+        cell_meta: dict[str, Any] | None = None,
+        cell_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Execute code and return the content of the reply."""
+        shell, entry = self.shell, self.shell.requested
+        shell._last_traceback = None
+        shell._last_traceback_during_displayhook = False
+        options = {
+            "store_history": store_history,
+            "silent": silent,
+            "cell_id": cell_id,
+            "cell_meta": cell_meta,
+        }
+        self._forward_input(allow_stdin)
+        try:
+            result = await self._run_code(code, options)
+            if entry is not None:
+                if shell.requested is entry:  # IPython did not get as far as running it
+                    self.notebook.refuse(entry, code)
+                self.notebook.end(entry, result.execution_count)
+                if entry.address.dialect in {"batch", "terminal"}:
+                    await self._settle()
+        finally:
+            self._restore_input()
+        return self._reply_content(result, user_expressions)
+
+    async def _run_code(self, code: str, options: dict[str, Any]) -> Any:
+        shell = self.shell
+        problem = None
+        try:
+            transformed = shell.transform_cell(code)
+        except Exception:  # noqa: BLE001  # IPython shows whatever a user's transformer raised
+            transformed, problem = code, sys.exc_info()
+        parsed = {"transformed_cell": transformed, "preprocessing_exc_tuple": problem}
+        if shell.requested is None and not shell.should_run_async(code, **parsed):
+            return shell.run_cell(code, **options)
+        task = asyncio.ensure_future(shell.run_cell_async(code, **options, **parsed))
+        # A cell of the notebook is cancelled by marimo's scheduler.
+        cancelling = self._cancel_on_sigint(task) if shell.requested is None else nullcontext()
+        result = None
+        with cancelling:
+            try:
+                result = await task
+            finally:
+                shell.events.trigger("post_execute")
+                if not options["silent"]:
+                    shell.events.trigger("post_run_cell", result)
+        return result
+
+    def _reply_content(self, result: Any, user_expressions: dict[str, str] | None) -> dict[str, Any]:
+        shell = self.shell
+        error = result.error_before_exec or result.error_in_exec
+        content: dict[str, Any] = {"status": "ok", "execution_count": shell.execution_count - 1}
+        if error is not None or shell._last_traceback_during_displayhook:
+            content |= {
+                "status": "error",
+                "ename": type(error).__name__,
+                "evalue": str(error),
+                "traceback": shell._last_traceback or [],
+                "user_expressions": {},
+            }
+        else:
+            content["user_expressions"] = shell.user_expressions(user_expressions or {})
+        payloads: Any = shell.payload_manager
+        content["payload"] = payloads.read_payload()
+        payloads.clear_payload()
+        return content
+
+    # -- dependents -------------------------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        """Run the stale cells now; what another request interrupts goes on when that is answered."""
+        await self.notebook.settle()
+        self.notebook.release_held()
+        self.notebook.close_run()
+        if self.notebook.unsettled:
+            self._settle_later(0.0)
+
+    def _settle_later(self, delay: float) -> None:
+        if self._settle_timer is not None:
+            self.io_loop.remove_timeout(self._settle_timer)
+        self._settle_timer = self.io_loop.call_later(delay, self._settle_between_requests)
+
+    async def _settle_between_requests(self) -> None:
+        self._settle_timer = None
+        wait = self.notebook.quiet_in()
+        if wait > 0:
+            self._settle_later(wait)
+            return
+        async with self._main_asyncio_lock:
+            if self._requests_wait():
+                self._settle_later(0.0)
+                return
+            ident, parent = self._run_parent
+            self.set_parent(ident, parent, channel="shell")
+            self._publish_status("busy", "shell")
+            try:
+                await self._settle()
+            except Exception:
+                self.log.exception("Dependents could not be run")
+            finally:
+                self._publish_status("idle", "shell")
+
+    def _wake(self) -> None:
+        """React to cells that became stale outside of a run; any thread."""
+        self.io_loop.add_callback(lambda: self._settle_later(self.notebook.quiet_in()))
+
+    @contextmanager
+    def parent_set_to(self, header: Header) -> Iterator[None]:
+        """Make what runs inside show its output as if it were the request with this header."""
+        outer = self.get_parent("shell")
+        ident = self._get_shell_context_var(self._shell_parent_ident)
+        inner = {
+            "header": header,
+            "msg_id": header["msg_id"],
+            "msg_type": header.get("msg_type"),
+            "content": {},
+        }
+        inner |= {"parent_header": {}, "metadata": {}}
+        self.set_parent(ident, inner, channel="shell")
+        try:
+            yield
+        finally:
+            self.set_parent(ident, outer, channel="shell")
+
+    def _send_output(self, message: Message) -> None:
+        self.session.send_unrouted(self.iopub_socket, message, self._topic(message.msg_type))
+
+    # -- requests of the bridge protocol ------------------------------------------------------------------------------
+
+    async def bridge_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Answer one of `wire`'s requests; always."""
+        on_control = stream is self.control_stream
+        try:
+            content = wire.encode_result(
+                await self._answer(wire.decode_request(parent["content"]), parent, on_control)
+            )
+        except BridgeError as refusal:
+            content = wire.encode_error(refusal)
+        except Exception:
+            self.log.exception("A bridge request failed")
+            content = wire.encode_error(
+                BridgeError("bad_request", "The kernel failed to answer; its log says why.", "This is a bug.")
+            )
+        self.session.send(stream, wire.REPLY, json_clean(content), parent, ident=ident)
+
+    async def _answer(self, request: wire.Request, parent: dict[str, Any], on_control: bool) -> wire.Result:  # noqa: FBT001
+        match request:
+            case wire.Describe():
+                return self._describe()
+            case wire.ListCells():
+                return self.notebook.snapshot()
+            case wire.ReadCell(cell_id=cell_id):
+                return self.notebook.read(cell_id)
+            case wire.ReadRun(run_id=run_id):
+                return self.notebook.report(run_id)
+            case _ if on_control:
+                raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
+            case wire.EditCell():
+                self._load_runtime()
+                self._run_parent = ([], parent)
+                return await self._edit(request, parent)
+            case wire.RunCells(cell_ids=cell_ids, client=client):
+                self._load_runtime()
+                self._run_parent = ([], parent)
+                await self.notebook.run_known(cell_ids, client, parent["header"])
+                await self._settle()
+                return self.notebook.report(parent["header"]["msg_id"])
+
+    async def _edit(self, request: wire.EditCell, parent: dict[str, Any]) -> wire.Result:
+        entry = None
+        if request.cell_id is not None:
+            entry = self.notebook.cells.find(request.cell_id)
+            if request.version != entry.cell.version:
+                raise BridgeError(
+                    "stale_version",
+                    f"The cell is at version {entry.cell.version}, the edit was made for version {request.version}; "
+                    f"{entry.cell.edited_by} changed it in between.",
+                    "Read the cell again and make the edit anew.",
+                )
+        header = parent["header"]
+        await self.notebook.edit(
+            entry,
+            request.code,
+            partial(self.shell.prepare, code=request.code),
+            request.client,
+            header,
+            run=request.run,
+        )
+        await self._settle()
+        return self.notebook.report(header["msg_id"])
+
+    def _describe(self) -> KernelDescription:
+        notebook = self.notebook
+        return KernelDescription(
+            protocol=wire.PROTOCOL,
+            bridge_version=__version__,
+            marimo_version=sys.modules["marimo"].__version__ if self._runtime_loaded else None,
+            python_version=platform.python_version(),
+            pid=os.getpid(),
+            cwd=os.getcwd(),  # noqa: PTH109  # a string is wanted
+            notebook=self._notebook_path(),
+            mode=notebook.mode,
+            started_at=self._started_at,
+            busy=self._in_handler or notebook.running is not None,
+            running_cell=notebook.running,
+            running_since=notebook.running_since,
+            queued=self._waiting,
+            cells=len(notebook.cells),
+            stale=notebook.stale,
+        )
+
+
+def _client(metadata: dict[str, Any]) -> str | None:
+    """Return the name that a client gives itself."""
+    ours = metadata.get(wire.METADATA_KEY)
+    client = ours.get("client") if isinstance(ours, dict) else None
+    return client if isinstance(client, str) and client else None
+
+
+class MarimoKernelApp(IPKernelApp):
+    """Starts the kernel process."""
+
+    name = "marimo-kernel"
+    kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
+
+    @default("session")
+    def _session_default(self) -> RoutingSession:
+        return RoutingSession(parent=self)
+
+    def init_control(self, context: Any) -> None:
+        super().init_control(context)
+        self.shell_channel_thread = None  # no subshells: all shell messages on the main thread
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options."""
+    MarimoKernelApp.launch_instance(argv)
