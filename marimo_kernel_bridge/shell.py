@@ -169,7 +169,7 @@ class ReactiveShell(ZMQInteractiveShell):
         """Let a dependent's value appear as its own Out[n]."""
         outer = self.execution_count
         if count is not None:
-            self.execution_count = count
+            self.execution_count = count + 1  # IPython counts on before the code runs
         try:
             yield
         finally:

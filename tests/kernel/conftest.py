@@ -1,0 +1,51 @@
+"""Kernel processes for the tests of this folder. A spare one starts while a test runs, so none waits for marimo."""
+
+from collections.abc import Iterator
+
+import pytest
+from jupyter_client import KernelManager
+
+from front_end import FrontEnd
+
+
+def _started() -> KernelManager:
+    manager = KernelManager(kernel_name="marimo")
+    manager.start_kernel()
+    return manager
+
+
+@pytest.fixture(scope="session")
+def _spare() -> Iterator[list[KernelManager]]:
+    spare = [_started()]
+    yield spare
+    for manager in spare:
+        manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def kernel(_spare: list[KernelManager]) -> Iterator[KernelManager]:
+    """A running kernel of its own, from the installed kernelspec."""
+    manager = _spare.pop()
+    _spare.append(_started())
+    yield manager
+    if manager.has_kernel:
+        manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture
+def connect(kernel: KernelManager) -> Iterator:
+    """Make a front end on the kernel: `connect("lab")`."""
+    front_ends = []
+
+    def connect(dialect: str = "lab") -> FrontEnd:
+        front_ends.append(FrontEnd(kernel.connection_file, dialect))
+        return front_ends[-1]
+
+    yield connect
+    for front_end in front_ends:
+        front_end.close()
+
+
+@pytest.fixture
+def lab(connect) -> FrontEnd:
+    return connect("lab")

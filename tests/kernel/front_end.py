@@ -1,0 +1,178 @@
+"""A front end in a test: sends what JupyterLab, VS Code, nbclient or a terminal sends, and keeps each cell's outputs
+as they do. One kernel process may have several."""
+
+import time
+from dataclasses import dataclass, field
+from queue import Empty
+
+from jupyter_client import BlockingKernelClient
+
+from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
+
+BOUND = 20.0  # seconds for any single wait
+
+
+@dataclass
+class Reply:
+    """The answer to a request, once it is idle, and the iopub messages until then, oldest first."""
+
+    msg_id: str
+    content: dict
+    messages: list = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.content["status"] == "ok"
+
+    @property
+    def text(self) -> str:
+        """What a person sees that is addressed to this very request."""
+        log = OutputLog()
+        for message in self.messages:
+            if message["parent_header"].get("msg_id") == self.msg_id and message["msg_type"] in OUTPUT_TYPES:
+                log.apply(message["msg_type"], message["content"])
+        return as_text(log)
+
+
+def as_text(log: OutputLog) -> str:
+    """Outputs as one text: streams, plain text of displays and results, `Name: value` of errors."""
+    texts = []
+    for output in log.outputs():
+        match output["output_type"]:
+            case "stream":
+                texts.append(output["text"])
+            case "error":
+                texts.append(f"{output['ename']}: {output['evalue']}")
+            case _:
+                texts.append(output["data"].get("text/plain", ""))
+    return strip_ansi("\n".join(texts).strip())
+
+
+class FrontEnd:
+    """A client on a connection file that shows cells."""
+
+    def __init__(self, connection_file: str, dialect: str = "lab") -> None:
+        self.dialect = dialect
+        self.client = BlockingKernelClient(connection_file=connection_file)
+        self.client.load_connection_file()
+        self.client.start_channels()
+        self.client.wait_for_ready(timeout=BOUND)
+        self.logs: dict[str, OutputLog] = {}
+        self.counts: dict[str, int | None] = {}
+        self.seen: list[dict] = []
+        self._cells: dict[str, str] = {}  # msg id -> the cell it ran
+        self._idle: set[str] = set()
+
+    def close(self) -> None:
+        self.client.stop_channels()
+
+    # -- sending --------------------------------------------------------------------------------------------
+
+    def send(self, cell: str | None, code: str, *, metadata: dict | None = None, **content) -> str:
+        """Send an execute_request as the dialect does and return its message id."""
+        body = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": self.dialect != "batch",
+            "stop_on_error": self.dialect != "vscode",
+        } | content
+        message = self.client.session.msg("execute_request", body, metadata=self._metadata(cell) | (metadata or {}))
+        msg_id = message["header"]["msg_id"]
+        if cell is not None:
+            self._cells = {key: name for key, name in self._cells.items() if name != cell}
+            self._cells[msg_id] = cell
+            self.logs[cell] = OutputLog()
+        self.client.shell_channel.send(message)
+        return msg_id
+
+    def _metadata(self, cell: str | None) -> dict:
+        match self.dialect:
+            case "lab":
+                return {"cellId": cell, "deletedCells": [], "recordTiming": False} if cell else {}
+            case "vscode":
+                return {"cellId": f"vscode-notebook-cell:/n.ipynb#{cell}"}
+            case _:
+                return {}
+
+    def ask(self, request: wire.Request, channel: str = "control") -> dict:
+        """Send a bridge request and return the content of its reply."""
+        message = self.client.session.msg(wire.REQUEST, wire.encode_request(request))
+        return self.answer(message, channel)
+
+    def answer(self, message: dict, channel: str = "control") -> dict:
+        """Send a message made by hand and return the content of its reply; on shell, once it is idle."""
+        socket = getattr(self.client, f"{channel}_channel")
+        socket.send(message)
+        msg_id = message["header"]["msg_id"]
+        reply = self._reply(msg_id, socket)
+        if channel == "shell":
+            self.wait_idle(msg_id)
+        return reply["content"]
+
+    # -- running ---------------------------------------------------------------------------------------------
+
+    def run(self, cell: str | None, code: str, **options) -> Reply:
+        """Run a cell and wait for its reply and idle."""
+        return self.finish(self.send(cell, code, **options))
+
+    def finish(self, msg_id: str) -> Reply:
+        start = len(self.seen)
+        content = self._reply(msg_id, self.client.shell_channel)["content"]
+        self.wait_idle(msg_id)
+        cell = self._cells.get(msg_id)
+        if cell is not None:
+            self.counts[cell] = content.get("execution_count")
+        return Reply(msg_id, content, self.seen[start:])
+
+    def _reply(self, msg_id: str, channel) -> dict:
+        deadline = time.monotonic() + BOUND
+        while time.monotonic() < deadline:
+            reply = channel.get_msg(timeout=BOUND)
+            if reply["parent_header"].get("msg_id") == msg_id:
+                return reply
+        raise AssertionError("no reply")
+
+    def wait_idle(self, msg_id: str) -> None:
+        while msg_id not in self._idle:
+            self._take(BOUND)
+
+    def wait_for(self, cell: str, text: str) -> None:
+        """Wait until a cell shows `text`."""
+        deadline = time.monotonic() + BOUND
+        while text not in self.text(cell):
+            left = deadline - time.monotonic()
+            assert left > 0, f"{cell} shows {self.text(cell)!r}, not {text!r}"
+            try:
+                self._take(left)
+            except Empty:
+                raise AssertionError(f"{cell} shows {self.text(cell)!r}, not {text!r}") from None
+
+    def _take(self, timeout: float) -> dict:
+        message = self.client.get_iopub_msg(timeout=timeout)
+        self.seen.append(message)
+        parent = message["parent_header"].get("msg_id")
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            self._idle.add(parent)
+        cell = self._cells.get(parent)
+        if cell is not None and message["msg_type"] in OUTPUT_TYPES:
+            self.logs[cell].apply(message["msg_type"], message["content"])
+        return message
+
+    def drain(self, msg_id: str) -> None:
+        """Take all that came before a request of our own is idle: nothing else can be on the way."""
+        self.wait_idle(msg_id)
+
+    # -- looking ------------------------------------------------------------------------------------------------
+
+    def text(self, cell: str) -> str:
+        return as_text(self.logs[cell])
+
+    def outputs(self, cell: str) -> tuple[dict, ...]:
+        return self.logs[cell].outputs()
+
+    def sync(self) -> None:
+        """See everything that the kernel has sent so far."""
+        self.run(None, "", silent=True, store_history=False)

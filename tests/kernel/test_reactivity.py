@@ -1,0 +1,161 @@
+"""A cell runs, and every cell that depends on it runs too: message by message, as JupyterLab sees it."""
+
+import pytest
+
+
+def test_dependents_run_before_idle_and_replace_their_outputs_under_their_own_cells(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = a * 10\nprint('b is', b)")
+    lab.run("three", "b + 1")
+
+    reply = lab.run("one", "a = 2")
+
+    assert (reply.ok, lab.text("two"), lab.text("three")) == (True, "b is 20", "21")
+    two, three = (next(key for key, cell in lab._cells.items() if cell == name) for name in ("two", "three"))
+    sent = [(m["msg_type"], m["parent_header"]["msg_id"]) for m in reply.messages if m["msg_type"] != "status"]
+    assert sent == [
+        ("execute_input", reply.msg_id),
+        ("clear_output", two),
+        ("stream", two),
+        ("clear_output", three),
+        ("execute_result", three),
+    ]
+
+
+def test_the_reply_does_not_wait_for_dependents(lab):
+    lab.run("one", "a = 1")
+    lab.run("slow", "import time; time.sleep(0.5 if a > 1 else 0); print('done', a)")
+    msg_id = lab.send("one", "a = 2")
+    lab._reply(msg_id, lab.client.shell_channel)
+    seen = len(lab.seen)
+    lab.wait_idle(msg_id)
+    assert lab.text("slow") == "done 2"
+    assert any(m["msg_type"] == "stream" for m in lab.seen[seen:])
+
+
+def test_a_dependents_result_keeps_its_own_execution_count(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "a + 1")
+    lab.run("one", "a = 5")
+    (result,) = lab.outputs("two")
+    assert (result["data"]["text/plain"], result["execution_count"]) == ("6", lab.counts["two"])
+    assert lab.run(None, "Out[2], In[3]").text == "(6, 'a = 5')"
+
+
+def test_a_dependent_that_falls_silent_is_cleared(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "if a == 1: print('one')")
+    lab.run("one", "a = 2")
+    assert lab.outputs("two") == ()
+
+
+def test_a_dependents_error_replaces_its_output_and_goes_when_mended(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = 1 / a\nb")
+    lab.run("three", "b + 1")
+    assert lab.run("one", "a = 0").ok
+    assert lab.text("two") == "ZeroDivisionError: division by zero"
+    assert lab.text("three").startswith("UpstreamError: not run: cell [2] `b = 1 / a…` failed with ZeroDivisionError")
+    lab.run("one", "a = 2")
+    assert (lab.text("two"), lab.text("three")) == ("0.5", "1.5")
+
+
+def test_run_all_runs_each_cell_once_also_when_repeated(lab):
+    cells = {"c0": "v0 = 1; log = []"} | {f"c{i}": f"v{i} = v{i - 1} + 1; log.append({i})" for i in range(1, 8)}
+    for _ in range(2):
+        pending = [lab.send(cell, code) for cell, code in cells.items()]
+        for msg_id in pending:
+            assert lab.finish(msg_id).ok
+        assert lab.run(None, "log", store_history=False).text == "[1, 2, 3, 4, 5, 6, 7]"
+
+
+def test_a_stale_ancestor_runs_before_the_cell_that_was_asked_for(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = a + 1")
+    pending = [lab.send("one", "a = 10"), lab.send("three", "print(b)")]
+    for msg_id in pending:
+        lab.finish(msg_id)
+    assert lab.text("three") == "11"
+
+
+def test_values_of_a_changed_cell_are_gone(lab):
+    lab.run("one", "a = 1; left_over = 2")
+    lab.run("one", "a = 1")
+    assert lab.run("two", "left_over").content["ename"] == "NameError"
+
+
+def test_a_deleted_cell_takes_its_names_along(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "print(a)")
+    lab.run("three", "3", metadata={"deletedCells": ["one"]})
+    assert "NameError" in lab.text("two")
+    lab.run("one", "a = 4")  # undone
+    assert lab.text("two") == "4"
+
+
+def test_charts_of_dependents_are_drawn_anew(lab):
+    lab.run("one", "a = 1\nimport matplotlib.pyplot as plt")
+    lab.run("two", "plt.plot([1, a]); plt.title('first')")
+    (_, before) = lab.outputs("two")
+    lab.run("one", "a = 9\nimport matplotlib.pyplot as plt")
+    (_, after) = lab.outputs("two")
+    assert before["data"]["image/png"] != after["data"]["image/png"]
+
+
+def test_state_setters_run_the_readers(lab):
+    lab.run("mo", "import marimo as mo")
+    lab.run("state", "get, set_ = mo.state(0)")
+    lab.run("reader", "print('state', get())")
+    lab.run("setter", "set_(3)")
+    assert lab.text("reader") == "state 3"
+
+
+def test_a_state_setter_in_a_thread_runs_the_readers(lab):
+    lab.run("mo", "import marimo as mo, threading, time")
+    lab.run("state", "get, set_ = mo.state(0)")
+    lab.run("reader", "print('state', get())")
+    lab.run("setter", "mo.Thread(target=lambda: (time.sleep(0.2), set_(7))).start()")
+    lab.wait_for("reader", "state 7")
+
+
+def test_mo_stop_ends_a_cell_and_those_below_without_an_error(lab):
+    lab.run("mo", "import marimo as mo")
+    lab.run("one", "a = 1")
+    lab.run("two", "mo.stop(a > 1, 'enough')\nb = a\nb")
+    lab.run("three", "b")
+    assert lab.run("one", "a = 2").ok
+    assert lab.text("two") == "'enough'"
+    assert lab.text("three").startswith("not run: cell [3]")
+    assert lab.run("three", "b").ok
+
+
+def test_top_level_await_runs_reactively(lab):
+    lab.run("one", "a = 1\nimport asyncio")
+    lab.run("two", "await asyncio.sleep(0)\nb = a + 1\nb")
+    lab.run("one", "a = 2\nimport asyncio")
+    assert lab.text("two") == "3"
+
+
+def test_private_names_are_local_and_history_is_not(lab):
+    assert lab.run("one", "_x = 1; 41 + _x").text == "42"
+    assert lab.run("two", "_").text == "42"
+    assert lab.run("three", "_x").content["ename"] == "NameError"
+    assert lab.run("four", "_1 + 1").text == "43"
+
+
+def test_a_semicolon_hides_only_its_own_cells_value(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "a + 1")
+    lab.run("one", "a = 2;")
+    assert lab.text("two") == "3"
+
+
+@pytest.mark.parametrize("code", ["a = 1 +", "for", "def f(:"])
+def test_code_that_is_not_python_is_an_error_and_its_old_names_are_gone(lab, code):
+    lab.run("one", "a = 1")
+    lab.run("two", "print(a)")
+    reply = lab.run("one", code)
+    assert reply.content["ename"] == "SyntaxError"
+    assert lab.text("two") == "NameError: name 'a' is not defined"
+    lab.run("one", "a = 2")
+    assert lab.text("two") == "2"

@@ -1,0 +1,43 @@
+"""marimo's own errors reach the front end as errors that name the cells and say what to do."""
+
+
+def test_two_cells_that_define_one_name_are_told_apart(lab):
+    lab.run("one", "a = 1")
+    reply = lab.run("two", "a = 2")
+    assert reply.content["ename"] == "MultipleDefinitionError"
+    assert "cell [1] `a = 1`" in reply.text
+    assert "`_a`" in reply.text
+    assert lab.run(None, "a", store_history=False).text == "1"
+
+
+def test_a_refused_cell_runs_by_itself_when_the_conflict_is_gone(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "a = 2")
+    lab.run("three", "print(a)")
+    lab.run("one", "other = 1")
+    assert lab.outputs("two") == ()
+    assert lab.text("three") == "2"
+
+
+def test_a_cycle_is_shown_in_each_of_its_cells(lab):
+    lab.run("one", "p = s")
+    reply = lab.run("two", "s = p")
+    assert reply.content["ename"] == "CycleError"
+    for cell in ("one", "two"):
+        assert "CycleError" in lab.text(cell)
+        assert "p, s" in lab.text(cell)
+    lab.run("two", "s = 1")
+    lab.run("one", "p = s; print(p)")
+    assert lab.text("one") == "1"
+
+
+def test_import_star_is_refused(lab):
+    reply = lab.run("one", "from math import *")
+    assert not reply.ok
+    assert "import" in reply.text.lower()
+
+
+def test_an_error_aborts_what_is_queued_behind_it(lab):
+    pending = [lab.send("one", "1 / 0"), lab.send("two", "print('never')")]
+    replies = [lab.finish(msg_id) for msg_id in pending]
+    assert [reply.content["status"] for reply in replies] == ["error", "aborted"]
