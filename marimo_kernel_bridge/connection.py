@@ -71,12 +71,16 @@ class Connection:
 
     @property
     def kernel_id(self) -> str:
-        """What Jupyter servers call the kernel: the middle of the file's name."""
-        return self.path.stem.removeprefix("kernel-")
+        return kernel_id_of(self.path)
 
     def url(self, channel: Channel) -> str:
         separator = ":" if self.transport == "tcp" else "-"
         return f"{self.transport}://{self.ip}{separator}{self.ports[channel]}"
+
+
+def kernel_id_of(path: Path) -> str:
+    """Give what Jupyter servers call the kernel: the middle of its file's name."""
+    return path.stem.removeprefix("kernel-")
 
 
 def runtime_dir() -> Path:
@@ -124,7 +128,7 @@ def read_connection(name: str | Path) -> Connection:
     Raises `BridgeError`: connection_file_missing, connection_file_foreign or connection_file_malformed.
     """
     path = locate(str(name))
-    content, warnings = _read_own_file(path)
+    content, warnings = read_own_file(path)
     try:
         file = msgspec.json.decode(content, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -158,6 +162,33 @@ def read_connection(name: str | Path) -> Connection:
     )
 
 
+def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
+    """Read a file that only this user can write, and give warnings if others can read it.
+
+    Judges the open file, so that nobody can swap it meanwhile. Raises `BridgeError` as `read_connection` does.
+    """
+    try:
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except FileNotFoundError:
+        raise BridgeError(
+            "connection_file_missing", f"The connection file {path} is gone.", _SHOW_KERNELS
+        ) from None
+    except PermissionError:
+        raise _foreign(path, "this user may not read it") from None
+    except OSError as error:
+        raise _malformed(path, error.strerror or "it cannot be opened") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise _malformed(path, "it is not a regular file")
+        warnings = _judge_owner(path, status)
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise _malformed(path, f"it is larger than {MAX_FILE_BYTES} bytes")
+    return content, warnings
+
+
 async def listens(connection: Connection, bound: float = 1.0) -> bool:
     """Whether anything accepts connections at the kernel's shell address.
 
@@ -184,30 +215,6 @@ def stale(connection: Connection) -> BridgeError:
         f"No kernel listens where {connection.path.name} points: it has ended and left its file behind.",
         "Start the kernel again, then connect to its new file. " + _SHOW_KERNELS,
     )
-
-
-def _read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
-    """Read a file that only this user can write. Judges the open file, so that nobody can swap it meanwhile."""
-    try:
-        # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except FileNotFoundError:
-        raise BridgeError(
-            "connection_file_missing", f"The connection file {path} is gone.", _SHOW_KERNELS
-        ) from None
-    except PermissionError:
-        raise _foreign(path, "this user may not read it") from None
-    except OSError as error:
-        raise _malformed(path, error.strerror or "it cannot be opened") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise _malformed(path, "it is not a regular file")
-        warnings = _judge_owner(path, status)
-        content = file.read(MAX_FILE_BYTES + 1)
-    if len(content) > MAX_FILE_BYTES:
-        raise _malformed(path, f"it is larger than {MAX_FILE_BYTES} bytes")
-    return content, warnings
 
 
 def _judge_owner(path: Path, status: os.stat_result) -> tuple[str, ...]:

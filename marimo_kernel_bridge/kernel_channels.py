@@ -111,6 +111,9 @@ class Channels:
         if channel == "iopub":
             socket.rcvhwm = 0
             socket.subscribe(b"")
+            # ipykernel 7 answers a topic that it has not heard yet with iopub_welcome: proof that we are heard, and
+            # that its key is ours. The empty topic is news only from a kernel's first subscriber.
+            socket.subscribe(self.session.bsession)
         if self._connection.curve_publickey is not None:
             # As jupyter_client does: the file's one key pair serves both sides.
             socket.curve_serverkey = self._connection.curve_publickey

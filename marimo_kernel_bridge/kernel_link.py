@@ -105,7 +105,9 @@ class KernelLink:
         """Tell dead (nothing listens any more) from silent (a process is there, but its heartbeat is not)."""
         if self._dead is None and await self._channels.beat(HEARTBEAT_BOUND):
             return "alive"
-        return "silent" if self._dead is None and await listens(self.connection) else "dead"
+        if self._dead is None and not await listens(self.connection):
+            self._end(self._how_it_ended())
+        return "silent" if self._dead is None else "dead"
 
     async def require_alive(self) -> None:
         """After the kernel's end, see whether it was started again behind the same connection file.
@@ -205,7 +207,8 @@ class KernelLink:
     async def _explain_silence(self, channel: Channel, bound: float) -> BridgeError:
         match await self.liveness():
             case "dead":
-                return self._dead or _death("The kernel's process has ended.")
+                assert self._dead is not None, "liveness() says dead only of a kernel with a cause of death"
+                return self._dead
             case "silent":
                 return BridgeError(
                     "kernel_silent",
@@ -273,22 +276,24 @@ class KernelLink:
 
     async def _watch_connection(self) -> None:
         async for _ in self._channels.disconnects():
-            if self._info is None or self._dead is not None:
-                continue
-            if not await listens(self.connection):
-                self._end(
-                    "The kernel was shut down."
-                    if self.shut_down
-                    else "The kernel's process ended unexpectedly."
-                )
-            elif self._info.session is None:
-                self._end("The kernel was restarted.")
-            else:
-                # A new process, or the network was gone for a moment: the reply's session tells (see _dispatch).
-                with suppress(BridgeError):
-                    await self.ask("control", "kernel_info_request", {})
+            while self._info is not None and self._dead is None:
+                if not await listens(self.connection):
+                    self._end(self._how_it_ended())
+                elif self._info.session is None:
+                    self._end("The kernel was restarted.")
+                else:
+                    # A dying process that has not closed all its sockets, a new process, or a network that was gone
+                    # for a moment. If there is an answer, its session tells (see _dispatch); else look again.
+                    with suppress(TimeoutError, BridgeError):
+                        await self._exchange("control", "kernel_info_request", {}, _HEARD_BOUND)
+                        break
+
+    def _how_it_ended(self) -> str:
+        return "The kernel was shut down." if self.shut_down else "The kernel's process ended unexpectedly."
 
     def _end(self, what: str) -> None:
+        if self._dead is not None:
+            return
         self._dead = _death(what)
         for future in self._replies.values():
             if not future.done():
