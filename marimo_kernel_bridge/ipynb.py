@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from marimo_kernel_bridge.errors import BridgeError
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 CellKind = Literal["code", "markdown", "raw"]
 Fate = Literal["kept", "changed", "dropped", "not_converted"]
 
+_FORMAT: Final = 4
 _PYTHON: Final = frozenset({"python", "python3", "ipython", "ipython3"})
 
 
@@ -37,7 +37,6 @@ class NotebookCell:
     source: str
     metadata: dict[str, Any] = field(default_factory=dict)  # as in nbformat: any JSON
     attachments: dict[str, dict[str, str]] = field(default_factory=dict)
-    outputs: int = 0
 
     def __str__(self) -> str:
         return f"cell {self.position} [{self.cell_id}]"
@@ -45,7 +44,7 @@ class NotebookCell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A Python notebook of nbformat 4. Cells of a minor version without ids are named by position."""
+    """A Python notebook of nbformat 4. Cells that have no id on disk are named by their position."""
 
     cells: tuple[NotebookCell, ...]
     metadata: dict[str, Any]  # as in nbformat: any JSON
@@ -103,73 +102,74 @@ def read_notebook(path: Path) -> Notebook:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _bad(path, f"is not JSON: {error}") from error
-    return _parse(path, text, document)
+    return _parse(path, document)
 
 
 def _bad(path: Path, what: str) -> BridgeError:
     return BridgeError("bad_notebook", f"{path} {what}.", "Give a notebook that Jupyter can open.")
 
 
-def _parse(path: Path, text: str, document: Any) -> Notebook:  # any JSON
-    import nbformat  # noqa: PLC0415  # 0.2 s that only those who read a notebook pay
-    from nbformat.validator import normalize  # noqa: PLC0415  # see above
-
+def _parse(path: Path, document: object) -> Notebook:
+    """Take what an import needs, and no more: Jupyter opens many a notebook that nbformat's schema refuses."""
     if not isinstance(document, dict) or not isinstance(document.get("nbformat"), int):
         raise _bad(path, "is JSON, but not a notebook: it has no nbformat")
     major = document["nbformat"]
-    if major < nbformat.v4.nbformat:
+    if major < _FORMAT:
         raise BridgeError(
             "bad_notebook",
             f"{path} is of the old notebook format {major}.",
             f"Upgrade it first: jupyter nbconvert --to notebook --inplace {path}",
         )
-    if major > nbformat.v4.nbformat:
-        raise _bad(path, f"is of notebook format {major}, which is newer than the 4 known here")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # missing and repeated cell ids, which `normalize` mends
-            node = nbformat.reads(text, as_version=4, capture_validation_error={})  # type: ignore[no-untyped-call]  # nbformat is untyped
-            _, node = normalize(node)
-        nbformat.validate(node)
-    except (nbformat.ValidationError, AttributeError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0] or type(error).__name__
-        raise _bad(path, f"is not a valid notebook: {reason.rstrip('.')}") from error
-    _refuse_other_languages(path, node.metadata)
-    return Notebook(
-        cells=tuple(_cell(path, position, cell) for position, cell in enumerate(node.cells, start=1)),
-        metadata=json.loads(json.dumps(node.metadata)),
+    if major > _FORMAT:
+        raise _bad(path, f"is of notebook format {major}, which is newer than the {_FORMAT} known here")
+    cells = document.get("cells")
+    if not isinstance(cells, list):
+        raise _bad(path, "is not a valid notebook: it has no list of cells")
+    metadata = _mapping(document, "metadata")
+    language = _mapping(metadata, "language_info").get("name") or _mapping(metadata, "kernelspec").get(
+        "language"
     )
-
-
-def _refuse_other_languages(
-    path: Path, metadata: Any
-) -> None:  # a NotebookNode, which nbformat does not type
-    language = metadata.get("language_info", {}).get("name") or metadata.get("kernelspec", {}).get("language")
     if language and str(language).lower() not in _PYTHON:
         raise BridgeError(
             "bad_notebook", f"{path} is a notebook in {language}.", "Only Python notebooks can be imported."
         )
+    return Notebook(
+        tuple(_cell(path, position, cell) for position, cell in enumerate(cells, start=1)), metadata
+    )
 
 
-def _cell(
-    path: Path, position: int, node: Any
-) -> NotebookCell:  # a NotebookNode, which nbformat does not type
-    source = str(node.source)
-    try:
-        source.encode()
-    except UnicodeEncodeError as error:
-        raise _bad(path, f"has half a surrogate pair in cell {position}, which is not text") from error
-    if "\0" in source:
-        raise _bad(path, f"has a NUL character in cell {position}, which is not Python")
+def _cell(path: Path, position: int, cell: object) -> NotebookCell:
+    if not isinstance(cell, dict) or cell.get("cell_type") not in get_args(CellKind):
+        raise _bad(path, f"is not a valid notebook: cell {position} is not a code, markdown or raw cell")
+    source = _joined(cell.get("source"))
+    if source is None:
+        raise _bad(path, f"is not a valid notebook: cell {position} has no source")
+    if "\0" in source or any("\ud800" <= character <= "\udfff" for character in source):
+        raise _bad(path, f"has a NUL or half a surrogate pair in cell {position}, which is not text")
     return NotebookCell(
         position=position,
-        cell_id=str(node.get("id", f"cell-{position}")),
-        kind=node.cell_type,
+        cell_id=str(cell.get("id") or f"cell-{position}"),
+        kind=cell["cell_type"],
         source=source,
-        metadata=json.loads(json.dumps(node.metadata)),
-        attachments=json.loads(json.dumps(node.get("attachments", {}))),
-        outputs=len(node.get("outputs", ())),
+        metadata=_mapping(cell, "metadata"),
+        attachments={
+            name: {mime: text for mime, data in bundle.items() if (text := _joined(data)) is not None}
+            for name, bundle in _mapping(cell, "attachments").items()
+            if isinstance(bundle, dict)
+        },
     )
+
+
+def _mapping(document: dict[str, Any], key: str) -> dict[str, Any]:  # any JSON
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _joined(text: object) -> str | None:
+    """Join the lines of a text, which nbformat also stores as a list."""
+    if isinstance(text, list) and all(isinstance(line, str) for line in text):
+        return "".join(text)
+    return text if isinstance(text, str) else None
 
 
 def import_notebook(
