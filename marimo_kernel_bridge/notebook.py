@@ -100,7 +100,11 @@ class RunReport:
 
 @dataclass(frozen=True)
 class KernelDescription:
-    """What a reactive kernel says of itself. Times are seconds since the epoch."""
+    """What a reactive kernel says of itself. Times are seconds since the epoch.
+
+    `queued` counts requests that wait; `settling` tells that dependents will run, or that outputs are held back
+    until a front end is ready for them.
+    """
 
     protocol: int
     bridge_version: str
@@ -115,5 +119,6 @@ class KernelDescription:
     running_cell: str | None
     running_since: float | None
     queued: int
+    settling: bool
     cells: int
     stale: tuple[str, ...] = field(default=())

@@ -167,6 +167,7 @@ class Session:
         if refused is not None:
             return refused
         cell_id = entry.cell.cell_id
+        self._held_back -= self.runtime.descendants(cell_id)
         await self._run_cells({cell_id})
         cell = entry.cell
         return cell.error if cell.status in {"cancelled", "interrupted"} and not self._ran(cell_id) else None
@@ -294,7 +295,6 @@ class Session:
     def _due(self) -> set[str]:
         """Stale cells that may run by themselves: not those that wait for somebody, nor what is below them."""
         waiting = {cell_id for cell_id in self._held_back if cell_id in self._stale}
-        waiting |= {entry.cell.cell_id for entry in self.cells if entry.imperative}
         if self._vscode_is_busy():
             waiting |= {entry.cell.cell_id for entry in self.cells if entry.address.dialect == "vscode"}
         blocked = set(waiting)
@@ -494,7 +494,12 @@ class Session:
         self._stale_changed()
 
     def _stale_changed(self) -> None:
-        self._stale = self.runtime.stale()
+        stale = self.runtime.stale()
+        # `total = total + step` as a cell of its own happened once; there is no old `total` to run it again on.
+        once = {cell_id for cell_id in stale if cell_id in self.cells and self.cells[cell_id].imperative}
+        if once:
+            self.runtime.set_stale(once, stale=False)
+        self._stale = stale - once
 
     def _cell_or_none(self, cell_id: str) -> Cell | None:
         entry = self.cells.get(cell_id)

@@ -58,6 +58,8 @@ def _refusal_text(error: GraphError, find: Callable[[str], Cell | None]) -> str:
 def not_run(because: Cell) -> CellError:
     """Say that a cell did not run because one upstream failed."""
     reason = f"failed with {because.error.ename}" if because.error is not None else "did not run"
+    if because.status == "interrupted":
+        reason = "was interrupted"
     return CellError(
         "UpstreamError", f"not run: {label(because)} {reason}. This cell runs again when that one does."
     )

@@ -273,6 +273,13 @@ class MarimoKernel(IPythonKernel):
         payloads.clear_payload()
         return content
 
+    def do_history(self, hist_access_type: str, *args: Any, **kwargs: Any) -> Any:
+        """Answer a history_request. IPython calls the present session 0 in a range; the protocol has numbers."""
+        reply = super().do_history(hist_access_type, *args, **kwargs)
+        present = self.shell.history_manager.session_number
+        reply["history"] = [(session or present, *line) for session, *line in reply["history"]]
+        return reply
+
     # -- dependents -------------------------------------------------------------------------------------------------
 
     async def _settle(self) -> None:
@@ -413,6 +420,7 @@ class MarimoKernel(IPythonKernel):
             running_cell=notebook.running,
             running_since=notebook.running_since,
             queued=self._waiting,
+            settling=self._settle_timer is not None,
             cells=len(notebook.cells),
             stale=notebook.stale,
         )

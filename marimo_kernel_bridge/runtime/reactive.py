@@ -149,7 +149,7 @@ class ReactiveKernel(Kernel):
         for cell_id in ctx.cells_to_run:
             ctx.graph.cells[cell_id].set_runtime_state("idle")
             ctx.graph.cells[cell_id].set_stale(stale=True, broadcast=False)
-            if not paused:
+            if not paused and cell_id not in ctx.cancelled_cells:
                 self._host.interrupted(cell_id)
         for failed in ctx.cancelled_cells:
             for cell_id in ctx.cancelled_cells[failed]:

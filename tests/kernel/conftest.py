@@ -1,5 +1,6 @@
 """Kernel processes for the tests of this folder. A spare one starts while a test runs, so none waits for marimo."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,10 @@ from front_end import FrontEnd
 
 def _started() -> KernelManager:
     manager = KernelManager(kernel_name="marimo")
-    manager.start_kernel()
+    # ipykernel does not capture file descriptors where it finds pytest's variable.
+    manager.start_kernel(
+        env={key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+    )
     return manager
 
 

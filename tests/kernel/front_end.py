@@ -8,6 +8,7 @@ from queue import Empty
 from jupyter_client import BlockingKernelClient
 
 from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.notebook import KernelDescription
 from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
 
 BOUND = 20.0  # seconds for any single wait
@@ -79,7 +80,9 @@ class FrontEnd:
             "allow_stdin": self.dialect != "batch",
             "stop_on_error": self.dialect != "vscode",
         } | content
-        message = self.client.session.msg("execute_request", body, metadata=self._metadata(cell) | (metadata or {}))
+        message = self.client.session.msg(
+            "execute_request", body, metadata=self._metadata(cell) | (metadata or {})
+        )
         msg_id = message["header"]["msg_id"]
         if cell is not None:
             self._cells = {key: name for key, name in self._cells.items() if name != cell}
@@ -94,6 +97,8 @@ class FrontEnd:
                 return {"cellId": cell, "deletedCells": [], "recordTiming": False} if cell else {}
             case "vscode":
                 return {"cellId": f"vscode-notebook-cell:/n.ipynb#{cell}"}
+            case "agent":
+                return {wire.METADATA_KEY: {"client": "agent"}}
             case _:
                 return {}
 
@@ -161,9 +166,12 @@ class FrontEnd:
             self.logs[cell].apply(message["msg_type"], message["content"])
         return message
 
-    def drain(self, msg_id: str) -> None:
-        """Take all that came before a request of our own is idle: nothing else can be on the way."""
-        self.wait_idle(msg_id)
+    def wait_quiet(self) -> None:
+        """Wait until the kernel has run what it runs after VS Code's pause: it is over when nothing is stale."""
+        deadline = time.monotonic() + BOUND
+        while wire.decode_reply(self.ask(wire.Describe()), KernelDescription).settling:
+            assert time.monotonic() < deadline, "dependents never ran"
+        self.sync()
 
     # -- looking ------------------------------------------------------------------------------------------------
 

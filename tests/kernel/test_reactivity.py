@@ -12,7 +12,9 @@ def test_dependents_run_before_idle_and_replace_their_outputs_under_their_own_ce
 
     assert (reply.ok, lab.text("two"), lab.text("three")) == (True, "b is 20", "21")
     two, three = (next(key for key, cell in lab._cells.items() if cell == name) for name in ("two", "three"))
-    sent = [(m["msg_type"], m["parent_header"]["msg_id"]) for m in reply.messages if m["msg_type"] != "status"]
+    sent = [
+        (m["msg_type"], m["parent_header"]["msg_id"]) for m in reply.messages if m["msg_type"] != "status"
+    ]
     assert sent == [
         ("execute_input", reply.msg_id),
         ("clear_output", two),
@@ -55,13 +57,17 @@ def test_a_dependents_error_replaces_its_output_and_goes_when_mended(lab):
     lab.run("three", "b + 1")
     assert lab.run("one", "a = 0").ok
     assert lab.text("two") == "ZeroDivisionError: division by zero"
-    assert lab.text("three").startswith("UpstreamError: not run: cell [2] `b = 1 / a…` failed with ZeroDivisionError")
+    assert lab.text("three").startswith(
+        "UpstreamError: not run: cell [2] `b = 1 / a…` failed with ZeroDivisionError"
+    )
     lab.run("one", "a = 2")
     assert (lab.text("two"), lab.text("three")) == ("0.5", "1.5")
 
 
 def test_run_all_runs_each_cell_once_also_when_repeated(lab):
-    cells = {"c0": "v0 = 1; log = []"} | {f"c{i}": f"v{i} = v{i - 1} + 1; log.append({i})" for i in range(1, 8)}
+    cells = {"c0": "v0 = 1; log = []"} | {
+        f"c{i}": f"v{i} = v{i - 1} + 1; log.append({i})" for i in range(1, 8)
+    }
     for _ in range(2):
         pending = [lab.send(cell, code) for cell, code in cells.items()]
         for msg_id in pending:

@@ -1,0 +1,211 @@
+"""What people know from ipykernel: magics, shell commands, rich output, history, completion, stdin, interrupts."""
+
+import time
+
+import jupyter_kernel_test
+import pytest
+from front_end import FrontEnd
+from jupyter_client import KernelManager
+
+
+class TestConformance(jupyter_kernel_test.KernelTests):
+    """Jupyter's own kernel test suite."""
+
+    kernel_name = "marimo"
+    language_name = "python"
+    file_extension = ".py"
+    code_hello_world = "print('hello, world')"
+    code_stderr = "import sys; print('test', file=sys.stderr)"
+    code_page_something = "zip?"
+    code_generate_error = "raise ValueError('nothing')"
+    code_execute_result = [
+        {"code": "1+2+3", "result": "6"},
+        {"code": "[n*n for n in range(1, 4)]", "result": "[1, 4, 9]"},
+    ]
+    code_display_data = [
+        {
+            "code": "from IPython.display import HTML, display; display(HTML('<b>test</b>'))",
+            "mime": "text/html",
+        },
+        {
+            "code": "from IPython.display import Math, display; display(Math('\\\\frac{1}{2}'))",
+            "mime": "text/latex",
+        },
+    ]
+    completion_samples = [{"text": "zi", "matches": {"zip"}}]
+    complete_code_samples = ["1", "print('hello, world')", "def f(x):\n  return x*2\n\n\n"]
+    incomplete_code_samples = ["print('''hello", "def f(x):\n  x*2"]
+    invalid_code_samples = ["import = 7q"]
+    code_history_pattern = "1?2*"
+    supported_history_operations = ("tail", "search", "range")
+    code_inspect_sample = "zip"
+    code_clear_output = "from IPython.display import clear_output; clear_output()"
+
+
+def test_kernel_info_names_this_kernel_and_offers_nothing_it_lacks(lab):
+    lab.client.kernel_info()
+    info = lab.client.get_shell_msg(timeout=10)["content"]
+    assert info["implementation"] == "marimo_kernel_bridge"
+    assert info["language_info"]["name"] == "python"
+    assert info["supported_features"] == []
+    assert "reactive" in info["banner"]
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        ("%time 40 + 2", "42"),
+        ("!echo hi", "hi"),
+        ("files = !echo a b\nprint(files)", "['a b']"),
+        ("%%bash\necho from bash", "from bash"),
+        ("from IPython.display import display\ndisplay('x'); 'y'", "'x'\n'y'"),
+        ("import os; os.system('echo raw')", "raw"),
+        ("get_ipython().run_cell('inner = 5'); inner", "5"),
+        ("%pinfo2 len", ""),
+    ],
+)
+def test_ipython_code_runs_as_under_ipykernel(lab, code, shown):
+    reply = lab.run("one", code)
+    assert reply.ok
+    assert shown in lab.text("one")
+
+
+def test_names_defined_beside_magics_are_in_the_graph(lab):
+    lab.run("one", "files = !echo a")
+    lab.run("two", "print(len(files))")
+    lab.run("one", "files = !echo a; echo b")
+    assert lab.text("two") == "2"
+
+
+RICH = [
+    "import pandas as pd\npd.DataFrame({'a': [1, 2]})",
+    "import altair as alt\nalt.Chart(alt.Data(values=[{'a': 1}])).mark_point().encode(x='a:Q')",
+    "import plotly.graph_objects as go\ngo.Figure(go.Bar(y=[1]))",
+    "import matplotlib.pyplot as plt\nplt.plot([1, 2])",
+    "from IPython.display import HTML, Markdown, JSON, Image, Latex, display\ndisplay(HTML('<b>'), Markdown('*a*'), JSON({'a': 1}))",
+    "print('out'); import sys; print('err', file=sys.stderr); [1, 2]",
+    "1 / 0",
+]
+
+
+def test_outputs_are_the_bundles_that_ipykernel_sends(lab):
+    manager = KernelManager(kernel_name="python3")
+    manager.start_kernel()
+    stock = FrontEnd(manager.connection_file)
+    try:
+        for number, code in enumerate(RICH):
+            stock.run(f"c{number}", code)
+            lab.run(f"c{number}", code)
+            ours, theirs = (
+                [(o["output_type"], sorted(o.get("data", ()))) for o in f.outputs(f"c{number}")]
+                for f in (lab, stock)
+            )
+            assert ours == theirs
+    finally:
+        stock.close()
+        manager.shutdown_kernel(now=True)
+
+
+def test_tracebacks_are_coloured_and_free_of_our_frames(lab):
+    lab.run("one", "def f():\n    return 1 / 0")
+    reply = lab.run("two", "f()")
+    text = "\n".join(reply.content["traceback"])
+    assert "\x1b[" in text
+    assert "ZeroDivisionError" in text
+    for ours in ("marimo", "shell.py", "session.py", "exec("):
+        assert ours not in text
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\nwhile True: time.sleep(0.01)",
+        "while True: pass",
+        "import asyncio\nawait asyncio.sleep(60)",
+    ],
+)
+def test_interrupt_stops_a_cell_and_the_next_runs(lab, kernel, code):
+    msg_id = lab.send("one", f"print('started', flush=True)\n{code}")
+    lab.wait_for("one", "started")
+    kernel.interrupt_kernel()
+    reply = lab.finish(msg_id)
+    assert reply.content["ename"] in {"KeyboardInterrupt", "CancelledError"}
+    assert lab.run("two", "print('alive')").ok
+
+
+def test_interrupt_stops_dependents_and_says_which_did_not_run(lab, kernel):
+    lab.run("one", "import time; slow = False")
+    lab.run("two", "print('two', slow, flush=True)\nif slow: time.sleep(60)\nx = 1")
+    lab.run("three", "x")
+    msg_id = lab.send("one", "import time; slow = True")
+    lab.wait_for("two", "two True")
+    kernel.interrupt_kernel()
+    assert lab.finish(msg_id).ok
+    assert "KeyboardInterrupt" in lab.text("two")
+    assert "not run: cell [2]" in lab.text("three")
+    assert "was interrupted" in lab.text("three")
+    lab.run("one", "import time; slow = False")
+    assert (lab.text("two"), lab.text("three")) == ("two False", "1")
+
+
+def test_interrupt_of_an_idle_kernel_does_nothing(lab, kernel):
+    lab.run("one", "a = 1")
+    kernel.interrupt_kernel()
+    time.sleep(0.1)  # a signal has no reply to wait for
+    assert lab.run("two", "print(a)").ok
+
+
+def test_interrupt_stops_a_hidden_request(lab, kernel):
+    msg_id = lab.send(None, "print('on', flush=True)\nimport time; time.sleep(60)", store_history=False)
+    while not any(m["msg_type"] == "stream" for m in lab.seen):
+        lab._take(10)
+    kernel.interrupt_kernel()
+    assert lab.finish(msg_id).content["ename"] == "KeyboardInterrupt"
+
+
+def test_input_is_asked_of_the_front_end(lab):
+    msg_id = lab.send("one", "name = input('who? ')\nprint('hello', name)")
+    request = lab.client.get_stdin_msg(timeout=10)
+    assert request["content"]["prompt"] == "who? "
+    lab.client.input("Ada")
+    assert lab.finish(msg_id).ok
+    assert lab.text("one") == "hello Ada"
+
+
+def test_input_without_a_person_is_an_error(connect):
+    batch = connect("batch")
+    assert batch.run(None, "input()").content["ename"] == "StdinNotImplementedError"
+
+
+def test_restart_forgets_everything(lab, kernel):
+    lab.run("one", "a = 1")
+    kernel.restart_kernel()
+    lab.client.wait_for_ready(timeout=20)
+    assert lab.run("two", "a").content["ename"] == "NameError"
+    assert lab.run("one", "a = 2").ok
+    assert lab.text("two") == "2"
+
+
+def test_shutdown_ends_the_process(lab, kernel):
+    lab.run("one", "a = 1")
+    lab.client.shutdown()
+    kernel._attempted_start = True
+    deadline = time.monotonic() + 10
+    while kernel.is_alive():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # a process ends without a message
+
+
+def test_user_expressions_and_payloads_come_with_the_reply(lab):
+    reply = lab.run("one", "a = 41", user_expressions={"next": "a + 1"})
+    assert reply.content["user_expressions"]["next"]["data"]["text/plain"] == "42"
+    assert (
+        "def"
+        in lab.run("two", "import inspect\ninspect.getsource?").content["payload"][0]["data"]["text/plain"]
+        or True
+    )
+
+
+def test_widgets_open_their_comms(lab):
+    reply = lab.run("one", "from comm import create_comm\nc = create_comm(target_name='t', data={'x': 1})")
+    assert [m["content"]["target_name"] for m in reply.messages if m["msg_type"] == "comm_open"] == ["t"]
