@@ -100,6 +100,10 @@ class KernelClient:
         """Raise `BridgeError` (kernel_dead, kernel_silent) unless the kernel, or its successor, is there."""
         await self._link.require_alive()
 
+    async def why_not_alive(self) -> BridgeError | None:
+        """Give the refusal that fits a kernel that is dead or silent, None for one that is alive."""
+        return await self._link.why_not_alive()
+
     async def shell_is_free(self, bound: float) -> bool:
         """Whether the kernel answers on shell within `bound` seconds, that is, runs nobody's request.
 
@@ -207,7 +211,8 @@ class KernelClient:
             if msg_type == "update_display_data":  # display ids belong to the kernel, not to a request
                 for shown in self._runs.values():
                     shown.log.update_display(content)
-            elif run is not None:
+            elif run is not None and not (run.over and self.info.reactive):
+                # A reactive kernel shows later runs of the cell through its latest request: not this run's output.
                 run.on_iopub(msg_type, content, now)
         elif run is not None:
             run.on_reply(content, now)

@@ -204,10 +204,13 @@ class KernelLink:
             self.restarts += 1
             self.shut_down = False
 
-    async def _explain_silence(self, channel: Channel, bound: float) -> BridgeError:
+    async def why_not_alive(self) -> BridgeError | None:
+        """Give the refusal that fits a kernel that is dead or silent, None for one that is alive."""
         match await self.liveness():
+            case "alive":
+                return None
             case "dead":
-                assert self._dead is not None, "liveness() says dead only of a kernel with a cause of death"
+                assert self._dead is not None, "liveness() calls dead only a kernel with a cause of death"
                 return self._dead
             case "silent":
                 return BridgeError(
@@ -215,12 +218,13 @@ class KernelLink:
                     "The kernel's process is there, but its heartbeat does not answer.",
                     "It is suspended or stuck. Wait, or have the kernel restarted.",
                 )
-            case "alive":
-                return BridgeError(
-                    "kernel_silent",
-                    f"The kernel is alive (its heartbeat answers), but did not answer on {channel} within {bound:g} s.",
-                    "It is busy, and answers nothing besides. Try again later.",
-                )
+
+    async def _explain_silence(self, channel: Channel, bound: float) -> BridgeError:
+        return await self.why_not_alive() or BridgeError(
+            "kernel_silent",
+            f"The kernel is alive (its heartbeat answers), but did not answer on {channel} within {bound:g} s.",
+            "It is busy, and answers nothing besides. Try again later.",
+        )
 
     async def _explain_silent_greeting(self, bound: float) -> BridgeError:
         name = self.connection.path.name

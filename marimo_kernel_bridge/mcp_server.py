@@ -1,0 +1,71 @@
+"""The MCP server: tools, instructions and lifespan put together, and its transport.
+
+The server process never imports marimo. Standard output belongs to the protocol; everything else goes to stderr.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from mcp.server import MCPServer
+
+from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.mcp_kernels import Kernels
+from marimo_kernel_bridge.mcp_tools import tools
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+# Hosts cut this at 2 KB.
+INSTRUCTIONS: Final = """\
+Joins Jupyter kernels that a person is using now, in JupyterLab or VS Code. You share their variables and cells.
+
+Start: list_kernels, then connect_to_kernel. kernel_status tells idle, busy, silent or dead.
+
+A reactive kernel ("marimo (reactive Python)") keeps a graph of cells by the global names they define and use:
+- Running or editing a cell runs every cell that uses what it defines. Do not re-run dependents yourself: the answer \
+lists those that ran, with status and whether outputs changed.
+- One cell defines a name. A second definition is refused; edit the cell that has it, rename, or prefix with _ to keep \
+it local to a cell.
+- Only assignment counts. Mutation (df["x"] = 1, list.append) re-runs nothing: assign a new name, or do it in the cell \
+that defines the value.
+- If a cell fails, its dependents are cancelled. Mend it, and they run.
+
+Working with it:
+- Look first: list_cells (defines, uses, status, stale), read_cell (code, version, outputs). Both answer while a cell runs.
+- Change a cell with edit_cell and the version you last read; on stale_version read again, the person changed it.
+- execute_code adds a cell of your own that no notebook shows. For a look at values pass scratch=true.
+- The person sees new outputs at once under their cells, but not your code: say what you changed.
+- A timeout never stops a run: read_run waits on, interrupt_run stops it.
+- input() cannot work.
+
+Other kernels (plain Python) have no graph: only execute_code, read_run, interrupt_run and kernel_status work.
+"""
+
+
+@asynccontextmanager
+async def _attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
+    kernels = Kernels()
+    try:
+        yield kernels
+    finally:
+        await kernels.close()
+
+
+def build_server() -> MCPServer[Kernels]:
+    """Put the server together; a transport runs it."""
+    return MCPServer(
+        "marimo-kernel-bridge",
+        title="marimo kernel bridge",
+        version=__version__,
+        instructions=INSTRUCTIONS,
+        tools=tools(),
+        lifespan=_attached_kernels,
+        log_level="WARNING",
+    )
+
+
+def run_stdio() -> None:
+    """Serve one MCP client on standard input and output, until the input ends."""
+    build_server().run("stdio")
