@@ -174,3 +174,8 @@ class ReactiveShell(ZMQInteractiveShell):
             yield
         finally:
             self.execution_count = outer
+
+
+# Libraries ask for the name of get_ipython()'s class to know that they are in a notebook (plotly, tqdm, rich, ...).
+ReactiveShell.__name__ = ReactiveShell.__qualname__ = ZMQInteractiveShell.__name__
+ReactiveShell.__module__ = ZMQInteractiveShell.__module__

@@ -4,9 +4,8 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from jupyter_client import KernelManager
-
 from front_end import FrontEnd
+from jupyter_client import KernelManager
 
 
 def _started() -> KernelManager:
