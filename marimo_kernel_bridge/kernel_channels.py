@@ -54,6 +54,7 @@ class Channels:
         self.session = Session(
             key=connection.key, signature_scheme=connection.signature_scheme, username=username
         )
+        self._requests = 0
         self._sockets: dict[Channel, zmq.asyncio.Socket] = {}
         for channel in ("shell", "control", "iopub"):
             self._sockets[channel] = self._connect(channel)
@@ -63,7 +64,11 @@ class Channels:
         self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Make a message, so that its id is known before it is sent."""
-        message: dict[str, Any] = self.session.msg(msg_type, content, metadata=metadata)
+        self._requests += 1
+        header = self.session.msg_header(msg_type)
+        # Session's own ids have 44 characters. These are repeated by language models, which pay for each.
+        header["msg_id"] = f"{self.session.session[:8]}-{self._requests}"
+        message: dict[str, Any] = self.session.msg(msg_type, content, header=header, metadata=metadata)
         return message
 
     async def send(self, channel: Channel, message: dict[str, Any]) -> None:

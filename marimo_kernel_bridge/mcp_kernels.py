@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.connection import read_connection
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel_client import KernelClient
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from marimo_kernel_bridge.kernel_client import KernelClient
 
 
 @dataclass
@@ -54,6 +55,8 @@ class Kernels:
 
         Raises `BridgeError`: connection_file_*, wrong_key, kernel_silent.
         """
+        from marimo_kernel_bridge.kernel_client import KernelClient  # noqa: PLC0415  # a server starts without ZMQ
+
         connection = read_connection(connection_file)
         async with self._connecting:
             known = self.at(connection.path)

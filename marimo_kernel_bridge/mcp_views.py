@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
@@ -26,8 +26,11 @@ from marimo_kernel_bridge.mcp_results import (
     WorkLine,
     first_line,
 )
+from marimo_kernel_bridge.wire import METADATA_KEY
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from marimo_kernel_bridge.discovery import FoundKernel
     from marimo_kernel_bridge.kernel_client import KernelClient
     from marimo_kernel_bridge.mcp_kernels import Attached, Kernels
@@ -162,7 +165,7 @@ async def cell_view(
     client: KernelClient, cell_id: str, window: Window, note: str
 ) -> tuple[CellView, tuple[Image, ...]]:
     both = await client.read_cell(cell_id)
-    cell, shown = both.cell, show(both.outputs)
+    cell, shown = both.cell, show(_without_notices(both.outputs))
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     view = CellView(
         cell_id=cell.cell_id,
@@ -193,10 +196,10 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     report = await _report(client, run)
     cells = {cell.cell_id: cell for cell in await client.list_cells()} if report else {}
     own = report.requested[0] if report and report.requested else None
-    outputs = list(run.log.outputs())
+    outputs = run.log.outputs()
     if run.kind != "execute" and own is not None and run.over:
-        outputs = list((await client.read_cell(own)).outputs)
-    shown = show(outputs)
+        outputs = (await client.read_cell(own)).outputs
+    shown = show(_without_notices(outputs))
     text = shown.text
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
@@ -318,6 +321,15 @@ async def _alive(client: KernelClient) -> str:
     if await client.liveness() == "alive":
         return "The kernel is alive."
     return "The kernel's heartbeat does not answer: it is suspended or stuck."
+
+
+def _without_notices(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what tells the person that the notebook shows older code: a reader of ours has the newest."""
+    return [
+        output
+        for output in outputs
+        if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": "edited"}
+    ]
 
 
 def _ran(run: CellRun, cells: dict[str, Cell]) -> RanCell:
