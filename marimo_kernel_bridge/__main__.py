@@ -1,17 +1,21 @@
-"""`python -m marimo_kernel_bridge`: the command line. The kernel starts without it: each import counts there."""
+"""`marimo-kernel-bridge` and `python -m marimo_kernel_bridge`: the command line.
+
+The kernel starts without it: each import counts there, since a client waits for the sockets.
+"""
 
 import sys
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["kernel"]:
+    arguments = sys.argv[1:]
+    if arguments[:1] == ["kernel"] and not {"-h", "--help"} & set(arguments):
         from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
 
-        kernel_main(sys.argv[2:])
+        kernel_main(arguments[1:])
         return
     from marimo_kernel_bridge.cli import main as cli_main  # noqa: PLC0415  # see the module
 
-    cli_main()
+    cli_main(prog_name="marimo-kernel-bridge")
 
 
 if __name__ == "__main__":

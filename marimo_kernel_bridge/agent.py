@@ -1,0 +1,58 @@
+"""An agent's side, for `demo` and `doctor`: the MCP SDK's client on our own server, over stdio, as a host starts it.
+
+Decides nothing: calls tools and gives back what they answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import TextIO
+
+
+class ToolFailedError(Exception):
+    """A tool answered with an error; its text is the message."""
+
+
+class Agent:
+    """A connected MCP client."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:  # JSON both ways
+        """Call a tool and return its structured content. Raises `ToolFailedError`."""
+        result = await self._client.call_tool(tool, arguments)
+        if result.is_error:
+            text = " ".join(part.text for part in result.content if part.type == "text")
+            raise ToolFailedError(f"{tool}: {text}")
+        return result.structured_content or {}
+
+
+@asynccontextmanager
+async def attached_agent(connection_file: str, log: TextIO) -> AsyncIterator[Agent]:
+    """Start an MCP server and connect it to a kernel. `log` gets the server's stderr. Raises `ToolFailedError`."""
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "marimo_kernel_bridge", "mcp"], env=dict(os.environ)
+    )
+    async with Client(stdio_client(server, errlog=log)) as client:
+        agent = Agent(client)
+        await agent.call("connect_to_kernel", connection_file=connection_file)
+        yield agent
+
+
+def single_errors(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Give the errors in a group of groups: the SDK's task groups wrap what is raised inside them."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from single_errors(error)
+        else:
+            yield error

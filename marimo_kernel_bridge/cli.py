@@ -1,0 +1,307 @@
+"""The command line: what each command is called, takes and prints. What it does is in the module that it imports.
+
+Commands import inside themselves, so that none pays for another. A refused request (`BridgeError`) is one line on
+stderr and exit code 1; `import` ends with 3 if the file was written but some cell could not be converted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.discovery import FoundKernel
+    from marimo_kernel_bridge.ipynb import Conversion
+
+REFUSED: Final = 1
+NOT_ALL_CONVERTED: Final = 3
+
+
+class _Commands(click.Group):
+    """Lists commands in the order of this file and turns refusals into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:  # click's signature
+        try:
+            return super().invoke(ctx)
+        except BridgeError as error:
+            click.echo(f"marimo-kernel-bridge: {error}", err=True)
+            ctx.exit(REFUSED)
+
+
+def _examples(*lines: str) -> str:
+    """Format an epilog that click does not rewrap."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_examples(
+        "marimo-kernel-bridge demo        # see it work",
+        "marimo-kernel-bridge lab         # try it in JupyterLab",
+        "marimo-kernel-bridge doctor      # find out what is wrong",
+    ),
+)
+@click.version_option(__version__, prog_name="marimo-kernel-bridge")
+def main() -> None:
+    """Run marimo's reactive runtime as a Jupyter kernel, and let agents join it over MCP."""
+
+
+@main.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    epilog=_examples("marimo-kernel-bridge kernel -f connection.json"),
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="-f CONNECTION_FILE")
+def kernel(arguments: tuple[str, ...]) -> None:
+    """Run the kernel. Jupyter calls this; you rarely do.
+
+    Takes what ipykernel takes: options of the form --Class.trait=value, --debug for more log.
+    """
+    from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # see the module
+
+    kernel_main(list(arguments))
+
+
+@main.command(
+    epilog=_examples(
+        "marimo-kernel-bridge install --user",
+        "marimo-kernel-bridge install --user --name marimo-py313 --display-name 'marimo (3.13)'",
+        "marimo-kernel-bridge install --prefix /opt/jupyter",
+    )
+)
+@click.option("--user", is_flag=True, help="For this user, in every environment (the default).")
+@click.option("--sys-prefix", is_flag=True, help="For this Python environment only.")
+@click.option(
+    "--prefix", type=click.Path(path_type=Path), help="Below this folder, in share/jupyter/kernels."
+)
+@click.option("--name", default="marimo", show_default=True, help="What Jupyter calls the kernelspec.")
+@click.option("--display-name", help="What people see in the launcher.")
+def install(
+    *, user: bool, sys_prefix: bool, prefix: Path | None, name: str, display_name: str | None
+) -> None:
+    """Write the kernelspec where another Jupyter finds it.
+
+    Not needed in the environment where the package is installed: pip put a kernelspec there. Needed to start this
+    environment's kernel from a Jupyter that lives elsewhere.
+    """
+    from marimo_kernel_bridge.install import install_kernelspec, seen_by_jupyter  # noqa: PLC0415  # see the module
+
+    if sum((user, sys_prefix, prefix is not None)) > 1:
+        raise click.UsageError("Give one of --user, --sys-prefix and --prefix.")
+    below = Path(sys.prefix) if sys_prefix else prefix
+    place = install_kernelspec(name=name, display_name=display_name, user=below is None, prefix=below)
+    click.echo(f"Installed the kernelspec {name} for {sys.executable}\n  in {place}")
+    if not seen_by_jupyter(name, place):
+        click.echo(
+            "A Jupyter of this environment takes another kernelspec of that name, or does not look there: "
+            f"set JUPYTER_PATH={place.parent.parent}"
+        )
+
+
+@main.command(epilog=_examples("marimo-kernel-bridge kernels", "marimo-kernel-bridge kernels --json"))
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def kernels(*, as_json: bool) -> None:
+    """List the running kernels and their notebooks.
+
+    Looks into Jupyter's runtime directory, as an agent's list_kernels does.
+    """
+    import asyncio  # noqa: PLC0415  # see the module
+
+    from marimo_kernel_bridge.discovery import find_kernels  # noqa: PLC0415  # see the module
+
+    found = asyncio.run(find_kernels())
+    if as_json:
+        click.echo(json.dumps([_kernel_row(kernel) for kernel in found], indent=2))
+        return
+    running = [_kernel_row(kernel) for kernel in found if kernel.problem is None]
+    for row in running:
+        click.echo(f"{row['kernel_id']}  {row['kind']}, {row['state']}\n  {row['connection_file']}")
+        if row["notebook"]:
+            click.echo(f"  {row['notebook']}")
+    if not running:
+        click.echo("No kernel runs. Open a notebook with the kernel 'marimo (reactive Python)' first.")
+    if gone := len(found) - len(running):
+        click.echo(f"{gone} connection file(s) without a usable kernel; --json tells why.")
+
+
+def _kernel_row(kernel: FoundKernel) -> dict[str, str | None]:
+    description, problem = kernel.description, kernel.problem
+    return {
+        "kernel_id": kernel.kernel_id,
+        "kind": "unknown" if problem else "reactive" if description else "not reactive",
+        "state": problem.code if problem else _state(kernel),
+        "notebook": kernel.notebook,
+        "connection_file": str(kernel.path),
+        "problem": str(problem) if problem else None,
+    }
+
+
+def _state(kernel: FoundKernel) -> str:
+    if kernel.description is None:
+        return "running"
+    cells = f"{kernel.description.cells} cells"
+    return f"busy, {cells}" if kernel.description.busy else f"idle, {cells}"
+
+
+@main.command(
+    epilog=_examples(
+        "marimo-kernel-bridge mcp",
+        "claude mcp add marimo -- marimo-kernel-bridge mcp",
+    )
+)
+def mcp() -> None:
+    """Serve agents over MCP, on stdin and stdout.
+
+    An MCP host (Claude Code, Claude Desktop, Cursor, VS Code) starts this. The agent then finds your running
+    kernels and joins the one you name.
+    """
+    from marimo_kernel_bridge.mcp_server import run_stdio  # noqa: PLC0415  # see the module
+
+    run_stdio()
+
+
+@main.command(
+    "import",
+    epilog=_examples(
+        "marimo-kernel-bridge import analysis.ipynb",
+        "marimo-kernel-bridge import analysis.ipynb -o app.py --force",
+        "marimo-kernel-bridge import analysis.ipynb --json > report.json",
+    ),
+)
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The .py file to write; else beside the notebook, under its name.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def import_(notebook: Path, *, output: Path | None, force: bool, as_json: bool) -> None:
+    """Turn a Jupyter notebook into a reactive marimo notebook.
+
+    Prints what became of the cells. Ends with 3 if the file was written, but some cell could not be converted: each
+    is named on stderr, and its text is in the file.
+    """
+    from marimo_kernel_bridge.ipynb import import_notebook  # noqa: PLC0415  # see the module
+    from marimo_kernel_bridge.runtime.convert import convert  # noqa: PLC0415  # see the module
+
+    target = output or notebook.with_suffix(".py")
+    conversion = import_notebook(notebook, target, convert, overwrite=force)
+    if as_json:
+        click.echo(json.dumps(_conversion_report(notebook, target, conversion), indent=2))
+    else:
+        _print_conversion(notebook, target, conversion)
+    for cell in conversion.not_converted:
+        click.echo(f"marimo-kernel-bridge: {cell}", err=True)
+    if not conversion.check_passes:
+        for finding in conversion.check:
+            click.echo(f"marimo-kernel-bridge: marimo check: {finding}", err=True)
+    if not conversion.complete:
+        sys.exit(NOT_ALL_CONVERTED)
+
+
+def _conversion_report(notebook: Path, target: Path, conversion: Conversion) -> dict[str, Any]:  # JSON
+    return {
+        "notebook": str(notebook),
+        "output": str(target),
+        "complete": conversion.complete,
+        "cells": [
+            {
+                "position": cell.position,
+                "cell_id": cell.cell_id,
+                "kind": cell.kind,
+                "fate": cell.fate,
+                "notes": list(cell.notes),
+            }
+            for cell in conversion.cells
+        ],
+        "added": list(conversion.added),
+        "marimo_check": {"passes": conversion.check_passes, "findings": list(conversion.check)},
+    }
+
+
+def _print_conversion(notebook: Path, target: Path, conversion: Conversion) -> None:
+    fates = [cell.fate for cell in conversion.cells]
+    counts = [f"{fates.count(fate)} {fate.replace('_', ' ')}" for fate in dict.fromkeys(fates)]
+    click.echo(f"{notebook} -> {target}: {len(fates)} cells, {', '.join(counts) or 'nothing in it'}.")
+    for code in conversion.added:
+        click.echo(f"  added: {code}")
+    for cell in conversion.cells:
+        if cell.fate in {"changed", "dropped"}:
+            click.echo(f"  {cell}")
+    click.echo("  Saved outputs are not carried over: marimo computes them again.")
+    click.echo(
+        f"  marimo check: {'passes' if conversion.check_passes else 'fails'}. Next: marimo edit {target}"
+    )
+
+
+@main.command(epilog=_examples("marimo-kernel-bridge demo", "marimo-kernel-bridge demo --keep penguins-demo"))
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Leave the notebooks that the demo made in this folder.",
+)
+def demo(*, keep: Path | None) -> None:
+    """Show a person and an agent on one reactive kernel.
+
+    Runs a real notebook as JupyterLab does, lets an agent change a cell over MCP, shows what that changes for the
+    person, and imports the notebook into marimo. Checks every step and fails if one did not really happen. Takes well under a minute.
+    """
+    from marimo_kernel_bridge.demo import DemoFailedError, run_demo  # noqa: PLC0415  # see the module
+
+    try:
+        run_demo(keep, click.echo)
+    except DemoFailedError as error:
+        click.echo(f"marimo-kernel-bridge: the demo failed: {error}", err=True)
+        sys.exit(REFUSED)
+
+
+@main.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog=_examples(
+        "marimo-kernel-bridge lab",
+        "marimo-kernel-bridge lab analysis.ipynb",
+        "marimo-kernel-bridge lab analysis.ipynb --no-browser --port=8899",
+    ),
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[NOTEBOOK] [JUPYTER OPTIONS]...")
+def lab(arguments: tuple[str, ...]) -> None:
+    """Open JupyterLab with the marimo kernel selected.
+
+    Without NOTEBOOK, on a copy of the penguins example. A notebook of another kernel is left alone: Lab opens a copy
+    beside it. Further options go to JupyterLab.
+    """
+    from marimo_kernel_bridge.lab import open_lab  # noqa: PLC0415  # see the module
+
+    named = bool(arguments) and not arguments[0].startswith("-")
+    notebook = Path(arguments[0]) if named else None
+    open_lab(notebook, list(arguments[named:]), click.echo)
+
+
+@main.command(epilog=_examples("marimo-kernel-bridge doctor", "marimo-kernel-bridge doctor --json"))
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def doctor(*, as_json: bool) -> None:
+    """Check that everything works here, or say what is wrong.
+
+    Tries the kernelspec, a kernel, its reactivity and an agent's way to it on this machine, with a kernel and an
+    MCP server of its own that it ends again. Exit code 1 if anything is broken.
+    """
+    from marimo_kernel_bridge.doctor import examine  # noqa: PLC0415  # see the module
+
+    findings = examine(lambda finding: None if as_json else click.echo(str(finding)))
+    if as_json:
+        click.echo(json.dumps([finding.as_json() for finding in findings], indent=2))
+    if any(finding.verdict == "FAILED" for finding in findings):
+        sys.exit(REFUSED)
