@@ -276,7 +276,8 @@ class MarimoKernel(IPythonKernel):
     def do_history(self, hist_access_type: str, *args: Any, **kwargs: Any) -> Any:
         """Answer a history_request. IPython calls the present session 0 in a range; the protocol has numbers."""
         reply = super().do_history(hist_access_type, *args, **kwargs)
-        present = self.shell.history_manager.session_number
+        history: Any = self.shell.history_manager
+        present = history.session_number
         reply["history"] = [(session or present, *line) for session, *line in reply["history"]]
         return reply
 

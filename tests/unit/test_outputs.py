@@ -1,0 +1,76 @@
+"""Outputs after iopub messages, as nbformat has them."""
+
+import pytest
+
+from marimo_kernel_bridge.outputs import OutputLog, strip_ansi
+
+
+def log(*messages) -> OutputLog:
+    made = OutputLog()
+    for msg_type, content in messages:
+        made.apply(msg_type, content)
+    return made
+
+
+def out(text, name="stdout"):
+    return ("stream", {"name": name, "text": text})
+
+
+def display(text, display_id=None):
+    transient = {"display_id": display_id} if display_id else {}
+    return ("display_data", {"data": {"text/plain": text}, "metadata": {}, "transient": transient})
+
+
+def update(text, display_id):
+    return ("update_display_data", display(text, display_id)[1])
+
+
+CLEAR, CLEAR_NEXT = ("clear_output", {"wait": False}), ("clear_output", {"wait": True})
+
+
+@pytest.mark.parametrize(
+    ("messages", "shown"),
+    [
+        ([out("a"), out("b")], ["ab"]),
+        ([out("a"), out("b", "stderr"), out("c")], ["a", "b", "c"]),
+        ([out("a"), CLEAR], []),
+        ([out("a"), CLEAR_NEXT], ["a"]),
+        ([out("a"), CLEAR_NEXT, out("b")], ["b"]),
+        ([out("a"), CLEAR_NEXT, CLEAR, out("b"), out("c")], ["bc"]),
+        ([display("x", "d"), display("y"), update("z", "d")], ["z", "y"]),
+        ([display("x", "d"), display("y", "d"), update("z", "d")], ["z", "z"]),
+        ([update("z", "unknown")], []),
+        ([("error", {"ename": "E", "evalue": "v", "traceback": ["t"]})], ["E"]),
+        ([out("a"), display("x"), out("b")], ["a", "x", "b"]),
+    ],
+)
+def test_messages_fold_into_outputs(messages, shown):
+    def text(output):
+        return output.get("text") or output.get("ename") or output["data"]["text/plain"]
+
+    assert [text(output) for output in log(*messages).outputs()] == shown
+
+
+def test_results_keep_their_count_and_displays_have_none():
+    content = {"data": {"text/plain": "1"}, "metadata": {}, "execution_count": 7}
+    (result,) = log(("execute_result", content)).outputs()
+    assert result == {"output_type": "execute_result", **content}
+    assert "execution_count" not in log(display("x")).outputs()[0]
+
+
+def test_reads_are_copies():
+    made = log(out("a"))
+    made.outputs()[0]["text"] = "changed"
+    assert made.outputs()[0]["text"] == "a"
+
+
+def test_restart_forgets_all_and_a_pending_clear_too():
+    made = log(out("a"), CLEAR_NEXT)
+    made.restart()
+    made.apply(*out("b"))
+    made.apply(*out("c"))
+    assert made.outputs()[0]["text"] == "bc"
+
+
+def test_colours_are_stripped():
+    assert strip_ansi("\x1b[0;31mred\x1b[0m") == "red"
