@@ -1,21 +1,32 @@
-# Targets are listed by `make help`.
+# Targets are listed by `make help`. Needs Python 3.11 or later with venv and pip, nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Further arguments: make lab ARGS=analysis.ipynb, make test ARGS=tests/house
+ARGS ?=
+
+DEMO := .build/demo
+WHEELS := .build/wheels
+SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check lint types test demo lab format clean
+.PHONY: help install check test lint types format demo lab doctor clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-$(VENV)/.installed: pyproject.toml
+install: $(VENV)/.installed ## Create .venv with the project (editable) and the test tools
+
+$(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[lab,demo,test]'
 	@touch $@
 
-install: $(VENV)/.installed ## Create .venv with the project (editable) and the test tools
+test: install lint types ## All set-up, the linter, the types and all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: test ## The same as test
 
 lint: install ## Formatter and linter
 	$(BIN)/ruff format --check .
@@ -28,10 +39,23 @@ format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: install lint types ## All set-up and all tests
-	$(BIN)/python -m pytest
+demo: $(DEMO)/.installed ## See the main job on a real notebook, from a wheel in an environment of its own
+	$(DEMO)/bin/marimo-kernel-bridge demo $(ARGS)
 
-check: test ## The same as test
+$(DEMO)/.installed: $(SHIPPED)
+	@echo "Building the wheel and installing it into $(DEMO) (once, takes a minute) ..."
+	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
+	rm -rf $(WHEELS)
+	$(DEMO)/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS) .
+	$(DEMO)/bin/python -m pip install --quiet "$$(ls $(WHEELS)/*.whl)[demo]"
+	$(DEMO)/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEELS)/*.whl
+	@touch $@
+
+lab: install ## Open JupyterLab on the example (or ARGS=NOTEBOOK.ipynb) with the marimo kernel
+	$(BIN)/marimo-kernel-bridge lab $(ARGS)
+
+doctor: install ## Prove that kernelspec, kernel, reactivity and MCP work on this machine
+	$(BIN)/marimo-kernel-bridge doctor
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) .build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .build build dist .mypy_cache .ruff_cache .pytest_cache

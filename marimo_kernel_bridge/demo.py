@@ -100,7 +100,7 @@ async def _person_and_agent(
     notebook: Notebook, folder: Path, log: TextIOWrapper, say: Callable[[str], None]
 ) -> None:
     async with AsyncExitStack() as stack:
-        manager = await stack.enter_async_context(started_kernel(NAME, folder, log.buffer))
+        manager = await stack.enter_async_context(started_kernel(NAME, folder, log.fileno()))
         person = await stack.enter_async_context(opened(manager))
         say(f"  It answers. Its connection file: {manager.connection_file}")
 

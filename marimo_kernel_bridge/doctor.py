@@ -156,7 +156,7 @@ async def _with_a_kernel(folder: Path, found: Callable[..., None]) -> None:
     async with AsyncExitStack() as stack:
         try:
             manager = await stack.enter_async_context(
-                started_kernel(NAME, folder, stack.enter_context(log.open("wb")))
+                started_kernel(NAME, folder, stack.enter_context(log.open("wb")).fileno())
             )
             person = await stack.enter_async_context(opened(manager))
             answer = (await person.run("first", "6 * 7")).text

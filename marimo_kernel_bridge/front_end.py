@@ -20,7 +20,6 @@ from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from typing import IO
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
     from jupyter_client.manager import AsyncKernelManager
@@ -135,8 +134,10 @@ class FrontEnd:
 
 
 @asynccontextmanager
-async def started_kernel(name: str, folder: Path, log: IO[bytes]) -> AsyncIterator[AsyncKernelManager]:
-    """Start the kernel of an installed kernelspec in a folder and shut it down in the end; `log` gets its stderr.
+async def started_kernel(name: str, folder: Path, log: int) -> AsyncIterator[AsyncKernelManager]:
+    """Start the kernel of an installed kernelspec in a folder and shut it down in the end.
+
+    `log` is a file descriptor that gets what its process prints.
 
     Raises `BridgeError`: kernel_dead, kernel_silent.
     """
