@@ -178,12 +178,15 @@ def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
         raise _foreign(path, "this user may not read it") from None
     except OSError as error:
         raise _malformed(path, error.strerror or "it cannot be opened") from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise _malformed(path, "it is not a regular file")
         warnings = _judge_owner(path, status)
-        content = file.read(MAX_FILE_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_FILE_BYTES:
         raise _malformed(path, f"it is larger than {MAX_FILE_BYTES} bytes")
     return content, warnings

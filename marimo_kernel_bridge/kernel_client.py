@@ -83,6 +83,11 @@ class KernelClient:
         return self._link.restarts
 
     @property
+    def end(self) -> BridgeError | None:
+        """How the kernel ended, None if it has not as far as we know."""
+        return self._link.end
+
+    @property
     def runs(self) -> tuple[Run, ...]:
         """Our runs, the oldest first."""
         return tuple(self._runs.values())

@@ -101,6 +101,11 @@ class KernelLink:
         assert self._info is not None, "open() greets before it returns"
         return self._info
 
+    @property
+    def end(self) -> BridgeError | None:
+        """How the kernel ended, None if it has not as far as we know."""
+        return self._dead
+
     async def liveness(self) -> Liveness:
         """Tell dead (nothing listens any more) from silent (a process is there, but its heartbeat is not)."""
         if self._dead is None and await self._channels.beat(HEARTBEAT_BOUND):

@@ -1,0 +1,146 @@
+"""The two who share a kernel in these tests: a person in JupyterLab, and an agent behind MCP."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jupyter_client import KernelManager
+from jupyter_client.asynchronous import AsyncKernelClient
+from mcp import Client
+
+from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
+
+BOUND = 20.0  # seconds for any single wait
+
+
+async def until(happened: Callable[[], object]) -> None:
+    """Wait until something is so that no event tells of."""
+    async with asyncio.timeout(BOUND):
+        while not happened():  # noqa: ASYNC110  # nothing else tells of it
+            await asyncio.sleep(0.005)
+
+
+def wait_for_ready(manager: KernelManager) -> None:
+    """Wait until a kernel answers."""
+    client = manager.blocking_client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=BOUND)
+    finally:
+        client.stop_channels()
+
+
+@dataclass
+class Person:
+    """Sends what JupyterLab sends, and shows each message under the cell whose newest request is its parent."""
+
+    client: AsyncKernelClient
+    _cells: dict[str, str] = field(default_factory=dict)
+    _logs: dict[str, OutputLog] = field(default_factory=dict)
+    _idle: set[str] = field(default_factory=set)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _watching: asyncio.Task | None = None
+
+    @classmethod
+    async def open(cls, connection_file: str) -> "Person":
+        client = AsyncKernelClient(connection_file=connection_file)
+        client.load_connection_file()
+        client.session.username = "ada"
+        client.start_channels()
+        await client.wait_for_ready(timeout=BOUND)
+        person = cls(client)
+        person._watching = asyncio.create_task(person._watch())
+        return person
+
+    def close(self) -> None:
+        self._watching.cancel()
+        self.client.stop_channels()
+
+    def send(self, cell: str, code: str) -> str:
+        """Press Shift-Enter in a cell; returns the message id."""
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": True,
+            "stop_on_error": True,
+        }
+        metadata = {"cellId": cell, "deletedCells": [], "recordTiming": False}
+        message = self.client.session.msg("execute_request", content, metadata=metadata)
+        message_id = message["header"]["msg_id"]
+        self._cells = {old: name for old, name in self._cells.items() if name != cell} | {message_id: cell}
+        self._logs[cell] = OutputLog()
+        self.client.shell_channel.send(message)
+        return message_id
+
+    async def run(self, cell: str, code: str) -> None:
+        """Run a cell and wait until it is over."""
+        await self.until_over(self.send(cell, code))
+
+    async def until_over(self, message_id: str) -> None:
+        """Wait until a request is over."""
+        await self._until(lambda: message_id in self._idle)
+
+    def shown(self, cell: str) -> str:
+        """What is under a cell, as text."""
+        texts = []
+        for output in self._logs[cell].outputs():
+            match output["output_type"]:
+                case "stream":
+                    texts.append(output["text"])
+                case "error":
+                    texts.append(f"{output['ename']}: {output['evalue']}")
+                case _:
+                    texts.append(output["data"].get("text/plain", ""))
+        return strip_ansi("\n".join(texts).strip())
+
+    async def sees(self, cell: str, text: str) -> None:
+        """Wait until a cell shows exactly this text."""
+        try:
+            await self._until(lambda: self.shown(cell) == text)
+        except TimeoutError:
+            raise AssertionError(f"{cell} shows {self.shown(cell)!r}, not {text!r}") from None
+
+    async def _until(self, happened: Callable[[], bool]) -> None:
+        async with asyncio.timeout(BOUND), self._changed:
+            await self._changed.wait_for(happened)
+
+    async def _watch(self) -> None:
+        while True:
+            message = await self.client.get_iopub_msg()
+            parent, msg_type = message["parent_header"].get("msg_id"), message["msg_type"]
+            if parent in self._cells and msg_type in OUTPUT_TYPES:
+                self._logs[self._cells[parent]].apply(msg_type, message["content"])
+            if msg_type == "status" and message["content"]["execution_state"] == "idle":
+                self._idle.add(parent)
+            async with self._changed:
+                self._changed.notify_all()
+
+
+@dataclass
+class Answer:
+    """What a tool answered."""
+
+    text: str
+    data: dict
+    images: list
+    failed: bool
+
+
+@dataclass
+class Agent:
+    """Calls tools: `await agent("read_cell", cell_id="aaaa")`."""
+
+    client: Client
+
+    async def __call__(self, tool: str, **arguments) -> Answer:
+        result = await self.client.call_tool(tool, arguments)
+        images = [block for block in result.content if block.type == "image"]
+        return Answer(result.content[0].text, result.structured_content or {}, images, bool(result.is_error))
+
+    async def connect(self, manager) -> str:
+        """Connect to a kernel and return its handle."""
+        answer = await self("connect_to_kernel", connection_file=manager.connection_file)
+        assert not answer.failed, answer.text
+        return answer.data["kernel"]

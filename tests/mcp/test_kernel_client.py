@@ -1,0 +1,294 @@
+"""The client against real kernels: what runs, and the truth when something does not."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from person import BOUND, until, wait_for_ready
+
+from marimo_kernel_bridge import kernel_link
+from marimo_kernel_bridge.connection import read_connection
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel_client import KernelClient
+
+pytestmark = pytest.mark.anyio
+
+
+class Gate:
+    """Code that blocks in the kernel until the test opens the gate."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._path = path
+        self.code = f"open({str(path)!r}).read()"
+
+    def open(self) -> None:
+        # Opening for reading too never waits for the other side.
+        os.close(os.open(self._path, os.O_RDWR))
+
+
+@pytest.fixture
+def gate(tmp_path):
+    return Gate(tmp_path / "gate")
+
+
+async def finished(client: KernelClient, code: str):
+    run = await client.execute(code)
+    assert await client.wait(run, BOUND), f"{code!r} is {run.status}"
+    return run
+
+
+def texts(run) -> list[str]:
+    return [
+        output.get("text") or output.get("data", {}).get("text/plain") or output["ename"]
+        for output in run.log.outputs()
+    ]
+
+
+# What runs
+
+
+async def test_streams_results_and_displays_are_collected(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    run = await finished(client, "print('a'); print('b'); display('shown'); 6 * 7")
+    assert run.status == "ok"
+    assert texts(run) == ["a\nb\n", "'shown'", "42"]
+
+
+async def test_display_only_output_is_not_lost(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    code = "from IPython.display import Image; display(Image(b'\\x89PNG fake', format='png'))"
+    run = await finished(client, code)
+    (output,) = run.log.outputs()
+    assert output["output_type"] == "display_data"
+    assert "image/png" in output["data"]
+
+
+async def test_displays_are_cleared_and_updated_by_any_later_request(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    shown = await finished(client, "handle = display('before', display_id=True)")
+    await finished(client, "handle.update('after')")
+    assert texts(shown) == ["'after'"]
+    code = "from IPython.display import clear_output\nprint('old'); clear_output(wait=True); print('new')"
+    assert texts(await finished(client, code)) == ["new\n"]
+
+
+async def test_a_failing_cell_is_data(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    run = await finished(client, "print('before'); 1/0")
+    assert run.status == "error"
+    assert texts(run) == ["before\n", "ZeroDivisionError"]
+
+
+async def test_code_that_is_not_python_is_an_error_of_the_run(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    assert texts(await finished(client, "def f(:")) == ["SyntaxError"]
+
+
+async def test_asking_for_input_fails_instead_of_hanging(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    assert texts(await finished(client, "input()")) == ["StdinNotImplementedError"]
+
+
+async def test_the_first_output_after_attaching_is_never_missed(plain_kernel, attach):
+    for number in range(5):
+        client = await attach(plain_kernel)
+        assert texts(await finished(client, f"print({number})")) == [f"{number}\n"]
+
+
+async def test_concurrent_runs_keep_their_outputs_apart(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    runs = await asyncio.gather(*(finished(client, f"print({number})") for number in range(20)))
+    assert [texts(run) for run in runs] == [[f"{number}\n"] for number in range(20)]
+
+
+async def test_a_run_outlives_the_wait_for_it(plain_kernel, attach, gate):
+    client = await attach(plain_kernel)
+    run = await client.execute(gate.code + "; print('over')")
+    await until(lambda: run.started_at)
+    assert not await client.wait(run, 0)
+    assert run.status == "running"
+    gate.open()
+    assert await client.wait(client.find_run(run.run_id), BOUND)
+    assert texts(run) == ["over\n"]
+
+
+async def test_an_unknown_run_is_refused(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    with pytest.raises(BridgeError) as caught:
+        client.find_run("nonsense")
+    assert caught.value.code == "no_such_run"
+
+
+async def test_a_run_is_interrupted(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    run = await client.execute("while True: pass")
+    await until(lambda: run.started_at)
+    await client.interrupt(run)
+    assert await client.wait(run, BOUND)
+    assert run.status == "interrupted"
+    assert texts(await finished(client, "'usable'")) == ["'usable'"]
+
+
+# Beside a person
+
+
+async def test_a_busy_kernel_is_named_with_whose_code_runs(plain_kernel, attach, person_at, gate):
+    client, person = await attach(plain_kernel), await person_at(plain_kernel)
+    person.send("aaaa", gate.code)
+    await until(lambda: client.others_work and client.others_work[0].code)
+    (work,) = client.others_work
+    assert (work.client, work.code) == ("ada", gate.code)
+    assert not await client.shell_is_free(0.1)
+
+    run = await client.execute("'mine'")
+    assert not await client.wait(run, 0.1)
+    assert run.status == "queued"
+    with pytest.raises(BridgeError) as caught:
+        await client.interrupt(run)
+    assert caught.value.code == "kernel_busy"
+
+    gate.open()
+    await person.sees("aaaa", "''")
+    assert await client.wait(run, BOUND)
+    assert texts(run) == ["'mine'"]
+    assert client.others_work == ()
+
+
+async def test_work_that_began_before_we_attached_is_noticed(plain_kernel, attach, person_at, gate):
+    person = await person_at(plain_kernel)
+    message_id = person.send("aaaa", "print('begun')\n" + gate.code)
+    await person.sees("aaaa", "begun")
+    client = await attach(plain_kernel)
+    assert client.others_work == ()
+    assert not await client.shell_is_free(0.1)
+    gate.open()
+    await person.until_over(message_id)
+    assert await client.shell_is_free(BOUND)
+
+
+async def test_a_run_behind_a_failing_cell_is_aborted_and_says_so(plain_kernel, attach, person_at, gate):
+    client, person = await attach(plain_kernel), await person_at(plain_kernel)
+    person.send("aaaa", gate.code + "\n1/0")
+    await until(lambda: client.others_work)
+    run = await client.execute("'never'")
+    assert not await client.wait(run, 0.1)
+    gate.open()
+    assert await client.wait(run, BOUND)
+    assert (run.status, texts(run)) == ("aborted", [])
+
+
+async def test_our_failure_aborts_nobody_elses_queue(plain_kernel, attach, person_at, gate):
+    client, person = await attach(plain_kernel), await person_at(plain_kernel)
+    run = await client.execute(gate.code + "\n1/0")
+    await until(lambda: run.started_at)
+    message_id = person.send("aaaa", "'hers'")
+    gate.open()
+    await person.until_over(message_id)
+    assert (run.status, person.shown("aaaa")) == ("error", "'hers'")
+
+
+async def test_bridge_requests_to_a_plain_kernel_are_refused_here(plain_kernel, attach):
+    client = await attach(plain_kernel)
+    assert not client.info.reactive
+    for request in (
+        client.describe(),
+        client.list_cells(),
+        client.read_cell("aaaa"),
+        client.edit_cell(None, "x = 1", None),
+        client.run_cells(["aaaa"]),
+    ):
+        with pytest.raises(BridgeError) as caught:
+            await request
+        assert caught.value.code == "not_reactive"
+
+
+# The kernel's end
+
+
+@pytest.mark.parametrize("name", ["python3", "marimo"])
+async def test_a_kernel_killed_in_mid_run_is_dead_at_once(start_kernel, attach, name):
+    manager = start_kernel(name)
+    client = await attach(manager)
+    run = await client.execute("print('begun'); import time; time.sleep(60)")
+    await until(run.log.outputs)
+    os.kill(manager.provisioner.pid, signal.SIGKILL)
+    assert await client.wait(run, 2.0), "a dead kernel must not be waited for"
+    assert (run.status, run.lost.code, texts(run)) == ("lost", "kernel_dead", ["begun\n"])
+    assert await client.liveness() == "dead"
+    with pytest.raises(BridgeError) as caught:
+        await client.execute("1")
+    assert caught.value.code == "kernel_dead"
+    assert "unexpectedly" in caught.value.message
+
+
+async def test_a_kernel_that_was_shut_down_is_told_from_one_that_crashed(start_kernel, attach):
+    manager = start_kernel()
+    client = await attach(manager)
+    await asyncio.to_thread(manager.shutdown_kernel)
+    await until(lambda: client.end)
+    with pytest.raises(BridgeError) as caught:
+        await client.execute("1")
+    assert caught.value.message.startswith("The kernel was shut down.")
+
+
+async def test_a_suspended_kernel_is_silent_and_not_dead(start_kernel, attach, monkeypatch):
+    monkeypatch.setattr(kernel_link, "HEARTBEAT_BOUND", 0.2)
+    manager = start_kernel()
+    client = await attach(manager)
+    pid = manager.provisioner.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await until_async(client.liveness, "silent")
+        run = await client.execute("'later'")
+        assert not await client.wait(run, 0.1)
+        assert not await client.shell_is_free(0.1)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert await client.wait(run, BOUND), "silence is not death: the run goes on"
+    assert texts(run) == ["'later'"]
+    assert await client.liveness() == "alive"
+
+
+async def until_async(ask, wanted) -> None:
+    async with asyncio.timeout(BOUND):
+        while await ask() != wanted:
+            pass
+
+
+@pytest.mark.parametrize("name", ["python3", "marimo"])
+async def test_a_restarted_kernel_is_another_one(start_kernel, attach, name):
+    manager = start_kernel(name)
+    client = await attach(manager)
+    await finished(client, "kept = 1")
+    run = await client.execute("import time; time.sleep(60)")
+    await until(lambda: run.started_at)
+    await asyncio.to_thread(manager.restart_kernel, now=True)
+    assert await client.wait(run, BOUND)
+    assert (run.status, run.lost.code) == ("lost", "kernel_dead")
+
+    await asyncio.to_thread(wait_for_ready, manager)
+    assert texts(await finished(client, "'kept' in globals()")) == ["False"]
+    assert client.restarts == 1
+
+
+async def test_a_restart_between_calls_is_noticed(start_kernel, attach):
+    manager = start_kernel()
+    client = await attach(manager)
+    await asyncio.to_thread(manager.restart_kernel, now=True)
+    await until(lambda: client.end)
+    await asyncio.to_thread(wait_for_ready, manager)
+    assert texts(await finished(client, "'new'")) == ["'new'"]
+    assert client.restarts == 1
+
+
+async def test_closing_leaves_the_kernel_and_its_run_alone(plain_kernel, attach, person_at, gate):
+    person = await person_at(plain_kernel)
+    async with await KernelClient.attach(read_connection(plain_kernel.connection_file)) as client:
+        run = await client.execute(gate.code + "; went_on = True")
+        await until(lambda: run.started_at)
+    gate.open()
+    await person.run("aaaa", "went_on")
+    assert person.shown("aaaa") == "True"
