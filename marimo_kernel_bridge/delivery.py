@@ -106,6 +106,26 @@ class Held(Late):
 
 
 @dataclass
+class Detached(Late):
+    """Late messages, and the changed outputs once more under the cell that caused the run, with a heading.
+
+    JupyterLab drops late messages to cells that ran before the page was reloaded, without a word. The kernel cannot
+    know whether the page is gone or is a second window.
+    """
+
+    current: Header = field(default_factory=dict)
+    heading: str = ""
+
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+        messages = super().end(before, after)
+        return (
+            messages
+            if same_outputs(before, after)
+            else messages + _shown_below(self.heading, list(after), self.current)
+        )
+
+
+@dataclass
 class Updated:
     """`update_display_data` inside the request that caused the run: nbclient, papermill.
 

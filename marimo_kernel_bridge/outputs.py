@@ -109,6 +109,20 @@ class OutputLog:
         with self._lock:
             return tuple(entry.value() for entry in self._entries)
 
+    def messages(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return messages that would make these outputs, as (msg_type, content)."""
+        with self._lock:
+            made = []
+            for entry in self._entries:
+                content = entry.value()
+                msg_type = content.pop("output_type")
+                if msg_type not in {"stream", "error"}:
+                    content["transient"] = (
+                        {} if entry.display_id is None else {"display_id": entry.display_id}
+                    )
+                made.append((msg_type, content))
+            return made
+
     def display_ids(self) -> tuple[str | None, ...]:
         """Return the display id of each output, None where it has none."""
         with self._lock:

@@ -8,7 +8,6 @@ are `zmq_kernel.py`'s. Everything but the reads at the end is for the main threa
 from __future__ import annotations
 
 import asyncio
-import dis
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
@@ -16,20 +15,21 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from marimo_kernel_bridge import wording
 from marimo_kernel_bridge.cells import Address, Body, CellTable, Entry
-from marimo_kernel_bridge.delivery import Held, Late, Message, Printed, Updated, same_outputs
+from marimo_kernel_bridge.delivery import Message, same_outputs
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.giving_way import gives_way, reads_before_writing
 from marimo_kernel_bridge.notebook import Cell, CellError, CellRun, CellWithOutputs, RunReport
-from marimo_kernel_bridge.outputs import OUTPUT_TYPES, strip_ansi
+from marimo_kernel_bridge.outlet import Outlet
+from marimo_kernel_bridge.outputs import strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from marimo_kernel_bridge.dataflow import GraphError, Node, Outcome, Runtime
-    from marimo_kernel_bridge.delivery import Delivery, Header
+    from marimo_kernel_bridge.delivery import Header
     from marimo_kernel_bridge.notebook import CellStatus
 
 RUNS_KEPT = 1000
-_FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply
 
 
 class BodyRunner(Protocol):
@@ -44,7 +44,7 @@ class Run:
 
     run_id: str
     client: str
-    current: Header
+    address: Address
     requested: tuple[str, ...] = ()
     cells: list[CellRun] = field(default_factory=list)
     finished: bool = False
@@ -62,9 +62,9 @@ class Session:
     def __init__(self, send: Callable[[Message], None], wake: Callable[[], None]) -> None:
         """`send` puts a message on iopub; `wake` asks for a `settle` soon, from any thread."""
         self.cells = CellTable()
+        self.outlet = Outlet(self.cells, send)
         self.mode: Literal["autorun", "lazy"] = "autorun"
         self.pending_requests: Callable[[], bool] = lambda: False
-        self._send = send
         self._wake = wake
         self._runtime: Runtime | None = None
         self._runner: BodyRunner | None = None
@@ -74,9 +74,6 @@ class Session:
         self._held_back: set[str] = set()  # stale cells that wait for a person or an agent to run them
         self._nodes: dict[str, Node] = {}
         self._stale: frozenset[str] = frozenset()
-        self._vscode_busy = 0
-        self._vscode_seen = 0.0
-        self._kept: dict[str, Held] = {}
         self.running: str | None = None
         self.running_since: float | None = None
 
@@ -112,21 +109,16 @@ class Session:
             entry.deleted = False
             entry.shown_code = code
         cell_id = entry.cell.cell_id
-        entry.log.restart()
-        self._kept.pop(cell_id, None)
+        self.outlet.request_begins(entry)
         self._direct = cell_id
-        self._open_run(address.parent, author, (cell_id,))
-        if address.dialect == "vscode":
-            self._vscode_busy += 1
+        self._open_run(address, author, (cell_id,))
         return entry
 
     def end(self, entry: Entry, execution_count: int | None) -> None:
         """Note that the code of an execute_request has run."""
         cell = self.cells.change(entry.cell.cell_id, execution_count=execution_count)
         self._direct = None
-        if entry.address.dialect == "vscode":
-            self._vscode_busy = max(0, self._vscode_busy - 1)
-            self._vscode_seen = time.monotonic()
+        self.outlet.request_ends(entry)
         if self._run is not None:
             self._run.cells = [
                 replace(run, execution_count=execution_count) if run.cell_id == cell.cell_id else run
@@ -145,8 +137,8 @@ class Session:
             self.runtime.delete(gone)
             self._graph_changed()
 
-    def _open_run(self, parent: Header, client: str, requested: tuple[str, ...]) -> Run:
-        run = Run(parent["msg_id"], client, parent, requested)
+    def _open_run(self, address: Address, client: str, requested: tuple[str, ...]) -> Run:
+        run = Run(address.parent["msg_id"], client, address, requested)
         self._run = self._runs[run.run_id] = run
         while len(self._runs) > RUNS_KEPT:
             self._runs.popitem(last=False)
@@ -186,17 +178,17 @@ class Session:
         code: str,
         prepare: Callable[[Entry], Body],
         client: str,
-        parent: Header,
+        address: Address,
         *,
         run: bool,
     ) -> RunReport:
         """Give a cell new code for an agent, or add one, and run it unless told not to."""
         if entry is None:
-            entry = self.cells.add(None, code, client, Address("agent", parent, parent.get("session", "")))
+            entry = self.cells.add(None, code, client, address)
         else:
             self.cells.set_code(entry.cell.cell_id, code, client)
         cell_id = entry.cell.cell_id
-        self._open_run(parent, client, (cell_id,))
+        self._open_run(address, client, (cell_id,))
         refused = self._register(entry, prepare(entry), stale=not run)
         if refused is not None:
             self._show_instead(cell_id, "refused", refused)
@@ -206,12 +198,12 @@ class Session:
         else:
             self._held_back.add(cell_id)
             self._graph_changed()
-        return self._runs[parent["msg_id"]].report()
+        return self._runs[address.parent["msg_id"]].report()
 
-    async def run_known(self, cell_ids: Iterable[str], client: str, parent: Header) -> RunReport:
+    async def run_known(self, cell_ids: Iterable[str], client: str, address: Address) -> RunReport:
         """Run cells as they are. Raises `BridgeError`: no_such_cell."""
         wanted = tuple(self.cells.find(cell_id).cell.cell_id for cell_id in cell_ids)
-        run = self._open_run(parent, client, wanted)
+        run = self._open_run(address, client, wanted)
         runnable: set[str] = set()
         for cell_id in wanted:
             entry = self.cells[cell_id]
@@ -255,17 +247,14 @@ class Session:
         for name in sorted(names.defines):
             for other_id in self.runtime.definers(name) - {entry.cell.cell_id}:
                 other = self.cells[other_id]
-                if other.live and entry.live:
+                if not gives_way(other, entry):
                     continue
                 if reads_before_writing(code, name):
                     entry.imperative = True
                 self.runtime.delete([other_id], keep_values=True)
                 self.cells.change(other_id, status="superseded")
                 if other.live:
-                    self._send_to(
-                        other,
-                        Message("display_data", wording.superseded(name, entry.cell), other.address.parent),
-                    )
+                    self.outlet.append(other, "display_data", wording.superseded(name, entry.cell))
 
     async def _run_cells(self, cell_ids: Iterable[str]) -> None:
         try:
@@ -295,7 +284,7 @@ class Session:
     def _due(self) -> set[str]:
         """Stale cells that may run by themselves: not those that wait for somebody, nor what is below them."""
         waiting = {cell_id for cell_id in self._held_back if cell_id in self._stale}
-        if self._vscode_is_busy():
+        if self.outlet.vscode_is_busy:
             waiting |= {entry.cell.cell_id for entry in self.cells if entry.address.dialect == "vscode"}
         blocked = set(waiting)
         for cell_id in waiting & self._stale:
@@ -313,16 +302,14 @@ class Session:
         self._held_back.discard(cell_id)
         before = entry.log.outputs()
         direct = cell_id == self._direct
-        delivery = None if direct else self._begin_delivery(entry)
+        delivery = None if direct else self.outlet.begin(entry, self._trigger)
         started = time.monotonic()
         try:
             outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
         finally:
             duration = max(time.monotonic() - started, 1e-6)
-            entry.delivery = None
+            self.outlet.end(entry, before)
         after = entry.log.outputs()
-        if delivery is not None:
-            self._send_all(delivery.end(before, after))
         self.cells.change(
             cell_id,
             status=_status(outcome),
@@ -334,41 +321,17 @@ class Session:
         self._note_run(cell_id, duration, changed=not same_outputs(before, after))
         return outcome
 
-    def _begin_delivery(self, entry: Entry) -> Delivery:
-        delivery = self._delivery_for(entry)
-        entry.delivery = delivery
-        edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
-        if isinstance(delivery, Held):
-            self._kept[entry.cell.cell_id] = delivery
-        entry.log.restart()
-        notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late) else None
-        if notice is not None:
-            entry.log.apply("display_data", notice)
-        self._send_all(delivery.begin(notice))
-        return delivery
-
-    def _delivery_for(self, entry: Entry) -> Delivery:
-        assert self._run is not None
-        current = self._run.current
-        # A parent of its own tells the outputs of this run from those of the request around it.
-        inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
-        match entry.address.dialect:
-            case "lab" | "agent":
-                return Late(entry.address.parent)
-            case "vscode":
-                return (Held if self._vscode_is_busy() else Late)(entry.address.parent)
-            case "batch":
-                return Updated(inner, current, wording.heading(entry.cell), entry.log.display_ids())
-            case "terminal":
-                return Printed(inner, current, wording.heading(entry.cell))
-
     def cancelled(self, cell_id: str, because: str) -> None:
         if cell_id not in self.cells:
             return
         source = self.cells[because].cell
         if source.error is None and source.status == "ok":
             self.cells.change(cell_id, status="cancelled", error=None)
-            self._replace_outputs(cell_id, Message("display_data", wording.stopped(source), {}))
+            notice = wording.stopped(source)
+            if cell_id == self._direct:
+                self.outlet.append(self.cells[cell_id], "display_data", notice)
+            else:
+                self.outlet.replace(self.cells[cell_id], self._trigger, Message("display_data", notice, {}))
         else:
             self._show_instead(cell_id, "cancelled", wording.not_run(source))
         self._note_run(cell_id, 0.0, changed=True)
@@ -398,78 +361,20 @@ class Session:
 
     # -- outputs -------------------------------------------------------------------------------------------------
 
-    def route(self, msg_type: str, content: dict[str, Any], parent: Header) -> list[Message] | None:
-        """Take an output that user code sends, on any thread. Returns what to send for it, None for "as it is"."""
-        msg_id = parent.get("msg_id", "")
-        if msg_type == "update_display_data":
-            for other in self.cells:
-                other.log.update_display(content)
-        outer, _, inner = msg_id.partition("/")
-        if inner:
-            entry = self.cells.get(inner)
-            if entry is None or entry.delivery is None:  # a thread's output after the end of its run
-                return [Message(msg_type, content, {**parent, "msg_id": outer})]
-        else:
-            entry = self.cells.by_message(msg_id)
-        if entry is None or msg_type not in OUTPUT_TYPES:
-            return None
-        if msg_type in {"display_data", "execute_result"} and entry.address.dialect == "batch":
-            content = self._with_display_id(entry, content)
-        if msg_type != "update_display_data":
-            entry.log.apply(msg_type, content)
-        if entry.delivery is not None:
-            return entry.delivery.output(msg_type, content)
-        return [Message(msg_type, content, parent)]
-
-    def _with_display_id(self, entry: Entry, content: dict[str, Any]) -> dict[str, Any]:
-        """Give an output of a batch client a display id, the only way to replace it later."""
-        transient = content.get("transient") or {}
-        if "display_id" in transient:
-            return content
-        display_id = f"{entry.cell.cell_id}-{len(entry.log.display_ids())}"
-        return {**content, "transient": {**transient, "display_id": display_id}}
+    @property
+    def _trigger(self) -> Address:
+        """Where the request came from that causes what runs now."""
+        assert self._run is not None
+        return self._run.address
 
     def _show_instead(self, cell_id: str, status: CellStatus, error: CellError) -> None:
         """Replace a cell's outputs by the reason why it did not run."""
         self.cells.change(cell_id, status=status, error=error)
+        if cell_id == self._direct:
+            return  # the shell shows it when it makes the reply
         text = f"\x1b[31m{error.ename}\x1b[39m: {error.evalue}"
         content = {"ename": error.ename, "evalue": error.evalue, "traceback": [text]}
-        self._replace_outputs(cell_id, Message("error", content, {}))
-
-    def _replace_outputs(self, cell_id: str, message: Message) -> None:
-        entry = self.cells[cell_id]
-        if cell_id == self._direct:
-            if message.msg_type != "error":  # an error is shown when the shell makes the reply
-                self._send_to(entry, replace(message, parent=entry.address.parent))
-            return
-        before = entry.log.outputs()
-        delivery = self._begin_delivery(entry)
-        entry.log.apply(message.msg_type, message.content)
-        self._send_all(delivery.output(message.msg_type, message.content))
-        self._send_all(delivery.end(before, entry.log.outputs()))
-        entry.delivery = None
-
-    def _send_all(self, messages: list[Message]) -> None:
-        for message in messages:
-            self._send(message)
-
-    def _send_to(self, entry: Entry, message: Message) -> None:
-        entry.log.apply(message.msg_type, message.content)
-        self._send(message)
-
-    def release_held(self) -> None:
-        """Send the late messages that were kept back for VS Code, if it is quiet."""
-        if not self._vscode_is_busy():
-            kept, self._kept = self._kept, {}
-            for held in kept.values():
-                self._send_all(held.kept)
-
-    def _vscode_is_busy(self) -> bool:
-        return self._vscode_busy > 0 or time.monotonic() - self._vscode_seen < _FRONT_END_QUIET
-
-    def quiet_in(self) -> float:
-        """Return the seconds until VS Code may be called quiet, 0 where it is."""
-        return max(0.0, self._vscode_seen + _FRONT_END_QUIET - time.monotonic())
+        self.outlet.replace(self.cells[cell_id], self._trigger, Message("error", content, {}))
 
     # -- bookkeeping ---------------------------------------------------------------------------------------------
 
@@ -548,18 +453,6 @@ class Session:
 
     def _defined_by_a_cell(self, name: str) -> bool:
         return any(name in node.names.defines for node in self._nodes.values())
-
-
-def reads_before_writing(code: str, name: str) -> bool:
-    """Tell whether code reads the old value of a global before it gives it a new one, as `x = x + 1` does."""
-    try:
-        instructions = dis.get_instructions(compile(code, "<cell>", "exec", flags=0x2000))  # top-level await
-    except (SyntaxError, ValueError):
-        return False
-    for instruction in instructions:
-        if instruction.argval == name and instruction.opname in {"LOAD_NAME", "STORE_NAME", "DELETE_NAME"}:
-            return instruction.opname != "STORE_NAME"
-    return False
 
 
 def _status(outcome: Outcome) -> CellStatus:

@@ -100,7 +100,7 @@ class MarimoKernel(IPythonKernel):
         runtime = Engine(self.shell.user_module, self.notebook, self._notebook_path())
         self.notebook.attach(runtime, self.shell)
         self.shell.session = self.notebook
-        self.session.route = self.notebook.route
+        self.session.route = self.notebook.outlet.route
         self._runtime_loaded = True
 
     def _notebook_path(self) -> str | None:
@@ -165,7 +165,7 @@ class MarimoKernel(IPythonKernel):
             self.shell.requested = None
         if entry.address.dialect == "vscode":
             # VS Code sends the next request of a Run All after idle.
-            self._settle_later(self.notebook.quiet_in())
+            self._settle_later(self.notebook.outlet.quiet_in())
         elif entry.address.dialect in {"lab", "agent"}:
             await self._settle()
 
@@ -286,7 +286,7 @@ class MarimoKernel(IPythonKernel):
     async def _settle(self) -> None:
         """Run the stale cells now; what another request interrupts goes on when that is answered."""
         await self.notebook.settle()
-        self.notebook.release_held()
+        self.notebook.outlet.release_held()
         self.notebook.close_run()
         if self.notebook.unsettled:
             self._settle_later(0.0)
@@ -298,7 +298,7 @@ class MarimoKernel(IPythonKernel):
 
     async def _settle_between_requests(self) -> None:
         self._settle_timer = None
-        wait = self.notebook.quiet_in()
+        wait = self.notebook.outlet.quiet_in()
         if wait > 0:
             self._settle_later(wait)
             return
@@ -318,7 +318,7 @@ class MarimoKernel(IPythonKernel):
 
     def _wake(self) -> None:
         """React to cells that became stale outside of a run; any thread."""
-        self.io_loop.add_callback(lambda: self._settle_later(self.notebook.quiet_in()))
+        self.io_loop.add_callback(lambda: self._settle_later(self.notebook.outlet.quiet_in()))
 
     @contextmanager
     def parent_set_to(self, header: Header) -> Iterator[None]:
@@ -378,7 +378,7 @@ class MarimoKernel(IPythonKernel):
             case wire.RunCells(cell_ids=cell_ids, client=client):
                 self._load_runtime()
                 self._run_parent = ([], parent)
-                await self.notebook.run_known(cell_ids, client, parent["header"])
+                await self.notebook.run_known(cell_ids, client, _agent_address(parent))
                 await self._settle()
                 return self.notebook.report(parent["header"]["msg_id"])
 
@@ -399,7 +399,7 @@ class MarimoKernel(IPythonKernel):
             request.code,
             partial(self.shell.prepare, code=request.code),
             request.client,
-            header,
+            _agent_address(parent),
             run=request.run,
         )
         await self._settle()
@@ -432,6 +432,11 @@ def _client(metadata: dict[str, Any]) -> str | None:
     ours = metadata.get(wire.METADATA_KEY)
     client = ours.get("client") if isinstance(ours, dict) else None
     return client if isinstance(client, str) and client else None
+
+
+def _agent_address(parent: dict[str, Any]) -> Address:
+    """Return where the outputs of an agent's own cells go: to its request."""
+    return Address("agent", parent["header"], parent["header"].get("session", ""))
 
 
 class MarimoKernelApp(IPKernelApp):

@@ -1,0 +1,161 @@
+"""Where the outputs of cells go: keeps each cell's output log and sends each message to who shows the cell.
+
+Chooses the `Delivery` for a run that was not the cell's own request. Decides nothing about what runs. `route` is
+called on any thread (streams come from ipykernel's iopub thread), the rest on the main thread.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge import wording
+from marimo_kernel_bridge.delivery import Detached, Held, Late, Message, Printed, Updated
+from marimo_kernel_bridge.outputs import OUTPUT_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.cells import Address, CellTable, Entry
+    from marimo_kernel_bridge.delivery import Delivery, Header
+
+_FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply
+
+
+class Outlet:
+    """See the module."""
+
+    def __init__(self, cells: CellTable, send: Callable[[Message], None]) -> None:
+        """`send` puts a message on iopub."""
+        self._cells = cells
+        self._send = send
+        self._kept: dict[str, Held] = {}
+        self._vscode_busy = 0
+        self._vscode_seen = 0.0
+
+    # -- VS Code's pauses -------------------------------------------------------------------------------------
+
+    def request_begins(self, entry: Entry) -> None:
+        """Note that a front end runs a cell: what was held back for the cell is old now."""
+        entry.log.restart()
+        self._kept.pop(entry.cell.cell_id, None)
+        if entry.address.dialect == "vscode":
+            self._vscode_busy += 1
+
+    def request_ends(self, entry: Entry) -> None:
+        """Note that a front end's request was answered."""
+        if entry.address.dialect == "vscode":
+            self._vscode_busy = max(0, self._vscode_busy - 1)
+            self._vscode_seen = time.monotonic()
+
+    @property
+    def vscode_is_busy(self) -> bool:
+        """Whether a Run All of VS Code may be on, during which late messages do harm."""
+        return self._vscode_busy > 0 or self.quiet_in() > 0
+
+    def quiet_in(self) -> float:
+        """Return the seconds until VS Code may be called quiet, 0 where it is."""
+        return max(0.0, self._vscode_seen + _FRONT_END_QUIET - time.monotonic())
+
+    def release_held(self) -> None:
+        """Send the late messages that were kept back for VS Code, if it is quiet."""
+        if not self.vscode_is_busy:
+            kept, self._kept = self._kept, {}
+            for held in kept.values():
+                self.send_all(held.kept)
+
+    # -- runs that a cell's own request did not ask for -----------------------------------------------------------
+
+    def begin(self, entry: Entry, trigger: Address) -> Delivery:
+        """Start the delivery of a run of a cell that `trigger` caused."""
+        delivery = self._delivery_for(entry, trigger)
+        if isinstance(delivery, Held):
+            self._kept[entry.cell.cell_id] = delivery
+        entry.log.restart()
+        edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
+        notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late) else None
+        if notice is not None:
+            entry.log.apply("display_data", notice)
+        self.send_all(delivery.begin(notice))
+        entry.delivery = delivery
+        return delivery
+
+    def end(self, entry: Entry, before: tuple[dict[str, Any], ...]) -> None:
+        """End the delivery; `before` are the outputs of the run before."""
+        delivery, entry.delivery = entry.delivery, None
+        if delivery is not None:
+            self.send_all(delivery.end(before, entry.log.outputs()))
+
+    def _delivery_for(self, entry: Entry, trigger: Address) -> Delivery:
+        parent, current, heading = entry.address.parent, trigger.parent, wording.heading(entry.cell)
+        # A parent of its own tells the outputs of this run from those of the request around it.
+        inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
+        match entry.address.dialect:
+            case "lab" if trigger.dialect == "lab" and trigger.session != entry.address.session:
+                # The page that ran the cell was reloaded, or is another window: it may not listen any more.
+                return Detached(parent, current, heading)
+            case "lab" | "agent":
+                return Late(parent)
+            case "vscode":
+                return (Held if self.vscode_is_busy else Late)(parent)
+            case "batch":
+                return Updated(inner, current, heading, entry.log.display_ids())
+            case "terminal":
+                return Printed(inner, current, heading)
+
+    def replace(self, entry: Entry, trigger: Address, message: Message) -> None:
+        """Replace a cell's outputs by one message; its parent does not matter."""
+        before = entry.log.outputs()
+        delivery = self.begin(entry, trigger)
+        entry.log.apply(message.msg_type, message.content)
+        self.send_all(delivery.output(message.msg_type, message.content))
+        self.end(entry, before)
+
+    def append(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+        """Add an output to a cell, under its newest request."""
+        entry.log.apply(msg_type, content)
+        self._send(Message(msg_type, content, entry.address.parent))
+
+    def replay(self, entry: Entry) -> None:
+        """Send a cell's outputs again, to the request that shows it now."""
+        for msg_type, content in entry.log.messages():
+            self._send(Message(msg_type, content, entry.address.parent))
+
+    def send_all(self, messages: list[Message]) -> None:
+        """Send messages as they are."""
+        for message in messages:
+            self._send(message)
+
+    # -- what user code shows ----------------------------------------------------------------------------------------
+
+    def route(self, msg_type: str, content: dict[str, Any], parent: Header) -> list[Message] | None:
+        """Take an output that user code sends, on any thread. Returns what to send for it, None for "as it is"."""
+        msg_id = parent.get("msg_id", "")
+        if msg_type == "update_display_data":
+            for other in self._cells:
+                other.log.update_display(content)
+        outer, _, inner = msg_id.partition("/")
+        if inner:
+            entry = self._cells.get(inner)
+            if entry is None or entry.delivery is None:  # a thread's output after the end of its run
+                return [Message(msg_type, content, {**parent, "msg_id": outer})]
+        else:
+            entry = self._cells.by_message(msg_id)
+        if entry is None or msg_type not in OUTPUT_TYPES:
+            return None
+        if msg_type in {"display_data", "execute_result"} and entry.address.dialect == "batch":
+            content = _with_display_id(entry, content)
+        if msg_type != "update_display_data":
+            entry.log.apply(msg_type, content)
+        if entry.delivery is not None:
+            return entry.delivery.output(msg_type, content)
+        return [Message(msg_type, content, parent)]
+
+
+def _with_display_id(entry: Entry, content: dict[str, Any]) -> dict[str, Any]:
+    """Give an output of a batch client a display id, the only way to replace it later."""
+    transient = content.get("transient") or {}
+    if "display_id" in transient:
+        return content
+    display_id = f"{entry.cell.cell_id}-{len(entry.log.display_ids())}"
+    return {**content, "transient": {**transient, "display_id": display_id}}
