@@ -126,6 +126,7 @@ def _trouble_with(interpreter: str) -> str:
             capture_output=True,
             text=True,
             timeout=_INTERPRETER_BOUND,
+            cwd=tempfile.gettempdir(),  # not here, where a checkout could be imported by chance
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -124,8 +124,9 @@ class FrontEnd:
         await self.until(lambda: cell.over, f"cell {cell_id} to be idle")
         return cell
 
-    async def until(self, condition: Callable[[], bool], what: str, bound: float = SHOW_BOUND) -> None:
+    async def until(self, condition: Callable[[], bool], what: str, bound: float | None = None) -> None:
         """Wait until what the cells show meets a condition. Raises `BridgeError`: kernel_silent."""
+        bound = SHOW_BOUND if bound is None else bound
         try:
             async with asyncio.timeout(bound), self._changed:
                 await self._changed.wait_for(condition)

@@ -1,0 +1,140 @@
+"""`doctor`: green on a machine where all works, red with the reason on one where something is broken."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from marimo_kernel_bridge import doctor, front_end
+from marimo_kernel_bridge.cli import main
+from marimo_kernel_bridge.errors import BridgeError
+
+
+def verdicts(findings):
+    return {finding.check: finding.verdict for finding in findings}
+
+
+def the(check, findings):
+    return next(finding for finding in findings if finding.check == check)
+
+
+@pytest.fixture
+def kernelspec(tmp_path, monkeypatch):
+    """Put a kernelspec named marimo before all others: `kernelspec(argv)`."""
+
+    def put(argv):
+        folder = tmp_path / "kernels" / "marimo"
+        folder.mkdir(parents=True)
+        spec = {"argv": argv, "display_name": "broken", "language": "python"}
+        (folder / "kernel.json").write_text(json.dumps(spec))
+        monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+
+    return put
+
+
+def test_doctor_is_green_when_all_works_and_leaves_no_process_behind():
+    result = CliRunner().invoke(main, ["doctor", "--json"])
+    findings = json.loads(result.stdout)
+    assert result.exit_code == 0, findings
+    assert [(finding["check"], finding["verdict"]) for finding in findings] == [
+        ("python", "ok"),
+        ("marimo", "ok"),
+        ("kernelspec", "ok"),
+        ("kernel", "ok"),
+        ("reactivity", "ok"),
+        ("mcp", "ok"),
+        ("jupyterlab", "ok"),
+    ]
+    listing = subprocess.run(
+        ["ps", "-eo", "ppid,stat,args"], capture_output=True, text=True, check=True
+    ).stdout
+    ours = [line for line in listing.splitlines() if line.split()[0] == str(os.getpid())]
+    assert not [
+        line for line in ours if "marimo_kernel_bridge" in line and not line.split()[1].startswith("Z")
+    ]
+
+
+def test_a_kernelspec_whose_interpreter_is_gone_is_named_and_nothing_else_is_tried(kernelspec):
+    kernelspec(["/no/such/python", "-m", "marimo_kernel_bridge", "kernel", "-f", "{connection_file}"])
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 1
+    assert "FAILED   kernelspec: " in result.stdout
+    assert "names the interpreter /no/such/python, which is not there." in result.stdout
+    assert "Run: marimo-kernel-bridge install --sys-prefix" in result.stdout
+    assert "skipped  mcp: not tried, because there is no usable kernelspec" in result.stdout
+
+
+def test_an_interpreter_without_the_package_is_named(kernelspec):
+    kernelspec([sys.executable, "-m", "marimo_kernel_bridge"])
+    finding = doctor._kernelspec()
+    assert finding.verdict == "ok"
+    problem = doctor._trouble_with(sys._base_executable)
+    assert "cannot import marimo_kernel_bridge: ModuleNotFoundError" in problem
+
+
+def test_a_missing_kernelspec_is_told_with_the_places_looked_at(monkeypatch):
+    monkeypatch.setattr(doctor, "NAME", "marimo-that-nobody-installed")
+    finding = doctor._kernelspec()
+    assert finding.verdict == "FAILED"
+    assert "share/jupyter/kernels" in finding.detail
+    assert "install" in finding.hint
+
+
+def test_a_kernel_json_that_is_not_json_is_told(kernelspec, tmp_path):
+    kernelspec([])
+    (tmp_path / "kernels/marimo/kernel.json").write_text("{")
+    finding = doctor._kernelspec()
+    assert (finding.verdict, "cannot be read" in finding.detail) == ("FAILED", True)
+
+
+def test_a_kernel_that_dies_at_start_is_told_with_its_last_words(kernelspec):
+    kernelspec([sys.executable, "-c", "raise SystemExit('no luck today')", "{connection_file}"])
+    findings = doctor.examine()
+    assert verdicts(findings)["kernel"] == "FAILED"
+    assert "no luck today" in the("kernel", findings).detail
+    assert verdicts(findings)["reactivity"] == verdicts(findings)["mcp"] == "skipped"
+
+
+def test_a_kernel_that_is_not_reactive_fails_reactivity_and_mcp(kernelspec, monkeypatch):
+    monkeypatch.setattr(front_end, "SHOW_BOUND", 1.0)
+    kernelspec([sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"])
+    findings = doctor.examine()
+    assert verdicts(findings)["kernel"] == "ok"
+    assert verdicts(findings)["reactivity"] == verdicts(findings)["mcp"] == "FAILED"
+    assert "a dependent's new output under its own cell" in the("reactivity", findings).detail
+    assert "not_reactive" in the("mcp", findings).detail
+
+
+def test_an_mcp_server_that_does_not_start_is_told_with_its_last_words(monkeypatch):
+    class Broken:
+        def __init__(self, **_):
+            self.command, self.args, self.env, self.cwd = (
+                sys.executable,
+                ["-c", "raise SystemExit('port of woe')"],
+                {},
+                None,
+            )
+            self.encoding, self.encoding_error_handler = "utf-8", "strict"
+
+    monkeypatch.setattr("marimo_kernel_bridge.agent.StdioServerParameters", Broken)
+    finding = the("mcp", doctor.examine())
+    assert finding.verdict == "FAILED"
+    assert "port of woe" in finding.detail
+
+
+def test_an_unsupported_marimo_is_told_with_the_range(monkeypatch):
+    def refuse():
+        raise BridgeError("runtime_mismatch", "marimo 0.99 is installed.", "Run: pip install 'marimo<0.26'")
+
+    monkeypatch.setattr(doctor, "check_version", refuse)
+    finding = doctor._marimo()
+    assert (finding.verdict, finding.detail) == ("FAILED", "marimo 0.99 is installed.")
+
+
+def test_a_marimo_without_what_the_kernel_needs_is_told(monkeypatch):
+    monkeypatch.setattr(doctor, "missing_api", lambda: ["Kernel.mutate_graph is gone"])
+    finding = doctor._marimo()
+    assert (finding.verdict, "Kernel.mutate_graph is gone" in finding.detail) == ("FAILED", True)

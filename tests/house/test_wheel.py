@@ -1,0 +1,81 @@
+"""The wheel, in an environment of its own: what a person gets from `pip install`."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [pytest.mark.wheel, pytest.mark.timeout(600)]
+
+
+def run(*command, check=True, **options):
+    return subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, check=check, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """The folder of programs of an empty environment with nothing but the wheel and what it needs."""
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", folder)
+    run(folder / "bin/python", "-m", "pip", "install", "--quiet", wheel)
+    return folder / "bin"
+
+
+def test_the_wheel_holds_code_kernelspec_example_and_licence_and_nothing_else(wheel):
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith(".py")}
+    package = "marimo_kernel_bridge"
+    spec_files = ["kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"]
+    (about,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
+    (data,) = {name.split("/")[0] for name in names if ".data/" in name}
+    assert names == {
+        f"{package}/py.typed",
+        *(f"{package}/examples/{name}" for name in ("README.md", "penguins.csv", "penguins.ipynb")),
+        *(f"{package}/kernelspec/{name}" for name in spec_files),
+        *(f"{data}/data/share/jupyter/kernels/marimo/{name}" for name in spec_files),
+        *(
+            f"{about}/{name}"
+            for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+        ),
+    }
+
+
+def test_jupyter_finds_the_kernelspec_of_the_installed_wheel(environment, tmp_path):
+    listed = json.loads(run(environment / "jupyter", "kernelspec", "list", "--json", cwd=tmp_path).stdout)
+    found = listed["kernelspecs"]["marimo"]
+    assert Path(found["resource_dir"]) == environment.parent / "share/jupyter/kernels/marimo"
+    assert found["spec"]["display_name"] == "marimo (reactive Python)"
+
+
+def test_the_installed_wheel_passes_its_own_doctor(environment, tmp_path):
+    result = run(environment / "marimo-kernel-bridge", "doctor", "--json", cwd=tmp_path, check=False)
+    verdicts = {finding["check"]: finding["verdict"] for finding in json.loads(result.stdout)}
+    assert result.returncode == 0, result.stdout
+    assert verdicts.pop("jupyterlab") == "skipped"
+    assert set(verdicts.values()) == {"ok"}
+
+
+def test_without_the_extra_the_demo_says_what_to_install(environment, tmp_path):
+    result = run(environment / "marimo-kernel-bridge", "demo", cwd=tmp_path, check=False)
+    assert result.returncode == 1
+    assert "pip install 'marimo-kernel-bridge[demo]'" in result.stderr
+
+
+def test_without_the_extra_lab_says_what_to_install(environment, tmp_path):
+    result = run(environment / "marimo-kernel-bridge", "lab", cwd=tmp_path, check=False)
+    assert result.returncode == 1
+    assert "pip install 'marimo-kernel-bridge[lab]'" in result.stderr
