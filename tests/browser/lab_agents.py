@@ -76,18 +76,33 @@ def zmq_agent(connection_file: Path) -> Iterator[ZmqAgent]:
 
 
 class McpAgent:
-    """The MCP SDK's client on our server over stdio."""
+    """The MCP SDK's client on our server over stdio, as a host such as an editor starts it."""
 
     def __init__(self, portal: BlockingPortal, client: Client) -> None:
         self._portal = portal
         self._client = client
 
-    def call(self, tool: str, **arguments: Any) -> CallToolResult:
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool and return its structured content; `ToolRefusedError` if it is an error."""
+        result = self.result(tool, **arguments)
+        if result.is_error:
+            raise ToolRefusedError(" ".join(block.text for block in result.content))
+        return result.structured_content
+
+    def result(self, tool: str, **arguments: Any) -> CallToolResult:
         return self._portal.call(self._client.call_tool, tool, arguments)
 
 
+class ToolRefusedError(Exception):
+    """A tool's answer was an error, with this text."""
+
+
 @contextmanager
-def mcp_agent() -> Iterator[McpAgent]:
-    server = StdioServerParameters(command=sys.executable, args=["-m", "marimo_kernel_bridge", "mcp"])
+def mcp_agent(runtime_directory: Path) -> Iterator[McpAgent]:
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "marimo_kernel_bridge", "mcp"],
+        env={"JUPYTER_RUNTIME_DIR": str(runtime_directory)},
+    )
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(Client(server)) as client:
         yield McpAgent(portal, client)

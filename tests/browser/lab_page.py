@@ -73,13 +73,14 @@ class LabPage:
 
     def outputs(self, index: int) -> Locator:
         """The outputs of a code cell, one element each, without their prompts."""
-        return self.cell(index).locator(".jp-OutputArea-output")
+        return self.cell(index).locator(".jp-OutputArea-output:not(.jp-Stdin)")
 
     def images(self, index: int) -> Locator:
         return self.outputs(index).locator("img")
 
     def stdin(self) -> Locator:
-        return self.page.locator(".jp-Stdin-input")
+        """The field that asks for input; Lab leaves the answered ones in the page, hidden."""
+        return self.page.locator(".jp-OutputArea-stdin-item:not(.jp-OutputArea-stdin-hiding) .jp-Stdin-input")
 
     def expect_status(self, status: str, timeout_ms: float = TIMEOUT_MS) -> None:
         """Wait until Lab is connected to a kernel and has heard from it that it is idle, busy, ..."""
@@ -89,6 +90,10 @@ class LabPage:
         self.page.screenshot(path=path)
 
     # Acting
+
+    def answer(self, text: str) -> None:
+        self.stdin().fill(text)
+        self.stdin().press("Enter")
 
     def edit(self, index: int, source: str) -> None:
         self.editor(index).click()

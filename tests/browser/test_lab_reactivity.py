@@ -51,7 +51,7 @@ def test_changing_the_first_cell_renews_the_third_on_the_page_and_in_the_saved_f
     assert result.execution_count == saved.cells[2].execution_count == 3
 
 
-def test_run_all_runs_every_cell_exactly_once_however_often_it_is_pressed(lab, tmp_path):
+def test_run_all_runs_every_cell_exactly_once_however_often_it_is_pressed(lab):
     page = lab(
         RAN,
         "ran('a'); a = 1",
@@ -61,32 +61,47 @@ def test_run_all_runs_every_cell_exactly_once_however_often_it_is_pressed(lab, t
         "ran('e')\nprint('d is', d)",
     )
     log = page.path.parent / "runs.log"
-
     page.run_all()
     expect(page.outputs(5)).to_have_text(["d is 13"])
     settle(page)
     assert log.read_text().split() == ["a", "b", "c", "d", "e"]
 
-    page.edit(1, "ran('a'); a = 5")
+    # Again and again: Lab sends the requests of one Run All up to 15 ms apart, and a kernel that does not wait for the
+    # next one runs dependents too early now and then only.
+    for a in range(2, 7):
+        log.unlink()
+        page.edit(1, f"ran('a'); a = {a}")
+        page.run_all()
+        expect(page.outputs(4)).to_have_text([f"{a + 1 + a + 10}"])
+        expect(page.outputs(5)).to_have_text([f"d is {a + 1 + a + 10}"])
+        settle(page)
+        assert log.read_text().split() == ["a", "b", "c", "d", "e"]
+
+
+def test_running_one_cell_runs_each_dependent_once_and_after_what_it_needs(lab):
+    page = lab(
+        RAN, "ran('a'); a = 1", "ran('b'); b = a", "ran('c'); c = a", "ran('d'); d = b + c\nd", "ran('z')"
+    )
+    log = page.path.parent / "runs.log"
     page.run_all()
-    expect(page.outputs(5)).to_have_text(["d is 21"])
-    expect(page.outputs(4)).to_have_text(["21"])
+    expect(page.outputs(4)).to_have_text(["2"])
     settle(page)
-    assert log.read_text().split() == ["a", "b", "c", "d", "e"] * 2
+    log.unlink()
 
     page.edit(1, "ran('a'); a = 7")
     page.run(1)
-    expect(page.outputs(5)).to_have_text(["d is 25"])
+
+    expect(page.outputs(4)).to_have_text(["14"])
     settle(page)
-    ran = log.read_text().split()[10:]
-    assert sorted(ran) == ["a", "b", "c", "d", "e"]
-    assert ran.index("d") > max(ran.index("b"), ran.index("c"))
+    assert log.read_text().split() in (["a", "b", "c", "d"], ["a", "c", "b", "d"])
 
 
-def test_a_cell_above_the_definition_that_it_uses_is_right_after_run_all(lab):
+def test_a_cell_above_the_definition_that_it_uses_follows_it(lab):
     page = lab("total = price * 2\ntotal", "price = 21")
+    page.run(0)
+    expect(page.outputs(0)).to_contain_text(["NameError"])
 
-    page.run_all()
+    page.run(1)
 
     expect(page.outputs(0)).to_have_text(["42"])
     assert page.save().cells[0].outputs[0].data == {"text/plain": "42"}
