@@ -1,0 +1,326 @@
+"""What a cell with magics means to the dataflow graph: Python that defines and uses the same global names.
+
+IPython turns `%time x = f(a)` into `get_ipython().run_line_magic('time', 'x = f(a)')`, where an analysis of Python sees
+no names at all. `graph_code` puts in front of each statement with such a call Python that does with names what the
+magic does. It is analysed only; what runs is IPython's own code.
+
+Reads scripts that `%run` names, otherwise pure. What a magic does that is not known here counts for nothing: the worst
+is an edge that is missing, never a cell that is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import getopt
+import json
+import re
+import shlex
+import symtable
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from IPython.core.displayhook import DisplayHook
+from IPython.utils.text import DollarFormatter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+MAGIC: Final = "marimo"
+"""The line magic that makes a cell no part of reactivity: what commands the graph must not be run by it."""
+
+# Magics that run Python in the user's namespace, with the one-letter options that take a value. As a cell magic the
+# body is the Python; before it runs what the line has beside options, if anything.
+_PYTHON: Final = {
+    "time": "",
+    "prun": "DlsT",
+    "debug": "b",
+    "lprun": "fmDTu",
+    "memit": "rti",
+    "mprun": "fT",
+    "pyinstrument": "h",
+    "snakeviz": "f",
+    "viztracer": "p",
+}
+# Those of them, and others, that take their line as it is written: `{x}` and `$x` stay.
+_NOT_EXPANDED: Final = frozenset({"time", "timeit", "prun", "debug"})
+_SCRIPTS: Final = frozenset(
+    {"script", "sh", "bash", "perl", "ruby", "python", "python2", "python3", "pypy", "cmd"}
+)
+_SHELL: Final = frozenset({"!", "sx", "system"})
+_RUN_OPTIONS: Final = "nidtN:b:pD:l:rs:T:em:G"
+
+_OPTION: Final = re.compile(r"\s*(?:--[\w-]+(?:=\S+)?|-([A-Za-z])(\S*))(?:\s+|$)")
+_PRIVATE: Final = re.compile(r"\b_(?!_)\w*")
+_SQL_PARAMETER: Final = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)|\{\{\s*([A-Za-z_]\w*)")
+
+
+@dataclass(frozen=True)
+class GraphCode:
+    """The Python to analyse in place of a cell's code.
+
+    `private` are the `_names` inside of its magics. IPython runs those as they are written, so the cell cannot have
+    its `_names` renamed to make them local.
+    """
+
+    code: str
+    private: frozenset[str] = frozenset()
+
+
+def read_script(path: str) -> str | None:
+    """Return the text of a file as `%run` would find it; None if there is none to be read."""
+    for candidate in (Path(path).expanduser(), Path(f"{path}.py").expanduser()):
+        try:
+            return candidate.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError, ValueError):
+            continue
+    return None
+
+
+def graph_code(
+    code: str, transform: Callable[[str], str], read: Callable[[str], str | None] = read_script
+) -> GraphCode:
+    """Derive what to analyse from `code`, which IPython has transformed.
+
+    `transform` is IPython's `transform_cell`, for code inside of magics; `read` gives the text of a script.
+    """
+    if "get_ipython()" not in code:
+        return GraphCode(code)
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError):
+        return GraphCode(code)
+    magics = _Magics(transform, read)
+    magics.visit(tree)
+    if magics.commands_the_graph:
+        return GraphCode("pass")
+    if not magics.found:
+        return GraphCode(code)
+    try:
+        written = ast.unparse(tree)
+        _compile(written)
+    except (SyntaxError, ValueError, RecursionError):  # pieces that are Python need not fit together
+        return GraphCode(code, frozenset(magics.private))
+    return GraphCode(written, frozenset(magics.private))
+
+
+def _compile(code: str) -> None:
+    compile(code, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+
+
+class _Magics(ast.NodeTransformer):
+    """Puts before each statement what the magics in it do."""
+
+    def __init__(self, transform: Callable[[str], str], read: Callable[[str], str | None]) -> None:
+        self._transform, self._read = transform, read
+        self._reading: list[str] = []  # scripts that run each other must not go on for ever
+        self.found = self.commands_the_graph = False
+        self.private: set[str] = set()
+
+    def visit(self, node: ast.AST) -> Any:  # NodeTransformer takes a list in place of a statement
+        self.generic_visit(node)
+        if not isinstance(node, ast.stmt):
+            return node
+        done = [made for call in _calls(node) for made in self._call(call)]
+        return [*done, node] if done else node
+
+    def _call(self, call: ast.Call) -> list[ast.stmt]:
+        """Return what a call of a method of `get_ipython()` does with names."""
+        assert isinstance(call.func, ast.Attribute)
+        values = [arg.value if isinstance(arg, ast.Constant) else None for arg in call.args]
+        match call.func.attr, values:
+            case "run_line_magic", [str(name), str(line)]:
+                done = self._magic(name, line, "")
+            case "run_cell_magic", [str(name), str(line), str(body)]:
+                done = self._magic(name, line, body)
+            case "system" | "getoutput" | "system_raw", [str(command)]:
+                done = self._expanded(command)
+            case "run_cell" | "ex", [str(code)]:
+                done = self._python(code)
+            case _:
+                return []
+        self.found = True
+        return done
+
+    def _magic(self, name: str, line: str, body: str) -> list[ast.stmt]:
+        """Return what a magic does with names; `body` is empty for a line magic."""
+        if name == MAGIC:
+            self.commands_the_graph = True
+            return []
+        rules = {
+            "timeit": self._timeit,
+            "capture": self._capture,
+            "run": self._run,
+            "store": self._store,
+            "macro": lambda line, _: _defined(_names(line)[:1]),
+            "sc": lambda line, _: _defined(re.findall(r"(\w+)\s*=", line)[:1]),
+            "R": self._r,
+            "sql": self._sql,
+        }
+        used = [] if name in _NOT_EXPANDED else self._expanded(line)
+        if name in rules:
+            return used + rules[name](line, body)
+        if name in _PYTHON:
+            return used + self._statement(line, _PYTHON[name]) + self._python(body)
+        if name in _SCRIPTS:
+            return used + _defined(re.findall(r"--(?:out|err|proc)[\s=]\s*(\w+)", line))
+        if name in _SHELL:
+            return used + self._expanded(body) + _defined(re.findall(r"--out[\s=]\s*(\w+)", line))
+        return used
+
+    def _statement(self, line: str, valued: str) -> list[ast.stmt]:
+        options, statement = _options(line, valued)
+        profiled = options.get("f", []) if "f" in valued else []
+        return [made for code in (*profiled, statement) for made in self._python(code)]
+
+    def _timeit(self, line: str, body: str) -> list[ast.stmt]:
+        options, statement = _options(line, "nrpv")
+        timed = self._python(statement) + self._python(body)
+        return _in_function(timed) + _defined(options.get("v", ()))
+
+    def _capture(self, line: str, body: str) -> list[ast.stmt]:
+        captured = _names(line)[:1]
+        try:
+            # As with `x = 1;` a semicolon hides, here by deleting what was captured.
+            if DisplayHook.semicolon_at_end_of_expression(body):  # type: ignore[no-untyped-call]  # IPython's
+                captured = []
+        except (tokenize.TokenError, SyntaxError):
+            pass
+        return self._python(body) + _defined(captured)
+
+    def _r(self, line: str, _body: str) -> list[ast.stmt]:
+        taken = re.findall(r"(?:^|\s)(?:-i|--input)[\s=]*([\w,]+)", line)
+        given = re.findall(r"(?:^|\s)(?:-o|--output)[\s=]*([\w,]+)", line)
+        return self._used(",".join(taken).split(",")) + _defined(",".join(given).split(","))
+
+    def _sql(self, line: str, body: str) -> list[ast.stmt]:
+        taken = [bound or template for bound, template in _SQL_PARAMETER.findall(f"{line}\n{body}")]
+        return self._used(taken) + _defined(re.findall(r"^\s*(\w+)\s*=?\s*<<", line))
+
+    def _store(self, line: str, _body: str) -> list[ast.stmt]:
+        options, rest = _options(line, "")
+        names = _names(rest.partition(">")[0])
+        if "r" in options:
+            return _defined(names)
+        return [] if options else self._used(names)
+
+    def _run(self, line: str, _body: str) -> list[ast.stmt]:
+        try:
+            parsed, arguments = getopt.getopt(shlex.split(line), _RUN_OPTIONS)
+        except (getopt.GetoptError, ValueError):
+            return []
+        options = dict(parsed)
+        if "-m" in options or not arguments or arguments[0] in self._reading:
+            return []
+        text = self._read(arguments[0])
+        if text is None:
+            return []
+        self._reading.append(arguments[0])
+        try:
+            if arguments[0].lower().endswith(".ipynb"):
+                return [made for cell in _code_cells(text) for made in self._python(cell)]
+            if arguments[0].lower().endswith(".ipy") or "-i" in options:  # in the user's namespace
+                return self._python(text)
+            return _defined(_top_level_names(text))
+        finally:
+            self._reading.pop()
+
+    def _python(self, code: str) -> list[ast.stmt]:
+        """Return code that IPython runs in the user's namespace, and what magics inside of it do."""
+        try:
+            tree = ast.parse(self._transform(code))
+            _compile(ast.unparse(tree))
+        except (SyntaxError, ValueError, RecursionError):
+            return []
+        self.private.update(_PRIVATE.findall(code))
+        self.visit(tree)
+        return [node for node in tree.body if not _is_future(node)]
+
+    def _expanded(self, command: str) -> list[ast.stmt]:
+        """Return the use of what IPython puts in for `{expression}` and `$name`; nothing if one of them is wrong."""
+        used: list[ast.stmt] = []
+        try:
+            for _, field, spec, _ in DollarFormatter().parse(command):
+                if field is not None:
+                    expression = ast.parse(f"{field}:{spec}" if spec else field, mode="eval").body
+                    used.append(ast.Expr(expression))
+                    self.private.update(_PRIVATE.findall(field))
+        except (SyntaxError, ValueError):
+            return []
+        return used
+
+    def _used(self, names: Iterable[str]) -> list[ast.stmt]:
+        known = [name for name in names if name.isidentifier()]
+        self.private.update(filter(_PRIVATE.fullmatch, known))
+        return [ast.Expr(ast.Name(name, ast.Load())) for name in known]
+
+
+def _calls(node: ast.stmt) -> Iterator[ast.Call]:
+    """Yield the calls of methods of `get_ipython()` in a statement, not those in statements inside of it."""
+    waiting = list(ast.iter_child_nodes(node))
+    while waiting:
+        child = waiting.pop(0)
+        if isinstance(child, ast.stmt):
+            continue
+        match child:
+            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython")))):
+                yield child
+        waiting += ast.iter_child_nodes(child)
+
+
+def _options(line: str, valued: str) -> tuple[dict[str, list[str]], str]:
+    """Split off the options at the start of a line. The one-letter options in `valued` take a value."""
+    options: dict[str, list[str]] = {}
+    while match := _OPTION.match(line):
+        letter, value = match[1] or match[0].strip().lstrip("-"), match[2] or ""
+        line = line[match.end() :]
+        if letter in valued and match[1] and not value:
+            value, _, line = line.partition(" ")
+        options.setdefault(letter, []).append(value)
+    return options, line.strip()
+
+
+def _names(line: str) -> list[str]:
+    """Return the words of a line that are names."""
+    return [word for word in line.split() if word.isidentifier()]
+
+
+def _defined(names: Iterable[str]) -> list[ast.stmt]:
+    targets: list[ast.expr] = [ast.Name(name, ast.Store()) for name in names if name.isidentifier()]
+    return [ast.Assign(targets, ast.Constant(None), lineno=1)] if targets else []
+
+
+def _in_function(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Return what runs inside of a function: it uses global names and defines none."""
+    if not body:
+        return []
+    (function,) = ast.parse("async def _(): pass").body
+    assert isinstance(function, ast.AsyncFunctionDef)
+    function.body = body
+    return [function]
+
+
+def _is_future(node: ast.stmt) -> bool:
+    """Tell an import that would have to come before all others."""
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
+
+
+def _top_level_names(script: str) -> list[str]:
+    try:
+        table = symtable.symtable(script, "<script>", "exec")
+    except (SyntaxError, ValueError):
+        return []
+    return sorted(
+        symbol.get_name()
+        for symbol in table.get_symbols()
+        if (symbol.is_assigned() or symbol.is_imported()) and not symbol.get_name().startswith("_")
+    )
+
+
+def _code_cells(notebook: str) -> list[str]:
+    try:
+        cells = json.loads(notebook)["cells"]
+        return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError):
+        return []
