@@ -1,0 +1,122 @@
+"""The documentation does not lie: its examples run, and it has every command and dependency."""
+
+import doctest
+import itertools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from marimo_kernel_bridge.cli import main
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(path, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def examples(block):
+    """Split a console block into (command, what it prints)."""
+    for part in re.split(r"(?m)^\$ ", block)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+CONSOLE = [
+    pytest.param(block, id=block.splitlines()[0][2:]) for block in blocks(ROOT / "docs/cli.md", "console")
+]
+
+
+@pytest.mark.parametrize("block", CONSOLE)
+def test_the_examples_of_the_command_line_print_what_the_documentation_shows(block, tmp_path):
+    for name in ("penguins.ipynb", "penguins.csv"):
+        shutil.copy(ROOT / "examples" / name, tmp_path)
+    environment = {
+        **os.environ,
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    assert list(examples(block))
+    for command, expected in examples(block):
+        words = shlex.split(command)
+        assert words[0] == "marimo-kernel-bridge"
+        run = subprocess.run(
+            [sys.executable, "-m", "marimo_kernel_bridge", *words[1:]],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        shown = run.stdout + (f"[exit code {run.returncode}]\n" if run.returncode else "")
+        matches = doctest.OutputChecker().check_output(expected, shown, doctest.ELLIPSIS)
+        assert matches, f"$ {command}\n{shown}"
+
+
+def test_every_command_is_documented_and_no_other():
+    headings = re.findall(r"(?m)^## (.+)$", (ROOT / "docs/cli.md").read_text())
+    assert headings == list(main.commands)
+
+
+def test_every_option_is_documented_or_explained_by_help():
+    text = (ROOT / "docs/cli.md").read_text()
+    options = {
+        option
+        for command in main.commands.values()
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+    assert {option for option in options if option not in text} <= {"--output"}  # documented as -o
+
+
+def test_the_commands_in_shell_blocks_exist():
+    for path in DOCUMENTS:
+        for block in blocks(path, "sh"):
+            for line in block.splitlines():
+                words = shlex.split(line, comments=True)
+                if "marimo-kernel-bridge" in words and words[0] != "pip":
+                    command = words[words.index("marimo-kernel-bridge") + 1]
+                    assert command in main.commands, line
+
+
+def test_what_the_readme_gives_to_mcp_hosts_starts_our_server():
+    configurations = [json.loads(block) for block in blocks(ROOT / "README.md", "json")]
+    assert [list(configuration) for configuration in configurations] == [["mcpServers"], ["servers"]]
+    for configuration in configurations:
+        (servers,) = configuration.values()
+        assert (servers["marimo"]["command"], servers["marimo"]["args"]) == ("marimo-kernel-bridge", ["mcp"])
+    assert "claude mcp add marimo -- marimo-kernel-bridge mcp" in (ROOT / "README.md").read_text()
+
+
+def test_every_target_that_the_readme_names_is_in_the_makefile():
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    named = set(re.findall(r"(?m)(?:^|`)make ([a-z]+)\b", (ROOT / "README.md").read_text()))
+    assert {"demo", "test", "lab"} <= named <= targets
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    wanted = [*project["dependencies"], *itertools.chain.from_iterable(extras)]
+    reasons = (ROOT / "docs/decisions/0001-dependencies.md").read_text()
+    missing = [name for name in wanted if f"`{re.split('[<>=]', name)[0]}`" not in reasons]
+    assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text()):
+        if not target.startswith("http"):
+            assert (path.parent / target).exists(), target
