@@ -24,12 +24,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Body:
-    """A cell's code made ready to run by IPython: its statements, and the file name that tracebacks show."""
+    """A cell's code made ready to run by IPython: its statements, and the file name that tracebacks show.
+
+    `code` is what the dataflow graph analyses, in which magics show what they define and use; `transformed` is what
+    runs. `private` are `_names` that magics keep from being local by name: they go when the cell has run.
+    """
 
     code: str
     nodes: Sequence[ast.stmt]
     file_name: str
     interactivity: str
+    transformed: str = ""
+    private: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

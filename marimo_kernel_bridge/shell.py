@@ -18,6 +18,7 @@ from traitlets import Type
 
 from marimo_kernel_bridge.cells import Body
 from marimo_kernel_bridge.dataflow import Outcome
+from marimo_kernel_bridge.ipython_code import graph_code
 from marimo_kernel_bridge.outputs import strip_ansi
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class CellDisplayHook(ZMQShellDisplayHook):
         """Tell whether a semicolon ends the code of the cell that runs, which need not be the newest in history."""
         if self.running is None:
             return bool(super().quiet())
-        return bool(self.semicolon_at_end_of_expression(self.running.code))
+        return bool(self.semicolon_at_end_of_expression(self.running.transformed))
 
 
 class ReactiveShell(ZMQInteractiveShell):
@@ -83,11 +84,15 @@ class ReactiveShell(ZMQInteractiveShell):
     def _body(
         self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
     ) -> Body:
-        from marimo_kernel_bridge.runtime.engine import mangle_locals  # noqa: PLC0415  # marimo is loaded late
+        from marimo_kernel_bridge.runtime.engine import mangle_locals, private_names  # noqa: PLC0415  # marimo is loaded late
 
-        if "_" in code:
+        graph = graph_code(code, self.transform_cell)
+        private: frozenset[str] = frozenset()
+        if graph.private:
+            private = private_names(graph.code) - self.user_ns_hidden.keys()
+        elif "_" in code:
             nodes = mangle_locals(entry.cell.cell_id, nodes)
-        return Body(code, tuple(nodes), file_name, interactivity)
+        return Body(graph.code, tuple(nodes), file_name, interactivity, code, private)
 
     def prepare(self, entry: Entry, code: str) -> Body:
         """Make code that came by another way than an execute_request ready to run.
@@ -116,9 +121,11 @@ class ReactiveShell(ZMQInteractiveShell):
                 return await self._run_as_dependent(body)
         finally:
             hook.running = outer
+            for name in body.private:
+                self.user_ns.pop(name, None)
 
     async def _run_as_dependent(self, body: Body) -> Outcome:
-        info = ExecutionInfo(body.code, False, False, True, None, transformed_cell=body.code)  # noqa: FBT003  # IPython's positional flags
+        info = ExecutionInfo(body.transformed, False, False, True, None, transformed_cell=body.transformed)  # noqa: FBT003  # IPython's positional flags
         result = ExecutionResult(info)
         with self.builtin_trap, self.display_trap:
             self.events.trigger("pre_execute")

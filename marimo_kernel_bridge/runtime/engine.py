@@ -159,6 +159,16 @@ def mangle_locals(cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
     return module.body
 
 
+def private_names(code: str) -> frozenset[str]:
+    """Return the `_private` names that a cell's code defines, but for those that its functions need later on."""
+    try:
+        cell = compile_cell(code, cell_id=CellId_t(""))
+    except (SyntaxError, ValueError):
+        return frozenset()
+    names = cell.temporaries - cell.closed_over_temporaries
+    return frozenset(name.removeprefix("_cell_") for name in names)
+
+
 def is_stop(error: BaseException) -> bool:
     """Tell whether an exception is `mo.stop` ending a cell; its `output` is what to show."""
     return isinstance(error, MarimoStopError)
