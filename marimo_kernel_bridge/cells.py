@@ -61,12 +61,13 @@ class Entry:
     shown_code: str | None = None  # what the person's notebook shows; None where no notebook shows the cell
     delivery: Delivery | None = None  # of the reactive run in progress
     deleted: bool = False  # the front end said so
+    detached: bool = False  # of an earlier session of VS Code, which has new ids now
     imperative: bool = False  # reads the old value of a name it takes over: never run again by itself
 
     @property
     def live(self) -> bool:
         """Whether a notebook shows the cell, so that no other may take over its names."""
-        return self.cell.notebook_cell_id is not None and not self.deleted
+        return self.cell.notebook_cell_id is not None and not self.deleted and not self.detached
 
 
 class CellTable:
@@ -118,6 +119,26 @@ class CellTable:
         """Return the cell that a front end means by its id."""
         cell_id = self._by_front_end.get(_front_end_key(notebook_cell_id, address))
         return None if cell_id is None else self._entries.get(cell_id)
+
+    def adopt(self, notebook_cell_id: str, code: str, address: Address) -> Entry | None:
+        """Find a cell of an earlier session of VS Code by its code, and give it its new id.
+
+        VS Code's cell ids are good for one session; after a reload another cell may carry an old id.
+        """
+        for entry in self:
+            old = entry.address
+            entry.detached = entry.detached or (old.dialect == "vscode" and old.session != address.session)
+        for entry in self:
+            old = entry.address
+            if old.dialect != "vscode" or old.session == address.session or entry.cell.code != code:
+                continue
+            assert entry.cell.notebook_cell_id is not None
+            self._by_front_end.pop(_front_end_key(entry.cell.notebook_cell_id, old), None)
+            self._by_front_end[_front_end_key(notebook_cell_id, address)] = entry.cell.cell_id
+            self.change(entry.cell.cell_id, notebook_cell_id=notebook_cell_id)
+            entry.detached = False
+            return entry
+        return None
 
     def add(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
         """Make a new cell, never run."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,14 @@ class Runtime(Protocol):
         Dependents that lost an input become stale. A refused cell stays known, so that it is accepted when the
         graph is mended.
         """
+        ...
+
+    def register_stale(self, cells: Sequence[tuple[str, str]]) -> None:
+        """Put cells (id, code) into the graph together, stale: they run before what needs them."""
+        ...
+
+    def unresolved(self, names: Names) -> frozenset[str]:
+        """Return the names that are used and that no cell, value or builtin provides."""
         ...
 
     def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:

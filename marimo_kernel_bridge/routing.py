@@ -6,6 +6,7 @@ parent header that says which request it belongs to. That is the one place to ho
 
 from __future__ import annotations
 
+import hmac
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.session import Session, extract_header
@@ -57,6 +58,25 @@ class RoutingSession(Session):
             else:
                 msg_or_type = {**msg_or_type, "parent_header": outer}
         return super().send(stream, msg_or_type, content, parent, ident, **kwargs)
+
+    def peek(self, frames: list[Any]) -> dict[str, Any] | None:
+        """Read a received message that stays to be handled; None if it is not ours or not well-formed.
+
+        `deserialize` refuses a signature that it has seen, so it cannot be used twice on a message.
+        """
+        try:
+            parts: list[Any] = self.feed_identities(frames, copy=False)[1]
+            signature, *signed = (bytes(part) for part in parts[:5])
+            header, _, metadata, content = signed
+            if self.auth is not None and not hmac.compare_digest(signature, self.sign(signed)):
+                return None
+            return {
+                "header": self.unpack(header),
+                "metadata": self.unpack(metadata),
+                "content": self.unpack(content),
+            }
+        except ValueError:
+            return None
 
     def send_unrouted(self, stream: Any, message: Message, ident: bytes | None) -> None:
         """Send a message that the notebook session made."""

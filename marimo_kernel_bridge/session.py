@@ -8,6 +8,7 @@ are `zmq_kernel.py`'s. Everything but the reads at the end is for the main threa
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
@@ -18,12 +19,13 @@ from marimo_kernel_bridge.cells import Address, Body, CellTable, Entry
 from marimo_kernel_bridge.delivery import Message, same_outputs
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.giving_way import gives_way, reads_before_writing
-from marimo_kernel_bridge.notebook import Cell, CellError, CellRun, CellWithOutputs, RunReport
+from marimo_kernel_bridge.notebook import NOTEBOOK, Cell, CellError, CellRun, CellWithOutputs, RunReport
 from marimo_kernel_bridge.outlet import Outlet
 from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.waiting import Answer, Queue, Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from marimo_kernel_bridge.dataflow import GraphError, Node, Outcome, Runtime
     from marimo_kernel_bridge.delivery import Header
@@ -36,6 +38,12 @@ class BodyRunner(Protocol):
     """Runs the body of a cell: IPython's shell. `parent` None: under the request that is being handled."""
 
     async def run_body(self, entry: Entry, parent: Header | None) -> Outcome: ...
+
+    def prepare(self, entry: Entry, code: str) -> Body: ...
+
+    def take_count(self, code: str) -> int:
+        """Give out the next execution count, to a cell that runs before its own request."""
+        ...
 
 
 @dataclass
@@ -65,6 +73,12 @@ class Session:
         self.outlet = Outlet(self.cells, send)
         self.mode: Literal["autorun", "lazy"] = "autorun"
         self.pending_requests: Callable[[], bool] = lambda: False
+        self.upcoming: Callable[[], list[Waiting]] = list
+        self.upcoming_soon: Callable[[], Awaitable[list[Waiting]]] | None = None
+        self._queue = Queue()
+        self._clock = itertools.count()
+        self._asked: dict[str, int] = {}  # cell id -> when its newest request came, as a number
+        self._asked_before: dict[str, int] = {}  # and the one before that
         self._wake = wake
         self._runtime: Runtime | None = None
         self._runner: BodyRunner | None = None
@@ -89,18 +103,34 @@ class Session:
 
     # -- requests of a front end ------------------------------------------------------------------------------
 
-    def seen(self, notebook_cell_id: str | None, address: Address) -> None:
-        """Note the newest request for a cell before it runs, or one that was aborted and never will."""
-        if notebook_cell_id is not None:
-            entry = self.cells.by_front_end(notebook_cell_id, address)
-            if entry is not None:
-                self.cells.move_to(entry.cell.cell_id, address)
+    def aborted(self, notebook_cell_id: str | None, address: Address) -> None:
+        """Note a request for a cell that was aborted: later output of the cell goes to it all the same."""
+        entry = None if notebook_cell_id is None else self.cells.by_front_end(notebook_cell_id, address)
+        if entry is None:
+            return
+        self.cells.move_to(entry.cell.cell_id, address)
+        if entry.cell.cell_id in self._queue:
+            self._queue.take_turn(address.parent["msg_id"], entry.cell.cell_id)
+            self._held_back.add(entry.cell.cell_id)
+            self.cells.change(entry.cell.cell_id, status="new")
 
     def begin(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
         """Note that a cell is about to run by an execute_request of its own."""
+        entry = self._entry_for(notebook_cell_id, code, author, address)
+        cell_id = entry.cell.cell_id
+        self._queue.take_turn(address.parent["msg_id"], cell_id)
+        self.outlet.request_begins(entry)
+        self._direct = cell_id
+        self._open_run(address, author, (cell_id,))
+        return entry
+
+    def _entry_for(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
+        """Return the cell that a request means, with the request's code and address."""
         entry = None
         if notebook_cell_id is not None:
             entry = self.cells.by_front_end(notebook_cell_id, address)
+            if entry is None and address.dialect == "vscode":
+                entry = self.cells.adopt(notebook_cell_id, code, address)
         if entry is None:
             entry = self.cells.add(notebook_cell_id, code, author, address)
         else:
@@ -109,9 +139,9 @@ class Session:
             entry.deleted = False
             entry.shown_code = code
         cell_id = entry.cell.cell_id
-        self.outlet.request_begins(entry)
-        self._direct = cell_id
-        self._open_run(address, author, (cell_id,))
+        if cell_id in self._asked:
+            self._asked_before[cell_id] = self._asked[cell_id]
+        self._asked[cell_id] = next(self._clock)
         return entry
 
     def end(self, entry: Entry, execution_count: int | None) -> None:
@@ -147,15 +177,26 @@ class Session:
     def close_run(self) -> RunReport:
         """End the run: the request is over, with all that it caused or other requests let run."""
         assert self._run is not None, "no run is open"
-        self._run.finished = True
-        self._run.still_stale = tuple(sorted(self._due()))
+        due = tuple(sorted(self._due()))
+        self._run.still_stale = due
+        if not due:  # what runs that were cut short left over has run by now, too
+            for run in reversed(self._runs.values()):
+                if run.finished:
+                    break
+                run.finished, run.still_stale = True, ()
         return self._run.report()
 
     # -- putting cells into the graph and running them ---------------------------------------------------------
 
     async def run_direct(self, entry: Entry, body: Body) -> CellError | None:
         """Run the cell of the present execute_request, its stale ancestors first. Returns why it did not run."""
+        ahead = await self._look_ahead(entry, body)
         refused = self._register(entry, body)
+        if ahead:
+            self.runtime.register_stale(
+                [(other.cell.cell_id, other.body.code) for other in ahead if other.body]
+            )
+            self._graph_changed()
         if refused is not None:
             return refused
         cell_id = entry.cell.cell_id
@@ -163,6 +204,91 @@ class Session:
         await self._run_cells({cell_id})
         cell = entry.cell
         return cell.error if cell.status in {"cancelled", "interrupted"} and not self._ran(cell_id) else None
+
+    async def _look_ahead(self, entry: Entry, body: Body) -> list[Entry]:
+        """Learn of the cells whose requests wait, so that those which this one needs can run first.
+
+        Returns the cells to put into the graph, after this one: in a conflict the earlier request wins.
+        """
+        if entry.address.dialect != "lab":
+            return []
+        upcoming = self.upcoming()
+        if self.upcoming_soon is not None and self._needs_later_cells(entry, body):
+            upcoming = await self.upcoming_soon()
+        ahead: list[Entry] = []
+        changed: list[str] = []
+        for request in self._queue.new(upcoming):
+            known = self.cells.by_front_end(request.notebook_cell_id, request.address)
+            if known is entry or self._replayed(known, request):
+                continue
+            if known is not None and known.cell.code != request.code:
+                changed.append(known.cell.cell_id)
+            other = self._entry_for(request.notebook_cell_id, request.code, NOTEBOOK, request.address)
+            other.body = self._prepared(other, request.code)
+            other.log.restart()  # the page cleared it when it sent the request
+            self.cells.change(other.cell.cell_id, status="queued", error=None)
+            self._queue.add(other.cell.cell_id, request)
+            ahead.append(other)
+        self.runtime.delete(changed)
+        return ahead
+
+    def _prepared(self, entry: Entry, code: str) -> Body:
+        assert self._runner is not None
+        return self._runner.prepare(entry, code)
+
+    def _needs_later_cells(self, entry: Entry, body: Body) -> bool:
+        """Tell whether a cell cannot run, or ran before what it needs the last time: worth a short wait."""
+        names = self.runtime.parse(entry.cell.cell_id, body.code)
+        if names is None:
+            return False
+        if self.runtime.unresolved(names):
+            return True
+        asked = self._asked[entry.cell.cell_id]
+        before = self._asked_before.get(entry.cell.cell_id, asked)
+        definers = {cell_id for name in names.uses for cell_id in self.runtime.definers(name)}
+        return any(
+            before < self._asked.get(cell_id, 0) < asked for cell_id in definers - {entry.cell.cell_id}
+        )
+
+    def replay_or_none(self, request: Waiting) -> Answer | None:
+        """Return how to answer a request without running its cell, None if it must run.
+
+        After a reload of the page, Run All shows again what is fresh; a single cell that is run, runs.
+        """
+        answer = self._queue.take_turn(request.msg_id)
+        if answer is not None:
+            return answer
+        known = self.cells.by_front_end(request.notebook_cell_id, request.address)
+        others = [other for other in self.upcoming() if other.notebook_cell_id != request.notebook_cell_id]
+        if others and self._replayed(known, request):
+            for other in others:  # decided now, while the last of them still has others beside it
+                self._replayed(self.cells.by_front_end(other.notebook_cell_id, other.address), other)
+            return self._queue.take_turn(request.msg_id)
+        return None
+
+    def _replayed(self, known: Entry | None, request: Waiting) -> bool:
+        """Decide for a request of another page: whether what its cell showed is still what it would show."""
+        if (
+            known is None
+            or known.address.session == request.address.session
+            or known.cell.code != request.code
+            or known.cell.status != "ok"
+            or known.deleted
+            or known.cell.cell_id in self._stale
+        ):
+            return False
+        self._queue.replay(known.cell.cell_id, request, known.cell.execution_count)
+        return True
+
+    def answered(self, answer: Answer, request: Waiting) -> None:
+        """Close a request whose cell ran before its turn, or whose outputs are shown again."""
+        entry = self.cells[answer.cell_id]
+        self._open_run(request.address, NOTEBOOK, (answer.cell_id,))
+        if answer.replay:
+            self.cells.move_to(answer.cell_id, request.address)
+            self.outlet.replay(entry)
+        else:
+            self._note_run(answer.cell_id, entry.cell.duration or 0.0, changed=True)
 
     def refuse(self, entry: Entry, code: str) -> None:
         """Tell the graph that the code is no Python, so that dependents do not build on what is gone."""
@@ -300,6 +426,9 @@ class Session:
         self.running, self.running_since = cell_id, time.time()
         self.cells.change(cell_id, status="running")
         self._held_back.discard(cell_id)
+        early = cell_id in self._queue
+        if early:
+            self.cells.change(cell_id, execution_count=self._runner.take_count(entry.cell.code))
         before = entry.log.outputs()
         direct = cell_id == self._direct
         delivery = None if direct else self.outlet.begin(entry, self._trigger)
@@ -319,10 +448,12 @@ class Session:
             duration=duration,
         )
         self._note_run(cell_id, duration, changed=not same_outputs(before, after))
+        if early:
+            self._queue.ran(cell_id, entry.cell.execution_count, entry.cell.error)
         return outcome
 
     def cancelled(self, cell_id: str, because: str) -> None:
-        if cell_id not in self.cells:
+        if cell_id not in self.cells or cell_id in self._queue:
             return
         source = self.cells[because].cell
         if source.error is None and source.status == "ok":
@@ -337,6 +468,8 @@ class Session:
         self._note_run(cell_id, 0.0, changed=True)
 
     def interrupted(self, cell_id: str) -> None:
+        if cell_id in self._queue:
+            return
         self._held_back.add(cell_id)
         self._show_instead(cell_id, "interrupted", wording.interrupted())
         self._note_run(cell_id, 0.0, changed=True)
@@ -348,6 +481,7 @@ class Session:
         for cell_id, reasons in errors.items():
             if (
                 cell_id in self.cells
+                and cell_id not in self._queue
                 and cell_id != self._direct
                 and self.cells[cell_id].cell.status != "refused"
             ):

@@ -116,13 +116,22 @@ class ReactiveShell(ZMQInteractiveShell):
         try:
             if parent is None:
                 assert self._direct_result is not None
-                return await self._run(body, self._direct_result)
+                with self._count_set_to(self._direct_result.execution_count):
+                    return await self._run(body, self._direct_result)
             with self.kernel.parent_set_to(parent), self._count_set_to(entry.cell.execution_count):
                 return await self._run_as_dependent(body)
         finally:
             hook.running = outer
             for name in body.private:
                 self.user_ns.pop(name, None)
+
+    def take_count(self, code: str) -> int:
+        """Give out the next execution count, to a cell that runs before its own request."""
+        count: int = self.execution_count
+        self.execution_count += 1
+        history: Any = self.history_manager
+        history.store_inputs(count, self.transform_cell(code), code)
+        return count
 
     async def _run_as_dependent(self, body: Body) -> Outcome:
         info = ExecutionInfo(body.transformed, False, False, True, None, transformed_cell=body.transformed)  # noqa: FBT003  # IPython's positional flags

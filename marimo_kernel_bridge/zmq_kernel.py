@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ from marimo_kernel_bridge.notebook import NOTEBOOK, KernelDescription
 from marimo_kernel_bridge.routing import RoutingSession
 from marimo_kernel_bridge.session import Session
 from marimo_kernel_bridge.shell import ReactiveShell
+from marimo_kernel_bridge.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,10 +43,11 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.cells import Entry
     from marimo_kernel_bridge.delivery import Header, Message
+    from marimo_kernel_bridge.waiting import Answer
 
-_PRELOAD_DELAY = (
-    0.05  # seconds after the first kernel_info_reply: the client's next request may already be here
-)
+_PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already be here
+_BURST = 0.15  # seconds to wait for more requests of a Run All, where a cell cannot run without them
+_BURST_GAP = 0.02  # seconds without a new request end a burst
 
 
 class MarimoKernel(IPythonKernel):
@@ -65,8 +68,12 @@ class MarimoKernel(IPythonKernel):
         super().__init__(**kwargs)
         self.notebook = Session(self._send_output, self._wake)
         self.notebook.pending_requests = self._requests_wait
+        self.notebook.upcoming = self._upcoming
+        self.notebook.upcoming_soon = self._upcoming_soon
         self._started_at = time.time()
-        self._waiting = 0  # shell messages received and not yet dispatched
+        # Shell messages received and not yet dispatched, by identity.
+        self._waiting: dict[int, _Received] = {}
+        self._abort_until = 0.0
         self._in_handler = False
         self._settle_timer: Any = None
         self._preload_due = True
@@ -83,7 +90,7 @@ class MarimoKernel(IPythonKernel):
         dispatch = _async_in_context(partial(self.shell_main, None))
 
         def received(msg: Any) -> Any:
-            self._waiting += 1
+            self._waiting[id(msg)] = _Received(msg)
             return dispatch(msg)
 
         self.shell_stream.on_recv(received, copy=False)
@@ -144,16 +151,63 @@ class MarimoKernel(IPythonKernel):
     async def dispatch_shell(
         self, msg: Any, /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
-        self._waiting = max(0, self._waiting - 1)
+        received = self._waiting.pop(id(msg), None)
+        # ipykernel's own flag is good for the one message that happens to be next.
+        self._aborting = received is not None and (received.aborted or time.monotonic() < self._abort_until)
         await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+
+    def _abort_queues(self, subshell_id: str | None = None) -> None:  # noqa: ARG002  # ipykernel's signature
+        """After an error: abort the execute_requests that wait, and those that follow within the configured time."""
+        self.shell_stream.flush(zmq.POLLIN)
+        for received in self._waiting.values():
+            received.aborted = True
+        self._abort_until = time.monotonic() + self.stop_on_error_timeout
 
     def _requests_wait(self) -> bool:
         """Tell whether shell messages wait, those still in the socket too."""
         self.shell_stream.flush(zmq.POLLIN)
-        return self._waiting > 0
+        return bool(self._waiting)
+
+    def _upcoming(self) -> list[Waiting]:
+        """Return the execute_requests of JupyterLab cells that wait, oldest first."""
+        self.shell_stream.flush(zmq.POLLIN)
+        requests: list[Waiting] = []
+        for received in self._waiting.values():
+            if not received.looked_at:
+                received.looked_at = True
+                message = self.session.peek(received.frames)
+                received.request = None if message is None else self._lab_request(message)
+            if received.request is not None:
+                requests.append(received.request)
+        return requests
+
+    async def _upcoming_soon(self) -> list[Waiting]:
+        """Wait until a burst of requests has arrived. Much shorter than a person's patience."""
+        deadline, known = time.monotonic() + _BURST, -1
+        while len(self._waiting) != known and time.monotonic() < deadline:
+            known = len(self._waiting)
+            await asyncio.sleep(_BURST_GAP)
+            self.shell_stream.flush(zmq.POLLIN)
+        return self._upcoming()
+
+    def _lab_request(self, parent: dict[str, Any]) -> Waiting | None:
+        """Return a request as the session looks ahead to it; None if it is not for a cell of JupyterLab."""
+        if parent["header"].get("msg_type") != "execute_request" or not _is_for_a_cell(parent["content"]):
+            return None
+        address = self._address(parent)
+        if address.dialect != "lab":
+            return None
+        return Waiting(str(parent["metadata"]["cellId"]), parent["content"]["code"], address)
 
     async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run a cell, reply, run its dependents, and only then let idle follow."""
+        request = self._lab_request(parent) if self._runtime_loaded else None
+        answer = None if request is None else self.notebook.replay_or_none(request)
+        if request is not None and answer is not None:
+            self._run_parent = (ident, parent)
+            self._answer_without_running(stream, ident, parent, request, answer)
+            await self._settle()
+            return
         entry = self._begin_cell(parent)
         if entry is None:
             await super().execute_request(stream, ident, parent)
@@ -169,11 +223,26 @@ class MarimoKernel(IPythonKernel):
         elif entry.address.dialect in {"lab", "agent"}:
             await self._settle()
 
+    def _answer_without_running(
+        self, stream: Any, ident: Any, parent: dict[str, Any], request: Waiting, answer: Answer
+    ) -> None:
+        """Reply to a request whose cell ran before its turn, or whose outputs are shown again."""
+        self._publish_execute_input(parent["content"]["code"], parent, answer.execution_count)
+        self.notebook.answered(answer, request)
+        content: dict[str, Any] = {"status": "ok", "execution_count": answer.execution_count}
+        content |= {"user_expressions": {}, "payload": []}
+        if answer.error is not None:
+            error = {"ename": answer.error.ename, "evalue": answer.error.evalue}
+            content |= {"status": "error", **error, "traceback": list(answer.error.traceback)}
+        metadata = self.finish_metadata(parent, self.init_metadata(parent), content)
+        self.session.send(stream, "execute_reply", content, parent, metadata=metadata, ident=ident)
+        if answer.error is not None and parent["content"].get("stop_on_error", True):
+            self._abort_queues()
+
     def _begin_cell(self, parent: dict[str, Any]) -> Entry | None:
         """Return the cell that a request runs; None for a hidden request, which never touches the graph."""
         content = parent["content"]
-        silent = content.get("silent", False)
-        if silent or not content.get("store_history", not silent) or not isinstance(content.get("code"), str):
+        if not _is_for_a_cell(content):
             return None
         self._load_runtime()
         metadata = parent.get("metadata") or {}
@@ -194,7 +263,7 @@ class MarimoKernel(IPythonKernel):
     def _send_abort_reply(self, stream: Any, msg: dict[str, Any], idents: Any) -> None:
         if self._runtime_loaded and msg["header"]["msg_type"] == "execute_request":
             # JupyterLab shows late output through the newest request, also one that never ran.
-            self.notebook.seen((msg.get("metadata") or {}).get("cellId"), self._address(msg))
+            self.notebook.aborted((msg.get("metadata") or {}).get("cellId"), self._address(msg))
         super()._send_abort_reply(stream, msg, idents)
 
     async def do_execute(
@@ -257,7 +326,8 @@ class MarimoKernel(IPythonKernel):
     def _reply_content(self, result: Any, user_expressions: dict[str, str] | None) -> dict[str, Any]:
         shell = self.shell
         error = result.error_before_exec or result.error_in_exec
-        content: dict[str, Any] = {"status": "ok", "execution_count": shell.execution_count - 1}
+        count = result.execution_count or shell.execution_count - 1
+        content: dict[str, Any] = {"status": "ok", "execution_count": count}
         if error is not None or shell._last_traceback_during_displayhook:
             content |= {
                 "status": "error",
@@ -420,11 +490,27 @@ class MarimoKernel(IPythonKernel):
             busy=self._in_handler or notebook.running is not None,
             running_cell=notebook.running,
             running_since=notebook.running_since,
-            queued=self._waiting,
+            queued=len(self._waiting),
             settling=self._settle_timer is not None,
             cells=len(notebook.cells),
             stale=notebook.stale,
         )
+
+
+@dataclass
+class _Received:
+    """A message that waits, and the request in it once it was looked at."""
+
+    frames: list[Any]
+    aborted: bool = False
+    looked_at: bool = False
+    request: Waiting | None = None
+
+
+def _is_for_a_cell(content: dict[str, Any]) -> bool:
+    """Tell an execute_request that runs a cell from a hidden one, which never touches the graph."""
+    silent = content.get("silent", False)
+    return not silent and bool(content.get("store_history", True)) and isinstance(content.get("code"), str)
 
 
 def _client(metadata: dict[str, Any]) -> str | None:

@@ -7,6 +7,7 @@ cells run or where outputs go.
 from __future__ import annotations
 
 import ast
+import builtins
 from typing import TYPE_CHECKING
 
 from marimo._ast.compiler import compile_cell
@@ -24,7 +25,7 @@ from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
 from marimo_kernel_bridge.runtime.versions import check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import ModuleType
     from typing import Literal
 
@@ -75,6 +76,19 @@ class Engine:
         )
         self._report_errors(before)
         return self.errors().get(cell_id, ())
+
+    def register_stale(self, cells: Sequence[tuple[str, str]]) -> None:
+        before = dict(self._kernel.errors)
+        requests = [ExecuteCellCommand(cell_id=CellId_t(cell_id), code=code) for cell_id, code in cells]
+        stale = {request.cell_id for request in requests}
+        self._kernel.mutate_graph(requests, deletion_requests=[], cells_starting_stale=stale)
+        self.set_stale(stale)  # also those whose code did not change
+        self._report_errors(before)
+
+    def unresolved(self, names: Names) -> frozenset[str]:
+        graph, values = self._kernel.graph, self._kernel.globals
+        known = graph.definitions.keys() | values.keys() | vars(builtins).keys()
+        return names.uses - known - names.defines
 
     def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:
         known = [CellId_t(cell_id) for cell_id in cell_ids if cell_id in self._kernel.graph.cells]

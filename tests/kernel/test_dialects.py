@@ -28,9 +28,10 @@ def test_no_late_message_reaches_a_vscode_cell_while_a_run_all_is_on(connect):
     busy = code.send("busy", "import time; time.sleep(0.5)")
     seen = len(code.seen)
     changes = agent.send(None, "a = 5")
+    queued = code.send("two", "print('two again', a)")
     assert code.finish(busy).ok
     agent.finish(changes)
-    assert code.run("two", "print('two again', a)").text == "two again 5"
+    assert code.finish(queued).text == "two again 5"
     assert [m for m in code.seen[seen:] if m["msg_type"] == "clear_output"] == []
 
 
