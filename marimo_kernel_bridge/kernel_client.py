@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 KEPT_RUNS: Final = 100
 """So many of our runs can be read again; older ones that are over are forgotten."""
 
+REPLY_BOUND: Final = 5.0
+"""Seconds after idle in which a reply must have come. A kernel whose own code fails never sends one."""
+
 _T = TypeVar("_T")
 
 
@@ -222,6 +225,19 @@ class KernelClient:
         elif run is not None:
             run.on_reply(content, now)
         if run is not None and run.over:
+            self._over[run.run_id].set()
+        elif run is not None and run.idle:
+            # Reply and idle come on two sockets, so the reply may still be on its way; but not for long.
+            asyncio.get_running_loop().call_later(REPLY_BOUND, self._give_up_reply, run)
+
+    def _give_up_reply(self, run: Run) -> None:
+        if run.reply is None:
+            why = BridgeError(
+                "kernel_silent",
+                "The kernel is done with the request, but never replied: it failed in its own code, not in yours.",
+                "Its log says why. What the code did before stays done; look before you try again.",
+            )
+            run.on_lost(why, time.time())
             self._over[run.run_id].set()
 
     def on_end(self, why: BridgeError) -> None:

@@ -253,7 +253,7 @@ async def _message(client: KernelClient, run: Run, report: RunReport | None, sta
         case "queued":
             return await _why_queued(client, run, time.time())
         case "running":
-            return await _how_it_runs(client, run, time.time())
+            return await _how_it_runs(client, run, report, time.time())
         case "aborted":
             return (
                 "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
@@ -302,15 +302,11 @@ async def _why_queued(client: KernelClient, run: Run, now: float) -> str:
     )
 
 
-async def _how_it_runs(client: KernelClient, run: Run, now: float) -> str:
+async def _how_it_runs(client: KernelClient, run: Run, report: RunReport | None, now: float) -> str:
     started = run.started_at or run.sent_at
     parts = [f"not over after {now - started:.1f} s"]
-    if run.reply is not None:
-        parts.append(
-            "its own code is done, cells that depend on it still run"
-            if client.info.reactive
-            else "it replied"
-        )
+    if report is not None and any(cell.cell_id in report.requested for cell in report.cells):
+        parts.append("its own code is done, cells that depend on it still run")
     quiet_since = run.last_output_at or started
     if now - quiet_since > _SILENT_RUN:
         parts.append(f"silent for {now - quiet_since:.0f} s")

@@ -52,18 +52,18 @@ class Run:
     lost: BridgeError | None = None
     dropped_characters: int = 0
     log: OutputLog = field(default_factory=OutputLog)
-    _idle: bool = False
+    idle: bool = False
     _stream_characters: int = 0
 
     @property
     def over(self) -> bool:
-        return self.lost is not None or (self.reply is not None and self._idle)
+        return self.lost is not None or (self.reply is not None and self.idle)
 
     @property
     def status(self) -> RunStatus:
         if self.lost is not None:
             return "lost"
-        if self.reply is None or not self._idle:
+        if self.reply is None or not self.idle:
             return "queued" if self.started_at is None else "running"
         match self.reply.get("status"):
             case "ok":
@@ -101,7 +101,7 @@ class Run:
         if state == "busy" and self.started_at is None:
             self.started_at = now
         elif state == "idle":
-            self._idle = True
+            self.idle = True
             self._end(now)
 
     def _end(self, now: float) -> None:

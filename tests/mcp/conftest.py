@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 from jupyter_client import KernelManager
 from mcp import Client, StdioServerParameters
-from person import Agent, Person, wait_for_ready
+from person import Agent, Gate, Person, wait_for_ready
 
 from marimo_kernel_bridge.connection import read_connection
 from marimo_kernel_bridge.kernel_client import KernelClient
@@ -33,7 +33,7 @@ def start_kernel(runtime_dir) -> Iterator[Callable[..., KernelManager]]:
     with ExitStack() as stack:
         count = 0
 
-        def start(name: str = "python3") -> KernelManager:
+        def start(name: str = "python3", *, wait: bool = True) -> KernelManager:
             nonlocal count
             count += 1
             manager = KernelManager(
@@ -41,7 +41,8 @@ def start_kernel(runtime_dir) -> Iterator[Callable[..., KernelManager]]:
             )
             manager.start_kernel()
             stack.callback(_stop, manager)
-            wait_for_ready(manager)
+            if wait:
+                wait_for_ready(manager)
             return manager
 
         yield start
@@ -58,10 +59,18 @@ def plain_kernel(start_kernel) -> KernelManager:
     return start_kernel()
 
 
+@pytest.fixture(scope="session")
+def _spare(start_kernel) -> list[KernelManager]:
+    """A reactive kernel that starts while a test runs, so that the next test need not wait for it."""
+    return [start_kernel("marimo", wait=False)]
+
+
 @pytest.fixture
-def reactive_kernel(start_kernel) -> Iterator[KernelManager]:
+def reactive_kernel(_spare, start_kernel) -> Iterator[KernelManager]:
     """A reactive kernel of the test's own."""
-    manager = start_kernel("marimo")
+    manager = _spare.pop()
+    _spare.append(start_kernel("marimo", wait=False))
+    wait_for_ready(manager)
     yield manager
     _stop(manager)
 
@@ -94,13 +103,28 @@ async def person_at() -> AsyncIterator[Callable]:
         person.close()
 
 
-@pytest.fixture(scope="module", params=["auto", "legacy"])
-async def agent(request, runtime_dir) -> AsyncIterator[Agent]:
-    """An MCP client on the server's real process, in both eras of the protocol."""
-    server = StdioServerParameters(
-        command=sys.executable,
-        args=["-c", "from marimo_kernel_bridge.mcp_server import run_stdio; run_stdio()"],
-        env={"JUPYTER_RUNTIME_DIR": str(runtime_dir)},
-    )
-    async with Client(server, mode=request.param) as client:
-        yield Agent(client)
+@pytest.fixture
+def gate(tmp_path) -> Gate:
+    return Gate(tmp_path / "gate")
+
+
+@pytest.fixture(scope="module")
+async def serve(runtime_dir) -> AsyncIterator[Callable]:
+    """Start the server as a process of its own and connect a client: `await serve(mode)`."""
+    async with AsyncExitStack() as stack:
+
+        async def serve(mode: str) -> Agent:
+            server = StdioServerParameters(
+                command=sys.executable,
+                args=["-m", "marimo_kernel_bridge", "mcp"],
+                env={"JUPYTER_RUNTIME_DIR": str(runtime_dir)},
+            )
+            return Agent(await stack.enter_async_context(Client(server, mode=mode)))
+
+        yield serve
+
+
+@pytest.fixture(scope="module")
+async def agent(serve) -> Agent:
+    """An MCP client on the server's real process."""
+    return await serve("auto")

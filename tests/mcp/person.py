@@ -1,8 +1,11 @@
 """The two who share a kernel in these tests: a person in JupyterLab, and an agent behind MCP."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jupyter_client import KernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
@@ -18,6 +21,26 @@ async def until(happened: Callable[[], object]) -> None:
     async with asyncio.timeout(BOUND):
         while not happened():  # noqa: ASYNC110  # nothing else tells of it
             await asyncio.sleep(0.005)
+
+
+class Gate:
+    """Code that blocks in a kernel until the test opens the gate."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self._path = path
+        self.code = f"open({str(path)!r}).read()"
+
+    def open(self) -> None:
+        # The reader may not have come to the gate yet: the fifo waits for it.
+        with self._path.open("w"):
+            pass
+
+
+def suspend(pid: int) -> None:
+    """Stop a child process without ending it."""
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
 
 
 def wait_for_ready(manager: KernelManager) -> None:

@@ -3,35 +3,16 @@
 import asyncio
 import os
 import signal
-from pathlib import Path
 
 import pytest
-from person import BOUND, until, wait_for_ready
+from person import BOUND, suspend, until, wait_for_ready
 
-from marimo_kernel_bridge import kernel_link
+from marimo_kernel_bridge import kernel_client, kernel_link
 from marimo_kernel_bridge.connection import read_connection
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel_client import KernelClient
 
 pytestmark = pytest.mark.anyio
-
-
-class Gate:
-    """Code that blocks in the kernel until the test opens the gate."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self._path = path
-        self.code = f"open({str(path)!r}).read()"
-
-    def open(self) -> None:
-        # Opening for reading too never waits for the other side.
-        os.close(os.open(self._path, os.O_RDWR))
-
-
-@pytest.fixture
-def gate(tmp_path):
-    return Gate(tmp_path / "gate")
 
 
 async def finished(client: KernelClient, code: str):
@@ -239,9 +220,9 @@ async def test_a_suspended_kernel_is_silent_and_not_dead(start_kernel, attach, m
     manager = start_kernel()
     client = await attach(manager)
     pid = manager.provisioner.pid
-    os.kill(pid, signal.SIGSTOP)
+    suspend(pid)
     try:
-        await until_async(client.liveness, "silent")
+        assert await client.liveness() == "silent"
         run = await client.execute("'later'")
         assert not await client.wait(run, 0.1)
         assert not await client.shell_is_free(0.1)
@@ -252,10 +233,13 @@ async def test_a_suspended_kernel_is_silent_and_not_dead(start_kernel, attach, m
     assert await client.liveness() == "alive"
 
 
-async def until_async(ask, wanted) -> None:
-    async with asyncio.timeout(BOUND):
-        while await ask() != wanted:
-            pass
+async def test_a_kernel_that_fails_in_its_own_code_is_not_waited_for(start_kernel, attach, monkeypatch):
+    monkeypatch.setattr(kernel_client, "REPLY_BOUND", 0.2)
+    client = await attach(start_kernel())
+    await finished(client, "get_ipython().kernel.do_execute = None")
+    run = await finished(client, "1")
+    assert (run.status, run.lost.code) == ("lost", "kernel_silent")
+    assert "never replied" in run.lost.message
 
 
 @pytest.mark.parametrize("name", ["python3", "marimo"])

@@ -1,0 +1,361 @@
+"""The MCP server as a process, spoken to by the SDK's client in both eras of the protocol."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from person import BOUND, suspend, wait_for_ready
+
+from marimo_kernel_bridge.errors import CODES
+
+pytestmark = pytest.mark.anyio
+
+TOOLS = {
+    "list_kernels",
+    "connect_to_kernel",
+    "kernel_status",
+    "disconnect_kernel",
+    "execute_code",
+    "read_run",
+    "interrupt_run",
+    "list_cells",
+    "read_cell",
+    "edit_cell",
+    "run_cell",
+}
+RED_DOT = "import base64; from IPython.display import Image\ndisplay(Image(base64.b64decode({!r}), format='png'))".format(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture(scope="module", params=["auto", "legacy"])
+async def agent(request, serve):
+    """An MCP client of each era of the protocol: with `server/discover`, and with `initialize`."""
+    return await serve(request.param)
+
+
+@contextmanager
+def a_file(path: Path, content: str) -> Iterator[None]:
+    path.write_text(content)
+    path.chmod(0o600)
+    try:
+        yield
+    finally:
+        path.unlink()
+
+
+@pytest.fixture
+async def plain(agent, plain_kernel):
+    """The agent, connected to a plain kernel only."""
+    handle = await agent.connect(plain_kernel)
+    yield agent
+    await agent("disconnect_kernel", kernel=handle)
+
+
+def as_written(path: str) -> dict:
+    return json.loads(Path(path).read_text())
+
+
+def refused(answer, code: str) -> bool:
+    assert code in CODES
+    return answer.failed and f"[{code}]" in answer.text
+
+
+# What a client sees before it calls anything
+
+
+async def test_the_tools_are_described_annotated_and_strict(agent):
+    tools = {tool.name: tool for tool in (await agent.client.list_tools()).tools}
+    assert set(tools) == TOOLS
+    for tool in tools.values():
+        assert tool.title
+        assert 20 < len(tool.description) < 2048
+        assert tool.input_schema["additionalProperties"] is False
+        for name, argument in tool.input_schema["properties"].items():
+            assert argument["description"], f"{tool.name}({name})"
+        assert tool.output_schema["type"] == "object"
+        hints = tool.annotations
+        for hint in (
+            hints.read_only_hint,
+            hints.destructive_hint,
+            hints.idempotent_hint,
+            hints.open_world_hint,
+        ):
+            assert isinstance(hint, bool)
+    changing = {name for name, tool in tools.items() if tool.annotations.destructive_hint}
+    assert changing == {"execute_code", "edit_cell", "run_cell"}
+
+
+async def test_the_instructions_fit_what_hosts_keep(agent):
+    assert "list_kernels" in agent.client.instructions
+    assert len(agent.client.instructions.encode()) < 2048
+
+
+def test_the_server_starts_without_marimo_zmq_or_ipython():
+    code = (
+        "import sys; from marimo_kernel_bridge.mcp_server import build_server; build_server();"
+        "print(sorted({'marimo', 'zmq', 'jupyter_client', 'IPython', 'ipykernel'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "culprit"),
+    [
+        ("execute_code", {"code": "1", "tiemout": 3}, "tiemout"),
+        ("execute_code", {"code": "1", "timeout": "3"}, "timeout"),
+        ("execute_code", {"code": "1", "timeout": 1e9}, "timeout"),
+        ("execute_code", {"code": ["1"]}, "code"),
+        ("execute_code", {}, "code"),
+        ("execute_code", {"code": "1", "scratch": "yes"}, "scratch"),
+        ("edit_cell", {"code": "x = 1", "cell": "aaaa"}, "cell"),
+        ("edit_cell", {"code": "x = 1", "cell_id": "aaaa", "version": "1"}, "version"),
+        ("edit_cell", {"code": "x = 1", "cell_id": "aaaa", "version": True}, "version"),
+        ("read_cell", {"cell_id": "aaaa", "max_chars": -1}, "max_chars"),
+        ("list_cells", {"offset": 1.5}, "offset"),
+    ],
+)
+async def test_unknown_and_mistyped_arguments_are_refused(agent, tool, arguments, culprit):
+    answer = await agent(tool, **arguments)
+    assert answer.failed
+    assert culprit in answer.text
+
+
+async def test_an_edit_without_a_version_is_refused(agent):
+    assert refused(await agent("edit_cell", code="x = 1", cell_id="aaaa"), "bad_request")
+    assert refused(await agent("edit_cell", code="x = 1", version=1), "bad_request")
+
+
+# Connecting
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (None, "connection_file_missing"),
+        ("{", "connection_file_malformed"),
+        ("foreign", "connection_file_foreign"),
+        ("stale", "connection_file_stale"),
+        ("wrong key", "wrong_key"),
+    ],
+)
+async def test_a_bad_connection_file_is_a_tool_error_and_nothing_is_connected(
+    agent, plain_kernel, tmp_path, content, code
+):
+    path = tmp_path / "kernel-bad.json"
+    good = as_written(plain_kernel.connection_file)
+    if content is not None:
+        changed = {
+            "stale": good | {"shell_port": 1},
+            "wrong key": good | {"key": "another"},
+        }.get(content, good)
+        path.write_text("{" if content == "{" else json.dumps(changed))
+        path.chmod(0o666 if content == "foreign" else 0o600)
+    answer = await agent("connect_to_kernel", connection_file=str(path))
+    assert refused(answer, code)
+    assert good["key"] not in answer.text
+    assert refused(await agent("kernel_status"), "not_connected")
+
+
+async def test_without_a_kernel_every_tool_says_how_to_connect(agent):
+    for tool, arguments in (
+        ("kernel_status", {}),
+        ("execute_code", {"code": "1"}),
+        ("read_run", {"run_id": "x"}),
+        ("list_cells", {}),
+        ("read_cell", {"cell_id": "x"}),
+        ("edit_cell", {"code": "1"}),
+        ("run_cell", {"cell_id": "x"}),
+        ("disconnect_kernel", {}),
+    ):
+        answer = await agent(tool, **arguments)
+        assert refused(answer, "not_connected")
+        assert "connect_to_kernel" in answer.text
+
+
+async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reactive_kernel, runtime_dir):
+    ended_before = (await agent("list_kernels")).data.get("ended", 0)
+    channels = ("shell", "iopub", "stdin", "control", "hb")
+    stale = {f"{channel}_port": 1 for channel in channels} | {"ip": "127.0.0.1", "key": "k"}
+    with (
+        a_file(runtime_dir / "kernel-ended.json", json.dumps(stale)),
+        a_file(runtime_dir / "kernel-broken.json", "{"),
+    ):
+        answer = await agent("list_kernels")
+    kernels = {kernel["connection_file"]: kernel for kernel in answer.data["kernels"]}
+    for manager, reactive in ((plain_kernel, False), (reactive_kernel, True)):
+        assert kernels[Path(manager.connection_file).name]["reactive"] is reactive
+    assert answer.data["ended"] == ended_before + 1
+    assert [file["code"] for file in answer.data["unusable"]] == ["connection_file_malformed"]
+    # The list is short enough to choose from, and its names can be passed on.
+    handle = (await agent("connect_to_kernel", connection_file=next(iter(kernels)))).data["kernel"]
+    assert f"connected as {handle}" in (await agent("list_kernels")).text
+    await agent("disconnect_kernel")
+
+
+async def test_connecting_twice_gives_the_same_handle(plain, plain_kernel):
+    before = (await plain("kernel_status")).data["kernel"]
+    assert await plain.connect(plain_kernel) == before
+
+
+async def test_with_several_kernels_the_handle_must_be_given(plain, start_kernel):
+    first = (await plain("kernel_status")).data["kernel"]
+    second = await plain.connect(start_kernel())
+    await plain("execute_code", code="where = 'second'", kernel=second)
+    answer = await plain("execute_code", code="where")
+    assert refused(answer, "not_connected")
+    assert first in answer.text
+    assert second in answer.text
+    assert (await plain("execute_code", code="where", kernel=second)).data["outputs"] == "'second'"
+    assert "NameError" in (await plain("execute_code", code="where", kernel=first)).data["message"]
+    assert refused(await plain("execute_code", code="1", kernel="k999"), "not_connected")
+    await plain("disconnect_kernel", kernel=second)
+
+
+# A plain kernel
+
+
+async def test_code_runs_in_a_plain_kernel(plain):
+    answer = await plain("execute_code", code="print('hi'); 6 * 7")
+    assert (answer.data["status"], answer.data["outputs"]) == ("ok", "hi\n42")
+    assert "hi\n42" in answer.text
+
+
+async def test_an_image_is_an_image_and_no_text(plain):
+    answer = await plain("execute_code", code=RED_DOT)
+    (image,) = answer.images
+    assert image.mime_type == "image/png"
+    assert image.data.startswith("iVBOR")
+    assert "iVBOR" not in answer.text + json.dumps(answer.data)
+    assert answer.data["images"] == 1
+
+
+async def test_a_failing_cell_is_reported_as_failed_and_not_as_a_broken_tool(plain):
+    answer = await plain("execute_code", code="1/0")
+    assert not answer.failed
+    assert answer.data["status"] == "error"
+    assert "ZeroDivisionError: division by zero" in answer.data["message"]
+    assert "\x1b" not in answer.text
+
+
+async def test_asking_for_input_says_that_nobody_can_type(plain):
+    assert "input()" in (await plain("execute_code", code="input()")).data["message"]
+
+
+async def test_long_output_is_cut_with_the_way_to_the_rest(plain):
+    answer = await plain("execute_code", code="print('x' * 3000 + 'MIDDLE' + 'y' * 3000)", max_chars=1000)
+    assert len(answer.data["outputs"]) < 1300
+    assert "MIDDLE" not in answer.text
+    assert f'read_run(run_id="{answer.data["run_id"]}", offset=700)' in answer.text
+    rest = await plain("read_run", run_id=answer.data["run_id"], offset=2900, max_chars=500)
+    assert "MIDDLE" in rest.data["outputs"]
+
+
+async def test_a_timeout_leaves_the_run_going_and_it_can_be_waited_for(plain, gate):
+    first = await plain("execute_code", code=f"print('begun')\n{gate.code}; print('over')", timeout=0.3)
+    assert (first.data["status"], first.data["outputs"]) == ("running", "begun")
+    assert "The kernel is alive" in first.text
+    status = await plain("kernel_status")
+    assert status.data["state"] == "busy"
+    assert status.data["working_on"][0]["run_id"] == first.data["run_id"]
+    gate.open()
+    second = await plain("read_run", run_id=first.data["run_id"])
+    assert (second.data["status"], second.data["outputs"]) == ("ok", "begun\nover")
+
+
+async def test_a_queued_run_says_who_is_in_its_way(plain, plain_kernel, person_at, gate):
+    person = await person_at(plain_kernel)
+    message_id = person.send("aaaa", gate.code)
+    status = await plain("kernel_status")
+    assert status.data["state"] == "busy"
+    answer = await plain("execute_code", code="1", timeout=0.1)
+    assert answer.data["status"] == "queued"
+    assert "ada's `open(" in answer.text
+    assert refused(await plain("interrupt_run", run_id=answer.data["run_id"]), "kernel_busy")
+    gate.open()
+    await person.until_over(message_id)
+    assert (await plain("read_run", run_id=answer.data["run_id"])).data["status"] == "ok"
+
+
+async def test_a_run_is_interrupted_on_demand(plain):
+    run = await plain("execute_code", code="while True: pass", timeout=0.2)
+    answer = await plain("interrupt_run", run_id=run.data["run_id"])
+    assert answer.data["status"] == "interrupted"
+
+
+async def test_cancelling_the_call_stops_the_run(plain):
+    await plain("execute_code", code="print('ready')")
+    call = asyncio.create_task(plain("execute_code", code="while True: pass", timeout=600))
+    async with asyncio.timeout(BOUND):
+        while not (await plain("kernel_status")).data.get("our_runs"):
+            pass
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    answer = await plain("execute_code", code="'free again'", timeout=BOUND)
+    assert answer.data["outputs"] == "'free again'"
+
+
+async def test_a_plain_kernel_has_no_cells_and_says_what_works(plain):
+    for tool, arguments in (
+        ("list_cells", {}),
+        ("read_cell", {"cell_id": "x"}),
+        ("edit_cell", {"code": "x = 1"}),
+        ("run_cell", {"cell_id": "x"}),
+    ):
+        answer = await plain(tool, **arguments)
+        assert refused(answer, "not_reactive")
+        assert "execute_code" in answer.text
+
+
+# The truth about a kernel's end
+
+
+async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    code = f"print('last words', flush=True)\nimport os, signal; os.kill({manager.provisioner.pid}, signal.SIGKILL)"
+    answer = await agent("execute_code", code=code)
+    assert answer.failed
+    assert answer.data["status"] == "lost"
+    assert "ended unexpectedly" in answer.text
+    status = await agent("kernel_status")
+    assert not status.failed
+    assert status.data["state"] == "dead"
+    assert refused(await agent("execute_code", code="1"), "kernel_dead")
+    await agent("disconnect_kernel")
+
+
+async def test_a_restarted_kernel_answers_with_the_news(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    await agent("execute_code", code="kept = 1")
+    await asyncio.to_thread(manager.restart_kernel, now=True)
+    await asyncio.to_thread(wait_for_ready, manager)
+    answer = await agent("execute_code", code="'kept' in globals()")
+    assert answer.data["outputs"] == "False"
+    assert "restarted" in answer.text
+    assert "restarted" not in (await agent("execute_code", code="1")).text
+    await agent("disconnect_kernel")
+
+
+async def test_a_suspended_kernel_is_called_silent(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    suspend(manager.provisioner.pid)
+    try:
+        answer = await agent("kernel_status")
+    finally:
+        os.kill(manager.provisioner.pid, signal.SIGCONT)
+    assert answer.data["state"] == "silent"
+    await agent("disconnect_kernel")

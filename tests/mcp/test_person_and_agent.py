@@ -1,0 +1,166 @@
+"""A person in JupyterLab and an agent behind MCP, on one reactive kernel."""
+
+import asyncio
+
+import pytest
+from person import BOUND
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def shared(agent, reactive_kernel, person_at):
+    """The agent and a person on one kernel; the person has run three cells, each using the one above."""
+    person = await person_at(reactive_kernel)
+    await agent.connect(reactive_kernel)
+    await person.run("aaaa", "x = 1")
+    await person.run("bbbb", "y = x + 1\ny")
+    await person.run("cccc", "print('y is', y)")
+    yield agent, person
+    await agent("disconnect_kernel")
+
+
+async def cell(agent, notebook_cell_id: str) -> dict:
+    return (await agent("read_cell", cell_id=notebook_cell_id)).data
+
+
+async def test_the_person_sees_the_dependents_of_the_agents_edit_under_their_own_cells(shared):
+    agent, person = shared
+    before = await cell(agent, "aaaa")
+    answer = await agent("edit_cell", cell_id="aaaa", version=before["version"], code="x = 10")
+    assert answer.data["status"] == "ok"
+    assert [(ran["status"], ran["outputs_changed"]) for ran in answer.data["reran"]] == [("ok", True)] * 2
+    await person.sees("bbbb", "11")
+    await person.sees("cccc", "y is 11")
+    assert answer.data["version"] == before["version"] + 1
+
+
+async def test_the_agent_sees_what_the_person_ran(shared):
+    agent, person = shared
+    cells = {one["notebook_cell_id"]: one for one in (await agent("list_cells")).data["cells"]}
+    assert cells["bbbb"]["defines"] == ["y"]
+    assert cells["bbbb"]["uses"] == ["x"]
+    assert cells["bbbb"]["run_by"] == "notebook"
+    view = await cell(agent, "cccc")
+    assert (view["code"], view["outputs"]) == ("print('y is', y)", "y is 2")
+    await person.run("aaaa", "x = 5")
+    await person.sees("cccc", "y is 6")
+    assert (await cell(agent, "cccc"))["outputs"] == "y is 6"
+
+
+async def test_a_stale_edit_is_refused_and_changes_nothing(shared):
+    agent, person = shared
+    read = await cell(agent, "aaaa")
+    await person.run("aaaa", "x = 2")
+    answer = await agent("edit_cell", cell_id="aaaa", version=read["version"], code="x = 100")
+    assert answer.failed
+    assert "[stale_version]" in answer.text
+    assert (await cell(agent, "aaaa"))["code"] == "x = 2"
+    await person.sees("cccc", "y is 3")
+
+
+async def test_an_edit_of_an_unknown_cell_is_refused(shared):
+    agent, _ = shared
+    answer = await agent("edit_cell", cell_id="nosuch", version=1, code="x = 1")
+    assert "[no_such_cell]" in answer.text
+
+
+async def test_executed_code_becomes_a_cell_that_follows_the_persons(shared):
+    agent, person = shared
+    answer = await agent("execute_code", code="z = y * 100\nz")
+    assert answer.data["outputs"] == "200"
+    mine = answer.data["cell_id"]
+    await person.run("aaaa", "x = 2")
+    async with asyncio.timeout(BOUND):
+        while (await cell(agent, mine))["outputs"] != "300":
+            pass
+    # What the run itself put out stays what it was.
+    assert (await agent("read_run", run_id=answer.data["run_id"])).data["outputs"] == "200"
+
+
+async def test_executed_code_that_redefines_a_name_reruns_its_users(shared):
+    agent, person = shared
+    answer = await agent("execute_code", code="x = 41")
+    assert {ran["code"] for ran in answer.data["reran"]} == {"y = x + 1", "print('y is', y)"}
+    await person.sees("cccc", "y is 42")
+
+
+async def test_scratch_code_looks_and_leaves_no_cell(shared):
+    agent, _ = shared
+    before = (await agent("list_cells")).data["total"]
+    answer = await agent("execute_code", code="x, y", scratch=True)
+    assert answer.data["outputs"] == "(1, 2)"
+    assert "cell_id" not in answer.data
+    assert (await agent("list_cells")).data["total"] == before
+
+
+async def test_an_edit_without_running_makes_the_cell_and_its_dependents_stale(shared):
+    agent, person = shared
+    version = (await cell(agent, "aaaa"))["version"]
+    answer = await agent("edit_cell", cell_id="aaaa", version=version, code="x = 7", run=False)
+    assert "not run" in answer.data["message"]
+    assert (await cell(agent, "aaaa"))["stale"]
+    ran = await agent("run_cell", cell_id="aaaa")
+    assert len(ran.data["reran"]) == 2
+    await person.sees("cccc", "y is 8")
+
+
+async def test_an_edit_that_fails_says_so_and_what_was_cancelled(shared):
+    agent, _ = shared
+    version = (await cell(agent, "aaaa"))["version"]
+    answer = await agent("edit_cell", cell_id="aaaa", version=version, code="x = 1 / 0")
+    assert not answer.failed
+    assert answer.data["status"] == "error"
+    assert "ZeroDivisionError" in answer.data["message"]
+    assert {ran["status"] for ran in answer.data["reran"]} == {"cancelled"}
+
+
+async def test_a_name_defined_twice_is_refused_with_the_reason(shared):
+    agent, _ = shared
+    version = (await cell(agent, "bbbb"))["version"]
+    answer = await agent("edit_cell", cell_id="bbbb", version=version, code="x = 3")
+    assert answer.data["status"] == "refused"
+    assert "`x` is already defined by" in answer.data["message"]
+
+
+async def test_cells_are_read_in_milliseconds_while_the_persons_cell_runs(shared, gate):
+    agent, person = shared
+    message_id = person.send("dddd", f"{gate.code}\n'opened'")
+    async with asyncio.timeout(BOUND):
+        while (await agent("kernel_status")).data["state"] != "busy":
+            pass
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert (await cell(agent, "cccc"))["outputs"] == "y is 2"
+    assert loop.time() - began < 0.5
+    status = (await agent("kernel_status")).data
+    assert status["working_on"][0]["client"] == "ada"
+    cells = {one["notebook_cell_id"]: one for one in (await agent("list_cells")).data["cells"]}
+    assert cells["dddd"]["status"] == "running"
+    gate.open()
+    await person.until_over(message_id)
+    await person.sees("dddd", "'opened'")
+
+
+async def test_an_edit_that_takes_long_can_be_waited_for(shared, gate):
+    agent, _ = shared
+    version = (await cell(agent, "aaaa"))["version"]
+    code = f"x = len({gate.code}) + 20"
+    answer = await agent("edit_cell", cell_id="aaaa", version=version, code=code, timeout=0.2)
+    assert answer.data["status"] == "running"
+    gate.open()
+    over = await agent("read_run", run_id=answer.data["run_id"])
+    assert (over.data["status"], len(over.data["reran"])) == ("ok", 2)
+    assert (await cell(agent, "cccc"))["outputs"] == "y is 21"
+
+
+async def test_dependents_are_waited_for_when_code_runs(shared, gate):
+    agent, person = shared
+    await person.run("eeee", f"if y > 50:\n    {gate.code}\n    print('slow', y)")
+    answer = await agent("execute_code", code="x = 50", timeout=0.3)
+    assert answer.data["status"] == "running"
+    assert "depend on it still run" in answer.text
+    gate.open()
+    over = await agent("read_run", run_id=answer.data["run_id"])
+    assert over.data["status"] == "ok"
+    await person.sees("eeee", "slow 51")
