@@ -155,7 +155,9 @@ def _runs(pid: int) -> bool:
 
 def _sessions(server: _Server) -> list[_Session]:
     url = f"http://{_host(server.hostname)}:{server.port}{server.base_url}api/sessions"
-    request = urllib.request.Request(url, headers={"Authorization": f"token {server.token}"})  # http on loopback, see above
+    request = urllib.request.Request(
+        url, headers={"Authorization": f"token {server.token}"}
+    )  # http on loopback, see above
     # No proxy and no redirect: the token is for this server alone.
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.HTTPHandler())
