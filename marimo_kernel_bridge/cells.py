@@ -60,6 +60,7 @@ class Entry:
     body: Body | None = None
     shown_code: str | None = None  # what the person's notebook shows; None where no notebook shows the cell
     delivery: Delivery | None = None  # of the reactive run in progress
+    shown: int = 0  # characters that the present run has shown
     deleted: bool = False  # the front end said so
     detached: bool = False  # of an earlier session of VS Code, which has new ids now
     imperative: bool = False  # reads the old value of a name it takes over: never run again by itself

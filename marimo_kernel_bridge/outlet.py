@@ -29,6 +29,7 @@ class Outlet:
         """`send` puts a message on iopub."""
         self._cells = cells
         self._send = send
+        self.limit = 0  # characters that one run of a cell may show; 0: any number
         self._kept: dict[str, Held] = {}
         self._vscode_busy = 0
         self._vscode_seen = 0.0
@@ -38,6 +39,7 @@ class Outlet:
     def request_begins(self, entry: Entry) -> None:
         """Note that a front end runs a cell: what was held back for the cell is old now."""
         entry.log.restart()
+        entry.shown = 0
         self._kept.pop(entry.cell.cell_id, None)
         if entry.address.dialect == "vscode":
             self._vscode_busy += 1
@@ -72,6 +74,7 @@ class Outlet:
         if isinstance(delivery, Held):
             self._kept[entry.cell.cell_id] = delivery
         entry.log.restart()
+        entry.shown = 0
         edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
         notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late) else None
         if notice is not None:
@@ -147,9 +150,37 @@ class Outlet:
             content = _with_display_id(entry, content)
         if msg_type != "update_display_data":
             entry.log.apply(msg_type, content)
-        if entry.delivery is not None:
-            return entry.delivery.output(msg_type, content)
-        return [Message(msg_type, content, parent)]
+        return [
+            message
+            for kind, shown in self._within_limit(entry, msg_type, content)
+            for message in (
+                [Message(kind, shown, parent)]
+                if entry.delivery is None
+                else entry.delivery.output(kind, shown)
+            )
+        ]
+
+    def _within_limit(
+        self, entry: Entry, msg_type: str, content: dict[str, Any]
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Cut off what a run shows beyond the limit: front ends die of it. The log has it all."""
+        if self.limit == 0 or msg_type in {"clear_output", "error"}:
+            return [(msg_type, content)]
+        size, room = _size(content), self.limit - entry.shown
+        entry.shown += size
+        if size <= room:
+            return [(msg_type, content)]
+        if room < 0:
+            return []
+        cut = [(msg_type, {**content, "text": content["text"][:room]})] if msg_type == "stream" else []
+        return [*cut, ("stream", {"name": "stderr", "text": wording.output_limit(self.limit)})]
+
+
+def _size(content: dict[str, Any]) -> int:
+    """Return about how many characters an output has."""
+    if "text" in content:
+        return len(content["text"])
+    return sum(len(value) for value in content.get("data", {}).values() if isinstance(value, str))
 
 
 def _with_display_id(entry: Entry, content: dict[str, Any]) -> dict[str, Any]:

@@ -95,6 +95,14 @@ def superseded(name: str, by: Cell) -> dict[str, Any]:
     )
 
 
+def output_limit(limit: int) -> str:
+    """Say that a run shows no more."""
+    return (
+        f"\n[This run has shown {limit:,} characters; the rest is not shown. The kernel keeps it, an agent can read it; "
+        "--MarimoKernel.output_limit=0 shows everything.]\n"
+    )
+
+
 def heading(cell: Cell) -> str:
     """Head the outputs of a dependent that are shown under another cell."""
     return f"↻ {label(cell)}"

@@ -24,7 +24,7 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.utils import _async_in_context
-from traitlets import Type, default
+from traitlets import Integer, Type, default
 
 from marimo_kernel_bridge import __version__, wire
 from marimo_kernel_bridge.cells import Address
@@ -64,9 +64,14 @@ class MarimoKernel(IPythonKernel):
     shell: ReactiveShell
     shell_stream: ZMQStream
 
+    output_limit = Integer(
+        200_000_000, help="Characters of output that one run of a cell may show; 0 shows everything."
+    ).tag(config=True)
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.notebook = Session(self._send_output, self._wake)
+        self.notebook.outlet.limit = self.output_limit
         self.notebook.pending_requests = self._requests_wait
         self.notebook.upcoming = self._upcoming
         self.notebook.upcoming_soon = self._upcoming_soon
