@@ -11,7 +11,7 @@ from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.notebook import KernelDescription
 from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
 
-BOUND = 20.0  # seconds for any single wait
+BOUND = 60.0  # seconds for any single wait
 
 
 @dataclass
@@ -58,12 +58,26 @@ class FrontEnd:
         self.client = BlockingKernelClient(connection_file=connection_file)
         self.client.load_connection_file()
         self.client.start_channels()
-        self.client.wait_for_ready(timeout=BOUND)
+        self._await_kernel()
         self.logs: dict[str, OutputLog] = {}
         self.counts: dict[str, int | None] = {}
         self.seen: list[dict] = []
         self._cells: dict[str, str] = {}  # msg id -> the cell it ran
         self._idle: set[str] = set()
+
+    def _await_kernel(self) -> None:
+        """Wait until the kernel answers and its iopub messages arrive, however busy the machine is."""
+        deadline = time.monotonic() + BOUND
+        while time.monotonic() < deadline:
+            msg_id = self.client.kernel_info()
+            self._reply(msg_id, self.client.shell_channel)
+            try:
+                while self.client.get_iopub_msg(timeout=0.5)["parent_header"].get("msg_id") != msg_id:
+                    pass
+            except Empty:
+                continue  # subscribed too late for this one
+            return
+        raise AssertionError("the kernel's iopub messages do not arrive")
 
     def close(self) -> None:
         self.client.stop_channels()

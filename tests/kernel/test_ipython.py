@@ -180,7 +180,7 @@ def test_input_without_a_person_is_an_error(connect):
 def test_restart_forgets_everything(lab, kernel):
     lab.run("one", "a = 1")
     kernel.restart_kernel()
-    lab.client.wait_for_ready(timeout=20)
+    lab._await_kernel()
     assert lab.run("two", "a").content["ename"] == "NameError"
     assert lab.run("one", "a = 2").ok
     assert lab.text("two") == "2"
