@@ -9,7 +9,7 @@ import pytest
 from chromium import launch
 from lab_page import LabPage
 from lab_server import LabServer, running_lab
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import BrowserContext, expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,10 +20,11 @@ expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[BrowserContext]:
+    """One browser profile: its cache saves each test but the first half of Lab's loading time."""
     with sync_playwright() as playwright:
         browser = launch(playwright)
-        yield browser
+        yield browser.new_context(viewport={"width": 1280, "height": 900})
         browser.close()
 
 
@@ -35,10 +36,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
 
 @pytest.fixture
 def lab(
-    request: pytest.FixtureRequest, browser: Browser, server: LabServer
+    request: pytest.FixtureRequest, browser: BrowserContext, server: LabServer
 ) -> Iterator[Callable[..., LabPage]]:
     """Open a new notebook made of these cells: `lab("a = 1", "a + 1")`."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = browser.new_page()
 
     def open_notebook(*cells: str, kernel: str = "marimo") -> LabPage:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
@@ -46,12 +47,12 @@ def lab(
         path = server.notebooks / request.node.originalname / "notebook.ipynb"
         path.parent.mkdir()
         nbformat.write(notebook, path)
-        request.node.stash[OPEN_PAGE] = page = LabPage(context.new_page(), server, path)
+        request.node.stash[OPEN_PAGE] = page = LabPage(tab, server, path)
         page.open()
         return page
 
     yield open_notebook
-    context.close()
+    tab.close()
     server.end_kernels()
 
 

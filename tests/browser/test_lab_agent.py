@@ -50,7 +50,7 @@ def test_an_agent_over_mcp_finds_the_open_notebook_and_its_edit_shows_on_the_pag
     expect(page.outputs(2)).to_have_text(["b is 10", "10"])
 
     (kernel,) = agent.call("list_kernels")["kernels"]
-    assert (kernel["reactive"], kernel["notebook"]) == (True, page.name)
+    assert (kernel["reactive"], kernel["notebook"]) == (True, str(page.path))
     agent.call("connect_to_kernel", connection_file=kernel["connection_file"])
     first, second, third = agent.call("list_cells")["cells"]
     assert [cell["code"] for cell in (first, second)] == list(CELLS[:2])
