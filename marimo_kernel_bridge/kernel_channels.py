@@ -3,9 +3,9 @@
 Moves bytes and decides nothing; `kernel_client.py` knows what the messages mean. Jupyter's wire protocol and its
 signatures are `jupyter_client.session.Session`'s.
 
-Two socket options matter. IMMEDIATE on shell and control: ZMQ may queue a message only on a connection that
-stands, never for a later one. Without it, code sent while a kernel restarts runs in the *new* kernel. And no
-receive limit on iopub: a PUB socket drops what a slow subscriber does not take, the final idle included.
+Two socket options matter. IMMEDIATE on shell and control: ZMQ takes a message only for a connection that stands,
+never for a later one. Without it, code sent while a kernel restarts runs in the *new* kernel. And no receive limit
+on iopub: a PUB socket drops what a slow subscriber does not take, the final idle included.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ class BadSignature(Exception):  # noqa: N818  # named for what came in, like zmq
     """A message that was not signed with our key. What it says must not be believed."""
 
 
+class NotConnected(Exception):  # noqa: N818  # as above
+    """There is no connection to the kernel now. The message was not sent, and will not be sent later."""
+
+
 class Channels:
     """Open sockets to one kernel. Close them with `close`."""
 
@@ -55,10 +59,15 @@ class Channels:
             key=connection.key, signature_scheme=connection.signature_scheme, username=username
         )
         self._requests = 0
-        self._sockets: dict[Channel, zmq.asyncio.Socket] = {}
-        for channel in ("shell", "control", "iopub"):
-            self._sockets[channel] = self._connect(channel)
-        self._monitor = self._sockets["shell"].get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        self._sockets: dict[Channel, zmq.asyncio.Socket] = {
+            channel: self._socket(channel) for channel in ("shell", "control", "iopub")
+        }
+        # Before the sockets connect, or the first event is missed.
+        self._monitor = self._sockets["shell"].get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+        )
+        for channel, socket in self._sockets.items():
+            socket.connect(connection.url(channel))
 
     def request(
         self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
@@ -72,18 +81,28 @@ class Channels:
         return message
 
     async def send(self, channel: Channel, message: dict[str, Any]) -> None:
-        """Send a message. Waits until the connection stands: bound the call."""
+        """Send a message as soon as a connection stands: bound the call."""
         await self._sockets[channel].send_multipart(self.session.serialize(message))
+
+    async def send_now(self, channel: Channel, message: dict[str, Any]) -> None:
+        """Send a message on the connection that stands. Raises `NotConnected` if none does."""
+        try:
+            await self._sockets[channel].send_multipart(self.session.serialize(message), flags=zmq.NOBLOCK)
+        except zmq.Again:
+            raise NotConnected from None
 
     async def receive(self, channel: Channel) -> Message:
         """Wait for the next message. Raises `BadSignature`, or ValueError for what is no Jupyter message."""
         return self._decode(await self._sockets[channel].recv_multipart())
 
-    async def disconnects(self) -> AsyncIterator[None]:
-        """Yield each time the connection to the kernel breaks: its process has ended, or the network."""
+    async def connections(self) -> AsyncIterator[bool]:
+        """Tell of the shell connection: True each time it stands, False each time it breaks.
+
+        It breaks when the kernel's process ends, or the network does.
+        """
         while True:
-            await recv_monitor_message(self._monitor)
-            yield None
+            event = await recv_monitor_message(self._monitor)
+            yield event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
 
     async def beat(self, bound: float) -> bool:
         """Whether the kernel answers a heartbeat within `bound` seconds.
@@ -106,7 +125,7 @@ class Channels:
             raise BadSignature
         return self.session.deserialize(parts)
 
-    def _connect(self, channel: Channel) -> zmq.asyncio.Socket:
+    def _socket(self, channel: Channel) -> zmq.asyncio.Socket:
         socket = self._context.socket(_SOCKET_TYPES[channel])
         socket.linger = 0
         socket.handshake_ivl = _HANDSHAKE_MS
@@ -124,12 +143,12 @@ class Channels:
             socket.curve_serverkey = self._connection.curve_publickey
             socket.curve_publickey = self._connection.curve_publickey
             socket.curve_secretkey = self._connection.curve_secretkey
-        socket.connect(self._connection.url(channel))
         return socket
 
     @contextmanager
     def _one_socket(self, channel: Channel) -> Iterator[zmq.asyncio.Socket]:
-        socket = self._connect(channel)
+        socket = self._socket(channel)
+        socket.connect(self._connection.url(channel))
         try:
             yield socket
         finally:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from marimo_kernel_bridge.connection import listens, stale
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel_channels import BadSignature, Channels, Message
+from marimo_kernel_bridge.kernel_channels import BadSignature, Channels, Message, NotConnected
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.connection import Channel, Connection
@@ -78,6 +78,7 @@ class KernelLink:
         self._dead: BridgeError | None = None
         self._replies: dict[str, asyncio.Future[Message]] = {}
         self._heard = asyncio.Event()
+        self._connected = asyncio.Event()
         self._forged = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -132,12 +133,18 @@ class KernelLink:
         return self._channels.request(msg_type, content, metadata)
 
     async def send(self, channel: Channel, message: dict[str, Any]) -> None:
-        """Send a message whose answers go to the owner. Raises `BridgeError`: kernel_dead, kernel_silent."""
+        """Send a message whose answers go to the owner; to this very process, or not at all.
+
+        Raises `BridgeError`: kernel_dead, kernel_silent.
+        """
         try:
-            async with asyncio.timeout(ANSWER_BOUND):
-                await self._channels.send(channel, message)
-        except TimeoutError:
-            raise await self._explain_silence(channel, ANSWER_BOUND) from None
+            await self._channels.send_now(channel, message)
+        except NotConnected:
+            raise await self.why_not_alive() or BridgeError(
+                "kernel_silent",
+                "The connection to the kernel has just broken; nothing was sent.",
+                "Look at the kernel's status, then try again.",
+            ) from None
 
     async def ask(
         self, channel: Channel, msg_type: str, content: dict[str, Any], bound: float = ANSWER_BOUND
@@ -169,7 +176,7 @@ class KernelLink:
             future.cancel()
 
     async def _greet(self, bound: float) -> None:
-        """Ask who the kernel is, until it has answered *and* been heard on iopub.
+        """Ask who the kernel is, until it has answered *and* been heard on iopub, and shell is connected.
 
         A SUB socket misses what is published before its subscription arrives, and a request's outputs with it. New
         kernels announce the subscription (`iopub_welcome`); others are asked again until a status message comes.
@@ -177,7 +184,7 @@ class KernelLink:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + bound
         self._heard.clear()
-        while not self._heard.is_set():
+        while not (self._heard.is_set() and self._connected.is_set()):
             if self._forged:
                 raise self._wrong_key()
             if loop.time() >= deadline:
@@ -191,6 +198,7 @@ class KernelLink:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_HEARD_BOUND):
                     await self._heard.wait()
+                    await self._connected.wait()
         self._meet(reply)
 
     def _meet(self, reply: Message) -> None:
@@ -284,18 +292,25 @@ class KernelLink:
             self._end("The kernel was restarted.")
 
     async def _watch_connection(self) -> None:
-        async for _ in self._channels.disconnects():
-            while self._info is not None and self._dead is None:
-                if not await listens(self.connection):
-                    self._end(self._how_it_ended())
-                elif self._info.session is None:
-                    self._end("The kernel was restarted.")
-                else:
-                    # A dying process that has not closed all its sockets, a new process, or a network that was gone
-                    # for a moment. If there is an answer, its session tells (see _dispatch); else look again.
-                    with suppress(TimeoutError, BridgeError):
-                        await self._exchange("control", "kernel_info_request", {}, _HEARD_BOUND)
-                        break
+        async for stands in self._channels.connections():
+            if stands:
+                self._connected.set()
+            else:
+                self._connected.clear()
+                await self._judge_broken_connection()
+
+    async def _judge_broken_connection(self) -> None:
+        while self._info is not None and self._dead is None:
+            if not await listens(self.connection):
+                self._end(self._how_it_ended())
+            elif self._info.session is None:
+                self._end("The kernel was restarted.")
+            else:
+                # A dying process that has not closed all its sockets, a new process, or a network that was gone for a
+                # moment. If there is an answer, its session tells (see _dispatch); else look again.
+                with suppress(TimeoutError, BridgeError):
+                    await self._exchange("control", "kernel_info_request", {}, _HEARD_BOUND)
+                    break
 
     def _how_it_ended(self) -> str:
         return "The kernel was shut down." if self.shut_down else "The kernel's process ended unexpectedly."

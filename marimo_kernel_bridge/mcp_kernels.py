@@ -32,10 +32,18 @@ class Attached:
         if self.client.restarts == self.restarts_told:
             return ""
         self.restarts_told = self.client.restarts
-        return (
-            "The kernel was restarted since the last call: all variables and cells from before are lost. "
-            "This answer is from the new kernel."
-        )
+        return "The kernel was restarted since the last call: all variables and cells from before are lost."
+
+    async def require_known(self) -> None:
+        """Refuse once to run code in a kernel of whose restart the caller does not know.
+
+        The code was made for variables that are gone. Raises `BridgeError`: kernel_dead, kernel_silent.
+        """
+        await self.client.require_alive()
+        if news := self.news():
+            raise BridgeError(
+                "kernel_dead", f"{news} Nothing was run.", "Call again to run in the new, empty kernel."
+            )
 
 
 class Kernels:

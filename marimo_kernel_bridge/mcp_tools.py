@@ -122,7 +122,7 @@ async def execute_code(
     In a reactive kernel the code becomes a new cell, and the cells that use the names it defines run again; the
     answer lists them. To change an existing cell use edit_cell; to only look at values pass scratch=true.
     """
-    attached = _kernels(ctx).get(kernel)
+    attached = await _to_run_in(ctx, kernel)
     run = await attached.client.execute(code, store_history=not scratch)
     return await _finish(ctx, attached, run, timeout, Window(max_chars))
 
@@ -218,7 +218,7 @@ async def edit_cell(
         )
     if cell_id is None and version is not None:
         raise BridgeError("bad_request", "A new cell has no version.", "Pass cell_id, or leave version out.")
-    attached = _kernels(ctx).get(kernel)
+    attached = await _to_run_in(ctx, kernel)
     started = await attached.client.edit_cell(cell_id, code, version, run=run)
     return await _finish(ctx, attached, started, timeout, Window(max_chars))
 
@@ -232,7 +232,7 @@ async def run_cell(
     max_chars: BudgetArg = _BUDGET,
 ) -> Annotated[CallToolResult, RunView]:
     """Run a cell as it is, and then the cells that depend on it."""
-    attached = _kernels(ctx).get(kernel)
+    attached = await _to_run_in(ctx, kernel)
     run = await attached.client.run_cells([cell_id])
     return await _finish(ctx, attached, run, timeout, Window(max_chars))
 
@@ -327,6 +327,12 @@ class _UntitledSchema(GenerateJsonSchema):
 
 def _kernels(ctx: Ctx) -> Kernels:
     return ctx.request_context.lifespan_context
+
+
+async def _to_run_in(ctx: Ctx, handle: str | None) -> Attached:
+    attached = _kernels(ctx).get(handle)
+    await attached.require_known()
+    return attached
 
 
 def _client_name(ctx: Ctx) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 from person import BOUND, suspend, until, wait_for_ready
@@ -73,10 +74,28 @@ async def test_asking_for_input_fails_instead_of_hanging(plain_kernel, attach):
     assert texts(await finished(client, "input()")) == ["StdinNotImplementedError"]
 
 
-async def test_the_first_output_after_attaching_is_never_missed(plain_kernel, attach):
-    for number in range(5):
-        client = await attach(plain_kernel)
-        assert texts(await finished(client, f"print({number})")) == [f"{number}\n"]
+async def test_the_first_output_is_not_missed_when_iopub_connects_late(plain_kernel, tmp_path):
+    connection = read_connection(plain_kernel.connection_file)
+    late = asyncio.Event()
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await late.wait()
+        their_reader, their_writer = await asyncio.open_connection("127.0.0.1", connection.ports["iopub"])
+        await asyncio.gather(pipe(reader, their_writer), pipe(their_reader, writer))
+
+    async with await asyncio.start_server(forward, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        slow = replace(connection, ports=connection.ports | {"iopub": port})
+        asyncio.get_running_loop().call_later(0.3, late.set)
+        async with await KernelClient.attach(slow) as client:
+            assert late.is_set(), "attached before it could hear"
+            assert texts(await finished(client, "print('first')")) == ["first\n"]
+
+
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
 
 
 async def test_concurrent_runs_keep_their_outputs_apart(plain_kernel, attach):
@@ -266,6 +285,32 @@ async def test_a_restart_between_calls_is_noticed(start_kernel, attach):
     await asyncio.to_thread(wait_for_ready, manager)
     assert texts(await finished(client, "'new'")) == ["'new'"]
     assert client.restarts == 1
+
+
+async def test_a_restart_too_quick_to_be_seen_down_is_noticed(start_kernel, attach):
+    manager = start_kernel()
+    client = await attach(manager)
+    # On this thread, so that the client sees nothing of it until the new process listens.
+    manager.restart_kernel(now=True)
+    wait_for_ready(manager)
+    await until(lambda: client.end)
+    assert "restarted" in client.end.message
+    assert texts(await finished(client, "'new'")) == ["'new'"]
+    assert client.restarts == 1
+
+
+async def test_code_is_never_kept_for_the_next_process(start_kernel, attach):
+    manager = start_kernel()
+    client = await attach(manager)
+    os.kill(manager.provisioner.pid, signal.SIGKILL)
+    manager.provisioner.process.wait()
+    # The client has not yet heard of it.
+    with pytest.raises(BridgeError) as caught:
+        await client.execute("ran = True")
+    assert caught.value.code in {"kernel_dead", "kernel_silent"}
+    await asyncio.to_thread(manager.restart_kernel, now=True)
+    await asyncio.to_thread(wait_for_ready, manager)
+    assert texts(await finished(client, "'ran' in globals()")) == ["False"]
 
 
 async def test_closing_leaves_the_kernel_and_its_run_alone(plain_kernel, attach, person_at, gate):

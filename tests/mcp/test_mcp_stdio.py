@@ -185,7 +185,6 @@ async def test_without_a_kernel_every_tool_says_how_to_connect(agent):
 
 
 async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reactive_kernel, runtime_dir):
-    ended_before = (await agent("list_kernels")).data.get("ended", 0)
     channels = ("shell", "iopub", "stdin", "control", "hb")
     stale = {f"{channel}_port": 1 for channel in channels} | {"ip": "127.0.0.1", "key": "k"}
     with (
@@ -196,7 +195,8 @@ async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reacti
     kernels = {kernel["connection_file"]: kernel for kernel in answer.data["kernels"]}
     for manager, reactive in ((plain_kernel, False), (reactive_kernel, True)):
         assert kernels[Path(manager.connection_file).name]["reactive"] is reactive
-    assert answer.data["ended"] == ended_before + 1
+    assert "kernel-ended.json" not in kernels
+    assert answer.data["ended"] >= 1
     assert [file["code"] for file in answer.data["unusable"]] == ["connection_file_malformed"]
     # The list is short enough to choose from, and its names can be passed on.
     handle = (await agent("connect_to_kernel", connection_file=next(iter(kernels)))).data["kernel"]
@@ -336,16 +336,28 @@ async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(a
     await agent("disconnect_kernel")
 
 
-async def test_a_restarted_kernel_answers_with_the_news(agent, start_kernel):
+async def test_code_made_for_a_kernel_that_was_restarted_is_refused_once(agent, start_kernel):
     manager = start_kernel()
     await agent.connect(manager)
     await agent("execute_code", code="kept = 1")
     await asyncio.to_thread(manager.restart_kernel, now=True)
     await asyncio.to_thread(wait_for_ready, manager)
-    answer = await agent("execute_code", code="'kept' in globals()")
-    assert answer.data["outputs"] == "False"
+    answer = await agent("execute_code", code="ran = True")
+    assert refused(answer, "kernel_dead")
     assert "restarted" in answer.text
-    assert "restarted" not in (await agent("execute_code", code="1")).text
+    assert "Nothing was run" in answer.text
+    answer = await agent("execute_code", code="'kept' in globals(), 'ran' in globals()")
+    assert answer.data["outputs"] == "(False, False)"
+    await agent("disconnect_kernel")
+
+
+async def test_a_restart_is_told_with_the_status(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    await asyncio.to_thread(manager.restart_kernel, now=True)
+    await asyncio.to_thread(wait_for_ready, manager)
+    assert "restarted" in (await agent("kernel_status")).data["message"]
+    assert (await agent("execute_code", code="1")).data["outputs"] == "1"
     await agent("disconnect_kernel")
 
 
