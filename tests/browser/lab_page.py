@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import nbformat
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,6 +104,14 @@ class LabPage:
     def run(self, index: int) -> None:
         self.editor(index).click()
         self.page.keyboard.press("Control+Enter")  # unlike Shift+Enter it adds no cell at the end
+
+    def delete(self, index: int) -> None:
+        cells = self.page.locator(".jp-NotebookPanel .jp-Notebook-cell")
+        left = cells.count() - 1
+        self.prompt(index).click()  # selects the cell in command mode
+        self.page.keyboard.press("d")
+        self.page.keyboard.press("d")
+        expect(cells).to_have_count(left)
 
     def run_all(self) -> None:
         self.page.locator(".lm-MenuBar-item", has_text="Run").click()

@@ -1,4 +1,4 @@
-"""The buttons and prompts around the cells: interrupt, stdin, restart, reload."""
+"""The buttons and prompts around the cells: interrupt, stdin, restart, reload, delete."""
 
 from __future__ import annotations
 
@@ -97,3 +97,38 @@ def test_after_a_restart_nothing_of_the_old_namespace_is_left(lab):
     expect(page.outputs(1)).to_contain_text(["NameError"])
     page.run(0)
     expect(page.outputs(1)).to_have_text(["2"])
+
+
+def test_after_a_reload_dependents_are_shown_under_the_cell_that_ran_until_they_run_themselves(lab):
+    # A reloaded page has forgotten its requests, and so shows no late output of them.
+    page = lab("a = 1", "print('a is', a)")
+    page.run_all()
+    expect(page.outputs(1)).to_have_text(["a is 1"])
+    page.save()
+    page.reload()
+
+    page.edit(0, "a = 2")
+    page.run(0)
+    expect(page.outputs(0)).to_contain_text(["cell [2] `print('a is', a)`\na is 2"])
+    expect(page.outputs(1)).to_have_text(["a is 1"])
+
+    page.run(1)
+    expect(page.outputs(1)).to_have_text(["a is 2"])
+    page.edit(0, "a = 3")
+    page.run(0)
+    expect(page.outputs(1)).to_have_text(["a is 3"])
+    expect(page.outputs(0)).to_have_count(0)
+
+
+def test_the_name_of_a_deleted_cell_is_gone_and_free_again(lab):
+    page = lab("a = 1", "a + 1", "b = 5")
+    page.run_all()
+    expect(page.outputs(1)).to_have_text(["2"])
+
+    page.delete(0)
+    page.run(1)  # Lab tells of deleted cells with the next request
+    expect(page.outputs(0)).to_contain_text(["NameError: name 'a' is not defined"])
+
+    page.edit(1, "a = 5")
+    page.run(1)
+    expect(page.outputs(0)).to_have_text(["6"])
