@@ -1,0 +1,144 @@
+"""Custom elements in a text: found, taken apart, and replaced by what a function makes of them.
+
+Everything else stays as it was, character by character, so the same works on HTML and on Markdown that contains it.
+Three of marimo's own spans are tidied up on the way: they stand for blocks, which only marimo's style sheet tells.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_TAG: Final = re.compile(
+    r"""<(?P<end>/?)(?P<name>marimo-[a-z-]+|iconify-icon|span)(?P<attributes>(?:\s(?:[^<>'"]++|'[^']*+'|"[^"]*+")*+)?)>"""
+)
+_ATTRIBUTE: Final = re.compile(r"""([^\s=/'"]+)(?:=('[^']*'|"[^"]*"|[^\s'"]+))?""")
+_BLOCK: Final = re.compile(
+    r"<(div|p|table|ul|ol|pre|details|blockquote|figure|h[1-6]|hr|iframe|section|dl)\b", re.IGNORECASE
+)
+_OBJECT: Final = "marimo-ui-element"
+
+
+@dataclass(frozen=True)
+class Element:
+    """A custom element. `content` has been rewritten already; `object_id` is that of the UI element it draws.
+
+    Attributes whose name starts with `data-` are JSON, parsed here and found under the name without that prefix.
+    """
+
+    name: str
+    attributes: Mapping[str, Any]
+    content: str
+    object_id: str | None = None
+
+    def text(self, attribute: str) -> str:
+        """Return an attribute as a string, empty if there is none."""
+        value = self.attributes.get(attribute)
+        return "" if value is None else str(value)
+
+
+@dataclass
+class _Open:
+    tag: str
+    name: str
+    attributes: str
+    pieces: list[str] = field(default_factory=list)
+
+
+def rewrite(text: str, draw: Callable[[Element], str]) -> str:
+    """Replace every custom element in `text`, inner ones first, by what `draw` returns."""
+    if "<marimo-" not in text and "<iconify-icon" not in text and "<span" not in text:
+        return text
+    stack = [_Open("", "", "")]
+    position = 0
+    for match in _TAG.finditer(text):
+        stack[-1].pieces.append(text[position : match.start()])
+        position = match.end()
+        name = match["name"]
+        if not match["end"]:
+            stack.append(_Open(match[0], name, match["attributes"].rstrip("/")))
+            if match["attributes"].endswith("/"):
+                _close(stack, "", draw)
+        elif any(opened.name == name for opened in stack):
+            while stack[-1].name != name:
+                _close(stack, "", draw)
+            _close(stack, match[0], draw)
+        elif name == "span":
+            stack[-1].pieces.append(match[0])
+    stack[-1].pieces.append(text[position:])
+    while len(stack) > 1:
+        _close(stack, "", draw)
+    return "".join(stack[0].pieces)
+
+
+def _close(stack: list[_Open], end_tag: str, draw: Callable[[Element], str]) -> None:
+    opened = stack.pop()
+    content = "".join(opened.pieces)
+    stack[-1].pieces.append(_drawn(opened, content, end_tag, stack[-1], draw))
+
+
+def _drawn(opened: _Open, content: str, end_tag: str, parent: _Open, draw: Callable[[Element], str]) -> str:
+    if opened.name == "span":
+        return _span(opened, content, end_tag)
+    if opened.name == _OBJECT:
+        return content
+    object_id = _attributes(parent.attributes).get("object-id") if parent.name == _OBJECT else None
+    return draw(Element(opened.name, _attributes(opened.attributes), content, object_id))
+
+
+def _span(opened: _Open, content: str, end_tag: str) -> str:
+    classes = str(_attributes(opened.attributes).get("class", "")).split()
+    if "paragraph" in classes:
+        tag = "div" if _BLOCK.search(content) else "p"
+    elif "admonition-title" in classes:
+        return f"<div><b>{content}</b></div>"
+    elif "markdown" in classes and "prose" in classes:
+        tag = "div"
+    else:
+        return f"{opened.tag}{content}{end_tag}"
+    return f"<{tag}>{content}</{tag}>"
+
+
+def _attributes(source: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, quoted in _ATTRIBUTE.findall(source):
+        value = html.unescape(quoted[1:-1] if quoted[:1] in {"'", '"'} else quoted)
+        if not name.startswith("data-"):
+            found[name] = value
+            continue
+        try:
+            found[name.removeprefix("data-")] = json.loads(value)
+        except ValueError:
+            found[name.removeprefix("data-")] = value
+    return found
+
+
+def inline(content: str) -> str:
+    """Return HTML without the blocks around it, if it is a single paragraph: a label beside something."""
+    while (match := re.fullmatch(r"\s*<(div|p)>(.*)</\1>\s*", content, re.DOTALL)) and (
+        f"<{match[1]}>" not in match[2]
+    ):
+        content = match[2]
+    return content.strip()
+
+
+def split_blocks(content: str) -> list[str]:
+    """Return the contents of the `<div>`s that `content` consists of."""
+    blocks: list[str] = []
+    depth = start = 0
+    for match in re.finditer(r"<(/?)div\b[^>]*>", content):
+        if not match[1]:
+            depth += 1
+            if depth == 1:
+                start = match.end()
+        elif depth > 0:
+            depth -= 1
+            if depth == 0:
+                blocks.append(content[start : match.start()])
+    return blocks

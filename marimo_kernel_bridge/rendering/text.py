@@ -1,0 +1,232 @@
+"""HTML as text to read in a terminal, by a person or a model: tables in columns, lists with dashes, no tags."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Final
+
+_SKIPPED: Final = frozenset({"script", "style", "head", "template"})
+_BLOCKS: Final = frozenset(
+    {"address", "article", "aside", "blockquote", "body", "details", "dd", "div", "dl", "dt", "fieldset"}
+    | {"figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "html", "li"}
+    | {"main", "nav", "ol", "p", "pre", "section", "summary", "table", "ul"}
+)
+_CELLS: Final = frozenset({"td", "th", "caption"})
+_VOID: Final = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+)
+_MEDIA: Final = {"img": "image", "audio": "audio", "video": "video", "iframe": "page"}
+_LONGEST_SOURCE: Final = 80
+_WIDEST_CELL: Final = 40
+
+
+@dataclass
+class _Block:
+    """Lines in the making. `row` and `rows` collect a table's cells."""
+
+    tag: str
+    indent: str = ""
+    marker: str = ""
+    flex: str = ""  # "row" or "column": how children are laid out
+    inline: int = 0  # how many inline elements are open
+    lines: list[str] = field(default_factory=lambda: [""])
+    rows: list[list[str]] = field(default_factory=list)
+
+    def write(self, text: str) -> None:
+        first, *rest = text.split("\n")
+        self.lines[-1] += first
+        self.lines += rest
+
+    def break_line(self) -> None:
+        if self.lines[-1].strip():
+            self.lines.append("")
+
+    def result(self) -> list[str]:
+        lines = [line.rstrip() for line in self.lines]
+        while lines and not lines[-1]:
+            lines.pop()
+        while lines and not lines[0]:
+            lines.pop(0)
+        return [
+            f"{self.marker or self.indent if n == 0 else self.indent}{line}" for n, line in enumerate(lines)
+        ]
+
+
+class _Reader(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack = [_Block("")]
+        self.skipping = 0
+        self.preformatted = 0
+        self.counters: list[int | None] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in _SKIPPED:
+            self.skipping += 1
+        if self.skipping:
+            return
+        values = dict(attrs)
+        self._separate()
+        if tag in _MEDIA:
+            self._media(tag, values)
+        elif tag == "br":
+            self.stack[-1].lines.append("")
+        elif tag == "hr":
+            self._block_line("---")
+        elif tag in _CELLS:
+            self.stack.append(_Block(tag))
+        elif tag == "tr":
+            table = self._table()
+            if table is not None:
+                table.rows.append([])
+        elif tag in _BLOCKS:
+            self._open(self._block(tag, values.get("style") or ""))
+        elif tag not in _VOID:
+            self.stack[-1].inline += 1
+
+    def _block(self, tag: str, style: str) -> _Block:
+        match tag:
+            case "ul" | "ol":
+                self.counters.append(1 if tag == "ol" else None)
+                return _Block(tag)
+            case "li":
+                return _Block(tag, indent="  ", marker=self._marker())
+            case "blockquote":
+                return _Block(tag, indent="> ", marker="> ")
+            case "dd":
+                return _Block(tag, indent="  ", marker="  ")
+            case "pre":
+                self.preformatted += 1
+                return _Block(tag)
+            case _:
+                marker = f"{'#' * int(tag[1])} " if re.fullmatch("h[1-6]", tag) else ""
+                return _Block(tag, marker=marker, flex=_flex(style))
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in _VOID:
+            self.handle_endtag(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in _SKIPPED:
+            self.skipping = max(0, self.skipping - 1)
+            return
+        if self.skipping or tag in _VOID:
+            return
+        if not any(block.tag == tag for block in self.stack):
+            self.stack[-1].inline = max(0, self.stack[-1].inline - 1)
+            return
+        while self.stack[-1].tag != tag:
+            self._close(self.stack.pop())
+        self._close(self.stack.pop())
+        if tag in {"ul", "ol"} and self.counters:
+            self.counters.pop()
+        elif tag == "pre":
+            self.preformatted = max(0, self.preformatted - 1)
+
+    def handle_data(self, data: str) -> None:
+        if self.skipping or self.stack[-1].tag == "table":  # white space between rows
+            return
+        block = self.stack[-1]
+        if self.preformatted:
+            block.write(data)
+            return
+        text = re.sub(r"\s+", " ", data)
+        if not block.lines[-1] or block.lines[-1].endswith(" "):
+            text = text.lstrip(" ")
+        block.write(text)
+
+    def _separate(self) -> None:
+        """Keep the children of a flex box apart."""
+        block = self.stack[-1]
+        if block.inline:
+            return
+        if block.flex == "column":
+            block.break_line()
+        elif block.flex == "row" and block.lines[-1].strip():
+            block.lines[-1] = block.lines[-1].rstrip() + "  "
+
+    def _open(self, block: _Block) -> None:
+        self.stack[-1].break_line()
+        self.stack.append(block)
+
+    def _close(self, block: _Block) -> None:
+        parent = self.stack[-1]
+        if block.tag in _CELLS:
+            table = self._table()
+            text = " ".join(line.strip() for line in block.result())
+            if block.tag == "caption" or table is None or not table.rows:
+                parent.write(text + "\n")
+            else:
+                table.rows[-1].append(text)
+            return
+        lines = block.result() + _aligned(block.rows)
+        parent.break_line()
+        for line in lines:
+            parent.lines[-1] = line
+            parent.lines.append("")
+        if block.tag in {"p", "table", "ul", "ol", "pre", "blockquote"} and block.tag != parent.tag and lines:
+            self._space(parent)
+
+    def _space(self, parent: _Block) -> None:
+        if parent.tag not in {"li", "td", "th"}:
+            parent.lines.append("")
+
+    def _block_line(self, text: str) -> None:
+        self.stack[-1].break_line()
+        self.stack[-1].write(text + "\n")
+
+    def _table(self) -> _Block | None:
+        return next((block for block in reversed(self.stack) if block.tag == "table"), None)
+
+    def _marker(self) -> str:
+        if not self.counters or self.counters[-1] is None:
+            return "- "
+        number = self.counters[-1]
+        self.counters[-1] = number + 1
+        return f"{number}. "
+
+    def _media(self, tag: str, values: dict[str, str | None]) -> None:
+        kind, source = _MEDIA[tag], values.get("src") or ""
+        if tag == "img" and values.get("alt"):
+            self.stack[-1].write(f"[image: {values['alt']}]")
+        elif not source or source.startswith("data:") or len(source) > _LONGEST_SOURCE:
+            self.stack[-1].write(f"[{kind}]")
+        else:
+            self.stack[-1].write(f"[{kind}: {source}]")
+
+
+def _flex(style: str) -> str:
+    declared = style.replace(" ", "")
+    if "display:flex" not in declared:
+        return ""
+    return "column" if "flex-direction:column" in declared else "row"
+
+
+def _aligned(rows: list[list[str]]) -> list[str]:
+    rows = [[_short(cell) for cell in row] for row in rows if row]
+    if not rows:
+        return []
+    count = max(len(row) for row in rows)
+    rows = [row + [""] * (count - len(row)) for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(count)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
+
+
+def html_to_text(html: str) -> str:
+    """Return what a reader of `html` sees, as text."""
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    while len(reader.stack) > 1:
+        reader._close(reader.stack.pop())  # noqa: SLF001  # of this module
+    text = "\n".join(reader.stack[0].result())
+    return re.sub(r"\n{3,}", "\n\n", text)

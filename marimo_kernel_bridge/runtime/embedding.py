@@ -1,0 +1,164 @@
+"""Jupyter's own representations inside marimo's HTML.
+
+marimo formats what stands in a layout (`mo.hstack([figure, df])`, `mo.as_html`) with formatters of its own, which its
+`register_formatters` installs by patching libraries: comms, chart renderers, import hooks. None of that here: the
+formatters ask IPython, so an object looks in a layout as it looks alone, and no library is touched.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from IPython.utils.capture import capture_output
+from IPython.utils.dir2 import get_real_method
+from marimo._output import formatting
+from marimo._output.formatters.structures import format_structure
+from marimo._output.hypertext import Html
+from marimo._output.md import md
+from marimo._plugins.core.web_component import build_stateless_plugin
+
+from marimo_kernel_bridge.rendering.page import escape, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Bundle = tuple[dict[str, Any], dict[str, Any]]
+"""Data by mime type, and metadata: the content of a display_data."""
+
+WIDGET: Final = "application/vnd.jupyter.widget-view+json"
+_PLOTLY: Final = "application/vnd.plotly.v1+json"
+_VEGA: Final = "application/vnd.vega"
+_STRUCTURES: Final = (list, tuple, dict)
+_PLAIN: Final = (bool, int, float, complex, str, bytes, bytearray, type(None), set, frozenset, *_STRUCTURES)
+
+
+class Shown(str):
+    """HTML that shows an object in a layout. `outputs` is what Jupyter shows for the object alone."""
+
+    __slots__ = ("outputs",)
+    outputs: tuple[Bundle, ...]
+
+    @classmethod
+    def of(cls, value: object, outputs: Iterable[Bundle]) -> Shown:
+        kept = tuple(outputs)
+        shown = cls("".join(_embedded(value, data) for data, _ in kept))
+        shown.outputs = kept
+        return shown
+
+
+class JupyterFormatters(formatting.FormatterRegistry):
+    """In place of marimo's registry: what has no formatter of marimo's own is shown as by Jupyter."""
+
+    def __init__(self, display_formatter: Any) -> None:
+        """`display_formatter` is IPython's, which is untyped."""
+        super().__init__()
+        self._display_formatter = display_formatter
+
+    def is_empty(self) -> bool:
+        return False  # an empty registry makes marimo register its formatters on other threads
+
+    def get_formatter(self, obj: Any) -> formatting.Formatter[Any] | None:
+        own = super().get_formatter(obj)  # what user code registered
+        if own is not None:
+            return own
+        if type(obj) in _STRUCTURES:
+            return _format_structure
+        if isinstance(obj, (Html, formatting.Plain)) or callable(getattr(type(obj), "_mime_", None)):
+            return None
+        if isinstance(obj, _PLAIN) and not hasattr(obj, "_repr_html_"):
+            return None
+        return self._format
+
+    def _format(self, obj: Any) -> tuple[Any, str]:
+        return "text/html", Shown.of(obj, self.outputs(obj))
+
+    def outputs(self, value: object) -> list[Bundle]:
+        """Return what displaying `value` shows."""
+        value = _figure_of(value)
+        if get_real_method(value, "_ipython_display_") is None:
+            data, metadata = self._display_formatter.format(value)
+            return [(data, metadata)] if data else []
+        with capture_output(stdout=False, stderr=False) as captured:
+            data, metadata = self._display_formatter.format(value)
+        shown = [(output.data, output.metadata or {}) for output in captured.outputs]
+        return shown + ([(data, metadata)] if data else [])
+
+
+def _format_structure(value: Any) -> tuple[Any, str]:
+    """Format a list, tuple or dict: artists as their figure, the rest as a tree."""
+    figure = _figure_of(value)
+    if figure is not value:
+        formatter = formatting.FORMATTERS.get_formatter(figure)
+        assert formatter is not None
+        return formatter(figure)
+    return "text/html", build_stateless_plugin("marimo-json-output", {"json-data": format_structure(value)})
+
+
+def _figure_of(value: Any) -> Any:
+    """Return the figure of matplotlib's artists, as `plt.plot(…)` returns them; anything else as it is.
+
+    A figure that is shown in a layout is closed, or matplotlib's inline backend would show it once more.
+    """
+    artist_module: Any = sys.modules.get("matplotlib.artist")
+    if artist_module is None:
+        return value
+    first = value[0] if isinstance(value, (list, tuple)) and value else value
+    if not isinstance(first, artist_module.Artist):
+        return value
+    figure = first.get_figure(root=True)
+    helpers: Any = sys.modules.get("matplotlib._pylab_helpers")
+    if figure is not None and helpers is not None:
+        helpers.Gcf.destroy_fig(figure)
+    return value if figure is None else figure
+
+
+def _embedded(value: Any, data: dict[str, Any]) -> str:
+    """Return HTML for what Jupyter would show, in the order in which front ends prefer mime types."""
+    if WIDGET in data:
+        return build_stateless_plugin("marimo-mime-renderer", {"mime": WIDGET, "data": data[WIDGET]})
+    if _PLOTLY in data and "plotly.io" in sys.modules:
+        return _framed(
+            sys.modules["plotly.io"].to_html(data[_PLOTLY], include_plotlyjs="cdn", validate=False)
+        )
+    if any(mime_type.startswith(_VEGA) for mime_type in data) and hasattr(value, "to_html"):
+        return _framed(value.to_html())
+    for mime_type, convert in _CONVERSIONS.items():
+        if mime_type in data:
+            return convert(data[mime_type])
+    others = [mime_type for mime_type in data if mime_type != "text/plain"]
+    if others:
+        return build_stateless_plugin("marimo-mime-renderer", {"mime": others[0], "data": data[others[0]]})
+    return _CONVERSIONS["text/plain"](data.get("text/plain", ""))
+
+
+def _image(kind: str) -> Callable[[Any], str]:
+    def draw(data: Any) -> str:
+        if isinstance(data, bytes):
+            import base64  # noqa: PLC0415  # rare: most formatters give text
+
+            data = base64.b64encode(data).decode()
+        return f"<img src={quoted(f'data:image/{kind};base64,{str(data).strip()}')} alt=''>"
+
+    return draw
+
+
+def _framed(page: str) -> str:
+    """Put a page with scripts into a frame that grows with it."""
+    grow = (
+        "<script>new ResizeObserver(()=>{frameElement.style.height="
+        "document.documentElement.offsetHeight+16+'px'}).observe(document.body)</script>"
+    )
+    style = "width:100%;min-width:20em;height:30em;border:0"
+    return f"<iframe srcdoc={quoted(page + grow)} style={quoted(style)}></iframe>"
+
+
+_CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {
+    "text/html": str,
+    "text/markdown": lambda data: md(str(data)).text,
+    "image/svg+xml": str,
+    "text/latex": lambda data: f"<div>{escape(data)}</div>",
+    "image/png": _image("png"),
+    "image/jpeg": _image("jpeg"),
+    "text/plain": lambda data: f"<pre>{escape(data)}</pre>",
+}
