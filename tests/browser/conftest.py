@@ -9,14 +9,12 @@ import pytest
 from chromium import launch
 from lab_page import LabPage
 from lab_server import LabServer, running_lab
-from playwright.sync_api import BrowserContext, expect, sync_playwright
+from playwright.sync_api import BrowserContext, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 OPEN_PAGE = pytest.StashKey[LabPage]()
-
-expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 STARTUP_MS = 60_000  # the first load of Lab's JavaScript on a busy machine
-TIMEOUT_MS = 20_000
+TIMEOUT_MS = 30_000  # what is slow is a cold matplotlib, and other work on the machine
+expect.set_options(timeout=TIMEOUT_MS)
 
 # The toolbar's indicator says "idle" even before a kernel is connected, so ask the notebook's session itself.
 KERNEL_HAS_STATUS = """

@@ -40,6 +40,7 @@ def main(target: Path) -> None:
             expect(lab.images(CHART)).not_to_have_attribute("src", before)
             lab.expect_status("idle")
             lab.cell(SPECIES).evaluate("cell => cell.scrollIntoView({block: 'start'})")
+            target.parent.mkdir(parents=True, exist_ok=True)
             lab.screenshot(target)
             browser.close()
 
