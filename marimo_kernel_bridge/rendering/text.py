@@ -71,10 +71,8 @@ class _Reader(HTMLParser):
         self._separate()
         if tag in _MEDIA:
             self._media(tag, values)
-        elif tag == "br":
-            self.stack[-1].lines.append("")
-        elif tag == "hr":
-            self._block_line("---")
+        elif tag in {"br", "hr"}:
+            self._break(tag)
         elif tag in _CELLS:
             self.stack.append(_Block(tag))
         elif tag == "tr":
@@ -174,9 +172,12 @@ class _Reader(HTMLParser):
         if parent.tag not in {"li", "td", "th"}:
             parent.lines.append("")
 
-    def _block_line(self, text: str) -> None:
-        self.stack[-1].break_line()
-        self.stack[-1].write(text + "\n")
+    def _break(self, tag: str) -> None:
+        if tag == "br":
+            self.stack[-1].lines.append("")
+        else:
+            self.stack[-1].break_line()
+            self.stack[-1].write("---\n")
 
     def _table(self) -> _Block | None:
         return next((block for block in reversed(self.stack) if block.tag == "table"), None)

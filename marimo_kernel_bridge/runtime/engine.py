@@ -21,17 +21,21 @@ from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.dataflow import GraphError, Names, Node
+from marimo_kernel_bridge.runtime.display import Display
+from marimo_kernel_bridge.runtime.notifications import OutputAreas
 from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
 from marimo_kernel_bridge.runtime.versions import check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
     from typing import Literal
 
+    from IPython.core.interactiveshell import InteractiveShell
     from marimo._ast.cell import CellImpl
 
     from marimo_kernel_bridge.dataflow import CellHost
+    from marimo_kernel_bridge.delivery import Header
 
 
 class Engine:
@@ -53,6 +57,22 @@ class Engine:
             mode=SessionMode.EDIT,
         )
         self._kernel.runtime_context = self._context
+
+    def show_in(
+        self,
+        shell: InteractiveShell,
+        prefers_markdown: Callable[[], bool],
+        parent_of: Callable[[str], Header | None],
+    ) -> None:
+        """Show marimo's objects and output areas by a shell's display machinery.
+
+        `prefers_markdown` tells whether the front end of the running cell shows Markdown better than HTML;
+        `parent_of` gives the header under which a cell's outputs are shown.
+        """
+        display = Display(shell, prefers_markdown)
+        display.install()
+        self._kernel.output_areas = OutputAreas(shell, display, parent_of)
+        self._kernel.output_areas.install(self._kernel.stream)
 
     @property
     def mode(self) -> Literal["autorun", "lazy"]:

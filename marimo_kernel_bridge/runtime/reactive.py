@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from marimo._ast.app_config import _AppConfig
 from marimo._config.manager import get_default_config_manager
-from marimo._messaging.types import KernelStreams, Stream
+from marimo._messaging.types import KernelStreams
 from marimo._runtime import patches
 from marimo._runtime.commands import AppMetadata
 from marimo._runtime.exceptions import MarimoRuntimeException
@@ -29,27 +29,20 @@ from marimo._runtime.runner import (
 from marimo._runtime.runner.hooks import NotebookCellHooks
 from marimo._runtime.runtime import Kernel
 
+from marimo_kernel_bridge.runtime.notifications import NotificationStream
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from types import ModuleType
 
     from marimo._ast.cell import CellImpl
-    from marimo._messaging.types import KernelMessage
+    from marimo._runtime.runner.cell_runner import RunResult
     from marimo._runtime.runner.hook_context import OnFinishHookContext, PostExecutionHookContext
     from marimo._runtime.state import State
     from marimo._types.ids import CellId_t
 
     from marimo_kernel_bridge.dataflow import CellHost, Outcome
-
-
-class NotificationStream(Stream):
-    """Where marimo writes its notifications: the session needs none of them, as hooks tell it all."""
-
-    def write(self, data: KernelMessage) -> None:
-        """Drop a serialized notification."""
-
-    def copy_for_thread(self) -> Stream:
-        return NotificationStream()
+    from marimo_kernel_bridge.runtime.notifications import OutputAreas
 
 
 class HostExecutor:
@@ -117,6 +110,7 @@ class ReactiveKernel(Kernel):
             hooks_post_execution._issue_exception_side_effect,
             hooks_post_execution._delete_local_variables,
             hooks_lens.mount_lens,
+            self._show_result,
             self._note_defined,
             self._pause_if_asked,
         ):
@@ -125,6 +119,12 @@ class ReactiveKernel(Kernel):
         hooks.add_on_finish(self._tell_host_what_did_not_run)
         hooks.add_on_finish(hooks_on_finish._flush_cache_manifests)
         return hooks
+
+    output_areas: OutputAreas | None = None  # set by the engine, if there is a shell to show things in
+
+    def _show_result(self, cell: CellImpl, ctx: PostExecutionHookContext, result: RunResult) -> None:
+        if self.output_areas is not None:
+            self.output_areas.replace_by_value(cell, ctx, result)
 
     def _note_defined(self, cell: CellImpl, ctx: PostExecutionHookContext, _result: object) -> None:
         self._defined[cell.cell_id] = {name for name in cell.defs if name in ctx.glbls}
