@@ -110,6 +110,7 @@ class MarimoKernel(IPythonKernel):
 
         self._preload_due = False
         runtime = Engine(self.shell.user_module, self.notebook, self._notebook_path())
+        runtime.show_in(self.shell, self._prefers_markdown, self._shown_under)
         self.notebook.attach(runtime, self.shell)
         self.shell.session = self.notebook
         self.session.route = self.notebook.outlet.route
