@@ -116,6 +116,17 @@ class MarimoKernel(IPythonKernel):
         self.session.route = self.notebook.outlet.route
         self._runtime_loaded = True
 
+    def _prefers_markdown(self) -> bool:
+        """VS Code typesets formulas and colours code in Markdown, and neither in HTML."""
+        entry = self.notebook.cells.get(self.notebook.running or "")
+        return entry is not None and entry.address.dialect == "vscode"
+
+    def _shown_under(self, cell_id: str) -> Header | None:
+        entry = self.notebook.cells.get(cell_id)
+        if entry is None:
+            return None
+        return entry.address.parent if entry.delivery is None else entry.delivery.parent
+
     def _notebook_path(self) -> str | None:
         """Return where the notebook is, if the front end says so truthfully."""
         path = self.shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
