@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from jupyter_client import KernelManager
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.cli import NOT_ALL_CONVERTED, main
@@ -154,6 +155,32 @@ def test_the_logos_are_pictures_of_the_size_that_their_names_say():
         assert head.startswith(b"\x89PNG\r\n\x1a\n")
         assert (int.from_bytes(head[16:20]), int.from_bytes(head[20:24])) == (size, size)
     assert "<svg" in (folder / "logo-svg.svg").read_text()
+
+
+# Listing kernels
+
+
+def test_kernels_lists_what_runs_and_counts_what_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "kernel-broken.json").write_text("{}")
+    manager = KernelManager(kernel_name="marimo", connection_file=str(tmp_path / "kernel-mine.json"))
+    manager.start_kernel()
+    try:
+        client = manager.blocking_client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.stop_channels()
+        listed = call("kernels").output
+        rows = {row["kernel_id"]: row for row in json.loads(call("kernels", "--json").output)}
+    finally:
+        manager.shutdown_kernel(now=True)
+    assert f"mine  reactive, idle, 0 cells\n  {tmp_path / 'kernel-mine.json'}\n" in listed
+    assert "1 connection file(s) without a usable kernel; --json tells why." in listed
+    assert rows["mine"]["problem"] is None
+    assert rows["broken"]["state"] == "connection_file_malformed"
+    assert rows["broken"]["problem"].startswith(
+        f"{tmp_path / 'kernel-broken.json'} is not a Jupyter connection file"
+    )
 
 
 # Importing
