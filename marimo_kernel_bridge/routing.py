@@ -24,6 +24,26 @@ class RoutingSession(Session):
 
     route: Callable[[str, dict[str, Any], Header], list[Message] | None] | None = None
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.unanswered: set[str] = set()  # see answering.py
+
+    def feed_identities(self, msg_list: Any, copy: bool = True) -> Any:  # noqa: FBT001, FBT002  # jupyter_client's signature
+        """Split a received message. One without the delimiter is empty: ipykernel logs it as invalid."""
+        try:
+            return super().feed_identities(msg_list, copy)
+        except ValueError:
+            return [], []
+
+    def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002
+        """Read a received message. Raises `ValueError` also where ipykernel would fail later, without a trace."""
+        message = super().deserialize(msg_list, content, copy)
+        header = message["header"]
+        if not (isinstance(header["msg_id"], str) and isinstance(header["msg_type"], str)):
+            raise ValueError("Malformed header: msg_id and msg_type must be strings")  # noqa: TRY004  # what callers expect
+        message["subshell_id"] = header.pop("subshell_id", None)  # ipykernel asserts that it is one it made
+        return message
+
     def send(  # type: ignore[override]  # the other arguments pass through by name
         self,
         stream: Any,
@@ -34,6 +54,8 @@ class RoutingSession(Session):
         **kwargs: Any,
     ) -> dict[str, Any] | None:
         """Send a message, or what the notebook session puts in its place."""
+        if isinstance(msg_or_type, str) and msg_or_type.endswith("_reply"):
+            self.unanswered.discard(extract_header(parent or {}).get("msg_id"))
         if self.route is None:
             return super().send(stream, msg_or_type, content, parent, ident, **kwargs)
         if isinstance(msg_or_type, str):
@@ -70,13 +92,14 @@ class RoutingSession(Session):
             header, _, metadata, content = signed
             if self.auth is not None and not hmac.compare_digest(signature, self.sign(signed)):
                 return None
-            return {
+            message = {
                 "header": self.unpack(header),
                 "metadata": self.unpack(metadata),
                 "content": self.unpack(content),
             }
         except ValueError:
             return None
+        return message if isinstance(message["header"], dict) else None
 
     def send_unrouted(self, stream: Any, message: Message, ident: bytes | None) -> None:
         """Send a message that the notebook session made."""

@@ -27,6 +27,7 @@ from ipykernel.utils import _async_in_context
 from traitlets import Integer, Type, default
 
 from marimo_kernel_bridge import __version__, wire
+from marimo_kernel_bridge.answering import AnsweringHandlers, problem
 from marimo_kernel_bridge.cells import Address
 from marimo_kernel_bridge.delivery import dialect_of
 from marimo_kernel_bridge.errors import BridgeError
@@ -86,6 +87,8 @@ class MarimoKernel(IPythonKernel):
         self._run_parent: tuple[Any, dict[str, Any]] = (b"", {})
         self.shell_handlers[wire.REQUEST] = self.bridge_request
         self.control_handlers[wire.REQUEST] = self.bridge_request
+        self.shell_handlers = AnsweringHandlers(self.shell_handlers, self.session, self.log)
+        self.control_handlers = AnsweringHandlers(self.control_handlers, self.session, self.log)
 
     # -- start, stop, signals -----------------------------------------------------------------------------------
 
@@ -193,7 +196,7 @@ class MarimoKernel(IPythonKernel):
             if not received.looked_at:
                 received.looked_at = True
                 message = self.session.peek(received.frames)
-                received.request = None if message is None else self._lab_request(message)
+                received.request = self._lab_request(message) if message and not problem(message) else None
             if received.request is not None:
                 requests.append(received.request)
         return requests
