@@ -63,6 +63,7 @@ class Entry:
     shown: int = 0  # characters that the present run has shown
     deleted: bool = False  # the front end said so
     detached: bool = False  # of an earlier session of VS Code, which has new ids now
+    marked_stale: bool = False  # its outputs end in a notice that they are stale
     imperative: bool = False  # reads the old value of a name it takes over: never run again by itself
 
     @property

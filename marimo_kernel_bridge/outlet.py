@@ -38,6 +38,7 @@ class Outlet:
 
     def request_begins(self, entry: Entry) -> None:
         """Note that a front end runs a cell: what was held back for the cell is old now."""
+        entry.marked_stale = False
         entry.log.restart()
         entry.shown = 0
         self._kept.pop(entry.cell.cell_id, None)
@@ -73,6 +74,7 @@ class Outlet:
         delivery = self._delivery_for(entry, trigger)
         if isinstance(delivery, Held):
             self._kept[entry.cell.cell_id] = delivery
+        entry.marked_stale = False
         entry.log.restart()
         entry.shown = 0
         edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
@@ -123,6 +125,19 @@ class Outlet:
         """Send a cell's outputs again, to the request that shows it now."""
         for msg_type, content in entry.log.messages():
             self._send(Message(msg_type, content, entry.address.parent))
+
+    def mark_stale(self, entry: Entry, *, stale: bool) -> None:
+        """Show a notice that a cell's outputs are stale, or take it away; where it can be taken away again."""
+        dialect = entry.address.dialect
+        if stale == entry.marked_stale or dialect not in {"lab", "vscode"}:
+            return
+        if dialect == "vscode" and self.vscode_is_busy:
+            return
+        entry.marked_stale = stale
+        content = wording.stale() if stale else wording.nothing()
+        content["transient"] = {"display_id": f"{entry.cell.cell_id}-stale"}
+        kind = "display_data" if stale else "update_display_data"
+        self._send(Message(kind, content, entry.address.parent))
 
     def send_all(self, messages: list[Message]) -> None:
         """Send messages as they are."""

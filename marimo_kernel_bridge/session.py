@@ -86,6 +86,8 @@ class Session:
         self._run: Run | None = None
         self._direct: str | None = None  # the cell that runs under its own execute_request
         self._held_back: set[str] = set()  # stale cells that wait for a person or an agent to run them
+        self._later: list[Callable[[], None]] = []  # what was asked for while a cell ran
+        self._catching_up = False  # stale cells run once, also in lazy mode
         self._nodes: dict[str, Node] = {}
         self._stale: frozenset[str] = frozenset()
         self.running: str | None = None
@@ -179,11 +181,11 @@ class Session:
         assert self._run is not None, "no run is open"
         due = tuple(sorted(self._due()))
         self._run.still_stale = due
-        if not due:  # what runs that were cut short left over has run by now, too
+        if not self.unsettled:  # what runs that were cut short left over has run by now, too
             for run in reversed(self._runs.values()):
                 if run.finished:
                     break
-                run.finished, run.still_stale = True, ()
+                run.finished, run.still_stale = True, due
         return self._run.report()
 
     # -- putting cells into the graph and running them ---------------------------------------------------------
@@ -390,11 +392,20 @@ class Session:
             self._stale_changed()
 
     async def settle(self) -> None:
-        """Run the stale cells, until none is left or another request waits. Does nothing in lazy mode."""
-        if self.mode == "lazy":
-            return
+        """Run the stale cells, until none is left or another request waits. In lazy mode, show which are stale."""
+        later, self._later = self._later, []
+        for action in later:
+            action()
         await self.runtime.run(())  # lets `mo.state` updates made outside of a run mark their readers stale
         self._stale_changed()
+        if self._runs_stale_cells:
+            await self._run_due()
+        if not self.should_pause():
+            self._catching_up = False
+            for entry in self.cells:
+                self.outlet.mark_stale(entry, stale=self.mode == "lazy" and entry.cell.cell_id in self._stale)
+
+    async def _run_due(self) -> None:
         done: set[str] = set()
         while (due := self._due()) - done and not self.should_pause():
             done |= due
@@ -403,9 +414,41 @@ class Session:
                 return  # no progress: a cell that stays stale must not spin
 
     @property
+    def _runs_stale_cells(self) -> bool:
+        return self.mode == "autorun" or self._catching_up
+
+    @property
     def unsettled(self) -> bool:
         """Whether `settle` would run something."""
-        return self.mode == "autorun" and bool(self._due())
+        return self._runs_stale_cells and bool(self._due())
+
+    # -- what a person may ask for (`%marimo`), between runs -------------------------------------------------------
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Do something to the graph or the mode as soon as no cell runs, before dependents do."""
+        self._later.append(action)
+        if self._direct is None and self._run is not None:
+            self._wake()  # no request of a cell follows that would settle
+
+    def switch(self, mode: Literal["autorun", "lazy"]) -> None:
+        """Run dependents by themselves, also those that wait by now, or mark them stale."""
+        self.mode = mode
+        if mode == "autorun":
+            self._held_back.clear()
+
+    def catch_up(self) -> None:
+        """Let all stale cells run once."""
+        self._held_back.clear()
+        self._catching_up = True
+
+    def forget(self, cell_ids: Iterable[str]) -> None:
+        """Drop cells and the names they define; one whose own request waits stays."""
+        gone = [cell_id for cell_id in cell_ids if cell_id in self.cells and cell_id not in self._queue]
+        self.runtime.delete(gone)
+        for cell_id in gone:
+            self.cells.forget(cell_id)
+            self._held_back.discard(cell_id)
+        self._graph_changed()
 
     def _due(self) -> set[str]:
         """Stale cells that may run by themselves: not those that wait for somebody, nor what is below them."""

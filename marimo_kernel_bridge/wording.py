@@ -103,6 +103,17 @@ def output_limit(limit: int) -> str:
     )
 
 
+def stale() -> dict[str, Any]:
+    """Say, as the content of a display_data, that an input of a cell changed since it ran."""
+    text = "stale: an input changed since this cell ran. Run it, or `%marimo run stale`."
+    return _notice("stale", text, f"*{text}*")
+
+
+def nothing() -> dict[str, Any]:
+    """Be what is left of a notice that is no longer true."""
+    return _notice("none", "")
+
+
 def heading(cell: Cell) -> str:
     """Head the outputs of a dependent that are shown under another cell."""
     return f"↻ {label(cell)}"

@@ -31,7 +31,9 @@ from marimo_kernel_bridge.answering import AnsweringHandlers, problem
 from marimo_kernel_bridge.cells import Address
 from marimo_kernel_bridge.delivery import dialect_of
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.marimo_magic import MarimoMagics
 from marimo_kernel_bridge.notebook import NOTEBOOK, KernelDescription
+from marimo_kernel_bridge.notebook_settings import on_cell_change
 from marimo_kernel_bridge.routing import RoutingSession
 from marimo_kernel_bridge.session import Session
 from marimo_kernel_bridge.shell import ReactiveShell
@@ -83,7 +85,7 @@ class MarimoKernel(IPythonKernel):
         self._in_handler = False
         self._settle_timer: Any = None
         self._preload_due = True
-        self._runtime_loaded = False
+        self._runtime_loaded = self._settings_read = False
         self._run_parent: tuple[Any, dict[str, Any]] = (b"", {})
         self.shell_handlers[wire.REQUEST] = self.bridge_request
         self.control_handlers[wire.REQUEST] = self.bridge_request
@@ -115,9 +117,11 @@ class MarimoKernel(IPythonKernel):
         runtime = Engine(self.shell.user_module, self.notebook, self._notebook_path())
         runtime.show_in(self.shell, self._prefers_markdown, self._shown_under)
         self.notebook.attach(runtime, self.shell)
+        self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
         self.shell.session = self.notebook
         self.session.route = self.notebook.outlet.route
         self._runtime_loaded = True
+        self._read_settings()
 
     def _prefers_markdown(self) -> bool:
         """VS Code typesets formulas and colours code in Markdown, and neither in HTML."""
@@ -129,6 +133,13 @@ class MarimoKernel(IPythonKernel):
         if entry is None:
             return None
         return entry.address.parent if entry.delivery is None else entry.delivery.parent
+
+    def _read_settings(self) -> None:
+        """Ask the notebook for its mode, once it is known where it is; VS Code tells that some time after the start."""
+        path = None if self._settings_read else self._notebook_path()
+        if path is not None:
+            self._settings_read = True
+            self.notebook.mode = on_cell_change(path) or self.notebook.mode
 
     def _notebook_path(self) -> str | None:
         """Return where the notebook is, if the front end says so truthfully."""
@@ -265,6 +276,7 @@ class MarimoKernel(IPythonKernel):
         if not _is_for_a_cell(content):
             return None
         self._load_runtime()
+        self._read_settings()
         metadata = parent.get("metadata") or {}
         address = self._address(parent)
         self.notebook.delete(metadata.get("deletedCells") or (), address)

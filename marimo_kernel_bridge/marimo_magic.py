@@ -1,0 +1,141 @@
+"""`%marimo`: the notebook's state and its graph for people, and what they may ask of both.
+
+Parses the line, shows the answer; what is asked for is done by the session when no cell runs. A cell with this magic
+is no part of reactivity (`ipython_code.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.display import display
+
+from marimo_kernel_bridge import graph_picture, status_table
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.ipython_code import MAGIC
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.cells import Entry
+    from marimo_kernel_bridge.notebook import Cell
+    from marimo_kernel_bridge.session import Session
+
+COMMANDS: Final = {
+    "status": "the cells and their state: what is stale, what failed, which names they define and use",
+    "graph": "the dataflow graph: which cell uses what of which",
+    "lazy": "mark dependents as stale in place of running them",
+    "autorun": "run dependents by themselves again, those that are stale by now too",
+    "run stale": "run all stale cells once",
+    "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
+    "reset": "forget all cells and all names",
+    "help": "this list",
+}
+
+
+@magics_class
+class MarimoMagics(Magics):
+    """Registers `%marimo`."""
+
+    def __init__(self, shell: Any, session: Session) -> None:
+        super().__init__(shell)
+        self._session = session
+        shell.set_hook("complete_command", self._complete, str_key=f"%{MAGIC}")
+
+    @line_magic
+    def marimo(self, line: str) -> None:
+        """Show and steer the reactive notebook: `%marimo help` lists what there is."""
+        match line.split():
+            case [] | ["status"]:
+                self._status()
+            case ["graph"]:
+                self._graph()
+            case ["lazy"]:
+                self._session.later(lambda: self._session.switch("lazy"))
+                print("marimo lazy: dependents become stale; run them, or `%marimo run stale`")  # noqa: T201  # the magic's answer
+            case ["autorun"]:
+                self._session.later(lambda: self._session.switch("autorun"))
+                print("marimo autorun: dependents run by themselves")  # noqa: T201
+            case ["run", "stale"]:
+                self._session.later(self._session.catch_up)
+                print(f"runs {_counted(len(self._session.stale), 'stale cell')}")  # noqa: T201
+            case ["forget", cell]:
+                self._forget(cell)
+            case ["reset"]:
+                print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
+                self._session.later(self._reset)
+            case ["help"]:
+                width = max(map(len, COMMANDS))
+                print("\n".join(f"%marimo {name:<{width}}  {what}" for name, what in COMMANDS.items()))  # noqa: T201
+            case _:
+                raise UsageError(f"%marimo knows no `{line}`. It knows: {', '.join(COMMANDS)}.")
+
+    def _cells(self) -> list[Cell]:
+        """Return the cells that are more than a call of this magic."""
+        return [cell for cell in self._session.snapshot() if not _is_command(cell)]
+
+    def _status(self) -> None:
+        cells = self._cells()
+        summary = status_table.summary(self._session.mode, cells)
+        text, table = status_table.text_table(cells), status_table.html_table(cells)
+        _show(
+            {
+                "text/plain": f"{summary}\n{text}".rstrip(),
+                "text/html": f"<p>{summary}</p>{table if cells else ''}",
+            }
+        )
+
+    def _graph(self) -> None:
+        cells = self._cells()
+        connected = graph_picture.connected(cells)
+        apart = len(cells) - len(connected)
+        summary = f"{_counted(len(connected), 'cell')} connected by names, {apart} not"
+        bundle = {"text/plain": f"{summary}\n{graph_picture.tree(cells)}".rstrip()}
+        if 0 < len(connected) <= graph_picture.MOST_DRAWN:
+            bundle["image/svg+xml"] = graph_picture.svg(cells)
+        _show(bundle)
+
+    def _forget(self, wanted: str) -> None:
+        entry = self._find(wanted)
+        self._session.later(lambda: self._session.forget([entry.cell.cell_id]))
+        print(f"forgets {graph_picture.title(entry.cell)}")  # noqa: T201
+
+    def _find(self, wanted: str) -> Entry:
+        count = wanted.strip("[]")
+        for entry in self._session.cells:
+            if count.isdecimal() and entry.cell.execution_count == int(count):
+                return entry
+        try:
+            return self._session.cells.find(wanted)
+        except BridgeError as error:
+            raise UsageError(f"{error.message} `%marimo status` lists them.") from None
+
+    def _reset(self) -> None:
+        self._session.forget([entry.cell.cell_id for entry in self._session.cells])
+        shell = self.shell
+        assert shell is not None
+        names, hidden = shell.user_ns, shell.user_ns_hidden
+        for name in [name for name in names if name not in hidden and not name.startswith("__")]:
+            del names[name]
+
+    def _complete(self, _shell: object, event: Any) -> list[str]:
+        """Return what may follow (IPython's hook for completions)."""
+        words = event.line.split()[1:]
+        if words[:1] == ["forget"]:
+            return [str(cell.execution_count) for cell in self._cells() if cell.execution_count is not None]
+        if words[:1] == ["run"]:
+            return ["stale"]
+        return [name.split()[0] for name in COMMANDS]
+
+
+def _show(bundle: dict[str, str]) -> None:
+    display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython's
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _is_command(cell: Cell) -> bool:
+    lines = [line for line in cell.code.splitlines() if line.strip()]
+    return bool(lines) and all(line.startswith(f"%{MAGIC}") for line in lines)
