@@ -137,6 +137,18 @@ class Runtime(Protocol):
         """Mark cells as stale, or as fresh."""
         ...
 
+    def queue_ui_value(self, target: str, value: object) -> None:
+        """Let a UI element have a value from the next run on, whose readers become stale by that.
+
+        `target` is the global variable that holds the element, or the element's id. May be called while cells run.
+        Raises `BridgeError`: no_such_ui_element, ui_value_refused.
+        """
+        ...
+
+    def release_buttons(self) -> None:
+        """Let UI elements that were set forget it where that is their way: `mo.ui.run_button` is no longer pressed."""
+        ...
+
     async def run(self, cell_ids: Iterable[str]) -> None:
         """Run cells, their stale ancestors first, through `CellHost.execute`; mark their descendants stale."""
         ...

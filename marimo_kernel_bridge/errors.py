@@ -11,6 +11,8 @@ from typing import Final, Literal, get_args
 ErrorCode = Literal[
     "no_such_cell",
     "no_such_run",
+    "no_such_ui_element",
+    "ui_value_refused",
     "stale_version",
     "bad_request",
     "unsupported_version",

@@ -179,6 +179,8 @@ class Session:
     def close_run(self) -> RunReport:
         """End the run: the request is over, with all that it caused or other requests let run."""
         assert self._run is not None, "no run is open"
+        if self.mode == "autorun" and not self.unsettled:
+            self.runtime.release_buttons()
         due = tuple(sorted(self._due()))
         self._run.still_stale = due
         if not self.unsettled:  # what runs that were cut short left over has run by now, too
@@ -343,6 +345,14 @@ class Session:
         if runnable:
             await self._run_cells(runnable)
         return run.report()
+
+    def set_ui_value(self, target: str, value: object, client: str, address: Address) -> RunReport:
+        """Set a UI element, by its variable or its id; what reads it becomes stale and runs when it settles.
+
+        Raises `BridgeError`: no_such_ui_element, ui_value_refused.
+        """
+        self.runtime.queue_ui_value(target, value)
+        return self._open_run(address, client, ()).report()
 
     def _register(self, entry: Entry, body: Body, *, stale: bool = False) -> CellError | None:
         cell_id = entry.cell.cell_id

@@ -76,8 +76,21 @@ class RunCells(_Request, frozen=True, tag="run_cells"):
     client: str = "agent"
 
 
+class SetUiValue(_Request, frozen=True, tag="set_ui_value"):
+    """Shell. Result: `RunReport`. Sets a marimo UI element; the cells that read it run.
+
+    `ui_element` is the global variable that holds it, or the element's id. `value` is what its `.value` shall be,
+    as JSON: a number, text, the option or its key, an ISO date, row numbers; a list or dict of those for an array or
+    a dictionary; anything but false clicks a button. Refused with `no_such_ui_element` or `ui_value_refused`.
+    """
+
+    ui_element: str
+    value: Any  # what it may be depends on the element
+    client: str = "agent"
+
+
 ControlRequest = Describe | ListCells | ReadCell | ReadRun
-ShellRequest = EditCell | RunCells
+ShellRequest = EditCell | RunCells | SetUiValue
 Request = ControlRequest | ShellRequest
 Result = KernelDescription | list[Cell] | CellWithOutputs | RunReport
 

@@ -473,16 +473,21 @@ class MarimoKernel(IPythonKernel):
                 return self.notebook.report(run_id)
             case _ if on_control:
                 raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
+            case wire.EditCell() | wire.RunCells() | wire.SetUiValue():
+                return await self._run_for_agent(request, parent)
+
+    async def _run_for_agent(self, request: wire.ShellRequest, parent: dict[str, Any]) -> wire.Result:
+        self._load_runtime()
+        self._run_parent = ([], parent)
+        match request:
             case wire.EditCell():
-                self._load_runtime()
-                self._run_parent = ([], parent)
                 return await self._edit(request, parent)
             case wire.RunCells(cell_ids=cell_ids, client=client):
-                self._load_runtime()
-                self._run_parent = ([], parent)
                 await self.notebook.run_known(cell_ids, client, _agent_address(parent))
-                await self._settle()
-                return self.notebook.report(parent["header"]["msg_id"])
+            case wire.SetUiValue(ui_element=target, value=value, client=client):
+                self.notebook.set_ui_value(target, value, client, _agent_address(parent))
+        await self._settle()
+        return self.notebook.report(parent["header"]["msg_id"])
 
     async def _edit(self, request: wire.EditCell, parent: dict[str, Any]) -> wire.Result:
         entry = None

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-from typing import TYPE_CHECKING
+import weakref
+from typing import TYPE_CHECKING, Any
 
 from marimo._ast.compiler import compile_cell
 from marimo._ast.visitor import ScopedVisitor
 from marimo._messaging import errors as marimo_errors
-from marimo._runtime.commands import DeleteCellCommand, ExecuteCellCommand
+from marimo._runtime.commands import DeleteCellCommand, ExecuteCellCommand, UpdateUIElementCommand
 from marimo._runtime.context.kernel_context import initialize_kernel_context
 from marimo._runtime.control_flow import MarimoStopError
 from marimo._runtime.kernel_lifecycle import teardown_kernel
@@ -21,6 +22,7 @@ from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.dataflow import GraphError, Names, Node
+from marimo_kernel_bridge.runtime import ui_values, widgets
 from marimo_kernel_bridge.runtime.display import Display
 from marimo_kernel_bridge.runtime.notifications import OutputAreas
 from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from IPython.core.interactiveshell import InteractiveShell
     from marimo._ast.cell import CellImpl
+    from marimo._plugins.ui._core.ui_element import UIElement
 
     from marimo_kernel_bridge.dataflow import CellHost
     from marimo_kernel_bridge.delivery import Header
@@ -57,6 +60,9 @@ class Engine:
             mode=SessionMode.EDIT,
         )
         self._kernel.runtime_context = self._context
+        self._ui_values: list[tuple[UIElement[Any, Any], Any]] = []  # to be set before the next run
+        self._set_elements: list[weakref.ref[UIElement[Any, Any]]] = []  # that were, and not released since
+        widgets.install(self._widget_changed)
 
     def show_in(
         self,
@@ -154,7 +160,37 @@ class Engine:
             if cell is not None:
                 cell.set_stale(stale, broadcast=False)
 
+    def queue_ui_value(self, target: str, value: object) -> None:
+        element = ui_values.find(target, self._kernel.globals, self._context.ui_element_registry)
+        self._ui_values.append((element, ui_values.frontend_value(element, value)))
+
+    def _widget_changed(self, element: UIElement[Any, Any]) -> None:
+        """Hear that a person changed the widget in a `mo.ui.anywidget`: its value is the widget's state already."""
+        self._ui_values.append((element, {}))
+        self._host.wake()
+
+    async def _set_ui_values(self) -> None:
+        while self._ui_values:
+            element, value = self._ui_values.pop(0)
+            self._set_elements.append(weakref.ref(element))
+            await self._kernel.set_ui_element_value(
+                UpdateUIElementCommand.from_ids_and_values([(element._id, value)]), notify_frontend=False
+            )
+
+    def release_buttons(self) -> None:
+        released, self._set_elements = self._set_elements, []
+        # In lazy mode, which our kernel is always in, marimo leaves `mo.ui.run_button` pressed.
+        self._kernel.reactive_execution_mode = "autorun"
+        try:
+            for reference in released:
+                element = reference()
+                if element is not None:
+                    element._on_update_completion()
+        finally:
+            self._kernel.reactive_execution_mode = "lazy"
+
     async def run(self, cell_ids: Iterable[str]) -> None:
+        await self._set_ui_values()
         await self._kernel._run_cells({CellId_t(cell_id) for cell_id in cell_ids})
 
     @property

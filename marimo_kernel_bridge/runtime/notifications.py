@@ -9,6 +9,7 @@ update them too. Everything else that marimo would tell its frontend, the sessio
 from __future__ import annotations
 
 import builtins
+import sys
 import threading
 import weakref
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from marimo._messaging.serde import deserialize_kernel_message
 from marimo._messaging.types import Stream
 from marimo._output.hypertext import Html
 from marimo._plugins.stateless.callout import callout
-from marimo._runtime import capture
+from marimo._runtime import capture, runtime
 from marimo._runtime.context import safe_get_context
 from marimo._runtime.output import _output
 
@@ -79,6 +80,10 @@ class RedirectedText(Html):
         return True
 
 
+def _write_error(traceback: str) -> None:
+    sys.stderr.write(traceback)
+
+
 @dataclass
 class _Area:
     """The output area of one run of a cell: what has been shown of each thing in it."""
@@ -108,6 +113,7 @@ class OutputAreas:
         setattr(_output, "write_internal", lambda cell_id, value: self.write(cell_id))  # noqa: B010, ARG005
         setattr(output_module, "clear_console", self.clear_console)  # noqa: B010
         setattr(capture, "_redirect", self.redirect)  # noqa: B010
+        setattr(runtime, "write_traceback", _write_error)  # noqa: B010  # of `on_change` handlers
         # marimo's `print` for threads sends notifications; ipykernel's streams know threads themselves.
         setattr(print_override, "print_override", builtins.print)  # noqa: B010
         self._hidden["print"] = builtins.print  # mo.Thread puts it into the namespace

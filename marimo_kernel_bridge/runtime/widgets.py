@@ -1,0 +1,50 @@
+"""`mo.ui.anywidget` around a live Jupyter widget.
+
+marimo gives widgets comms of its own, to its own frontend. Here they keep Jupyter's: the front end shows the widget,
+and what a person does with it arrives as a comm message. That is a change of the UI element's value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marimo._plugins.ui._impl import altair_chart, from_anywidget
+from marimo._runtime.context import safe_get_context
+from marimo._types.ids import WidgetModelId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marimo._plugins.ui._core.ui_element import UIElement
+
+
+def install(changed: Callable[[UIElement[Any, Any]], None]) -> None:
+    """Let `mo.ui.anywidget` wrap widgets with Jupyter's comms; `changed` hears of what a person does with them."""
+
+    def observe(change: Any) -> None:
+        # Code that sets a trait changes no UI element: only what comes from the front end is locked meanwhile.
+        if change.name in change.owner._property_lock:
+            for element in _wrappers(change.owner):
+                changed(element)
+
+    def model_id(widget: Any) -> WidgetModelId:
+        # Called once for each element, before it is made.
+        widget.observe(observe)
+        return WidgetModelId(widget.model_id)
+
+    setattr(from_anywidget, "get_anywidget_model_id", model_id)  # noqa: B010  # marimo has no public way
+    # mo.ui.altair_chart would switch altair to marimo's data transformers, for all charts.
+    setattr(altair_chart, "register_transformers", lambda: None)  # noqa: B010
+
+
+def _wrappers(widget: object) -> list[UIElement[Any, Any]]:
+    """Return the UI elements around a widget."""
+    context = safe_get_context()
+    if context is None:
+        return []
+    elements = [reference() for reference in list(context.ui_element_registry._objects.values())]
+    return [
+        element
+        for element in elements
+        if isinstance(element, from_anywidget.anywidget) and element.__dict__.get("widget") is widget
+    ]
