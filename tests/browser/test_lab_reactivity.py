@@ -107,6 +107,15 @@ def test_a_cell_above_the_definition_that_it_uses_follows_it(lab):
     assert page.save().cells[0].outputs[0].data == {"text/plain": "42"}
 
 
+def test_run_all_brings_cells_into_order_that_stand_above_what_they_use(lab):
+    page = lab("total = price * 2\ntotal", "price = 20 + more", "more = 1")
+
+    page.run_all()
+
+    expect(page.outputs(0)).to_have_text(["42"])
+    assert page.save().cells[0].outputs[0].data == {"text/plain": "42"}
+
+
 def test_streams_errors_and_charts_are_replaced_live_each_under_its_own_cell(lab):
     page = lab(
         "level = 1",
