@@ -6,6 +6,7 @@ is no part of reactivity (`ipython_code.py`).
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.error import UsageError
@@ -28,6 +29,7 @@ COMMANDS: Final = {
     "autorun": "run dependents by themselves again, those that are stale by now too",
     "run stale": "run all stale cells once",
     "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
+    "set NAME VALUE": "give the marimo UI element NAME a value; VALUE is a Python literal, or else text",
     "reset": "forget all cells and all names",
     "help": "this list",
 }
@@ -61,6 +63,8 @@ class MarimoMagics(Magics):
                 print(f"runs {_counted(len(self._session.stale), 'stale cell')}")  # noqa: T201
             case ["forget", cell]:
                 self._forget(cell)
+            case ["set", target, _, *_]:
+                self._set(target, line.split(maxsplit=2)[2])
             case ["reset"]:
                 print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
                 self._session.later(self._reset)
@@ -99,6 +103,18 @@ class MarimoMagics(Magics):
         entry = self._find(wanted)
         self._session.later(lambda: self._session.forget([entry.cell.cell_id]))
         print(f"forgets {graph_picture.title(entry.cell)}")  # noqa: T201
+
+    def _set(self, target: str, text: str) -> None:
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = text
+        try:
+            self._session.runtime.queue_ui_value(target, value)
+        except BridgeError as error:
+            raise UsageError(str(error)) from None
+        self._session.later(lambda: None)  # the runtime sets it when no cell runs
+        print(f"sets {target} to {value!r}")  # noqa: T201
 
     def _find(self, wanted: str) -> Entry:
         count = wanted.strip("[]")

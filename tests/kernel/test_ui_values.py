@@ -213,3 +213,22 @@ def test_setting_a_value_leaves_the_kernel_settled(notebook, agent):
     assert [(run.notebook_cell_id, run.status) for run in report.cells] == [("reader", "error")]
     description = wire.decode_reply(agent.ask(wire.Describe()), KernelDescription)
     assert (description.busy, description.stale) == (False, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("7", "7"), ("'7'", "takes a number"), ("nonsense", "takes a number")]
+)
+def test_a_person_sets_a_value_by_a_magic(notebook, text, shown):
+    notebook.run("one", "n = mo.ui.slider(1, 10)")
+    notebook.run("reader", "print(n.value)")
+    reply = notebook.run("magic", f"%marimo set n {text}")
+    assert shown in (notebook.text("reader") if reply.ok else reply.content["evalue"])
+
+
+def test_the_shown_way_to_set_an_element_is_one_that_works(notebook):
+    notebook.run("one", "name = mo.ui.text(label='Your *name*')\nname")
+    (output,) = notebook.outputs("one")
+    assert "%marimo set name VALUE" in output["data"]["text/plain"]
+    notebook.run("reader", "print('hello', name.value)")
+    notebook.run("two", "%marimo set name Ada Lovelace")
+    assert notebook.text("reader") == "hello Ada Lovelace"
