@@ -7,6 +7,7 @@ work. Knows nothing of MCP. `kernel_link.py` keeps the conversation up, `runs.py
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.connection import Channel, Connection
     from marimo_kernel_bridge.kernel_channels import Message
+
+logger = logging.getLogger(__name__)
 
 KEPT_RUNS: Final = 100
 """So many of our runs can be read again; older ones that are over are forgotten."""
@@ -41,6 +44,7 @@ class KernelClient:
         self._activity = Activity()
         self._runs: dict[str, Run] = {}
         self._over: dict[str, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps no task alive
 
     @classmethod
     async def attach(
@@ -68,6 +72,8 @@ class KernelClient:
 
     async def close(self) -> None:
         """Detach. The kernel and what runs in it go on."""
+        for task in self._tasks:
+            task.cancel()
         await self._link.close()
 
     # What the kernel is and does
@@ -200,6 +206,13 @@ class KernelClient:
             )
         await self._link.ask("control", "interrupt_request", {})
 
+    async def abandon(self, run: Run) -> None:
+        """Stop a run that nobody waits for any more: now, or as soon as it starts."""
+        if run.status == "queued":
+            run.unwanted = True
+        elif not run.over:
+            await self.interrupt(run)
+
     def report_of(self, run: Run) -> RunReport | None:
         """Give what a finished edit or run of cells caused. Raises the `BridgeError` with which it was refused."""
         if run.kind == "execute" or run.reply is None or run.status == "aborted":
@@ -224,11 +237,22 @@ class KernelClient:
                 run.on_iopub(msg_type, content, now)
         elif run is not None:
             run.on_reply(content, now)
+        if run is not None and run.unwanted and run.status == "running":
+            run.unwanted = False
+            task = asyncio.create_task(self._interrupt_unwanted(run))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         if run is not None and run.over:
             self._over[run.run_id].set()
         elif run is not None and run.idle:
             # Reply and idle come on two sockets, so the reply may still be on its way; but not for long.
             asyncio.get_running_loop().call_later(REPLY_BOUND, self._give_up_reply, run)
+
+    async def _interrupt_unwanted(self, run: Run) -> None:
+        try:
+            await self.interrupt(run)
+        except BridgeError as refusal:
+            logger.warning("Could not interrupt a run that was given up: %s", refusal)
 
     def _give_up_reply(self, run: Run) -> None:
         if run.reply is None:

@@ -7,20 +7,15 @@ Owns names, arguments and descriptions. What a tool says is made in `mcp_views.p
 from __future__ import annotations
 
 import asyncio
-import inspect
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
-from mcp.server.mcpserver.tools import Tool
-from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, ImageContent, TextContent, ToolAnnotations
-from pydantic import ConfigDict, Field, create_model
-from pydantic.json_schema import GenerateJsonSchema
+from mcp.types import CallToolResult, ImageContent, TextContent
+from pydantic import Field
 
-from marimo_kernel_bridge import mcp_views
+from marimo_kernel_bridge import mcp_run_views, mcp_views
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_kernels import Attached, Kernels
 from marimo_kernel_bridge.mcp_results import (
@@ -33,10 +28,11 @@ from marimo_kernel_bridge.mcp_results import (
     View,
     as_data,
 )
+from marimo_kernel_bridge.mcp_strict import tool
 from marimo_kernel_bridge.mcp_views import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from mcp.server.mcpserver.tools import Tool
 
     from marimo_kernel_bridge.mcp_outputs import Image
     from marimo_kernel_bridge.runs import Run
@@ -149,11 +145,11 @@ async def interrupt_run(
     run_id: Annotated[str, Field(description="The run to stop.")],
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, RunView]:
-    """Stop a run of yours, as the stop button does (KeyboardInterrupt). Refused while another request runs."""
+    """Stop a run of yours, as the stop button does (KeyboardInterrupt). One that waits is stopped when it starts."""
     attached = _kernels(ctx).get(kernel)
     run = attached.client.find_run(run_id)
-    if not run.over:
-        await attached.client.interrupt(run)
+    await attached.client.abandon(run)
+    if not run.unwanted:
         await attached.client.wait(run, _INTERRUPT_GRACE)
     return await _run_answer(attached, run, Window(_BUDGET))
 
@@ -240,89 +236,18 @@ async def run_cell(
 def tools() -> list[Tool]:
     """Return the tools, as the server registers them."""
     return [
-        _tool(list_kernels, "List running kernels", reads=True),
-        _tool(connect_to_kernel, "Connect to a kernel", idempotent=True),
-        _tool(kernel_status, "Kernel status", reads=True),
-        _tool(disconnect_kernel, "Disconnect from a kernel", idempotent=True),
-        _tool(execute_code, "Execute code", runs_code=True),
-        _tool(read_run, "Read a run", reads=True),
-        _tool(interrupt_run, "Interrupt a run", idempotent=True),
-        _tool(list_cells, "List cells", reads=True),
-        _tool(read_cell, "Read a cell", reads=True),
-        _tool(edit_cell, "Edit a cell", runs_code=True),
-        _tool(run_cell, "Run a cell", runs_code=True),
+        tool(list_kernels, "List running kernels", reads=True),
+        tool(connect_to_kernel, "Connect to a kernel", idempotent=True),
+        tool(kernel_status, "Kernel status", reads=True),
+        tool(disconnect_kernel, "Disconnect from a kernel", idempotent=True),
+        tool(execute_code, "Execute code", runs_code=True),
+        tool(read_run, "Read a run", reads=True),
+        tool(interrupt_run, "Interrupt a run", idempotent=True),
+        tool(list_cells, "List cells", reads=True),
+        tool(read_cell, "Read a cell", reads=True),
+        tool(edit_cell, "Edit a cell", runs_code=True),
+        tool(run_cell, "Run a cell", runs_code=True),
     ]
-
-
-class _StrictMetadata(FuncMetadata):
-    """Arguments exactly as the schema says, and refusals as tool errors.
-
-    The SDK parses JSON inside of string arguments and drops unknown arguments silently: a misspelt `cell_id` would
-    add a new cell instead of changing one.
-    """
-
-    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
-        return data
-
-    async def call_fn(
-        self,
-        fn: Callable[..., Any | Awaitable[Any]],
-        fn_is_async: bool,  # noqa: FBT001  # the SDK's signature
-        arguments: dict[str, Any],
-        arguments_to_pass_directly: dict[str, Any] | None = None,
-    ) -> Any:
-        try:
-            return await super().call_fn(fn, fn_is_async, arguments, arguments_to_pass_directly)
-        except BridgeError as refusal:
-            raise ToolError(f"[{refusal.code}] {refusal}") from refusal
-
-
-def _tool(
-    function: Callable[..., Any],
-    title: str,
-    *,
-    reads: bool = False,
-    runs_code: bool = False,
-    idempotent: bool = False,
-) -> Tool:
-    """Make a tool of a function. What neither reads only nor runs code changes nothing but our own attachment."""
-    annotations = ToolAnnotations(
-        title=title,
-        read_only_hint=reads,
-        destructive_hint=runs_code,
-        idempotent_hint=reads or idempotent,
-        open_world_hint=runs_code,  # code can reach whatever the person's own code can
-    )
-    tool = Tool.from_function(
-        function,
-        title=title,
-        description=inspect.getdoc(function),
-        annotations=annotations,
-        structured_output=True,
-    )
-    loose = tool.fn_metadata
-    strict: type[ArgModelBase] = create_model(
-        loose.arg_model.__name__, __base__=(_StrictArguments, loose.arg_model)
-    )
-    tool.fn_metadata = _StrictMetadata(
-        arg_model=strict,
-        output_schema=loose.output_schema,
-        output_model=loose.output_model,
-        wrap_output=loose.wrap_output,
-    )
-    tool.parameters = strict.model_json_schema(by_alias=True, schema_generator=_UntitledSchema)
-    return tool
-
-
-class _StrictArguments(ArgModelBase):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _UntitledSchema(GenerateJsonSchema):
-    """Without pydantic's titles ("Cell Id" for `cell_id`): they tell a model nothing, and it pays for them."""
-
-    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002  # pydantic's signature
-        return False
 
 
 def _kernels(ctx: Ctx) -> Kernels:
@@ -346,9 +271,8 @@ async def _finish(ctx: Ctx, attached: Attached, run: Run, bound: float, window: 
     try:
         await _wait(ctx, attached, run, bound)
     except asyncio.CancelledError:
-        if run.status == "running":  # a run that waits cannot be taken back, see KernelClient.interrupt
-            with anyio.move_on_after(_INTERRUPT_GRACE, shield=True), suppress(BridgeError):
-                await attached.client.interrupt(run)
+        with anyio.move_on_after(_INTERRUPT_GRACE, shield=True), suppress(BridgeError):
+            await attached.client.abandon(run)
         raise
     return await _run_answer(attached, run, window)
 
@@ -365,7 +289,7 @@ async def _wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
 
 
 async def _run_answer(attached: Attached, run: Run, window: Window) -> CallToolResult:
-    view, images = await mcp_views.run_view(attached, run, window)
+    view, images = await mcp_run_views.run_view(attached, run, window)
     return _answer(view, images, failed=view.status == "lost")
 
 

@@ -20,8 +20,6 @@ from marimo_kernel_bridge.mcp_results import (
     KernelLine,
     KernelList,
     KernelState,
-    RanCell,
-    RunView,
     UnusableFile,
     WorkLine,
     first_line,
@@ -34,8 +32,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.discovery import FoundKernel
     from marimo_kernel_bridge.kernel_client import KernelClient
     from marimo_kernel_bridge.mcp_kernels import Attached, Kernels
-    from marimo_kernel_bridge.notebook import Cell, CellError, CellRun, KernelDescription, RunReport
-    from marimo_kernel_bridge.runs import Run
+    from marimo_kernel_bridge.notebook import Cell, CellError, KernelDescription
 
 _SHELL_BOUND: Final = 0.3
 """How long a free shell channel may take to answer before we call the kernel busy."""
@@ -165,7 +162,7 @@ async def cell_view(
     client: KernelClient, cell_id: str, window: Window, note: str
 ) -> tuple[CellView, tuple[Image, ...]]:
     both = await client.read_cell(cell_id)
-    cell, shown = both.cell, show(_without_notices(both.outputs))
+    cell, shown = both.cell, show(without_notices(both.outputs))
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     view = CellView(
         cell_id=cell.cell_id,
@@ -183,154 +180,20 @@ async def cell_view(
         edited_by=cell.edited_by,
         run_by=cell.last_run_by,
         seconds=cell.duration,
-        error=_error(cell.error),
+        error=error_line(cell.error),
         notebook_cell_id=cell.notebook_cell_id,
         note=note,
     )
     return view, shown.images
 
 
-async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunView, tuple[Image, ...]]:
-    """Say how far a run is and what it caused. Raises the `BridgeError` with which the kernel refused it."""
-    client = attached.client
-    report = await _report(client, run)
-    cells = {cell.cell_id: cell for cell in await client.list_cells()} if report else {}
-    own = report.requested[0] if report and report.requested else None
-    outputs = run.log.outputs()
-    if run.kind != "execute" and own is not None and run.over:
-        outputs = (await client.read_cell(own)).outputs
-    shown = show(_without_notices(outputs))
-    text = shown.text
-    if run.dropped_characters:
-        text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
-    rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
-    status = _status(run, report)
-    seconds = None if run.started_at is None else (run.ended_at or time.time()) - run.started_at
-    view = RunView(
-        run_id=run.run_id,
-        status=status,
-        message=await _message(client, run, report, status),
-        outputs=cut(text, window.budget, window.offset, rest),
-        images=len(shown.images),
-        cell_id=own,
-        version=cells[own].version if own in cells else None,
-        execution_count=run.execution_count,
-        seconds=seconds,
-        reran=tuple(_ran(cell, cells) for cell in report.cells if cell.cell_id not in report.requested)
-        if report
-        else (),
-        still_stale=report.still_stale if report else (),
-        note=attached.news(),
-    )
-    return view, shown.images
-
-
-async def _report(client: KernelClient, run: Run) -> RunReport | None:
-    if not client.info.reactive or run.status in {"queued", "aborted", "lost"}:
-        return None
-    if run.over and run.kind != "execute":
-        return client.report_of(run)
-    try:
-        return await client.read_run(run.run_id)
-    except BridgeError as refusal:
-        if refusal.code in {"no_such_run", "kernel_dead", "kernel_silent"}:
-            return None  # not in the graph, or forgotten, or the kernel is gone: the run itself is still told
-        raise
-
-
-def _status(run: Run, report: RunReport | None) -> str:
-    """Give the run's status; for edits, whose reply is ok in any case, that of the cell."""
-    if run.kind == "execute" or run.status != "ok" or report is None:
-        return run.status
-    own = [cell.status for cell in report.cells if cell.cell_id in report.requested]
-    return next((status for status in own if status != "ok"), "ok")
-
-
-async def _message(client: KernelClient, run: Run, report: RunReport | None, status: str) -> str:
-    match run.status:
-        case "lost":
-            return str(run.lost)
-        case "queued":
-            return await _why_queued(client, run, time.time())
-        case "running":
-            return await _how_it_runs(client, run, report, time.time())
-        case "aborted":
-            return (
-                "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
-                "Nothing was changed; send it again."
-            )
-        case "ok" | "error" | "interrupted":
-            return _how_it_ended(run, report, status)
-
-
-def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
-    took = (
-        "" if run.started_at is None or run.ended_at is None else f" in {run.ended_at - run.started_at:.2g} s"
-    )
-    if status == "interrupted":
-        return f"interrupted{took}. What it had done before stays done."
-    if status != "ok":
-        return _failure(run, report, took)
-    if run.kind == "edit_cell" and report is not None and not report.cells:
-        return "edited, not run: the cell and what depends on it are stale."
-    return f"done{took}"
-
-
-def _failure(run: Run, report: RunReport | None, took: str) -> str:
-    failed = (
-        next((c.error for c in report.cells if c.cell_id in report.requested and c.error), None)
-        if report
-        else None
-    )
-    reply = run.reply or {}
-    name = str(reply.get("ename") or (failed.ename if failed else "error"))
-    value = str(reply.get("evalue") or (failed.evalue if failed else ""))
-    if name == "StdinNotImplementedError":
-        return f"failed{took}: the code asked for input(), and nobody can type here. Put the value into the code."
-    return f"failed{took} with {name}: {value}".rstrip(": ")
-
-
-async def _why_queued(client: KernelClient, run: Run, now: float) -> str:
-    others = [
-        f"{work.client or 'another client'}'s `{first_line(work.code or '?')}`" for work in client.others_work
-    ]
-    ours = [f"our run {other.run_id}" for other in client.runs if other.status == "running"]
-    behind = " and ".join(others + ours) or "another request"
-    return (
-        f"not started: the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent. "
-        f"It runs when its turn comes. {await _alive(client)} Wait with read_run."
-    )
-
-
-async def _how_it_runs(client: KernelClient, run: Run, report: RunReport | None, now: float) -> str:
-    started = run.started_at or run.sent_at
-    parts = [f"not over after {now - started:.1f} s"]
-    if report is not None and any(cell.cell_id in report.requested for cell in report.cells):
-        parts.append("its own code is done, cells that depend on it still run")
-    quiet_since = run.last_output_at or started
-    if now - quiet_since > _SILENT_RUN:
-        parts.append(f"silent for {now - quiet_since:.0f} s")
-    return f"{'; '.join(parts)}. {await _alive(client)} Wait with read_run, or stop it with interrupt_run."
-
-
-async def _alive(client: KernelClient) -> str:
-    if await client.liveness() == "alive":
-        return "The kernel is alive."
-    return "The kernel's heartbeat does not answer: it is suspended or stuck."
-
-
-def _without_notices(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_notices(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave out what tells the person that the notebook shows older code: a reader of ours has the newest."""
     return [
         output
         for output in outputs
         if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": "edited"}
     ]
-
-
-def _ran(run: CellRun, cells: dict[str, Cell]) -> RanCell:
-    code = first_line(cells[run.cell_id].code) if run.cell_id in cells else ""
-    return RanCell(run.cell_id, run.status, code, run.outputs_changed, run.duration, _error(run.error))
 
 
 def _cell_line(cell: Cell) -> CellLine:
@@ -346,10 +209,10 @@ def _cell_line(cell: Cell) -> CellLine:
         uses=cell.uses,
         edited_by=cell.edited_by,
         run_by=cell.last_run_by,
-        error=_error(cell.error),
+        error=error_line(cell.error),
         notebook_cell_id=cell.notebook_cell_id,
     )
 
 
-def _error(error: CellError | None) -> str | None:
+def error_line(error: CellError | None) -> str | None:
     return None if error is None else f"{error.ename}: {error.evalue}".rstrip(": ")

@@ -51,6 +51,8 @@ class Run:
     reply: Mapping[str, Any] | None = None  # the content of Jupyter's reply, which has many shapes
     lost: BridgeError | None = None
     dropped_characters: int = 0
+    unwanted: bool = False
+    """Whether its author has given it up: it is to be interrupted as soon as it starts."""
     log: OutputLog = field(default_factory=OutputLog)
     idle: bool = False
     _stream_characters: int = 0

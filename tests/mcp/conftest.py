@@ -128,3 +128,11 @@ async def serve(runtime_dir) -> AsyncIterator[Callable]:
 async def agent(serve) -> Agent:
     """An MCP client on the server's real process."""
     return await serve("auto")
+
+
+@pytest.fixture
+async def plain(agent, plain_kernel) -> AsyncIterator[Agent]:
+    """The agent, connected to a plain kernel only."""
+    handle = await agent.connect(plain_kernel)
+    yield agent
+    await agent("disconnect_kernel", kernel=handle)

@@ -11,6 +11,7 @@ from jupyter_client import KernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
 from mcp import Client
 
+from marimo_kernel_bridge.errors import CODES
 from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
 
 BOUND = 20.0  # seconds for any single wait
@@ -167,3 +168,9 @@ class Agent:
         answer = await self("connect_to_kernel", connection_file=manager.connection_file)
         assert not answer.failed, answer.text
         return answer.data["kernel"]
+
+
+def refused(answer: Answer, code: str) -> bool:
+    """Whether a tool refused with this code."""
+    assert code in CODES
+    return answer.failed and f"[{code}]" in answer.text

@@ -190,6 +190,20 @@ async def test_our_failure_aborts_nobody_elses_queue(plain_kernel, attach, perso
     assert (run.status, person.shown("aaaa")) == ("error", "'hers'")
 
 
+async def test_a_run_given_up_while_it_waits_is_stopped_when_it_starts(plain_kernel, attach, person_at, gate):
+    client, person = await attach(plain_kernel), await person_at(plain_kernel)
+    message_id = person.send("aaaa", gate.code)
+    await until(lambda: client.others_work)
+    run = await client.execute("while True: pass")
+    await client.abandon(run)
+    assert run.status == "queued"
+    gate.open()
+    assert await client.wait(run, BOUND)
+    assert run.status == "interrupted"
+    await person.until_over(message_id)
+    assert person.shown("aaaa") == "''", "the person's own code is not what was given up"
+
+
 async def test_bridge_requests_to_a_plain_kernel_are_refused_here(plain_kernel, attach):
     client = await attach(plain_kernel)
     assert not client.info.reactive

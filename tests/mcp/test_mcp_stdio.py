@@ -2,18 +2,12 @@
 
 import asyncio
 import json
-import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from person import BOUND, suspend, wait_for_ready
-
-from marimo_kernel_bridge.errors import CODES
+from person import BOUND, refused
 
 pytestmark = pytest.mark.anyio
 
@@ -41,31 +35,8 @@ async def agent(request, serve):
     return await serve(request.param)
 
 
-@contextmanager
-def a_file(path: Path, content: str) -> Iterator[None]:
-    path.write_text(content)
-    path.chmod(0o600)
-    try:
-        yield
-    finally:
-        path.unlink()
-
-
-@pytest.fixture
-async def plain(agent, plain_kernel):
-    """The agent, connected to a plain kernel only."""
-    handle = await agent.connect(plain_kernel)
-    yield agent
-    await agent("disconnect_kernel", kernel=handle)
-
-
 def as_written(path: str) -> dict:
     return json.loads(Path(path).read_text())
-
-
-def refused(answer, code: str) -> bool:
-    assert code in CODES
-    return answer.failed and f"[{code}]" in answer.text
 
 
 # What a client sees before it calls anything
@@ -184,43 +155,9 @@ async def test_without_a_kernel_every_tool_says_how_to_connect(agent):
         assert "connect_to_kernel" in answer.text
 
 
-async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reactive_kernel, runtime_dir):
-    channels = ("shell", "iopub", "stdin", "control", "hb")
-    stale = {f"{channel}_port": 1 for channel in channels} | {"ip": "127.0.0.1", "key": "k"}
-    with (
-        a_file(runtime_dir / "kernel-ended.json", json.dumps(stale)),
-        a_file(runtime_dir / "kernel-broken.json", "{"),
-    ):
-        answer = await agent("list_kernels")
-    kernels = {kernel["connection_file"]: kernel for kernel in answer.data["kernels"]}
-    for manager, reactive in ((plain_kernel, False), (reactive_kernel, True)):
-        assert kernels[Path(manager.connection_file).name]["reactive"] is reactive
-    assert "kernel-ended.json" not in kernels
-    assert answer.data["ended"] >= 1
-    assert [file["code"] for file in answer.data["unusable"]] == ["connection_file_malformed"]
-    # The list is short enough to choose from, and its names can be passed on.
-    handle = (await agent("connect_to_kernel", connection_file=next(iter(kernels)))).data["kernel"]
-    assert f"connected as {handle}" in (await agent("list_kernels")).text
-    await agent("disconnect_kernel")
-
-
 async def test_connecting_twice_gives_the_same_handle(plain, plain_kernel):
     before = (await plain("kernel_status")).data["kernel"]
     assert await plain.connect(plain_kernel) == before
-
-
-async def test_with_several_kernels_the_handle_must_be_given(plain, start_kernel):
-    first = (await plain("kernel_status")).data["kernel"]
-    second = await plain.connect(start_kernel())
-    await plain("execute_code", code="where = 'second'", kernel=second)
-    answer = await plain("execute_code", code="where")
-    assert refused(answer, "not_connected")
-    assert first in answer.text
-    assert second in answer.text
-    assert (await plain("execute_code", code="where", kernel=second)).data["outputs"] == "'second'"
-    assert "NameError" in (await plain("execute_code", code="where", kernel=first)).data["message"]
-    assert refused(await plain("execute_code", code="1", kernel="k999"), "not_connected")
-    await plain("disconnect_kernel", kernel=second)
 
 
 # A plain kernel
@@ -274,20 +211,6 @@ async def test_a_timeout_leaves_the_run_going_and_it_can_be_waited_for(plain, ga
     assert (second.data["status"], second.data["outputs"]) == ("ok", "begun\nover")
 
 
-async def test_a_queued_run_says_who_is_in_its_way(plain, plain_kernel, person_at, gate):
-    person = await person_at(plain_kernel)
-    message_id = person.send("aaaa", gate.code)
-    status = await plain("kernel_status")
-    assert status.data["state"] == "busy"
-    answer = await plain("execute_code", code="1", timeout=0.1)
-    assert answer.data["status"] == "queued"
-    assert "ada's `open(" in answer.text
-    assert refused(await plain("interrupt_run", run_id=answer.data["run_id"]), "kernel_busy")
-    gate.open()
-    await person.until_over(message_id)
-    assert (await plain("read_run", run_id=answer.data["run_id"])).data["status"] == "ok"
-
-
 async def test_a_run_is_interrupted_on_demand(plain):
     run = await plain("execute_code", code="while True: pass", timeout=0.2)
     answer = await plain("interrupt_run", run_id=run.data["run_id"])
@@ -316,58 +239,3 @@ async def test_a_plain_kernel_has_no_cells_and_says_what_works(plain):
         answer = await plain(tool, **arguments)
         assert refused(answer, "not_reactive")
         assert "execute_code" in answer.text
-
-
-# The truth about a kernel's end
-
-
-async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(agent, start_kernel):
-    manager = start_kernel()
-    await agent.connect(manager)
-    code = f"print('last words', flush=True)\nimport os, signal; os.kill({manager.provisioner.pid}, signal.SIGKILL)"
-    answer = await agent("execute_code", code=code)
-    assert answer.failed
-    assert answer.data["status"] == "lost"
-    assert "ended unexpectedly" in answer.text
-    status = await agent("kernel_status")
-    assert not status.failed
-    assert status.data["state"] == "dead"
-    assert refused(await agent("execute_code", code="1"), "kernel_dead")
-    await agent("disconnect_kernel")
-
-
-async def test_code_made_for_a_kernel_that_was_restarted_is_refused_once(agent, start_kernel):
-    manager = start_kernel()
-    await agent.connect(manager)
-    await agent("execute_code", code="kept = 1")
-    await asyncio.to_thread(manager.restart_kernel, now=True)
-    await asyncio.to_thread(wait_for_ready, manager)
-    answer = await agent("execute_code", code="ran = True")
-    assert refused(answer, "kernel_dead")
-    assert "restarted" in answer.text
-    assert "Nothing was run" in answer.text
-    answer = await agent("execute_code", code="'kept' in globals(), 'ran' in globals()")
-    assert answer.data["outputs"] == "(False, False)"
-    await agent("disconnect_kernel")
-
-
-async def test_a_restart_is_told_with_the_status(agent, start_kernel):
-    manager = start_kernel()
-    await agent.connect(manager)
-    await asyncio.to_thread(manager.restart_kernel, now=True)
-    await asyncio.to_thread(wait_for_ready, manager)
-    assert "restarted" in (await agent("kernel_status")).data["message"]
-    assert (await agent("execute_code", code="1")).data["outputs"] == "1"
-    await agent("disconnect_kernel")
-
-
-async def test_a_suspended_kernel_is_called_silent(agent, start_kernel):
-    manager = start_kernel()
-    await agent.connect(manager)
-    suspend(manager.provisioner.pid)
-    try:
-        answer = await agent("kernel_status")
-    finally:
-        os.kill(manager.provisioner.pid, signal.SIGCONT)
-    assert answer.data["state"] == "silent"
-    await agent("disconnect_kernel")

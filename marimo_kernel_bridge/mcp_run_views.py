@@ -1,0 +1,157 @@
+"""The answer for one run: how far it is, what it put out, and what it caused.
+
+A run that is not over is never called done, silence is never called death, and each state says what to do next.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_outputs import Image, cut, show
+from marimo_kernel_bridge.mcp_results import RanCell, RunView, first_line
+from marimo_kernel_bridge.mcp_views import Window, error_line, without_notices
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.kernel_client import KernelClient
+    from marimo_kernel_bridge.mcp_kernels import Attached
+    from marimo_kernel_bridge.notebook import Cell, CellRun, RunReport
+    from marimo_kernel_bridge.runs import Run
+
+_SILENT_RUN: Final = 10.0
+"""Seconds without output after which the silence is worth a word."""
+
+
+async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunView, tuple[Image, ...]]:
+    """Say how far a run is and what it caused. Raises the `BridgeError` with which the kernel refused it."""
+    client = attached.client
+    report = await _report(client, run)
+    cells = {cell.cell_id: cell for cell in await client.list_cells()} if report else {}
+    own = report.requested[0] if report and report.requested else None
+    outputs = run.log.outputs()
+    if run.kind != "execute" and own is not None and run.over:
+        outputs = (await client.read_cell(own)).outputs
+    shown = show(without_notices(outputs))
+    text = shown.text
+    if run.dropped_characters:
+        text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
+    rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
+    status = _status(run, report)
+    seconds = None if run.started_at is None else (run.ended_at or time.time()) - run.started_at
+    view = RunView(
+        run_id=run.run_id,
+        status=status,
+        message=await _message(client, run, report, status),
+        outputs=cut(text, window.budget, window.offset, rest),
+        images=len(shown.images),
+        cell_id=own,
+        version=cells[own].version if own in cells else None,
+        execution_count=run.execution_count,
+        seconds=seconds,
+        reran=tuple(_ran(cell, cells) for cell in report.cells if cell.cell_id not in report.requested)
+        if report
+        else (),
+        still_stale=report.still_stale if report else (),
+        note=attached.news(),
+    )
+    return view, shown.images
+
+
+async def _report(client: KernelClient, run: Run) -> RunReport | None:
+    if not client.info.reactive or run.status in {"queued", "aborted", "lost"}:
+        return None
+    if run.over and run.kind != "execute":
+        return client.report_of(run)
+    try:
+        return await client.read_run(run.run_id)
+    except BridgeError as refusal:
+        if refusal.code in {"no_such_run", "kernel_dead", "kernel_silent"}:
+            return None  # not in the graph, or forgotten, or the kernel is gone: the run itself is still told
+        raise
+
+
+def _status(run: Run, report: RunReport | None) -> str:
+    """Give the run's status; for edits, whose reply is ok in any case, that of the cell."""
+    if run.kind == "execute" or run.status != "ok" or report is None:
+        return run.status
+    own = [cell.status for cell in report.cells if cell.cell_id in report.requested]
+    return next((status for status in own if status != "ok"), "ok")
+
+
+async def _message(client: KernelClient, run: Run, report: RunReport | None, status: str) -> str:
+    match run.status:
+        case "lost":
+            return str(run.lost)
+        case "queued":
+            return await _why_queued(client, run, time.time())
+        case "running":
+            return await _how_it_runs(client, run, report, time.time())
+        case "aborted":
+            return (
+                "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
+                "Nothing was changed; send it again."
+            )
+        case "ok" | "error" | "interrupted":
+            return _how_it_ended(run, report, status)
+
+
+def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
+    took = (
+        "" if run.started_at is None or run.ended_at is None else f" in {run.ended_at - run.started_at:.2g} s"
+    )
+    if status == "interrupted":
+        return f"interrupted{took}. What it had done before stays done."
+    if status != "ok":
+        return _failure(run, report, took)
+    if run.kind == "edit_cell" and report is not None and not report.cells:
+        return "edited, not run: the cell and what depends on it are stale."
+    return f"done{took}"
+
+
+def _failure(run: Run, report: RunReport | None, took: str) -> str:
+    failed = (
+        next((c.error for c in report.cells if c.cell_id in report.requested and c.error), None)
+        if report
+        else None
+    )
+    reply = run.reply or {}
+    name = str(reply.get("ename") or (failed.ename if failed else "error"))
+    value = str(reply.get("evalue") or (failed.evalue if failed else ""))
+    if name == "StdinNotImplementedError":
+        return f"failed{took}: the code asked for input(), and nobody can type here. Put the value into the code."
+    return f"failed{took} with {name}: {value}".rstrip(": ")
+
+
+async def _why_queued(client: KernelClient, run: Run, now: float) -> str:
+    others = [
+        f"{work.client or 'another client'}'s `{first_line(work.code or '?')}`" for work in client.others_work
+    ]
+    ours = [f"our run {other.run_id}" for other in client.runs if other.status == "running"]
+    behind = " and ".join(others + ours) or "another request"
+    waited = f"the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent"
+    if run.unwanted:
+        return f"given up: {waited}, and this run is stopped as soon as it starts."
+    return f"not started: {waited}. It runs when its turn comes. {await _alive(client)} Wait with read_run."
+
+
+async def _how_it_runs(client: KernelClient, run: Run, report: RunReport | None, now: float) -> str:
+    started = run.started_at or run.sent_at
+    parts = [f"not over after {now - started:.1f} s"]
+    if report is not None and any(cell.cell_id in report.requested for cell in report.cells):
+        parts.append("its own code is done, cells that depend on it still run")
+    quiet_since = run.last_output_at or started
+    if now - quiet_since > _SILENT_RUN:
+        parts.append(f"silent for {now - quiet_since:.0f} s")
+    return f"{'; '.join(parts)}. {await _alive(client)} Wait with read_run, or stop it with interrupt_run."
+
+
+async def _alive(client: KernelClient) -> str:
+    if await client.liveness() == "alive":
+        return "The kernel is alive."
+    return "The kernel's heartbeat does not answer: it is suspended or stuck."
+
+
+def _ran(run: CellRun, cells: dict[str, Cell]) -> RanCell:
+    code = first_line(cells[run.cell_id].code) if run.cell_id in cells else ""
+    return RanCell(run.cell_id, run.status, code, run.outputs_changed, run.duration, error_line(run.error))

@@ -1,0 +1,136 @@
+"""Several kernels, busy, restarted, suspended and killed ones: each reported as what it is."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from person import refused, suspend, wait_for_ready
+
+pytestmark = pytest.mark.anyio
+
+
+@contextmanager
+def a_file(path: Path, content: str) -> Iterator[None]:
+    path.write_text(content)
+    path.chmod(0o600)
+    try:
+        yield
+    finally:
+        path.unlink()
+
+
+async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reactive_kernel, runtime_dir):
+    channels = ("shell", "iopub", "stdin", "control", "hb")
+    stale = {f"{channel}_port": 1 for channel in channels} | {"ip": "127.0.0.1", "key": "k"}
+    with (
+        a_file(runtime_dir / "kernel-ended.json", json.dumps(stale)),
+        a_file(runtime_dir / "kernel-broken.json", "{"),
+    ):
+        answer = await agent("list_kernels")
+    kernels = {kernel["connection_file"]: kernel for kernel in answer.data["kernels"]}
+    for manager, reactive in ((plain_kernel, False), (reactive_kernel, True)):
+        assert kernels[Path(manager.connection_file).name]["reactive"] is reactive
+    assert "kernel-ended.json" not in kernels
+    assert answer.data["ended"] >= 1
+    assert [file["code"] for file in answer.data["unusable"]] == ["connection_file_malformed"]
+    # The list is short enough to choose from, and its names can be passed on.
+    handle = (await agent("connect_to_kernel", connection_file=next(iter(kernels)))).data["kernel"]
+    assert f"connected as {handle}" in (await agent("list_kernels")).text
+    await agent("disconnect_kernel")
+
+
+async def test_with_several_kernels_the_handle_must_be_given(plain, start_kernel):
+    first = (await plain("kernel_status")).data["kernel"]
+    second = await plain.connect(start_kernel())
+    await plain("execute_code", code="where = 'second'", kernel=second)
+    answer = await plain("execute_code", code="where")
+    assert refused(answer, "not_connected")
+    assert first in answer.text
+    assert second in answer.text
+    assert (await plain("execute_code", code="where", kernel=second)).data["outputs"] == "'second'"
+    assert "NameError" in (await plain("execute_code", code="where", kernel=first)).data["message"]
+    assert refused(await plain("execute_code", code="1", kernel="k999"), "not_connected")
+    await plain("disconnect_kernel", kernel=second)
+
+
+async def test_a_queued_run_says_who_is_in_its_way(plain, plain_kernel, person_at, gate):
+    person = await person_at(plain_kernel)
+    message_id = person.send("aaaa", gate.code)
+    status = await plain("kernel_status")
+    assert status.data["state"] == "busy"
+    answer = await plain("execute_code", code="1", timeout=0.1)
+    assert answer.data["status"] == "queued"
+    assert "ada's `open(" in answer.text
+    gate.open()
+    await person.until_over(message_id)
+    assert (await plain("read_run", run_id=answer.data["run_id"])).data["status"] == "ok"
+
+
+async def test_a_queued_run_can_be_given_up(plain, plain_kernel, person_at, gate):
+    person = await person_at(plain_kernel)
+    message_id = person.send("aaaa", gate.code)
+    assert (await plain("kernel_status")).data["state"] == "busy"
+    run_id = (await plain("execute_code", code="while True: pass", timeout=0)).data["run_id"]
+    answer = await plain("interrupt_run", run_id=run_id)
+    assert answer.data["status"] == "queued"
+    assert "given up" in answer.data["message"]
+    gate.open()
+    assert (await plain("read_run", run_id=run_id)).data["status"] == "interrupted"
+    await person.until_over(message_id)
+
+
+async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    code = f"print('last words', flush=True)\nimport os, signal; os.kill({manager.provisioner.pid}, signal.SIGKILL)"
+    answer = await agent("execute_code", code=code)
+    assert answer.failed
+    assert answer.data["status"] == "lost"
+    assert "ended unexpectedly" in answer.text
+    status = await agent("kernel_status")
+    assert not status.failed
+    assert status.data["state"] == "dead"
+    assert refused(await agent("execute_code", code="1"), "kernel_dead")
+    await agent("disconnect_kernel")
+
+
+async def test_code_made_for_a_kernel_that_was_restarted_is_refused_once(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    await agent("execute_code", code="kept = 1")
+    await asyncio.to_thread(manager.restart_kernel, now=True)
+    await asyncio.to_thread(wait_for_ready, manager)
+    answer = await agent("execute_code", code="ran = True")
+    assert refused(answer, "kernel_dead")
+    assert "restarted" in answer.text
+    assert "Nothing was run" in answer.text
+    answer = await agent("execute_code", code="'kept' in globals(), 'ran' in globals()")
+    assert answer.data["outputs"] == "(False, False)"
+    await agent("disconnect_kernel")
+
+
+async def test_a_restart_is_told_with_the_status(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    await asyncio.to_thread(manager.restart_kernel, now=True)
+    await asyncio.to_thread(wait_for_ready, manager)
+    assert "restarted" in (await agent("kernel_status")).data["message"]
+    assert (await agent("execute_code", code="1")).data["outputs"] == "1"
+    await agent("disconnect_kernel")
+
+
+async def test_a_suspended_kernel_is_called_silent(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    suspend(manager.provisioner.pid)
+    try:
+        answer = await agent("kernel_status")
+    finally:
+        os.kill(manager.provisioner.pid, signal.SIGCONT)
+    assert answer.data["state"] == "silent"
+    await agent("disconnect_kernel")
