@@ -85,6 +85,8 @@ def _text(element: Element, page: Page) -> str:
 
 
 def _area(element: Element, page: Page) -> str:
+    if element.attributes.get("disabled") is True and element.name == "marimo-code-editor":
+        return f'<pre><code class="language-{escape(element.text("language"))}">{_shown(current(element, page))}</code></pre>'
     kind = f"{element.text('language')} code" if element.name == "marimo-code-editor" else "text"
     head = labelled(element, page, "", escape(kind))
     return (

@@ -58,17 +58,25 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.stack = [_Block("")]
-        self.skipping = 0
+        self.skipping = ""  # the tag of an element that is not read
+        self.depth = 0  # how many of those are open
         self.preformatted = 0
         self.counters: list[int | None] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _SKIPPED:
-            self.skipping += 1
-        if self.skipping:
-            return
         values = dict(attrs)
-        self._separate()
+        described = values.get("aria-label") if values.get("role") == "img" else None
+        if self.skipping:
+            self.depth += tag == self.skipping
+        elif tag in _SKIPPED or described:
+            self._separate()
+            self.stack[-1].write(described or "")
+            self.skipping, self.depth = tag, 1
+        else:
+            self._separate()
+            self._start(tag, values)
+
+    def _start(self, tag: str, values: dict[str, str | None]) -> None:
         if tag in _MEDIA:
             self._media(tag, values)
         elif tag in {"br", "hr"}:
@@ -108,10 +116,12 @@ class _Reader(HTMLParser):
             self.handle_endtag(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in _SKIPPED:
-            self.skipping = max(0, self.skipping - 1)
+        if self.skipping:
+            self.depth -= tag == self.skipping
+            if self.depth == 0:
+                self.skipping = ""
             return
-        if self.skipping or tag in _VOID:
+        if tag in _VOID:
             return
         if not any(block.tag == tag for block in self.stack):
             self.stack[-1].inline = max(0, self.stack[-1].inline - 1)

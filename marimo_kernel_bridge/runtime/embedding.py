@@ -42,7 +42,7 @@ class Shown(str):
     @classmethod
     def of(cls, value: object, outputs: Iterable[Bundle]) -> Shown:
         kept = tuple(outputs)
-        shown = cls("".join(_embedded(value, data) for data, _ in kept))
+        shown = cls("".join(_described(_embedded(value, data), data) for data, _ in kept))
         shown.outputs = kept
         return shown
 
@@ -130,6 +130,13 @@ def _embedded(value: Any, data: dict[str, Any]) -> str:
     if others:
         return build_stateless_plugin("marimo-mime-renderer", {"mime": others[0], "data": data[others[0]]})
     return _CONVERSIONS["text/plain"](data.get("text/plain", ""))
+
+
+def _described(drawn: str, data: dict[str, Any]) -> str:
+    """Give something that is drawn by scripts a text for those who cannot see it."""
+    if "<script" not in drawn and "<iframe" not in drawn:
+        return drawn
+    return f"<div role='img' aria-label={quoted(data.get('text/plain', 'a chart'))}>{drawn}</div>"
 
 
 def _image(kind: str) -> Callable[[Any], str]:

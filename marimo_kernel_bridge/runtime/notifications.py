@@ -26,6 +26,7 @@ from marimo._plugins.stateless.callout import callout
 from marimo._runtime import capture, runtime
 from marimo._runtime.context import safe_get_context
 from marimo._runtime.output import _output
+from marimo._save import save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,9 @@ class NotificationStream(Stream):
                 self.alert(notification)
 
     def copy_for_thread(self) -> Stream:
-        return NotificationStream(self.alert)
+        copy = NotificationStream(self.alert)
+        copy.cell_id = self.cell_id  # by which mo.Thread knows whose thread it is
+        return copy
 
 
 class RedirectedText(Html):
@@ -113,7 +116,8 @@ class OutputAreas:
         setattr(_output, "write_internal", lambda cell_id, value: self.write(cell_id))  # noqa: B010, ARG005
         setattr(output_module, "clear_console", self.clear_console)  # noqa: B010
         setattr(capture, "_redirect", self.redirect)  # noqa: B010
-        setattr(runtime, "write_traceback", _write_error)  # noqa: B010  # of `on_change` handlers
+        for module in (runtime, save):  # of `on_change` handlers, and of caches
+            setattr(module, "write_traceback", _write_error)  # noqa: B010
         # marimo's `print` for threads sends notifications; ipykernel's streams know threads themselves.
         setattr(print_override, "print_override", builtins.print)  # noqa: B010
         self._hidden["print"] = builtins.print  # mo.Thread puts it into the namespace

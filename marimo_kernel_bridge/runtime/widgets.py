@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marimo._plugins.ui._impl import altair_chart, from_anywidget
+from marimo._plugins.ui._impl import from_anywidget
 from marimo._runtime.context import safe_get_context
 from marimo._types.ids import WidgetModelId
 
@@ -33,8 +33,6 @@ def install(changed: Callable[[UIElement[Any, Any]], None]) -> None:
         return WidgetModelId(widget.model_id)
 
     setattr(from_anywidget, "get_anywidget_model_id", model_id)  # noqa: B010  # marimo has no public way
-    # mo.ui.altair_chart would switch altair to marimo's data transformers, for all charts.
-    setattr(altair_chart, "register_transformers", lambda: None)  # noqa: B010
 
 
 def _wrappers(widget: object) -> list[UIElement[Any, Any]]:

@@ -1,0 +1,60 @@
+"""`mo.cache` and `mo.persistent_cache` in cells that IPython compiled.
+
+marimo finds the code around a `with mo.persistent_cache(…)` by file names and line numbers of its own, and expects
+`__builtins__` to be a dict; in `__main__` it is a module.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import linecache
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo._save import hash as hashing
+from marimo._save import save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_BUILTINS: Final = "__builtins__"
+
+
+@dataclass(frozen=True)
+class CompiledCell:
+    """What marimo wants to know of the cell around a line: its code, and how many lines are before it in its file."""
+
+    code: str
+    lineno: int = 0
+
+
+def install() -> None:
+    """Let marimo's caches find the code of cells, and the builtin names."""
+    find = functools.partial(_find_cell, getattr(save, "find_cell"))  # noqa: B009  # not an exported name
+    setattr(save, "find_cell", find)  # noqa: B010
+    for name in ("extract_missing_ref", "extract_ref_state_and_normalize_scope"):
+        method = getattr(hashing.BlockHasher, name)
+        setattr(hashing.BlockHasher, name, _with_builtin_names(getattr(method, "__wrapped__", method)))
+
+
+def _find_cell(find: Callable[[str, int], Any], filename: str, lineno: int) -> Any:
+    cached = linecache.cache.get(filename)
+    if cached is not None and len(cached) > 1 and cached[1] is None:  # no file: IPython put it there
+        return CompiledCell("".join(cached[2]))
+    return find(filename, lineno)
+
+
+def _with_builtin_names(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(self: object, refs: set[str], scope: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        found = scope.get(_BUILTINS)
+        if found is not builtins:
+            return method(self, refs, scope, *args, **kwargs)
+        scope[_BUILTINS] = vars(builtins)  # marimo changes the scope too, so a copy will not do
+        try:
+            return method(self, refs, scope, *args, **kwargs)
+        finally:
+            scope[_BUILTINS] = found
+
+    return call
