@@ -22,7 +22,7 @@ from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.dataflow import GraphError, Names, Node
-from marimo_kernel_bridge.runtime import ui_values, widgets
+from marimo_kernel_bridge.runtime import caching, ui_values, widgets
 from marimo_kernel_bridge.runtime.display import Display
 from marimo_kernel_bridge.runtime.notifications import OutputAreas
 from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
@@ -63,6 +63,7 @@ class Engine:
         self._ui_values: list[tuple[UIElement[Any, Any], Any]] = []  # to be set before the next run
         self._set_elements: list[weakref.ref[UIElement[Any, Any]]] = []  # that were, and not released since
         widgets.install(self._widget_changed)
+        caching.install()
 
     def show_in(
         self,
