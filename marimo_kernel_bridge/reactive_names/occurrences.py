@@ -28,8 +28,8 @@ class Occurrence:
     """One place where a cell means a global name.
 
     `start` and `end` are offsets in the cell's text. `late` places are inside of functions, and do something only
-    when the function is called; `owner` is the global name that the function belongs to. `exposed` is a load that may
-    see what another cell bound. `statement` counts the cell's statements from 0. `form` tells what must be written
+    when the function is called; `owner` is the global name that the function belongs to. `exposed` is a load or
+    a `del` that may see what another cell bound. `statement` counts the cell's statements from 0. `form` tells what must be written
     for another name: `import x` becomes `import x as y`; `f"{x=}"` shows the name itself.
     """
 
@@ -518,7 +518,8 @@ class _Reader:
         form: Form = "name",
         origin: str | None = None,
     ) -> None:
-        late = self._in_function
+        # A function that gets no name is taken to be called where it is written.
+        late = self._in_function and self._owner is not None
         self._order += 1
         self.found.append(
             Occurrence(
@@ -530,7 +531,7 @@ class _Reader:
                 order=self._order,
                 late=late,
                 owner=self._owner,
-                exposed=act == "load" and not late and name not in self._bound,
+                exposed=act != "store" and not late and name not in self._bound,
                 looped=self._loops > 0,
                 form=form,
                 origin=origin,

@@ -1,0 +1,44 @@
+"""Cycles in a graph of cells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Set as AbstractSet
+
+
+def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:
+    """Return the groups of cells that depend on each other, each sorted (Tarjan's components of two or more)."""
+    number: dict[int, int] = {}
+    lowest: dict[int, int] = {}
+    stack: list[int] = []
+    found: list[list[int]] = []
+    for root in sorted(upstream):
+        if root in number:
+            continue
+        work = [(root, iter(sorted(upstream[root])))]
+        number[root] = lowest[root] = len(number)
+        stack.append(root)
+        while work:
+            node, waiting = work[-1]
+            for near in waiting:
+                if near not in number:
+                    number[near] = lowest[near] = len(number)
+                    stack.append(near)
+                    work.append((near, iter(sorted(upstream[near]))))
+                    break
+                if near in stack:
+                    lowest[node] = min(lowest[node], number[near])
+            else:
+                work.pop()
+                if work:
+                    above = work[-1][0]
+                    lowest[above] = min(lowest[above], lowest[node])
+                if lowest[node] == number[node]:
+                    component = []
+                    while not component or component[-1] != node:
+                        component.append(stack.pop())
+                    if len(component) > 1:
+                        found.append(sorted(component))
+    return found

@@ -1,0 +1,823 @@
+"""Versions of names in document order: who makes them, who reads them, and what each is to be called.
+
+The heart of the analysis. A cell that binds a name again, or changes its object, makes a new version of the name;
+cells below read the newest version above them, functions that which is in force where they are called.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.reactive_names.cycles import cycles
+from marimo_kernel_bridge.reactive_names.kinds import COPIED_BY_METHOD
+from marimo_kernel_bridge.reactive_names.mutations import Known, Mutation, mutations
+from marimo_kernel_bridge.reactive_names.occurrences import CellNames, Occurrence, read_cell
+from marimo_kernel_bridge.reactive_names.plan import CellPlan, CopyDefinition, Edit, Join, Note, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+_BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
+_FRAME_ATTRIBUTES: Final = frozenset(
+    """iloc loc groupby describe dtypes head tail sort_values reset_index set_index dropna fillna isnull
+    value_counts pivot_table iterrows to_csv columns nunique drop_duplicates""".split()
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """One cell as it goes into the analysis. `fails`: it is known to end with an error."""
+
+    source: str
+    fails: bool = False
+
+
+@dataclass(eq=False)
+class Version:
+    """One version of a name: made by one cell, read by others."""
+
+    name: str
+    cell: int
+    origin: str | None = None
+    derived: bool = False
+    temporary: bool = True
+    definition: bool = False
+    readers: set[int] = field(default_factory=set)
+    text: str = ""
+
+
+@dataclass
+class _Cell:
+    """A cell while it is analysed. `incoming` and `outgoing` are the versions of names before and after it."""
+
+    index: int
+    given: Given
+    names: CellNames
+    changed: dict[str, list[Mutation]] = field(default_factory=dict)
+    incoming: dict[str, Version] = field(default_factory=dict)
+    outgoing: dict[str, Version] = field(default_factory=dict)
+    made: dict[str, Version] = field(default_factory=dict)
+    seeded: dict[str, str] = field(default_factory=dict)  # name -> how its new version starts: "{}", "{}.copy()"
+    together: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    repeated_imports: list[Occurrence] = field(default_factory=list)
+    late: dict[tuple[str | None, str], Version] = field(default_factory=dict)
+
+
+def analyse(given: Sequence[Given]) -> Plan:
+    """Analyse cells in document order. Raises SyntaxError for a cell that is not Python."""
+    return _Analysis(given).plan()
+
+
+class _Analysis:
+    def __init__(self, given: Sequence[Given]) -> None:
+        self.cells = [_Cell(index, each, read_cell(each.source)) for index, each in enumerate(given)]
+        self.versions: dict[str, list[Version]] = {}
+        self.current: dict[str, Version] = {}
+        self.requests: list[Join | CopyDefinition] = []
+        self.plans = [CellPlan() for _ in given]
+        self._frames = _frame_like(self.cells)
+        self._known = Known()
+        self._every_name = frozenset(
+            word for cell in self.cells for word in re.findall(r"[^\W\d]\w*", cell.given.source)
+        )
+
+    def plan(self) -> Plan:
+        self._global_statements()
+        for cell in self.cells:
+            self._visit(cell)
+        self._resolve_early_reads()
+        self._resolve_late_reads()
+        if not self.requests:
+            self._break_cycles()
+        self._name_versions()
+        for cell in self.cells:
+            self._edit(cell)
+        return Plan(self.plans, self.requests)
+
+    # Document order
+
+    def _visit(self, cell: _Cell) -> None:
+        for mutation in mutations(cell.names.tree, self._known):
+            for name in {mutation.name, *mutation.together}:
+                cell.changed.setdefault(name, []).append(mutation)
+        cell.incoming = dict(self.current)
+        names = [*cell.names.names, *(name for name in cell.changed if name not in cell.names.names)]
+        for name in names:
+            self._visit_name(cell, name)
+        cell.outgoing = dict(self.current)
+
+    def _visit_name(self, cell: _Cell, name: str) -> None:
+        before = self.current.get(name)
+        occurrences = cell.names.of(name)
+        stores = [each for each in occurrences if each.act == "store" and not each.late]
+        exposed = [each for each in occurrences if each.exposed and each.act == "load"]
+        repeated = [each for each in stores if self._is_repeated_import(cell, each, before)]
+        if stores and len(repeated) == len(stores):
+            cell.repeated_imports += repeated
+            assert before is not None
+            before.readers.add(cell.index)
+            return
+        if before is not None and exposed:
+            before.readers.add(cell.index)
+        if stores:
+            self._store(cell, name, stores, exposed, before)
+        elif before is not None and name in cell.changed:
+            self._change(cell, name, before)
+        if any(each.act == "store" and each.late for each in occurrences) and name not in cell.made:
+            self._make(cell, name, before if before is not None and before.cell != cell.index else None)
+
+    def _is_repeated_import(self, cell: _Cell, occurrence: Occurrence, before: Version | None) -> bool:
+        statement = cell.names.tree.body[occurrence.statement]
+        return (
+            occurrence.origin is not None
+            and before is not None
+            and before.origin == occurrence.origin
+            and isinstance(statement, ast.Import | ast.ImportFrom)
+        )
+
+    def _store(
+        self,
+        cell: _Cell,
+        name: str,
+        stores: list[Occurrence],
+        exposed: list[Occurrence],
+        before: Version | None,
+    ) -> None:
+        shadows = name in _BUILTINS and before is None
+        certain = name in cell.names.bound_at_end or any(each.act == "delete" for each in cell.names.of(name))
+        divided = all(
+            load.order < store.order
+            and not (load.looped and store.looped and load.statement == store.statement)
+            for load in exposed
+            for store in stores
+            if not (store.augmented and load.start == store.start)
+        )
+        augmented = [each for each in stores if each.augmented]
+        changed = [each for each in cell.changed.get(name, ()) if self._is_exposed(cell, each)]
+        read_below = self._read_below(cell.index, {name})
+        origins = {each.origin for each in stores}
+        version = Version(
+            name,
+            cell.index,
+            origin=origins.pop() if len(origins) == 1 else None,
+            derived=bool(exposed and before is not None),
+            temporary=all(each.temporary for each in stores),
+            definition=_defines(cell.names, stores),
+        )
+        if shadows and (any(name in earlier.names.names for earlier in self.cells[: cell.index]) or exposed):
+            self.versions.setdefault(name, []).append(Version(name, -1, readers={-2}))
+        self._add(cell, version)
+        if before is None or before.cell == -1:
+            return
+        if exposed and (not divided or changed or (augmented and self._simple_augmented(cell, name) is None)):
+            cell.seeded[name] = self._seed(cell, name, before, changed, augmented=bool(augmented))
+        elif not certain and (read_below or exposed):
+            cell.seeded[name] = "{}"
+            before.readers.add(cell.index)
+            version.derived = True
+
+    def _seed(
+        self, cell: _Cell, name: str, before: Version, changed: list[Mutation], *, augmented: bool
+    ) -> str:
+        kind = self._kind(name, changed)
+        if changed:
+            return _copying(kind, changed) or "{}"
+        if augmented and kind in COPIED_BY_METHOD:
+            return "{}.copy()"
+        if augmented and kind == "unknown" and not self._is_number(before):
+            return "copy.copy({})"
+        return "{}"
+
+    def _is_number(self, version: Version) -> bool:
+        """Tell whether a version is bound to what cannot change, so that `x += y` binds it anew."""
+        if version.cell < 0:
+            return False
+        tree = self.cells[version.cell].names.tree
+        values = [
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            and any(isinstance(target, ast.Name) and target.id == version.name for target in node.targets)
+        ]
+        return bool(values) and all(isinstance(value, ast.Constant) for value in values)
+
+    def _simple_augmented(self, cell: _Cell, name: str) -> ast.AugAssign | None:
+        """Return the first `x += 1` of a cell if it can be written out: `x_1 = x + 1`."""
+        stores = cell.names.stores(name)
+        node = cell.names.tree.body[stores[0].statement]
+        exposed = [each for each in cell.names.of(name) if each.exposed]
+        if (
+            isinstance(node, ast.AugAssign)
+            and isinstance(node.value, ast.Constant)
+            and stores[0].augmented
+            and all(each.order <= stores[0].order for each in exposed)
+        ):
+            return node
+        return None
+
+    def _add(self, cell: _Cell, version: Version) -> None:
+        self.versions.setdefault(version.name, []).append(version)
+        cell.made[version.name] = version
+        if not (cell.given.fails and version.name in self.current):
+            self.current[version.name] = version
+
+    def _make(self, cell: _Cell, name: str, before: Version | None) -> None:
+        self._add(cell, Version(name, cell.index, derived=before is not None, temporary=False))
+
+    # Changes of objects that other cells made
+
+    def _is_exposed(self, cell: _Cell, mutation: Mutation) -> bool:
+        """Tell whether what is changed came from another cell."""
+        for occurrence in cell.names.of(mutation.at.id):
+            line, column = mutation.at.lineno, mutation.at.col_offset
+            if occurrence.start == _offset(cell.given.source, line, column):
+                if mutation.at.id != mutation.name:  # a call that changes a global
+                    return True
+                return occurrence.exposed or bool(mutation.together)
+        return True
+
+    def _kind(self, name: str, changed: Iterable[Mutation]) -> str:
+        kinds = {each.kind if each.name == name else "unknown" for each in changed} or {
+            self._known.kinds.get(name, "unknown")
+        }
+        kind = next(iter(kinds - {"unknown"}), "unknown") if len(kinds - {"unknown"}) <= 1 else "unknown"
+        if kind == "unknown" and (name in self._frames or any(each.how == "inplace" for each in changed)):
+            return "frame"
+        return kind
+
+    def _change(self, cell: _Cell, name: str, before: Version) -> None:
+        changed = [each for each in cell.changed[name] if self._is_exposed(cell, each)]
+        if not changed or before.cell in {cell.index, -1} or before.origin is not None:
+            return
+        own = [each for each in changed if each.name == name]
+        kind = self._kind(name, changed)
+        read_below = self._read_below(cell.index, {name})
+        if not own and not read_below and name not in cell.names.names:
+            return  # shares the changed object, but nobody looks
+        others = before.readers - {cell.index}
+        repeatable = all(each.repeatable for each in changed)
+        if kind == "value" or (repeatable and not read_below and not others):
+            return
+        if kind == "plot" or any(each.how == "plot" for each in changed):
+            self._join_with_maker(cell, name, before, "draws on what the other made")
+            return
+        copying = _copying(kind, changed)
+        if copying is None and not read_below:
+            return
+        version = Version(name, cell.index, derived=True, temporary=False)
+        before.readers.add(cell.index)
+        self._add(cell, version)
+        cell.seeded[name] = copying or "{}"
+        partners = sorted(
+            other
+            for each in changed
+            for other in {each.name, *each.together} - {name}
+            if other in self.current and self.current[other].cell not in {cell.index} and other not in cell.made
+        )
+        shared = [
+            other
+            for other in partners
+            if not cell.names.stores(other) and self._read_below(cell.index, {other})
+        ]
+        if shared:
+            self._change_together(cell, name, sorted(set(shared)), copying)
+
+    def _change_together(self, cell: _Cell, name: str, shared: list[str], copying: str | None) -> None:
+        """Several names stand for the object, or parts of it: they must still do so in their new versions."""
+        for other in shared:
+            before = self.current[other]
+            if before.cell == -1:
+                continue
+            before.readers.add(cell.index)
+            self._add(cell, Version(other, cell.index, derived=True, temporary=False))
+            cell.seeded[other] = "{}"
+        if copying is not None:
+            cell.together.append(((name, *shared), "copy.deepcopy"))
+
+    def _join_with_maker(self, cell: _Cell, name: str, before: Version, why: str) -> None:
+        first, last = before.cell, cell.index
+        between = range(first + 1, last)
+        made_between = {
+            version for index in between for version in self.cells[index].made.values()
+        }
+        reads_between = any(
+            cell.incoming.get(each) in made_between for each in cell.names.names
+        )
+        read_between = [
+            index
+            for index in between
+            if any(version in self.cells[first].made.values() for version in self._read_by(index))
+        ]
+        if not reads_between:
+            cells, at = (first, last), first
+        elif not read_between:
+            cells, at = (first, last), last
+        else:
+            cells, at = (first, *between, last), first
+        self.requests.append(Join(cells, at, f"`{name}`: one {why}"))
+
+    def _read_by(self, index: int) -> Iterator[Version]:
+        cell = self.cells[index]
+        for name in cell.names.names:
+            version = cell.incoming.get(name)
+            if version is not None and index in version.readers:
+                yield version
+
+    def _read_below(self, index: int, names: set[str]) -> bool:
+        for cell in self.cells[index + 1 :]:
+            for name in list(names):
+                for occurrence in cell.names.of(name):
+                    if occurrence.act == "load" and (occurrence.exposed or occurrence.late):
+                        return True
+                if cell.names.stores(name) and name in cell.names.bound_at_end:
+                    names = names - {name}
+            if not names:
+                return False
+        return any(
+            occurrence.late and occurrence.act == "load" and occurrence.name in names
+            for cell in self.cells[: index + 1]
+            for occurrence in cell.names.occurrences
+        )
+
+    # Reads that are not in document order
+
+    def _resolve_early_reads(self) -> None:
+        """A name that is read above its first definition: saved out of order, or an error on purpose."""
+        for cell in self.cells:
+            for occurrence in cell.names.occurrences:
+                name = occurrence.name
+                if occurrence.exposed and name not in cell.incoming and self.versions.get(name):
+                    first = self.versions[name][0]
+                    if first.cell not in {-1, cell.index} and not first.name.startswith("_"):
+                        first.readers.add(cell.index)
+                        cell.incoming[name] = first
+                        self.plans[cell.index].notes.append(
+                            Note("other", f"it reads `{name}`, which only a cell below defines", warning=True)
+                        )
+
+    def _resolve_late_reads(self) -> None:
+        for cell in self.cells:
+            wanted = dict.fromkeys(
+                (each.owner, each.name)
+                for each in cell.names.occurrences
+                if each.late and each.act == "load"
+            )
+            for owner, name in wanted:
+                if self.versions.get(name):
+                    self._resolve_late(cell, owner, name)
+
+    def _resolve_late(self, cell: _Cell, owner: str | None, name: str) -> None:
+        if owner == name and name in cell.made:
+            cell.late[owner, name] = cell.made[name]  # recursion
+            return
+        found: dict[Version, int] = {}
+        callers = self._callers(cell, owner) if owner is not None else [cell.index]
+        for index in callers:
+            version = self._in_force(self.cells[index], name, owner)
+            if version is not None and version.cell != -1:
+                found.setdefault(version, index)
+        if not found:
+            version = cell.outgoing.get(name) or next(
+                (each for each in self.versions[name] if each.cell > cell.index), None
+            )
+            if version is None or version.cell == -1:
+                return
+            found[version] = cell.index
+        version = next(iter(found))
+        if len(found) > 1 and owner is not None:
+            other, at = list(found.items())[1]
+            if other.cell != -1 and not self._asked_for(owner, at):
+                self._define_again(cell, owner, at, f"it reads `{name}`, which has changed by then")
+        version.readers.add(cell.index)
+        cell.late[owner, name] = version
+
+    def _define_again(self, cell: _Cell, owner: str, at: int, why: str) -> None:
+        if at == cell.index:
+            return
+        if _definition(cell.names.tree, owner) is not None and owner in cell.made:
+            self.requests.append(CopyDefinition(owner, cell.index, at, why))
+        else:
+            self.requests.append(Join(tuple(range(cell.index, at + 1)), cell.index, f"`{owner}`: {why}"))
+
+    def _asked_for(self, owner: str, at: int) -> bool:
+        return any(
+            isinstance(each, CopyDefinition) and (each.name, each.target) == (owner, at) for each in self.requests
+        )
+
+    def _callers(self, cell: _Cell, owner: str) -> list[int]:
+        """Return the cells that may call a function of `cell`, in document order."""
+        made = cell.made.get(owner)
+        if made is None:
+            return [cell.index]
+        carriers, waiting = {(made, owner)}, [(made, owner)]
+        found: set[int] = set()
+        while waiting:
+            version, name = waiting.pop()
+            for index in {*version.readers, version.cell}:
+                reader = self.cells[index]
+                loads = [
+                    each
+                    for each in reader.names.of(name)
+                    if each.act == "load" and (reader.incoming.get(name) is version or reader.made.get(name) is version)
+                ]
+                if any(not each.late for each in loads):
+                    found.add(index)
+                for carrier in self._carried(reader, loads):
+                    if carrier not in carriers:
+                        carriers.add(carrier)
+                        waiting.append(carrier)
+            # Functions below and above that call it: their reads are not resolved yet, so go by names.
+            for other in self.cells:
+                for each in other.names.of(name):
+                    holder = other.made.get(each.owner) if each.owner is not None else None
+                    if each.late and each.act == "load" and each.owner and holder is not None:
+                        carrier = (holder, each.owner)
+                        if carrier not in carriers:
+                            carriers.add(carrier)
+                            waiting.append(carrier)
+        return sorted(found)
+
+    def _carried(self, cell: _Cell, loads: list[Occurrence]) -> Iterator[tuple[Version, str]]:
+        """Yield what a cell binds to a function, or to an object of a class, that it loads."""
+        for load in loads:
+            if load.late:
+                continue
+            definition = load.called and not self._is_class(load.name)
+            for each in cell.names.occurrences:
+                if (
+                    each.act == "store"
+                    and not each.late
+                    and each.statement == load.statement
+                    and not definition
+                    and isinstance(cell.names.tree.body[each.statement], ast.Assign)
+                    and each.name in cell.made
+                ):
+                    yield cell.made[each.name], each.name
+
+    def _is_class(self, name: str) -> bool:
+        return self._known.kinds.get(name) == "own"
+
+    def _in_force(self, cell: _Cell, name: str, owner: str | None) -> Version | None:
+        made = cell.made.get(name)
+        if made is None or cell.given.fails:
+            return cell.incoming.get(name)
+        if name in cell.seeded:
+            return made
+        stores = cell.names.stores(name)
+        calls = [each.order for each in cell.names.occurrences if each.name == owner and each.act == "load"]
+        if stores and calls and max(calls) < min(each.order for each in stores):
+            return cell.incoming.get(name) or made
+        return made
+
+    # Cycles
+
+    def _break_cycles(self) -> None:
+        upstream: dict[int, set[int]] = {cell.index: set() for cell in self.cells}
+        for version in (each for versions in self.versions.values() for each in versions):
+            for reader in version.readers:
+                if version.cell >= 0 and reader >= 0 and reader != version.cell:
+                    upstream[reader].add(version.cell)
+        for cycle in cycles(upstream):
+            self._break(cycle)
+
+    def _break(self, cycle: list[int]) -> None:
+        """A cycle is closed by a function that reads what a cell makes that calls it: define it there."""
+        inside = set(cycle)
+        for index in cycle:
+            cell = self.cells[index]
+            for (owner, _), version in cell.late.items():
+                if owner is None or version.cell not in inside or version.cell <= index:
+                    continue
+                callers = [each for each in self._callers(cell, owner) if each != index]
+                body = cell.names.tree.body
+                only_defines = all(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) for node in body)
+                if len(callers) == 1 and callers[0] > index and only_defines and len(cell.made) == 1:
+                    why = f"`{owner}` is used only there, and reads what is made there"
+                    self.requests.append(Join((index, callers[0]), callers[0], why))
+                    return
+                target = next((each for each in callers if each in inside and each >= version.cell), None)
+                if target is not None and isinstance(_definition(cell.names.tree, owner), ast.FunctionDef):
+                    self.requests.append(
+                        CopyDefinition(owner, index, target, f"it reads `{version.name}`, which is made there")
+                    )
+                    return
+        self.requests.append(Join(tuple(sorted(cycle)), min(cycle), "they depend on each other"))
+
+    def _global_statements(self) -> None:
+        """A function with `global x` binds x when it is called: who binds, calls and reads must be one cell."""
+        for cell in self.cells:
+            for occurrence in cell.names.occurrences:
+                if not (occurrence.late and occurrence.act == "store"):
+                    continue
+                name, owner = occurrence.name, occurrence.owner
+                involved = {cell.index} | {
+                    other.index
+                    for other in self.cells
+                    if other.names.stores(name)
+                    or any(each.act == "store" and each.late for each in other.names.of(name))
+                }
+                if len(involved) == 1:
+                    continue
+                involved |= {
+                    other.index
+                    for other in self.cells
+                    if other.index > min(involved)
+                    and any(each.name in {name, owner} for each in other.names.occurrences)
+                }
+                cells = tuple(sorted(involved))
+                self.requests.append(Join(cells, cells[-1], f"`{owner}` binds the global `{name}`"))
+                return
+
+    # Names
+
+    def _name_versions(self) -> None:
+        taken = set(self._every_name)
+        for name, versions in self.versions.items():
+            crossing = [each for each in versions if each.readers - {each.cell}]
+            if name.startswith("_") and not name.startswith("__"):
+                if not crossing:
+                    for each in versions:
+                        each.text = name
+                    continue
+                base = name.strip("_") or "underscore"
+                if base in taken:
+                    base = _next_free(base, taken)
+                taken.add(base)
+                for each in versions:
+                    each.text = base if each is crossing[0] else _next_free(base, taken) if each in crossing else name
+                    taken.add(each.text)
+                continue
+            if len(versions) == 1:
+                versions[0].text = name
+                continue
+            plain_free = True
+            for each in versions:
+                public = bool(each.readers - {each.cell}) or each.derived or each.definition or each.cell == -1
+                if not public and f"_{name}" not in taken:
+                    each.text = f"_{name}"
+                elif plain_free:
+                    each.text, plain_free = name, False
+                else:
+                    each.text = _next_free(name, taken)
+                    taken.add(each.text)
+
+    # Edits
+
+    def _edit(self, cell: _Cell) -> None:
+        plan = self.plans[cell.index]
+        self._edit_imports(cell, plan)
+        repeated = {each.start for each in cell.repeated_imports}
+        for name in cell.names.names:
+            made, before = cell.made.get(name), cell.incoming.get(name)
+            if made is not None:
+                self._note_new(cell, name, made, before, plan)
+            elif before is not None and cell.index in before.readers and before.text != name:
+                plan.notes.append(Note("rename", f"`{name}` is read as `{before.text}`"))
+            expanded = self._expand_augmented(cell, name, plan)
+            for occurrence in cell.names.of(name):
+                version = self._version_at(cell, occurrence)
+                if occurrence.start in repeated or occurrence.start in expanded:
+                    continue
+                if version is not None and version.text != name:
+                    plan.edits.append(_renaming(occurrence, version.text))
+            self._edit_deletions(cell, name, plan)
+        self._edit_seeds(cell, plan)
+
+    def _version_at(self, cell: _Cell, occurrence: Occurrence) -> Version | None:
+        name = occurrence.name
+        made, before = cell.made.get(name), cell.incoming.get(name)
+        if occurrence.late and occurrence.act == "load":
+            return cell.late.get((occurrence.owner, name), made or before)
+        if made is None:
+            return before
+        if name in cell.seeded or not occurrence.exposed:
+            return made
+        return before or (None if name in _BUILTINS else made)
+
+    def _note_new(
+        self, cell: _Cell, name: str, made: Version, before: Version | None, plan: CellPlan
+    ) -> None:
+        plan.defines[name] = made.text
+        if made.text == name:
+            return
+        if made.text == f"_{name}":
+            plan.notes.append(Note("private", f"`{name}` is called `{made.text}`: no other cell reads it"))
+        elif name.startswith("_"):
+            plan.notes.append(Note("public", f"`{name}` is called `{made.text}`: other cells read it"))
+        elif name not in cell.seeded:
+            why = "a builtin has this name" if before is None and name in _BUILTINS else "another cell defines it too"
+            plan.notes.append(Note("rename", f"`{name}` is called `{made.text}`: {why}"))
+
+    def _expand_augmented(self, cell: _Cell, name: str, plan: CellPlan) -> set[int]:
+        made, before = cell.made.get(name), cell.incoming.get(name)
+        if made is None or before is None or name in cell.seeded or not cell.names.stores(name):
+            return set()
+        node = self._simple_augmented(cell, name)
+        if node is None or before.text == made.text:
+            return set()
+        start = _offset(cell.given.source, node.target.lineno, node.target.col_offset)
+        value = _offset(cell.given.source, node.value.lineno, node.value.col_offset)
+        between = cell.given.source[start:value]
+        operator = re.search(r"([^\w\s=]+)=", between)
+        assert operator is not None
+        plan.edits.append(Edit(start, value, f"{made.text} = {before.text} {operator[1]} "))
+        return {start}
+
+    def _edit_seeds(self, cell: _Cell, plan: CellPlan) -> None:
+        done: set[str] = set()
+        for names, how in cell.together:
+            targets = ", ".join(cell.made[name].text for name in names)
+            sources = ", ".join(cell.incoming[name].text for name in names)
+            plan.before.append(f"{targets} = {how}(({sources}))")
+            plan.needs.add("copy")
+            plan.notes.append(
+                Note("copy", f"it changes what {_listed(names)} stand for: copied together, for cells above")
+            )
+            done.update(names)
+        for name, how in cell.seeded.items():
+            if name in done or name not in cell.incoming:
+                continue
+            before, made = cell.incoming[name], cell.made[name]
+            plan.before.append(f"{made.text} = {how.format(before.text)}")
+            if how.startswith("copy."):
+                plan.needs.add("copy")
+            if how != "{}":
+                text = f"it changes `{name}`: `{made.text}` is its own copy"
+                plan.notes.append(Note("copy", text))
+            elif name in cell.changed:
+                text = f"it changes `{name}`: cells below read `{made.text}`, the same object"
+                plan.notes.append(Note("seed", text))
+            else:
+                plan.notes.append(Note("seed", f"`{made.text}` starts as `{before.text}`"))
+
+    def _edit_imports(self, cell: _Cell, plan: CellPlan) -> None:
+        by_statement: dict[int, list[Occurrence]] = {}
+        for occurrence in cell.repeated_imports:
+            by_statement.setdefault(occurrence.statement, []).append(occurrence)
+        for number, occurrences in by_statement.items():
+            statement = cell.names.tree.body[number]
+            assert isinstance(statement, ast.Import | ast.ImportFrom)
+            gone = {each.name for each in occurrences}
+            kept: list[ast.alias] = []
+            for alias in statement.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                if bound not in gone:
+                    kept.append(alias)
+                elif "." in alias.name and not alias.asname and isinstance(statement, ast.Import):
+                    kept.append(ast.alias(alias.name, f"_{alias.name.replace('.', '_')}"))
+            for name in sorted(gone):
+                plan.notes.append(Note("import", f"`{name}` is imported by a cell above"))
+            plan.edits.append(_without(cell.given.source, cell.names.tree, number, statement, kept, self, cell))
+
+    def renamed_aliases(self, cell: _Cell, aliases: list[ast.alias]) -> list[ast.alias]:
+        """Return the aliases of an import as they are to be written with the new names."""
+        renamed = []
+        for alias in aliases:
+            bound = alias.asname or alias.name.partition(".")[0]
+            made = cell.made.get(bound)
+            if made is not None and made.text != bound:
+                renamed.append(ast.alias(alias.name, made.text))
+            else:
+                renamed.append(alias)
+        return renamed
+
+    def _edit_deletions(self, cell: _Cell, name: str, plan: CellPlan) -> None:
+        for occurrence in cell.names.of(name):
+            if occurrence.act != "delete" or not occurrence.exposed or name not in cell.incoming:
+                continue
+            statement = next(
+                (
+                    node
+                    for node in ast.walk(cell.names.tree)
+                    if isinstance(node, ast.Delete)
+                    and any(isinstance(part, ast.Name) and _at(cell, part) == occurrence.start for part in ast.walk(node))
+                ),
+                None,
+            )
+            if statement is None:
+                continue
+            others = [ast.unparse(target) for target in statement.targets if not (isinstance(target, ast.Name) and target.id == name)]
+            plan.notes.append(Note("delete", f"`del {name}` is left out: marimo keeps what other cells define"))
+            start, end = _span(cell.given.source, statement)
+            plan.edits = [each for each in plan.edits if not (start <= each.start < end)]
+            remaining = [target for target in others if target not in cell.incoming or target in cell.made]
+            plan.edits.append(Edit(start, end, f"del {', '.join(remaining)}" if remaining else "pass"))
+
+
+def _copying(kind: str, changed: Sequence[Mutation]) -> str | None:
+    """Return how to copy an object before it is changed; None if it cannot or need not be."""
+    hows = {each.how for each in changed}
+    if kind in {"live", "plot", "module", "value"}:
+        return None
+    if kind in COPIED_BY_METHOD and "nested" not in hows:
+        return "{}.copy()" if kind != "list" or "call" not in hows else "copy.deepcopy({})"
+    if kind == "frame":
+        return "{}.copy()"
+    if kind == "random":
+        return "copy.deepcopy({})"
+    if hows <= {"fit", "other"} or (hows <= {"attribute", "fit", "other"} and all(each.repeatable for each in changed)):
+        return None
+    return "copy.deepcopy({})"
+
+
+def _renaming(occurrence: Occurrence, text: str) -> Edit:
+    match occurrence.form:
+        case "import":
+            new = f"{occurrence.name} as {text}"
+        case "import_dotted":
+            new = f"{occurrence.name} as {text}, {{}}"
+        case "shown":
+            new = f"{occurrence.name}={{{text}!r}}"
+        case _:
+            new = text
+    return Edit(occurrence.start, occurrence.end, new)
+
+
+def _without(
+    source: str,
+    tree: ast.Module,
+    number: int,
+    statement: ast.Import | ast.ImportFrom,
+    kept: list[ast.alias],
+    analysis: _Analysis,
+    cell: _Cell,
+) -> Edit:
+    """Write an import without the aliases that are gone; without it at all if none is left."""
+    start, end = _span(source, statement)
+    if kept:
+        if isinstance(statement, ast.Import):
+            return Edit(start, end, ast.unparse(ast.Import(analysis.renamed_aliases(cell, kept))))
+        aliases = analysis.renamed_aliases(cell, kept)
+        return Edit(start, end, ast.unparse(ast.ImportFrom(statement.module, aliases, statement.level)))
+    line_start = source.rfind("\n", 0, start) + 1
+    line_end = source.find("\n", end)
+    line_end = len(source) if line_end < 0 else line_end
+    rest = source[end:line_end].strip()
+    if source[line_start:start].strip():  # `x = 1; import y`
+        return Edit(start, end, "pass")
+    if rest.startswith(";"):
+        following = end + source[end:line_end].index(";") + 1
+        while source[following : following + 1] == " ":
+            following += 1
+        return Edit(start, following, "")
+    if rest:  # a comment stays
+        return Edit(start, end + len(source[end:line_end]) - len(source[end:line_end].lstrip()), "")
+    del tree, number
+    return Edit(line_start, min(line_end + 1, len(source)), "")
+
+
+def _span(source: str, node: ast.stmt) -> tuple[int, int]:
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return _offset(source, node.lineno, node.col_offset), _offset(source, node.end_lineno, node.end_col_offset)
+
+
+def _at(cell: _Cell, node: ast.Name) -> int:
+    return _offset(cell.given.source, node.lineno, node.col_offset)
+
+
+def _offset(source: str, line: int, column: int) -> int:
+    lines = source.split("\n")
+    text = lines[line - 1]
+    width = column if text.isascii() else len(text.encode()[:column].decode(errors="replace"))
+    return sum(len(each) + 1 for each in lines[: line - 1]) + width
+
+
+def _defines(names: CellNames, stores: list[Occurrence]) -> bool:
+    return any(
+        _definition(names.tree, each.name) is not None for each in stores[:1]
+    )
+
+
+def _definition(
+    tree: ast.Module, name: str
+) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
+            return node
+    return None
+
+
+def _next_free(name: str, taken: set[str]) -> str:
+    number = 1
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _frame_like(cells: Iterable[_Cell]) -> frozenset[str]:
+    """Return the names that are used as only pandas objects are."""
+    found = set()
+    for cell in cells:
+        for node in ast.walk(cell.names.tree):
+            if isinstance(node, ast.Attribute) and node.attr in _FRAME_ATTRIBUTES and isinstance(node.value, ast.Name):
+                found.add(node.value.id)
+    return frozenset(found)
