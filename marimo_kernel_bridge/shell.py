@@ -8,11 +8,13 @@ here to run as IPython would. Code that is nobody's cell (hidden requests, `%run
 from __future__ import annotations
 
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core.async_helpers import _asyncio_runner
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from traitlets import Type
 
@@ -64,7 +66,9 @@ class ReactiveShell(ZMQInteractiveShell):
         result: Any = None,
     ) -> bool | None:
         """Run parsed code. Returns whether it failed."""
-        entry, self.requested = self.requested, None
+        entry = None
+        if threading.current_thread() is threading.main_thread():  # requests on control run in their own thread
+            entry, self.requested = self.requested, None
         if entry is None or self.session is None:
             failed: bool | None = await super().run_ast_nodes(
                 nodelist, cell_name, interactivity, compiler, result
@@ -93,6 +97,11 @@ class ReactiveShell(ZMQInteractiveShell):
         elif "_" in code:
             nodes = mangle_locals(entry.cell.cell_id, nodes)
         return Body(graph.code, tuple(nodes), file_name, interactivity, code, private)
+
+    @property
+    def awaits_asyncio(self) -> bool:
+        """Whether top-level `await` means asyncio, as it does unless `%autoawait` says otherwise."""
+        return self.loop_runner is _asyncio_runner
 
     def prepare(self, entry: Entry, code: str) -> Body:
         """Make code that came by another way than an execute_request ready to run.
@@ -148,9 +157,19 @@ class ReactiveShell(ZMQInteractiveShell):
                 sys.stderr.flush()
 
     async def _run(self, body: Body, result: ExecutionResult) -> Outcome:
-        await super().run_ast_nodes(
+        running = super().run_ast_nodes(
             list(body.nodes), body.file_name, body.interactivity, compiler=self.compile, result=result
         )
+        try:
+            with self.kernel.interrupts.body():
+                if self.awaits_asyncio:
+                    await running
+                else:
+                    self.loop_runner(running)  # `%autoawait trio` and the like
+        except KeyboardInterrupt as interrupt:  # before the code began: IPython takes those inside
+            running.close()
+            self.showtraceback((KeyboardInterrupt, interrupt, None))
+            result.error_in_exec = interrupt
         error = result.error_in_exec or result.error_before_exec
         if self._is_stop(error):
             result.error_in_exec = result.error_before_exec = None

@@ -31,6 +31,7 @@ from marimo_kernel_bridge.answering import AnsweringHandlers, problem
 from marimo_kernel_bridge.cells import Address
 from marimo_kernel_bridge.delivery import dialect_of
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.marimo_magic import MarimoMagics
 from marimo_kernel_bridge.notebook import NOTEBOOK, KernelDescription
 from marimo_kernel_bridge.notebook_settings import on_cell_change
@@ -40,7 +41,8 @@ from marimo_kernel_bridge.shell import ReactiveShell
 from marimo_kernel_bridge.waiting import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Iterator
+    from contextlib import AbstractContextManager
 
     from zmq.eventloop.zmqstream import ZMQStream
 
@@ -82,7 +84,7 @@ class MarimoKernel(IPythonKernel):
         # Shell messages received and not yet dispatched, by identity.
         self._waiting: dict[int, _Received] = {}
         self._abort_until = 0.0
-        self._in_handler = False
+        self.interrupts = Interrupts()
         self._settle_timer: Any = None
         self._preload_due = True
         self._runtime_loaded = self._settings_read = False
@@ -105,7 +107,7 @@ class MarimoKernel(IPythonKernel):
 
         self.shell_stream.on_recv(received, copy=False)
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self._on_sigint)
+            signal.signal(signal.SIGINT, self.interrupts.on_sigint)
 
     def _load_runtime(self) -> None:
         """Import marimo and embed it in the shell's namespace; once."""
@@ -120,6 +122,7 @@ class MarimoKernel(IPythonKernel):
         self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
         self.shell.session = self.notebook
         self.session.route = self.notebook.outlet.route
+        self.interrupts.runtime = runtime
         self._runtime_loaded = True
         self._read_settings()
 
@@ -148,17 +151,10 @@ class MarimoKernel(IPythonKernel):
 
     def pre_handler_hook(self) -> None:
         """Note that user code may run. The signal handler stays: ipykernel's own cannot interrupt dependents."""
-        self._in_handler = True
+        self.interrupts.in_handler = True
 
     def post_handler_hook(self) -> None:
-        self._in_handler = False
-
-    def _on_sigint(self, _signum: int, _frame: Any) -> None:
-        if self._runtime_loaded and self.notebook.runtime.running:
-            if self.notebook.runtime.interrupt():
-                raise KeyboardInterrupt
-        elif self._in_handler:
-            raise KeyboardInterrupt
+        self.interrupts.in_handler = False
 
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
         if self._settle_timer is not None:
@@ -231,6 +227,14 @@ class MarimoKernel(IPythonKernel):
         return Waiting(str(parent["metadata"]["cellId"]), parent["content"]["code"], address)
 
     async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Run code. Only the front ends' cells on the shell channel are in the graph."""
+        if _is_for_a_cell(parent["content"]) and threading.current_thread() is threading.main_thread():
+            with self.interrupts.deferred():
+                await self._execute_cell(stream, ident, parent)
+        else:
+            await super().execute_request(stream, ident, parent)
+
+    async def _execute_cell(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run a cell, reply, run its dependents, and only then let idle follow."""
         request = self._lab_request(parent) if self._runtime_loaded else None
         answer = None if request is None else self.notebook.replay_or_none(request)
@@ -240,9 +244,6 @@ class MarimoKernel(IPythonKernel):
             await self._settle()
             return
         entry = self._begin_cell(parent)
-        if entry is None:
-            await super().execute_request(stream, ident, parent)
-            return
         self._run_parent = (ident, parent)
         try:
             await super().execute_request(stream, ident, parent)
@@ -270,11 +271,9 @@ class MarimoKernel(IPythonKernel):
         if answer.error is not None and parent["content"].get("stop_on_error", True):
             self._abort_queues()
 
-    def _begin_cell(self, parent: dict[str, Any]) -> Entry | None:
-        """Return the cell that a request runs; None for a hidden request, which never touches the graph."""
+    def _begin_cell(self, parent: dict[str, Any]) -> Entry:
+        """Return the cell that a request runs."""
         content = parent["content"]
-        if not _is_for_a_cell(content):
-            return None
         self._load_runtime()
         self._read_settings()
         metadata = parent.get("metadata") or {}
@@ -293,7 +292,7 @@ class MarimoKernel(IPythonKernel):
         return Address(dialect, parent["header"], parent["header"].get("session", ""))
 
     def _send_abort_reply(self, stream: Any, msg: dict[str, Any], idents: Any) -> None:
-        if self._runtime_loaded and msg["header"]["msg_type"] == "execute_request":
+        if self._runtime_loaded and msg["header"]["msg_type"] == "execute_request" and not problem(msg):
             # JupyterLab shows late output through the newest request, also one that never ran.
             self.notebook.aborted((msg.get("metadata") or {}).get("cellId"), self._address(msg))
         super()._send_abort_reply(stream, msg, idents)
@@ -310,7 +309,8 @@ class MarimoKernel(IPythonKernel):
         cell_id: str | None = None,
     ) -> dict[str, Any]:
         """Execute code and return the content of the reply."""
-        shell, entry = self.shell, self.shell.requested
+        shell = self.shell
+        entry = shell.requested if threading.current_thread() is threading.main_thread() else None
         shell._last_traceback = None
         shell._last_traceback_during_displayhook = False
         options = {
@@ -321,7 +321,7 @@ class MarimoKernel(IPythonKernel):
         }
         self._forward_input(allow_stdin)
         try:
-            result = await self._run_code(code, options)
+            result = await self._run_code(entry, code, options)
             if entry is not None:
                 if shell.requested is entry:  # IPython did not get as far as running it
                     self.notebook.refuse(entry, code)
@@ -332,7 +332,7 @@ class MarimoKernel(IPythonKernel):
             self._restore_input()
         return self._reply_content(result, user_expressions)
 
-    async def _run_code(self, code: str, options: dict[str, Any]) -> Any:
+    async def _run_code(self, entry: Entry | None, code: str, options: dict[str, Any]) -> Any:
         shell = self.shell
         problem = None
         try:
@@ -340,15 +340,17 @@ class MarimoKernel(IPythonKernel):
         except Exception:  # noqa: BLE001  # IPython shows whatever a user's transformer raised
             transformed, problem = code, sys.exc_info()
         parsed = {"transformed_cell": transformed, "preprocessing_exc_tuple": problem}
-        if shell.requested is None and not shell.should_run_async(code, **parsed):
+        if entry is None and not (shell.awaits_asyncio and shell.should_run_async(code, **parsed)):
             return shell.run_cell(code, **options)
-        task = asyncio.ensure_future(shell.run_cell_async(code, **options, **parsed))
-        # A cell of the notebook is cancelled by marimo's scheduler.
-        cancelling = self._cancel_on_sigint(task) if shell.requested is None else nullcontext()
+        running: Awaitable[Any] = shell.run_cell_async(code, **options, **parsed)
+        cancelling: AbstractContextManager[None] = nullcontext()
+        if entry is None:  # marimo's scheduler cancels a cell; a task of its own would have its own context variables
+            running = task = asyncio.ensure_future(running)
+            cancelling = self._cancel_on_sigint(task)
         result = None
         with cancelling:
             try:
-                result = await task
+                result = await running
             finally:
                 shell.events.trigger("post_execute")
                 if not options["silent"]:
@@ -369,7 +371,8 @@ class MarimoKernel(IPythonKernel):
                 "user_expressions": {},
             }
         else:
-            content["user_expressions"] = shell.user_expressions(user_expressions or {})
+            with self.interrupts.body():
+                content["user_expressions"] = shell.user_expressions(user_expressions or {})
         payloads: Any = shell.payload_manager
         content["payload"] = payloads.read_payload()
         payloads.clear_payload()
@@ -412,7 +415,8 @@ class MarimoKernel(IPythonKernel):
             self.set_parent(ident, parent, channel="shell")
             self._publish_status("busy", "shell")
             try:
-                await self._settle()
+                with self.interrupts.deferred():
+                    await self._settle()
             except Exception:
                 self.log.exception("Dependents could not be run")
             finally:
@@ -449,9 +453,10 @@ class MarimoKernel(IPythonKernel):
         """Answer one of `wire`'s requests; always."""
         on_control = stream is self.control_stream
         try:
-            content = wire.encode_result(
-                await self._answer(wire.decode_request(parent["content"]), parent, on_control)
-            )
+            with nullcontext() if on_control else self.interrupts.deferred():
+                content = wire.encode_result(
+                    await self._answer(wire.decode_request(parent["content"]), parent, on_control)
+                )
         except BridgeError as refusal:
             content = wire.encode_error(refusal)
         except Exception:
@@ -524,7 +529,7 @@ class MarimoKernel(IPythonKernel):
             notebook=self._notebook_path(),
             mode=notebook.mode,
             started_at=self._started_at,
-            busy=self._in_handler or notebook.running is not None,
+            busy=self.interrupts.in_handler or notebook.running is not None,
             running_cell=notebook.running,
             running_since=notebook.running_since,
             queued=len(self._waiting),

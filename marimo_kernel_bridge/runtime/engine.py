@@ -7,6 +7,7 @@ cells run or where outputs go.
 from __future__ import annotations
 
 import ast
+import asyncio
 import builtins
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -206,13 +207,21 @@ class Engine:
         scheduler = self._kernel.scheduler()
         if scheduler is None:
             return False
-        in_task = scheduler.has_active_tasks()
+        # The task whose own code runs just now cannot be cancelled before it awaits, which may be never.
+        in_task = scheduler.has_active_tasks() and not scheduler.owns_task(_running_task())
         scheduler.cancel_all()
         # An async cell is cancelled through the loop: raising would escape into asyncio.
         return execution is not None and not in_task
 
     def close(self) -> None:
         teardown_kernel(self._kernel, self._context)
+
+
+def _running_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs
+        return None
 
 
 def mangle_locals(cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:

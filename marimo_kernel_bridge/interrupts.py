@@ -1,0 +1,75 @@
+"""What SIGINT does: raises `KeyboardInterrupt` in user code, and nowhere else.
+
+An interrupt in the middle of our own or marimo's bookkeeping would leave a graph that is half changed. So one that
+comes while a cell is put into the graph, between two cells, or while marimo is imported, is kept until the next body
+begins, which then ends at once. Owns the signal handler's decisions; knows neither signals nor sockets.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from marimo_kernel_bridge.dataflow import Runtime
+
+_PATIENCE = 1.0  # seconds after which a second interrupt is raised wherever it comes: something hangs
+
+
+class Interrupts:
+    """See the module. All for the main thread, where Python runs signal handlers."""
+
+    def __init__(self) -> None:
+        self.runtime: Runtime | None = None  # once it is loaded
+        self.in_handler = False  # of a request
+        self._in_body = False
+        self._deferring = 0
+        self._due_since: float | None = None
+
+    def on_sigint(self, _signum: int, _frame: object) -> None:
+        """Handle the signal."""
+        runtime = self.runtime
+        runs = runtime is not None and runtime.running
+        # Also cancels what waits for its turn, and a body that awaits: that one must not be raised in.
+        raises = runtime.interrupt() if runtime is not None and runs else True
+        if self._in_body:
+            if raises:
+                raise KeyboardInterrupt
+        elif runs or self._deferring:
+            self._defer()
+        elif self.in_handler:
+            raise KeyboardInterrupt
+
+    def _defer(self) -> None:
+        now = time.monotonic()
+        if self._due_since is None:
+            self._due_since = now
+        elif now - self._due_since > _PATIENCE:
+            self._due_since = None
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Keep interrupts for the next body."""
+        self._deferring += 1
+        try:
+            yield
+        finally:
+            self._deferring -= 1
+            if not self._deferring:
+                self._due_since = None
+
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        """Let user code be interrupted. Raises `KeyboardInterrupt` if that is due already."""
+        outer, self._in_body = self._in_body, True
+        try:
+            if self._due_since is not None:
+                self._due_since = None
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._in_body = outer
