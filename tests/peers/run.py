@@ -135,10 +135,10 @@ def run(suite: Suite, kernel: str, folder: Path, tests: list[str], *, again: boo
         "PEERS_LOG": str(log),
         "PYTHONPATH": str(HERE),
         "IPYTHONDIR": str(BUILD / "ipython"),
-        "MPLBACKEND": "agg",
     }
     command = [str(PYTHON), "-m", "pytest", "-p", "recorder", "-o", f"timeout={TEST_LIMIT}"]
     command += ["-o", "timeout_method=signal", "--continue-on-collection-errors", "-p", "no:cacheprovider"]
+    command += ["-o", "asyncio_default_fixture_loop_scope=function"]  # else a warning, which is an error here
     command += [f"--ignore={suite.tests}/{name}" for name, _ in suite.left_out]
     started = time.monotonic()
     with printed.open("w") as output:

@@ -29,7 +29,7 @@ SUITES = (
         version=None,
         tests="tests",
         keep=("tests", "pyproject.toml"),
-        requires=("pytest-asyncio", "flaky", "psutil", "ipyparallel", "matplotlib", "trio"),
+        requires=("pytest-asyncio", "pytest-cov", "flaky", "psutil", "ipyparallel", "matplotlib", "trio"),
         limit=2400,
     ),
     Suite(
