@@ -8,30 +8,27 @@ are `zmq_kernel.py`'s. Everything but the reads at the end is for the main threa
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from marimo_kernel_bridge import wording
 from marimo_kernel_bridge.cells import Address, Body, CellTable, Entry
 from marimo_kernel_bridge.delivery import Message, same_outputs
-from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.giving_way import gives_way, reads_before_writing
-from marimo_kernel_bridge.notebook import NOTEBOOK, Cell, CellError, CellRun, CellWithOutputs, RunReport
+from marimo_kernel_bridge.look_ahead import LookAhead
+from marimo_kernel_bridge.notebook import NOTEBOOK, Cell, CellError, CellWithOutputs, RunReport
 from marimo_kernel_bridge.outlet import Outlet
 from marimo_kernel_bridge.outputs import strip_ansi
-from marimo_kernel_bridge.waiting import Answer, Queue, Waiting
+from marimo_kernel_bridge.run_log import RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
     from marimo_kernel_bridge.dataflow import GraphError, Node, Outcome, Runtime
     from marimo_kernel_bridge.delivery import Header
     from marimo_kernel_bridge.notebook import CellStatus
-
-RUNS_KEPT = 1000
+    from marimo_kernel_bridge.waiting import Answer, Waiting
 
 
 class BodyRunner(Protocol):
@@ -46,24 +43,6 @@ class BodyRunner(Protocol):
         ...
 
 
-@dataclass
-class Run:
-    """A run in the making; `report()` is its frozen value."""
-
-    run_id: str
-    client: str
-    address: Address
-    requested: tuple[str, ...] = ()
-    cells: list[CellRun] = field(default_factory=list)
-    finished: bool = False
-    still_stale: tuple[str, ...] = ()
-
-    def report(self) -> RunReport:
-        return RunReport(
-            self.run_id, self.requested, self.client, self.finished, tuple(self.cells), self.still_stale
-        )
-
-
 class Session:
     """See the module. Implements `dataflow.CellHost`."""
 
@@ -73,17 +52,11 @@ class Session:
         self.outlet = Outlet(self.cells, send)
         self.mode: Literal["autorun", "lazy"] = "autorun"
         self.pending_requests: Callable[[], bool] = lambda: False
-        self.upcoming: Callable[[], list[Waiting]] = list
-        self.upcoming_soon: Callable[[], Awaitable[list[Waiting]]] | None = None
-        self._queue = Queue()
-        self._clock = itertools.count()
-        self._asked: dict[str, int] = {}  # cell id -> when its newest request came, as a number
-        self._asked_before: dict[str, int] = {}  # and the one before that
+        self.ahead = LookAhead(self)
+        self.runs = RunLog()
         self._wake = wake
         self._runtime: Runtime | None = None
         self._runner: BodyRunner | None = None
-        self._runs: OrderedDict[str, Run] = OrderedDict()
-        self._run: Run | None = None
         self._direct: str | None = None  # the cell that runs under its own execute_request
         self._held_back: set[str] = set()  # stale cells that wait for a person or an agent to run them
         self._later: list[Callable[[], None]] = []  # what was asked for while a cell ran
@@ -111,8 +84,8 @@ class Session:
         if entry is None:
             return
         self.cells.move_to(entry.cell.cell_id, address)
-        if entry.cell.cell_id in self._queue:
-            self._queue.take_turn(address.parent["msg_id"], entry.cell.cell_id)
+        if entry.cell.cell_id in self.ahead:
+            self.ahead.turn_of(address, entry.cell.cell_id)
             self._held_back.add(entry.cell.cell_id)
             self.cells.change(entry.cell.cell_id, status="new")
 
@@ -120,10 +93,10 @@ class Session:
         """Note that a cell is about to run by an execute_request of its own."""
         entry = self._entry_for(notebook_cell_id, code, author, address)
         cell_id = entry.cell.cell_id
-        self._queue.take_turn(address.parent["msg_id"], cell_id)
+        self.ahead.turn_of(address, cell_id)
         self.outlet.request_begins(entry)
         self._direct = cell_id
-        self._open_run(address, author, (cell_id,))
+        self.runs.open(address, author, (cell_id,))
         return entry
 
     def _entry_for(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
@@ -140,10 +113,7 @@ class Session:
             self.cells.set_code(entry.cell.cell_id, code, author)
             entry.deleted = False
             entry.shown_code = code
-        cell_id = entry.cell.cell_id
-        if cell_id in self._asked:
-            self._asked_before[cell_id] = self._asked[cell_id]
-        self._asked[cell_id] = next(self._clock)
+        self.ahead.asked(entry.cell.cell_id)
         return entry
 
     def end(self, entry: Entry, execution_count: int | None) -> None:
@@ -151,11 +121,7 @@ class Session:
         cell = self.cells.change(entry.cell.cell_id, execution_count=execution_count)
         self._direct = None
         self.outlet.request_ends(entry)
-        if self._run is not None:
-            self._run.cells = [
-                replace(run, execution_count=execution_count) if run.cell_id == cell.cell_id else run
-                for run in self._run.cells
-            ]
+        self.runs.current.set_count(cell.cell_id, execution_count)
 
     def delete(self, notebook_cell_ids: Iterable[str], address: Address) -> None:
         """Forget what cells defined that a front end says are deleted. They come back when they run again."""
@@ -169,32 +135,15 @@ class Session:
             self.runtime.delete(gone)
             self._graph_changed()
 
-    def _open_run(self, address: Address, client: str, requested: tuple[str, ...]) -> Run:
-        run = Run(address.parent["msg_id"], client, address, requested)
-        self._run = self._runs[run.run_id] = run
-        while len(self._runs) > RUNS_KEPT:
-            self._runs.popitem(last=False)
-        return run
-
     def close_run(self) -> RunReport:
         """End the run: the request is over, with all that it caused or other requests let run."""
-        assert self._run is not None, "no run is open"
-        if self.mode == "autorun" and not self.unsettled:
-            self.runtime.release_buttons()
-        due = tuple(sorted(self._due()))
-        self._run.still_stale = due
-        if not self.unsettled:  # what runs that were cut short left over has run by now, too
-            for run in reversed(self._runs.values()):
-                if run.finished:
-                    break
-                run.finished, run.still_stale = True, due
-        return self._run.report()
+        return self.runs.close(tuple(sorted(self._due())), settled=not self.unsettled)
 
     # -- putting cells into the graph and running them ---------------------------------------------------------
 
     async def run_direct(self, entry: Entry, body: Body) -> CellError | None:
         """Run the cell of the present execute_request, its stale ancestors first. Returns why it did not run."""
-        ahead = await self._look_ahead(entry, body)
+        ahead = await self.ahead.look(entry, body)
         refused = self._register(entry, body)
         if ahead:
             self.runtime.register_stale(
@@ -207,87 +156,25 @@ class Session:
         self._held_back -= self.runtime.descendants(cell_id)
         await self._run_cells({cell_id})
         cell = entry.cell
-        return cell.error if cell.status in {"cancelled", "interrupted"} and not self._ran(cell_id) else None
-
-    async def _look_ahead(self, entry: Entry, body: Body) -> list[Entry]:
-        """Learn of the cells whose requests wait, so that those which this one needs can run first.
-
-        Returns the cells to put into the graph, after this one: in a conflict the earlier request wins.
-        """
-        if entry.address.dialect != "lab":
-            return []
-        upcoming = self.upcoming()
-        if self.upcoming_soon is not None and self._needs_later_cells(entry, body):
-            upcoming = await self.upcoming_soon()
-        ahead: list[Entry] = []
-        changed: list[str] = []
-        for request in self._queue.new(upcoming):
-            known = self.cells.by_front_end(request.notebook_cell_id, request.address)
-            if known is entry or self._replayed(known, request):
-                continue
-            if known is not None and known.cell.code != request.code:
-                changed.append(known.cell.cell_id)
-            other = self._entry_for(request.notebook_cell_id, request.code, NOTEBOOK, request.address)
-            other.body = self._prepared(other, request.code)
-            other.log.restart()  # the page cleared it when it sent the request
-            self.cells.change(other.cell.cell_id, status="queued", error=None)
-            self._queue.add(other.cell.cell_id, request)
-            ahead.append(other)
-        self.runtime.delete(changed)
-        return ahead
-
-    def _prepared(self, entry: Entry, code: str) -> Body:
-        assert self._runner is not None
-        return self._runner.prepare(entry, code)
-
-    def _needs_later_cells(self, entry: Entry, body: Body) -> bool:
-        """Tell whether a cell cannot run, or ran before what it needs the last time: worth a short wait."""
-        names = self.runtime.parse(entry.cell.cell_id, body.code)
-        if names is None:
-            return False
-        if self.runtime.unresolved(names):
-            return True
-        asked = self._asked[entry.cell.cell_id]
-        before = self._asked_before.get(entry.cell.cell_id, asked)
-        definers = {cell_id for name in names.uses for cell_id in self.runtime.definers(name)}
-        return any(
-            before < self._asked.get(cell_id, 0) < asked for cell_id in definers - {entry.cell.cell_id}
+        return (
+            cell.error
+            if cell.status in {"cancelled", "interrupted"} and not self.runs.current.ran(cell_id)
+            else None
         )
 
-    def replay_or_none(self, request: Waiting) -> Answer | None:
-        """Return how to answer a request without running its cell, None if it must run.
-
-        After a reload of the page, Run All shows again what is fresh; a single cell that is run, runs.
-        """
-        answer = self._queue.take_turn(request.msg_id)
-        if answer is not None:
-            return answer
-        known = self.cells.by_front_end(request.notebook_cell_id, request.address)
-        others = [other for other in self.upcoming() if other.notebook_cell_id != request.notebook_cell_id]
-        if others and self._replayed(known, request):
-            for other in others:  # decided now, while the last of them still has others beside it
-                self._replayed(self.cells.by_front_end(other.notebook_cell_id, other.address), other)
-            return self._queue.take_turn(request.msg_id)
-        return None
-
-    def _replayed(self, known: Entry | None, request: Waiting) -> bool:
-        """Decide for a request of another page: whether what its cell showed is still what it would show."""
-        if (
-            known is None
-            or known.address.session == request.address.session
-            or known.cell.code != request.code
-            or known.cell.status != "ok"
-            or known.deleted
-            or known.cell.cell_id in self._stale
-        ):
-            return False
-        self._queue.replay(known.cell.cell_id, request, known.cell.execution_count)
-        return True
+    def expect(self, request: Waiting) -> Entry:
+        """Make ready the cell of a request whose turn comes later."""
+        assert self._runner is not None
+        entry = self._entry_for(request.notebook_cell_id, request.code, NOTEBOOK, request.address)
+        entry.body = self._runner.prepare(entry, request.code)
+        entry.log.restart()  # the page cleared it when it sent the request
+        self.cells.change(entry.cell.cell_id, status="queued", error=None)
+        return entry
 
     def answered(self, answer: Answer, request: Waiting) -> None:
         """Close a request whose cell ran before its turn, or whose outputs are shown again."""
         entry = self.cells[answer.cell_id]
-        self._open_run(request.address, NOTEBOOK, (answer.cell_id,))
+        self.runs.open(request.address, NOTEBOOK, (answer.cell_id,))
         if answer.replay:
             self.cells.move_to(answer.cell_id, request.address)
             self.outlet.replay(entry)
@@ -297,10 +184,6 @@ class Session:
     def refuse(self, entry: Entry, code: str) -> None:
         """Tell the graph that the code is no Python, so that dependents do not build on what is gone."""
         self._register(entry, Body(code, (), "", "none"))
-
-    def _ran(self, cell_id: str) -> bool:
-        assert self._run is not None
-        return any(run.cell_id == cell_id and run.duration > 0 for run in self._run.cells)
 
     async def edit(
         self,
@@ -318,7 +201,7 @@ class Session:
         else:
             self.cells.set_code(entry.cell.cell_id, code, client)
         cell_id = entry.cell.cell_id
-        self._open_run(address, client, (cell_id,))
+        self.runs.open(address, client, (cell_id,))
         refused = self._register(entry, prepare(entry), stale=not run)
         if refused is not None:
             self._show_instead(cell_id, "refused", refused)
@@ -328,12 +211,12 @@ class Session:
         else:
             self._held_back.add(cell_id)
             self._graph_changed()
-        return self._runs[address.parent["msg_id"]].report()
+        return self.runs.current.report()
 
     async def run_known(self, cell_ids: Iterable[str], client: str, address: Address) -> RunReport:
         """Run cells as they are. Raises `BridgeError`: no_such_cell."""
         wanted = tuple(self.cells.find(cell_id).cell.cell_id for cell_id in cell_ids)
-        run = self._open_run(address, client, wanted)
+        run = self.runs.open(address, client, wanted)
         runnable: set[str] = set()
         for cell_id in wanted:
             entry = self.cells[cell_id]
@@ -352,7 +235,7 @@ class Session:
         Raises `BridgeError`: no_such_ui_element, ui_value_refused.
         """
         self.runtime.queue_ui_value(target, value)
-        return self._open_run(address, client, ()).report()
+        return self.runs.open(address, client, ()).report()
 
     def _register(self, entry: Entry, body: Body, *, stale: bool = False) -> CellError | None:
         cell_id = entry.cell.cell_id
@@ -437,7 +320,7 @@ class Session:
     def later(self, action: Callable[[], None]) -> None:
         """Do something to the graph or the mode as soon as no cell runs, before dependents do."""
         self._later.append(action)
-        if self._direct is None and self._run is not None:
+        if self._direct is None and self.runs.started:
             self._wake()  # no request of a cell follows that would settle
 
     def switch(self, mode: Literal["autorun", "lazy"]) -> None:
@@ -453,7 +336,7 @@ class Session:
 
     def forget(self, cell_ids: Iterable[str]) -> None:
         """Drop cells and the names they define; one whose own request waits stays."""
-        gone = [cell_id for cell_id in cell_ids if cell_id in self.cells and cell_id not in self._queue]
+        gone = [cell_id for cell_id in cell_ids if cell_id in self.cells and cell_id not in self.ahead]
         self.runtime.delete(gone)
         for cell_id in gone:
             self.cells.forget(cell_id)
@@ -475,11 +358,10 @@ class Session:
     async def execute(self, cell_id: str) -> Outcome:
         entry = self.cells[cell_id]
         assert self._runner is not None
-        assert self._run is not None
         self.running, self.running_since = cell_id, time.time()
         self.cells.change(cell_id, status="running")
         self._held_back.discard(cell_id)
-        early = cell_id in self._queue
+        early = cell_id in self.ahead
         if early:
             self.cells.change(cell_id, execution_count=self._runner.take_count(entry.cell.code))
         before = entry.log.outputs()
@@ -496,17 +378,17 @@ class Session:
             cell_id,
             status=_status(outcome),
             error=_error_shown(outcome, after),
-            last_run_by=self._run.client,
+            last_run_by=self.runs.current.client,
             last_run_at=time.time(),
             duration=duration,
         )
         self._note_run(cell_id, duration, changed=not same_outputs(before, after))
         if early:
-            self._queue.ran(cell_id, entry.cell.execution_count, entry.cell.error)
+            self.ahead.ran(cell_id, entry.cell.execution_count, entry.cell.error)
         return outcome
 
     def cancelled(self, cell_id: str, because: str) -> None:
-        if cell_id not in self.cells or cell_id in self._queue:
+        if cell_id not in self.cells or cell_id in self.ahead:
             return
         source = self.cells[because].cell
         if source.error is None and source.status == "ok":
@@ -521,7 +403,7 @@ class Session:
         self._note_run(cell_id, 0.0, changed=True)
 
     def interrupted(self, cell_id: str) -> None:
-        if cell_id in self._queue:
+        if cell_id in self.ahead:
             return
         self._held_back.add(cell_id)
         self._show_instead(cell_id, "interrupted", wording.interrupted())
@@ -534,7 +416,7 @@ class Session:
         for cell_id, reasons in errors.items():
             if (
                 cell_id in self.cells
-                and cell_id not in self._queue
+                and cell_id not in self.ahead
                 and cell_id != self._direct
                 and self.cells[cell_id].cell.status != "refused"
             ):
@@ -551,8 +433,7 @@ class Session:
     @property
     def _trigger(self) -> Address:
         """Where the request came from that causes what runs now."""
-        assert self._run is not None
-        return self._run.address
+        return self.runs.current.address
 
     def _show_instead(self, cell_id: str, status: CellStatus, error: CellError) -> None:
         """Replace a cell's outputs by the reason why it did not run."""
@@ -566,20 +447,8 @@ class Session:
     # -- bookkeeping ---------------------------------------------------------------------------------------------
 
     def _note_run(self, cell_id: str, duration: float, *, changed: bool = False) -> None:
-        if self._run is None:
-            return
-        cell = self.cells[cell_id].cell
-        self._run.cells.append(
-            CellRun(
-                cell_id,
-                cell.notebook_cell_id,
-                cell.status,
-                cell.execution_count,
-                duration,
-                cell.error,
-                changed,
-            )
-        )
+        if self.runs.started:
+            self.runs.current.note(self.cells[cell_id].cell, duration, changed=changed)
 
     def _graph_changed(self) -> None:
         self._nodes = self.runtime.nodes()
@@ -608,16 +477,9 @@ class Session:
         entry = self.cells.find(cell_id)
         return CellWithOutputs(self._whole(entry.cell), entry.log.outputs())
 
-    def report(self, run_id: str) -> RunReport:
-        """Return what a request caused. Raises `BridgeError`: no_such_run."""
-        run = self._runs.get(run_id)
-        if run is None:
-            raise BridgeError(
-                "no_such_run",
-                f"The kernel knows no run {run_id!r}.",
-                f"It keeps the newest {RUNS_KEPT}; a restart forgets all.",
-            )
-        return run.report()
+    def is_stale(self, cell_id: str) -> bool:
+        """Tell whether a cell's inputs changed since it ran."""
+        return cell_id in self._stale
 
     @property
     def stale(self) -> tuple[str, ...]:

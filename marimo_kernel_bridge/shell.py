@@ -67,7 +67,9 @@ class ReactiveShell(ZMQInteractiveShell):
     ) -> bool | None:
         """Run parsed code. Returns whether it failed."""
         entry = None
-        if threading.current_thread() is threading.main_thread():  # requests on control run in their own thread
+        if (
+            threading.current_thread() is threading.main_thread()
+        ):  # requests on control run in their own thread
             entry, self.requested = self.requested, None
         if entry is None or self.session is None:
             failed: bool | None = await super().run_ast_nodes(

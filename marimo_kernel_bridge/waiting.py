@@ -1,9 +1,4 @@
-"""Requests that wait behind the present one, and what is known of their cells before their turn.
-
-JupyterLab sends all requests of a Run All at once. Looking at them lets each cell run exactly once whatever the order
-of the cells in the document: a cell that comes later but is needed now runs now, and its own request is answered when
-its turn comes. Values and bookkeeping only; `session.py` runs things.
-"""
+"""Requests that wait, and the answers to those whose cells need not run when their turn comes. Values only."""
 
 from __future__ import annotations
 

@@ -13,13 +13,10 @@ import platform
 import signal
 import sys
 import threading
-import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import zmq
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
@@ -28,17 +25,16 @@ from traitlets import Integer, Type, default
 
 from marimo_kernel_bridge import __version__, wire
 from marimo_kernel_bridge.answering import AnsweringHandlers, problem
-from marimo_kernel_bridge.cells import Address
-from marimo_kernel_bridge.delivery import dialect_of
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.arrivals import ShellArrivals, lab_request
+from marimo_kernel_bridge.bridge_requests import BridgeRequests
 from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.marimo_magic import MarimoMagics
-from marimo_kernel_bridge.notebook import NOTEBOOK, KernelDescription
+from marimo_kernel_bridge.notebook import NOTEBOOK
 from marimo_kernel_bridge.notebook_settings import on_cell_change
+from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell
 from marimo_kernel_bridge.routing import RoutingSession
 from marimo_kernel_bridge.session import Session
 from marimo_kernel_bridge.shell import ReactiveShell
-from marimo_kernel_bridge.waiting import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -48,11 +44,9 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.cells import Entry
     from marimo_kernel_bridge.delivery import Header, Message
-    from marimo_kernel_bridge.waiting import Answer
+    from marimo_kernel_bridge.waiting import Answer, Waiting
 
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already be here
-_BURST = 0.15  # seconds to wait for more requests of a Run All, where a cell cannot run without them
-_BURST_GAP = 0.02  # seconds without a new request end a burst
 
 
 class MarimoKernel(IPythonKernel):
@@ -77,13 +71,10 @@ class MarimoKernel(IPythonKernel):
         super().__init__(**kwargs)
         self.notebook = Session(self._send_output, self._wake)
         self.notebook.outlet.limit = self.output_limit
-        self.notebook.pending_requests = self._requests_wait
-        self.notebook.upcoming = self._upcoming
-        self.notebook.upcoming_soon = self._upcoming_soon
-        self._started_at = time.time()
-        # Shell messages received and not yet dispatched, by identity.
-        self._waiting: dict[int, _Received] = {}
-        self._abort_until = 0.0
+        self.arrivals = ShellArrivals(self.shell_stream, self.session)
+        self.notebook.ahead.arrivals = self.arrivals
+        self.notebook.pending_requests = self.arrivals.any_wait
+        self._bridge = BridgeRequests(self)
         self.interrupts = Interrupts()
         self._settle_timer: Any = None
         self._preload_due = True
@@ -102,21 +93,21 @@ class MarimoKernel(IPythonKernel):
         dispatch = _async_in_context(partial(self.shell_main, None))
 
         def received(msg: Any) -> Any:
-            self._waiting[id(msg)] = _Received(msg)
+            self.arrivals.received(msg)
             return dispatch(msg)
 
         self.shell_stream.on_recv(received, copy=False)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self.interrupts.on_sigint)
 
-    def _load_runtime(self) -> None:
+    def load_runtime(self) -> None:
         """Import marimo and embed it in the shell's namespace; once."""
         if self._runtime_loaded:
             return
         from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
 
         self._preload_due = False
-        runtime = Engine(self.shell.user_module, self.notebook, self._notebook_path())
+        runtime = Engine(self.shell.user_module, self.notebook, self.notebook_path())
         runtime.show_in(self.shell, self._prefers_markdown, self._shown_under)
         self.notebook.attach(runtime, self.shell)
         self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
@@ -139,12 +130,12 @@ class MarimoKernel(IPythonKernel):
 
     def _read_settings(self) -> None:
         """Ask the notebook for its mode, once it is known where it is; VS Code tells that some time after the start."""
-        path = None if self._settings_read else self._notebook_path()
+        path = None if self._settings_read else self.notebook_path()
         if path is not None:
             self._settings_read = True
             self.notebook.mode = on_cell_change(path) or self.notebook.mode
 
-    def _notebook_path(self) -> str | None:
+    def notebook_path(self) -> str | None:
         """Return where the notebook is, if the front end says so truthfully."""
         path = self.shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
         return os.path.abspath(path) if isinstance(path, str) and os.path.exists(path) else None  # noqa: PTH100, PTH110  # a path from outside
@@ -171,64 +162,24 @@ class MarimoKernel(IPythonKernel):
         await super().kernel_info_request(stream, ident, parent)
         if self._preload_due and threading.current_thread() is threading.main_thread():
             self._preload_due = False
-            self.io_loop.call_later(_PRELOAD_DELAY, self._load_runtime)
+            self.io_loop.call_later(_PRELOAD_DELAY, self.load_runtime)
 
     # -- execute_request ----------------------------------------------------------------------------------------
 
     async def dispatch_shell(
         self, msg: Any, /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
-        received = self._waiting.pop(id(msg), None)
         # ipykernel's own flag is good for the one message that happens to be next.
-        self._aborting = received is not None and (received.aborted or time.monotonic() < self._abort_until)
+        self._aborting = self.arrivals.handled(msg)
         await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:  # noqa: ARG002  # ipykernel's signature
         """After an error: abort the execute_requests that wait, and those that follow within the configured time."""
-        self.shell_stream.flush(zmq.POLLIN)
-        for received in self._waiting.values():
-            received.aborted = True
-        self._abort_until = time.monotonic() + self.stop_on_error_timeout
-
-    def _requests_wait(self) -> bool:
-        """Tell whether shell messages wait, those still in the socket too."""
-        self.shell_stream.flush(zmq.POLLIN)
-        return bool(self._waiting)
-
-    def _upcoming(self) -> list[Waiting]:
-        """Return the execute_requests of JupyterLab cells that wait, oldest first."""
-        self.shell_stream.flush(zmq.POLLIN)
-        requests: list[Waiting] = []
-        for received in self._waiting.values():
-            if not received.looked_at:
-                received.looked_at = True
-                message = self.session.peek(received.frames)
-                received.request = self._lab_request(message) if message and not problem(message) else None
-            if received.request is not None:
-                requests.append(received.request)
-        return requests
-
-    async def _upcoming_soon(self) -> list[Waiting]:
-        """Wait until a burst of requests has arrived. Much shorter than a person's patience."""
-        deadline, known = time.monotonic() + _BURST, -1
-        while len(self._waiting) != known and time.monotonic() < deadline:
-            known = len(self._waiting)
-            await asyncio.sleep(_BURST_GAP)
-            self.shell_stream.flush(zmq.POLLIN)
-        return self._upcoming()
-
-    def _lab_request(self, parent: dict[str, Any]) -> Waiting | None:
-        """Return a request as the session looks ahead to it; None if it is not for a cell of JupyterLab."""
-        if parent["header"].get("msg_type") != "execute_request" or not _is_for_a_cell(parent["content"]):
-            return None
-        address = self._address(parent)
-        if address.dialect != "lab":
-            return None
-        return Waiting(str(parent["metadata"]["cellId"]), parent["content"]["code"], address)
+        self.arrivals.abort(within=self.stop_on_error_timeout)
 
     async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run code. Only the front ends' cells on the shell channel are in the graph."""
-        if _is_for_a_cell(parent["content"]) and threading.current_thread() is threading.main_thread():
+        if is_for_a_cell(parent["content"]) and threading.current_thread() is threading.main_thread():
             with self.interrupts.deferred():
                 await self._execute_cell(stream, ident, parent)
         else:
@@ -236,12 +187,12 @@ class MarimoKernel(IPythonKernel):
 
     async def _execute_cell(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run a cell, reply, run its dependents, and only then let idle follow."""
-        request = self._lab_request(parent) if self._runtime_loaded else None
-        answer = None if request is None else self.notebook.replay_or_none(request)
+        request = lab_request(parent) if self._runtime_loaded else None
+        answer = None if request is None else self.notebook.ahead.answer(request)
         if request is not None and answer is not None:
             self._run_parent = (ident, parent)
             self._answer_without_running(stream, ident, parent, request, answer)
-            await self._settle()
+            await self.settle()
             return
         entry = self._begin_cell(parent)
         self._run_parent = (ident, parent)
@@ -253,7 +204,7 @@ class MarimoKernel(IPythonKernel):
             # VS Code sends the next request of a Run All after idle.
             self._settle_later(self.notebook.outlet.quiet_in())
         elif entry.address.dialect in {"lab", "agent"}:
-            await self._settle()
+            await self.settle()
 
     def _answer_without_running(
         self, stream: Any, ident: Any, parent: dict[str, Any], request: Waiting, answer: Answer
@@ -274,27 +225,21 @@ class MarimoKernel(IPythonKernel):
     def _begin_cell(self, parent: dict[str, Any]) -> Entry:
         """Return the cell that a request runs."""
         content = parent["content"]
-        self._load_runtime()
+        self.load_runtime()
         self._read_settings()
         metadata = parent.get("metadata") or {}
-        address = self._address(parent)
+        address = address_of(parent)
         self.notebook.delete(metadata.get("deletedCells") or (), address)
         cell_id = metadata.get("cellId")
-        author = _client(metadata) or NOTEBOOK
+        author = client_of(parent) or NOTEBOOK
         entry = self.notebook.begin(cell_id, content["code"], author, address)
         self.shell.requested = entry
         return entry
 
-    def _address(self, parent: dict[str, Any]) -> Address:
-        metadata = parent.get("metadata") or {}
-        content = parent["content"]
-        dialect = dialect_of(metadata, allow_stdin=content.get("allow_stdin", True), client=_client(metadata))
-        return Address(dialect, parent["header"], parent["header"].get("session", ""))
-
     def _send_abort_reply(self, stream: Any, msg: dict[str, Any], idents: Any) -> None:
         if self._runtime_loaded and msg["header"]["msg_type"] == "execute_request" and not problem(msg):
             # JupyterLab shows late output through the newest request, also one that never ran.
-            self.notebook.aborted((msg.get("metadata") or {}).get("cellId"), self._address(msg))
+            self.notebook.aborted((msg.get("metadata") or {}).get("cellId"), address_of(msg))
         super()._send_abort_reply(stream, msg, idents)
 
     async def do_execute(
@@ -327,7 +272,7 @@ class MarimoKernel(IPythonKernel):
                     self.notebook.refuse(entry, code)
                 self.notebook.end(entry, result.execution_count)
                 if entry.address.dialect in {"batch", "terminal"}:
-                    await self._settle()
+                    await self.settle()
         finally:
             self._restore_input()
         return self._reply_content(result, user_expressions)
@@ -344,7 +289,9 @@ class MarimoKernel(IPythonKernel):
             return shell.run_cell(code, **options)
         running: Awaitable[Any] = shell.run_cell_async(code, **options, **parsed)
         cancelling: AbstractContextManager[None] = nullcontext()
-        if entry is None:  # marimo's scheduler cancels a cell; a task of its own would have its own context variables
+        if (
+            entry is None
+        ):  # marimo's scheduler cancels a cell; a task of its own would have its own context variables
             running = task = asyncio.ensure_future(running)
             cancelling = self._cancel_on_sigint(task)
         result = None
@@ -388,7 +335,7 @@ class MarimoKernel(IPythonKernel):
 
     # -- dependents -------------------------------------------------------------------------------------------------
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
         """Run the stale cells now; what another request interrupts goes on when that is answered."""
         await self.notebook.settle()
         self.notebook.outlet.release_held()
@@ -408,7 +355,7 @@ class MarimoKernel(IPythonKernel):
             self._settle_later(wait)
             return
         async with self._main_asyncio_lock:
-            if self._requests_wait():
+            if self.arrivals.any_wait():
                 self._settle_later(0.0)
                 return
             ident, parent = self._run_parent
@@ -416,7 +363,7 @@ class MarimoKernel(IPythonKernel):
             self._publish_status("busy", "shell")
             try:
                 with self.interrupts.deferred():
-                    await self._settle()
+                    await self.settle()
             except Exception:
                 self.log.exception("Dependents could not be run")
             finally:
@@ -452,119 +399,23 @@ class MarimoKernel(IPythonKernel):
     async def bridge_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Answer one of `wire`'s requests; always."""
         on_control = stream is self.control_stream
-        try:
-            with nullcontext() if on_control else self.interrupts.deferred():
-                content = wire.encode_result(
-                    await self._answer(wire.decode_request(parent["content"]), parent, on_control)
-                )
-        except BridgeError as refusal:
-            content = wire.encode_error(refusal)
-        except Exception:
-            self.log.exception("A bridge request failed")
-            content = wire.encode_error(
-                BridgeError("bad_request", "The kernel failed to answer; its log says why.", "This is a bug.")
-            )
+        if not on_control:
+            self._run_parent = (ident, parent)
+        with nullcontext() if on_control else self.interrupts.deferred():
+            content = await self._bridge.reply_to(parent, on_control=on_control)
         self.session.send(stream, wire.REPLY, json_clean(content), parent, ident=ident)
 
-    async def _answer(self, request: wire.Request, parent: dict[str, Any], on_control: bool) -> wire.Result:  # noqa: FBT001
-        match request:
-            case wire.Describe():
-                return self._describe()
-            case wire.ListCells():
-                return self.notebook.snapshot()
-            case wire.ReadCell(cell_id=cell_id):
-                return self.notebook.read(cell_id)
-            case wire.ReadRun(run_id=run_id):
-                return self.notebook.report(run_id)
-            case _ if on_control:
-                raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
-            case wire.EditCell() | wire.RunCells() | wire.SetUiValue():
-                return await self._run_for_agent(request, parent)
+    def is_busy(self) -> bool:
+        """Tell whether a request is being handled or a cell runs."""
+        return self.interrupts.in_handler or self.notebook.running is not None
 
-    async def _run_for_agent(self, request: wire.ShellRequest, parent: dict[str, Any]) -> wire.Result:
-        self._load_runtime()
-        self._run_parent = ([], parent)
-        match request:
-            case wire.EditCell():
-                return await self._edit(request, parent)
-            case wire.RunCells(cell_ids=cell_ids, client=client):
-                await self.notebook.run_known(cell_ids, client, _agent_address(parent))
-            case wire.SetUiValue(ui_element=target, value=value, client=client):
-                self.notebook.set_ui_value(target, value, client, _agent_address(parent))
-        await self._settle()
-        return self.notebook.report(parent["header"]["msg_id"])
+    def is_settling(self) -> bool:
+        """Tell whether dependents will run, or outputs are held back."""
+        return self._settle_timer is not None
 
-    async def _edit(self, request: wire.EditCell, parent: dict[str, Any]) -> wire.Result:
-        entry = None
-        if request.cell_id is not None:
-            entry = self.notebook.cells.find(request.cell_id)
-            if request.version != entry.cell.version:
-                raise BridgeError(
-                    "stale_version",
-                    f"The cell is at version {entry.cell.version}, the edit was made for version {request.version}; "
-                    f"{entry.cell.edited_by} changed it in between.",
-                    "Read the cell again and make the edit anew.",
-                )
-        header = parent["header"]
-        await self.notebook.edit(
-            entry,
-            request.code,
-            partial(self.shell.prepare, code=request.code),
-            request.client,
-            _agent_address(parent),
-            run=request.run,
-        )
-        await self._settle()
-        return self.notebook.report(header["msg_id"])
-
-    def _describe(self) -> KernelDescription:
-        notebook = self.notebook
-        return KernelDescription(
-            protocol=wire.PROTOCOL,
-            bridge_version=__version__,
-            marimo_version=sys.modules["marimo"].__version__ if self._runtime_loaded else None,
-            python_version=platform.python_version(),
-            pid=os.getpid(),
-            cwd=os.getcwd(),  # noqa: PTH109  # a string is wanted
-            notebook=self._notebook_path(),
-            mode=notebook.mode,
-            started_at=self._started_at,
-            busy=self.interrupts.in_handler or notebook.running is not None,
-            running_cell=notebook.running,
-            running_since=notebook.running_since,
-            queued=len(self._waiting),
-            settling=self._settle_timer is not None,
-            cells=len(notebook.cells),
-            stale=notebook.stale,
-        )
-
-
-@dataclass
-class _Received:
-    """A message that waits, and the request in it once it was looked at."""
-
-    frames: list[Any]
-    aborted: bool = False
-    looked_at: bool = False
-    request: Waiting | None = None
-
-
-def _is_for_a_cell(content: dict[str, Any]) -> bool:
-    """Tell an execute_request that runs a cell from a hidden one, which never touches the graph."""
-    silent = content.get("silent", False)
-    return not silent and bool(content.get("store_history", True)) and isinstance(content.get("code"), str)
-
-
-def _client(metadata: dict[str, Any]) -> str | None:
-    """Return the name that a client gives itself."""
-    ours = metadata.get(wire.METADATA_KEY)
-    client = ours.get("client") if isinstance(ours, dict) else None
-    return client if isinstance(client, str) and client else None
-
-
-def _agent_address(parent: dict[str, Any]) -> Address:
-    """Return where the outputs of an agent's own cells go: to its request."""
-    return Address("agent", parent["header"], parent["header"].get("session", ""))
+    def requests_waiting(self) -> int:
+        """Return how many shell messages wait."""
+        return len(self.arrivals)
 
 
 class MarimoKernelApp(IPKernelApp):

@@ -1,0 +1,146 @@
+"""What is done with requests that wait behind the present one, before their turn.
+
+JupyterLab sends all requests of a Run All at once. Looking at them lets each cell run exactly once whatever the order
+of the cells in the document: a cell that comes later but is needed now runs now, and its own request is answered when
+its turn comes. After a reload of the page, requests for what is still fresh are answered without running at all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Protocol
+
+from marimo_kernel_bridge.waiting import Queue
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.cells import Address, Body, CellTable, Entry
+    from marimo_kernel_bridge.dataflow import Runtime
+    from marimo_kernel_bridge.notebook import CellError
+    from marimo_kernel_bridge.waiting import Answer, Waiting
+
+
+class Arrivals(Protocol):
+    """The requests of JupyterLab that were received and not yet handled, oldest first."""
+
+    def now(self) -> list[Waiting]: ...
+
+    async def soon(self) -> list[Waiting]:
+        """Wait a little, until no more arrive."""
+        ...
+
+
+class Notebook(Protocol):
+    """What is needed of the session."""
+
+    cells: CellTable
+
+    @property
+    def runtime(self) -> Runtime: ...
+
+    def is_stale(self, cell_id: str) -> bool: ...
+
+    def expect(self, request: Waiting) -> Entry:
+        """Make ready the cell of a request whose turn comes later."""
+        ...
+
+
+class LookAhead:
+    """See the module. `arrivals` is None where there is no queue to look at."""
+
+    def __init__(self, notebook: Notebook) -> None:
+        self.arrivals: Arrivals | None = None
+        self._notebook = notebook
+        self._queue = Queue()
+        self._clock = itertools.count(1)
+        self._asked: dict[str, int] = {}  # cell id -> when its newest request came, as a number
+        self._asked_before: dict[str, int] = {}  # and the one before that
+
+    def __contains__(self, cell_id: str) -> bool:
+        """Tell whether a cell's own request waits."""
+        return cell_id in self._queue
+
+    def asked(self, cell_id: str) -> None:
+        """Note that there is a request for a cell."""
+        if cell_id in self._asked:
+            self._asked_before[cell_id] = self._asked[cell_id]
+        self._asked[cell_id] = next(self._clock)
+
+    def turn_of(self, address: Address, cell_id: str) -> None:
+        """Forget a request whose turn has come, to run or to be aborted."""
+        self._queue.take_turn(address.parent["msg_id"], cell_id)
+
+    def ran(self, cell_id: str, execution_count: int | None, error: CellError | None) -> None:
+        """Note that a cell ran before its turn."""
+        self._queue.ran(cell_id, execution_count, error)
+
+    async def look(self, entry: Entry, body: Body) -> list[Entry]:
+        """Learn of the cells whose requests wait, so that those which `entry` needs can run first.
+
+        Returns the cells to put into the graph, after `entry`: in a conflict the earlier request wins.
+        """
+        if entry.address.dialect != "lab" or self.arrivals is None:
+            return []
+        needy = self._needs_later_cells(entry, body)
+        upcoming = await self.arrivals.soon() if needy else self.arrivals.now()
+        cells = self._notebook.cells
+        ahead: list[Entry] = []
+        changed: list[str] = []
+        for request in self._queue.new(upcoming):
+            known = cells.by_front_end(request.notebook_cell_id, request.address)
+            if known is entry or self._replayed(known, request):
+                continue
+            if known is not None and known.cell.code != request.code:
+                changed.append(known.cell.cell_id)
+            other = self._notebook.expect(request)
+            self._queue.add(other.cell.cell_id, request)
+            ahead.append(other)
+        self._notebook.runtime.delete(changed)
+        return ahead
+
+    def _needs_later_cells(self, entry: Entry, body: Body) -> bool:
+        """Tell whether a cell cannot run, or ran before what it needs the last time: worth a short wait."""
+        runtime, cell_id = self._notebook.runtime, entry.cell.cell_id
+        names = runtime.parse(cell_id, body.code)
+        if names is None:
+            return False
+        if runtime.unresolved(names):
+            return True
+        asked = self._asked[cell_id]
+        before = self._asked_before.get(cell_id, asked)
+        definers = {definer for name in names.uses for definer in runtime.definers(name)} - {cell_id}
+        return any(before < self._asked.get(definer, 0) < asked for definer in definers)
+
+    def answer(self, request: Waiting) -> Answer | None:
+        """Return how to answer a request without running its cell, None if it must run.
+
+        After a reload of the page, Run All shows again what is fresh; a single cell that is run, runs.
+        """
+        answer = self._queue.take_turn(request.msg_id)
+        if answer is not None or self.arrivals is None:
+            return answer
+        by_front_end = self._notebook.cells.by_front_end
+        known = by_front_end(request.notebook_cell_id, request.address)
+        if known is None or known.address.session == request.address.session:
+            return None
+        others = [
+            other for other in self.arrivals.now() if other.notebook_cell_id != request.notebook_cell_id
+        ]
+        if not others or not self._replayed(known, request):
+            return None
+        for other in others:  # decided now, while the last of them still has others beside it
+            self._replayed(by_front_end(other.notebook_cell_id, other.address), other)
+        return self._queue.take_turn(request.msg_id)
+
+    def _replayed(self, known: Entry | None, request: Waiting) -> bool:
+        """Decide for a request of another page: whether what its cell showed is still what it would show."""
+        if (
+            known is None
+            or known.address.session == request.address.session
+            or known.cell.code != request.code
+            or known.cell.status != "ok"
+            or known.deleted
+            or self._notebook.is_stale(known.cell.cell_id)
+        ):
+            return False
+        self._queue.replay(known.cell.cell_id, request, known.cell.execution_count)
+        return True
