@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any, Final
 
+from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.display import display
@@ -18,6 +19,8 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.ipython_code import MAGIC
 
 if TYPE_CHECKING:
+    from IPython.core.completer import CompletionContext, SimpleMatcherResult
+
     from marimo_kernel_bridge.cells import Entry
     from marimo_kernel_bridge.notebook import Cell
     from marimo_kernel_bridge.session import Session
@@ -42,7 +45,12 @@ class MarimoMagics(Magics):
     def __init__(self, shell: Any, session: Session) -> None:
         super().__init__(shell)
         self._session = session
-        shell.set_hook("complete_command", self._complete, str_key=f"%{MAGIC}")
+
+        @context_matcher(identifier=MAGIC)
+        def complete(context: CompletionContext) -> SimpleMatcherResult:
+            return self._complete(context)
+
+        shell.Completer.custom_matchers.append(complete)
 
     @line_magic
     def marimo(self, line: str) -> None:
@@ -134,14 +142,19 @@ class MarimoMagics(Magics):
         for name in [name for name in names if name not in hidden and not name.startswith("__")]:
             del names[name]
 
-    def _complete(self, _shell: object, event: Any) -> list[str]:
-        """Return what may follow (IPython's hook for completions)."""
-        words = event.line.split()[1:]
-        if words[:1] == ["forget"]:
-            return [str(cell.execution_count) for cell in self._cells() if cell.execution_count is not None]
-        if words[:1] == ["run"]:
-            return ["stale"]
-        return [name.split()[0] for name in COMMANDS]
+    def _complete(self, context: CompletionContext) -> SimpleMatcherResult:
+        """Return what may follow, and nothing else, after this magic."""
+        if not context.line_with_cursor.lstrip().startswith(f"%{MAGIC} "):
+            return {"completions": []}
+        match context.line_with_cursor.split()[1:]:
+            case ["forget", *_]:
+                known = [str(cell.execution_count) for cell in self._cells() if cell.execution_count]
+            case ["run", *_]:
+                known = ["stale"]
+            case _:
+                known = sorted({name.split()[0] for name in COMMANDS})
+        wanted = [SimpleCompletion(word) for word in known if word.startswith(context.token)]
+        return {"completions": wanted, "suppress": True}
 
 
 def _show(bundle: dict[str, str]) -> None:
@@ -153,5 +166,6 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _is_command(cell: Cell) -> bool:
-    lines = [line for line in cell.code.splitlines() if line.strip()]
-    return bool(lines) and all(line.startswith(f"%{MAGIC}") for line in lines)
+    """Tell a cell of nothing but this magic, which may be written without its `%`."""
+    lines = [line.split()[0] for line in cell.code.splitlines() if line.strip()]
+    return bool(lines) and not cell.defines and all(word.removeprefix("%") == MAGIC for word in lines)
