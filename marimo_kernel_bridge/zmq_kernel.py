@@ -255,11 +255,13 @@ class MarimoKernel(IPythonKernel):
     ) -> dict[str, Any]:
         """Execute code and return the content of the reply."""
         shell = self.shell
-        entry = shell.requested if threading.current_thread() is threading.main_thread() else None
+        on_control = threading.current_thread() is not threading.main_thread()
+        entry = None if on_control else shell.requested
         shell._last_traceback = None
         shell._last_traceback_during_displayhook = False
         options = {
-            "store_history": store_history,
+            "store_history": store_history
+            and not on_control,  # which would take the running cell's line in it
             "silent": silent,
             "cell_id": cell_id,
             "cell_meta": cell_meta,

@@ -60,9 +60,12 @@ def environment() -> dict[str, str]:
     stamp = BUILD / "venv" / "installed"
     if not stamp.exists() or stamp.read_text() != wanted:
         subprocess.run([sys.executable, "-m", "venv", BUILD / "venv"], check=True)
-        install = [PYTHON, "-m", "pip", "install", "--quiet", "--editable", f"{ROOT}[demo]"]
+        install = [PYTHON, "-m", "pip", "install", "--quiet", f"{ROOT}[demo]"]
         subprocess.run([*install, *sorted(set(wanted.splitlines()))], check=True)
         stamp.write_text(wanted)
+    # A copy, which does not change while the suites run.
+    install = [PYTHON, "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall", ROOT]
+    subprocess.run(install, check=True)
     listed = subprocess.run([PYTHON, "-m", "pip", "list", "--format=json"], check=True, capture_output=True)
     return {package["name"].lower(): package["version"] for package in json.loads(listed.stdout)}
 
