@@ -79,7 +79,7 @@ class MarimoKernel(IPythonKernel):
         self._settle_timer: Any = None
         self._preload_due = True
         self._runtime_loaded = self._settings_read = False
-        self._run_parent: tuple[Any, dict[str, Any]] = (b"", {})
+        self._run_parent: tuple[Any, dict[str, Any]] = (b"", {"content": {}})
         self.shell_handlers[wire.REQUEST] = self.bridge_request
         self.control_handlers[wire.REQUEST] = self.bridge_request
         self.shell_handlers = AnsweringHandlers(self.shell_handlers, self.session, self.log)
@@ -266,17 +266,14 @@ class MarimoKernel(IPythonKernel):
             "cell_id": cell_id,
             "cell_meta": cell_meta,
         }
-        self._forward_input(allow_stdin)
-        try:
+        with self._input_from_front_end(allowed=allow_stdin):
             result = await self._run_code(entry, code, options)
-            if entry is not None:
-                if shell.requested is entry:  # IPython did not get as far as running it
-                    self.notebook.refuse(entry, code)
-                self.notebook.end(entry, result.execution_count)
-                if entry.address.dialect in {"batch", "terminal"}:
-                    await self.settle()
-        finally:
-            self._restore_input()
+        if entry is not None:
+            if shell.requested is entry:  # IPython did not get as far as running it
+                self.notebook.refuse(entry, code)
+            self.notebook.end(entry, result.execution_count)
+            if entry.address.dialect in {"batch", "terminal"}:
+                await self.settle()
         return self._reply_content(result, user_expressions)
 
     async def _run_code(self, entry: Entry | None, code: str, options: dict[str, Any]) -> Any:
@@ -339,11 +336,24 @@ class MarimoKernel(IPythonKernel):
 
     async def settle(self) -> None:
         """Run the stale cells now; what another request interrupts goes on when that is answered."""
-        await self.notebook.settle()
+        content = self._run_parent[1]["content"]
+        if self.notebook.unsettled and "deletedCells" in (self._run_parent[1].get("metadata") or {}):
+            await self.arrivals.soon()  # JupyterLab sends the requests of a Run All some milliseconds apart
+        with self._input_from_front_end(allowed=bool(content.get("allow_stdin"))):
+            await self.notebook.settle()
         self.notebook.outlet.release_held()
         self.notebook.close_run()
         if self.notebook.unsettled:
             self._settle_later(0.0)
+
+    @contextmanager
+    def _input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
+        """Let `input` and `getpass` ask the front end of the present request."""
+        self._forward_input(allowed)
+        try:
+            yield
+        finally:
+            self._restore_input()
 
     def _settle_later(self, delay: float) -> None:
         if self._settle_timer is not None:

@@ -209,3 +209,16 @@ def test_user_expressions_and_payloads_come_with_the_reply(lab):
 def test_widgets_open_their_comms(lab):
     reply = lab.run("one", "from comm import create_comm\nc = create_comm(target_name='t', data={'x': 1})")
     assert [m["content"]["target_name"] for m in reply.messages if m["msg_type"] == "comm_open"] == ["t"]
+
+
+def test_a_dependent_may_ask_the_person_who_caused_it(lab):
+    lab.run("one", "question = 'who? '")
+    first = lab.send("two", "name = input(question)\nprint('hello', name)")
+    assert lab.client.get_stdin_msg(timeout=30)["content"]["prompt"] == "who? "
+    lab.client.input("Ada")
+    lab.finish(first)
+    again = lab.send("one", "question = 'and you? '")
+    assert lab.client.get_stdin_msg(timeout=30)["content"]["prompt"] == "and you? "
+    lab.client.input("Grace")
+    lab.finish(again)
+    assert lab.text("two") == "hello Grace"
