@@ -1,4 +1,4 @@
-"""`mo.ui.anywidget` around a live Jupyter widget.
+"""UI elements and Jupyter's widgets: `mo.ui.anywidget` around a live one, and elements made in a widget's callback.
 
 marimo gives widgets comms of its own, to its own frontend. Here they keep Jupyter's: the front end shows the widget,
 and what a person does with it arrives as a comm message. That is a change of the UI element's value.
@@ -6,16 +6,33 @@ and what a person does with it arrives as a comm message. That is a change of th
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import weakref
+from typing import TYPE_CHECKING, Any, Final
 
+from marimo._plugins.ui._core.registry import UIElementRegistry
 from marimo._plugins.ui._impl import from_anywidget
 from marimo._runtime.context import safe_get_context
-from marimo._types.ids import WidgetModelId
+from marimo._types.ids import CellId_t, WidgetModelId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo._plugins.ui._core.ui_element import UIElement
+    from marimo._types.ids import UIElementId
+
+_NO_CELL: Final = CellId_t("__external__")  # as marimo calls what is no cell
+
+
+class ElementRegistry(UIElementRegistry):
+    """marimo's registry, which also takes elements that no cell makes: a callback, or a request outside the graph."""
+
+    def register(self, object_id: UIElementId, ui_element: UIElement[Any, Any]) -> None:
+        context = safe_get_context()
+        if context is not None and context.execution_context is None:
+            self._objects[object_id] = weakref.ref(ui_element)
+            self._constructing_cells[object_id] = _NO_CELL
+        else:
+            super().register(object_id, ui_element)
 
 
 def install(changed: Callable[[UIElement[Any, Any]], None]) -> None:
