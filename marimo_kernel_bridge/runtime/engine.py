@@ -63,6 +63,7 @@ class Engine:
         self._kernel.runtime_context = self._context
         self._ui_values: list[tuple[UIElement[Any, Any], Any]] = []  # to be set before the next run
         self._set_elements: list[weakref.ref[UIElement[Any, Any]]] = []  # that were, and not released since
+        self._context.ui_element_registry = widgets.ElementRegistry()
         widgets.install(self._widget_changed)
         caching.install()
 
