@@ -10,7 +10,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test lint types format demo lab doctor clean
+.PHONY: help install check test browser lint types format demo lab doctor clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,10 +23,13 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	$(BIN)/python -m pip install --quiet --editable '.[lab,demo,test]'
 	@touch $@
 
-test: install lint types ## All set-up, the linter, the types and all tests
+test: install browser lint types ## All set-up, the linter, the types and all tests
 	$(BIN)/python -m pytest $(ARGS)
 
 check: test ## The same as test
+
+browser: ## Install Debian's chromium for the browser tests, if there is none (CHROMIUM=/path names another)
+	@tests/browser/install-chromium
 
 lint: install ## Formatter and linter
 	$(BIN)/ruff format --check .
