@@ -130,27 +130,33 @@ def _state(  # noqa: PLR0917  # six facts, one call
 async def _work(
     client: KernelClient, description: KernelDescription | None
 ) -> tuple[bool, tuple[WorkLine, ...]]:
-    now = time.time()
+    """Tell whether the kernel works, and on what, as far as messages that reached us say."""
     cell = description.running_cell if description else None
-    working = [
+    if working := _seen_work(client, cell):
+        return True, working
+    if description is None:
+        if await client.shell_is_free(_SHELL_BOUND):
+            return False, ()
+        # Messages may have come meanwhile; else the work began before we connected.
+        return True, _seen_work(client, cell) or (WorkLine("another client"),)
+    if not description.busy:
+        return False, ()
+    since = time.time() - description.running_since if description.running_since else None
+    return True, (WorkLine("another client", since, None, cell),)
+
+
+def _seen_work(client: KernelClient, cell: str | None) -> tuple[WorkLine, ...]:
+    now = time.time()
+    others = tuple(
         WorkLine(work.client or "another client", now - work.since, first_line(work.code or "") or None, cell)
         for work in client.others_work
-    ]
-    working += [
+    )
+    ours = tuple(
         WorkLine(client.client_name, now - run.started_at, first_line(run.code) or None, cell, run.run_id)
         for run in client.runs
         if not run.over and run.started_at is not None
-    ]
-    if working:
-        return True, tuple(working)
-    if description is not None:
-        if not description.busy:
-            return False, ()
-        since = now - description.running_since if description.running_since else None
-        return True, (WorkLine("another client", since, None, cell),)
-    if await client.shell_is_free(_SHELL_BOUND):
-        return False, ()
-    return True, (WorkLine("another client"),)
+    )
+    return others + ours
 
 
 def cell_list(cells: list[Cell], offset: int, limit: int, note: str) -> CellList:

@@ -104,8 +104,10 @@ async def person_at() -> AsyncIterator[Callable]:
 
 
 @pytest.fixture
-def gate(tmp_path) -> Gate:
-    return Gate(tmp_path / "gate")
+def gate(tmp_path) -> Iterator[Gate]:
+    gate = Gate(tmp_path / "gate")
+    yield gate
+    gate.release()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from person import refused, suspend, wait_for_ready
+from person import BOUND, refused, suspend, until, wait_for_ready
+
+from marimo_kernel_bridge import mcp_run_views
+from marimo_kernel_bridge.mcp_kernels import Attached
+from marimo_kernel_bridge.mcp_views import Window
 
 pytestmark = pytest.mark.anyio
 
@@ -61,8 +65,7 @@ async def test_with_several_kernels_the_handle_must_be_given(plain, start_kernel
 async def test_a_queued_run_says_who_is_in_its_way(plain, plain_kernel, person_at, gate):
     person = await person_at(plain_kernel)
     message_id = person.send("aaaa", gate.code)
-    status = await plain("kernel_status")
-    assert status.data["state"] == "busy"
+    assert (await plain.sees_busy())["working_on"][0]["client"] == "ada"
     answer = await plain("execute_code", code="1", timeout=0.1)
     assert answer.data["status"] == "queued"
     assert "ada's `open(" in answer.text
@@ -74,7 +77,7 @@ async def test_a_queued_run_says_who_is_in_its_way(plain, plain_kernel, person_a
 async def test_a_queued_run_can_be_given_up(plain, plain_kernel, person_at, gate):
     person = await person_at(plain_kernel)
     message_id = person.send("aaaa", gate.code)
-    assert (await plain("kernel_status")).data["state"] == "busy"
+    await plain.sees_busy()
     run_id = (await plain("execute_code", code="while True: pass", timeout=0)).data["run_id"]
     answer = await plain("interrupt_run", run_id=run_id)
     assert answer.data["status"] == "queued"
@@ -114,6 +117,20 @@ async def test_code_made_for_a_kernel_that_was_restarted_is_refused_once(agent, 
     await agent("disconnect_kernel")
 
 
+async def test_connecting_again_after_a_kernels_end_is_a_fresh_start(agent, start_kernel):
+    manager = start_kernel()
+    await agent.connect(manager)
+    os.kill(manager.provisioner.pid, signal.SIGKILL)
+    manager.provisioner.process.wait()
+    answer = await agent("connect_to_kernel", connection_file=manager.connection_file)
+    assert refused(answer, "connection_file_stale")
+    await asyncio.to_thread(manager.restart_kernel, now=True)
+    await asyncio.to_thread(wait_for_ready, manager)
+    await agent.connect(manager)
+    assert (await agent("execute_code", code="'new'")).data["outputs"] == "'new'"
+    await agent("disconnect_kernel")
+
+
 async def test_a_restart_is_told_with_the_status(agent, start_kernel):
     manager = start_kernel()
     await agent.connect(manager)
@@ -134,3 +151,16 @@ async def test_a_suspended_kernel_is_called_silent(agent, start_kernel):
         os.kill(manager.provisioner.pid, signal.SIGCONT)
     assert answer.data["state"] == "silent"
     await agent("disconnect_kernel")
+
+
+async def test_a_long_silence_is_told_with_the_proof_of_life(plain_kernel, attach, gate, monkeypatch):
+    monkeypatch.setattr(mcp_run_views, "_SILENT_RUN", 0.0)
+    attached = Attached("k1", await attach(plain_kernel))
+    run = await attached.client.execute(f"print('begun')\n{gate.code}")
+    await until(run.log.outputs)
+    view, _ = await mcp_run_views.run_view(attached, run, Window(1000))
+    gate.open()
+    assert view.status == "running"
+    assert "silent for" in view.message
+    assert "The kernel is alive." in view.message
+    assert await attached.client.wait(run, BOUND)

@@ -132,7 +132,7 @@ async def test_cells_are_read_in_milliseconds_while_the_persons_cell_runs(shared
     loop = asyncio.get_running_loop()
     began = loop.time()
     assert (await cell(agent, "cccc"))["outputs"] == "y is 2"
-    assert loop.time() - began < 0.5
+    assert loop.time() - began < 1.0
     status = (await agent("kernel_status")).data
     assert (status["state"], status["working_on"][0]["client"]) == ("busy", "ada")
     gate.open()
