@@ -46,7 +46,7 @@ class MarimoMagics(Magics):
         super().__init__(shell)
         self._session = session
 
-        @context_matcher(identifier=MAGIC)
+        @context_matcher(identifier=MAGIC)  # type: ignore[untyped-decorator]  # IPython's
         def complete(context: CompletionContext) -> SimpleMatcherResult:
             return self._complete(context)
 

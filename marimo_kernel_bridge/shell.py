@@ -147,6 +147,8 @@ class ReactiveShell(ZMQInteractiveShell):
     async def _run_as_dependent(self, body: Body) -> Outcome:
         info = ExecutionInfo(body.transformed, False, False, True, None, transformed_cell=body.transformed)  # noqa: FBT003  # IPython's positional flags
         result = ExecutionResult(info)
+        payloads: Any = self.payload_manager
+        of_request = list(payloads.read_payload())
         with self.builtin_trap, self.display_trap:
             self.events.trigger("pre_execute")
             outer, self.displayhook.exec_result = self.displayhook.exec_result, result
@@ -154,6 +156,10 @@ class ReactiveShell(ZMQInteractiveShell):
                 return await self._run(body, result)
             finally:
                 self.displayhook.exec_result = outer
+                # A pager that nobody asked for now shall not open with the next reply.
+                payloads.clear_payload()
+                for payload in of_request:
+                    payloads.write_payload(payload, single=False)
                 self.events.trigger("post_execute")  # shows matplotlib's figures
                 sys.stdout.flush()
                 sys.stderr.flush()

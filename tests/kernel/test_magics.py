@@ -190,6 +190,18 @@ def test_a_question_about_an_object_is_answered_in_the_pager_and_makes_no_edge(l
     assert [cell["uses"] for cell in cells(lab).values()] == [[], []]
 
 
+def test_a_dependent_opens_no_pager_with_the_reply_of_another_cell(lab, connect):
+    lab.run("one", "a = 1")
+    assert lab.run("two", "print('is', a)\nlen?").content["payload"] != []
+    lab.run("one", "a = 2")
+    assert lab.text("two") == "is 2"
+    assert lab.run("three", "3").content["payload"] == []
+    terminal = connect("terminal")
+    assert len(terminal.run(None, "print('is', a)\nlen?").content["payload"]) == 1
+    lab.run("one", "a = 3")
+    assert [payload["source"] for payload in terminal.run(None, "int?").content["payload"]] == ["page"]
+
+
 def test_history_is_there_by_all_its_names(lab):
     lab.run("one", "40 + 2")
     lab.run("two", "'other'")
