@@ -56,9 +56,11 @@ class RenderedPage:
 
     def markdown(self, source: str) -> str:
         """Draw the elements in Markdown: on one line each, with nothing that Markdown would take for a formula."""
-        return rewrite(
-            source, lambda element: draw(element, self).replace("\n", "&#10;").replace("$", "&#36;")
-        )
+
+        def drawn(element: Element) -> str:
+            return draw(element, self).replace("\n", "&#10;").replace("$", "&#36;")
+
+        return styled(rewrite(source, drawn))
 
     def control(self, element: Element) -> Control | None:
         found = None if element.object_id is None else _element(element.object_id)
@@ -186,12 +188,16 @@ class Display:
         if len(printer.stack) <= 1:
             outputs = self._formatted(value)
             self._latest = None
-            printer.text(str(outputs[0][0].get("text/plain", "")) if outputs else "")
-        elif isinstance(value, UIElement):
-            printer.text(f"{type(value).__name__}(value={reprlib.repr(value._value)})")
+            text = str(outputs[0][0].get("text/plain", "")) if outputs else ""
+            printer.text(text or self._line(value))
         else:
-            text = " ".join(html_to_text(RenderedPage(self.formatters).html(value.text)).split())
-            printer.text(f"{type(value).__name__.strip('_')}({reprlib.repr(text)})")
+            printer.text(self._line(value))
+
+    def _line(self, value: Html) -> str:
+        if isinstance(value, UIElement):
+            return f"{type(value).__name__}(value={reprlib.repr(value._value)})"
+        text = " ".join(html_to_text(RenderedPage(self.formatters).html(value.text)).split())
+        return f"{type(value).__name__.strip('_')}({reprlib.repr(text)})"
 
 
 def _unwrapped(value: object) -> object:
