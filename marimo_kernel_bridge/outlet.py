@@ -14,7 +14,7 @@ from marimo_kernel_bridge.delivery import Detached, Held, Late, Message, Printed
 from marimo_kernel_bridge.outputs import OUTPUT_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from marimo_kernel_bridge.cells import Address, CellTable, Entry
     from marimo_kernel_bridge.delivery import Delivery, Header
@@ -96,8 +96,7 @@ class Outlet:
         # A parent of its own tells the outputs of this run from those of the request around it.
         inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
         match entry.address.dialect:
-            case "lab" if trigger.dialect == "lab" and trigger.session != entry.address.session:
-                # The page that ran the cell was reloaded, or is another window: it may not listen any more.
+            case "lab" if _on_another_page(entry, trigger):
                 return Detached(parent, current, heading)
             case "lab" | "agent":
                 return Late(parent)
@@ -126,18 +125,27 @@ class Outlet:
         for msg_type, content in entry.log.messages():
             self._send(Message(msg_type, content, entry.address.parent))
 
-    def mark_stale(self, entry: Entry, *, stale: bool) -> None:
-        """Show a notice that a cell's outputs are stale, or take it away; where it can be taken away again."""
-        dialect = entry.address.dialect
-        if stale == entry.marked_stale or dialect not in {"lab", "vscode"}:
-            return
-        if dialect == "vscode" and self.vscode_is_busy:
-            return
-        entry.marked_stale = stale
-        content = wording.stale() if stale else wording.nothing()
-        content["transient"] = {"display_id": f"{entry.cell.cell_id}-stale"}
-        kind = "display_data" if stale else "update_display_data"
-        self._send(Message(kind, content, entry.address.parent))
+    def mark_stale(self, stale: Collection[str], trigger: Address) -> None:
+        """Let the outputs of these cells, and of no others, end in a notice that they are stale.
+
+        Only where the notice can be taken away again. It is no output of the cell: the log does not have it.
+        """
+        unseen = []
+        for entry in self._cells:
+            dialect, mark = entry.address.dialect, entry.cell.cell_id in stale
+            if mark == entry.marked_stale or dialect not in {"lab", "vscode"}:
+                continue
+            if dialect == "vscode" and self.vscode_is_busy:
+                continue
+            entry.marked_stale = mark
+            content = wording.stale() if mark else wording.nothing()
+            content["transient"] = {"display_id": f"{entry.cell.cell_id}-stale"}
+            kind = "display_data" if mark else "update_display_data"
+            self._send(Message(kind, content, entry.address.parent))
+            if mark and _on_another_page(entry, trigger):
+                unseen.append(entry.cell)
+        if unseen:
+            self._send(Message("display_data", wording.stale_elsewhere(unseen), trigger.parent))
 
     def send_all(self, messages: list[Message]) -> None:
         """Send messages as they are."""
@@ -189,6 +197,15 @@ class Outlet:
             return []
         cut = [(msg_type, {**content, "text": content["text"][:room]})] if msg_type == "stream" else []
         return [*cut, ("stream", {"name": "stderr", "text": wording.output_limit(self.limit)})]
+
+
+def _on_another_page(entry: Entry, trigger: Address) -> bool:
+    """Tell whether the page that ran a cell was reloaded, or is another window: it may not listen any more."""
+    return (
+        entry.address.dialect == "lab"
+        and trigger.dialect == "lab"
+        and trigger.session != entry.address.session
+    )
 
 
 def _size(content: dict[str, Any]) -> int:

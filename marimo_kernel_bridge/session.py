@@ -295,8 +295,7 @@ class Session:
             await self._run_due()
         if not self.should_pause():
             self._catching_up = False
-            for entry in self.cells:
-                self.outlet.mark_stale(entry, stale=self.mode == "lazy" and entry.cell.cell_id in self._stale)
+            self.outlet.mark_stale(self._stale if self.mode == "lazy" else frozenset(), self._trigger)
 
     async def _run_due(self) -> None:
         done: set[str] = set()
@@ -319,8 +318,11 @@ class Session:
 
     def later(self, action: Callable[[], None]) -> None:
         """Do something to the graph or the mode as soon as no cell runs, before dependents do."""
+        if not self.runs.started:
+            action()
+            return
         self._later.append(action)
-        if self._direct is None and self.runs.started:
+        if self._direct is None:
             self._wake()  # no request of a cell follows that would settle
 
     def switch(self, mode: Literal["autorun", "lazy"]) -> None:

@@ -109,6 +109,13 @@ def stale() -> dict[str, Any]:
     return _notice("stale", text, f"*{text}*")
 
 
+def stale_elsewhere(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Say of cells on a page that may be gone, as the content of a display_data, that they are stale."""
+    return _notice(
+        "stale", "now stale: " + ", ".join(map(label, cells)) + ". Run them, or `%marimo run stale`."
+    )
+
+
 def nothing() -> dict[str, Any]:
     """Be what is left of a notice that is no longer true."""
     return _notice("none", "")

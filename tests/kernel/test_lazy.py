@@ -104,6 +104,18 @@ def test_a_state_setter_marks_the_readers(lazy):
     assert lazy.text("reader") == "state 3"
 
 
+def test_after_a_reload_the_cell_that_was_run_tells_what_is_stale(lazy, connect):
+    reloaded = connect("lab")
+    assert reloaded.run("one", "a = 2").text == (
+        "now stale: cell [3] `b = a; print('two', b)`, cell [4] `print('three', b)`. Run them, or `%marimo run stale`."
+    )
+    reloaded.run("two", "b = a; print('two', b)")
+    assert (
+        reloaded.run("one", "a = 3").text == ""
+    )  # this page shows the second cell now, and knows of the third
+    assert MARK in reloaded.text("two")
+
+
 def test_vscode_shows_marks_when_it_is_quiet(connect):
     code = connect("vscode")
     code.run("switch", "%marimo lazy")
