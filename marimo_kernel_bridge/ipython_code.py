@@ -98,15 +98,21 @@ def graph_code(
     if not magics.found:
         return GraphCode(code)
     try:
+        _compile(tree)
         written = ast.unparse(tree)
-        _compile(written)
     except (SyntaxError, ValueError, RecursionError):  # pieces that are Python need not fit together
         return GraphCode(code, frozenset(magics.private))
     return GraphCode(written, frozenset(magics.private))
 
 
-def _compile(code: str) -> None:
-    compile(code, "<cell>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+def _compile(tree: ast.Module) -> None:
+    compile(
+        ast.fix_missing_locations(tree),
+        "<cell>",
+        "exec",
+        flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
+        dont_inherit=True,
+    )
 
 
 class _Magics(ast.NodeTransformer):
@@ -230,7 +236,7 @@ class _Magics(ast.NodeTransformer):
         """Return code that IPython runs in the user's namespace, and what magics inside of it do."""
         try:
             tree = ast.parse(self._transform(code))
-            _compile(ast.unparse(tree))
+            _compile(tree)
         except (SyntaxError, ValueError, RecursionError):
             return []
         self.private.update(_PRIVATE.findall(code))
