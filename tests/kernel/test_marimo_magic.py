@@ -1,10 +1,12 @@
 """`%marimo`, as a person uses it in a notebook and in a terminal."""
 
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 
 from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.marimo_magic import COMMANDS
 
 
 def mode(front_end):
@@ -63,6 +65,11 @@ def test_help_lists_every_command(lab):
         "help",
     ]
     assert [line.split("  ")[0] for line in lines] == [f"%marimo {name}" for name in known]
+
+
+def test_every_command_is_documented():
+    text = (Path(__file__).parents[2] / "docs/kernel.md").read_text()
+    assert [name for name in COMMANDS if f"`%marimo {name}`" not in text] == []
 
 
 @pytest.mark.parametrize("command", ["statsu", "run", "run all", "forget", "lazy now"])

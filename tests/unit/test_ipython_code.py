@@ -2,7 +2,9 @@
 
 import builtins
 import json
+import re
 import types
+from pathlib import Path
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
@@ -199,6 +201,16 @@ CASES = [
     ("%%time\n%marimo run stale\nx = a", "", ""),
 ]
 
+# The first table of the documentation, in the same shape.
+DOCUMENTED = [
+    (code, *(" ".join(re.findall(r"`(.+?)`", names)) for names in (defines, uses)))
+    for codes, defines, uses in re.findall(
+        r"(?m)^\| (`[^|]+`) \|([^|]*)\|([^|]*)\|$",
+        (Path(__file__).parents[2] / "docs/kernel.md").read_text().partition("Cell magics whose body")[0],
+    )
+    for code in re.findall(r"`(.+?)`", codes)
+]
+
 IGNORED = {"get_ipython", *dir(builtins)}
 
 
@@ -217,7 +229,9 @@ def read(path):
     return FILES.get(path, FILES.get(f"{path}.py"))
 
 
-@pytest.mark.parametrize(("code", "defines", "uses"), CASES, ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("code", "defines", "uses"), CASES + DOCUMENTED, ids=[case[0] for case in CASES + DOCUMENTED]
+)
 def test_names(engine, code, defines, uses):
     names = engine.parse("Hbol", graph_code(transform(code), transform, read).code)
     assert names is not None
@@ -232,6 +246,10 @@ def test_a_star_import_is_refused_in_a_magic_as_outside_of_it(engine):
 @pytest.mark.parametrize("code", ["x = 1  # kept", "get_ipython().x", "x = ("])
 def test_code_without_magics_stays_as_it_is(code):
     assert graph_code(code, transform, read).code == code
+
+
+def test_the_documentation_has_examples():
+    assert len(DOCUMENTED) > 10
 
 
 def test_code_without_magics_is_not_parsed(monkeypatch):
