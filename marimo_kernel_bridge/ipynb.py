@@ -21,6 +21,7 @@ CellKind = Literal["code", "markdown", "raw"]
 Fate = Literal["kept", "changed", "dropped", "not_converted"]
 
 _FORMAT: Final = 4
+_OLDEST: Final = 3
 _PYTHON: Final = frozenset({"python", "python3", "ipython", "ipython3"})
 
 
@@ -37,6 +38,7 @@ class NotebookCell:
     source: str
     metadata: dict[str, Any] = field(default_factory=dict)  # as in nbformat: any JSON
     attachments: dict[str, dict[str, str]] = field(default_factory=dict)
+    outputs: tuple[dict[str, Any], ...] = ()  # as in nbformat
 
     def __str__(self) -> str:
         return f"cell {self.position} [{self.cell_id}]"
@@ -44,10 +46,11 @@ class NotebookCell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A Python notebook of nbformat 4. Cells that have no id on disk are named by their position."""
+    """A Python notebook, as of nbformat 4. Cells that have no id on disk are named by their position."""
 
     cells: tuple[NotebookCell, ...]
     metadata: dict[str, Any]  # as in nbformat: any JSON
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class CellReport:
 class Conversion:
     """The text of a marimo notebook, and a report on every cell that it came from, in document order.
 
-    `added` are cells that no cell of the .ipynb stands for. `check` is what `marimo check` finds, one line each;
+    `added` are cells that no cell of the .ipynb stands for. `positions` tells for each cell of the result which cells
+    of the .ipynb are in it. `check` is what `marimo check` finds, one line each;
     `check_passes` is its verdict, which formatting advice does not change.
     """
 
@@ -78,6 +82,7 @@ class Conversion:
     added: tuple[str, ...]
     check: tuple[str, ...]
     check_passes: bool
+    positions: tuple[tuple[int, ...], ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -114,15 +119,15 @@ def _parse(path: Path, document: object) -> Notebook:
     if not isinstance(document, dict) or not isinstance(document.get("nbformat"), int):
         raise _bad(path, "is JSON, but not a notebook: it has no nbformat")
     major = document["nbformat"]
-    if major < _FORMAT:
+    if major > _FORMAT:
+        raise _bad(path, f"is of notebook format {major}, which is newer than the {_FORMAT} known here")
+    if major < _OLDEST:
         raise BridgeError(
             "bad_notebook",
             f"{path} is of the old notebook format {major}.",
             f"Upgrade it first: jupyter nbconvert --to notebook --inplace {path}",
         )
-    if major > _FORMAT:
-        raise _bad(path, f"is of notebook format {major}, which is newer than the {_FORMAT} known here")
-    cells = document.get("cells")
+    cells = _cells_of_format_3(document) if major == _OLDEST else document.get("cells")
     if not isinstance(cells, list):
         raise _bad(path, "is not a valid notebook: it has no list of cells")
     metadata = _mapping(document, "metadata")
@@ -134,8 +139,32 @@ def _parse(path: Path, document: object) -> Notebook:
             "bad_notebook", f"{path} is a notebook in {language}.", "Only Python notebooks can be imported."
         )
     return Notebook(
-        tuple(_cell(path, position, cell) for position, cell in enumerate(cells, start=1)), metadata
+        tuple(_cell(path, position, cell) for position, cell in enumerate(cells, start=1)), metadata, path
     )
+
+
+def _cells_of_format_3(document: dict[str, Any]) -> list[Any] | None:  # any JSON
+    """Return the cells of a notebook of format 3 as those of format 4: in worksheets, with headings of their own."""
+    sheets = document.get("worksheets")
+    if not isinstance(sheets, list):
+        return None
+    cells = []
+    for sheet in sheets:
+        for cell in sheet.get("cells", []) if isinstance(sheet, dict) else []:
+            if not isinstance(cell, dict):
+                return None
+            match cell.get("cell_type"):
+                case "code":
+                    cells.append({**cell, "source": cell.get("input", "")})
+                case "heading":
+                    level = cell.get("level") if isinstance(cell.get("level"), int) else 1
+                    heading = f"{'#' * (level or 1)} {(_joined(cell.get('source')) or '').strip()}"
+                    cells.append({**cell, "cell_type": "markdown", "source": heading})
+                case "html":
+                    cells.append({**cell, "cell_type": "markdown"})
+                case _:
+                    cells.append(cell)
+    return cells
 
 
 def _cell(path: Path, position: int, cell: object) -> NotebookCell:
@@ -157,6 +186,7 @@ def _cell(path: Path, position: int, cell: object) -> NotebookCell:
             for name, bundle in _mapping(cell, "attachments").items()
             if isinstance(bundle, dict)
         },
+        outputs=tuple(output for output in cell.get("outputs") or () if isinstance(output, dict)),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Set as AbstractSet
+    from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
 
 def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:
@@ -36,7 +37,7 @@ def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:
                     above = work[-1][0]
                     lowest[above] = min(lowest[above], lowest[node])
                 if lowest[node] == number[node]:
-                    component = []
+                    component: list[int] = []
                     while not component or component[-1] != node:
                         component.append(stack.pop())
                     if len(component) > 1:

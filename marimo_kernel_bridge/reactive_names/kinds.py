@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["list", "dict", "set", "array", "frame", "plot", "random", "value", "live", "own", "module", "unknown"]
+Kind = Literal[
+    "list", "dict", "set", "array", "frame", "plot", "random", "value", "live", "own", "module", "unknown"
+]
 """`value`: cannot change. `live`: is tied to something outside (a file, a widget). `own`: of a class of the notebook."""
 
 COPIED_BY_METHOD: Final = frozenset({"list", "dict", "set", "array", "frame"})
@@ -20,18 +22,39 @@ _BUILTINS: Final[dict[str, Kind]] = {
     **dict.fromkeys(("list", "sorted", "deque", "bytearray"), "list"),
     **dict.fromkeys(("dict", "defaultdict", "OrderedDict", "Counter", "ChainMap"), "dict"),
     "set": "set",
-    **dict.fromkeys(("int", "float", "complex", "str", "bool", "bytes", "tuple", "frozenset", "range"), "value"),
+    **dict.fromkeys(
+        ("int", "float", "complex", "str", "bool", "bytes", "tuple", "frozenset", "range"), "value"
+    ),
     **dict.fromkeys(("len", "sum", "abs", "round", "repr", "ord", "chr", "hash", "type", "format"), "value"),
     **dict.fromkeys(("open", "iter", "zip", "map", "filter", "enumerate", "reversed"), "live"),
     **dict.fromkeys(("default_rng", "RandomState", "Random"), "random"),
 }
-_FRAMES: Final = frozenset({"DataFrame", "Series", "load_dataset", "get_dummies", "concat", "merge", "crosstab"})
-_PLOTS: Final = frozenset({"subplots", "figure", "add_subplot", "add_axes", "subplot", "axes", "gca", "gcf", "twinx"})
-_SAME_KIND: Final = frozenset({"copy", "reset_index", "sort_values", "dropna", "fillna", "rename", "head", "tail"})
-_LIVE: Final = frozenset({"connect", "cursor", "urlopen", "socket", "Output", "IntSlider", "FloatSlider", "Thread"})
+_FRAMES: Final = frozenset(
+    {"DataFrame", "Series", "load_dataset", "get_dummies", "concat", "merge", "crosstab"}
+)
+_PLOTS: Final = frozenset(
+    {"subplots", "figure", "add_subplot", "add_axes", "subplot", "axes", "gca", "gcf", "twinx"}
+)
+_SAME_KIND: Final = frozenset(
+    {"copy", "reset_index", "sort_values", "dropna", "fillna", "rename", "head", "tail"}
+)
+_LIVE: Final = frozenset(
+    {"connect", "cursor", "urlopen", "socket", "Output", "IntSlider", "FloatSlider", "Thread"}
+)
 # Methods and functions whose result shares its data with what they are given.
 VIEWS: Final = frozenset(
-    {"reshape", "ravel", "view", "squeeze", "transpose", "swapaxes", "asarray", "atleast_2d", "diagonal", "flat"}
+    {
+        "reshape",
+        "ravel",
+        "view",
+        "squeeze",
+        "transpose",
+        "swapaxes",
+        "asarray",
+        "atleast_2d",
+        "diagonal",
+        "flat",
+    }
 )
 _PASSING: Final = frozenset({"iter", "enumerate", "zip", "reversed", "items", "values"})
 
@@ -70,7 +93,13 @@ def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[s
         case ast.Await(value=value) | ast.NamedExpr(value=value):
             return kind_of(value, known, modules)
         case ast.Attribute(value=value, attr=attr):
-            return "frame" if attr in {"loc", "iloc"} else "plot" if kind_of(value, known, modules) == "plot" else "unknown"
+            return (
+                "frame"
+                if attr in {"loc", "iloc"}
+                else "plot"
+                if kind_of(value, known, modules) == "plot"
+                else "unknown"
+            )
         case ast.Call(func=func):
             return _kind_of_call(func, known, modules)
         case _:
@@ -119,7 +148,9 @@ def shared_with(node: ast.expr, known: Mapping[str, Kind]) -> frozenset[str]:
             root = root_of(node)
             kind = known.get(root.id, "unknown") if root is not None else "unknown"
             # pandas copies on write; single elements of arrays are values.
-            if kind in {"frame", "module"} or (isinstance(node, ast.Subscript) and kind == "array" and not _slices(node)):
+            if kind in {"frame", "module"} or (
+                isinstance(node, ast.Subscript) and kind == "array" and not _slices(node)
+            ):
                 return frozenset()
             return shared_with(value, known)
         case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):

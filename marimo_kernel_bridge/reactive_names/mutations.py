@@ -13,19 +13,23 @@ from typing import TYPE_CHECKING, Final, Literal
 from marimo_kernel_bridge.reactive_names.kinds import Kind, kind_of, root_of, shared_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
-How = Literal["item", "attribute", "nested", "method", "inplace", "fit", "plot", "random", "call", "augmented", "other"]
+How = Literal[
+    "item", "attribute", "nested", "method", "inplace", "fit", "plot", "random", "call", "augmented", "other"
+]
 
 # Methods that change their object whatever it is: no class has them for anything else.
 _CHANGING: Final = frozenset(
     """append appendleft extend extendleft insert remove discard clear popitem setdefault popleft reverse
     sort rotate update intersection_update difference_update symmetric_difference_update
     fill put itemset partial_fit add_node add_nodes_from add_edge add_edges_from remove_node remove_nodes_from
-    remove_edge remove_edges_from add_weighted_edges_from push enqueue dequeue""".split()
+    remove_edge remove_edges_from add_weighted_edges_from push enqueue dequeue""".split()  # noqa: SIM905  # a list of words
 )
 # Those of them that do so only with a certain use: `x.pop(0)` of a list, not `re.sub`; `s.add(1)`, not `a.add(b)`.
-_CHANGING_IF_DISCARDED: Final = frozenset({"pop", "add", "resize", "partition", "shuffle", "set", "compile", "load"})
+_CHANGING_IF_DISCARDED: Final = frozenset(
+    {"pop", "add", "resize", "partition", "shuffle", "set", "compile", "load"}
+)
 _FITTING: Final = frozenset({"fit", "train", "fit_generator"})
 _NOT_CHANGING: Final = frozenset({"copy", "update_display"})
 _DRAWING: Final = frozenset(
@@ -35,15 +39,23 @@ _DRAWING: Final = frozenset(
     set_xticklabels set_yticklabels set_xscale set_yscale set_aspect set_axis_off set_facecolor tick_params
     invert_yaxis invert_xaxis add_patch add_artist add_collection add_line margins axis suptitle tight_layout
     subplots_adjust colorbar set_size_inches set_figheight set_figwidth plot_surface plot_wireframe autoscale
-    set twinx loglog semilogx semilogy autofmt_xdate add_subplot set_prop_cycle spines""".split()
+    set twinx loglog semilogx semilogy autofmt_xdate add_subplot set_prop_cycle spines""".split()  # noqa: SIM905  # a list of words
 )
 _DRAWS_RANDOM: Final = frozenset(
     """random rand randn randint integers normal standard_normal uniform choice choices shuffle permutation
     poisson binomial exponential gamma beta sample gauss randrange multivariate_normal lognormal laplace bytes
-    standard_t chisquare dirichlet multinomial geometric weibull random_sample betavariate expovariate""".split()
+    standard_t chisquare dirichlet multinomial geometric weibull random_sample betavariate expovariate""".split()  # noqa: SIM905  # a list of words
 )
 # Functions that change what they are given.
-_CHANGES_ARGUMENT: Final = {"shuffle": 0, "heappush": 0, "heappop": 0, "heapify": 0, "insort": 0, "next": 0, "setattr": 0}
+_CHANGES_ARGUMENT: Final = {
+    "shuffle": 0,
+    "heappush": 0,
+    "heappop": 0,
+    "heapify": 0,
+    "insort": 0,
+    "next": 0,
+    "setattr": 0,
+}
 _PANDAS_PARTS: Final = frozenset({"loc", "iloc", "at", "iat"})
 _PANDAS_ATTRIBUTES: Final = frozenset({"columns", "index", "name", "names", "values"})
 
@@ -85,6 +97,7 @@ class Known:
     habits: dict[str, Habits] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)  # name of an object -> name of its class
     shared: dict[str, frozenset[str]] = field(default_factory=dict)
+    frames: frozenset[str] = frozenset()  # names that are used as only pandas objects are
 
     def group(self, name: str) -> frozenset[str]:
         """Return the names that may share their object, or parts of it, with `name`; itself among them."""
@@ -184,7 +197,7 @@ class _Finder:
     # Binding
 
     def _bind(self, name: str, kind: Kind, shared: frozenset[str] = frozenset()) -> None:
-        self.known.kinds[name] = kind
+        self.known.kinds[name] = "frame" if kind == "unknown" and name in self.known.frames else kind
         self.known.modules.pop(name, None)
         self.known.classes.pop(name, None)
         for other, sources in list(self.known.shared.items()):
@@ -208,7 +221,9 @@ class _Finder:
                 together = isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts)
                 for number, element in enumerate(target.elts):
                     inner = element.value if isinstance(element, ast.Starred) else element
-                    part = value.elts[number] if together and isinstance(value, ast.Tuple | ast.List) else value
+                    part = (
+                        value.elts[number] if together and isinstance(value, ast.Tuple | ast.List) else value
+                    )
                     if isinstance(inner, ast.Name) and not together:
                         kind = kind_of(value, self.known.kinds, self.known.modules)
                         self._bind(inner.id, kind, shared_with(value, self.known.kinds))
@@ -223,7 +238,7 @@ class _Finder:
             case _:
                 self._changed(target, value=value)
                 root = root_of(target)
-                if root is not None:
+                if root is not None and self.known.kinds.get(root.id) not in {"frame", "array"}:
                     given = shared_with(value, self.known.kinds) - {root.id}
                     if given:
                         self.known.shared[root.id] = self.known.shared.get(root.id, frozenset()) | given
@@ -248,9 +263,17 @@ class _Finder:
         assert isinstance(target, ast.Subscript | ast.Attribute | ast.Starred)
         inner = target.value
         key = _key(target)
-        if isinstance(inner, ast.Attribute) and inner.attr in _PANDAS_PARTS and isinstance(inner.value, ast.Name):
+        if (
+            isinstance(inner, ast.Attribute)
+            and inner.attr in _PANDAS_PARTS
+            and isinstance(inner.value, ast.Name)
+        ):
             how, key = "item", None
-        elif isinstance(target, ast.Attribute) and target.attr in _PANDAS_ATTRIBUTES and isinstance(inner, ast.Name | ast.Attribute):
+        elif (
+            isinstance(target, ast.Attribute)
+            and target.attr in _PANDAS_ATTRIBUTES
+            and isinstance(inner, ast.Name | ast.Attribute)
+        ):
             how = "item" if self.known.kinds.get(root.id) == "frame" else how
         elif not isinstance(inner, ast.Name):
             how, key = "nested", None
@@ -274,7 +297,7 @@ class _Finder:
             self._assign(node.target, node.value)
 
     def _discarded(self, call: ast.Call) -> None:
-        """A call whose value nobody takes is made for what it does."""
+        """See what a call is made for whose value nobody takes."""
         if not isinstance(call.func, ast.Attribute):
             return
         root = root_of(call.func.value)
@@ -284,8 +307,12 @@ class _Finder:
             self._add(Mutation(root.id, "fit", root, self._current, repeatable=True))
         elif call.func.attr in _CHANGING_IF_DISCARDED and self.known.kinds.get(root.id) != "plot":
             self._add(Mutation(root.id, "method", root, self._current))
-        elif call.func.attr.startswith(("set_", "add_", "append_")) and self.known.kinds.get(root.id) != "plot":
-            self._add(Mutation(root.id, "other", root, self._current, repeatable=call.func.attr.startswith("set_")))
+        elif (
+            call.func.attr.startswith(("set_", "add_", "append_")) and self.known.kinds.get(root.id) != "plot"
+        ):
+            self._add(
+                Mutation(root.id, "other", root, self._current, repeatable=call.func.attr.startswith("set_"))
+            )
 
     def _call(self, call: ast.Call) -> None:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
@@ -321,7 +348,7 @@ class _Finder:
         elif kind == "random":
             if name in _DRAWS_RANDOM:
                 self._add(Mutation(root.id, "random", root, self._current))
-        elif name in _CHANGING and not (name == "update" and kind in {"live"}):
+        elif name in _CHANGING and not (name == "update" and kind == "live"):
             self._add(Mutation(root.id, "method" if direct else "nested", root, self._current))
         elif name == "pop" and kind in {"list", "dict", "set"}:
             self._add(Mutation(root.id, "method", root, self._current))
@@ -391,7 +418,9 @@ def habits(node: ast.FunctionDef | ast.AsyncFunctionDef, known: Known) -> Habits
 
 def _habits_of_class(node: ast.ClassDef, known: Known) -> Habits:
     """Read which methods of a class change their object, directly or through other methods of it."""
-    methods = {each.name: each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+    methods = {
+        each.name: each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
     found = Habits()
     for base in node.bases:
         if isinstance(base, ast.Name) and base.id in known.habits:
@@ -411,7 +440,9 @@ def _habits_of_class(node: ast.ClassDef, known: Known) -> Habits:
             and call.func.value.id == "self"
         }
     while more := {
-        name for name, called in calls.items() if name not in found.changes_self and called & found.changes_self
+        name
+        for name, called in calls.items()
+        if name not in found.changes_self and called & found.changes_self
     }:
         found.changes_self |= more
     return found
@@ -441,7 +472,9 @@ def _calls(node: ast.expr) -> Iterator[ast.Call]:
 
 
 def _stored(target: ast.expr) -> list[str]:
-    return [node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    return [
+        node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
 
 
 def _key(target: ast.expr) -> str | None:
@@ -463,12 +496,15 @@ def _repeatable(name: str, key: str | None, value: ast.expr, target: ast.expr) -
             read = _key(around) if isinstance(around, ast.Subscript | ast.Attribute) else None
             if key is None or read is None or read in {key, f".{key.strip(chr(39))}"}:
                 return False
-            if isinstance(around, ast.Attribute) and not isinstance(parents.get(around), ast.Attribute | ast.BinOp):
+            if isinstance(around, ast.Attribute) and not isinstance(
+                parents.get(around), ast.Attribute | ast.BinOp
+            ):
                 return False
-    return not any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(getattr(target, "slice", ast.Pass())))
+    return not any(
+        isinstance(node, ast.Name) and node.id == name
+        for node in ast.walk(getattr(target, "slice", ast.Pass()))
+    )
 
 
 def _is_true(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is True
-
-

@@ -31,7 +31,9 @@ class Text:
         width = column if text.isascii() else len(text.encode()[:column].decode(errors="replace"))
         return self.base + self._starts[line - 1] + width
 
-    def span(self, node: ast.expr | ast.stmt | ast.alias | ast.ExceptHandler | ast.pattern) -> tuple[int, int]:
+    def span(
+        self, node: ast.expr | ast.stmt | ast.alias | ast.ExceptHandler | ast.pattern
+    ) -> tuple[int, int]:
         assert node.end_lineno is not None
         assert node.end_col_offset is not None
         return (
@@ -124,9 +126,7 @@ def _field(body: str, start: int, end: int, base: int) -> Iterator[Field]:
         return
     whole = (base + start, base + end + 1) if shown and body[end : end + 1] == "}" else None
     plain = whole is not None and source == f"{expression.strip()}="
-    yield Field(
-        tree, Text(f"({expression.lstrip()}\n)", base + start + lead), whole if plain else None
-    )
+    yield Field(tree, Text(f"({expression.lstrip()}\n)", base + start + lead), whole if plain else None)
 
 
 def _end_of_expression(body: str, at: int) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
 _FRAME_ATTRIBUTES: Final = frozenset(
     """iloc loc groupby describe dtypes head tail sort_values reset_index set_index dropna fillna isnull
-    value_counts pivot_table iterrows to_csv columns nunique drop_duplicates""".split()
+    value_counts pivot_table iterrows to_csv columns nunique drop_duplicates""".split()  # noqa: SIM905  # a list of words
 )
 
 
@@ -61,7 +61,9 @@ class _Cell:
     incoming: dict[str, Version] = field(default_factory=dict)
     outgoing: dict[str, Version] = field(default_factory=dict)
     made: dict[str, Version] = field(default_factory=dict)
-    seeded: dict[str, str] = field(default_factory=dict)  # name -> how its new version starts: "{}", "{}.copy()"
+    seeded: dict[str, str] = field(
+        default_factory=dict
+    )  # name -> how its new version starts: "{}", "{}.copy()"
     together: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     repeated_imports: list[Occurrence] = field(default_factory=list)
     late: dict[tuple[str | None, str], Version] = field(default_factory=dict)
@@ -79,8 +81,7 @@ class _Analysis:
         self.current: dict[str, Version] = {}
         self.requests: list[Join | CopyDefinition] = []
         self.plans = [CellPlan() for _ in given]
-        self._frames = _frame_like(self.cells)
-        self._known = Known()
+        self._known = Known(frames=_frame_like(self.cells))
         self._every_name = frozenset(
             word for cell in self.cells for word in re.findall(r"[^\W\d]\w*", cell.given.source)
         )
@@ -245,7 +246,7 @@ class _Analysis:
             self._known.kinds.get(name, "unknown")
         }
         kind = next(iter(kinds - {"unknown"}), "unknown") if len(kinds - {"unknown"}) <= 1 else "unknown"
-        if kind == "unknown" and (name in self._frames or any(each.how == "inplace" for each in changed)):
+        if kind == "unknown" and (any(each.how == "inplace" for each in changed)):
             return "frame"
         return kind
 
@@ -276,7 +277,9 @@ class _Analysis:
             other
             for each in changed
             for other in {each.name, *each.together} - {name}
-            if other in self.current and self.current[other].cell not in {cell.index} and other not in cell.made
+            if other in self.current
+            and self.current[other].cell != cell.index
+            and other not in cell.made
         )
         shared = [
             other
@@ -301,12 +304,8 @@ class _Analysis:
     def _join_with_maker(self, cell: _Cell, name: str, before: Version, why: str) -> None:
         first, last = before.cell, cell.index
         between = range(first + 1, last)
-        made_between = {
-            version for index in between for version in self.cells[index].made.values()
-        }
-        reads_between = any(
-            cell.incoming.get(each) in made_between for each in cell.names.names
-        )
+        made_between = {version for index in between for version in self.cells[index].made.values()}
+        reads_between = any(cell.incoming.get(each) in made_between for each in cell.names.names)
         read_between = [
             index
             for index in between
@@ -346,7 +345,7 @@ class _Analysis:
     # Reads that are not in document order
 
     def _resolve_early_reads(self) -> None:
-        """A name that is read above its first definition: saved out of order, or an error on purpose."""
+        """Find names that are read above their first definition: saved out of order, or an error on purpose."""
         for cell in self.cells:
             for occurrence in cell.names.occurrences:
                 name = occurrence.name
@@ -362,9 +361,7 @@ class _Analysis:
     def _resolve_late_reads(self) -> None:
         for cell in self.cells:
             wanted = dict.fromkeys(
-                (each.owner, each.name)
-                for each in cell.names.occurrences
-                if each.late and each.act == "load"
+                (each.owner, each.name) for each in cell.names.occurrences if each.late and each.act == "load"
             )
             for owner, name in wanted:
                 if self.versions.get(name):
@@ -405,7 +402,8 @@ class _Analysis:
 
     def _asked_for(self, owner: str, at: int) -> bool:
         return any(
-            isinstance(each, CopyDefinition) and (each.name, each.target) == (owner, at) for each in self.requests
+            isinstance(each, CopyDefinition) and (each.name, each.target) == (owner, at)
+            for each in self.requests
         )
 
     def _callers(self, cell: _Cell, owner: str) -> list[int]:
@@ -422,7 +420,8 @@ class _Analysis:
                 loads = [
                     each
                     for each in reader.names.of(name)
-                    if each.act == "load" and (reader.incoming.get(name) is version or reader.made.get(name) is version)
+                    if each.act == "load"
+                    and (reader.incoming.get(name) is version or reader.made.get(name) is version)
                 ]
                 if any(not each.late for each in loads):
                     found.add(index)
@@ -485,7 +484,7 @@ class _Analysis:
             self._break(cycle)
 
     def _break(self, cycle: list[int]) -> None:
-        """A cycle is closed by a function that reads what a cell makes that calls it: define it there."""
+        """Open a cycle: a function closes it that reads what a cell makes that calls it, so define it there."""
         inside = set(cycle)
         for index in cycle:
             cell = self.cells[index]
@@ -494,7 +493,9 @@ class _Analysis:
                     continue
                 callers = [each for each in self._callers(cell, owner) if each != index]
                 body = cell.names.tree.body
-                only_defines = all(isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) for node in body)
+                only_defines = all(
+                    isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef) for node in body
+                )
                 if len(callers) == 1 and callers[0] > index and only_defines and len(cell.made) == 1:
                     why = f"`{owner}` is used only there, and reads what is made there"
                     self.requests.append(Join((index, callers[0]), callers[0], why))
@@ -502,13 +503,15 @@ class _Analysis:
                 target = next((each for each in callers if each in inside and each >= version.cell), None)
                 if target is not None and isinstance(_definition(cell.names.tree, owner), ast.FunctionDef):
                     self.requests.append(
-                        CopyDefinition(owner, index, target, f"it reads `{version.name}`, which is made there")
+                        CopyDefinition(
+                            owner, index, target, f"it reads `{version.name}`, which is made there"
+                        )
                     )
                     return
         self.requests.append(Join(tuple(sorted(cycle)), min(cycle), "they depend on each other"))
 
     def _global_statements(self) -> None:
-        """A function with `global x` binds x when it is called: who binds, calls and reads must be one cell."""
+        """Join those who bind, call and read where a function has `global x`, which binds x when it is called."""
         for cell in self.cells:
             for occurrence in cell.names.occurrences:
                 if not (occurrence.late and occurrence.act == "store"):
@@ -548,7 +551,9 @@ class _Analysis:
                     base = _next_free(base, taken)
                 taken.add(base)
                 for each in versions:
-                    each.text = base if each is crossing[0] else _next_free(base, taken) if each in crossing else name
+                    each.text = (
+                        base if each is crossing[0] else _next_free(base, taken) if each in crossing else name
+                    )
                     taken.add(each.text)
                 continue
             if len(versions) == 1:
@@ -556,7 +561,9 @@ class _Analysis:
                 continue
             plain_free = True
             for each in versions:
-                public = bool(each.readers - {each.cell}) or each.derived or each.definition or each.cell == -1
+                public = (
+                    bool(each.readers - {each.cell}) or each.derived or each.definition or each.cell == -1
+                )
                 if not public and f"_{name}" not in taken:
                     each.text = f"_{name}"
                 elif plain_free:
@@ -609,7 +616,11 @@ class _Analysis:
         elif name.startswith("_"):
             plan.notes.append(Note("public", f"`{name}` is called `{made.text}`: other cells read it"))
         elif name not in cell.seeded:
-            why = "a builtin has this name" if before is None and name in _BUILTINS else "another cell defines it too"
+            why = (
+                "a builtin has this name"
+                if before is None and name in _BUILTINS
+                else "another cell defines it too"
+            )
             plan.notes.append(Note("rename", f"`{name}` is called `{made.text}`: {why}"))
 
     def _expand_augmented(self, cell: _Cell, name: str, plan: CellPlan) -> set[int]:
@@ -671,7 +682,9 @@ class _Analysis:
                     kept.append(ast.alias(alias.name, f"_{alias.name.replace('.', '_')}"))
             for name in sorted(gone):
                 plan.notes.append(Note("import", f"`{name}` is imported by a cell above"))
-            plan.edits.append(_without(cell.given.source, cell.names.tree, number, statement, kept, self, cell))
+            plan.edits.append(
+                _without(cell.given.source, cell.names.tree, number, statement, kept, self, cell)
+            )
 
     def renamed_aliases(self, cell: _Cell, aliases: list[ast.alias]) -> list[ast.alias]:
         """Return the aliases of an import as they are to be written with the new names."""
@@ -694,14 +707,23 @@ class _Analysis:
                     node
                     for node in ast.walk(cell.names.tree)
                     if isinstance(node, ast.Delete)
-                    and any(isinstance(part, ast.Name) and _at(cell, part) == occurrence.start for part in ast.walk(node))
+                    and any(
+                        isinstance(part, ast.Name) and _at(cell, part) == occurrence.start
+                        for part in ast.walk(node)
+                    )
                 ),
                 None,
             )
             if statement is None:
                 continue
-            others = [ast.unparse(target) for target in statement.targets if not (isinstance(target, ast.Name) and target.id == name)]
-            plan.notes.append(Note("delete", f"`del {name}` is left out: marimo keeps what other cells define"))
+            others = [
+                ast.unparse(target)
+                for target in statement.targets
+                if not (isinstance(target, ast.Name) and target.id == name)
+            ]
+            plan.notes.append(
+                Note("delete", f"`del {name}` is left out: marimo keeps what other cells define")
+            )
             start, end = _span(cell.given.source, statement)
             plan.edits = [each for each in plan.edits if not (start <= each.start < end)]
             remaining = [target for target in others if target not in cell.incoming or target in cell.made]
@@ -719,7 +741,9 @@ def _copying(kind: str, changed: Sequence[Mutation]) -> str | None:
         return "{}.copy()"
     if kind == "random":
         return "copy.deepcopy({})"
-    if hows <= {"fit", "other"} or (hows <= {"attribute", "fit", "other"} and all(each.repeatable for each in changed)):
+    if hows <= {"fit", "other"} or (
+        hows <= {"attribute", "fit", "other"} and all(each.repeatable for each in changed)
+    ):
         return None
     return "copy.deepcopy({})"
 
@@ -773,7 +797,9 @@ def _without(
 def _span(source: str, node: ast.stmt) -> tuple[int, int]:
     assert node.end_lineno is not None
     assert node.end_col_offset is not None
-    return _offset(source, node.lineno, node.col_offset), _offset(source, node.end_lineno, node.end_col_offset)
+    return _offset(source, node.lineno, node.col_offset), _offset(
+        source, node.end_lineno, node.end_col_offset
+    )
 
 
 def _at(cell: _Cell, node: ast.Name) -> int:
@@ -788,14 +814,10 @@ def _offset(source: str, line: int, column: int) -> int:
 
 
 def _defines(names: CellNames, stores: list[Occurrence]) -> bool:
-    return any(
-        _definition(names.tree, each.name) is not None for each in stores[:1]
-    )
+    return any(_definition(names.tree, each.name) is not None for each in stores[:1])
 
 
-def _definition(
-    tree: ast.Module, name: str
-) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
+def _definition(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
             return node
@@ -818,6 +840,10 @@ def _frame_like(cells: Iterable[_Cell]) -> frozenset[str]:
     found = set()
     for cell in cells:
         for node in ast.walk(cell.names.tree):
-            if isinstance(node, ast.Attribute) and node.attr in _FRAME_ATTRIBUTES and isinstance(node.value, ast.Name):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr in _FRAME_ATTRIBUTES
+                and isinstance(node.value, ast.Name)
+            ):
                 found.add(node.value.id)
     return frozenset(found)

@@ -1,9 +1,7 @@
-"""An .ipynb as a marimo notebook, by marimo's own converter: the only place that calls it.
+"""A prepared notebook as the text of a marimo file: the only place that knows marimo's file format.
 
-The converter (0.25.2) treats a notebook as a whole: it drops a step for all cells when one cell is strange, takes
-every line that starts with `%` for a magic, also in Markdown and in strings, and does not say what it did. So cells
-go in guarded and tagged, a cell that it cannot take stays out and is put back as it was, and every cell is followed
-to where it ended. What became of each is judged in `cell_changes.py`.
+What becomes of code is decided in `importing/`; here cells get marimo's form, and marimo's own code generator and
+linter have their say.
 """
 
 from __future__ import annotations
@@ -11,34 +9,31 @@ from __future__ import annotations
 import ast
 import asyncio
 import base64
-import itertools
-import json
-import logging
 import re
-from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo._ast.compiler import compile_cell
 from marimo._ast.names import DEFAULT_CELL_NAME, SETUP_CELL_NAME
+from marimo._convert.common.format import markdown_to_marimo
 from marimo._convert.converters import MarimoConvert
-from marimo._convert.ipynb.to_ir import transform_magic_commands
 from marimo._lint.diagnostic import Severity
 from marimo._lint.rule_engine import RuleEngine
-from marimo._schemas.serialization import CellDef, NotebookSerializationV1
+from marimo._schemas.serialization import AppInstantiation, CellDef, Header, NotebookSerializationV1
+from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.ipynb import Conversion, Notebook, NotebookCell
-from marimo_kernel_bridge.runtime.cell_changes import ConvertedCell, compiled, report
+from marimo_kernel_bridge.importing import stars
+from marimo_kernel_bridge.importing.cells import Prepared, Working, prepare, unresolved
+from marimo_kernel_bridge.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.runtime.versions import check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
+    from pathlib import Path
 
-_ADDED: Final = "import marimo as mo"
-_STAND_IN: Final = "# this cell stays out of the conversion"
-_CONVERTER_LOG: Final = "marimo._convert.ipynb.to_ir"
-_FUTURE_IMPORT: Final = re.compile(r"(?m)^from __future__ import [^(\n]*$")
-_BARE_CELL_MAGIC: Final = re.compile(r"%%\S.*")
+_IMPORT: Final = "import marimo as mo"
+_HEADER: Final = "# /// script"
 
 
 def convert(notebook: Notebook) -> Conversion:
@@ -47,201 +42,165 @@ def convert(notebook: Notebook) -> Conversion:
     Raises `BridgeError`: runtime_mismatch, cell_not_converted (only where marimo cannot read its own file back).
     """
     check_version()
-    guard = _unused_word(notebook)
-    with _converter_warnings() as warnings:
-        ir, left_out = _convert_around_strange_cells(notebook, guard, warnings)
-    sources = {cell.position: cell for cell in notebook.cells}
-    cells = [_restored(cell, sources, left_out, guard) for cell in ir.cells]
-    cells = _with_marimo_import(cells)
-    text = MarimoConvert.from_ir(replace(ir, cells=[cell for _, cell in cells])).to_py()
-    written = _read_back(text, cells)
-    findings, passes = _check(text, written)
+    folder = notebook.path.parent if notebook.path is not None else None
+    prepared = prepare(notebook, partial(_read, folder), lambda module: stars.names_of(module, folder))
+    cells = _with_other_cells(notebook, prepared)
+    text = MarimoConvert.from_ir(_ir(notebook, prepared, cells)).to_py()
+    lines = _read_back(text, cells)
+    findings, passes = _check(text, cells, lines)
     return Conversion(
         text=text,
-        cells=report(notebook, written),
-        added=tuple(cell.code for cell in written if cell.position is None),
-        check=(*(f"marimo's converter: {warning}" for warning in warnings), *findings),
-        check_passes=passes and not warnings,
+        cells=_report(notebook, prepared, cells),
+        added=tuple(definition.code for working, definition in cells if not working.positions),
+        check=tuple(findings),
+        check_passes=passes,
+        positions=tuple(working.positions for working, _ in cells),
     )
 
 
-# Into marimo's converter and back
-
-
-def _convert_around_strange_cells(
-    notebook: Notebook, guard: str, warnings: list[str]
-) -> tuple[NotebookSerializationV1, dict[int, str]]:
-    """Convert until no cell is left that marimo cannot compile; return those that had to stay out, and why."""
-    left_out: dict[int, str] = {}
-    for cell in notebook.cells:
-        if (reason := _magics_refused(cell)) is not None:
-            left_out[cell.position] = reason
-    while True:
-        warnings.clear()
-        document = {
-            "cells": [_guarded(cell, guard, left_out) for cell in notebook.cells],
-            "metadata": _marimo_metadata(notebook.metadata),
-        }
-        ir = MarimoConvert.from_ipynb(json.dumps(document)).to_ir()
-        strange = {
-            _position(cell): reason
-            for cell in ir.cells
-            if (reason := compiled(cell.code.replace(guard, "")).reason) and _position(cell) not in left_out
-        }
-        if not strange:
-            return ir, left_out
-        left_out |= {position: reason for position, reason in strange.items() if position is not None}
-
-
-def _magics_refused(cell: NotebookCell) -> str | None:
-    """Ask for one cell whether marimo's magics step takes it: the step fails for all cells or none."""
-    if cell.kind != "code" or _parses(cell.source):
+def _read(folder: Path | None, name: str) -> str | None:
+    if folder is None:
         return None
     try:
-        transform_magic_commands([_code(cell.source, "")])
-    except (IndexError, ValueError):
-        return "marimo's converter does not take its magics"
-    return None
+        return (folder / name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError):
+        return None
 
 
-def _guarded(cell: NotebookCell, guard: str, left_out: dict[int, str]) -> dict[str, Any]:  # nbformat
-    if cell.position in left_out:
-        source, kind = _STAND_IN, "code"
-    elif cell.kind == "markdown":
-        source, kind = _markdown(cell, guard), "markdown"
-    elif cell.kind == "raw":
-        source, kind = _comment(cell.source), "code"
-    else:
-        source, kind = _code(cell.source, guard), "code"
-    return {"cell_type": kind, "source": source, "metadata": _tagged_metadata(cell)}
+# Cells
+
+_Cells = list[tuple[Working, CellDef]]
 
 
-def _markdown(cell: NotebookCell, guard: str) -> str:
-    source = cell.source
+def _with_other_cells(notebook: Notebook, prepared: Prepared) -> _Cells:
+    """Put Markdown and raw cells between the code cells, where they were."""
+    by_position = {cell.position: cell for cell in notebook.cells}
+    places = {cell.positions[-1] if cell.positions else 0: cell for cell in prepared.cells}
+    cells: _Cells = [(cell, CellDef(code=cell.code)) for cell in prepared.cells if not cell.positions]
+    for position, cell in by_position.items():
+        if cell.kind == "code":
+            working = places.get(position)
+            if working is not None and working.code.strip():
+                cells.append(
+                    (working, _definition(working.code, [by_position[each] for each in working.positions]))
+                )
+        elif cell.source.strip():
+            code = _markdown(cell) if cell.kind == "markdown" else _comment(cell.source)
+            cells.append((Working((position,), code), _definition(code, [cell])))
+    uses_marimo = any("mo" in _names(definition.code)[1] for _, definition in cells)
+    if uses_marimo and not any("mo" in _names(definition.code)[0] for _, definition in cells):
+        if cells and not cells[0][0].positions:
+            working, definition = cells[0]
+            code = f"{_IMPORT}\n{definition.code}"
+            cells[0] = (Working((), code), CellDef(code=code))
+        else:
+            cells.insert(0, (Working((), _IMPORT), CellDef(code=_IMPORT)))
+    return cells
+
+
+def _definition(code: str, sources: Sequence[NotebookCell]) -> CellDef:
+    options: dict[str, Any] = {}
+    name = DEFAULT_CELL_NAME
+    for source in reversed(sources):
+        own = source.metadata.get("marimo")
+        if isinstance(own, dict) and isinstance(own.get("config", {}), dict):
+            options = {**options, **own.get("config", {})}
+            if isinstance(own.get("name"), str):
+                name = own["name"]
+    first = sources[0]
+    own = isinstance(first.metadata.get("marimo"), dict)
+    hidden = first.kind == "markdown" or _is_hidden(first)
+    if hidden and not own:
+        options = {"hide_code": True, **options}
+    if not name.isidentifier() or name == SETUP_CELL_NAME:
+        name = DEFAULT_CELL_NAME
+    return CellDef(code=code, name=name, options=options)
+
+
+def _is_hidden(cell: NotebookCell) -> bool:
+    """Tell whether a front end hides the cell's code: JupyterLab, Jupyter Book, Colab and VS Code each say it otherwise."""
+    jupyter, tags = cell.metadata.get("jupyter"), cell.metadata.get("tags")
+    return (
+        (isinstance(jupyter, dict) and jupyter.get("source_hidden") is True)
+        or (
+            isinstance(tags, list)
+            and not {"hide-input", "hide_input", "hide-cell", "remove-input"}.isdisjoint(map(str, tags))
+        )
+        or cell.metadata.get("cellView") == "form"
+        or cell.metadata.get("hide_input") is True
+    )
+
+
+def _markdown(cell: NotebookCell) -> str:
+    source = cell.source.strip()
     for name, bundle in cell.attachments.items():
         for mime, data in bundle.items():
             encoded = data if mime.startswith("image/") else base64.b64encode(data.encode()).decode()
             source = source.replace(f"attachment:{name}", f"data:{mime};base64,{''.join(encoded.split())}")
-    return re.sub(r"(?m)^%", f"{guard}%", source.strip())
+    if '""' in source or source.endswith(
+        "\\"
+    ):  # marimo's generator would write other quotes: keep them from it
+        pieces = re.split(r'("{2,}|\\$)', source)
+        return "mo.md(\n    " + "\n    + ".join(_quoted(piece) for piece in pieces if piece) + "\n)"
+    return markdown_to_marimo(source)
+
+
+def _quoted(piece: str) -> str:
+    if '"' in piece and not piece.strip('"'):
+        return f"'{piece}'"
+    if "\n" in piece and '"""' not in piece and not piece.endswith(('"', "\\")):
+        return f'r"""{piece}"""'
+    return repr(piece)
 
 
 def _comment(source: str) -> str:
-    if not source.strip():
-        return ""
     lines = source.strip("\n").splitlines()
     return "\n".join(["# Raw cell of the Jupyter notebook:", *(f"# {line}".rstrip() for line in lines)])
 
 
-def _code(source: str, guard: str) -> str:
-    source = source.strip()
-    if _BARE_CELL_MAGIC.fullmatch(source):
-        return f"# {source}"  # there is nothing for it to work on
-    source = _FUTURE_IMPORT.sub(
-        r"# \g<0>", source
-    )  # not at the head of a file, it would break the whole file
-    if not re.search(r"(?m)^%", source) or not _parses(source):
-        return source
-    # Python as it is: a line that starts with % is inside a string or goes on from the line above.
-    in_string: set[int] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.JoinedStr) or (
-            isinstance(node, ast.Constant) and isinstance(node.value, str)
-        ):
-            in_string.update(range(node.lineno + 1, (node.end_lineno or node.lineno) + 1))
-    return "\n".join(
-        (guard if number in in_string else " ") + line if line.startswith("%") else line
-        for number, line in enumerate(source.split("\n"), start=1)
+def _names(code: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what a cell defines and uses, as marimo sees it; nothing if it does not compile."""
+    try:
+        cell = compile_cell(code, cell_id=CellId_t("import"))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset(), frozenset()
+    return frozenset(cell.defs), frozenset(cell.refs)
+
+
+# The file
+
+
+def _ir(notebook: Notebook, prepared: Prepared, cells: _Cells) -> NotebookSerializationV1:
+    ours = notebook.metadata.get("marimo")
+    ours = ours if isinstance(ours, dict) else {}
+    config = ours.get("app_config")
+    header = ours.get("header")
+    text = header if isinstance(header, str) and _parses(header) else ""
+    if prepared.requirements and _HEADER not in text:
+        needed = ["marimo", *(each for each in prepared.requirements if each != "marimo")]
+        block = [_HEADER, "# dependencies = [", *(f"#     {_toml(each)}," for each in needed), "# ]", "# ///"]
+        text = "\n".join([*block, *([text] if text else [])])
+    return NotebookSerializationV1(
+        app=AppInstantiation(options=config if isinstance(config, dict) else {}),
+        header=Header(value=text) if text else None,
+        cells=[definition for _, definition in cells],
     )
+
+
+def _toml(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _parses(source: str) -> bool:
     try:
-        ast.parse(source.strip())
-    except (SyntaxError, RecursionError, MemoryError):
+        ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 
 
-def _unused_word(notebook: Notebook) -> str:
-    """Return a word that is nowhere in the notebook, to stand before a % that is not a magic."""
-    text = "\n".join(cell.source for cell in notebook.cells)
-    return next(word for number in itertools.count() if (word := f"guard{number}_") not in text)
-
-
-def _marimo_metadata(metadata: dict[str, Any]) -> dict[str, Any]:  # nbformat: any JSON
-    ours = metadata.get("marimo")
-    if not isinstance(ours, dict):
-        return {}
-    config, header = ours.get("app_config"), ours.get("header")
-    kept: dict[str, Any] = {"app_config": config} if isinstance(config, dict) else {}
-    if isinstance(header, str) and _parses(header):
-        kept["header"] = header
-    return {"marimo": kept}
-
-
-def _own_metadata(cell: NotebookCell) -> dict[str, Any]:  # nbformat: any JSON
-    own = cell.metadata.get("marimo")
-    return own if isinstance(own, dict) and isinstance(own.get("config", {}), dict) else {}
-
-
-def _tagged_metadata(cell: NotebookCell) -> dict[str, Any]:  # nbformat: any JSON
-    """Name the cell by its position, by which it is known again, without changing how marimo treats it."""
-    own = _own_metadata(cell)
-    tagged = {**own, "name": f"position_{cell.position}"}
-    if not own and cell.kind == "markdown" and "hide-cell" not in cell.metadata.get("tags", []):
-        tagged["config"] = {"hide_code": True}  # as marimo does by itself for a cell without its metadata
-    return {**cell.metadata, "marimo": tagged}
-
-
-def _position(cell: CellDef) -> int | None:
-    head, _, number = cell.name.partition("position_")
-    return int(number) if not head and number else None
-
-
-def _restored(
-    cell: CellDef, sources: dict[int, NotebookCell], left_out: dict[int, str], guard: str
-) -> tuple[int | None, CellDef]:
-    position = _position(cell)
-    if position is None:
-        return None, cell
-    source = sources[position]
-    code = source.source.strip("\n") if position in left_out else cell.code.replace(guard, "")
-    name = _own_metadata(source).get("name")
-    return position, replace(cell, code=code, name=name if isinstance(name, str) else DEFAULT_CELL_NAME)
-
-
-def _with_marimo_import(cells: list[tuple[int | None, CellDef]]) -> list[tuple[int | None, CellDef]]:
-    """Import marimo as mo where a cell needs it: marimo looks at the start of cells only."""
-    names = [compiled(cell.code) for _, cell in cells]
-    if any("mo" in cell.uses for cell in names) and not any("mo" in cell.defines for cell in names):
-        return [(None, CellDef(code=_ADDED)), *cells]
-    return cells
-
-
-@contextmanager
-def _converter_warnings() -> Iterator[list[str]]:
-    """Collect what the converter logs: a step that it skipped for the whole notebook."""
-    messages: list[str] = []
-
-    class Collector(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            messages.append(record.getMessage())
-
-    log, collector = logging.getLogger(_CONVERTER_LOG), Collector()
-    propagated, log.propagate = log.propagate, False
-    log.addHandler(collector)
-    try:
-        yield messages
-    finally:
-        log.removeHandler(collector)
-        log.propagate = propagated
-
-
-# What marimo makes of the result
-
-
-def _read_back(text: str, cells: list[tuple[int | None, CellDef]]) -> list[ConvertedCell]:
-    """Read the file's text as marimo will: what it cannot write faithfully shows here."""
+def _read_back(text: str, cells: _Cells) -> list[int]:
+    """Return the line at which each cell starts in the file, read as marimo will."""
     read = MarimoConvert.from_py(text).to_ir().cells
     if len(read) != len(cells):
         raise BridgeError(
@@ -249,16 +208,10 @@ def _read_back(text: str, cells: list[tuple[int | None, CellDef]]) -> list[Conve
             f"marimo reads {len(read)} cells back from the {len(cells)} that it wrote.",
             "Please report this notebook as a bug; nothing was written.",
         )
-    in_file = sorted(
-        cells, key=lambda cell: cell[1].name != SETUP_CELL_NAME
-    )  # marimo writes the setup cell first
-    return [
-        ConvertedCell(position, again.code, again.lineno)
-        for (position, _), again in zip(in_file, read, strict=True)
-    ]
+    return [cell.lineno for cell in read]
 
 
-def _check(text: str, cells: list[ConvertedCell]) -> tuple[list[str], bool]:
+def _check(text: str, cells: _Cells, lines: Sequence[int]) -> tuple[list[str], bool]:
     """Apply the rules of `marimo check`, which fails for what breaks a notebook, not for what could be nicer.
 
     They do not find what only the compiler refuses, so compile the file as well.
@@ -267,17 +220,53 @@ def _check(text: str, cells: list[ConvertedCell]) -> tuple[list[str], bool]:
     try:
         compile(text, "<notebook>", "exec", dont_inherit=True)
     except SyntaxError as error:
-        findings, passes = [f"not Python: {error.msg} ({_cell_at(error.lineno or 0, cells)})"], False
+        findings, passes = [f"not Python: {error.msg} ({_cell_at(error.lineno or 0, cells, lines)})"], False
     read = MarimoConvert.from_py(text).to_ir()
     for finding in asyncio.run(RuleEngine.create_default().check_notebook(read, text)):
         passes = passes and finding.severity is not Severity.BREAKING
-        lines = finding.line if isinstance(finding.line, list) else [finding.line]
-        where = ", ".join(dict.fromkeys(_cell_at(line, cells) for line in sorted(lines)))
+        places = finding.line if isinstance(finding.line, list) else [finding.line]
+        where = ", ".join(dict.fromkeys(_cell_at(line, cells, lines) for line in sorted(places)))
         findings.append(f"{finding.code} {finding.message.splitlines()[0]} ({where})")
     return findings, passes
 
 
-def _cell_at(line: int, cells: list[ConvertedCell]) -> str:
-    above = [cell for cell in cells if cell.line <= line]
-    position = above[-1].position if above else None
-    return "an added cell" if position is None else f"cell {position}"
+def _cell_at(line: int, cells: _Cells, lines: Sequence[int]) -> str:
+    above = [working for (working, _), start in zip(cells, lines, strict=True) if start <= line]
+    if not above or not above[-1].positions:
+        return "an added cell"
+    return f"cell {'+'.join(map(str, above[-1].positions))}"
+
+
+# What became of each cell
+
+
+def _report(notebook: Notebook, prepared: Prepared, cells: _Cells) -> tuple[CellReport, ...]:
+    kept = {position for working, _ in cells for position in working.positions}
+    missing = {
+        position: names
+        for index, names in unresolved(prepared.cells).items()
+        for position in prepared.cells[index].positions
+    }
+    reports = []
+    for cell in notebook.cells:
+        lost = prepared.lost.get(cell.position, [])
+        notes = [*lost, *prepared.notes.get(cell.position, [])]
+        if cell.kind == "raw":
+            notes.append("a raw cell, kept as comments")
+        elif cell.kind == "markdown" and cell.attachments:
+            notes.append("its attachments are written into it")
+        notes += [
+            f"it reads `{name}`, which no cell defines, in the Jupyter notebook neither"
+            for name in missing.get(cell.position, [])
+            if re.search(rf"\b{name}\b", cell.source)
+        ]
+        if lost:
+            reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "not_converted", tuple(notes)))
+        elif not cell.source.strip():
+            reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "dropped", ("it is empty",)))
+        elif cell.position not in kept:
+            reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "dropped", tuple(notes)))
+        else:
+            fate: Fate = "changed" if notes else "kept"
+            reports.append(CellReport(cell.position, cell.cell_id, cell.kind, fate, tuple(notes)))
+    return tuple(reports)

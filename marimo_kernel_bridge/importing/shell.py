@@ -1,0 +1,114 @@
+"""Shell commands as Python: what stands for `!cmd`, `x = !cmd` and `%%bash`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Final
+
+from IPython.utils.text import DollarFormatter
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+_PIP: Final = re.compile(
+    r"\s*(?:(?:python3?|\{sys\.executable\}|\S+/python3?)\s+-m\s+)?(?:uv\s+)?(?:pip3?|conda|mamba)\s+install\b(.*)",
+    re.DOTALL,
+)
+_VALUED: Final = frozenset(
+    "-i --index-url --extra-index-url -f --find-links -t --target --prefix --root -c --constraint -n --name --channel".split()  # noqa: SIM905  # a list of words
+)
+
+
+def run(command: str, names: AbstractSet[str]) -> str:
+    """Return a call that runs a command in a shell and prints what it prints, as `!command` does."""
+    return (
+        f"print(subprocess.run({quoted(command, names)}, shell=True, text=True, "
+        'stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout, end="")'
+    )
+
+
+def lines_of(command: str, names: AbstractSet[str]) -> str:
+    """Return an expression for the lines that a command prints, as `x = !command` gives them."""
+    return (
+        f"SList(subprocess.run({quoted(command, names)}, shell=True, text=True, "
+        "stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.splitlines())"
+    )
+
+
+def script(interpreter: list[str], body: str) -> str:
+    """Return a call that gives a script to an interpreter and prints what it prints, as `%%bash` does."""
+    return (
+        f"print(subprocess.run({interpreter!r}, input={text_literal(body)}, text=True, "
+        'stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout, end="")'
+    )
+
+
+def requirements(command: str) -> list[str] | None:
+    """Return what `pip install ...` installs, as requirements; None if the command is another."""
+    found = _PIP.fullmatch(command.split("#", maxsplit=1)[0].rstrip("; \n"))
+    if found is None:
+        return None
+    try:
+        words = shlex.split(found[1].split("&&")[0].split("|")[0].split(">/")[0])
+    except ValueError:
+        return None
+    wanted: list[str] = []
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word.startswith("-"):
+            skip = word in _VALUED or word in {"-r", "--requirement", "-e", "--editable"}
+        elif re.match(r"[A-Za-z0-9][\w.\-]*(\[[\w,\- ]+\])?\s*([<>=!~].*)?$", word):
+            wanted.append(re.sub(r"(?<![<>=!~])=(?!=)", "==", word))
+        elif word.startswith("git+") or "://" in word:
+            name = re.split(r"[/#@]", word.rstrip("/"))[-1].removesuffix(".git")
+            wanted.append(f"{name} @ {word}")
+    return wanted
+
+
+def quoted(command: str, names: AbstractSet[str]) -> str:
+    """Return an expression for a command in which IPython fills in `{expression}` and `$name`."""
+    try:
+        parsed = list(DollarFormatter().parse(command))
+    except (SyntaxError, ValueError):
+        return text_literal(command)
+    pieces: list[tuple[str, bool]] = []
+    for literal, field, spec, _ in parsed:
+        if literal:
+            pieces.append((literal, False))
+        if field is None:
+            continue
+        expression = f"{field}:{spec}" if spec else field
+        if not _is_python(field) or (field.isidentifier() and field not in names):
+            pieces.append((f"${field}" if f"${field}" in command else f"{{{expression}}}", False))
+        else:
+            pieces.append((expression, True))
+    if not any(filled for _, filled in pieces):
+        return text_literal(command)
+    if any(character in text for text, filled in pieces if filled for character in "\"'\\\n"):
+        return " + ".join(f"str({text})" if filled else text_literal(text) for text, filled in pieces)
+    body = "".join(
+        f"{{{text}}}" if filled else text.replace("{", "{{").replace("}", "}}") for text, filled in pieces
+    )
+    return f"f{text_literal(body)}"
+
+
+def _is_python(expression: str) -> bool:
+    try:
+        compile(expression, "<command>", "eval", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def text_literal(text: str) -> str:
+    """Write a string so that it reads well: over several lines where it has them."""
+    if "\n" in text.strip("\n") and '"""' not in text and "\\" not in text and not text.endswith('"'):
+        return f'"""{text}"""' if text.isprintable() or _printable(text) else repr(text)
+    return repr(text) if "'" not in text or '"' in text else '"' + repr('"' + text)[2:-1] + '"'
+
+
+def _printable(text: str) -> bool:
+    return all(character.isprintable() or character in "\n\t" for character in text)

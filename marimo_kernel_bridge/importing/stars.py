@@ -1,0 +1,148 @@
+"""`from module import *` as the imports of the names that are used: marimo has to see where names come from.
+
+Asks another Python process for the names of a module, because importing one may do anything.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.reactive_names.occurrences import CellNames, parse, read_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+_TIMEOUT: Final = 120
+_ASK: Final = """\
+import importlib, json, sys
+sys.path.insert(0, "")
+module = importlib.import_module(sys.argv[1])
+names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
+sys.stdout.write("\\n" + json.dumps(sorted(map(str, names))))
+"""
+
+StarNames = "Callable[[str], frozenset[str] | None]"
+
+
+@dataclass
+class Expanded:
+    """A cell without star imports, and what changed."""
+
+    code: str
+    notes: list[str] = field(default_factory=list)
+
+
+def names_of(module: str, folder: Path | None) -> frozenset[str] | None:
+    """Return the names that `from module import *` binds in a notebook in `folder`; None if that is not known."""
+    if module.startswith("."):
+        return None
+    try:
+        asked = subprocess.run(  # noqa: S603  # this interpreter, and a name that the notebook imports itself
+            [sys.executable, "-c", _ASK, module],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            cwd=folder,
+            env={**os.environ, "MPLBACKEND": "agg"},
+            stdin=subprocess.DEVNULL,
+            check=True,
+        )
+        return frozenset(json.loads(asked.stdout.rsplit("\n", 1)[-1]))
+    except (subprocess.SubprocessError, OSError, ValueError, TypeError):
+        return _written_in(module, folder)
+
+
+def _written_in(module: str, folder: Path | None) -> frozenset[str] | None:
+    """Read the names of a module beside the notebook from its text."""
+    if folder is None:
+        return None
+    try:
+        text = folder.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
+        return frozenset(name for name in read_cell(text).bound_at_end if not name.startswith("_"))
+    except (OSError, SyntaxError, ValueError):
+        return None
+
+
+def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) -> list[Expanded]:
+    """Expand the star imports of all cells, which must be Python."""
+    if not any("import *" in " ".join(code.split()) for code in codes):
+        return [Expanded(code) for code in codes]
+    cells = [read_cell(code) for code in codes]
+    stars = [
+        (number, node)
+        for number, cell in enumerate(cells)
+        for node in ast.walk(cell.tree)
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+    ]
+    modules = ["." * node.level + (node.module or "") for _, node in stars]
+    known = {module: ask(module) for module in dict.fromkeys(modules)}
+    wanted = _wanted(cells)
+    results = [Expanded(code) for code in codes]
+    for index in reversed(range(len(stars))):
+        number, node = stars[index]
+        module, names = modules[index], known[modules[index]]
+        later = [
+            known[modules[other]] or frozenset()
+            for other in range(index + 1, len(stars))
+            if stars[other][0] == number
+        ]
+        result = results[number]
+        if names is None:
+            result.notes.append(
+                f"`from {module} import *` could not be looked into: marimo cannot tell who uses it"
+            )
+            text = f"import {module} as _star\nglobals().update({{name: value for name, value in vars(_star).items() if name[0] != '_'}})"
+            if module.startswith("."):
+                text = f"# from {module} import *"
+        else:
+            used = sorted(wanted & names - frozenset().union(*later))
+            result.notes.append(
+                f"`from {module} import *` is the import of what is used: {', '.join(used) or 'nothing'}"
+            )
+            text = _import(module, used)
+        result.code = _replaced(result.code, node, text)
+    return results
+
+
+def _wanted(cells: Sequence[CellNames]) -> frozenset[str]:
+    """Return the names that some cell reads before any cell above, or itself, has bound them."""
+    bound: set[str] = set()
+    wanted: set[str] = set()
+    for cell in cells:
+        for each in cell.occurrences:
+            if each.act == "load" and each.name not in bound and (each.exposed or each.late):
+                wanted.add(each.name)
+        bound |= cell.bound_at_end
+    return frozenset(wanted)
+
+
+def _import(module: str, names: Sequence[str]) -> str:
+    if not names:
+        return f"import {module} as _{module.replace('.', '_')}"
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= 88:  # noqa: PLR2004  # a common width of lines
+        return line
+    return f"from {module} import (\n{textwrap.fill(', '.join(names), 80, initial_indent='    ', subsequent_indent='    ')},\n)"
+
+
+def _replaced(code: str, node: ast.ImportFrom, text: str) -> str:
+    lines = code.split("\n")
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    indentation = lines[node.lineno - 1][: node.col_offset]
+    if indentation.strip():
+        indentation = ""
+    before = lines[node.lineno - 1].encode()[: node.col_offset].decode()
+    after = lines[node.end_lineno - 1].encode()[node.end_col_offset :].decode()
+    new = text.replace("\n", f"\n{indentation}")
+    result = "\n".join([*lines[: node.lineno - 1], f"{before}{new}{after}", *lines[node.end_lineno :]])
+    parse(result)
+    return result
