@@ -35,6 +35,17 @@ def kernel(_spare: list[KernelManager]) -> Iterator[KernelManager]:
         manager.shutdown_kernel(now=True)
 
 
+@pytest.fixture(scope="module")
+def shared(_spare: list[KernelManager]) -> Iterator[FrontEnd]:
+    """One front end on one kernel, for the tests of a module that do not mind each other."""
+    manager = _spare.pop()
+    _spare.append(_started())
+    front_end = FrontEnd(manager.connection_file)
+    yield front_end
+    front_end.close()
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.fixture
 def connect(kernel: KernelManager) -> Iterator:
     """Make a front end on the kernel: `connect("lab")`."""

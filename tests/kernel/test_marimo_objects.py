@@ -1,13 +1,10 @@
 """marimo's own objects in a front end that has no marimo frontend: every one that can be made simply, in one kernel."""
 
 import json
-import os
 import re
-from collections.abc import Iterator
 
 import pytest
 from front_end import FrontEnd
-from jupyter_client import KernelManager
 
 # What each public name gives, as an expression in which `df`, `frame`, `chart`, `figure`, `fig`, `PNG` are at hand.
 STATELESS = {
@@ -185,16 +182,9 @@ MARIMOS = re.compile(r"<marimo-|&lt;marimo-|<iconify-icon|&lt;iconify-icon|objec
 
 
 @pytest.fixture(scope="module")
-def notebook() -> Iterator[FrontEnd]:
-    """One kernel for all the objects."""
-    manager = KernelManager(kernel_name="marimo")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
-    manager.start_kernel(env=environment)
-    front_end = FrontEnd(manager.connection_file)
-    assert front_end.run("prelude", PRELUDE).ok
-    yield front_end
-    front_end.close()
-    manager.shutdown_kernel(now=True)
+def notebook(shared) -> FrontEnd:
+    assert shared.run("prelude", PRELUDE).ok
+    return shared
 
 
 def show(notebook: FrontEnd, code: str, cell: str = "shown") -> list[dict]:
