@@ -88,6 +88,7 @@ class RunReport:
 
     `run_id` is the message id of the request. `cells` are in the order in which they ran, the requested ones
     among them. `still_stale` names cells that are stale at the end of the run (lazy mode, or an interrupt).
+    `superseded` names cells that lost a name to a requested one, and left the graph.
     """
 
     run_id: str
@@ -96,6 +97,7 @@ class RunReport:
     finished: bool
     cells: tuple[CellRun, ...] = ()
     still_stale: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -30,10 +30,17 @@ class Run:
     cells: list[CellRun] = field(default_factory=list)
     finished: bool = False
     still_stale: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
 
     def report(self) -> RunReport:
         return RunReport(
-            self.run_id, self.requested, self.client, self.finished, tuple(self.cells), self.still_stale
+            self.run_id,
+            self.requested,
+            self.client,
+            self.finished,
+            tuple(self.cells),
+            self.still_stale,
+            self.superseded,
         )
 
     def note(self, cell: Cell, duration: float, *, changed: bool = False) -> None:

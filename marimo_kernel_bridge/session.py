@@ -62,6 +62,9 @@ class Session:
         self._later: list[Callable[[], None]] = []  # what was asked for while a cell ran
         self._catching_up = False  # stale cells run once, also in lazy mode
         self._nodes: dict[str, Node] = {}
+        self._defined: frozenset[str] = (
+            frozenset()
+        )  # by any cell; the rest are builtins and what code made unseen
         self._stale: frozenset[str] = frozenset()
         self.running: str | None = None
         self.running_since: float | None = None
@@ -274,6 +277,7 @@ class Session:
                     entry.imperative = True
                 self.runtime.delete([other_id], keep_values=True)
                 self.cells.change(other_id, status="superseded")
+                self.runs.current.superseded += (other_id,)
                 if other.live:
                     self.outlet.append(other, "display_data", wording.superseded(name, entry.cell))
 
@@ -453,7 +457,9 @@ class Session:
             self.runs.current.note(self.cells[cell_id].cell, duration, changed=changed)
 
     def _graph_changed(self) -> None:
-        self._nodes = self.runtime.nodes()
+        nodes = self.runtime.nodes()
+        self._defined = frozenset(name for node in nodes.values() for name in node.names.defines)
+        self._nodes = nodes
         self._stale_changed()
 
     def _stale_changed(self) -> None:
@@ -492,18 +498,14 @@ class Session:
         node = self._nodes.get(cell.cell_id)
         if node is None:
             return replace(cell, stale=cell.cell_id in self._stale)
-        builtin = {name for name in node.names.uses if not self._defined_by_a_cell(name)}
         return replace(
             cell,
             stale=cell.cell_id in self._stale,
             defines=tuple(sorted(node.names.defines)),
-            uses=tuple(sorted(node.names.uses - builtin)),
+            uses=tuple(sorted(node.names.uses & self._defined)),
             upstream=tuple(sorted(node.upstream)),
             downstream=tuple(sorted(node.downstream)),
         )
-
-    def _defined_by_a_cell(self, name: str) -> bool:
-        return any(name in node.names.defines for node in self._nodes.values())
 
 
 def _status(outcome: Outcome) -> CellStatus:

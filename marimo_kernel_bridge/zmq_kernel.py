@@ -17,6 +17,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import zmq
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
@@ -336,6 +337,9 @@ class MarimoKernel(IPythonKernel):
 
     async def settle(self) -> None:
         """Run the stale cells now; what another request interrupts goes on when that is answered."""
+        self.shell_stream.flush(
+            zmq.POLLOUT
+        )  # the reply: a stream sends when the loop turns, which may take long
         content = self._run_parent[1]["content"]
         if self.notebook.unsettled and "deletedCells" in (self._run_parent[1].get("metadata") or {}):
             await self.arrivals.soon()  # JupyterLab sends the requests of a Run All some milliseconds apart

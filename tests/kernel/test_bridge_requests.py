@@ -112,7 +112,9 @@ def test_executed_agent_code_takes_over_a_name_and_the_person_can_take_it_back(l
     lab.run("one", "a = 1")
     lab.run("two", "print('a is', a)")
     metadata = {wire.METADATA_KEY: {"client": "claude"}}
-    agent.run(None, "a = 100", metadata=metadata)
+    taken = agent.run(None, "a = 100", metadata=metadata)
+    report = wire.decode_reply(agent.ask(wire.ReadRun(run_id=taken.msg_id)), RunReport)
+    assert report.superseded == (cells(agent)["one"].cell_id,)
     lab.wait_for("two", "a is 100")
     assert "now defined by" in lab.text("one")
     assert cells(agent)["one"].status == "superseded"

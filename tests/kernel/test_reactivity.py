@@ -25,14 +25,17 @@ def test_dependents_run_before_idle_and_replace_their_outputs_under_their_own_ce
 
 
 def test_the_reply_does_not_wait_for_dependents(lab):
+    lab.run("gate", "import threading; gate = threading.Event()")
     lab.run("one", "a = 1")
-    lab.run("slow", "import time; time.sleep(0.5 if a > 1 else 0); print('done', a)")
+    lab.run("slow", "if a > 1: assert gate.wait(60)\nprint('done', a)")
     msg_id = lab.send("one", "a = 2")
     lab._reply(msg_id, lab.client.shell_channel)
-    seen = len(lab.seen)
+    assert msg_id not in lab._idle
+    # Only now may the dependent go on: without the reply, nobody could have sent this.
+    control = lab.client.session.msg("execute_request", {"code": "gate.set()", "silent": True})
+    lab.client.control_channel.send(control)
     lab.wait_idle(msg_id)
     assert lab.text("slow") == "done 2"
-    assert any(m["msg_type"] == "stream" for m in lab.seen[seen:])
 
 
 def test_a_dependents_result_keeps_its_own_execution_count(lab):
