@@ -13,7 +13,7 @@ SUPPORTED: Final = ">=0.25.2,<0.26"
 _LOWEST: Final = (0, 25, 2)
 _BELOW: Final = (0, 26)
 
-# What `engine.py` calls, as module:attribute -> parameters it relies on.
+# What `runtime/` calls or replaces, as module:attribute -> parameters it relies on.
 CALLED: Final[dict[str, tuple[str, ...]]] = {
     "marimo._runtime.runtime:Kernel.__init__": (
         "cell_configs",
@@ -43,6 +43,24 @@ CALLED: Final[dict[str, tuple[str, ...]]] = {
     "marimo._runtime.runner.cell_runner:write_traceback": (),
     "marimo._ast.compiler:compile_cell": ("code", "cell_id"),
     "marimo._ast.visitor:ScopedVisitor": ("mangle_prefix",),
+    # Showing its objects: display.py, embedding.py, notifications.py, wrapped.py.
+    "marimo._output.formatting:FormatterRegistry.get_formatter": ("obj",),
+    "marimo._output.formatting:as_html": ("value",),
+    "marimo._output.formatters.structures:format_structure": ("t",),
+    "marimo._plugins.core.web_component:build_stateless_plugin": ("component_name", "args"),
+    "marimo._plugins.ui._impl.tables.utils:get_table_manager": ("data",),
+    "marimo._runtime.output._output:write_internal": ("cell_id", "value"),
+    "marimo._runtime.output:clear_console": (),
+    "marimo._runtime.capture:_redirect": ("msg",),
+    "marimo._messaging.print_override:print_override": (),
+    "marimo._messaging.serde:deserialize_kernel_message": ("message",),
+    # Values of UI elements, widgets, caches: engine.py, ui_values.py, widgets.py, caching.py.
+    "marimo._runtime.runtime:Kernel.set_ui_element_value": ("request", "notify_frontend"),
+    "marimo._plugins.ui._core.registry:UIElementRegistry.register": ("object_id", "ui_element"),
+    "marimo._plugins.ui._impl.from_anywidget:get_anywidget_model_id": ("widget",),
+    "marimo._save.save:find_cell": ("filename", "lineno"),
+    "marimo._save.hash:BlockHasher.extract_missing_ref": ("refs", "scope"),
+    "marimo._save.hash:BlockHasher.extract_ref_state_and_normalize_scope": ("refs", "scope"),
 }
 
 
