@@ -203,7 +203,7 @@ def _named(cell: Working) -> str:
 
 
 def _definition_text(code: str, name: str) -> str:
-    for node in parse(code).body:
+    for node in reversed(parse(code).body):  # the last one counts
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             return "\n".join(code.split("\n")[first - 1 : node.end_lineno])

@@ -200,8 +200,11 @@ class _Finder:
         self.known.kinds[name] = "frame" if kind == "unknown" and name in self.known.frames else kind
         self.known.modules.pop(name, None)
         self.known.classes.pop(name, None)
+        if name in shared:  # it may still be what it was
+            self.known.shared[name] = self.known.shared.get(name, frozenset()) | shared - {name}
+            return
         for other, sources in list(self.known.shared.items()):
-            if name in sources and name not in shared:
+            if name in sources:
                 self.known.shared[other] = sources - {name}
         self.known.shared[name] = shared - {name}
 

@@ -109,6 +109,7 @@ class _Analysis:
         names = [*cell.names.names, *(name for name in cell.changed if name not in cell.names.names)]
         for name in names:
             self._visit_name(cell, name)
+        self._copy_together(cell)
         cell.outgoing = dict(self.current)
 
     def _visit_name(self, cell: _Cell, name: str) -> None:
@@ -257,9 +258,10 @@ class _Analysis:
         own = [each for each in changed if each.name == name]
         kind = self._kind(name, changed)
         read_below = self._read_below(cell.index, {name})
-        if not own and not read_below and name not in cell.names.names:
-            return  # shares the changed object, but nobody looks
         others = before.readers - {cell.index}
+        copied = all(each.name in cell.seeded for each in changed)
+        if not own and not read_below and name not in cell.names.names and (copied or not others):
+            return  # shares the changed object, but nobody looks
         repeatable = all(each.repeatable for each in changed)
         if kind == "value" or (repeatable and not read_below and not others):
             return
@@ -287,9 +289,9 @@ class _Analysis:
             if not cell.names.stores(other) and self._read_below(cell.index, {other})
         ]
         if shared:
-            self._change_together(cell, name, sorted(set(shared)), copying)
+            self._change_together(cell, sorted(set(shared)))
 
-    def _change_together(self, cell: _Cell, name: str, shared: list[str], copying: str | None) -> None:
+    def _change_together(self, cell: _Cell, shared: list[str]) -> None:
         """Several names stand for the object, or parts of it: they must still do so in their new versions."""
         for other in shared:
             before = self.current[other]
@@ -298,8 +300,18 @@ class _Analysis:
             before.readers.add(cell.index)
             self._add(cell, Version(other, cell.index, derived=True, temporary=False))
             cell.seeded[other] = "{}"
-        if copying is not None:
-            cell.together.append(((name, *shared), "copy.deepcopy"))
+
+    def _copy_together(self, cell: _Cell) -> None:
+        """Let names that stand for one object do so in their copies, too."""
+        groups: list[set[str]] = []
+        for mutation in (each for changes in cell.changed.values() for each in changes):
+            group = {mutation.name, *mutation.together} & cell.seeded.keys()
+            apart = [each for each in groups if not each & group]
+            groups = [*apart, group.union(*(each for each in groups if each & group))]
+        for group in groups:
+            names = tuple(name for name in cell.seeded if name in group and name in cell.incoming)
+            if len(names) > 1 and any(cell.seeded[name] != "{}" for name in names):
+                cell.together.append((names, "copy.deepcopy"))
 
     def _join_with_maker(self, cell: _Cell, name: str, before: Version, why: str) -> None:
         first, last = before.cell, cell.index
@@ -372,9 +384,9 @@ class _Analysis:
             cell.late[owner, name] = cell.made[name]  # recursion
             return
         found: dict[Version, int] = {}
-        callers = self._callers(cell, owner) if owner is not None else [cell.index]
-        for index in callers:
-            version = self._in_force(self.cells[index], name, owner)
+        callers = self._callers(cell, owner) if owner is not None else {cell.index: set()}
+        for index, called in callers.items():
+            version = self._in_force(self.cells[index], name, called)
             if version is not None and version.cell != -1:
                 found.setdefault(version, index)
         if not found:
@@ -406,39 +418,52 @@ class _Analysis:
             for each in self.requests
         )
 
-    def _callers(self, cell: _Cell, owner: str) -> list[int]:
-        """Return the cells that may call a function of `cell`, in document order."""
+    def _callers(self, cell: _Cell, owner: str) -> dict[int, set[str]]:
+        """Return the cells that may call a function of `cell`, in document order, and the names they do it by."""
         made = cell.made.get(owner)
         if made is None:
-            return [cell.index]
-        carriers, waiting = {(made, owner)}, [(made, owner)]
-        found: set[int] = set()
+            return {cell.index: set()}
+        # Who stands for it: (version, name, whether by name only). A function that calls it by name calls whatever
+        # has the name then; an object of a class keeps its class.
+        start = (made, owner, False)
+        carriers, waiting = {start}, [start]
+        found: dict[int, set[str]] = {}
         while waiting:
-            version, name = waiting.pop()
+            version, name, by_name = waiting.pop()
             for index in {*version.readers, version.cell}:
                 reader = self.cells[index]
                 loads = [
                     each
                     for each in reader.names.of(name)
-                    if each.act == "load"
-                    and (reader.incoming.get(name) is version or reader.made.get(name) is version)
+                    if each.act == "load" and self._means(reader, each, version)
                 ]
-                if any(not each.late for each in loads):
-                    found.add(index)
+                if any(not each.late for each in loads) and (not by_name or self._has(index, owner, made)):
+                    found.setdefault(index, set()).add(name)
                 for carrier in self._carried(reader, loads):
-                    if carrier not in carriers:
-                        carriers.add(carrier)
-                        waiting.append(carrier)
+                    if (*carrier, by_name) not in carriers:
+                        carriers.add((*carrier, by_name))
+                        waiting.append((*carrier, by_name))
             # Functions below and above that call it: their reads are not resolved yet, so go by names.
             for other in self.cells:
                 for each in other.names.of(name):
                     holder = other.made.get(each.owner) if each.owner is not None else None
                     if each.late and each.act == "load" and each.owner and holder is not None:
-                        carrier = (holder, each.owner)
+                        carrier = (holder, each.owner, True)
                         if carrier not in carriers:
                             carriers.add(carrier)
                             waiting.append(carrier)
-        return sorted(found)
+        return dict(sorted(found.items()))
+
+    def _means(self, cell: _Cell, load: Occurrence, version: Version) -> bool:
+        if load.late or load.name in cell.seeded:
+            return version in {cell.incoming.get(load.name), cell.made.get(load.name)}
+        if load.exposed:
+            return cell.incoming.get(load.name) is version
+        return cell.made.get(load.name) is version
+
+    def _has(self, index: int, name: str, version: Version) -> bool:
+        cell = self.cells[index]
+        return version in {cell.incoming.get(name), cell.made.get(name)}
 
     def _carried(self, cell: _Cell, loads: list[Occurrence]) -> Iterator[tuple[Version, str]]:
         """Yield what a cell binds to a function, or to an object of a class, that it loads."""
@@ -460,16 +485,27 @@ class _Analysis:
     def _is_class(self, name: str) -> bool:
         return self._known.kinds.get(name) == "own"
 
-    def _in_force(self, cell: _Cell, name: str, owner: str | None) -> Version | None:
+    def _in_force(self, cell: _Cell, name: str, called: set[str]) -> Version | None:
+        """Return the version of a name when a cell calls functions by the names `called`."""
         made = cell.made.get(name)
         if made is None or cell.given.fails:
             return cell.incoming.get(name)
         if name in cell.seeded:
             return made
         stores = cell.names.stores(name)
-        calls = [each.order for each in cell.names.occurrences if each.name == owner and each.act == "load"]
-        if stores and calls and max(calls) < min(each.order for each in stores):
-            return cell.incoming.get(name) or made
+        calls = [
+            each.order
+            for each in cell.names.occurrences
+            if each.name in called and each.act == "load" and not each.late
+        ]
+        before = cell.incoming.get(name)
+        if stores and calls and before is not None and before.cell != -1:
+            first = min(each.order for each in stores)
+            if max(calls) < first:
+                return before
+            if min(calls) < first:  # called before and after: the name must mean both, one after the other
+                cell.seeded[name] = "{}"
+                before.readers.add(cell.index)
         return made
 
     # Cycles

@@ -1,0 +1,114 @@
+"""Runs cells in one namespace as Jupyter does, and as a reactive notebook does, to compare what they show."""
+
+import ast
+import io
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+
+from marimo_kernel_bridge.importing.cells import Prepared, prepare
+from marimo_kernel_bridge.ipynb import Notebook, NotebookCell
+from marimo_kernel_bridge.reactive_names.occurrences import read_cell
+
+
+def prepared(codes) -> Prepared:
+    cells = tuple(NotebookCell(number, f"c{number}", "code", code) for number, code in enumerate(codes, start=1))
+    return prepare(Notebook(cells, {}), lambda _: None, lambda _: None)
+
+
+def shown(code, namespace):
+    """Run a cell; return what it prints and the text of its last expression."""
+    tree = ast.parse(code)
+    last = tree.body[-1] if tree.body else None
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        try:
+            if isinstance(last, ast.Expr):
+                exec(compile(ast.Module(tree.body[:-1], []), "<cell>", "exec"), namespace)
+                value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace)
+                if value is not None:
+                    print(repr(value))
+            else:
+                exec(compile(tree, "<cell>", "exec"), namespace)
+        except Exception as error:
+            print(type(error).__name__)
+    return printed.getvalue()
+
+
+def in_order(codes):
+    """What each cell shows when a notebook runs from top to bottom."""
+    namespace = {"display": lambda value: print(repr(value))}
+    return [shown(code, namespace) for code in codes]
+
+
+class _Private(ast.NodeTransformer):
+    """Makes `_names` local to a cell, as marimo does."""
+
+    def __init__(self, number):
+        self.prefix = f"_cell_{number}"
+
+    def visit_Name(self, node):
+        if node.id.startswith("_") and not node.id.startswith("__"):
+            node.id = self.prefix + node.id
+        return node
+
+
+@dataclass
+class Reactive:
+    """A reactive notebook: who depends on whom is known from names alone."""
+
+    codes: list
+    namespace: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self.namespace["display"] = lambda value: print(repr(value))
+        self.cells = [read_cell(code) for code in self.codes]
+        self.defines = [self._public(cell, "store") for cell in self.cells]
+        self.reads = [
+            self._public(cell, "load") - defined for cell, defined in zip(self.cells, self.defines, strict=True)
+        ]
+        self.private = [
+            ast.unparse(_Private(number).visit(ast.parse(code))) for number, code in enumerate(self.codes)
+        ]
+
+    @staticmethod
+    def _public(cell, act):
+        return {
+            each.name
+            for each in cell.occurrences
+            if each.act == act and (not each.name.startswith("_") or each.name.startswith("__"))
+        }
+
+    def problems(self):
+        names = [name for defined in self.defines for name in defined]
+        twice = {name for name in names if names.count(name) > 1}
+        return [f"{name} is defined twice" for name in sorted(twice)] + (["a cycle"] if self.order() is None else [])
+
+    def upstream(self, number):
+        return {
+            other for other in range(len(self.codes)) if other != number and self.defines[other] & self.reads[number]
+        }
+
+    def order(self, among=None):
+        """A topological order, ties by document order; None if there is a cycle."""
+        waiting = sorted(among if among is not None else range(len(self.codes)))
+        done = []
+        while waiting:
+            ready = next((each for each in waiting if not (self.upstream(each) & set(waiting))), None)
+            if ready is None:
+                return None
+            done.append(ready)
+            waiting.remove(ready)
+        return done
+
+    def downstream(self, number):
+        found, waiting = {number}, [number]
+        while waiting:
+            current = waiting.pop()
+            near = {other for other in range(len(self.codes)) if current in self.upstream(other)} - found
+            found |= near
+            waiting += near
+        return found
+
+    def run(self, among=None):
+        """Run cells in order; return what each of them shows."""
+        return {number: shown(self.private[number], self.namespace) for number in self.order(among)}
