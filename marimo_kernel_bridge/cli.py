@@ -7,6 +7,7 @@ stderr and exit code 1; `import` ends with 3 if the file was written but some ce
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,9 +20,12 @@ from marimo_kernel_bridge.errors import BridgeError
 if TYPE_CHECKING:
     from marimo_kernel_bridge.discovery import FoundKernel
     from marimo_kernel_bridge.ipynb import Conversion
+    from marimo_kernel_bridge.mcp_config import Client
 
 REFUSED: Final = 1
 NOT_ALL_CONVERTED: Final = 3
+
+_MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
 
 
 class _Commands(click.Group):
@@ -156,19 +160,99 @@ def _state(kernel: FoundKernel) -> str:
 
 @main.command(
     epilog=_examples(
-        "marimo-kernel-bridge mcp",
-        "claude mcp add marimo -- marimo-kernel-bridge mcp",
+        "marimo-kernel-bridge mcp --install claude-code",
+        "marimo-kernel-bridge mcp --print-config cursor",
+        "marimo-kernel-bridge mcp --http",
+        "marimo-kernel-bridge mcp --http --print-config vscode",
     )
 )
-def mcp() -> None:
-    """Serve agents over MCP, on stdin and stdout.
+@click.option("--http", is_flag=True, help="Serve many clients over streamable HTTP, with a token.")
+@click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.  [default: 27180]")
+@click.option("--allow-remote", is_flag=True, help="Let --host be an address that other machines reach.")
+@click.option("--print-config", type=_MCP_CLIENT, help="Print what this client needs, and end.")
+@click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client, and end.")
+def mcp(
+    *,
+    http: bool,
+    host: str | None,
+    port: int | None,
+    allow_remote: bool,
+    print_config: Client | None,
+    install_in: Client | None,
+) -> None:
+    """Serve agents over MCP, on stdin and stdout or over HTTP.
 
     An MCP host (Claude Code, Claude Desktop, Cursor, VS Code) starts this. The agent then finds your running
     kernels and joins the one you name.
     """
-    from marimo_kernel_bridge.mcp_server import run_stdio  # noqa: PLC0415  # see the module
+    if not http and (host is not None or port is not None or allow_remote):
+        raise click.UsageError("--host, --port and --allow-remote need --http.")
+    if print_config and install_in:
+        raise click.UsageError("Give one of --print-config and --install.")
+    if install_in:
+        if http:
+            raise click.UsageError("--install is for stdio. For --http paste what --print-config prints.")
+        _install_mcp(install_in)
+    elif print_config:
+        _print_mcp_config(print_config, http=http, host=host, port=port)
+    elif http:
+        _serve_http(host, port, allow_remote=allow_remote)
+    else:
+        from marimo_kernel_bridge.mcp_server import run_stdio  # noqa: PLC0415  # see the module
 
-    run_stdio()
+        run_stdio()
+
+
+def _install_mcp(client: Client) -> None:
+    from marimo_kernel_bridge.mcp_config import install, our_command  # noqa: PLC0415  # see the module
+
+    click.echo(f"Done: {install(client, our_command())}")
+
+
+def _print_mcp_config(client: Client, *, http: bool, host: str | None, port: int | None) -> None:
+    from marimo_kernel_bridge.mcp_config import Http, Way, config_for, our_command  # noqa: PLC0415  # see the module
+
+    way: Way = our_command()
+    if http:
+        from marimo_kernel_bridge.mcp_address import DEFAULT_HOST, DEFAULT_PORT, url_of  # noqa: PLC0415
+        from marimo_kernel_bridge.mcp_token import read_or_make_token  # noqa: PLC0415
+
+        if port == 0:
+            raise click.UsageError("A client needs the port that the server listens on, not 0.")
+        way = Http(url_of(host or DEFAULT_HOST, port or DEFAULT_PORT), read_or_make_token())
+    config = config_for(client, way)
+    click.echo(config.where, err=True)
+    click.echo(config.text)
+
+
+def _serve_http(host: str | None, port: int | None, *, allow_remote: bool) -> None:
+    from marimo_kernel_bridge.mcp_address import DEFAULT_HOST, DEFAULT_PORT, listen  # noqa: PLC0415  # see the module
+    from marimo_kernel_bridge.mcp_http import serve_http  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_server import build_server  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_token import read_or_make_token  # noqa: PLC0415
+
+    token = read_or_make_token()
+    listening = listen(
+        host or DEFAULT_HOST, DEFAULT_PORT if port is None else port, allow_remote=allow_remote
+    )
+    if not listening.loopback:
+        click.echo(
+            "WARNING: other machines can reach this server. Whoever has the token runs code as you, and nothing is "
+            "encrypted: put a TLS proxy in front of it.",
+            err=True,
+        )
+    options = ([] if host is None else ["--host", host]) + (
+        [] if port is None else ["--port", str(listening.port)]
+    )
+
+    def ready() -> None:
+        click.echo(f"Serving MCP at {listening.url} until Ctrl-C. The token is in {token.path}.")
+        click.echo(
+            f"For clients: marimo-kernel-bridge mcp {shlex.join(['--http', *options])} --print-config CLIENT"
+        )
+
+    serve_http(build_server(), token, listening, ready)
 
 
 @main.command(
