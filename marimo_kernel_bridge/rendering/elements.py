@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _TAG: Final = re.compile(
-    r"""<(?P<end>/?)(?P<name>marimo-[a-z-]+|iconify-icon|span)(?P<attributes>(?:\s(?:[^<>'"]++|'[^']*+'|"[^"]*+")*+)?)>"""
+    r"""<(?P<end>/?)(?P<name>marimo-[a-z-]+|iconify-icon|span)(?P<attributes>(?:\s(?:[^<>'"]++|'[^']*+'|"[^"]*+")*+)?)/?>"""
 )
+_OWN_SPAN: Final = re.compile(r"\b(?:paragraph|prose|admonition-title)\b")
 _ATTRIBUTE: Final = re.compile(r"""([^\s=/'"]+)(?:=('[^']*'|"[^"]*"|[^\s'"]+))?""")
 _BLOCK: Final = re.compile(
     r"<(div|p|table|ul|ol|pre|details|blockquote|figure|h[1-6]|hr|iframe|section|dl)\b", re.IGNORECASE
@@ -49,21 +50,25 @@ class _Open:
     name: str
     attributes: str
     pieces: list[str] = field(default_factory=list)
+    spans: int = 0  # open spans in it that stay as they are
 
 
 def rewrite(text: str, draw: Callable[[Element], str]) -> str:
     """Replace every custom element in `text`, inner ones first, by what `draw` returns."""
-    if "<marimo-" not in text and "<iconify-icon" not in text and "<span" not in text:
+    if "marimo-" not in text and "<iconify-icon" not in text and "<span" not in text:
         return text
     stack = [_Open("", "", "")]
     position = 0
     for match in _TAG.finditer(text):
         stack[-1].pieces.append(text[position : match.start()])
         position = match.end()
-        name = match["name"]
-        if not match["end"]:
+        name, is_end = match["name"], bool(match["end"])
+        if name == "span" and (stack[-1].spans if is_end else not _OWN_SPAN.search(match["attributes"])):
+            stack[-1].spans += -1 if is_end else 1
+            stack[-1].pieces.append(match[0])
+        elif not is_end:
             stack.append(_Open(match[0], name, match["attributes"].rstrip("/")))
-            if match["attributes"].endswith("/"):
+            if match[0].endswith("/>"):
                 _close(stack, "", draw)
         elif any(opened.name == name for opened in stack):
             while stack[-1].name != name:
