@@ -8,8 +8,10 @@ from front_end import FrontEnd
 from jupyter_client import KernelManager
 
 
-def _started() -> KernelManager:
-    manager = KernelManager(kernel_name="marimo")
+def _started(folders: pytest.TempPathFactory) -> KernelManager:
+    # Ports are chosen before a kernel binds them, and another process may take them: sockets in a folder are ours.
+    sockets = str(folders.mktemp("k") / "s")
+    manager = KernelManager(kernel_name="marimo", transport="ipc", ip=sockets)
     # ipykernel does not capture file descriptors where it finds pytest's variable.
     manager.start_kernel(
         env={key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
@@ -18,28 +20,28 @@ def _started() -> KernelManager:
 
 
 @pytest.fixture(scope="session")
-def _spare() -> Iterator[list[KernelManager]]:
-    spare = [_started()]
+def _spare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[KernelManager]]:
+    spare = [_started(tmp_path_factory)]
     yield spare
     for manager in spare:
         manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture
-def kernel(_spare: list[KernelManager]) -> Iterator[KernelManager]:
+def kernel(_spare: list[KernelManager], tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
     """A running kernel of its own, from the installed kernelspec."""
     manager = _spare.pop()
-    _spare.append(_started())
+    _spare.append(_started(tmp_path_factory))
     yield manager
     if manager.has_kernel:
         manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture(scope="module")
-def shared(_spare: list[KernelManager]) -> Iterator[FrontEnd]:
+def shared(_spare: list[KernelManager], tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
     """One front end on one kernel, for the tests of a module that do not mind each other."""
     manager = _spare.pop()
-    _spare.append(_started())
+    _spare.append(_started(tmp_path_factory))
     front_end = FrontEnd(manager.connection_file)
     yield front_end
     front_end.close()
