@@ -27,6 +27,7 @@ from traitlets import Integer, Type, default
 from marimo_kernel_bridge import __version__, wire
 from marimo_kernel_bridge.answering import AnsweringHandlers, problem
 from marimo_kernel_bridge.arrivals import ShellArrivals, lab_request
+from marimo_kernel_bridge.audience import Audience
 from marimo_kernel_bridge.bridge_requests import BridgeRequests
 from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.marimo_magic import MarimoMagics
@@ -109,7 +110,7 @@ class MarimoKernel(IPythonKernel):
 
         self._preload_due = False
         runtime = Engine(self.shell.user_module, self.notebook, self.notebook_path())
-        runtime.show_in(self.shell, self._prefers_markdown, self._shown_under)
+        runtime.show_in(self.shell, Audience(self.notebook))
         self.notebook.attach(runtime, self.shell)
         self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
         self.shell.session = self.notebook
@@ -117,17 +118,6 @@ class MarimoKernel(IPythonKernel):
         self.interrupts.runtime = runtime
         self._runtime_loaded = True
         self._read_settings()
-
-    def _prefers_markdown(self) -> bool:
-        """VS Code typesets formulas and colours code in Markdown, and neither in HTML."""
-        entry = self.notebook.cells.get(self.notebook.running or "")
-        return entry is not None and entry.address.dialect == "vscode"
-
-    def _shown_under(self, cell_id: str) -> Header | None:
-        entry = self.notebook.cells.get(cell_id)
-        if entry is None:
-            return None
-        return entry.address.parent if entry.delivery is None else entry.delivery.parent
 
     def _read_settings(self) -> None:
         """Ask the notebook for its mode, once it is known where it is; VS Code tells that some time after the start."""

@@ -30,7 +30,7 @@ from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
 from marimo_kernel_bridge.runtime.versions import check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from types import ModuleType
     from typing import Literal
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from marimo._plugins.ui._core.ui_element import UIElement
 
     from marimo_kernel_bridge.dataflow import CellHost
-    from marimo_kernel_bridge.delivery import Header
+    from marimo_kernel_bridge.runtime.notifications import Audience
 
 
 class Engine:
@@ -67,20 +67,11 @@ class Engine:
         widgets.install(self._widget_changed)
         caching.install()
 
-    def show_in(
-        self,
-        shell: InteractiveShell,
-        prefers_markdown: Callable[[], bool],
-        parent_of: Callable[[str], Header | None],
-    ) -> None:
-        """Show marimo's objects and output areas by a shell's display machinery.
-
-        `prefers_markdown` tells whether the front end of the running cell shows Markdown better than HTML;
-        `parent_of` gives the header under which a cell's outputs are shown.
-        """
-        display = Display(shell, prefers_markdown)
+    def show_in(self, shell: InteractiveShell, audience: Audience) -> None:
+        """Show marimo's objects and output areas by a shell's display machinery."""
+        display = Display(shell, audience.prefers_markdown)
         display.install()
-        self._kernel.output_areas = OutputAreas(shell, display, parent_of)
+        self._kernel.output_areas = OutputAreas(shell, display, audience)
         self._kernel.output_areas.install(self._kernel.stream)
 
     @property

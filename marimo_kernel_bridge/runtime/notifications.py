@@ -14,7 +14,7 @@ import threading
 import weakref
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import marimo._runtime.output as output_module
 from marimo._messaging import print_override
@@ -44,6 +44,22 @@ if TYPE_CHECKING:
 
 _ALERT: Final = b'"alert"'
 _TEXT_KEPT_TOGETHER: Final = 16_384  # characters; a longer text would be sent anew with each print
+
+
+class Audience(Protocol):
+    """The front end that shows the running cell."""
+
+    def prefers_markdown(self) -> bool:
+        """Tell whether it shows Markdown better than the same as HTML."""
+        ...
+
+    def updates_displays(self) -> bool:
+        """Tell whether it can change what it has shown."""
+        ...
+
+    def parent_of(self, cell_id: str) -> Header | None:
+        """Return the header under which it takes a cell's outputs; for use in other threads."""
+        ...
 
 
 class NotificationStream(Stream):
@@ -95,20 +111,18 @@ class _Area:
     shown: list[tuple[Html, str]] = field(default_factory=list)
     displays: list[list[Bundle]] = field(default_factory=list)  # per thing
     count: int = 0  # of display ids that the front end has seen
+    unseen: set[int] = field(default_factory=set)  # of those, changed for a front end that cannot change them
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 class OutputAreas:
     """Shows what cells write with `mo.output`."""
 
-    def __init__(
-        self, shell: InteractiveShell, display: Display, parent_of: Callable[[str], Header | None]
-    ) -> None:
-        """`parent_of` gives the header under which a cell's outputs are shown, for use in other threads."""
+    def __init__(self, shell: InteractiveShell, display: Display, audience: Audience) -> None:
         self._publisher: Any = shell.display_pub  # a trait
         self._hidden: dict[str, Any] = shell.user_ns_hidden
         self._display = display
-        self._parent_of = parent_of
+        self._audience = audience
         self._areas: weakref.WeakKeyDictionary[CellOutputList, _Area] = weakref.WeakKeyDictionary()
 
     def install(self, stream: Stream) -> None:
@@ -156,6 +170,9 @@ class OutputAreas:
     def _publish(self, area: _Area, index: int, bundle: Bundle) -> None:
         data, metadata = bundle
         known = index < area.count
+        if known and not self._audience.updates_displays():
+            area.unseen.add(index)  # shown once more when the cell has ended: progress bars change often
+            return
         area.count = max(area.count, index + 1)
         arguments = {
             "data": data,
@@ -165,7 +182,7 @@ class OutputAreas:
         }
         parent = None
         if threading.current_thread() is not threading.main_thread():
-            parent = self._parent_of(area.cell_id)
+            parent = self._audience.parent_of(area.cell_id)
         if parent is None:
             self._publisher.publish(**arguments)
             return
@@ -175,12 +192,23 @@ class OutputAreas:
         finally:
             self._publisher.reset_thread_parent(token)
 
-    def replace_by_value(self, _cell: CellImpl, _ctx: PostExecutionHookContext, result: RunResult) -> None:
-        """Empty the output area of a cell that ends with a value, as marimo does: the value takes its place."""
+    def end_run(self, _cell: CellImpl, _ctx: PostExecutionHookContext, result: RunResult) -> None:
+        """Empty the output area of a cell that ends with a value, as marimo does: the value takes its place.
+
+        For front ends that only grow, show what changed since it was shown.
+        """
         area = None if result.accumulated_output is None else self._areas.get(result.accumulated_output)
-        if area is not None and result.output is not None:
-            with area.lock:
+        if area is None:
+            return
+        with area.lock:
+            if result.output is not None:
                 self._show(area, [])
+            unseen, area.unseen = area.unseen, set()
+            for index, (data, metadata) in enumerate(
+                bundle for bundles in area.displays for bundle in bundles
+            ):
+                if index in unseen:
+                    self._publisher.publish(data=data, metadata=metadata)
 
     def clear_console(self) -> None:
         """`mo.output.clear_console`: clear the cell, and show the output area again."""

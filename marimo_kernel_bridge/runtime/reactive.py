@@ -110,7 +110,7 @@ class ReactiveKernel(Kernel):
             hooks_post_execution._issue_exception_side_effect,
             hooks_post_execution._delete_local_variables,
             hooks_lens.mount_lens,
-            self._show_result,
+            self._end_output_area,
             self._note_defined,
             self._pause_if_asked,
         ):
@@ -122,9 +122,9 @@ class ReactiveKernel(Kernel):
 
     output_areas: OutputAreas | None = None  # set by the engine, if there is a shell to show things in
 
-    def _show_result(self, cell: CellImpl, ctx: PostExecutionHookContext, result: RunResult) -> None:
+    def _end_output_area(self, cell: CellImpl, ctx: PostExecutionHookContext, result: RunResult) -> None:
         if self.output_areas is not None:
-            self.output_areas.replace_by_value(cell, ctx, result)
+            self.output_areas.end_run(cell, ctx, result)
 
     def _note_defined(self, cell: CellImpl, ctx: PostExecutionHookContext, _result: object) -> None:
         self._defined[cell.cell_id] = {name for name in cell.defs if name in ctx.glbls}

@@ -161,3 +161,28 @@ def test_a_long_redirected_print_is_not_sent_anew_with_each_line(notebook):
     sizes = [len(str(m["content"])) for m in reply.messages if m["msg_type"].endswith("display_data")]
     assert max(sizes) < 60_000
     assert sum(text.count("x" * 200) for text in shown(notebook, "one")) == 400
+
+
+@pytest.mark.parametrize(
+    ("code", "texts"),
+    [
+        ("mo.output.replace('one'); mo.output.replace('two')", ["one", "two"]),
+        ("mo.output.append('one'); mo.output.append('two')", ["one", "two"]),
+        (
+            "for _ in mo.status.progress_bar(range(3), title='T', show_rate=False, show_eta=False): pass",
+            ["T 0 of 3 (0%)", "T 3 of 3 (100%)"],
+        ),
+        ("with mo.redirect_stdout():\n    print('a'); print('b')", ["a", "a\nb"]),
+        ("mo.output.append('one'); 'value'", ["one", "'value'"]),
+    ],
+)
+def test_terminals_which_cannot_update_are_shown_the_last_state_when_the_cell_has_ended(connect, code, texts):
+    terminal = connect("terminal")
+    terminal.run(None, IMPORTS)
+    reply = terminal.run(None, code)
+    shown_there = [
+        m["content"]["data"]["text/plain"]
+        for m in reply.messages
+        if m["msg_type"] in {"display_data", "execute_result"}
+    ]
+    assert shown_there == texts
