@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from front_end import FrontEnd
@@ -363,3 +364,15 @@ def test_layouts_made_on_other_threads_do_not_make_marimo_patch_libraries(notebo
     assert notebook.text("threads") == "True ipykernel.comm.manager" or "True ipykernel" in notebook.text(
         "threads"
     )
+
+
+def test_every_object_is_documented_and_no_other():
+    text = (Path(__file__).parents[2] / "docs/marimo-objects.md").read_text()
+    rows = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    documented = set(re.findall(r"`mo\.([\w.]+)`", rows))
+    modules = {"mpl.interactive": "mpl", "watch.file": "watch"} | {
+        f"status.{name}": "status" for name in ("spinner", "progress_bar", "toast")
+    }
+    assert {modules.get(name, name) for name in documented} == (STATELESS.keys() - {"ui"}) | {
+        f"ui.{name}" for name in [*UI, *NOT_SIMPLE]
+    }
