@@ -180,3 +180,13 @@ def test_sql_without_duckdb_says_what_to_install(lab):
     reply = lab.run("query", "import marimo as mo\nmo.sql('select 1')")
     assert not reply.ok
     assert "duckdb" in reply.content["evalue"]
+
+
+def test_a_watched_file_runs_its_readers_when_it_changes(used, tmp_path):
+    path = tmp_path / "watched.txt"
+    path.write_text("one")
+    used.run("watch", f"watched = mo.watch.file({str(path)!r})")
+    used.run("watcher", "print('text', watched.read_text())")
+    assert used.text("watcher") == "text one"
+    path.write_text("two, and longer")
+    used.wait_for("watcher", "text two")
