@@ -1,7 +1,7 @@
 """The command line: what each command is called, takes and prints. What it does is in the module that it imports.
 
 Commands import inside themselves, so that none pays for another. A refused request (`BridgeError`) is one line on
-stderr and exit code 1; `import` ends with 3 if the file was written but some cell could not be converted.
+stderr and exit code 1; what `import` ends with is in `importing/command.py`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
@@ -19,11 +19,9 @@ from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.discovery import FoundKernel
-    from marimo_kernel_bridge.ipynb import Conversion
     from marimo_kernel_bridge.mcp_config import Client
 
 REFUSED: Final = 1
-NOT_ALL_CONVERTED: Final = 3
 
 _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
 
@@ -260,75 +258,65 @@ def _serve_http(host: str | None, port: int | None, *, allow_remote: bool) -> No
     epilog=_examples(
         "marimo-kernel-bridge import analysis.ipynb",
         "marimo-kernel-bridge import analysis.ipynb -o app.py --force",
-        "marimo-kernel-bridge import analysis.ipynb --json > report.json",
+        "marimo-kernel-bridge import notebooks/ -o imported/ --outputs keep",
+        "marimo-kernel-bridge import analysis.ipynb --check --json > report.json",
+        "marimo-kernel-bridge import analysis.ipynb --verify",
+        "marimo-kernel-bridge import analysis.ipynb --target bridge",
     ),
 )
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The .py file to write; else beside the notebook, under its name.",
+    help="The file to write, or a folder for several; else beside each notebook, under its name.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option(
+    "--target",
+    type=click.Choice(["marimo", "bridge"]),
+    default="marimo",
+    show_default=True,
+    help="marimo: a .py for marimo itself. bridge: an .ipynb for this package's kernel, IPython syntax kept.",
+)
+@click.option(
+    "--outputs",
+    type=click.Choice(["drop", "keep"]),
+    default="drop",
+    show_default=True,
+    help="keep: saved outputs are there when the notebook is opened.",
+)
+@click.option("--check", is_flag=True, help="Only say what would happen; write nothing.")
+@click.option("--verify", is_flag=True, help="Run the notebook and the result, and compare what cells show.")
+@click.option("--force", is_flag=True, help="Overwrite files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def import_(notebook: Path, *, output: Path | None, force: bool, as_json: bool) -> None:
-    """Turn a Jupyter notebook into a reactive marimo notebook.
+def import_(
+    notebooks: tuple[Path, ...],
+    *,
+    output: Path | None,
+    target: Literal["marimo", "bridge"],
+    outputs: str,
+    check: bool,
+    verify: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Turn Jupyter notebooks into reactive ones.
 
-    Prints what became of the cells. Ends with 3 if the file was written, but some cell could not be converted: each
-    is named on stderr, and its text is in the file.
+    Takes notebooks and folders of them, and prints what became of their cells. Ends with 3 if a file was written,
+    but some cell could not be carried over: each is named on stderr, and its text is in the file.
     """
-    from marimo_kernel_bridge.ipynb import import_notebook  # noqa: PLC0415  # see the module
-    from marimo_kernel_bridge.runtime.convert import convert  # noqa: PLC0415  # see the module
+    from marimo_kernel_bridge.importing.command import Wanted, run  # noqa: PLC0415  # see the module
 
-    target = output or notebook.with_suffix(".py")
-    conversion = import_notebook(notebook, target, convert, overwrite=force)
-    if as_json:
-        click.echo(json.dumps(_conversion_report(notebook, target, conversion), indent=2))
-    else:
-        _print_conversion(notebook, target, conversion)
-    for cell in conversion.not_converted:
-        click.echo(f"marimo-kernel-bridge: {cell}", err=True)
-    if not conversion.check_passes:
-        for finding in conversion.check:
-            click.echo(f"marimo-kernel-bridge: marimo check: {finding}", err=True)
-    if not conversion.complete:
-        sys.exit(NOT_ALL_CONVERTED)
-
-
-def _conversion_report(notebook: Path, target: Path, conversion: Conversion) -> dict[str, Any]:  # JSON
-    return {
-        "notebook": str(notebook),
-        "output": str(target),
-        "complete": conversion.complete,
-        "cells": [
-            {
-                "position": cell.position,
-                "cell_id": cell.cell_id,
-                "kind": cell.kind,
-                "fate": cell.fate,
-                "notes": list(cell.notes),
-            }
-            for cell in conversion.cells
-        ],
-        "added": list(conversion.added),
-        "marimo_check": {"passes": conversion.check_passes, "findings": list(conversion.check)},
-    }
-
-
-def _print_conversion(notebook: Path, target: Path, conversion: Conversion) -> None:
-    fates = [cell.fate for cell in conversion.cells]
-    counts = [f"{fates.count(fate)} {fate.replace('_', ' ')}" for fate in dict.fromkeys(fates)]
-    click.echo(f"{notebook} -> {target}: {len(fates)} cells, {', '.join(counts) or 'nothing in it'}.")
-    for code in conversion.added:
-        click.echo(f"  added: {code}")
-    for cell in conversion.cells:
-        if cell.fate in {"changed", "dropped"}:
-            click.echo(f"  {cell}")
-    click.echo("  Saved outputs are not carried over: marimo computes them again.")
-    click.echo(
-        f"  marimo check: {'passes' if conversion.check_passes else 'fails'}. Next: marimo edit {target}"
+    wanted = Wanted(
+        target=target,
+        keep_outputs=outputs == "keep",
+        check=check,
+        verify=verify,
+        force=force,
+        as_json=as_json,
     )
+    if code := run(notebooks, output, wanted):
+        sys.exit(code)
 
 
 @main.command(epilog=_examples("marimo-kernel-bridge demo", "marimo-kernel-bridge demo --keep penguins-demo"))

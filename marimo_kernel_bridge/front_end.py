@@ -92,8 +92,8 @@ class FrontEnd:
             if cell.over:
                 cell.late.append(kind)
 
-    async def run(self, cell_id: str, code: str) -> ShownCell:
-        """Run a cell as JupyterLab does, until the reply and idle are here.
+    async def run(self, cell_id: str, code: str, bound: float = BOUND) -> ShownCell:
+        """Run a cell as JupyterLab does, until the reply and idle are here, at most for `bound` seconds.
 
         Raises `BridgeError`: kernel_silent.
         """
@@ -114,13 +114,13 @@ class FrontEnd:
         self._cell_of_request[request_id] = cell_id
         self._client.shell_channel.send(message)
         try:
-            async with asyncio.timeout(BOUND):
+            async with asyncio.timeout(bound):
                 while (await self._client.shell_channel.get_msg(timeout=None))["parent_header"].get(
                     "msg_id"
                 ) != request_id:
                     pass
         except TimeoutError:
-            raise BridgeError("kernel_silent", f"Cell {cell_id} had no reply for {BOUND:g} s.") from None
+            raise BridgeError("kernel_silent", f"Cell {cell_id} had no reply for {bound:g} s.") from None
         await self.until(lambda: cell.over, f"cell {cell_id} to be idle")
         return cell
 

@@ -73,7 +73,7 @@ class Conversion:
     """The text of a marimo notebook, and a report on every cell that it came from, in document order.
 
     `added` are cells that no cell of the .ipynb stands for. `positions` tells for each cell of the result which cells
-    of the .ipynb are in it. `check` is what `marimo check` finds, one line each;
+    of the .ipynb are in it, `codes` what is in it. `check` is what `marimo check` finds, one line each;
     `check_passes` is its verdict, which formatting advice does not change.
     """
 
@@ -83,6 +83,7 @@ class Conversion:
     check: tuple[str, ...]
     check_passes: bool
     positions: tuple[tuple[int, ...], ...] = ()
+    codes: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -95,6 +96,11 @@ class Conversion:
 
 def read_notebook(path: Path) -> Notebook:
     """Read a Python notebook. Raises `BridgeError`: bad_notebook."""
+    return _parse(path, read_file(path))
+
+
+def read_file(path: Path) -> Any:  # any JSON
+    """Read the JSON of a notebook. Raises `BridgeError`: bad_notebook."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -104,10 +110,9 @@ def read_notebook(path: Path) -> Notebook:
     except UnicodeDecodeError as error:
         raise _bad(path, f"is not UTF-8 text (byte {error.start})") from error
     try:
-        document = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _bad(path, f"is not JSON: {error}") from error
-    return _parse(path, document)
 
 
 def _bad(path: Path, what: str) -> BridgeError:
@@ -212,18 +217,24 @@ def import_notebook(
     if target.suffix != ".py":
         raise BridgeError("bad_request", f"{target} is no .py file.", "A marimo notebook is one: name it so.")
     if not overwrite and os.path.lexists(target):
-        raise _exists(target)
+        raise existing(target)
     conversion = convert(read_notebook(source))
-    _write(target, conversion.text, overwrite=overwrite)
+    write_whole(target, conversion.text, overwrite=overwrite)
     return conversion
 
 
-def _exists(target: Path) -> BridgeError:
+def existing(target: Path) -> BridgeError:
+    """Return the error for a file that must not be overwritten."""
     return BridgeError("output_exists", f"{target} exists.", "Name another file with -o, or pass --force.")
 
 
-def _write(target: Path, text: str, *, overwrite: bool) -> None:
-    """Write to a neighbour first, then take the name in one step, so that no half notebook is ever seen."""
+def write_whole(target: Path, text: str, *, overwrite: bool) -> None:
+    """Write a file wholly or not at all.
+
+    Writes to a neighbour first, then takes the name in one step, so that no half notebook is ever seen.
+
+    Raises `BridgeError`: output_exists, bad_request.
+    """
     neighbour = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with neighbour.open("x", encoding="utf-8", newline="\n") as file:
@@ -236,7 +247,7 @@ def _write(target: Path, text: str, *, overwrite: bool) -> None:
         finally:
             neighbour.unlink(missing_ok=True)
     except FileExistsError as error:
-        raise _exists(target) from error
+        raise existing(target) from error
     except OSError as error:
         raise BridgeError(
             "bad_request",

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.importing import history, stars
+from marimo_kernel_bridge.importing import figures, history, stars
 from marimo_kernel_bridge.importing.magics import IMPORTS, Notebooks, Translated, hides_its_value, translated
 from marimo_kernel_bridge.reactive_names.occurrences import parse, read_cell
 from marimo_kernel_bridge.reactive_names.plan import CopyDefinition, Join, rewritten
@@ -60,11 +60,16 @@ class Prepared:
 
 
 def prepare(
-    notebook: Notebook, read: Callable[[str], str | None], star_names: Callable[[str], frozenset[str] | None]
+    notebook: Notebook,
+    read: Callable[[str], str | None],
+    star_names: Callable[[str], frozenset[str] | None],
+    *,
+    ipython: bool = False,
 ) -> Prepared:
     """Make the code cells of a notebook reactive Python.
 
-    `read` gives the text of a file beside the notebook, for `%run`; `star_names` the names of a module.
+    `read` gives the text of a file beside the notebook, for `%run`; `star_names` the names of a module. With
+    `ipython`, the result runs where IPython provides `display`, `_` and figures at the end of a cell.
     """
     code_cells = [cell for cell in notebook.cells if cell.kind == "code"]
     around = Notebooks(_bound_names(code_cells), read)
@@ -74,21 +79,32 @@ def prepare(
     for cell, translation in zip(code_cells, translations, strict=True):
         _tell(prepared, cell, translation)
         needs |= translation.needs
-    codes = [translation.code for translation in translations]
-    for cell, result in zip(code_cells, expansions := stars.expanded(codes, star_names), strict=True):
-        prepared.note([cell.position], "; ".join(result.notes)) if result.notes else None
-    codes = [result.code for result in expansions]
-    past = history.named([translation.code for translation in [Translated(code) for code in codes]])
-    for cell, told in zip(code_cells, past.notes, strict=True):
-        for text in told:
+    expansions = stars.expanded([translation.code for translation in translations], star_names)
+    for cell, result in zip(code_cells, expansions, strict=True):
+        for text in result.notes:
             prepared.note([cell.position], text)
+    codes = [result.code for result in expansions]
+    if not ipython:
+        codes = _without_ipython(prepared, code_cells, codes)
     prepared.cells = [
         Working((cell.position,), code, _is_known_to_fail(cell))
-        for cell, code in zip(code_cells, past.codes, strict=True)
+        for cell, code in zip(code_cells, codes, strict=True)
     ]
-    needs |= _ipython_names(prepared)
-    _make_reactive(prepared, needs)
+    if not ipython:
+        needs |= _ipython_names(prepared)
+    _make_reactive(prepared, needs, ipython=ipython)
     return prepared
+
+
+def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
+    past = history.named(codes)
+    codes = figures.shown(past.codes)
+    for cell, told, code, before in zip(cells, past.notes, codes, past.codes, strict=True):
+        for text in told:
+            prepared.note([cell.position], text)
+        if code != before:
+            prepared.note([cell.position], "it shows its figure, as Jupyter does at the end of a cell")
+    return codes
 
 
 def _plain(source: str) -> str:
@@ -136,13 +152,18 @@ def _ipython_names(prepared: Prepared) -> set[str]:
         for each in reversed(documented):
             cell.code = f"{cell.code[: each.start]}{_DOCUMENTATION!r}{cell.code[each.end :]}"
             prepared.note(cell.positions, "`__doc__` is what it is in Jupyter")
-    return {name for name in ("display", "get_ipython") if name in wanted - bound}
+    needed: set[str] = {name for name in ("display", "get_ipython") if name in wanted - bound}
+    if any(re.search(r"\bOutput\(", cell.code) for cell in prepared.cells) and any(
+        "ipywidgets" in cell.code for cell in prepared.cells
+    ):
+        needed.add("_shell")
+    return needed
 
 
 # Analysis, in rounds
 
 
-def _make_reactive(prepared: Prepared, needs: set[str]) -> None:
+def _make_reactive(prepared: Prepared, needs: set[str], *, ipython: bool) -> None:
     cells = prepared.cells
     copied: set[tuple[str, int]] = set()
     for number in range(_MOST_ROUNDS):
@@ -151,7 +172,9 @@ def _make_reactive(prepared: Prepared, needs: set[str]) -> None:
             break
         needs |= _meet(prepared, plan.requests[0], copied)
     needs |= {need for each in plan.cells for need in each.needs}
-    if added := _added(cells, needs, prepared):
+    if ipython:
+        needs.discard("display")
+    if added := _added(cells, needs):
         prepared.cells.insert(0, added)
         plan = analyse([Given(cell.code, cell.fails) for cell in cells])
     _apply(prepared, plan)
@@ -251,7 +274,7 @@ def _showing(code: str) -> str:
 # What the written code needs
 
 
-def _added(cells: Sequence[Working], needs: set[str], prepared: Prepared) -> Working | None:
+def _added(cells: Sequence[Working], needs: set[str]) -> Working | None:
     """Return a cell of imports for what the written code uses and the notebook does not import itself."""
     bound: dict[str, set[str | None]] = {}
     for cell in cells:
@@ -264,7 +287,6 @@ def _added(cells: Sequence[Working], needs: set[str], prepared: Prepared) -> Wor
         if need in bound and bound[need] <= origins:
             continue
         lines.append(IMPORTS[need])
-    del prepared
     return Working((), "\n".join(lines)) if lines else None
 
 

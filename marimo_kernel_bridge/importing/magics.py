@@ -31,7 +31,26 @@ _LEFT_OUT: Final = frozenset(
     lab_black pastebin killbgscripts widescreen system_raw""".split()  # noqa: SIM905  # a list of words
 )
 _SHOWN_LATER: Final = frozenset({"load", "loadpy", "recall"})  # they only offer text for the next cell
-_COMMANDS: Final = frozenset(["ls", "ll", "ldir", "la", "mkdir", "rmdir", "rm", "mv", "cp", "cat", "less", "more", "man", "lf", "lk", "lx"])
+_COMMANDS: Final = frozenset(
+    [
+        "ls",
+        "ll",
+        "ldir",
+        "la",
+        "mkdir",
+        "rmdir",
+        "rm",
+        "mv",
+        "cp",
+        "cat",
+        "less",
+        "more",
+        "man",
+        "lf",
+        "lk",
+        "lx",
+    ]
+)
 _INTERPRETERS: Final = {
     "bash": ["bash"],
     "sh": ["sh"],
@@ -78,6 +97,8 @@ IMPORTS: Final = {
     "SVG": "from IPython.display import SVG",
     "get_ipython": "from IPython.core.interactiveshell import InteractiveShell\n\nget_ipython = InteractiveShell.instance",
     "copy": "import copy",
+    "_shell": "from IPython.core.interactiveshell import InteractiveShell\n\n"
+    "_shell = InteractiveShell.instance()  # ipywidgets' Output asks it to show errors",
 }
 """What written Python needs, by the name that it uses."""
 
@@ -306,9 +327,7 @@ class _Cell:
         stored = re.search(r"(?:^|\s)-\w*o", line[: len(line) - len(statement)])
         if not alone or stored:
             return f"timeit.Timer(lambda: ({statement})).autorange()"
-        return (
-            f"def _timed():\n    {statement}\n\n_loops, _seconds = timeit.Timer(_timed).autorange()\n{_PER_LOOP}"
-        )
+        return f"def _timed():\n    {statement}\n\n_loops, _seconds = timeit.Timer(_timed).autorange()\n{_PER_LOOP}"
 
     def _cd(self, line: str, _alone: bool) -> str:  # noqa: FBT001  # see _time
         self.result.needs.add("os")

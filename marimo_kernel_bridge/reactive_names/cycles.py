@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 
-def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:
+def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:  # noqa: C901  # one case for each form
     """Return the groups of cells that depend on each other, each sorted (Tarjan's components of two or more)."""
     number: dict[int, int] = {}
     lowest: dict[int, int] = {}

@@ -59,7 +59,7 @@ VIEWS: Final = frozenset(
 _PASSING: Final = frozenset({"iter", "enumerate", "zip", "reversed", "items", "values"})
 
 
-def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: PLR0911  # a table
+def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: C901, PLR0911, PLR0912  # one case for each form
     """Tell the kind of what an expression makes.
 
     `known` are the kinds of names; `modules` tells for imported names what they stand for (`np` -> `numpy`).
@@ -106,7 +106,7 @@ def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[s
             return "unknown"
 
 
-def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: PLR0911  # one case for each form
     name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
     if isinstance(func, ast.Name) and known.get(name) == "own":
         return "own"
@@ -137,11 +137,11 @@ def root_of(node: ast.expr) -> ast.Name | None:
     return node if isinstance(node, ast.Name) else None
 
 
-def shared_with(node: ast.expr, known: Mapping[str, Kind]) -> frozenset[str]:
+def shared_with(node: ast.expr, known: Mapping[str, Kind]) -> frozenset[str]:  # noqa: PLR0911  # one case for each form
     """Return the names whose objects, or parts of them, an expression may give on without copying."""
     match node:
         case ast.Name():
-            return frozenset({node.id}) if known.get(node.id) != "value" else frozenset()
+            return frozenset({node.id}) if known.get(node.id) not in {"value", "module"} else frozenset()
         case ast.Starred(value=value) | ast.NamedExpr(value=value) | ast.Await(value=value):
             return shared_with(value, known)
         case ast.Attribute(value=value) | ast.Subscript(value=value):

@@ -176,15 +176,13 @@ class _Analysis:
         if before is None or before.cell == -1:
             return
         if exposed and (not divided or changed or (augmented and self._simple_augmented(cell, name) is None)):
-            cell.seeded[name] = self._seed(cell, name, before, changed, augmented=bool(augmented))
+            cell.seeded[name] = self._seed(name, before, changed, augmented=bool(augmented))
         elif not certain and (read_below or exposed):
             cell.seeded[name] = "{}"
             before.readers.add(cell.index)
             version.derived = True
 
-    def _seed(
-        self, cell: _Cell, name: str, before: Version, changed: list[Mutation], *, augmented: bool
-    ) -> str:
+    def _seed(self, name: str, before: Version, changed: list[Mutation], *, augmented: bool) -> str:
         kind = self._kind(name, changed)
         if changed:
             return _copying(kind, changed) or "{}"
@@ -280,6 +278,7 @@ class _Analysis:
             for each in changed
             for other in {each.name, *each.together} - {name}
             if other in self.current
+            and self.current[other].origin is None
             and self.current[other].cell != cell.index
             and other not in cell.made
         )
@@ -418,7 +417,7 @@ class _Analysis:
             for each in self.requests
         )
 
-    def _callers(self, cell: _Cell, owner: str) -> dict[int, set[str]]:
+    def _callers(self, cell: _Cell, owner: str) -> dict[int, set[str]]:  # noqa: C901  # one case for each form
         """Return the cells that may call a function of `cell`, in document order, and the names they do it by."""
         made = cell.made.get(owner)
         if made is None:
@@ -439,10 +438,10 @@ class _Analysis:
                 ]
                 if any(not each.late for each in loads) and (not by_name or self._has(index, owner, made)):
                     found.setdefault(index, set()).add(name)
-                for carrier in self._carried(reader, loads):
-                    if (*carrier, by_name) not in carriers:
-                        carriers.add((*carrier, by_name))
-                        waiting.append((*carrier, by_name))
+                for holding in self._carried(reader, loads):
+                    if (*holding, by_name) not in carriers:
+                        carriers.add((*holding, by_name))
+                        waiting.append((*holding, by_name))
             # Functions below and above that call it: their reads are not resolved yet, so go by names.
             for other in self.cells:
                 for each in other.names.of(name):
@@ -573,7 +572,7 @@ class _Analysis:
 
     # Names
 
-    def _name_versions(self) -> None:
+    def _name_versions(self) -> None:  # noqa: C901  # one case for each form
         taken = set(self._every_name)
         for name, versions in self.versions.items():
             crossing = [each for each in versions if each.readers - {each.cell}]
@@ -797,7 +796,7 @@ def _renaming(occurrence: Occurrence, text: str) -> Edit:
     return Edit(occurrence.start, occurrence.end, new)
 
 
-def _without(
+def _without(  # noqa: PLR0917  # one case for each form
     source: str,
     tree: ast.Module,
     number: int,

@@ -55,6 +55,7 @@ def convert(notebook: Notebook) -> Conversion:
         check=tuple(findings),
         check_passes=passes,
         positions=tuple(working.positions for working, _ in cells),
+        codes=tuple(definition.code for _, definition in cells),
     )
 
 

@@ -26,17 +26,17 @@ def shown(code, namespace):
                 exec(compile(ast.Module(tree.body[:-1], []), "<cell>", "exec"), namespace)
                 value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace)
                 if value is not None:
-                    print(repr(value))
+                    print(repr(value))  # noqa: T201  # what cells show is printed
             else:
                 exec(compile(tree, "<cell>", "exec"), namespace)
         except Exception as error:
-            print(type(error).__name__)
+            print(type(error).__name__)  # noqa: T201  # what cells show is printed
     return printed.getvalue()
 
 
 def in_order(codes):
     """What each cell shows when a notebook runs from top to bottom."""
-    namespace = {"display": lambda value: print(repr(value))}
+    namespace = {"display": lambda value: print(repr(value))}  # noqa: T201  # what cells show is printed
     return [shown(code, namespace) for code in codes]
 
 
@@ -60,7 +60,7 @@ class Reactive:
     namespace: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        self.namespace["display"] = lambda value: print(repr(value))
+        self.namespace["display"] = lambda value: print(repr(value))  # noqa: T201  # what cells show is printed
         self.cells = [read_cell(code) for code in self.codes]
         self.defines = [self._public(cell, "store") for cell in self.cells]
         self.reads = [
