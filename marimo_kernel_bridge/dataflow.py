@@ -49,6 +49,14 @@ class GraphError:
 
 
 @dataclass(frozen=True)
+class Redrawn:
+    """Data of an output, by mime type, as it was shown and as it is now."""
+
+    before: dict[str, object]
+    after: dict[str, object]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How the body of a cell ended. `stopped`: by `mo.stop`, which is not an error."""
 
@@ -145,8 +153,12 @@ class Runtime(Protocol):
         """
         ...
 
-    def release_buttons(self) -> None:
-        """Let UI elements that were set forget it where that is their way: `mo.ui.run_button` is no longer pressed."""
+    def settle_ui_values(self, *, release: bool) -> dict[str, list[Redrawn]]:
+        """Return what of each cell's outputs is to be drawn anew because UI elements in it were set.
+
+        Called when the cells that read the elements have run. `release` buttons: `mo.ui.run_button` is pressed for
+        one run only.
+        """
         ...
 
     async def run(self, cell_ids: Iterable[str]) -> None:

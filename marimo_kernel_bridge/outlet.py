@@ -14,9 +14,10 @@ from marimo_kernel_bridge.delivery import Detached, Held, Late, Message, Printed
 from marimo_kernel_bridge.outputs import OUTPUT_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from marimo_kernel_bridge.cells import Address, CellTable, Entry
+    from marimo_kernel_bridge.dataflow import Redrawn
     from marimo_kernel_bridge.delivery import Delivery, Header
 
 _FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply
@@ -113,6 +114,27 @@ class Outlet:
         delivery = self.begin(entry, trigger)
         entry.log.apply(message.msg_type, message.content)
         self.send_all(delivery.output(message.msg_type, message.content))
+        self.end(entry, before)
+
+    def redraw(self, entry: Entry, trigger: Address, redrawn: Sequence[Redrawn]) -> None:
+        """Show a cell's outputs again, some of which show something that changed without a run."""
+        before, messages = entry.log.outputs(), entry.log.messages()
+        for _, content in messages:
+            for change in redrawn:
+                if content.get("data") == change.before:
+                    content["data"] = change.after
+                    break
+        if messages == entry.log.messages():
+            return
+        if entry.address.dialect == "terminal":
+            entry.log.restart()
+            for msg_type, content in messages:
+                entry.log.apply(msg_type, content)
+            return
+        delivery = self.begin(entry, trigger)
+        for msg_type, content in messages:
+            entry.log.apply(msg_type, content)
+            self.send_all(delivery.output(msg_type, content))
         self.end(entry, before)
 
     def append(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:

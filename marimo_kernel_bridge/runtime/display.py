@@ -27,6 +27,7 @@ from marimo_kernel_bridge.rendering.components import draw, styled
 from marimo_kernel_bridge.rendering.elements import Element, rewrite
 from marimo_kernel_bridge.rendering.page import Control, muted
 from marimo_kernel_bridge.rendering.text import html_to_text
+from marimo_kernel_bridge.runtime.drawn import DrawnElements
 from marimo_kernel_bridge.runtime.embedding import WIDGET, Bundle, JupyterFormatters, Shown
 from marimo_kernel_bridge.runtime.wrapped import CONTENTS, WRAPPED
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from IPython.core.interactiveshell import InteractiveShell
+
+    from marimo_kernel_bridge.dataflow import Redrawn
 
 _TAG: Final = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _MERMAID: Final = re.compile(r"<marimo-mermaid [^<>]*></marimo-mermaid>")
@@ -49,6 +52,7 @@ class RenderedPage:
 
     formatters: JupyterFormatters
     natives: list[Bundle] = field(default_factory=list)
+    element_ids: set[str] = field(default_factory=set)
     _contents: dict[str, str | None] = field(default_factory=dict)
 
     def html(self, text: str) -> str:
@@ -66,6 +70,7 @@ class RenderedPage:
         found = None if element.object_id is None else _element(element.object_id)
         if found is None:
             return None
+        self.element_ids.add(found._id)
         return Control(
             name=_name(found),
             value=found._value_frontend,
@@ -119,6 +124,7 @@ class Display:
         self._formatter = formatter
         self._prefers_markdown = prefers_markdown
         self.formatters = JupyterFormatters(formatter)
+        self._drawn = DrawnElements()
         self._latest: tuple[Callable[[], object], list[Bundle]] | None = None
 
     def install(self) -> None:
@@ -151,7 +157,13 @@ class Display:
         else:
             drawn = page.html(text)
             data = {"text/html": drawn, "text/plain": html_to_text(drawn)}
+        if page.element_ids:
+            self._drawn.note(value, page.element_ids, data)
         return [(data, {}), *page.natives]
+
+    def redrawn(self, elements: list[UIElement[Any, Any]]) -> dict[str, list[Redrawn]]:
+        """Draw what cells show of these elements anew. Returns what changed, by cell."""
+        return self._drawn.redrawn(elements, lambda thing: self.outputs(thing)[0][0])
 
     def _markdown(self, value: _md, page: RenderedPage) -> dict[str, Any]:
         source = page.markdown(value._markdown_text)

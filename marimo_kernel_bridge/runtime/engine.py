@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from marimo._ast.cell import CellImpl
     from marimo._plugins.ui._core.ui_element import UIElement
 
-    from marimo_kernel_bridge.dataflow import CellHost
+    from marimo_kernel_bridge.dataflow import CellHost, Redrawn
     from marimo_kernel_bridge.runtime.notifications import Audience
 
 
@@ -61,6 +61,7 @@ class Engine:
             mode=SessionMode.EDIT,
         )
         self._kernel.runtime_context = self._context
+        self._display: Display | None = None
         self._ui_values: list[tuple[UIElement[Any, Any], Any]] = []  # to be set before the next run
         self._set_elements: list[weakref.ref[UIElement[Any, Any]]] = []  # that were, and not released since
         self._context.ui_element_registry = widgets.ElementRegistry()
@@ -69,9 +70,9 @@ class Engine:
 
     def show_in(self, shell: InteractiveShell, audience: Audience) -> None:
         """Show marimo's objects and output areas by a shell's display machinery."""
-        display = Display(shell, audience.prefers_markdown)
-        display.install()
-        self._kernel.output_areas = OutputAreas(shell, display, audience)
+        self._display = Display(shell, audience.prefers_markdown)
+        self._display.install()
+        self._kernel.output_areas = OutputAreas(shell, self._display, audience)
         self._kernel.output_areas.install(self._kernel.stream)
 
     @property
@@ -171,17 +172,18 @@ class Engine:
                 UpdateUIElementCommand.from_ids_and_values([(element._id, value)]), notify_frontend=False
             )
 
-    def release_buttons(self) -> None:
-        released, self._set_elements = self._set_elements, []
-        # In lazy mode, which our kernel is always in, marimo leaves `mo.ui.run_button` pressed.
-        self._kernel.reactive_execution_mode = "autorun"
-        try:
-            for reference in released:
-                element = reference()
-                if element is not None:
+    def settle_ui_values(self, *, release: bool) -> dict[str, list[Redrawn]]:
+        elements = [element for reference in self._set_elements if (element := reference()) is not None]
+        self._set_elements.clear()
+        if release:
+            # In lazy mode, which our kernel is always in, marimo leaves `mo.ui.run_button` pressed.
+            self._kernel.reactive_execution_mode = "autorun"
+            try:
+                for element in elements:
                     element._on_update_completion()
-        finally:
-            self._kernel.reactive_execution_mode = "lazy"
+            finally:
+                self._kernel.reactive_execution_mode = "lazy"
+        return {} if self._display is None or not elements else self._display.redrawn(elements)
 
     async def run(self, cell_ids: Iterable[str]) -> None:
         await self._set_ui_values()

@@ -232,3 +232,41 @@ def test_the_shown_way_to_set_an_element_is_one_that_works(notebook):
     notebook.run("reader", "print('hello', name.value)")
     notebook.run("two", "%marimo set name Ada Lovelace")
     assert notebook.text("reader") == "hello Ada Lovelace"
+
+
+def test_cells_that_show_a_set_element_and_have_no_reason_to_run_are_drawn_anew(notebook, agent):
+    notebook.run("maker", "n = mo.ui.slider(1, 9)\nprint('made')\nn")
+    notebook.run("layout", "mo.hstack(['n is', n])")
+    notebook.run("markdown", "shown = mo.md(f'{n}')\nmo.output.append(shown)")
+    notebook.run("reader", "mo.vstack([n, n.value])")
+    start = len(notebook.seen)
+    set_value(agent, "n", 7)
+    notebook.sync()
+    assert notebook.text("maker") == "made\n\n7 (slider · from 1 to 9 · %marimo set n VALUE)"
+    assert notebook.text("layout") == "n is  7 (slider · from 1 to 9 · %marimo set n VALUE)"
+    assert notebook.text("reader") == "7 (slider · from 1 to 9 · %marimo set n VALUE)\n7"
+    for cell in ("maker", "layout"):
+        (result,) = (o for o in notebook.outputs(cell) if o["output_type"] == "execute_result")
+        assert result["execution_count"] == notebook.counts[cell]
+    clears = [m for m in notebook.seen[start:] if m["msg_type"] == "clear_output"]
+    assert len(clears) == 4
+
+
+def test_an_element_inside_another_is_drawn_anew_with_it(notebook, agent):
+    notebook.run("form", "form = mo.ui.array([mo.ui.text(label='Name')]).form()\nform")
+    assert "Name: nothing" in notebook.text("form")
+    set_value(agent, "form", ["Ada"])
+    notebook.sync()
+    assert "Name: Ada" in notebook.text("form")
+    assert "submitted: ['Ada']" in notebook.text("form")
+
+
+def test_batch_clients_see_a_set_element_by_an_update(connect):
+    batch = connect("batch")
+    batch.run(None, "import marimo as mo")
+    batch.run(None, "n = mo.ui.slider(1, 9)\nn")
+    reply = batch.run(None, "%marimo set n 4")
+    updates = [
+        m["content"]["data"]["text/plain"] for m in reply.messages if m["msg_type"] == "update_display_data"
+    ]
+    assert updates == ["4 (slider · from 1 to 9 · %marimo set n VALUE)"]
