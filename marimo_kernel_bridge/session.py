@@ -299,7 +299,16 @@ class Session:
             await self._run_due()
         if not self.should_pause():
             self._catching_up = False
+            self._show_ui_values()
             self.outlet.mark_stale(self._stale if self.mode == "lazy" else frozenset(), self._trigger)
+
+    def _show_ui_values(self) -> None:
+        """Draw UI elements that were set as they are now, where cells show them that had no reason to run."""
+        changed = self.runtime.settle_ui_values(release=self.mode == "autorun")
+        for cell_id, redrawn in changed.items():
+            entry = self.cells.get(cell_id)
+            if entry is not None:
+                self.outlet.redraw(entry, self._trigger, redrawn)
 
     async def _run_due(self) -> None:
         done: set[str] = set()
