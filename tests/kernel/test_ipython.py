@@ -222,3 +222,26 @@ def test_a_dependent_may_ask_the_person_who_caused_it(lab):
     lab.client.input("Grace")
     lab.finish(again)
     assert lab.text("two") == "hello Grace"
+
+
+def test_a_breakpoint_opens_a_debugger_in_the_cell(lab):
+    msg_id = lab.send("one", "import pdb\nx = 41\npdb.set_trace()\ny = x + 1\ny")
+    assert "db>" in lab.client.get_stdin_msg(timeout=60)["content"]["prompt"]
+    lab.client.input("p x + 1000")
+    lab.client.get_stdin_msg(timeout=60)
+    lab.client.input("c")
+    assert lab.finish(msg_id).ok
+    assert "1041" in lab.text("one")
+    assert lab.text("one").endswith("42")
+
+
+def test_debug_looks_into_the_last_error(lab):
+    lab.run("one", "def f(n):\n    return 1 / n")
+    lab.run("two", "f(0)")
+    msg_id = lab.send("three", "%debug")
+    lab.client.get_stdin_msg(timeout=60)
+    lab.client.input("p n + 7000")
+    lab.client.get_stdin_msg(timeout=60)
+    lab.client.input("q")
+    lab.finish(msg_id)
+    assert "7000" in lab.text("three")
