@@ -12,9 +12,13 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marimo_kernel_bridge import __version__, wire
+from marimo_kernel_bridge import __version__, variables, wire
+from marimo_kernel_bridge.batch_edits import plan
+from marimo_kernel_bridge.cell_search import search
+from marimo_kernel_bridge.changes import EditReport
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.notebook import KernelDescription
+from marimo_kernel_bridge.notebook import CellWithOutputs, KernelDescription
+from marimo_kernel_bridge.outputs import shortened
 from marimo_kernel_bridge.requests import agent_address
 
 if TYPE_CHECKING:
@@ -22,6 +26,9 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.session import Session
     from marimo_kernel_bridge.shell import ReactiveShell
+
+
+_SingleRequest = wire.EditCell | wire.RunCells | wire.RunStale | wire.SetUiValue
 
 
 class Host(Protocol):
@@ -57,6 +64,7 @@ class BridgeRequests:
         """Return the content of the reply to a request."""
         try:
             request = wire.decode_request(parent["content"])
+            self._note_agent(request, parent)
             return wire.encode_result(await self._answer(request, parent, on_control=on_control))
         except BridgeError as refusal:
             return wire.encode_error(refusal)
@@ -69,25 +77,42 @@ class BridgeRequests:
     async def _answer(
         self, request: wire.Request, parent: dict[str, Any], *, on_control: bool
     ) -> wire.Result:
-        notebook = self._host.notebook
+        if not isinstance(request, wire.ShellRequest):
+            return self._read(request, on_control=on_control)
+        if on_control:
+            raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
+        self._host.notebook.agents.require_not_paused()
+        self._host.load_runtime()
+        if isinstance(request, wire.EditCells):
+            return await self._edit_together(request, parent)
+        await self._run(request, parent)
+        await self._host.settle()
+        return self._host.notebook.runs.report(parent["header"]["msg_id"])
+
+    def _read(self, request: wire.ControlRequest, *, on_control: bool) -> wire.Result:  # noqa: PLR0911  # one for each
+        notebook, shell = self._host.notebook, self._host.shell
         match request:
             case wire.Describe():
                 return self._describe()
             case wire.ListCells():
                 return notebook.snapshot()
-            case wire.ReadCell(cell_id=cell_id):
-                return notebook.read(cell_id)
+            case wire.ReadCell(cell_id=cell_id, most_output=most):
+                both = notebook.read(cell_id)
+                return both if most is None else CellWithOutputs(both.cell, shortened(both.outputs, most))
             case wire.ReadRun(run_id=run_id):
                 return notebook.runs.report(run_id)
-            case _ if on_control:
-                raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
-            case wire.EditCell() | wire.RunCells() | wire.SetUiValue():
-                self._host.load_runtime()
-                await self._run(request, parent)
-                await self._host.settle()
-                return notebook.runs.report(parent["header"]["msg_id"])
+            case wire.ReadHistory(limit=limit):
+                return notebook.runs.newest(limit)
+            case wire.SearchCells(query=query, limit=limit):
+                return search([notebook.read(cell.cell_id) for cell in notebook.snapshot()], query, limit)
+            case wire.ListVariables():
+                return variables.list_variables(shell.user_ns, shell.user_ns_hidden)
+            case wire.InspectVariable(name=name, rows=rows):
+                return variables.inspect(shell.user_ns, name, rows, sample=not on_control)
+            case wire.ReadSecrets():
+                return variables.secrets(os.environ)
 
-    async def _run(self, request: wire.ShellRequest, parent: dict[str, Any]) -> None:
+    async def _run(self, request: _SingleRequest, parent: dict[str, Any]) -> None:
         notebook, address = self._host.notebook, agent_address(parent)
         match request:
             case wire.EditCell(code=code, client=client):
@@ -100,8 +125,26 @@ class BridgeRequests:
                 await notebook.edit(entry, code, prepare, client, address, run=request.run)
             case wire.RunCells(cell_ids=cell_ids, client=client):
                 await notebook.run_known(cell_ids, client, address)
+            case wire.RunStale(client=client):
+                notebook.run_stale(client, address)
             case wire.SetUiValue(ui_element=target, value=value, client=client):
                 notebook.set_ui_value(target, value, client, address)
+
+    async def _edit_together(self, request: wire.EditCells, parent: dict[str, Any]) -> EditReport:
+        notebook, address = self._host.notebook, agent_address(parent)
+        prepare = self._host.shell.prepare
+        batch = plan(request.changes, notebook.cells, notebook.runtime, prepare, address)
+        if request.dry_run or not batch.fits:
+            return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
+        added = await notebook.edit_together(batch.changes, prepare, request.client, address, run=request.run)
+        await self._host.settle()
+        report = notebook.runs.report(parent["header"]["msg_id"])
+        return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
+
+    def _note_agent(self, request: wire.Request, parent: dict[str, Any]) -> None:
+        name = parent["header"].get("username")
+        if isinstance(name, str) and name:
+            self._host.notebook.agents.heard(name, runs=isinstance(request, wire.ShellRequest))
 
     def _describe(self) -> KernelDescription:
         host, notebook = self._host, self._host.notebook
@@ -123,6 +166,7 @@ class BridgeRequests:
             settling=host.is_settling(),
             cells=len(notebook.cells),
             stale=notebook.stale,
+            agents_paused=notebook.agents.paused,
         )
 
 

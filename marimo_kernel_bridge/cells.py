@@ -167,6 +167,25 @@ class CellTable:
         self._by_msg_id[address.parent["msg_id"]] = cell.cell_id
         return entry
 
+    def ids(self) -> list[str]:
+        """Return the kernel's ids of all cells, in their order."""
+        return list(self._entries)
+
+    def add_beside(self, code: str, author: str, address: Address, after: str | None) -> Entry:
+        """Make a new cell, one of several that a single request adds: each is shown under an address of its own."""
+        entry = self.add(None, code, author, address)
+        own = {**address.parent, "msg_id": f"{address.parent['msg_id']}/{entry.cell.cell_id}"}
+        self.move_to(entry.cell.cell_id, replace(address, parent=own))
+        if after is not None:
+            self.place(entry.cell.cell_id, after)
+        return entry
+
+    def place(self, cell_id: str, after: str | None) -> None:
+        """Put a cell behind another in the order, or first."""
+        order = [one for one in self._entries if one != cell_id]
+        order.insert(0 if after is None else order.index(after) + 1, cell_id)
+        self._entries = {one: self._entries[one] for one in order}
+
     def _new_id(self) -> str:
         while (cell_id := "".join(self._random.choices(string.ascii_letters, k=4))) in self._entries:
             pass

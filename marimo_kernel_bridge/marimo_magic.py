@@ -33,6 +33,9 @@ COMMANDS: Final = {
     "run stale": "run all stale cells once",
     "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
     "set NAME VALUE": "give the marimo UI element NAME a value; VALUE is a Python literal, or else text",
+    "agents": "the agents that use this kernel, when they last did, and whether they are paused",
+    "pause": "let agents only read: what they ask the kernel to run or change is refused",
+    "resume": "let agents run and change cells again",
     "reset": "forget all cells and all names",
     "help": "this list",
 }
@@ -53,7 +56,7 @@ class MarimoMagics(Magics):
         shell.Completer.custom_matchers.append(complete)
 
     @line_magic
-    def marimo(self, line: str) -> None:
+    def marimo(self, line: str) -> None:  # noqa: C901  # one case for each command
         """Show and steer the reactive notebook: `%marimo help` lists what there is."""
         match line.split():
             case [] | ["status"]:
@@ -73,6 +76,8 @@ class MarimoMagics(Magics):
                 self._forget(cell)
             case ["set", target, _, *_]:
                 self._set(target, line.split(maxsplit=2)[2])
+            case ["agents" | "pause" | "resume" as command]:
+                self._agents(command)
             case ["reset"]:
                 print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
                 self._session.later(self._reset)
@@ -123,6 +128,12 @@ class MarimoMagics(Magics):
             raise UsageError(str(error)) from None
         self._session.later(lambda: None)  # the runtime sets it when no cell runs
         print(f"sets {target} to {value!r}")  # noqa: T201
+
+    def _agents(self, command: str) -> None:
+        agents = self._session.agents
+        if command != "agents":
+            agents.paused = command == "pause"
+        print(status_table.agents(agents, paused=agents.paused))  # noqa: T201
 
     def _find(self, wanted: str) -> Entry:
         count = wanted.strip("[]")

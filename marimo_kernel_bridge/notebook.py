@@ -88,7 +88,8 @@ class RunReport:
 
     `run_id` is the message id of the request. `cells` are in the order in which they ran, the requested ones
     among them. `still_stale` names cells that are stale at the end of the run (lazy mode, or an interrupt).
-    `superseded` names cells that lost a name to a requested one, and left the graph.
+    `superseded` names cells that lost a name to a requested one, and left the graph. `started_at` is in seconds since
+    the epoch.
     """
 
     run_id: str
@@ -98,6 +99,7 @@ class RunReport:
     cells: tuple[CellRun, ...] = ()
     still_stale: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
+    started_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class KernelDescription:
     """What a reactive kernel says of itself. Times are seconds since the epoch.
 
     `queued` counts requests that wait; `settling` tells that dependents will run, or that outputs are held back
-    until a front end is ready for them.
+    until a front end is ready for them. `agents_paused`: the person lets agents only read.
     """
 
     protocol: int
@@ -124,3 +126,4 @@ class KernelDescription:
     settling: bool
     cells: int
     stale: tuple[str, ...] = field(default=())
+    agents_paused: bool = False

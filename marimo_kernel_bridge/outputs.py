@@ -23,6 +23,29 @@ def strip_ansi(text: str) -> str:
     return _ANSI.sub("", text)
 
 
+def shortened(outputs: tuple[dict[str, Any], ...], most: int) -> tuple[dict[str, Any], ...]:
+    """Cut text in outputs to about `most` characters each, the beginning and the end kept."""
+    return tuple(
+        {**output, "text": _middle_cut(output["text"], most)}
+        if "text" in output
+        else {**output, "data": {kind: _cut_data(kind, data, most) for kind, data in output["data"].items()}}
+        if "data" in output
+        else output
+        for output in outputs
+    )
+
+
+def _cut_data(kind: str, data: Any, most: int) -> Any:
+    return _middle_cut(data, most) if kind.startswith("text/") and isinstance(data, str) else data
+
+
+def _middle_cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half:,} of {len(text):,} characters are kept in the kernel …]\n{text[-half:]}"
+
+
 @dataclass
 class _Entry:
     output: dict[str, Any]

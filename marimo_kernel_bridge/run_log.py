@@ -5,6 +5,7 @@ The main thread writes; `report` may be called on any thread.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ class Run:
     finished: bool = False
     still_stale: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
+    started_at: float = field(default_factory=time.time)
 
     def report(self) -> RunReport:
         return RunReport(
@@ -41,6 +43,7 @@ class Run:
             tuple(self.cells),
             self.still_stale,
             self.superseded,
+            self.started_at,
         )
 
     def note(self, cell: Cell, duration: float, *, changed: bool = False) -> None:
@@ -115,3 +118,8 @@ class RunLog:
                 f"It keeps the newest {RUNS_KEPT}; a restart forgets all.",
             )
         return run.report()
+
+    def newest(self, limit: int) -> list[RunReport]:
+        """Return what the newest requests caused, the newest first."""
+        runs = list(self._runs.values())
+        return [run.report() for run in reversed(runs[-limit:])]

@@ -13,7 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from marimo_kernel_bridge import wording
+from marimo_kernel_bridge.agents import Agents
 from marimo_kernel_bridge.cells import Address, Body, CellTable, Entry
+from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from marimo_kernel_bridge.delivery import Message, same_outputs
 from marimo_kernel_bridge.giving_way import gives_way, reads_before_writing
 from marimo_kernel_bridge.look_ahead import LookAhead
@@ -23,8 +25,9 @@ from marimo_kernel_bridge.outputs import strip_ansi
 from marimo_kernel_bridge.run_log import RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from marimo_kernel_bridge.changes import Change
     from marimo_kernel_bridge.dataflow import GraphError, Node, Outcome, Runtime
     from marimo_kernel_bridge.delivery import Header
     from marimo_kernel_bridge.notebook import CellStatus
@@ -54,6 +57,7 @@ class Session:
         self.pending_requests: Callable[[], bool] = lambda: False
         self.ahead = LookAhead(self)
         self.runs = RunLog()
+        self.agents = Agents()
         self._wake = wake
         self._runtime: Runtime | None = None
         self._runner: BodyRunner | None = None
@@ -212,8 +216,7 @@ class Session:
         elif run:
             await self._run_cells({cell_id})
         else:
-            self._held_back.add(cell_id)
-            self._graph_changed()
+            self._hold_back({cell_id})
         return self.runs.current.report()
 
     async def run_known(self, cell_ids: Iterable[str], client: str, address: Address) -> RunReport:
@@ -231,6 +234,66 @@ class Session:
         if runnable:
             await self._run_cells(runnable)
         return run.report()
+
+    async def edit_together(
+        self,
+        changes: Sequence[Change],
+        prepare: Callable[[Entry, str], Body],
+        client: str,
+        address: Address,
+        *,
+        run: bool,
+    ) -> tuple[str, ...]:
+        """Apply a batch of changes that the graph takes (`batch_edits.py`). Returns the ids of the new cells."""
+        opened = self.runs.open(address, client, ())
+        gone: list[str] = []
+        edited: list[Entry] = []
+        known = set(self.cells.ids())
+        for change in changes:
+            match change:
+                case AddCell(code=code, after=after):
+                    edited.append(self.cells.add_beside(code, client, address, after))
+                case ChangeCell(cell_id=cell_id, code=code):
+                    self.cells.set_code(cell_id, code, client)
+                    edited.append(self.cells[cell_id])
+                case MoveCell(cell_id=cell_id, after=after):
+                    self.cells.place(cell_id, after)
+                case DeleteCell(cell_id=cell_id):
+                    gone.append(cell_id)
+        self._show_deleted(gone, client)
+        self.forget(gone)
+        for entry in edited:
+            entry.body = prepare(entry, entry.cell.code)
+        ids = {entry.cell.cell_id for entry in edited}
+        opened.requested = tuple(entry.cell.cell_id for entry in edited)
+        self.runtime.register_stale([(e.cell.cell_id, e.body.code) for e in edited if e.body is not None])
+        if not run:
+            self._hold_back(ids)
+        else:
+            self._held_back -= ids
+            self._graph_changed()
+            if ids:
+                await self._run_cells(ids)
+        return tuple(cell_id for cell_id in opened.requested if cell_id not in known)
+
+    def _show_deleted(self, cell_ids: Iterable[str], client: str) -> None:
+        for entry in map(self.cells.__getitem__, cell_ids):
+            if entry.live:
+                notice = Message("display_data", wording.deleted(client), {})
+                self.outlet.replace(entry, self._trigger, notice)
+
+    def _hold_back(self, cell_ids: Iterable[str]) -> None:
+        """Let cells wait, stale with all that depend on them, for somebody to run them."""
+        for cell_id in cell_ids:
+            self._held_back.add(cell_id)
+            self.runtime.set_stale(self.runtime.descendants(cell_id))
+        self._graph_changed()
+
+    def run_stale(self, client: str, address: Address) -> RunReport:
+        """Let all stale cells run once when it settles."""
+        report = self.runs.open(address, client, ()).report()
+        self.catch_up()
+        return report
 
     def set_ui_value(self, target: str, value: object, client: str, address: Address) -> RunReport:
         """Set a UI element, by its variable or its id; what reads it becomes stale and runs when it settles.

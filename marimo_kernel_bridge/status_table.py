@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import html
+import time
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.graph_picture import FAILED, clip, state, title
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from marimo_kernel_bridge.agents import SeenAgent
     from marimo_kernel_bridge.notebook import Cell
 
 _CELL, _NAMES = 50, 40  # columns
@@ -23,6 +25,18 @@ def summary(mode: str, cells: Sequence[Cell]) -> str:
     parts += [f"{stale} stale"] if stale else []
     parts += [f"{failed} with errors"] if failed else []
     return f"marimo {mode}: {', '.join(parts)}"
+
+
+def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:
+    """Return a line for each agent that used the kernel."""
+    now = time.time()
+    lines = [
+        f"{agent.name}: {agent.runs} request{'' if agent.runs == 1 else 's'} to run or change, "
+        f"last heard {now - agent.last_heard:.0f} s ago"
+        for agent in seen
+    ]
+    state = "paused: they can only read; `%marimo resume` ends it" if paused else "not paused"
+    return "\n".join([f"agents {state}", *(lines or ["none has used this kernel"])])
 
 
 def text_table(cells: Sequence[Cell]) -> str:

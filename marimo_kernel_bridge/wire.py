@@ -20,7 +20,9 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
+from marimo_kernel_bridge.inspection import Matches, Secret, Variable, VariableContent
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 
 PROTOCOL: Final = 1
@@ -43,15 +45,50 @@ class ListCells(_Request, frozen=True, tag="list_cells"):
 
 
 class ReadCell(_Request, frozen=True, tag="read_cell"):
-    """Control. Result: `CellWithOutputs`. `cell_id` may be the kernel's id or the notebook's."""
+    """Control. Result: `CellWithOutputs`. `cell_id` may be the kernel's id or the notebook's.
+
+    With `most_output`, text outputs are cut to about so many characters, the beginning and the end of each kept.
+    """
 
     cell_id: str
+    most_output: int | None = None
 
 
 class ReadRun(_Request, frozen=True, tag="read_run"):
     """Control. Result: `RunReport` of the request with this message id."""
 
     run_id: str
+
+
+class ReadHistory(_Request, frozen=True, tag="read_history"):
+    """Control. Result: list of `RunReport`, the newest first."""
+
+    limit: int = 50
+
+
+class SearchCells(_Request, frozen=True, tag="search_cells"):
+    """Control. Result: `Matches` of a text in code and outputs, whatever the case."""
+
+    query: str
+    limit: int = 50
+
+
+class ListVariables(_Request, frozen=True, tag="list_variables"):
+    """Control. Result: list of `Variable`. Runs no code of the values."""
+
+
+class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
+    """Either channel. Result: `VariableContent`; on control without a sample of what is in it.
+
+    Rows are read on the main thread only, between cells: user code may change a table while another thread reads it.
+    """
+
+    name: str
+    rows: int = 5
+
+
+class ReadSecrets(_Request, frozen=True, tag="read_secrets"):
+    """Control. Result: list of `Secret`, so that a client can keep them from a model. It has the kernel's key anyway."""
 
 
 class EditCell(_Request, frozen=True, tag="edit_cell"):
@@ -69,10 +106,29 @@ class EditCell(_Request, frozen=True, tag="edit_cell"):
     client: str = "agent"
 
 
+class EditCells(_Request, frozen=True, tag="edit_cells"):
+    """Shell. Result: `EditReport`. Applies a batch of changes wholly or not at all.
+
+    Refused with `stale_version` if any version is not the current one. With problems in the resulting graph, or with
+    `dry_run`, nothing is changed and the report says what would be.
+    """
+
+    changes: list[AddCell | ChangeCell | DeleteCell | MoveCell]
+    run: bool = True
+    dry_run: bool = False
+    client: str = "agent"
+
+
 class RunCells(_Request, frozen=True, tag="run_cells"):
     """Shell. Result: `RunReport`. Runs cells that the kernel knows, as they are, and their dependents."""
 
     cell_ids: list[str]
+    client: str = "agent"
+
+
+class RunStale(_Request, frozen=True, tag="run_stale"):
+    """Shell. Result: `RunReport`. Runs all stale cells once, those of lazy mode too."""
+
     client: str = "agent"
 
 
@@ -89,10 +145,31 @@ class SetUiValue(_Request, frozen=True, tag="set_ui_value"):
     client: str = "agent"
 
 
-ControlRequest = Describe | ListCells | ReadCell | ReadRun
-ShellRequest = EditCell | RunCells | SetUiValue
+ControlRequest = (
+    Describe
+    | ListCells
+    | ReadCell
+    | ReadRun
+    | ReadHistory
+    | SearchCells
+    | ListVariables
+    | InspectVariable
+    | ReadSecrets
+)
+ShellRequest = EditCell | EditCells | RunCells | RunStale | SetUiValue
 Request = ControlRequest | ShellRequest
-Result = KernelDescription | list[Cell] | CellWithOutputs | RunReport
+Result = (
+    KernelDescription
+    | list[Cell]
+    | CellWithOutputs
+    | RunReport
+    | list[RunReport]
+    | Matches
+    | list[Variable]
+    | VariableContent
+    | list[Secret]
+    | EditReport
+)
 
 _T = TypeVar("_T")
 

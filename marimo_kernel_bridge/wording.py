@@ -86,6 +86,13 @@ def edited(cell: Cell) -> dict[str, Any]:
     return _notice("edited", text, markdown)
 
 
+def deleted(client: str) -> dict[str, Any]:
+    """Say, as the content of a display_data, that the kernel no longer has a cell."""
+    return _notice(
+        "deleted", f"deleted by {client}: the kernel has forgotten this cell. Run it to bring it back."
+    )
+
+
 def superseded(name: str, by: Cell) -> dict[str, Any]:
     """Say, as the content of a display_data, that another cell took over a name of this one."""
     author = "" if by.edited_by == "notebook" else f", run by {by.edited_by},"

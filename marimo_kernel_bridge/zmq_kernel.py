@@ -29,6 +29,7 @@ from marimo_kernel_bridge.answering import AnsweringHandlers, problem
 from marimo_kernel_bridge.arrivals import ShellArrivals, lab_request
 from marimo_kernel_bridge.audience import Audience
 from marimo_kernel_bridge.bridge_requests import BridgeRequests
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.marimo_magic import MarimoMagics
 from marimo_kernel_bridge.notebook import NOTEBOOK
@@ -170,11 +171,25 @@ class MarimoKernel(IPythonKernel):
 
     async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run code. Only the front ends' cells on the shell channel are in the graph."""
+        agent = client_of(parent)
+        if agent is not None:
+            self.notebook.agents.heard(agent, runs=True)
+            if self.notebook.agents.paused:
+                self._refuse_agent(stream, ident, parent)
+                return
         if is_for_a_cell(parent["content"]) and threading.current_thread() is threading.main_thread():
             with self.interrupts.deferred():
                 await self._execute_cell(stream, ident, parent)
         else:
             await super().execute_request(stream, ident, parent)
+
+    def _refuse_agent(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Answer an agent's execute_request while the person has paused agents."""
+        try:
+            self.notebook.agents.require_not_paused()
+        except BridgeError as refusal:
+            content = {**wire.encode_error(refusal), "execution_count": self.shell.execution_count - 1}
+            self.session.send(stream, "execute_reply", content, parent, ident=ident)
 
     async def _execute_cell(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run a cell, reply, run its dependents, and only then let idle follow."""

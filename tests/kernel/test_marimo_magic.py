@@ -61,6 +61,9 @@ def test_help_lists_every_command(lab):
         "run stale",
         "forget CELL",
         "set NAME VALUE",
+        "agents",
+        "pause",
+        "resume",
         "reset",
         "help",
     ]
@@ -221,7 +224,23 @@ def test_vscode_runs_what_is_stale_when_it_is_quiet(connect):
 @pytest.mark.parametrize(
     ("code", "matches"),
     [
-        ("%marimo ", ["autorun", "forget", "graph", "help", "lazy", "reset", "run", "set", "status"]),
+        (
+            "%marimo ",
+            [
+                "agents",
+                "autorun",
+                "forget",
+                "graph",
+                "help",
+                "lazy",
+                "pause",
+                "reset",
+                "resume",
+                "run",
+                "set",
+                "status",
+            ],
+        ),
         ("%marimo st", ["status"]),
         ("%marimo run ", ["stale"]),
         ("%marimo forget ", ["1"]),

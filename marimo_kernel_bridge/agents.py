@@ -1,0 +1,53 @@
+"""Which agents use the kernel, and whether the person lets them.
+
+An agent is whoever names itself in a request: in the metadata of an `execute_request`, or as the user in the header of
+a bridge request. Nothing keeps another client of the same user from running code under no name; this is a brake
+for agents that play by the rules, as ours does, not a wall.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class SeenAgent:
+    """An agent that asked something of the kernel. Times are seconds since the epoch."""
+
+    name: str
+    first_heard: float
+    last_heard: float
+    runs: int = 0
+
+
+class Agents:
+    """See the module. Any thread may call `heard`; the main thread decides who is paused."""
+
+    def __init__(self) -> None:
+        self.paused = False
+        self._seen: dict[str, SeenAgent] = {}
+
+    def __iter__(self) -> Iterator[SeenAgent]:
+        return iter(list(self._seen.values()))
+
+    def heard(self, name: str, *, runs: bool = False) -> None:
+        """Note a request of an agent."""
+        now = time.time()
+        seen = self._seen.get(name) or SeenAgent(name, now, now)
+        self._seen[name] = replace(seen, last_heard=now, runs=seen.runs + runs)
+
+    def require_not_paused(self) -> None:
+        """Raise `BridgeError` paused if the person has paused the agents."""
+        if self.paused:
+            raise BridgeError(
+                "paused",
+                "The person has paused agents in this notebook: nothing was run or changed.",
+                "Reading still works. Ask the person to run `%marimo resume`; do not try again before that.",
+            )

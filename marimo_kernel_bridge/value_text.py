@@ -1,0 +1,142 @@
+"""Values as text without running any of their code: no `str`, `repr`, `len`, `==` or attribute of an unknown object.
+
+An object's own methods may be slow, print, raise, or change the notebook's state behind the graph's back; a name that
+is only looked at must not do that. So text is made of exact builtin types and of a few from the standard library,
+NumPy and pandas; anything else is named by its class.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import fractions
+import pathlib
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import types
+
+LONGEST: Final = 200
+"""Characters of one value."""
+
+_MOST_ITEMS: Final = 8
+_DEEPEST: Final = 2
+_MOST_BITS: Final = 2000  # of an int in decimals: their number of digits costs quadratic time
+
+_SAFE_STR: Final = (
+    dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone, decimal.Decimal, fractions.Fraction, uuid.UUID,
+    pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, complex, range,
+)  # fmt: skip
+_BRACKETS: Final[tuple[tuple[type, str], ...]] = ((list, "[]"), (tuple, "()"), (set, "{}"), (frozenset, "{}"))
+_LIBRARY_SCALARS: Final = ("numpy", "pandas")
+
+
+def is_one_of(kind: type, kinds: tuple[type, ...]) -> bool:
+    """Tell whether `kind` is one of `kinds` itself; `in` would run a metaclass's code."""
+    return any(kind is known for known in kinds)
+
+
+def class_name(kind: type) -> str:
+    """Return a class's name with its module's, as the class statement gave them."""
+    name = type.__dict__["__qualname__"].__get__(kind)
+    module = type.__dict__["__module__"].__get__(kind)
+    plain = module if type(module) is str and module not in {"builtins", "__main__"} else ""
+    return f"{plain}.{name}" if plain else str(name)
+
+
+def bases(kind: type) -> tuple[type, ...]:
+    """Return the classes that a class descends from, itself first."""
+    found: tuple[type, ...] = type.__dict__["__mro__"].__get__(kind)
+    return found
+
+
+def library_class(module: str, name: str) -> type | None:
+    """Return a class of a module if that is imported."""
+    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return found if type(found) is type or isinstance(found, type) else None
+
+
+def value_text(value: object, longest: int = LONGEST, depth: int = 0) -> str:
+    """Return a value as text, or the name of its class in angle brackets."""
+    kind = type(value)
+    if value is None or value is True or value is False or value is ...:
+        return "..." if value is ... else f"{value}"
+    if kind is int:
+        bits = int.bit_length(value)  # type: ignore[arg-type]  # told by its exact type
+        return f"{value}" if bits <= _MOST_BITS else f"<int of {bits} bits>"
+    if kind is str or kind is bytes:
+        return _quoted(value, longest)  # type: ignore[arg-type]  # as above
+    if kind is float or is_one_of(kind, _SAFE_STR) or _is_library_scalar(kind):
+        return shorten(f"{value}", longest)
+    if is_one_of(kind, (list, tuple, set, frozenset, dict)) and depth < _DEEPEST:
+        return shorten(_container_text(value, longest, depth), longest)
+    return f"<{class_name(kind)}>"
+
+
+def shorten(text: str, longest: int = LONGEST) -> str:
+    """Cut text to a length."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _quoted(value: str | bytes, longest: int) -> str:
+    shown = repr(value[:longest])
+    return shown if len(value) <= longest else f"{shown}… ({len(value)} in all)"
+
+
+def _container_text(value: Any, longest: int, depth: int) -> str:  # an exact builtin container
+    items = first_items(value, _MOST_ITEMS)
+    if type(value) is dict:
+        shown = [
+            f"{value_text(key, longest, depth + 1)}: {value_text(item, longest, depth + 1)}"
+            for key, item in items
+        ]
+        brackets = "{}"
+    else:
+        shown = [value_text(item, longest, depth + 1) for item in items]
+        brackets = next(pair for known, pair in _BRACKETS if known is type(value))
+    more = len(value) - len(items)
+    inside = ", ".join([*shown, *([f"… {more} more"] if more > 0 else [])])
+    return f"{brackets[0]}{inside}{brackets[1]}"
+
+
+def first_items(value: Any, most: int) -> list[Any]:  # an exact builtin container
+    """Return the first items of a builtin container, pairs for a dict. Iterating runs no code of the items."""
+    source = value.items() if type(value) is dict else value
+    found: list[Any] = []
+    for item in source:
+        if len(found) == most:
+            break
+        found.append(item)
+    return found
+
+
+def _is_library_scalar(kind: type) -> bool:
+    """Tell a scalar of NumPy or pandas (`numpy.float64`, `Timestamp`), by identity with what the library has."""
+    module, _, name = class_name(kind).rpartition(".")
+    if module.partition(".")[0] not in _LIBRARY_SCALARS:
+        return False
+    library = module.partition(".")[0]
+    if library == "numpy":
+        generic = library_class("numpy", "generic")
+        return library_class("numpy", name) is kind and any(base is generic for base in bases(kind))
+    known = ("Timestamp", "Timedelta", "Period", "Interval")
+    missing = ("NaTType", "NAType")
+    return any(library_class("pandas", one) is kind for one in known) or name in missing
+
+
+def describe_function(function: types.FunctionType) -> str:
+    """Return a function's parameters, from its code object."""
+    code = function.__code__
+    count = code.co_argcount + code.co_kwonlyargcount
+    names = list(code.co_varnames[: code.co_argcount])
+    stars = code.co_varnames[count : count + 2]
+    if code.co_flags & 0x04:  # inspect.CO_VARARGS
+        names.append(f"*{stars[0]}")
+    elif code.co_kwonlyargcount:
+        names.append("*")
+    names += code.co_varnames[code.co_argcount : count]
+    if code.co_flags & 0x08:  # inspect.CO_VARKEYWORDS
+        names.append(f"**{stars[-1] if not code.co_flags & 0x04 else stars[1]}")
+    return f"({', '.join(names)})"

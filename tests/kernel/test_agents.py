@@ -1,0 +1,286 @@
+"""What agents ask beyond single edits: batches, variables, search, history; and how a person holds them back."""
+
+import pytest
+
+from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspection import Matches, Variable, VariableContent
+from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, RunReport
+
+
+@pytest.fixture
+def agent(connect):
+    return connect("lab")
+
+
+def cells(agent) -> dict[str, Cell]:
+    reply = agent.ask(wire.ListCells())
+    return {cell.notebook_cell_id or cell.cell_id: cell for cell in wire.decode_reply(reply, list[Cell])}
+
+
+def edit(agent, *changes, **options) -> EditReport:
+    request = wire.EditCells(changes=list(changes), client="claude", **options)
+    return wire.decode_reply(agent.ask(request, "shell"), EditReport)
+
+
+def change(cell: Cell, code: str) -> ChangeCell:
+    return ChangeCell(cell_id=cell.cell_id, version=cell.version, code=code)
+
+
+def shown(agent, cell_id: str) -> str:
+    outputs = wire.decode_reply(agent.ask(wire.ReadCell(cell_id=cell_id)), CellWithOutputs).outputs
+    return "".join(output.get("text") or output["data"]["text/plain"] for output in outputs)
+
+
+def ran(report: EditReport) -> list[str]:
+    return [run.cell_id for run in report.run.cells]
+
+
+# Batches
+
+
+def test_a_batch_swaps_names_that_single_edits_could_not(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = 2")
+    lab.run("sum", "print(a, b)")
+    before = cells(agent)
+    report = edit(agent, change(before["one"], "b = 10"), change(before["two"], "a = 20"))
+    assert (report.applied, report.problems) == (True, ())
+    lab.wait_for("sum", "20 10")
+    assert ran(report).count(before["sum"].cell_id) == 1
+
+
+def test_new_cells_of_one_batch_have_outputs_of_their_own(lab, agent):
+    lab.run("one", "a = 1")
+    report = edit(agent, AddCell("c = a + 1\nprint('first', c)"), AddCell("print('second', c * 2)"))
+    first, second = report.added
+    assert (shown(agent, first), shown(agent, second)) == ("first 2\n", "second 4\n")
+    lab.run("one", "a = 5")
+    assert (shown(agent, first), shown(agent, second)) == ("first 6\n", "second 12\n")
+
+
+def test_one_stale_version_refuses_the_whole_batch(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = 2")
+    old = cells(agent)
+    lab.run("two", "b = 3")
+    with pytest.raises(BridgeError) as refusal:
+        edit(agent, change(old["one"], "a = 9"), change(old["two"], "b = 9"), AddCell("c = 9"))
+    assert refusal.value.code == "stale_version"
+    assert old["two"].cell_id in refusal.value.message
+    assert [cell.code for cell in cells(agent).values()] == ["a = 1", "b = 3"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind", "names"),
+    [
+        (["a = 2"], "multiple_definition", ("a",)),
+        (["x = y", "y = x"], "cycle", ("x", "y")),
+        (["def f(:"], "syntax", ()),
+        (["from os import *"], "syntax", ()),
+    ],
+)
+def test_a_batch_that_the_graph_would_not_take_changes_nothing(lab, agent, codes, kind, names):
+    lab.run("one", "a = 1")
+    report = edit(agent, AddCell("good = 1"), *(AddCell(code) for code in codes))
+    assert not report.applied
+    assert [(problem.kind, problem.names) for problem in report.problems] == [(kind, names)]
+    assert [cell.code for cell in cells(agent).values()] == ["a = 1"]
+
+
+def test_a_dry_run_tells_what_would_run_and_changes_nothing(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = a + 1")
+    lab.run("apart", "z = 1")
+    before = cells(agent)
+    report = edit(agent, change(before["one"], "a = 2"), dry_run=True)
+    assert not report.applied
+    assert [expected.cell_id for expected in report.would_run] == [
+        before["one"].cell_id,
+        before["two"].cell_id,
+    ]
+    assert all(expected.last_seconds > 0 for expected in report.would_run)
+    assert cells(agent) == before
+
+
+def test_deleting_a_cell_tells_who_used_it_and_the_person_that_it_is_gone(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "print('a is', a)")
+    before = cells(agent)
+    one = before["one"]
+    report = edit(agent, DeleteCell(cell_id=one.cell_id, version=one.version))
+    assert [(problem.kind, problem.cells) for problem in report.problems] == [
+        ("undefined_name", (before["two"].cell_id,))
+    ]
+    lab.wait_for("one", "deleted by claude: the kernel has forgotten this cell. Run it to bring it back.")
+    assert [cell.code for cell in cells(agent).values()] == ["print('a is', a)"]
+    lab.run("one", "a = 7")
+    lab.wait_for("two", "a is 7")
+
+
+def test_cells_are_moved_in_the_kernels_order_and_nothing_runs(lab, agent):
+    for name in "abc":
+        lab.run(name, f"{name} = 1")
+    ids = {name: cell.cell_id for name, cell in cells(agent).items()}
+    report = edit(agent, MoveCell(cell_id="c", version=1), MoveCell(cell_id="a", version=1, after=ids["b"]))
+    assert (list(cells(agent)), report.run.cells) == (["c", "b", "a"], ())
+
+
+def test_a_batch_that_is_not_run_waits_until_stale_cells_are_run(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "print('a is', a)")
+    edit(agent, change(cells(agent)["one"], "a = 2"), run=False)
+    assert {name for name, cell in cells(agent).items() if cell.stale} == {"one", "two"}
+    assert lab.text("two") == "a is 1"
+    report = wire.decode_reply(agent.ask(wire.RunStale(), "shell"), RunReport)
+    assert len(report.cells) == 2
+    lab.wait_for("two", "a is 2")
+
+
+# Looking
+
+
+def variables(agent) -> dict[str, Variable]:
+    return {one.name: one for one in wire.decode_reply(agent.ask(wire.ListVariables()), list[Variable])}
+
+
+def look(agent, name: str, channel: str = "shell", **options) -> VariableContent:
+    request = wire.InspectVariable(name=name, **options)
+    return wire.decode_reply(agent.ask(request, channel), VariableContent)
+
+
+SPY = """
+called = []
+class Meta(type):
+    def __hash__(cls): called.append('hash')
+    def __instancecheck__(cls, other): called.append('instancecheck')
+class Spy(metaclass=Meta):
+    def __init__(self): self.inside = 1
+    def __getattribute__(self, name):
+        called.append(name)
+        return object.__getattribute__(self, name)
+    def __repr__(self): called.append('repr')
+    __str__ = __len__ = __eq__ = __iter__ = __bool__ = __format__ = __repr__
+    __hash__ = None
+spy = Spy()
+spies = [spy, {'key': spy}]
+"""
+
+
+def test_looking_at_a_variable_runs_none_of_its_code(lab, agent):
+    lab.run("one", SPY)
+    lab.run(None, "called.clear()", store_history=False)
+    assert variables(agent)["spy"].type == "Spy"
+    assert look(agent, "spy").items == (".inside: 1",)
+    assert look(agent, "spies").items == ("<Spy>", "{'key': <Spy>}")
+    assert lab.run(None, "called", store_history=False).text == "[]"
+
+
+@pytest.mark.parametrize(
+    ("code", "summary"),
+    [
+        ("v = 2 ** 100_000", "<int of 100001 bits>"),
+        ("v = 'x' * 1000", f"'{'x' * 80}'… (1000 in all)"),
+        ("v = {'a': [1, 2.5]}", "1 items: {'a': [1, 2.5]}"),
+        ("def v(a, *rest, k=1, **more): pass", "(a, *rest, k, **more)"),
+        ("class v(dict): pass", "class, of dict"),
+        ("import json as v", "version 2.0.9"),
+    ],
+)
+def test_variables_are_summed_up(lab, agent, code, summary):
+    lab.run("one", code)
+    assert variables(agent)["v"].summary == summary
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_tables_show_their_columns_and_first_rows(lab, agent, library):
+    made = {
+        "pandas": "pd.DataFrame(data)",
+        "polars": "__import__('polars').DataFrame(data)",
+    }[library]
+    lab.run("one", f"import pandas as pd\ndata = {{'n': [1, 2, 3], 'word': ['a', 'b', None]}}\nt = {made}")
+    assert variables(agent)["t"].summary == "3 rows, 2 columns"
+    content = look(agent, "t", rows=2)
+    assert [column.name for column in content.columns] == ["n", "word"]
+    assert (content.columns[0].dtype, content.total_rows) == ({"polars": "Int64"}.get(library, "int64"), 3)
+    assert content.rows == (("1", "a"), ("2", "b"))
+
+
+def test_arrays_show_shape_type_and_range(lab, agent):
+    lab.run("one", "import numpy as np\nv = np.arange(6.0).reshape(2, 3)")
+    assert variables(agent)["v"].summary == "shape (2, 3), float64"
+    content = look(agent, "v", rows=2)
+    assert (content.items, content.total_items) == (("0.0", "1.0"), 6)
+    assert "min 0.0, max 5.0, mean 2.5" in content.facts
+
+
+def test_on_control_nothing_is_sampled(lab, agent):
+    lab.run("one", "v = [1, 2]")
+    content = look(agent, "v", "control")
+    assert (content.variable.summary, content.items, content.sampled) == ("2 items: [1, 2]", (), False)
+
+
+def test_an_unknown_variable_is_refused_with_those_that_are_there(lab, agent):
+    lab.run("one", "apple = 1")
+    with pytest.raises(BridgeError) as refusal:
+        look(agent, "aple")
+    assert (refusal.value.code, "apple" in refusal.value.hint) == ("no_such_variable", True)
+
+
+def test_a_search_finds_lines_of_code_and_of_outputs(lab, agent):
+    lab.run("one", "needle = 1\nprint('a NEEDLE here')")
+    lab.run("two", "1 / 0  # nothing")
+    request = wire.SearchCells(query="Needle")
+    found = wire.decode_reply(agent.ask(request), Matches)
+    assert [(match.where, match.line) for match in found.found] == [("code", 1), ("code", 2), ("output", 1)]
+    assert wire.decode_reply(agent.ask(wire.SearchCells(query="ZeroDivision")), Matches).total > 0
+
+
+def test_history_tells_who_ran_what(lab, agent):
+    lab.run("one", "a = 1")
+    edit(agent, change(cells(agent)["one"], "a = 2"))
+    newest, oldest = wire.decode_reply(agent.ask(wire.ReadHistory()), list[RunReport])
+    assert (newest.client, oldest.client) == ("claude", "notebook")
+    assert newest.started_at >= oldest.started_at
+
+
+def test_a_long_output_is_cut_in_the_kernel(lab, agent):
+    lab.run("one", "print('start' + 'x' * 1_000_000 + 'end')")
+    cell = wire.decode_reply(agent.ask(wire.ReadCell(cell_id="one", most_output=1000)), CellWithOutputs)
+    (text,) = [output["text"] for output in cell.outputs]
+    assert len(text) < 1200
+    assert text.startswith("startx")
+    assert text.endswith("xend\n")
+    assert "of 1,000,009 characters" in text
+
+
+# The person's brake
+
+
+def test_a_person_pauses_agents_and_lets_them_go_on(lab, agent, connect):
+    lab.run("one", "a = 1")
+    lab.run("magic", "%marimo pause")
+    cell = cells(agent)["one"]
+    for request in (
+        wire.EditCell(cell_id="one", version=1, code="a = 2"),
+        wire.EditCells(changes=[change(cell, "a = 2")]),
+        wire.RunCells(cell_ids=["one"]),
+        wire.RunStale(),
+        wire.SetUiValue(ui_element="a", value=1),
+    ):
+        assert agent.ask(request, "shell")["code"] == "paused"
+    for history in (True, False):
+        reply = connect("agent").run(None, "a = 3", store_history=history)
+        assert (reply.content["status"], reply.content["code"]) == ("error", "paused")
+    assert lab.run(None, "a", store_history=False).text == "1"
+    assert look(agent, "a").variable.summary == "1"  # reading still works
+    lab.run("magic", "%marimo resume")
+    assert edit(agent, change(cell, "a = 2")).applied
+
+
+def test_a_person_sees_which_agents_use_the_kernel(lab, connect):
+    assert "none has used this kernel" in lab.run("magic", "%marimo agents").text
+    connect("agent").run(None, "a = 1")
+    text = lab.run("magic", "%marimo agents").text
+    assert text.startswith("agents not paused\nagent: 1 request to run or change, last heard ")
