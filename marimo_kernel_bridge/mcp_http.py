@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+import anyio
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mcp.server import MCPServer
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from marimo_kernel_bridge.mcp_token import Token
 
-_GRACE: Final = 2  # seconds for open streams to end, once the server is told to stop
+_GRACE: Final = 6  # seconds for open calls to end, once they are told to; interrupting a run takes up to 5
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +106,54 @@ def _refuse(status: int, why: str, headers: dict[str, str] | None = None) -> JSO
     return JSONResponse({"error": why}, status, headers)
 
 
+class OpenCalls:
+    """Knows the calls under way, to end them in order when the server is: uvicorn would wait for them for ever.
+
+    A tool whose call is cancelled stops its run in the kernel.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._calls: set[anyio.CancelScope] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        with anyio.CancelScope() as call:
+            self._calls.add(call)
+            try:
+                await self._app(scope, receive, answer)
+            finally:
+                self._calls.remove(call)
+        if call.cancelled_caught and begun:
+            await send({"type": "http.response.body", "body": b""})
+        elif call.cancelled_caught:
+            await _refuse(503, "The server is ending.")(scope, receive, send)
+
+    def end(self) -> None:
+        """Cancel them all."""
+        for call in self._calls:
+            call.cancel()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, calls: OpenCalls) -> None:
+        super().__init__(config)
+        self._calls = calls
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._calls.end()
+        await super().shutdown(sockets)
+
+
 def http_app(server: MCPServer[Any], token: Token, listening: Listening) -> Guard:
     """Put the server behind the guard."""
     server.middleware.append(keep_answers_small)
@@ -120,8 +169,9 @@ def serve_http(
     server: MCPServer[Any], token: Token, listening: Listening, ready: Callable[[], None] | None = None
 ) -> None:
     """Serve until SIGINT or SIGTERM; then end open calls, detach from all kernels, and return."""
+    calls = OpenCalls(http_app(server, token, listening))
     config = uvicorn.Config(
-        http_app(server, token, listening),
+        calls,
         log_config=None,  # the SDK has set up logging, to stderr
         log_level="warning",
         access_log=False,
@@ -135,4 +185,4 @@ def serve_http(
     if ready is not None:
         ready()  # the socket listens already, so whoever comes now waits in its queue
     with listening.socket, suppress(KeyboardInterrupt):
-        asyncio.run(uvicorn.Server(config).serve(sockets=[listening.socket]))
+        asyncio.run(_Server(config, calls).serve(sockets=[listening.socket]))
