@@ -35,11 +35,19 @@ _DOCUMENTATION: Final = "Automatically created module for IPython interactive en
 
 @dataclass
 class Working:
-    """One cell of the result, made of the cells of the notebook at `positions` (none: added)."""
+    """One cell of the result, made of the cells of the notebook at `positions` (none: added).
+
+    `parts` are their codes by position, as long as cells may still be joined: what is joined keeps document order.
+    """
 
     positions: tuple[int, ...]
     code: str
     fails: bool = False
+    parts: dict[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.positions) == 1 and not self.parts:
+            self.parts = {self.positions[0]: self.code}
 
 
 @dataclass
@@ -151,6 +159,7 @@ def _ipython_names(prepared: Prepared) -> set[str]:
         documented = [each for each in names.of("__doc__") if each.act == "load" and each.form == "name"]
         for each in reversed(documented):
             cell.code = f"{cell.code[: each.start]}{_DOCUMENTATION!r}{cell.code[each.end :]}"
+            cell.parts = {cell.positions[0]: cell.code}
             prepared.note(cell.positions, "`__doc__` is what it is in Jupyter")
     needed: set[str] = {name for name in ("display", "get_ipython") if name in wanted - bound}
     if any(re.search(r"\bOutput\(", cell.code) for cell in prepared.cells) and any(
@@ -170,7 +179,7 @@ def _make_reactive(prepared: Prepared, needs: set[str], *, ipython: bool) -> Non
         plan = analyse([Given(cell.code, cell.fails) for cell in cells])
         if not plan.requests or number == _MOST_ROUNDS - 1:
             break
-        needs |= _meet(prepared, plan.requests[0], copied)
+        needs |= _meet(prepared, plan, copied)
     needs |= {need for each in plan.cells for need in each.needs}
     if ipython:
         needs.discard("display")
@@ -188,14 +197,17 @@ def _apply(prepared: Prepared, plan: Plan) -> None:
     prepared.added = [cell.code for cell in prepared.cells if not cell.positions]
 
 
-def _meet(prepared: Prepared, request: Join | CopyDefinition, copied: set[tuple[str, int]]) -> set[str]:
-    """Do what the analysis asks for; return what the new code needs."""
+def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[str]:
+    """Do what the analysis asks for first; return what the new code needs."""
     cells = prepared.cells
-    match request:
+    match request := plan.requests[0]:
         case CopyDefinition(name, source, target, reason) if (name, id(cells[target])) not in copied:
             copied.add((name, id(cells[target])))
             definition = _definition_text(cells[source].code, name)
-            cells[target].code = f"{definition}\n\n\n{cells[target].code}"
+            changed = cells[target]
+            first = min(changed.parts)
+            changed.parts[first] = f"{definition}\n\n\n{changed.parts[first]}"
+            changed.code, _ = joined([changed.parts[position] for position in sorted(changed.parts)])
             prepared.note(
                 cells[target].positions, f"it defines `{name}` of {_named(cells[source])} again: {reason}"
             )
@@ -206,10 +218,12 @@ def _meet(prepared: Prepared, request: Join | CopyDefinition, copied: set[tuple[
             )
         case Join():
             pass
+    request = _closed(request, cells, plan)
     members = [cells[index] for index in request.cells]
-    code, needs = joined([member.code for member in members])
-    positions = tuple(position for member in members for position in member.positions)
-    whole = Working(positions, code, any(member.fails for member in members))
+    parts = {position: code for member in members for position, code in member.parts.items()}
+    positions = tuple(sorted(parts))
+    code, needs = joined([parts[position] for position in positions])
+    whole = Working(positions, code, any(member.fails for member in members), parts)
     listed = " and ".join(_named(member) for member in members)
     prepared.note(positions, f"{listed} are one cell: {request.reason}")
     at = cells[request.at]
@@ -219,6 +233,32 @@ def _meet(prepared: Prepared, request: Join | CopyDefinition, copied: set[tuple[
         if cell is at or index not in request.cells
     ]
     return needs
+
+
+def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
+    """Find a place for the joined cell at which the cells between still read what they did; else take them in."""
+    makes = [set(each.defines) for each in plan.cells]
+    reads = [
+        {
+            each.name
+            for each in read_cell(cell.code).occurrences
+            if each.act == "load" and (each.exposed or each.late)
+        }
+        for cell in cells
+    ]
+    members = set(request.cells)
+
+    def crossed(one: int, other: int) -> bool:
+        return bool(makes[one] & (reads[other] | makes[other]) or reads[one] & makes[other])
+
+    while True:
+        between = [index for index in range(min(members), max(members)) if index not in members]
+        up = [each for each in between if any(crossed(member, each) for member in members if member > each)]
+        down = [each for each in between if any(crossed(member, each) for member in members if member < each)]
+        if not up or not down:
+            place = min(members) if not up else max(members)
+            return Join(tuple(sorted(members)), place, request.reason)
+        members.update(up if len(up) <= len(down) else down)
 
 
 def _named(cell: Working) -> str:

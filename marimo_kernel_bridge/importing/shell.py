@@ -107,7 +107,10 @@ def text_literal(text: str) -> str:
     """Write a string so that it reads well: over several lines where it has them."""
     if "\n" in text.strip("\n") and '"""' not in text and "\\" not in text and not text.endswith('"'):
         return f'"""{text}"""' if text.isprintable() or _printable(text) else repr(text)
-    return repr(text) if "'" not in text or '"' in text else '"' + repr('"' + text)[2:-1] + '"'
+    written = repr(text)
+    if written.startswith("'") and '"' not in written:
+        return '"' + written[1:-1].replace("\\'", "'") + '"'
+    return written
 
 
 def _printable(text: str) -> bool:

@@ -97,6 +97,7 @@ class Known:
     habits: dict[str, Habits] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)  # name of an object -> name of its class
     shared: dict[str, frozenset[str]] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)  # classes that build on others than the notebook's
     frames: frozenset[str] = frozenset()  # names that are used as only pandas objects are
 
     def group(self, name: str) -> frozenset[str]:
@@ -135,6 +136,8 @@ class _Finder:
             case ast.ClassDef():
                 self.known.habits[node.name] = _habits_of_class(node, self.known)
                 self._bind(node.name, "own")
+                if any(self._is_foreign(base) for base in node.bases):
+                    self.known.foreign.add(node.name)
             case ast.Import() | ast.ImportFrom():
                 self._import(node)
             case ast.Assign():
@@ -212,6 +215,8 @@ class _Finder:
         match target:
             case ast.Name():
                 kind = kind_of(value, self.known.kinds, self.known.modules)
+                if kind == "own" and _called_name(value) in self.known.foreign:
+                    kind = "live"
                 self._bind(target.id, kind, shared_with(value, self.known.kinds))
                 if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
                     if value.func.id in self.known.habits and self.known.kinds.get(value.func.id) == "own":
@@ -374,6 +379,13 @@ class _Finder:
         if root is not None and not self._is_module(root.id):
             self._add(Mutation(root.id, "call", root, self._current))
 
+    def _is_foreign(self, base: ast.expr) -> bool:
+        if not isinstance(base, ast.Name):
+            return True
+        return base.id != "object" and (
+            self.known.kinds.get(base.id) != "own" or base.id in self.known.foreign
+        )
+
     def _is_module(self, name: str) -> bool:
         return self.known.kinds.get(name) == "module"
 
@@ -478,6 +490,10 @@ def _stored(target: ast.expr) -> list[str]:
     return [
         node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
+
+
+def _called_name(value: ast.expr) -> str:
+    return value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else ""
 
 
 def _key(target: ast.expr) -> str | None:

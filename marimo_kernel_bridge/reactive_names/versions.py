@@ -46,6 +46,7 @@ class Version:
     derived: bool = False
     temporary: bool = True
     definition: bool = False
+    certain: bool = True
     readers: set[int] = field(default_factory=set)
     text: str = ""
 
@@ -138,6 +139,7 @@ class _Analysis:
             occurrence.origin is not None
             and before is not None
             and before.origin == occurrence.origin
+            and before.certain
             and isinstance(statement, ast.Import | ast.ImportFrom)
         )
 
@@ -169,6 +171,7 @@ class _Analysis:
             derived=bool(exposed and before is not None),
             temporary=all(each.temporary for each in stores),
             definition=_defines(cell.names, stores),
+            certain=certain,
         )
         if shadows and (any(name in earlier.names.names for earlier in self.cells[: cell.index]) or exposed):
             self.versions.setdefault(name, []).append(Version(name, -1, readers={-2}))
@@ -267,6 +270,8 @@ class _Analysis:
             self._join_with_maker(cell, name, before, "draws on what the other made")
             return
         copying = _copying(kind, changed)
+        if copying is None and kind == "own" and others:
+            copying = "copy.deepcopy({})"
         if copying is None and not read_below:
             return
         version = Version(name, cell.index, derived=True, temporary=False)
@@ -627,7 +632,17 @@ class _Analysis:
                 if version is not None and version.text != name:
                     plan.edits.append(_renaming(occurrence, version.text))
             self._edit_deletions(cell, name, plan)
+            self._keep_class_name(cell, name, plan)
         self._edit_seeds(cell, plan)
+
+    def _keep_class_name(self, cell: _Cell, name: str, plan: CellPlan) -> None:
+        """Let a class that is called otherwise still show itself, and its objects, under its name."""
+        made = cell.made.get(name)
+        node = _definition(cell.names.tree, name)
+        if made is None or made.text == name or not isinstance(node, ast.ClassDef):
+            return
+        _, end = _span(cell.given.source, node)
+        plan.edits.append(Edit(end, end, f'\n\n\n{made.text}.__name__ = {made.text}.__qualname__ = "{name}"'))
 
     def _version_at(self, cell: _Cell, occurrence: Occurrence) -> Version | None:
         name = occurrence.name

@@ -11,7 +11,9 @@ from marimo_kernel_bridge.reactive_names.occurrences import read_cell
 
 
 def prepared(codes) -> Prepared:
-    cells = tuple(NotebookCell(number, f"c{number}", "code", code) for number, code in enumerate(codes, start=1))
+    cells = tuple(
+        NotebookCell(number, f"c{number}", "code", code) for number, code in enumerate(codes, start=1)
+    )
     return prepare(Notebook(cells, {}), lambda _: None, lambda _: None)
 
 
@@ -64,7 +66,8 @@ class Reactive:
         self.cells = [read_cell(code) for code in self.codes]
         self.defines = [self._public(cell, "store") for cell in self.cells]
         self.reads = [
-            self._public(cell, "load") - defined for cell, defined in zip(self.cells, self.defines, strict=True)
+            self._public(cell, "load") - defined
+            for cell, defined in zip(self.cells, self.defines, strict=True)
         ]
         self.private = [
             ast.unparse(_Private(number).visit(ast.parse(code))) for number, code in enumerate(self.codes)
@@ -81,11 +84,15 @@ class Reactive:
     def problems(self):
         names = [name for defined in self.defines for name in defined]
         twice = {name for name in names if names.count(name) > 1}
-        return [f"{name} is defined twice" for name in sorted(twice)] + (["a cycle"] if self.order() is None else [])
+        return [f"{name} is defined twice" for name in sorted(twice)] + (
+            ["a cycle"] if self.order() is None else []
+        )
 
     def upstream(self, number):
         return {
-            other for other in range(len(self.codes)) if other != number and self.defines[other] & self.reads[number]
+            other
+            for other in range(len(self.codes))
+            if other != number and self.defines[other] & self.reads[number]
         }
 
     def order(self, among=None):

@@ -11,7 +11,7 @@ LISTS = ["p", "q"]
 
 def statement(rng: random.Random) -> str:
     name, other = rng.choice(NAMES), rng.choice(NAMES)
-    rows, more = rng.choice(LISTS), rng.choice(LISTS)
+    rows, more = rng.sample(LISTS, 2)
     number = rng.randint(1, 9)
     return rng.choice(
         [
@@ -74,7 +74,9 @@ def test_a_converted_notebook_shows_the_same_and_each_cell_can_run_again(seed):
     first = reactive.run()
     for number, cell in enumerate(result.cells):
         if cell.positions:
-            assert first[number] == "".join(expected[position - 1] for position in sorted(cell.positions)), told
+            assert first[number] == "".join(expected[position - 1] for position in sorted(cell.positions)), (
+                told
+            )
     for number in range(len(reactive.codes)):
         again = reactive.run(reactive.downstream(number))
         for other, text in again.items():

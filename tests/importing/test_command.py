@@ -1,0 +1,169 @@
+"""`marimo-kernel-bridge import`: many notebooks, targets, checks and how it ends."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from marimo_kernel_bridge.cli import main
+
+EXAMPLE = Path(__file__).parents[2] / "examples"
+
+
+def write(path, *sources, outputs=()):
+    cells = [
+        {"cell_type": "code", "id": f"c{number}", "metadata": {"tags": ["kept"]}, "source": source,
+         "outputs": list(outputs) if number == 1 else [], "execution_count": None}
+        for number, source in enumerate(sources, start=1)
+    ]  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["import", *map(str, arguments)])
+
+
+def test_a_folder_is_imported_with_its_folders(tmp_path):
+    write(tmp_path / "in" / "a.ipynb", "x = 1")
+    write(tmp_path / "in" / "deep" / "b.ipynb", "y = 1")
+    write(tmp_path / "in" / ".ipynb_checkpoints" / "a-checkpoint.ipynb", "z = 1")
+    result = run(tmp_path / "in", "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert sorted(
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.py")
+    ) == [
+        "a.py",
+        "deep/b.py",
+    ]
+    assert "2 notebooks: 2 imported, 2 of them completely." in result.output
+
+
+def test_one_bad_notebook_does_not_stop_the_others(tmp_path):
+    write(tmp_path / "a.ipynb", "x = 1")
+    (tmp_path / "b.ipynb").write_text("no JSON")
+    write(tmp_path / "c.ipynb", "%%cython\nx")
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert sorted(path.name for path in tmp_path.glob("*.py")) == ["a.py", "c.py"]
+
+
+def test_a_cell_that_cannot_be_carried_over_ends_with_3(tmp_path):
+    result = run(write(tmp_path / "a.ipynb", "%%cython\nx"))
+    assert result.exit_code == 3
+    assert "cell 1 [c1] not converted: `%%cython` is commented out" in result.output
+
+
+def test_check_writes_nothing(tmp_path):
+    notebook = write(tmp_path / "a.ipynb", "x = 1", "x = x + 1", "x")
+    result = run(notebook, "--check")
+    assert result.exit_code == 0
+    assert list(tmp_path.iterdir()) == [notebook]
+    assert "would become" in result.output
+    assert "`x` is called `x_1`" in result.output
+
+
+def test_the_report_of_several_is_a_list(tmp_path):
+    write(tmp_path / "a.ipynb", "x = 1")
+    write(tmp_path / "b.ipynb", "x = 1")
+    reports = json.loads(run(tmp_path, "--json").output)
+    assert [Path(report["notebook"]).name for report in reports] == ["a.ipynb", "b.ipynb"]
+    assert all(report["complete"] for report in reports)
+
+
+def test_for_the_bridge_ipythons_syntax_stays_and_so_does_metadata(tmp_path):
+    sources = [
+        "%matplotlib inline\nx = 1",
+        "%time x = x + 1",
+        "print(x)\nfiles = !ls",
+        "%%bash\necho x",
+        "%%time\nx = 5",
+        "x",
+    ]
+    run(write(tmp_path / "a.ipynb", *sources))
+    result = run(tmp_path / "a.ipynb", "--target", "bridge")
+    assert result.exit_code == 0, result.output
+    document = json.loads((tmp_path / "a-reactive.ipynb").read_text())
+    assert ["".join(cell["source"]) for cell in document["cells"]] == [
+        "%matplotlib inline\nx = 1",
+        "%time x_1 = x + 1",
+        "print(x_1)\nfiles = !ls",
+        "%%bash\necho x",
+        "%%time\nx_2 = 5",
+        "x_2",
+    ]
+    assert [cell["id"] for cell in document["cells"]] == ["c1", "c2", "c3", "c4", "c5", "c6"]
+    assert document["cells"][0]["metadata"] == {"tags": ["kept"]}
+    assert document["metadata"]["kernelspec"]["name"] == "marimo"
+
+
+def test_saved_outputs_are_there_when_marimo_opens_the_notebook(tmp_path):
+    saved = [
+        {"output_type": "stream", "name": "stdout", "text": ["hi\n"]},
+        {"output_type": "execute_result", "data": {"text/plain": "2"}, "metadata": {}, "execution_count": 1},
+    ]
+    write(tmp_path / "a.ipynb", "print('hi')\n1 + 1", "x = 1", outputs=saved)
+    result = run(tmp_path / "a.ipynb", "--outputs", "keep")
+    assert result.exit_code == 0, result.output
+    session = json.loads((tmp_path / "__marimo__" / "session" / "a.py.json").read_text())
+    first, second = session["cells"]
+    assert first["outputs"] == [{"type": "data", "data": {"text/plain": "2"}}]
+    assert first["console"][0]["text"] == "hi\n"
+    assert second["outputs"] == []
+    read = subprocess.run(
+        [sys.executable, "-c", READ_SESSION, str(tmp_path / "a.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert read.stdout.strip() == "2"
+
+
+READ_SESSION = """
+import sys, json, pathlib
+from marimo._ast.app import InternalApp
+from marimo._ast.load import load_app
+from marimo._session.state.serialize import get_session_cache_file
+from marimo._utils.code import hash_code
+path = pathlib.Path(sys.argv[1])
+cells = list(InternalApp(load_app(path)).cell_manager.cell_data())
+session = json.loads(get_session_cache_file(path).read_text())
+assert [cell["code_hash"] for cell in session["cells"]][:1] == [hash_code(cells[0].code)]
+print(session["cells"][0]["outputs"][0]["data"]["text/plain"])
+"""
+
+
+def test_verify_runs_both_and_finds_no_difference(tmp_path):
+    notebook = write(
+        tmp_path / "a.ipynb",
+        "rows = [1]",
+        "rows",
+        "rows.append(2)",
+        "rows",
+        "print('hello')",
+        "rows = rows + [3]\nrows",
+    )
+    result = run(notebook, "--verify")
+    assert result.exit_code == 0, result.output
+    assert "verified: all 4 cells that show something show the same" in result.output
+
+
+def test_verify_tells_what_differs(tmp_path):
+    result = run(write(tmp_path / "a.ipynb", "import random\nrandom.random()"), "--verify", "--json")
+    assert result.exit_code == 4, result.output
+    report = json.loads(result.output[result.output.index("{") :])
+    assert report["verified"]["differences"][0]["cells"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [(["a.txt"], "is no .py file"), (["a.ipynb"], "is no .py file")]
+)
+def test_a_target_of_the_wrong_kind_is_refused(tmp_path, arguments, says):
+    result = run(write(tmp_path / "in.ipynb", "x"), "-o", tmp_path / arguments[0])
+    assert result.exit_code == 1
+    assert says in result.output

@@ -1,0 +1,157 @@
+"""IPython's syntax in Python: what each magic becomes, and that it does the same."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from reactive import shown
+
+from marimo_kernel_bridge.importing.magics import Notebooks, indented, translated
+from marimo_kernel_bridge.importing.shell import requirements
+
+FILES = {"helper.py": "answer = 42\nprint('helper ran')\n"}
+AROUND = Notebooks(frozenset({"x", "name", "answer", "captured", "k"}), FILES.get)
+PRELUDE = (
+    "import subprocess, os, time, timeit, runpy\nfrom pathlib import Path\n"
+    "from IPython.utils.text import SList\nfrom IPython.utils.capture import capture_output\n"
+    "x = 3\nname = 'world'\n"
+)
+
+
+def ran(source):
+    """Translate a cell and run it; return what it shows and the names that it leaves."""
+    result = translated(source, AROUND)
+    assert not result.lost
+    namespace = {"display": repr}
+    exec(PRELUDE, namespace)
+    return shown(result.code, namespace), namespace
+
+
+@pytest.mark.parametrize(
+    "source", ["x = 1", "text = '''\n%s is\n!ls\n''' % 1", "rest = (7\n% 4)", "a = 1  # %time"]
+)
+def test_python_stays_as_it_is(source):
+    result = translated(source, AROUND)
+    assert (result.code, result.notes, result.lost) == (source, [], [])
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("!echo one two", "one two\n"),
+        ("!echo hello {name} $name", "hello world world\n"),
+        ("!echo {x + 1}", "4\n"),
+        ("!echo '{x}' | tr 3 4", "4\n"),
+        ("!printf 'a b\\n' | awk '{print $2}'", "b\n"),
+        ("if x:\n    !echo in a block", "in a block\n"),
+        ("for k in range(2):\n    !echo {k}", "0\n1\n"),
+        ("lines = !printf 'a\\nb\\n'\nlines.s", "'a b'\n"),
+        ("%%bash\nfor i in 1 2; do\n  echo $i\ndone", "1\n2\n"),
+        ("%%sh\necho from sh", "from sh\n"),
+        ("%env GREETING=hi", "env: GREETING=hi\n"),
+        ("%run helper.py\nanswer", None),
+        ("%%timeit\nx + 1", "per loop"),
+        ("%timeit x + 1", "per loop"),
+        ("%time x + 1", "Wall time"),
+        ("%%time\ny = x\ny + 1", "Wall time"),
+        ("%%capture captured\nprint('inside')", ""),
+        ("%matplotlib inline\nx", "3\n"),
+        ("%config InlineBackend.figure_format = 'retina'\nx", "3\n"),
+        ("%load_ext autoreload\n%autoreload 2\nx", "3\n"),
+        ("x?\nx", "3\n"),
+        ("x", "3\n"),
+    ],
+)
+def test_what_runs_shows_the_same(source, output, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "helper.py").write_text(FILES["helper.py"])
+    text, _ = ran(source)
+    if output is None:
+        assert text == "helper ran\n42\n"
+    elif output in {"per loop", "Wall time"}:
+        assert output in text
+    else:
+        assert text == output
+
+
+def test_the_value_of_a_timed_cell_is_still_shown():
+    assert ran("%%time\ny = x\ny + 1")[0].endswith("4\n")
+    assert ran("%time x + 1")[0].endswith("4\n")
+
+
+def test_names_bound_in_a_timed_or_captured_cell_are_there():
+    assert ran("%%time\ny = x")[1]["y"] == 3
+    names = ran("%%capture captured\nprint('inside')\nz = 5")[1]
+    assert names["captured"].stdout == "inside\n"
+    assert names["z"] == 5
+
+
+def test_the_lines_of_a_command_are_of_the_same_type():
+    names = ran("lines = !printf 'a\\nb\\n'")[1]
+    assert type(names["lines"]).__name__ == "SList"
+    assert names["lines"].l == ["a", "b"]
+
+
+def test_a_file_is_written_as_the_cell_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran('%%writefile out.txt\none\n  two "quoted" \\n\n')
+    ran("%%writefile -a out.txt\nthree")
+    assert (tmp_path / "out.txt").read_text() == 'one\n  two "quoted" \\n\nthree\n'
+
+
+def test_the_working_directory_changes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    ran("%cd sub")
+    assert Path.cwd() == tmp_path / "sub"
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        ("pip install pandas", ["pandas"]),
+        ("pip3 install -q --upgrade 'numpy>=1.2' scipy==1.0", ["numpy>=1.2", "scipy==1.0"]),
+        ("python -m pip install a b[c]", ["a", "b[c]"]),
+        ("{sys.executable} -m pip install a", ["a"]),
+        ("pip install -r requirements.txt a", ["a"]),
+        ("pip install --index-url https://x.org a", ["a"]),
+        ("pip install git+https://example.org/me/tool.git", ["tool @ git+https://example.org/me/tool.git"]),
+        ("conda install -c conda-forge numpy=1.2", ["numpy==1.2"]),
+        ("uv pip install a  # a comment", ["a"]),
+        ("ls", None),
+        ("pip list", None),
+    ],
+)
+def test_requirements_are_read_from_installations(command, wanted):
+    assert requirements(command) == wanted
+
+
+@pytest.mark.parametrize("source", ["%%cython\nx", "%nosuch a", "%%nosuch\nx = 1", "%%R -o y\ny <- 1"])
+def test_what_nobody_knows_is_lost_and_its_text_kept(source):
+    result = translated(source, AROUND)
+    assert result.lost
+    for line in source.splitlines():
+        assert f"# {line}" in result.code
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "need"),
+    [
+        ("%%html\n<b>x</b>", 'HTML("<b>x</b>")', "HTML"),
+        ("%%latex\n$x$", 'Latex("$x$")', "Latex"),
+        ("%%markdown\n# x", 'Markdown("# x")', "Markdown"),
+        ("%%javascript\nalert(1)", 'Javascript("alert(1)")', "Javascript"),
+        ("%pwd", "os.getcwd()", "os"),
+        ("%%sql\nselect 1", 'mo.sql(\n    f"""\nselect 1\n    """\n)', "mo"),
+    ],
+)
+def test_what_is_displayed_is_a_value(source, code, need):
+    result = translated(source, AROUND)
+    assert result.code == code
+    assert result.needs == {need}
+
+
+def test_strings_over_several_lines_are_not_indented():
+    assert indented("x = '''a\n  b'''\ny = 1") == "    x = '''a\n  b'''\n    y = 1"
