@@ -30,6 +30,17 @@ _NO_VALUE: Final = frozenset(
     """print append extend insert sort reverse clear update add remove show close seed set_xlabel simplefilter
     filterwarnings set_option set_theme set_style set_context use savefig to_csv init_printing""".split()  # noqa: SIM905  # a list of words
 )
+_PRETTY: Final = """\
+from sympy.printing.defaults import Printable as _Printable
+
+
+def _pretty(value, printer, cycle):  # as IPython shows values after init_printing
+    from sympy import pretty
+
+    printer.text(pretty(value, use_unicode=True))
+
+
+_Printable._repr_pretty_ = _pretty"""
 _DOCUMENTATION: Final = "Automatically created module for IPython interactive environment"
 
 
@@ -105,7 +116,7 @@ def prepare(
 
 
 def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
-    past = history.named(codes)
+    past = history.named([_with_pretty_values(code) for code in codes])
     codes = figures.shown(past.codes)
     for cell, told, code, before in zip(cells, past.notes, codes, past.codes, strict=True):
         for text in told:
@@ -113,6 +124,21 @@ def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: l
         if code != before:
             prepared.note([cell.position], "it shows its figure, as Jupyter does at the end of a cell")
     return codes
+
+
+def _with_pretty_values(code: str) -> str:
+    """Let SymPy's `init_printing()` do what it does in IPython: there, values are shown in its pretty form."""
+    tree = parse(code)
+    for node in reversed(tree.body):
+        match node:
+            case ast.Expr(
+                value=ast.Call(func=ast.Name(id="init_printing") | ast.Attribute(attr="init_printing"))
+            ):
+                lines = code.split("\n")
+                assert node.end_lineno is not None
+                lines.insert(node.end_lineno, _PRETTY)
+                return "\n".join(lines)
+    return code
 
 
 def _plain(source: str) -> str:

@@ -308,7 +308,9 @@ class _Cell:
         self.result.notes.append(f"`{whole}` is the imports that it makes")
         return (
             "import numpy\nimport matplotlib\nfrom matplotlib import pylab, mlab, pyplot\n"
-            "np = numpy\nplt = pyplot\nfrom pylab import *\nfrom numpy import *"
+            "np = numpy\nplt = pyplot\nfrom pylab import *\nfrom numpy import *\n"
+            'print("%pylab is deprecated, use %matplotlib inline and import the required libraries.")\n'
+            'print("Populating the interactive namespace from numpy and matplotlib")'
         )
 
     def _time(self, line: str, alone: bool) -> str:  # noqa: FBT001  # all rules have it
