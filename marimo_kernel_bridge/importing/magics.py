@@ -51,6 +51,9 @@ _COMMANDS: Final = frozenset(
         "lx",
     ]
 )
+_PROFILERS: Final = frozenset(
+    {"prun", "lprun", "memit", "mprun", "pyinstrument", "snakeviz", "viztracer", "heat"}
+)
 _INTERPRETERS: Final = {
     "bash": ["bash"],
     "sh": ["sh"],
@@ -76,7 +79,7 @@ _DISPLAYED: Final = {
 # Magics that IPython itself has and that need its shell: they run through one.
 _OF_IPYTHON: Final = frozenset(
     """who who_ls whos lsmagic magic quickref alias unalias alias_magic bookmark dirs dhist pushd popd history hist
-    macro store rehashx sc notebook prun debug pinfo colors alias psearch timeit""".split()  # noqa: SIM905  # a list of words
+    macro store rehashx sc notebook debug pinfo colors alias psearch timeit""".split()  # noqa: SIM905  # a list of words
 )
 
 IMPORTS: Final = {
@@ -271,6 +274,9 @@ class _Cell:
                 self.result.notes.append(f"`{_brief(whole)}` is left out")
                 return "None"
             return self._leave_out(whole)
+        if name in _PROFILERS:
+            self.result.notes.append(f"`{_brief(whole)}` is what it profiles, without the profile")
+            return _without_options(line) or "pass"
         rules: dict[str, Callable[[str, bool], str]] = {
             "time": self._time,
             "timeit": self._timeit,
@@ -378,7 +384,7 @@ class _Cell:
         name, _, line = first[2:].strip().partition(" ")
         line = line.strip()
         result = self.result
-        if name in {"time", "prun", "memit", "mprun", "lprun", "pyinstrument", "snakeviz"}:
+        if name == "time" or name in _PROFILERS:
             return self._timed_cell(first, f"{_without_options(line)}\n{body}".strip("\n"), name)
         if name == "timeit":
             return self._timeit_cell(first, line, body)
@@ -591,7 +597,8 @@ def indented(code: str) -> str:
 
 
 def _without_options(line: str) -> str:
-    return re.sub(r"^(?:\s*-[A-Za-z]\w*(?:\s+\d+)?(?=\s))+\s*", "", f"{line} ").strip()
+    """Return a line without the options at its start; `-f`, `-s` and the like take a word that is not code."""
+    return re.sub(r"^(?:\s*-(?:[fslDTm]\s+[\w.]+|[A-Za-z]\w*(?:\s+\d+)?)(?=\s))+\s*", "", f"{line} ").strip()
 
 
 def _is_expression(code: str) -> bool:
