@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from jupyter_client import KernelManager
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.cli import NOT_ALL_CONVERTED, main
+from marimo_kernel_bridge.cli import main
+from marimo_kernel_bridge.importing.command import NOT_ALL_CARRIED_OVER
 from marimo_kernel_bridge.install import install_kernelspec, seen_by_jupyter
 from marimo_kernel_bridge.lab import _for_our_kernel
 
@@ -198,19 +199,18 @@ def test_import_writes_beside_the_notebook_and_tells_what_happened(tmp_path):
 
 
 def test_import_of_a_cell_that_cannot_be_converted_names_it_and_fails_with_the_file_written(tmp_path):
-    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "files = !ls")
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "%%cython\ncdef int y")
     result = call("import", notebook, "-o", tmp_path / "out.py")
-    assert result.exit_code == NOT_ALL_CONVERTED
+    assert result.exit_code == NOT_ALL_CARRIED_OVER
     assert result.stderr.startswith("marimo-kernel-bridge: cell 2 [c1] not converted: ")
-    assert "marimo check: MB001" in result.stderr
-    assert "files = !ls" in (tmp_path / "out.py").read_text()
+    assert "# cdef int y" in (tmp_path / "out.py").read_text()
 
 
 def test_import_reports_as_json(tmp_path):
-    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "%time y = 2")
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "%nosuch y")
     result = call("import", notebook, "--json")
     report = json.loads(result.stdout)
-    assert result.exit_code == NOT_ALL_CONVERTED
+    assert result.exit_code == NOT_ALL_CARRIED_OVER
     assert report["complete"] is False
     assert [cell["fate"] for cell in report["cells"]] == ["kept", "not_converted"]
     assert report["marimo_check"]["passes"] is True
