@@ -129,7 +129,7 @@ def _mime(element: Element, page: Page) -> str:
         return page.html(str(data))
     if mime_type.startswith("text/"):
         return f"<pre>{escape(data)}</pre>"
-    return page.native(mime_type, data)
+    return page.native(mime_type, data, element.text("text"))
 
 
 def _nav_menu(element: Element, page: Page) -> str:

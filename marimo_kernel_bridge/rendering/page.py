@@ -44,8 +44,11 @@ class Page(Protocol):
         """Return the UI element that `element` draws; None if it is none, or is gone."""
         ...
 
-    def native(self, mime_type: str, data: object) -> str:
-        """Note something that only the front end's own renderer can show. Returns the HTML to stand in its place."""
+    def native(self, mime_type: str, data: object, text: str = "") -> str:
+        """Note something that only the front end's own renderer can show. Returns the HTML to stand in its place.
+
+        `text` is for front ends without that renderer.
+        """
         ...
 
 

@@ -90,8 +90,8 @@ class RenderedPage:
             self._contents[str(element.object_id)] = content
         return self._contents[str(element.object_id)]
 
-    def native(self, mime_type: str, data: object) -> str:
-        bundle: Bundle = ({mime_type: data}, {})
+    def native(self, mime_type: str, data: object, text: str = "") -> str:
+        bundle: Bundle = ({mime_type: data, "text/plain": text or f"({mime_type})"}, {})
         if bundle not in self.natives:
             self.natives.append(bundle)
         kind = "widget" if mime_type == WIDGET else mime_type

@@ -116,19 +116,20 @@ def _figure_of(value: Any) -> Any:
 def _embedded(value: Any, data: dict[str, Any]) -> str:
     """Return HTML for what Jupyter would show, in the order in which front ends prefer mime types."""
     if WIDGET in data:
-        return build_stateless_plugin("marimo-mime-renderer", {"mime": WIDGET, "data": data[WIDGET]})
+        return _shown_below(WIDGET, data)
     if _PLOTLY in data and "plotly.io" in sys.modules:
-        return _framed(
-            sys.modules["plotly.io"].to_html(data[_PLOTLY], include_plotlyjs="cdn", validate=False)
+        page = sys.modules["plotly.io"].to_html(
+            data[_PLOTLY], include_plotlyjs="cdn", validate=False, default_height="450px"
         )
+        return _framed(page, "Plotly")
     if any(mime_type.startswith(_VEGA) for mime_type in data) and hasattr(value, "to_html"):
-        return _framed(value.to_html())
+        return _framed(value.to_html(), "vegaEmbed")
     for mime_type, convert in _CONVERSIONS.items():
         if mime_type in data:
             return convert(data[mime_type])
     others = [mime_type for mime_type in data if mime_type != "text/plain"]
     if others:
-        return build_stateless_plugin("marimo-mime-renderer", {"mime": others[0], "data": data[others[0]]})
+        return _shown_below(others[0], data)
     return _CONVERSIONS["text/plain"](data.get("text/plain", ""))
 
 
@@ -150,14 +151,24 @@ def _image(kind: str) -> Callable[[Any], str]:
     return draw
 
 
-def _framed(page: str) -> str:
-    """Put a page with scripts into a frame that grows with it."""
-    grow = (
-        "<script>new ResizeObserver(()=>{frameElement.style.height="
-        "document.documentElement.offsetHeight+16+'px'}).observe(document.body)</script>"
+def _shown_below(mime_type: str, data: dict[str, Any]) -> str:
+    """Return an element that the page turns into an output of its own."""
+    arguments = {"mime": mime_type, "data": data[mime_type], "text": data.get("text/plain", "")}
+    return build_stateless_plugin("marimo-mime-renderer", arguments)
+
+
+def _framed(page: str, library: str) -> str:
+    """Put a page with scripts into a frame that grows with it. `library` is the global that a script loads."""
+    script = (
+        f"<script>if(!window.{library})document.body.textContent="
+        "'This chart in a layout is drawn by a script from the network, which could not be loaded. "
+        "Shown on its own, it needs none.';document.body.style.margin=0;"
+        "new ResizeObserver(()=>{frameElement.style.height="
+        "Math.ceil(document.body.getBoundingClientRect().height)+'px'}).observe(document.body)</script>"
     )
     style = "width:100%;min-width:20em;height:30em;border:0"
-    return f"<iframe srcdoc={quoted(page + grow)} style={quoted(style)}></iframe>"
+    document = f"<!DOCTYPE html>{page}{script}"  # else the body is as high as the frame
+    return f"<iframe srcdoc={quoted(document)} style={quoted(style)}></iframe>"
 
 
 _CONVERSIONS: Final[dict[str, Callable[[Any], str]]] = {

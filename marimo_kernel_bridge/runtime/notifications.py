@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.embedding import Bundle
 
 _ALERT: Final = b'"alert"'
+_NOTHING: Final = {"text/html": "", "text/plain": ""}
+"""Shown in place of what was taken away. Plain text alone takes a line, and nbconvert warns of an empty bundle."""
 _TEXT_KEPT_TOGETHER: Final = 16_384  # characters; a longer text would be sent anew with each print
 
 
@@ -165,7 +167,7 @@ class OutputAreas:
             if index >= len(old) or old[index] is not bundle:
                 self._publish(area, index, bundle)
         for index in range(len(new), len(old)):
-            self._publish(area, index, ({}, {}))
+            self._publish(area, index, (_NOTHING, {}))
 
     def _publish(self, area: _Area, index: int, bundle: Bundle) -> None:
         data, metadata = bundle

@@ -332,7 +332,8 @@ def test_a_widget_in_a_layout_is_shown_below_it_once(notebook):
     code = "import ipywidgets\nknob = ipywidgets.IntSlider()\nmo.vstack([mo.hstack([knob, 'x']), knob])"
     layout, widget = show(notebook, code)
     assert "widget: shown below" in layout["text/html"]
-    assert list(widget) == ["application/vnd.jupyter.widget-view+json"]
+    assert widget["application/vnd.jupyter.widget-view+json"]["version_major"] == 2
+    assert widget["text/plain"] == "IntSlider(value=0)"
 
 
 def test_charts_in_elements_are_the_charts_that_jupyter_shows(notebook):

@@ -25,7 +25,7 @@ class Page:
     def control(self, element):
         return self.controls.get(element.object_id)
 
-    def native(self, mime_type, data):
+    def native(self, mime_type, data, text=""):
         self.natives.append((mime_type, data))
         return "(below)"
 
