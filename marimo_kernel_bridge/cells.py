@@ -60,6 +60,7 @@ class Entry:
     body: Body | None = None
     shown_code: str | None = None  # what the person's notebook shows; None where no notebook shows the cell
     delivery: Delivery | None = None  # of the reactive run in progress
+    shown_before: tuple[dict[str, Any], ...] = ()  # the outputs of the run before a request of its own
     shown: int = 0  # characters that the present run has shown
     deleted: bool = False  # the front end said so
     detached: bool = False  # of an earlier session of VS Code, which has new ids now
@@ -101,10 +102,10 @@ class CellTable:
     def find(self, cell_id: str) -> Entry:
         """Return a cell by the kernel's id or the front end's. Raises `BridgeError`: no_such_cell."""
         entry = self._entries.get(cell_id)
-        if entry is not None:
+        if entry is not None and not entry.deleted:
             return entry
         for entry in self:
-            if entry.cell.notebook_cell_id == cell_id:
+            if entry.cell.notebook_cell_id == cell_id and not entry.deleted:
                 return entry
         raise BridgeError(
             "no_such_cell",

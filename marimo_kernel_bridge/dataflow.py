@@ -125,6 +125,10 @@ class Runtime(Protocol):
         """Take cells out of the graph with the names they defined (unless `keep_values`)."""
         ...
 
+    def set_aside(self, cell_ids: Iterable[str]) -> None:
+        """Take cells out of the graph whose code is about to be replaced; their values stay until they run."""
+        ...
+
     def nodes(self) -> dict[str, Node]:
         """Return the graph, in the order of registration."""
         ...

@@ -73,6 +73,10 @@ class LookAhead:
         """Note that a cell ran before its turn."""
         self._queue.ran(cell_id, execution_count, error)
 
+    def withdraw(self, cell_id: str) -> None:
+        """Let a cell's waiting request run as if it had not been looked at."""
+        self._queue.withdraw(cell_id)
+
     async def look(self, entry: Entry, body: Body) -> list[Entry]:
         """Learn of the cells whose requests wait, so that those which `entry` needs can run first.
 
@@ -94,7 +98,8 @@ class LookAhead:
             other = self._notebook.expect(request)
             self._queue.add(other.cell.cell_id, request)
             ahead.append(other)
-        self._notebook.runtime.delete(changed)
+        # Their values stay until they run: an error may abort their requests.
+        self._notebook.runtime.set_aside(changed)
         return ahead
 
     def _needs_later_cells(self, entry: Entry, body: Body) -> bool:
@@ -116,8 +121,12 @@ class LookAhead:
         After a reload of the page, Run All shows again what is fresh; a single cell that is run, runs.
         """
         answer = self._queue.take_turn(request.msg_id)
-        if answer is not None or self.arrivals is None:
-            return answer
+        if answer is not None:
+            cell = self._notebook.cells[answer.cell_id].cell
+            became_stale = answer.replay and self._notebook.is_stale(answer.cell_id)
+            return None if became_stale or cell.code != request.code else answer
+        if self.arrivals is None:
+            return None
         by_front_end = self._notebook.cells.by_front_end
         known = by_front_end(request.notebook_cell_id, request.address)
         if known is None or known.address.session == request.address.session:

@@ -40,6 +40,7 @@ class Outlet:
     def request_begins(self, entry: Entry) -> None:
         """Note that a front end runs a cell: what was held back for the cell is old now."""
         entry.marked_stale = False
+        entry.shown_before = entry.log.outputs()
         entry.log.restart()
         entry.shown = 0
         self._kept.pop(entry.cell.cell_id, None)
@@ -209,7 +210,9 @@ class Outlet:
         self, entry: Entry, msg_type: str, content: dict[str, Any]
     ) -> list[tuple[str, dict[str, Any]]]:
         """Cut off what a run shows beyond the limit: front ends die of it. The log has it all."""
-        if self.limit == 0 or msg_type in {"clear_output", "error"}:
+        if msg_type == "clear_output":
+            entry.shown = 0  # a live plot is no flood
+        if self.limit == 0 or msg_type in {"clear_output", "error", "update_display_data"}:
             return [(msg_type, content)]
         size, room = _size(content), self.limit - entry.shown
         entry.shown += size

@@ -46,18 +46,42 @@ def _middle_cut(text: str, most: int) -> str:
     return f"{text[:half]}\n[… {len(text) - 2 * half:,} of {len(text):,} characters are kept in the kernel …]\n{text[-half:]}"
 
 
+KEPT: Final = 50_000_000
+"""Characters of one stream output that are kept: the first and the last half. A run may print without end."""
+
+
 @dataclass
 class _Entry:
     output: dict[str, Any]
     display_id: str | None = None
     chunks: list[str] | None = None  # a stream's text, joined when it is read
+    head: str = ""  # of a stream that is too long to be kept whole
+    size: int = 0  # of chunks
+    dropped: int = 0  # characters between head and chunks
 
     def value(self) -> dict[str, Any]:
         if self.chunks is None:
             return dict(self.output)
         if len(self.chunks) > 1:
             self.chunks[:] = ["".join(self.chunks)]
-        return {**self.output, "text": self.chunks[0]}
+        text = self.chunks[0]
+        if self.dropped:
+            text = f"{self.head}\n[... {self.dropped:,} characters were not kept ...]\n{text[-KEPT // 2 :]}"
+        return {**self.output, "text": text}
+
+    def add(self, text: str) -> None:
+        """Take more of a stream."""
+        assert self.chunks is not None
+        self.chunks.append(text)
+        self.size += len(text)
+        if self.size > 2 * KEPT:  # seldom, as joining takes time in proportion
+            whole = "".join(self.chunks)
+            if not self.head:
+                self.head, whole = whole[: KEPT // 2], whole[KEPT // 2 :]
+            tail = whole[-KEPT // 2 :]
+            self.dropped += len(whole) - len(tail)
+            self.chunks[:] = [tail]
+            self.size = len(tail)
 
 
 @dataclass
@@ -105,9 +129,11 @@ class OutputLog:
                 name, text = content["name"], content["text"]
                 last = self._entries[-1] if self._entries else None
                 if last is not None and last.chunks is not None and last.output["name"] == name:
-                    last.chunks.append(text)
+                    last.add(text)
                 else:
-                    self._entries.append(_Entry({"output_type": "stream", "name": name}, chunks=[text]))
+                    entry = _Entry({"output_type": "stream", "name": name}, chunks=[])
+                    entry.add(text)
+                    self._entries.append(entry)
             case "display_data" | "execute_result":
                 output = {
                     "output_type": msg_type,

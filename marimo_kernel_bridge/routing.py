@@ -89,17 +89,20 @@ class RoutingSession(Session):
         try:
             parts: list[Any] = self.feed_identities(frames, copy=False)[1]
             signature, *signed = (bytes(part) for part in parts[:5])
-            header, _, metadata, content = signed
+            raw_header, _, metadata, content = signed
+            if signature in self.digest_history:
+                return None  # a replay, which `deserialize` will refuse
             if self.auth is not None and not hmac.compare_digest(signature, self.sign(signed)):
                 return None
             message = {
-                "header": self.unpack(header),
+                "header": self.unpack(raw_header),
                 "metadata": self.unpack(metadata),
                 "content": self.unpack(content),
             }
         except ValueError:
             return None
-        return message if isinstance(message["header"], dict) else None
+        header = message["header"]
+        return message if isinstance(header, dict) and isinstance(header.get("msg_id"), str) else None
 
     def send_unrouted(self, stream: Any, message: Message, ident: bytes | None) -> None:
         """Send a message that the notebook session made."""

@@ -5,19 +5,21 @@ The main thread writes; `report` may be called on any thread.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.notebook import CellRun, RunReport
+from marimo_kernel_bridge.notebook import NOTEBOOK, CellRun, RunReport
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.cells import Address
     from marimo_kernel_bridge.notebook import Cell
 
 RUNS_KEPT = 1000
+CELLS_KEPT = 10_000  # executions in one run: a loop through `mo.state` need not end
 
 
 @dataclass
@@ -48,6 +50,8 @@ class Run:
 
     def note(self, cell: Cell, duration: float, *, changed: bool = False) -> None:
         """Note how one execution of a cell ended; `duration` 0.0: it did not run."""
+        if len(self.cells) >= CELLS_KEPT:
+            del self.cells[0]
         self.cells.append(
             CellRun(
                 cell.cell_id,
@@ -78,6 +82,7 @@ class RunLog:
     def __init__(self) -> None:
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._current: Run | None = None
+        self._follow_ups = itertools.count(1)
 
     @property
     def current(self) -> Run:
@@ -97,6 +102,16 @@ class RunLog:
         while len(self._runs) > RUNS_KEPT:
             self._runs.popitem(last=False)
         return run
+
+    def follow_up(self) -> None:
+        """Begin a run for what happens by itself after a request was over: a thread's or a widget's doing."""
+        last = self.current
+        if last.finished:
+            run = self.open(last.address, NOTEBOOK, ())
+            del self._runs[run.run_id]
+            run.run_id = f"{last.address.parent['msg_id']}~{next(self._follow_ups)}"
+            self._runs[last.run_id] = last
+            self._runs[run.run_id] = run
 
     def close(self, still_stale: tuple[str, ...], *, settled: bool) -> RunReport:
         """End the current run. If all is settled, what earlier runs left over has run by now, too."""

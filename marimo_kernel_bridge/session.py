@@ -64,8 +64,10 @@ class Session:
         self._direct: str | None = None  # the cell that runs under its own execute_request
         self._held_back: set[str] = set()  # stale cells that wait for a person or an agent to run them
         self._later: list[Callable[[], None]] = []  # what was asked for while a cell ran
+        self._settling = False
         self._catching_up = False  # stale cells run once, also in lazy mode
         self._nodes: dict[str, Node] = {}
+        self._nodes_are_old = False
         self._defined: frozenset[str] = (
             frozenset()
         )  # by any cell; the rest are builtins and what code made unseen
@@ -91,8 +93,9 @@ class Session:
         if entry is None:
             return
         self.cells.move_to(entry.cell.cell_id, address)
-        if entry.cell.cell_id in self.ahead:
-            self.ahead.turn_of(address, entry.cell.cell_id)
+        waited = entry.cell.cell_id in self.ahead
+        self.ahead.turn_of(address, entry.cell.cell_id)
+        if waited:
             self._held_back.add(entry.cell.cell_id)
             self.cells.change(entry.cell.cell_id, status="new")
 
@@ -144,6 +147,7 @@ class Session:
 
     def close_run(self) -> RunReport:
         """End the run: the request is over, with all that it caused or other requests let run."""
+        self._refresh_nodes()
         return self.runs.close(tuple(sorted(self._due())), settled=not self.unsettled)
 
     # -- putting cells into the graph and running them ---------------------------------------------------------
@@ -206,6 +210,7 @@ class Session:
         if entry is None:
             entry = self.cells.add(None, code, client, address)
         else:
+            self.ahead.withdraw(entry.cell.cell_id)
             self.cells.set_code(entry.cell.cell_id, code, client)
         cell_id = entry.cell.cell_id
         self.runs.open(address, client, (cell_id,))
@@ -225,14 +230,14 @@ class Session:
         run = self.runs.open(address, client, wanted)
         runnable: set[str] = set()
         for cell_id in wanted:
+            self.ahead.withdraw(cell_id)
             entry = self.cells[cell_id]
             refused = None if entry.body is None else self._register(entry, entry.body)
             if refused is None and entry.body is not None:
                 runnable.add(cell_id)
             else:
                 self._note_run(cell_id, 0.0)
-        if runnable:
-            await self._run_cells(runnable)
+        await self._run_together(runnable)
         return run.report()
 
     async def edit_together(
@@ -254,6 +259,7 @@ class Session:
                 case AddCell(code=code, after=after):
                     edited.append(self.cells.add_beside(code, client, address, after))
                 case ChangeCell(cell_id=cell_id, code=code):
+                    self.ahead.withdraw(cell_id)
                     self.cells.set_code(cell_id, code, client)
                     edited.append(self.cells[cell_id])
                 case MoveCell(cell_id=cell_id, after=after):
@@ -272,8 +278,7 @@ class Session:
         else:
             self._held_back -= ids
             self._graph_changed()
-            if ids:
-                await self._run_cells(ids)
+            await self._run_together(ids)
         return tuple(cell_id for cell_id in opened.requested if cell_id not in known)
 
     def _show_deleted(self, cell_ids: Iterable[str], client: str) -> None:
@@ -345,22 +350,34 @@ class Session:
                     self.outlet.append(other, "display_data", wording.superseded(name, entry.cell))
 
     async def _run_cells(self, cell_ids: Iterable[str]) -> None:
+        self._refresh_nodes()
         try:
             await self.runtime.run(cell_ids)
         finally:
             self.running = self.running_since = None
             self._stale_changed()
 
+    async def _run_together(self, cell_ids: set[str]) -> None:
+        """Run several cells, each once: cells between two of them count as stale, and run in between."""
+        if len(cell_ids) > 1:
+            for cell_id in cell_ids:
+                self.runtime.set_stale(self.runtime.descendants(cell_id))
+        if cell_ids:
+            await self._run_cells(cell_ids)
+
     async def settle(self) -> None:
         """Run the stale cells, until none is left or another request waits. In lazy mode, show which are stale."""
-        later, self._later = self._later, []
-        for action in later:
-            action()
+        while self._later:
+            self._later.pop(0)()
         await self.runtime.run(())  # lets `mo.state` updates made outside of a run mark their readers stale
         self._stale_changed()
-        if self._runs_stale_cells:
-            await self._run_due()
-        if not self.should_pause():
+        outer, self._settling = self._settling, True
+        try:
+            if self._runs_stale_cells:
+                await self._run_due()
+        finally:
+            self._settling = outer
+        if not self.pending_requests():
             self._catching_up = False
             self._show_ui_values()
             self.outlet.mark_stale(self._stale if self.mode == "lazy" else frozenset(), self._trigger)
@@ -417,6 +434,7 @@ class Session:
         gone = [cell_id for cell_id in cell_ids if cell_id in self.cells and cell_id not in self.ahead]
         self.runtime.delete(gone)
         for cell_id in gone:
+            self.ahead.withdraw(cell_id)
             self.cells.forget(cell_id)
             self._held_back.discard(cell_id)
         self._graph_changed()
@@ -442,12 +460,18 @@ class Session:
         early = cell_id in self.ahead
         if early:
             self.cells.change(cell_id, execution_count=self._runner.take_count(entry.cell.code))
-        before = entry.log.outputs()
         direct = cell_id == self._direct
+        before = entry.shown_before if direct else entry.log.outputs()
         delivery = None if direct else self.outlet.begin(entry, self._trigger)
         started = time.monotonic()
         try:
             outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
+        except (
+            BaseException
+        ) as error:  # what surrounds the body failed: a stream that user code has replaced, say
+            shown = CellError(type(error).__name__, str(error))
+            self.cells.change(cell_id, status="error", error=shown)
+            raise
         finally:
             duration = max(time.monotonic() - started, 1e-6)
             self.outlet.end(entry, before)
@@ -488,7 +512,7 @@ class Session:
         self._note_run(cell_id, 0.0, changed=True)
 
     def should_pause(self) -> bool:
-        return self._direct is None and self.pending_requests()
+        return self._settling and self.pending_requests()
 
     def graph_errors_changed(self, errors: dict[str, tuple[GraphError, ...]]) -> None:
         for cell_id, reasons in errors.items():
@@ -529,10 +553,17 @@ class Session:
             self.runs.current.note(self.cells[cell_id].cell, duration, changed=changed)
 
     def _graph_changed(self) -> None:
+        self._nodes_are_old = True
+        self._stale_changed()
+
+    def _refresh_nodes(self) -> None:
+        """Publish the graph for readers; once for all changes of a request, as it takes time in proportion."""
+        if not self._nodes_are_old:
+            return
+        self._nodes_are_old = False
         nodes = self.runtime.nodes()
         self._defined = frozenset(name for node in nodes.values() for name in node.names.defines)
         self._nodes = nodes
-        self._stale_changed()
 
     def _stale_changed(self) -> None:
         stale = self.runtime.stale()
@@ -550,7 +581,7 @@ class Session:
 
     def snapshot(self) -> list[Cell]:
         """Return all cells with their place in the graph."""
-        return [self._whole(entry.cell) for entry in self.cells]
+        return [self._whole(entry.cell) for entry in self.cells if not entry.deleted]
 
     def read(self, cell_id: str) -> CellWithOutputs:
         """Return a cell and its outputs. Raises `BridgeError`: no_such_cell."""

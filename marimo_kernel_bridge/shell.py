@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ipykernel.displayhook import ZMQShellDisplayHook
@@ -161,8 +161,7 @@ class ReactiveShell(ZMQInteractiveShell):
                 for payload in of_request:
                     payloads.write_payload(payload, single=False)
                 self.events.trigger("post_execute")  # shows matplotlib's figures
-                sys.stdout.flush()
-                sys.stderr.flush()
+                _flush()
 
     async def _run(self, body: Body, result: ExecutionResult) -> Outcome:
         running = super().run_ast_nodes(
@@ -178,6 +177,7 @@ class ReactiveShell(ZMQInteractiveShell):
             running.close()
             self.showtraceback((KeyboardInterrupt, interrupt, None))
             result.error_in_exec = interrupt
+        _flush()  # so that the outlet has all of this body's output before it goes on
         error = result.error_in_exec or result.error_before_exec
         if self._is_stop(error):
             result.error_in_exec = result.error_before_exec = None
@@ -217,6 +217,13 @@ class ReactiveShell(ZMQInteractiveShell):
             yield
         finally:
             self.execution_count = outer
+
+
+def _flush() -> None:
+    """Flush the streams, whatever user code has put in their place."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
 
 
 # Libraries ask for the name of get_ipython()'s class to know that they are in a notebook (plotly, tqdm, rich, ...).

@@ -68,6 +68,12 @@ class Queue:
         """Note that a request needs no run: what the cell showed is still fresh."""
         self._answers[request.msg_id] = Answer(cell_id, execution_count, replay=True)
 
+    def withdraw(self, cell_id: str) -> None:
+        """Forget what is known of a cell's waiting request: something else happened to the cell."""
+        self._cells.pop(cell_id, None)
+        for msg_id in [msg_id for msg_id, answer in self._answers.items() if answer.cell_id == cell_id]:
+            del self._answers[msg_id]
+
     def take_turn(self, msg_id: str, cell_id: str | None = None) -> Answer | None:
         """Forget a request whose turn has come, also to be aborted; return its answer if its cell ran already."""
         if cell_id is not None and self._cells.get(cell_id) == msg_id:

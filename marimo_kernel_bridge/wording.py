@@ -105,7 +105,7 @@ def superseded(name: str, by: Cell) -> dict[str, Any]:
 def output_limit(limit: int) -> str:
     """Say that a run shows no more."""
     return (
-        f"\n[This run has shown {limit:,} characters; the rest is not shown. The kernel keeps it, an agent can read it; "
+        f"\n[This run has shown {limit:,} characters; the rest is not shown. The kernel keeps the beginning and the end; "
         "--MarimoKernel.output_limit=0 shows everything.]\n"
     )
 

@@ -22,6 +22,7 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.utils import _async_in_context
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from traitlets import Integer, Type, default
 
 from marimo_kernel_bridge import __version__, wire
@@ -80,6 +81,7 @@ class MarimoKernel(IPythonKernel):
         self._bridge = BridgeRequests(self)
         self.interrupts = Interrupts()
         self._settle_timer: Any = None
+        self._settling = False
         self._preload_due = True
         self._runtime_loaded = self._settings_read = False
         self._run_parent: tuple[Any, dict[str, Any]] = (b"", {"content": {}})
@@ -100,8 +102,7 @@ class MarimoKernel(IPythonKernel):
             return dispatch(msg)
 
         self.shell_stream.on_recv(received, copy=False)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self.interrupts.on_sigint)
+        self._take_sigint()
 
     def load_runtime(self) -> None:
         """Import marimo and embed it in the shell's namespace; once."""
@@ -134,10 +135,17 @@ class MarimoKernel(IPythonKernel):
 
     def pre_handler_hook(self) -> None:
         """Note that user code may run. The signal handler stays: ipykernel's own cannot interrupt dependents."""
+        self._take_sigint()
         self.interrupts.in_handler = True
 
     def post_handler_hook(self) -> None:
+        self._take_sigint()
         self.interrupts.in_handler = False
+
+    def _take_sigint(self) -> None:
+        """Handle SIGINT ourselves, whatever user code has set before."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self.interrupts.on_sigint)
 
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
         if self._settle_timer is not None:
@@ -272,14 +280,17 @@ class MarimoKernel(IPythonKernel):
             "cell_id": cell_id,
             "cell_meta": cell_meta,
         }
-        with self._input_from_front_end(allowed=allow_stdin):
-            result = await self._run_code(entry, code, options)
-        if entry is not None:
-            if shell.requested is entry:  # IPython did not get as far as running it
+        result = None
+        try:
+            with self._input_from_front_end(allowed=allow_stdin):
+                result = await self._run_code(entry, code, options)
+            if entry is not None and shell.requested is entry:  # IPython did not get as far as running it
                 self.notebook.refuse(entry, code)
-            self.notebook.end(entry, result.execution_count)
-            if entry.address.dialect in {"batch", "terminal"}:
-                await self.settle()
+        finally:
+            if entry is not None:
+                self.notebook.end(entry, None if result is None else result.execution_count)
+        if entry is not None and entry.address.dialect in {"batch", "terminal"}:
+            await self.settle()
         return self._reply_content(result, user_expressions)
 
     async def _run_code(self, entry: Entry | None, code: str, options: dict[str, Any]) -> Any:
@@ -294,15 +305,19 @@ class MarimoKernel(IPythonKernel):
             return shell.run_cell(code, **options)
         running: Awaitable[Any] = shell.run_cell_async(code, **options, **parsed)
         cancelling: AbstractContextManager[None] = nullcontext()
-        if (
-            entry is None
-        ):  # marimo's scheduler cancels a cell; a task of its own would have its own context variables
+        # marimo's scheduler cancels a cell; a task of its own would have its own context variables.
+        if entry is None and threading.current_thread() is threading.main_thread():
             running = task = asyncio.ensure_future(running)
             cancelling = self._cancel_on_sigint(task)
         result = None
         with cancelling:
             try:
                 result = await running
+            except Exception as error:  # noqa: BLE001  # code too deep to parse, a broken transformer: as IPython's own way
+                info = ExecutionInfo(code, options["store_history"], options["silent"], True, None)  # noqa: FBT003
+                result = ExecutionResult(info)
+                result.error_in_exec = error
+                shell.showtraceback(running_compiled_code=True)
             finally:
                 shell.events.trigger("post_execute")
                 if not options["silent"]:
@@ -348,8 +363,12 @@ class MarimoKernel(IPythonKernel):
         content = self._run_parent[1]["content"]
         if self.notebook.unsettled and "deletedCells" in (self._run_parent[1].get("metadata") or {}):
             await self.arrivals.soon()  # JupyterLab sends the requests of a Run All some milliseconds apart
-        with self._input_from_front_end(allowed=bool(content.get("allow_stdin"))):
-            await self.notebook.settle()
+        outer, self._settling = self._settling, True
+        try:
+            with self._input_from_front_end(allowed=bool(content.get("allow_stdin"))):
+                await self.notebook.settle()
+        finally:
+            self._settling = outer
         self.notebook.outlet.release_held()
         self.notebook.close_run()
         if self.notebook.unsettled:
@@ -358,6 +377,9 @@ class MarimoKernel(IPythonKernel):
     @contextmanager
     def _input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
         """Let `input` and `getpass` ask the front end of the present request."""
+        if threading.current_thread() is not threading.main_thread():  # on control: a cell may be running
+            yield
+            return
         self._forward_input(allowed)
         try:
             yield
@@ -379,12 +401,20 @@ class MarimoKernel(IPythonKernel):
             if self.arrivals.any_wait():
                 self._settle_later(0.0)
                 return
+            if not self.notebook.runs.started:
+                return  # no cell yet that could be stale
+            self._take_sigint()
+            self.notebook.runs.follow_up()
             ident, parent = self._run_parent
             self.set_parent(ident, parent, channel="shell")
             self._publish_status("busy", "shell")
             try:
                 with self.interrupts.deferred():
                     await self.settle()
+            except (
+                KeyboardInterrupt
+            ):  # something hung outside of any cell; without this, the kernel would end
+                self.log.warning("Interrupted between requests")
             except Exception:
                 self.log.exception("Dependents could not be run")
             finally:
@@ -428,11 +458,11 @@ class MarimoKernel(IPythonKernel):
 
     def is_busy(self) -> bool:
         """Tell whether a request is being handled or a cell runs."""
-        return self.interrupts.in_handler or self.notebook.running is not None
+        return self.interrupts.in_handler or self._settling or self.notebook.running is not None
 
     def is_settling(self) -> bool:
         """Tell whether dependents will run, or outputs are held back."""
-        return self._settle_timer is not None
+        return self._settling or self._settle_timer is not None
 
     def requests_waiting(self) -> int:
         """Return how many shell messages wait."""

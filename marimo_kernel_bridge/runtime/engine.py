@@ -83,7 +83,7 @@ class Engine:
     def parse(self, cell_id: str, code: str) -> Names | None:
         try:
             cell = compile_cell(code, cell_id=CellId_t(cell_id))
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
         return _names(cell)
 
@@ -113,12 +113,18 @@ class Engine:
 
     def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:
         known = [CellId_t(cell_id) for cell_id in cell_ids if cell_id in self._kernel.graph.cells]
+        if not known:
+            return
         if keep_values:
             for cell_id in known:
                 self._kernel.forget_definitions(cell_id)
         before = dict(self._kernel.errors)
         self._kernel.mutate_graph([], [DeleteCellCommand(cell_id=cell_id) for cell_id in known])
         self._report_errors(before)
+
+    def set_aside(self, cell_ids: Iterable[str]) -> None:
+        with self._kernel.keeping(set(cell_ids)):
+            self.delete(cell_ids)
 
     def errors(self) -> dict[str, tuple[GraphError, ...]]:
         """Return the cells that the graph refuses, and why."""
@@ -147,7 +153,12 @@ class Engine:
         return frozenset(self._kernel.graph.descendants(CellId_t(cell_id)))
 
     def stale(self) -> frozenset[str]:
-        return frozenset(cell_id for cell_id, cell in self._kernel.graph.cells.items() if cell.stale)
+        refused = self._kernel.errors  # which marimo marks as stale and never runs
+        return frozenset(
+            cell_id
+            for cell_id, cell in self._kernel.graph.cells.items()
+            if cell.stale and cell_id not in refused
+        )
 
     def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:
         for cell_id in cell_ids:
@@ -237,7 +248,7 @@ def private_names(code: str) -> frozenset[str]:
     """Return the `_private` names that a cell's code defines, but for those that its functions need later on."""
     try:
         cell = compile_cell(code, cell_id=CellId_t(""))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset()
     names = cell.temporaries - cell.closed_over_temporaries
     return frozenset(name.removeprefix("_cell_") for name in names)

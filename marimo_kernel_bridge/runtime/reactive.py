@@ -74,6 +74,7 @@ class ReactiveKernel(Kernel):
         # Names that each cell itself defined when it last ran. marimo deletes all names a cell *could* define
         # before it runs; a cell that takes over `x` from another one in `x = x + 1` still needs the old value.
         self._defined: dict[CellId_t, set[str]] = {}
+        self._keeping: set[str] = set()
         config = get_default_config_manager(current_path=notebook).get_config(hide_secrets=False)
         self.on_cell_change = config["runtime"]["on_cell_change"]
         config["runtime"]["on_cell_change"] = "lazy"
@@ -162,8 +163,21 @@ class ReactiveKernel(Kernel):
         exclude_defs: set[str] | None = None,
         deletion: bool = False,  # noqa: FBT001, FBT002  # marimo's signature
     ) -> None:
-        not_its_own = self.graph.cells[cell_id].defs - self._defined.get(cell_id, set())
-        super()._invalidate_cell_state(cell_id, (exclude_defs or set()) | not_its_own, deletion)
+        defs, defined = self.graph.cells[cell_id].defs, self._defined.get(cell_id, set())
+        kept = defs if cell_id in self._keeping else defs - defined
+        super()._invalidate_cell_state(cell_id, (exclude_defs or set()) | kept, deletion)
+        if cell_id not in self._keeping:
+            for name in defined - defs - self.graph.definitions.keys():
+                self.globals.pop(name, None)  # of earlier code of the cell, which was set aside
+
+    @contextlib.contextmanager
+    def keeping(self, cell_ids: set[str]) -> Iterator[None]:
+        """Let the values of cells stay while they are out of the graph, until they run again."""
+        outer, self._keeping = self._keeping, cell_ids
+        try:
+            yield
+        finally:
+            self._keeping = outer
 
     def forget_definitions(self, cell_id: str) -> None:
         """Let the values of a cell outlive its deletion."""

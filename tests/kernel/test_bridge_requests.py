@@ -169,3 +169,39 @@ def test_every_struct_of_the_contract_survives_the_wire():
     assert (
         wire.decode_request(msgspec.json.decode(msgspec.json.encode(wire.encode_request(request)))) == request
     )
+
+
+def test_what_an_agent_asked_for_runs_although_others_wait(lab, agent):
+    lab.run("lazy", "%marimo lazy")
+    lab.run("a", "a = 1")
+    lab.run("b", "import time; time.sleep(0.5); b = a")
+    lab.run("c", "c = b")
+    lab.run("a", "a = 2")
+    message = agent.client.session.msg(wire.REQUEST, wire.encode_request(wire.RunCells(cell_ids=["c"])))
+    agent.client.shell_channel.send(message)
+    lab.client.complete("ti", 2)
+    report = wire.decode_reply(
+        agent._reply(message["header"]["msg_id"], agent.client.shell_channel)["content"], RunReport
+    )
+    assert [run.notebook_cell_id for run in report.cells] == ["b", "c"]
+
+
+def test_deleted_cells_are_not_listed_and_not_run(lab, agent):
+    lab.run("gone", "g = 1")
+    lab.run("here", "h = 1", metadata={"deletedCells": ["gone"]})
+    assert list(cells(agent)) == ["here"]
+    assert agent.ask(wire.RunCells(cell_ids=["gone"]), "shell")["code"] == "no_such_cell"
+
+
+def test_what_happens_by_itself_is_not_put_down_to_the_agent_that_ran_last(lab, agent):
+    lab.run("mo", "import marimo as mo, threading")
+    lab.run("state", "get, set_ = mo.state(0)")
+    lab.run("reader", "print('state', get())")
+    lab.run("later", "go = threading.Event(); mo.Thread(target=lambda: (go.wait(60), set_(5))).start()")
+    done = agent.run(None, "q = 1", metadata={wire.METADATA_KEY: {"client": "claude"}})
+    agent.run(None, "go.set()", store_history=False)
+    lab.wait_for("reader", "state 5")
+    lab.sync()
+    report = wire.decode_reply(agent.ask(wire.ReadRun(run_id=done.msg_id)), RunReport)
+    assert [run.status for run in report.cells] == ["ok"]
+    assert cells(agent)["reader"].last_run_by == "notebook"

@@ -129,3 +129,13 @@ def test_vscodes_hidden_probes_work(lab):
     assert "numbers" in lab.run(None, "%who_ls", store_history=False, stop_on_error=False).text
     assert lab.run(None, "import sys; print(sys.executable)", store_history=False).ok
     assert lab.run(None, "%config Completer.use_jedi = False", store_history=False).ok
+
+
+def test_code_that_is_too_deep_is_an_error_and_vscode_stays_reactive(connect):
+    code = connect("vscode")
+    code.run("one", "a = 1")
+    code.run("two", "b = a + 1; print('b', b)")
+    deep = code.run("deep", "r = " + "+".join(["1"] * 20_000))
+    assert deep.content["ename"] in {"RecursionError", "MemoryError", "NotebookError"}
+    code.run("one", "a = 2")
+    code.wait_for("two", "b 3")

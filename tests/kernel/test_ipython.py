@@ -245,3 +245,20 @@ def test_debug_looks_into_the_last_error(lab):
     lab.client.input("q")
     lab.finish(msg_id)
     assert "7000" in lab.text("three")
+
+
+def test_an_interrupt_while_idle_is_harmless_whatever_handler_user_code_has_set(lab, kernel):
+    lab.run("one", "import signal; old = signal.signal(signal.SIGINT, signal.default_int_handler); a = 1")
+    kernel.interrupt_kernel()
+    assert lab.run("two", "a").text == "1"
+
+
+def test_async_code_on_the_control_channel_runs(lab):
+    content = {
+        "code": "import asyncio\nawait asyncio.sleep(0)\n40 + 2",
+        "silent": False,
+        "store_history": False,
+    }
+    lab.run("one", "a = 1")
+    reply = lab.answer(lab.client.session.msg("execute_request", content), "control")
+    assert reply["status"] == "ok"

@@ -32,3 +32,9 @@ def test_each_run_starts_anew(limited):
     limited.run("two", "print('y' * 900, a)")
     limited.run("one", "a = 2")
     assert limited.text("two").endswith("y 2")
+
+
+def test_a_live_plot_is_no_flood(limited):
+    frames = "from IPython.display import clear_output\nfor i in range(30):\n    clear_output(wait=True); print(i, 'x' * 99)"
+    limited.run("one", frames)
+    assert limited.text("one").startswith("29 ")

@@ -41,3 +41,15 @@ def test_an_error_aborts_what_is_queued_behind_it(lab):
     pending = [lab.send("one", "1 / 0"), lab.send("two", "print('never')")]
     replies = [lab.finish(msg_id) for msg_id in pending]
     assert [reply.content["status"] for reply in replies] == ["error", "aborted"]
+
+
+def test_a_refused_cell_below_one_that_runs_again_leaves_the_kernel_idle(lab):
+    lab.run("z", "z = 1")
+    lab.run("x", "x = 1")
+    lab.run("clash", "x = z")
+    lab.run("z", "z = 2")
+    lab.sync()
+    seen = len(lab.seen)
+    for _ in range(3):
+        lab.sync()
+    assert len([m for m in lab.seen[seen:] if m["msg_type"] == "status"]) == 6

@@ -2,6 +2,8 @@
 
 import pytest
 
+from marimo_kernel_bridge import wire
+
 
 def counted(name: str, code: str) -> str:
     """Code of a cell that notes each of its runs outside of the graph."""
@@ -184,3 +186,60 @@ def test_a_cut_and_pasted_cell_is_the_new_one(lab):
     lab.run("b", "print(a)")
     assert lab.run("pasted", "a = 2", metadata={"deletedCells": ["a"]}).ok
     assert lab.text("b") == "2"
+
+
+def test_a_replayed_request_runs_nothing_also_when_others_wait(lab, kernel):
+    import zmq  # noqa: PLC0415  # only this test sends raw frames
+
+    recorded = lab.client.session.msg(
+        "execute_request", {"code": "secret = 1", "allow_stdin": True}, metadata=lab._metadata("victim")
+    )
+    frames = lab.client.session.serialize(recorded, b"")
+    lab.client.shell_channel.send(recorded)
+    lab.wait_idle(recorded["header"]["msg_id"])
+    lab.run("victim", "secret = 2")
+    with zmq.Context() as context, context.socket(zmq.DEALER) as attacker:
+        attacker.linger = 1000
+        attacker.connect(kernel.client()._make_url("shell"))
+        busy = lab.send("busy", "import time; time.sleep(0.5)")
+        after = lab.send("after", "after = 1")
+        attacker.send_multipart(frames)
+        for msg_id in (busy, after):
+            assert lab.finish(msg_id).ok
+        attacker.send_multipart(frames)
+        assert lab.run("other", "time.sleep(0.2)").ok
+    assert lab.run("check", "secret").text == "2"
+
+
+def test_values_of_a_changed_cell_survive_an_abort_and_go_when_it_runs(lab):
+    lab.run("a", "a = 42; other = 1")
+    replies = run_all(lab, {"bad": "1 / 0", "a": "a = 42  # with a comment"})
+    assert [reply.content["status"] for reply in replies] == ["error", "aborted"]
+    assert lab.run(None, "a, other", store_history=False).text == "(42, 1)"
+    lab.run("a", "a = 42  # with a comment")
+    assert lab.run("check", "other").content["ename"] == "NameError"
+
+
+def test_after_a_reload_lazy_mode_does_not_show_what_became_stale(connect):
+    before = connect("lab")
+    before.run("lazy", "%marimo lazy")
+    before.run("a", "x = 1")
+    before.run("b", "print('x is', x)")
+    page = connect("lab")
+    run_all(page, {"a": "x = 2", "b": "print('x is', x)"})
+    assert page.text("b") == "x is 2"
+
+
+def test_a_persons_request_is_not_answered_with_an_agents_code(lab, connect):
+    agent = connect("agent")
+    lab.run("k", "k = 1")
+    first = lab.send("busy", "import time; time.sleep(1)")
+    second = lab.send("next", "nothing = 0")
+    edit = wire.EditCell(cell_id="k", version=1, code="k = 'agent'", client="agent")
+    message = agent.client.session.msg(wire.REQUEST, wire.encode_request(edit))
+    agent.client.shell_channel.send(message)
+    mine = lab.send("k", "k = 'person'")
+    for msg_id in (first, second, mine):
+        assert lab.finish(msg_id).ok
+    agent._reply(message["header"]["msg_id"], agent.client.shell_channel)
+    assert lab.run("check", "k").text == "'person'"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from marimo_kernel_bridge import outputs
 from marimo_kernel_bridge.outputs import OutputLog, strip_ansi
 
 
@@ -74,3 +75,15 @@ def test_restart_forgets_all_and_a_pending_clear_too():
 
 def test_colours_are_stripped():
     assert strip_ansi("\x1b[0;31mred\x1b[0m") == "red"
+
+
+def test_a_stream_without_end_is_kept_at_both_ends(monkeypatch):
+    monkeypatch.setattr(outputs, "KEPT", 100)
+    made = OutputLog()
+    for number in range(1000):
+        made.apply(*out(f"{number:04d} "))
+    (output,) = made.outputs()
+    assert output["text"].startswith("0000 0001 ")
+    assert output["text"].endswith("0998 0999 ")
+    assert "characters were not kept" in output["text"]
+    assert len(output["text"]) < 200
