@@ -106,7 +106,7 @@ def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[s
             return "unknown"
 
 
-def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: PLR0911  # one case for each form
+def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: C901, PLR0911  # one case for each form
     name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
     if isinstance(func, ast.Name) and known.get(name) == "own":
         return "own"
@@ -118,6 +118,10 @@ def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[st
         return "live"
     root = root_of(func)
     module = modules.get(root.id, "") if root is not None else ""
+    if module == "seaborn":
+        return "plot" if name.endswith(("plot", "map", "Grid")) else "unknown"
+    if not module and isinstance(func, ast.Attribute) and name in {"plot", "boxplot", "hist"}:
+        return "plot"
     if isinstance(func, ast.Name) or module:
         if name in _BUILTINS:
             return _BUILTINS[name]

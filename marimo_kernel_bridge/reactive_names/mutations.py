@@ -314,7 +314,8 @@ class _Finder:
         if call.func.attr in _FITTING:
             self._add(Mutation(root.id, "fit", root, self._current, repeatable=True))
         elif call.func.attr in _CHANGING_IF_DISCARDED and self.known.kinds.get(root.id) != "plot":
-            self._add(Mutation(root.id, "method", root, self._current))
+            how: How = "other" if self.known.kinds.get(root.id, "unknown") == "unknown" else "method"
+            self._add(Mutation(root.id, how, root, self._current))
         elif (
             call.func.attr.startswith(("set_", "add_", "append_")) and self.known.kinds.get(root.id) != "plot"
         ):

@@ -318,29 +318,15 @@ class _Analysis:
                 cell.together.append((names, "copy.deepcopy"))
 
     def _join_with_maker(self, cell: _Cell, name: str, before: Version, why: str) -> None:
-        first, last = before.cell, cell.index
-        between = range(first + 1, last)
-        made_between = {version for index in between for version in self.cells[index].made.values()}
-        reads_between = any(cell.incoming.get(each) in made_between for each in cell.names.names)
-        read_between = [
+        """Ask for one cell of all that see the object, from its maker to this one."""
+        group = self._known.group(name)
+        between = [
             index
-            for index in between
-            if any(version in self.cells[first].made.values() for version in self._read_by(index))
+            for index in range(before.cell + 1, cell.index)
+            if group & {each.name for each in self.cells[index].names.occurrences if each.act == "load"}
         ]
-        if not reads_between:
-            cells, at = (first, last), first
-        elif not read_between:
-            cells, at = (first, last), last
-        else:
-            cells, at = (first, *between, last), first
-        self.requests.append(Join(cells, at, f"`{name}`: one {why}"))
-
-    def _read_by(self, index: int) -> Iterator[Version]:
-        cell = self.cells[index]
-        for name in cell.names.names:
-            version = cell.incoming.get(name)
-            if version is not None and index in version.readers:
-                yield version
+        cells = (before.cell, *between, cell.index)
+        self.requests.append(Join(cells, before.cell, f"`{name}`: one {why}"))
 
     def _read_below(self, index: int, names: set[str]) -> bool:
         for cell in self.cells[index + 1 :]:
