@@ -10,7 +10,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format demo lab doctor clean
+.PHONY: help install check test browser lint types format conformance demo lab doctor clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ types: install ## Strict type check
 format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+conformance: install ## Run MCP's conformance suite and two clients that are not ours (fetches them from npm)
+	$(BIN)/python tests/conformance/run.py
 
 demo: $(DEMO)/.installed ## See the main job on a real notebook, from a wheel in an environment of its own
 	$(DEMO)/bin/marimo-kernel-bridge demo $(ARGS)
