@@ -1,6 +1,7 @@
 """What each kind of front end needs, at the message level. JupyterLab's way is all of test_reactivity.py."""
 
 import time
+from pathlib import Path
 
 import nbclient
 import nbformat
@@ -139,3 +140,21 @@ def test_code_that_is_too_deep_is_an_error_and_vscode_stays_reactive(connect):
     assert deep.content["ename"] in {"RecursionError", "MemoryError", "NotebookError"}
     code.run("one", "a = 2")
     code.wait_for("two", "b 3")
+
+
+def test_nbclient_runs_the_example_with_its_chart():
+    path = Path(__file__).parents[2] / "examples" / "penguins.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    where = {"metadata": {"path": str(path.parent)}}
+    nbclient.NotebookClient(notebook, kernel_name="marimo", timeout=120, resources=where).execute()
+    nbformat.validate(notebook)
+    kinds = {
+        kind
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        for kind in output.get("data", ())
+    }
+    assert {"image/png", "text/html", "text/plain"} <= kinds
+    assert "Adelie penguins weigh" in "".join(
+        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
+    )
