@@ -60,8 +60,10 @@ def run(notebooks: Sequence[Path], output: Path | None, wanted: Wanted) -> int:
     elif several:
         done = sum("refused" not in report for report in reports)
         whole = sum(report.get("complete") is True for report in reports)
+        same = sum(report.get("verified", {}).get("same") is True for report in reports)
         click.echo(
-            f"{len(jobs)} notebooks: {done} {'checked' if wanted.check else 'imported'}, {whole} of them completely."
+            f"{len(jobs)} notebooks: {done} {'checked' if wanted.check else 'imported'}, {whole} of them completely"
+            + (f", {same} show the same." if wanted.verify else ".")
         )
     return next((code for code in (REFUSED, NOT_ALL_CARRIED_OVER, DIFFERENT) if code in codes), 0)
 

@@ -65,7 +65,8 @@ class Mutation:
     """One place where an object is changed. `at` is the node of the name: its place ties it to an occurrence.
 
     `key` is the constant that is assigned to, if any; `repeatable` tells that doing it twice is like doing it once. `together`
-    are the other names that share the object.
+    are the other names that share the object; `viewed`: one of them looks into the memory of another, as slices of
+    arrays do, which no copy keeps up.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Mutation:
     repeatable: bool = False
     kind: Kind = "unknown"
     together: frozenset[str] = frozenset()
+    viewed: bool = False
 
 
 @dataclass
@@ -97,6 +99,7 @@ class Known:
     habits: dict[str, Habits] = field(default_factory=dict)
     classes: dict[str, str] = field(default_factory=dict)  # name of an object -> name of its class
     shared: dict[str, frozenset[str]] = field(default_factory=dict)
+    views: set[str] = field(default_factory=set)  # names of arrays that share another's memory
     foreign: set[str] = field(default_factory=set)  # classes that build on others than the notebook's
     frames: frozenset[str] = frozenset()  # names that are used as only pandas objects are
 
@@ -217,7 +220,13 @@ class _Finder:
                 kind = kind_of(value, self.known.kinds, self.known.modules)
                 if kind == "own" and _called_name(value) in self.known.foreign:
                     kind = "live"
-                self._bind(target.id, kind, shared_with(value, self.known.kinds))
+                shared = shared_with(value, self.known.kinds)
+                self._bind(target.id, kind, shared)
+                self.known.views.discard(target.id)
+                if not isinstance(value, ast.Name) and any(
+                    self.known.kinds.get(name) == "array" for name in shared
+                ):
+                    self.known.views.add(target.id)
                 if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
                     if value.func.id in self.known.habits and self.known.kinds.get(value.func.id) == "own":
                         self.known.classes[target.id] = value.func.id
@@ -397,6 +406,7 @@ class _Finder:
                     mutation,
                     kind=self.known.kinds.get(mutation.name, "unknown"),
                     together=self.known.group(mutation.name) - {mutation.name},
+                    viewed=not self.known.views.isdisjoint(self.known.group(mutation.name)),
                 )
             )
 

@@ -766,9 +766,11 @@ class _Analysis:
             plan.edits.append(Edit(start, end, f"del {', '.join(remaining)}" if remaining else "pass"))
 
 
-def _copying(kind: str, changed: Sequence[Mutation]) -> str | None:
+def _copying(kind: str, changed: Sequence[Mutation]) -> str | None:  # noqa: PLR0911  # one case for each form
     """Return how to copy an object before it is changed; None if it cannot or need not be."""
     hows = {each.how for each in changed}
+    if any(each.viewed for each in changed):
+        return None
     if kind in {"live", "plot", "module", "value"}:
         return None
     if kind in COPIED_BY_METHOD and "nested" not in hows:

@@ -125,7 +125,11 @@ l = [1] | def g(x): x.append(1) | g(l) | l   => l = [1] | def g(x): x.append(1) 
 l = [1] | def g(): l.append(1) | g() | l     => l = [1] | l_1 = copy.deepcopy(l); def g(): l_1.append(1); g() | l_1
 a = [1] | b = a | a.append(2) | a, b         => a = [1] | b = a | a_1, b_1 = copy.deepcopy((a, b)); a_1.append(2) | a_1, b_1
 a = [1] | for x in a: x.append(2) | a        => a = [1] | a_1 = copy.deepcopy(a); for x in a_1: x.append(2) | a_1
+import numpy as np; a = np.zeros(3); b = a[:2] | b[0] = 1 | a, b => import numpy as np; a = np.zeros(3); b = a[:2] | b_1 = b; a_1 = a; b_1[0] = 1 | a_1, b_1
 fig, ax = plt.subplots() | ax.plot(y)        => fig, ax = plt.subplots(); ax.plot(y)
+
+import seaborn as sns; g = sns.FacetGrid(d) | g.set(x=1); => import seaborn as sns; g = sns.FacetGrid(d); g.set(x=1);
+ax = df.plot() | df.head() | ax.set_title(t); => ax = df.plot(); ax.set_title(t); | df.head()
 
 # Deletions
 x = 1 | del x                                => x = 1 | pass
