@@ -122,6 +122,8 @@ def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[st
         return "plot" if name.endswith(("plot", "map", "Grid")) else "unknown"
     if not module and isinstance(func, ast.Attribute) and name in {"plot", "boxplot", "hist"}:
         return "plot"
+    if isinstance(func, ast.Attribute) and kind_of(func.value, known, modules) == "random":
+        return "array"
     if isinstance(func, ast.Name) or module:
         if name in _BUILTINS:
             return _BUILTINS[name]
@@ -170,6 +172,19 @@ def shared_with(node: ast.expr, known: Mapping[str, Kind]) -> frozenset[str]:  #
             return frozenset().union(*(shared_with(part, known) for part in arguments))
         case _:
             return frozenset()
+
+
+def is_view(node: ast.expr, known: Mapping[str, Kind]) -> bool:
+    """Tell whether an expression gives an array that looks into the memory of another."""
+    root = root_of(node) if not isinstance(node, ast.Call) else None
+    kind = known.get(root.id, "unknown") if root is not None else "unknown"
+    if isinstance(node, ast.Subscript):
+        return _slices(node) and (
+            kind == "array" or (kind == "unknown" and isinstance(node.slice, ast.Tuple))
+        )
+    return not isinstance(node, ast.Name) and any(
+        known.get(name) == "array" for name in shared_with(node, known)
+    )
 
 
 def _slices(node: ast.Subscript) -> bool:

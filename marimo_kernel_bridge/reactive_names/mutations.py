@@ -10,7 +10,7 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from marimo_kernel_bridge.reactive_names.kinds import Kind, kind_of, root_of, shared_with
+from marimo_kernel_bridge.reactive_names.kinds import Kind, is_view, kind_of, root_of, shared_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -220,12 +220,10 @@ class _Finder:
                 kind = kind_of(value, self.known.kinds, self.known.modules)
                 if kind == "own" and _called_name(value) in self.known.foreign:
                     kind = "live"
-                shared = shared_with(value, self.known.kinds)
-                self._bind(target.id, kind, shared)
+                viewed = is_view(value, self.known.kinds)
+                self._bind(target.id, kind, shared_with(value, self.known.kinds))
                 self.known.views.discard(target.id)
-                if not isinstance(value, ast.Name) and any(
-                    self.known.kinds.get(name) == "array" for name in shared
-                ):
+                if viewed:
                     self.known.views.add(target.id)
                 if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
                     if value.func.id in self.known.habits and self.known.kinds.get(value.func.id) == "own":

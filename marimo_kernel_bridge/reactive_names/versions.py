@@ -264,7 +264,9 @@ class _Analysis:
         if not own and not read_below and name not in cell.names.names and (copied or not others):
             return  # shares the changed object, but nobody looks
         repeatable = all(each.repeatable for each in changed)
-        if kind == "value" or (repeatable and not read_below and not others):
+        sharing = {other for each in changed for other in {each.name, *each.together}} - {name}
+        seen = read_below or bool(others) or any(self._read_below(cell.index, {other}) for other in sharing)
+        if kind == "value" or (repeatable and not seen):
             return
         if kind == "plot" or any(each.how == "plot" for each in changed):
             self._join_with_maker(cell, name, before, "draws on what the other made")
