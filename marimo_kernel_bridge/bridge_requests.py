@@ -12,7 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marimo_kernel_bridge import __version__, variables, wire
+from marimo_kernel_bridge import __version__, secret_values, variables, wire
 from marimo_kernel_bridge.batch_edits import plan
 from marimo_kernel_bridge.cell_search import search
 from marimo_kernel_bridge.changes import EditReport
@@ -110,7 +110,7 @@ class BridgeRequests:
             case wire.InspectVariable(name=name, rows=rows):
                 return variables.inspect(shell.user_ns, name, rows, sample=not on_control)
             case wire.ReadSecrets():
-                return variables.secrets(os.environ)
+                return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string
 
     async def _run(self, request: _SingleRequest, parent: dict[str, Any]) -> None:
         notebook, address = self._host.notebook, agent_address(parent)

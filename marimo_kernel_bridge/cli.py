@@ -20,9 +20,11 @@ from marimo_kernel_bridge.errors import BridgeError
 if TYPE_CHECKING:
     from marimo_kernel_bridge.discovery import FoundKernel
     from marimo_kernel_bridge.mcp_config import Client
+    from marimo_kernel_bridge.mcp_guard import Tier
 
 REFUSED: Final = 1
 
+_TIER: Final = click.Choice(["read", "scratch", "edit", "run", "all"])
 _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
 
 
@@ -168,6 +170,13 @@ def _state(kernel: FoundKernel) -> str:
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.  [default: 27180]")
 @click.option("--allow-remote", is_flag=True, help="Let --host be an address that other machines reach.")
+@click.option(
+    "--allow",
+    type=_TIER,
+    default="run",
+    show_default=True,
+    help="What agents may do: look; run code beside the notebook; edit cells; run them; start and stop kernels.",
+)
 @click.option("--print-config", type=_MCP_CLIENT, help="Print what this client needs, and end.")
 @click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client, and end.")
 def mcp(
@@ -176,6 +185,7 @@ def mcp(
     host: str | None,
     port: int | None,
     allow_remote: bool,
+    allow: Tier,
     print_config: Client | None,
     install_in: Client | None,
 ) -> None:
@@ -191,27 +201,31 @@ def mcp(
     if install_in:
         if http:
             raise click.UsageError("--install is for stdio. For --http paste what --print-config prints.")
-        _install_mcp(install_in)
+        _install_mcp(install_in, allow)
     elif print_config:
-        _print_mcp_config(print_config, http=http, host=host, port=port)
+        _print_mcp_config(print_config, allow, http=http, host=host, port=port)
     elif http:
-        _serve_http(host, port, allow_remote=allow_remote)
+        _serve_http(host, port, allow, allow_remote=allow_remote)
     else:
         from marimo_kernel_bridge.mcp_server import run_stdio  # noqa: PLC0415  # see the module
 
-        run_stdio()
+        run_stdio(allow)
 
 
-def _install_mcp(client: Client) -> None:
+def _permission(allow: Tier) -> tuple[str, ...]:
+    return () if allow == "run" else ("--allow", allow)
+
+
+def _install_mcp(client: Client, allow: Tier) -> None:
     from marimo_kernel_bridge.mcp_config import install, our_command  # noqa: PLC0415  # see the module
 
-    click.echo(f"Done: {install(client, our_command())}")
+    click.echo(f"Done: {install(client, our_command(*_permission(allow)))}")
 
 
-def _print_mcp_config(client: Client, *, http: bool, host: str | None, port: int | None) -> None:
+def _print_mcp_config(client: Client, allow: Tier, *, http: bool, host: str | None, port: int | None) -> None:
     from marimo_kernel_bridge.mcp_config import Http, Way, config_for, our_command  # noqa: PLC0415  # see the module
 
-    way: Way = our_command()
+    way: Way = our_command(*_permission(allow))
     if http:
         from marimo_kernel_bridge.mcp_address import DEFAULT_HOST, DEFAULT_PORT, url_of  # noqa: PLC0415
         from marimo_kernel_bridge.mcp_token import read_or_make_token  # noqa: PLC0415
@@ -224,7 +238,7 @@ def _print_mcp_config(client: Client, *, http: bool, host: str | None, port: int
     click.echo(config.text)
 
 
-def _serve_http(host: str | None, port: int | None, *, allow_remote: bool) -> None:
+def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote: bool) -> None:
     from marimo_kernel_bridge.mcp_address import DEFAULT_HOST, DEFAULT_PORT, listen  # noqa: PLC0415  # see the module
     from marimo_kernel_bridge.mcp_http import serve_http  # noqa: PLC0415
     from marimo_kernel_bridge.mcp_server import build_server  # noqa: PLC0415
@@ -250,7 +264,7 @@ def _serve_http(host: str | None, port: int | None, *, allow_remote: bool) -> No
             f"For clients: marimo-kernel-bridge mcp {shlex.join(['--http', *options])} --print-config CLIENT"
         )
 
-    serve_http(build_server(), token, listening, ready)
+    serve_http(build_server(allow), token, listening, ready)
 
 
 @main.command(

@@ -13,14 +13,18 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.changes import EditReport
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspection import Matches, Secret, Variable, VariableContent
 from marimo_kernel_bridge.kernel_link import ANSWER_BOUND, KernelInfo, KernelLink, Liveness
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 from marimo_kernel_bridge.runs import Activity, Run, RunKind, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
+    from marimo_kernel_bridge.changes import Change
     from marimo_kernel_bridge.connection import Channel, Connection
     from marimo_kernel_bridge.kernel_channels import Message
 
@@ -139,11 +143,51 @@ class KernelClient:
     async def list_cells(self) -> list[Cell]:
         return await self._read(wire.ListCells(), list[Cell])
 
-    async def read_cell(self, cell_id: str) -> CellWithOutputs:
-        return await self._read(wire.ReadCell(cell_id=cell_id), CellWithOutputs)
+    async def read_cell(self, cell_id: str, most_output: int | None = None) -> CellWithOutputs:
+        return await self._read(wire.ReadCell(cell_id=cell_id, most_output=most_output), CellWithOutputs)
 
     async def read_run(self, run_id: str) -> RunReport:
         return await self._read(wire.ReadRun(run_id=run_id), RunReport)
+
+    async def history(self, limit: int) -> list[RunReport]:
+        return await self._read(wire.ReadHistory(limit=limit), list[RunReport])
+
+    async def search(self, query: str, limit: int) -> Matches:
+        return await self._read(wire.SearchCells(query=query, limit=limit), Matches)
+
+    async def list_variables(self) -> list[Variable]:
+        return await self._read(wire.ListVariables(), list[Variable])
+
+    async def secrets(self) -> list[Secret]:
+        return await self._read(wire.ReadSecrets(), list[Secret])
+
+    async def inspect_variable(self, name: str, rows: int) -> VariableContent:
+        """Look into a variable: with a sample if the kernel is free to take one, else without."""
+        request = wire.InspectVariable(name=name, rows=rows)
+        if not (await self.describe()).busy:
+            try:
+                reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))
+                return wire.decode_reply(reply["content"], VariableContent)
+            except BridgeError as refusal:
+                if refusal.code != "kernel_silent":
+                    raise
+        return await self._read(request, VariableContent)
+
+    async def preview_edits(self, changes: Sequence[Change]) -> EditReport:
+        """Say what a batch of changes would do. The kernel must be free. Raises `BridgeError`, kernel_busy too."""
+        self._require_reactive()
+        request = wire.EditCells(changes=list(changes), dry_run=True, client=self.client_name)
+        try:
+            reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))
+        except BridgeError as refusal:
+            if refusal.code == "kernel_silent" and await self.liveness() == "alive":
+                raise BridgeError(
+                    "kernel_busy",
+                    "The kernel is busy: new code is looked at between two runs.",
+                    "Try again when kernel_status says idle. Without `edits` a preview is there at once.",
+                ) from None
+            raise
+        return wire.decode_reply(reply["content"], EditReport)
 
     # Running code. Each sends and returns at once; `wait` for the run.
 
@@ -169,9 +213,22 @@ class KernelClient:
 
     async def run_cells(self, cell_ids: list[str]) -> Run:
         """Run cells as they are, and their dependents."""
-        self._require_reactive()
         request = wire.RunCells(cell_ids=cell_ids, client=self.client_name)
-        return await self._start("run_cells", "", wire.REQUEST, wire.encode_request(request))
+        return await self._start_ours("run_cells", request)
+
+    async def edit_cells(self, changes: Sequence[Change], *, run: bool = True) -> Run:
+        """Apply a batch of changes, wholly or not at all."""
+        request = wire.EditCells(changes=list(changes), run=run, client=self.client_name)
+        return await self._start_ours("edit_cells", request)
+
+    async def run_stale(self) -> Run:
+        """Run all stale cells."""
+        return await self._start_ours("run_stale", wire.RunStale(client=self.client_name))
+
+    async def set_ui_value(self, ui_element: str, value: Any) -> Run:  # JSON
+        """Set a marimo UI element; the cells that read it run."""
+        request = wire.SetUiValue(ui_element=ui_element, value=value, client=self.client_name)
+        return await self._start_ours("set_ui_value", request)
 
     def find_run(self, run_id: str) -> Run:
         """Raise `BridgeError` no_such_run for a run that is unknown or forgotten."""
@@ -215,9 +272,21 @@ class KernelClient:
 
     def report_of(self, run: Run) -> RunReport | None:
         """Give what a finished edit or run of cells caused. Raises the `BridgeError` with which it was refused."""
-        if run.kind == "execute" or run.reply is None or run.status == "aborted":
+        if run.reply is None or run.status == "aborted":
             return None
+        if run.kind == "execute":
+            if run.reply.get("ename") == "BridgeError" and "protocol" in run.reply:
+                wire.decode_reply(dict(run.reply), RunReport)  # raises: the person has paused agents
+            return None
+        if run.kind == "edit_cells":
+            return wire.decode_reply(dict(run.reply), EditReport).run
         return wire.decode_reply(dict(run.reply), RunReport)
+
+    def edit_report_of(self, run: Run) -> EditReport | None:
+        """Give what became of a finished batch of edits. Raises as `report_of` does."""
+        if run.kind != "edit_cells" or run.reply is None or run.status == "aborted":
+            return None
+        return wire.decode_reply(dict(run.reply), EditReport)
 
     # What the link hands over
 
@@ -272,6 +341,10 @@ class KernelClient:
         self._activity.forget()
 
     # Requests
+
+    async def _start_ours(self, kind: RunKind, request: wire.ShellRequest) -> Run:
+        self._require_reactive()
+        return await self._start(kind, "", wire.REQUEST, wire.encode_request(request))
 
     async def _start(self, kind: RunKind, code: str, msg_type: str, content: dict[str, Any]) -> Run:
         await self._link.require_alive()

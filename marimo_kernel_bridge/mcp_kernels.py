@@ -7,25 +7,43 @@ with one attached the handle may be left out, with several it must be given.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.connection import read_connection
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.redaction import Redactor
+from marimo_kernel_bridge.secret_values import in_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from marimo_kernel_bridge.inspection import Secret
     from marimo_kernel_bridge.kernel_client import KernelClient
 
 
 @dataclass
 class Attached:
-    """A kernel, and what its user was told of it."""
+    """A kernel that a client of ours is attached to, what that was told of it, and what it must not be told."""
 
     handle: str
     client: KernelClient
     restarts_told: int = 0
+    secrets: frozenset[Secret] = frozenset()
+    redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
+
+    async def learn_secrets(self) -> Redactor:
+        """Ask the kernel for its secrets, before anything it put out is shown. Returns what takes them out."""
+        if not self.client.info.reactive or self.client.end is not None:
+            return self.redactor
+        with suppress(BridgeError):  # a kernel that does not answer now: what is known of it stays
+            found = frozenset(await self.client.secrets())
+            if found - self.secrets:
+                self.secrets |= found  # one that was taken out of the environment may still be shown
+                self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
+        return self.redactor
 
     def news(self) -> str:
         """Say once that the kernel was restarted; empty otherwise."""
@@ -47,16 +65,30 @@ class Attached:
 
 
 class Kernels:
-    """Attached kernels. Safe to use from concurrent tool calls."""
+    """Attached kernels. Safe to use from concurrent tool calls, and by several clients.
+
+    Each client has attachments of its own, under its own name: the kernel's person sees who did what.
+    """
 
     def __init__(self) -> None:
         self._attached: dict[str, Attached] = {}
         self._made = 0
         self._connecting = asyncio.Lock()
 
-    def at(self, path: Path) -> Attached | None:
-        """Return the kernel attached through this connection file."""
-        return next((one for one in self._attached.values() if one.client.connection.path == path), None)
+    @property
+    def redactor(self) -> Redactor:
+        """Takes out what any of the kernels has as a secret."""
+        if len(self._attached) == 1:
+            return next(iter(self._attached.values())).redactor
+        own = in_environment(os.environ)
+        return Redactor([*own, *(secret for one in self._attached.values() for secret in one.secrets)])
+
+    def at(self, path: Path, client_name: str) -> Attached | None:
+        """Return the kernel that a client is attached to through this connection file."""
+        return next((one for one in self._of(client_name) if one.client.connection.path == path), None)
+
+    def _of(self, client_name: str) -> list[Attached]:
+        return [one for one in self._attached.values() if one.client.client_name == client_name]
 
     async def connect(self, connection_file: str, client_name: str) -> Attached:
         """Attach, or return the attachment that is there and alive.
@@ -67,7 +99,7 @@ class Kernels:
 
         connection = read_connection(connection_file)
         async with self._connecting:
-            known = self.at(connection.path)
+            known = self.at(connection.path, client_name)
             if known is not None:
                 if known.client.connection == connection and await known.client.liveness() == "alive":
                     return known
@@ -75,25 +107,25 @@ class Kernels:
             client = await KernelClient.attach(connection, client_name)
             self._made += 1
             attached = Attached(f"k{self._made}" if known is None else known.handle, client)
+            await attached.learn_secrets()
             self._attached[attached.handle] = attached
             return attached
 
-    def get(self, handle: str | None) -> Attached:
-        """Return an attached kernel. Raises `BridgeError`: not_connected."""
-        if handle is None and len(self._attached) == 1:
-            return next(iter(self._attached.values()))
-        attached = None if handle is None else self._attached.get(handle)
+    def get(self, handle: str | None, client_name: str) -> Attached:
+        """Return a kernel that a client is attached to. Raises `BridgeError`: not_connected."""
+        own = self._of(client_name)
+        if handle is None and len(own) == 1:
+            return own[0]
+        attached = next((one for one in own if one.handle == handle), None)
         if attached is not None:
             return attached
-        if not self._attached:
+        if not own:
             raise BridgeError(
                 "not_connected",
                 "No kernel is connected.",
                 "Call list_kernels, then connect_to_kernel with a connection file from there.",
             )
-        handles = ", ".join(
-            f"{one.handle} ({one.client.connection.path.name})" for one in self._attached.values()
-        )
+        handles = ", ".join(f"{one.handle} ({one.client.connection.path.name})" for one in own)
         wanted = (
             "Several kernels are connected" if handle is None else f"No kernel is connected as {handle!r}"
         )

@@ -7,7 +7,9 @@ Only images are in the text's content list alone. Knows neither kernels nor the 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
+
+from marimo_kernel_bridge.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 
 CODE_WIDTH: Final = 80
 _NO_KERNEL: Final = (
@@ -142,6 +144,9 @@ class CellLine:
     run_by: str | None = None
     error: str | None = None
     notebook_cell_id: str | None = None
+    kind: str = "code"
+    ran_at: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -186,16 +191,14 @@ class CellView:
     edited_by: str | None = None
     run_by: str | None = None
     seconds: float | None = None
+    ran_at: str | None = None
     error: str | None = None
     notebook_cell_id: str | None = None
     note: str = ""
 
     def text(self) -> str:
         facts = [f"cell {self.cell_id}", f"version {self.version}", _status(self.status, stale=self.stale)]
-        if self.run_by:
-            facts.append(f"run by {self.run_by}")
-        if self.seconds is not None:
-            facts.append(f"{self.seconds:.2g} s")
+        facts += _last_run(self.run_by, self.ran_at, self.seconds)
         names = [
             f"{word} {', '.join(values)}"
             for word, values in (
@@ -216,6 +219,7 @@ class RanCell:
 
     cell_id: str
     status: str
+    version: int | None = None
     code: str = ""
     outputs_changed: bool = False
     seconds: float | None = None
@@ -227,7 +231,8 @@ class RunView:
     """A run: code executed, a cell edited, or cells run.
 
     `status` is ok, error, refused, interrupted, aborted, cancelled, queued, running or lost; `message` says what that
-    means here and what to do. `reran` are the dependents. `outputs` are of the code or cell itself.
+    means here and what to do. `ran` are the cells asked for if there are several, `reran` the dependents, `added` new
+    cells. `outputs` are of the code or cells asked for.
     """
 
     run_id: str
@@ -239,7 +244,10 @@ class RunView:
     version: int | None = None
     execution_count: int | None = None
     seconds: float | None = None
+    ran: tuple[RanCell, ...] = ()
     reran: tuple[RanCell, ...] = ()
+    added: tuple[str, ...] = ()
+    problems: tuple[GraphProblem, ...] = ()
     still_stale: tuple[str, ...] = ()
     note: str = ""
 
@@ -248,6 +256,10 @@ class RunView:
         cell = f", cell {self.cell_id}" if self.cell_id else ""
         version = f" version {self.version}" if self.version else ""
         lines.append(f"{self.status}: {self.message} (run {self.run_id}{cell}{version})")
+        lines += [f"- {problem.kind}: {problem.message}" for problem in self.problems]
+        if self.added:
+            lines.append(f"new cells: {', '.join(self.added)}")
+        lines += [_ran_line(cell) for cell in self.ran]
         if self.outputs:
             lines += ["--- outputs", self.outputs]
         if self.reran:
@@ -258,7 +270,10 @@ class RunView:
         return "\n".join(lines)
 
 
-View = KernelList | KernelState | Disconnected | CellList | CellView | RunView
+class View(Protocol):
+    """An answer: a frozen dataclass, which is its structured form, and the same as text."""
+
+    def text(self) -> str: ...
 
 
 def as_data(view: View) -> dict[str, Any]:
@@ -304,6 +319,8 @@ def _work_line(work: WorkLine) -> str:
 
 def _cell_line(cell: CellLine) -> str:
     facts = [f"{cell.cell_id} v{cell.version}", _status(cell.status, stale=cell.stale)]
+    if cell.kind != "code":
+        facts.append(cell.kind)
     if cell.execution_count is not None:
         facts.append(f"[{cell.execution_count}]")
     facts.append(f"`{cell.code}`" + (f" (+{cell.lines - 1} lines)" if cell.lines > 1 else ""))
@@ -311,16 +328,23 @@ def _cell_line(cell: CellLine) -> str:
         facts.append(f"defines {', '.join(cell.defines)}")
     if cell.uses:
         facts.append(f"uses {', '.join(cell.uses)}")
-    if cell.run_by:
-        facts.append(f"run by {cell.run_by}")
+    facts += _last_run(cell.run_by, cell.ran_at, cell.seconds)
     if cell.error:
         facts.append(cell.error)
     return " · ".join(facts)
 
 
+def _last_run(run_by: str | None, ran_at: str | None, seconds: float | None) -> list[str]:
+    if run_by is None:
+        return []
+    took = "" if seconds is None else f", {seconds:.2g} s"
+    return [f"run by {run_by}{f' at {ran_at}' if ran_at else ''}{took}"]
+
+
 def _ran_line(cell: RanCell) -> str:
     changed = "outputs changed" if cell.outputs_changed else "outputs as before"
-    facts = [cell.cell_id, cell.status, changed]
+    version = f" v{cell.version}" if cell.version else ""
+    facts = [f"{cell.cell_id}{version}", cell.status, changed]
     if cell.error:
         facts.append(cell.error)
     if cell.code:

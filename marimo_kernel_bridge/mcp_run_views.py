@@ -6,18 +6,23 @@ A run that is not over is never called done, silence is never called death, and 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_outputs import Image, cut, show
 from marimo_kernel_bridge.mcp_results import RanCell, RunView, first_line
-from marimo_kernel_bridge.mcp_views import Window, error_line, without_notices
+from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line, without_notices
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marimo_kernel_bridge.kernel_client import KernelClient
     from marimo_kernel_bridge.mcp_kernels import Attached
     from marimo_kernel_bridge.notebook import Cell, CellRun, RunReport
     from marimo_kernel_bridge.runs import Run
+
+_MOST_CELLS: Final = 20
+"""Cells whose outputs one answer shows; the others can be read one by one."""
 
 _SILENT_RUN: Final = 10.0
 """Seconds without output after which the silence is worth a word."""
@@ -26,43 +31,67 @@ _SILENT_RUN: Final = 10.0
 async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunView, tuple[Image, ...]]:
     """Say how far a run is and what it caused. Raises the `BridgeError` with which the kernel refused it."""
     client = attached.client
+    redactor = await attached.learn_secrets()
     report = await _report(client, run)
+    batch = client.edit_report_of(run) if run.over and run.lost is None else None
     cells = {cell.cell_id: cell for cell in await client.list_cells()} if report else {}
-    own = report.requested[0] if report and report.requested else None
-    outputs = run.log.outputs()
-    if run.kind != "execute" and own is not None and run.over:
-        outputs = (await client.read_cell(own)).outputs
+    requested = report.requested if report else ()
+    own = requested[0] if len(requested) == 1 else None
+    outputs: list[dict[str, Any]] = list(run.log.outputs())
+    if run.kind != "execute" and run.over:
+        outputs = await _outputs_of(client, [cell_id for cell_id in requested if cell_id in cells])
     shown = show(without_notices(outputs))
-    text = shown.text
+    text = redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
     rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
-    status = _status(run, report)
+    refused = batch is not None and not batch.applied
+    status = "refused" if refused else _status(run, report)
     seconds = None if run.started_at is None else (run.ended_at or time.time()) - run.started_at
     view = RunView(
         run_id=run.run_id,
         status=status,
-        message=await _message(client, run, report, status),
+        message="nothing was changed: the graph would not take these edits."
+        if refused
+        else await _message(client, run, report, status),
         outputs=cut(text, window.budget, window.offset, rest),
         images=len(shown.images),
         cell_id=own,
         version=cells[own].version if own in cells else None,
         execution_count=run.execution_count,
         seconds=seconds,
-        reran=tuple(_ran(cell, cells) for cell in report.cells if cell.cell_id not in report.requested)
+        ran=tuple(_ran(cell, cells) for cell in report.cells if cell.cell_id in requested and own is None)
         if report
         else (),
+        reran=tuple(_ran(cell, cells) for cell in report.cells if cell.cell_id not in requested)
+        if report
+        else (),
+        added=batch.added if batch else (),
+        problems=batch.problems if batch else (),
         still_stale=report.still_stale if report else (),
         note=attached.news(),
     )
     return view, shown.images
 
 
+async def _outputs_of(client: KernelClient, cell_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the outputs of cells; of several, each headed by the cell's id."""
+    outputs: list[dict[str, Any]] = []
+    for cell_id in cell_ids[:_MOST_CELLS]:
+        own = (await client.read_cell(cell_id, MOST_OUTPUT)).outputs
+        if own and len(cell_ids) > 1:
+            outputs.append({"output_type": "stream", "name": "stdout", "text": f"[cell {cell_id}]\n"})
+        outputs += own
+    return outputs
+
+
 async def _report(client: KernelClient, run: Run) -> RunReport | None:
     if not client.info.reactive or run.status in {"queued", "aborted", "lost"}:
         return None
-    if run.over and run.kind != "execute":
-        return client.report_of(run)
+    if run.over:
+        report = client.report_of(run)
+        if run.kind != "execute":
+            return report
     try:
         return await client.read_run(run.run_id)
     except BridgeError as refusal:
@@ -104,8 +133,12 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
         return f"interrupted{took}. What it had done before stays done."
     if status != "ok":
         return _failure(run, report, took)
-    if run.kind == "edit_cell" and report is not None and not report.cells:
-        return "edited, not run: the cell and what depends on it are stale."
+    if run.kind in {"edit_cell", "edit_cells"} and report is not None and not report.cells:
+        return (
+            "edited, not run: what changed and what depends on it is stale."
+            if report.requested
+            else "edited."
+        )
     return f"done{took}"
 
 
@@ -153,5 +186,13 @@ async def _alive(client: KernelClient) -> str:
 
 
 def _ran(run: CellRun, cells: dict[str, Cell]) -> RanCell:
-    code = first_line(cells[run.cell_id].code) if run.cell_id in cells else ""
-    return RanCell(run.cell_id, run.status, code, run.outputs_changed, run.duration, error_line(run.error))
+    cell = cells.get(run.cell_id)
+    return RanCell(
+        run.cell_id,
+        run.status,
+        cell.version if cell else None,
+        first_line(cell.code) if cell else "",
+        run.outputs_changed,
+        run.duration,
+        error_line(run.error),
+    )

@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Final
 from mcp.server import MCPServer
 
 from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.mcp_guard import Guard
 from marimo_kernel_bridge.mcp_kernels import Kernels
+from marimo_kernel_bridge.mcp_tasks import Tasks
 from marimo_kernel_bridge.mcp_tools import tools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from marimo_kernel_bridge.mcp_guard import Tier
 
 # Hosts cut this at 2 KB.
 INSTRUCTIONS: Final = """\
@@ -33,39 +37,47 @@ that defines the value.
 - If a cell fails, its dependents are cancelled. Mend it, and they run.
 
 Working with it:
-- Look first: list_cells (defines, uses, status, stale), read_cell (code, version, outputs). Both answer while a cell runs.
-- Change a cell with edit_cell and the version you last read; on stale_version read again, the person changed it.
+- Look first: list_cells, read_cell, search, get_dataflow, list_variables, get_errors. All answer while a cell runs.
+- Before a costly change: preview_run tells what would run and how long that took.
+- Change cells with edit_cell or edit_cells (several, all or nothing), giving the version you last read; on \
+stale_version read again, the person changed it.
 - execute_code adds a cell of your own that no notebook shows. For a look at values pass scratch=true.
 - The person sees new outputs at once under their cells, but not your code: say what you changed.
 - A timeout never stops a run: read_run waits on, interrupt_run stops it.
-- input() cannot work.
+- not_allowed and paused are the person's decisions: tell them, find no way around. input() cannot work.
 
-Other kernels (plain Python) have no graph: only execute_code, read_run, interrupt_run and kernel_status work.
+Plain Python kernels have no graph: only execute_code, read_run, interrupt_run and kernel_status work.
 """
 
 
-@asynccontextmanager
-async def _attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
-    kernels = Kernels()
-    try:
-        yield kernels
-    finally:
-        await kernels.close()
+def build_server(allow: Tier = "run") -> MCPServer[Kernels]:
+    """Put the server together; a transport runs it. `allow` is what the person lets agents do."""
+    registered = tools(Guard(allow))
+    tasks = Tasks(
+        {tool.name for tool in registered if tool.annotations and tool.annotations.destructive_hint}
+    )
 
+    @asynccontextmanager
+    async def attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
+        kernels = Kernels()
+        try:
+            yield kernels
+        finally:
+            await tasks.close()
+            await kernels.close()
 
-def build_server() -> MCPServer[Kernels]:
-    """Put the server together; a transport runs it."""
     return MCPServer(
         "marimo-kernel-bridge",
         title="marimo kernel bridge",
         version=__version__,
         instructions=INSTRUCTIONS,
-        tools=tools(),
-        lifespan=_attached_kernels,
+        tools=registered,
+        extensions=[tasks],
+        lifespan=attached_kernels,
         log_level="WARNING",
     )
 
 
-def run_stdio() -> None:
+def run_stdio(allow: Tier = "run") -> None:
     """Serve one MCP client on standard input and output, until the input ends."""
-    build_server().run("stdio")
+    build_server(allow).run("stdio")

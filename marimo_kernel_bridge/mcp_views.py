@@ -6,6 +6,8 @@ to do: a run that is not over is never called done, and silence is never called 
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -37,8 +39,17 @@ if TYPE_CHECKING:
 _SHELL_BOUND: Final = 0.3
 """How long a free shell channel may take to answer before we call the kernel busy."""
 
-_SILENT_RUN: Final = 10.0
-"""Seconds without output after which the silence is worth a word."""
+MOST_OUTPUT: Final = 2_000_000
+"""Characters of a text output that the kernel hands over; more would take it and us too long."""
+
+_KINDS: Final = (
+    (re.compile(r"(\w+ = )?mo\.md\("), "markdown"),
+    (re.compile(r"(\w+ = )?mo\.sql\("), "sql"),
+    (re.compile(r"[%!]"), "magic"),
+    (re.compile(r"(async )?def |@"), "function"),
+    (re.compile(r"class "), "class"),
+    (re.compile(r"\w+ = mo\.ui\."), "ui"),
+)
 
 
 @dataclass(frozen=True)
@@ -49,13 +60,13 @@ class Window:
     offset: int = 0
 
 
-def kernel_list(found: list[FoundKernel], kernels: Kernels) -> KernelList:
+def kernel_list(found: list[FoundKernel], kernels: Kernels, client_name: str) -> KernelList:
     lines: list[KernelLine] = []
     unusable: list[UnusableFile] = []
     ended = 0
     for kernel in found:
         if kernel.info is not None:
-            attached = kernels.at(kernel.path.resolve())
+            attached = kernels.at(kernel.path.resolve(), client_name)
             lines.append(
                 KernelLine(
                     connection_file=kernel.path.name,
@@ -105,6 +116,8 @@ def _state(  # noqa: PLR0917  # six facts, one call
 ) -> KernelState:
     client = attached.client
     news = attached.news()
+    if description is not None and description.agents_paused:
+        news = f"The person has paused agents: only reading works, until they run `%marimo resume`. {news}"
     info = client.info
     return KernelState(
         kernel=attached.handle,
@@ -164,18 +177,18 @@ def cell_list(cells: list[Cell], offset: int, limit: int, note: str) -> CellList
     return CellList(tuple(_cell_line(cell) for cell in shown), len(cells), offset, note)
 
 
-async def cell_view(
-    client: KernelClient, cell_id: str, window: Window, note: str
-) -> tuple[CellView, tuple[Image, ...]]:
-    both = await client.read_cell(cell_id)
+async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[CellView, tuple[Image, ...]]:
+    redactor = await attached.learn_secrets()
+    both = await attached.client.read_cell(cell_id, MOST_OUTPUT)
     cell, shown = both.cell, show(without_notices(both.outputs))
+    text = redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     view = CellView(
         cell_id=cell.cell_id,
         version=cell.version,
         status=cell.status,
         code=cell.code,
-        outputs=cut(shown.text, window.budget, window.offset, rest),
+        outputs=cut(text, window.budget, window.offset, rest),
         images=len(shown.images),
         stale=cell.stale,
         execution_count=cell.execution_count,
@@ -188,7 +201,8 @@ async def cell_view(
         seconds=cell.duration,
         error=error_line(cell.error),
         notebook_cell_id=cell.notebook_cell_id,
-        note=note,
+        ran_at=_time(cell.last_run_at),
+        note=attached.news(),
     )
     return view, shown.images
 
@@ -217,7 +231,28 @@ def _cell_line(cell: Cell) -> CellLine:
         run_by=cell.last_run_by,
         error=error_line(cell.error),
         notebook_cell_id=cell.notebook_cell_id,
+        kind=_kind(cell.code),
+        ran_at=_time(cell.last_run_at),
+        seconds=cell.duration,
     )
+
+
+def _time(seconds: float | None) -> str | None:
+    """Give a time of day of this machine, with the date unless that is today's."""
+    if seconds is None:
+        return None
+    then = dt.datetime.fromtimestamp(seconds).astimezone()
+    today = then.date() == dt.datetime.now().astimezone().date()
+    return then.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
+
+
+def _kind(code: str) -> str:
+    """Say what kind of cell it is by its first lines; "code" where nothing stands out."""
+    lines = [line.strip() for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]
+    if lines and all(line.startswith(("import ", "from ")) for line in lines):
+        return "imports"
+    first = lines[0] if lines else ""
+    return next((kind for pattern, kind in _KINDS if pattern.match(first)), "code")
 
 
 def error_line(error: CellError | None) -> str | None:

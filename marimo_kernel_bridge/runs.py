@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog
+from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ RunStatus = Literal[
     "lost",  # the kernel ended or was restarted before it was over
 ]
 
-RunKind = Literal["execute", "edit_cell", "run_cells"]
+RunKind = Literal["execute", "edit_cell", "edit_cells", "run_cells", "run_stale", "set_ui_value"]
 
 MAX_STREAM_CHARACTERS: Final = 5_000_000
 """Kept of the streams of one run. An endless `print` must not fill our memory."""
@@ -74,6 +74,14 @@ class Run:
                 return "aborted"
             case _:
                 return "interrupted" if self.reply.get("ename") == "KeyboardInterrupt" else "error"
+
+    def last_line(self) -> str:
+        """Return the end of what it printed last, for a report of its progress."""
+        for output in reversed(self.log.outputs()):
+            if output["output_type"] == "stream":
+                lines = strip_ansi(output["text"][-500:]).replace("\r", "\n").strip().splitlines()
+                return lines[-1][-100:] if lines else ""
+        return ""
 
     def on_reply(self, content: Mapping[str, Any], now: float) -> None:
         self.reply = content

@@ -9,14 +9,12 @@ thread. Rows are taken on the main thread between cells, for user code may chang
 
 from __future__ import annotations
 
-import os
-import re
 import types
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspection import Column, Secret, Variable, VariableContent
+from marimo_kernel_bridge.inspection import Column, Variable, VariableContent
 from marimo_kernel_bridge.value_text import (
     bases,
     class_name,
@@ -39,11 +37,6 @@ _SIZED: Final = (list, tuple, set, frozenset, dict, bytearray)
 _TRUSTED_DTYPES: Final = ("numpy", "pandas")
 _CHANGED: Final = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 """What reading a library's object may raise, most of all while user code changes it."""
-
-_SECRET_NAME: Final = re.compile(
-    r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|DSN|CONNECTION_STRING", re.IGNORECASE
-)
-_LEAST_SECRET: Final = 8
 
 _Reader = tuple[str, str, "Callable[[Any], str]", "Callable[[Any, int], dict[str, Any]]"]
 
@@ -87,18 +80,6 @@ def describe(name: str, value: object) -> Variable:
         reader = _reader(kind)
         summary = reader[2](value) if reader else _summary(value)
     return Variable(name, class_name(kind), summary, _is_ui_element(kind))
-
-
-def secrets(environment: Mapping[str, str]) -> list[Secret]:
-    """Return the environment variables that look like secrets, so that they can be kept from a model."""
-    return [
-        Secret(name, value)
-        for name, value in list(environment.items())
-        if _SECRET_NAME.search(name)
-        and len(value) >= _LEAST_SECRET
-        and not value.islower()
-        and not os.path.isabs(value)  # noqa: PTH117  # a string is wanted: SSH_KEY_FILE names a file
-    ]
 
 
 def _summary(value: object) -> str:  # noqa: PLR0911  # one for each kind of value

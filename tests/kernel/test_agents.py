@@ -51,6 +51,18 @@ def test_a_batch_swaps_names_that_single_edits_could_not(lab, agent):
     assert ran(report).count(before["sum"].cell_id) == 1
 
 
+def test_several_cells_run_once_each_in_the_order_of_the_graph(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = a + 1")
+    lab.run("three", "print(a, b)")
+    before = cells(agent)
+    report = edit(agent, change(before["one"], "a = 5"), change(before["three"], "print('sum', a + b)"))
+    assert ran(report) == [before[name].cell_id for name in ("one", "two", "three")]
+    lab.wait_for("three", "sum 11")
+    report = wire.decode_reply(agent.ask(wire.RunCells(cell_ids=["three", "one"]), "shell"), RunReport)
+    assert [run.notebook_cell_id for run in report.cells] == ["one", "two", "three"]
+
+
 def test_new_cells_of_one_batch_have_outputs_of_their_own(lab, agent):
     lab.run("one", "a = 1")
     report = edit(agent, AddCell("c = a + 1\nprint('first', c)"), AddCell("print('second', c * 2)"))

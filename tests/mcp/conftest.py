@@ -28,6 +28,12 @@ def runtime_dir(tmp_path_factory) -> Iterator:
 
 
 @pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """Where servers that the tests start put their audit log."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="session")
 def start_kernel(runtime_dir) -> Iterator[Callable[..., KernelManager]]:
     """Start a kernel by the name of its kernelspec and wait until it answers."""
     with ExitStack() as stack:
@@ -111,15 +117,16 @@ def gate(tmp_path) -> Iterator[Gate]:
 
 
 @pytest.fixture(scope="module")
-async def serve(runtime_dir) -> AsyncIterator[Callable]:
-    """Start the server as a process of its own and connect a client: `await serve(mode)`."""
+async def serve(runtime_dir, data_dir) -> AsyncIterator[Callable]:
+    """Start the server as a process of its own and connect a client: `await serve(mode, *options)`."""
     async with AsyncExitStack() as stack:
 
-        async def serve(mode: str) -> Agent:
+        async def serve(mode: str, *options: str, env: dict | None = None) -> Agent:
             server = StdioServerParameters(
                 command=sys.executable,
-                args=["-m", "marimo_kernel_bridge", "mcp"],
-                env={"JUPYTER_RUNTIME_DIR": str(runtime_dir)},
+                args=["-m", "marimo_kernel_bridge", "mcp", *options],
+                env={"JUPYTER_RUNTIME_DIR": str(runtime_dir), "JUPYTER_DATA_DIR": str(data_dir)}
+                | (env or {}),
             )
             return Agent(await stack.enter_async_context(Client(server, mode=mode)))
 

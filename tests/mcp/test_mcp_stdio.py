@@ -23,6 +23,15 @@ TOOLS = {
     "read_cell",
     "edit_cell",
     "run_cell",
+    "search",
+    "get_dataflow",
+    "list_variables",
+    "inspect_variable",
+    "get_errors",
+    "preview_run",
+    "edit_cells",
+    "run_cells",
+    "set_ui_value",
 }
 RED_DOT = "import base64; from IPython.display import Image\ndisplay(Image(base64.b64decode({!r}), format='png'))".format(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
@@ -61,7 +70,14 @@ async def test_the_tools_are_described_annotated_and_strict(agent):
         ):
             assert isinstance(hint, bool)
     changing = {name for name, tool in tools.items() if tool.annotations.destructive_hint}
-    assert changing == {"execute_code", "edit_cell", "run_cell"}
+    assert changing == {
+        "execute_code",
+        "edit_cell",
+        "edit_cells",
+        "run_cell",
+        "run_cells",
+        "set_ui_value",
+    }
 
 
 async def test_the_instructions_fit_what_hosts_keep(agent):

@@ -1,0 +1,199 @@
+"""The tools that run code and change cells."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from pydantic import Field
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_context import (
+    BUDGET,
+    INTERRUPT_GRACE,
+    WAIT,
+    BudgetArg,
+    CellArg,
+    Ctx,
+    KernelArg,
+    OffsetArg,
+    TimeoutArg,
+    attached_to,
+    finish,
+    run_answer,
+    to_run_in,
+    wait,
+)
+from marimo_kernel_bridge.mcp_edits import EditsArg, changes_of
+from marimo_kernel_bridge.mcp_notebook_views import chosen
+from marimo_kernel_bridge.mcp_reading_tools import WhichArg  # noqa: TC001  # as above
+from marimo_kernel_bridge.mcp_results import RunView
+from marimo_kernel_bridge.mcp_views import Window
+
+
+async def execute_code(
+    ctx: Ctx,
+    *,
+    code: Annotated[str, Field(description="Python for the kernel's shared namespace.")],
+    scratch: Annotated[
+        bool,
+        Field(
+            description="Keep the code out of the notebook's graph: for looking at values. Nothing re-runs because of it."
+        ),
+    ] = False,
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the run outlives it, see TimeoutArg
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView]:
+    """Run code in the kernel and return its output.
+
+    In a reactive kernel the code becomes a new cell, and the cells that use the names it defines run again; the
+    answer lists them. To change an existing cell use edit_cell; to only look at values pass scratch=true.
+    """
+    attached = await to_run_in(ctx, kernel)
+    run = await attached.client.execute(code, store_history=not scratch)
+    return await finish(ctx, attached, run, timeout, Window(max_chars))
+
+
+async def read_run(
+    ctx: Ctx,
+    *,
+    run_id: Annotated[str, Field(description="From the answer of execute_code, edit_cell or run_cell.")],
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
+    offset: OffsetArg = 0,
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView]:
+    """Wait for a run that was not over, or read on in its output."""
+    attached = attached_to(ctx, kernel)
+    run = attached.client.find_run(run_id)
+    await wait(ctx, attached, run, timeout)
+    return await run_answer(attached, run, Window(max_chars, offset))
+
+
+async def interrupt_run(
+    ctx: Ctx,
+    *,
+    run_id: Annotated[str, Field(description="The run to stop.")],
+    kernel: KernelArg = None,
+) -> Annotated[CallToolResult, RunView]:
+    """Stop a run of yours, as the stop button does (KeyboardInterrupt). One that waits is stopped when it starts."""
+    attached = attached_to(ctx, kernel)
+    run = attached.client.find_run(run_id)
+    await attached.client.abandon(run)
+    if not run.unwanted:
+        await attached.client.wait(run, INTERRUPT_GRACE)
+    return await run_answer(attached, run, Window(BUDGET))
+
+
+async def edit_cell(
+    ctx: Ctx,
+    *,
+    code: Annotated[str, Field(description="The cell's whole new code.")],
+    cell_id: Annotated[
+        str | None, Field(description="Id from list_cells. Leave out to add a new cell.")
+    ] = None,
+    version: Annotated[
+        int | None, Field(description="The version you last read. Needed to change an existing cell.")
+    ] = None,
+    run: Annotated[bool, Field(description="Run it and its dependents. Otherwise they become stale.")] = True,
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView]:
+    """Replace a cell's code (or add a cell) and run it with all that depends on it.
+
+    The person sees the fresh outputs under their own cells. Refused with stale_version if the cell has changed since
+    you read it: read it again first. The answer has the cell's new version and the dependents that ran.
+    """
+    if cell_id is not None and version is None:
+        raise BridgeError(
+            "bad_request",
+            f"To change cell {cell_id} the version that you last read is needed.",
+            "read_cell and list_cells give it; so does the answer of the last edit.",
+        )
+    if cell_id is None and version is not None:
+        raise BridgeError("bad_request", "A new cell has no version.", "Pass cell_id, or leave version out.")
+    attached = await to_run_in(ctx, kernel)
+    started = await attached.client.edit_cell(cell_id, code, version, run=run)
+    return await finish(ctx, attached, started, timeout, Window(max_chars))
+
+
+async def run_cell(
+    ctx: Ctx,
+    *,
+    cell_id: CellArg,
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView]:
+    """Run a cell as it is, and then the cells that depend on it."""
+    attached = await to_run_in(ctx, kernel)
+    run = await attached.client.run_cells([cell_id])
+    return await finish(ctx, attached, run, timeout, Window(max_chars))
+
+
+async def edit_cells(
+    ctx: Ctx,
+    *,
+    edits: EditsArg,
+    run: Annotated[
+        bool, Field(description="Run what changed and its dependents. Otherwise they become stale.")
+    ] = True,
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView]:
+    """Add, change, delete and move several cells at once, and run them with all that depends on them, each once.
+
+    All or nothing: with one version that is not the newest, or a graph that would not hold (a name defined twice, a
+    cycle, a syntax error), nothing changes and the answer says why. preview_run with the same edits is the dry run. A
+    cell that you delete or move stays where it is in the person's notebook: tell them.
+    """
+    attached = await to_run_in(ctx, kernel)
+    started = await attached.client.edit_cells(changes_of(edits), run=run)
+    return await finish(ctx, attached, started, timeout, Window(max_chars))
+
+
+async def run_cells(
+    ctx: Ctx,
+    *,
+    cell_ids: Annotated[list[str], Field(description="Ids from list_cells.")] = [],  # noqa: B006  # never changed
+    which: WhichArg = None,
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView]:
+    """Run several cells, all stale ones, or all, in the order of the graph; then what depends on them, each once.
+
+    preview_run tells before which cells that are and how long they took.
+    """
+    attached = await to_run_in(ctx, kernel)
+    if which == "stale" and not cell_ids:
+        started = await attached.client.run_stale()
+    else:
+        wanted = chosen(await attached.client.list_cells(), cell_ids, which)
+        started = await attached.client.run_cells(wanted)
+    return await finish(ctx, attached, started, timeout, Window(max_chars))
+
+
+async def set_ui_value(
+    ctx: Ctx,
+    *,
+    name: Annotated[
+        str, Field(description="The variable that holds the marimo UI element; list_variables marks them.")
+    ],
+    value: Annotated[
+        Any,
+        Field(
+            description="What its .value shall be: a number, text, an option, an ISO date, a list or an object of those; true clicks a button."
+        ),
+    ],
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView]:
+    """Set a marimo UI element (mo.ui.slider, dropdown, ...) as a person would; the cells that read it run."""
+    attached = await to_run_in(ctx, kernel)
+    started = await attached.client.set_ui_value(name, value)
+    return await finish(ctx, attached, started, timeout, Window(max_chars))

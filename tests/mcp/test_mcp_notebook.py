@@ -1,0 +1,221 @@
+"""The tools for a notebook as a whole: outline, search, dataflow, variables, errors, previews, batches, UI elements."""
+
+import pytest
+from person import BOUND, refused
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def shared(agent, reactive_kernel, person_at):
+    """The agent and a person on one kernel; the person has run a cell, one that uses it, and one below that."""
+    person = await person_at(reactive_kernel)
+    await agent.connect(reactive_kernel)
+    await person.run("aaaa", "x = 1")
+    await person.run("bbbb", "y = x + 1\ny")
+    await person.run("cccc", "print('y is', y)")
+    yield agent, person
+    await agent("disconnect_kernel")
+
+
+async def cells(agent) -> dict[str, dict]:
+    listed = (await agent("list_cells")).data["cells"]
+    return {cell.get("notebook_cell_id") or cell["cell_id"]: cell for cell in listed}
+
+
+async def ids(agent) -> list[str]:
+    return [cell["cell_id"] for cell in (await cells(agent)).values()]
+
+
+async def test_the_outline_tells_kind_and_last_run(shared):
+    agent, person = shared
+    await person.run("dddd", "import json\nimport math")
+    await person.run("eeee", "def f():\n    return 1")
+    outline = await cells(agent)
+    assert [outline[name].get("kind") for name in ("aaaa", "dddd", "eeee")] == [None, "imports", "function"]
+    assert outline["bbbb"]["seconds"] >= 0
+    assert outline["bbbb"]["ran_at"].count(":") == 2
+    assert f"run by notebook at {outline['bbbb']['ran_at']}" in (await agent("list_cells")).text
+
+
+async def test_search_finds_code_and_outputs(shared):
+    agent, _ = shared
+    answer = await agent("search", query="Y IS")
+    ccc = (await cells(agent))["cccc"]["cell_id"]
+    assert [(match["cell_id"], match["where"]) for match in answer.data["matches"]] == [
+        (ccc, "code"),
+        (ccc, "output"),
+    ]
+    assert "2 lines contain" in answer.text
+
+
+async def test_dataflow_follows_cells_and_variables(shared):
+    agent, _ = shared
+    first, second, third = await ids(agent)
+    flow = (await agent("get_dataflow", cell_id="bbbb")).data
+    assert [cell["cell_id"] for cell in flow["upstream"]] == [first]
+    assert [(cell["cell_id"], cell["names"]) for cell in flow["downstream"]] == [(third, ["y"])]
+    flow = (await agent("get_dataflow", variable="x")).data
+    assert [(cell["cell_id"], cell["distance"]) for cell in flow["downstream"]] == [(second, 1), (third, 2)]
+    assert refused(await agent("get_dataflow", variable="nosuch"), "no_such_variable")
+    assert refused(await agent("get_dataflow"), "bad_request")
+
+
+async def test_variables_are_listed_with_their_cells_and_looked_into(shared):
+    agent, person = shared
+    await person.run("dddd", "import pandas as pd\ndf = pd.DataFrame({'a': range(1000), 'b': 'text'})")
+    listed = (await agent("list_variables")).data
+    known = {variable["name"]: variable for variable in listed["variables"]}
+    assert known["x"]["summary"] == "1"
+    assert known["df"]["summary"] == "1000 rows, 2 columns"
+    assert known["df"]["cell_id"] == (await cells(agent))["dddd"]["cell_id"]
+    assert listed["modules"] == ["pd"]
+    view = await agent("inspect_variable", name="df", rows=2)
+    assert view.data["rows"] == [["0", "text"], ["1", "text"]]
+    assert view.data["total_rows"] == 1000
+    assert "2 of 1000 rows" in view.text
+    assert refused(await agent("inspect_variable", name="nosuch"), "no_such_variable")
+
+
+async def test_a_variable_is_looked_at_while_a_cell_runs_but_not_sampled(shared, gate):
+    agent, person = shared
+    await person.run("dddd", "values = [1, 2, 3]")
+    message_id = person.send("eeee", gate.code)
+    await agent.sees_busy()
+    answer = await agent("inspect_variable", name="values")
+    assert answer.data["summary"] == "3 items: [1, 2, 3]"
+    assert "when it is idle" in answer.data["note"]
+    gate.open()
+    await person.until_over(message_id)
+    assert (await agent("inspect_variable", name="values")).data["items"] == ["1", "2", "3"]
+
+
+async def test_errors_are_listed_with_line_hint_and_what_they_block(shared):
+    agent, person = shared
+    await person.run("aaaa", "ready = True\nx = 1 / 0")
+    await person.run("dddd", "import nosuchpackage")
+    first, _, third, fourth = await ids(agent)
+    found = (await agent("get_errors")).data
+    by_cell = {error["cell_id"]: error for error in found["errors"]}
+    assert set(by_cell) == {first, fourth}
+    assert (by_cell[first]["line"], by_cell[first]["kind"]) == (2, "runtime")
+    assert third in by_cell[first]["blocks"]
+    assert "%pip install nosuchpackage" in by_cell[fourth]["hint"]
+
+
+async def test_a_preview_tells_what_would_run_and_how_long_it_took(shared):
+    agent, _ = shared
+    first, second, third = await ids(agent)
+    preview = (await agent("preview_run", cell_ids=["aaaa"])).data
+    assert [cell["cell_id"] for cell in preview["would_run"]] == [first, second, third]
+    assert all(cell["last_seconds"] >= 0 for cell in preview["would_run"])
+    assert (await agent("preview_run", which="stale")).data["would_run"] == []
+    assert refused(await agent("preview_run"), "bad_request")
+
+
+async def test_a_preview_of_edits_names_the_problems_and_changes_nothing(shared):
+    agent, _ = shared
+    before = await cells(agent)
+    edits = [{"action": "add", "code": "x = 5"}, {"action": "delete", "cell_id": "bbbb", "version": 1}]
+    answer = await agent("preview_run", edits=edits)
+    assert [problem["kind"] for problem in answer.data["problems"]] == [
+        "multiple_definition",
+        "undefined_name",
+    ]
+    assert "would be refused" in answer.data["message"]
+    assert await cells(agent) == before
+
+
+async def test_several_cells_are_edited_at_once(shared):
+    agent, person = shared
+    edits = [
+        {"action": "change", "cell_id": "aaaa", "version": 1, "code": "x = 10"},
+        {"action": "change", "cell_id": "cccc", "version": 1, "code": "print('y and z', y, z)"},
+        {"action": "add", "code": "z = x * 2"},
+    ]
+    answer = await agent("edit_cells", edits=edits)
+    assert answer.data["status"] == "ok"
+    assert len(answer.data["ran"]) == 3
+    assert [ran["cell_id"] for ran in answer.data["reran"]] == [(await cells(agent))["bbbb"]["cell_id"]]
+    await person.sees("bbbb", "11")
+    assert "y and z 11 20" in person.shown("cccc")
+    assert answer.data["added"][0] in await ids(agent)
+    assert "y and z 11 20" in answer.data["outputs"]
+
+
+async def test_edits_that_the_graph_would_not_take_are_refused_as_a_whole(shared):
+    agent, _ = shared
+    before = await cells(agent)
+    edits = [
+        {"action": "change", "cell_id": "aaaa", "version": 1, "code": "x = 2"},
+        {"action": "add", "code": "y = 3"},
+    ]
+    answer = await agent("edit_cells", edits=edits)
+    assert answer.data["status"] == "refused"
+    assert answer.data["problems"][0]["kind"] == "multiple_definition"
+    assert await cells(agent) == before
+    stale = [{"action": "change", "cell_id": "aaaa", "version": 7, "code": "x = 2"}]
+    assert refused(await agent("edit_cells", edits=stale), "stale_version")
+
+
+@pytest.mark.parametrize(
+    ("edit", "culprit"),
+    [
+        ({"action": "change", "cell_id": "aaaa", "code": "x = 2"}, "needs version"),
+        ({"action": "add", "code": "z = 2", "version": 1}, "takes no version"),
+        ({"action": "add", "code": "z = 2", "cell": "x"}, "cell"),
+        ({"action": "destroy", "cell_id": "aaaa"}, "action"),
+    ],
+)
+async def test_malformed_edits_are_refused_with_what_is_wrong(shared, edit, culprit):
+    agent, _ = shared
+    answer = await agent("edit_cells", edits=[edit])
+    assert answer.failed
+    assert culprit in answer.text
+
+
+async def test_stale_cells_are_run_together(shared):
+    agent, person = shared
+    await agent("edit_cell", cell_id="aaaa", version=1, code="x = 7", run=False)
+    assert (await agent("preview_run", which="stale")).data["would_run"][0]["stale"]
+    answer = await agent("run_cells", which="stale")
+    assert [ran["status"] for ran in answer.data["reran"]] == ["ok"] * 3
+    await person.sees("cccc", "y is 8")
+
+
+async def test_a_ui_element_is_set_and_its_readers_run(shared):
+    agent, person = shared
+    await person.run("dddd", "import marimo as mo\nslider = mo.ui.slider(0, 10)")
+    await person.run("eeee", "print('at', slider.value)")
+    known = {variable["name"]: variable for variable in (await agent("list_variables")).data["variables"]}
+    assert (known["slider"]["ui_element"], known["slider"]["summary"]) == (True, "value 0")
+    answer = await agent("set_ui_value", name="slider", value=4)
+    assert [ran["status"] for ran in answer.data["reran"]] == ["ok"]
+    await person.sees("eeee", "at 4")
+    assert refused(await agent("set_ui_value", name="slider", value=99), "ui_value_refused")
+    assert refused(await agent("set_ui_value", name="x", value=1), "no_such_ui_element")
+
+
+async def test_an_error_in_a_dependent_is_told_as_that(shared):
+    agent, person = shared
+    await person.run("dddd", "print(1 // (x - 2))")
+    version = (await cells(agent))["aaaa"]["version"]
+    answer = await agent("edit_cell", cell_id="aaaa", version=version, code="x = 2")
+    assert answer.data["status"] == "ok"
+    failed = [ran for ran in answer.data["reran"] if ran["status"] == "error"]
+    assert "ZeroDivisionError" in failed[0]["error"]
+    assert "ZeroDivisionError" in answer.text
+
+
+async def test_progress_reports_tell_the_last_line_that_was_printed(shared, gate):
+    agent, _ = shared
+    told = []
+    arguments = {"code": f"print('halfway', flush=True)\n{gate.code}", "timeout": BOUND}
+
+    async def heard(_progress, _total, message):
+        told.append(message)
+        gate.open()
+
+    result = await agent.client.call_tool("execute_code", arguments, progress_callback=heard)
+    assert not result.is_error
+    assert "halfway" in told[0]
