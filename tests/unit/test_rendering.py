@@ -26,7 +26,7 @@ class Page:
         return self.controls.get(element.object_id)
 
     def native(self, mime_type, data, text=""):
-        self.natives.append((mime_type, data))
+        self.natives.append((mime_type, data, text))
         return "(below)"
 
 
@@ -224,3 +224,13 @@ def test_json_is_written_as_json():
 )  # fmt: skip
 def test_html_reads_as_text(html, text):
     assert html_to_text(html) == text
+
+
+def test_what_only_a_front_end_can_draw_is_handed_on_with_its_text():
+    page = Page()
+    mime_type = "application/vnd.jupyter.widget-view+json"
+    drawn = page.html(
+        f"<marimo-mime-renderer data-mime='&quot;{mime_type}&quot;' data-data='{{&quot;model_id&quot;: 1}}' "
+        "data-text='&quot;IntSlider()&quot;'></marimo-mime-renderer>"
+    )
+    assert (drawn, page.natives) == ("(below)", [(mime_type, {"model_id": 1}, "IntSlider()")])
