@@ -1,7 +1,6 @@
 """Long calls as MCP tasks, message by message: for clients that declare the extension, and for no others."""
 
 import asyncio
-import contextlib
 import itertools
 import json
 import os
@@ -142,20 +141,6 @@ async def test_a_task_goes_on_without_its_clients_connection(server, caller, gat
     with gate.open("w"):
         pass
     assert (await caller.settled(task["taskId"]))["status"] == "completed"
-
-
-async def test_a_call_that_is_dropped_before_it_is_a_task_stops_its_run(server, caller):
-    async with httpx2.AsyncClient(timeout=BOUND) as connection:
-        calling = asyncio.create_task(Caller(server, connection).run(ETERNAL))
-        async with asyncio.timeout(BOUND):
-            while (await caller.call("kernel_status"))["structuredContent"]["state"] != "busy":
-                pass
-        calling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            dropped = await calling
-            await caller.task("cancel", dropped["taskId"])  # this machine was slow, and it is a task already
-    free = await Caller(server, caller.http, tasks=False).run("'free again'", timeout=BOUND)
-    assert free["structuredContent"]["outputs"] == "'free again'"
 
 
 async def test_who_does_not_declare_tasks_gets_the_answer_itself(server, http, caller):

@@ -1,0 +1,178 @@
+"""Tasks without a server: what becomes of a call that is dropped, asks, breaks, or is long over."""
+
+import asyncio
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from mcp import MCPError
+from mcp.types import (
+    CallToolRequestParams,
+    CallToolResult,
+    ClientCapabilities,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    InputRequiredResult,
+    TextContent,
+)
+
+from marimo_kernel_bridge import mcp_tasks
+from marimo_kernel_bridge.mcp_tasks import Tasks, _TaskParams, _UpdateParams
+
+pytestmark = pytest.mark.anyio
+
+BOUND = 20.0
+CONTEXT = SimpleNamespace(
+    protocol_version="2026-07-28",
+    request=None,
+    session=SimpleNamespace(client_capabilities=ClientCapabilities(extensions={Tasks.identifier: {}})),
+)
+DONE = CallToolResult(content=[TextContent(type="text", text="done")])
+QUESTION = ElicitRequest(
+    params=ElicitRequestFormParams(message="Sure?", requested_schema={"type": "object", "properties": {}})
+)
+YES = {"action": "accept", "content": {}}
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+@pytest.fixture
+async def tasks(monkeypatch):
+    monkeypatch.setattr(mcp_tasks, "AT_ONCE", 0)
+    tasks = Tasks({"long"})
+    yield tasks
+    await tasks.close()
+
+
+def calling(name="long", **arguments):
+    return CallToolRequestParams(name=name, arguments=arguments)
+
+
+async def begin(tasks, tool, params=None):
+    """Call a tool that is not over at once, and return the task's id."""
+    go_on = asyncio.Event()
+
+    async def late(ctx):
+        await go_on.wait()
+        return await tool(ctx)
+
+    task = await tasks.intercept_tool_call(params or calling(), CONTEXT, late)
+    go_on.set()
+    return task["taskId"]
+
+
+async def get(tasks, task_id):
+    return await tasks._get(CONTEXT, _TaskParams(task_id=task_id))
+
+
+async def becomes(tasks, task_id, status):
+    async with asyncio.timeout(BOUND):
+        while (task := await get(tasks, task_id))["status"] != status:  # noqa: ASYNC110  # nothing else tells of it
+            await asyncio.sleep(0)  # one turn of the loop
+    return task
+
+
+async def update(tasks, task_id, **answers):
+    return await tasks._update(CONTEXT, _UpdateParams(task_id=task_id, input_responses=answers))
+
+
+async def test_a_call_that_is_dropped_before_it_is_a_task_is_cancelled(tasks, monkeypatch):
+    monkeypatch.setattr(mcp_tasks, "AT_ONCE", BOUND)
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def tool(ctx):
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    call = asyncio.create_task(tasks.intercept_tool_call(calling(), CONTEXT, tool))
+    await begun.wait()
+    call.cancel()
+    async with asyncio.timeout(BOUND):
+        with pytest.raises(asyncio.CancelledError):
+            await call
+    assert cancelled.is_set()
+    assert not tasks._tasks
+
+
+async def test_a_task_asks_and_goes_on_when_all_is_answered(tasks):
+    params = calling()
+
+    async def tool(ctx):
+        if params.input_responses is None:
+            return InputRequiredResult(input_requests={"a": QUESTION, "b": QUESTION}, request_state="asked")
+        assert params.request_state == "asked"
+        assert {key: answer.action for key, answer in params.input_responses.items()} == {
+            "a": "accept",
+            "b": "accept",
+        }
+        return DONE
+
+    task_id = await begin(tasks, tool, params)
+    waiting = await becomes(tasks, task_id, "input_required")
+    assert set(waiting["inputRequests"]) == {"a", "b"}
+    await update(tasks, task_id, a=YES, unknown={"ignored": True})
+    assert set((await get(tasks, task_id))["inputRequests"]) == {"b"}
+    with pytest.raises(MCPError):
+        await update(tasks, task_id, b={"nonsense": 1})
+    assert (await get(tasks, task_id))["status"] == "input_required"
+    await update(tasks, task_id, b=YES)
+    over = await becomes(tasks, task_id, "completed")
+    assert over["result"]["content"][0]["text"] == "done"
+
+
+async def test_a_task_that_waits_for_an_answer_can_be_cancelled(tasks):
+    async def tool(ctx):
+        return InputRequiredResult(input_requests={"a": QUESTION})
+
+    task_id = await begin(tasks, tool)
+    await becomes(tasks, task_id, "input_required")
+    await tasks._cancel(CONTEXT, _TaskParams(task_id=task_id))
+    assert "inputRequests" not in await becomes(tasks, task_id, "cancelled")
+
+
+async def test_a_bug_in_a_task_is_logged_and_ends_it(tasks, caplog):
+    async def tool(ctx):
+        raise KeyError("secret")
+
+    over = await becomes(tasks, await begin(tasks, tool), "failed")
+    assert over["error"] == {"code": -32603, "message": "Internal error"}
+    assert "KeyError" in caplog.text
+
+
+async def test_only_tasks_that_are_over_are_dropped_and_only_when_their_time_is(tasks, monkeypatch):
+    go_on = asyncio.Event()
+
+    async def short(ctx):
+        return DONE
+
+    async def endless(ctx):
+        await go_on.wait()
+        return DONE
+
+    over, works = await begin(tasks, short), await begin(tasks, endless)
+    await becomes(tasks, over, "completed")
+    await begin(tasks, endless)
+    assert {over, works} <= tasks._tasks.keys()
+    monkeypatch.setattr(mcp_tasks, "KEPT", timedelta(0))
+    await begin(tasks, endless)
+    assert over not in tasks._tasks
+    assert works in tasks._tasks
+    go_on.set()
+
+
+async def test_a_task_waits_as_long_as_its_run_unless_the_caller_chose_a_timeout(tasks, monkeypatch):
+    async def waits(**arguments):
+        async def tool(ctx):
+            return {"waits": mcp_tasks.waits_for_ever.get()}
+
+        monkeypatch.setattr(mcp_tasks, "AT_ONCE", BOUND)
+        return (await tasks.intercept_tool_call(calling(**arguments), CONTEXT, tool))["waits"]
+
+    assert await waits() is True
+    assert await waits(timeout=5) is False
