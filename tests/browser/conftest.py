@@ -39,13 +39,13 @@ def lab(
     """Open a new notebook made of these cells: `lab("a = 1", "a + 1")`."""
     tab = browser.new_page()
 
-    def open_notebook(*cells: str, kernel: str = "marimo") -> LabPage:
+    def open_notebook(*cells: str, kernel: str = "marimo", app: str = "lab") -> LabPage:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         path = server.notebooks / request.node.originalname / "notebook.ipynb"
         path.parent.mkdir()
         nbformat.write(notebook, path)
-        request.node.stash[OPEN_PAGE] = page = LabPage(tab, server, path)
+        request.node.stash[OPEN_PAGE] = page = LabPage(tab, server, path, app)
         page.open()
         return page
 

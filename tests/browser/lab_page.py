@@ -35,7 +35,9 @@ status => {
 class LabPage:
     """`path` is the notebook file below the server's root."""
 
-    def __init__(self, page: Page, server: LabServer, path: Path) -> None:
+    def __init__(self, page: Page, server: LabServer, path: Path, app: str = "lab") -> None:
+        """`app` is "lab", or "notebook" for Jupyter Notebook 7."""
+        self.app = app
         self.page = page
         self.server = server
         self.path = path
@@ -54,6 +56,8 @@ class LabPage:
     def open(self) -> None:
         # A workspace of its own, so that no other test's notebook is restored beside it.
         workspace = f"lab/workspaces/{self.path.parent.name}/tree/{self.name}"
+        if self.app == "notebook":
+            workspace = f"notebooks/{self.name}"
         self.page.goto(f"{self.server.url}{workspace}?token={self.server.token}")
         self.expect_status("idle", STARTUP_MS)
 

@@ -92,6 +92,7 @@ def running_lab(home: Path) -> Iterator[LabServer]:
                 "--port=0",
                 "--allow-root",
                 "--LabApp.expose_app_in_browser=True",
+                "--JupyterNotebookApp.expose_app_in_browser=True",
                 "--LabApp.labextensions_path=[]",  # whatever else this environment has
                 f"--IdentityProvider.token={token}",
                 f"--ServerApp.root_dir={home / 'notebooks'}",
