@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.importing import figures, history, stars
 from marimo_kernel_bridge.importing.magics import IMPORTS, Notebooks, Translated, hides_its_value, translated
+from marimo_kernel_bridge.reactive_names.model import Given
 from marimo_kernel_bridge.reactive_names.occurrences import parse, read_cell
 from marimo_kernel_bridge.reactive_names.plan import CopyDefinition, Join, rewritten
-from marimo_kernel_bridge.reactive_names.versions import Given, analyse
+from marimo_kernel_bridge.reactive_names.versions import analyse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

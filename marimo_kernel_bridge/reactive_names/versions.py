@@ -9,14 +9,23 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.reactive_names.cycles import cycles
+from marimo_kernel_bridge.reactive_names.edits import edit
 from marimo_kernel_bridge.reactive_names.kinds import COPIED_BY_METHOD
+from marimo_kernel_bridge.reactive_names.model import (
+    Cell,
+    Given,
+    Version,
+    definition,
+    offset,
+    simple_augmented,
+)
 from marimo_kernel_bridge.reactive_names.mutations import Known, Mutation, mutations
+from marimo_kernel_bridge.reactive_names.naming import name_versions
 from marimo_kernel_bridge.reactive_names.occurrences import CellNames, Occurrence, read_cell
-from marimo_kernel_bridge.reactive_names.plan import CellPlan, CopyDefinition, Edit, Join, Note, Plan
+from marimo_kernel_bridge.reactive_names.plan import CellPlan, CopyDefinition, Join, Note, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,48 +37,6 @@ _FRAME_ATTRIBUTES: Final = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Given:
-    """One cell as it goes into the analysis. `fails`: it is known to end with an error."""
-
-    source: str
-    fails: bool = False
-
-
-@dataclass(eq=False)
-class Version:
-    """One version of a name: made by one cell, read by others."""
-
-    name: str
-    cell: int
-    origin: str | None = None
-    derived: bool = False
-    temporary: bool = True
-    definition: bool = False
-    certain: bool = True
-    readers: set[int] = field(default_factory=set)
-    text: str = ""
-
-
-@dataclass
-class _Cell:
-    """A cell while it is analysed. `incoming` and `outgoing` are the versions of names before and after it."""
-
-    index: int
-    given: Given
-    names: CellNames
-    changed: dict[str, list[Mutation]] = field(default_factory=dict)
-    incoming: dict[str, Version] = field(default_factory=dict)
-    outgoing: dict[str, Version] = field(default_factory=dict)
-    made: dict[str, Version] = field(default_factory=dict)
-    seeded: dict[str, str] = field(
-        default_factory=dict
-    )  # name -> how its new version starts: "{}", "{}.copy()"
-    together: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
-    repeated_imports: list[Occurrence] = field(default_factory=list)
-    late: dict[tuple[str | None, str], Version] = field(default_factory=dict)
-
-
 def analyse(given: Sequence[Given]) -> Plan:
     """Analyse cells in document order. Raises SyntaxError for a cell that is not Python."""
     return _Analysis(given).plan()
@@ -77,7 +44,7 @@ def analyse(given: Sequence[Given]) -> Plan:
 
 class _Analysis:
     def __init__(self, given: Sequence[Given]) -> None:
-        self.cells = [_Cell(index, each, read_cell(each.source)) for index, each in enumerate(given)]
+        self.cells = [Cell(index, each, read_cell(each.source)) for index, each in enumerate(given)]
         self.versions: dict[str, list[Version]] = {}
         self.current: dict[str, Version] = {}
         self.requests: list[Join | CopyDefinition] = []
@@ -95,14 +62,14 @@ class _Analysis:
         self._resolve_late_reads()
         if not self.requests:
             self._break_cycles()
-        self._name_versions()
-        for cell in self.cells:
-            self._edit(cell)
+        name_versions(self.versions, self._every_name)
+        for cell, plan in zip(self.cells, self.plans, strict=True):
+            edit(cell, plan)
         return Plan(self.plans, self.requests)
 
     # Document order
 
-    def _visit(self, cell: _Cell) -> None:
+    def _visit(self, cell: Cell) -> None:
         for mutation in mutations(cell.names.tree, self._known):
             for name in {mutation.name, *mutation.together}:
                 cell.changed.setdefault(name, []).append(mutation)
@@ -113,7 +80,7 @@ class _Analysis:
         self._copy_together(cell)
         cell.outgoing = dict(self.current)
 
-    def _visit_name(self, cell: _Cell, name: str) -> None:
+    def _visit_name(self, cell: Cell, name: str) -> None:
         before = self.current.get(name)
         occurrences = cell.names.of(name)
         stores = [each for each in occurrences if each.act == "store" and not each.late]
@@ -133,7 +100,7 @@ class _Analysis:
         if any(each.act == "store" and each.late for each in occurrences) and name not in cell.made:
             self._make(cell, name, before if before is not None and before.cell != cell.index else None)
 
-    def _is_repeated_import(self, cell: _Cell, occurrence: Occurrence, before: Version | None) -> bool:
+    def _is_repeated_import(self, cell: Cell, occurrence: Occurrence, before: Version | None) -> bool:
         statement = cell.names.tree.body[occurrence.statement]
         return (
             occurrence.origin is not None
@@ -145,7 +112,7 @@ class _Analysis:
 
     def _store(
         self,
-        cell: _Cell,
+        cell: Cell,
         name: str,
         stores: list[Occurrence],
         exposed: list[Occurrence],
@@ -178,7 +145,7 @@ class _Analysis:
         self._add(cell, version)
         if before is None or before.cell == -1:
             return
-        if exposed and (not divided or changed or (augmented and self._simple_augmented(cell, name) is None)):
+        if exposed and (not divided or changed or (augmented and simple_augmented(cell, name) is None)):
             cell.seeded[name] = self._seed(name, before, changed, augmented=bool(augmented))
         elif not certain and (read_below or exposed):
             cell.seeded[name] = "{}"
@@ -208,36 +175,22 @@ class _Analysis:
         ]
         return bool(values) and all(isinstance(value, ast.Constant) for value in values)
 
-    def _simple_augmented(self, cell: _Cell, name: str) -> ast.AugAssign | None:
-        """Return the first `x += 1` of a cell if it can be written out: `x_1 = x + 1`."""
-        stores = cell.names.stores(name)
-        node = cell.names.tree.body[stores[0].statement]
-        exposed = [each for each in cell.names.of(name) if each.exposed]
-        if (
-            isinstance(node, ast.AugAssign)
-            and isinstance(node.value, ast.Constant)
-            and stores[0].augmented
-            and all(each.order <= stores[0].order for each in exposed)
-        ):
-            return node
-        return None
-
-    def _add(self, cell: _Cell, version: Version) -> None:
+    def _add(self, cell: Cell, version: Version) -> None:
         self.versions.setdefault(version.name, []).append(version)
         cell.made[version.name] = version
         if not (cell.given.fails and version.name in self.current):
             self.current[version.name] = version
 
-    def _make(self, cell: _Cell, name: str, before: Version | None) -> None:
+    def _make(self, cell: Cell, name: str, before: Version | None) -> None:
         self._add(cell, Version(name, cell.index, derived=before is not None, temporary=False))
 
     # Changes of objects that other cells made
 
-    def _is_exposed(self, cell: _Cell, mutation: Mutation) -> bool:
+    def _is_exposed(self, cell: Cell, mutation: Mutation) -> bool:
         """Tell whether what is changed came from another cell."""
         for occurrence in cell.names.of(mutation.at.id):
             line, column = mutation.at.lineno, mutation.at.col_offset
-            if occurrence.start == _offset(cell.given.source, line, column):
+            if occurrence.start == offset(cell.given.source, line, column):
                 if mutation.at.id != mutation.name:  # a call that changes a global
                     return True
                 return occurrence.exposed or bool(mutation.together)
@@ -252,7 +205,7 @@ class _Analysis:
             return "frame"
         return kind
 
-    def _change(self, cell: _Cell, name: str, before: Version) -> None:
+    def _change(self, cell: Cell, name: str, before: Version) -> None:
         changed = [each for each in cell.changed[name] if self._is_exposed(cell, each)]
         if not changed or before.cell in {cell.index, -1} or before.origin is not None:
             return
@@ -297,7 +250,7 @@ class _Analysis:
         if shared:
             self._change_together(cell, sorted(set(shared)))
 
-    def _change_together(self, cell: _Cell, shared: list[str]) -> None:
+    def _change_together(self, cell: Cell, shared: list[str]) -> None:
         """Several names stand for the object, or parts of it: they must still do so in their new versions."""
         for other in shared:
             before = self.current[other]
@@ -307,7 +260,7 @@ class _Analysis:
             self._add(cell, Version(other, cell.index, derived=True, temporary=False))
             cell.seeded[other] = "{}"
 
-    def _copy_together(self, cell: _Cell) -> None:
+    def _copy_together(self, cell: Cell) -> None:
         """Let names that stand for one object do so in their copies, too."""
         groups: list[set[str]] = []
         for mutation in (each for changes in cell.changed.values() for each in changes):
@@ -319,7 +272,7 @@ class _Analysis:
             if len(names) > 1 and any(cell.seeded[name] != "{}" for name in names):
                 cell.together.append((names, "copy.deepcopy"))
 
-    def _join_with_maker(self, cell: _Cell, name: str, before: Version, why: str) -> None:
+    def _join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:
         """Ask for one cell of all that see the object, from its maker to this one."""
         group = self._known.group(name)
         between = [
@@ -371,7 +324,7 @@ class _Analysis:
                 if self.versions.get(name):
                     self._resolve_late(cell, owner, name)
 
-    def _resolve_late(self, cell: _Cell, owner: str | None, name: str) -> None:
+    def _resolve_late(self, cell: Cell, owner: str | None, name: str) -> None:
         if owner == name and name in cell.made:
             cell.late[owner, name] = cell.made[name]  # recursion
             return
@@ -396,10 +349,10 @@ class _Analysis:
         version.readers.add(cell.index)
         cell.late[owner, name] = version
 
-    def _define_again(self, cell: _Cell, owner: str, at: int, why: str) -> None:
+    def _define_again(self, cell: Cell, owner: str, at: int, why: str) -> None:
         if at == cell.index:
             return
-        if _definition(cell.names.tree, owner) is not None and owner in cell.made:
+        if definition(cell.names.tree, owner) is not None and owner in cell.made:
             self.requests.append(CopyDefinition(owner, cell.index, at, why))
         else:
             self.requests.append(Join(tuple(range(cell.index, at + 1)), cell.index, f"`{owner}`: {why}"))
@@ -410,7 +363,7 @@ class _Analysis:
             for each in self.requests
         )
 
-    def _callers(self, cell: _Cell, owner: str) -> dict[int, set[str]]:  # noqa: C901  # one case for each form
+    def _callers(self, cell: Cell, owner: str) -> dict[int, set[str]]:  # noqa: C901  # one case for each form
         """Return the cells that may call a function of `cell`, in document order, and the names they do it by."""
         made = cell.made.get(owner)
         if made is None:
@@ -446,7 +399,7 @@ class _Analysis:
                             waiting.append(carrier)
         return dict(sorted(found.items()))
 
-    def _means(self, cell: _Cell, load: Occurrence, version: Version) -> bool:
+    def _means(self, cell: Cell, load: Occurrence, version: Version) -> bool:
         if load.late or load.name in cell.seeded:
             return version in {cell.incoming.get(load.name), cell.made.get(load.name)}
         if load.exposed:
@@ -457,7 +410,7 @@ class _Analysis:
         cell = self.cells[index]
         return version in {cell.incoming.get(name), cell.made.get(name)}
 
-    def _carried(self, cell: _Cell, loads: list[Occurrence]) -> Iterator[tuple[Version, str]]:
+    def _carried(self, cell: Cell, loads: list[Occurrence]) -> Iterator[tuple[Version, str]]:
         """Yield what a cell binds to a function, or to an object of a class, that it loads."""
         for load in loads:
             if load.late:
@@ -477,7 +430,7 @@ class _Analysis:
     def _is_class(self, name: str) -> bool:
         return self._known.kinds.get(name) == "own"
 
-    def _in_force(self, cell: _Cell, name: str, called: set[str]) -> Version | None:
+    def _in_force(self, cell: Cell, name: str, called: set[str]) -> Version | None:
         """Return the version of a name when a cell calls functions by the names `called`."""
         made = cell.made.get(name)
         if made is None or cell.given.fails:
@@ -529,7 +482,7 @@ class _Analysis:
                     self.requests.append(Join((index, callers[0]), callers[0], why))
                     return
                 target = next((each for each in callers if each in inside and each >= version.cell), None)
-                if target is not None and isinstance(_definition(cell.names.tree, owner), ast.FunctionDef):
+                if target is not None and isinstance(definition(cell.names.tree, owner), ast.FunctionDef):
                     self.requests.append(
                         CopyDefinition(
                             owner, index, target, f"it reads `{version.name}`, which is made there"
@@ -565,208 +518,6 @@ class _Analysis:
 
     # Names
 
-    def _name_versions(self) -> None:  # noqa: C901  # one case for each form
-        taken = set(self._every_name)
-        for name, versions in self.versions.items():
-            crossing = [each for each in versions if each.readers - {each.cell}]
-            if name.startswith("_") and not name.startswith("__"):
-                if not crossing:
-                    for each in versions:
-                        each.text = name
-                    continue
-                base = name.strip("_") or "underscore"
-                if base in taken:
-                    base = _next_free(base, taken)
-                taken.add(base)
-                for each in versions:
-                    each.text = (
-                        base if each is crossing[0] else _next_free(base, taken) if each in crossing else name
-                    )
-                    taken.add(each.text)
-                continue
-            if len(versions) == 1:
-                versions[0].text = name
-                continue
-            plain_free = True
-            for each in versions:
-                public = (
-                    bool(each.readers - {each.cell}) or each.derived or each.definition or each.cell == -1
-                )
-                if not public and f"_{name}" not in taken:
-                    each.text = f"_{name}"
-                elif plain_free:
-                    each.text, plain_free = name, False
-                else:
-                    each.text = _next_free(name, taken)
-                    taken.add(each.text)
-
-    # Edits
-
-    def _edit(self, cell: _Cell) -> None:
-        plan = self.plans[cell.index]
-        self._edit_imports(cell, plan)
-        repeated = {each.start for each in cell.repeated_imports}
-        for name in cell.names.names:
-            made, before = cell.made.get(name), cell.incoming.get(name)
-            if made is not None:
-                self._note_new(cell, name, made, before, plan)
-            elif before is not None and cell.index in before.readers and before.text != name:
-                plan.notes.append(Note("rename", f"`{name}` is read as `{before.text}`"))
-            expanded = self._expand_augmented(cell, name, plan)
-            for occurrence in cell.names.of(name):
-                version = self._version_at(cell, occurrence)
-                if occurrence.start in repeated or occurrence.start in expanded:
-                    continue
-                if version is not None and version.text != name:
-                    plan.edits.append(_renaming(occurrence, version.text))
-            self._edit_deletions(cell, name, plan)
-            self._keep_class_name(cell, name, plan)
-        self._edit_seeds(cell, plan)
-
-    def _keep_class_name(self, cell: _Cell, name: str, plan: CellPlan) -> None:
-        """Let a class that is called otherwise still show itself, and its objects, under its name."""
-        made = cell.made.get(name)
-        node = _definition(cell.names.tree, name)
-        if made is None or made.text == name or not isinstance(node, ast.ClassDef):
-            return
-        _, end = _span(cell.given.source, node)
-        plan.edits.append(Edit(end, end, f'\n\n\n{made.text}.__name__ = {made.text}.__qualname__ = "{name}"'))
-
-    def _version_at(self, cell: _Cell, occurrence: Occurrence) -> Version | None:
-        name = occurrence.name
-        made, before = cell.made.get(name), cell.incoming.get(name)
-        if occurrence.late and occurrence.act == "load":
-            return cell.late.get((occurrence.owner, name), made or before)
-        if made is None:
-            return before
-        if name in cell.seeded or not occurrence.exposed:
-            return made
-        return before or (None if name in _BUILTINS else made)
-
-    def _note_new(
-        self, cell: _Cell, name: str, made: Version, before: Version | None, plan: CellPlan
-    ) -> None:
-        plan.defines[name] = made.text
-        if made.text == name:
-            return
-        if made.text == f"_{name}":
-            plan.notes.append(Note("private", f"`{name}` is called `{made.text}`: no other cell reads it"))
-        elif name.startswith("_"):
-            plan.notes.append(Note("public", f"`{name}` is called `{made.text}`: other cells read it"))
-        elif name not in cell.seeded:
-            why = (
-                "a builtin has this name"
-                if before is None and name in _BUILTINS
-                else "another cell defines it too"
-            )
-            plan.notes.append(Note("rename", f"`{name}` is called `{made.text}`: {why}"))
-
-    def _expand_augmented(self, cell: _Cell, name: str, plan: CellPlan) -> set[int]:
-        made, before = cell.made.get(name), cell.incoming.get(name)
-        if made is None or before is None or name in cell.seeded or not cell.names.stores(name):
-            return set()
-        node = self._simple_augmented(cell, name)
-        if node is None or before.text == made.text:
-            return set()
-        start = _offset(cell.given.source, node.target.lineno, node.target.col_offset)
-        value = _offset(cell.given.source, node.value.lineno, node.value.col_offset)
-        between = cell.given.source[start:value]
-        operator = re.search(r"([^\w\s=]+)=", between)
-        assert operator is not None
-        plan.edits.append(Edit(start, value, f"{made.text} = {before.text} {operator[1]} "))
-        return {start}
-
-    def _edit_seeds(self, cell: _Cell, plan: CellPlan) -> None:
-        done: set[str] = set()
-        for names, how in cell.together:
-            targets = ", ".join(cell.made[name].text for name in names)
-            sources = ", ".join(cell.incoming[name].text for name in names)
-            plan.before.append(f"{targets} = {how}(({sources}))")
-            plan.needs.add("copy")
-            plan.notes.append(
-                Note("copy", f"it changes what {_listed(names)} stand for: copied together, for cells above")
-            )
-            done.update(names)
-        for name, how in cell.seeded.items():
-            if name in done or name not in cell.incoming:
-                continue
-            before, made = cell.incoming[name], cell.made[name]
-            plan.before.append(f"{made.text} = {how.format(before.text)}")
-            if how.startswith("copy."):
-                plan.needs.add("copy")
-            if how != "{}":
-                text = f"it changes `{name}`: `{made.text}` is its own copy"
-                plan.notes.append(Note("copy", text))
-            elif name in cell.changed:
-                text = f"it changes `{name}`: cells below read `{made.text}`, the same object"
-                plan.notes.append(Note("seed", text))
-            else:
-                plan.notes.append(Note("seed", f"`{made.text}` starts as `{before.text}`"))
-
-    def _edit_imports(self, cell: _Cell, plan: CellPlan) -> None:
-        by_statement: dict[int, list[Occurrence]] = {}
-        for occurrence in cell.repeated_imports:
-            by_statement.setdefault(occurrence.statement, []).append(occurrence)
-        for number, occurrences in by_statement.items():
-            statement = cell.names.tree.body[number]
-            assert isinstance(statement, ast.Import | ast.ImportFrom)
-            gone = {each.name for each in occurrences}
-            kept: list[ast.alias] = []
-            for alias in statement.names:
-                bound = alias.asname or alias.name.partition(".")[0]
-                if bound not in gone:
-                    kept.append(alias)
-                elif "." in alias.name and not alias.asname and isinstance(statement, ast.Import):
-                    kept.append(ast.alias(alias.name, f"_{alias.name.replace('.', '_')}"))
-            for name in sorted(gone):
-                plan.notes.append(Note("import", f"`{name}` is imported by a cell above"))
-            plan.edits.append(
-                _without(cell.given.source, cell.names.tree, number, statement, kept, self, cell)
-            )
-
-    def renamed_aliases(self, cell: _Cell, aliases: list[ast.alias]) -> list[ast.alias]:
-        """Return the aliases of an import as they are to be written with the new names."""
-        renamed = []
-        for alias in aliases:
-            bound = alias.asname or alias.name.partition(".")[0]
-            made = cell.made.get(bound)
-            if made is not None and made.text != bound:
-                renamed.append(ast.alias(alias.name, made.text))
-            else:
-                renamed.append(alias)
-        return renamed
-
-    def _edit_deletions(self, cell: _Cell, name: str, plan: CellPlan) -> None:
-        for occurrence in cell.names.of(name):
-            if occurrence.act != "delete" or not occurrence.exposed or name not in cell.incoming:
-                continue
-            statement = next(
-                (
-                    node
-                    for node in ast.walk(cell.names.tree)
-                    if isinstance(node, ast.Delete)
-                    and any(
-                        isinstance(part, ast.Name) and _at(cell, part) == occurrence.start
-                        for part in ast.walk(node)
-                    )
-                ),
-                None,
-            )
-            if statement is None:
-                continue
-            others = [
-                ast.unparse(target)
-                for target in statement.targets
-                if not (isinstance(target, ast.Name) and target.id == name)
-            ]
-            plan.notes.append(
-                Note("delete", f"`del {name}` is left out: marimo keeps what other cells define")
-            )
-            start, end = _span(cell.given.source, statement)
-            plan.edits = [each for each in plan.edits if not (start <= each.start < end)]
-            remaining = [target for target in others if target not in cell.incoming or target in cell.made]
-            plan.edits.append(Edit(start, end, f"del {', '.join(remaining)}" if remaining else "pass"))
-
 
 def _copying(kind: str, changed: Sequence[Mutation]) -> str | None:  # noqa: PLR0911  # one case for each form
     """Return how to copy an object before it is changed; None if it cannot or need not be."""
@@ -788,94 +539,11 @@ def _copying(kind: str, changed: Sequence[Mutation]) -> str | None:  # noqa: PLR
     return "copy.deepcopy({})"
 
 
-def _renaming(occurrence: Occurrence, text: str) -> Edit:
-    match occurrence.form:
-        case "import":
-            new = f"{occurrence.name} as {text}"
-        case "import_dotted":
-            new = f"{occurrence.name} as {text}, {{}}"
-        case "shown":
-            new = f"{occurrence.name}={{{text}!r}}"
-        case _:
-            new = text
-    return Edit(occurrence.start, occurrence.end, new)
-
-
-def _without(  # noqa: PLR0917  # one case for each form
-    source: str,
-    tree: ast.Module,
-    number: int,
-    statement: ast.Import | ast.ImportFrom,
-    kept: list[ast.alias],
-    analysis: _Analysis,
-    cell: _Cell,
-) -> Edit:
-    """Write an import without the aliases that are gone; without it at all if none is left."""
-    start, end = _span(source, statement)
-    if kept:
-        if isinstance(statement, ast.Import):
-            return Edit(start, end, ast.unparse(ast.Import(analysis.renamed_aliases(cell, kept))))
-        aliases = analysis.renamed_aliases(cell, kept)
-        return Edit(start, end, ast.unparse(ast.ImportFrom(statement.module, aliases, statement.level)))
-    line_start = source.rfind("\n", 0, start) + 1
-    line_end = source.find("\n", end)
-    line_end = len(source) if line_end < 0 else line_end
-    rest = source[end:line_end].strip()
-    if source[line_start:start].strip():  # `x = 1; import y`
-        return Edit(start, end, "pass")
-    if rest.startswith(";"):
-        following = end + source[end:line_end].index(";") + 1
-        while source[following : following + 1] == " ":
-            following += 1
-        return Edit(start, following, "")
-    if rest:  # a comment stays
-        return Edit(start, end + len(source[end:line_end]) - len(source[end:line_end].lstrip()), "")
-    del tree, number
-    return Edit(line_start, min(line_end + 1, len(source)), "")
-
-
-def _span(source: str, node: ast.stmt) -> tuple[int, int]:
-    assert node.end_lineno is not None
-    assert node.end_col_offset is not None
-    return _offset(source, node.lineno, node.col_offset), _offset(
-        source, node.end_lineno, node.end_col_offset
-    )
-
-
-def _at(cell: _Cell, node: ast.Name) -> int:
-    return _offset(cell.given.source, node.lineno, node.col_offset)
-
-
-def _offset(source: str, line: int, column: int) -> int:
-    lines = source.split("\n")
-    text = lines[line - 1]
-    width = column if text.isascii() else len(text.encode()[:column].decode(errors="replace"))
-    return sum(len(each) + 1 for each in lines[: line - 1]) + width
-
-
 def _defines(names: CellNames, stores: list[Occurrence]) -> bool:
-    return any(_definition(names.tree, each.name) is not None for each in stores[:1])
+    return any(definition(names.tree, each.name) is not None for each in stores[:1])
 
 
-def _definition(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
-            return node
-    return None
-
-
-def _next_free(name: str, taken: set[str]) -> str:
-    number = 1
-    while f"{name}_{number}" in taken:
-        number += 1
-    return f"{name}_{number}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _frame_like(cells: Iterable[_Cell]) -> frozenset[str]:
+def _frame_like(cells: Iterable[Cell]) -> frozenset[str]:
     """Return the names that are used as only pandas objects are."""
     found = set()
     for cell in cells:
