@@ -110,7 +110,7 @@ class FrontEnd:
             case "lab":
                 return {"cellId": cell, "deletedCells": [], "recordTiming": False} if cell else {}
             case "vscode":
-                return {"cellId": f"vscode-notebook-cell:/n.ipynb#{cell}"}
+                return {"cellId": f"vscode-notebook-cell:/n.ipynb#{cell}"} if cell else {}
             case "agent":
                 return {wire.METADATA_KEY: {"client": "agent"}}
             case _:
