@@ -73,6 +73,14 @@ class Connection:
     def kernel_id(self) -> str:
         return kernel_id_of(self.path)
 
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
     def url(self, channel: Channel) -> str:
         separator = ":" if self.transport == "tcp" else "-"
         return f"{self.transport}://{self.ip}{separator}{self.ports[channel]}"

@@ -30,6 +30,7 @@ from marimo_kernel_bridge.connection import (
     stale,
 )
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.kernel_client import KernelClient
 
 if TYPE_CHECKING:
@@ -108,6 +109,38 @@ async def notebooks_by_kernel() -> dict[str, str]:
         for session in sessions
         if session.kernel is not None and session.type == "notebook" and session.path
     }
+
+
+async def connection_file_of(notebook: str) -> Path:
+    """Return the connection file of a notebook's kernel, by the notebook's path. Raises `BridgeError`."""
+    ending = "/" + notebook.strip().removeprefix("./").lstrip("/")
+    known = [kernel for kernel in await find_kernels() if kernel.problem is None and kernel.notebook]
+    wanted = [kernel for kernel in known if ("/" + str(kernel.notebook).lstrip("/")).endswith(ending)]
+    if len(wanted) != 1:
+        names = ", ".join(sorted(str(kernel.notebook) for kernel in wanted or known)) or "none"
+        which = f"{len(wanted)} running notebooks are" if wanted else "No running notebook is"
+        raise BridgeError(
+            "no_such_notebook",
+            f"{which} called {notebook!r}.",
+            f"There are: {names}. Not every front end tells which notebook it shows: list_kernels has all kernels.",
+        )
+    return wanted[0].path
+
+
+async def server_of_kernel(kernel_id: str) -> ServerKernel | None:
+    """Return the kernel as it is reached through the Jupyter server here that started it, None if none did."""
+    for path in runtime_dir().glob("jpserver-*.json"):
+        found = _read_server(path)
+        if found is None:
+            continue
+        url = f"http://{_host(found.hostname)}:{found.port}{found.base_url.rstrip('/')}"
+        server = JupyterServer(url, found.token)
+        try:
+            if await server.has_kernel(kernel_id):
+                return ServerKernel(server, kernel_id)
+        except BridgeError as problem:
+            logger.info("%s", problem)
+    return None
 
 
 async def _look_at(path: Path, notebook: str | None) -> FoundKernel:

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from marimo_kernel_bridge.changes import Change
-    from marimo_kernel_bridge.connection import Channel, Connection
+    from marimo_kernel_bridge.connection import Channel
     from marimo_kernel_bridge.kernel_channels import Message
+    from marimo_kernel_bridge.kernel_endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ _T = TypeVar("_T")
 class KernelClient:
     """One attached kernel. Make it with `attach`, end it with `close` or as an async context manager."""
 
-    def __init__(self, connection: Connection, client_name: str) -> None:
+    def __init__(self, connection: Endpoint, client_name: str) -> None:
         self.client_name = client_name
         self._link = KernelLink(connection, client_name, self)
         self._activity = Activity()
@@ -52,7 +53,7 @@ class KernelClient:
 
     @classmethod
     async def attach(
-        cls, connection: Connection, client_name: str = "agent", bound: float = ANSWER_BOUND
+        cls, connection: Endpoint, client_name: str = "agent", bound: float = ANSWER_BOUND
     ) -> Self:
         """Attach to a running kernel, within `bound` seconds.
 
@@ -83,7 +84,7 @@ class KernelClient:
     # What the kernel is and does
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> Endpoint:
         return self._link.connection
 
     @property
@@ -262,6 +263,14 @@ class KernelClient:
                 "An interrupt would stop that other request. Wait for it, or ask its author to stop it.",
             )
         await self._link.ask("control", "interrupt_request", {})
+
+    async def interrupt_kernel(self) -> None:
+        """Interrupt whatever the kernel works on, of whatever client."""
+        await self._link.ask("control", "interrupt_request", {})
+
+    async def shut_down(self) -> None:
+        """End the kernel."""
+        await self._link.ask("control", "shutdown_request", {"restart": False})
 
     async def abandon(self, run: Run) -> None:
         """Stop a run that nobody waits for any more: now, or as soon as it starts."""

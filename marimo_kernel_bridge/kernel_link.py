@@ -19,12 +19,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from marimo_kernel_bridge.connection import listens, stale
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel_channels import BadSignature, Channels, Message, NotConnected
+from marimo_kernel_bridge.kernel_channels import BadSignature, Message, NotConnected
+from marimo_kernel_bridge.kernel_endpoint import is_there, open_channels, require_there
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.connection import Channel, Connection
+    from marimo_kernel_bridge.connection import Channel
+    from marimo_kernel_bridge.kernel_endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +67,14 @@ class Owner(Protocol):
 class KernelLink:
     """One attached kernel's sockets, read. `open` first, `close` at last."""
 
-    def __init__(self, connection: Connection, username: str, owner: Owner) -> None:
+    def __init__(self, connection: Endpoint, username: str, owner: Owner) -> None:
         self.connection = connection
         self.restarts = 0
         """How often the kernel turned out to be another process, with all state lost, since we attached."""
         self.shut_down = False
         """Whether the last end was announced: somebody shut the kernel down, or restarted it."""
         self._owner = owner
-        self._channels = Channels(connection, username)
+        self._channels = open_channels(connection, username)
         self._info: KernelInfo | None = None
         self._dead: BridgeError | None = None
         self._replies: dict[str, asyncio.Future[Message]] = {}
@@ -83,9 +84,8 @@ class KernelLink:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, bound: float) -> None:
-        """Attach within `bound` seconds. Raises `BridgeError`: connection_file_stale, wrong_key, kernel_silent."""
-        if not await listens(self.connection):
-            raise stale(self.connection)
+        """Attach within `bound` seconds. Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent."""
+        await require_there(self.connection)
         self._tasks = [asyncio.create_task(self._read(channel)) for channel in ("shell", "control", "iopub")]
         self._tasks.append(asyncio.create_task(self._watch_connection()))
         await self._greet(bound)
@@ -111,7 +111,7 @@ class KernelLink:
         """Tell dead (nothing listens any more) from silent (a process is there, but its heartbeat is not)."""
         if self._dead is None and await self._channels.beat(HEARTBEAT_BOUND):
             return "alive"
-        if self._dead is None and not await listens(self.connection):
+        if self._dead is None and not await is_there(self.connection):
             self._end(self._how_it_ended())
         return "silent" if self._dead is None else "dead"
 
@@ -122,7 +122,7 @@ class KernelLink:
         """
         if self._dead is None:
             return
-        if not await listens(self.connection):
+        if not await is_there(self.connection):
             raise self._dead
         await self._greet(ANSWER_BOUND)
 
@@ -240,7 +240,7 @@ class KernelLink:
         )
 
     async def _explain_silent_greeting(self, bound: float) -> BridgeError:
-        name = self.connection.path.name
+        name = self.connection.name
         if await self._channels.beat(HEARTBEAT_BOUND):
             return BridgeError(
                 "kernel_silent",
@@ -256,7 +256,7 @@ class KernelLink:
     def _wrong_key(self) -> BridgeError:
         return BridgeError(
             "wrong_key",
-            f"The kernel signs its messages with another key than the one in {self.connection.path.name}.",
+            f"The kernel signs its messages with another key than the one in {self.connection.name}.",
             "The file is of an earlier kernel on the same ports, or was changed. Connect to the current file.",
         )
 
@@ -301,7 +301,7 @@ class KernelLink:
 
     async def _judge_broken_connection(self) -> None:
         while self._info is not None and self._dead is None:
-            if not await listens(self.connection):
+            if not await is_there(self.connection):
                 self._end(self._how_it_ended())
             elif self._info.session is None:
                 self._end("The kernel was restarted.")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
 
 from marimo_kernel_bridge import mcp_views
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.mcp_context import Ctx, KernelArg, answer, attached_to, client_name, kernels_of
-from marimo_kernel_bridge.mcp_results import Disconnected, KernelList, KernelState
+from marimo_kernel_bridge.mcp_results import Disconnected, KernelControlled, KernelList, KernelState
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.kernel_endpoint import Endpoint
 
 
 async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
@@ -23,15 +28,105 @@ async def connect_to_kernel(
     ctx: Ctx,
     *,
     connection_file: Annotated[
-        str, Field(description="File name from list_kernels, a kernel id, or the path of a connection file.")
-    ],
+        str | None,
+        Field(description="File name from list_kernels, a kernel id, or the path of a connection file."),
+    ] = None,
+    notebook: Annotated[
+        str | None,
+        Field(description="Path of an open notebook, or the end of it, in place of connection_file."),
+    ] = None,
+    server_url: Annotated[
+        str | None,
+        Field(
+            description="Address of a Jupyter server elsewhere (JupyterHub too), with notebook or a kernel id as connection_file."
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        Field(description="The server's token, if it is neither in server_url nor in JUPYTER_TOKEN."),
+    ] = None,
 ) -> Annotated[CallToolResult, KernelState]:
-    """Attach to a running kernel, beside the person who uses it. Returns the handle for the other tools."""
+    """Attach to a running kernel, beside the person who uses it. Returns the handle for the other tools.
+
+    Give connection_file or notebook for a kernel on this machine. Starts no kernel: if there is none, ask the person.
+    """
+    wanted = await _endpoint(connection_file, notebook, server_url, token)
+    attached = await kernels_of(ctx).connect(wanted, client_name(ctx))
+    return answer(await mcp_views.kernel_state(attached, await _notebook_of(wanted)))
+
+
+async def _endpoint(
+    connection_file: str | None, notebook: str | None, server_url: str | None, token: str | None
+) -> Endpoint:
+    """Find the kernel that a caller means. Raises `BridgeError`."""
+    from marimo_kernel_bridge.connection import read_connection  # noqa: PLC0415  # as below
+    from marimo_kernel_bridge.discovery import connection_file_of  # noqa: PLC0415  # urllib is slow to import
+
+    if connection_file is not None and notebook is not None:
+        raise BridgeError(
+            "bad_request", "Give one of connection_file and notebook.", "list_kernels has both."
+        )
+    if server_url is not None:
+        server = JupyterServer.at(server_url, token)
+        if notebook is not None:
+            kernel_id, path = await server.kernel_of_notebook(notebook)
+            return ServerKernel(server, kernel_id, path)
+        return ServerKernel(server, connection_file or await server.only_kernel())
+    if token is not None:
+        raise BridgeError("bad_request", "A token is for a server: server_url is missing.", "")
+    if notebook is not None:
+        return read_connection(await connection_file_of(notebook))
+    if connection_file is None:
+        raise BridgeError(
+            "bad_request", "Which kernel? Give connection_file or notebook.", "list_kernels shows them."
+        )
+    return read_connection(connection_file)
+
+
+async def _notebook_of(endpoint: Endpoint) -> str | None:
+    if isinstance(endpoint, ServerKernel):
+        return endpoint.notebook
     from marimo_kernel_bridge.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
 
-    attached = await kernels_of(ctx).connect(connection_file, client_name(ctx))
-    notebook = (await notebooks_by_kernel()).get(attached.client.connection.kernel_id)
-    return answer(await mcp_views.kernel_state(attached, notebook))
+    return (await notebooks_by_kernel()).get(endpoint.kernel_id)
+
+
+async def start_kernel(
+    ctx: Ctx,
+    *,
+    kernel_name: Annotated[
+        str, Field(description="An installed kernelspec. marimo is the reactive one.")
+    ] = "marimo",
+    directory: Annotated[
+        str | None, Field(description="Its working directory; without, the server's own.")
+    ] = None,
+) -> Annotated[CallToolResult, KernelState]:
+    """Start a new kernel that no notebook shows, and connect to it. Only where the person asked for one.
+
+    To work in a person's notebook connect to its kernel instead. The new kernel ends with this server.
+    """
+    attached = await kernels_of(ctx).start(kernel_name, directory, client_name(ctx))
+    return answer(await mcp_views.kernel_state(attached))
+
+
+async def control_kernel(
+    ctx: Ctx,
+    *,
+    action: Annotated[
+        Literal["interrupt", "restart", "shut_down"],
+        Field(description="interrupt stops whatever runs, the person's too; the others lose all variables."),
+    ],
+    kernel: KernelArg = None,
+) -> Annotated[CallToolResult, KernelControlled]:
+    """Interrupt, restart or shut down a kernel, for everybody who uses it. Only where the person asked for it.
+
+    interrupt_run stops a run of your own. Restarting needs who started the kernel: its Jupyter server, or this one.
+    """
+    attached = attached_to(ctx, kernel)
+    message = await kernels_of(ctx).control(attached, action)
+    if action == "shut_down":
+        await kernels_of(ctx).disconnect(attached)
+    return answer(KernelControlled(attached.handle, action, message))
 
 
 async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, KernelState]:

@@ -12,16 +12,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.connection import read_connection
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.redaction import Redactor
 from marimo_kernel_bridge.secret_values import in_environment
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from marimo_kernel_bridge.inspection import Secret
     from marimo_kernel_bridge.kernel_client import KernelClient
+    from marimo_kernel_bridge.kernel_endpoint import Endpoint
+    from marimo_kernel_bridge.kernel_owner import Action, StartedKernels
 
 
 @dataclass
@@ -73,6 +72,7 @@ class Kernels:
     def __init__(self) -> None:
         self._attached: dict[str, Attached] = {}
         self._made = 0
+        self._started: StartedKernels | None = None
         self._connecting = asyncio.Lock()
 
     @property
@@ -83,28 +83,27 @@ class Kernels:
         own = in_environment(os.environ)
         return Redactor([*own, *(secret for one in self._attached.values() for secret in one.secrets)])
 
-    def at(self, path: Path, client_name: str) -> Attached | None:
-        """Return the kernel that a client is attached to through this connection file."""
-        return next((one for one in self._of(client_name) if one.client.connection.path == path), None)
+    def at(self, where: str, client_name: str) -> Attached | None:
+        """Return the kernel that a client is attached to, by its connection file's path or its address on a server."""
+        return next((one for one in self._of(client_name) if one.client.connection.where == where), None)
 
     def _of(self, client_name: str) -> list[Attached]:
         return [one for one in self._attached.values() if one.client.client_name == client_name]
 
-    async def connect(self, connection_file: str, client_name: str) -> Attached:
+    async def connect(self, endpoint: Endpoint, client_name: str) -> Attached:
         """Attach, or return the attachment that is there and alive.
 
-        Raises `BridgeError`: connection_file_*, wrong_key, kernel_silent.
+        Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
         from marimo_kernel_bridge.kernel_client import KernelClient  # noqa: PLC0415  # a server starts without ZMQ
 
-        connection = read_connection(connection_file)
         async with self._connecting:
-            known = self.at(connection.path, client_name)
+            known = self.at(endpoint.where, client_name)
             if known is not None:
-                if known.client.connection == connection and await known.client.liveness() == "alive":
+                if known.client.connection == endpoint and await known.client.liveness() == "alive":
                     return known
                 await self._detach(known)
-            client = await KernelClient.attach(connection, client_name)
+            client = await KernelClient.attach(endpoint, client_name)
             self._made += 1
             attached = Attached(f"k{self._made}" if known is None else known.handle, client)
             await attached.learn_secrets()
@@ -125,7 +124,7 @@ class Kernels:
                 "No kernel is connected.",
                 "Call list_kernels, then connect_to_kernel with a connection file from there.",
             )
-        handles = ", ".join(f"{one.handle} ({one.client.connection.path.name})" for one in own)
+        handles = ", ".join(f"{one.handle} ({one.client.connection.name})" for one in own)
         wanted = (
             "Several kernels are connected" if handle is None else f"No kernel is connected as {handle!r}"
         )
@@ -136,10 +135,26 @@ class Kernels:
         async with self._connecting:
             await self._detach(attached)
 
+    async def start(self, kernel_name: str, directory: str | None, client_name: str) -> Attached:
+        """Start a kernel and attach to it. Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead."""
+        from marimo_kernel_bridge.kernel_owner import StartedKernels  # noqa: PLC0415  # a server starts without ZMQ
+
+        if self._started is None:
+            self._started = StartedKernels()
+        return await self.connect(await self._started.start(kernel_name, directory), client_name)
+
+    async def control(self, attached: Attached, action: Action) -> str:
+        """Interrupt, restart or shut down a kernel; return what was done. Raises `BridgeError`."""
+        from marimo_kernel_bridge.kernel_owner import StartedKernels, control  # noqa: PLC0415  # as above
+
+        return await control(attached.client, action, self._started or StartedKernels())
+
     async def close(self) -> None:
-        """Detach from all."""
+        """Detach from all; end those that we started."""
         for attached in list(self._attached.values()):
             await self.disconnect(attached)
+        if self._started is not None:
+            await self._started.close()
 
     async def _detach(self, attached: Attached) -> None:
         self._attached.pop(attached.handle, None)

@@ -128,6 +128,18 @@ class Disconnected:
 
 
 @dataclass(frozen=True)
+class KernelControlled:
+    """What was done with a kernel."""
+
+    kernel: str
+    action: str
+    message: str
+
+    def text(self) -> str:
+        return f"{self.kernel}: {self.message}"
+
+
+@dataclass(frozen=True)
 class CellLine:
     """A cell in a list. `code` is its first line; `run_by` and `edited_by` are "notebook" for the person's."""
 

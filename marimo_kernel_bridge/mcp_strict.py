@@ -28,13 +28,14 @@ def tool(
     *,
     reads: bool = False,
     runs_code: bool = False,
+    destroys: bool = False,
     idempotent: bool = False,
 ) -> Tool:
-    """Make a tool of a function. What neither reads only nor runs code changes nothing but our own attachment."""
+    """Make a tool of a function. What neither reads only, runs code nor destroys changes nothing of a person's."""
     annotations = ToolAnnotations(
         title=title,
         read_only_hint=reads,
-        destructive_hint=runs_code,
+        destructive_hint=runs_code or destroys,
         idempotent_hint=reads or idempotent,
         open_world_hint=runs_code,  # code can reach whatever the person's own code can
     )

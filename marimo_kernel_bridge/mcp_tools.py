@@ -32,7 +32,9 @@ def _of_edit(arguments: Mapping[str, Any]) -> Tier:
 NEEDS: Final[dict[str, Tier | Callable[[Mapping[str, Any]], Tier]]] = {
     "list_kernels": "read",
     "connect_to_kernel": "read",
+    "start_kernel": "all",
     "kernel_status": "read",
+    "control_kernel": "all",
     "disconnect_kernel": "read",
     "list_cells": "read",
     "read_cell": "read",
@@ -63,7 +65,9 @@ def tools(guard: Guard) -> list[Tool]:
     return [
         made(kernels.list_kernels, "List running kernels", reads=True),
         made(kernels.connect_to_kernel, "Connect to a kernel", idempotent=True),
+        made(kernels.start_kernel, "Start a kernel"),
         made(kernels.kernel_status, "Kernel status", reads=True),
+        made(kernels.control_kernel, "Interrupt, restart or shut down a kernel", destroys=True),
         made(kernels.disconnect_kernel, "Disconnect from a kernel", idempotent=True),
         made(reading.list_cells, "Outline the notebook", reads=True),
         made(reading.read_cell, "Read a cell", reads=True),

@@ -66,7 +66,7 @@ def kernel_list(found: list[FoundKernel], kernels: Kernels, client_name: str) ->
     ended = 0
     for kernel in found:
         if kernel.info is not None:
-            attached = kernels.at(kernel.path.resolve(), client_name)
+            attached = kernels.at(str(kernel.path.resolve()), client_name)
             lines.append(
                 KernelLine(
                     connection_file=kernel.path.name,
@@ -123,7 +123,7 @@ def _state(  # noqa: PLR0917  # six facts, one call
         kernel=attached.handle,
         state=state,
         message=f"{message} {news}".strip(),
-        connection_file=str(client.connection.path),
+        connection_file=client.connection.where,
         implementation=f"{info.implementation} {info.implementation_version}, {info.language} {info.language_version}",
         reactive=info.reactive,
         notebook=notebook or (description.notebook if description else None),

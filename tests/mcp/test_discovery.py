@@ -4,16 +4,13 @@ import asyncio
 import http.server
 import json
 import os
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from person import BOUND, until
+from person import BOUND
+from server import jupyter_server, opened
 
 from marimo_kernel_bridge.discovery import find_kernels, notebooks_by_kernel
 
@@ -28,53 +25,11 @@ def own_runtime_dir(tmp_path, monkeypatch) -> Path:
     return directory
 
 
-@contextmanager
-def jupyter_server(root: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
-    server = subprocess.Popen(
-        [*command, "--port=0", f"--ServerApp.root_dir={root}"], stderr=subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        server.terminate()
-        server.wait(BOUND)
-
-
-def written_by_server(runtime_dir: Path) -> dict | None:
-    for path in runtime_dir.glob("jpserver-*.json"):
-        try:
-            return json.loads(path.read_text())
-        except ValueError:  # half written
-            return None
-    return None
-
-
-def open_notebook(server: dict, path: str) -> str:
-    """Open a notebook as JupyterLab does; returns the kernel's id."""
-    body = {"path": path, "name": path, "type": "notebook", "kernel": {"name": "python3"}}
-    request = urllib.request.Request(
-        f"{server['url']}api/sessions",
-        data=json.dumps(body).encode(),
-        headers={"Authorization": f"token {server['token']}", "Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=BOUND) as answer:
-        return json.loads(answer.read())["kernel"]["id"]
-
-
 async def test_the_notebook_of_a_kernel_is_known_from_its_jupyter_server(own_runtime_dir, tmp_path):
     root = tmp_path / "work"
     root.mkdir()
     with jupyter_server(root):
-        await until(lambda: written_by_server(own_runtime_dir))
-        server = written_by_server(own_runtime_dir)
-        async with asyncio.timeout(BOUND):
-            while True:
-                try:
-                    kernel_id = await asyncio.to_thread(open_notebook, server, "penguins.ipynb")
-                    break
-                except OSError:  # the file is there a little before the port
-                    await asyncio.sleep(0.05)
+        server, kernel_id = await opened(own_runtime_dir, "penguins.ipynb")
         notebook = str(root / "penguins.ipynb")
         assert await notebooks_by_kernel() == {kernel_id: notebook}
         async with asyncio.timeout(BOUND):

@@ -32,6 +32,8 @@ TOOLS = {
     "edit_cells",
     "run_cells",
     "set_ui_value",
+    "start_kernel",
+    "control_kernel",
 }
 RED_DOT = "import base64; from IPython.display import Image\ndisplay(Image(base64.b64decode({!r}), format='png'))".format(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
@@ -77,6 +79,7 @@ async def test_the_tools_are_described_annotated_and_strict(agent):
         "run_cell",
         "run_cells",
         "set_ui_value",
+        "control_kernel",
     }
 
 

@@ -31,6 +31,8 @@ NEEDS = [
     ("edit_cells", {"edits": [{"action": "add", "code": "a = 1"}]}, "run"),
     ("run_cell", {"cell_id": "x"}, "run"),
     ("run_cells", {"which": "all"}, "run"),
+    ("control_kernel", {"action": "interrupt"}, "all"),
+    ("start_kernel", {"kernel_name": "nosuch"}, "all"),
     ("set_ui_value", {"name": "x", "value": 1}, "run"),
 ]
 

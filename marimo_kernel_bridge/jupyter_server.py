@@ -1,0 +1,186 @@
+"""A Jupyter server's own interface: which kernels it has, for which notebooks, and what it does with them.
+
+Owns HTTP requests to one server. Its token goes to that server alone: no redirect is followed, no proxy used. Messages
+to and from kernels are `server_channels.py`'s.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import msgspec
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from tornado.httpclient import HTTPResponse
+
+Method = Literal["GET", "POST", "DELETE"]
+
+_BOUND: Final = 30.0
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_UNAUTHORIZED: Final = frozenset({401, 403})
+_NOT_FOUND: Final = 404
+_OK: Final = range(200, 300)
+
+
+class _Kernel(msgspec.Struct, frozen=True):
+    id: str
+    name: str = ""
+
+
+class _Session(msgspec.Struct, frozen=True):
+    path: str
+    kernel: _Kernel | None = None
+    type: str = "notebook"
+
+
+@dataclass(frozen=True)
+class JupyterServer:
+    """A server by its address, with the token that it asks for. `url` has no query and ends without a slash."""
+
+    url: str
+    token: str = field(repr=False)
+
+    @classmethod
+    def at(cls, url: str, token: str | None) -> JupyterServer:
+        """Parse an address as a browser shows it, its token with it. Raises `BridgeError`: bad_request."""
+        parts = urlsplit(url.strip())
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+            raise BridgeError(
+                "bad_request",
+                "The address of a Jupyter server begins with http:// or https:// and has no user name.",
+                "For example http://127.0.0.1:8888/ or https://hub.example.org/user/ada/.",
+            )
+        query = dict(pair.partition("=")[::2] for pair in parts.query.split("&") if pair)
+        path = parts.path
+        for page in ("/lab", "/tree", "/notebooks", "/api"):  # what a person copies
+            if page in path:
+                path = path[: path.index(page)]
+        found = token or query.get("token") or os.environ.get("JUPYTER_TOKEN", "")
+        return cls(urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", "")), found)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is unsafe about the address, for people to read."""
+        parts = urlsplit(self.url)
+        if parts.scheme == "https" or parts.hostname in _LOOPBACK:
+            return ()
+        return (
+            f"Nothing is encrypted on the way to {parts.hostname}: others may read the token and all code.",
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"token {self.token}"} if self.token else {}
+
+    async def kernel_of_notebook(self, notebook: str) -> tuple[str, str]:
+        """Return the id of the kernel of a notebook, and the notebook's path. Raises `BridgeError`."""
+        sessions = await self._list("api/sessions", list[_Session])
+        known = {session.path: session.kernel.id for session in sessions if session.kernel is not None}
+        matches = [path for path in known if path == notebook.strip("/")] or [
+            path for path in known if path.endswith("/" + notebook.strip("/"))
+        ]
+        if len(matches) != 1:
+            raise BridgeError(
+                "server_refused",
+                f"{len(matches) or 'No'} notebooks with a kernel there are called {notebook!r}.",
+                f"Those there are: {', '.join(sorted(known)) or 'none'}.",
+            )
+        kernel_id: str = known[matches[0]]
+        return kernel_id, matches[0]
+
+    async def only_kernel(self) -> str:
+        """Return the server's one kernel. Raises `BridgeError` if there are none or several."""
+        kernels = await self._list("api/kernels", list[_Kernel])
+        if len(kernels) != 1:
+            listed = ", ".join(f"{kernel.id} ({kernel.name})" for kernel in kernels) or "none"
+            raise BridgeError(
+                "bad_request",
+                f"The server has {len(kernels)} kernels: {listed}.",
+                "Pass the notebook's path, or one of these ids as connection_file.",
+            )
+        only: str = kernels[0].id
+        return only
+
+    async def has_kernel(self, kernel_id: str) -> bool:
+        """Tell whether the server has a kernel. Raises `BridgeError` if it does not say."""
+        answer = await self._ask("GET", f"api/kernels/{quote(kernel_id, safe='')}")
+        if answer.code not in {*_OK, _NOT_FOUND}:
+            raise self._refused(answer.code)
+        return answer.code != _NOT_FOUND
+
+    async def do(self, kernel_id: str, action: Literal["interrupt", "restart", "shut_down"]) -> None:
+        """Have the server do something with a kernel. Raises `BridgeError`."""
+        path = f"api/kernels/{quote(kernel_id, safe='')}"
+        if action == "shut_down":
+            answer = await self._ask("DELETE", path)
+        else:
+            answer = await self._ask("POST", f"{path}/{action}")
+        if answer.code not in _OK:
+            raise self._refused(answer.code)
+
+    async def _list(self, path: str, kind: Any) -> Any:  # a list of one of the structs above
+        answer = await self._ask("GET", path)
+        if answer.code not in _OK:
+            raise self._refused(answer.code)
+        try:
+            return msgspec.json.decode(answer.body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise BridgeError(
+                "server_refused", f"{self.url} does not answer as a Jupyter server does."
+            ) from None
+
+    async def _ask(self, method: Method, path: str) -> HTTPResponse:
+        from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest  # noqa: PLC0415  # slow to import
+
+        request = HTTPRequest(
+            f"{self.url}/{path}",
+            method,
+            headers=self.headers,
+            body="" if method == "POST" else None,
+            request_timeout=_BOUND,
+            follow_redirects=False,
+        )
+        client = AsyncHTTPClient(force_instance=True)
+        try:
+            return await client.fetch(request, raise_error=False)
+        except (HTTPClientError, OSError) as error:
+            raise BridgeError(
+                "server_refused",
+                f"The Jupyter server at {self.url} does not answer: {error}.",
+                "Is the address right, and does the server run?",
+            ) from None
+        finally:
+            client.close()
+
+    def _refused(self, status: int) -> BridgeError:
+        if status in _UNAUTHORIZED or status // 100 == 3:  # noqa: PLR2004  # a redirect, to its login page
+            text = "refuses the token" if self.token else "wants a token"
+            hint = "Ask the person for the server's token; `jupyter server list` shows it."
+            return BridgeError("server_refused", f"The Jupyter server at {self.url} {text}.", hint)
+        return BridgeError("server_refused", f"The Jupyter server at {self.url} answered with HTTP {status}.")
+
+
+@dataclass(frozen=True)
+class ServerKernel:
+    """A kernel that is reached through its server. As `connection.Connection`: what there is to know before a word."""
+
+    server: JupyterServer
+    kernel_id: str
+    notebook: str | None = None
+
+    @property
+    def name(self) -> str:
+        return f"kernel {self.kernel_id} at {self.server.url}"
+
+    @property
+    def where(self) -> str:
+        return f"{self.server.url}/api/kernels/{self.kernel_id}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return self.server.warnings

@@ -1,0 +1,169 @@
+"""Kernels found by their notebook, reached through a real Jupyter server, restarted by who started them, or started."""
+
+import asyncio
+import os
+
+import pytest
+from person import BOUND, refused, until
+from server import jupyter_server, opened
+
+from marimo_kernel_bridge.jupyter_server import JupyterServer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def agent(serve):
+    return await serve("auto", "--allow", "all")
+
+
+@pytest.fixture(scope="module")
+async def elsewhere(tmp_path_factory):
+    """A Jupyter server of which nothing on this machine tells, with a reactive notebook open: its address, its token."""
+    runtime, root = tmp_path_factory.mktemp("elsewhere"), tmp_path_factory.mktemp("root")
+    with jupyter_server(root, runtime):
+        server, _ = await opened(runtime, "penguins.ipynb", "marimo")
+        yield server
+
+
+async def connected(agent, server: dict, **arguments):
+    answer = await agent("connect_to_kernel", server_url=server["url"], token=server["token"], **arguments)
+    assert not answer.failed, answer.text
+    return answer
+
+
+async def restarted(agent) -> str:
+    """Wait until the agent is told of a restart."""
+    async with asyncio.timeout(BOUND * 2):
+        while "restarted" not in (text := (await agent("kernel_status")).text):  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.05)
+    return text
+
+
+async def test_a_kernel_behind_a_server_does_all_that_one_nearby_does(agent, elsewhere):
+    answer = await connected(agent, elsewhere, notebook="penguins.ipynb")
+    assert (answer.data["reactive"], answer.data["notebook"]) == (True, "penguins.ipynb")
+    assert elsewhere["token"] not in answer.text
+    await agent("execute_code", code="x = 1")
+    ran = await agent("execute_code", code="print('out'); x + 1")
+    assert (ran.data["status"], ran.data["outputs"]) == ("ok", "out\n2")
+    first = (await agent("list_cells")).data["cells"][0]
+    edited = await agent("edit_cell", cell_id=first["cell_id"], version=1, code="x = 10")
+    assert [cell["status"] for cell in edited.data["reran"]] == ["ok"]
+    slow = await agent("execute_code", code="import time\ntime.sleep(60)", timeout=0.3)
+    assert slow.data["status"] == "running"
+    assert (await agent("kernel_status")).data["state"] == "busy"
+    assert (await agent("read_cell", cell_id=first["cell_id"])).data["code"] == "x = 10"
+    assert (await agent("interrupt_run", run_id=slow.data["run_id"])).data["status"] == "interrupted"
+    await agent("disconnect_kernel")
+
+
+async def test_a_kernel_behind_a_server_that_is_restarted_is_told_as_restarted(agent, elsewhere):
+    await connected(agent, elsewhere, notebook="penguins.ipynb")
+    await agent("execute_code", code="kept = 1")
+    answer = await agent("control_kernel", action="restart")
+    assert "restarted, empty" in answer.text
+    await restarted(agent)
+    assert (await agent("execute_code", code="'kept' in globals()", scratch=True)).data["outputs"] == "False"
+    await agent("disconnect_kernel")
+
+
+async def test_a_kernel_that_its_server_restarts_after_a_crash_is_told_as_restarted(agent, elsewhere):
+    await connected(agent, elsewhere, notebook="penguins.ipynb")
+    crash = await agent("execute_code", code="import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    assert crash.data["status"] == "lost"
+    await restarted(agent)
+    async with asyncio.timeout(BOUND):
+        while (await agent("execute_code", code="1 + 1", scratch=True)).data.get("outputs") != "2":
+            pass
+    await agent("disconnect_kernel")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        ({"token": "wrong", "notebook": "penguins.ipynb"}, "server_refused", "refuses the token"),
+        ({"notebook": "nosuch.ipynb"}, "server_refused", "penguins.ipynb"),
+        ({"connection_file": "no-such-id"}, "server_refused", "has no kernel"),
+        ({"server_url": "http://127.0.0.1:1/"}, "server_refused", "does not answer"),
+        ({"server_url": "file:///etc/passwd"}, "bad_request", "http"),
+    ],
+)
+async def test_what_a_server_refuses_is_told(agent, elsewhere, arguments, code, told):
+    wanted = {"server_url": elsewhere["url"], "token": elsewhere["token"]} | arguments
+    answer = await agent("connect_to_kernel", **wanted)
+    assert refused(answer, code)
+    assert told in answer.text
+    assert elsewhere["token"] not in answer.text
+
+
+def test_the_address_that_a_person_copies_is_understood(monkeypatch):
+    monkeypatch.setenv("JUPYTER_TOKEN", "from-environment")
+    copied = JupyterServer.at("http://localhost:8888/lab/tree/a.ipynb?token=abc", None)
+    assert (copied.url, copied.token) == ("http://localhost:8888", "abc")
+    hub = JupyterServer.at("https://hub.example.org/user/ada/lab", None)
+    assert (hub.url, hub.token, hub.warnings) == ("https://hub.example.org/user/ada", "from-environment", ())
+    assert "encrypted" in JupyterServer.at("http://hub.example.org/", "t").warnings[0]
+    assert "t0ken" not in repr(JupyterServer.at("http://localhost/", "t0ken"))
+
+
+# Kernels on this machine
+
+
+async def test_a_kernel_is_found_by_its_notebook_and_restarted_by_its_server(agent, runtime_dir, tmp_path):
+    with jupyter_server(tmp_path):
+        await opened(runtime_dir, "deep.ipynb")
+        async with asyncio.timeout(BOUND):
+            while (answer := await agent("connect_to_kernel", notebook="deep.ipynb")).failed:
+                pass
+        assert answer.data["notebook"] == str(tmp_path / "deep.ipynb")
+        await agent("execute_code", code="kept = 1")
+        assert "restarted" in (await agent("control_kernel", action="restart")).text
+        await restarted(agent)
+        assert "NameError" in (await agent("execute_code", code="kept")).data["message"]
+        assert "shut down" in (await agent("control_kernel", action="shut_down")).text
+        assert refused(await agent("kernel_status"), "not_connected")
+        assert refused(await agent("connect_to_kernel", notebook="deep.ipynb"), "no_such_notebook")
+
+
+async def test_a_kernel_that_nobody_would_start_again_is_not_restarted(agent, plain_kernel):
+    await agent.connect(plain_kernel)
+    answer = await agent("control_kernel", action="restart")
+    assert refused(answer, "bad_request")
+    assert (await agent("execute_code", code="'alive'")).data["outputs"] == "'alive'"
+    await agent("disconnect_kernel")
+
+
+async def test_an_agent_interrupts_what_a_person_runs_if_it_may(agent, plain_kernel, person_at, gate):
+    person = await person_at(plain_kernel)
+    await agent.connect(plain_kernel)
+    message_id = person.send("aaaa", gate.code)
+    await agent.sees_busy()
+    await agent("control_kernel", action="interrupt")
+    await person.until_over(message_id)
+    assert "KeyboardInterrupt" in person.shown("aaaa")
+    await agent("disconnect_kernel")
+
+
+async def test_a_kernel_is_started_where_it_is_wanted(agent, tmp_path):
+    assert refused(await agent("start_kernel", kernel_name="nosuch"), "no_such_kernelspec")
+    assert refused(await agent("start_kernel", directory=str(tmp_path / "nosuch")), "bad_request")
+    answer = await agent("start_kernel", kernel_name="python3", directory=str(tmp_path))
+    assert not answer.failed, answer.text
+    ran = await agent("execute_code", code="import os\nprint(os.getcwd()); os.getpid()")
+    directory, pid = ran.data["outputs"].split("\n")
+    assert directory == str(tmp_path)
+    assert "restarted" in (await agent("control_kernel", action="restart")).text
+    await restarted(agent)
+    again = (await agent("execute_code", code="import os\nos.getpid()")).data["outputs"]
+    assert again != pid
+    await agent("control_kernel", action="shut_down")
+    await until(lambda: not _runs(int(again)))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
