@@ -97,6 +97,17 @@ class ReactiveKernel(Kernel):
         # The host has shown the traceback.
         setattr(cell_runner, "write_traceback", lambda *_: None)  # noqa: B010
 
+    def mutate_graph(self, *args: Any, **kwargs: Any) -> set[CellId_t]:
+        """Change the graph without marimo's list of all variables.
+
+        It looks at every cell for every variable, and only marimo's own editor shows it. An embedded app sends none.
+        """
+        self.runtime_context.is_embedded = lambda: True
+        try:
+            return super().mutate_graph(*args, **kwargs)
+        finally:
+            del self.runtime_context.is_embedded
+
     def _build_hooks(self) -> NotebookCellHooks:
         hooks = NotebookCellHooks()
         for prepare in hooks_preparation.PREPARATION_HOOKS:

@@ -200,3 +200,14 @@ def test_state_updates_make_their_readers_stale(host, engine, run):
 )
 def test_only_private_names_that_the_cell_defines_are_renamed(code, mangled):
     assert ast.unparse(ast.Module(mangle_locals("Aaaa", ast.parse(code).body), [])) == mangled
+
+
+def test_registering_a_cell_does_not_look_at_every_cell_for_every_variable(engine, run, monkeypatch):
+    for number in range(5):
+        run(f"C{number:03}", f"v{number} = {number}")
+    looked = []
+    graph = engine._kernel.graph
+    monkeypatch.setattr(graph, "get_referring_cells", lambda *args, **_: looked.append(args) or set())
+    run("Last", "z = v1")
+    assert looked == []
+    assert engine.nodes()["Last"].upstream == {"C001"}
