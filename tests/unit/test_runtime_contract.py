@@ -205,9 +205,13 @@ def test_only_private_names_that_the_cell_defines_are_renamed(code, mangled):
 def test_registering_a_cell_does_not_look_at_every_cell_for_every_variable(engine, run, monkeypatch):
     for number in range(5):
         run(f"C{number:03}", f"v{number} = {number}")
-    looked = []
-    graph = engine._kernel.graph
-    monkeypatch.setattr(graph, "get_referring_cells", lambda *args, **_: looked.append(args) or set())
+    asked = []
+    original = type(engine._kernel.graph).get_referring_cells
+    monkeypatch.setattr(
+        type(engine._kernel.graph),
+        "get_referring_cells",
+        lambda self, *args, **options: asked.append(args) or original(self, *args, **options),
+    )
     run("Last", "z = v1")
-    assert looked == []
+    assert asked == []
     assert engine.nodes()["Last"].upstream == {"C001"}
