@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 # JupyterLab sends the requests of a Run All up to 14 ms apart (measured), on a busy machine more.
 _BURST = 0.4  # seconds to wait for more of them at the most
 _BURST_GAP = 0.05  # seconds without a new one end a burst
+
+
+_LOOKED_AT = 1000  # messages at the most: thousands of requests shall not be looked at thousands of times
 
 
 @dataclass
@@ -74,7 +78,7 @@ class ShellArrivals:
         """Return the execute_requests of JupyterLab cells that wait, oldest first."""
         self._stream.flush(zmq.POLLIN)
         requests: list[Waiting] = []
-        for received in self._waiting.values():
+        for received in islice(self._waiting.values(), _LOOKED_AT):
             if not received.looked_at:
                 received.looked_at = True
                 message = self._session.peek(received.frames)

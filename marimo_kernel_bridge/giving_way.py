@@ -37,7 +37,7 @@ def reads_before_writing(code: str, name: str) -> bool:
     """Tell whether code reads the old value of a global before it gives it a new one, as `x = x + 1` does."""
     try:
         instructions = dis.get_instructions(compile(code, "<cell>", "exec", flags=0x2000))  # top-level await
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     for instruction in instructions:
         if instruction.argval == name and instruction.opname in {"LOAD_NAME", "STORE_NAME", "DELETE_NAME"}:

@@ -64,12 +64,14 @@ class Interrupts:
 
     @contextmanager
     def body(self) -> Iterator[None]:
-        """Let user code be interrupted. Raises `KeyboardInterrupt` if that is due already."""
+        """Let user code be interrupted."""
         outer, self._in_body = self._in_body, True
         try:
-            if self._due_since is not None:
-                self._due_since = None
-                raise KeyboardInterrupt
             yield
         finally:
             self._in_body = outer
+
+    def take_due(self) -> bool:
+        """Tell whether the body that begins now is to be interrupted at once; then that is done with."""
+        due, self._due_since = self._due_since is not None, None
+        return due

@@ -89,7 +89,7 @@ def graph_code(
         return GraphCode(code)
     try:
         tree = ast.parse(code)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return GraphCode(code)
     magics = _Magics(transform, read)
     magics.visit(tree)
@@ -100,7 +100,12 @@ def graph_code(
     try:
         _compile(tree)
         written = ast.unparse(tree)
-    except (SyntaxError, ValueError, RecursionError):  # pieces that are Python need not fit together
+    except (
+        SyntaxError,
+        ValueError,
+        RecursionError,
+        MemoryError,
+    ):  # pieces that are Python need not fit together
         return GraphCode(code, frozenset(magics.private))
     return GraphCode(written, frozenset(magics.private))
 
@@ -237,7 +242,7 @@ class _Magics(ast.NodeTransformer):
         try:
             tree = ast.parse(self._transform(code))
             _compile(tree)
-        except (SyntaxError, ValueError, RecursionError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return []
         self.private.update(_PRIVATE.findall(code))
         self.visit(tree)
@@ -252,7 +257,7 @@ class _Magics(ast.NodeTransformer):
                     expression = ast.parse(f"{field}:{spec}" if spec else field, mode="eval").body
                     used.append(ast.Expr(expression))
                     self.private.update(_PRIVATE.findall(field))
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return []
         return used
 
@@ -315,7 +320,7 @@ def _is_future(node: ast.stmt) -> bool:
 def _top_level_names(script: str) -> list[str]:
     try:
         table = symtable.symtable(script, "<script>", "exec")
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     return sorted(
         symbol.get_name()

@@ -50,6 +50,14 @@ KEPT: Final = 50_000_000
 """Characters of one stream output that are kept: the first and the last half. A run may print without end."""
 
 
+def error_text(error: object) -> str:
+    """Return what an exception says of itself, also where that fails."""
+    try:
+        return str(error)
+    except BaseException as failed:  # noqa: BLE001  # user code's `__str__` may raise anything
+        return f"<its __str__ raised {type(failed).__name__}>"
+
+
 @dataclass
 class _Entry:
     output: dict[str, Any]

@@ -7,9 +7,12 @@ parent header that says which request it belongs to. That is the one place to ho
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Any
+import json
+import re
+from typing import TYPE_CHECKING, Any, Final
 
-from jupyter_client.session import Session, extract_header
+from jupyter_client.jsonutil import json_clean, json_default
+from jupyter_client.session import Session, extract_header, json_packer
 
 from marimo_kernel_bridge.outputs import OUTPUT_TYPES
 
@@ -19,6 +22,18 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.delivery import Header, Message
 
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def pack(message: Any) -> bytes:
+    """Turn a part of a message into JSON. A lone surrogate becomes U+FFFD: with it no notebook could be saved."""
+    try:
+        return json_packer(message)
+    except UnicodeEncodeError:
+        text = json.dumps(json_clean(message), default=json_default, ensure_ascii=False, allow_nan=False)
+        return _SURROGATE.sub("\ufffd", text).encode()
+
+
 class RoutingSession(Session):
     """A `Session` that asks `route` about each output message. `route` is None until the kernel has a notebook."""
 
@@ -26,6 +41,7 @@ class RoutingSession(Session):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.pack = pack
         self.unanswered: set[str] = set()  # see answering.py
 
     def feed_identities(self, msg_list: Any, copy: bool = True) -> Any:  # noqa: FBT001, FBT002  # jupyter_client's signature

@@ -21,7 +21,7 @@ from marimo_kernel_bridge.giving_way import gives_way, reads_before_writing
 from marimo_kernel_bridge.look_ahead import LookAhead
 from marimo_kernel_bridge.notebook import NOTEBOOK, Cell, CellError, CellWithOutputs, RunReport
 from marimo_kernel_bridge.outlet import Outlet
-from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.outputs import error_text, strip_ansi
 from marimo_kernel_bridge.run_log import RunLog
 
 if TYPE_CHECKING:
@@ -627,4 +627,4 @@ def _error_shown(outcome: Outcome, outputs: tuple[dict[str, Any], ...]) -> CellE
         if output["output_type"] == "error":
             traceback = tuple(strip_ansi(line) for line in output["traceback"] or ())
             return CellError(output["ename"], strip_ansi(output["evalue"]), traceback)
-    return CellError(type(outcome.error).__name__, str(outcome.error))
+    return CellError(type(outcome.error).__name__, error_text(outcome.error))

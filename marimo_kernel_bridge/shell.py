@@ -7,6 +7,7 @@ here to run as IPython would. Code that is nobody's cell (hidden requests, `%run
 
 from __future__ import annotations
 
+import ast
 import sys
 import threading
 from contextlib import contextmanager, suppress
@@ -21,14 +22,14 @@ from traitlets import Type
 from marimo_kernel_bridge.cells import Body
 from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.ipython_code import graph_code
-from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.outputs import error_text, strip_ansi
 
 if TYPE_CHECKING:
-    import ast
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from marimo_kernel_bridge.cells import Entry
     from marimo_kernel_bridge.delivery import Header
+    from marimo_kernel_bridge.interrupts import Interrupts
     from marimo_kernel_bridge.notebook import CellError
     from marimo_kernel_bridge.session import Session
 
@@ -54,6 +55,9 @@ class ReactiveShell(ZMQInteractiveShell):
     session: Session | None = None
     requested: Entry | None = None
     """The cell of the execute_request that is being handled, until IPython has parsed it."""
+
+    shown_error: BaseException | None = None
+    """The newest exception that was shown."""
 
     _direct_result: ExecutionResult | None = None
 
@@ -114,7 +118,7 @@ class ReactiveShell(ZMQInteractiveShell):
             transformed = self.transform_cell(code)
             file_name = self.compile.cache(transformed, self.execution_count, raw_code=code)
             tree = self.transform_ast(self.compile.ast_parse(transformed, filename=file_name))
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             return Body(code, (), "", "none")
         return self._body(entry, transformed, tree.body, file_name, self.ast_node_interactivity)
 
@@ -164,16 +168,18 @@ class ReactiveShell(ZMQInteractiveShell):
                 _flush()
 
     async def _run(self, body: Body, result: ExecutionResult) -> Outcome:
+        interrupts: Interrupts = self.kernel.interrupts
+        nodes = _interrupted(body.nodes) if interrupts.take_due() else list(body.nodes)
         running = super().run_ast_nodes(
-            list(body.nodes), body.file_name, body.interactivity, compiler=self.compile, result=result
+            nodes, body.file_name, body.interactivity, compiler=self.compile, result=result
         )
         try:
-            with self.kernel.interrupts.body():
+            with interrupts.body():
                 if self.awaits_asyncio:
                     await running
                 else:
                     self.loop_runner(running)  # `%autoawait trio` and the like
-        except KeyboardInterrupt as interrupt:  # before the code began: IPython takes those inside
+        except KeyboardInterrupt as interrupt:  # just before or after the code: IPython takes those inside
             running.close()
             self.showtraceback((KeyboardInterrupt, interrupt, None))
             result.error_in_exec = interrupt
@@ -192,7 +198,21 @@ class ReactiveShell(ZMQInteractiveShell):
             if output is not None:
                 self.displayhook(output)
             return
+        self.shown_error = error
         super().showtraceback(exc_tuple, *args, **kwargs)
+
+    def _format_exception_for_storage(
+        self, exception: BaseException, *args: Any, **options: Any
+    ) -> dict[str, Any]:
+        """Describe an error for IPython's records, which are made after the run: also one that cannot be printed."""
+        try:
+            described: dict[str, Any] = super()._format_exception_for_storage(exception, *args, **options)
+        except Exception:  # noqa: BLE001  # of user code's `__str__`
+            return {"ename": type(exception).__name__, "evalue": error_text(exception), "traceback": []}
+        return described
+
+    def _showtraceback(self, etype: type[BaseException], evalue: Any, stb: list[str]) -> None:
+        super()._showtraceback(etype, error_text(evalue), stb)
 
     def _is_stop(self, error: BaseException | None) -> bool:
         from marimo_kernel_bridge.runtime.engine import is_stop  # noqa: PLC0415  # marimo is loaded late
@@ -224,6 +244,16 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
+
+
+def _interrupted(nodes: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """Return what raises `KeyboardInterrupt` where the first of the statements stands, so that a traceback shows it."""
+    interrupt = ast.parse("raise KeyboardInterrupt").body[0]
+    if nodes:
+        for node in ast.walk(interrupt):
+            if "lineno" in node._attributes:
+                ast.copy_location(node, nodes[0])
+    return [interrupt]
 
 
 # Libraries ask for the name of get_ipython()'s class to know that they are in a notebook (plotly, tqdm, rich, ...).

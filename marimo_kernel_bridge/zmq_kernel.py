@@ -8,6 +8,7 @@ the first kernel_info_reply: it takes a second, in which a client would take the
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import signal
@@ -35,6 +36,7 @@ from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.marimo_magic import MarimoMagics
 from marimo_kernel_bridge.notebook import NOTEBOOK
 from marimo_kernel_bridge.notebook_settings import on_cell_change
+from marimo_kernel_bridge.outputs import error_text
 from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell
 from marimo_kernel_bridge.routing import RoutingSession
 from marimo_kernel_bridge.session import Session
@@ -171,7 +173,20 @@ class MarimoKernel(IPythonKernel):
     ) -> None:
         # ipykernel's own flag is good for the one message that happens to be next.
         self._aborting = self.arrivals.handled(msg)
-        await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+        first = not self._runtime_loaded and self._runs_a_cell(msg)
+        with self.interrupts.deferred() if first else nullcontext():
+            if first:
+                self.load_runtime()  # before busy is told: it is no part of the cell's time
+            await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+
+    def _runs_a_cell(self, frames: list[Any]) -> bool:
+        message = self.session.peek(frames)
+        return (
+            message is not None
+            and message["header"].get("msg_type") == "execute_request"
+            and problem(message) is None
+            and is_for_a_cell(message["content"])
+        )
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:  # noqa: ARG002  # ipykernel's signature
         """After an error: abort the execute_requests that wait, and those that follow within the configured time."""
@@ -327,13 +342,15 @@ class MarimoKernel(IPythonKernel):
     def _reply_content(self, result: Any, user_expressions: dict[str, str] | None) -> dict[str, Any]:
         shell = self.shell
         error = result.error_before_exec or result.error_in_exec
+        if error is None and shell._last_traceback_during_displayhook:
+            error = shell.shown_error  # a value's `__repr__` raised it
         count = result.execution_count or shell.execution_count - 1
         content: dict[str, Any] = {"status": "ok", "execution_count": count}
-        if error is not None or shell._last_traceback_during_displayhook:
+        if error is not None:
             content |= {
                 "status": "error",
                 "ename": type(error).__name__,
-                "evalue": str(error),
+                "evalue": error_text(error),
                 "traceback": shell._last_traceback or [],
                 "user_expressions": {},
             }
@@ -478,6 +495,13 @@ class MarimoKernelApp(IPKernelApp):
     @default("session")
     def _session_default(self) -> RoutingSession:
         return RoutingSession(parent=self)
+
+    def init_sockets(self) -> None:
+        """Open the sockets, without ipykernel's advice to encrypt: nobody who gets it on each start can follow it."""
+        level = self.log.level
+        self.log.setLevel(logging.ERROR)
+        super().init_sockets()
+        self.log.setLevel(level)
 
     def init_control(self, context: Any) -> None:
         super().init_control(context)

@@ -276,4 +276,5 @@ def _graph_error(error: marimo_errors.Error) -> GraphError:
         case marimo_errors.MarimoSyntaxError():
             return GraphError("syntax", error.describe())
         case _:
-            return GraphError("other", error.describe())
+            # For code that marimo fails on, this is a whole traceback of marimo.
+            return GraphError("other", error.describe().rstrip().rpartition("\n")[2])

@@ -1,0 +1,330 @@
+"""What user code and the world can do to the kernel process: it survives what ipykernel survives, and tells the truth."""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from front_end import BOUND, FrontEnd
+from jupyter_client import KernelManager
+
+from marimo_kernel_bridge import wire
+
+
+def wait_until(condition, what: str, bound: float = BOUND) -> None:
+    """Wait for something that no message tells of: the end of a process."""
+    deadline = time.monotonic() + bound
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def left_in_group(group: int) -> list[int]:
+    """Processes that a kernel left behind: it leads a process group."""
+    left = []
+    for pid in (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()):
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == group and alive(pid):
+                left.append(pid)
+    return left
+
+
+def assert_responsive(front_end: FrontEnd) -> None:
+    assert front_end.run("probe", "probe = 40 + 2\nprobe").text == "42"
+    assert front_end.ask(wire.Describe())["status"] == "ok"
+
+
+# -- death ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["kill -9", "os._exit", "segmentation fault"])
+def test_a_death_in_mid_run_is_seen_and_leaves_nothing_behind(lab, kernel, how):
+    pid = kernel.provisioner.process.pid
+    code = {
+        "kill -9": "import time; print('on', flush=True); time.sleep(60)",
+        "os._exit": "import os; print('on', flush=True); os._exit(3)",
+        "segmentation fault": "import ctypes; print('on', flush=True); ctypes.string_at(0)",
+    }[how]
+    lab.send("one", code)
+    if how == "kill -9":
+        lab.wait_for("one", "on")
+        os.kill(pid, 9)
+    wait_until(lambda: not kernel.is_alive(), "the manager to see it")
+    wait_until(lambda: not lab.client.hb_channel.is_beating(), "the client to see it")
+    assert not left_in_group(pid)
+    kernel.restart_kernel()
+    lab._await_kernel()
+    assert_responsive(lab)
+
+
+LAUNCHER = """
+import time
+from jupyter_client.manager import start_new_kernel
+manager, client = start_new_kernel(kernel_name="marimo")
+client.execute("import time; print('on', flush=True); time.sleep(600)")
+while client.get_iopub_msg(timeout=60)["content"].get("text") != "on\\n":
+    pass
+print(manager.provisioner.process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_kernel_whose_parent_was_killed_ends_also_in_mid_run():
+    launcher = subprocess.Popen([sys.executable, "-c", LAUNCHER], stdout=subprocess.PIPE, text=True)
+    pid = int(launcher.stdout.readline())
+    launcher.kill()
+    launcher.wait()
+    wait_until(lambda: not alive(pid), "the kernel to end")
+
+
+def test_a_thread_that_never_ends_does_not_hold_up_a_shutdown(lab, kernel):
+    code = "import threading\nthreading.Thread(target=threading.Event().wait).start()"
+    assert lab.run("one", code).ok
+    pid = kernel.provisioner.process.pid
+    started = time.monotonic()
+    kernel.shutdown_kernel()
+    assert not alive(pid)
+    assert time.monotonic() - started < 10
+
+
+def test_two_clients_that_shut_down_at_once_are_both_content(lab, connect, kernel):
+    other = connect("lab")
+    lab.run("one", "a = 1")
+    for front_end in (lab, other):
+        front_end.client.control_channel.send(
+            front_end.client.session.msg("shutdown_request", {"restart": False})
+        )
+    assert lab.client.control_channel.get_msg(timeout=BOUND)["content"]["status"] == "ok"
+    wait_until(lambda: not kernel.is_alive(), "the kernel to end")
+    wait_until(lambda: not other.client.hb_channel.is_beating(), "the other client to see it")
+
+
+# -- code that ends badly ---------------------------------------------------------------------------------------------
+
+BAD = {
+    "memory": ("bytearray(1 << 62)", "MemoryError"),
+    "recursion": ("def f(): return f()\nf()", "RecursionError"),
+    "recursion in repr": ("class R:\n    def __repr__(self): return repr(self)\nR()", "RecursionError"),
+    "deep expression": ("x = " + "+".join(["1"] * 20_000), "RecursionError"),
+    "deep parentheses": ("x = " + "(" * 500 + ")" * 500, "SyntaxError"),
+    "repr raises": ("class R:\n    def __repr__(self): raise ValueError('no repr')\nR()", "ValueError"),
+    "str of the error raises": ("class E(Exception):\n    def __str__(self): 1 / 0\nraise E", "E"),
+    "repr and str of the error raise": (
+        "class E(Exception):\n    def __str__(self): 1 / 0\n    __repr__ = __str__\nraise E",
+        "E",
+    ),
+    "an error that is no Exception": ("class B(BaseException): pass\nraise B('b')", "B"),
+    "GeneratorExit": ("raise GeneratorExit", "GeneratorExit"),
+    "CancelledError": ("import asyncio\nraise asyncio.CancelledError", "CancelledError"),
+    "StopIteration": ("raise StopIteration", "StopIteration"),
+    "an exception group": ("raise ExceptionGroup('g', [ValueError(1), TypeError(2)])", "ExceptionGroup"),
+    "a huge message": ("raise ValueError('x' * 10_000_000)", "ValueError"),
+    "sys.exit": ("import sys; sys.exit(3)", "SystemExit"),
+    "raise SystemExit": ("raise SystemExit", "SystemExit"),
+    "a surrogate in the message": ("raise ValueError('\\ud800')", "ValueError"),
+    "NUL in the code": ("x = 1\0", None),
+    "no such encoding": ("# -*- coding: nonsense -*-\nx = ", "SyntaxError"),
+}
+
+
+NO_PYTHON = {
+    "deep expression",
+    "deep parentheses",
+    "NUL in the code",
+    "no such encoding",
+}
+
+
+def test_code_that_ends_badly_is_an_error_and_its_dependents_follow(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "print('two', a)")
+    for what, (code, ename) in BAD.items():
+        reply = lab.run("bad", code)
+        assert not reply.ok, what
+        assert ename in {None, reply.content["ename"]}, (what, reply.content["ename"])
+        assert lab.outputs("bad"), what
+        lab.run("one", f"a = {what!r}")
+        assert lab.text("two") == f"two {what}"
+
+
+def test_a_dependent_that_ends_badly_is_an_error_under_its_own_cell(lab):
+    for what, (code, ename) in BAD.items():
+        lab.run("one", "a = 0")
+        lab.run("bad", f"a\n{code}")
+        lab.logs["bad"].restart()
+        assert lab.run("one", "a = 1").ok, what
+        if what not in NO_PYTHON:  # which is out of the graph
+            assert re.search(rf"\b{ename}\b", lab.text("bad")), what
+    lab.run("bad", "print(a)")
+    lab.run("one", "a = 2")
+    assert lab.text("bad") == "2"
+
+
+@pytest.mark.parametrize("code", ["exit", "exit()", "quit()"])
+def test_exit_ends_the_kernel_and_tells_the_front_end_first(lab, kernel, code):
+    reply = lab.run("one", code)
+    assert [payload["source"] for payload in reply.content["payload"]] == ["ask_exit"]
+    wait_until(lambda: not kernel.is_alive(), "the kernel to end")
+
+
+# -- text ---------------------------------------------------------------------------------------------------------------
+
+
+def test_surrogates_and_nul_are_shown(lab):
+    assert lab.run("one", "print('a\\0b')").text == "a\0b"
+    assert lab.run("two", "print('a\\ud800b')").ok
+    assert lab.text("two") == "a\ufffdb"
+    assert lab.run("three", "'a\\ud800b'").text == "'a\\ud800b'"
+    assert lab.run("four", "'\\ud800' + '\\U0001f600'").ok
+    assert lab.run("five", "from IPython.display import HTML; HTML('a\\ud800b')").ok
+    assert lab.outputs("five")[0]["data"]["text/html"] == "a\ufffdb"
+    assert_responsive(lab)
+
+
+def test_a_surrogate_in_the_code_is_an_error(lab):
+    lab.run("one", "a = 1")
+    message = lab.client.session.msg("execute_request", {}, metadata={"cellId": "two", "deletedCells": []})
+    message["content"] = json.dumps({"code": "b = '\ud800'", "allow_stdin": False}).encode()
+    lab.client.shell_channel.socket.send_multipart(lab.client.session.serialize(message))
+    reply = lab._reply(message["header"]["msg_id"], lab.client.shell_channel)
+    assert reply["content"]["ename"] == "UnicodeEncodeError"
+    assert_responsive(lab)
+    assert lab.run("three", "a").text == "1"
+
+
+def test_fifty_megabytes_in_one_write_arrive_whole(lab):
+    assert lab.run("one", "print('x' * 50_000_000)").ok
+    assert len(lab.text("one")) == 50_000_000
+
+
+def test_two_thousand_displays_arrive_whole_and_in_order(lab):
+    msg_id = lab.send("one", "from IPython.display import display\nfor i in range(2000): display(i)")
+    lab.wait_idle(msg_id)  # a client that does not read loses messages
+    assert lab.finish(msg_id).ok
+    shown = [output["data"]["text/plain"] for output in lab.outputs("one")]
+    assert shown == [str(i) for i in range(2000)]
+
+
+def test_what_many_threads_print_arrives_whole(lab):
+    code = (
+        "import threading\n"
+        "def say(n):\n    for i in range(200): print(f'<{n}:{i}>')\n"
+        "threads = [threading.Thread(target=say, args=(n,)) for n in range(8)]\n"
+        "for t in threads: t.start()\nfor t in threads: t.join()"
+    )
+    lab.run("one", code)
+    assert (
+        sorted(lab.text("one").split("<"))
+        == sorted(["", *(f"{n}:{i}>" + "\n" for n in range(8) for i in range(200))])
+        or lab.text("one").count(">") == 1600
+    )
+
+
+def test_a_background_task_prints_under_the_cell_that_began_it(lab):
+    lab.run(
+        "one",
+        "import asyncio\ngo = asyncio.Event()\nasync def later():\n    await go.wait()\n    print('late')\ntask = asyncio.create_task(later())",
+    )
+    lab.run("two", "go.set()")
+    lab.wait_for("one", "late")
+
+
+# -- processes ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_forked_child_prints_and_answers_nothing(lab):
+    code = "import os\npid = os.fork()\nif pid == 0:\n    print('child', flush=True)\n    os._exit(0)\nos.waitpid(pid, 0)\nprint('parent')"
+    reply = lab.run("one", code)
+    assert reply.ok
+    lab.wait_for("one", "child")
+    assert sorted(lab.text("one").split()) == ["child", "parent"]
+    assert_responsive(lab)
+    assert len([m for m in lab.seen if m["msg_type"] == "execute_input"]) == 2
+
+
+def test_a_forked_child_that_goes_on_into_the_kernel_does_no_harm(lab, kernel):
+    kernel_pid = kernel.provisioner.process.pid
+    lab.run("one", "import os\nchild = os.fork()\nprint('after')")
+    assert_responsive(lab)
+    assert set(lab.text("one").split()) == {"after"}
+    assert lab.run("two", "child > 0").text == "True"
+    kernel.shutdown_kernel()
+    assert not left_in_group(kernel_pid)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_multiprocessing_works_in_a_cell(lab, method):
+    code = f"import multiprocessing, operator\nwith multiprocessing.get_context({method!r}).Pool(2) as pool:\n    print(pool.map(operator.neg, [1, 2]))"
+    assert lab.run("one", code).ok
+    assert lab.text("one") == "[-1, -2]"
+    assert_responsive(lab)
+
+
+# -- many and big ---------------------------------------------------------------------------------------------------------
+
+
+def test_thousands_of_queued_requests_are_all_answered(lab, connect):
+    """Stock ipykernel stops answering at 10,000."""
+    number = int(os.environ.get("QUEUED_REQUESTS", "2000"))
+    pending = [
+        lab.send(f"c{i % 20}", f"x{i % 20} = {i}") if i % 10 == 0 else lab.client.kernel_info()
+        for i in range(number)
+    ]
+    for msg_id in pending:
+        assert lab._reply(msg_id, lab.client.shell_channel)["content"]["status"] == "ok"
+    assert_responsive(connect("lab"))
+
+
+def disk_is_full() -> None:
+    """Let no file grow: for the kernel's process, before it starts or from within."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def kernel_with_own_history(folder: Path, **options) -> Iterator[FrontEnd]:
+    env = {**os.environ, "IPYTHONDIR": str(folder)}
+    env.pop("PYTEST_CURRENT_TEST")
+    manager = KernelManager(kernel_name="marimo")
+    manager.start_kernel(env=env, **options)
+    lab = FrontEnd(manager.connection_file)
+    yield lab
+    lab.close()
+    manager.shutdown_kernel()
+
+
+def test_a_disk_that_fills_up_costs_the_history_and_no_cell(tmp_path):
+    with kernel_with_own_history(tmp_path) as lab:
+        lab.run("one", "a = 1")
+        lab.run("two", "print('a is', a)")
+        full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))"
+        lab.run("full", full)
+        lab.run("one", "a = 2")
+        assert lab.text("two") == "a is 2"
+        lab.client.history(hist_access_type="tail", n=5)
+        assert lab.client.get_shell_msg(timeout=BOUND)["content"]["status"] == "ok"
+        assert_responsive(lab)
+
+
+def test_a_disk_that_is_full_from_the_start_is_told_of_on_each_cell(tmp_path):
+    """IPython needs a temporary folder to name cells; stock ipykernel says so too."""
+    for full in (False, True):  # the first run makes IPython's folders
+        with kernel_with_own_history(tmp_path, preexec_fn=disk_is_full if full else None) as lab:
+            reply = lab.run("one", "a = 1\na")
+            assert lab.text("one") == reply.text
+            assert ("No usable temporary directory" in reply.text) is full
+            assert reply.ok is not full
+            assert lab.ask(wire.Describe())["status"] == "ok"
