@@ -21,7 +21,7 @@ from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescripti
 from marimo_kernel_bridge.runs import Activity, Run, RunKind, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from marimo_kernel_bridge.changes import Change
@@ -46,6 +46,8 @@ class KernelClient:
     def __init__(self, connection: Endpoint, client_name: str) -> None:
         self.client_name = client_name
         self._link = KernelLink(connection, client_name, self)
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a request of anybody's begins or ends, and when the kernel does: something may have changed."""
         self._activity = Activity()
         self._runs: dict[str, Run] = {}
         self._over: dict[str, asyncio.Event] = {}
@@ -305,8 +307,8 @@ class KernelClient:
         parent = message["parent_header"].get("msg_id")
         run = self._runs.get(parent)
         if channel == "iopub":
-            if not self._link.awaits(parent):
-                self._activity.on_iopub(message, now)
+            if not self._link.awaits(parent) and self._activity.on_iopub(message, now):
+                self.on_change()
             if msg_type == "update_display_data":  # display ids belong to the kernel, not to a request
                 for shown in self._runs.values():
                     shown.log.update_display(content)
@@ -348,6 +350,7 @@ class KernelClient:
             run.on_lost(why, now)
             self._over[run.run_id].set()
         self._activity.forget()
+        self.on_change()
 
     # Requests
 
@@ -371,7 +374,7 @@ class KernelClient:
 
     async def _read(self, request: wire.ControlRequest, kind: type[_T]) -> _T:
         self._require_reactive()
-        reply = await self._link.ask("control", wire.REQUEST, wire.encode_request(request))
+        reply = await self._link.ask("control", wire.READ_REQUEST, wire.encode_request(request))
         return wire.decode_reply(reply["content"], kind)
 
     def _forget_old_runs(self) -> None:

@@ -64,6 +64,13 @@ def attached_to(ctx: Ctx, handle: str | None) -> Attached:
     return kernels_of(ctx).get(handle, client_name(ctx))
 
 
+async def to_read(ctx: Ctx, handle: str | None) -> Attached:
+    """Return the kernel that a call means, its secrets known. Raises `BridgeError`: not_connected."""
+    attached = attached_to(ctx, handle)
+    await attached.learn_secrets()
+    return attached
+
+
 async def to_run_in(ctx: Ctx, handle: str | None) -> Attached:
     """Return the kernel that a call means, if its user knows what became of it."""
     attached = attached_to(ctx, handle)
@@ -92,7 +99,9 @@ async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
         if await attached.client.wait(run, min(left, _PROGRESS_EVERY)):
             return
         elapsed = loop.time() - began
-        await ctx.report_progress(elapsed, None if math.isinf(bound) else bound, _how_far(run, elapsed, attached))
+        await ctx.report_progress(
+            elapsed, None if math.isinf(bound) else bound, _how_far(run, elapsed, attached)
+        )
 
 
 def _how_far(run: Run, elapsed: float, attached: Attached) -> str:

@@ -9,6 +9,7 @@ import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import CallToolResult, TextContent
 
 from marimo_kernel_bridge.audit_log import AuditLog, digest
@@ -68,6 +69,32 @@ class Guard:
             finally:
                 self._note({**call, **effect})
             return _redacted(result, kernels_of(ctx).redactor)
+
+        return guarded
+
+    def around_read(self, function: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
+        """Return the function of a resource, guarded. It needs `read`, which everybody may."""
+
+        @functools.wraps(function)
+        async def guarded(ctx: Ctx, **arguments: Any) -> str:
+            call = {
+                "client": client_name(ctx),
+                "tool": f"resource {function.__name__}",
+                "tier": "read",
+                "arguments": digest(arguments),
+            }
+            effect = "failed"
+            try:
+                text = await function(ctx, **arguments)
+                text = kernels_of(ctx).redactor.text(text)  # with what was learnt meanwhile
+                effect = "ok"
+            except BridgeError as refusal:
+                effect = f"refused: {refusal.code}"
+                why = kernels_of(ctx).redactor.text(str(refusal))
+                raise ResourceNotFoundError(f"[{refusal.code}] {why}") from refusal
+            finally:
+                self._note({**call, "effect": effect})
+            return text
 
         return guarded
 

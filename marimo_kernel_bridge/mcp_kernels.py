@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_notices import Notices, Watch
 from marimo_kernel_bridge.redaction import Redactor
 from marimo_kernel_bridge.secret_values import in_environment
 
@@ -69,7 +70,9 @@ class Kernels:
     Each client has attachments of its own, under its own name: the kernel's person sees who did what.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, notices: Notices | None = None) -> None:
+        self._notices = notices
+        self._watches: dict[str, Watch] = {}
         self._attached: dict[str, Attached] = {}
         self._made = 0
         self._started: StartedKernels | None = None
@@ -108,6 +111,8 @@ class Kernels:
             attached = Attached(f"k{self._made}" if known is None else known.handle, client)
             await attached.learn_secrets()
             self._attached[attached.handle] = attached
+            if self._notices is not None:
+                self._watches[attached.handle] = Watch(attached, self._notices)
             return attached
 
     def get(self, handle: str | None, client_name: str) -> Attached:
@@ -158,4 +163,7 @@ class Kernels:
 
     async def _detach(self, attached: Attached) -> None:
         self._attached.pop(attached.handle, None)
+        watch = self._watches.pop(attached.handle, None)
+        if watch is not None:
+            watch.close()
         await attached.client.close()

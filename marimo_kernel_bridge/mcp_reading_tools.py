@@ -16,7 +16,7 @@ from marimo_kernel_bridge.mcp_context import (
     KernelArg,
     OffsetArg,
     answer,
-    attached_to,
+    to_read,
 )
 from marimo_kernel_bridge.mcp_edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_notebook_results import (
@@ -48,7 +48,7 @@ async def list_cells(
 
     Answered while a cell runs. Only cells that have run are known, the person's and yours alike.
     """
-    attached = attached_to(ctx, kernel)
+    attached = await to_read(ctx, kernel)
     cells = await attached.client.list_cells()
     return answer(mcp_views.cell_list(cells, offset, limit, attached.news()))
 
@@ -62,7 +62,7 @@ async def read_cell(
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, CellView]:
     """Read one cell's code, version, place in the graph and outputs, with images. Answered while a cell runs."""
-    attached = attached_to(ctx, kernel)
+    attached = await to_read(ctx, kernel)
     view, images = await mcp_views.cell_view(attached, cell_id, Window(max_chars, offset))
     return answer(view, images)
 
@@ -77,7 +77,7 @@ async def search(
     limit: LimitArg = 50,
 ) -> Annotated[CallToolResult, SearchResult]:
     """Find text in the code and the text outputs of all cells: which cell, which line. Answered while a cell runs."""
-    return answer(await mcp_notebook_views.search_result(attached_to(ctx, kernel), query, limit))
+    return answer(await mcp_notebook_views.search_result(await to_read(ctx, kernel), query, limit))
 
 
 async def get_dataflow(
@@ -91,7 +91,7 @@ async def get_dataflow(
 
     What a change would reach; preview_run tells how long that takes. Answered while a cell runs.
     """
-    return answer(await mcp_notebook_views.dataflow(attached_to(ctx, kernel), cell_id, variable))
+    return answer(await mcp_notebook_views.dataflow(await to_read(ctx, kernel), cell_id, variable))
 
 
 async def list_variables(
@@ -107,7 +107,7 @@ async def list_variables(
     Runs no code of the values. Answered while a cell runs.
     """
     return answer(
-        await mcp_notebook_views.variable_list(attached_to(ctx, kernel), name_contains, offset, limit)
+        await mcp_notebook_views.variable_list(await to_read(ctx, kernel), name_contains, offset, limit)
     )
 
 
@@ -123,7 +123,7 @@ async def inspect_variable(
     Knows pandas, Polars, Arrow, NumPy and Python's own containers; shows other objects' attributes. Never calls an
     object's str or repr. While a cell runs it tells types and sizes only.
     """
-    return answer(await mcp_notebook_views.variable_view(attached_to(ctx, kernel), name, rows))
+    return answer(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), name, rows))
 
 
 async def get_errors(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, ErrorList]:
@@ -131,7 +131,7 @@ async def get_errors(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToo
 
     Answered while a cell runs.
     """
-    return answer(await mcp_notebook_views.error_list(attached_to(ctx, kernel)))
+    return answer(await mcp_notebook_views.error_list(await to_read(ctx, kernel)))
 
 
 async def preview_run(
@@ -147,6 +147,6 @@ async def preview_run(
 
     Give one of cell_ids, which and edits (as for edit_cells).
     """  # noqa: D205  # one thought
-    attached = attached_to(ctx, kernel)
+    attached = await to_read(ctx, kernel)
     changes = changes_of(edits) if edits else ()
     return answer(await mcp_notebook_views.preview(attached, cell_ids, which, changes))

@@ -13,6 +13,9 @@ from mcp.server import MCPServer
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.mcp_guard import Guard
 from marimo_kernel_bridge.mcp_kernels import Kernels
+from marimo_kernel_bridge.mcp_notices import Notices
+from marimo_kernel_bridge.mcp_prompts import add_prompts
+from marimo_kernel_bridge.mcp_resources import add_resources
 from marimo_kernel_bridge.mcp_tasks import Tasks
 from marimo_kernel_bridge.mcp_tools import tools
 
@@ -52,21 +55,23 @@ Plain Python kernels have no graph: only execute_code, read_run, interrupt_run a
 
 def build_server(allow: Tier = "run") -> MCPServer[Kernels]:
     """Put the server together; a transport runs it. `allow` is what the person lets agents do."""
-    registered = tools(Guard(allow))
+    guard = Guard(allow)
+    notices = Notices()
+    registered = tools(guard)
     tasks = Tasks(
         {tool.name for tool in registered if tool.annotations and tool.annotations.destructive_hint}
     )
 
     @asynccontextmanager
     async def attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
-        kernels = Kernels()
+        kernels = Kernels(notices)
         try:
             yield kernels
         finally:
             await tasks.close()
             await kernels.close()
 
-    return MCPServer(
+    server = MCPServer(
         "marimo-kernel-bridge",
         title="marimo kernel bridge",
         version=__version__,
@@ -74,8 +79,13 @@ def build_server(allow: Tier = "run") -> MCPServer[Kernels]:
         tools=registered,
         extensions=[tasks],
         lifespan=attached_kernels,
+        subscriptions=notices.bus,
         log_level="WARNING",
     )
+    notices.serve(server)
+    add_resources(server, guard)
+    add_prompts(server)
+    return server
 
 
 def run_stdio(allow: Tier = "run") -> None:

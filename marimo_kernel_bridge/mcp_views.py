@@ -178,10 +178,9 @@ def cell_list(cells: list[Cell], offset: int, limit: int, note: str) -> CellList
 
 
 async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[CellView, tuple[Image, ...]]:
-    redactor = await attached.learn_secrets()
     both = await attached.client.read_cell(cell_id, MOST_OUTPUT)
     cell, shown = both.cell, show(without_notices(both.outputs))
-    text = redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
+    text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     view = CellView(
         cell_id=cell.cell_id,

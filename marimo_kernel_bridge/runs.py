@@ -148,8 +148,8 @@ class Activity:
         """Requests that have begun and are not over, the oldest first."""
         return tuple(self._working.values())
 
-    def on_iopub(self, message: Mapping[str, Any], now: float) -> None:
-        """Take any iopub message."""
+    def on_iopub(self, message: Mapping[str, Any], now: float) -> bool:
+        """Take any iopub message. Returns whether a request has begun or ended by it."""
         msg_type, content, parent = (
             message["header"]["msg_type"],
             message["content"],
@@ -157,7 +157,7 @@ class Activity:
         )
         request_id = parent.get("msg_id")
         if request_id is None or parent.get("msg_type") not in _WORK:
-            return
+            return False
         if msg_type == "status" and content.get("execution_state") == "idle":
             self._working.pop(request_id, None)
         elif msg_type == "status" and content.get("execution_state") == "busy":
@@ -171,6 +171,7 @@ class Activity:
                 str(content.get("code", "")),
                 content.get("execution_count"),
             )
+        return msg_type in {"status", "execute_input"}
 
     def forget(self) -> None:
         """Start anew: the process that worked on them is gone."""

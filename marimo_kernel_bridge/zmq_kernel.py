@@ -89,6 +89,7 @@ class MarimoKernel(IPythonKernel):
         self._run_parent: tuple[Any, dict[str, Any]] = (b"", {"content": {}})
         self.shell_handlers[wire.REQUEST] = self.bridge_request
         self.control_handlers[wire.REQUEST] = self.bridge_request
+        self.control_handlers[wire.READ_REQUEST] = self.bridge_request
         self.shell_handlers = AnsweringHandlers(self.shell_handlers, self.session, self.log)
         self.control_handlers = AnsweringHandlers(self.control_handlers, self.session, self.log)
 

@@ -1,0 +1,79 @@
+"""Prompts: three jobs for which a good order of steps is worth writing down. Texts only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
+NotebookArg = Annotated[
+    str, Field(description="Path or name of the open notebook. Empty: the only one, or ask.")
+]
+
+_JOIN = (
+    """First join the person's kernel: connect_to_kernel{how}. Never start a kernel of your own for this.\n"""
+)
+
+
+def explore_notebook(notebook: NotebookArg = "") -> str:
+    """Understand a running notebook without changing anything, and explain it."""
+    return _joined(notebook) + (
+        "Then get an overview, changing nothing:\n"
+        "1. list_cells for the outline; get_errors for what is broken; list_variables for what is in memory.\n"
+        "2. Follow the data with get_dataflow from the cells that load it to those that end it.\n"
+        "3. read_cell where the outline is not enough; inspect_variable for tables and arrays. Run no code unless a "
+        "question is left, and then only with execute_code(scratch=true).\n"
+        "Explain in a few paragraphs: what the notebook is for, its steps in the order of the data, what it shows, what "
+        "is stale or broken, and what you would look at next."
+    )
+
+
+def fix_errors(notebook: NotebookArg = "") -> str:
+    """Find and mend what is broken in a notebook, with the person's consent for what changes results."""
+    return _joined(notebook) + (
+        "Then mend what is broken, one cause at a time:\n"
+        "1. get_errors. Begin with errors that block other cells; those that are only blocked mend themselves.\n"
+        "2. For each: read_cell, inspect_variable for the values it stumbled on, get_dataflow for where they come from. Find "
+        "the cause before you edit; a package that is missing is installed only with the person's consent.\n"
+        "3. preview_run with your edit: what it would run, and what the graph says. Ask first if that takes long or "
+        "changes a result.\n"
+        "4. edit_cells with the versions you read. On stale_version read again: the person has changed it.\n"
+        "5. Look at what re-ran, then get_errors again. Stop when it is empty, or when only the person can decide.\n"
+        "In the end say for each error what the cause was and which cell you changed, and show the new code: the person's "
+        "notebook still has the old one."
+    )
+
+
+def make_reactive(notebook: NotebookArg = "") -> str:
+    """Turn a notebook that was written for top-to-bottom runs into a clean reactive one."""
+    return _joined(notebook) + (
+        "Then make the notebook reactive, keeping every result:\n"
+        "1. list_cells and get_errors: look for names defined in several cells, for cells that change what another one "
+        "made (df['x'] = ..., list.append, in-place methods), and for hidden order.\n"
+        "2. Note the results that count (outputs of the last cells), to compare afterwards.\n"
+        "3. For each finding choose the smallest cure: another name for each step (df_clean = ...), the change moved into "
+        "the cell that makes the value, a function, or _local names for what no other cell needs.\n"
+        "4. Try the whole batch with preview_run(edits=...) until the graph has no objection, then show the person the "
+        "plan and how long the run will take.\n"
+        "5. After their yes: edit_cells, all at once. Compare the results with those you noted.\n"
+        "In the end list each change with its reason, and the new code of each cell."
+    )
+
+
+def add_prompts(server: MCPServer[Any]) -> None:
+    """Register the prompts."""
+    server.prompt(title="Explore this notebook")(explore_notebook)
+    server.prompt(title="Fix its errors")(fix_errors)
+    server.prompt(title="Make it reactive")(make_reactive)
+
+
+def _joined(notebook: str) -> str:
+    how = (
+        f"(notebook={notebook!r})"
+        if notebook
+        else " with the notebook that list_kernels shows; with several, ask which"
+    )
+    return _JOIN.format(how=how)
