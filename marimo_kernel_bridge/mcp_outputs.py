@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.chart_text import chart_text
 from marimo_kernel_bridge.outputs import strip_ansi
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MAX_IMAGE_CHARACTERS: Final = 700_000
 """Of base64, for all images of one answer: MCP clients give up on messages of more than 1 MiB."""
 
+_MOST_ROWS: Final = 50
 _HEAD_SHARE: Final = 0.7
 _NO_TEXT: Final = re.compile(r"\s*<[^<>\n]*>\s*")  # the default repr of an object, `<Figure size 640x480>`
 _OUR_FRAME: Final = re.compile(
@@ -106,22 +108,48 @@ def terminal_text(text: str) -> str:
 
 def bundle_text(data: dict[str, Any]) -> str:
     """Choose the form of a mime bundle that a model reads best, as text."""
-    plain = strip_ansi(_joined(data.get("text/plain"))) if "text/plain" in data else ""
-    for mime_type in ("text/markdown", "text/latex"):
-        if mime_type in data:
-            return _joined(data[mime_type])
-    if plain and not _NO_TEXT.fullmatch(plain):
-        return plain
-    if "text/html" in data:
-        reduced = html_text(_joined(data["text/html"]))
-        if reduced:
-            return reduced
-    if "application/json" in data:
-        return json.dumps(data["application/json"], ensure_ascii=False)
+    for form in (chart_text, _written, _plain, _reduced, _rows, _json):
+        if text := form(data):
+            return text
+    plain = strip_ansi(_joined(data.get("text/plain")))
     others = [mime_type for mime_type in data if mime_type != "text/plain"]
-    if others:
-        return "\n".join(filter(None, (plain, f"[not shown: {', '.join(others)}]")))
-    return plain
+    return "\n".join(filter(None, (plain, f"[not shown: {', '.join(others)}]" if others else "")))
+
+
+def _written(data: dict[str, Any]) -> str:
+    return _joined(data.get("text/markdown") or data.get("text/latex"))
+
+
+def _plain(data: dict[str, Any]) -> str:
+    """Give the plain text, if it says something and is no drawing of a table, whose lines cost more than its rows."""
+    plain = strip_ansi(_joined(data.get("text/plain")))
+    drawn = "┌" in plain and "<table" in _joined(data.get("text/html"))
+    return "" if drawn or _NO_TEXT.fullmatch(plain) else plain
+
+
+def _reduced(data: dict[str, Any]) -> str:
+    return html_text(_joined(data["text/html"])) if "text/html" in data else ""
+
+
+def _rows(data: dict[str, Any]) -> str:
+    rows = _dict(data.get("application/vnd.dataresource+json")).get("data")
+    return _rows_text(rows) if isinstance(rows, list) else ""
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data["application/json"], ensure_ascii=False) if "application/json" in data else ""
+
+
+def _rows_text(rows: list[Any]) -> str:
+    """Give a table as compact rows, with the total."""
+    names = list(_dict(rows[0])) if rows else []
+    lines = [" | ".join(names)]
+    lines += [" | ".join(str(_dict(row).get(name, "")) for name in names) for row in rows[:_MOST_ROWS]]
+    return "\n".join([*lines, f"[{min(len(rows), _MOST_ROWS)} of {len(rows)} rows]"])
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def html_text(markup: str) -> str:

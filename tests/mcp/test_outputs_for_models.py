@@ -1,9 +1,18 @@
 """Outputs as a model gets them: readable text within a budget, images as images, nothing of our own machinery."""
 
-import pytest
+import json
 
+import altair as alt
+import pandas as pd
+import plotly.express as px
+import polars as pl
+import pytest
+from plotly.utils import PlotlyJSONEncoder
+
+from marimo_kernel_bridge.chart_text import chart_text
 from marimo_kernel_bridge.mcp_outputs import (
     MAX_IMAGE_CHARACTERS,
+    bundle_text,
     cut,
     error_text,
     html_text,
@@ -34,7 +43,8 @@ def stream(text, name="stdout") -> dict:
         (displayed(text_html="<p>one<br>two</p>"), "one\ntwo"),
         (displayed(text_plain="<Markdown object>", text_markdown="# Title"), "# Title"),
         (displayed(application_json={"a": [1]}), '{"a": [1]}'),
-        (displayed(text_plain="<Chart>", **{"application_vnd.plotly.v1+json": {"data": []}}), "<Chart>\n[not shown: application/vnd.plotly.v1+json]"),
+        (displayed(text_plain="<Chart>", **{"application_x-unknown": {"data": []}}), "<Chart>\n[not shown: application/x-unknown]"),
+        (displayed(**{"application_vnd.dataresource+json": {"data": [{"a": 1, "b": "x"}] * 60}}), "a | b\n" + "1 | x\n" * 50 + "[50 of 60 rows]"),
         (displayed(), ""),
     ],
 )  # fmt: skip
@@ -113,3 +123,56 @@ def test_what_is_cut_is_said_and_can_be_read_on_to_the_end():
 
 def test_braces_in_output_do_not_disturb_the_notice():
     assert "{x}" in cut("{x}" * 1000, 300, 0, "go on at {offset}")
+
+
+def test_a_plotly_figure_is_told_in_lines():
+    figure = px.scatter(x=[1, 2, 3.5], y=[3, 1, 2], title="Growth", labels={"x": "days"})
+    bundle = {"application/vnd.plotly.v1+json": figure.to_plotly_json(), "text/html": "<div></div>"}
+    bundle = json.loads(json.dumps(bundle, cls=PlotlyJSONEncoder))
+    assert bundle_text(bundle) == (
+        "[Plotly chart 'Growth', x is days, y is y]\n"
+        "- scatter (markers): x 3 values from 1 to 3.5; y 3 values from 1 to 3"
+    )
+
+
+@pytest.mark.parametrize("as_html", [False, True])
+def test_a_vega_lite_chart_is_told_in_lines(as_html):
+    data = pd.DataFrame({"day": ["mon", "tue"], "count": [3, 4]})
+    chart = alt.Chart(data, title="Visits").mark_bar().encode(x="day", y="sum(count)")
+    bundle = (
+        chart._repr_mimebundle_(None, None)
+        if as_html
+        else {"application/vnd.vegalite.v5+json": chart.to_dict()}
+    )
+    assert bundle_text({"text/plain": "alt.Chart(...)"} | bundle) == (
+        "[Vega-Lite chart 'Visits']\n"
+        "- bar: x day (nominal); y sum(count) (quantitative)\n"
+        "- data of 2 rows: day 2 values: mon, tue; count 2 values from 3 to 4"
+    )
+
+
+def test_layers_are_told_each_with_what_they_share():
+    base = alt.Chart(pd.DataFrame({"a": [1], "b": [2]})).encode(x="a:Q", y="b:Q")
+    text = chart_text({"application/vnd.vegalite.v5+json": (base.mark_line() + base.mark_point()).to_dict()})
+    assert "- line (layer): x a (quantitative); y b (quantitative)" in text
+    assert "- point (layer): x a (quantitative); y b (quantitative)" in text
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"data": [{"x": {"dtype": "f8", "bdata": "!"}}], "layout": None},
+        {"data": [None, {"x": "no list"}], "layout": {"title": []}},
+        {},
+    ],
+)
+def test_a_broken_figure_breaks_nothing(broken):
+    assert chart_text({"application/vnd.plotly.v1+json": broken}).startswith("[Plotly chart")
+
+
+def test_a_table_drawn_with_lines_is_told_in_rows():
+    frame = pl.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    text = bundle_text({"text/plain": str(frame), "text/html": frame._repr_html_()})
+    assert text.splitlines()[0] == "shape: (2, 2)"
+    assert '1 | "x"' in text
+    assert "─" not in text
