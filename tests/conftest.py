@@ -1,4 +1,4 @@
-"""For all tests: none is skipped in silence.
+"""For all tests: none is skipped in silence, and the browser comes last.
 
 A skipped test proves nothing, so a run with one fails, unless its id starts with one of `MAY_SKIP`.
 """
@@ -9,6 +9,11 @@ MAY_SKIP: dict[str, str] = {}
 """The beginning of a test's id -> why it may be skipped."""
 
 UNLISTED = pytest.StashKey[list[str]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the browser last: Playwright keeps an event loop running in this thread, where others start their own."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
