@@ -343,10 +343,11 @@ class Session:
                     continue
                 if reads_before_writing(code, name):
                     entry.imperative = True
+                had_the_name = other.cell.status != "refused"
                 self.runtime.delete([other_id], keep_values=True)
                 self.cells.change(other_id, status="superseded")
                 self.runs.current.superseded += (other_id,)
-                if other.live:
+                if other.live and had_the_name:
                     self.outlet.append(other, "display_data", wording.superseded(name, entry.cell))
 
     async def _run_cells(self, cell_ids: Iterable[str]) -> None:

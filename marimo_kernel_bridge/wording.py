@@ -25,8 +25,8 @@ def label(cell: Cell) -> str:
     first = lines[0] if lines else "(empty)"
     if len(first) > _LABEL_WIDTH or len(lines) > 1:
         first = first[: _LABEL_WIDTH - 1] + "…"
-    count = "*" if cell.execution_count is None else cell.execution_count
-    return f"cell [{count}] `{first}`"
+    count = "" if cell.execution_count is None else f" [{cell.execution_count}]"
+    return f"cell{count} `{first}`"
 
 
 def refusal(errors: Sequence[GraphError], find: Callable[[str], Cell | None]) -> CellError:
