@@ -23,6 +23,7 @@ from marimo_kernel_bridge.requests import agent_address
 
 if TYPE_CHECKING:
     import logging
+    from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.session import Session
     from marimo_kernel_bridge.shell import ReactiveShell
@@ -44,6 +45,10 @@ class Host(Protocol):
 
     async def settle(self) -> None:
         """Run the dependents."""
+        ...
+
+    def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
+        """Let `input` ask the front end of the present request, or say that it cannot."""
         ...
 
     def is_busy(self) -> bool: ...
@@ -85,7 +90,8 @@ class BridgeRequests:
         self._host.load_runtime()
         if isinstance(request, wire.EditCells):
             return await self._edit_together(request, parent)
-        await self._run(request, parent)
+        with self._host.input_from_front_end(allowed=False):
+            await self._run(request, parent)
         await self._host.settle()
         return self._host.notebook.runs.report(parent["header"]["msg_id"])
 
@@ -136,7 +142,10 @@ class BridgeRequests:
         batch = plan(request.changes, notebook.cells, notebook.runtime, prepare, address)
         if request.dry_run or not batch.fits:
             return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
-        added = await notebook.edit_together(batch.changes, prepare, request.client, address, run=request.run)
+        with self._host.input_from_front_end(allowed=False):
+            added = await notebook.edit_together(
+                batch.changes, prepare, request.client, address, run=request.run
+            )
         await self._host.settle()
         report = notebook.runs.report(parent["header"]["msg_id"])
         return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003

@@ -161,8 +161,8 @@ class KernelClient:
     async def list_variables(self) -> list[Variable]:
         return await self._read(wire.ListVariables(), list[Variable])
 
-    async def secrets(self) -> list[Secret]:
-        return await self._read(wire.ReadSecrets(), list[Secret])
+    async def secrets(self, bound: float = ANSWER_BOUND) -> list[Secret]:
+        return await self._read(wire.ReadSecrets(), list[Secret], bound)
 
     async def inspect_variable(self, name: str, rows: int) -> VariableContent:
         """Look into a variable: with a sample if the kernel is free to take one, else without."""
@@ -372,9 +372,9 @@ class KernelClient:
             raise
         return run
 
-    async def _read(self, request: wire.ControlRequest, kind: type[_T]) -> _T:
+    async def _read(self, request: wire.ControlRequest, kind: type[_T], bound: float = ANSWER_BOUND) -> _T:
         self._require_reactive()
-        reply = await self._link.ask("control", wire.READ_REQUEST, wire.encode_request(request))
+        reply = await self._link.ask("control", wire.READ_REQUEST, wire.encode_request(request), bound)
         return wire.decode_reply(reply["content"], kind)
 
     def _forget_old_runs(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_notices import Notices, Watch
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel_owner import Action, StartedKernels
 
 
+_ASKED_BOUND: Final = 1.0  # seconds; each answer waits for this one
+
+
 @dataclass
 class Attached:
     """A kernel that a client of ours is attached to, what that was told of it, and what it must not be told."""
@@ -31,6 +34,8 @@ class Attached:
     handle: str
     client: KernelClient
     restarts_told: int = 0
+    answers: bool = True
+    """Whether the kernel answered when it was last asked. Code that holds the interpreter's lock lets it say nothing."""
     secrets: frozenset[Secret] = frozenset()
     redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
 
@@ -38,8 +43,10 @@ class Attached:
         """Ask the kernel for its secrets, before anything it put out is shown. Returns what takes them out."""
         if not self.client.info.reactive or self.client.end is not None:
             return self.redactor
+        self.answers = False
         with suppress(BridgeError):  # a kernel that does not answer now: what is known of it stays
-            found = frozenset(await self.client.secrets())
+            found = frozenset(await self.client.secrets(_ASKED_BOUND))
+            self.answers = True
             if found - self.secrets:
                 self.secrets |= found  # one that was taken out of the environment may still be shown
                 self.redactor = Redactor([*in_environment(os.environ), *self.secrets])

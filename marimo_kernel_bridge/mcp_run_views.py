@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _MOST_CELLS: Final = 20
 """Cells whose outputs one answer shows; the others can be read one by one."""
 
+_HOLDS: Final = "what runs lets the kernel answer nothing, as a long call into compiled code does"
+
 _SILENT_RUN: Final = 10.0
 """Seconds without output after which the silence is worth a word."""
 
@@ -32,7 +34,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     """Say how far a run is and what it caused. Raises the `BridgeError` with which the kernel refused it."""
     client = attached.client
     redactor = await attached.learn_secrets()
-    report = await _report(client, run)
+    report = await _report(client, run) if run.over or attached.answers else None
     batch = client.edit_report_of(run) if run.over and run.lost is None else None
     cells = {cell.cell_id: cell for cell in await client.list_cells()} if report else {}
     requested = report.requested if report else ()
@@ -53,7 +55,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         status=status,
         message="nothing was changed: the graph would not take these edits."
         if refused
-        else await _message(client, run, report, status),
+        else await _message(attached, run, report, status),
         outputs=cut(text, window.budget, window.offset, rest),
         images=len(shown.images),
         cell_id=own,
@@ -108,14 +110,14 @@ def _status(run: Run, report: RunReport | None) -> str:
     return next((status for status in own if status != "ok"), "ok")
 
 
-async def _message(client: KernelClient, run: Run, report: RunReport | None, status: str) -> str:
+async def _message(attached: Attached, run: Run, report: RunReport | None, status: str) -> str:
     match run.status:
         case "lost":
             return str(run.lost)
         case "queued":
-            return await _why_queued(client, run, time.time())
+            return await _why_queued(attached, run, time.time())
         case "running":
-            return await _how_it_runs(client, run, report, time.time())
+            return await _how_it_runs(attached, run, report, time.time())
         case "aborted":
             return (
                 "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
@@ -156,7 +158,8 @@ def _failure(run: Run, report: RunReport | None, took: str) -> str:
     return f"failed{took} with {name}: {value}".rstrip(": ")
 
 
-async def _why_queued(client: KernelClient, run: Run, now: float) -> str:
+async def _why_queued(attached: Attached, run: Run, now: float) -> str:
+    client = attached.client
     others = [
         f"{work.client or 'another client'}'s `{first_line(work.code or '?')}`" for work in client.others_work
     ]
@@ -165,10 +168,12 @@ async def _why_queued(client: KernelClient, run: Run, now: float) -> str:
     waited = f"the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent"
     if run.unwanted:
         return f"given up: {waited}, and this run is stopped as soon as it starts."
+    if not attached.answers:
+        waited += f"; {_HOLDS}"
     return f"not started: {waited}. It runs when its turn comes. {await _alive(client)} Wait with read_run."
 
 
-async def _how_it_runs(client: KernelClient, run: Run, report: RunReport | None, now: float) -> str:
+async def _how_it_runs(attached: Attached, run: Run, report: RunReport | None, now: float) -> str:
     started = run.started_at or run.sent_at
     parts = [f"not over after {now - started:.1f} s"]
     if report is not None and any(cell.cell_id in report.requested for cell in report.cells):
@@ -176,7 +181,9 @@ async def _how_it_runs(client: KernelClient, run: Run, report: RunReport | None,
     quiet_since = run.last_output_at or started
     if now - quiet_since > _SILENT_RUN:
         parts.append(f"silent for {now - quiet_since:.0f} s")
-    return f"{'; '.join(parts)}. {await _alive(client)} Wait with read_run, or stop it with interrupt_run."
+    if not attached.answers:
+        parts.append(_HOLDS)
+    return f"{'; '.join(parts)}. {await _alive(attached.client)} Wait with read_run, or stop it with interrupt_run."
 
 
 async def _alive(client: KernelClient) -> str:

@@ -15,6 +15,7 @@ OUTPUT_TYPES: Final = frozenset(
     {"stream", "display_data", "execute_result", "error", "update_display_data", "clear_output"}
 )
 
+_NOT_KEPT: Final = re.compile(r"\[\.\.\. ([\d,]+) characters were not kept \.\.\.\]")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -43,7 +44,10 @@ def _middle_cut(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     half = most // 2
-    return f"{text[:half]}\n[… {len(text) - 2 * half:,} of {len(text):,} characters are kept in the kernel …]\n{text[-half:]}"
+    lost = _NOT_KEPT.search(text, half, len(text) - half)
+    more = "" if lost is None else f"; {lost[1]} more were not kept"
+    notice = f"[… {len(text) - 2 * half:,} of {len(text):,} characters are in the kernel{more} …]"
+    return f"{text[:half]}\n{notice}\n{text[-half:]}"
 
 
 KEPT: Final = 50_000_000
@@ -74,7 +78,9 @@ class _Entry:
             self.chunks[:] = ["".join(self.chunks)]
         text = self.chunks[0]
         if self.dropped:
-            text = f"{self.head}\n[... {self.dropped:,} characters were not kept ...]\n{text[-KEPT // 2 :]}"
+            tail = text[-KEPT // 2 :]
+            dropped = self.dropped + len(text) - len(tail)
+            text = f"{self.head}\n[... {dropped:,} characters were not kept ...]\n{tail}"
         return {**self.output, "text": text}
 
     def add(self, text: str) -> None:

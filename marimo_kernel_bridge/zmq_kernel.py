@@ -298,7 +298,7 @@ class MarimoKernel(IPythonKernel):
         }
         result = None
         try:
-            with self._input_from_front_end(allowed=allow_stdin):
+            with self.input_from_front_end(allowed=allow_stdin):
                 result = await self._run_code(entry, code, options)
             if entry is not None and shell.requested is entry:  # IPython did not get as far as running it
                 self.notebook.refuse(entry, code)
@@ -383,7 +383,7 @@ class MarimoKernel(IPythonKernel):
             await self.arrivals.soon()  # JupyterLab sends the requests of a Run All some milliseconds apart
         outer, self._settling = self._settling, True
         try:
-            with self._input_from_front_end(allowed=bool(content.get("allow_stdin"))):
+            with self.input_from_front_end(allowed=bool(content.get("allow_stdin"))):
                 await self.notebook.settle()
         finally:
             self._settling = outer
@@ -393,7 +393,7 @@ class MarimoKernel(IPythonKernel):
             self._settle_later(0.0)
 
     @contextmanager
-    def _input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
+    def input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
         """Let `input` and `getpass` ask the front end of the present request."""
         if threading.current_thread() is not threading.main_thread():  # on control: a cell may be running
             yield

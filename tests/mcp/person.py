@@ -29,17 +29,17 @@ class Gate:
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
-        self._path = path
+        self.path = path
         self.code = f"open({str(path)!r}).read()"
 
     def open(self) -> None:
         # The reader may not have come to the gate yet: the fifo waits for it.
-        with self._path.open("w"):
+        with self.path.open("w"):
             pass
 
     def release(self) -> None:
         """Let go whoever still waits, after a test that failed before it opened the gate."""
-        os.close(os.open(self._path, os.O_RDWR))
+        os.close(os.open(self.path, os.O_RDWR))
 
 
 def suspend(pid: int) -> None:

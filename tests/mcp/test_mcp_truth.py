@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from person import BOUND, refused, suspend, until, wait_for_ready
+from person import BOUND, Gate, refused, suspend, until, wait_for_ready
 
 from marimo_kernel_bridge import mcp_run_views
 from marimo_kernel_bridge.mcp_kernels import Attached
@@ -164,3 +164,71 @@ async def test_a_long_silence_is_told_with_the_proof_of_life(plain_kernel, attac
     assert "silent for" in view.message
     assert "The kernel is alive." in view.message
     assert await attached.client.wait(run, BOUND)
+
+
+async def test_a_gigabyte_of_output_is_told_as_that_and_the_server_lives_on(agent, reactive_kernel):
+    await agent.connect(reactive_kernel)
+    code = "print('begun')\nfor _ in range(1000):\n    print('x' * 1_000_000)\nprint('over')"
+    answer = await agent("execute_code", code=code, timeout=90)
+    assert answer.data["status"] == "ok", answer.text[-500:]
+    assert len(answer.text) < 10_000
+    assert answer.data["outputs"].startswith("begun\nxxx")
+    assert "characters of streams were not kept" in answer.text
+    cell = await agent("read_cell", cell_id=answer.data["cell_id"])
+    middle = await agent("read_cell", cell_id=answer.data["cell_id"], offset=999_000, max_chars=3000)
+    told = [line for line in middle.data["outputs"].splitlines() if not line.startswith("x")]
+    assert "characters are in the kernel; 950,001,011 more were not kept …]" in told[0]
+    assert cell.data["outputs"].endswith("over")
+    assert (await agent("execute_code", code="1 + 1", scratch=True)).data["outputs"] == "2"
+    await agent("disconnect_kernel")
+
+
+async def test_an_image_of_fifty_megabytes_is_named_and_not_sent(plain):
+    code = (
+        "import os\nfrom IPython.display import Image, display\n"
+        "display(Image(b'\\x89PNG\\r\\n\\x1a\\n' + os.urandom(50_000_000), format='png'))\nprint('after')"
+    )
+    answer = await plain("execute_code", code=code, timeout=90)
+    assert answer.data["status"] == "ok"
+    assert answer.images == []
+    assert "image/png of 48828 kB, too large to send" in answer.text
+    assert answer.data["outputs"].endswith("after")
+
+
+async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reactive_kernel, tmp_path):
+    gate = Gate(tmp_path / "hang")
+    await agent.connect(reactive_kernel)
+    hang = f"import ctypes\nprint('begun', flush=True)\nctypes.PyDLL(None).open({bytes(gate.path)!r}, 0)  # keeps the interpreter's lock"
+    run = await agent("execute_code", code=hang, timeout=1)
+    assert run.data["status"] == "running"
+    assert "answer nothing" in run.data["message"]
+    status = await agent("kernel_status")
+    assert status.data["state"] == "silent", status.text
+    assert "alive" in status.data["message"]
+    gate.open()
+    over = await agent("read_run", run_id=run.data["run_id"], timeout=BOUND)
+    assert over.data["status"] == "ok"
+    assert (await agent("kernel_status")).data["state"] == "idle"
+    await agent("disconnect_kernel")
+
+
+async def test_output_by_display_alone_is_output(plain):
+    code = "from IPython.display import display\nfor i in range(2):\n    display({'shown': i})"
+    assert (await plain("execute_code", code=code)).data["outputs"] == "{'shown': 0}\n{'shown': 1}"
+
+
+async def test_input_asked_for_in_a_cell_or_in_a_dependent_is_told(agent, reactive_kernel):
+    await agent.connect(reactive_kernel)
+    asked = await agent("edit_cell", code="name = input('who? ')")
+    assert asked.data["status"] == "error"
+    assert "nobody can type here" in asked.data["message"]
+    await agent("edit_cell", code="question = ''")
+    dependent = await agent("edit_cell", code="if question:\n    input(question)")
+    source = (await agent("get_dataflow", cell_id=dependent.data["cell_id"])).data["upstream"][0]["cell_id"]
+    answer = await agent("edit_cell", cell_id=source, version=1, code="question = 'why? '")
+    assert answer.data["status"] == "ok"
+    assert [ran["status"] for ran in answer.data["reran"]] == ["error"]
+    assert any(
+        "nobody can type" in error["hint"].lower() for error in (await agent("get_errors")).data["errors"]
+    )
+    await agent("disconnect_kernel")
