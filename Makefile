@@ -10,7 +10,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format conformance demo lab doctor corpus clean
+.PHONY: help install check test browser lint types format conformance demo lab doctor peers corpus clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ lab: install ## Open JupyterLab on the example (or ARGS=NOTEBOOK.ipynb) with the
 
 doctor: install ## Prove that kernelspec, kernel, reactivity and MCP work on this machine
 	$(BIN)/marimo-kernel-bridge doctor
+
+peers: install ## Point the test suites of ipykernel, nbclient and papermill at the kernel (from PyPI; half an hour)
+	$(BIN)/python tests/peers/run.py $(ARGS)
 
 corpus: install ## Import the notebooks below CORPUS=folder, run both kinds, and compare what they show
 	$(BIN)/marimo-kernel-bridge import $(CORPUS) -o .build/corpus --force --verify
