@@ -141,6 +141,12 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
             if report.requested
             else "edited."
         )
+    if report is not None and report.superseded:
+        lost = ", ".join(report.superseded)
+        return (
+            f"done{took}. It took names over from cell {lost}, which is out of the graph until it runs again; "
+            "to change what a cell defines, edit_cell it instead."
+        )
     return f"done{took}"
 
 

@@ -85,6 +85,13 @@ async def test_executed_code_that_redefines_a_name_reruns_its_users(shared):
     await person.sees("cccc", "y is 42")
 
 
+async def test_executed_code_says_whose_name_it_took(shared):
+    agent, _ = shared
+    owner = (await cell(agent, "aaaa"))["cell_id"]
+    answer = await agent("execute_code", code="x = 100")
+    assert f"took names over from cell {owner}" in answer.text
+
+
 async def test_scratch_code_looks_and_leaves_no_cell(shared):
     agent, _ = shared
     before = (await agent("list_cells")).data["total"]
