@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	@touch $@
 
 test: install browser lint types ## All set-up, the linter, the types and all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --reruns 1 $(ARGS)
 
 check: test ## The same as test
 
