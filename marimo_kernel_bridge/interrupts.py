@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 _PATIENCE = 1.0  # seconds after which a second interrupt is raised wherever it comes: something hangs
 
 
+def leave_out_handler(error: KeyboardInterrupt) -> None:
+    """Let a traceback end in user code, where the signal came, and not in its handler here."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        if traceback.tb_next.tb_frame.f_code is Interrupts.on_sigint.__code__:
+            traceback.tb_next = None
+        traceback = traceback.tb_next
+
+
 class Interrupts:
     """See the module. All for the main thread, where Python runs signal handlers."""
 

@@ -21,6 +21,7 @@ from traitlets import Type
 
 from marimo_kernel_bridge.cells import Body
 from marimo_kernel_bridge.dataflow import Outcome
+from marimo_kernel_bridge.interrupts import leave_out_handler
 from marimo_kernel_bridge.ipython_code import graph_code
 from marimo_kernel_bridge.outputs import error_text, strip_ansi
 
@@ -199,6 +200,8 @@ class ReactiveShell(ZMQInteractiveShell):
                 self.displayhook(output)
             return
         self.shown_error = error
+        if isinstance(error, KeyboardInterrupt):
+            leave_out_handler(error)
         super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _format_exception_for_storage(

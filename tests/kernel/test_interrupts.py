@@ -101,6 +101,14 @@ def test_interrupts_at_any_moment_leave_every_request_answered_and_the_graph_who
     assert [lab.text(f"c{i}") for i in range(1, 6)] == ["201", "202", "203", "204", "205"]
 
 
+def test_the_traceback_of_an_interrupt_ends_in_the_cell(lab, kernel):
+    msg_id = started(lab, "one", "print('on', flush=True)\nwhile True: pass")
+    kernel.interrupt_kernel()
+    traceback = "\n".join(lab.finish(msg_id).content["traceback"])
+    assert "while" in traceback
+    assert "on_sigint" not in traceback
+
+
 def test_an_interrupted_request_of_ipython_itself_is_answered(lab, kernel):
     lab.run(
         "one",

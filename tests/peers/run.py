@@ -6,7 +6,7 @@ its own below `.build/peers`, and writes `.build/peers/results.json` and the tab
 
 Rule of selection: a test counts if, run against stock ipykernel, it starts a kernel from the kernelspec or sends a
 message to one (`recorder.py` watches). All others are about the suite's own Python objects. Exit status 1 if a
-test fails on the marimo kernel only and `reasons.toml` does not say why, or says so of a test that passes.
+test fails on the marimo kernel only and `reasons.toml` does not say why.
 
 A machine under load fails tests that look at a clock: what fails is run once more, on either kernel, and what then
 passes counts as passed.
@@ -194,14 +194,21 @@ def table(results: dict[str, dict[str, Result]], versions: dict[str, str], reaso
             lines.append(
                 f"| {head} | {label} | {passed} | {failed} | {skipped} | {by_kernel[kernel].seconds} |"
             )
-    lines += ["", "| suite | test | ipykernel | marimo | why |", "|---|---|---|---|---|"]
+    lines += ["", "| suite | tests | ipykernel | marimo | why |", "|---|---|---|---|---|"]
+    rows: dict[
+        tuple[str, ...], list[str]
+    ] = {}  # those of one file that fare alike for one reason share a row
     for name, by_kernel in results.items():
         for test in by_kernel["stock"].talk:
             stock, ours = (by_kernel[kernel].outcomes.get(test, "failed") for kernel in ("stock", "marimo"))
             if "failed" in (stock, ours) or stock != ours:
-                short = test.rpartition("tests/")[2]
-                why = reasons.get(f"{name}:{short}", "fails on both" if stock == ours else "**unexplained**")
-                lines.append(f"| {name} | `{short}` | {stock} | {ours} | {why} |")
+                file, _, short = test.rpartition("tests/")[2].partition("::")
+                known = [why for begin, why in reasons.items() if f"{name}:{file}::{short}".startswith(begin)]
+                why = "fails on both" if stock == ours else known[0] if known else "**unexplained**"
+                rows.setdefault((name, file, stock, ours, why), []).append(short)
+    for (name, file, stock, ours, why), tests in rows.items():
+        which = f"::{tests[0]}`" if len(tests) == 1 else f"`: {len(tests)} tests"
+        lines.append(f"| {name} | `{file}{which} | {stock} | {ours} | {why} |")
     return "\n".join(lines)
 
 
