@@ -1,0 +1,272 @@
+"""Whatever happened to a notebook, its fresh cells show what a fresh run of it would show.
+
+Random notebooks of small integer cells (definitions, uses, prints, private names, cells that fail on some values) go
+through random operations on a real kernel: a person runs a cell, new or changed or as it is, or all cells at once
+(with and without stopping at errors), deletes cells and brings them back; an agent edits cells, to run them or not,
+and runs cells; and any of these runs may be interrupted in any of its cells, by SIGINT. When all has settled, the
+notebook that the kernel now holds is compared with a fresh run of it, cell by cell:
+
+* A cell that is not stale and that a fresh run ends well has status ok, the same values of all names it defines, none
+  for names that it did not define this time, and the same outputs.
+* A cell that is not stale and that a fresh run ends with an error has status error, and the same error.
+* A cell below one that fails was not run, and its names have no values; or it was run by itself, with what the
+  failed cell left, and gives what a fresh run gives then.
+* A cell that is stale, interrupted or not run yet, or not run because of such a cell above it, is not compared, but
+  there is a reason for it: an interrupt, a request that was aborted, or an agent's edit that was not to run.
+* Left out are the cells that define a name which another cell defines too, those in a cycle, and all below them:
+  which of them marimo refuses depends on which came first.
+
+Then all cells are run again, and now nothing may be stale. A fresh run is one of the model in `small_notebooks.py`;
+that a fresh kernel agrees with the model has a test of its own.
+
+`CONSISTENCY_EXAMPLES=500` runs more than the few of the default, each time other ones, and shrinks what fails.
+"""
+
+import itertools
+import os
+from ast import literal_eval
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from queue import Empty
+
+import pytest
+from front_end import FrontEnd, as_text
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from jupyter_client import KernelManager
+from small_notebooks import (
+    CELLS,
+    NAMES,
+    TICK,
+    Code,
+    Edit,
+    Operation,
+    Run,
+    RunAll,
+    RunKnown,
+    fresh_run,
+    notebooks,
+    operations,
+)
+
+from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription
+from marimo_kernel_bridge.outputs import OutputLog
+
+EXAMPLES = int(os.environ.get("CONSISTENCY_EXAMPLES", "0"))
+few = settings(max_examples=EXAMPLES // 50 or 3, deadline=None, derandomize=not EXAMPLES, database=None)
+many = settings(
+    few,
+    max_examples=EXAMPLES or 25,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    phases=[Phase.generate, *([Phase.shrink] if EXAMPLES else [])],  # to shrink takes minutes
+)
+pytestmark = pytest.mark.timeout(0 if EXAMPLES else 120)
+
+
+class Notebook:
+    """A person's page and an agent on one kernel. Ids of cells are new in each, so that one kernel can have many."""
+
+    def __init__(self, kernel: KernelManager, prefix: str) -> None:
+        self._kernel = kernel
+        self._prefix = prefix
+        self.lab = FrontEnd(kernel.connection_file)
+        self._codes: dict[str, Code] = {}  # by source
+        self._page: dict[str, str] = {}  # sources that the page shows, by cell
+        self._deleted: set[str] = set()
+        self.hidden(TICK)
+
+    def close(self) -> None:
+        everything = {"deletedCells": [self._id(cell) for cell in CELLS]}
+        self.lab.run(self._id("end"), "", metadata=everything)
+        self.lab.close()
+
+    def _id(self, cell: str) -> str:
+        return f"{self._prefix}{cell}"
+
+    def hidden(self, code: str) -> str:
+        return self.lab.run(None, code, store_history=False).text
+
+    def cells(self) -> dict[str, Cell]:
+        """The cells that are not deleted, as the kernel has them."""
+        listed = wire.decode_reply(self.lab.ask(wire.ListCells()), list[Cell])
+        by_id = {cell.notebook_cell_id: cell for cell in listed}
+        return {
+            cell: by_id[self._id(cell)]
+            for cell in CELLS
+            if self._id(cell) in by_id and cell not in self._deleted
+        }
+
+    # -- operations ---------------------------------------------------------------------------------------------------
+
+    def show(self, cell: str, code: Code) -> None:
+        """Write a cell on the page, without running it."""
+        self._page[cell] = self._source(cell, code)
+
+    def apply(self, operation: Operation) -> None:
+        match operation:
+            case Run(cell, code, deleted, hold):
+                if code is not None:
+                    self.show(cell, code)
+                if cell in self._page:
+                    self._deleted |= set(deleted) & self._page.keys()
+                    self._deleted.discard(cell)
+                    self._send([cell], hold)
+            case RunAll(stop_on_error, hold):
+                self._send(sorted(self._page.keys() - self._deleted), hold, stop_on_error=stop_on_error)
+            case Edit(cell, code, run):
+                if (known := self.cells().get(cell)) is not None:
+                    self._ask(
+                        wire.EditCell(
+                            cell_id=known.cell_id,
+                            version=known.version,
+                            code=self._source(cell, code),
+                            run=run,
+                        )
+                    )
+            case RunKnown(cells):
+                known = self.cells()
+                self._ask(wire.RunCells(cell_ids=[known[cell].cell_id for cell in cells if cell in known]))
+        self._settle()
+
+    def _source(self, cell: str, code: Code) -> str:
+        source = code.of(cell)
+        self._codes[source] = code
+        return source
+
+    def _ask(self, request: wire.Request) -> None:
+        assert self.lab.ask(request, "shell")["status"] == "ok"
+
+    def _send(self, cells: list[str], hold: str | None, *, stop_on_error: bool = True) -> None:
+        self.hidden(f"builtins.hold = {hold!r}")
+        metadata = {"deletedCells": [self._id(cell) for cell in sorted(self._deleted)]}
+        options = {"metadata": metadata, "stop_on_error": stop_on_error}
+        pending = [self.lab.send(self._id(cell), self._page[cell], **options) for cell in cells]
+        self._settle(interrupt=True)
+        for msg_id in pending:
+            self.lab.finish(msg_id)
+        self.hidden("builtins.hold = None")
+
+    def _settle(self, *, interrupt: bool = False) -> None:
+        """Wait until nothing runs and nothing is to run, with an interrupt for a cell that is held up."""
+        while True:
+            with suppress(Empty):
+                message = self.lab._take(0.01)
+                if interrupt and "on\n" in message["content"].get("text", ""):
+                    self._kernel.interrupt_kernel()
+                continue
+            kernel = wire.decode_reply(self.lab.ask(wire.Describe()), KernelDescription)
+            if not (kernel.busy or kernel.settling or kernel.queued):
+                return
+
+    # -- looking --------------------------------------------------------------------------------------------------------
+
+    def compare(self, *, may_be_stale: bool) -> None:
+        """Compare with a fresh run; see the module."""
+        cells = self.cells()
+        fresh = fresh_run({name: self._codes[cell.code] for name, cell in cells.items()})
+        values = literal_eval(self.hidden(f"{{n: globals()[n] for n in {NAMES} if n in globals()}}"))
+        unaccounted = set(values)
+        for name, cell in cells.items():
+            expected, told = fresh[name], (name, cell, fresh[name], values)
+            defines = self._codes[cell.code].defines
+            unfinished = cell.stale or cell.status in {"new", "interrupted"}
+            if expected.refused:
+                unaccounted -= defines
+            elif unfinished:
+                assert may_be_stale, told
+                unaccounted -= defines
+            elif cell.status == "cancelled":
+                assert expected.below or may_be_stale, told
+            elif expected.below and cell.status == "error" and cell.error.ename == "NameError":
+                unaccounted -= defines  # run by itself, while a cell above had not run
+            elif expected.failed is not None:
+                assert (cell.status, cell.error.ename) == ("error", expected.failed), told
+                unaccounted -= defines  # those before the error have values, in a fresh run as well
+            else:
+                assert cell.status == "ok", told
+                assert {n: values[n] for n in defines if n in values} == expected.values, told
+                assert self._lines(cell) == expected.lines, told
+                unaccounted -= defines
+        assert not unaccounted, (unaccounted, values, cells)
+
+    def _lines(self, cell: Cell) -> tuple[str, ...]:
+        """What a cell shows: to the agent, and the same to the person."""
+        read = wire.decode_reply(self.lab.ask(wire.ReadCell(cell_id=cell.cell_id)), CellWithOutputs)
+        to_agent, to_person = (
+            lines_of(outputs) for outputs in (read.outputs, self.lab.outputs(cell.notebook_cell_id))
+        )
+        assert to_agent == to_person
+        return to_agent
+
+
+def lines_of(outputs: Iterable[dict]) -> tuple[str, ...]:
+    log = OutputLog()
+    for output in outputs:
+        if wire.METADATA_KEY not in output.get("metadata", {}):  # a notice of the kernel's
+            log.apply(output["output_type"], output)
+    return tuple(line for line in as_text(log).splitlines() if line)
+
+
+@contextmanager
+def started_kernel() -> Iterator[KernelManager]:
+    manager = KernelManager(kernel_name="marimo")
+    manager.start_kernel(
+        env={key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+    )
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="module")
+def shared_kernel() -> Iterator[KernelManager]:
+    """One kernel for all examples. What goes wrong in one must not show in the next: then it is started anew."""
+    with started_kernel() as manager:
+        yield manager
+
+
+_numbers = itertools.count()
+
+
+def go_through(kernel: KernelManager, steps: list[Operation]) -> None:
+    notebook = Notebook(kernel, f"n{next(_numbers)}-")
+    try:
+        for step in steps:
+            notebook.apply(step)
+        notebook.compare(may_be_stale=any(_leaves_stale(step) for step in steps))
+        notebook.apply(RunAll(stop_on_error=False))
+        notebook.compare(may_be_stale=False)
+        notebook.close()
+    except BaseException:
+        kernel.restart_kernel(now=True)
+        raise
+
+
+def _leaves_stale(step: Operation) -> bool:
+    match step:
+        case Run(hold=hold):
+            return hold is not None
+        case RunAll(stop_on_error=stop_on_error, hold=hold):
+            return stop_on_error or hold is not None
+        case Edit(run=run):
+            return not run
+        case RunKnown():
+            return False
+
+
+@many
+@given(notebooks, st.lists(operations, min_size=1, max_size=8))
+def test_fresh_cells_show_what_a_fresh_run_shows(shared_kernel, notebook, steps):
+    go_through(shared_kernel, [*notebook, *steps])
+
+
+@few
+@given(notebooks)
+def test_a_fresh_kernel_agrees_with_the_model(notebook):
+    with started_kernel() as kernel:
+        page = Notebook(kernel, "")
+        for step in notebook:
+            page.show(step.cell, step.code)
+        page.apply(RunAll(stop_on_error=False))
+        page.compare(may_be_stale=False)
+        page.close()
