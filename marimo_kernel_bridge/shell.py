@@ -23,7 +23,6 @@ from marimo_kernel_bridge.cells import Body
 from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.interrupts import leave_out_handler
 from marimo_kernel_bridge.ipython_code import graph_code
-from marimo_kernel_bridge.interrupts import leave_out_handler
 from marimo_kernel_bridge.outputs import error_text, strip_ansi
 
 if TYPE_CHECKING:
