@@ -30,6 +30,7 @@ _OK: Final = range(200, 300)
 class _Kernel(msgspec.Struct, frozen=True):
     id: str
     name: str = ""
+    execution_state: str | None = None
 
 
 class _Session(msgspec.Struct, frozen=True):
@@ -111,7 +112,9 @@ class JupyterServer:
         answer = await self._ask("GET", f"api/kernels/{quote(kernel_id, safe='')}")
         if answer.code not in {*_OK, _NOT_FOUND}:
             raise self._refused(answer.code)
-        return answer.code != _NOT_FOUND
+        if answer.code == _NOT_FOUND:
+            return False
+        return msgspec.json.decode(answer.body, type=_Kernel).execution_state != "dead"
 
     async def do(self, kernel_id: str, action: Literal["interrupt", "restart", "shut_down"]) -> None:
         """Have the server do something with a kernel. Raises `BridgeError`."""

@@ -36,6 +36,11 @@ ANSWER_BOUND: Final = 5.0
 HEARTBEAT_BOUND: Final = 2.0
 _HEARD_BOUND: Final = 0.5
 
+_SERVERS_WORDS: Final = frozenset({"restarting", "autorestarting", "dead"})
+"""States that only a Jupyter server tells, in messages of its own."""
+
+_LOOKS: Final = 60
+
 Liveness = Literal["alive", "silent", "dead"]
 
 
@@ -203,6 +208,7 @@ class KernelLink:
 
     def _meet(self, reply: Message) -> None:
         content, session = reply["content"], reply["header"].get("session")
+        before = None if self._info is None else self._info.session
         language = content.get("language_info") or {}
         self._info = KernelInfo(
             implementation=str(content.get("implementation", "unknown")),
@@ -214,8 +220,9 @@ class KernelLink:
         )
         if self._dead is not None:
             self._dead = None
-            self.restarts += 1
             self.shut_down = False
+            # A Jupyter server announces a restart while the old process still answers.
+            self.restarts += self._info.session is None or self._info.session != before
 
     async def why_not_alive(self) -> BridgeError | None:
         """Give the refusal that fits a kernel that is dead or silent, None for one that is alive."""
@@ -275,7 +282,10 @@ class KernelLink:
 
     def _dispatch(self, channel: Channel, message: Message) -> None:
         msg_type = message["header"]["msg_type"]
-        if msg_type in {"status", "iopub_welcome", "kernel_info_reply"}:
+        state = message["content"].get("execution_state") if msg_type == "status" else None
+        if state in _SERVERS_WORDS:
+            self._hear_from_server(state)
+        elif msg_type in {"status", "iopub_welcome", "kernel_info_reply"}:
             self._notice_other_process(message["header"].get("session"))
         if channel == "iopub":
             self._heard.set()
@@ -286,6 +296,21 @@ class KernelLink:
             self._owner.on_message(channel, message)
         elif not future.done():
             future.set_result(message)
+
+    def _hear_from_server(self, state: str) -> None:
+        """Take a Jupyter server's own message about a kernel of its: it comes before the process is another one."""
+        if state == "dead":
+            self._end(self._how_it_ended())
+        elif self._dead is None:
+            self._tasks.append(asyncio.create_task(self._look_for_other_process()))
+
+    async def _look_for_other_process(self) -> None:
+        for _ in range(_LOOKS):
+            if self._dead is not None:
+                return
+            with suppress(TimeoutError, BridgeError):  # the session in the answer tells (see _dispatch)
+                await self._exchange("control", "kernel_info_request", {}, _HEARD_BOUND)
+            await asyncio.sleep(_HEARD_BOUND)
 
     def _notice_other_process(self, session: str | None) -> None:
         if self._dead is None and self._info is not None and self._info.session not in {None, session}:
