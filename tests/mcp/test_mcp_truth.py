@@ -198,8 +198,9 @@ async def test_an_image_of_fifty_megabytes_is_named_and_not_sent(plain):
 async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reactive_kernel, tmp_path):
     gate = Gate(tmp_path / "hang")
     await agent.connect(reactive_kernel)
-    hang = f"import ctypes\nprint('begun', flush=True)\nctypes.PyDLL(None).open({bytes(gate.path)!r}, 0)  # keeps the interpreter's lock"
-    run = await agent("execute_code", code=hang, timeout=1)
+    # The pause lets the kernel's other threads say that it runs, before nothing can be said any more.
+    hang = f"import ctypes, time\nprint('begun', flush=True)\ntime.sleep(0.5)\nctypes.PyDLL(None).open({bytes(gate.path)!r}, 0)  # keeps the interpreter's lock"
+    run = await agent("execute_code", code=hang, timeout=2)
     assert run.data["status"] == "running"
     assert "answer nothing" in run.data["message"]
     status = await agent("kernel_status")
