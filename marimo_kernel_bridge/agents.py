@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeenAgent:
-    """An agent that asked something of the kernel. Times are seconds since the epoch."""
+    """An agent that asked something of the kernel. `last_heard` is in seconds since the epoch.
+
+    `runs` counts what it had the kernel run or change, `refused` what the kernel did not do for it.
+    """
 
     name: str
-    first_heard: float
     last_heard: float
     runs: int = 0
+    refused: int = 0
 
 
 class Agents:
@@ -37,11 +40,13 @@ class Agents:
     def __iter__(self) -> Iterator[SeenAgent]:
         return iter(list(self._seen.values()))
 
-    def heard(self, name: str, *, runs: bool = False) -> None:
-        """Note a request of an agent."""
+    def heard(self, name: str, *, ran: bool = False, refused: bool = False) -> None:
+        """Note what became of a request of an agent. One without a name is none: it only looks which kernel this is."""
+        if not name:
+            return
         now = time.time()
-        seen = self._seen.get(name) or SeenAgent(name, now, now)
-        self._seen[name] = replace(seen, last_heard=now, runs=seen.runs + runs)
+        seen = self._seen.get(name) or SeenAgent(name, now)
+        self._seen[name] = replace(seen, last_heard=now, runs=seen.runs + ran, refused=seen.refused + refused)
 
     def require_not_paused(self) -> None:
         """Raise `BridgeError` paused if the person has paused the agents."""

@@ -69,9 +69,11 @@ class BridgeRequests:
         """Return the content of the reply to a request."""
         try:
             request = wire.decode_request(parent["content"])
-            self._note_agent(request, parent)
-            return wire.encode_result(await self._answer(request, parent, on_control=on_control))
+            result = await self._answer(request, parent, on_control=on_control)
+            self._note_agent(parent, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
+            return wire.encode_result(result)
         except BridgeError as refusal:
+            self._note_agent(parent, refused=True)
             return wire.encode_error(refusal)
         except Exception:
             self._host.log.exception("A bridge request failed")
@@ -150,10 +152,10 @@ class BridgeRequests:
         report = notebook.runs.report(parent["header"]["msg_id"])
         return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
 
-    def _note_agent(self, request: wire.Request, parent: dict[str, Any]) -> None:
+    def _note_agent(self, parent: dict[str, Any], *, ran: bool = False, refused: bool = False) -> None:
         name = parent["header"].get("username")
-        if isinstance(name, str) and name:
-            self._host.notebook.agents.heard(name, runs=isinstance(request, wire.ShellRequest))
+        if isinstance(name, str):
+            self._host.notebook.agents.heard(name, ran=ran, refused=refused)
 
     def _describe(self) -> KernelDescription:
         host, notebook = self._host, self._host.notebook
@@ -177,6 +179,11 @@ class BridgeRequests:
             stale=notebook.stale,
             agents_paused=notebook.agents.paused,
         )
+
+
+def _did_something(result: wire.Result) -> bool:
+    """Tell a dry run, and a batch that the graph would not take, from what ran or changed cells."""
+    return not isinstance(result, EditReport) or result.applied
 
 
 def _stale_version(request: wire.EditCell, version: int, author: str) -> BridgeError:

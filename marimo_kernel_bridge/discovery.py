@@ -149,7 +149,8 @@ async def _look_at(path: Path, notebook: str | None) -> FoundKernel:
         connection = read_connection(path)
         if not await listens(connection):
             raise stale(connection)
-        async with await KernelClient.attach(connection, bound=_ATTACH_BOUND) as client:
+        # Without a name: who only asks what runs here is not yet an agent that uses the kernel.
+        async with await KernelClient.attach(connection, "", bound=_ATTACH_BOUND) as client:
             description = await client.describe() if client.info.reactive else None
             return FoundKernel(
                 path,

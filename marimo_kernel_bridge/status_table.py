@@ -31,12 +31,18 @@ def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:
     """Return a line for each agent that used the kernel."""
     now = time.time()
     lines = [
-        f"{agent.name}: {agent.runs} request{'' if agent.runs == 1 else 's'} to run or change, "
-        f"last heard {now - agent.last_heard:.0f} s ago"
+        f"{agent.name}: "
+        + (f"ran or changed something {_times(agent.runs)}" if agent.runs else "ran and changed nothing")
+        + (f", was refused {_times(agent.refused)}" if agent.refused else "")
+        + f", last heard {now - agent.last_heard:.0f} s ago"
         for agent in seen
     ]
     state = "paused: they can only read; `%marimo resume` ends it" if paused else "not paused"
     return "\n".join([f"agents {state}", *(lines or ["none has used this kernel"])])
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def text_table(cells: Sequence[Cell]) -> str:

@@ -197,8 +197,9 @@ class MarimoKernel(IPythonKernel):
         """Run code. Only the front ends' cells on the shell channel are in the graph."""
         agent = client_of(parent)
         if agent is not None:
-            self.notebook.agents.heard(agent, runs=True)
-            if self.notebook.agents.paused:
+            paused = self.notebook.agents.paused
+            self.notebook.agents.heard(agent, ran=not paused, refused=paused)
+            if paused:
                 self._refuse_agent(stream, ident, parent)
                 return
         if is_for_a_cell(parent["content"]) and threading.current_thread() is threading.main_thread():

@@ -291,8 +291,20 @@ def test_a_person_pauses_agents_and_lets_them_go_on(lab, agent, connect):
     assert edit(agent, change(cell, "a = 2")).applied
 
 
-def test_a_person_sees_which_agents_use_the_kernel(lab, connect):
+def test_a_person_sees_which_agents_use_the_kernel_and_what_became_of_their_requests(lab, connect):
     assert "none has used this kernel" in lab.run("magic", "%marimo agents").text
-    connect("agent").run(None, "a = 1")
+    agent = connect("agent")
+    agent.run(None, "a = 1")
+    assert "agent: ran or changed something once, last heard " in lab.run("magic", "%marimo agents").text
+    lab.run("magic", "%marimo pause")
+    agent.run(None, "a = 2")
+    agent.run(None, "a", store_history=False)
     text = lab.run("magic", "%marimo agents").text
-    assert text.startswith("agents not paused\nagent: 1 request to run or change, last heard ")
+    assert "agent: ran or changed something once, was refused twice, last heard " in text
+
+
+def test_looking_at_what_would_run_is_not_counted_as_a_change(lab, agent):
+    lab.run("one", "a = 1")
+    edit(agent, change(cells(agent)["one"], "a = 2"), dry_run=True)
+    edit(agent, AddCell("a = 3"))  # which the graph does not take
+    assert "ran and changed nothing" in lab.run("magic", "%marimo agents").text

@@ -130,6 +130,24 @@ async def test_a_paused_kernel_refuses_agents_and_goes_on_for_the_person(agent, 
     await agent("disconnect_kernel")
 
 
+async def test_a_person_sees_agents_that_use_the_kernel_and_not_those_that_only_list_it(
+    serve, reactive_kernel, person_at
+):
+    person = await person_at(reactive_kernel)
+    agent = await serve("auto")
+    assert (await agent("list_kernels")).data["kernels"]
+    await person.run("mmmm", "%marimo agents")
+    await person.sees("mmmm", "agents not paused\nnone has used this kernel")
+    handle = await agent.connect(reactive_kernel)
+    await agent("list_cells")
+    await agent("list_kernels")
+    await person.run("mmmm", "%marimo agents")
+    not_paused, *names = person.shown("mmmm").splitlines()
+    assert (not_paused, len(names)) == ("agents not paused", 1)
+    assert "ran and changed nothing, last heard " in names[0]
+    await agent("disconnect_kernel", kernel=handle)
+
+
 # Secrets
 
 KEY = "zq81-HUSH-hush-99!"
