@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.cli import main
+from marimo_kernel_bridge.mcp_config import Stdio, config_for
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -91,13 +92,12 @@ def test_the_commands_in_shell_blocks_exist():
                     assert command in main.commands, line
 
 
-def test_what_the_readme_gives_to_mcp_hosts_starts_our_server():
+def test_the_readme_gives_to_mcp_hosts_what_print_config_does():
     configurations = [json.loads(block) for block in blocks(ROOT / "README.md", "json")]
-    assert [list(configuration) for configuration in configurations] == [["mcpServers"], ["servers"]]
-    for configuration in configurations:
-        (servers,) = configuration.values()
-        assert (servers["marimo"]["command"], servers["marimo"]["args"]) == ("marimo-kernel-bridge", ["mcp"])
-    assert "claude mcp add marimo -- marimo-kernel-bridge mcp" in (ROOT / "README.md").read_text()
+    ours = Stdio(("marimo-kernel-bridge", "mcp"))
+    assert configurations == [json.loads(config_for(client, ours).text) for client in ("cursor", "vscode")]
+    assert config_for("claude-desktop", ours).text == config_for("cursor", ours).text
+    assert config_for("claude-code", ours).text + "\n" in blocks(ROOT / "README.md", "sh")
 
 
 def test_every_target_that_the_readme_names_is_in_the_makefile():
