@@ -159,15 +159,20 @@ async def _agent_edits(agent: Agent, notebook: Notebook, say: Callable[[str], No
             f"      {cell['cell_id']} [{name}] version {cell['version']}, defines {', '.join(cell['defines'])}{uses}"
         )
     edited = cells[EDITED]
-    edit = {"cell_id": edited["cell_id"], "version": edited["version"], "code": f'{EDITED} = "{AFTER}"'}
-    say(f"  edit_cell({', '.join(f'{name}={value!r}' for name, value in edit.items())})")
-    run = await agent.call("edit_cell", **edit)
+    edit = {
+        "action": "change",
+        "cell_id": edited["cell_id"],
+        "version": edited["version"],
+        "code": f'{EDITED} = "{AFTER}"',
+    }
+    say(f"  edit_cells(edits=[{edit}])")
+    run = await agent.call("edit_cells", edits=[edit])
     _require(run["status"] == "ok", f"The edit ended with {run['status']}: {run['message']}")
     reran = [names[cell["cell_id"]] for cell in run.get("reran", ())]
     _require(sorted(reran) == sorted(DEPENDENTS), f"The agent heard that {reran} ran.")
     say(f"  The answer names the cells that ran because of it: {', '.join(reran)}")
     try:
-        await agent.call("edit_cell", **edit)
+        await agent.call("edit_cells", edits=[edit])
     except ToolFailedError as refused:
         _require("stale_version" in str(refused), f"The stale edit was refused for another reason: {refused}")
         say(

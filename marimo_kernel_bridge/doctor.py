@@ -213,7 +213,8 @@ async def _agent_changes_a(agent: Agent, dependent: ShownCell, person: FrontEnd)
     base = next((cell for cell in cells if "a" in cell.get("defines", ())), None)
     if base is None:
         raise ToolFailedError("list_cells: the cell that defines `a` is not there.")
-    await agent.call("edit_cell", cell_id=base["cell_id"], version=base["version"], code="a = 20")
+    edit = {"action": "change", "cell_id": base["cell_id"], "version": base["version"], "code": "a = 20"}
+    await agent.call("edit_cells", edits=[edit])
     await person.until(lambda: dependent.text == "a + 1 is 21", "what the agent's change should show")
 
 

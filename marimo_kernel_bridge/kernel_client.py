@@ -206,14 +206,6 @@ class KernelClient:
         }
         return await self._start("execute", code, "execute_request", content)
 
-    async def edit_cell(
-        self, cell_id: str | None, code: str, version: int | None, *, run: bool = True
-    ) -> Run:
-        """Change a cell, or add one if `cell_id` is None."""
-        self._require_reactive()
-        request = wire.EditCell(cell_id=cell_id, code=code, version=version, run=run, client=self.client_name)
-        return await self._start("edit_cell", code, wire.REQUEST, wire.encode_request(request))
-
     async def run_cells(self, cell_ids: list[str]) -> Run:
         """Run cells as they are, and their dependents."""
         request = wire.RunCells(cell_ids=cell_ids, client=self.client_name)

@@ -31,6 +31,9 @@ KernelArg = Annotated[
     Field(description="Handle from connect_to_kernel. Needed only with several kernels connected."),
 ]
 CellArg = Annotated[str, Field(description="Id from list_cells, or the notebook's own cell id.")]
+CellsArg = Annotated[
+    list[str], Field(max_length=1000, description="Ids from list_cells, or the notebook's own cell ids.")
+]
 TimeoutArg = Annotated[
     float,
     Field(

@@ -94,7 +94,7 @@ async def _notebook_of(endpoint: Endpoint) -> str | None:
 async def start_kernel(
     ctx: Ctx,
     *,
-    kernel_name: Annotated[
+    kernelspec: Annotated[
         str, Field(description="An installed kernelspec. marimo is the reactive one.")
     ] = "marimo",
     directory: Annotated[
@@ -105,7 +105,7 @@ async def start_kernel(
 
     To work in a person's notebook connect to its kernel instead. The new kernel ends with this server.
     """
-    attached = await kernels_of(ctx).start(kernel_name, directory, client_name(ctx))
+    attached = await kernels_of(ctx).start(kernelspec, directory, client_name(ctx))
     return answer(await mcp_views.kernel_state(attached))
 
 

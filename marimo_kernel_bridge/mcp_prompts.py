@@ -22,9 +22,9 @@ def explore_notebook(notebook: NotebookArg = "") -> str:
     """Understand a running notebook without changing anything, and explain it."""
     return _joined(notebook) + (
         "Then get an overview, changing nothing:\n"
-        "1. list_cells for the outline; get_errors for what is broken; list_variables for what is in memory.\n"
-        "2. Follow the data with get_dataflow from the cells that load it to those that end it.\n"
-        "3. read_cell where the outline is not enough; inspect_variable for tables and arrays. Run no code unless a "
+        "1. list_cells for the outline; list_errors for what is broken; list_variables for what is in memory.\n"
+        "2. Follow the data with read_dataflow from the cells that load it to those that end it.\n"
+        "3. read_cell where the outline is not enough; read_variable for tables and arrays. Run no code unless a "
         "question is left, and then only with execute_code(scratch=true).\n"
         "Explain in a few paragraphs: what the notebook is for, its steps in the order of the data, what it shows, what "
         "is stale or broken, and what you would look at next."
@@ -35,13 +35,13 @@ def fix_errors(notebook: NotebookArg = "") -> str:
     """Find and mend what is broken in a notebook, with the person's consent for what changes results."""
     return _joined(notebook) + (
         "Then mend what is broken, one cause at a time:\n"
-        "1. get_errors. Begin with errors that block other cells; those that are only blocked mend themselves.\n"
-        "2. For each: read_cell, inspect_variable for the values it stumbled on, get_dataflow for where they come from. Find "
+        "1. list_errors. Begin with errors that block other cells; those that are only blocked mend themselves.\n"
+        "2. For each: read_cell, read_variable for the values it stumbled on, read_dataflow for where they come from. Find "
         "the cause before you edit; a package that is missing is installed only with the person's consent.\n"
         "3. preview_run with your edit: what it would run, and what the graph says. Ask first if that takes long or "
         "changes a result.\n"
         "4. edit_cells with the versions you read. On stale_version read again: the person has changed it.\n"
-        "5. Look at what re-ran, then get_errors again. Stop when it is empty, or when only the person can decide.\n"
+        "5. Look at what re-ran, then list_errors again. Stop when it is empty, or when only the person can decide.\n"
         "In the end say for each error what the cause was and which cell you changed, and show the new code: the person's "
         "notebook still has the old one."
     )
@@ -51,7 +51,7 @@ def make_reactive(notebook: NotebookArg = "") -> str:
     """Turn a notebook that was written for top-to-bottom runs into a clean reactive one."""
     return _joined(notebook) + (
         "Then make the notebook reactive, keeping every result:\n"
-        "1. list_cells and get_errors: look for names defined in several cells, for cells that change what another one "
+        "1. list_cells and list_errors: look for names defined in several cells, for cells that change what another one "
         "made (df['x'] = ..., list.append, in-place methods), and for hidden order.\n"
         "2. Note the results that count (outputs of the last cells), to compare afterwards.\n"
         "3. For each finding choose the smallest cure: another name for each step (df_clean = ...), the change moved into "

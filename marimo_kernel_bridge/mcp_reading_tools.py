@@ -12,6 +12,7 @@ from marimo_kernel_bridge.mcp_context import (
     BUDGET,
     BudgetArg,
     CellArg,
+    CellsArg,
     Ctx,
     KernelArg,
     OffsetArg,
@@ -67,7 +68,7 @@ async def read_cell(
     return answer(view, images)
 
 
-async def search(
+async def search_cells(
     ctx: Ctx,
     *,
     query: Annotated[
@@ -80,10 +81,12 @@ async def search(
     return answer(await mcp_notebook_views.search_result(await to_read(ctx, kernel), query, limit))
 
 
-async def get_dataflow(
+async def read_dataflow(
     ctx: Ctx,
     *,
-    cell_id: Annotated[str | None, Field(description="Id from list_cells. Give this or variable.")] = None,
+    cell_id: Annotated[
+        str | None, Field(description="Id from list_cells, or the notebook's own. Give this or variable.")
+    ] = None,
     variable: Annotated[str | None, Field(description="A global name. Give this or cell_id.")] = None,
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, Dataflow]:
@@ -97,7 +100,9 @@ async def get_dataflow(
 async def list_variables(
     ctx: Ctx,
     *,
-    name_contains: Annotated[str, Field(description="Only names that contain this.")] = "",
+    query: Annotated[
+        str, Field(max_length=200, description="Only names that contain this; case does not matter.")
+    ] = "",
     kernel: KernelArg = None,
     offset: SkipArg = 0,
     limit: LimitArg = 100,
@@ -106,27 +111,25 @@ async def list_variables(
 
     Runs no code of the values. Answered while a cell runs.
     """
-    return answer(
-        await mcp_notebook_views.variable_list(await to_read(ctx, kernel), name_contains, offset, limit)
-    )
+    return answer(await mcp_notebook_views.variable_list(await to_read(ctx, kernel), query, offset, limit))
 
 
-async def inspect_variable(
+async def read_variable(
     ctx: Ctx,
     *,
-    name: Annotated[str, Field(description="A global name.")],
-    rows: Annotated[int, Field(ge=1, le=100, description="How many rows or items to sample.")] = 5,
+    variable: Annotated[str, Field(description="A global name, from list_variables.")],
     kernel: KernelArg = None,
+    limit: Annotated[int, Field(ge=1, le=100, description="How many rows or items to sample.")] = 5,
 ) -> Annotated[CallToolResult, VariableView]:
     """Look into a variable: a table's columns, types and first rows, an array's shape and range, a container's items.
 
     Knows pandas, Polars, Arrow, NumPy and Python's own containers; shows other objects' attributes. Never calls an
     object's str or repr. While a cell runs it tells types and sizes only.
     """
-    return answer(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), name, rows))
+    return answer(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, limit))
 
 
-async def get_errors(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, ErrorList]:
+async def list_errors(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, ErrorList]:
     """List what is wrong in the notebook: cell, line, kind, message, what to do, and which cells did not run due to it.
 
     Answered while a cell runs.
@@ -137,7 +140,7 @@ async def get_errors(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToo
 async def preview_run(
     ctx: Ctx,
     *,
-    cell_ids: Annotated[list[str], Field(description="Cells to be run, as they are.")] = [],  # noqa: B006  # never changed
+    cell_ids: CellsArg = [],  # noqa: B006  # never changed
     which: WhichArg = None,
     edits: EditsArg = [],  # noqa: B006  # as above
     kernel: KernelArg = None,

@@ -66,9 +66,9 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str) -> str:
     )
 
 
-async def read_variable(ctx: Ctx, kernel: str, name: str) -> str:
+async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
     """Give a variable's type, size and a sample of what is in it."""
-    return _json(as_data(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), name, _ROWS)))
+    return _json(as_data(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, _ROWS)))
 
 
 def add_resources(server: MCPServer[Any], guard: Guard) -> None:
@@ -77,7 +77,7 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
         ("marimo://{kernel}/notebook", "The notebook", read_notebook),
         ("marimo://{kernel}/history", "What ran", read_history),
         ("marimo://{kernel}/cells/{cell_id}", "A cell and its outputs", read_cell_outputs),
-        ("marimo://{kernel}/variables/{name}", "A variable", read_variable),
+        ("marimo://{kernel}/variables/{variable}", "A variable", read_variable),
     ):
         server.resource(uri, title=title, description=function.__doc__, mime_type="application/json")(
             guard.around_read(function)

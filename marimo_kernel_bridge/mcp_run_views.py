@@ -135,7 +135,7 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
         return f"interrupted{took}. What it had done before stays done."
     if status != "ok":
         return _failure(run, report, took)
-    if run.kind in {"edit_cell", "edit_cells"} and report is not None and not report.cells:
+    if run.kind == "edit_cells" and report is not None and not report.cells:
         return (
             "edited, not run: what changed and what depends on it is stale."
             if report.requested
@@ -145,7 +145,7 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
         lost = ", ".join(report.superseded)
         return (
             f"done{took}. It took names over from cell {lost}, which is out of the graph until it runs again; "
-            "to change what a cell defines, edit_cell it instead."
+            "to change what a cell defines, use edit_cells instead."
         )
     return f"done{took}"
 

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
 
-from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_context import (
     BUDGET,
     INTERRUPT_GRACE,
     WAIT,
     BudgetArg,
-    CellArg,
+    CellsArg,
     Ctx,
     KernelArg,
     OffsetArg,
@@ -48,7 +47,7 @@ async def execute_code(
     """Run code in the kernel and return its output.
 
     In a reactive kernel the code becomes a new cell, and the cells that use the names it defines run again; the
-    answer lists them. To change an existing cell use edit_cell; to only look at values pass scratch=true.
+    answer lists them. To change an existing cell use edit_cells; to only look at values pass scratch=true.
     """
     attached = await to_run_in(ctx, kernel)
     run = await attached.client.execute(code, store_history=not scratch)
@@ -58,7 +57,7 @@ async def execute_code(
 async def read_run(
     ctx: Ctx,
     *,
-    run_id: Annotated[str, Field(description="From the answer of execute_code, edit_cell or run_cell.")],
+    run_id: Annotated[str, Field(description="From the answer of a tool that ran something.")],
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     offset: OffsetArg = 0,
@@ -86,53 +85,6 @@ async def interrupt_run(
     return await run_answer(attached, run, Window(BUDGET))
 
 
-async def edit_cell(
-    ctx: Ctx,
-    *,
-    code: Annotated[str, Field(description="The cell's whole new code.")],
-    cell_id: Annotated[
-        str | None, Field(description="Id from list_cells. Leave out to add a new cell.")
-    ] = None,
-    version: Annotated[
-        int | None, Field(description="The version you last read. Needed to change an existing cell.")
-    ] = None,
-    run: Annotated[bool, Field(description="Run it and its dependents. Otherwise they become stale.")] = True,
-    kernel: KernelArg = None,
-    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
-    max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, RunView]:
-    """Replace a cell's code (or add a cell) and run it with all that depends on it.
-
-    The person sees the fresh outputs under their own cells. Refused with stale_version if the cell has changed since
-    you read it: read it again first. The answer has the cell's new version and the dependents that ran.
-    """
-    if cell_id is not None and version is None:
-        raise BridgeError(
-            "bad_request",
-            f"To change cell {cell_id} the version that you last read is needed.",
-            "read_cell and list_cells give it; so does the answer of the last edit.",
-        )
-    if cell_id is None and version is not None:
-        raise BridgeError("bad_request", "A new cell has no version.", "Pass cell_id, or leave version out.")
-    attached = await to_run_in(ctx, kernel)
-    started = await attached.client.edit_cell(cell_id, code, version, run=run)
-    return await finish(ctx, attached, started, timeout, Window(max_chars))
-
-
-async def run_cell(
-    ctx: Ctx,
-    *,
-    cell_id: CellArg,
-    kernel: KernelArg = None,
-    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
-    max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, RunView]:
-    """Run a cell as it is, and then the cells that depend on it."""
-    attached = await to_run_in(ctx, kernel)
-    run = await attached.client.run_cells([cell_id])
-    return await finish(ctx, attached, run, timeout, Window(max_chars))
-
-
 async def edit_cells(
     ctx: Ctx,
     *,
@@ -144,11 +96,12 @@ async def edit_cells(
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, RunView]:
-    """Add, change, delete and move several cells at once, and run them with all that depends on them, each once.
+    """Change, add, delete and move cells, one or several, and run them with all that depends on them, each once.
 
-    All or nothing: with one version that is not the newest, or a graph that would not hold (a name defined twice, a
-    cycle, a syntax error), nothing changes and the answer says why. preview_run with the same edits is the dry run. A
-    cell that you delete or move stays where it is in the person's notebook: tell them.
+    All or nothing: with one version that is not the newest (stale_version: the person changed it, read it again), or a
+    graph that would not hold (a name defined twice, a cycle, a syntax error), nothing changes and the answer says why.
+    preview_run with the same edits is the dry run. The person sees the fresh outputs under their own cells, but still
+    their own code there: tell them what you changed.
     """
     attached = await to_run_in(ctx, kernel)
     started = await attached.client.edit_cells(changes_of(edits), run=run)
@@ -158,13 +111,13 @@ async def edit_cells(
 async def run_cells(
     ctx: Ctx,
     *,
-    cell_ids: Annotated[list[str], Field(description="Ids from list_cells.")] = [],  # noqa: B006  # never changed
+    cell_ids: CellsArg = [],  # noqa: B006  # never changed
     which: WhichArg = None,
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, RunView]:
-    """Run several cells, all stale ones, or all, in the order of the graph; then what depends on them, each once.
+    """Run one cell or several as they are, all stale ones, or all, in the order of the graph; then what depends on them.
 
     preview_run tells before which cells that are and how long they took.
     """
@@ -180,7 +133,7 @@ async def run_cells(
 async def set_ui_value(
     ctx: Ctx,
     *,
-    name: Annotated[
+    variable: Annotated[
         str, Field(description="The variable that holds the marimo UI element; list_variables marks them.")
     ],
     value: Annotated[
@@ -195,5 +148,5 @@ async def set_ui_value(
 ) -> Annotated[CallToolResult, RunView]:
     """Set a marimo UI element (mo.ui.slider, dropdown, ...) as a person would; the cells that read it run."""
     attached = await to_run_in(ctx, kernel)
-    started = await attached.client.set_ui_value(name, value)
+    started = await attached.client.set_ui_value(variable, value)
     return await finish(ctx, attached, started, timeout, Window(max_chars))

@@ -1,7 +1,7 @@
 """Functions as MCP tools whose arguments are exactly what the schema says, and whose refusals reach the model.
 
-What the SDK does by itself: it drops unknown arguments silently, so that a misspelt `cell_id` would add a new cell
-instead of changing one; it parses JSON inside of strings and turns "3" into 3.
+What the SDK does by itself: it drops unknown arguments silently, so that a misspelt `scratch` would change the notebook;
+it parses JSON inside of strings and turns "3" into 3; and it passes pydantic's own texts on to the model.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import ToolAnnotations
-from pydantic import ConfigDict, create_model
+from pydantic import ConfigDict, ValidationError, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_arguments import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
+
+    from mcp.server.mcpserver import Context
 
 
 def tool(
@@ -39,7 +42,7 @@ def tool(
         idempotent_hint=reads or idempotent,
         open_world_hint=runs_code,  # code can reach whatever the person's own code can
     )
-    made = Tool.from_function(
+    made = _StrictTool.from_function(
         function,
         title=title,
         description=inspect.getdoc(function),
@@ -60,23 +63,33 @@ def tool(
     return made
 
 
+class _StrictTool(Tool):
+    """A tool whose refusals begin with their code."""
+
+    async def run(
+        self,
+        arguments: dict[str, Any],
+        context: Context[Any, Any],
+        convert_result: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
+    ) -> Any:
+        try:
+            self.fn_metadata.validate_arguments(arguments)
+        except ValidationError as error:
+            raise ToolError(explain(self.name, self.parameters, error)) from error
+        try:
+            return await super().run(arguments, context, convert_result)
+        except ToolError as error:
+            # The SDK's own text for a crash stays; what we refused goes without its "Error executing tool".
+            if isinstance(error.__cause__, BridgeError):
+                raise ToolError(f"[{error.__cause__.code}] {error.__cause__}") from error.__cause__
+            raise
+
+
 class _StrictMetadata(FuncMetadata):
-    """See the module."""
+    """Takes arguments as they are."""
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         return data
-
-    async def call_fn(
-        self,
-        fn: Callable[..., Any | Awaitable[Any]],
-        fn_is_async: bool,  # noqa: FBT001  # the SDK's signature
-        arguments: dict[str, Any],
-        arguments_to_pass_directly: dict[str, Any] | None = None,
-    ) -> Any:
-        try:
-            return await super().call_fn(fn, fn_is_async, arguments, arguments_to_pass_directly)
-        except BridgeError as refusal:
-            raise ToolError(f"[{refusal.code}] {refusal}") from refusal
 
 
 class _StrictArguments(ArgModelBase):

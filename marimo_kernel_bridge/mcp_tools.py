@@ -2,6 +2,10 @@
 
 What a tool says and does is in `mcp_kernel_tools.py`, `mcp_reading_tools.py` and `mcp_running_tools.py`. No state here:
 attached kernels are the server's lifespan value.
+
+Names: `list_` gives many things in a line each, `read_` one thing whole, `search_` and `preview_` look too; every other
+verb acts. An argument has one name in all tools (a test holds it): `kernel` is a handle, `cell_id` and `cell_ids` are
+cells, `variable` is a global name, `run_id` a run, `offset` and `limit` page, `max_chars` and `timeout` bound an answer.
 """
 
 from __future__ import annotations
@@ -38,18 +42,16 @@ NEEDS: Final[dict[str, Tier | Callable[[Mapping[str, Any]], Tier]]] = {
     "disconnect_kernel": "read",
     "list_cells": "read",
     "read_cell": "read",
-    "search": "read",
-    "get_dataflow": "read",
+    "search_cells": "read",
+    "read_dataflow": "read",
     "list_variables": "read",
-    "inspect_variable": "read",
-    "get_errors": "read",
+    "read_variable": "read",
+    "list_errors": "read",
     "preview_run": "read",
     "read_run": "read",
     "interrupt_run": "scratch",
     "execute_code": _of_code,
-    "edit_cell": _of_edit,
     "edit_cells": _of_edit,
-    "run_cell": "run",
     "run_cells": "run",
     "set_ui_value": "run",
 }
@@ -71,16 +73,14 @@ def tools(guard: Guard) -> list[Tool]:
         made(kernels.disconnect_kernel, "Disconnect from a kernel", idempotent=True),
         made(reading.list_cells, "Outline the notebook", reads=True),
         made(reading.read_cell, "Read a cell", reads=True),
-        made(reading.search, "Search code and outputs", reads=True),
-        made(reading.get_dataflow, "What depends on what", reads=True),
+        made(reading.search_cells, "Search code and outputs", reads=True),
+        made(reading.read_dataflow, "Read what depends on what", reads=True),
         made(reading.list_variables, "List variables", reads=True),
-        made(reading.inspect_variable, "Look into a variable", reads=True),
-        made(reading.get_errors, "List errors", reads=True),
+        made(reading.read_variable, "Read a variable", reads=True),
+        made(reading.list_errors, "List errors", reads=True),
         made(reading.preview_run, "Preview a run or edits", reads=True),
         made(running.execute_code, "Execute code", runs_code=True),
-        made(running.edit_cell, "Edit a cell", runs_code=True),
-        made(running.edit_cells, "Edit several cells", runs_code=True),
-        made(running.run_cell, "Run a cell", runs_code=True),
+        made(running.edit_cells, "Edit cells", runs_code=True),
         made(running.run_cells, "Run cells", runs_code=True),
         made(running.set_ui_value, "Set a UI element", runs_code=True),
         made(running.read_run, "Read a run", reads=True),

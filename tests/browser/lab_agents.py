@@ -93,6 +93,11 @@ class McpAgent:
         return self._portal.call(self._client.call_tool, tool, arguments)
 
 
+def change(cell: dict[str, Any], code: str) -> dict[str, Any]:
+    """An edit: new code for a cell as list_cells gave it."""
+    return {"action": "change", "cell_id": cell["cell_id"], "version": cell["version"], "code": code}
+
+
 class ToolRefusedError(Exception):
     """A tool's answer was an error, with this text."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from lab_agents import ToolRefusedError, mcp_agent, zmq_agent
+from lab_agents import ToolRefusedError, change, mcp_agent, zmq_agent
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -54,7 +54,7 @@ def test_an_agent_over_mcp_finds_the_open_notebook_and_its_edit_shows_on_the_pag
     agent.call("connect_to_kernel", connection_file=kernel["connection_file"])
     first, second, third = agent.call("list_cells")["cells"]
     assert [cell["code"] for cell in (first, second)] == list(CELLS[:2])
-    run = agent.call("edit_cell", cell_id=first["cell_id"], version=first["version"], code="a = 7")
+    run = agent.call("edit_cells", edits=[change(first, "a = 7")])
 
     assert run["status"] == "ok"
     assert [cell["cell_id"] for cell in run["reran"]] == [second["cell_id"], third["cell_id"]]
@@ -75,7 +75,7 @@ def test_an_agents_edit_of_what_the_person_has_changed_since_is_refused_and_chan
     expect(page.outputs(2)).to_have_text(["b is 50", "50"])
 
     with pytest.raises(ToolRefusedError, match="stale_version"):
-        agent.call("edit_cell", cell_id=first["cell_id"], version=first["version"], code="a = 7")
+        agent.call("edit_cells", edits=[change(first, "a = 7")])
 
     page.run(2)
     expect(page.prompt(2)).to_have_text("[5]:")
@@ -94,7 +94,7 @@ def test_an_agent_is_shown_the_chart_that_the_person_sees(lab, agent):
     agent.call("connect_to_kernel", connection_file=str(page.connection_file))
     _, height, chart = agent.call("list_cells")["cells"]
 
-    agent.call("edit_cell", cell_id=height["cell_id"], version=height["version"], code="height = -3")
+    agent.call("edit_cells", edits=[change(height, "height = -3")])
 
     expect(page.images(2)).not_to_have_attribute("src", before)
     seen = [

@@ -181,6 +181,16 @@ class Agent:
         return answer.data["kernel"]
 
 
+def change(cell_id: str, version: int, code: str) -> dict:
+    """An edit: new code for a cell."""
+    return {"action": "change", "cell_id": cell_id, "version": version, "code": code}
+
+
+def add(code: str) -> dict:
+    """An edit: a new cell."""
+    return {"action": "add", "code": code}
+
+
 def refused(answer: Answer, code: str) -> bool:
     """Whether a tool refused with this code."""
     assert code in CODES

@@ -211,7 +211,6 @@ async def test_bridge_requests_to_a_plain_kernel_are_refused_here(plain_kernel, 
         client.describe(),
         client.list_cells(),
         client.read_cell("aaaa"),
-        client.edit_cell(None, "x = 1", None),
         client.run_cells(["aaaa"]),
     ):
         with pytest.raises(BridgeError) as caught:

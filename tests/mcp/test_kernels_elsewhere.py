@@ -4,7 +4,7 @@ import asyncio
 import os
 
 import pytest
-from person import BOUND, refused, until
+from person import BOUND, change, refused, until
 from server import jupyter_server, opened
 
 from marimo_kernel_bridge.jupyter_server import JupyterServer
@@ -48,7 +48,7 @@ async def test_a_kernel_behind_a_server_does_all_that_one_nearby_does(agent, els
     ran = await agent("execute_code", code="print('out'); x + 1")
     assert (ran.data["status"], ran.data["outputs"]) == ("ok", "out\n2")
     first = (await agent("list_cells")).data["cells"][0]
-    edited = await agent("edit_cell", cell_id=first["cell_id"], version=1, code="x = 10")
+    edited = await agent("edit_cells", edits=[change(first["cell_id"], 1, "x = 10")])
     assert [cell["status"] for cell in edited.data["reran"]] == ["ok"]
     slow = await agent("execute_code", code="import time\ntime.sleep(60)", timeout=0.3)
     assert slow.data["status"] == "running"
@@ -147,9 +147,9 @@ async def test_an_agent_interrupts_what_a_person_runs_if_it_may(agent, plain_ker
 
 
 async def test_a_kernel_is_started_where_it_is_wanted(agent, tmp_path):
-    assert refused(await agent("start_kernel", kernel_name="nosuch"), "no_such_kernelspec")
+    assert refused(await agent("start_kernel", kernelspec="nosuch"), "no_such_kernelspec")
     assert refused(await agent("start_kernel", directory=str(tmp_path / "nosuch")), "bad_request")
-    answer = await agent("start_kernel", kernel_name="python3", directory=str(tmp_path))
+    answer = await agent("start_kernel", kernelspec="python3", directory=str(tmp_path))
     assert not answer.failed, answer.text
     ran = await agent("execute_code", code="import os\nprint(os.getcwd()); os.getpid()")
     directory, pid = ran.data["outputs"].split("\n")

@@ -1,7 +1,7 @@
 """The tools for a notebook as a whole: outline, search, dataflow, variables, errors, previews, batches, UI elements."""
 
 import pytest
-from person import BOUND, refused
+from person import BOUND, change, refused
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +40,7 @@ async def test_the_outline_tells_kind_and_last_run(shared):
 
 async def test_search_finds_code_and_outputs(shared):
     agent, _ = shared
-    answer = await agent("search", query="Y IS")
+    answer = await agent("search_cells", query="Y IS")
     ccc = (await cells(agent))["cccc"]["cell_id"]
     assert [(match["cell_id"], match["where"]) for match in answer.data["matches"]] == [
         (ccc, "code"),
@@ -52,13 +52,13 @@ async def test_search_finds_code_and_outputs(shared):
 async def test_dataflow_follows_cells_and_variables(shared):
     agent, _ = shared
     first, second, third = await ids(agent)
-    flow = (await agent("get_dataflow", cell_id="bbbb")).data
+    flow = (await agent("read_dataflow", cell_id="bbbb")).data
     assert [cell["cell_id"] for cell in flow["upstream"]] == [first]
     assert [(cell["cell_id"], cell["names"]) for cell in flow["downstream"]] == [(third, ["y"])]
-    flow = (await agent("get_dataflow", variable="x")).data
+    flow = (await agent("read_dataflow", variable="x")).data
     assert [(cell["cell_id"], cell["distance"]) for cell in flow["downstream"]] == [(second, 1), (third, 2)]
-    assert refused(await agent("get_dataflow", variable="nosuch"), "no_such_variable")
-    assert refused(await agent("get_dataflow"), "bad_request")
+    assert refused(await agent("read_dataflow", variable="nosuch"), "no_such_variable")
+    assert refused(await agent("read_dataflow"), "bad_request")
 
 
 async def test_variables_are_listed_with_their_cells_and_looked_into(shared):
@@ -70,11 +70,11 @@ async def test_variables_are_listed_with_their_cells_and_looked_into(shared):
     assert known["df"]["summary"] == "1000 rows, 2 columns"
     assert known["df"]["cell_id"] == (await cells(agent))["dddd"]["cell_id"]
     assert listed["modules"] == ["pd"]
-    view = await agent("inspect_variable", name="df", rows=2)
+    view = await agent("read_variable", variable="df", limit=2)
     assert view.data["rows"] == [["0", "text"], ["1", "text"]]
     assert view.data["total_rows"] == 1000
     assert "2 of 1000 rows" in view.text
-    assert refused(await agent("inspect_variable", name="nosuch"), "no_such_variable")
+    assert refused(await agent("read_variable", variable="nosuch"), "no_such_variable")
 
 
 async def test_a_variable_is_looked_at_while_a_cell_runs_but_not_sampled(shared, gate):
@@ -82,12 +82,12 @@ async def test_a_variable_is_looked_at_while_a_cell_runs_but_not_sampled(shared,
     await person.run("dddd", "values = [1, 2, 3]")
     message_id = person.send("eeee", gate.code)
     await agent.sees_busy()
-    answer = await agent("inspect_variable", name="values")
+    answer = await agent("read_variable", variable="values")
     assert answer.data["summary"] == "3 items: [1, 2, 3]"
     assert "when it is idle" in answer.data["note"]
     gate.open()
     await person.until_over(message_id)
-    assert (await agent("inspect_variable", name="values")).data["items"] == ["1", "2", "3"]
+    assert (await agent("read_variable", variable="values")).data["items"] == ["1", "2", "3"]
 
 
 async def test_errors_are_listed_with_line_hint_and_what_they_block(shared):
@@ -95,7 +95,7 @@ async def test_errors_are_listed_with_line_hint_and_what_they_block(shared):
     await person.run("aaaa", "ready = True\nx = 1 / 0")
     await person.run("dddd", "import nosuchpackage")
     first, _, third, fourth = await ids(agent)
-    found = (await agent("get_errors")).data
+    found = (await agent("list_errors")).data
     by_cell = {error["cell_id"]: error for error in found["errors"]}
     assert set(by_cell) == {first, fourth}
     assert (by_cell[first]["line"], by_cell[first]["kind"]) == (2, "runtime")
@@ -176,7 +176,7 @@ async def test_malformed_edits_are_refused_with_what_is_wrong(shared, edit, culp
 
 async def test_stale_cells_are_run_together(shared):
     agent, person = shared
-    await agent("edit_cell", cell_id="aaaa", version=1, code="x = 7", run=False)
+    await agent("edit_cells", edits=[change("aaaa", 1, "x = 7")], run=False)
     assert (await agent("preview_run", which="stale")).data["would_run"][0]["stale"]
     answer = await agent("run_cells", which="stale")
     assert [ran["status"] for ran in answer.data["reran"]] == ["ok"] * 3
@@ -189,18 +189,18 @@ async def test_a_ui_element_is_set_and_its_readers_run(shared):
     await person.run("eeee", "print('at', slider.value)")
     known = {variable["name"]: variable for variable in (await agent("list_variables")).data["variables"]}
     assert (known["slider"]["ui_element"], known["slider"]["summary"]) == (True, "value 0")
-    answer = await agent("set_ui_value", name="slider", value=4)
+    answer = await agent("set_ui_value", variable="slider", value=4)
     assert [ran["status"] for ran in answer.data["reran"]] == ["ok"]
     await person.sees("eeee", "at 4")
-    assert refused(await agent("set_ui_value", name="slider", value=99), "ui_value_refused")
-    assert refused(await agent("set_ui_value", name="x", value=1), "no_such_ui_element")
+    assert refused(await agent("set_ui_value", variable="slider", value=99), "ui_value_refused")
+    assert refused(await agent("set_ui_value", variable="x", value=1), "no_such_ui_element")
 
 
 async def test_an_error_in_a_dependent_is_told_as_that(shared):
     agent, person = shared
     await person.run("dddd", "print(1 // (x - 2))")
     version = (await cells(agent))["aaaa"]["version"]
-    answer = await agent("edit_cell", cell_id="aaaa", version=version, code="x = 2")
+    answer = await agent("edit_cells", edits=[change("aaaa", version, "x = 2")])
     assert answer.data["status"] == "ok"
     failed = [ran for ran in answer.data["reran"] if ran["status"] == "error"]
     assert "ZeroDivisionError" in failed[0]["error"]

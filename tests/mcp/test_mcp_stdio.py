@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from person import BOUND, refused
+from person import BOUND, add, refused
 
 pytestmark = pytest.mark.anyio
 
@@ -21,13 +21,11 @@ TOOLS = {
     "interrupt_run",
     "list_cells",
     "read_cell",
-    "edit_cell",
-    "run_cell",
-    "search",
-    "get_dataflow",
+    "search_cells",
+    "read_dataflow",
     "list_variables",
-    "inspect_variable",
-    "get_errors",
+    "read_variable",
+    "list_errors",
     "preview_run",
     "edit_cells",
     "run_cells",
@@ -74,9 +72,7 @@ async def test_the_tools_are_described_annotated_and_strict(agent):
     changing = {name for name, tool in tools.items() if tool.annotations.destructive_hint}
     assert changing == {
         "execute_code",
-        "edit_cell",
         "edit_cells",
-        "run_cell",
         "run_cells",
         "set_ui_value",
         "control_kernel",
@@ -100,31 +96,49 @@ def test_the_server_starts_without_marimo_zmq_or_ipython():
 # Arguments
 
 
-@pytest.mark.parametrize(
-    ("tool", "arguments", "culprit"),
-    [
-        ("execute_code", {"code": "1", "tiemout": 3}, "tiemout"),
-        ("execute_code", {"code": "1", "timeout": "3"}, "timeout"),
-        ("execute_code", {"code": "1", "timeout": 1e9}, "timeout"),
-        ("execute_code", {"code": ["1"]}, "code"),
-        ("execute_code", {}, "code"),
-        ("execute_code", {"code": "1", "scratch": "yes"}, "scratch"),
-        ("edit_cell", {"code": "x = 1", "cell": "aaaa"}, "cell"),
-        ("edit_cell", {"code": "x = 1", "cell_id": "aaaa", "version": "1"}, "version"),
-        ("edit_cell", {"code": "x = 1", "cell_id": "aaaa", "version": True}, "version"),
-        ("read_cell", {"cell_id": "aaaa", "max_chars": -1}, "max_chars"),
-        ("list_cells", {"offset": 1.5}, "offset"),
-    ],
-)
-async def test_unknown_and_mistyped_arguments_are_refused(agent, tool, arguments, culprit):
+WRONG = [
+    ("execute_code", {"code": "1", "tiemout": 3}, "`tiemout` is unknown. Did you mean `timeout`?"),
+    ("execute_code", {"code": "1", "nonsense": 3}, "`nonsense` is unknown; leave it out."),
+    ("execute_code", {"code": "1", "timeout": "3"}, '`timeout` takes a number from 0 to 600, not "3". Send 3.'),
+    ("execute_code", {"code": "1", "timeout": 1e9}, "`timeout` takes a number from 0 to 600, not 1000000000.0."),
+    ("execute_code", {"code": ["1"]}, '`code` takes text, not ["1"]. Send one text, its lines joined.'),
+    ("execute_code", {}, "`code` is missing. It is text: Python for the kernel's shared namespace."),
+    ("execute_code", {"code": "1", "scratch": "yes"}, '`scratch` takes true or false, not "yes". Send true.'),
+    ("execute_code", {"source": "1"}, "`source` is unknown. Did you mean `code`?"),
+    ("read_cell", {"cell": "aaaa"}, "`cell` is unknown. Did you mean `cell_id`?"),
+    ("read_cell", {"cell_id": "aaaa", "max_chars": -1}, "`max_chars` takes a whole number from 200 to 50000, not -1."),
+    ("read_variable", {"name": "x"}, "`name` is unknown. Did you mean `variable`?"),
+    ("list_cells", {"offset": 1.5}, "`offset` takes a whole number from 0 on, not 1.5."),
+    ("list_cells", {"kernel": 1}, '`kernel` takes text, not 1. Send "1".'),
+    ("run_cells", {"cell_ids": "aaaa"}, 'not "aaaa". Send ["aaaa"].'),
+    ("run_cells", {"which": "stail"}, '`which` takes one of "stale", "all", not "stail".'),
+    ("edit_cells", {"edits": [{"action": "add", "code": "x", "cell": "a"}]}, "`edits[0].cell` is unknown. Did you mean `cell_id`?"),
+    ("edit_cells", {"edits": [{"action": "change", "version": True}]}, "`edits[0].version` takes a whole number, not true."),
+    ("edit_cells", {"edits": [{"code": "x = 1"}]}, '`edits[0].action` is missing. It is one of "add", "change", "delete", "move".'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "arguments", "told"), WRONG)
+async def test_wrong_arguments_are_named_with_what_to_send_instead(agent, tool, arguments, told):
     answer = await agent(tool, **arguments)
-    assert answer.failed
-    assert culprit in answer.text
+    assert refused(answer, "bad_request")
+    assert told in answer.text
+    assert "pydantic" not in answer.text
+    assert f"{tool} takes " in answer.text
 
 
-async def test_an_edit_without_a_version_is_refused(agent):
-    assert refused(await agent("edit_cell", code="x = 1", cell_id="aaaa"), "bad_request")
-    assert refused(await agent("edit_cell", code="x = 1", version=1), "bad_request")
+async def test_an_argument_has_one_name_and_one_kind_in_all_tools(agent):
+    kinds: dict[str, dict[str, list[str]]] = {}
+    for tool in (await agent.client.list_tools()).tools:
+        for name, schema in tool.input_schema["properties"].items():
+            kind = schema.get("type") or "|".join(
+                sorted(one.get("type", "ref") for one in schema.get("anyOf", ()))
+            )
+            kinds.setdefault(name, {}).setdefault(kind.replace("|null", "").replace("null|", ""), []).append(
+                tool.name
+            )
+    assert {name: kind for name, kind in kinds.items() if len(kind) > 1} == {}
+    assert not kinds.keys() & {"cell", "id", "name", "notebook_path", "rows", "path", "variable_name"}
 
 
 # Connecting
@@ -165,8 +179,8 @@ async def test_without_a_kernel_every_tool_says_how_to_connect(agent):
         ("read_run", {"run_id": "x"}),
         ("list_cells", {}),
         ("read_cell", {"cell_id": "x"}),
-        ("edit_cell", {"code": "1"}),
-        ("run_cell", {"cell_id": "x"}),
+        ("edit_cells", {"edits": [add("1")]}),
+        ("run_cells", {"cell_ids": ["x"]}),
         ("disconnect_kernel", {}),
     ):
         answer = await agent(tool, **arguments)
@@ -252,8 +266,8 @@ async def test_a_plain_kernel_has_no_cells_and_says_what_works(plain):
     for tool, arguments in (
         ("list_cells", {}),
         ("read_cell", {"cell_id": "x"}),
-        ("edit_cell", {"code": "x = 1"}),
-        ("run_cell", {"cell_id": "x"}),
+        ("edit_cells", {"edits": [add("x = 1")]}),
+        ("run_cells", {"cell_ids": ["x"]}),
     ):
         answer = await plain(tool, **arguments)
         assert refused(answer, "not_reactive")

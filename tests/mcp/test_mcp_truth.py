@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from person import BOUND, Gate, refused, suspend, until, wait_for_ready
+from person import BOUND, Gate, add, change, refused, suspend, until, wait_for_ready
 
 from marimo_kernel_bridge import mcp_run_views
 from marimo_kernel_bridge.mcp_kernels import Attached
@@ -220,16 +220,16 @@ async def test_output_by_display_alone_is_output(plain):
 
 async def test_input_asked_for_in_a_cell_or_in_a_dependent_is_told(agent, reactive_kernel):
     await agent.connect(reactive_kernel)
-    asked = await agent("edit_cell", code="name = input('who? ')")
+    asked = await agent("edit_cells", edits=[add("name = input('who? ')")])
     assert asked.data["status"] == "error"
     assert "nobody can type here" in asked.data["message"]
-    await agent("edit_cell", code="question = ''")
-    dependent = await agent("edit_cell", code="if question:\n    input(question)")
-    source = (await agent("get_dataflow", cell_id=dependent.data["cell_id"])).data["upstream"][0]["cell_id"]
-    answer = await agent("edit_cell", cell_id=source, version=1, code="question = 'why? '")
+    await agent("edit_cells", edits=[add("question = ''")])
+    dependent = await agent("edit_cells", edits=[add("if question:\n    input(question)")])
+    source = (await agent("read_dataflow", cell_id=dependent.data["cell_id"])).data["upstream"][0]["cell_id"]
+    answer = await agent("edit_cells", edits=[change(source, 1, "question = 'why? '")])
     assert answer.data["status"] == "ok"
     assert [ran["status"] for ran in answer.data["reran"]] == ["error"]
     assert any(
-        "nobody can type" in error["hint"].lower() for error in (await agent("get_errors")).data["errors"]
+        "nobody can type" in error["hint"].lower() for error in (await agent("list_errors")).data["errors"]
     )
     await agent("disconnect_kernel")

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from person import BOUND
+from person import BOUND, change
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ async def cell(agent, notebook_cell_id: str) -> dict:
 async def test_the_person_sees_the_dependents_of_the_agents_edit_under_their_own_cells(shared):
     agent, person = shared
     before = await cell(agent, "aaaa")
-    answer = await agent("edit_cell", cell_id="aaaa", version=before["version"], code="x = 10")
+    answer = await agent("edit_cells", edits=[change("aaaa", before["version"], "x = 10")])
     assert answer.data["status"] == "ok"
     assert [(ran["status"], ran["outputs_changed"]) for ran in answer.data["reran"]] == [("ok", True)] * 2
     await person.sees("bbbb", "11")
@@ -52,7 +52,7 @@ async def test_a_stale_edit_is_refused_and_changes_nothing(shared):
     agent, person = shared
     read = await cell(agent, "aaaa")
     await person.run("aaaa", "x = 2")
-    answer = await agent("edit_cell", cell_id="aaaa", version=read["version"], code="x = 100")
+    answer = await agent("edit_cells", edits=[change("aaaa", read["version"], "x = 100")])
     assert answer.failed
     assert "[stale_version]" in answer.text
     assert (await cell(agent, "aaaa"))["code"] == "x = 2"
@@ -61,7 +61,7 @@ async def test_a_stale_edit_is_refused_and_changes_nothing(shared):
 
 async def test_an_edit_of_an_unknown_cell_is_refused(shared):
     agent, _ = shared
-    answer = await agent("edit_cell", cell_id="nosuch", version=1, code="x = 1")
+    answer = await agent("edit_cells", edits=[change("nosuch", 1, "x = 1")])
     assert "[no_such_cell]" in answer.text
 
 
@@ -104,10 +104,10 @@ async def test_scratch_code_looks_and_leaves_no_cell(shared):
 async def test_an_edit_without_running_makes_the_cell_and_its_dependents_stale(shared):
     agent, person = shared
     version = (await cell(agent, "aaaa"))["version"]
-    answer = await agent("edit_cell", cell_id="aaaa", version=version, code="x = 7", run=False)
+    answer = await agent("edit_cells", edits=[change("aaaa", version, "x = 7")], run=False)
     assert "not run" in answer.data["message"]
     assert (await cell(agent, "aaaa"))["stale"]
-    ran = await agent("run_cell", cell_id="aaaa")
+    ran = await agent("run_cells", cell_ids=["aaaa"])
     assert len(ran.data["reran"]) == 2
     await person.sees("cccc", "y is 8")
 
@@ -115,7 +115,7 @@ async def test_an_edit_without_running_makes_the_cell_and_its_dependents_stale(s
 async def test_an_edit_that_fails_says_so_and_what_was_cancelled(shared):
     agent, _ = shared
     version = (await cell(agent, "aaaa"))["version"]
-    answer = await agent("edit_cell", cell_id="aaaa", version=version, code="x = 1 / 0")
+    answer = await agent("edit_cells", edits=[change("aaaa", version, "x = 1 / 0")])
     assert not answer.failed
     assert answer.data["status"] == "error"
     assert "ZeroDivisionError" in answer.data["message"]
@@ -125,9 +125,9 @@ async def test_an_edit_that_fails_says_so_and_what_was_cancelled(shared):
 async def test_a_name_defined_twice_is_refused_with_the_reason(shared):
     agent, _ = shared
     version = (await cell(agent, "bbbb"))["version"]
-    answer = await agent("edit_cell", cell_id="bbbb", version=version, code="x = 3")
+    answer = await agent("edit_cells", edits=[change("bbbb", version, "x = 3")])
     assert answer.data["status"] == "refused"
-    assert "`x` is already defined by" in answer.data["message"]
+    assert "`x`" in answer.data["problems"][0]["message"]
 
 
 async def test_cells_are_read_in_milliseconds_while_the_persons_cell_runs(shared, gate):
@@ -151,7 +151,7 @@ async def test_an_edit_that_takes_long_can_be_waited_for(shared, gate):
     agent, _ = shared
     version = (await cell(agent, "aaaa"))["version"]
     code = f"x = len({gate.code}) + 20"
-    answer = await agent("edit_cell", cell_id="aaaa", version=version, code=code, timeout=0.2)
+    answer = await agent("edit_cells", edits=[change("aaaa", version, code)], timeout=0.2)
     assert answer.data["status"] == "running"
     gate.open()
     over = await agent("read_run", run_id=answer.data["run_id"])

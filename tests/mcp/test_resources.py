@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 from mcp import Client, MCPError, StdioServerParameters
-from person import BOUND, Agent
+from person import BOUND, Agent, change
 
 pytestmark = [
     pytest.mark.anyio,
@@ -42,7 +42,7 @@ async def test_resources_are_listed_with_what_they_are(agent):
         "marimo://{kernel}/notebook",
         "marimo://{kernel}/history",
         "marimo://{kernel}/cells/{cell_id}",
-        "marimo://{kernel}/variables/{name}",
+        "marimo://{kernel}/variables/{variable}",
     }
     assert all(template.title and template.description for template in templates)
 
@@ -55,7 +55,7 @@ async def test_the_notebook_its_history_cells_and_variables_are_read(shared):
     assert (cell["code"], cell["outputs"]) == ("print('x is', x)", "x is 1")
     assert (await read(agent, f"marimo://{handle}/variables/x"))["summary"] == "1"
     version = notebook["cells"][0]["version"]
-    await agent("edit_cell", cell_id=first, version=version, code="x = 2")
+    await agent("edit_cells", edits=[change(first, version, "x = 2")])
     newest, *_ = await read(agent, f"marimo://{handle}/history")
     assert newest["client"] != "notebook"
     assert [ran["cell_id"] for ran in newest["cells"]] == [first, second]

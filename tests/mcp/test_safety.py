@@ -5,7 +5,7 @@ import os
 import stat
 
 import pytest
-from person import refused
+from person import change, refused
 
 from marimo_kernel_bridge.audit_log import AuditLog, digest
 from marimo_kernel_bridge.errors import BridgeError
@@ -21,19 +21,17 @@ NEEDS = [
     ("list_kernels", {}, "read"),
     ("kernel_status", {}, "read"),
     ("list_cells", {}, "read"),
-    ("inspect_variable", {"name": "x"}, "read"),
+    ("read_variable", {"variable": "x"}, "read"),
     ("execute_code", {"code": "1", "scratch": True}, "scratch"),
     ("interrupt_run", {"run_id": "x"}, "scratch"),
-    ("edit_cell", {"code": "a = 1", "run": False}, "edit"),
     ("edit_cells", {"edits": [{"action": "add", "code": "a = 1"}], "run": False}, "edit"),
     ("execute_code", {"code": "1"}, "run"),
-    ("edit_cell", {"code": "a = 1"}, "run"),
     ("edit_cells", {"edits": [{"action": "add", "code": "a = 1"}]}, "run"),
-    ("run_cell", {"cell_id": "x"}, "run"),
+    ("run_cells", {"cell_ids": ["x"]}, "run"),
     ("run_cells", {"which": "all"}, "run"),
     ("control_kernel", {"action": "interrupt"}, "all"),
-    ("start_kernel", {"kernel_name": "nosuch"}, "all"),
-    ("set_ui_value", {"name": "x", "value": 1}, "run"),
+    ("start_kernel", {"kernelspec": "nosuch"}, "all"),
+    ("set_ui_value", {"variable": "x", "value": 1}, "run"),
 ]
 
 
@@ -115,10 +113,10 @@ async def test_a_paused_kernel_refuses_agents_and_goes_on_for_the_person(agent, 
     for tool, arguments in (
         ("execute_code", {"code": "x = 2"}),
         ("execute_code", {"code": "x", "scratch": True}),
-        ("edit_cell", {"cell_id": "aaaa", "version": 1, "code": "x = 2"}),
+        ("edit_cells", {"edits": [change("aaaa", 1, "x = 2")]}),
         ("edit_cells", {"edits": [{"action": "add", "code": "z = 2"}]}),
-        ("run_cell", {"cell_id": "aaaa"}),
-        ("set_ui_value", {"name": "x", "value": 2}),
+        ("run_cells", {"cell_ids": ["aaaa"]}),
+        ("set_ui_value", {"variable": "x", "value": 2}),
     ):
         answer = await agent(tool, **arguments)
         assert refused(answer, "paused"), answer.text
@@ -210,8 +208,8 @@ async def test_secrets_of_the_kernel_do_not_reach_the_model(agent, reactive_kern
         await agent("execute_code", code="print(held)", scratch=True),
         await agent("execute_code", code="raise ValueError(held)", scratch=True),
         await agent("list_variables"),
-        await agent("inspect_variable", name="held"),
-        await agent("search", query="hush"),
+        await agent("read_variable", variable="held"),
+        await agent("search_cells", query="hush"),
     ]
     for answer in answers:
         assert KEY not in answer.text + json.dumps(answer.data)

@@ -1,0 +1,202 @@
+"""What is wrong with the arguments of a tool call, in words that say what to send instead.
+
+Reads the tool's own input schema, so what it says is what the client was told. pydantic finds the faults; its texts
+are about Python's types and its own web pages, and reach nobody.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pydantic import ValidationError
+
+_NAMES: Final = {
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+_PLURALS: Final = {"string": "texts", "integer": "whole numbers", "object": "objects"}
+_TRUTHS: Final = {"true": "true", "yes": "true", "1": "true", "false": "false", "no": "false", "0": "false"}
+_WIDTH: Final = 60
+_MEANT: Final = {
+    "cell": "cell_id",
+    "cells": "cell_ids",
+    "content": "code",
+    "expression": "code",
+    "file": "connection_file",
+    "filter": "query",
+    "handle": "kernel",
+    "id": "cell_id",
+    "kernel_id": "kernel",
+    "kernel_name": "kernelspec",
+    "max_rows": "limit",
+    "name": "variable",
+    "path": "notebook",
+    "pattern": "query",
+    "rows": "limit",
+    "source": "code",
+    "text": "query",
+    "url": "server_url",
+}
+"""What other notebook servers call it. Taken as a guess only where the tool has the argument named second."""
+
+
+def explain(tool: str, schema: Mapping[str, Any], error: ValidationError) -> str:
+    """Say all that is wrong with the arguments of a call, and what the tool takes."""
+    faults = [_fault(schema, fault) for fault in error.errors(include_url=False)]
+    lines = [f"[bad_request] {tool} was not called; its arguments are wrong:"]
+    lines += [f"- {fault}" for fault in dict.fromkeys(faults)]
+    lines.append(f"{tool} takes {_arguments(schema)}.")
+    return "\n".join(lines)
+
+
+def _fault(root: Mapping[str, Any], fault: Mapping[str, Any]) -> str:
+    where, given = tuple(fault["loc"]), fault["input"]
+    name = _written(where)
+    if fault["type"] == "extra_forbidden":
+        return _unknown(name, str(where[-1]), _fields(root, _at(root, where[:-1])))
+    if fault["type"] == "missing":
+        wanted = _at(root, where)
+        description = wanted.get("description", "")
+        return f"`{name}` is missing. It is {expected(root, wanted)}" + (
+            f": {description}" if description else "."
+        )
+    wanted = _at(root, where)
+    instead = _instead(root, wanted, given)
+    return f"`{name}` takes {expected(root, wanted)}, not {_shown(given)}." + (
+        f" Send {instead}." if instead else ""
+    )
+
+
+def _unknown(name: str, last: str, known: Iterable[str]) -> str:
+    known = list(known)
+    meant = [_MEANT[last]] if _MEANT.get(last) in known else difflib.get_close_matches(last, known, n=1)
+    if meant:
+        return f"`{name}` is unknown. Did you mean `{meant[0]}`?"
+    return f"`{name}` is unknown; leave it out."
+
+
+def _arguments(schema: Mapping[str, Any]) -> str:
+    required = set(schema.get("required", ()))
+    names = [f"{name} (required)" if name in required else name for name in schema.get("properties", {})]
+    return ", ".join(names) or "no arguments"
+
+
+def expected(root: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """Say what values a schema takes: "a number from 0 to 600"."""
+    wanted = _resolved(root, wanted)
+    if "enum" in wanted:
+        return "one of " + ", ".join(json.dumps(value) for value in wanted["enum"])
+    if "const" in wanted:
+        return json.dumps(wanted["const"])
+    if "anyOf" in wanted:
+        kinds = [_resolved(root, kind) for kind in wanted["anyOf"]]
+        return " or ".join(expected(root, kind) for kind in kinds if kind.get("type") != "null")
+    kind = wanted.get("type", "")
+    if kind == "array" and "items" in wanted:
+        text = f"a list of {_PLURALS.get(_resolved(root, wanted['items']).get('type', ''), 'values')}"
+    else:
+        text = _NAMES.get(kind, "a value")
+    return text + _limits(wanted)
+
+
+def _limits(wanted: Mapping[str, Any]) -> str:
+    low, high = wanted.get("minimum"), wanted.get("maximum")
+    if low is not None and high is not None:
+        return f" from {low:g} to {high:g}"
+    if low is not None:
+        return f" from {low:g} on"
+    least, most = (
+        wanted.get("minLength", wanted.get("minItems")),
+        wanted.get("maxLength", wanted.get("maxItems")),
+    )
+    unit = "entries" if wanted.get("type") == "array" else "characters"
+    if least and most:
+        return f" of {least} to {most} {unit}"
+    if most:
+        return f" of at most {most} {unit}"
+    return " that is not empty" if least else ""
+
+
+def _instead(root: Mapping[str, Any], wanted: Mapping[str, Any], given: Any) -> str:
+    """Guess what was meant, as JSON: the number in a string, a list of one. Empty if nothing suggests itself."""
+    kinds = _resolved(root, wanted).get("anyOf", (wanted,))
+    guesses = (_guess(_resolved(root, kind), given) for kind in kinds)
+    return next(filter(None, guesses), "")
+
+
+def _guess(kind: Mapping[str, Any], given: Any) -> str:
+    guess = ""
+    match kind.get("type"), given:
+        case (("integer" | "number"), str()):
+            guess = _number_in(given, kind)
+        case "boolean", str() | int() if str(given).casefold() in _TRUTHS:
+            guess = _TRUTHS[str(given).casefold()]
+        case "array", str() if len(given) < _WIDTH:
+            guess = json.dumps([given], ensure_ascii=False)
+        case "string", list() if "enum" not in kind:
+            guess = "one text, its lines joined"
+        case "string", int() | float() if not isinstance(given, bool):
+            guess = json.dumps(str(given))
+    return guess
+
+
+def _number_in(text: str, kind: Mapping[str, Any]) -> str:
+    """Return the number that a text holds, if it is one that is wanted."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    if not kind.get("minimum", number) <= number <= kind.get("maximum", number):
+        return ""
+    if number.is_integer():
+        return str(int(number))
+    return str(number) if kind["type"] == "number" else ""
+
+
+def _at(root: Mapping[str, Any], where: Sequence[int | str]) -> Mapping[str, Any]:
+    """Follow a place in the arguments through the schema."""
+    schema: Mapping[str, Any] = root
+    for step in where:
+        schema = _resolved(root, schema)
+        if "anyOf" in schema:
+            schema = next((kind for kind in schema["anyOf"] if kind.get("type") != "null"), {})
+            schema = _resolved(root, schema)
+        found = schema.get("items") if isinstance(step, int) else schema.get("properties", {}).get(step)
+        if found is None:
+            return schema  # a step of pydantic's own, as the name of one kind of several
+        schema = found
+    return schema
+
+
+def _fields(root: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    return list(_resolved(root, schema).get("properties", {}))
+
+
+def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" in schema:
+        name = str(schema["$ref"]).rsplit("/", 1)[-1]
+        found: Mapping[str, Any] = root.get("$defs", {}).get(name, {})
+        return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
+    return schema
+
+
+def _written(where: Sequence[int | str]) -> str:
+    text = ""
+    for step in where:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def _shown(given: Any) -> str:
+    text = json.dumps(given, ensure_ascii=False, default=str)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
