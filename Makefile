@@ -10,7 +10,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format conformance demo lab doctor peers corpus clean
+.PHONY: help install check test browser lint types format docs conformance demo lab doctor peers corpus clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ types: install ## Strict type check
 format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: install ## Write docs/mcp.md anew: what the server says of its tools, and their story played again
+	$(BIN)/python tests/mcp/mcp_page.py
 
 conformance: install ## Run MCP's conformance suite and two clients that are not ours (fetches them from npm)
 	$(BIN)/python tests/conformance/run.py

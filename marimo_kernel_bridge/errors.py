@@ -41,6 +41,98 @@ ErrorCode = Literal[
 
 CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode))
 
+MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
+    "bad_notebook": (
+        "The file is no notebook that can be read.",
+        "Give a Python notebook that Jupyter opens.",
+    ),
+    "bad_request": (
+        "The request cannot be meant so; nothing was done.",
+        "The message names what is wrong and what is valid.",
+    ),
+    "cell_not_converted": ("A cell could not be carried over.", "The report names the cell and why."),
+    "connection_file_foreign": (
+        "The connection file is another user's, or others can write it: it is not used.",
+        "Use a kernel of your own.",
+    ),
+    "connection_file_malformed": ("The file is no connection file.", "`list_kernels` has those that are."),
+    "connection_file_missing": (
+        "There is no such connection file.",
+        "`list_kernels` has those that there are.",
+    ),
+    "connection_file_stale": (
+        "The kernel of this connection file has ended.",
+        "`list_kernels` has those that run; ask the person to start the notebook.",
+    ),
+    "kernel_busy": (
+        "The kernel runs code, and this needs it free.",
+        "`kernel_status` tells whose; call again later.",
+    ),
+    "kernel_dead": (
+        "The kernel ended, or was restarted: its variables and cells are lost.",
+        "After a restart call again. Else ask the person to start it.",
+    ),
+    "kernel_silent": (
+        "The kernel does not answer. It may be suspended, or in compiled code that lets nothing else run.",
+        "Wait and ask `kernel_status`; do not send the same again.",
+    ),
+    "no_such_cell": (
+        "The kernel knows no such cell.",
+        "`list_cells` has the ids. A cell is known once it has run.",
+    ),
+    "no_such_kernelspec": ("No kernel of this name is installed.", "The message names those that are."),
+    "no_such_notebook": (
+        "No running notebook has this path, or several have.",
+        "The message names those that there are; `list_kernels` has all kernels.",
+    ),
+    "no_such_run": (
+        "No run of yours has this id, or it is long over.",
+        "`kernel_status` lists those that are not over.",
+    ),
+    "no_such_ui_element": ("The variable holds no UI element.", "`list_variables` marks those that do."),
+    "no_such_variable": (
+        "There is no such variable.",
+        "The message names similar ones; `list_variables` has all.",
+    ),
+    "not_allowed": (
+        "The person does not let agents do this.",
+        "Tell the person which permission it needs. Do not work around it.",
+    ),
+    "not_audited": (
+        "The audit log cannot be written, so nothing is done.",
+        "The person must mend the log's file.",
+    ),
+    "not_connected": ("No kernel is connected, or several are.", "`connect_to_kernel`, or give the handle."),
+    "not_reactive": (
+        "The kernel is a plain one, without a graph of cells.",
+        "Only running code and status work there.",
+    ),
+    "output_exists": ("The file to be written exists.", "Name another one, or have it overwritten."),
+    "paused": (
+        "The person has paused agents: reading works.",
+        "Ask the person; do not try again before that.",
+    ),
+    "runtime_mismatch": ("The marimo that is installed is not supported.", "Install the one that is named."),
+    "server_refused": (
+        "A Jupyter server cannot be reached, refuses the token, or has no such kernel.",
+        "The message tells which.",
+    ),
+    "stale_version": (
+        "The cell has changed since it was read; nothing was changed.",
+        "Read it again and make the edit anew.",
+    ),
+    "ui_value_refused": ("The UI element does not take this value.", "The message tells what it takes."),
+    "unsupported_version": (
+        "The kernel and this server speak different versions of the bridge.",
+        "Restart the kernel, or upgrade the older one.",
+    ),
+    "wrong_key": (
+        "The kernel does not sign with the key of this connection file.",
+        "`list_kernels` has the files that fit.",
+    ),
+}
+"""What each code means, and what to do: for the documentation. An error itself says more."""
+
 
 class BridgeError(Exception):
     """A request was refused.

@@ -1,22 +1,32 @@
-"""docs/mcp.md has every tool with its permission, and no other."""
+"""docs/mcp.md is what the server says of itself, and its story is what happens: played again, every answer is the same."""
 
-import re
-from pathlib import Path
+import pytest
+from mcp_page import PAGE, page
+from story import STORY, Call
+from story_player import play
 
-from marimo_kernel_bridge.mcp_guard import TIERS
+from marimo_kernel_bridge.errors import CODES, MEANINGS
 from marimo_kernel_bridge.mcp_tools import NEEDS
 
-TEXT = (Path(__file__).parents[2] / "docs/mcp.md").read_text()
+AGAIN = "`make docs` writes docs/mcp.md anew"
 
 
-def test_every_tool_is_documented_with_its_permission():
-    rows = dict(re.findall(r"(?m)^\| `(\w+)` \| ([^|]+) \|", TEXT))
-    assert set(rows) == set(NEEDS)
-    for tool, needs in NEEDS.items():
-        if not callable(needs):
-            assert rows[tool] == needs
-        else:
-            assert set(re.findall(rf"\b({'|'.join(TIERS)})\b(?!=)", rows[tool])) == {
-                needs({}),
-                needs({"scratch": True, "run": False}),
-            }
+@pytest.mark.anyio
+async def test_the_page_is_what_the_server_says_and_what_the_story_gives(tmp_path):
+    written = PAGE.read_text()
+    made = page(written, await play(STORY, tmp_path))
+    differing = [
+        f"{old!r}\n  is now\n{new!r}"
+        for old, new in zip(written.splitlines(), made.splitlines(), strict=False)
+        if old != new
+    ]
+    assert made == written, f"{AGAIN}. The first line that differs: {differing[:1]}"
+
+
+def test_every_tool_has_its_place_in_the_story():
+    called = {step.tool for step in STORY if isinstance(step, Call) and step.refused is None}
+    assert not set(NEEDS) - called, "These tools have no Call in tests/mcp/story.py"
+
+
+def test_every_error_code_is_explained():
+    assert set(MEANINGS) == CODES

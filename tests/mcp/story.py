@@ -1,0 +1,214 @@
+"""The story that docs/mcp.md tells and a test replays: Ada, her notebook, and an agent beside her.
+
+Each tool is called at least once. To add a tool, put a `Call` of it where it fits, with one sentence that leads to it and
+some words that its answer must have; then `make docs` plays the story and writes the answers into the page.
+"{run}" in an argument is the newest run's id, "{cell}" the newest new cell's.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ada:
+    """The person runs a cell. She then sees `shows` below it; None: she does not wait."""
+
+    cell: str
+    code: str
+    shows: str | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Sees:
+    """What the person sees below a cell, without having done anything."""
+
+    cell: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """The agent calls a tool. `has` are words of the answer; `refused` the code, if the call is refused."""
+
+    tool: str
+    arguments: dict[str, Any]
+    has: tuple[str, ...]
+    why: str
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """The agent's host reads a resource; `has` as above."""
+
+    uri: str
+    has: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The host has subscribed to `uri`, does nothing, and is told that it changed because of `because`."""
+
+    uri: str
+    because: Ada
+    why: str = field(default="")
+
+
+Step = Ada | Sees | Call | Read | Changes
+
+LOAD = """\
+import marimo as mo
+import pandas as pd
+penguins = pd.DataFrame({
+    "species": ["Adelie", "Adelie", "Chinstrap", "Gentoo", "Gentoo"],
+    "mass": [3750, 3800, 3700, 5000, 5700],
+})"""
+PICK = "chosen = penguins[(penguins.species == species) & (penguins.mass >= lightest.value)]"
+MEAN = 'print(f"{species}: {len(chosen)} birds, {chosen.mass.mean():.0f} g")'
+
+STORY: tuple[Step, ...] = (
+    Ada("load", LOAD, "", "loads a table"),
+    Ada("species", 'species = "Adelie"', "", "chooses a species"),
+    Ada("lightest", "lightest = mo.ui.slider(3000, 6000, step=100)", "", "makes a slider"),
+    Ada("pick", PICK, "", "picks the rows"),
+    Ada("mean", MEAN, "Adelie: 2 birds, 3775 g", "and sums them up"),
+    # Joining
+    Call("list_kernels", {}, ("penguins.ipynb", "reactive"), "The agent looks which notebooks are open."),
+    Call(
+        "connect_to_kernel",
+        {"notebook": "penguins.ipynb"},
+        ("k1", "idle"),
+        "It joins the kernel of the one that Ada means. Nothing is started.",
+    ),
+    # Looking
+    Call("list_cells", {}, ("Cells 1 to 5 of 5", "run by notebook"), "It looks over the notebook."),
+    Call(
+        "read_cell",
+        {"cell_id": "mean"},
+        ("Adelie: 2 birds", "version 1"),
+        "It reads the cell that shows the result.",
+    ),
+    Call("search_cells", {"query": "adelie"}, ("3 lines",), "Where does the name stand?"),
+    Call("read_dataflow", {"variable": "species"}, ("is used by", "chosen"), "What hangs on `species`?"),
+    Call("list_variables", {}, ("5 rows, 2 columns", "UI element"), "What is in memory?"),
+    Call(
+        "read_variable",
+        {"variable": "penguins", "limit": 2},
+        ("species", "mass (int64)", "2 of 5 rows"),
+        "What is in the table? The kernel tells without running code of Ada's objects.",
+    ),
+    Call(
+        "execute_code",
+        {"code": "penguins.groupby('species').mass.mean()", "scratch": True},
+        ("Gentoo", "5350.0"),
+        "A question that needs code, but no cell: `scratch` keeps it out of the graph.",
+    ),
+    # Changing
+    Call(
+        "preview_run",
+        {"edits": [{"action": "change", "cell_id": "species", "version": 1, "code": 'species = "Gentoo"'}]},
+        ("3 cells would run",),
+        "Ada asks for Gentoo. Before the change: what would it set off?",
+    ),
+    Call(
+        "edit_cells",
+        {"edits": [{"action": "change", "cell_id": "species", "version": 1, "code": 'species = "Gentoo"'}]},
+        ("ok", "outputs changed"),
+        "The agent changes the cell; what depends on it runs.",
+    ),
+    Sees("mean", "Gentoo: 2 birds, 5350 g"),
+    Ada("species", 'species = "Chinstrap"', "", "changes her mind in the same cell"),
+    Call(
+        "edit_cells",
+        {"edits": [{"action": "change", "cell_id": "species", "version": 2, "code": 'species = "Adelie"'}]},
+        ("version",),
+        "An agent that has not noticed is refused, and Ada's code stays.",
+        refused="stale_version",
+    ),
+    Call(
+        "set_ui_value",
+        {"variable": "lightest", "value": 3600},
+        ("ok", "because of it"),
+        "It moves Ada's slider; the cells that read it run.",
+    ),
+    Call(
+        "edit_cells",
+        {
+            "edits": [
+                {"action": "add", "code": "heaviest = penguins.mass.max()"},
+                {"action": "add", "code": 'print("heaviest:", heaviest)'},
+                {"action": "change", "cell_id": "species", "version": 3, "code": 'species = "Gentoo"'},
+            ]
+        },
+        ("new cells", "heaviest: 5700"),
+        "Two new cells and a change, all or nothing.",
+    ),
+    Sees("mean", "Gentoo: 2 birds, 5350 g"),
+    # Running
+    Call(
+        "edit_cells",
+        {
+            "edits": [{"action": "change", "cell_id": "species", "version": 4, "code": 'species = "Adelie"'}],
+            "run": False,
+        },
+        ("not run", "stale"),
+        "An edit can leave what depends on it stale,",
+    ),
+    Call("run_cells", {"which": "stale"}, ("ok", "outputs changed"), "to be run later."),
+    Sees("mean", "Adelie: 2 birds, 3775 g"),
+    Call(
+        "run_cells",
+        {"cell_ids": ["pick"]},
+        ("ok", "because of it"),
+        "One cell, as it is, and what depends on it.",
+    ),
+    Ada("mean", MEAN.replace(".mean", ".maen"), None, "mistypes a name"),
+    Call("list_errors", {}, ("maen", "runtime"), "What is broken, and what helps?"),
+    Call(
+        "execute_code",
+        {"code": "import time\nprint('working')\ntime.sleep(600)", "timeout": 0.5},
+        ("running", "working", "read_run"),
+        "Code that takes long: the call comes back, the run goes on.",
+    ),
+    Call("kernel_status", {}, ("busy", "of ours"), "Everybody can see what the kernel works on."),
+    Call(
+        "read_run",
+        {"run_id": "{run}", "timeout": 0.5},
+        ("running", "working"),
+        "Waiting for it again, as often as it takes.",
+    ),
+    Call("interrupt_run", {"run_id": "{run}"}, ("interrupted",), "Or stopping it, as the stop button would."),
+    # The person's side
+    Ada("agents", "%marimo pause", None, "wants to be alone for a while"),
+    Call(
+        "execute_code",
+        {"code": "heaviest + 1"},
+        ("%marimo resume",),
+        "Reading goes on; running and changing is refused.",
+        refused="paused",
+    ),
+    Ada("agents", "%marimo resume", None, "lets the agent go on"),
+    # For hosts
+    Read("marimo://k1/variables/species", ("Adelie",), "A host can show or attach what a tool would tell:"),
+    Changes(
+        "marimo://k1/cells/pick",
+        Ada("species", 'species = "Gentoo"', "", "asks for Gentoo again"),
+        "A host that subscribed to a cell is told when it changes, whoever changed it:",
+    ),
+    # Kernels of one's own
+    Call(
+        "start_kernel",
+        {"kernelspec": "marimo"},
+        ("k2", "idle"),
+        "With the permission `all`, for work that no notebook shows: a kernel of its own.",
+    ),
+    Call(
+        "control_kernel",
+        {"action": "shut_down", "kernel": "k2"},
+        ("shut down",),
+        "With two kernels connected the handle must be given.",
+    ),
+    Call("disconnect_kernel", {}, ("runs on",), "Leaving. Ada's kernel goes on."),
+)

@@ -1,0 +1,177 @@
+"""Plays the story on a real kernel, with the server as a process of its own, and keeps what everybody saw.
+
+The one place that knows what differs from play to play (`steady`).
+"""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mcp import Client, StdioServerParameters
+from mcp.types import Implementation
+from person import BOUND, Agent, Person
+from server import jupyter_server, opened
+from story import Ada, Call, Changes, Read, Sees, Step
+
+CLIENT = "claude-code"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A step and what came of it: what was sent (JSON), what a model reads, what a program reads (JSON). All steady."""
+
+    step: Step
+    sent: str = ""
+    text: str = ""
+    data: str = ""
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a client sees of the server, and the story."""
+
+    tools: list[Any]
+    templates: list[Any]
+    prompts: list[Any]
+    instructions: str
+    steps: list[Seen]
+
+
+async def play(story: tuple[Step, ...], folder: Path) -> Played:
+    """Play the story with `folder` as Ada's home. Raises `AssertionError` naming the step that went otherwise."""
+    async with joined(folder) as (person, agent):
+        player = _Player(person, agent, folder)
+        client = agent.client
+        try:
+            return Played(
+                (await client.list_tools()).tools,
+                (await client.list_resource_templates()).resource_templates,
+                (await client.list_prompts()).prompts,
+                client.instructions or "",
+                [await player.take(step) for step in story],
+            )
+        except AssertionError as problem:
+            went_otherwise = problem
+    raise went_otherwise  # not from within: task groups wrap what passes them
+
+
+@asynccontextmanager
+async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent]]:
+    """A Jupyter server with Ada's notebook open, Ada at its kernel, and an agent whose server may do everything."""
+    runtime, work = home / "runtime", home / "work"
+    for directory in (runtime, work):
+        directory.mkdir(mode=0o700)
+    with jupyter_server(work, runtime):
+        _, kernel_id = await opened(runtime, "penguins.ipynb", "marimo")
+        person = await Person.open(str(runtime / f"kernel-{kernel_id}.json"))
+        server = StdioServerParameters(
+            command=sys.executable,
+            args=["-m", "marimo_kernel_bridge", "mcp", "--allow", "all"],
+            env=os.environ | {"JUPYTER_RUNTIME_DIR": str(runtime), "JUPYTER_DATA_DIR": str(home / "data")},
+            cwd=work,
+        )
+        try:
+            async with Client(server, client_info=Implementation(name=CLIENT, version="1")) as client:
+                yield person, Agent(client)
+        finally:
+            person.close()
+
+
+class _Player:
+    def __init__(self, person: Person, agent: Agent, home: Path) -> None:
+        self._person = person
+        self._agent = agent
+        self._newest = {"run": "", "cell": ""}
+        self._steady = _Steady(home)
+
+    async def take(self, step: Step) -> Seen:
+        async with asyncio.timeout(3 * BOUND):
+            match step:
+                case Ada():
+                    return await self._acts(step)
+                case Sees(cell, text):
+                    await self._person.sees(cell, text)
+                    return Seen(step)
+                case Call():
+                    return await self._calls(step)
+                case Read(uri):
+                    (content,) = (await self._agent.client.read_resource(uri)).contents
+                    _expect(step.has, content.text, uri)
+                    data = self._steady.json(json.loads(content.text))
+                    return Seen(step, self._steady.json({"method": "resources/read", "uri": uri}), data=data)
+                case Changes(uri, because):
+                    async with self._agent.client.listen(resource_subscriptions=[uri]) as events:
+                        await self._acts(because)
+                        told = await anext(events)
+                    assert str(told.uri) == uri
+                    return Seen(
+                        step, self._steady.json({"method": "notifications/resources/updated", "uri": uri})
+                    )
+
+    async def _acts(self, step: Ada) -> Seen:
+        await self._person.run(step.cell, step.code)
+        if step.shows is not None:
+            await self._person.sees(step.cell, step.shows)
+        return Seen(step)
+
+    async def _calls(self, step: Call) -> Seen:
+        arguments = {
+            name: value.format(**self._newest)
+            if isinstance(value, str) and re.fullmatch(r"\{\w+\}", value)
+            else value
+            for name, value in step.arguments.items()
+        }
+        answer = await self._agent(step.tool, **arguments)
+        _expect(step.has, answer.text, step.tool)
+        told = f"[{step.refused}] " if step.refused else ""
+        assert answer.failed is bool(step.refused), f"{step.tool}: {answer.text}"
+        assert told in answer.text, f"{step.tool}: {answer.text}"
+        self._newest["run"] = answer.data.get("run_id", self._newest["run"])
+        self._newest["cell"] = answer.data.get("cell_id", self._newest["cell"])
+        return Seen(
+            step,
+            self._steady.json({"name": step.tool, "arguments": arguments}),
+            self._steady.text(answer.text),
+            "" if answer.failed else self._steady.json(answer.data),
+        )
+
+
+def _expect(words: tuple[str, ...], text: str, where: str) -> None:
+    missing = [word for word in words if word not in text]
+    assert not missing, f"{where} does not say {missing}: {text}"
+
+
+class _Steady:
+    """Replaces what differs from play to play by what stays: home, versions, numbers of processes, times, random ids."""
+
+    def __init__(self, home: Path) -> None:
+        self._replaced = (
+            (re.escape(str(home)), "/home/ada"),
+            (r"\b\d+(?:\.\d+)?(?:e-\d+)? (s|ms)\b", r"0.1 \1"),
+            (r'("(?:last_)?seconds": )[\d.e-]+', r"\g<1>0.1"),
+            (r"\b\d\d:\d\d:\d\d\b", "10:15:00"),
+            (r'(\bpid\b"?:? )\d+', r"\g<1>4242"),
+            (r"\babout \d+ bytes", "about 80 bytes"),
+            (r"\bkernel-[0-9a-f-]{36}\b", "kernel-5f1c8e02"),
+            (r"(\b[Pp]ython\"?:? \"?)3\.\d+\.\d+", r"\g<1>3.13.1"),
+        )
+        self._runs: dict[str, str] = {}
+
+    def text(self, text: str) -> str:
+        for pattern, instead in self._replaced:
+            text = re.sub(pattern, instead, text)
+        return re.sub(r"\b[0-9a-f]{8}-\d+\b", self._run, text)
+
+    def json(self, value: Any) -> str:
+        return self.text(json.dumps(value, ensure_ascii=False))
+
+    def _run(self, match: re.Match[str]) -> str:
+        """Number the runs, whose ids are random, in the order in which they were told of."""
+        return self._runs.setdefault(match.group(), f"run-{len(self._runs) + 1}")
