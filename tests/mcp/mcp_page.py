@@ -8,7 +8,7 @@ import asyncio
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,12 +96,23 @@ def _tool(tool: Any, steps: list[Seen]) -> str:
 
 def _arguments(schema: Mapping[str, Any]) -> str:
     rows = [
-        f"| `{name}` | {_type(argument, schema)} | {_default(name, argument, schema)} | {argument.get('description', '')} |"
-        for name, argument in schema["properties"].items()
+        f"| `{name}` | {_type(argument, schema)} | {default} | {argument.get('description', '')} |"
+        for name, argument, default in _fields("", schema, schema)
     ]
     if not rows:
         return "It takes no arguments."
     return "\n".join(["| argument | | default | |", "|---|---|---|---|", *rows])
+
+
+def _fields(
+    prefix: str, part: Mapping[str, Any], schema: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, str]]:
+    """Give each argument, and below a list of objects the objects' fields."""
+    for name, argument in part["properties"].items():
+        yield f"{prefix}{name}", argument, _default(name, argument, part)
+        match argument:
+            case {"type": "array", "items": {"$ref": str(item)}}:
+                yield from _fields(f"{prefix}{name}[].", schema["$defs"][item.rpartition("/")[2]], schema)
 
 
 def _default(name: str, argument: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
@@ -124,8 +135,6 @@ def _type(argument: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
             told = f"`{value}`"
         case {"type": "array"}:
             told = f"list of {_type(argument.get('items', {}), schema)}"
-        case {"type": "object", "properties": fields}:
-            told = "{" + ", ".join(f"`{name}`" for name in fields) + "}"
         case {"type": str(kind), "minimum": low, "maximum": high}:
             told = f"{kind}, {low} to {high}"
         case _:

@@ -61,10 +61,13 @@ Step = Ada | Sees | Call | Read | Changes
 LOAD = """\
 import marimo as mo
 import pandas as pd
-penguins = pd.DataFrame({
-    "species": ["Adelie", "Adelie", "Chinstrap", "Gentoo", "Gentoo"],
-    "mass": [3750, 3800, 3700, 5000, 5700],
-})"""
+
+penguins = pd.DataFrame(
+    {
+        "species": ["Adelie", "Adelie", "Chinstrap", "Gentoo", "Gentoo"],
+        "mass": [3750, 3800, 3700, 5000, 5700],
+    }
+)"""
 PICK = "chosen = penguins[(penguins.species == species) & (penguins.mass >= lightest.value)]"
 MEAN = 'print(f"{species}: {len(chosen)} birds, {chosen.mass.mean():.0f} g")'
 
