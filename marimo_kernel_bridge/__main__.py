@@ -13,6 +13,11 @@ def main() -> None:
 
         kernel_main(arguments[1:])
         return
+    if arguments[:1] == ["pool-server"]:
+        from marimo_kernel_bridge.pool_server import main as pool_main  # noqa: PLC0415  # as above
+
+        pool_main(arguments[1:])
+        return
     from marimo_kernel_bridge.cli import main as cli_main  # noqa: PLC0415  # see the module
 
     cli_main(prog_name="marimo-kernel-bridge")

@@ -510,6 +510,9 @@ class MarimoKernelApp(IPKernelApp):
         self.shell_channel_thread = None  # no subshells: all shell messages on the main thread
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options."""
-    MarimoKernelApp.launch_instance(argv)
+def main(argv: list[str] | None = None, *, forked: bool = False) -> None:
+    """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options.
+
+    `forked`: by a pool, which is its parent, and not whose end should be its own; 1 means no parent to ipykernel.
+    """
+    MarimoKernelApp.launch_instance(argv, **({"parent_handle": 1} if forked else {}))

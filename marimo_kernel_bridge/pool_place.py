@@ -1,0 +1,213 @@
+"""Where a pool of warm kernels is, whom it is for, and how one asks it: what its two ends agree on.
+
+A pool is a process that has imported what a kernel needs and forks a kernel on request. It listens on a Unix socket
+in a directory that only its user can enter; each end checks the other's user id as well. Requests and replies are
+lines of JSON, the kernel's stdin, stdout and stderr travel beside the request. No key of a kernel passes here: the
+requester writes the connection file, and gives its path.
+
+A forked kernel has of its pool what a new interpreter would read anew: flags, locale, resource limits, and what
+libraries took from the environment when they were imported. So pools are told apart by all of that (`digest`): who
+asks gets kernels as they would be if started plainly, or another pool.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import stat
+import struct
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from jupyter_core.paths import jupyter_runtime_dir
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROTOCOL: Final = 1
+START_BOUND: Final = 60.0
+_MAX_LINE: Final = 8 * 1024 * 1024
+_MAX_SOCKET_PATH: Final = 100  # bytes; the systems' limits are 104 and 108
+
+# Read by interpreters, the C library or numeric libraries when they start, not later.
+_READ_ONCE: Final = (
+    *("PYTHON", "LD_", "DYLD_", "LC_", "LANG", "MALLOC_", "VIRTUAL_ENV", "CONDA_PREFIX", "HOME", "XDG_"),
+    *(
+        "OMP_",
+        "MKL_",
+        "OPENBLAS_",
+        "BLIS_",
+        "NUMEXPR_",
+        "NUMBA_",
+        "CUDA_",
+        "MPL",
+        "POLARS_",
+        "ARROW_",
+        "MARIMO_",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """What a kernelspec says about its pool."""
+
+    preload: tuple[str, ...] = ()
+    """Modules to import besides the kernel's own."""
+    idle_timeout: float = 900.0
+    """Seconds without a kernel after which the pool ends."""
+    limit: int = 128
+    """Kernels at one time; further ones are started plainly."""
+
+
+@dataclass(frozen=True)
+class KernelRequest:
+    """What a kernel takes over from its requester."""
+
+    arguments: list[str]
+    env: dict[str, str]
+    cwd: str
+    dies_with_requester: bool
+
+
+def is_supported() -> bool:
+    """Tell whether this system can fork and pass sockets."""
+    return hasattr(os, "fork") and hasattr(socket, "AF_UNIX") and hasattr(socket, "send_fds")
+
+
+def own_directory() -> Path:
+    """Return the directory of the pools' sockets, made if need be. Raises `BridgeError`: bad_request."""
+    directory = Path(jupyter_runtime_dir(), "marimo-pool")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise BridgeError(
+            "bad_request",
+            f"{directory} is not a directory of this user alone, so no pool of kernels is kept in it.",
+            "Remove it; it is made anew.",
+        )
+    return directory
+
+
+def socket_path(directory: Path, name: str) -> Path:
+    """Return the path of a pool's socket. Raises `BridgeError`: bad_request."""
+    path = directory / f"{name}.sock"
+    if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
+        raise BridgeError(
+            "bad_request",
+            f"The path of Jupyter's runtime directory is too long for a Unix socket: {path}.",
+            "Set JUPYTER_RUNTIME_DIR to a shorter one.",
+        )
+    return path
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold what belongs to a socket's path: one process at a time binds it, or takes it away."""
+    import fcntl  # noqa: PLC0415  # not on Windows
+
+    lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def digest(command: list[str], env: dict[str, str], options: PoolOptions) -> str:
+    """Name the pool for kernels that `command` (a Python and its flags) would start in `env`."""
+    import resource  # noqa: PLC0415  # not on Windows
+
+    limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    shared = [
+        PROTOCOL,
+        command,
+        asdict(options),
+        sorted((name, value) for name, value in env.items() if name.startswith(_READ_ONCE)),
+        [os.getuid(), os.getgid(), sorted(os.getgroups()), os.getpriority(os.PRIO_PROCESS, 0), _umask()],
+        [(name, resource.getrlimit(getattr(resource, name))) for name in limits],
+        _text("/proc/self/cgroup"),
+    ]
+    return hashlib.sha256(json.dumps(shared).encode()).hexdigest()[:16]
+
+
+def _umask() -> str:
+    for line in _text("/proc/self/status").splitlines():
+        if line.startswith("Umask:"):
+            return line
+    umask = os.umask(0o077)  # there is no way to read it without setting it
+    os.umask(umask)
+    return oct(umask)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text()
+    except OSError:
+        return ""
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the user id of the process at the other end."""
+    if hasattr(socket, "SO_PEERCRED"):  # Linux
+        credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        return int(struct.unpack("3i", credentials)[1])
+    # macOS and BSD: struct xucred { u_int cr_version; uid_t cr_uid; ... } by LOCAL_PEERCRED (1) of SOL_LOCAL (0)
+    credentials = connection.getsockopt(0, 1, 128)
+    return int(struct.unpack_from("2I", credentials)[1])
+
+
+def send_line(connection: socket.socket, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
+    """Send a message, and open files beside it."""
+    data = json.dumps(message).encode() + b"\n"
+    sent = socket.send_fds(connection, [data], descriptors) if descriptors else 0
+    connection.sendall(data[sent:])
+
+
+def ask(
+    connection: socket.socket, message: dict[str, Any], descriptors: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """Send a request to a pool and return its reply; it has one once it is ready. Raises `OSError`, `ValueError`."""
+    connection.settimeout(START_BOUND)
+    if peer_uid(connection) != os.getuid():
+        raise PermissionError("the pool belongs to another user")
+    send_line(connection, {"protocol": PROTOCOL, **message}, descriptors)
+    return receive_reply(connection)
+
+
+def receive_request(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """Receive a message and open files; `{}` if the other end has closed. Raises `ValueError` for anything else."""
+    data, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
+    try:
+        while data and not data.endswith(b"\n") and len(data) < _MAX_LINE:
+            more = connection.recv(65536)
+            data = data + more if more else b"unfinished\n"
+        return _parsed(data), descriptors
+    except (OSError, ValueError):
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+
+
+def receive_reply(connection: socket.socket) -> dict[str, Any]:
+    """Receive one message and nothing of the next; `{}` if the other end has closed. Raises `ValueError`, `OSError`."""
+    data = b""
+    while not data.endswith(b"\n"):
+        byte = connection.recv(1)  # replies are short
+        if not byte:
+            return {}
+        data += byte
+    return _parsed(data)
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    message = json.loads(data) if data else {}
+    if not isinstance(message, dict):
+        raise ValueError("not an object")  # noqa: TRY004  # one kind of error for whatever comes in
+    return message
