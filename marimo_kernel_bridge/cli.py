@@ -82,6 +82,7 @@ def kernel(arguments: tuple[str, ...]) -> None:
         "marimo-kernel-bridge install --user",
         "marimo-kernel-bridge install --user --name marimo-py313 --display-name 'marimo (3.13)'",
         "marimo-kernel-bridge install --prefix /opt/jupyter",
+        "marimo-kernel-bridge install --sys-prefix --pool --preload pandas --preload matplotlib.pyplot",
     )
 )
 @click.option("--user", is_flag=True, help="For this user, in every environment (the default).")
@@ -91,8 +92,24 @@ def kernel(arguments: tuple[str, ...]) -> None:
 )
 @click.option("--name", default="marimo", show_default=True, help="What Jupyter calls the kernelspec.")
 @click.option("--display-name", help="What people see in the launcher.")
+@click.option(
+    "--pool", is_flag=True, help="Kernels come from a warm pool: they start in a fraction of the time."
+)
+@click.option(
+    "--preload",
+    multiple=True,
+    metavar="MODULE",
+    help="With --pool: a module that kernels have imported already.",
+)
 def install(
-    *, user: bool, sys_prefix: bool, prefix: Path | None, name: str, display_name: str | None
+    *,
+    user: bool,
+    sys_prefix: bool,
+    prefix: Path | None,
+    name: str,
+    display_name: str | None,
+    pool: bool,
+    preload: tuple[str, ...],
 ) -> None:
     """Write the kernelspec where another Jupyter finds it.
 
@@ -100,17 +117,45 @@ def install(
     environment's kernel from a Jupyter that lives elsewhere.
     """
     from marimo_kernel_bridge.install import install_kernelspec, seen_by_jupyter  # noqa: PLC0415  # see the module
+    from marimo_kernel_bridge.pool_place import PoolOptions  # noqa: PLC0415
 
+    if preload and not pool:
+        raise click.UsageError("--preload needs --pool.")
     if sum((user, sys_prefix, prefix is not None)) > 1:
         raise click.UsageError("Give one of --user, --sys-prefix and --prefix.")
     below = Path(sys.prefix) if sys_prefix else prefix
-    place = install_kernelspec(name=name, display_name=display_name, user=below is None, prefix=below)
+    place = install_kernelspec(
+        name=name,
+        display_name=display_name,
+        user=below is None,
+        prefix=below,
+        pool=PoolOptions(preload) if pool else None,
+    )
     click.echo(f"Installed the kernelspec {name} for {sys.executable}\n  in {place}")
     if not seen_by_jupyter(name, place):
         click.echo(
             "A Jupyter of this environment takes another kernelspec of that name, or does not look there: "
             f"set JUPYTER_PATH={place.parent.parent}"
         )
+
+
+@main.command(epilog=_examples("marimo-kernel-bridge pool", "marimo-kernel-bridge pool --stop"))
+@click.option("--stop", is_flag=True, help="Let them fork no more kernels; each ends when its kernels have.")
+def pool(*, stop: bool) -> None:
+    """List the warm pools of kernels that run.
+
+    A pool starts with the first kernel that is asked of it, and ends when it has had none for some minutes.
+    """
+    from marimo_kernel_bridge.pools import running_pools, stop_pools  # noqa: PLC0415  # see the module
+
+    states = stop_pools() if stop else running_pools()
+    for state in states:
+        click.echo(
+            f"{state.python}, process {state.pid}: {len(state.kernels)} kernels run, {state.forked} forked"
+            + (f", with {', '.join(state.preload)}" if state.preload else "")
+        )
+    if not states:
+        click.echo("No pool runs.")
 
 
 @main.command(epilog=_examples("marimo-kernel-bridge kernels", "marimo-kernel-bridge kernels --json"))

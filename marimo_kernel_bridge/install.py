@@ -11,22 +11,32 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from jupyter_client.kernelspec import KernelSpecManager
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.pool_place import PROVISIONER
 from marimo_kernel_bridge.shipped import shipped
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.pool_place import PoolOptions
 
 NAME: Final = "marimo"
 
 
 def install_kernelspec(
-    *, name: str = NAME, display_name: str | None = None, user: bool = False, prefix: Path | None = None
+    *,
+    name: str = NAME,
+    display_name: str | None = None,
+    user: bool = False,
+    prefix: Path | None = None,
+    pool: PoolOptions | None = None,
 ) -> Path:
     """Write the kernelspec for this interpreter and return its folder.
 
-    To the user's folder, below `prefix`, or, with neither, where all users of this machine find it.
+    To the user's folder, below `prefix`, or, with neither, where all users of this machine find it. `pool`: its
+    kernels come from a warm pool with these options.
     Raises `BridgeError`: bad_request.
     """
     manager = KernelSpecManager()
@@ -37,6 +47,9 @@ def install_kernelspec(
         written["argv"][0] = sys.executable
         if display_name is not None:
             written["display_name"] = display_name
+        if pool is not None:
+            config = {"preload": list(pool.preload), "idle_timeout": pool.idle_timeout, "limit": pool.limit}
+            written["metadata"]["kernel_provisioner"] = {"provisioner_name": PROVISIONER, "config": config}
         (spec / "kernel.json").write_text(json.dumps(written, indent=1) + "\n")
         try:
             place = manager.install_kernel_spec(

@@ -7,11 +7,12 @@ Kernels that this process started end with it.
 from __future__ import annotations
 
 import asyncio
+import sys
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from marimo_kernel_bridge.connection import read_connection, runtime_dir
+from marimo_kernel_bridge.connection import kernel_id_of, read_connection, runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.jupyter_server import ServerKernel
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Action = Literal["interrupt", "restart", "shut_down"]
 
 _START_BOUND: Final = 60.0
+_POOL_IDLE_TIMEOUT: Final = 300.0
 
 
 class StartedKernels:
@@ -38,11 +40,13 @@ class StartedKernels:
         from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel  # noqa: PLC0415  # slow to import
         from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415
 
+        from marimo_kernel_bridge.pool_provisioner import PoolProvisioner, serves  # noqa: PLC0415
+
         where = None if directory is None else await asyncio.to_thread(_existing, directory)
         if directory is not None and where is None:
             raise BridgeError("bad_request", f"There is no directory {directory!r}.", "Nothing was started.")
         try:
-            KernelSpecManager().get_kernel_spec(kernel_name)
+            spec = KernelSpecManager().get_kernel_spec(kernel_name)
         except NoSuchKernel:
             known = ", ".join(sorted(KernelSpecManager().find_kernel_specs())) or "none"
             raise BridgeError(
@@ -51,6 +55,11 @@ class StartedKernels:
         path = runtime_dir() / f"kernel-{uuid.uuid4()}.json"
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
         manager = AsyncKernelManager(kernel_name=kernel_name, connection_file=str(path))
+        if sys.platform == "linux" and serves(spec):  # on macOS libraries may break in a forked process
+            manager.kernel_id = kernel_id_of(path)
+            manager.provisioner = PoolProvisioner(
+                kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager, idle_timeout=_POOL_IDLE_TIMEOUT
+            )
         await manager.start_kernel(cwd=where)
         client = manager.client()
         client.start_channels()

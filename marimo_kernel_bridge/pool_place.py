@@ -30,6 +30,9 @@ from marimo_kernel_bridge.errors import BridgeError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PROVISIONER: Final = "marimo-pool"
+"""What kernelspecs call the provisioner that asks a pool; an entry point of the package."""
+
 PROTOCOL: Final = 1
 START_BOUND: Final = 60.0
 _MAX_LINE: Final = 8 * 1024 * 1024

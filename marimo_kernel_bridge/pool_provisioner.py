@@ -39,13 +39,17 @@ from marimo_kernel_bridge.pool_place import (
 
 if TYPE_CHECKING:
     from jupyter_client.connect import KernelConnectionInfo
-
-NAME: Final = "marimo-pool"
-"""What kernelspecs call this provisioner."""
+    from jupyter_client.kernelspec import KernelSpec
 
 _KERNEL: Final = ["-m", "marimo_kernel_bridge", "kernel"]
 _UNDERSTOOD: Final = frozenset({"env", "cwd", "stdin", "stdout", "stderr", "independent"})
 _UNKNOWN: Final = 255  # how a kernel ended whose pool is gone too
+
+
+def serves(kernel_spec: KernelSpec) -> bool:
+    """Tell whether a kernelspec starts this package's kernel and leaves it open by what means."""
+    start = [*kernel_spec.argv[1:4]]
+    return start == _KERNEL and "kernel_provisioner" not in kernel_spec.metadata
 
 
 class NoPoolError(Exception):

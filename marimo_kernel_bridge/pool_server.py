@@ -55,7 +55,12 @@ _PRELOADED: Final = (
         "psutil",
     ),
     *("IPython.core.completerlib", "IPython.core.oinspect", "IPython.extensions.storemagic"),
-    *("IPython.core.debugger_backport", "marimo._save.signing_policy", "encodings.idna"),
+    *(
+        "IPython.core.debugger",
+        "IPython.core.debugger_backport",
+        "marimo._save.signing_policy",
+        "encodings.idna",
+    ),
 )
 _REQUEST_BOUND: Final = 5.0  # seconds for a requester to send its request
 
@@ -209,7 +214,6 @@ class Pool:
             "modules": len(sys.modules),
             "kernels": sorted(set(self._kernels) - self._ended),
             "forked": self._forked,
-            "closed": self._closed,
         }
 
     # -- kernels that end, requesters that leave -----------------------------------------------------------------------

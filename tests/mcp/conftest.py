@@ -11,6 +11,7 @@ from person import Agent, Gate, Person, wait_for_ready
 
 from marimo_kernel_bridge.connection import read_connection
 from marimo_kernel_bridge.kernel_client import KernelClient
+from marimo_kernel_bridge.pools import stop_pools
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +26,7 @@ def runtime_dir(tmp_path_factory) -> Iterator:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_RUNTIME_DIR", str(directory))
         yield directory
+        stop_pools()
 
 
 @pytest.fixture(scope="session")
