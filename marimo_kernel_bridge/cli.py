@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 import click
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_guard import Tier
 
 REFUSED: Final = 1
+
+Format = Literal["py", "ipynb", "html", "pdf", "md", "script", "json"]
+FORMATS: Final = get_args(Format)
+"""What `export` writes; named here, so that no other command pays for its module."""
 
 _TIER: Final = click.Choice(["read", "scratch", "edit", "run", "all"])
 _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
@@ -375,6 +379,78 @@ def import_(
         as_json=as_json,
     )
     if code := run(notebooks, output, wanted):
+        sys.exit(code)
+
+
+_FORMATS_TOLD: Final = """\b
+Formats:
+  py      a marimo notebook
+  ipynb   with outputs; ids, metadata and attachments of an imported notebook come back
+  html    one page with outputs that loads nothing (needs the extra `export`)
+  pdf     that page, printed by Chromium (needs the extra `pdf`)
+  md      marimo's Markdown, which marimo opens again
+  script  Python without marimo's cells, in the order of the graph
+  json    cells, graph and outputs as text, for programs
+
+"""
+
+
+@main.command(
+    epilog=_FORMATS_TOLD
+    + _examples(
+        "marimo-kernel-bridge export analysis.py --to ipynb",
+        "marimo-kernel-bridge export analysis.py --to html --run",
+        "marimo-kernel-bridge export analysis.ipynb -o report.pdf",
+        "marimo-kernel-bridge export --live analysis.ipynb --to html",
+        "marimo-kernel-bridge export --live kernel-1a2b.json --to json -o -",
+    )
+)
+@click.argument("source")
+@click.option("--to", "to", type=click.Choice(FORMATS), help="The format; else the name given with -o tells.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write, - for stdout; else beside the notebook, under its name.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="What a running kernel has now: SOURCE is its notebook's path, connection file or id.",
+)
+@click.option("--run", "run_it", is_flag=True, help="Run the notebook first, for fresh outputs.")
+@click.option(
+    "--original",
+    type=click.Path(path_type=Path),
+    help="The .ipynb that a marimo file was imported from, if what the import kept of it is lost.",
+)
+@click.option(
+    "--no-sandbox", is_flag=True, help="For --to pdf as root, in containers: trust the notebook's outputs."
+)
+@click.option("--force", is_flag=True, help="Overwrite files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def export(
+    source: str,
+    *,
+    to: Format | None,
+    output: Path | None,
+    live: bool,
+    run_it: bool,
+    original: Path | None,
+    no_sandbox: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write a notebook in another format: a marimo .py file, an .ipynb, or what a running kernel has.
+
+    Ends with 4 if --run was given and a cell failed.
+    """
+    from marimo_kernel_bridge.exporting.command import Asked, run  # noqa: PLC0415  # see the module
+
+    if as_json and output == Path("-"):
+        raise click.UsageError("--json prints a report: give -o a file.")
+    asked = Asked(to, output, live, run_it, original, not no_sandbox, force, as_json)
+    if code := run(source, asked):
         sys.exit(code)
 
 

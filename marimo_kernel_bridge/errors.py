@@ -37,6 +37,7 @@ ErrorCode = Literal[
     "cell_not_converted",
     "output_exists",
     "runtime_mismatch",
+    "not_installed",
 ]
 
 CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.nbformat3 import upgraded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,11 +47,15 @@ class NotebookCell:
 
 @dataclass(frozen=True)
 class Notebook:
-    """A Python notebook, as of nbformat 4. Cells that have no id on disk are named by their position."""
+    """A Python notebook, as of nbformat 4. Cells that have no id on disk are named by their position.
+
+    `document` is the whole of it, for who has to give back what nobody here looks at; an older notebook is upgraded.
+    """
 
     cells: tuple[NotebookCell, ...]
     metadata: dict[str, Any]  # as in nbformat: any JSON
     path: Path | None = None
+    document: dict[str, Any] = field(default_factory=dict)  # as in nbformat: any JSON
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class Conversion:
 
 def read_notebook(path: Path) -> Notebook:
     """Read a Python notebook. Raises `BridgeError`: bad_notebook."""
-    return _parse(path, read_file(path))
+    return parse_notebook(path, read_file(path))
 
 
 def read_file(path: Path) -> Any:  # any JSON
@@ -112,6 +117,12 @@ def read_file(path: Path) -> Any:  # any JSON
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
+        if path.suffix == ".py":
+            raise BridgeError(
+                "bad_notebook",
+                f"{path} is Python, not an .ipynb (JSON).",
+                f"A marimo notebook becomes an .ipynb by: marimo-kernel-bridge export {path} --to ipynb",
+            ) from error
         raise _bad(path, f"is not JSON: {error}") from error
 
 
@@ -119,8 +130,11 @@ def _bad(path: Path, what: str) -> BridgeError:
     return BridgeError("bad_notebook", f"{path} {what}.", "Give a notebook that Jupyter can open.")
 
 
-def _parse(path: Path, document: object) -> Notebook:
-    """Take what an import needs, and no more: Jupyter opens many a notebook that nbformat's schema refuses."""
+def parse_notebook(path: Path, document: object) -> Notebook:
+    """Take what an import needs, and no more: Jupyter opens many a notebook that nbformat's schema refuses.
+
+    `path` is where the notebook is, or would be. Raises `BridgeError`: bad_notebook.
+    """
     if not isinstance(document, dict) or not isinstance(document.get("nbformat"), int):
         raise _bad(path, "is JSON, but not a notebook: it has no nbformat")
     major = document["nbformat"]
@@ -132,7 +146,9 @@ def _parse(path: Path, document: object) -> Notebook:
             f"{path} is of the old notebook format {major}.",
             f"Upgrade it first: jupyter nbconvert --to notebook --inplace {path}",
         )
-    cells = _cells_of_format_3(document) if major == _OLDEST else document.get("cells")
+    if major == _OLDEST:
+        document = upgraded(document) or {}
+    cells = document.get("cells")
     if not isinstance(cells, list):
         raise _bad(path, "is not a valid notebook: it has no list of cells")
     metadata = _mapping(document, "metadata")
@@ -144,32 +160,11 @@ def _parse(path: Path, document: object) -> Notebook:
             "bad_notebook", f"{path} is a notebook in {language}.", "Only Python notebooks can be imported."
         )
     return Notebook(
-        tuple(_cell(path, position, cell) for position, cell in enumerate(cells, start=1)), metadata, path
+        tuple(_cell(path, position, cell) for position, cell in enumerate(cells, start=1)),
+        metadata,
+        path,
+        document,
     )
-
-
-def _cells_of_format_3(document: dict[str, Any]) -> list[Any] | None:  # any JSON
-    """Return the cells of a notebook of format 3 as those of format 4: in worksheets, with headings of their own."""
-    sheets = document.get("worksheets")
-    if not isinstance(sheets, list):
-        return None
-    cells = []
-    for sheet in sheets:
-        for cell in sheet.get("cells", []) if isinstance(sheet, dict) else []:
-            if not isinstance(cell, dict):
-                return None
-            match cell.get("cell_type"):
-                case "code":
-                    cells.append({**cell, "source": cell.get("input", "")})
-                case "heading":
-                    level = cell.get("level") if isinstance(cell.get("level"), int) else 1
-                    heading = f"{'#' * (level or 1)} {(_joined(cell.get('source')) or '').strip()}"
-                    cells.append({**cell, "cell_type": "markdown", "source": heading})
-                case "html":
-                    cells.append({**cell, "cell_type": "markdown"})
-                case _:
-                    cells.append(cell)
-    return cells
 
 
 def _cell(path: Path, position: int, cell: object) -> NotebookCell:
@@ -228,7 +223,7 @@ def existing(target: Path) -> BridgeError:
     return BridgeError("output_exists", f"{target} exists.", "Name another file with -o, or pass --force.")
 
 
-def write_whole(target: Path, text: str, *, overwrite: bool) -> None:
+def write_whole(target: Path, content: str | bytes, *, overwrite: bool) -> None:
     """Write a file wholly or not at all.
 
     Writes to a neighbour first, then takes the name in one step, so that no half notebook is ever seen.
@@ -237,8 +232,8 @@ def write_whole(target: Path, text: str, *, overwrite: bool) -> None:
     """
     neighbour = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with neighbour.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with neighbour.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         try:
             if overwrite:
                 neighbour.replace(target)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare
 from marimo_kernel_bridge.install import NAME
-from marimo_kernel_bridge.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell, read_file
+from marimo_kernel_bridge.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
     prepared = prepare(masked, lambda _: None, lambda module: stars.names_of(module, folder), ipython=True)
     for prepared_cell in prepared.cells:
         prepared_cell.code = _unmasked(prepared_cell.code, masks)
-    document: dict[str, Any] = read_file(notebook.path) if notebook.path is not None else {}
+    document = notebook.document
     by_place = {each.positions[-1]: each for each in prepared.cells if each.positions}
     added = [each.code for each in prepared.cells if not each.positions]
     written = [_new_cell(f"added-{number}", code) for number, code in enumerate(added)]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.ipynb import Conversion, existing, read_notebook, write_whole
+from marimo_kernel_bridge.exporting import origin
+from marimo_kernel_bridge.ipynb import Conversion, Notebook, existing, read_notebook, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,22 +105,18 @@ def _below(folder: Path) -> list[Path]:
 
 def _one(source: Path, target: Path, wanted: Wanted) -> tuple[dict[str, Any], int]:  # JSON
     from marimo_kernel_bridge.importing import bridge  # noqa: PLC0415  # slow to import
-    from marimo_kernel_bridge.runtime import saved_outputs  # noqa: PLC0415  # slow to import
     from marimo_kernel_bridge.runtime.convert import convert  # noqa: PLC0415  # slow to import
 
+    notebook = read_notebook(source)  # first: that it is no notebook says more than that a file exists
     if not wanted.force and not wanted.check and os.path.lexists(target):
         raise existing(target)
-    notebook = read_notebook(source)
     to_bridge = wanted.target == "bridge"
     conversion = (
         bridge.convert(notebook, keep_outputs=wanted.keep_outputs) if to_bridge else convert(notebook)
     )
     outputs = None
     if not wanted.check:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, conversion.text, overwrite=wanted.force)
-        if wanted.keep_outputs and not to_bridge:
-            outputs = saved_outputs.keep(notebook, conversion, target)
+        outputs = _write(notebook, conversion, target, wanted)
     verdict = _verified(source, conversion) if wanted.verify else None
     report = _report(source, target, conversion, wanted, verdict)
     if not wanted.as_json:
@@ -134,6 +131,19 @@ def _one(source: Path, target: Path, wanted: Wanted) -> tuple[dict[str, Any], in
     if not conversion.complete:
         return report, NOT_ALL_CARRIED_OVER
     return report, DIFFERENT if verdict is not None and not verdict.same else 0
+
+
+def _write(notebook: Notebook, conversion: Conversion, target: Path, wanted: Wanted) -> Path | None:
+    """Write the result and what stands beside it; return where the saved outputs are."""
+    from marimo_kernel_bridge.runtime import files, saved_outputs  # noqa: PLC0415  # slow to import
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(target, conversion.text, overwrite=wanted.force)
+    if wanted.target == "bridge":
+        return None
+    file = files.read_text(target, conversion.text)
+    origin.keep(notebook, file, conversion.positions, outputs=wanted.keep_outputs)
+    return saved_outputs.keep(notebook, conversion, target) if wanted.keep_outputs else None
 
 
 def _verified(source: Path, conversion: Conversion) -> Verdict:

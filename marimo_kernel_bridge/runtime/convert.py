@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import asyncio
-import base64
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +22,7 @@ from marimo._schemas.serialization import AppInstantiation, CellDef, Header, Not
 from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.exporting.origin import RAW, data_url
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import Prepared, Working, prepare, unresolved
 from marimo_kernel_bridge.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
@@ -136,8 +136,7 @@ def _markdown(cell: NotebookCell) -> str:
     source = cell.source.strip()
     for name, bundle in cell.attachments.items():
         for mime, data in bundle.items():
-            encoded = data if mime.startswith("image/") else base64.b64encode(data.encode()).decode()
-            source = source.replace(f"attachment:{name}", f"data:{mime};base64,{''.join(encoded.split())}")
+            source = source.replace(f"attachment:{name}", data_url(mime, data))
     if '""' in source or source.endswith(
         "\\"
     ):  # marimo's generator would write other quotes: keep them from it
@@ -156,7 +155,7 @@ def _quoted(piece: str) -> str:
 
 def _comment(source: str) -> str:
     lines = source.strip("\n").splitlines()
-    return "\n".join(["# Raw cell of the Jupyter notebook:", *(f"# {line}".rstrip() for line in lines)])
+    return "\n".join([RAW, *(f"# {line}".rstrip() for line in lines)])
 
 
 def _names(code: str) -> tuple[frozenset[str], frozenset[str]]:

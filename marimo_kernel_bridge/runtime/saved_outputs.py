@@ -18,6 +18,7 @@ from marimo_kernel_bridge.ipynb import write_whole
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from marimo_kernel_bridge.exporting.marimo_file import MarimoFile
     from marimo_kernel_bridge.ipynb import Conversion, Notebook
 
 _MIMES = (
@@ -113,3 +114,46 @@ def _as_html(mime: str, text: str) -> str:
     if mime in {"image/png", "image/jpeg"}:
         return f'<img src="{text}">'
     return text if mime in {"text/html", "image/svg+xml"} else f"<pre>{html.escape(text)}</pre>"
+
+
+def read(file: MarimoFile) -> dict[str, list[dict[str, Any]]]:  # nbformat
+    """Return what marimo saved of a notebook's outputs, by cell id; of cells whose code is what it was then."""
+    try:
+        session = json.loads(get_session_cache_file(file.path).read_text(encoding="utf-8"))
+        saved = {each["code_hash"]: each for each in session["cells"] if each["code_hash"]}
+        return {
+            cell.cell_id: _as_nbformat(saved[code_hash])
+            for cell in file.cells
+            if (code_hash := hash_code(cell.code)) in saved
+        }
+    except (OSError, ValueError, KeyError, TypeError):  # none, or of another version
+        return {}
+
+
+def _as_nbformat(cell: dict[str, Any]) -> list[dict[str, Any]]:  # marimo's JSON, nbformat
+    outputs: list[dict[str, Any]] = []
+    for each in cell["console"]:
+        if each["type"] == "streamMedia":
+            outputs.append(_shown({each["mimetype"]: each["data"]}))
+        elif each.get("mimetype") in {None, "text/plain"}:
+            outputs.append({"output_type": "stream", "name": each["name"], "text": each["text"]})
+    for each in cell["outputs"]:
+        if each["type"] == "error":
+            fields = {key: str(each[key] or "") for key in ("ename", "evalue")}
+            outputs.append({"output_type": "error", **fields, "traceback": list(each["traceback"] or [])})
+        elif each["data"] and any(each["data"].values()):
+            outputs.append(_shown(each["data"]))
+    return outputs
+
+
+def _shown(data: dict[str, Any]) -> dict[str, Any]:  # a mime bundle, nbformat
+    bundle = {}
+    for mime, content in data.items():
+        text = str(content)
+        if text.startswith("data:image/") and ";base64," in text:
+            bundle[text[len("data:") : text.index(";")]] = text.partition(";base64,")[2]
+        elif mime == "text/markdown" and text.lstrip().startswith("<"):  # `mo.md` is HTML by then
+            bundle["text/html"] = text
+        else:
+            bundle[mime] = content
+    return {"output_type": "display_data", "data": bundle, "metadata": {}}

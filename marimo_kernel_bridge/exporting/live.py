@@ -1,0 +1,191 @@
+"""A running kernel's notebook as an .ipynb: its code and outputs as they are now, and the rest as the file on disk has it.
+
+A kernel knows the cells that have run, not the Markdown between them, nor the order on the page. That comes from the
+notebook on disk, if it is known. Where the two differ, the kernel is right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.exporting.marimo_file import KERNELSPEC, code_cell, lines
+from marimo_kernel_bridge.ipynb import read_notebook
+from marimo_kernel_bridge.wire import METADATA_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from marimo_kernel_bridge.ipynb import Notebook
+    from marimo_kernel_bridge.kernel_client import KernelClient
+    from marimo_kernel_bridge.notebook import Cell, CellWithOutputs
+
+
+@dataclass(frozen=True)
+class LiveNotebook:
+    """What a kernel shows, as an .ipynb. `cells` are the kernel's own, by the id that they have in the document.
+
+    `newer` are ids of cells whose code on disk is another, `added` of those that are not on disk, `not_run` of code
+    cells on disk that have not run in this kernel. `path` is the notebook's, if it could be read.
+    """
+
+    document: dict[str, Any]  # nbformat
+    cells: dict[str, Cell]
+    path: Path | None = None
+    newer: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
+
+    def notes(self) -> list[str]:
+        """Return what a reader should know, a line each."""
+        found = []
+        if self.path is None:
+            found.append(
+                "Which notebook the kernel belongs to is not known: only cells that have run are there."
+            )
+        if self.newer:
+            found.append(f"The kernel runs newer code than the file has in {', '.join(self.newer)}.")
+        if self.added:
+            found.append(f"Not in the file: {', '.join(self.added)}.")
+        if self.not_run:
+            found.append(f"As in the file, because not run in this kernel: {', '.join(self.not_run)}.")
+        return found
+
+
+async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:
+    """Read what a reactive kernel has now, also while it runs a cell. Raises `BridgeError`: not_reactive, ..."""
+    cells = [
+        await client.read_cell(cell.cell_id)
+        for cell in await client.list_cells()
+        if cell.notebook_cell_id is not None or cell.status != "superseded"
+    ]
+    return merged(_on_disk(notebook), cells)
+
+
+def _on_disk(notebook: str | None) -> Notebook | None:
+    if notebook is None or not Path(notebook).is_file():
+        return None
+    try:
+        return read_notebook(Path(notebook))
+    except BridgeError:
+        return None
+
+
+def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
+    """Put a kernel's cells where the notebook on disk has them, and those that it has not below the cell before them."""
+    if disk is None:
+        made = [
+            (_id_of(each.cell), _shown(code_cell(_id_of(each.cell), each.cell.code), each)) for each in cells
+        ]
+        document = {
+            "cells": [cell for _, cell in made],
+            "metadata": {"kernelspec": KERNELSPEC},
+            "nbformat": 4,
+            "nbformat_minor": 5,
+        }
+        return LiveNotebook(document, {name: each.cell for (name, _), each in zip(made, cells, strict=True)})
+    return _merged(disk, cells)
+
+
+def _merged(disk: Notebook, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
+    at = _places(disk, cells)
+    originals: list[dict[str, Any]] = disk.document["cells"]  # nbformat
+    written: list[tuple[str, dict[str, Any]]] = [  # nbformat
+        (cell.cell_id, original) for cell, original in zip(disk.cells, originals, strict=True)
+    ]
+    known: dict[str, Cell] = {}
+    newer: list[str] = []
+    for number, live in at.items():
+        name, original = written[number]
+        known[name] = live.cell
+        if disk.cells[number].source.strip() != live.cell.code.strip():
+            newer.append(name)
+            original = {**original, "source": lines(live.cell.code)}
+        written[number] = (name, _shown(original, live))
+    not_run = [
+        cell.cell_id
+        for number, cell in enumerate(disk.cells)
+        if cell.kind == "code" and cell.source.strip() and number not in at
+    ]
+    added = _insert(written, cells, at, known)
+    document = {**disk.document, "cells": [cell for _, cell in written]}
+    if added:
+        document["nbformat_minor"] = max(5, int(document.get("nbformat_minor") or 5))
+        document["cells"] = [{"id": name, **cell} for name, cell in written]
+    return LiveNotebook(document, known, disk.path, tuple(newer), tuple(added), tuple(not_run))
+
+
+def _places(disk: Notebook, cells: Sequence[CellWithOutputs]) -> dict[int, CellWithOutputs]:
+    """Find a kernel's cells on disk: by nbformat's id; VS Code has ids of its own, so then by equal code."""
+    found: dict[int, CellWithOutputs] = {}
+    by_id = {cell.cell_id: number for number, cell in enumerate(disk.cells) if cell.kind == "code"}
+    others = []
+    for live in cells:
+        number = by_id.get(live.cell.notebook_cell_id or "")
+        if number is None or number in found:
+            others.append(live)
+        else:
+            found[number] = live
+    for live in others:
+        number = next(
+            (
+                number
+                for number, cell in enumerate(disk.cells)
+                if number not in found
+                and cell.kind == "code"
+                and cell.source.strip() == live.cell.code.strip()
+            ),
+            None,
+        )
+        if number is not None:
+            found[number] = live
+    return found
+
+
+def _insert(
+    written: list[tuple[str, dict[str, Any]]],  # nbformat
+    cells: Sequence[CellWithOutputs],
+    at: dict[int, CellWithOutputs],
+    known: dict[str, Cell],
+) -> list[str]:
+    """Put cells that are not on disk below the cell that the kernel saw before them; return their ids."""
+    names = {live.cell.cell_id: written[number][0] for number, live in at.items()}
+    before: str | None = None
+    added = []
+    for live in cells:
+        name = names.get(live.cell.cell_id)
+        if name is None:
+            name = _id_of(live.cell)
+            place = next((i + 1 for i, (each, _) in enumerate(written) if each == before), len(written))
+            written.insert(place, (name, _shown(code_cell(name, live.cell.code), live)))
+            known[name] = live.cell
+            added.append(name)
+        before = name
+    return added
+
+
+def _shown(original: dict[str, Any], live: CellWithOutputs) -> dict[str, Any]:  # nbformat
+    count = live.cell.execution_count
+    return {**original, "execution_count": count, "outputs": list(_outputs(live.outputs, count))}
+
+
+def _outputs(outputs: Iterable[dict[str, Any]], count: int | None) -> Iterable[dict[str, Any]]:  # nbformat
+    for output in outputs:
+        metadata = output.get("metadata") or {}
+        if METADATA_KEY in metadata and "notice" in (metadata[METADATA_KEY] or {}):
+            continue  # of the kernel, on what the page shows: the document shows what runs
+        kept = {key: value for key, value in output.items() if key != "transient"}
+        if kept.get("output_type") == "execute_result" and kept.get("execution_count") is None:
+            kept["execution_count"] = count
+        yield kept
+
+
+def _id_of(cell: Cell) -> str:
+    """Return an id that nbformat allows: VS Code's, for example, are addresses."""
+    name = cell.notebook_cell_id or ""
+    allowed = 0 < len(name) <= 64 and all(  # noqa: PLR2004  # nbformat's limit
+        each.isascii() and (each.isalnum() or each in "-_") for each in name
+    )
+    return name if allowed else cell.cell_id

@@ -1,0 +1,187 @@
+"""An .ipynb as one HTML page, and that page as PDF: nbconvert's JupyterLab template, without scripts from elsewhere.
+
+The template draws formulas with MathJax and loads it, RequireJS and Mermaid from the network whether a page needs them
+or not. Here formulas become MathML, which browsers draw themselves, and a script stays only where an output calls it.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+import json
+import os
+import re
+import shutil
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nbconvert.exporters import HTMLExporter
+
+INSTALL: Final = "pip install 'marimo-kernel-bridge[export]'"
+_INSTALL_PDF: Final = "pip install 'marimo-kernel-bridge[pdf]'; playwright install chromium"
+_REQUIRE: Final = re.compile(r"\b(?:require|requirejs)\s*[.(\[]|\bdefine\s*\(")
+_LOADED: Final = re.compile(
+    r"<(?:script|link|iframe|img)\b[^>]*?\b(?:src|href)=[\"'](https?://[^\"']+)|import\(\"(https?://[^\"]+)"
+)
+_MERMAID: Final = re.compile(r"```\s*mermaid")
+_PDF_BOUND: Final = 60_000.0
+"""Milliseconds that a page may take to draw itself."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page, and the addresses from which it loads something when it is opened."""
+
+    text: str
+    loads: tuple[str, ...] = ()
+
+
+def to_html(document: dict[str, Any], title: str, folder: Path | None = None) -> Page:  # nbformat
+    """Draw a notebook. `folder` is where pictures that its Markdown names are. Raises `BridgeError`: not_installed."""
+    read, exporter = _exporter()
+    everything = "\n".join(_texts(document))
+    dropped = [
+        *([] if _REQUIRE.search(everything) else ["html_head_js_requirejs"]),
+        "html_head_js_mathjax",
+        *([] if _MERMAID.search(everything) else ["html_head_js_mermaidjs"]),
+    ]
+    blocks = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in dropped)
+    exporter.raw_template = "{% extends 'lab/index.html.j2' %}" + blocks
+    resources = {"metadata": {"name": title, "path": str(folder or Path())}}
+    text, _ = exporter.from_notebook_node(read(json.dumps(_with_formulas(document))), resources)
+    loads = dict.fromkeys(one or other for one, other in _LOADED.findall(text))
+    return Page(text, tuple(loads))
+
+
+@cache
+def _exporter() -> tuple[Callable[[str], Any], HTMLExporter]:  # nbformat's reader, untyped
+    try:
+        import latex2mathml  # noqa: F401, PLC0415  # all of the extra or nothing
+        from jinja2 import pass_context  # noqa: PLC0415  # comes with nbconvert
+        from nbconvert.exporters import HTMLExporter  # noqa: PLC0415  # an extra
+        from nbconvert.filters.markdown_mistune import (  # noqa: PLC0415  # as above
+            IPythonRenderer,
+            MarkdownWithMath,
+        )
+        from nbformat.v4 import reads_json  # noqa: PLC0415  # as above
+    except ImportError as error:
+        raise BridgeError(
+            "not_installed", f"HTML needs nbconvert and latex2mathml ({error.name} is missing).", INSTALL
+        ) from None
+
+    class Renderer(IPythonRenderer):
+        def block_math(self, body: str) -> str:
+            return mathml(body, block=True)
+
+        def inline_math(self, body: str) -> str:
+            return mathml(body)
+
+        def latex_environment(self, name: str, body: str) -> str:
+            return mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", block=True)
+
+    class Exporter(HTMLExporter):
+        @pass_context
+        def markdown2html(self, context: Any, source: str) -> str:  # jinja's
+            cell = context.get("cell", {})
+            path = context.get("resources", {}).get("metadata", {}).get("path", "")
+            renderer = Renderer(
+                escape=False,
+                attachments=cell.get("attachments", {}),
+                embed_images=True,
+                path=path,
+                anchor_link_text=self.anchor_link_text,
+            )
+            return str(MarkdownWithMath(renderer=renderer).render(source))
+
+    return reads_json, Exporter()  # type: ignore[no-untyped-call]  # traitlets' constructor
+
+
+def mathml(latex: str, *, block: bool = False) -> str:
+    """Return a formula as MathML; as its source if it cannot be read."""
+    from latex2mathml import converter  # noqa: PLC0415  # an extra
+
+    try:
+        return str(converter.convert(latex, display="block" if block else "inline"))
+    except Exception:  # noqa: BLE001  # a formula may be anything, and the library raises what it comes to
+        return f"<code>{html.escape(latex.strip())}</code>"
+
+
+def _texts(document: dict[str, Any]) -> list[str]:  # nbformat
+    """Return the texts in which a page may ask for a script: Markdown, and HTML and JavaScript that cells show."""
+    found = []
+    for cell in document["cells"]:
+        if cell.get("cell_type") == "markdown":
+            found.append(_joined(cell.get("source")))
+        for output in cell.get("outputs") or []:
+            data = output.get("data") or {}
+            found += [
+                _joined(data[mime])
+                for mime in ("text/html", "application/javascript", "text/markdown")
+                if mime in data
+            ]
+    return found
+
+
+def _with_formulas(document: dict[str, Any]) -> dict[str, Any]:  # nbformat
+    """Let outputs that are LaTeX show as MathML, where the template would show the LaTeX."""
+    document = copy.deepcopy(document)
+    for cell in document["cells"]:
+        for output in cell.get("outputs") or []:
+            data = output.get("data") or {}
+            if "text/latex" in data and not data.keys() & {"text/html", "text/markdown", "image/svg+xml"}:
+                latex = _joined(data["text/latex"]).strip()
+                for fence in ("$$", "$"):
+                    if latex.startswith(fence) and latex.endswith(fence) and len(latex) > 2 * len(fence):
+                        latex = latex.removeprefix(fence).removesuffix(fence)
+                        break
+                data["text/html"] = mathml(latex.replace(r"\displaystyle", ""), block=True)
+    return document
+
+
+def _joined(text: object) -> str:
+    return "".join(map(str, text)) if isinstance(text, list) else str(text or "")
+
+
+def to_pdf(page: str, *, sandbox: bool = True) -> bytes:
+    """Print a page with Chromium. Raises `BridgeError`: not_installed."""
+    try:
+        from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415  # an extra, of its own
+    except ImportError:
+        raise BridgeError("not_installed", "PDF needs Playwright and Chromium.", _INSTALL_PDF) from None
+    if sandbox and hasattr(os, "geteuid") and os.geteuid() == 0:
+        raise BridgeError(
+            "not_installed",
+            "Chromium does not run as root with its sandbox.",
+            "Export as another user; or pass --no-sandbox if you trust what the notebook shows.",
+        )
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        file = Path(folder, "notebook.html")
+        file.write_text(page, encoding="utf-8")
+        own = playwright.chromium.executable_path
+        system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        path = os.environ.get("CHROMIUM") or (None if Path(own).exists() else system)
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=path, args=[] if sandbox else ["--no-sandbox"]
+            )
+        except Error as error:
+            raise BridgeError(
+                "not_installed",
+                f"Chromium did not start: {str(error).strip().partition(chr(10))[0]}",
+                f"{_INSTALL_PDF} (or set CHROMIUM to the path of one)",
+            ) from None
+        try:
+            drawn = browser.new_page()
+            drawn.emulate_media(media="print")
+            drawn.goto(file.as_uri(), wait_until="load", timeout=_PDF_BOUND)
+            return drawn.pdf(print_background=True)
+        finally:
+            browser.close()

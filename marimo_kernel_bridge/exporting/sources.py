@@ -1,0 +1,249 @@
+"""What is exported: a marimo file, an .ipynb, or what a running kernel has, each as an .ipynb and what else is known."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.exporting import described, live, origin
+from marimo_kernel_bridge.exporting.marimo_file import MarimoFile, document_of
+from marimo_kernel_bridge.front_end import opened, started_kernel
+from marimo_kernel_bridge.install import NAME
+from marimo_kernel_bridge.ipynb import Notebook, parse_notebook, read_notebook
+from marimo_kernel_bridge.outputs import strip_ansi
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marimo_kernel_bridge.exporting.live import LiveNotebook
+
+LONGEST_CELL = 1800.0
+"""Seconds that one cell may take."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A notebook to export.
+
+    `document` is it as an .ipynb; `as_written` as it stands in its file, which for a marimo file is its own code and
+    not that of the .ipynb it came from. `graph` is what `described` takes, `failed` the cells that failed when run.
+    """
+
+    name: str
+    folder: Path
+    document: dict[str, Any]  # nbformat
+    as_written: dict[str, Any]  # nbformat
+    graph: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # JSON
+    file: MarimoFile | None = None
+    notes: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    live: bool = False
+
+    @property
+    def notebook(self) -> Notebook:
+        """The notebook as the importer takes it. Raises `BridgeError`: bad_notebook."""
+        return parse_notebook(self.folder / f"{self.name}.ipynb", self.document)
+
+
+def from_ipynb(path: Path, *, run: bool) -> Source:
+    """Read an .ipynb; with `run`, run it on its own kernel first. Raises `BridgeError`."""
+    notebook = read_notebook(path)
+    source = Source(path.stem, path.parent, notebook.document, notebook.document)
+    if not run:
+        return source
+    spec = notebook.metadata.get("kernelspec")
+    kernel = _installed(spec.get("name") if isinstance(spec, dict) else None)
+    document = copy.deepcopy(notebook.document)
+    cells = [
+        (str(cell.get("id") or f"cell-{number}"), _text(cell))
+        for number, cell in enumerate(document["cells"])
+        if cell["cell_type"] == "code"
+    ]
+    shown = asyncio.run(_run(kernel, path.parent, cells))
+    codes = [cell for cell in document["cells"] if cell["cell_type"] == "code"]
+    for number, (cell, outputs) in enumerate(zip(codes, shown, strict=True), start=1):
+        cell |= {"outputs": outputs, "execution_count": number}
+    return Source(
+        path.stem,
+        path.parent,
+        document,
+        document,
+        failed=_failed(dict(zip((name for name, _ in cells), shown, strict=True))),
+    )
+
+
+def from_marimo(file: MarimoFile, original: Notebook | None, *, run: bool) -> Source:
+    """Take a marimo file; with `run`, run it on this package's kernel first. `original` is the .ipynb it came from.
+
+    Raises `BridgeError`.
+    """
+    native = document_of(file)
+    known = origin.read(file.path) if original is None else _imported(original)
+    restored = origin.restored(file, known) if known is not None else None
+    document = copy.deepcopy(restored.document if restored is not None else native)
+    failed: tuple[str, ...] = ()
+    if run:
+        codes = [(cell["id"], _text(cell)) for cell in native["cells"] if cell["cell_type"] == "code"]
+        shown = asyncio.run(_run(NAME, file.path.parent or Path(), codes))
+        by_id = dict(zip((name for name, _ in codes), shown, strict=True))
+        failed = _failed(by_id)
+        _put_outputs(native, document, by_id, restored)
+    else:
+        _take_saved(native, file, document, restored)
+    return Source(
+        file.path.stem,
+        file.path.parent,
+        document,
+        native,
+        described.graph_of_file(file.cells),
+        file,
+        _notes(file, restored),
+        failed,
+    )
+
+
+def _imported(original: Notebook) -> origin.Origin:
+    """Import the original once more: the importer does the same each time."""
+    from marimo_kernel_bridge.runtime.convert import convert  # noqa: PLC0415  # slow to import
+    from marimo_kernel_bridge.runtime.files import read_text  # noqa: PLC0415  # slow to import
+
+    conversion = convert(original)
+    path = original.path or Path("notebook.ipynb")
+    return origin.of(original, read_text(path.with_suffix(".py"), conversion.text), conversion.positions)
+
+
+def _notes(file: MarimoFile, restored: origin.Restored | None) -> tuple[str, ...]:
+    if restored is None:
+        place = origin.place_of(file.path)
+        lost = f"There is no {place}: cell ids, metadata and attachments are new."
+        return (f"{lost} If the file was imported, --original NOTEBOOK.ipynb brings them back.",)
+    if restored.whole:
+        return ("No cell has changed since it was imported: this is the notebook that it was.",)
+    notes = []
+    if restored.edited:
+        notes.append(f"Edited since the import: {', '.join(restored.edited)}.")
+    if restored.added:
+        notes.append(f"New: {', '.join(restored.added)}.")
+    if restored.gone:
+        notes.append(f"Deleted: cells {', '.join(map(str, restored.gone))} of the original.")
+    return tuple(notes)
+
+
+def _put_outputs(
+    native: dict[str, Any],  # nbformat
+    document: dict[str, Any],  # nbformat
+    by_id: Mapping[str, list[dict[str, Any]]],  # nbformat
+    restored: origin.Restored | None,
+) -> None:
+    """Put fresh outputs where their cells are; where several became one, below the last."""
+    for number, (name, outputs) in enumerate(by_id.items(), start=1):
+        cell = next(each for each in native["cells"] if each["id"] == name)
+        cell |= {"outputs": outputs, "execution_count": number}
+        places = restored.places.get(name, ()) if restored is not None else ()
+        targets = [document["cells"][place] for place in places]
+        if restored is None:
+            targets = [each for each in document["cells"] if each["id"] == name]
+        targets = [each for each in targets if each["cell_type"] == "code"]
+        for target in targets:
+            last = target is targets[-1]
+            target |= {"outputs": outputs if last else [], "execution_count": number}
+
+
+def _take_saved(
+    native: dict[str, Any],  # nbformat
+    file: MarimoFile,
+    document: dict[str, Any],  # nbformat
+    restored: origin.Restored | None,
+) -> None:
+    """Show what is saved: in the notebook that the file came from, or else in marimo's session file."""
+    from marimo_kernel_bridge.runtime import saved_outputs  # noqa: PLC0415  # slow to import
+
+    saved = saved_outputs.read(file)
+    for cell in native["cells"]:
+        places = restored.places.get(cell["id"], ()) if restored is not None else ()
+        origins = [document["cells"][place] for place in places]
+        outputs = [output for each in origins for output in each.get("outputs") or []]
+        if cell["cell_type"] == "code":
+            cell["outputs"] = outputs or saved.get(cell["id"], [])
+            targets = [each for each in origins if each["cell_type"] == "code"]
+            if restored is None:
+                targets = [each for each in document["cells"] if each["id"] == cell["id"]]
+            if targets and not outputs:
+                targets[-1]["outputs"] = saved.get(cell["id"], [])
+
+
+def from_live(found: LiveNotebook, name: str) -> Source:
+    """Take what was read of a kernel."""
+    folder = found.path.parent if found.path is not None else Path()
+    return Source(
+        found.path.stem if found.path is not None else name,
+        folder,
+        found.document,
+        found.document,
+        described.graph_of_kernel(found.cells),
+        notes=tuple(found.notes()),
+        live=True,
+    )
+
+
+async def read_kernel(named: str) -> LiveNotebook:
+    """Read the kernel that a person means: by its connection file, its id, or its notebook's path. Raises `BridgeError`."""
+    from marimo_kernel_bridge.connection import locate, read_connection  # noqa: PLC0415  # only here
+    from marimo_kernel_bridge.discovery import connection_file_of, notebooks_by_kernel  # noqa: PLC0415
+    from marimo_kernel_bridge.kernel_client import KernelClient  # noqa: PLC0415
+
+    place = await connection_file_of(named) if named.endswith(".ipynb") else locate(named)
+    connection = read_connection(place)
+    async with await KernelClient.attach(connection, "export") as client:
+        if not client.info.reactive:
+            await client.list_cells()  # raises: not_reactive
+        notebook = (await client.describe()).notebook
+        return await live.read_live(
+            client, notebook or (await notebooks_by_kernel()).get(connection.kernel_id)
+        )
+
+
+async def _run(
+    kernel: str, folder: Path, cells: Sequence[tuple[str, str]]
+) -> list[list[dict[str, Any]]]:  # nbformat
+    """Run cells from top to bottom, each although others failed, and return what they show in the end."""
+    async with started_kernel(kernel, folder, subprocess.DEVNULL) as manager, opened(manager) as front_end:
+        for cell_id, code in cells:
+            if code.strip():
+                await front_end.run(cell_id, code, bound=LONGEST_CELL)
+        shown = front_end.cells
+        return [[*shown[cell_id].log.outputs()] if cell_id in shown else [] for cell_id, _ in cells]
+
+
+def _installed(name: str | None) -> str:
+    from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415  # only who runs a notebook pays
+
+    return name if name and name in KernelSpecManager().find_kernel_specs() else NAME
+
+
+def _failed(shown: Mapping[str, list[dict[str, Any]]]) -> tuple[str, ...]:  # nbformat
+    return tuple(
+        f"{name}: {strip_ansi(str(output['ename']))}: {strip_ansi(str(output['evalue']))}"
+        for name, outputs in shown.items()
+        for output in outputs
+        if output["output_type"] == "error"
+    )
+
+
+def _text(cell: dict[str, Any]) -> str:  # nbformat
+    source = cell.get("source")
+    return "".join(map(str, source)) if isinstance(source, list) else str(source or "")
+
+
+def read_original(path: Path | None) -> Notebook | None:
+    """Read the .ipynb that a person names as the origin of a file. Raises `BridgeError`: bad_notebook."""
+    return read_notebook(path) if path is not None else None
+
+
+def not_for_live(what: str) -> BridgeError:
+    return BridgeError("bad_request", f"{what} is for files: a kernel is exported as it is.")

@@ -1,0 +1,84 @@
+"""Notebooks of the old format 3 as those of format 4: worksheets, prompts, headings and outputs by their new names.
+
+`nbformat` can do that, too, but refuses what its schema does not allow, and Jupyter opens such notebooks.
+https://nbformat.readthedocs.io/en/latest/changelog.html
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_MIMES: Final = {
+    "text": "text/plain",
+    "html": "text/html",
+    "svg": "image/svg+xml",
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "latex": "text/latex",
+    "json": "application/json",
+    "javascript": "application/javascript",
+}
+
+
+def upgraded(document: dict[str, Any]) -> dict[str, Any] | None:  # nbformat
+    """Return a notebook of format 3 as one of format 4; None if it is not one."""
+    sheets = document.get("worksheets")
+    if not isinstance(sheets, list):
+        return None
+    cells = [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or []]
+    if not all(isinstance(cell, dict) for cell in cells):
+        return None
+    metadata = document.get("metadata")
+    return {
+        "nbformat": 4,
+        "nbformat_minor": 4,
+        "metadata": metadata if isinstance(metadata, dict) else {},
+        "cells": [_cell(cell) for cell in cells],
+    }
+
+
+def _cell(cell: dict[str, Any]) -> dict[str, Any]:  # nbformat
+    found = cell.get("metadata")
+    metadata: dict[str, Any] = found if isinstance(found, dict) else {}
+    new: dict[str, Any] = {"cell_type": cell.get("cell_type"), "metadata": metadata}
+    match cell.get("cell_type"):
+        case "code":
+            if cell.get("collapsed"):
+                new["metadata"] = {**metadata, "collapsed": True}
+            outputs = cell.get("outputs")
+            return new | {
+                "source": cell.get("input", ""),
+                "execution_count": cell.get("prompt_number"),
+                "outputs": [
+                    _output(each)
+                    for each in (outputs if isinstance(outputs, list) else [])
+                    if isinstance(each, dict)
+                ],
+            }
+        case "heading":
+            level = cell.get("level") if isinstance(cell.get("level"), int) else 1
+            source = cell.get("source")
+            text = "".join(map(str, source)) if isinstance(source, list) else str(source or "")
+            return new | {"cell_type": "markdown", "source": f"{'#' * (level or 1)} {text.strip()}"}
+        case "html":
+            return new | {"cell_type": "markdown", "source": cell.get("source")}
+        case _:
+            return new | {"source": cell.get("source")}
+
+
+def _output(output: dict[str, Any]) -> dict[str, Any]:  # nbformat
+    match output.get("output_type"):
+        case "stream":
+            name = output.get("stream") or output.get("name") or "stdout"
+            return {"output_type": "stream", "name": name, "text": output.get("text", "")}
+        case "pyerr" | "error":
+            fields = {key: output.get(key, "") for key in ("ename", "evalue")}
+            return {"output_type": "error", **fields, "traceback": output.get("traceback") or []}
+        case kind:
+            data = {mime: output[key] for key, mime in _MIMES.items() if key in output}
+            metadata = output.get("metadata")
+            shown = {"data": data, "metadata": metadata if isinstance(metadata, dict) else {}}
+            if kind == "pyout":
+                count = output.get("prompt_number")
+                return {"output_type": "execute_result", "execution_count": count, **shown}
+            return {"output_type": "display_data", **shown}
