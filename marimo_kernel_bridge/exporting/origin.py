@@ -180,6 +180,15 @@ def _is_text(origin: Origin, index: int) -> bool:
     ) and bool(origin.made[index].positions)
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A cell of the new notebook, its position in the old one (of the cell above, if new), and the file's cell."""
+
+    position: int
+    cell: dict[str, Any]  # nbformat
+    of: str | None = None
+
+
 class _Builder:
     """Puts the cells of the new notebook in order, and what was left out of the file between them."""
 
@@ -188,29 +197,33 @@ class _Builder:
         self._document = origin.document
         self._edited_code = edited_code
         self._in_file = {position for made in origin.made for position in made.positions}
-        self._written: list[dict[str, Any]] = []  # nbformat
+        self._entries: list[_Entry] = []
         self._done: set[int] = set()
         self._edited: list[str] = []
         self._added: list[str] = []
         self._imports_marimo: int | None = None
         self._exact = True
-        self._places: dict[str, list[int]] = {}
 
     def put(self, cell: FileCell, made: Made) -> None:
+        """Put in a cell that is known; several cells, if the importer had joined them and they come apart again."""
         if not made.positions:
             self._put_added(cell, made)
             return
         self._catch_up(made.positions[0])
-        first = len(self._written)
         same = _hash(cell.code) == made.code
         originals = [self._cells[position - 1] for position in made.positions]
         settings = settings_of(cell)
         if same and settings == made.settings and (not self._edited_code or self._unchanged(cell, originals)):
-            self._written += originals
+            for position, original in zip(made.positions, originals, strict=True):
+                self._entries.append(_Entry(position, original, cell.cell_id))
         else:
             self._exact = False
-            self._written.append(self._changed(cell, originals, same=same, settings=settings, made=made))
-        self._places[cell.cell_id] = list(range(first, len(self._written)))
+            if same and not self._edited_code:
+                for position, original in zip(made.positions, originals, strict=True):
+                    self._entries.append(_Entry(position, _with_settings(original, settings), cell.cell_id))
+            else:
+                changed = self._changed(cell, originals, same=same, settings=settings, made=made)
+                self._entries.append(_Entry(made.positions[-1], changed, cell.cell_id))
         self._done.update(made.positions)
         self._catch_up(made.positions[-1] + 1)
 
@@ -220,18 +233,16 @@ class _Builder:
             return
         self._exact = False
         if cell.code.strip() == _IMPORT:
-            self._imports_marimo = len(self._written)
+            self._imports_marimo = len(self._entries)
         else:
-            self._places[cell.cell_id] = [len(self._written)]
-            self._written.append(new_cell(cell, self._fresh(cell.cell_id)))
+            self._entries.append(_Entry(0, new_cell(cell, self._fresh(cell.cell_id)), cell.cell_id))
 
     def _catch_up(self, position: int) -> None:
         """Put in the cells above a position that the importer left out: empty ones, imports said twice."""
         for each in range(1, position):
             if each not in self._done and each not in self._in_file:
-                source = _text(self._cells[each - 1])
-                if not self._edited_code or not source.strip():
-                    self._written.append(self._cells[each - 1])
+                if not self._edited_code or not _text(self._cells[each - 1]).strip():
+                    self._entries.append(_Entry(each, self._cells[each - 1]))
                 else:
                     self._exact = False
                 self._done.add(each)
@@ -252,13 +263,8 @@ class _Builder:
         made: Made,
     ) -> dict[str, Any]:  # nbformat
         original = originals[-1]
-        metadata = original.get("metadata")
-        metadata = dict(metadata) if isinstance(metadata, dict) else {}
-        if settings != made.settings:
-            metadata.pop("marimo", None)
-            metadata |= {"marimo": settings} if settings else {}
-        changed = {**original, "metadata": metadata}
-        if same and (not self._edited_code or self._unchanged(cell, originals)):
+        changed = {**original} if settings == made.settings else _with_settings(original, settings)
+        if same and self._unchanged(cell, originals):
             return changed
         if not same:
             self._edited.append(str(original.get("id") or f"cell {made.positions[-1]}"))
@@ -277,36 +283,53 @@ class _Builder:
         return new_cell(cell, str(original["id"]) if "id" in original else cell.cell_id)
 
     def add(self, cell: FileCell) -> None:
+        """Put in a cell that the origin had not."""
         self._exact = False
         made = new_cell(cell, self._fresh(cell.cell_id))
         self._added.append(str(made["id"]))
-        self._places[cell.cell_id] = [len(self._written)]
-        self._written.append(made)
+        self._entries.append(_Entry(0, made, cell.cell_id))
 
     def _fresh(self, wanted: str) -> str:
-        taken = {str(cell.get("id")) for cell in [*self._cells, *self._written]}
+        taken = {str(cell.get("id")) for cell in [*self._cells, *(each.cell for each in self._entries)]}
         return next(name for number in range(10**6) if (name := f"{wanted}{number or ''}") not in taken)
 
     def result(self, missing: int) -> Restored:
         self._catch_up(len(self._cells) + 1)
-        gone = tuple(sorted(self._in_file - self._done))
+        entries = self._entries
+        if not self._edited_code:  # joined cells are apart again
+            entries = sorted(entries, key=lambda each: each.position)
         if self._imports_marimo is not None and any(
-            re.search(r"\bmo\.", _text(cell)) for cell in self._written if cell.get("cell_type") == "code"
+            re.search(r"\bmo\.", _text(each.cell)) for each in entries if each.cell.get("cell_type") == "code"
         ):
             cell = new_cell(FileCell(self._fresh("marimo"), _IMPORT))
-            at = self._imports_marimo
-            self._written.insert(at, cell)
-            for name, places in self._places.items():
-                self._places[name] = [each + (each >= at) for each in places]
-        document = {**self._document, "cells": self._written}
-        if any("id" in cell for cell in self._written) and not all("id" in cell for cell in self._written):
-            for number, cell in enumerate(self._written):
-                if "id" not in cell:
-                    self._written[number] = {**cell, "id": self._fresh(f"cell-{number + 1}")}
-        if any("id" in cell for cell in self._written):
-            document["nbformat_minor"] = max(5, int(document.get("nbformat_minor") or 5))
+            entries.insert(self._imports_marimo, _Entry(0, cell))
+        places: dict[str, list[int]] = {}
+        for number, each in enumerate(entries):
+            if each.of is not None:
+                places.setdefault(each.of, []).append(number)
         whole = self._exact and not missing
-        return Restored(document, whole, tuple(self._edited), tuple(self._added), gone, self._places)
+        document = {**self._document, "cells": self._with_ids([each.cell for each in entries])}
+        if not whole and any("id" in cell for cell in document["cells"]):
+            document["nbformat_minor"] = max(5, int(document.get("nbformat_minor") or 5))
+        gone = tuple(sorted(self._in_file - self._done))
+        return Restored(document, whole, tuple(self._edited), tuple(self._added), gone, places)
+
+    def _with_ids(self, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:  # nbformat
+        """Give ids to all cells if some have one: nbformat wants both or neither."""
+        if all("id" in cell for cell in cells) or not any("id" in cell for cell in cells):
+            return cells
+        return [
+            cell if "id" in cell else {**cell, "id": self._fresh(f"cell-{number}")}
+            for number, cell in enumerate(cells, start=1)
+        ]
+
+
+def _with_settings(cell: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:  # nbformat, JSON
+    found = cell.get("metadata")
+    metadata = (
+        {key: value for key, value in found.items() if key != "marimo"} if isinstance(found, dict) else {}
+    )
+    return {**cell, "metadata": metadata | ({"marimo": settings} if settings else {})}
 
 
 def _loosely(code: str) -> list[str]:

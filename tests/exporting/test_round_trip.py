@@ -58,9 +58,7 @@ def ids(restored):
     return [each["id"] for each in restored.document["cells"]]
 
 
-text = st.text(
-    st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0"), max_size=30
-)
+text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | text,
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(text, inner, max_size=2),
@@ -212,8 +210,8 @@ def test_cells_that_were_added_moved_and_deleted_are_where_they_are_in_the_file(
         head, one, two, three = text.split("@app.cell\n")
         three, tail = three.split('\n\nif __name__ == "__main__":')
         new = "def _():\n    d = 4\n    return (d,)\n\n\n"
-        moved = "@app.cell\n".join([head, two, new, one, ""])
-        return f'{moved.removesuffix("@app.cell" + chr(10))}\n\nif __name__ == "__main__":{tail}'
+        moved = f"{head}@app.cell\n{two}@app.cell\n{new}@app.cell\n{one}"
+        return f'{moved}\n\nif __name__ == "__main__":{tail}'
 
     restored = trip.back(edit)
     assert sources(restored) == ["b = 2", "d = 4", "a = 1"]
@@ -228,6 +226,21 @@ def test_what_the_importer_left_out_comes_back(trip):
     assert sources(trip(notebook).back()) == ["import math", "", "import math", "math.pi"]
     restored = trip(notebook).back(lambda text: text.replace("math.pi", "math.e"))
     assert sources(restored)[:2] == ["import math", ""]
+
+
+def test_cells_that_the_importer_joined_come_apart_again(trip):
+    sources_given = [
+        "%matplotlib inline\nimport matplotlib.pyplot as plt",
+        "fig, ax = plt.subplots()",
+        "# between",
+        "ax.plot([1])",
+        "1",
+    ]
+    joined = trip(codes(*sources_given))
+    assert "are one cell" in str(convert(parse_notebook(joined.path, codes(*sources_given))).cells)
+    assert sources(joined.back()) == sources_given
+    restored = joined.back(lambda text: text.replace("ax.plot([1])", "ax.plot([2])"))
+    assert any("subplots" in source and "ax.plot([2])" in source for source in sources(restored))
 
 
 def test_marimos_import_is_added_only_if_code_needs_it(trip):
@@ -258,7 +271,9 @@ def test_a_file_that_marimo_saved_again_is_the_same(trip):
     assert restored.document == notebook
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 2}', '{"version": 1, "notebook": {"cells": []}}'])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"version": 2}', '{"version": 1, "notebook": {"cells": []}}']
+)
 def test_an_origin_that_cannot_be_read_is_none(tmp_path, content):
     place = origin.place_of(tmp_path / "a.py")
     place.parent.mkdir(parents=True)
