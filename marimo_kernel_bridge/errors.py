@@ -23,6 +23,7 @@ ErrorCode = Literal[
     "paused",
     "not_audited",
     "no_such_kernelspec",
+    "no_installer",
     "no_such_notebook",
     "server_refused",
     "connection_file_missing",

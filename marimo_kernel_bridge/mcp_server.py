@@ -64,7 +64,7 @@ def build_server(allow: Tier = "run") -> MCPServer[Kernels]:
 
     @asynccontextmanager
     async def attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
-        kernels = Kernels(notices)
+        kernels = Kernels(notices, may_run=guard.allows("run"), may_install=guard.allows("all"))
         try:
             yield kernels
         finally:

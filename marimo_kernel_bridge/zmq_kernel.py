@@ -464,6 +464,10 @@ class MarimoKernel(IPythonKernel):
     def _send_output(self, message: Message) -> None:
         self.session.send_unrouted(self.iopub_socket, message, self._topic(message.msg_type))
 
+    def show_text(self, text: str, parent: dict[str, Any]) -> None:
+        """Show text as output of a request."""
+        self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
+
     # -- requests of the bridge protocol ------------------------------------------------------------------------------
 
     async def bridge_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
