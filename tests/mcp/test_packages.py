@@ -1,6 +1,9 @@
 """Packages: what is missing, and installing it into the kernel's own environment, with the person's consent."""
 
 import json
+import os
+import socket
+import sysconfig
 
 import pytest
 from environments import make_environment, make_wheel
@@ -136,14 +139,7 @@ async def test_missing_imports_are_listed_before_and_after_they_fail(owner, kern
 
 async def test_packages_are_installed_into_the_kernels_own_environment(owner, kernel, tmp_path):
     failed = (await owner("edit_cells", edits=[add("import brdg_tiny\nbrdg_tiny.version")])).data["cell_id"]
-    told: list[str] = []
-
-    async def heard(_progress, _total, message):
-        told.append(message)
-
-    arguments = {"packages": ["brdg-tiny==1.0"], "timeout": BOUND}
-    result = await owner.client.call_tool("install_packages", arguments, progress_callback=heard)
-    answer = result.structured_content
+    answer = (await owner("install_packages", packages=["brdg-tiny==1.0"], timeout=BOUND)).data
     assert answer["status"] == "ok", answer
     assert answer["packages"] == [{"name": "brdg_tiny", "before": None, "after": "1.0"}]
     assert "Successfully installed" in answer["outputs"]
@@ -178,6 +174,33 @@ async def test_a_file_of_pips_name_beside_the_notebook_is_not_run(owner, tmp_pat
     assert answer.data["status"] == "ok", answer.text
     assert "not pip" not in answer.text
     await owner("control_kernel", action="shut_down")
+
+
+async def test_uv_installs_where_uv_made_the_environment(owner, shelf, tmp_path):
+    python = make_environment(tmp_path / "env")
+    settings = tmp_path / "env/pyvenv.cfg"
+    settings.write_text(f"{settings.read_text()}uv = 0.9.0\n")
+    (tmp_path / "uv.toml").write_text(f"no-index = true\nfind-links = [{str(shelf)!r}]\n")
+    await owner("start_kernel", interpreter=str(python), directory=str(tmp_path))
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}"
+    await owner(
+        "execute_code", code=f"import os\nos.environ['PATH'] = {path!r} + os.environ['PATH']", scratch=True
+    )
+    answer = await owner("install_packages", packages=["brdg-tiny<2"])
+    assert answer.data["message"].startswith(f"uv for {python} is done"), answer.text
+    assert answer.data["packages"] == [{"name": "brdg_tiny", "before": None, "after": "1.0"}]
+    await owner("control_kernel", action="shut_down")
+
+
+async def test_an_installation_is_interrupted_and_the_kernel_goes_on(owner, kernel):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes pip's connection and says nothing
+        links = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        await owner("execute_code", code=f"import os\nos.environ['PIP_FIND_LINKS'] = {links!r}", scratch=True)
+        run = await owner("install_packages", packages=["brdg-tiny"], timeout=1)
+        assert run.data["status"] == "running"
+        over = await owner("interrupt_run", run_id=run.data["run_id"])
+        assert over.data["status"] == "interrupted", over.text
+    assert (await owner("execute_code", code="6 * 7")).data["outputs"] == "42"
 
 
 # Consent
