@@ -82,6 +82,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "The kernel knows no such cell.",
         "`list_cells` has the ids. A cell is known once it has run.",
     ),
+    "no_installer": (
+        "The kernel's environment has neither pip nor uv.",
+        "The person can add one (python -m ensurepip), or installs in their own way.",
+    ),
     "no_such_kernelspec": ("No kernel of this name is installed.", "The message names those that are."),
     "no_such_notebook": (
         "No running notebook has this path, or several have.",
