@@ -109,6 +109,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "The person must mend the log's file.",
     ),
     "not_connected": ("No kernel is connected, or several are.", "`connect_to_kernel`, or give the handle."),
+    "not_installed": (
+        "What this needs is not installed beside marimo-kernel-bridge.",
+        "The message names it, and how to install it.",
+    ),
     "not_reactive": (
         "The kernel is a plain one, without a graph of cells.",
         "Only running code and status work there.",
