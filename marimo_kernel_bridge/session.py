@@ -8,6 +8,7 @@ are `zmq_kernel.py`'s. Everything but the reads at the end is for the main threa
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -412,11 +413,12 @@ class Session:
 
     def later(self, action: Callable[[], None]) -> None:
         """Do something to the graph or the mode as soon as no cell runs, before dependents do."""
-        if not self.runs.started:
+        on_main_thread = threading.current_thread() is threading.main_thread()
+        if on_main_thread and not self.runs.started:
             action()
             return
         self._later.append(action)
-        if self._direct is None:
+        if self._direct is None or not on_main_thread:
             self._wake()  # no request of a cell follows that would settle
 
     def switch(self, mode: Literal["autorun", "lazy"]) -> None:
