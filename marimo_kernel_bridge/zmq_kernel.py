@@ -395,7 +395,8 @@ class MarimoKernel(IPythonKernel):
     async def settle(self) -> None:
         """Run the stale cells now; what another request interrupts goes on when that is answered."""
         content = self._run_parent[1]["content"]
-        if self.notebook.unsettled and "deletedCells" in (self._run_parent[1].get("metadata") or {}):
+        from_lab = "deletedCells" in (self._run_parent[1].get("metadata") or {})
+        if from_lab and not self.arrivals.any_wait() and self.notebook.unsettled:
             await self.arrivals.soon()  # JupyterLab sends the requests of a Run All some milliseconds apart
         outer, self._settling = self._settling, True
         try:
