@@ -10,7 +10,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format docs conformance demo lab doctor peers corpus clean
+.PHONY: help install check test browser lint types format docs conformance servers demo lab doctor peers corpus clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ docs: install ## Write docs/mcp.md anew: what the server says of its tools, and 
 
 conformance: install ## Run MCP's conformance suite and two clients that are not ours (fetches them from npm)
 	$(BIN)/python tests/conformance/run.py
+
+servers: install ## Have an agent work behind a real JupyterHub and gateways (fetches them from PyPI and npm)
+	$(BIN)/python tests/servers/run.py $(ARGS)
 
 demo: $(DEMO)/.installed ## See the main job on a real notebook, from a wheel in an environment of its own
 	$(DEMO)/bin/marimo-kernel-bridge demo $(ARGS)

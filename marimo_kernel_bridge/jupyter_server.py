@@ -7,9 +7,10 @@ to and from kernels are `server_channels.py`'s.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 
@@ -24,6 +25,10 @@ _BOUND: Final = 30.0
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNAUTHORIZED: Final = frozenset({401, 403})
 _NOT_FOUND: Final = 404
+_NOT_STARTED: Final = 424
+"""What JupyterHub answers in the end for a user's server that does not run."""
+_PAGES: Final = frozenset({"lab", "doc", "tree", "notebooks", "edit", "consoles", "api"})
+"""With what the paths of a server's own pages begin, after its base URL."""
 _OK: Final = range(200, 300)
 
 
@@ -41,10 +46,14 @@ class _Session(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class JupyterServer:
-    """A server by its address, with the token that it asks for. `url` has no query and ends without a slash."""
+    """A server by its address, with the token that it asks for. `url` has no query and ends without a slash.
+
+    `notebook` is the one that the address showed, if it was that of a page with one.
+    """
 
     url: str
     token: str = field(repr=False)
+    notebook: str | None = None
 
     @classmethod
     def at(cls, url: str, token: str | None) -> JupyterServer:
@@ -56,13 +65,21 @@ class JupyterServer:
                 "The address of a Jupyter server begins with http:// or https:// and has no user name.",
                 "For example http://127.0.0.1:8888/ or https://hub.example.org/user/ada/.",
             )
+        path, page = _split(parts.path)
+        if path.endswith("/hub"):
+            raise BridgeError(
+                "bad_request",
+                "This is a page of the hub itself; kernels are at a user's server.",
+                f"Its address is like {parts.scheme}://{parts.netloc}{path.removesuffix('hub')}user/NAME/.",
+            )
         query = dict(pair.partition("=")[::2] for pair in parts.query.split("&") if pair)
-        path = parts.path
-        for page in ("/lab", "/tree", "/notebooks", "/api"):  # what a person copies
-            if page in path:
-                path = path[: path.index(page)]
-        found = token or query.get("token") or os.environ.get("JUPYTER_TOKEN", "")
-        return cls(urlunsplit((parts.scheme, parts.netloc, path.rstrip("/"), "", "")), found)
+        found = token or query.get("token") or _configured_token(parts.scheme, parts.netloc, path)
+        notebook = re.search(r"(?:^|/)(?:tree|notebooks)/(?!.*/tree/)(.+\.ipynb)$", page)
+        return cls(
+            urlunsplit((parts.scheme, parts.netloc, path, "", "")),
+            found,
+            unquote(notebook.group(1)) if notebook else None,
+        )
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -110,10 +127,11 @@ class JupyterServer:
     async def has_kernel(self, kernel_id: str) -> bool:
         """Tell whether the server has a kernel. Raises `BridgeError` if it does not say."""
         answer = await self._ask("GET", f"api/kernels/{quote(kernel_id, safe='')}")
-        if answer.code not in {*_OK, _NOT_FOUND}:
-            raise self._refused(answer.code)
-        if answer.code == _NOT_FOUND:
+        status = _status(answer)
+        if status in {_NOT_FOUND, _NOT_STARTED}:
             return False
+        if status not in _OK:
+            raise self._refused(status)
         return msgspec.json.decode(answer.body, type=_Kernel).execution_state != "dead"
 
     async def do(self, kernel_id: str, action: Literal["interrupt", "restart", "shut_down"]) -> None:
@@ -123,13 +141,13 @@ class JupyterServer:
             answer = await self._ask("DELETE", path)
         else:
             answer = await self._ask("POST", f"{path}/{action}")
-        if answer.code not in _OK:
-            raise self._refused(answer.code)
+        if _status(answer) not in _OK:
+            raise self._refused(_status(answer))
 
     async def _list(self, path: str, kind: Any) -> Any:  # a list of one of the structs above
         answer = await self._ask("GET", path)
-        if answer.code not in _OK:
-            raise self._refused(answer.code)
+        if _status(answer) not in _OK:
+            raise self._refused(_status(answer))
         try:
             return msgspec.json.decode(answer.body, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -163,9 +181,44 @@ class JupyterServer:
     def _refused(self, status: int) -> BridgeError:
         if status in _UNAUTHORIZED or status // 100 == 3:  # noqa: PLR2004  # a redirect, to its login page
             text = "refuses the token" if self.token else "wants a token"
-            hint = "Ask the person for the server's token; `jupyter server list` shows it."
+            hint = (
+                "Ask the person for one: `jupyter server list` shows a server's own, a hub's page /hub/token makes "
+                "one. They can put it into JUPYTER_TOKEN, with JUPYTER_SERVER_URL, where this server is configured."
+            )
             return BridgeError("server_refused", f"The Jupyter server at {self.url} {text}.", hint)
+        if status == _NOT_STARTED:
+            return BridgeError(
+                "server_refused",
+                f"The hub has no server running at {self.url}.",
+                "Ask the person to start it and to open the notebook.",
+            )
         return BridgeError("server_refused", f"The Jupyter server at {self.url} answered with HTTP {status}.")
+
+
+def _status(answer: HTTPResponse) -> int:
+    """Return the HTTP status. A hub sends requests for a user's server that does not run to itself."""
+    path = urlsplit(answer.headers.get("Location", "")).path
+    return _NOT_STARTED if "/hub/user/" in path else answer.code
+
+
+def _configured_token(scheme: str, netloc: str, path: str) -> str:
+    """Return the token of the environment if it is for this server: whoever names another must not get it."""
+    configured = urlsplit(os.environ.get("JUPYTER_SERVER_URL", ""))
+    whole = (configured.scheme, configured.netloc, _split(configured.path)[0])
+    return os.environ.get("JUPYTER_TOKEN", "") if whole == (scheme, netloc, path) else ""
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Split the path of a page as a person copies it into the server's base URL and the rest.
+
+    A user of a hub may be called like a page: /user/lab/lab/tree/a.ipynb.
+    """
+    parts = [part for part in path.split("/") if part]
+    if parts[:1] == ["hub"]:
+        return "/hub", ""
+    first = parts.index("user") + 2 if "user" in parts else 0
+    end = next((at for at, part in enumerate(parts) if at >= first and part in _PAGES), len(parts))
+    return "".join(f"/{part}" for part in parts[:end]), "/".join(parts[end:])
 
 
 @dataclass(frozen=True)

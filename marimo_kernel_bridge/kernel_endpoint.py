@@ -34,6 +34,17 @@ async def is_there(endpoint: Endpoint) -> bool:
         return True  # the server is away for a moment, or for good: the kernel may live
 
 
+async def why_unreachable(endpoint: Endpoint) -> BridgeError | None:
+    """Tell a server that is away from a kernel that is stuck; None if the way to the kernel is open."""
+    if isinstance(endpoint, Connection):
+        return None
+    try:
+        await endpoint.server.has_kernel(endpoint.kernel_id)
+    except BridgeError as problem:
+        return problem
+    return None
+
+
 async def require_there(endpoint: Endpoint) -> None:
     """Raise `BridgeError` if there is no kernel: connection_file_stale, server_refused."""
     if isinstance(endpoint, Connection):

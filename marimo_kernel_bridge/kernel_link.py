@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel_channels import BadSignature, Message, NotConnected
-from marimo_kernel_bridge.kernel_endpoint import is_there, open_channels, require_there
+from marimo_kernel_bridge.kernel_endpoint import is_there, open_channels, require_there, why_unreachable
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.connection import Channel
@@ -233,7 +233,7 @@ class KernelLink:
                 assert self._dead is not None, "liveness() calls dead only a kernel with a cause of death"
                 return self._dead
             case "silent":
-                return BridgeError(
+                return await why_unreachable(self.connection) or BridgeError(
                     "kernel_silent",
                     "The kernel's process is there, but its heartbeat does not answer.",
                     "It is suspended or stuck. Wait, or have the kernel restarted.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
@@ -12,14 +11,7 @@ from marimo_kernel_bridge import mcp_views
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.mcp_context import Ctx, KernelArg, answer, attached_to, client_name, kernels_of
-from marimo_kernel_bridge.mcp_results import (
-    Disconnected,
-    KernelControlled,
-    KernelList,
-    KernelspecLine,
-    KernelspecList,
-    KernelState,
-)
+from marimo_kernel_bridge.mcp_results import Disconnected, KernelControlled, KernelList, KernelState
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel_endpoint import Endpoint
@@ -30,20 +22,6 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
     from marimo_kernel_bridge.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
 
     return answer(mcp_views.kernel_list(await find_kernels(), kernels_of(ctx), client_name(ctx)))
-
-
-async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:  # noqa: ARG001  # as all tools
-    """List the kernels that can be started here, each with the interpreter that it runs in."""
-    from marimo_kernel_bridge.kernelspecs import installed  # noqa: PLC0415  # a server starts without jupyter_client
-
-    return answer(
-        KernelspecList(
-            tuple(
-                KernelspecLine(one.name, one.display_name, one.language, one.interpreter, one.reactive)
-                for one in await asyncio.to_thread(installed)
-            )
-        )
-    )
 
 
 async def connect_to_kernel(
@@ -60,12 +38,14 @@ async def connect_to_kernel(
     server_url: Annotated[
         str | None,
         Field(
-            description="Address of a Jupyter server elsewhere (JupyterHub too), with notebook or a kernel id as connection_file."
+            description="Address of a Jupyter server elsewhere, of a page on it, or of a JupyterHub user's server (https://hub/user/NAME/); with notebook, or a kernel id as connection_file, unless it has one kernel."
         ),
     ] = None,
     token: Annotated[
         str | None,
-        Field(description="The server's token, if it is neither in server_url nor in JUPYTER_TOKEN."),
+        Field(
+            description="The server's token, unless it is in server_url or this MCP server was configured with it."
+        ),
     ] = None,
 ) -> Annotated[CallToolResult, KernelState]:
     """Attach to a running kernel, beside the person who uses it. Returns the handle for the other tools.
@@ -90,6 +70,8 @@ async def _endpoint(
         )
     if server_url is not None:
         server = JupyterServer.at(server_url, token)
+        if notebook is None and connection_file is None:
+            notebook = server.notebook
         if notebook is not None:
             kernel_id, path = await server.kernel_of_notebook(notebook)
             return ServerKernel(server, kernel_id, path)
@@ -117,14 +99,8 @@ async def start_kernel(
     ctx: Ctx,
     *,
     kernelspec: Annotated[
-        str | None, Field(description="A name from list_kernelspecs. Without, marimo: the reactive one.")
-    ] = None,
-    interpreter: Annotated[
-        str | None,
-        Field(
-            description="In place of kernelspec, a Python that has marimo-kernel-bridge: its path, or the directory of its venv, conda or uv environment."
-        ),
-    ] = None,
+        str, Field(description="An installed kernelspec. marimo is the reactive one.")
+    ] = "marimo",
     directory: Annotated[
         str | None, Field(description="Its working directory; without, the server's own.")
     ] = None,
@@ -133,11 +109,8 @@ async def start_kernel(
 
     To work in a person's notebook connect to its kernel instead. The new kernel ends with this server.
     """
-    from marimo_kernel_bridge.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
-
-    attached = await kernels_of(ctx).start(kernelspec, directory, interpreter, client_name(ctx))
-    open_elsewhere = sorted((await notebooks_by_kernel()).values())
-    return answer(await mcp_views.kernel_state(attached, not_of=tuple(open_elsewhere)))
+    attached = await kernels_of(ctx).start(kernelspec, directory, client_name(ctx))
+    return answer(await mcp_views.kernel_state(attached))
 
 
 async def control_kernel(

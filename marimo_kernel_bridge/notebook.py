@@ -127,4 +127,3 @@ class KernelDescription:
     cells: int
     stale: tuple[str, ...] = field(default=())
     agents_paused: bool = False
-    interpreter: str | None = None

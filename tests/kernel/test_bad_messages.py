@@ -99,8 +99,9 @@ MALFORMED = {
     ],
     "control": [
         ("shutdown_request", {}),
+        ("create_subshell_request", {}),
         ("delete_subshell_request", {"subshell_id": "x"}),
-        ("delete_subshell_request", {}),
+        ("list_subshell_request", {}),
         ("no_such_request", {}),
         (wire.REQUEST, {"op": "no such operation"}),
     ],

@@ -2,13 +2,12 @@
 
 import asyncio
 import os
-import sys
 
 import pytest
-from environments import make_environment
 from person import BOUND, change, refused, until
 from server import jupyter_server, opened
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.jupyter_server import JupyterServer
 
 pytestmark = pytest.mark.anyio
@@ -35,9 +34,9 @@ async def connected(agent, server: dict, **arguments):
 
 
 async def restarted(agent) -> str:
-    """Wait until the agent is told of a restart."""
+    """Wait until the agent is told that the new kernel is there; before, the old one may be called dead."""
     async with asyncio.timeout(BOUND * 2):
-        while "restarted" not in (text := (await agent("kernel_status")).text):  # noqa: ASYNC110  # nothing tells of it
+        while "restarted since the last call" not in (text := (await agent("kernel_status")).text):  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.05)
     return text
 
@@ -82,6 +81,20 @@ async def test_a_kernel_that_its_server_restarts_after_a_crash_is_told_as_restar
     await agent("disconnect_kernel")
 
 
+async def test_a_server_that_is_away_is_not_called_a_kernel_that_is_stuck(agent, tmp_path):
+    runtime, root = tmp_path / "runtime", tmp_path / "root"
+    for directory in (runtime, root):
+        directory.mkdir(mode=0o700)
+    with jupyter_server(root, runtime):
+        server, _ = await opened(runtime, "away.ipynb", "python3")
+        await connected(agent, server, notebook="away.ipynb")
+    status = (await agent("kernel_status")).data
+    assert status["state"] == "silent"
+    assert f"The Jupyter server at {server['url'].rstrip('/')} does not answer" in status["message"]
+    assert refused(await agent("execute_code", code="1"), "server_refused")
+    await agent("disconnect_kernel")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
@@ -100,14 +113,53 @@ async def test_what_a_server_refuses_is_told(agent, elsewhere, arguments, code, 
     assert elsewhere["token"] not in answer.text
 
 
-def test_the_address_that_a_person_copies_is_understood(monkeypatch):
+@pytest.mark.parametrize(
+    ("copied", "url", "notebook"),
+    [
+        (
+            "http://localhost:8888/lab/tree/deep/a%20b.ipynb?token=abc",
+            "http://localhost:8888",
+            "deep/a b.ipynb",
+        ),
+        ("http://localhost:8888/lab/workspaces/auto-1/tree/a.ipynb", "http://localhost:8888", "a.ipynb"),
+        ("http://localhost:8888/notebooks/a.ipynb", "http://localhost:8888", "a.ipynb"),
+        ("http://localhost:8888/base/api/kernels", "http://localhost:8888/base", None),
+        ("https://hub.example.org/user/ada/lab", "https://hub.example.org/user/ada", None),
+        ("https://hub.example.org/user/lab/lab/tree/a.ipynb", "https://hub.example.org/user/lab", "a.ipynb"),
+        ("https://hub.example.org/user/treeman/big/tree", "https://hub.example.org/user/treeman/big", None),
+    ],
+)
+def test_the_address_that_a_person_copies_is_understood(copied, url, notebook):
+    server = JupyterServer.at(copied, None)
+    assert (server.url, server.notebook) == (url, notebook)
+    assert server.token == ("abc" if "abc" in copied else "")
+
+
+def test_the_address_of_the_hub_itself_is_refused_with_the_one_that_is_meant():
+    with pytest.raises(BridgeError) as refusal:
+        JupyterServer.at("https://hub.example.org/hub/home", None)
+    assert "https://hub.example.org/user/NAME/" in refusal.value.hint
+
+
+def test_the_configured_token_goes_to_the_configured_server_alone(monkeypatch):
     monkeypatch.setenv("JUPYTER_TOKEN", "from-environment")
-    copied = JupyterServer.at("http://localhost:8888/lab/tree/a.ipynb?token=abc", None)
-    assert (copied.url, copied.token) == ("http://localhost:8888", "abc")
-    hub = JupyterServer.at("https://hub.example.org/user/ada/lab", None)
-    assert (hub.url, hub.token, hub.warnings) == ("https://hub.example.org/user/ada", "from-environment", ())
-    assert "encrypted" in JupyterServer.at("http://hub.example.org/", "t").warnings[0]
+    hub = "https://hub.example.org/user/ada"
+    assert JupyterServer.at(hub, None).token == ""
+    monkeypatch.setenv("JUPYTER_SERVER_URL", f"{hub}/lab")
+    assert JupyterServer.at(f"{hub}/lab/tree/a.ipynb", None).token == "from-environment"
+    for other in (
+        "https://evil.example.org/user/ada",
+        "http://hub.example.org/user/ada",
+        "https://hub.example.org/user/eve",
+        "https://hub.example.org:444/user/ada",
+    ):
+        assert JupyterServer.at(other, None).token == ""
+
+
+def test_a_server_shows_its_token_to_nobody_and_warns_where_others_can_read_it():
     assert "t0ken" not in repr(JupyterServer.at("http://localhost/", "t0ken"))
+    assert JupyterServer.at("https://hub.example.org/", "t").warnings == ()
+    assert "encrypted" in JupyterServer.at("http://hub.example.org/", "t").warnings[0]
 
 
 # Kernels on this machine
@@ -162,33 +214,6 @@ async def test_a_kernel_is_started_where_it_is_wanted(agent, tmp_path):
     assert again != pid
     await agent("control_kernel", action="shut_down")
     await until(lambda: not _runs(int(again)))
-
-
-async def test_kernelspecs_are_listed_with_their_interpreters(agent):
-    listed = {one["name"]: one for one in (await agent("list_kernelspecs")).data["kernelspecs"]}
-    assert (listed["marimo"]["reactive"], listed["marimo"]["interpreter"]) == (True, sys.executable)
-    assert not listed["python3"].get("reactive")
-
-
-async def test_an_interpreter_without_the_bridge_is_refused_with_how_to_install_it(agent, tmp_path):
-    python = make_environment(tmp_path / "env", with_bridge=False)
-    answer = await agent("start_kernel", interpreter=str(tmp_path / "env"), directory=str(tmp_path))
-    assert refused(answer, "bad_request")
-    assert f"{python} -m pip install marimo-kernel-bridge" in answer.text
-    assert refused(await agent("start_kernel", interpreter=str(tmp_path)), "bad_request")
-    assert refused(await agent("start_kernel", interpreter="/bin/echo"), "bad_request")
-    both = await agent("start_kernel", interpreter=str(python), kernelspec="marimo")
-    assert refused(both, "bad_request")
-    assert refused(await agent("kernel_status"), "not_connected")
-
-
-async def test_a_kernel_runs_in_the_environment_of_the_interpreter(agent, tmp_path):
-    python = make_environment(tmp_path / "env")
-    answer = await agent("start_kernel", interpreter=str(tmp_path / "env"), directory=str(tmp_path))
-    assert (answer.data["reactive"], answer.data["interpreter"]) == (True, str(python))
-    ran = await agent("execute_code", code="import shutil, sys\nprint(sys.prefix); shutil.which('python')")
-    assert ran.data["outputs"] == f"{tmp_path / 'env'}\n'{python}'"
-    await agent("control_kernel", action="shut_down")
 
 
 def _runs(pid: int) -> bool:
