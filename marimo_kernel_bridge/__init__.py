@@ -4,4 +4,4 @@ This package's root imports nothing: the kernel must bind its sockets before mar
 MCP server must start without marimo at all.
 """
 
-__version__ = "0.1.0"
+__version__ = "2026.11.0"

@@ -22,6 +22,7 @@ _FIELDS: Final[dict[str, dict[str, type]]] = {
     "inspect_request": {"code": str, "cursor_pos": int},
     "is_complete_request": {"code": str},
     "shutdown_request": {"restart": bool},
+    "delete_subshell_request": {"subshell_id": str},
 }
 """Fields of a request's content without which it cannot be handled. What others lack, their handlers notice."""
 
@@ -81,8 +82,6 @@ class AnsweringHandlers(dict[str, "Handler"]):
 def problem(request: dict[str, Any]) -> str | None:
     """Say what keeps a request from being handled, None if nothing does."""
     content, metadata = request["content"], request["metadata"]
-    if request.get("subshell_id") is not None:
-        return "this kernel has no subshells"
     if not isinstance(content, dict):
         return "its content is not an object"
     if not isinstance(metadata, dict):

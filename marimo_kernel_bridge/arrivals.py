@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import zmq
-
 from marimo_kernel_bridge.answering import problem
 from marimo_kernel_bridge.requests import address_of, is_for_a_cell
 from marimo_kernel_bridge.waiting import Waiting
 
 if TYPE_CHECKING:
-    from zmq.eventloop.zmqstream import ZMQStream
+    from collections.abc import Callable
 
     from marimo_kernel_bridge.routing import RoutingSession
 
@@ -44,8 +42,9 @@ class _Received:
 class ShellArrivals:
     """See the module. Implements `look_ahead.Arrivals`."""
 
-    def __init__(self, stream: ZMQStream, session: RoutingSession) -> None:
-        self._stream = stream
+    def __init__(self, fetch: Callable[[], object], session: RoutingSession) -> None:
+        """`fetch` has what is still in the socket noted with `received`."""
+        self._fetch = fetch
         self._session = session
         self._waiting: dict[int, _Received] = {}  # by identity of the frames
         self._abort_until = 0.0
@@ -64,19 +63,19 @@ class ShellArrivals:
 
     def abort(self, within: float) -> None:
         """After an error: abort the requests that wait, and those that follow `within` seconds."""
-        self._stream.flush(zmq.POLLIN)
-        for received in self._waiting.values():
+        self._fetch()
+        for received in list(self._waiting.values()):
             received.aborted = True
         self._abort_until = time.monotonic() + within
 
     def any_wait(self) -> bool:
         """Tell whether messages wait, those still in the socket too."""
-        self._stream.flush(zmq.POLLIN)
+        self._fetch()
         return bool(self._waiting)
 
     def now(self) -> list[Waiting]:
         """Return the execute_requests of JupyterLab cells that wait, oldest first."""
-        self._stream.flush(zmq.POLLIN)
+        self._fetch()
         requests: list[Waiting] = []
         for received in islice(self._waiting.values(), _LOOKED_AT):
             if not received.looked_at:
@@ -93,7 +92,7 @@ class ShellArrivals:
         while len(self._waiting) != known and time.monotonic() < deadline:
             known = len(self._waiting)
             await asyncio.sleep(_BURST_GAP)
-            self._stream.flush(zmq.POLLIN)
+            self._fetch()
         return self.now()
 
 

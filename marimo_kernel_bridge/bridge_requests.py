@@ -12,10 +12,11 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marimo_kernel_bridge import __version__, secret_values, variables, wire
+from marimo_kernel_bridge import __version__, packages, secret_values, variables, wire
 from marimo_kernel_bridge.batch_edits import plan
 from marimo_kernel_bridge.cell_search import search
 from marimo_kernel_bridge.changes import EditReport
+from marimo_kernel_bridge.environment import requirements
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebook import CellWithOutputs, KernelDescription
 from marimo_kernel_bridge.outputs import shortened
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import logging
     from contextlib import AbstractContextManager
 
+    from marimo_kernel_bridge.environment import Environment, InstallReport
+    from marimo_kernel_bridge.interrupts import Interrupts
     from marimo_kernel_bridge.session import Session
     from marimo_kernel_bridge.shell import ReactiveShell
 
@@ -37,6 +40,7 @@ class Host(Protocol):
 
     notebook: Session
     shell: ReactiveShell
+    interrupts: Interrupts
     log: logging.Logger
 
     def load_runtime(self) -> None: ...
@@ -49,6 +53,10 @@ class Host(Protocol):
 
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
         """Let `input` ask the front end of the present request, or say that it cannot."""
+        ...
+
+    def show_text(self, text: str, parent: dict[str, Any]) -> None:
+        """Show text as output of a request."""
         ...
 
     def is_busy(self) -> bool: ...
@@ -92,12 +100,14 @@ class BridgeRequests:
         self._host.load_runtime()
         if isinstance(request, wire.EditCells):
             return await self._edit_together(request, parent)
+        if isinstance(request, wire.InstallPackages):
+            return self._install(request, parent)
         with self._host.input_from_front_end(allowed=False):
             await self._run(request, parent)
         await self._host.settle()
         return self._host.notebook.runs.report(parent["header"]["msg_id"])
 
-    def _read(self, request: wire.ControlRequest, *, on_control: bool) -> wire.Result:  # noqa: PLR0911  # one for each
+    def _read(self, request: wire.ControlRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911  # one for each
         notebook, shell = self._host.notebook, self._host.shell
         match request:
             case wire.Describe():
@@ -119,6 +129,8 @@ class BridgeRequests:
                 return variables.inspect(shell.user_ns, name, rows, sample=not on_control)
             case wire.ReadSecrets():
                 return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string
+            case wire.ReadEnvironment():
+                return self._environment()
 
     async def _run(self, request: _SingleRequest, parent: dict[str, Any]) -> None:
         notebook, address = self._host.notebook, agent_address(parent)
@@ -152,6 +164,17 @@ class BridgeRequests:
         report = notebook.runs.report(parent["header"]["msg_id"])
         return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
 
+    def _environment(self) -> Environment:
+        from marimo_kernel_bridge.runtime.package_names import package_of  # noqa: PLC0415  # marimo is imported late
+
+        return packages.environment(self._host.notebook.snapshot(), package_of)
+
+    def _install(self, request: wire.InstallPackages, parent: dict[str, Any]) -> InstallReport:
+        wanted = requirements(request.requirements)
+        show = partial(self._host.show_text, parent=parent)
+        with self._host.interrupts.body():
+            return packages.install(wanted, self._host.notebook.snapshot, show)
+
     def _note_agent(self, parent: dict[str, Any], *, ran: bool = False, refused: bool = False) -> None:
         name = parent["header"].get("username")
         if isinstance(name, str):
@@ -178,6 +201,7 @@ class BridgeRequests:
             cells=len(notebook.cells),
             stale=notebook.stale,
             agents_paused=notebook.agents.paused,
+            interpreter=sys.executable or None,
         )
 
 

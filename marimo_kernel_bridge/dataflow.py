@@ -133,12 +133,16 @@ class Runtime(Protocol):
         """Return the graph, in the order of registration."""
         ...
 
+    def changed_nodes(self) -> dict[str, Node | None]:
+        """Return the cells whose place in the graph changed since this was last called; None: it is gone."""
+        ...
+
     def definers(self, name: str) -> frozenset[str]:
         """Return the cells in the graph that define `name`."""
         ...
 
-    def descendants(self, cell_id: str) -> frozenset[str]:
-        """Return every cell downstream of `cell_id`."""
+    def descendants(self, *cell_ids: str) -> frozenset[str]:
+        """Return every cell downstream of one of these. In a cycle, that is itself too."""
         ...
 
     def stale(self) -> frozenset[str]:

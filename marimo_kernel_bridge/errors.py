@@ -23,6 +23,7 @@ ErrorCode = Literal[
     "paused",
     "not_audited",
     "no_such_kernelspec",
+    "no_installer",
     "no_such_notebook",
     "server_refused",
     "connection_file_missing",
@@ -81,6 +82,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "The kernel knows no such cell.",
         "`list_cells` has the ids. A cell is known once it has run.",
     ),
+    "no_installer": (
+        "The kernel's environment has neither pip nor uv.",
+        "The person can add one (python -m ensurepip), or installs in their own way.",
+    ),
     "no_such_kernelspec": ("No kernel of this name is installed.", "The message names those that are."),
     "no_such_notebook": (
         "No running notebook has this path, or several have.",
@@ -104,6 +109,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "The person must mend the log's file.",
     ),
     "not_connected": ("No kernel is connected, or several are.", "`connect_to_kernel`, or give the handle."),
+    "not_installed": (
+        "What this needs is not installed beside marimo-kernel-bridge.",
+        "The message names it, and how to install it.",
+    ),
     "not_reactive": (
         "The kernel is a plain one, without a graph of cells.",
         "Only running code and status work there.",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.changes import EditReport
+from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspection import Matches, Secret, Variable, VariableContent
 from marimo_kernel_bridge.kernel_link import ANSWER_BOUND, KernelInfo, KernelLink, Liveness
@@ -164,6 +165,9 @@ class KernelClient:
     async def secrets(self, bound: float = ANSWER_BOUND) -> list[Secret]:
         return await self._read(wire.ReadSecrets(), list[Secret], bound)
 
+    async def environment(self) -> Environment:
+        return await self._read(wire.ReadEnvironment(), Environment)
+
     async def inspect_variable(self, name: str, rows: int) -> VariableContent:
         """Look into a variable: with a sample if the kernel is free to take one, else without."""
         request = wire.InspectVariable(name=name, rows=rows)
@@ -225,6 +229,11 @@ class KernelClient:
         request = wire.SetUiValue(ui_element=ui_element, value=value, client=self.client_name)
         return await self._start_ours("set_ui_value", request)
 
+    async def install(self, requirements: Sequence[str]) -> Run:
+        """Install packages into the kernel's own environment. Whoever calls has asked the person."""
+        request = wire.InstallPackages(requirements=list(requirements), client=self.client_name)
+        return await self._start_ours("install_packages", request)
+
     def find_run(self, run_id: str) -> Run:
         """Raise `BridgeError` no_such_run for a run that is unknown or forgotten."""
         run = self._runs.get(run_id)
@@ -283,6 +292,8 @@ class KernelClient:
             return None
         if run.kind == "edit_cells":
             return wire.decode_reply(dict(run.reply), EditReport).run
+        if run.kind == "install_packages":
+            return None
         return wire.decode_reply(dict(run.reply), RunReport)
 
     def edit_report_of(self, run: Run) -> EditReport | None:
@@ -290,6 +301,12 @@ class KernelClient:
         if run.kind != "edit_cells" or run.reply is None or run.status == "aborted":
             return None
         return wire.decode_reply(dict(run.reply), EditReport)
+
+    def install_report_of(self, run: Run) -> InstallReport | None:
+        """Give what became of a finished installation. Raises as `report_of` does."""
+        if run.kind != "install_packages" or run.reply is None or run.status == "aborted":
+            return None
+        return wire.decode_reply(dict(run.reply), InstallReport)
 
     # What the link hands over
 

@@ -35,26 +35,37 @@ class StartedKernels:
     def __init__(self) -> None:
         self._managers: dict[str, AsyncKernelManager] = {}
 
-    async def start(self, kernel_name: str, directory: str | None) -> Connection:
-        """Start a kernel and wait until it answers. Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead."""
-        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel  # noqa: PLC0415  # slow to import
-        from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415
+    async def start(
+        self, kernelspec: str | None, directory: str | None, interpreter: str | None
+    ) -> Connection:
+        """Start a kernel and wait until it answers: an installed one, or the reactive one of a Python.
 
+        Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead.
+        """
+        from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # slow to import
+
+        from marimo_kernel_bridge.kernelspecs import REACTIVE, OneSpec, by_name, of_interpreter  # noqa: PLC0415
         from marimo_kernel_bridge.pool_provisioner import PoolProvisioner, serves  # noqa: PLC0415
 
         where = None if directory is None else await asyncio.to_thread(_existing, directory)
         if directory is not None and where is None:
             raise BridgeError("bad_request", f"There is no directory {directory!r}.", "Nothing was started.")
-        try:
-            spec = KernelSpecManager().get_kernel_spec(kernel_name)
-        except NoSuchKernel:
-            known = ", ".join(sorted(KernelSpecManager().find_kernel_specs())) or "none"
+        name = kernelspec or REACTIVE
+        if interpreter is None:
+            spec = by_name(name)
+        elif kernelspec is not None:
             raise BridgeError(
-                "no_such_kernelspec", f"No kernel {kernel_name!r} is installed.", f"There are: {known}."
-            ) from None
+                "bad_request",
+                "Give one of kernelspec and interpreter; nothing was started.",
+                "A kernelspec has its interpreter; with an interpreter its own reactive kernel is started.",
+            )
+        else:
+            spec = await asyncio.to_thread(of_interpreter, interpreter)
         path = runtime_dir() / f"kernel-{uuid.uuid4()}.json"
         await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
-        manager = AsyncKernelManager(kernel_name=kernel_name, connection_file=str(path))
+        manager = AsyncKernelManager(
+            kernel_name=name, connection_file=str(path), kernel_spec_manager=OneSpec(spec)
+        )
         if sys.platform == "linux" and serves(spec):  # on macOS libraries may break in a forked process
             manager.kernel_id = kernel_id_of(path)
             manager.provisioner = PoolProvisioner(
@@ -67,7 +78,9 @@ class StartedKernels:
             await client.wait_for_ready(timeout=_START_BOUND)
         except RuntimeError as error:
             await manager.shutdown_kernel(now=True)
-            raise BridgeError("kernel_dead", f"The kernel {kernel_name} did not start: {error}.") from None
+            raise BridgeError(
+                "kernel_dead", f"The kernel {spec.display_name!r} did not start: {error}."
+            ) from None
         finally:
             client.stop_channels()
         connection = read_connection(path)

@@ -62,6 +62,13 @@ def client_name(ctx: Ctx) -> str:
     return (params.client_info.name.strip()[:40] if params is not None else "") or "agent"
 
 
+def can_ask(ctx: Ctx) -> bool:
+    """Whether the client puts questions to its person."""
+    capabilities = ctx.client_capabilities
+    asking = capabilities.elicitation if capabilities is not None else None
+    return asking is not None and (asking.form is not None or asking.url is None)
+
+
 def attached_to(ctx: Ctx, handle: str | None) -> Attached:
     """Return the kernel that a call means. Raises `BridgeError`: not_connected."""
     return kernels_of(ctx).get(handle, client_name(ctx))

@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 Tier = Literal["read", "scratch", "edit", "run", "all"]
 """What the person allows, each with all before it: look; run code that stays out of the graph; change cells without
-running them; run cells; start, restart and shut down kernels, and interrupt what others run."""
+running them; run cells; start, restart and shut down kernels, interrupt what others run, and install packages without
+being asked."""
 
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
@@ -40,6 +41,10 @@ class Guard:
     def __init__(self, allow: Tier = "run", log: AuditLog | None = None) -> None:
         self._allow = allow
         self._log = log or AuditLog()
+
+    def allows(self, tier: Tier) -> bool:
+        """Whether the person allows this much."""
+        return TIERS.index(tier) <= TIERS.index(self._allow)
 
     def around(
         self, function: Callable[..., Awaitable[CallToolResult]], needs: Any
@@ -99,7 +104,7 @@ class Guard:
         return guarded
 
     def _check(self, tier: Tier, arguments: Mapping[str, Any]) -> None:
-        if TIERS.index(tier) > TIERS.index(self._allow):
+        if not self.allows(tier):
             raise BridgeError(
                 "not_allowed",
                 f"This needs the permission {tier!r}; the person allows {self._allow!r}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
@@ -11,7 +12,14 @@ from marimo_kernel_bridge import mcp_views
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.mcp_context import Ctx, KernelArg, answer, attached_to, client_name, kernels_of
-from marimo_kernel_bridge.mcp_results import Disconnected, KernelControlled, KernelList, KernelState
+from marimo_kernel_bridge.mcp_results import (
+    Disconnected,
+    KernelControlled,
+    KernelList,
+    KernelspecLine,
+    KernelspecList,
+    KernelState,
+)
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel_endpoint import Endpoint
@@ -22,6 +30,20 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
     from marimo_kernel_bridge.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
 
     return answer(mcp_views.kernel_list(await find_kernels(), kernels_of(ctx), client_name(ctx)))
+
+
+async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:  # noqa: ARG001  # as all tools
+    """List the kernels that can be started here, each with the interpreter that it runs in."""
+    from marimo_kernel_bridge.kernelspecs import installed  # noqa: PLC0415  # a server starts without jupyter_client
+
+    return answer(
+        KernelspecList(
+            tuple(
+                KernelspecLine(one.name, one.display_name, one.language, one.interpreter, one.reactive)
+                for one in await asyncio.to_thread(installed)
+            )
+        )
+    )
 
 
 async def connect_to_kernel(
@@ -99,8 +121,14 @@ async def start_kernel(
     ctx: Ctx,
     *,
     kernelspec: Annotated[
-        str, Field(description="An installed kernelspec. marimo is the reactive one.")
-    ] = "marimo",
+        str | None, Field(description="A name from list_kernelspecs. Without, marimo: the reactive one.")
+    ] = None,
+    interpreter: Annotated[
+        str | None,
+        Field(
+            description="In place of kernelspec, a Python that has marimo-kernel-bridge: its path, or the directory of its venv, conda or uv environment."
+        ),
+    ] = None,
     directory: Annotated[
         str | None, Field(description="Its working directory; without, the server's own.")
     ] = None,
@@ -109,8 +137,11 @@ async def start_kernel(
 
     To work in a person's notebook connect to its kernel instead. The new kernel ends with this server.
     """
-    attached = await kernels_of(ctx).start(kernelspec, directory, client_name(ctx))
-    return answer(await mcp_views.kernel_state(attached))
+    from marimo_kernel_bridge.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
+
+    attached = await kernels_of(ctx).start(kernelspec, directory, interpreter, client_name(ctx))
+    open_elsewhere = sorted((await notebooks_by_kernel()).values())
+    return answer(await mcp_views.kernel_state(attached, not_of=tuple(open_elsewhere)))
 
 
 async def control_kernel(

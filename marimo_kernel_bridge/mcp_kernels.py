@@ -77,8 +77,12 @@ class Kernels:
     Each client has attachments of its own, under its own name: the kernel's person sees who did what.
     """
 
-    def __init__(self, notices: Notices | None = None) -> None:
+    def __init__(
+        self, notices: Notices | None = None, *, may_run: bool = True, may_install: bool = False
+    ) -> None:
         self._notices = notices
+        self.may_run = may_run  # or else the person need not even be asked
+        self.may_install = may_install  # without asking the person
         self._watches: dict[str, Watch] = {}
         self._attached: dict[str, Attached] = {}
         self._made = 0
@@ -147,13 +151,15 @@ class Kernels:
         async with self._connecting:
             await self._detach(attached)
 
-    async def start(self, kernel_name: str, directory: str | None, client_name: str) -> Attached:
+    async def start(
+        self, kernelspec: str | None, directory: str | None, interpreter: str | None, client_name: str
+    ) -> Attached:
         """Start a kernel and attach to it. Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead."""
         from marimo_kernel_bridge.kernel_owner import StartedKernels  # noqa: PLC0415  # a server starts without ZMQ
 
         if self._started is None:
             self._started = StartedKernels()
-        return await self.connect(await self._started.start(kernel_name, directory), client_name)
+        return await self.connect(await self._started.start(kernelspec, directory, interpreter), client_name)
 
     async def control(self, attached: Attached, action: Action) -> str:
         """Interrupt, restart or shut down a kernel; return what was done. Raises `BridgeError`."""

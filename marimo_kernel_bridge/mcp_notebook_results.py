@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from marimo_kernel_bridge.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.environment import MissingImport  # noqa: TC001  # as above
 from marimo_kernel_bridge.inspection import Column, Match  # noqa: TC001  # as above
 from marimo_kernel_bridge.notebook_errors import Problem  # noqa: TC001  # as above
 
@@ -129,10 +130,11 @@ class VariableView:
 
 @dataclass(frozen=True)
 class ErrorList:
-    """What is wrong in the notebook."""
+    """What is wrong in the notebook. `missing` are imports of any cell, run or not, that lead nowhere."""
 
     errors: tuple[Problem, ...]
     cells: int
+    missing: tuple[MissingImport, ...] = ()
     stale: tuple[str, ...] = ()
     note: str = ""
 
@@ -141,11 +143,16 @@ class ErrorList:
         lines.append(f"{len(self.errors)} of {self.cells} cells have problems" + (":" if self.errors else ""))
         for error in self.errors:
             where = f" line {error.line}" if error.line else ""
+            where += f" `{error.code}`" if error.code else ""
             lines.append(f"- {error.cell_id}{where}, {error.kind}: {error.message}")
             if error.hint:
                 lines.append(f"  {error.hint}")
             if error.blocks:
                 lines.append(f"  not run because of it: {', '.join(error.blocks)}")
+        lines += [
+            f"missing: {one.module} (package {one.package}), imported by {', '.join(one.cells)}"
+            for one in self.missing
+        ]
         if self.stale:
             lines.append(f"stale: {', '.join(self.stale)}")
         return "\n".join(lines)

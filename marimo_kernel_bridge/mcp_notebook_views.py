@@ -136,8 +136,9 @@ async def _definers(attached: Attached) -> dict[str, str]:
 
 async def error_list(attached: Attached) -> ErrorList:
     cells = await attached.client.list_cells()
+    missing = (await attached.client.environment()).missing
     stale = tuple(cell.cell_id for cell in cells if cell.stale)
-    return ErrorList(tuple(problems(cells)), len(cells), stale, attached.news())
+    return ErrorList(tuple(problems(cells, missing)), len(cells), missing, stale, attached.news())
 
 
 async def preview(

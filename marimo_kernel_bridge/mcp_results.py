@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, Protocol
 
 from marimo_kernel_bridge.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.environment import PackageChange  # noqa: TC001  # as above
 
 CODE_WIDTH: Final = 80
 _NO_KERNEL: Final = (
@@ -63,6 +64,33 @@ class KernelList:
 
 
 @dataclass(frozen=True)
+class KernelspecLine:
+    """A kernel that can be started. `interpreter` is missing if the program is not there (any more)."""
+
+    name: str
+    display_name: str
+    language: str
+    interpreter: str | None = None
+    reactive: bool = False
+
+
+@dataclass(frozen=True)
+class KernelspecList:
+    """The kernels that can be started, reactive ones first."""
+
+    kernelspecs: tuple[KernelspecLine, ...]
+
+    def text(self) -> str:
+        if not self.kernelspecs:
+            return "No kernelspec is installed. Give start_kernel an interpreter."
+        return "\n".join(
+            f"- {one.name}: {one.display_name} · {one.language} · "
+            f"{'reactive' if one.reactive else 'not reactive'} · {one.interpreter or 'its program is not there'}"
+            for one in self.kernelspecs
+        )
+
+
+@dataclass(frozen=True)
 class WorkLine:
     """A request that the kernel works on. `run_id` is set if it is one of ours."""
 
@@ -92,6 +120,7 @@ class KernelState:
     our_runs: tuple[str, ...] = ()
     pid: int | None = None
     python: str | None = None
+    interpreter: str | None = None
     cwd: str | None = None
     warnings: tuple[str, ...] = ()
 
@@ -112,7 +141,8 @@ class KernelState:
         if self.our_runs:
             lines.append(f"our runs that are not over: {', '.join(self.our_runs)} (read_run waits for them)")
         if self.pid is not None:
-            lines.append(f"pid {self.pid}, Python {self.python}, in {self.cwd}")
+            python = f"Python {self.python}" + (f" ({self.interpreter})" if self.interpreter else "")
+            lines.append(f"pid {self.pid}, {python}, in {self.cwd}")
         return "\n".join([*lines, *self.warnings])
 
 
@@ -244,7 +274,8 @@ class RunView:
 
     `status` is ok, error, refused, interrupted, aborted, cancelled, queued, running or lost; `message` says what that
     means here and what to do. `ran` are the cells asked for if there are several, `reran` the dependents, `added` new
-    cells. `outputs` are of the code or cells asked for.
+    cells. `outputs` are of the code or cells asked for, or the installer's. `packages` are those that an installation
+    changed, `to_run` the cells that failed for want of them.
     """
 
     run_id: str
@@ -259,6 +290,8 @@ class RunView:
     ran: tuple[RanCell, ...] = ()
     reran: tuple[RanCell, ...] = ()
     added: tuple[str, ...] = ()
+    packages: tuple[PackageChange, ...] = ()
+    to_run: tuple[str, ...] = ()
     problems: tuple[GraphProblem, ...] = ()
     still_stale: tuple[str, ...] = ()
     note: str = ""
@@ -272,6 +305,9 @@ class RunView:
         if self.added:
             lines.append(f"new cells: {', '.join(self.added)}")
         lines += [_ran_line(cell) for cell in self.ran]
+        lines += [
+            f"- {one.name}: {one.before or 'not there'} -> {one.after or 'gone'}" for one in self.packages
+        ]
         if self.outputs:
             lines += ["--- outputs", self.outputs]
         if self.reran:

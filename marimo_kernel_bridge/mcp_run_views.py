@@ -16,6 +16,7 @@ from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line, with
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from marimo_kernel_bridge.environment import InstallReport
     from marimo_kernel_bridge.kernel_client import KernelClient
     from marimo_kernel_bridge.mcp_kernels import Attached
     from marimo_kernel_bridge.notebook import Cell, CellRun, RunReport
@@ -36,11 +37,12 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     redactor = await attached.learn_secrets()
     report = await _report(client, run) if run.over or attached.answers else None
     batch = client.edit_report_of(run) if run.over and run.lost is None else None
+    installed = client.install_report_of(run) if run.over and run.lost is None else None
     cells = {cell.cell_id: cell for cell in await client.list_cells()} if report else {}
     requested = report.requested if report else ()
     own = requested[0] if len(requested) == 1 else None
     outputs: list[dict[str, Any]] = list(run.log.outputs())
-    if run.kind != "execute" and run.over:
+    if run.kind not in {"execute", "install_packages"} and run.over:
         outputs = await _outputs_of(client, [cell_id for cell_id in requested if cell_id in cells])
     shown = show(without_notices(outputs))
     text = redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
@@ -49,12 +51,16 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
     refused = batch is not None and not batch.applied
     status = "refused" if refused else _status(run, report)
+    if installed is not None:
+        status = _install_status(installed)
     seconds = None if run.started_at is None else (run.ended_at or time.time()) - run.started_at
     view = RunView(
         run_id=run.run_id,
         status=status,
         message="nothing was changed: the graph would not take these edits."
         if refused
+        else _how_it_installed(installed)
+        if installed is not None
         else await _message(attached, run, report, status),
         outputs=cut(text, window.budget, window.offset, rest),
         images=len(shown.images),
@@ -69,6 +75,8 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         if report
         else (),
         added=batch.added if batch else (),
+        packages=installed.changes if installed else (),
+        to_run=installed.cells if installed else (),
         problems=batch.problems if batch else (),
         still_stale=report.still_stale if report else (),
         note=attached.news(),
@@ -148,6 +156,29 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
             "to change what a cell defines, use edit_cells instead."
         )
     return f"done{took}"
+
+
+def _install_status(installed: InstallReport) -> str:
+    if installed.exit_code is None:
+        return "interrupted"
+    return "error" if installed.exit_code else "ok"
+
+
+def _how_it_installed(installed: InstallReport) -> str:
+    where = f"{installed.installer} for {installed.interpreter}"
+    if installed.exit_code is None:
+        return f"{where} was interrupted; it may have done a part."
+    if installed.exit_code:
+        return f"{where} failed (exit code {installed.exit_code}); its output says why."
+    parts = [f"{where} is done." if installed.changes else f"{where}: all was there already."]
+    if installed.loaded:
+        parts.append(
+            f"The kernel still has {', '.join(installed.loaded)} as before: only a restart loads the new version, and "
+            "all variables are lost by it. Ask the person."
+        )
+    if installed.cells:
+        parts.append(f"Run what failed for want of it: run_cells(cell_ids={list(installed.cells)}).")
+    return " ".join(parts)
 
 
 def _failure(run: Run, report: RunReport | None, took: str) -> str:

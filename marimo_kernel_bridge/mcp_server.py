@@ -47,6 +47,7 @@ stale_version read again, the person changed it.
 - execute_code adds a cell of your own that no notebook shows. For a look at values pass scratch=true.
 - The person sees new outputs at once under their cells, but not your code: say what you changed.
 - A timeout never stops a run: read_run waits on, interrupt_run stops it.
+- install_packages asks the person. start_kernel is for when they ask for a kernel: else join theirs.
 - not_allowed and paused are the person's decisions: tell them, find no way around. input() cannot work.
 
 Plain Python kernels have no graph: only execute_code, read_run, interrupt_run and kernel_status work.
@@ -64,7 +65,7 @@ def build_server(allow: Tier = "run") -> MCPServer[Kernels]:
 
     @asynccontextmanager
     async def attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
-        kernels = Kernels(notices)
+        kernels = Kernels(notices, may_run=guard.allows("run"), may_install=guard.allows("all"))
         try:
             yield kernels
         finally:

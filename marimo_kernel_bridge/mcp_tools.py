@@ -1,6 +1,6 @@
 """The MCP tools: which there are, their titles, what they may do and which permission each needs.
 
-What a tool says and does is in `mcp_kernel_tools.py`, `mcp_reading_tools.py` and `mcp_running_tools.py`. No state here:
+What a tool says and does is in `mcp_kernel_tools.py`, `mcp_reading_tools.py`, `mcp_running_tools.py` and `mcp_package_tools.py`. No state here:
 attached kernels are the server's lifespan value.
 
 Names: `list_` gives many things in a line each, `read_` one thing whole, `search_` and `preview_` look too; every other
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge import mcp_kernel_tools as kernels
 from marimo_kernel_bridge import mcp_reading_tools as reading
 from marimo_kernel_bridge import mcp_running_tools as running
+from marimo_kernel_bridge.mcp_package_tools import install_packages
 from marimo_kernel_bridge.mcp_strict import tool
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def _of_edit(arguments: Mapping[str, Any]) -> Tier:
 
 NEEDS: Final[dict[str, Tier | Callable[[Mapping[str, Any]], Tier]]] = {
     "list_kernels": "read",
+    "list_kernelspecs": "read",
     "connect_to_kernel": "read",
     "start_kernel": "all",
     "kernel_status": "read",
@@ -54,8 +56,9 @@ NEEDS: Final[dict[str, Tier | Callable[[Mapping[str, Any]], Tier]]] = {
     "edit_cells": _of_edit,
     "run_cells": "run",
     "set_ui_value": "run",
+    "install_packages": "run",
 }
-"""The permission that each tool needs; some tell it from their arguments."""
+"""The permission that each tool needs; some tell it from their arguments. Installing needs the person's yes on top."""
 
 
 def tools(guard: Guard) -> list[Tool]:
@@ -66,6 +69,7 @@ def tools(guard: Guard) -> list[Tool]:
 
     return [
         made(kernels.list_kernels, "List running kernels", reads=True),
+        made(kernels.list_kernelspecs, "List kernels that can be started", reads=True),
         made(kernels.connect_to_kernel, "Connect to a kernel", idempotent=True),
         made(kernels.start_kernel, "Start a kernel"),
         made(kernels.kernel_status, "Kernel status", reads=True),
@@ -83,6 +87,7 @@ def tools(guard: Guard) -> list[Tool]:
         made(running.edit_cells, "Edit cells", runs_code=True),
         made(running.run_cells, "Run cells", runs_code=True),
         made(running.set_ui_value, "Set a UI element", runs_code=True),
+        made(install_packages, "Install packages", runs_code=True),
         made(running.read_run, "Read a run", reads=True),
         made(running.interrupt_run, "Interrupt a run", idempotent=True),
     ]

@@ -86,8 +86,13 @@ def kernel_list(found: list[FoundKernel], kernels: Kernels, client_name: str) ->
     return KernelList(tuple(lines), str(runtime_dir()), ended, tuple(unusable))
 
 
-async def kernel_state(attached: Attached, notebook: str | None = None) -> KernelState:
-    """Find out what a kernel is doing. A kernel that is dead or silent is an answer, not an error."""
+async def kernel_state(
+    attached: Attached, notebook: str | None = None, not_of: tuple[str, ...] = ()
+) -> KernelState:
+    """Find out what a kernel is doing. A kernel that is dead or silent is an answer, not an error.
+
+    `not_of` are notebooks with kernels of their own, for which a new one could be mistaken.
+    """
     client = attached.client
     description: KernelDescription | None = None
     try:
@@ -103,6 +108,11 @@ async def kernel_state(attached: Attached, notebook: str | None = None) -> Kerne
     message = "It runs code; reads are answered all the same." if busy else "It waits for requests."
     if busy and not client.info.reactive:
         message = "It runs code. What is sent now waits its turn."
+    if not_of:
+        message += (
+            f" It is new and shares nothing with the open notebooks: {', '.join(not_of)}; "
+            "connect_to_kernel joins the kernel of one."
+        )
     return _state(attached, "busy" if busy else "idle", message, notebook, description, working_on)
 
 
@@ -135,6 +145,7 @@ def _state(  # noqa: PLR0917  # six facts, one call
         our_runs=tuple(run.run_id for run in client.runs if not run.over),
         pid=description.pid if description else None,
         python=description.python_version if description else None,
+        interpreter=description.interpreter if description else None,
         cwd=description.cwd if description else None,
         warnings=client.connection.warnings,
     )

@@ -127,3 +127,4 @@ class KernelDescription:
     cells: int
     stale: tuple[str, ...] = field(default=())
     agents_paused: bool = False
+    interpreter: str | None = None

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from marimo_kernel_bridge.environment import MissingImport
     from marimo_kernel_bridge.notebook import Cell, CellError
 
 _KINDS: Final = {
@@ -21,46 +22,38 @@ _OWN_FRAME: Final = re.compile(r"Cell In\[\d*\], line (\d+)|^\s*Cell .*line (\d+
 _MODULE: Final = re.compile(r"No module named '([\w.]+)'")
 _NAME: Final = re.compile(r"name '(\w+)' is not defined")
 
-# Where the name to import is not the name to install.
-_PACKAGES: Final = {
-    "PIL": "pillow",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python",
-    "dotenv": "python-dotenv",
-    "sklearn": "scikit-learn",
-    "skimage": "scikit-image",
-    "yaml": "pyyaml",
-}
-
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a cell. `kind` is runtime, multiple_definition, cycle, syntax, interrupted or superseded.
+    """What is wrong with a cell. `kind` is runtime, missing_package, multiple_definition, cycle, syntax or interrupted.
 
-    `line` counts in the cell's code, None where nobody can tell. `blocks` are cells that did not run because of it.
+    `line` counts in the cell's code, None where nobody can tell, and `code` is that line. `blocks` are cells that did
+    not run because of it.
     """
 
     cell_id: str
     kind: str
     message: str
     line: int | None = None
+    code: str = ""
     hint: str = ""
     blocks: tuple[str, ...] = ()
 
 
-def problems(cells: Sequence[Cell]) -> list[Problem]:
-    """Return the problems of all cells, in their order. A cell that only waits for another one is no problem itself."""
-    return [_problem(cell, cells) for cell in cells if cell.status in _TROUBLED]
+def problems(cells: Sequence[Cell], missing: Iterable[MissingImport] = ()) -> list[Problem]:
+    """Return the problems of all cells, in their order.
+
+    A cell that only waits for another one is no problem itself, nor is one whose names another cell took over.
+    """
+    packages = {one.module: one.package for one in missing}
+    return [_problem(cell, cells, packages) for cell in cells if cell.status in _TROUBLED]
 
 
-_TROUBLED: Final = {"error", "refused", "interrupted", "superseded"}
+_TROUBLED: Final = {"error", "refused", "interrupted"}
 
 
-def _problem(cell: Cell, cells: Sequence[Cell]) -> Problem:
+def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> Problem:
     blocks = tuple(sorted(_cancelled_below(cell, cells)))
-    if cell.status == "superseded":
-        text = "Another cell took over a name that this one defines: it is out of the graph."
-        return Problem(cell.cell_id, "superseded", text, hint="Run it to take the name back, or delete it.")
     if cell.status == "interrupted":
         text = "It was interrupted, or was to run when a run was."
         return Problem(cell.cell_id, "interrupted", text, hint="Run it again.", blocks=blocks)
@@ -68,8 +61,14 @@ def _problem(cell: Cell, cells: Sequence[Cell]) -> Problem:
     if error is None:
         return Problem(cell.cell_id, "runtime", "It failed, and nothing more is known.", blocks=blocks)
     kind = _KINDS.get(error.ename, "runtime") if cell.status == "refused" else "runtime"
+    hint = _hint(error, kind, cells)
+    if module := _MODULE.search(error.evalue):
+        kind, hint = "missing_package", _about_module(module[1], packages)
     message = f"{error.ename}: {error.evalue}".rstrip(": ")
-    return Problem(cell.cell_id, kind, message, line_of(error), _hint(error, kind, cells), blocks)
+    line = line_of(error)
+    lines = cell.code.splitlines()
+    code = lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""
+    return Problem(cell.cell_id, kind, message, line, code, hint, blocks)
 
 
 def line_of(error: CellError) -> int | None:
@@ -90,14 +89,20 @@ def _hint(error: CellError, kind: str, cells: Iterable[Cell]) -> str:
         return "Rename it in one cell, prefix it with _ to keep it local, or merge the cells."
     if kind == "cycle":
         return "Merge these cells, or move what they share into one of its own."
-    if module := _MODULE.search(error.evalue):
-        package = _PACKAGES.get(module[1].partition(".")[0], module[1].partition(".")[0])
-        return f"Not installed in the kernel's environment. With the person's consent: %pip install {package}"
     if name := _NAME.search(error.evalue):
         return _about_name(name[1], cells)
     if error.ename == "StdinNotImplementedError":
         return "Nobody can type here: put the value into the code."
     return ""
+
+
+def _about_module(module: str, packages: Mapping[str, str]) -> str:
+    top = module.partition(".")[0]
+    if top in packages:
+        return f"Not in the kernel's environment. With the person's consent: install_packages({[packages[top]]})."
+    if top != module:
+        return f"`{top}` is there, but has no `{module}`: another version of it may have."
+    return "It is there by now: run the cell again."
 
 
 def _about_name(name: str, cells: Iterable[Cell]) -> str:

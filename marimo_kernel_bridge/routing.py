@@ -57,7 +57,8 @@ class RoutingSession(Session):
         header = message["header"]
         if not (isinstance(header["msg_id"], str) and isinstance(header["msg_type"], str)):
             raise ValueError("Malformed header: msg_id and msg_type must be strings")  # noqa: TRY004  # what callers expect
-        message["subshell_id"] = header.pop("subshell_id", None)  # ipykernel asserts that it is one it made
+        if content and header["msg_type"].startswith("comm_"):
+            header.pop("subshell_id", None)  # the main thread takes those, see subshells.py
         return message
 
     def send(  # type: ignore[override]  # the other arguments pass through by name

@@ -27,7 +27,7 @@ RunStatus = Literal[
     "lost",  # the kernel ended or was restarted before it was over
 ]
 
-RunKind = Literal["execute", "edit_cells", "run_cells", "run_stale", "set_ui_value"]
+RunKind = Literal["execute", "edit_cells", "run_cells", "run_stale", "set_ui_value", "install_packages"]
 
 MAX_STREAM_CHARACTERS: Final = 5_000_000
 """Kept of the streams of one run. An endless `print` must not fill our memory."""

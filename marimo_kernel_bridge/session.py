@@ -8,7 +8,9 @@ are `zmq_kernel.py`'s. Everything but the reads at the end is for the main threa
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -67,10 +69,7 @@ class Session:
         self._settling = False
         self._catching_up = False  # stale cells run once, also in lazy mode
         self._nodes: dict[str, Node] = {}
-        self._nodes_are_old = False
-        self._defined: frozenset[str] = (
-            frozenset()
-        )  # by any cell; the rest are builtins and what code made unseen
+        self._definers: Counter[str] = Counter()  # of each name that any cell defines: how many cells do
         self._stale: frozenset[str] = frozenset()
         self.running: str | None = None
         self.running_since: float | None = None
@@ -289,9 +288,9 @@ class Session:
 
     def _hold_back(self, cell_ids: Iterable[str]) -> None:
         """Let cells wait, stale with all that depend on them, for somebody to run them."""
-        for cell_id in cell_ids:
-            self._held_back.add(cell_id)
-            self.runtime.set_stale(self.runtime.descendants(cell_id))
+        held = set(cell_ids)
+        self._held_back |= held
+        self.runtime.set_stale(self.runtime.descendants(*held))
         self._graph_changed()
 
     def run_stale(self, client: str, address: Address) -> RunReport:
@@ -361,8 +360,7 @@ class Session:
     async def _run_together(self, cell_ids: set[str]) -> None:
         """Run several cells, each once: cells between two of them count as stale, and run in between."""
         if len(cell_ids) > 1:
-            for cell_id in cell_ids:
-                self.runtime.set_stale(self.runtime.descendants(cell_id))
+            self.runtime.set_stale(self.runtime.descendants(*cell_ids))
         if cell_ids:
             await self._run_cells(cell_ids)
 
@@ -412,11 +410,12 @@ class Session:
 
     def later(self, action: Callable[[], None]) -> None:
         """Do something to the graph or the mode as soon as no cell runs, before dependents do."""
-        if not self.runs.started:
+        on_main_thread = threading.current_thread() is threading.main_thread()
+        if on_main_thread and not self.runs.started:
             action()
             return
         self._later.append(action)
-        if self._direct is None:
+        if self._direct is None or not on_main_thread:
             self._wake()  # no request of a cell follows that would settle
 
     def switch(self, mode: Literal["autorun", "lazy"]) -> None:
@@ -442,13 +441,14 @@ class Session:
 
     def _due(self) -> set[str]:
         """Stale cells that may run by themselves: not those that wait for somebody, nor what is below them."""
-        waiting = {cell_id for cell_id in self._held_back if cell_id in self._stale}
+        waiting = self._held_back & self._stale
         if self.outlet.vscode_is_busy:
-            waiting |= {entry.cell.cell_id for entry in self.cells if entry.address.dialect == "vscode"}
-        blocked = set(waiting)
-        for cell_id in waiting & self._stale:
-            blocked |= self.runtime.descendants(cell_id)
-        return set(self._stale) - blocked
+            waiting |= {one for one in self._stale if self._is_vscodes(one)}
+        return set(self._stale - waiting - self.runtime.descendants(*waiting)) if self._stale else set()
+
+    def _is_vscodes(self, cell_id: str) -> bool:
+        entry = self.cells.get(cell_id)
+        return entry is not None and entry.address.dialect == "vscode"
 
     # -- CellHost: what the runtime tells and asks -------------------------------------------------------------
 
@@ -554,17 +554,19 @@ class Session:
             self.runs.current.note(self.cells[cell_id].cell, duration, changed=changed)
 
     def _graph_changed(self) -> None:
-        self._nodes_are_old = True
         self._stale_changed()
 
     def _refresh_nodes(self) -> None:
-        """Publish the graph for readers; once for all changes of a request, as it takes time in proportion."""
-        if not self._nodes_are_old:
-            return
-        self._nodes_are_old = False
-        nodes = self.runtime.nodes()
-        self._defined = frozenset(name for node in nodes.values() for name in node.names.defines)
-        self._nodes = nodes
+        """Publish the graph for readers, once for all changes of a request."""
+        for cell_id, node in self.runtime.changed_nodes().items():
+            known = self._nodes.pop(cell_id, None) if node is None else self._nodes.get(cell_id)
+            for name in () if known is None else known.names.defines:
+                self._definers[name] -= 1
+                if not self._definers[name]:
+                    del self._definers[name]
+            if node is not None:
+                self._nodes[cell_id] = node
+                self._definers.update(node.names.defines)
 
     def _stale_changed(self) -> None:
         stale = self.runtime.stale()
@@ -606,7 +608,7 @@ class Session:
             cell,
             stale=cell.cell_id in self._stale,
             defines=tuple(sorted(node.names.defines)),
-            uses=tuple(sorted(node.names.uses & self._defined)),
+            uses=tuple(sorted(name for name in node.names.uses if name in self._definers)),
             upstream=tuple(sorted(node.upstream)),
             downstream=tuple(sorted(node.downstream)),
         )

@@ -39,9 +39,26 @@ class CellDisplayHook(ZMQShellDisplayHook):
     """Shows the value of a cell's last expression."""
 
     running: Body | None = None
+    """The cell whose body the main thread runs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._of_thread = threading.local()
+        super().__init__(*args, **kwargs)
+
+    @property  # a trait in IPython, which knows one thread
+    def exec_result(self) -> ExecutionResult | None:
+        """What the thread's own run adds up to."""
+        return getattr(self._of_thread, "exec_result", None)
+
+    @exec_result.setter
+    def exec_result(self, result: ExecutionResult | None) -> None:
+        self._of_thread.exec_result = result
 
     def quiet(self) -> bool:
         """Tell whether a semicolon ends the code of the cell that runs, which need not be the newest in history."""
+        if threading.current_thread() is not threading.main_thread():
+            info = None if self.exec_result is None else self.exec_result.info
+            return info is not None and bool(self.semicolon_at_end_of_expression(info.raw_cell))
         if self.running is None:
             return bool(super().quiet())
         return bool(self.semicolon_at_end_of_expression(self.running.transformed))

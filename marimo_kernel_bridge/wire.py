@@ -21,6 +21,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
+from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.inspection import Matches, Secret, Variable, VariableContent
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
@@ -94,6 +95,10 @@ class ReadSecrets(_Request, frozen=True, tag="read_secrets"):
     """Control. Result: list of `Secret`, so that a client can keep them from a model. It has the kernel's key anyway."""
 
 
+class ReadEnvironment(_Request, frozen=True, tag="read_environment"):
+    """Control. Result: `Environment`: where packages are installed, and which imports lead nowhere."""
+
+
 class EditCell(_Request, frozen=True, tag="edit_cell"):
     """Shell. Result: `RunReport`.
 
@@ -148,6 +153,17 @@ class SetUiValue(_Request, frozen=True, tag="set_ui_value"):
     client: str = "agent"
 
 
+class InstallPackages(_Request, frozen=True, tag="install_packages"):
+    """Shell. Result: `InstallReport`. Installs into the kernel's own environment; may be interrupted.
+
+    What the installer prints goes out as `stream` messages of this request. Nothing is run again. Refused with
+    `bad_request` unless each is a plain requirement: a name, with extras and versions.
+    """
+
+    requirements: list[str]
+    client: str = "agent"
+
+
 ControlRequest = (
     Describe
     | ListCells
@@ -158,8 +174,9 @@ ControlRequest = (
     | ListVariables
     | InspectVariable
     | ReadSecrets
+    | ReadEnvironment
 )
-ShellRequest = EditCell | EditCells | RunCells | RunStale | SetUiValue
+ShellRequest = EditCell | EditCells | RunCells | RunStale | SetUiValue | InstallPackages
 Request = ControlRequest | ShellRequest
 Result = (
     KernelDescription
@@ -171,7 +188,9 @@ Result = (
     | list[Variable]
     | VariableContent
     | list[Secret]
+    | Environment
     | EditReport
+    | InstallReport
 )
 
 _T = TypeVar("_T")

@@ -18,10 +18,10 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import zmq
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
+from ipykernel.subshell_manager import UnknownSubshellError
 from ipykernel.utils import _async_in_context
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from traitlets import Integer, Type, default
@@ -41,12 +41,12 @@ from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell
 from marimo_kernel_bridge.routing import RoutingSession
 from marimo_kernel_bridge.session import Session
 from marimo_kernel_bridge.shell import ReactiveShell
+from marimo_kernel_bridge.shell_stream import ShellStream
+from marimo_kernel_bridge.subshells import Subshells
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
     from contextlib import AbstractContextManager
-
-    from zmq.eventloop.zmqstream import ZMQStream
 
     from marimo_kernel_bridge.cells import Entry
     from marimo_kernel_bridge.delivery import Header, Message
@@ -67,19 +67,27 @@ class MarimoKernel(IPythonKernel):
     shell_class = Type(ReactiveShell)
     session: RoutingSession
     shell: ReactiveShell
-    shell_stream: ZMQStream
+    shell_stream: ShellStream
 
     output_limit = Integer(
         200_000_000, help="Characters of output that one run of a cell may show; 0 shows everything."
     ).tag(config=True)
 
     def __init__(self, **kwargs: Any) -> None:
+        kwargs["shell_stream"] = ShellStream.replacing(kwargs["shell_stream"])
         super().__init__(**kwargs)
         self.notebook = Session(self._send_output, self._wake)
         self.notebook.outlet.limit = self.output_limit
-        self.arrivals = ShellArrivals(self.shell_stream, self.session)
+        self.arrivals = ShellArrivals(self.shell_stream.flush, self.session)
         self.notebook.ahead.arrivals = self.arrivals
         self.notebook.pending_requests = self.arrivals.any_wait
+        self.subshells = Subshells(
+            self.shell_stream,
+            self.session,
+            self.shell_main,
+            self._send_unknown_subshell_reply,
+            self.comm_manager.comms,
+        )
         self._bridge = BridgeRequests(self)
         self.interrupts = Interrupts()
         self._settle_timer: Any = None
@@ -105,6 +113,7 @@ class MarimoKernel(IPythonKernel):
             return dispatch(msg)
 
         self.shell_stream.on_recv(received, copy=False)
+        self.shell_channel_thread = self.subshells
         self._take_sigint()
 
     def load_runtime(self) -> None:
@@ -138,32 +147,35 @@ class MarimoKernel(IPythonKernel):
 
     def pre_handler_hook(self) -> None:
         """Note that user code may run. The signal handler stays: ipykernel's own cannot interrupt dependents."""
-        self._take_sigint()
-        self.interrupts.in_handler = True
+        if _on_main_thread():
+            self._take_sigint()
+            self.interrupts.in_handler = True
 
     def post_handler_hook(self) -> None:
-        self._take_sigint()
-        self.interrupts.in_handler = False
+        if _on_main_thread():
+            self._take_sigint()
+            self.interrupts.in_handler = False
 
     def _take_sigint(self) -> None:
         """Handle SIGINT ourselves, whatever user code has set before."""
-        if threading.current_thread() is threading.main_thread():
+        if _on_main_thread():
             signal.signal(signal.SIGINT, self.interrupts.on_sigint)
 
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
         if self._settle_timer is not None:
             self.io_loop.remove_timeout(self._settle_timer)
+        self.subshells.close()
         return super().do_shutdown(restart)
 
     @property
     def kernel_info(self) -> dict[str, Any]:
-        """What kernel_info_reply says. Neither subshells (marimo is not re-entrant) nor the debugger are offered."""
+        """What kernel_info_reply says. The debugger is not offered."""
         info: dict[str, Any] = super().kernel_info
-        return {**info, "supported_features": []}
+        return {**info, "supported_features": ["kernel subshells"]}
 
     async def kernel_info_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         await super().kernel_info_request(stream, ident, parent)
-        if self._preload_due and threading.current_thread() is threading.main_thread():
+        if self._preload_due and _on_main_thread():
             self._preload_due = False
             self.io_loop.call_later(_PRELOAD_DELAY, self.load_runtime)
 
@@ -172,6 +184,10 @@ class MarimoKernel(IPythonKernel):
     async def dispatch_shell(
         self, msg: Any, /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
+        if subshell_id is not None:
+            self.subshells.handled(subshell_id, msg)
+            await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+            return
         # ipykernel's own flag is good for the one message that happens to be next.
         self._aborting = self.arrivals.handled(msg)
         first = not self._runtime_loaded and self._runs_a_cell(msg)
@@ -189,9 +205,12 @@ class MarimoKernel(IPythonKernel):
             and is_for_a_cell(message["content"])
         )
 
-    def _abort_queues(self, subshell_id: str | None = None) -> None:  # noqa: ARG002  # ipykernel's signature
+    def _abort_queues(self, subshell_id: str | None = None) -> None:
         """After an error: abort the execute_requests that wait, and those that follow within the configured time."""
-        self.arrivals.abort(within=self.stop_on_error_timeout)
+        if subshell_id is None:
+            self.arrivals.abort(within=self.stop_on_error_timeout)
+        else:
+            self.subshells.abort(subshell_id, within=self.stop_on_error_timeout)
 
     async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run code. Only the front ends' cells on the shell channel are in the graph."""
@@ -202,7 +221,7 @@ class MarimoKernel(IPythonKernel):
             if paused:
                 self._refuse_agent(stream, ident, parent)
                 return
-        if is_for_a_cell(parent["content"]) and threading.current_thread() is threading.main_thread():
+        if is_for_a_cell(parent["content"]) and _on_main_thread():
             with self.interrupts.deferred():
                 await self._execute_cell(stream, ident, parent)
         else:
@@ -286,13 +305,12 @@ class MarimoKernel(IPythonKernel):
     ) -> dict[str, Any]:
         """Execute code and return the content of the reply."""
         shell = self.shell
-        on_control = threading.current_thread() is not threading.main_thread()
-        entry = None if on_control else shell.requested
+        beside = not _on_main_thread()  # on control, or in a subshell
+        entry = None if beside else shell.requested
         shell._last_traceback = None
         shell._last_traceback_during_displayhook = False
         options = {
-            "store_history": store_history
-            and not on_control,  # which would take the running cell's line in it
+            "store_history": store_history and not beside,  # which would take the running cell's line in it
             "silent": silent,
             "cell_id": cell_id,
             "cell_meta": cell_meta,
@@ -323,7 +341,7 @@ class MarimoKernel(IPythonKernel):
         running: Awaitable[Any] = shell.run_cell_async(code, **options, **parsed)
         cancelling: AbstractContextManager[None] = nullcontext()
         # marimo's scheduler cancels a cell; a task of its own would have its own context variables.
-        if entry is None and threading.current_thread() is threading.main_thread():
+        if entry is None and _on_main_thread():
             running = task = asyncio.ensure_future(running)
             cancelling = self._cancel_on_sigint(task)
         result = None
@@ -376,11 +394,9 @@ class MarimoKernel(IPythonKernel):
 
     async def settle(self) -> None:
         """Run the stale cells now; what another request interrupts goes on when that is answered."""
-        self.shell_stream.flush(
-            zmq.POLLOUT
-        )  # the reply: a stream sends when the loop turns, which may take long
         content = self._run_parent[1]["content"]
-        if self.notebook.unsettled and "deletedCells" in (self._run_parent[1].get("metadata") or {}):
+        from_lab = "deletedCells" in (self._run_parent[1].get("metadata") or {})
+        if from_lab and not self.arrivals.any_wait() and self.notebook.unsettled:
             await self.arrivals.soon()  # JupyterLab sends the requests of a Run All some milliseconds apart
         outer, self._settling = self._settling, True
         try:
@@ -396,7 +412,7 @@ class MarimoKernel(IPythonKernel):
     @contextmanager
     def input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
         """Let `input` and `getpass` ask the front end of the present request."""
-        if threading.current_thread() is not threading.main_thread():  # on control: a cell may be running
+        if not _on_main_thread():  # a cell may be running
             yield
             return
         self._forward_input(allowed)
@@ -464,11 +480,41 @@ class MarimoKernel(IPythonKernel):
     def _send_output(self, message: Message) -> None:
         self.session.send_unrouted(self.iopub_socket, message, self._topic(message.msg_type))
 
+    def show_text(self, text: str, parent: dict[str, Any]) -> None:
+        """Show text as output of a request."""
+        self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
+
+    # -- subshells ----------------------------------------------------------------------------------------------------
+
+    async def create_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """Start a subshell."""
+        content = {"status": "ok", "subshell_id": self.subshells.create()}
+        self.session.send(stream, "create_subshell_reply", content, parent, ident)
+
+    async def delete_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """End a subshell."""
+        content: dict[str, Any] = {"status": "ok"}
+        try:
+            self.subshells.delete(parent["content"]["subshell_id"])
+        except UnknownSubshellError as error:
+            content = {
+                "status": "error",
+                "ename": type(error).__name__,
+                "evalue": str(error),
+                "traceback": [],
+            }
+        self.session.send(stream, "delete_subshell_reply", content, parent, ident)
+
+    async def list_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+        """List the subshells."""
+        content = {"status": "ok", "subshell_id": self.subshells.list_subshell()}
+        self.session.send(stream, "list_subshell_reply", content, parent, ident)
+
     # -- requests of the bridge protocol ------------------------------------------------------------------------------
 
     async def bridge_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Answer one of `wire`'s requests; always."""
-        on_control = stream is self.control_stream
+        on_control = not _on_main_thread()  # or in a subshell
         if not on_control:
             self._run_parent = (ident, parent)
         with nullcontext() if on_control else self.interrupts.deferred():
@@ -486,6 +532,10 @@ class MarimoKernel(IPythonKernel):
     def requests_waiting(self) -> int:
         """Return how many shell messages wait."""
         return len(self.arrivals)
+
+
+def _on_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 class MarimoKernelApp(IPKernelApp):
@@ -507,7 +557,13 @@ class MarimoKernelApp(IPKernelApp):
 
     def init_control(self, context: Any) -> None:
         super().init_control(context)
-        self.shell_channel_thread = None  # no subshells: all shell messages on the main thread
+        self.shell_channel_thread = None  # the main thread reads the channel, see shell_stream.py
+
+    def close(self) -> None:
+        """Close all sockets."""
+        if isinstance(self.kernel, MarimoKernel) and not self.kernel.shell_stream.closed():
+            self.kernel.shell_stream.close()
+        super().close()
 
 
 def main(argv: list[str] | None = None, *, forked: bool = False) -> None:

@@ -138,27 +138,35 @@ class Engine:
             self._host.graph_errors_changed(self.errors())
 
     def nodes(self) -> dict[str, Node]:
+        return {cell_id: self._node(cell_id) for cell_id in self._kernel.graph.cells}
+
+    def changed_nodes(self) -> dict[str, Node | None]:
         graph = self._kernel.graph
-        return {
-            cell_id: Node(_names(cell), frozenset(graph.parents[cell_id]), frozenset(graph.children[cell_id]))
-            for cell_id, cell in graph.cells.items()
+        changed: dict[str, Node | None] = {
+            cell_id: self._node(cell_id) if cell_id in graph.cells else None for cell_id in graph.touched
         }
+        graph.touched.clear()
+        return changed
+
+    def _node(self, cell_id: CellId_t) -> Node:
+        graph = self._kernel.graph
+        return Node(
+            _names(graph.cells[cell_id]),
+            frozenset(graph.parents[cell_id]),
+            frozenset(graph.children[cell_id]),
+        )
 
     def definers(self, name: str) -> frozenset[str]:
         return frozenset(self._kernel.graph.definitions.get(name, ()))
 
-    def descendants(self, cell_id: str) -> frozenset[str]:
-        if cell_id not in self._kernel.graph.cells:
-            return frozenset()
-        return frozenset(self._kernel.graph.descendants(CellId_t(cell_id)))
+    def descendants(self, *cell_ids: str) -> frozenset[str]:
+        graph = self._kernel.graph
+        return frozenset(graph.topology.below(CellId_t(one) for one in cell_ids if one in graph.cells))
 
     def stale(self) -> frozenset[str]:
-        refused = self._kernel.errors  # which marimo marks as stale and never runs
         return frozenset(
-            cell_id
-            for cell_id, cell in self._kernel.graph.cells.items()
-            if cell.stale and cell_id not in refused
-        )
+            self._kernel.graph.stale_cells - self._kernel.errors.keys()
+        )  # marimo never runs those
 
     def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:
         for cell_id in cell_ids:
@@ -198,7 +206,9 @@ class Engine:
 
     async def run(self, cell_ids: Iterable[str]) -> None:
         await self._set_ui_values()
-        await self._kernel._run_cells({CellId_t(cell_id) for cell_id in cell_ids})
+        wanted = {CellId_t(cell_id) for cell_id in cell_ids}
+        if wanted or self._kernel.state_updates:
+            await self._kernel._run_cells(wanted)
 
     @property
     def running(self) -> bool:

@@ -13,7 +13,9 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from marimo._ast.app_config import _AppConfig
+from marimo._ast.visitor import VariableData
 from marimo._config.manager import get_default_config_manager
+from marimo._messaging.context import RUN_ID_CTX, run_id_context
 from marimo._messaging.types import KernelStreams
 from marimo._runtime import patches
 from marimo._runtime.commands import AppMetadata
@@ -26,18 +28,23 @@ from marimo._runtime.runner import (
     hooks_pre_execution,
     hooks_preparation,
 )
-from marimo._runtime.runner.hooks import NotebookCellHooks
+from marimo._runtime.runner.hooks import NotebookCellHooks, Priority
 from marimo._runtime.runtime import Kernel
 
+from marimo_kernel_bridge.runtime import graph, run_steps
 from marimo_kernel_bridge.runtime.notifications import NotificationStream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
     from types import ModuleType
 
     from marimo._ast.cell import CellImpl
     from marimo._runtime.runner.cell_runner import RunResult
-    from marimo._runtime.runner.hook_context import OnFinishHookContext, PostExecutionHookContext
+    from marimo._runtime.runner.hook_context import (
+        OnFinishHookContext,
+        PostExecutionHookContext,
+        PreparationHookContext,
+    )
     from marimo._runtime.state import State
     from marimo._types.ids import CellId_t
 
@@ -91,6 +98,10 @@ class ReactiveKernel(Kernel):
                 enqueue_control_request=lambda _: host.wake(),
                 hooks=self._build_hooks(),
             )
+        self.graph: graph.IndexedGraph = graph.IndexedGraph()
+        self.module_registry = graph.IndexedModules(self.graph)
+        graph.install()
+        setattr(cell_runner, "SequentialScheduler", run_steps.Scheduler)  # noqa: B010  # not an exported name
         executor = HostExecutor(host.execute)
         # marimo looks its executor up among the entry points on each run, which costs 6 ms.
         setattr(cell_runner, "resolve_executor", lambda: executor)  # noqa: B010  # not an exported name
@@ -112,13 +123,14 @@ class ReactiveKernel(Kernel):
         hooks = NotebookCellHooks()
         for prepare in hooks_preparation.PREPARATION_HOOKS:
             hooks.add_preparation(prepare)
-        for before in hooks_pre_execution.PRE_EXECUTION_HOOKS:
+        hooks.add_preparation(self._dispose_below, Priority.LATE)
+        for before in (run_steps.clear_staleness, hooks_pre_execution._set_status_to_running):
             hooks.add_pre_execution(before)
         for after in (
             hooks_post_execution._set_imported_defs,
             hooks_post_execution._set_run_result_status,
             hooks_post_execution._store_reference_to_output,
-            hooks_post_execution._store_state_reference,
+            run_steps.note_states,
             hooks_post_execution._issue_exception_side_effect,
             hooks_post_execution._delete_local_variables,
             hooks_lens.mount_lens,
@@ -168,18 +180,49 @@ class ReactiveKernel(Kernel):
                 ctx.graph.cells[cell_id].set_runtime_state("idle")
                 self._host.cancelled(cell_id, failed)
 
+    async def _run_cells(self, cell_ids: set[CellId_t]) -> None:
+        """Do as marimo does, but look at all cells for disabled ones only where there are any."""
+        if self.graph.disabled_cells:
+            await super()._run_cells(cell_ids)
+            return
+        with run_id_context(RUN_ID_CTX.get(None)), patches.patch_main_module_context(self._module):
+            self.graph.set_stale(await self._run_cells_internal(cell_ids), prune_imports=True)
+
     def _invalidate_cell_state(
         self,
         cell_id: CellId_t,
         exclude_defs: set[str] | None = None,
         deletion: bool = False,  # noqa: FBT001, FBT002  # marimo's signature
     ) -> None:
-        defs, defined = self.graph.cells[cell_id].defs, self._defined.get(cell_id, set())
+        """Free what a cell holds, as marimo does.
+
+        Not done, as nobody hears it: telling which modules are missing, for which marimo looks at all cells twice.
+        """
+        cell = self.graph.cells[cell_id]
+        defs, defined = cell.defs, self._defined.get(cell_id, set())
         kept = defs if cell_id in self._keeping else defs - defined
-        super()._invalidate_cell_state(cell_id, (exclude_defs or set()) | kept, deletion)
+        cell.import_workspace.imported_defs = set()
+        temporaries = {name: [VariableData(kind="variable")] for name in cell.temporaries}
+        self._delete_variables({**cell.variable_data, **temporaries}, (exclude_defs or set()) | kept)
+        cell.set_output(None)
+        self.runtime_context.cell_lifecycle_registry.dispose(cell_id, deletion=deletion)
+        if (
+            deletion or exclude_defs is not None
+        ):  # else cells are about to run: `_dispose_below` follows for all
+            self._dispose({cell_id}, deletion=deletion)
         if cell_id not in self._keeping:
             for name in defined - defs - self.graph.definitions.keys():
                 self.globals.pop(name, None)  # of earlier code of the cell, which was set aside
+
+    def _dispose_below(self, ctx: PreparationHookContext) -> None:
+        self._dispose(ctx.cells_to_run, deletion=False)
+
+    def _dispose(self, cell_ids: Iterable[CellId_t], *, deletion: bool) -> None:
+        """Free what cells below hold beside their values; marimo does it below each cell of a run."""
+        registry = self.runtime_context.cell_lifecycle_registry
+        if registry.registry:
+            for cell_id in registry.registry.keys() & self.graph.topology.below(cell_ids):
+                registry.dispose(cell_id, deletion=deletion)
 
     @contextlib.contextmanager
     def keeping(self, cell_ids: set[str]) -> Iterator[None]:

@@ -8,8 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "marimo_kernel_bridge"
-ROWS = re.findall(r"(?m)^\| .+? \| ((?:`[\w/]+` ?)+) \|$", (ROOT / "docs/architecture.md").read_text())
-HEIGHT = {unit: -number for number, row in enumerate(ROWS) for unit in re.findall(r"`([\w/]+)`", row)}
+ROWS = re.findall(
+    r"(?m)^\| (\w+) \| .*?\| ((?:`[\w/]+` ?)+) \|$", (ROOT / "docs/architecture.md").read_text()
+)
+LAYERS = list(dict.fromkeys(layer for layer, _ in ROWS))  # from top to bottom
+HEIGHT = {unit: -LAYERS.index(layer) for layer, row in ROWS for unit in re.findall(r"`([\w/]+)`", row)}
 
 
 def unit_of(dotted):

@@ -58,6 +58,7 @@ class FrontEnd:
         self.client = BlockingKernelClient(connection_file=connection_file)
         self.client.load_connection_file()
         self.client.start_channels()
+        self._replies: dict[str, dict] = {}  # those that nobody has asked for yet, by the id of their request
         self._await_kernel()
         self.logs: dict[str, OutputLog] = {}
         self.counts: dict[str, int | None] = {}
@@ -84,7 +85,15 @@ class FrontEnd:
 
     # -- sending --------------------------------------------------------------------------------------------
 
-    def send(self, cell: str | None, code: str, *, metadata: dict | None = None, **content) -> str:
+    def send(
+        self,
+        cell: str | None,
+        code: str,
+        *,
+        metadata: dict | None = None,
+        subshell: str | None = None,
+        **content,
+    ) -> str:
         """Send an execute_request as the dialect does and return its message id."""
         body = {
             "code": code,
@@ -97,6 +106,8 @@ class FrontEnd:
         message = self.client.session.msg(
             "execute_request", body, metadata=self._metadata(cell) | (metadata or {})
         )
+        if subshell is not None:
+            message["header"]["subshell_id"] = subshell
         msg_id = message["header"]["msg_id"]
         if cell is not None:
             self._cells = {key: name for key, name in self._cells.items() if name != cell}
@@ -120,6 +131,10 @@ class FrontEnd:
         """Send a bridge request and return the content of its reply."""
         message = self.client.session.msg(wire.REQUEST, wire.encode_request(request))
         return self.answer(message, channel)
+
+    def control(self, msg_type: str, **content) -> dict:
+        """Send a request on control and return the content of its reply."""
+        return self.answer(self.client.session.msg(msg_type, content), "control")
 
     def answer(self, message: dict, channel: str = "control") -> dict:
         """Send a message made by hand and return the content of its reply; on shell, once it is idle."""
@@ -148,11 +163,11 @@ class FrontEnd:
 
     def _reply(self, msg_id: str, channel) -> dict:
         deadline = time.monotonic() + BOUND
-        while time.monotonic() < deadline:
+        while msg_id not in self._replies:
+            assert time.monotonic() < deadline, "no reply"
             reply = channel.get_msg(timeout=BOUND)
-            if reply["parent_header"].get("msg_id") == msg_id:
-                return reply
-        raise AssertionError("no reply")
+            self._replies[reply["parent_header"].get("msg_id")] = reply
+        return self._replies.pop(msg_id)
 
     def wait_idle(self, msg_id: str) -> None:
         while msg_id not in self._idle:

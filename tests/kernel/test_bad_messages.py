@@ -99,9 +99,8 @@ MALFORMED = {
     ],
     "control": [
         ("shutdown_request", {}),
-        ("create_subshell_request", {}),
         ("delete_subshell_request", {"subshell_id": "x"}),
-        ("list_subshell_request", {}),
+        ("delete_subshell_request", {}),
         ("no_such_request", {}),
         (wire.REQUEST, {"op": "no such operation"}),
     ],

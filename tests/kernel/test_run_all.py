@@ -243,3 +243,22 @@ def test_a_persons_request_is_not_answered_with_an_agents_code(lab, connect):
         assert lab.finish(msg_id).ok
     agent._reply(message["header"]["msg_id"], agent.client.shell_channel)
     assert lab.run("check", "k").text == "'person'"
+
+
+def test_a_run_all_waits_for_a_burst_at_most_once_and_not_after_each_cell(lab):
+    lab.run(
+        None,
+        """
+kernel = get_ipython().kernel
+wait_for_burst, waits = kernel.arrivals.soon, []
+async def soon():
+    waits.append(1)
+    return await wait_for_burst()
+kernel.arrivals.soon = soon""",
+        store_history=False,
+    )
+    for turn in range(2):
+        sent = [lab.send(f"c{number}", f"n{number} = {number} + {turn}") for number in range(20)]
+        for msg_id in sent:
+            lab.finish(msg_id)
+    assert lab.run(None, "print(len(waits))", store_history=False).text in {"0", "1", "2"}

@@ -118,19 +118,27 @@ def gate(tmp_path) -> Iterator[Gate]:
     gate.release()
 
 
+@pytest.fixture(scope="session")
+def serving(runtime_dir, data_dir) -> Callable[..., StdioServerParameters]:
+    """How a client starts the server: `serving(*options)`."""
+
+    def serving(*options: str, env: dict | None = None) -> StdioServerParameters:
+        return StdioServerParameters(
+            command=sys.executable,
+            args=["-m", "marimo_kernel_bridge", "mcp", *options],
+            env={"JUPYTER_RUNTIME_DIR": str(runtime_dir), "JUPYTER_DATA_DIR": str(data_dir)} | (env or {}),
+        )
+
+    return serving
+
+
 @pytest.fixture(scope="module")
-async def serve(runtime_dir, data_dir) -> AsyncIterator[Callable]:
+async def serve(serving) -> AsyncIterator[Callable]:
     """Start the server as a process of its own and connect a client: `await serve(mode, *options)`."""
     async with AsyncExitStack() as stack:
 
         async def serve(mode: str, *options: str, env: dict | None = None) -> Agent:
-            server = StdioServerParameters(
-                command=sys.executable,
-                args=["-m", "marimo_kernel_bridge", "mcp", *options],
-                env={"JUPYTER_RUNTIME_DIR": str(runtime_dir), "JUPYTER_DATA_DIR": str(data_dir)}
-                | (env or {}),
-            )
-            return Agent(await stack.enter_async_context(Client(server, mode=mode)))
+            return Agent(await stack.enter_async_context(Client(serving(*options, env=env), mode=mode)))
 
         yield serve
 

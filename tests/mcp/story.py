@@ -202,10 +202,22 @@ STORY: tuple[Step, ...] = (
     ),
     # Kernels of one's own
     Call(
+        "list_kernelspecs",
+        {},
+        ("marimo (reactive Python)", "not reactive"),
+        "Which kernels could be started?",
+    ),
+    Call(
         "start_kernel",
-        {"kernelspec": "marimo"},
-        ("k2", "idle"),
-        "With the permission `all`, for work that no notebook shows: a kernel of its own.",
+        {"interpreter": ".venv"},
+        ("k2", "idle", "shares nothing with the open notebooks"),
+        "With the permission `all`, for work that no notebook shows: a kernel of its own, of the project's environment.",
+    ),
+    Call(
+        "install_packages",
+        {"packages": ["palmerpenguins>=0.1"], "kernel": "k2"},
+        ("palmerpenguins: not there -> 0.1.4",),
+        "What is missing there. Without the permission `all` Ada's client would ask her now.",
     ),
     Call(
         "control_kernel",

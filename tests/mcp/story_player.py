@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from environments import make_environment, make_wheel
 from mcp import Client, StdioServerParameters
 from mcp.types import Implementation
 from person import BOUND, Agent, Person
@@ -65,16 +66,20 @@ async def play(story: tuple[Step, ...], folder: Path) -> Played:
 @asynccontextmanager
 async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent]]:
     """A Jupyter server with Ada's notebook open, Ada at its kernel, and an agent whose server may do everything."""
-    runtime, work = home / "runtime", home / "work"
-    for directory in (runtime, work):
+    runtime, work, shelf = home / "runtime", home / "work", home / "shelf"
+    for directory in (runtime, work, shelf):
         directory.mkdir(mode=0o700)
+    make_environment(work / ".venv")
+    make_wheel(shelf, "palmerpenguins", "0.1.4")
+    ours = {"JUPYTER_RUNTIME_DIR": str(runtime), "JUPYTER_DATA_DIR": str(home / "data")}
+    ours |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(shelf)}
     with jupyter_server(work, runtime):
         _, kernel_id = await opened(runtime, "penguins.ipynb", "marimo")
         person = await Person.open(str(runtime / f"kernel-{kernel_id}.json"))
         server = StdioServerParameters(
             command=sys.executable,
             args=["-m", "marimo_kernel_bridge", "mcp", "--allow", "all"],
-            env=os.environ | {"JUPYTER_RUNTIME_DIR": str(runtime), "JUPYTER_DATA_DIR": str(home / "data")},
+            env=os.environ | ours,
             cwd=work,
         )
         try:
@@ -154,6 +159,7 @@ class _Steady:
     def __init__(self, home: Path) -> None:
         self._replaced = (
             (re.escape(str(home)), "/home/ada"),
+            (re.escape(sys.prefix), "/home/ada/jupyter"),
             (r"\b\d+(?:\.\d+)?(?:e-\d+)? (s|ms)\b", r"0.1 \1"),
             (r'("(?:last_)?seconds": )[\d.e-]+', r"\g<1>0.1"),
             (r"\b\d\d:\d\d:\d\d\b", "10:15:00"),

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import sys
 
 import pytest
+from environments import make_environment
 from person import BOUND, change, refused, until
 from server import jupyter_server, opened
 
@@ -214,6 +216,33 @@ async def test_a_kernel_is_started_where_it_is_wanted(agent, tmp_path):
     assert again != pid
     await agent("control_kernel", action="shut_down")
     await until(lambda: not _runs(int(again)))
+
+
+async def test_kernelspecs_are_listed_with_their_interpreters(agent):
+    listed = {one["name"]: one for one in (await agent("list_kernelspecs")).data["kernelspecs"]}
+    assert (listed["marimo"]["reactive"], listed["marimo"]["interpreter"]) == (True, sys.executable)
+    assert not listed["python3"].get("reactive")
+
+
+async def test_an_interpreter_without_the_bridge_is_refused_with_how_to_install_it(agent, tmp_path):
+    python = make_environment(tmp_path / "env", with_bridge=False)
+    answer = await agent("start_kernel", interpreter=str(tmp_path / "env"), directory=str(tmp_path))
+    assert refused(answer, "bad_request")
+    assert f"{python} -m pip install marimo-kernel-bridge" in answer.text
+    assert refused(await agent("start_kernel", interpreter=str(tmp_path)), "bad_request")
+    assert refused(await agent("start_kernel", interpreter="/bin/echo"), "bad_request")
+    both = await agent("start_kernel", interpreter=str(python), kernelspec="marimo")
+    assert refused(both, "bad_request")
+    assert refused(await agent("kernel_status"), "not_connected")
+
+
+async def test_a_kernel_runs_in_the_environment_of_the_interpreter(agent, tmp_path):
+    python = make_environment(tmp_path / "env")
+    answer = await agent("start_kernel", interpreter=str(tmp_path / "env"), directory=str(tmp_path))
+    assert (answer.data["reactive"], answer.data["interpreter"]) == (True, str(python))
+    ran = await agent("execute_code", code="import shutil, sys\nprint(sys.prefix); shutil.which('python')")
+    assert ran.data["outputs"] == f"{tmp_path / 'env'}\n'{python}'"
+    await agent("control_kernel", action="shut_down")
 
 
 def _runs(pid: int) -> bool:

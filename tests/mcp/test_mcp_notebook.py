@@ -100,7 +100,7 @@ async def test_errors_are_listed_with_line_hint_and_what_they_block(shared):
     assert set(by_cell) == {first, fourth}
     assert (by_cell[first]["line"], by_cell[first]["kind"]) == (2, "runtime")
     assert third in by_cell[first]["blocks"]
-    assert "%pip install nosuchpackage" in by_cell[fourth]["hint"]
+    assert "install_packages(['nosuchpackage'])" in by_cell[fourth]["hint"]
 
 
 async def test_a_preview_tells_what_would_run_and_how_long_it_took(shared):

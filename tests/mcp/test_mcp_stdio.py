@@ -32,6 +32,8 @@ TOOLS = {
     "set_ui_value",
     "start_kernel",
     "control_kernel",
+    "list_kernelspecs",
+    "install_packages",
 }
 RED_DOT = "import base64; from IPython.display import Image\ndisplay(Image(base64.b64decode({!r}), format='png'))".format(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
@@ -75,6 +77,7 @@ async def test_the_tools_are_described_annotated_and_strict(agent):
         "edit_cells",
         "run_cells",
         "set_ui_value",
+        "install_packages",
         "control_kernel",
     }
 

@@ -1,0 +1,71 @@
+"""The command line of the benchmarks: what runs, what is printed, what is written."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import reporting
+from benchmarks.contenders import BUILD, prepare_kernelspecs
+from benchmarks.measuring import Row, Settings, WrongResultError, say
+
+SUBJECTS = ("requests", "startup", "outputs", "interrupts", "reactive", "agents", "crowd")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure the kernel and its MCP server beside ipykernel, xeus-python, ipyflow, bare marimo and "
+        "jupyter-mcp-server. Peers are installed into .build/peers. Ends with 1 if any result was wrong.",
+        epilog="example: python -m benchmarks --only reactive,startup --profile",
+    )
+    parser.add_argument("--quick", action="store_true", help="less of everything: a look, not a measurement")
+    parser.add_argument("--only", default=",".join(SUBJECTS), help=f"of {','.join(SUBJECTS)}")
+    parser.add_argument("--rounds", type=int, help="rounds of interleaved measuring (default 5, quick 3)")
+    parser.add_argument(
+        "--profile", action="store_true", help="also profile the kernel and print where time goes"
+    )
+    parser.add_argument("--output", type=Path, default=BUILD / "benchmarks", help="where JSON and tables go")
+    parser.add_argument("--docs", action="store_true", help="write the table and the plots into docs/")
+    return parser.parse_args()
+
+
+def main() -> int:
+    arguments = _arguments()
+    chosen = arguments.only.split(",")
+    if unknown := set(chosen) - set(SUBJECTS):
+        say(f"There is no benchmark {', '.join(sorted(unknown))}: choose of {', '.join(SUBJECTS)}.")
+        return 2
+    settings = Settings(arguments.quick, arguments.rounds or (3 if arguments.quick else 5), arguments.profile)
+    (BUILD / "benchmarks").mkdir(parents=True, exist_ok=True)
+    prepare_kernelspecs()
+    rows: dict[str, list[Row]] = {}
+    failed = False
+    for name in chosen:
+        start = time.monotonic()
+        say(f"{name} ", end="")
+        try:
+            rows[name] = importlib.import_module(f"benchmarks.{name}").run(settings)
+        except WrongResultError as error:
+            say(f" WRONG: {error}")
+            failed = True
+            continue
+        say(f" {time.monotonic() - start:.0f} s")
+        sys.stdout.write(reporting.table(rows[name]) + "\n")
+        sys.stdout.flush()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    reporting.write(arguments.output, rows, settings)
+    if settings.profile:
+        from benchmarks.profiling import profile  # noqa: PLC0415  # rarely
+
+        sys.stdout.write(profile(arguments.output))
+    if arguments.docs:
+        reporting.write_docs(rows)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

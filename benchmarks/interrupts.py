@@ -1,0 +1,52 @@
+"""How long a cell goes on after it was interrupted."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from benchmarks.contenders import Kernel, started
+from benchmarks.measuring import (
+    FLOW,
+    OURS,
+    STOCK,
+    XEUS,
+    Row,
+    Sample,
+    Settings,
+    check,
+    interleave,
+    ratio,
+    timed,
+)
+
+KERNELS = (STOCK, OURS, XEUS, FLOW)
+_CODES = {
+    "interrupt of `while True`": "while True: pass",
+    "interrupt of `time.sleep`": "import time; time.sleep(60)",
+}
+
+
+def interrupt(kernel: Kernel, code: str) -> Sample:
+    """Interrupt a cell that runs; until its reply and idle."""
+    sent = kernel.send(f"print('runs')\n{code}", "cell")
+    kernel.until("stream", "runs")
+    time.sleep(0.05)  # what was printed was sent before the line after it began
+    with timed(kernel.cpu) as taken:
+        kernel.manager.interrupt_kernel()
+        kernel.until_idle({sent})
+        reply = kernel.reply()
+    check(reply["content"].get("ename") == "KeyboardInterrupt", "the cell was not interrupted")
+    kernel.run("pass", "after")
+    return taken[0]
+
+
+def run(settings: Settings) -> list[Row]:
+    rows = []
+    with started(*KERNELS) as kernels:
+        for name, code in _CODES.items():
+            notes: list[str] = []
+            contenders = {n: partial(interrupt, k, code) for n, k in kernels.items()}
+            samples = interleave(settings.pick(15, 5), contenders, notes)
+            rows.append(Row(name, "≤ 1.1", 1.1, ratio(samples, OURS, STOCK), samples=samples, notes=notes))
+    return rows

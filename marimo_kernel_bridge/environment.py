@@ -1,0 +1,95 @@
+"""A kernel's Python environment: what the notebook lacks, and what an installation did. Values only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from marimo_kernel_bridge.errors import BridgeError
+
+Installer = Literal["pip", "uv"]
+
+# PEP 508, without direct references and markers; names and versions as PyPA specifies them.
+_REQUIREMENT: Final = re.compile(
+    r"""(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)
+    \s*(?P<extras>\[\s*[A-Za-z0-9._-]+(?:\s*,\s*[A-Za-z0-9._-]+)*\s*\])?
+    \s*(?P<versions>(?:(?:===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+)(?:\s*,\s*(?:===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+)*)?""",
+    re.VERBOSE | re.ASCII,
+)
+_FILES: Final = (".whl", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".egg")
+"""A name like these would be taken for a file in the working directory."""
+
+MOST_PACKAGES: Final = 50
+_LONGEST: Final = 200
+
+
+@dataclass(frozen=True)
+class MissingImport:
+    """A module that cells import and that is not there. `package` is what to install for it."""
+
+    module: str
+    package: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where a kernel's packages are. `installer` is None if there is nothing to install with.
+
+    `kind` says who made it: a virtual environment, uv's, conda's, or the system's own Python.
+    """
+
+    interpreter: str
+    prefix: str
+    kind: Literal["venv", "uv", "conda", "system"]
+    installer: Installer | None
+    missing: tuple[MissingImport, ...] = ()
+
+
+@dataclass(frozen=True)
+class PackageChange:
+    """A package that an installation brought, changed (`before` is the version until then) or took away."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class InstallReport:
+    """What became of an installation. `exit_code` is the installer's, None if it was interrupted.
+
+    `cells` failed for want of what is there now; `loaded` are modules that the kernel still has in their old version.
+    """
+
+    installer: Installer
+    interpreter: str
+    exit_code: int | None
+    changes: tuple[PackageChange, ...] = ()
+    cells: tuple[str, ...] = ()
+    loaded: tuple[str, ...] = ()
+
+
+def requirements(wanted: list[str]) -> tuple[str, ...]:
+    """Return requirement specifiers in a plain form: a name, extras, versions.
+
+    Options, addresses, paths and markers are refused: what is installed shall be what a person reads. Raises
+    `BridgeError`: bad_request.
+    """
+    if not 0 < len(wanted) <= MOST_PACKAGES:
+        raise BridgeError("bad_request", f"Give 1 to {MOST_PACKAGES} packages, not {len(wanted)}.")
+    return tuple(_requirement(text) for text in wanted)
+
+
+def _requirement(text: str) -> str:
+    found = _REQUIREMENT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
+    if found is None or found["name"].casefold().endswith(_FILES):
+        raise BridgeError(
+            "bad_request",
+            f"{text[:_LONGEST]!r} is no plain requirement; nothing was installed.",
+            'A name, with extras and versions if need be: "polars", "dask[array]>=2025.1,<2026". '
+            "No options, addresses, paths or markers.",
+        )
+    parts = (found["name"], found["extras"] or "", found["versions"] or "")
+    return "".join("".join(part.split()) for part in parts)

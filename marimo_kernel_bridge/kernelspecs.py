@@ -1,0 +1,164 @@
+"""Which kernels can be started: those installed as kernelspecs, and the reactive one of any Python that has the bridge.
+
+Starts none; `kernel_owner.py` does.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+
+from marimo_kernel_bridge.errors import BridgeError
+
+REACTIVE: Final = "marimo"
+"""The name under which our own kernelspec is installed."""
+
+_MODULE: Final = "marimo_kernel_bridge"
+_LOOK: Final = (
+    f"import importlib.util, sys; found = importlib.util.find_spec({_MODULE!r}); print(sys.prefix); "
+    "print(found is not None and found.origin is not None)"  # a mere directory of that name has no origin
+)
+_LOOK_BOUND: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Startable:
+    """An installed kernelspec. `interpreter` is the program that it starts, None if that is not there."""
+
+    name: str
+    display_name: str
+    language: str
+    interpreter: str | None
+    reactive: bool
+
+
+def installed() -> list[Startable]:
+    """Return the installed kernelspecs, reactive ones first."""
+    found = [_startable(name, one["spec"]) for name, one in KernelSpecManager().get_all_specs().items()]
+    return sorted(found, key=lambda one: (not one.reactive, one.name))
+
+
+def by_name(name: str) -> KernelSpec:
+    """Return an installed kernelspec. Raises `BridgeError`: no_such_kernelspec."""
+    try:
+        spec = KernelSpecManager().get_kernel_spec(name)
+    except NoSuchKernel:
+        known = ", ".join(one.name for one in installed()) or "none"
+        raise BridgeError(
+            "no_such_kernelspec", f"No kernelspec {name!r} is installed.", f"There are: {known}."
+        ) from None
+    if _program(spec.argv) is None:
+        raise BridgeError(
+            "no_such_kernelspec",
+            f"The kernelspec {name!r} starts {spec.argv[0] if spec.argv else 'nothing'}, which is not there.",
+            "Its environment may be gone. list_kernelspecs shows those that can be started.",
+        )
+    return spec
+
+
+def of_interpreter(interpreter: str) -> KernelSpec:
+    """Return a kernelspec for the reactive kernel of a Python: its path, or the directory of its environment.
+
+    Raises `BridgeError`: bad_request, if that is no Python, or has no bridge.
+    """
+    program = _python_at(Path(interpreter).expanduser())
+    if program is None:
+        raise BridgeError(
+            "bad_request",
+            f"There is no Python at {interpreter!r}; nothing was started.",
+            "Give the path of a python, or the directory of a virtual or conda environment.",
+        )
+    prefix, has_bridge = _look(program)
+    if not has_bridge:
+        raise BridgeError(
+            "bad_request",
+            f"marimo-kernel-bridge is not installed for {program}; nothing was started.",
+            f"With the person's consent: {_install_command(program, prefix)}",
+        )
+    # What activating the environment would do for the programs that the notebook starts.
+    path = os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)])
+    conda = Path(prefix, "conda-meta").is_dir()
+    return KernelSpec(
+        argv=[str(program), "-m", _MODULE, "kernel", "-f", "{connection_file}"],
+        display_name=f"marimo (reactive Python) of {prefix}",
+        language="python",
+        interrupt_mode="signal",
+        env={"PATH": path, "CONDA_PREFIX" if conda else "VIRTUAL_ENV": prefix},
+    )
+
+
+class OneSpec(KernelSpecManager):
+    """Knows one kernelspec, whatever its name: for a kernel that is not installed as one."""
+
+    def __init__(self, spec: KernelSpec) -> None:
+        super().__init__()
+        self._spec = spec
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:  # noqa: ARG002  # jupyter_client's signature
+        return self._spec
+
+
+def _startable(name: str, spec: dict[str, object]) -> Startable:
+    argv = [str(part) for part in (spec.get("argv") or ())]  # type: ignore[attr-defined]  # JSON: a list, or nothing
+    return Startable(
+        name,
+        str(spec.get("display_name") or name),
+        str(spec.get("language") or ""),
+        _program(argv),
+        _MODULE in argv,
+    )
+
+
+def _program(argv: list[str]) -> str | None:
+    """Return what a kernelspec starts, as jupyter_client finds it: a plain `python` is the one that we run."""
+    first = argv[0] if argv else ""
+    major, minor = sys.version_info[:2]
+    if first in {"python", f"python{major}", f"python{major}.{minor}"}:
+        return sys.executable
+    return shutil.which(first) if first else None
+
+
+def _python_at(path: Path) -> Path | None:
+    """Return the interpreter that a path means. Links are kept: they tell Python which environment it is of."""
+    here = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() follows links
+    candidates = (
+        [here] if here.is_file() else [here / "bin/python", here / "Scripts/python.exe", here / "python.exe"]
+    )
+    return next((one for one in candidates if one.is_file() and os.access(one, os.X_OK)), None)
+
+
+def _look(program: Path) -> tuple[str, bool]:
+    """Ask a Python for its prefix and whether it has the bridge. Raises `BridgeError` bad_request."""
+    try:
+        done = subprocess.run(  # noqa: S603  # what the person allowed to be started
+            [str(program), "-c", _LOOK],
+            capture_output=True,
+            text=True,
+            timeout=_LOOK_BOUND,
+            check=True,
+            cwd=program.parent,
+            stdin=subprocess.DEVNULL,
+        )
+        prefix, has_bridge = done.stdout.split("\n")[:2]
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise BridgeError(
+            "bad_request", f"{program} does not answer as a Python: {error}.", "Nothing was started."
+        ) from None
+    return prefix, has_bridge == "True"
+
+
+def _install_command(program: Path, prefix: str) -> str:
+    try:
+        made_by_uv = "\nuv = " in Path(prefix, "pyvenv.cfg").read_text(errors="replace")
+    except OSError:
+        made_by_uv = False
+    if made_by_uv:
+        return f"uv pip install --python {program} marimo-kernel-bridge"
+    return f"{program} -m pip install marimo-kernel-bridge"

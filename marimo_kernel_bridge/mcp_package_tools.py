@@ -1,0 +1,98 @@
+"""The tool that installs packages, and the person's consent to it.
+
+Consent is `--allow all`, given when the server was started, or an answer to a question now, which the client puts to
+the person (MCP elicitation, in both eras of the protocol). Without either nothing is installed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mcp.server.mcpserver import AcceptedElicitation, DeclinedElicitation, Elicit, ElicitationResult, Resolve
+from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from pydantic import BaseModel, Field
+
+from marimo_kernel_bridge.environment import MOST_PACKAGES, requirements
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_context import (
+    BUDGET,
+    BudgetArg,
+    Ctx,
+    KernelArg,
+    TimeoutArg,
+    can_ask,
+    finish,
+    kernels_of,
+    to_run_in,
+)
+from marimo_kernel_bridge.mcp_results import RunView
+from marimo_kernel_bridge.mcp_views import Window
+
+_INSTALL_WAIT = 120.0
+
+
+class Consent(BaseModel):
+    """What the person is asked."""
+
+    install: Annotated[bool, Field(title="Install", description="Yes: install these packages now.")]
+
+
+async def ask_consent(ctx: Ctx, packages: list[str], kernel: str | None) -> Elicit[Consent] | Consent | None:
+    """Ask the person, unless they agreed when they started the server. None where nobody can be asked."""
+    wanted = requirements(packages)
+    attached = await to_run_in(ctx, kernel)
+    known = kernels_of(ctx)
+    if known.may_install:
+        return Consent(install=True)
+    if not known.may_run or not can_ask(ctx):
+        return None
+    there = await attached.client.environment()
+    notebook = (await attached.client.describe()).notebook
+    return Elicit(
+        f"An agent wants to install {', '.join(wanted)} with {there.installer} into {there.prefix}, the environment of "
+        f"the kernel{f' of {notebook}' if notebook else ''}. Packages run code of others when they are installed.",
+        Consent,
+    )
+
+
+async def install_packages(
+    ctx: Ctx,
+    *,
+    packages: Annotated[
+        list[str],
+        Field(
+            min_length=1,
+            max_length=MOST_PACKAGES,
+            description='Requirements: names, with extras and versions if need be, as "polars" or "dask[array]>=2025.1". No options.',
+        ),
+    ],
+    consent: Annotated[ElicitationResult[Consent], Resolve(ask_consent)],
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = _INSTALL_WAIT,  # noqa: ASYNC109  # the run outlives it, see TimeoutArg
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView]:
+    """Install packages into the kernel's own environment with pip or uv, if the person agrees; they are asked.
+
+    list_errors names what is missing. The kernel is busy meanwhile. Nothing is run again: the answer says which cells
+    to run, and whether the kernel needs a restart.
+    """
+    _require(consent, packages)
+    attached = await to_run_in(ctx, kernel)
+    run = await attached.client.install(requirements(packages))
+    return await finish(ctx, attached, run, timeout, Window(max_chars))
+
+
+def _require(consent: ElicitationResult[Consent], packages: list[str]) -> None:
+    """Raise `BridgeError` not_allowed, unless the person agreed."""
+    by_hand = f"They can install it themselves: %pip install {' '.join(packages)}. Do not work around it."
+    if not isinstance(consent, AcceptedElicitation):
+        said = "declined" if isinstance(consent, DeclinedElicitation) else "did not answer"
+        raise BridgeError("not_allowed", f"The person {said}; nothing was installed.", by_hand)
+    if consent.data is None:
+        raise BridgeError(
+            "not_allowed",
+            "Installing needs the person's consent, and this client cannot ask them (it has no MCP elicitation).",
+            f"They can give it for good with the permission 'all': marimo-kernel-bridge mcp --allow all. {by_hand}",
+        )
+    if not consent.data.install:
+        raise BridgeError("not_allowed", "The person said no; nothing was installed.", by_hand)

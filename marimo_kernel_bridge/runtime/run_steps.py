@@ -1,0 +1,54 @@
+"""Steps of marimo's runs that took time in proportion to the notebook for each cell: the same, from indexes.
+
+Nothing here decides anything that marimo would decide otherwise; the tests compare runs with and without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marimo._runtime.context.types import get_context
+from marimo._runtime.runner import hooks_pre_execution
+from marimo._runtime.runner.scheduler import SequentialScheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from marimo._ast.cell import CellImpl
+    from marimo._runtime.runner.hook_context import PostExecutionHookContext, PreExecutionHookContext
+    from marimo._types.ids import CellId_t
+
+
+class Scheduler(SequentialScheduler):
+    """marimo's, which looks for each descendant of a failed cell in the whole queue."""
+
+    def cancel(self, cell_id: CellId_t) -> None:
+        waiting = set(self._cells_to_run)
+        cancelled = waiting & {cell_id, *self._graph.descendants(cell_id)}
+        self._cancelled.add(cell_id, cancelled)
+        for other in cancelled:
+            self._graph.cells[other].set_run_result_status("cancelled")
+
+
+def clear_staleness(cell: CellImpl, ctx: PreExecutionHookContext) -> None:
+    """Do as marimo's hook does, which also looks at the ancestors of cells that are fresh."""
+    if cell.stale:
+        hooks_pre_execution._set_staleness(cell, ctx)
+
+
+class _Either:
+    """What is in one of two collections, without joining them."""
+
+    def __init__(self, one: Collection[str], other: Collection[str]) -> None:
+        self._one, self._other = one, other
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._one or name in self._other
+
+
+def note_states(cell: CellImpl, ctx: PostExecutionHookContext, _result: object) -> None:
+    """Do as marimo's hook `_store_state_reference` does, which makes a set of all names after each cell."""
+    registry = get_context().state_registry
+    registry.register_scope(ctx.glbls, defs=cell.defs)
+    names: Any = _Either(ctx.graph.definitions, ctx.all_temporaries)  # marimo asks what is in it, no more
+    registry.retain_active_states(names)

@@ -1,0 +1,156 @@
+"""The shell channel's socket, which any thread may use.
+
+ZeroMQ lets threads share a socket if a lock surrounds each use. So replies go out at once from the thread that made
+them, and a reader beside the main thread can pass on what subshells get while a cell runs. Owns the lock and the
+reader; whose a message is, is for `route` to say.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+import zmq
+from zmq.eventloop.zmqstream import ZMQStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tornado.ioloop import IOLoop
+
+
+class ShellStream(ZMQStream):
+    """See the module. The callback of `on_recv` gets the main thread's messages, in that thread.
+
+    `route` is asked about each message first, in any thread, and returns whether it took it.
+    """
+
+    route: Callable[[list[Any]], bool] = staticmethod(lambda _frames: False)
+
+    def __init__(self, shell_socket: zmq.Socket[bytes], io_loop: IOLoop) -> None:
+        self._lock = threading.RLock()
+        self._reader: _Reader | None = None
+        # What was read beside the main thread waits for it here.
+        self._to_main, from_reader = _pair(shell_socket.context)
+        self._from_reader = ZMQStream(from_reader, io_loop)
+        super().__init__(shell_socket, io_loop)
+        self.getsockopt = self._getsockopt  # ZMQStream sets the socket's own on each instance
+
+    @classmethod
+    def replacing(cls, stream: ZMQStream) -> ShellStream:
+        """Make one of a stream that nobody uses yet."""
+        stream.io_loop.remove_handler(stream.socket)
+        return cls(stream.socket, stream.io_loop)
+
+    def on_recv(self, callback: Callable[[list[Any]], Any] | None, copy: bool = True) -> None:  # noqa: FBT001, FBT002  # ZMQStream's signature
+        """Set what gets the main thread's messages."""
+        self._from_reader.on_recv(callback, copy=copy)
+
+        def routed(frames: list[Any]) -> Any:
+            return None if callback is None or self.route(frames) else callback(frames)
+
+        super().on_recv(routed, copy=copy)
+
+    def send_multipart(self, msg: Any, flags: int = 0, copy: bool = True, **_options: Any) -> None:  # type: ignore[override]  # noqa: FBT001, FBT002  # ZMQStream's signature, without a callback
+        """Send now, from any thread."""
+        with self._lock:
+            self.socket.send_multipart(msg, flags, copy=copy)
+            if not int(self.socket.events) & zmq.POLLIN:
+                return
+            # A send can take the signal that messages have arrived.
+            if self._reader is None:
+                self.io_loop.add_callback(self._handle_events, self.socket, 0)
+            else:
+                self.pass_on()
+
+    def flush(self, flag: int = zmq.POLLIN | zmq.POLLOUT, limit: int | None = None) -> int:
+        """Hand all that has arrived to the callback now; for the main thread."""
+        with self._lock:
+            if self._reader is not None:
+                self.pass_on()
+            handled = self._from_reader.flush(zmq.POLLIN, limit)
+            if self._reader is None:
+                handled += super().flush(flag, limit)
+            return handled
+
+    def read_beside(self, *, wanted: bool) -> None:
+        """Read also while the main thread runs user code, or stop doing so."""
+        with self._lock:
+            reader = self._reader
+            if wanted == (reader is not None):
+                return
+            if wanted:
+                self._reader = _Reader(self._fd, self.pass_on)
+                self._reader.start()
+                self.pass_on()
+                return
+            self._reader = None
+            self.io_loop.add_callback(self._handle_events, self.socket, 0)
+        assert reader is not None
+        reader.end()
+
+    def close(self, linger: int | None = None) -> None:
+        """Close the socket, after the main thread's loop has ended."""
+        self.read_beside(wanted=False)
+        self._to_main.close()
+        self._from_reader.close()
+        super().close(linger)
+
+    def _handle_events(self, fd: Any, events: int) -> None:
+        with self._lock:
+            if self._reader is not None:
+                self.pass_on()
+                return
+            self._from_reader.flush(zmq.POLLIN)
+            super()._handle_events(fd, events)  # type: ignore[no-untyped-call]  # pyzmq has no type for it
+
+    def pass_on(self) -> None:
+        """Pass on all that has arrived; any thread."""
+        with self._lock:
+            while self._reader is not None and not self.socket.closed:
+                try:
+                    frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                except zmq.Again:
+                    return
+                if not self.route(frames):
+                    self._to_main.send_multipart(frames, copy=False)
+
+    def _getsockopt(self, option: int) -> Any:
+        """Return a socket option; GUI event loops watch the descriptor."""
+        beside = self._reader is not None and option == zmq.FD
+        return (self._from_reader.socket if beside else self.socket).getsockopt(option)
+
+
+class _Reader(threading.Thread):
+    """Calls `read` whenever a descriptor shows that something has happened."""
+
+    def __init__(self, descriptor: int, read: Callable[[], None]) -> None:
+        super().__init__(name="Shell reader", daemon=True)
+        self.pydev_do_not_trace = self.is_pydev_daemon_thread = True  # a debugger leaves it alone
+        self._descriptor, self._read = descriptor, read
+        self._ended, self._end = socket.socketpair()
+
+    def run(self) -> None:
+        with selectors.DefaultSelector() as selector, self._ended:
+            selector.register(self._descriptor, selectors.EVENT_READ)
+            selector.register(self._ended, selectors.EVENT_READ)
+            while all(key.fileobj is not self._ended for key, _ in selector.select()):
+                self._read()
+
+    def end(self) -> None:
+        self._end.close()
+        self.join()
+
+
+def _pair(context: zmq.Context[Any]) -> tuple[zmq.Socket[bytes], zmq.Socket[bytes]]:
+    """Return two connected sockets that hold any number of messages."""
+    ends = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+    for end in ends:
+        end.set_hwm(0)
+        end.linger = 0
+    address = f"inproc://shell-{id(ends[0])}"
+    ends[0].bind(address)
+    ends[1].connect(address)
+    return ends

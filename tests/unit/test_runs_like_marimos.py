@@ -1,0 +1,188 @@
+"""Runs on the indexed graph end as they do with all of marimo's own steps, whatever the cells are."""
+
+# ruff: noqa: TID251  # marimo's originals are what is compared with
+
+import asyncio
+import types
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from marimo._ast.compiler import compile_cell
+from marimo._runtime import dataflow
+from marimo._runtime.dataflow.graph import DirectedGraph
+from marimo._runtime.packages.module_registry import ModuleRegistry
+from marimo._runtime.runner import cell_runner, hooks_post_execution, hooks_pre_execution
+from marimo._runtime.runner.hook_context import PreExecutionHookContext
+from marimo._runtime.runner.hooks import HookPhase
+from marimo._runtime.runner.scheduler import SequentialScheduler
+from marimo._runtime.runtime import Kernel
+from marimo._runtime.side_effect import SideEffect
+from marimo._types.ids import CellId_t
+
+from marimo_kernel_bridge.dataflow import Outcome
+from marimo_kernel_bridge.runtime import engine as engine_module
+from marimo_kernel_bridge.runtime import graph, reactive, run_steps
+from marimo_kernel_bridge.runtime.graph import marimos_sort
+
+
+class AsMarimoDoes(reactive.ReactiveKernel):
+    """Our kernel with marimo's own graph, runs and hooks."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.graph = DirectedGraph()
+        self.module_registry = ModuleRegistry(self.graph)
+        cell_runner.SequentialScheduler = SequentialScheduler
+        dataflow.topological_sort = marimos_sort
+
+    _run_cells = Kernel._run_cells
+
+    def _build_hooks(self):
+        hooks = super()._build_hooks()
+        originals = {
+            run_steps.clear_staleness: hooks_pre_execution._set_staleness,
+            run_steps.note_states: hooks_post_execution._store_state_reference,
+            self._dispose_below: lambda _: None,
+        }
+        for phase in HookPhase:
+            for entry in hooks._lists[phase]._entries:
+                entry.hook = originals.get(entry.hook, entry.hook)
+        return hooks
+
+    def _invalidate_cell_state(self, cell_id, exclude_defs=None, deletion=False):  # noqa: FBT002  # marimo's signature
+        kept = self.graph.cells[cell_id].defs - self._defined.get(cell_id, set())
+        Kernel._invalidate_cell_state(self, cell_id, (exclude_defs or set()) | kept, deletion)
+        for name in self._defined.get(cell_id, set()) - self.graph.cells[cell_id].defs:
+            if name not in self.graph.definitions:
+                self.globals.pop(name, None)
+
+
+class Host:
+    """Runs bodies with `exec`; each leaves a side effect, which marimo frees when the cell or one above runs."""
+
+    def __init__(self):
+        self.module = types.ModuleType("__main__")
+        self.engine, self.said = None, []
+
+    async def execute(self, cell_id):
+        self.said.append(("ran", cell_id))
+        registry = self.engine._context.cell_lifecycle_registry
+        registry.add(SideEffect(f"{cell_id}-{len(self.said)}"))
+        try:
+            exec(self.engine._kernel.graph.cells[cell_id].code, self.module.__dict__)
+        except BaseException as error:
+            return Outcome(error)
+        return Outcome()
+
+    def cancelled(self, cell_id, because):
+        self.said.append(("cancelled", cell_id, because))
+
+    def interrupted(self, cell_id):
+        self.said.append(("interrupted", cell_id))
+
+    def should_pause(self):
+        return False
+
+    def graph_errors_changed(self, refused):
+        self.said.append(("refused", sorted(refused)))
+
+    def wake(self):
+        pass
+
+
+NAMES = ("a", "b", "c", "d")
+name = st.sampled_from(NAMES)
+code = st.one_of(
+    st.builds("{} = 1".format, name),
+    st.builds("{} = {} + {}".format, name, name, name),
+    st.builds("{} = 1 // ({} - 1)".format, name, name),
+    st.builds("print({})\n_t = 1".format, name),
+    st.builds("del {}".format, name),
+    st.builds("import os, nothing_there as {}".format, name),
+    st.builds("import os as {}".format, name),
+    st.builds("{} = get()".format, name),
+    st.builds("set_(get() + 1); {} = 1".format, name),
+)
+STATE = ("run", CellId_t("M000"), "import marimo as mo\nget, set_ = mo.state(0)")
+ids = st.sampled_from([CellId_t(f"C{number:03}") for number in range(6)])
+operation = st.one_of(
+    st.tuples(st.just("run"), ids, code),
+    st.tuples(st.just("run"), ids, code),
+    st.tuples(st.just("edit"), ids, code),
+    st.tuples(st.just("rerun"), ids, st.none()),
+    st.tuples(st.just("delete"), ids, st.none()),
+    st.tuples(st.just("settle"), st.none(), st.none()),
+)
+
+
+def story(kernel_class, operations):
+    """Do the operations, and tell what happened and what was left after each."""
+    engine_module.ReactiveKernel, outer = kernel_class, engine_module.ReactiveKernel
+    try:
+        host = Host()
+        host.engine = engine = engine_module.Engine(host.module, host)
+    finally:
+        engine_module.ReactiveKernel = outer
+    kernel, told = engine._kernel, []
+    try:
+        for kind, cell_id, new_code in operations:
+            match kind:
+                case "run" | "edit" if not engine.register(cell_id, new_code, stale=kind == "edit"):
+                    asyncio.run(engine.run([cell_id] if kind == "run" else []))
+                case "rerun" if cell_id in kernel.graph.cells:
+                    asyncio.run(engine.run([cell_id]))
+                case "delete":
+                    engine.delete([cell_id])
+                case "settle":
+                    asyncio.run(engine.run(kernel.graph.get_stale() - kernel.errors.keys()))
+            told.append(
+                {
+                    "said": host.said,
+                    "stale": kernel.graph.get_stale(),
+                    "errors": engine.errors(),
+                    "values": {one: repr(host.module.__dict__.get(one)) for one in (*NAMES, "mo")},
+                    "states": str(host.module.__dict__.get("get", str)()),
+                    "kept": {
+                        one: len(items)
+                        for one, items in engine._context.cell_lifecycle_registry.registry.items()
+                    },
+                    "named": sorted(engine._context.state_registry._states),
+                    "ended": {one: cell.run_result_status for one, cell in kernel.graph.cells.items()},
+                    "imported": [cell.import_workspace.imported_defs for cell in kernel.graph.cells.values()],
+                }
+            )
+            host.said = []
+    finally:
+        engine.close()
+    return told
+
+
+@pytest.fixture(autouse=True)
+def _modules_as_they_were():
+    yield
+    cell_runner.SequentialScheduler = run_steps.Scheduler
+    graph.install()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@given(st.lists(operation, min_size=3, max_size=14))
+def test_whatever_runs_it_ends_as_with_marimos_own_steps(operations):
+    steps = [STATE, *operations]
+    assert story(reactive.ReactiveKernel, steps) == story(AsMarimoDoes, steps)
+
+
+@pytest.mark.parametrize("stale", [set(), {"C000"}, {"C001"}, {"C000", "C001"}])
+def test_a_cell_that_became_stale_while_it_waited_is_fresh_when_it_runs_after_fresh_cells(stale):
+    indexed, theirs = graph.IndexedGraph(), DirectedGraph()
+    for each, hook in ((indexed, run_steps.clear_staleness), (theirs, hooks_pre_execution._set_staleness)):
+        for cell_id, text in (("C000", "a = 1"), ("C001", "b = a")):
+            each.register_cell(cell_id, compile_cell(text, cell_id=cell_id))
+        for cell_id in stale:
+            each.cells[cell_id].set_stale(True)
+        hook(each.cells["C001"], PreExecutionHookContext(each, "lazy"))
+    assert (
+        indexed.get_stale()
+        == theirs.get_stale()
+        == stale - {"C001"} | ({"C001"} if len(stale) > 1 else set())
+    )
