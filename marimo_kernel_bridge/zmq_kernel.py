@@ -120,6 +120,7 @@ class MarimoKernel(IPythonKernel):
         """Import marimo and embed it in the shell's namespace; once."""
         if self._runtime_loaded:
             return
+        known = set(sys.modules)
         from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
 
         self._preload_due = False
@@ -130,6 +131,8 @@ class MarimoKernel(IPythonKernel):
         self.shell.session = self.notebook
         self.session.route = self.notebook.outlet.route
         self.interrupts.runtime = runtime
+        files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - known]
+        self._kernel_modules += [file for file in files if file]  # the debugger leaves them out
         self._runtime_loaded = True
         self._read_settings()
 
@@ -166,12 +169,6 @@ class MarimoKernel(IPythonKernel):
             self.io_loop.remove_timeout(self._settle_timer)
         self.subshells.close()
         return super().do_shutdown(restart)
-
-    @property
-    def kernel_info(self) -> dict[str, Any]:
-        """What kernel_info_reply says. The debugger is not offered."""
-        info: dict[str, Any] = super().kernel_info
-        return {**info, "supported_features": ["kernel subshells"]}
 
     async def kernel_info_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         await super().kernel_info_request(stream, ident, parent)

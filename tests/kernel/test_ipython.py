@@ -47,7 +47,7 @@ def test_kernel_info_names_this_kernel_and_offers_nothing_it_lacks(lab):
     info = lab.client.get_shell_msg(timeout=10)["content"]
     assert info["implementation"] == "marimo_kernel_bridge"
     assert info["language_info"]["name"] == "python"
-    assert info["supported_features"] == ["kernel subshells"]
+    assert info["supported_features"] == ["kernel subshells", "debugger"]
     assert "reactive" in info["banner"]
 
 
