@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -18,6 +19,8 @@ from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from marimo_kernel_bridge.discovery import FoundKernel
     from marimo_kernel_bridge.mcp_config import Client
     from marimo_kernel_bridge.mcp_guard import Tier
@@ -45,6 +48,19 @@ class _Commands(click.Group):
         except BridgeError as error:
             click.echo(f"marimo-kernel-bridge: {error}", err=True)
             ctx.exit(REFUSED)
+
+
+@contextmanager
+def _refused_as(*, as_json: bool) -> Iterator[None]:
+    """Let a refusal be JSON, too, where the report is."""
+    try:
+        yield
+    except BridgeError as error:
+        if as_json:
+            click.echo(
+                json.dumps({"refused": error.message, "code": error.code, "hint": error.hint}, indent=2)
+            )
+        raise
 
 
 def _examples(*lines: str) -> str:
@@ -378,7 +394,9 @@ def import_(
         force=force,
         as_json=as_json,
     )
-    if code := run(notebooks, output, wanted):
+    with _refused_as(as_json=as_json):
+        code = run(notebooks, output, wanted)
+    if code:
         sys.exit(code)
 
 
@@ -425,6 +443,11 @@ Formats:
     help="The .ipynb that a marimo file was imported from, if what the import kept of it is lost.",
 )
 @click.option(
+    "--no-imports",
+    is_flag=True,
+    help="Of an .ipynb: do not import modules to learn what `from module import *` binds.",
+)
+@click.option(
     "--no-sandbox", is_flag=True, help="For --to pdf as root, in containers: trust the notebook's outputs."
 )
 @click.option("--force", is_flag=True, help="Overwrite files.")
@@ -437,6 +460,7 @@ def export(
     live: bool,
     run_it: bool,
     original: Path | None,
+    no_imports: bool,
     no_sandbox: bool,
     force: bool,
     as_json: bool,
@@ -449,8 +473,20 @@ def export(
 
     if as_json and output == Path("-"):
         raise click.UsageError("--json prints a report: give -o a file.")
-    asked = Asked(to, output, live, run_it, original, not no_sandbox, force, as_json)
-    if code := run(source, asked):
+    asked = Asked(
+        to=to,
+        output=output,
+        live=live,
+        run=run_it,
+        original=original,
+        imports=not no_imports,
+        sandbox=not no_sandbox,
+        force=force,
+        as_json=as_json,
+    )
+    with _refused_as(as_json=as_json):
+        code = run(source, asked)
+    if code:
         sys.exit(code)
 
 

@@ -90,6 +90,7 @@ class Watch:
     async def _changed(self) -> list[str]:
         handle = self._attached.handle
         uris = [f"marimo://{handle}/notebook", f"marimo://{handle}/history"]
+        uris += [f"marimo://{handle}/notebook.{suffix}" for suffix in ("ipynb", "py", "md", "html")]
         cells = await self._cells() if self._attached.client.info.reactive else None
         if cells is None:
             return uris[:1]

@@ -1,4 +1,4 @@
-"""Resources: the same that the reading tools tell, whole and as JSON, for clients that attach or watch things by address."""
+"""Resources: what the reading tools tell, whole and as JSON, and the notebook in other formats, by address."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge import mcp_notebook_views, mcp_views
 from marimo_kernel_bridge.mcp_context import Ctx, to_read  # the SDK looks at annotations
+from marimo_kernel_bridge.mcp_files import as_format, live
 from marimo_kernel_bridge.mcp_outputs import show
 from marimo_kernel_bridge.mcp_results import as_data
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
 
+    from marimo_kernel_bridge.mcp_files import Format
     from marimo_kernel_bridge.mcp_guard import Guard
 
 _MOST_CELLS = 10_000
@@ -71,6 +73,39 @@ async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
     return _json(as_data(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, _ROWS)))
 
 
+async def read_ipynb(ctx: Ctx, kernel: str) -> str:
+    """Give the notebook as an .ipynb: code and outputs as the kernel has them now."""
+    return await _in_format(ctx, kernel, "ipynb")
+
+
+async def read_py(ctx: Ctx, kernel: str) -> str:
+    """Give the notebook as a marimo .py file."""
+    return await _in_format(ctx, kernel, "py")
+
+
+async def read_md(ctx: Ctx, kernel: str) -> str:
+    """Give the notebook as marimo's Markdown, without outputs."""
+    return await _in_format(ctx, kernel, "md")
+
+
+async def read_html(ctx: Ctx, kernel: str) -> str:
+    """Give the notebook as one HTML page, with outputs."""
+    return await _in_format(ctx, kernel, "html")
+
+
+async def _in_format(ctx: Ctx, kernel: str, to: Format) -> str:
+    content, _ = await as_format(await live(await to_read(ctx, kernel)), to)
+    return content if isinstance(content, str) else content.decode()
+
+
+_FORMATS = (
+    ("ipynb", "The notebook as .ipynb", "application/x-ipynb+json", read_ipynb),
+    ("py", "The notebook as marimo .py", "text/x-python", read_py),
+    ("md", "The notebook as Markdown", "text/markdown", read_md),
+    ("html", "The notebook as a page", "text/html", read_html),
+)
+
+
 def add_resources(server: MCPServer[Any], guard: Guard) -> None:
     """Register the resources."""
     for uri, title, function in (
@@ -80,6 +115,12 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
         ("marimo://{kernel}/variables/{variable}", "A variable", read_variable),
     ):
         server.resource(uri, title=title, description=function.__doc__, mime_type="application/json")(
+            guard.around_read(function)
+        )
+
+    for suffix, title, mime_type, function in _FORMATS:
+        uri = f"marimo://{{kernel}}/notebook.{suffix}"
+        server.resource(uri, title=title, description=function.__doc__, mime_type=mime_type)(
             guard.around_read(function)
         )
 

@@ -1,17 +1,18 @@
 """The MCP tools: which there are, their titles, what they may do and which permission each needs.
 
-What a tool says and does is in `mcp_kernel_tools.py`, `mcp_reading_tools.py`, `mcp_running_tools.py` and `mcp_package_tools.py`. No state here:
-attached kernels are the server's lifespan value.
+What a tool says and does is in `mcp_kernel_tools.py`, `mcp_reading_tools.py`, `mcp_running_tools.py`,
+`mcp_file_tools.py` and `mcp_package_tools.py`. No state here: attached kernels are the server's lifespan value.
 
 Names: `list_` gives many things in a line each, `read_` one thing whole, `search_` and `preview_` look too; every other
 verb acts. An argument has one name in all tools (a test holds it): `kernel` is a handle, `cell_id` and `cell_ids` are
-cells, `variable` is a global name, `run_id` a run, `offset` and `limit` page, `max_chars` and `timeout` bound an answer.
+cells, `variable` is a global name, `run_id` a run, `file` and `output` are paths, `offset` and `limit` page, `max_chars` and `timeout` bound an answer.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge import mcp_file_tools as files
 from marimo_kernel_bridge import mcp_kernel_tools as kernels
 from marimo_kernel_bridge import mcp_reading_tools as reading
 from marimo_kernel_bridge import mcp_running_tools as running
@@ -32,6 +33,10 @@ def _of_code(arguments: Mapping[str, Any]) -> Tier:
 
 def _of_edit(arguments: Mapping[str, Any]) -> Tier:
     return "run" if arguments.get("run", True) else "edit"
+
+
+def _of_export(arguments: Mapping[str, Any]) -> Tier:
+    return "read" if arguments.get("output") is None else "edit"
 
 
 NEEDS: Final[dict[str, Tier | Callable[[Mapping[str, Any]], Tier]]] = {
@@ -57,6 +62,8 @@ NEEDS: Final[dict[str, Tier | Callable[[Mapping[str, Any]], Tier]]] = {
     "run_cells": "run",
     "set_ui_value": "run",
     "install_packages": "run",
+    "export_notebook": _of_export,
+    "import_notebook": "run",
 }
 """The permission that each tool needs; some tell it from their arguments. Installing needs the person's yes on top."""
 
@@ -90,4 +97,6 @@ def tools(guard: Guard) -> list[Tool]:
         made(install_packages, "Install packages", runs_code=True),
         made(running.read_run, "Read a run", reads=True),
         made(running.interrupt_run, "Interrupt a run", idempotent=True),
+        made(files.export_notebook, "Export a notebook", destroys=True, idempotent=True),
+        made(files.import_notebook, "Make a notebook reactive", runs_code=True),
     ]

@@ -41,6 +41,7 @@ class Asked:
     live: bool = False
     run: bool = False
     original: Path | None = None
+    imports: bool = True
     sandbox: bool = True
     force: bool = False
     as_json: bool = False
@@ -135,16 +136,16 @@ def _made(source: Source, to: Format, asked: Asked) -> _Made:
             notes = (*_live_notes(source), *_without_outputs(source), *loads)
             return _Made(page.text if to == "html" else to_pdf(page.text, sandbox=asked.sandbox), notes)
         case "py" | "md" | "script":
-            return _as_marimo(source, to)
+            return _as_marimo(source, to, imports=asked.imports)
 
 
-def _as_marimo(source: Source, to: Literal["py", "md", "script"]) -> _Made:
+def _as_marimo(source: Source, to: Literal["py", "md", "script"], *, imports: bool) -> _Made:
     from marimo_kernel_bridge.runtime import files  # noqa: PLC0415  # slow to import
     from marimo_kernel_bridge.runtime.convert import convert  # noqa: PLC0415  # slow to import
 
     file, notes = source.file, list(_live_notes(source))
     if file is None:
-        conversion = convert(source.notebook)
+        conversion = convert(source.notebook, imports=imports)
         file = files.read_text(source.folder / f"{source.name}.py", conversion.text)
         changed = [cell for cell in conversion.cells if cell.fate in {"changed", "not_converted"}]
         if changed:

@@ -57,12 +57,12 @@ def names_of(module: str, folder: Path | None) -> frozenset[str] | None:
         )
         return frozenset(json.loads(asked.stdout.rsplit("\n", 1)[-1]))
     except (subprocess.SubprocessError, OSError, ValueError, TypeError):
-        return _written_in(module, folder)
+        return written_in(module, folder)
 
 
-def _written_in(module: str, folder: Path | None) -> frozenset[str] | None:
-    """Read the names of a module beside the notebook from its text."""
-    if folder is None:
+def written_in(module: str, folder: Path | None) -> frozenset[str] | None:
+    """Read the names of a module beside the notebook from its text: nothing is imported."""
+    if folder is None or module.startswith("."):
         return None
     try:
         text = folder.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")

@@ -36,14 +36,17 @@ _IMPORT: Final = "import marimo as mo"
 _HEADER: Final = "# /// script"
 
 
-def convert(notebook: Notebook) -> Conversion:
+def convert(notebook: Notebook, *, imports: bool = True) -> Conversion:
     """Convert a notebook. Runs marimo's linter on an event loop of its own: not for async callers.
+
+    Without `imports`, no module is imported to learn what `from module import *` binds.
 
     Raises `BridgeError`: runtime_mismatch, cell_not_converted (only where marimo cannot read its own file back).
     """
     check_version()
     folder = notebook.path.parent if notebook.path is not None else None
-    prepared = prepare(notebook, partial(_read, folder), lambda module: stars.names_of(module, folder))
+    names = stars.names_of if imports else stars.written_in
+    prepared = prepare(notebook, partial(_read, folder), lambda module: names(module, folder))
     cells = _with_other_cells(notebook, prepared)
     text = MarimoConvert.from_ir(_ir(notebook, prepared, cells)).to_py()
     lines = _read_back(text, cells)

@@ -193,6 +193,19 @@ STORY: tuple[Step, ...] = (
         refused="paused",
     ),
     Ada("agents", "%marimo resume", None, "lets the agent go on"),
+    # Files
+    Call(
+        "export_notebook",
+        {"format": "json", "max_chars": 400},
+        ("cells", "Characters 0 to 400"),
+        "The notebook as it is now, to read or to write into a file; here as JSON.",
+    ),
+    Call(
+        "import_notebook",
+        {"file": "masses.ipynb"},
+        ("masses.py", "`mass` is called `mass_1`"),
+        "A notebook that was written for plain Jupyter, made reactive.",
+    ),
     # For hosts
     Read("marimo://k1/variables/species", ("Adelie",), "A host can show or attach what a tool would tell:"),
     Changes(

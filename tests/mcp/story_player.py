@@ -73,6 +73,7 @@ async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent]]:
     make_wheel(shelf, "palmerpenguins", "0.1.4")
     ours = {"JUPYTER_RUNTIME_DIR": str(runtime), "JUPYTER_DATA_DIR": str(home / "data")}
     ours |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(shelf)}
+    write_masses(work / "masses.ipynb")
     with jupyter_server(work, runtime):
         _, kernel_id = await opened(runtime, "penguins.ipynb", "marimo")
         person = await Person.open(str(runtime / f"kernel-{kernel_id}.json"))
@@ -87,6 +88,23 @@ async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent]]:
                 yield person, Agent(client)
         finally:
             person.close()
+
+
+def write_masses(path: Path) -> None:
+    """Write a notebook as people write them for Jupyter: with a name that means something else further down."""
+    sources = {"first": "mass = 3750", "more": "mass = mass + 50", "show": "mass"}
+    cells = [
+        {
+            "cell_type": "code",
+            "id": name,
+            "metadata": {},
+            "source": source,
+            "outputs": [],
+            "execution_count": None,
+        }
+        for name, source in sources.items()
+    ]
+    path.write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
 
 
 class _Player:

@@ -34,6 +34,8 @@ TOOLS = {
     "control_kernel",
     "list_kernelspecs",
     "install_packages",
+    "export_notebook",
+    "import_notebook",
 }
 RED_DOT = "import base64; from IPython.display import Image\ndisplay(Image(base64.b64decode({!r}), format='png'))".format(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
@@ -79,6 +81,8 @@ async def test_the_tools_are_described_annotated_and_strict(agent):
         "set_ui_value",
         "install_packages",
         "control_kernel",
+        "export_notebook",
+        "import_notebook",
     }
 
 

@@ -43,6 +43,7 @@ async def test_resources_are_listed_with_what_they_are(agent):
         "marimo://{kernel}/history",
         "marimo://{kernel}/cells/{cell_id}",
         "marimo://{kernel}/variables/{variable}",
+        *(f"marimo://{{kernel}}/notebook.{suffix}" for suffix in ("ipynb", "py", "md", "html")),
     }
     assert all(template.title and template.description for template in templates)
 

@@ -1,0 +1,85 @@
+"""What the tools about files answer: values for programs, and the same as short text for a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ExportedNotebook:
+    """A notebook in another format. `content` is part of its text, from `offset` of `total_chars`; else it is in `output`."""
+
+    format: str
+    source: str
+    cells: int
+    with_outputs: int
+    output: str | None = None
+    content: str = ""
+    offset: int = 0
+    total_chars: int = 0
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        where = f" -> {self.output}" if self.output else f" as {self.format}"
+        lines = [f"{self.source}{where}: {self.cells} cells, {self.with_outputs} with outputs."]
+        lines += [f"- {note}" for note in self.notes]
+        if self.output is None:
+            end = self.offset + len(self.content)
+            if self.offset or end < self.total_chars:
+                lines.append(f"Characters {self.offset} to {end} of {self.total_chars}:")
+            lines += ["", self.content]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ImportedCell:
+    """What became of a cell, if not just kept."""
+
+    position: int
+    cell_id: str
+    fate: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CellDifference:
+    """What a cell of the result shows otherwise. `cells` are positions in the .ipynb."""
+
+    cells: tuple[int, ...]
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class ImportedNotebook:
+    """A notebook made reactive. `complete`: every cell was carried over. `same` is null without verify."""
+
+    notebook: str
+    output: str
+    written: bool
+    complete: bool
+    kept: int
+    changed: tuple[ImportedCell, ...] = ()
+    added: tuple[str, ...] = ()
+    marimo_check: tuple[str, ...] = ()
+    same: bool | None = None
+    differences: tuple[CellDifference, ...] = ()
+
+    def text(self) -> str:
+        did = "->" if self.written else "would become"
+        lines = [f"{self.notebook} {did} {self.output}: {self.kept} cells kept, {len(self.changed)} changed."]
+        lines += [f"added: {code}" for code in self.added]
+        for cell in self.changed:
+            fate = cell.fate.replace("_", " ")
+            lines.append(f"- cell {cell.position} [{cell.cell_id}] {fate}: {'; '.join(cell.notes)}")
+        lines += [f"marimo check: {finding}" for finding in self.marimo_check]
+        if not self.complete:
+            lines.append("Not complete: a cell could not be carried over, or marimo check fails. See above.")
+        if self.same is not None:
+            lines.append("Verified: the same." if self.same else "Verified: these cells show something else:")
+        lines += [
+            f"- cell {'+'.join(map(str, each.cells))}: {each.what}: {each.before!r} became {each.after!r}"
+            for each in self.differences
+        ]
+        return "\n".join(lines)
