@@ -76,7 +76,8 @@ async def connect_to_kernel(
     """
     wanted = await _endpoint(connection_file, notebook, server_url, token)
     attached = await kernels_of(ctx).connect(wanted, client_name(ctx))
-    return answer(await mcp_views.kernel_state(attached, await _notebook_of(wanted)))
+    attached.notebook = await _notebook_of(wanted)
+    return answer(await mcp_views.kernel_state(attached))
 
 
 async def _endpoint(

@@ -33,6 +33,8 @@ class Attached:
 
     handle: str
     client: KernelClient
+    notebook: str | None = None
+    """Path of the notebook that shows it, if that was known when it was connected."""
     restarts_told: int = 0
     answers: bool = True
     """Whether the kernel answered when it was last asked. Code that holds the interpreter's lock lets it say nothing."""

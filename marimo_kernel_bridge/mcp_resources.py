@@ -10,6 +10,7 @@ from marimo_kernel_bridge.mcp_context import Ctx, to_read  # the SDK looks at an
 from marimo_kernel_bridge.mcp_files import as_format, live
 from marimo_kernel_bridge.mcp_outputs import show
 from marimo_kernel_bridge.mcp_results import as_data
+from marimo_kernel_bridge.wording import without_edited
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -55,7 +56,7 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str) -> str:
     """Give a cell's code and the whole text of its outputs."""
     attached = await to_read(ctx, kernel)
     both = await attached.client.read_cell(cell_id, mcp_views.MOST_OUTPUT)
-    shown = show(mcp_views.without_notices(both.outputs))
+    shown = show(without_edited(both.outputs))
     return _json(
         {
             "cell_id": both.cell.cell_id,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_outputs import Image, cut, show
 from marimo_kernel_bridge.mcp_results import RanCell, RunView, first_line
-from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line, without_notices
+from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line
+from marimo_kernel_bridge.wording import without_edited
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     outputs: list[dict[str, Any]] = list(run.log.outputs())
     if run.kind not in {"execute", "install_packages"} and run.over:
         outputs = await _outputs_of(client, [cell_id for cell_id in requested if cell_id in cells])
-    shown = show(without_notices(outputs))
+    shown = show(without_edited(outputs))
     text = redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
@@ -88,7 +89,7 @@ async def _outputs_of(client: KernelClient, cell_ids: Sequence[str]) -> list[dic
     """Return the outputs of cells; of several, each headed by the cell's id."""
     outputs: list[dict[str, Any]] = []
     for cell_id in cell_ids[:_MOST_CELLS]:
-        own = (await client.read_cell(cell_id, MOST_OUTPUT)).outputs
+        own = without_edited((await client.read_cell(cell_id, MOST_OUTPUT)).outputs)
         if own and len(cell_ids) > 1:
             outputs.append({"output_type": "stream", "name": "stdout", "text": f"[cell {cell_id}]\n"})
         outputs += own

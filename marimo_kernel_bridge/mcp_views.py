@@ -10,7 +10,7 @@ import datetime as dt
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
@@ -26,11 +26,9 @@ from marimo_kernel_bridge.mcp_results import (
     WorkLine,
     first_line,
 )
-from marimo_kernel_bridge.wire import METADATA_KEY
+from marimo_kernel_bridge.wording import without_edited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from marimo_kernel_bridge.discovery import FoundKernel
     from marimo_kernel_bridge.kernel_client import KernelClient
     from marimo_kernel_bridge.mcp_kernels import Attached, Kernels
@@ -86,9 +84,7 @@ def kernel_list(found: list[FoundKernel], kernels: Kernels, client_name: str) ->
     return KernelList(tuple(lines), str(runtime_dir()), ended, tuple(unusable))
 
 
-async def kernel_state(
-    attached: Attached, notebook: str | None = None, not_of: tuple[str, ...] = ()
-) -> KernelState:
+async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> KernelState:
     """Find out what a kernel is doing. A kernel that is dead or silent is an answer, not an error.
 
     `not_of` are notebooks with kernels of their own, for which a new one could be mistaken.
@@ -104,7 +100,7 @@ async def kernel_state(
         busy, working_on = await _work(client, description)
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"
-        return _state(attached, state, str(problem), notebook)
+        return _state(attached, state, str(problem))
     message = "It runs code; reads are answered all the same." if busy else "It waits for requests."
     if busy and not client.info.reactive:
         message = "It runs code. What is sent now waits its turn."
@@ -113,14 +109,13 @@ async def kernel_state(
             f" It is new and shares nothing with the open notebooks: {', '.join(not_of)}; "
             "connect_to_kernel joins the kernel of one."
         )
-    return _state(attached, "busy" if busy else "idle", message, notebook, description, working_on)
+    return _state(attached, "busy" if busy else "idle", message, description, working_on)
 
 
-def _state(  # noqa: PLR0917  # six facts, one call
+def _state(
     attached: Attached,
     state: str,
     message: str,
-    notebook: str | None,
     description: KernelDescription | None = None,
     working_on: tuple[WorkLine, ...] = (),
 ) -> KernelState:
@@ -136,7 +131,7 @@ def _state(  # noqa: PLR0917  # six facts, one call
         connection_file=client.connection.where,
         implementation=f"{info.implementation} {info.implementation_version}, {info.language} {info.language_version}",
         reactive=info.reactive,
-        notebook=notebook or (description.notebook if description else None),
+        notebook=attached.notebook or (description.notebook if description else None),
         mode=description.mode if description else None,
         cells=description.cells if description else None,
         stale=description.stale if description else (),
@@ -190,7 +185,7 @@ def cell_list(cells: list[Cell], offset: int, limit: int, note: str) -> CellList
 
 async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[CellView, tuple[Image, ...]]:
     both = await attached.client.read_cell(cell_id, MOST_OUTPUT)
-    cell, shown = both.cell, show(without_notices(both.outputs))
+    cell, shown = both.cell, show(without_edited(both.outputs))
     text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     view = CellView(
@@ -215,15 +210,6 @@ async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[C
         note=attached.news(),
     )
     return view, shown.images
-
-
-def without_notices(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what tells the person that the notebook shows older code: a reader of ours has the newest."""
-    return [
-        output
-        for output in outputs
-        if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": "edited"}
-    ]
 
 
 def _cell_line(cell: Cell) -> CellLine:

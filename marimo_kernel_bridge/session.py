@@ -485,7 +485,8 @@ class Session:
             last_run_at=time.time(),
             duration=duration,
         )
-        self._note_run(cell_id, duration, changed=not same_outputs(before, after))
+        own = (tuple(wording.without_edited(outputs)) for outputs in (before, after))
+        self._note_run(cell_id, duration, changed=not same_outputs(*own))
         if early:
             self.ahead.ran(cell_id, entry.cell.execution_count, entry.cell.error)
         return outcome

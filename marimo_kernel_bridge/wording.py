@@ -11,12 +11,14 @@ from marimo_kernel_bridge.notebook import CellError
 from marimo_kernel_bridge.wire import METADATA_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from marimo_kernel_bridge.dataflow import GraphError
     from marimo_kernel_bridge.notebook import Cell
 
 _LABEL_WIDTH = 40
+EDITED = "edited"
+"""The kind of the notice that the notebook shows older code than the kernel ran."""
 
 
 def label(cell: Cell) -> str:
@@ -83,7 +85,7 @@ def edited(cell: Cell) -> dict[str, Any]:
         f"*Changed by **{cell.edited_by}**; this notebook still shows the older code. "
         f"Running this cell brings that back. The kernel runs:*\n\n{fence}python\n{cell.code}\n{fence}"
     )
-    return _notice("edited", text, markdown)
+    return _notice(EDITED, text, markdown)
 
 
 def deleted(client: str) -> dict[str, Any]:
@@ -121,6 +123,13 @@ def stale_elsewhere(cells: Sequence[Cell]) -> dict[str, Any]:
     return _notice(
         "stale", "now stale: " + ", ".join(map(label, cells)) + ". Run them, or `%marimo run stale`."
     )
+
+
+def without_edited(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out the notice that a notebook shows older code: it is for who looks there, and no output of the cell."""
+    return [
+        output for output in outputs if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": EDITED}
+    ]
 
 
 def nothing() -> dict[str, Any]:

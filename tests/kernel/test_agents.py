@@ -51,6 +51,13 @@ def test_a_batch_swaps_names_that_single_edits_could_not(lab, agent):
     assert ran(report).count(before["sum"].cell_id) == 1
 
 
+def test_the_notice_that_a_cell_was_edited_is_no_change_of_its_outputs(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "print(a)")
+    report = edit(agent, change(cells(agent)["one"], "a = 2"))
+    assert [run.outputs_changed for run in report.run.cells] == [False, True]
+
+
 def test_several_cells_run_once_each_in_the_order_of_the_graph(lab, agent):
     lab.run("one", "a = 1")
     lab.run("two", "b = a + 1")
