@@ -21,6 +21,7 @@ from traitlets import Type
 
 from marimo_kernel_bridge.cells import Body
 from marimo_kernel_bridge.dataflow import Outcome
+from marimo_kernel_bridge.input_history import InputHistory
 from marimo_kernel_bridge.interrupts import leave_out_handler
 from marimo_kernel_bridge.ipython_code import graph_code
 from marimo_kernel_bridge.outputs import error_text, strip_ansi
@@ -78,6 +79,10 @@ class ReactiveShell(ZMQInteractiveShell):
     """The newest exception that was shown."""
 
     _direct_result: ExecutionResult | None = None
+
+    def init_history(self) -> None:
+        self.history_manager = InputHistory(shell=self, parent=self)
+        self.configurables.append(self.history_manager)  # type: ignore[arg-type]  # typed too narrowly
 
     async def run_ast_nodes(
         self,

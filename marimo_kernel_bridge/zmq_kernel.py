@@ -24,7 +24,7 @@ from ipykernel.kernelapp import IPKernelApp
 from ipykernel.subshell_manager import UnknownSubshellError
 from ipykernel.utils import _async_in_context
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
-from traitlets import Integer, Type, default
+from traitlets import DottedObjectName, Integer, Type, default
 
 from marimo_kernel_bridge import __version__, wire
 from marimo_kernel_bridge.answering import AnsweringHandlers, problem
@@ -539,6 +539,9 @@ class MarimoKernelApp(IPKernelApp):
     """Starts the kernel process."""
 
     name = "marimo-kernel"
+    outstream_class = DottedObjectName("marimo_kernel_bridge.streams.CellStream", allow_none=True).tag(
+        config=True
+    )
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
 
     @default("session")

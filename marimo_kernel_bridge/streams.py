@@ -1,0 +1,33 @@
+"""stdout and stderr that make nobody wait for nothing.
+
+ipykernel flushes both streams after each request and before each display, and each time the main thread waits for
+ipykernel's thread that sends. Knows only when that is idle; buffers and sending are ipykernel's.
+"""
+
+from __future__ import annotations
+
+from ipykernel.iostream import OutStream
+
+
+class CellStream(OutStream):
+    """An `OutStream` whose `flush` returns at once where all has been sent."""
+
+    _sending = False
+
+    def flush(self) -> None:
+        """Send what is written, and wait until it is sent."""
+        # In this order: `_flush` begins to send before it says that nothing is pending.
+        if self._flush_pending or self._sending:
+            super().flush()
+
+    def _flush(self) -> None:
+        self._sending = True
+        try:
+            super()._flush()
+        finally:
+            self._sending = False
+
+
+# Libraries ask for the name of the class of sys.stdout to know that they are in a notebook.
+CellStream.__name__ = CellStream.__qualname__ = OutStream.__name__
+CellStream.__module__ = OutStream.__module__
