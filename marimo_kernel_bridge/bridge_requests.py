@@ -12,7 +12,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marimo_kernel_bridge import __version__, packages, secret_values, variables, wire
+from marimo_kernel_bridge import __version__, jupyter_widgets, packages, secret_values, variables, wire
 from marimo_kernel_bridge.batch_edits import plan
 from marimo_kernel_bridge.cell_search import search
 from marimo_kernel_bridge.changes import EditReport
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.environment import Environment, InstallReport
+    from marimo_kernel_bridge.inspection import UiElement
     from marimo_kernel_bridge.interrupts import Interrupts
     from marimo_kernel_bridge.session import Session
     from marimo_kernel_bridge.shell import ReactiveShell
@@ -125,6 +126,8 @@ class BridgeRequests:
                 return search([notebook.read(cell.cell_id) for cell in notebook.snapshot()], query, limit)
             case wire.ListVariables():
                 return variables.list_variables(shell.user_ns, shell.user_ns_hidden)
+            case wire.ListUiElements():
+                return [*self._marimo_elements(), *jupyter_widgets.elements(shell.user_ns)]
             case wire.InspectVariable(name=name, rows=rows):
                 return variables.inspect(shell.user_ns, name, rows, sample=not on_control)
             case wire.ReadSecrets():
@@ -148,7 +151,11 @@ class BridgeRequests:
             case wire.RunStale(client=client):
                 notebook.run_stale(client, address)
             case wire.SetUiValue(ui_element=target, value=value, client=client):
-                notebook.set_ui_value(target, value, client, address)
+                widget = jupyter_widgets.find(target, self._host.shell.user_ns)
+                if widget is None:
+                    notebook.set_ui_value(target, value, client, address)
+                else:
+                    self._set_widget(widget, request, parent)
 
     async def _edit_together(self, request: wire.EditCells, parent: dict[str, Any]) -> EditReport:
         notebook, address = self._host.notebook, agent_address(parent)
@@ -163,6 +170,28 @@ class BridgeRequests:
         await self._host.settle()
         report = notebook.runs.report(parent["header"]["msg_id"])
         return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
+
+    def _set_widget(self, widget: object, request: wire.SetUiValue, parent: dict[str, Any]) -> None:
+        """Set an ipywidget. What its callbacks raise is the user's, and shown as such."""
+        notebook, shell = self._host.notebook, self._host.shell
+        run = notebook.runs.open(agent_address(parent), request.client, ())
+        try:
+            with self._host.interrupts.body():
+                jupyter_widgets.set_value(widget, request.value)
+        except BridgeError:
+            raise
+        except (Exception, KeyboardInterrupt):  # noqa: BLE001  # user code may raise anything
+            shell.showtraceback()  # as ipywidgets does with what most callbacks raise
+        run.not_run = tuple(
+            cell.cell_id
+            for cell in notebook.snapshot()
+            if request.ui_element in cell.uses and cell.status != "superseded"
+        )
+
+    def _marimo_elements(self) -> list[UiElement]:
+        from marimo_kernel_bridge.runtime.ui_listing import elements  # noqa: PLC0415  # marimo is imported late
+
+        return elements(self._host.shell.user_ns)
 
     def _environment(self) -> Environment:
         from marimo_kernel_bridge.runtime.package_names import package_of  # noqa: PLC0415  # marimo is imported late

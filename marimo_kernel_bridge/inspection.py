@@ -20,6 +20,22 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class UiElement:
+    """A marimo UI element or a Jupyter widget that can be set.
+
+    `element` is what a request to set it names: the global variable that holds it, or its id where none does. `takes`
+    says which values. `runs_readers`: a new value runs the cells that read it; otherwise only its own callbacks run.
+    """
+
+    element: str
+    kind: str
+    value: str
+    takes: str
+    label: str = ""
+    runs_readers: bool = True
+
+
+@dataclass(frozen=True)
 class Column:
     """A column of a table."""
 

@@ -16,7 +16,7 @@ from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.changes import EditReport
 from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspection import Matches, Secret, Variable, VariableContent
+from marimo_kernel_bridge.inspection import Matches, Secret, UiElement, Variable, VariableContent
 from marimo_kernel_bridge.kernel_link import ANSWER_BOUND, KernelInfo, KernelLink, Liveness
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 from marimo_kernel_bridge.runs import Activity, Run, RunKind, Work
@@ -162,6 +162,9 @@ class KernelClient:
     async def list_variables(self) -> list[Variable]:
         return await self._read(wire.ListVariables(), list[Variable])
 
+    async def list_ui_elements(self) -> list[UiElement]:
+        return await self._read(wire.ListUiElements(), list[UiElement])
+
     async def secrets(self, bound: float = ANSWER_BOUND) -> list[Secret]:
         return await self._read(wire.ReadSecrets(), list[Secret], bound)
 
@@ -225,7 +228,7 @@ class KernelClient:
         return await self._start_ours("run_stale", wire.RunStale(client=self.client_name))
 
     async def set_ui_value(self, ui_element: str, value: Any) -> Run:  # JSON
-        """Set a marimo UI element; the cells that read it run."""
+        """Set a marimo UI element, and the cells that read it run; or an ipywidget."""
         request = wire.SetUiValue(ui_element=ui_element, value=value, client=self.client_name)
         return await self._start_ours("set_ui_value", request)
 

@@ -96,6 +96,41 @@ class VariableList:
 
 
 @dataclass(frozen=True)
+class UiElementLine:
+    """A marimo UI element or an ipywidget. `element` names it for set_ui_value; `takes` says which values it takes.
+
+    `runs_readers`: a new value runs the cells that read it; otherwise only its own callbacks run.
+    """
+
+    element: str
+    kind: str
+    value: str
+    takes: str
+    label: str = ""
+    cell_id: str | None = None
+    runs_readers: bool = True
+
+
+@dataclass(frozen=True)
+class UiElementList:
+    """UI elements `offset` to `offset + len(elements)` of `total`."""
+
+    elements: tuple[UiElementLine, ...]
+    total: int
+    offset: int = 0
+    note: str = ""
+
+    def text(self) -> str:
+        lines = [self.note] if self.note else []
+        lines.append(f"{self.total} UI elements" + (":" if self.elements else ""))
+        lines += [_element_line(one) for one in self.elements]
+        end = self.offset + len(self.elements)
+        if self.elements and end < self.total:
+            lines.append(f"list_ui_elements(offset={end}) gives the next.")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
 class VariableView:
     """A variable and a sample of what is in it. Values are text; `<Name>` stands for an object that was not asked."""
 
@@ -196,6 +231,14 @@ class Preview:
 def _flow_line(cell: FlowCell) -> str:
     state = f"{cell.status}, stale" if cell.stale else cell.status
     return f"{'  ' * (cell.distance - 1)}{cell.cell_id} through {', '.join(cell.names)} · {state} · `{cell.code}`"
+
+
+def _element_line(one: UiElementLine) -> str:
+    facts = [f"{one.element}: {one.kind}", one.label, f"value {one.value}" if one.value else ""]
+    facts.append(f"takes {one.takes}" if one.takes else "")
+    facts.append(f"cell {one.cell_id}" if one.cell_id else "")
+    facts.append("" if one.runs_readers else "runs no cells by itself")
+    return " · ".join(filter(None, facts))
 
 
 def _variable_line(one: VariableLine) -> str:

@@ -16,6 +16,8 @@ from marimo_kernel_bridge.mcp_notebook_results import (
     FlowCell,
     Preview,
     SearchResult,
+    UiElementLine,
+    UiElementList,
     VariableLine,
     VariableList,
     VariableView,
@@ -104,6 +106,24 @@ async def variable_list(attached: Attached, contains: str, offset: int, limit: i
         for one in others[offset : offset + limit]
     )
     return VariableList(lines, len(others), modules, offset, attached.news())
+
+
+async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElementList:
+    definers = await _definers(attached)
+    found = await attached.client.list_ui_elements()
+    lines = tuple(
+        UiElementLine(
+            one.element,
+            one.kind,
+            one.value,
+            one.takes,
+            one.label,
+            definers.get(one.element),
+            one.runs_readers,
+        )
+        for one in found[offset : offset + limit]
+    )
+    return UiElementList(lines, len(found), offset, attached.news())
 
 
 async def variable_view(attached: Attached, name: str, rows: int) -> VariableView:

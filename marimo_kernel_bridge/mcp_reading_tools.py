@@ -25,6 +25,7 @@ from marimo_kernel_bridge.mcp_notebook_results import (
     ErrorList,
     Preview,
     SearchResult,
+    UiElementList,
     VariableList,
     VariableView,
 )
@@ -112,6 +113,20 @@ async def list_variables(
     Runs no code of the values. Answered while a cell runs.
     """
     return answer(await mcp_notebook_views.variable_list(await to_read(ctx, kernel), query, offset, limit))
+
+
+async def list_ui_elements(
+    ctx: Ctx,
+    *,
+    kernel: KernelArg = None,
+    offset: SkipArg = 0,
+    limit: LimitArg = 100,
+) -> Annotated[CallToolResult, UiElementList]:
+    """List the marimo UI elements and ipywidgets that set_ui_value can set: kind, value, which values each takes.
+
+    Answered while a cell runs.
+    """
+    return answer(await mcp_notebook_views.ui_element_list(await to_read(ctx, kernel), offset, limit))
 
 
 async def read_variable(

@@ -12,6 +12,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_outputs import Image, cut, show
 from marimo_kernel_bridge.mcp_results import RanCell, RunView, first_line
 from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line
+from marimo_kernel_bridge.notebook import CellError
 from marimo_kernel_bridge.wording import without_edited
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     requested = report.requested if report else ()
     own = requested[0] if len(requested) == 1 else None
     outputs: list[dict[str, Any]] = list(run.log.outputs())
-    if run.kind not in {"execute", "install_packages"} and run.over:
+    if run.kind in {"edit_cells", "run_cells", "run_stale"} and run.over:
         outputs = await _outputs_of(client, [cell_id for cell_id in requested if cell_id in cells])
     shown = show(without_edited(outputs))
     text = redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
@@ -77,7 +78,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         else (),
         added=batch.added if batch else (),
         packages=installed.changes if installed else (),
-        to_run=installed.cells if installed else (),
+        to_run=installed.cells if installed else report.not_run if report else (),
         problems=batch.problems if batch else (),
         still_stale=report.still_stale if report else (),
         note=attached.news(),
@@ -113,6 +114,8 @@ async def _report(client: KernelClient, run: Run) -> RunReport | None:
 
 def _status(run: Run, report: RunReport | None) -> str:
     """Give the run's status; for edits, whose reply is ok in any case, that of the cell."""
+    if run.status == "ok" and _raised(run) is not None:
+        return "error"
     if run.kind == "execute" or run.status != "ok" or report is None:
         return run.status
     own = [cell.status for cell in report.cells if cell.cell_id in report.requested]
@@ -150,6 +153,11 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
             if report.requested
             else "edited."
         )
+    if report is not None and report.not_run:
+        return (
+            f"done{took}. It is an ipywidget, no part of the graph: its callbacks ran, but the cells that read it did not. "
+            f"run_cells(cell_ids={list(report.not_run)}) runs them."
+        )
     if report is not None and report.superseded:
         lost = ", ".join(report.superseded)
         return (
@@ -182,12 +190,18 @@ def _how_it_installed(installed: InstallReport) -> str:
     return " ".join(parts)
 
 
+def _raised(run: Run) -> CellError | None:
+    """Return what a callback of a UI element raised: it is shown as output, and nowhere else."""
+    if run.kind != "set_ui_value":
+        return None
+    shown = (output for output in run.log.outputs() if output["output_type"] == "error")
+    return next((CellError(output["ename"], output["evalue"]) for output in shown), None)
+
+
 def _failure(run: Run, report: RunReport | None, took: str) -> str:
-    failed = (
-        next((c.error for c in report.cells if c.cell_id in report.requested and c.error), None)
-        if report
-        else None
-    )
+    failed = _raised(run)
+    if failed is None and report is not None:
+        failed = next((c.error for c in report.cells if c.cell_id in report.requested and c.error), None)
     reply = run.reply or {}
     name = str(reply.get("ename") or (failed.ename if failed else "error"))
     value = str(reply.get("evalue") or (failed.evalue if failed else ""))

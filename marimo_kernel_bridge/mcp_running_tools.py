@@ -133,20 +133,25 @@ async def run_cells(
 async def set_ui_value(
     ctx: Ctx,
     *,
-    variable: Annotated[
-        str, Field(description="The variable that holds the marimo UI element; list_variables marks them.")
+    element: Annotated[
+        str,
+        Field(description="From list_ui_elements: the variable that holds it, or its id where none does."),
     ],
     value: Annotated[
         Any,
         Field(
-            description="What its .value shall be: a number, text, an option, an ISO date, a list or an object of those; true clicks a button."
+            description="What its .value shall be, as list_ui_elements tells: a number, text, an option, an ISO date, a list or an object of those; true clicks a button."
         ),
     ],
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, RunView]:
-    """Set a marimo UI element (mo.ui.slider, dropdown, ...) as a person would; the cells that read it run."""
+    """Set a marimo UI element (mo.ui.slider, ...) or an ipywidget as a person would; the page shows it.
+
+    The cells that read a marimo element run. An ipywidget is no part of the graph: its callbacks run, and the answer
+    names the cells that read it, for run_cells.
+    """
     attached = await to_run_in(ctx, kernel)
-    started = await attached.client.set_ui_value(variable, value)
+    started = await attached.client.set_ui_value(element, value)
     return await finish(ctx, attached, started, timeout, Window(max_chars))

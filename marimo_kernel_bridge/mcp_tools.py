@@ -5,7 +5,8 @@ What a tool says and does is in `mcp_kernel_tools.py`, `mcp_reading_tools.py`, `
 
 Names: `list_` gives many things in a line each, `read_` one thing whole, `search_` and `preview_` look too; every other
 verb acts. An argument has one name in all tools (a test holds it): `kernel` is a handle, `cell_id` and `cell_ids` are
-cells, `variable` is a global name, `run_id` a run, `file` and `output` are paths, `offset` and `limit` page, `max_chars` and `timeout` bound an answer.
+cells, `variable` is a global name, `element` a UI element, `run_id` a run, `file` and `output` are paths, `offset` and
+`limit` page, `max_chars` and `timeout` bound an answer.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ NEEDS: Final[dict[str, Tier | Callable[[Mapping[str, Any]], Tier]]] = {
     "read_dataflow": "read",
     "list_variables": "read",
     "read_variable": "read",
+    "list_ui_elements": "read",
     "list_errors": "read",
     "preview_run": "read",
     "read_run": "read",
@@ -88,12 +90,13 @@ def tools(guard: Guard) -> list[Tool]:
         made(reading.read_dataflow, "Read what depends on what", reads=True),
         made(reading.list_variables, "List variables", reads=True),
         made(reading.read_variable, "Read a variable", reads=True),
+        made(reading.list_ui_elements, "List UI elements and widgets", reads=True),
         made(reading.list_errors, "List errors", reads=True),
         made(reading.preview_run, "Preview a run or edits", reads=True),
         made(running.execute_code, "Execute code", runs_code=True),
         made(running.edit_cells, "Edit cells", runs_code=True),
         made(running.run_cells, "Run cells", runs_code=True),
-        made(running.set_ui_value, "Set a UI element", runs_code=True),
+        made(running.set_ui_value, "Set a UI element or widget", runs_code=True),
         made(install_packages, "Install packages", runs_code=True),
         made(running.read_run, "Read a run", reads=True),
         made(running.interrupt_run, "Interrupt a run", idempotent=True),

@@ -89,7 +89,8 @@ class RunReport:
     `run_id` is the message id of the request. `cells` are in the order in which they ran, the requested ones
     among them. `still_stale` names cells that are stale at the end of the run (lazy mode, or an interrupt).
     `superseded` names cells that lost a name to a requested one, and left the graph. `started_at` is in seconds since
-    the epoch.
+    the epoch. `not_run` names cells that read what was set and do not run by themselves (an ipywidget is no part of the
+    graph).
     """
 
     run_id: str
@@ -100,6 +101,7 @@ class RunReport:
     still_stale: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     started_at: float = 0.0
+    not_run: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Run:
     still_stale: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
     started_at: float = field(default_factory=time.time)
+    not_run: tuple[str, ...] = ()
 
     def report(self) -> RunReport:
         return RunReport(
@@ -46,6 +47,7 @@ class Run:
             self.still_stale,
             self.superseded,
             self.started_at,
+            self.not_run,
         )
 
     def note(self, cell: Cell, duration: float, *, changed: bool = False) -> None:

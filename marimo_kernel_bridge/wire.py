@@ -23,7 +23,7 @@ import msgspec
 from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
 from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
-from marimo_kernel_bridge.inspection import Matches, Secret, Variable, VariableContent
+from marimo_kernel_bridge.inspection import Matches, Secret, UiElement, Variable, VariableContent
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 
 PROTOCOL: Final = 1
@@ -79,6 +79,10 @@ class SearchCells(_Request, frozen=True, tag="search_cells"):
 
 class ListVariables(_Request, frozen=True, tag="list_variables"):
     """Control. Result: list of `Variable`. Runs no code of the values."""
+
+
+class ListUiElements(_Request, frozen=True, tag="list_ui_elements"):
+    """Control. Result: list of `UiElement`: marimo's and ipywidgets', with what they take."""
 
 
 class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
@@ -141,7 +145,9 @@ class RunStale(_Request, frozen=True, tag="run_stale"):
 
 
 class SetUiValue(_Request, frozen=True, tag="set_ui_value"):
-    """Shell. Result: `RunReport`. Sets a marimo UI element; the cells that read it run.
+    """Shell. Result: `RunReport`. Sets a marimo UI element, and the cells that read it run; or an ipywidget.
+
+    A widget's callbacks run, cells only through what those do; `not_run` of the report are the cells that read it.
 
     `ui_element` is the global variable that holds it, or the element's id. `value` is what its `.value` shall be,
     as JSON: a number, text, the option or its key, an ISO date, row numbers; a list or dict of those for an array or
@@ -172,6 +178,7 @@ ControlRequest = (
     | ReadHistory
     | SearchCells
     | ListVariables
+    | ListUiElements
     | InspectVariable
     | ReadSecrets
     | ReadEnvironment
@@ -186,6 +193,7 @@ Result = (
     | list[RunReport]
     | Matches
     | list[Variable]
+    | list[UiElement]
     | VariableContent
     | list[Secret]
     | Environment

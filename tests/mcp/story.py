@@ -131,8 +131,14 @@ STORY: tuple[Step, ...] = (
         refused="stale_version",
     ),
     Call(
+        "list_ui_elements",
+        {},
+        ("mo.ui.slider", "from 3000 to 6000"),
+        "Which controls has Ada made, and what do they take?",
+    ),
+    Call(
         "set_ui_value",
-        {"variable": "lightest", "value": 3600},
+        {"element": "lightest", "value": 3600},
         ("ok", "because of it"),
         "It moves Ada's slider; the cells that read it run.",
     ),

@@ -189,11 +189,41 @@ async def test_a_ui_element_is_set_and_its_readers_run(shared):
     await person.run("eeee", "print('at', slider.value)")
     known = {variable["name"]: variable for variable in (await agent("list_variables")).data["variables"]}
     assert (known["slider"]["ui_element"], known["slider"]["summary"]) == (True, "value 0")
-    answer = await agent("set_ui_value", variable="slider", value=4)
+    answer = await agent("set_ui_value", element="slider", value=4)
     assert [ran["status"] for ran in answer.data["reran"]] == ["ok"]
     await person.sees("eeee", "at 4")
-    assert refused(await agent("set_ui_value", variable="slider", value=99), "ui_value_refused")
-    assert refused(await agent("set_ui_value", variable="x", value=1), "no_such_ui_element")
+    assert refused(await agent("set_ui_value", element="slider", value=99), "ui_value_refused")
+    assert refused(await agent("set_ui_value", element="x", value=1), "no_such_ui_element")
+
+
+async def test_a_widget_is_set_and_the_cells_that_read_it_are_named(shared):
+    agent, person = shared
+    await person.run(
+        "dddd", "import ipywidgets\nknob = ipywidgets.IntSlider(1, 0, 9, description='Knob')\nknob"
+    )
+    await person.run("eeee", "print('at', knob.value)")
+    (element,) = (await agent("list_ui_elements")).data["elements"]
+    assert (element["kind"], element["value"], element["runs_readers"]) == (
+        "ipywidgets.IntSlider",
+        "1",
+        False,
+    )
+    answer = await agent("set_ui_value", element="knob", value=5)
+    reader = (await cells(agent))["eeee"]["cell_id"]
+    assert (answer.data["status"], answer.data["to_run"]) == ("ok", [reader])
+    assert "did not" in answer.data["message"]
+    await agent("run_cells", cell_ids=answer.data["to_run"])
+    await person.sees("eeee", "at 5")
+
+
+async def test_what_a_widgets_callback_prints_and_raises_is_told(shared):
+    agent, person = shared
+    code = "import ipywidgets\ndef clicked(_):\n    print('clicked')\n    1 / 0\nb = ipywidgets.Button()\nb.on_click(clicked)"
+    await person.run("dddd", code)
+    answer = await agent("set_ui_value", element="b", value=True)
+    assert answer.data["status"] == "error"
+    assert "ZeroDivisionError" in answer.data["message"]
+    assert answer.data["outputs"].startswith("clicked")
 
 
 async def test_an_error_in_a_dependent_is_told_as_that(shared):

@@ -36,6 +36,7 @@ TOOLS = {
     "install_packages",
     "export_notebook",
     "import_notebook",
+    "list_ui_elements",
 }
 RED_DOT = "import base64; from IPython.display import Image\ndisplay(Image(base64.b64decode({!r}), format='png'))".format(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="

@@ -31,7 +31,7 @@ NEEDS = [
     ("run_cells", {"which": "all"}, "run"),
     ("control_kernel", {"action": "interrupt"}, "all"),
     ("start_kernel", {"kernelspec": "nosuch"}, "all"),
-    ("set_ui_value", {"variable": "x", "value": 1}, "run"),
+    ("set_ui_value", {"element": "x", "value": 1}, "run"),
 ]
 
 
@@ -116,7 +116,7 @@ async def test_a_paused_kernel_refuses_agents_and_goes_on_for_the_person(agent, 
         ("edit_cells", {"edits": [change("aaaa", 1, "x = 2")]}),
         ("edit_cells", {"edits": [{"action": "add", "code": "z = 2"}]}),
         ("run_cells", {"cell_ids": ["aaaa"]}),
-        ("set_ui_value", {"variable": "x", "value": 2}),
+        ("set_ui_value", {"element": "x", "value": 2}),
     ):
         answer = await agent(tool, **arguments)
         assert refused(answer, "paused"), answer.text
