@@ -124,6 +124,30 @@ class Subshells:
         """After an error in a subshell: abort its requests that wait, and those that follow `within` seconds."""
         self._subshell(subshell_id).arrivals.abort(within)
 
+    # -- requests on control -----------------------------------------------------------------------------------------
+
+    @property
+    def handlers(self) -> dict[str, Callable[[Any, Any, dict[str, Any]], None]]:
+        """Answer the requests that make, end and list subshells."""
+        return {
+            f"{verb}_subshell_request": partial(self._answer, verb) for verb in ("create", "delete", "list")
+        }
+
+    def _answer(self, verb: str, stream: Any, ident: Any, request: dict[str, Any]) -> None:
+        content: dict[str, Any] = {"status": "ok"}
+        try:
+            match verb:
+                case "create":
+                    content["subshell_id"] = self.create()
+                case "delete":
+                    self.delete(request["content"]["subshell_id"])
+                case "list":
+                    content["subshell_id"] = self.list_subshell()
+        except UnknownSubshellError as error:
+            content = {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
+            content["traceback"] = []
+        self._session.send(stream, f"{verb}_subshell_reply", content, request, ident)
+
     # -- what ipykernel asks ---------------------------------------------------------------------------------------
 
     def list_subshell(self) -> list[str]:

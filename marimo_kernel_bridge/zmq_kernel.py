@@ -1,8 +1,8 @@
 """The Jupyter kernel: ipykernel's, with marimo's dataflow graph between requests and their execution.
 
-Owns sockets, threads, signals, timers and message parsing; decides when dependents run (`_settle`). What cells
-there are and where their outputs go is `session.py`'s, how code runs is `shell.py`'s. marimo is imported after
-the first kernel_info_reply: it takes a second, in which a client would take the kernel for dead.
+Owns sockets, threads, signals and message parsing. What cells there are and where their outputs go is `session.py`'s,
+when dependents run `settling.py`'s, how code runs `shell.py`'s. marimo is imported after the first kernel_info_reply:
+it takes a second, in which a client would take the kernel for dead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
-from ipykernel.subshell_manager import UnknownSubshellError
 from ipykernel.utils import _async_in_context
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from traitlets import DottedObjectName, Integer, Type, default
@@ -40,6 +39,7 @@ from marimo_kernel_bridge.outputs import error_text
 from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell
 from marimo_kernel_bridge.routing import RoutingSession
 from marimo_kernel_bridge.session import Session
+from marimo_kernel_bridge.settling import Settling
 from marimo_kernel_bridge.shell import ReactiveShell
 from marimo_kernel_bridge.shell_stream import ShellStream
 from marimo_kernel_bridge.subshells import Subshells
@@ -76,7 +76,8 @@ class MarimoKernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         kwargs["shell_stream"] = ShellStream.replacing(kwargs["shell_stream"])
         super().__init__(**kwargs)
-        self.notebook = Session(self._send_output, self._wake)
+        self.settling = Settling(self)
+        self.notebook = Session(self._send_output, self.settling.wake)
         self.notebook.outlet.limit = self.output_limit
         self.arrivals = ShellArrivals(self.shell_stream.flush, self.session)
         self.notebook.ahead.arrivals = self.arrivals
@@ -90,11 +91,9 @@ class MarimoKernel(IPythonKernel):
         )
         self._bridge = BridgeRequests(self)
         self.interrupts = Interrupts()
-        self._settle_timer: Any = None
-        self._settling = False
         self._preload_due = True
         self._runtime_loaded = self._settings_read = False
-        self._run_parent: tuple[Any, dict[str, Any]] = (b"", {"content": {}})
+        self.control_handlers |= self.subshells.handlers
         self.shell_handlers[wire.REQUEST] = self.bridge_request
         self.control_handlers[wire.REQUEST] = self.bridge_request
         self.control_handlers[wire.READ_REQUEST] = self.bridge_request
@@ -165,8 +164,7 @@ class MarimoKernel(IPythonKernel):
             signal.signal(signal.SIGINT, self.interrupts.on_sigint)
 
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
-        if self._settle_timer is not None:
-            self.io_loop.remove_timeout(self._settle_timer)
+        self.settling.stop()
         self.subshells.close()
         return super().do_shutdown(restart)
 
@@ -237,21 +235,21 @@ class MarimoKernel(IPythonKernel):
         request = lab_request(parent) if self._runtime_loaded else None
         answer = None if request is None else self.notebook.ahead.answer(request)
         if request is not None and answer is not None:
-            self._run_parent = (ident, parent)
+            self.settling.under(ident, parent)
             self._answer_without_running(stream, ident, parent, request, answer)
-            await self.settle()
+            await self.settling.now()
             return
         entry = self._begin_cell(parent)
-        self._run_parent = (ident, parent)
+        self.settling.under(ident, parent)
         try:
             await super().execute_request(stream, ident, parent)
         finally:
             self.shell.requested = None
         if entry.address.dialect == "vscode":
             # VS Code sends the next request of a Run All after idle.
-            self._settle_later(self.notebook.outlet.quiet_in())
+            self.settling.later(self.notebook.outlet.quiet_in())
         elif entry.address.dialect in {"lab", "agent"}:
-            await self.settle()
+            await self.settling.now()
 
     def _answer_without_running(
         self, stream: Any, ident: Any, parent: dict[str, Any], request: Waiting, answer: Answer
@@ -322,7 +320,7 @@ class MarimoKernel(IPythonKernel):
             if entry is not None:
                 self.notebook.end(entry, None if result is None else result.execution_count)
         if entry is not None and entry.address.dialect in {"batch", "terminal"}:
-            await self.settle()
+            await self.settling.now()
         return self._reply_content(result, user_expressions)
 
     async def _run_code(self, entry: Entry | None, code: str, options: dict[str, Any]) -> Any:
@@ -387,24 +385,33 @@ class MarimoKernel(IPythonKernel):
         reply["history"] = [(session or present, *line) for session, *line in reply["history"]]
         return reply
 
-    # -- dependents -------------------------------------------------------------------------------------------------
-
     async def settle(self) -> None:
-        """Run the stale cells now; what another request interrupts goes on when that is answered."""
-        content = self._run_parent[1]["content"]
-        from_lab = "deletedCells" in (self._run_parent[1].get("metadata") or {})
-        if from_lab and not self.arrivals.any_wait() and self.notebook.unsettled:
-            await self.arrivals.soon()  # JupyterLab sends the requests of a Run All some milliseconds apart
-        outer, self._settling = self._settling, True
+        """Run the stale cells."""
+        await self.settling.now()
+
+    @property
+    def one_at_a_time(self) -> asyncio.Lock:
+        """What the main thread's requests wait for."""
+        lock: asyncio.Lock = self._main_asyncio_lock
+        return lock
+
+    @contextmanager
+    def handling(self, ident: Any, parent: dict[str, Any]) -> Iterator[None]:
+        """Do something between requests on behalf of one, as if it were still being handled."""
+        self._take_sigint()
+        self.set_parent(ident, parent, channel="shell")
+        self._publish_status("busy", "shell")
         try:
-            with self.input_from_front_end(allowed=bool(content.get("allow_stdin"))):
-                await self.notebook.settle()
+            with self.interrupts.deferred():
+                yield
+        except KeyboardInterrupt:  # something hung outside of any cell; without this, the kernel would end
+            self.log.warning("Interrupted between requests")
+        except Exception:
+            self.log.exception("Dependents could not be run")
         finally:
-            self._settling = outer
-        self.notebook.outlet.release_held()
-        self.notebook.close_run()
-        if self.notebook.unsettled:
-            self._settle_later(0.0)
+            self._publish_status("idle", "shell")
+
+    # -- output ---------------------------------------------------------------------------------------------------------
 
     @contextmanager
     def input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
@@ -417,44 +424,6 @@ class MarimoKernel(IPythonKernel):
             yield
         finally:
             self._restore_input()
-
-    def _settle_later(self, delay: float) -> None:
-        if self._settle_timer is not None:
-            self.io_loop.remove_timeout(self._settle_timer)
-        self._settle_timer = self.io_loop.call_later(delay, self._settle_between_requests)
-
-    async def _settle_between_requests(self) -> None:
-        self._settle_timer = None
-        wait = self.notebook.outlet.quiet_in()
-        if wait > 0:
-            self._settle_later(wait)
-            return
-        async with self._main_asyncio_lock:
-            if self.arrivals.any_wait():
-                self._settle_later(0.0)
-                return
-            if not self.notebook.runs.started:
-                return  # no cell yet that could be stale
-            self._take_sigint()
-            self.notebook.runs.follow_up()
-            ident, parent = self._run_parent
-            self.set_parent(ident, parent, channel="shell")
-            self._publish_status("busy", "shell")
-            try:
-                with self.interrupts.deferred():
-                    await self.settle()
-            except (
-                KeyboardInterrupt
-            ):  # something hung outside of any cell; without this, the kernel would end
-                self.log.warning("Interrupted between requests")
-            except Exception:
-                self.log.exception("Dependents could not be run")
-            finally:
-                self._publish_status("idle", "shell")
-
-    def _wake(self) -> None:
-        """React to cells that became stale outside of a run; any thread."""
-        self.io_loop.add_callback(lambda: self._settle_later(self.notebook.outlet.quiet_in()))
 
     @contextmanager
     def parent_set_to(self, header: Header) -> Iterator[None]:
@@ -481,50 +450,24 @@ class MarimoKernel(IPythonKernel):
         """Show text as output of a request."""
         self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
 
-    # -- subshells ----------------------------------------------------------------------------------------------------
-
-    async def create_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
-        """Start a subshell."""
-        content = {"status": "ok", "subshell_id": self.subshells.create()}
-        self.session.send(stream, "create_subshell_reply", content, parent, ident)
-
-    async def delete_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
-        """End a subshell."""
-        content: dict[str, Any] = {"status": "ok"}
-        try:
-            self.subshells.delete(parent["content"]["subshell_id"])
-        except UnknownSubshellError as error:
-            content = {
-                "status": "error",
-                "ename": type(error).__name__,
-                "evalue": str(error),
-                "traceback": [],
-            }
-        self.session.send(stream, "delete_subshell_reply", content, parent, ident)
-
-    async def list_subshell_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
-        """List the subshells."""
-        content = {"status": "ok", "subshell_id": self.subshells.list_subshell()}
-        self.session.send(stream, "list_subshell_reply", content, parent, ident)
-
     # -- requests of the bridge protocol ------------------------------------------------------------------------------
 
     async def bridge_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Answer one of `wire`'s requests; always."""
         on_control = not _on_main_thread()  # or in a subshell
         if not on_control:
-            self._run_parent = (ident, parent)
+            self.settling.under(ident, parent)
         with nullcontext() if on_control else self.interrupts.deferred():
             content = await self._bridge.reply_to(parent, on_control=on_control)
         self.session.send(stream, wire.REPLY, json_clean(content), parent, ident=ident)
 
     def is_busy(self) -> bool:
         """Tell whether a request is being handled or a cell runs."""
-        return self.interrupts.in_handler or self._settling or self.notebook.running is not None
+        return self.interrupts.in_handler or self.settling.running or self.notebook.running is not None
 
     def is_settling(self) -> bool:
         """Tell whether dependents will run, or outputs are held back."""
-        return self._settling or self._settle_timer is not None
+        return self.settling.due
 
     def requests_waiting(self) -> int:
         """Return how many shell messages wait."""
