@@ -147,10 +147,12 @@ def _write(notebook: Notebook, conversion: Conversion, target: Path, wanted: Wan
 
 
 def _verified(source: Path, conversion: Conversion) -> Verdict:
-    from marimo_kernel_bridge.importing.verify import verify  # noqa: PLC0415  # starts kernels
+    from marimo_kernel_bridge.importing.verify import steps, verify  # noqa: PLC0415  # starts kernels
 
-    with click.progressbar(length=2, label=f"Running {source.name} twice", file=sys.stderr) as bar:
-        return verify(read_notebook(source), conversion, bar.update)
+    notebook = read_notebook(source)
+    label = f"Running {source.name} twice, and the result"
+    with click.progressbar(length=steps(notebook, conversion), label=label, file=sys.stderr) as bar:
+        return verify(notebook, conversion, bar.update)
 
 
 def _report(

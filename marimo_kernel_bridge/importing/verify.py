@@ -1,7 +1,8 @@
 """Whether a converted notebook shows what the original shows: both are run, and compared cell by cell.
 
-The original runs under ipykernel, the result on this package's kernel, which is marimo's runtime with Jupyter's
-outputs. Texts are compared exactly, but for addresses in memory; images by how they look.
+The original runs under ipykernel, twice: what differs between these runs varies by itself and is set aside, and a cell that
+fails there is the original's own failure. The result runs on this package's kernel, which is marimo's runtime with
+Jupyter's outputs. Texts are compared line by line and exactly, but for addresses in memory; images by how they look.
 """
 
 from __future__ import annotations
@@ -20,16 +21,23 @@ from marimo_kernel_bridge.install import NAME
 from marimo_kernel_bridge.outputs import strip_ansi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from marimo_kernel_bridge.ipynb import Conversion, Notebook
 
 LONGEST_CELL: Final = 1800.0
 """Seconds that one cell may take."""
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
-_CLOSE: Final = 0.02
-"""The mean difference of two pictures, of 1 for black against white, up to which they look alike."""
+_TIMED: Final = re.compile(r"CPU times: |Wall time: |.* per loop\b|The slowest run took ")
+"""How lines begin that tell how long something took. A magic's Python words them in its own way."""
 _SIDE: Final = 64
+"""Pictures are compared as so many blocks on each side: text that is drawn a pixel further on is the same."""
+_VISIBLE: Final = 24
+"""The difference of a block's colour, of 255, from which on it is seen."""
+_CLOSE: Final = 0.01
+"""The share of blocks that may differ visibly in pictures that look alike."""
+_SHAPE: Final = 0.1
+"""How much longer or wider, in proportion, a picture may be that looks alike."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +56,16 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The comparison of two runs. `compared` counts cells that show something."""
+    """The comparison of the runs. `compared` counts cells that show something.
+
+    `varying` are positions of cells that the original itself shows otherwise in each run, `failing` of those that fail
+    in the original: what they show is not held against the result.
+    """
 
     compared: int
     differences: tuple[Difference, ...]
+    varying: tuple[int, ...] = ()
+    failing: tuple[int, ...] = ()
 
     @property
     def same(self) -> bool:
@@ -59,13 +73,21 @@ class Verdict:
 
     def __str__(self) -> str:
         if self.same:
-            return f"all {self.compared} cells that show something show the same"
-        return f"{len(self.differences)} of {self.compared} cells that show something differ"
+            told = f"all {self.compared} cells that show something show the same"
+        else:
+            told = f"{len(self.differences)} of {self.compared} cells that show something differ"
+        if self.varying:
+            told += f"; by itself varies {_cells(self.varying)}"
+        if self.failing:
+            told += f"; in the original fails {_cells(self.failing)}"
+        return told
 
     def as_json(self) -> dict[str, Any]:  # JSON
         return {
             "same": self.same,
             "compared": self.compared,
+            "varying": list(self.varying),
+            "failing_in_the_original": list(self.failing),
             "differences": [
                 {"cells": list(each.positions), "what": each.what, "before": each.before, "after": each.after}
                 for each in self.differences
@@ -73,71 +95,117 @@ class Verdict:
         }
 
 
+def _cells(positions: Sequence[int]) -> str:
+    return f"cell {positions[0]}" if len(positions) == 1 else f"cells {', '.join(map(str, positions))}"
+
+
+def steps(notebook: Notebook, conversion: Conversion) -> int:
+    """Return how many cells `verify` runs."""
+    return 2 * sum(cell.kind == "code" for cell in notebook.cells) + len(conversion.codes)
+
+
 def verify(notebook: Notebook, conversion: Conversion, progress: Callable[[int], object]) -> Verdict:
-    """Run both notebooks in the folder of the original. Raises `BridgeError`: kernel_dead, kernel_silent."""
+    """Run the notebooks in the folder of the original; `progress` is called with 1 after each cell.
+
+    Raises `BridgeError`: kernel_dead, kernel_silent.
+    """
     folder = notebook.path.parent if notebook.path is not None else Path()
-    before = asyncio.run(
-        _run(
-            "python3", folder, [(cell.cell_id, cell.source) for cell in notebook.cells if cell.kind == "code"]
-        )
-    )
-    progress(1)
-    codes = [(f"result-{number}", code) for number, code in enumerate(conversion.codes)]
-    after = asyncio.run(_run(NAME, folder, codes))
-    progress(1)
+    codes = [(cell.cell_id, cell.source) for cell in notebook.cells if cell.kind == "code"]
+    before = asyncio.run(_run("python3", folder, codes, progress))
+    again = asyncio.run(_run("python3", folder, codes, progress))
+    results = [(f"result-{number}", code) for number, code in enumerate(conversion.codes)]
+    after = asyncio.run(_run(NAME, folder, results, progress))
     positions = [cell.position for cell in notebook.cells if cell.kind == "code"]
     return compare(
-        dict(zip(positions, before, strict=True)), list(zip(conversion.positions, after, strict=True))
+        dict(zip(positions, before, strict=True)),
+        dict(zip(positions, again, strict=True)),
+        list(zip(conversion.positions, after, strict=True)),
     )
 
 
 async def _run(
-    kernel: str, folder: Path, cells: Sequence[tuple[str, str]]
+    kernel: str, folder: Path, cells: Sequence[tuple[str, str]], progress: Callable[[int], object]
 ) -> list[list[dict[str, Any]]]:  # nbformat
     shown = []
     async with started_kernel(kernel, folder, subprocess.DEVNULL) as manager, opened(manager) as front_end:
         for cell_id, code in cells:
             cell = await front_end.run(cell_id, code, bound=LONGEST_CELL)
             shown.append(cell)
+            progress(1)
     return [list(cell.log.outputs()) for cell in shown]
 
 
+_Outputs = list[dict[str, Any]]  # nbformat
+
+
 def compare(
-    before: dict[int, list[dict[str, Any]]],  # nbformat
-    after: Sequence[tuple[tuple[int, ...], list[dict[str, Any]]]],  # nbformat
+    before: Mapping[int, _Outputs],
+    again: Mapping[int, _Outputs],
+    after: Sequence[tuple[tuple[int, ...], _Outputs]],
 ) -> Verdict:
-    """Compare what cells show. `before` is by position; `after` has the positions that each cell is made of."""
-    differences = []
+    """Compare what cells show. `before` and `again` are by position; `after` has the positions that each cell is made of."""
+    differences: list[Difference] = []
+    varying: set[int] = set()
+    failing = {position for run in (before, again) for position in run if _fails(run[position])}
     compared = 0
     kept = {position for positions, _ in after for position in positions}
-    left: list[tuple[tuple[int, ...], list[dict[str, Any]]]] = [  # nbformat
+    left: list[tuple[tuple[int, ...], _Outputs]] = [
         ((position,), []) for position in before if position not in kept
     ]
     for positions, outputs in [*after, *left]:
-        original = [output for position in sorted(positions) for output in before.get(position, [])]
-        if not positions or not any(position in before for position in positions):
+        if not any(position in before for position in positions) or not failing.isdisjoint(positions):
             continue
-        compared += bool(original)
-        differences += _differences(positions, original, outputs)
-    return Verdict(compared, tuple(differences))
+        one, other = (
+            [output for position in sorted(positions) for output in run.get(position, [])]
+            for run in (before, again)
+        )
+        compared += bool(one)
+        if _varies(one, other):
+            varying.update(positions)
+        differences += _differences(positions, one, other, outputs)
+    return Verdict(compared, tuple(differences), tuple(sorted(varying)), tuple(sorted(failing)))
+
+
+def _fails(outputs: _Outputs) -> bool:
+    return any(output["output_type"] == "error" for output in outputs)
+
+
+def _varies(before: _Outputs, again: _Outputs) -> bool:
+    """Tell whether two runs of the same cell show different things."""
+    one, other = _images(before), _images(again)
+    return (
+        _text(before) != _text(again)
+        or len(one) != len(other)
+        or any(_apart(*pair) > _CLOSE for pair in zip(one, other, strict=True))
+    )
 
 
 def _differences(
-    positions: tuple[int, ...],
-    before: list[dict[str, Any]],  # nbformat
-    after: list[dict[str, Any]],  # nbformat
+    positions: tuple[int, ...], before: _Outputs, again: _Outputs, after: _Outputs
 ) -> list[Difference]:
+    """Compare what a cell shows with what it showed in two runs; where these differ, anything goes."""
     old, new = _text(before), _text(after)
-    if old != new:
+    if not _matches(new.splitlines(), old.splitlines(), _text(again).splitlines()):
         return [Difference(positions, "text", _excerpt(old, new), _excerpt(new, old))]
-    images, others = _images(before), _images(after)
+    images, others, steady = _images(before), _images(after), _images(again)
+    if len(images) != len(steady):
+        return []
     if len(images) != len(others):
         return [Difference(positions, "images", f"{len(images)} images", f"{len(others)} images")]
     return [
-        Difference(positions, "images", f"image {number}", f"a picture that differs by {apart:.0%}")
-        for number, (one, other) in enumerate(zip(images, others, strict=True), start=1)
-        if (apart := _apart(one, other)) > _CLOSE
+        Difference(positions, "images", f"image {number}", f"a picture of which {apart:.0%} looks different")
+        for number, (one, two, other) in enumerate(zip(images, steady, others, strict=True), start=1)
+        if (apart := _apart(one, other)) > _CLOSE and _apart(one, two) <= _CLOSE
     ]
+
+
+def _matches(new: list[str], old: list[str], again: list[str]) -> bool:
+    """Tell whether the lines are those on which two runs agree; any line is where these differ."""
+    if len(old) != len(again):
+        return True
+    return len(new) == len(old) and all(
+        line == one or one != two for line, one, two in zip(new, old, again, strict=True)
+    )
 
 
 def _text(outputs: list[dict[str, Any]]) -> str:  # nbformat
@@ -152,7 +220,8 @@ def _text(outputs: list[dict[str, Any]]) -> str:  # nbformat
             case "error":
                 shown.append(f"{output['ename']}: {output['evalue']}")
     text = strip_ansi("".join(streams) + "\n".join(shown))
-    return _ADDRESS.sub("0x", text).strip()
+    lines = [line for line in text.splitlines() if not _TIMED.match(line)]
+    return _ADDRESS.sub("0x", "\n".join(lines)).strip()
 
 
 def _excerpt(text: str, other: str) -> str:
@@ -170,15 +239,22 @@ def _images(outputs: list[dict[str, Any]]) -> list[str]:  # nbformat
 
 
 def _apart(one: str, other: str) -> float:
-    """Return how far two pictures are apart, from 0 to 1. Without Pillow, only equal ones are alike."""
+    """Return which share of two pictures looks different. Without Pillow, only equal ones are alike."""
     if one == other:
         return 0.0
     try:
-        from PIL import Image, ImageChops, ImageStat  # noqa: PLC0415  # comes with matplotlib, which draws most
+        from PIL import Image, ImageChops  # noqa: PLC0415  # comes with matplotlib, which draws most
     except ImportError:
         return 1.0
-    pictures = [
-        Image.open(io.BytesIO(base64.b64decode(data))).convert("L").resize((_SIDE, _SIDE))
-        for data in (one, other)
-    ]
-    return float(ImageStat.Stat(ImageChops.difference(*pictures)).mean[0]) / 255
+    pictures = [Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB") for data in (one, other)]
+    (width, height), (other_width, other_height) = (picture.size for picture in pictures)
+    if abs(width / height - other_width / other_height) > _SHAPE * width / height:
+        return 1.0
+    blocks = [picture.resize((_SIDE, _SIDE), Image.Resampling.BOX) for picture in pictures]
+    seen = [max(pixel) > _VISIBLE for pixel in _pixels(ImageChops.difference(*blocks))]
+    return sum(seen) / len(seen)
+
+
+def _pixels(picture: Any) -> Iterator[tuple[int, ...]]:  # Pillow's image
+    data = picture.tobytes()
+    return (tuple(data[at : at + 3]) for at in range(0, len(data), 3))

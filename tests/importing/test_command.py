@@ -153,11 +153,23 @@ def test_verify_runs_both_and_finds_no_difference(tmp_path):
     assert "verified: all 4 cells that show something show the same" in result.output
 
 
-def test_verify_tells_what_differs(tmp_path):
-    result = run(write(tmp_path / "a.ipynb", "import random\nrandom.random()"), "--verify", "--json")
+def test_verify_tells_what_differs_and_sets_aside_what_is_not_the_importers_doing(tmp_path):
+    notebook = write(
+        tmp_path / "a.ipynb",
+        "import random, time\nx = 1",
+        "print(x)",
+        "x = 2\nprint('x_' + '1' in globals())",
+        "print('steady')\nprint(random.random())",
+        "nowhere",
+        "%time x",
+        "%timeit x",
+    )
+    result = run(notebook, "--verify", "--json")
     assert result.exit_code == 4, result.output
-    report = json.loads(result.output[result.output.index("{") :])
-    assert report["verified"]["differences"][0]["cells"] == [1]
+    verified = json.loads(result.stdout)["verified"]
+    assert [each["cells"] for each in verified["differences"]] == [[3]]
+    assert verified["varying"] == [4]
+    assert verified["failing_in_the_original"] == [5]
 
 
 @pytest.mark.parametrize(

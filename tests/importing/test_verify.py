@@ -1,0 +1,79 @@
+"""What counts as showing the same: lines that two runs agree on, pictures that look alike."""
+
+import base64
+import io
+
+import pytest
+from PIL import Image, ImageDraw
+
+from marimo_kernel_bridge.importing.verify import compare
+
+
+def printed(text):
+    return [{"output_type": "stream", "name": "stdout", "text": text}]
+
+
+def failed(name):
+    return [{"output_type": "error", "ename": name, "evalue": "", "traceback": []}]
+
+
+def drawn(*, line=None, shift=0, size=(640, 480), colour="black"):
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((50 + shift, 50, 590 + shift, 430), outline="black")
+    if line is not None:
+        draw.line((60, 400, 580, line), fill=colour, width=2)
+    data = io.BytesIO()
+    picture.save(data, "PNG")
+    image = base64.b64encode(data.getvalue()).decode()
+    return [{"output_type": "display_data", "data": {"image/png": image}, "metadata": {}}]
+
+
+@pytest.mark.parametrize(
+    ("before", "again", "after", "differs"),
+    [
+        (printed("a"), printed("a"), printed("a"), False),
+        (printed("a"), printed("a"), printed("b"), True),
+        (printed("a"), printed("a"), [], True),
+        (printed("at 0x7f01"), printed("at 0x7f01"), printed("at 0x7fff"), False),
+        (printed("a\n1"), printed("a\n2"), printed("a\n3"), False),
+        (printed("a\n1"), printed("a\n2"), printed("b\n3"), True),
+        (printed("a\n1"), printed("a\n2"), printed("a"), True),
+        (printed("1"), printed("1\n2"), printed("anything"), False),
+        (failed("KeyError"), failed("KeyError"), failed("KeyError"), False),
+        (failed("KeyError"), failed("KeyError"), printed("fine"), False),
+        (printed("fine"), printed("fine"), failed("NameError"), True),
+        (drawn(line=100), drawn(line=100), drawn(line=100), False),
+        (drawn(line=100), drawn(line=100), drawn(line=100, shift=1), False),
+        (drawn(line=100), drawn(line=100), drawn(), True),
+        (drawn(line=100), drawn(line=100), drawn(line=300), True),
+        (drawn(line=100), drawn(line=100), drawn(line=100, colour="red"), True),
+        (drawn(line=100), drawn(line=100), drawn(line=100, size=(480, 640)), True),
+        (drawn(line=100), drawn(line=300), drawn(line=200), False),
+        (drawn(), drawn(), [], True),
+        (drawn(), [], drawn(line=5), False),
+    ],
+)
+def test_a_difference_is_what_two_runs_of_the_original_do_not_have(before, again, after, differs):
+    verdict = compare({1: before}, {1: again}, [((1,), after)])
+    assert bool(verdict.differences) is differs
+    assert verdict.same is not differs
+
+
+def test_what_varies_and_what_fails_in_the_original_is_named():
+    verdict = compare(
+        {1: printed("1"), 2: failed("KeyError"), 3: printed("x")},
+        {1: printed("2"), 2: failed("KeyError"), 3: printed("x")},
+        [((1,), printed("3")), ((2,), []), ((3,), printed("x"))],
+    )
+    assert (verdict.varying, verdict.failing) == ((1,), (2,))
+    assert str(verdict) == (
+        "all 2 cells that show something show the same; by itself varies cell 1; in the original fails cell 2"
+    )
+
+
+def test_joined_cells_are_compared_with_all_that_they_are_made_of():
+    before = {1: printed("a\n"), 2: printed("b\n"), 3: []}
+    assert compare(before, before, [((1, 2), printed("a\nb\n"))]).same
+    assert not compare(before, before, [((1, 2), printed("b\n"))]).same
+    assert not compare(before, before, [((1,), printed("a\n"))]).same  # cell 2 is nowhere
