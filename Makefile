@@ -10,7 +10,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format docs conformance servers demo lab doctor peers corpus clean
+.PHONY: help install check test browser lint types format docs conformance servers demo lab doctor peers corpus bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -74,6 +74,12 @@ peers: install ## Point the test suites of ipykernel, nbclient and papermill at 
 
 corpus: install ## Import the notebooks below CORPUS=folder, run both kinds, and compare what they show
 	$(BIN)/marimo-kernel-bridge import $(CORPUS) -o .build/corpus --force --verify
+
+bench: install ## Measure beside ipykernel, xeus-python, ipyflow, bare marimo and jupyter-mcp-server (ARGS=--help)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-quick: install ## The same with less of everything, in some minutes
+	$(BIN)/python -m benchmarks --quick $(ARGS)
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) .build build dist .mypy_cache .ruff_cache .pytest_cache

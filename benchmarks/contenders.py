@@ -140,7 +140,7 @@ class Kernel:
             sent = self.client.kernel_info()
             self.reply()
             try:
-                while self.client.get_iopub_msg(timeout=0.1)["parent_header"].get("msg_id") != sent:
+                while (self.client.get_iopub_msg(timeout=0.1)["parent_header"] or {}).get("msg_id") != sent:
                     pass
             except Empty:
                 continue
@@ -177,7 +177,7 @@ class Kernel:
             message = self.client.get_iopub_msg(timeout=BOUND)
             seen.append(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
-                left.discard(message["parent_header"].get("msg_id"))
+                left.discard((message["parent_header"] or {}).get("msg_id"))
         return seen
 
     def until(self, message_type: str, text: str) -> None:
