@@ -47,7 +47,7 @@ def _outputs(settings: Settings) -> list[Output]:
     return [
         Output(
             f"print {lines:,} lines",
-            f"for i in range({lines}): print(i)",
+            f"for line in range({lines}): print(line)",
             lambda seen: _text(seen) == printed,
         ),
         Output(
@@ -57,7 +57,7 @@ def _outputs(settings: Settings) -> list[Output]:
         ),
         Output(
             f"{displays:,} displays",
-            f"from IPython.display import HTML, display\nfor i in range({displays}): display(HTML(f'<b>{{i}}</b>'))",
+            f"from IPython.display import HTML, display\nfor shown in range({displays}): display(HTML(f'<b>{{shown}}</b>'))",
             lambda seen: (
                 [m["content"]["data"]["text/html"] for m in seen if m["msg_type"] == "display_data"]
                 == [f"<b>{number}</b>" for number in range(displays)]

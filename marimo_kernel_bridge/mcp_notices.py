@@ -11,12 +11,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated
+from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
 from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mcp.server import MCPServer
     from mcp.server.context import ServerRequestContext
     from mcp.server.session import ServerSession
@@ -31,8 +33,13 @@ class Notices:
     """Who wants to know of which resource."""
 
     def __init__(self) -> None:
-        self.bus = InMemorySubscriptionBus()
+        self.bus = _Bus()
         self._subscribers: dict[ServerSession, set[str]] = {}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody would be told."""
+        return self.bus.listeners > 0 or any(self._subscribers.values())
 
     def serve(self, server: MCPServer[Any]) -> None:
         """Take subscriptions of clients of the older protocol."""
@@ -64,8 +71,33 @@ class Notices:
         return EmptyResult()
 
 
+class _Bus(InMemorySubscriptionBus):
+    """Knows how many listen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listeners = 0
+
+    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
+        end = super().subscribe(listener)
+        self.listeners += 1
+        left = False
+
+        def unsubscribe() -> None:
+            nonlocal left
+            self.listeners -= not left
+            left = True
+            end()
+
+        return unsubscribe
+
+
 class Watch:
-    """Finds out what changed in one kernel, and tells it. End it with `close`."""
+    """Finds out what changed in one kernel, and tells it. End it with `close`.
+
+    Looks at the cells only while somebody wants to know: it costs as much as a small request. Who comes later is told
+    with the next change what has changed since the last look, which is more than has to be.
+    """
 
     def __init__(self, attached: Attached, notices: Notices) -> None:
         self._attached = attached
@@ -84,8 +116,9 @@ class Watch:
         while True:
             await self._due.wait()
             self._due.clear()
-            for uri in await self._changed():
-                await self._notices.publish(uri)
+            if self._notices.wanted:
+                for uri in await self._changed():
+                    await self._notices.publish(uri)
 
     async def _changed(self) -> list[str]:
         handle = self._attached.handle
