@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from jupyter_client import KernelManager
 
-from benchmarks.measuring import FLOW, OURS, POOL, STOCK, XEUS, UnavailableError, check, say
+from benchmarks.measuring import FLOW, OURS, POOL, STOCK, XEUS, UnavailableError, WrongResultError, check, say
 from marimo_kernel_bridge.pool_place import PROVISIONER
 
 if TYPE_CHECKING:
@@ -170,11 +170,14 @@ class Kernel:
         check(reply["content"]["status"] == "ok", f"{code[:60]!r} failed: {reply['content'].get('evalue')}")
         return seen
 
-    def until_idle(self, requests: set[str]) -> list[dict[str, Any]]:
-        """Receive iopub messages until each of these requests is idle."""
+    def until_idle(self, requests: set[str], bound: float = BOUND) -> list[dict[str, Any]]:
+        """Receive iopub messages until each of these requests is idle; `bound` is for each message."""
         left, seen = set(requests), []
         while left:
-            message = self.client.get_iopub_msg(timeout=BOUND)
+            try:
+                message = self.client.get_iopub_msg(timeout=bound)
+            except Empty:
+                raise WrongResultError(f"nothing came for {bound:.0f} s") from None
             seen.append(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                 left.discard((message["parent_header"] or {}).get("msg_id"))

@@ -18,6 +18,7 @@ from marimo_kernel_bridge.cell_search import search
 from marimo_kernel_bridge.changes import EditReport
 from marimo_kernel_bridge.environment import requirements
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspection import RunOutcome
 from marimo_kernel_bridge.notebook import CellWithOutputs, KernelDescription
 from marimo_kernel_bridge.outputs import shortened
 from marimo_kernel_bridge.requests import agent_address
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.environment import Environment, InstallReport
-    from marimo_kernel_bridge.inspection import UiElement
+    from marimo_kernel_bridge.inspection import Secret, UiElement
     from marimo_kernel_bridge.interrupts import Interrupts
     from marimo_kernel_bridge.session import Session
     from marimo_kernel_bridge.shell import ReactiveShell
@@ -120,6 +121,8 @@ class BridgeRequests:
                 return both if most is None else CellWithOutputs(both.cell, shortened(both.outputs, most))
             case wire.ReadRun(run_id=run_id):
                 return notebook.runs.report(run_id)
+            case wire.ReadOutcome(run_id=run_id):
+                return self._outcome(run_id)
             case wire.ReadHistory(limit=limit):
                 return notebook.runs.newest(limit)
             case wire.SearchCells(query=query, limit=limit):
@@ -131,9 +134,24 @@ class BridgeRequests:
             case wire.InspectVariable(name=name, rows=rows):
                 return variables.inspect(shell.user_ns, name, rows, sample=not on_control)
             case wire.ReadSecrets():
-                return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string
+                return self._secrets()
             case wire.ReadEnvironment():
                 return self._environment()
+
+    def _outcome(self, run_id: str) -> RunOutcome:
+        notebook = self._host.notebook
+        try:
+            report = notebook.runs.report(run_id)
+        except BridgeError:
+            return RunOutcome(None, (), tuple(self._secrets()))
+        ids = {*report.requested, *(cell.cell_id for cell in report.cells)}
+        cells = tuple(
+            notebook.cells[cell_id].cell for cell_id in ids if notebook.cells.get(cell_id) is not None
+        )
+        return RunOutcome(report, cells, tuple(self._secrets()))
+
+    def _secrets(self) -> list[Secret]:
+        return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string
 
     async def _run(self, request: _SingleRequest, parent: dict[str, Any]) -> None:
         notebook, address = self._host.notebook, agent_address(parent)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from marimo_kernel_bridge.notebook import Cell, RunReport  # noqa: TC001  # msgspec looks at it
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -87,3 +89,12 @@ class Secret:
 
     name: str
     value: str
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What is known of a run at one moment: its report if there is one, the cells in it as they are, all secrets."""
+
+    report: RunReport | None
+    cells: tuple[Cell, ...]
+    secrets: tuple[Secret, ...]

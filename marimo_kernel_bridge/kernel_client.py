@@ -16,7 +16,7 @@ from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.changes import EditReport
 from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspection import Matches, Secret, UiElement, Variable, VariableContent
+from marimo_kernel_bridge.inspection import Matches, RunOutcome, Secret, UiElement, Variable, VariableContent
 from marimo_kernel_bridge.kernel_link import ANSWER_BOUND, KernelInfo, KernelLink, Liveness
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 from marimo_kernel_bridge.runs import Activity, Run, RunKind, Work
@@ -152,6 +152,9 @@ class KernelClient:
 
     async def read_run(self, run_id: str) -> RunReport:
         return await self._read(wire.ReadRun(run_id=run_id), RunReport)
+
+    async def read_outcome(self, run_id: str, bound: float = ANSWER_BOUND) -> RunOutcome:
+        return await self._read(wire.ReadOutcome(run_id=run_id), RunOutcome, bound)
 
     async def history(self, limit: int) -> list[RunReport]:
         return await self._read(wire.ReadHistory(limit=limit), list[RunReport])

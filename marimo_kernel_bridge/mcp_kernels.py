@@ -18,10 +18,13 @@ from marimo_kernel_bridge.redaction import Redactor
 from marimo_kernel_bridge.secret_values import in_environment
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.inspection import Secret
+    from collections.abc import Iterable
+
+    from marimo_kernel_bridge.inspection import RunOutcome, Secret
     from marimo_kernel_bridge.kernel_client import KernelClient
     from marimo_kernel_bridge.kernel_endpoint import Endpoint
     from marimo_kernel_bridge.kernel_owner import Action, StartedKernels
+    from marimo_kernel_bridge.runs import Run
 
 
 _ASKED_BOUND: Final = 1.0  # seconds; each answer waits for this one
@@ -47,12 +50,27 @@ class Attached:
             return self.redactor
         self.answers = False
         with suppress(BridgeError):  # a kernel that does not answer now: what is known of it stays
-            found = frozenset(await self.client.secrets(_ASKED_BOUND))
-            self.answers = True
-            if found - self.secrets:
-                self.secrets |= found  # one that was taken out of the environment may still be shown
-                self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
+            self._learn(await self.client.secrets(_ASKED_BOUND))
         return self.redactor
+
+    async def outcome_of(self, run: Run) -> RunOutcome | None:
+        """Ask what became of a run, and for the secrets with it; None if the kernel does not tell."""
+        if not self.client.info.reactive or self.client.end is not None:
+            return None
+        self.answers = False
+        with suppress(BridgeError):
+            asked = (run.run_id,) if run.over else (run.run_id, _ASKED_BOUND)
+            outcome = await self.client.read_outcome(*asked)
+            self._learn(outcome.secrets)
+            return outcome
+        return None
+
+    def _learn(self, secrets: Iterable[Secret]) -> None:
+        self.answers = True
+        found = frozenset(secrets)
+        if found - self.secrets:
+            self.secrets |= found  # one that was taken out of the environment may still be shown
+            self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
 
     def news(self) -> str:
         """Say once that the kernel was restarted; empty otherwise."""

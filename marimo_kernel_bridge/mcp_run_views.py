@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_outputs import Image, cut, show
 from marimo_kernel_bridge.mcp_results import RanCell, RunView, first_line
 from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marimo_kernel_bridge.environment import InstallReport
+    from marimo_kernel_bridge.inspection import RunOutcome
     from marimo_kernel_bridge.kernel_client import KernelClient
     from marimo_kernel_bridge.mcp_kernels import Attached
     from marimo_kernel_bridge.notebook import Cell, CellRun, RunReport
@@ -36,18 +36,18 @@ _SILENT_RUN: Final = 10.0
 async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunView, tuple[Image, ...]]:
     """Say how far a run is and what it caused. Raises the `BridgeError` with which the kernel refused it."""
     client = attached.client
-    redactor = await attached.learn_secrets()
-    report = await _report(client, run) if run.over or attached.answers else None
+    outcome = await attached.outcome_of(run)
+    report = _report(client, run, outcome)
     batch = client.edit_report_of(run) if run.over and run.lost is None else None
     installed = client.install_report_of(run) if run.over and run.lost is None else None
-    cells = {cell.cell_id: cell for cell in await client.list_cells()} if report else {}
+    cells = {cell.cell_id: cell for cell in outcome.cells} if outcome else {}
     requested = report.requested if report else ()
     own = requested[0] if len(requested) == 1 else None
     outputs: list[dict[str, Any]] = list(run.log.outputs())
     if run.kind in {"edit_cells", "run_cells", "run_stale"} and run.over:
         outputs = await _outputs_of(client, [cell_id for cell_id in requested if cell_id in cells])
     shown = show(without_edited(outputs))
-    text = redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
+    text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
     rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
@@ -97,19 +97,15 @@ async def _outputs_of(client: KernelClient, cell_ids: Sequence[str]) -> list[dic
     return outputs
 
 
-async def _report(client: KernelClient, run: Run) -> RunReport | None:
+def _report(client: KernelClient, run: Run, outcome: RunOutcome | None) -> RunReport | None:
+    """Return what a run caused; None if it is not in the graph, or forgotten, or the kernel does not tell."""
     if not client.info.reactive or run.status in {"queued", "aborted", "lost"}:
         return None
     if run.over:
         report = client.report_of(run)
         if run.kind != "execute":
             return report
-    try:
-        return await client.read_run(run.run_id)
-    except BridgeError as refusal:
-        if refusal.code in {"no_such_run", "kernel_dead", "kernel_silent"}:
-            return None  # not in the graph, or forgotten, or the kernel is gone: the run itself is still told
-        raise
+    return outcome.report if outcome else None
 
 
 def _status(run: Run, report: RunReport | None) -> str:

@@ -23,7 +23,7 @@ import msgspec
 from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
 from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
-from marimo_kernel_bridge.inspection import Matches, Secret, UiElement, Variable, VariableContent
+from marimo_kernel_bridge.inspection import Matches, RunOutcome, Secret, UiElement, Variable, VariableContent
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 
 PROTOCOL: Final = 1
@@ -60,6 +60,15 @@ class ReadCell(_Request, frozen=True, tag="read_cell"):
 
 class ReadRun(_Request, frozen=True, tag="read_run"):
     """Control. Result: `RunReport` of the request with this message id."""
+
+    run_id: str
+
+
+class ReadOutcome(_Request, frozen=True, tag="read_outcome"):
+    """Control. Result: `RunOutcome`: all that an answer about this run needs, in one look.
+
+    What `ReadRun`, `ReadCell` for the cells in it, and `ReadSecrets` would tell, without their refusals.
+    """
 
     run_id: str
 
@@ -175,6 +184,7 @@ ControlRequest = (
     | ListCells
     | ReadCell
     | ReadRun
+    | ReadOutcome
     | ReadHistory
     | SearchCells
     | ListVariables
@@ -190,6 +200,7 @@ Result = (
     | list[Cell]
     | CellWithOutputs
     | RunReport
+    | RunOutcome
     | list[RunReport]
     | Matches
     | list[Variable]
