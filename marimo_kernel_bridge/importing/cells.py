@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.importing import figures, history, stars
+from marimo_kernel_bridge.importing import figures, history, randomness, stars
 from marimo_kernel_bridge.importing.magics import IMPORTS, Notebooks, Translated, hides_its_value, translated
 from marimo_kernel_bridge.reactive_names.model import Given
 from marimo_kernel_bridge.reactive_names.occurrences import parse, read_cell
@@ -103,7 +103,11 @@ def prepare(
     for cell, result in zip(code_cells, expansions, strict=True):
         for text in result.notes:
             prepared.note([cell.position], text)
-    codes = [result.code for result in expansions]
+    seeded = randomness.repeated([result.code for result in expansions])
+    for cell, drawn in zip(code_cells, seeded, strict=True):
+        for text in drawn.notes:
+            prepared.note([cell.position], text)
+    codes = [drawn.code for drawn in seeded]
     if not ipython:
         codes = _without_ipython(prepared, code_cells, codes)
     prepared.cells = [
