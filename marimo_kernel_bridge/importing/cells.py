@@ -157,6 +157,10 @@ def _tell(prepared: Prepared, cell: NotebookCell, translation: Translated) -> No
         prepared.note(
             [cell.position], "its `from __future__` line is a comment: marimo compiles cells without it"
         )
+    if re.search(r"#\s*@param\b", cell.source):
+        prepared.note([cell.position], "its Colab form fields are plain values: change them in the code")
+    if re.search(r"(?m)^\s*(?:import|from)\s+google\.colab\b", cell.source):
+        prepared.note([cell.position], "`google.colab` is there on Colab only")
     for note in translation.notes:
         prepared.note([cell.position], note)
     if translation.lost:

@@ -29,6 +29,9 @@ _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"
 def edit(cell: Cell, plan: CellPlan) -> None:
     """Put into a plan what its cell needs for the names that versions now have."""
     _edit_imports(cell, plan)
+    rewritten = [
+        (each.start, each.end) for each in plan.edits
+    ]  # whole imports, the other names in them as well
     repeated = {each.start for each in cell.repeated_imports}
     for name in cell.names.names:
         made, before = cell.made.get(name), cell.incoming.get(name)
@@ -40,6 +43,8 @@ def edit(cell: Cell, plan: CellPlan) -> None:
         for occurrence in cell.names.of(name):
             version = _version_at(cell, occurrence)
             if occurrence.start in repeated or occurrence.start in expanded:
+                continue
+            if any(start <= occurrence.start < end for start, end in rewritten):
                 continue
             if version is not None and version.text != name:
                 plan.edits.append(_renaming(occurrence, version.text))

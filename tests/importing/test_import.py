@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.importing import bridge
 from marimo_kernel_bridge.ipynb import Conversion, import_notebook, read_notebook
 from marimo_kernel_bridge.runtime.convert import convert
 
@@ -259,6 +260,28 @@ def test_a_notebook_of_format_3_is_read_with_its_headings(tmp_path):
     assert "x = 1\n    x" in conversion.text
 
 
+def test_outputs_of_a_notebook_of_format_3_are_read_as_those_of_format_4(tmp_path):
+    outputs = [
+        {"output_type": "pyout", "prompt_number": 3, "text": ["42"], "html": "<b>42</b>", "metadata": {}},
+        {"output_type": "stream", "stream": "stderr", "text": "careful"},
+        {"output_type": "pyerr", "ename": "KeyError", "evalue": "'a'", "traceback": ["..."]},
+        {"output_type": "display_data", "png": "iVBOR", "metadata": {}},
+    ]
+    cell = {"cell_type": "code", "input": "x", "language": "python", "outputs": outputs, "prompt_number": 3}
+    path = tmp_path / "old.ipynb"
+    path.write_text(json.dumps({"nbformat": 3, "metadata": {}, "worksheets": [{"cells": [cell]}]}))
+    (read,) = read_notebook(path).cells
+    assert read.outputs == (
+        {"output_type": "execute_result", "execution_count": 3, "data": {"text/plain": ["42"], "text/html": "<b>42</b>"}, "metadata": {}},
+        {"output_type": "stream", "name": "stderr", "text": "careful"},
+        {"output_type": "error", "ename": "KeyError", "evalue": "'a'", "traceback": ["..."]},
+        {"output_type": "display_data", "data": {"image/png": "iVBOR"}, "metadata": {}},
+    )  # fmt: skip
+    upgraded = json.loads(bridge.convert(read_notebook(path), keep_outputs=True).text)
+    assert "".join(upgraded["cells"][0]["source"]) == "x"
+    assert upgraded["nbformat"] == 4
+
+
 def test_a_hidden_input_stays_hidden(imported):
     conversion = imported(
         ("code", "x = 1", {"metadata": {"jupyter": {"source_hidden": True}}}),
@@ -267,6 +290,31 @@ def test_a_hidden_input_stays_hidden(imported):
         "w = 4",
     )
     assert conversion.text.count("@app.cell(hide_code=True)") == 3
+
+
+def test_notebooks_of_colab_keep_their_forms_values_and_are_told_what_is_colabs_alone(imported):
+    conversion = imported(
+        (
+            "code",
+            '#@title Size\nn = 5  #@param {type:"slider"}',
+            {"metadata": {"cellView": "form", "id": "x1"}},
+        ),
+        "from google.colab import drive",
+        "n",
+    )
+    assert 'n = 5  #@param {type:"slider"}' in conversion.text
+    assert "@app.cell(hide_code=True)" in conversion.text
+    assert "plain values" in notes(conversion, 1)
+    assert "on Colab only" in notes(conversion, 2)
+    assert conversion.complete
+
+
+def test_a_cell_of_another_language_as_vs_code_has_them_fails_alone(imported):
+    shell = ("code", "echo hello world", {"metadata": {"vscode": {"languageId": "shellscript"}}})
+    conversion = imported("x = 1", shell, "x")
+    assert fates(conversion)[0] == fates(conversion)[2] == "kept"
+    assert "# echo hello world" in conversion.text
+    assert conversion.check_passes
 
 
 def test_converting_twice_gives_the_same_text(imported):

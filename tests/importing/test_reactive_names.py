@@ -49,6 +49,10 @@ x = 1; o.x | x = 2; o.x                      => _x = 1; o.x | _x = 2; o.x
 x = 1; "x" | x = 2; "x"                      => _x = 1; "x" | _x = 2; "x"
 x = 1  # x | x = 2  # x                      => _x = 1  # x | _x = 2  # x
 
+# An import of which one name is there already and another is renamed
+from m import a, b; b | from m import a, c as b; a(b) => from m import a, b as _b; _b | from m import c as _b; a(_b)
+from m import a | from m import a, b; b | b | from k import b, a; b => from m import a | from m import b; b | b | from k import b as _b, a as _a; _b
+
 # Definitions that others read
 x = 1 | x | x = 2 | x                        => x = 1 | x | x_1 = 2 | x_1
 x = 1 | x | x = 2 | x | x = 3 | x            => x = 1 | x | x_1 = 2 | x_1 | x_2 = 3 | x_2
