@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that run tests side by side, each test module in one of them
+WORKERS ?= 2
 # Further arguments: make lab ARGS=analysis.ipynb, make test ARGS=tests/house
 ARGS ?=
 
@@ -24,7 +26,7 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	@touch $@
 
 test: install browser lint types ## All set-up, the linter, the types and all tests
-	$(BIN)/python -m pytest --reruns 1 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --reruns 1 $(ARGS)
 
 check: test ## The same as test
 

@@ -201,7 +201,8 @@ class ReactiveShell(ZMQInteractiveShell):
                 if self.awaits_asyncio:
                     await running
                 else:
-                    self.loop_runner(running)  # `%autoawait trio` and the like
+                    with self.kernel.sigint_for_runner():  # `%autoawait trio` and the like
+                        self.loop_runner(running)
         except KeyboardInterrupt as interrupt:  # just before or after the code: IPython takes those inside
             running.close()
             self.showtraceback((KeyboardInterrupt, interrupt, None))

@@ -163,6 +163,15 @@ class MarimoKernel(IPythonKernel):
         if _on_main_thread():
             signal.signal(signal.SIGINT, self.interrupts.on_sigint)
 
+    @contextmanager
+    def sigint_for_runner(self) -> Iterator[None]:
+        """Let a runner of coroutines that is not asyncio's handle SIGINT: trio does where Python's handler is."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            self._take_sigint()
+
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
         self.settling.stop()
         self.subshells.close()
