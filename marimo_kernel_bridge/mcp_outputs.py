@@ -10,13 +10,14 @@ import html.parser
 import json
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.chart_text import chart_text
 from marimo_kernel_bridge.outputs import strip_ansi
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MAX_IMAGE_CHARACTERS: Final = 700_000
@@ -39,19 +40,31 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image made ready to be sent, or None and why there is none. `note` says what was done to it."""
+
+    image: Image | None
+    note: str
+
+
+@dataclass(frozen=True)
 class Shown:
-    """Outputs for a model. `text` is all of it; `cut` makes it fit."""
+    """Outputs for a model. `text` is all of it; `cut` makes it fit. `complete`: each image is as it was put out."""
 
     text: str
     images: tuple[Image, ...] = ()
+    complete: bool = True
 
 
-def show(outputs: Iterable[dict[str, Any]]) -> Shown:
-    """Turn nbformat outputs into text and images, in their order."""
+def show(outputs: Iterable[dict[str, Any]], pictures: Mapping[int, Picture] = MappingProxyType({})) -> Shown:
+    """Turn nbformat outputs into text and images, in their order.
+
+    `pictures` are images made ready and charts drawn, by the position of their output (`mcp_pictures.py`).
+    """
     texts: list[str] = []
     images: list[Image] = []
-    room = MAX_IMAGE_CHARACTERS
-    for output in outputs:
+    room, complete = MAX_IMAGE_CHARACTERS, True
+    for position, output in enumerate(outputs):
         match output.get("output_type"):
             case "stream":
                 name = "" if output.get("name") == "stdout" else f"[{output.get('name')}]\n"
@@ -60,16 +73,24 @@ def show(outputs: Iterable[dict[str, Any]]) -> Shown:
                 texts.append(error_text(output))
             case _:
                 data: dict[str, Any] = output.get("data") or {}
-                picture = _image(data)
-                if picture is not None and len(picture.data) <= room:
-                    room -= len(picture.data)
-                    images.append(picture)
-                    texts.append(f"[image {len(images)}: {picture.mime_type}]")
-                elif picture is not None:
-                    texts.append(_too_large(picture))
-                else:
+                own = image_in(data)
+                picture = pictures.get(position, Picture(own, ""))
+                image = picture.image
+                if own is None:
                     texts.append(bundle_text(data))
-    return Shown("\n".join(text.strip("\n") for text in texts if text.strip()), tuple(images))
+                elif image != own:
+                    complete = False
+                if image is not None and len(image.data) <= room:
+                    room -= len(image.data)
+                    images.append(image)
+                    note = f", {picture.note}" if picture.note else ""
+                    texts.append(f"[image {len(images)}: {image.mime_type}{note}]")
+                elif image is not None:
+                    texts.append(_too_large(image))
+                    complete = False
+                elif picture.note:
+                    texts.append(f"[{picture.note}]")
+    return Shown("\n".join(text.strip("\n") for text in texts if text.strip()), tuple(images), complete)
 
 
 def cut(text: str, budget: int, offset: int, rest: str) -> str:
@@ -123,7 +144,8 @@ def _written(data: dict[str, Any]) -> str:
 def _plain(data: dict[str, Any]) -> str:
     """Give the plain text, if it says something and is no drawing of a table, whose lines cost more than its rows."""
     plain = strip_ansi(_joined(data.get("text/plain")))
-    drawn = "┌" in plain and "<table" in _joined(data.get("text/html"))
+    markup = _joined(data.get("text/html"))
+    drawn = "<table" in markup and ("┌" in plain or 'class="dataframe"' in markup)
     return "" if drawn or _NO_TEXT.fullmatch(plain) else plain
 
 
@@ -194,7 +216,8 @@ class _HtmlText(html.parser.HTMLParser):
             self.pieces.append(data.replace("\n", " "))
 
 
-def _image(data: dict[str, Any]) -> Image | None:
+def image_in(data: dict[str, Any]) -> Image | None:
+    """Return the image of a mime bundle."""
     for mime_type in IMAGE_TYPES:
         if mime_type in data:
             return Image(mime_type, "".join(_joined(data[mime_type]).split()))

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.mcp_outputs import Image, cut, show
+from marimo_kernel_bridge.mcp_pictures import pictures
 from marimo_kernel_bridge.mcp_results import RanCell, RunView, first_line
 from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line
 from marimo_kernel_bridge.notebook import CellError
@@ -46,7 +47,8 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     outputs: list[dict[str, Any]] = list(run.log.outputs())
     if run.kind in {"edit_cells", "run_cells", "run_stale"} and run.over:
         outputs = await _outputs_of(client, [cell_id for cell_id in requested if cell_id in cells])
-    shown = show(without_edited(outputs))
+    outputs = without_edited(outputs)
+    shown = show(outputs, await pictures(outputs, attached))
     text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"

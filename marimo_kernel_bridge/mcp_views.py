@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_outputs import Image, cut, show
+from marimo_kernel_bridge.mcp_pictures import pictures
 from marimo_kernel_bridge.mcp_results import (
     CellLine,
     CellList,
@@ -185,7 +186,8 @@ def cell_list(cells: list[Cell], offset: int, limit: int, note: str) -> CellList
 
 async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[CellView, tuple[Image, ...]]:
     both = await attached.client.read_cell(cell_id, MOST_OUTPUT)
-    cell, shown = both.cell, show(without_edited(both.outputs))
+    outputs = without_edited(both.outputs)
+    cell, shown = both.cell, show(outputs, await pictures(outputs, attached))
     text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     view = CellView(
