@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import json
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from marimo_kernel_bridge.chart_text import ChartKind
 
 _BOUND: Final = 20.0
 """Seconds: Kaleido starts a browser."""
@@ -62,19 +63,7 @@ class Drawing:
 _drawn: OrderedDict[str, Drawing] = OrderedDict()  # a cell is read more often than it changes
 
 
-def chart_in(data: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """Return the kind of chart that a mime bundle holds, and its specification."""
-    for mime_type, spec in data.items():
-        if not isinstance(spec, dict):
-            continue
-        if mime_type == "application/vnd.plotly.v1+json":
-            return "plotly", spec
-        if found := re.fullmatch(r"application/vnd\.(vega|vegalite)\.v\d+(?:\.\d+)*\+json", mime_type):
-            return ("vega-lite" if found[1] == "vegalite" else "vega"), spec
-    return None
-
-
-async def draw(kind: str, spec: dict[str, Any], interpreters: Sequence[str]) -> Drawing:
+async def draw(kind: ChartKind, spec: dict[str, Any], interpreters: Sequence[str]) -> Drawing:
     """Draw a chart with the first interpreter that has what it takes."""
     text = json.dumps(spec).encode()
     if len(text) > _MOST_SPEC:
@@ -99,7 +88,7 @@ async def draw(kind: str, spec: dict[str, Any], interpreters: Sequence[str]) -> 
     return drawing
 
 
-async def _run(interpreter: str, kind: str, spec: bytes) -> tuple[int, bytes, str]:
+async def _run(interpreter: str, kind: ChartKind, spec: bytes) -> tuple[int, bytes, str]:
     code = _PLOTLY if kind == "plotly" else _VEGA
     with tempfile.TemporaryDirectory(
         prefix="marimo-kernel-bridge-"

@@ -12,10 +12,12 @@ import binascii
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+ChartKind = Literal["plotly", "vega", "vega-lite"]
 
 PLOTLY: Final = "application/vnd.plotly.v1+json"
 _VEGA: Final = re.compile(r"application/vnd\.vega(lite)?\.v\d+(\.\d+)*\+json")
@@ -32,16 +34,27 @@ _TYPE_CODES: Final = {
 }  # fmt: skip
 
 
-def chart_text(data: dict[str, Any]) -> str | None:
-    """Describe the chart in a mime bundle, None if there is none."""
+def chart_in(data: dict[str, Any]) -> tuple[ChartKind, dict[str, Any]] | None:
+    """Return the kind of chart that a mime bundle holds, and its specification."""
     for mime_type, value in data.items():
         if mime_type == PLOTLY and isinstance(value, dict):
-            return plotly_text(value)
-        if _VEGA.fullmatch(mime_type) and isinstance(value, dict):
-            return vega_text(value)
+            return "plotly", value
+        if (found := _VEGA.fullmatch(mime_type)) and isinstance(value, dict):
+            return "vega-lite" if found[1] else "vega", value
     markup = data.get("text/html")
     spec = _embedded(markup) if isinstance(markup, str) and _EMBEDDED.search(markup) else None
-    return None if spec is None else vega_text(spec)
+    if spec is None:
+        return None
+    return "vega" if "/vega/" in str(spec.get("$schema")) else "vega-lite", spec
+
+
+def chart_text(data: dict[str, Any]) -> str | None:
+    """Describe the chart in a mime bundle, None if there is none."""
+    found = chart_in(data)
+    if found is None:
+        return None
+    kind, spec = found
+    return plotly_text(spec) if kind == "plotly" else vega_text(spec)
 
 
 def plotly_text(figure: dict[str, Any]) -> str:

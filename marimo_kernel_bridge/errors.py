@@ -24,6 +24,7 @@ ErrorCode = Literal[
     "not_audited",
     "no_such_kernelspec",
     "no_installer",
+    "too_large",
     "no_such_notebook",
     "server_refused",
     "connection_file_missing",
@@ -132,6 +133,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "Read it again and make the edit anew.",
     ),
     "ui_value_refused": ("The UI element does not take this value.", "The message tells what it takes."),
+    "too_large": (
+        "The answer is larger than clients take in one message.",
+        "Ask for a part of it; the message says how.",
+    ),
     "unsupported_version": (
         "The kernel and this server speak different versions of the bridge.",
         "Restart the kernel, or upgrade the older one.",

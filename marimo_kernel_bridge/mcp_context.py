@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import anyio
 from mcp.server.mcpserver import Context
-from mcp.types import CallToolResult, ImageContent, TextContent
+from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 from pydantic import Field
 
 from marimo_kernel_bridge import mcp_run_views
@@ -122,14 +122,22 @@ def _how_far(run: Run, elapsed: float, attached: Attached) -> str:
 async def run_answer(attached: Attached, run: Run, window: Window) -> CallToolResult:
     """Answer with how far a run is and what it caused."""
     view, images = await mcp_run_views.run_view(attached, run, window)
-    return answer(view, images, failed=view.status == "lost")
+    return answer(view, images, failed=view.status == "lost", full=view.full)
 
 
-def answer(view: View, images: tuple[Image, ...] = (), *, failed: bool = False) -> CallToolResult:
-    """Answer with a view in both its forms, and images."""
+def answer(
+    view: View, images: tuple[Image, ...] = (), *, failed: bool = False, full: str | None = None
+) -> CallToolResult:
+    """Answer with a view in both its forms, images, and the address of the whole where this is a part."""
     pictures = [ImageContent(type="image", data=image.data, mime_type=image.mime_type) for image in images]
+    links = [
+        ResourceLink(
+            type="resource_link", uri=uri, name=uri, title="All of its outputs", mime_type="application/json"
+        )
+        for uri in filter(None, (full,))
+    ]
     return CallToolResult(
-        content=[TextContent(type="text", text=view.text()), *pictures],
+        content=[TextContent(type="text", text=view.text()), *pictures, *links],
         structured_content=as_data(view),
         is_error=failed,
     )

@@ -6,6 +6,7 @@ The one place for all three; every tool passes it (`mcp_tools.py`).
 from __future__ import annotations
 
 import functools
+import json
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
@@ -14,6 +15,7 @@ from mcp.types import CallToolResult, TextContent
 
 from marimo_kernel_bridge.audit_log import AuditLog, digest
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_answer_size import MAX_ANSWER_BYTES
 from marimo_kernel_bridge.mcp_context import client_name, kernels_of
 from marimo_kernel_bridge.redaction import has_mark
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.redaction import Redactor
 
 logger = logging.getLogger(__name__)
+
+_MOST_BYTES: Final = 50_000_000
 
 Tier = Literal["read", "scratch", "edit", "run", "all"]
 """What the person allows, each with all before it: look; run code that stays out of the graph; change cells without
@@ -77,11 +81,13 @@ class Guard:
 
         return guarded
 
-    def around_read(self, function: Callable[..., Awaitable[str]]) -> Callable[..., Awaitable[str]]:
+    def around_read(
+        self, function: Callable[..., Awaitable[str | bytes]]
+    ) -> Callable[..., Awaitable[str | bytes]]:
         """Return the function of a resource, guarded. It needs `read`, which everybody may."""
 
         @functools.wraps(function)
-        async def guarded(ctx: Ctx, **arguments: Any) -> str:
+        async def guarded(ctx: Ctx, **arguments: Any) -> str | bytes:
             call = {
                 "client": client_name(ctx),
                 "tool": f"resource {function.__name__}",
@@ -90,8 +96,10 @@ class Guard:
             }
             effect = "failed"
             try:
-                text = await function(ctx, **arguments)
-                text = kernels_of(ctx).redactor.text(text)  # with what was learnt meanwhile
+                content = await function(ctx, **arguments)
+                if isinstance(content, str):
+                    content = kernels_of(ctx).redactor.text(content)  # with what was learnt meanwhile
+                _require_size(ctx, content)
                 effect = "ok"
             except BridgeError as refusal:
                 effect = f"refused: {refusal.code}"
@@ -99,7 +107,7 @@ class Guard:
                 raise ResourceNotFoundError(f"[{refusal.code}] {why}") from refusal
             finally:
                 self._note({**call, "effect": effect})
-            return text
+            return content
 
         return guarded
 
@@ -123,6 +131,23 @@ class Guard:
         except BridgeError as problem:
             # What acts was refused at its beginning; this is a read, or the disk got full meanwhile.
             logger.error("%s", problem)  # noqa: TRY400  # the log of the log: one line is enough
+
+
+def _require_size(ctx: Ctx, content: str | bytes) -> None:
+    """Refuse what a client over HTTP would drop the connection for; a pipe takes more. Raises `BridgeError` too_large."""
+    over_http = ctx.request_context.request is not None
+    most = MAX_ANSWER_BYTES if over_http else _MOST_BYTES
+    size = (
+        len(json.dumps(content, ensure_ascii=False).encode())
+        if isinstance(content, str)
+        else len(content) * 4 // 3
+    )
+    if size > most:
+        raise BridgeError(
+            "too_large",
+            f"This takes {size / 1e6:.1f} MB, and {'over HTTP clients' if over_http else 'clients'} take {most / 1e6:.0f} MB.",
+            "The tools give parts of it: list_cells and read_cell page, export_notebook writes a file.",
+        )
 
 
 def _effect(result: CallToolResult) -> dict[str, Any]:

@@ -76,9 +76,9 @@ def show(outputs: Iterable[dict[str, Any]], pictures: Mapping[int, Picture] = Ma
                 own = image_in(data)
                 picture = pictures.get(position, Picture(own, ""))
                 image = picture.image
-                if own is None:
+                if own is None or chart_text(data):
                     texts.append(bundle_text(data))
-                elif image != own:
+                if own is not None and image != own:
                     complete = False
                 if image is not None and len(image.data) <= room:
                     room -= len(image.data)

@@ -13,7 +13,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.chart_drawing import chart_in, draw
+from marimo_kernel_bridge.chart_drawing import draw
+from marimo_kernel_bridge.chart_text import chart_in
 from marimo_kernel_bridge.connection import Connection
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_outputs import MAX_IMAGE_CHARACTERS, Image, Picture, image_in

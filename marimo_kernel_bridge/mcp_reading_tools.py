@@ -66,7 +66,7 @@ async def read_cell(
     """Read one cell's code, version, place in the graph and outputs, with images. Answered while a cell runs."""
     attached = await to_read(ctx, kernel)
     view, images = await mcp_views.cell_view(attached, cell_id, Window(max_chars, offset))
-    return answer(view, images)
+    return answer(view, images, full=view.full)
 
 
 async def search_cells(

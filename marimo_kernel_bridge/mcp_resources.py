@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from marimo_kernel_bridge import mcp_notebook_views, mcp_views
+from marimo_kernel_bridge import mcp_notebook_views, mcp_run_views, mcp_views
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_context import Ctx, to_read  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_files import as_format, live
 from marimo_kernel_bridge.mcp_outputs import show
@@ -13,14 +15,19 @@ from marimo_kernel_bridge.mcp_results import as_data
 from marimo_kernel_bridge.wording import without_edited
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from mcp.server import MCPServer
 
     from marimo_kernel_bridge.mcp_files import Format
     from marimo_kernel_bridge.mcp_guard import Guard
+    from marimo_kernel_bridge.mcp_kernels import Attached
 
 _MOST_CELLS = 10_000
 _MOST_RUNS = 200
 _ROWS = 20
+_PAGE = 150_000
+"""Characters of one page: in JSON, and once more in the message around it, below what clients take over HTTP."""
 
 
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
@@ -52,21 +59,94 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
     )
 
 
-async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str) -> str:
-    """Give a cell's code and the whole text of its outputs."""
+async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
+    """Give a cell's code and the whole text of its outputs, long ones in pages."""
     attached = await to_read(ctx, kernel)
     both = await attached.client.read_cell(cell_id, mcp_views.MOST_OUTPUT)
     shown = show(without_edited(both.outputs))
+    cell = {
+        "cell_id": both.cell.cell_id,
+        "version": both.cell.version,
+        "status": both.cell.status,
+        "code": both.cell.code,
+    }
+    text = attached.redactor.text(shown.text)
+    uri = f"marimo://{kernel}/cells/{cell_id}"
+    images = [f"{uri}/{number}.{kind}" for number, kind in _images(both.outputs)]
+    return _json(cell | _page(text, offset, uri) | {"images": images})
+
+
+async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0") -> str:
+    """Give the whole text of what a run of this client put out, in pages."""
+    attached = await to_read(ctx, kernel)
+    run = attached.client.find_run(run_id)
+    text = attached.redactor.text(show(await mcp_run_views.run_outputs(attached.client, run)).text)
     return _json(
-        {
-            "cell_id": both.cell.cell_id,
-            "version": both.cell.version,
-            "status": both.cell.status,
-            "code": both.cell.code,
-            "outputs": attached.redactor.text(shown.text),
-            "images": len(shown.images),
-        }
+        {"run_id": run_id, "status": run.status} | _page(text, offset, f"marimo://{kernel}/runs/{run_id}")
     )
+
+
+async def read_png(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
+    """Give an image as a cell put it out, in full size. Outputs are numbered from 0."""
+    return await _image(ctx, kernel, cell_id, output, "png")
+
+
+async def read_jpeg(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
+    """Give an image as a cell put it out, in full size."""
+    return await _image(ctx, kernel, cell_id, output, "jpeg")
+
+
+async def read_output(ctx: Ctx, kernel: str, cell_id: str, output: str) -> str:
+    """Give one output of a cell as the notebook's format has it, without images: a chart's whole specification, say."""
+    found = await _output(await to_read(ctx, kernel), cell_id, output)
+    data = found.get("data")
+    if isinstance(data, dict):
+        found = {
+            **found,
+            "data": {kind: value for kind, value in data.items() if not kind.startswith("image/")},
+        }
+    return _json(found)
+
+
+async def _image(ctx: Ctx, kernel: str, cell_id: str, output: str, kind: str) -> bytes:
+    found = await _output(await to_read(ctx, kernel), cell_id, output)
+    data = (found.get("data") or {}).get(f"image/{kind}")
+    if data is None:
+        raise BridgeError(
+            "bad_request",
+            f"Output {output} of cell {cell_id} is no image/{kind}.",
+            f"marimo://{kernel}/cells/{cell_id} lists the images.",
+        )
+    return base64.b64decode("".join(data))
+
+
+async def _output(attached: Attached, cell_id: str, output: str) -> dict[str, Any]:
+    outputs = (await attached.client.read_cell(cell_id)).outputs
+    if not output.isdecimal() or int(output) >= len(outputs):
+        raise BridgeError(
+            "bad_request", f"Cell {cell_id} has {len(outputs)} outputs, and no number {output}."
+        )
+    return outputs[int(output)]
+
+
+def _images(outputs: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str]]:
+    for number, output in enumerate(outputs):
+        for kind in ("png", "jpeg"):
+            if f"image/{kind}" in (output.get("data") or {}):
+                yield number, kind
+
+
+def _page(text: str, offset: str, uri: str) -> dict[str, Any]:
+    """Return a page of a text, and where the next one is."""
+    if not offset.isdecimal():
+        raise BridgeError("bad_request", f"offset is a number of characters, not {offset!r}.")
+    start = int(offset)
+    page: dict[str, Any] = {"outputs": text[start : start + _PAGE]}
+    if len(text) > _PAGE:
+        page["total_characters"] = len(text)
+    if start + _PAGE < len(text):
+        page["next"] = f"{uri}?offset={start + _PAGE}"
+    return page
 
 
 async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
@@ -112,13 +192,20 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
     for uri, title, function in (
         ("marimo://{kernel}/notebook", "The notebook", read_notebook),
         ("marimo://{kernel}/history", "What ran", read_history),
-        ("marimo://{kernel}/cells/{cell_id}", "A cell and its outputs", read_cell_outputs),
+        ("marimo://{kernel}/cells/{cell_id}{?offset}", "A cell and its outputs", read_cell_outputs),
+        ("marimo://{kernel}/cells/{cell_id}/{output}.json", "One output of a cell", read_output),
+        ("marimo://{kernel}/runs/{run_id}{?offset}", "What a run put out", read_run_outputs),
         ("marimo://{kernel}/variables/{variable}", "A variable", read_variable),
     ):
         server.resource(uri, title=title, description=function.__doc__, mime_type="application/json")(
             guard.around_read(function)
         )
 
+    for kind, read_image in (("png", read_png), ("jpeg", read_jpeg)):
+        uri = f"marimo://{{kernel}}/cells/{{cell_id}}/{{output}}.{kind}"
+        server.resource(
+            uri, title="An image of a cell", description=read_image.__doc__, mime_type=f"image/{kind}"
+        )(guard.around_read(read_image))
     for suffix, title, mime_type, function in _FORMATS:
         uri = f"marimo://{{kernel}}/notebook.{suffix}"
         server.resource(uri, title=title, description=function.__doc__, mime_type=mime_type)(

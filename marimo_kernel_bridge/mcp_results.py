@@ -216,7 +216,10 @@ class CellList:
 
 @dataclass(frozen=True)
 class CellView:
-    """A cell with its code and outputs. `upstream` and `downstream` are ids of cells one edge away."""
+    """A cell with its code and outputs. `upstream` and `downstream` are ids of cells one edge away.
+
+    `full` is the resource with all of the outputs, where these are a part or images were scaled.
+    """
 
     cell_id: str
     version: int
@@ -236,6 +239,7 @@ class CellView:
     ran_at: str | None = None
     error: str | None = None
     notebook_cell_id: str | None = None
+    full: str | None = None
     note: str = ""
 
     def text(self) -> str:
@@ -252,7 +256,7 @@ class CellView:
             if values
         ]
         parts = [self.note, " · ".join(facts), "; ".join(names), "--- code", self.code, "--- outputs"]
-        return "\n".join([*filter(None, parts), self.outputs or "(none)"])
+        return "\n".join([*filter(None, parts), self.outputs or "(none)", *_whole(self.full)])
 
 
 @dataclass(frozen=True)
@@ -275,7 +279,8 @@ class RunView:
     `status` is ok, error, refused, interrupted, aborted, cancelled, queued, running or lost; `message` says what that
     means here and what to do. `ran` are the cells asked for if there are several, `reran` the dependents, `added` new
     cells. `outputs` are of the code or cells asked for, or the installer's. `packages` are those that an installation
-    changed. `to_run` are cells that wait to be run: they failed for want of a package, or read an ipywidget.
+    changed. `to_run` are cells that wait to be run: they failed for want of a package, or read an ipywidget. `full` is the
+    resource with all outputs, where these are a part.
     """
 
     run_id: str
@@ -294,6 +299,7 @@ class RunView:
     to_run: tuple[str, ...] = ()
     problems: tuple[GraphProblem, ...] = ()
     still_stale: tuple[str, ...] = ()
+    full: str | None = None
     note: str = ""
 
     def text(self) -> str:
@@ -315,7 +321,7 @@ class RunView:
             lines += [_ran_line(cell) for cell in self.reran]
         if self.still_stale:
             lines.append(f"--- still stale: {', '.join(self.still_stale)}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *_whole(self.full)])
 
 
 class View(Protocol):
@@ -343,6 +349,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return round(value, 3) if isinstance(value, float) else value
+
+
+def _whole(full: str | None) -> list[str]:
+    return [f"--- the whole: resource {full}"] if full else []
 
 
 def _kernel_line(kernel: KernelLine) -> str:

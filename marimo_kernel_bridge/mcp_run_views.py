@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge.mcp_outputs import Image, cut, show
 from marimo_kernel_bridge.mcp_pictures import pictures
 from marimo_kernel_bridge.mcp_results import RanCell, RunView, first_line
-from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line
+from marimo_kernel_bridge.mcp_views import MOST_OUTPUT, Window, error_line, is_whole
 from marimo_kernel_bridge.notebook import CellError
 from marimo_kernel_bridge.wording import without_edited
 
@@ -44,10 +44,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     cells = {cell.cell_id: cell for cell in outcome.cells} if outcome else {}
     requested = report.requested if report else ()
     own = requested[0] if len(requested) == 1 else None
-    outputs: list[dict[str, Any]] = list(run.log.outputs())
-    if run.kind in {"edit_cells", "run_cells", "run_stale"} and run.over:
-        outputs = await _outputs_of(client, [cell_id for cell_id in requested if cell_id in cells])
-    outputs = without_edited(outputs)
+    outputs = await _shown_by(client, run, [cell_id for cell_id in requested if cell_id in cells])
     shown = show(outputs, await pictures(outputs, attached))
     text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     if run.dropped_characters:
@@ -83,9 +80,29 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         to_run=installed.cells if installed else report.not_run if report else (),
         problems=batch.problems if batch else (),
         still_stale=report.still_stale if report else (),
+        full=None if is_whole(text, window, shown) else _address(attached, run, own),
         note=attached.news(),
     )
     return view, shown.images
+
+
+def _address(attached: Attached, run: Run, own: str | None) -> str:
+    where = f"runs/{run.run_id}" if own is None else f"cells/{own}"
+    return f"marimo://{attached.handle}/{where}"
+
+
+async def run_outputs(client: KernelClient, run: Run) -> list[dict[str, Any]]:
+    """Return all that a run put out. Raises `BridgeError`."""
+    report = await _report(client, run) if run.over else None
+    known = {cell.cell_id for cell in await client.list_cells()} if report else set()
+    return await _shown_by(client, run, [one for one in (report.requested if report else ()) if one in known])
+
+
+async def _shown_by(client: KernelClient, run: Run, requested: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the outputs of code, or of the cells that a run of cells was asked for."""
+    if run.kind in {"edit_cells", "run_cells", "run_stale"} and run.over:
+        return without_edited(await _outputs_of(client, requested))
+    return without_edited(run.log.outputs())
 
 
 async def _outputs_of(client: KernelClient, cell_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_outputs import Image, cut, show
+from marimo_kernel_bridge.mcp_outputs import Image, Shown, cut, show
 from marimo_kernel_bridge.mcp_pictures import pictures
 from marimo_kernel_bridge.mcp_results import (
     CellLine,
@@ -209,9 +209,15 @@ async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[C
         error=error_line(cell.error),
         notebook_cell_id=cell.notebook_cell_id,
         ran_at=_time(cell.last_run_at),
+        full=None if is_whole(text, window, shown) else f"marimo://{attached.handle}/cells/{cell.cell_id}",
         note=attached.news(),
     )
     return view, shown.images
+
+
+def is_whole(text: str, window: Window, shown: Shown) -> bool:
+    """Whether an answer shows all of the outputs, as they are."""
+    return window.offset == 0 and len(text) <= window.budget and shown.complete
 
 
 def _cell_line(cell: Cell) -> CellLine:

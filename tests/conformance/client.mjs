@@ -22,7 +22,7 @@ const kernel = joined.structuredContent.kernel;
 const run = await call("execute_code", { kernel, code: "print('hi'); 6 * 7" });
 const picture = await call("execute_code", {
   kernel,
-  code: "from IPython.display import Image; Image(bytes.fromhex('89504e470d0a1a0a'), format='png')",
+  code: "from IPython.display import Image; Image(bytes.fromhex('89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63f8cfc0f01f00050001ff89993d1d0000000049454e44ae426082'), format='png')",
 });
 await call("disconnect_kernel", { kernel });
 await client.close();

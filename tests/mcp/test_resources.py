@@ -41,7 +41,11 @@ async def test_resources_are_listed_with_what_they_are(agent):
     assert {template.uri_template for template in templates} == {
         "marimo://{kernel}/notebook",
         "marimo://{kernel}/history",
-        "marimo://{kernel}/cells/{cell_id}",
+        "marimo://{kernel}/cells/{cell_id}{?offset}",
+        "marimo://{kernel}/cells/{cell_id}/{output}.json",
+        "marimo://{kernel}/cells/{cell_id}/{output}.png",
+        "marimo://{kernel}/cells/{cell_id}/{output}.jpeg",
+        "marimo://{kernel}/runs/{run_id}{?offset}",
         "marimo://{kernel}/variables/{variable}",
         *(f"marimo://{{kernel}}/notebook.{suffix}" for suffix in ("ipynb", "py", "md", "html")),
     }
