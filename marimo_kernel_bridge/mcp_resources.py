@@ -80,7 +80,7 @@ async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0"
     """Give the whole text of what a run of this client put out, in pages."""
     attached = await to_read(ctx, kernel)
     run = attached.client.find_run(run_id)
-    text = attached.redactor.text(show(await mcp_run_views.run_outputs(attached.client, run)).text)
+    text = attached.redactor.text(show(await mcp_run_views.run_outputs(attached, run)).text)
     return _json(
         {"run_id": run_id, "status": run.status} | _page(text, offset, f"marimo://{kernel}/runs/{run_id}")
     )

@@ -91,11 +91,13 @@ def _address(attached: Attached, run: Run, own: str | None) -> str:
     return f"marimo://{attached.handle}/{where}"
 
 
-async def run_outputs(client: KernelClient, run: Run) -> list[dict[str, Any]]:
+async def run_outputs(attached: Attached, run: Run) -> list[dict[str, Any]]:
     """Return all that a run put out. Raises `BridgeError`."""
-    report = await _report(client, run) if run.over else None
-    known = {cell.cell_id for cell in await client.list_cells()} if report else set()
-    return await _shown_by(client, run, [one for one in (report.requested if report else ()) if one in known])
+    outcome = await attached.outcome_of(run)
+    report = _report(attached.client, run, outcome)
+    known = {cell.cell_id for cell in outcome.cells} if outcome else set()
+    requested = report.requested if report else ()
+    return await _shown_by(attached.client, run, [cell_id for cell_id in requested if cell_id in known])
 
 
 async def _shown_by(client: KernelClient, run: Run, requested: Sequence[str]) -> list[dict[str, Any]]:

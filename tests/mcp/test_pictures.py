@@ -158,7 +158,7 @@ async def test_an_altair_chart_is_told_and_shown(shared):
     assert "[Vega-Lite chart" in answer.text
     assert len(answer.images) == 1
     spec = (await agent.client.read_resource(f"marimo://{handle}/cells/aaaa/0.json")).contents[0].text
-    assert 'vega-lite' in spec
+    assert "vega-lite" in spec
 
 
 async def test_long_outputs_are_read_in_pages(shared):
