@@ -12,10 +12,10 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format docs conformance servers demo lab doctor peers corpus bench bench-quick clean
+.PHONY: help install check test browser lint types format docs conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed ## Create .venv with the project (editable) and the test tools
 
@@ -76,6 +76,9 @@ peers: install ## Point the test suites of ipykernel, nbclient and papermill at 
 
 corpus: install ## Import the notebooks below CORPUS=folder, run both kinds, and compare what they show
 	$(BIN)/marimo-kernel-bridge import $(CORPUS) -o .build/corpus --force --verify
+
+corpus-live: install ## Run the notebooks below CORPUS=folder on the kernel as they are, and compare with ipykernel
+	$(BIN)/python tests/importing/corpus_live.py $(CORPUS) $(ARGS)
 
 bench: install ## Measure beside ipykernel, xeus-python, ipyflow, bare marimo and jupyter-mcp-server (ARGS=--help)
 	$(BIN)/python -m benchmarks $(ARGS)

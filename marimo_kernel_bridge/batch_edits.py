@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.cells import Address, Body, CellTable
     from marimo_kernel_bridge.changes import Change
     from marimo_kernel_bridge.dataflow import Names, Runtime
+    from marimo_kernel_bridge.redefinitions import Redefinitions
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,11 @@ class Plan:
         return all(problem.kind == "undefined_name" for problem in self.problems)
 
 
-def plan(
+def plan(  # noqa: PLR0917  # what it looks at
     changes: Sequence[Change],
     cells: CellTable,
     runtime: Runtime,
+    redefinitions: Redefinitions,
     prepare: Callable[[Entry, str], Body],
     address: Address,
 ) -> Plan:
@@ -57,6 +59,8 @@ def plan(
     known = _resolved(changes, cells)
     before = {cell_id: node.names for cell_id, node in runtime.nodes().items()}
     after = dict(before)
+    codes = {entry.cell.cell_id: entry.body.code for entry in cells if entry.body is not None}
+    known_before = redefinitions.as_in_graph(codes, before)
     problems: list[GraphProblem] = []
     changed: list[str] = []
     added = 0
@@ -64,18 +68,22 @@ def plan(
         match change:
             case DeleteCell(cell_id=cell_id):
                 after.pop(cell_id, None)
-            case AddCell(code=code):
+                codes.pop(cell_id, None)
+            case AddCell(code=code, after=behind):
                 added += 1
                 cell_id = f"new{added}"
                 entry = Entry(_draft(cell_id, code), address)
-                _try(cell_id, prepare(entry, code), runtime, after, problems)
+                codes[cell_id] = _try(cell_id, prepare(entry, code), runtime, after, problems)
+                if behind is not None:
+                    codes = _placed(codes, cell_id, behind)
                 changed.append(cell_id)
             case ChangeCell(cell_id=cell_id, code=code):
-                _try(cell_id, prepare(cells[cell_id], code), runtime, after, problems)
+                codes[cell_id] = _try(cell_id, prepare(cells[cell_id], code), runtime, after, problems)
                 changed.append(cell_id)
-            case MoveCell():
-                pass
-    problems += what_if.problems(before, after)
+            case MoveCell(cell_id=cell_id, after=behind):
+                codes = _placed(codes, cell_id, behind)
+    after = redefinitions.as_in_graph(codes, after)
+    problems += what_if.problems(known_before, after)
     orphans = [problem.cells[0] for problem in problems if problem.kind == "undefined_name"]
     would_run = _expected(changed, orphans, after, cells)
     return Plan(known, tuple(problems), would_run)
@@ -117,13 +125,20 @@ def _try(
     runtime: Runtime,
     after: dict[str, Names],
     problems: list[GraphProblem],
-) -> None:
+) -> str:
     names = runtime.parse(cell_id, body.code)
     if names is not None:
         after[cell_id] = names
-        return
-    after.pop(cell_id, None)
-    problems.append(GraphProblem("syntax", f"{cell_id}: {_why_no_cell(body.code)}", (cell_id,)))
+    else:
+        after.pop(cell_id, None)
+        problems.append(GraphProblem("syntax", f"{cell_id}: {_why_no_cell(body.code)}", (cell_id,)))
+    return body.code
+
+
+def _placed(codes: dict[str, str], cell_id: str, behind: str | None) -> dict[str, str]:
+    order = [one for one in codes if one != cell_id]
+    order.insert(0 if behind not in codes else order.index(behind) + 1, cell_id)
+    return {one: codes[one] for one in order if one in codes}
 
 
 def _why_no_cell(code: str) -> str:

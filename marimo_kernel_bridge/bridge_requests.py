@@ -178,7 +178,9 @@ class BridgeRequests:
     async def _edit_together(self, request: wire.EditCells, parent: dict[str, Any]) -> EditReport:
         notebook, address = self._host.notebook, agent_address(parent)
         prepare = self._host.shell.prepare
-        batch = plan(request.changes, notebook.cells, notebook.runtime, prepare, address)
+        batch = plan(
+            request.changes, notebook.cells, notebook.runtime, notebook.redefinitions, prepare, address
+        )
         if request.dry_run or not batch.fits:
             return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
         with self._host.input_from_front_end(allowed=False):

@@ -17,7 +17,7 @@ from marimo_kernel_bridge.outputs import OutputLog
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from marimo_kernel_bridge.delivery import Delivery, Dialect, Header
 
@@ -27,7 +27,8 @@ class Body:
     """A cell's code made ready to run by IPython: its statements, and the file name that tracebacks show.
 
     `code` is what the dataflow graph analyses, in which magics show what they define and use; `transformed` is what
-    runs. `private` are `_names` that magics keep from being local by name: they go when the cell has run.
+    runs. `private` are `_names` that magics keep from being local by name: they go when the cell has run. `stars` are
+    modules that it imports all names of, left out of `code`.
     """
 
     code: str
@@ -36,6 +37,7 @@ class Body:
     interactivity: str
     transformed: str = ""
     private: frozenset[str] = frozenset()
+    stars: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Entry:
 
 
 class CellTable:
-    """All cells, in the order in which the kernel first saw them."""
+    """All cells, in the order of their document where that is known, else in which the kernel first saw them."""
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
@@ -186,6 +188,18 @@ class CellTable:
         order = [one for one in self._entries if one != cell_id]
         order.insert(0 if after is None else order.index(after) + 1, cell_id)
         self._entries = {one: self._entries[one] for one in order}
+
+    def arrange(self, order: Iterable[str]) -> None:
+        """Put cells into an order; those that are not in it stay behind the cell that they are behind."""
+        wanted = [one for one in dict.fromkeys(order) if one in self._entries]
+        behind: dict[str, list[str]] = {one: [] for one in ("", *wanted)}
+        last = ""
+        for one in self._entries:
+            last = one if one in behind else last
+            if one not in behind:
+                behind[last].append(one)
+        ids = [one for first in ("", *wanted) for one in (first, *behind[first]) if one]
+        self._entries = {one: self._entries[one] for one in ids}
 
     def _new_id(self) -> str:
         while (cell_id := "".join(self._random.choices(string.ascii_letters, k=4))) in self._entries:

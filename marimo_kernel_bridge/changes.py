@@ -40,7 +40,10 @@ class DeleteCell(_Change, frozen=True, tag="delete"):
 
 
 class MoveCell(_Change, frozen=True, tag="move"):
-    """A cell gets another place in the kernel's order, after `after`; None: the first. Nothing re-runs."""
+    """A cell gets another place in the kernel's order, after `after`; None: the first.
+
+    Only cells that use another definition of a name by that run again.
+    """
 
     cell_id: str
     version: int

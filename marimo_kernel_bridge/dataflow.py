@@ -7,10 +7,10 @@ Values and protocols only. `runtime/` implements `Runtime` with marimo's graph a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,29 @@ class Names:
     defines: frozenset[str]
     uses: frozenset[str]
     local: frozenset[str] = frozenset()
+
+
+_MARK: Final = "\N{MIDDLE DOT}"  # may stand in a Python name, and nobody writes it there
+
+
+def version_name(name: str, cell_id: str) -> str:
+    """Return what the graph calls a name as one of several cells makes it. People never see it."""
+    return f"__{name}{_MARK}{cell_id}__"
+
+
+def plain_name(name: str) -> str:
+    """Return the name that people know."""
+    return name[2:].rpartition(_MARK)[0] if _MARK in name and name.startswith("__") else name
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What the graph is to know of a cell with this `code` in place of what the code says of `names`."""
+
+    code: str
+    names: frozenset[str] = frozenset()
+    defines: frozenset[str] = frozenset()
+    uses: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -101,6 +124,11 @@ class Runtime(Protocol):
         """Return what the configuration says about running dependents."""
         ...
 
+    @property
+    def redefinitions(self) -> Literal["relaxed", "strict"]:
+        """Return what the configuration says about a name that several cells define."""
+        ...
+
     def parse(self, cell_id: str, code: str) -> Names | None:
         """Return the names of `code` without touching the graph; None if it cannot be a cell."""
         ...
@@ -115,6 +143,22 @@ class Runtime(Protocol):
 
     def register_stale(self, cells: Sequence[tuple[str, str]]) -> None:
         """Put cells (id, code) into the graph together, stale: they run before what needs them."""
+        ...
+
+    def assign(self, versions: Mapping[str, Versions], order: Sequence[str]) -> None:
+        """Let cells (by id) define and use versions of names; all others what their code says. Changes no values.
+
+        `order` is that of the document. Cells of other code than given are taken by it once they are registered.
+        """
+        ...
+
+    def check_again(self, cell_ids: Iterable[str]) -> None:
+        """Look for errors of cells in the graph, as if they were registered just now."""
+        ...
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the namespace in which all code runs."""
         ...
 
     def unresolved(self, names: Names) -> frozenset[str]:
@@ -138,7 +182,7 @@ class Runtime(Protocol):
         ...
 
     def definers(self, name: str) -> frozenset[str]:
-        """Return the cells in the graph that define `name`."""
+        """Return the cells in the graph that define `name`, or a version of it."""
         ...
 
     def descendants(self, *cell_ids: str) -> frozenset[str]:

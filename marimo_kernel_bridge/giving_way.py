@@ -1,6 +1,6 @@
 """Which cell gives up a name when two define it. Pure rules; `session.py` acts on them.
 
-marimo refuses the second definition. In Jupyter the kernel often holds cells that no notebook shows any more
+By itself the second definition is another version of the name (`redefinitions.py`), or marimo refuses it. But the kernel often holds cells that no notebook shows any more
 (deleted, merged, split, of a reloaded VS Code window) or never did (terminals, nbclient, agents): those must not
 block the cell that a person looks at.
 """
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.cells import Entry
 
 
-def gives_way(holder: Entry, newcomer: Entry) -> bool:
+def gives_way(holder: Entry, newcomer: Entry, *, strict: bool) -> bool:
     """Tell whether `holder`, which is in the graph, leaves it for `newcomer`, which defines one of its names."""
+    if not strict and newcomer.address.dialect == "batch":
+        return False  # its requests are the cells of a document, in order
     if not holder.live or not newcomer.live:
         # Also the other way round: what a terminal or an agent runs is meant to have an effect.
         return True
     # Merge and split in JupyterLab: new ids appear, and that old cells are gone or shorter is not reported.
+    if not strict and holder.cell.code == newcomer.cell.code:
+        return False  # twice in the document
     return newcomer.cell.last_run_at is None and _is_part_of_other(holder.cell.code, newcomer.cell.code)
 
 

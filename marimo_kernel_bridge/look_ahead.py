@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Protocol
 
+from marimo_kernel_bridge.document_order import sent_at_once
 from marimo_kernel_bridge.waiting import Queue
 
 if TYPE_CHECKING:
@@ -98,9 +99,19 @@ class LookAhead:
             other = self._notebook.expect(request)
             self._queue.add(other.cell.cell_id, request)
             ahead.append(other)
+        self._arrange(entry, upcoming)
         # Their values stay until they run: an error may abort their requests.
         self._notebook.runtime.set_aside(changed)
         return ahead
+
+    def _arrange(self, entry: Entry, upcoming: list[Waiting]) -> None:
+        """Learn the order of the document from a Run All."""
+        cells = self._notebook.cells
+        known = [cells.by_front_end(request.notebook_cell_id, request.address) for request in upcoming]
+        order = [entry.cell.cell_id, *(other.cell.cell_id for other in known if other is not None)]
+        headers = [entry.address.parent, *(request.address.parent for request in upcoming)]
+        if len(set(order)) == len(order) > 1 and sent_at_once(headers):
+            cells.arrange(order)
 
     def _needs_later_cells(self, entry: Entry, body: Body) -> bool:
         """Tell whether a cell cannot run, or ran before what it needs the last time: worth a short wait."""

@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "lazy": "mark dependents as stale in place of running them",
     "autorun": "run dependents by themselves again, those that are stale by now too",
     "run stale": "run all stale cells once",
+    "strict": "refuse a cell that defines a name which another cell defines, as marimo does; `_names` are local",
+    "relaxed": "let cells define names again: each cell uses the definition above it",
     "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
     "set NAME VALUE": "give the marimo UI element NAME a value; VALUE is a Python literal, or else text",
     "agents": "the agents that use this kernel, when they last did, and whether they are paused",
@@ -56,7 +58,7 @@ class MarimoMagics(Magics):
         shell.Completer.custom_matchers.append(complete)
 
     @line_magic
-    def marimo(self, line: str) -> None:  # noqa: C901  # one case for each command
+    def marimo(self, line: str) -> None:  # noqa: C901, PLR0912  # one case for each command
         """Show and steer the reactive notebook: `%marimo help` lists what there is."""
         match line.split():
             case [] | ["status"]:
@@ -69,6 +71,12 @@ class MarimoMagics(Magics):
             case ["autorun"]:
                 self._session.later(lambda: self._session.switch("autorun"))
                 print("marimo autorun: dependents run by themselves")  # noqa: T201
+            case ["strict"]:
+                self._session.later(lambda: self._session.switch_redefinitions(strict=True))
+                print("marimo strict: one cell defines a name; `_names` are local to their cell")  # noqa: T201
+            case ["relaxed"]:
+                self._session.later(lambda: self._session.switch_redefinitions(strict=False))
+                print("marimo relaxed: cells may define names again, in the order of the document")  # noqa: T201
             case ["run", "stale"]:
                 self._session.later(self._session.catch_up)
                 print(f"runs {_counted(len(self._session.stale), 'stale cell')}")  # noqa: T201
@@ -93,7 +101,7 @@ class MarimoMagics(Magics):
 
     def _status(self) -> None:
         cells = self._cells()
-        summary = status_table.summary(self._session.mode, cells)
+        summary = status_table.summary(self._session.mode, cells, strict=self._session.redefinitions.strict)
         text, table = status_table.text_table(cells), status_table.html_table(cells)
         _show(
             {

@@ -161,7 +161,7 @@ async def preview_run(
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, Preview]:
     """Before running or editing: which cells would run, how long each took the last time, and, for edits, what the
-    graph would say (names defined twice, cycles, syntax, names that nobody defines any more). Changes nothing.
+    graph would say (cycles, syntax, in strict mode names defined twice, names that nobody defines any more). Changes nothing.
 
     Give one of cell_ids, which and edits (as for edit_cells).
     """  # noqa: D205  # one thought

@@ -99,7 +99,7 @@ async def edit_cells(
     """Change, add, delete and move cells, one or several, and run them with all that depends on them, each once.
 
     All or nothing: with one version that is not the newest (stale_version: the person changed it, read it again), or a
-    graph that would not hold (a name defined twice, a cycle, a syntax error), nothing changes and the answer says why.
+    graph that would not hold (a cycle, a syntax error, in strict mode a name defined twice), nothing changes and the answer says why.
     preview_run with the same edits is the dry run. The person sees the fresh outputs under their own cells, but still
     their own code there: tell them what you changed.
     """

@@ -14,7 +14,7 @@ CellStatus = Literal[
     "running",
     "ok",
     "error",  # its own code raised
-    "refused",  # marimo would not put it into the graph: a name defined twice, a cycle, a syntax error
+    "refused",  # marimo would not put it into the graph: a cycle, a syntax error; if strict, a name defined twice
     "cancelled",  # not run, because a cell upstream failed
     "interrupted",
     "superseded",  # another cell took over a name that it defined: it is out of the graph until it runs again

@@ -24,10 +24,11 @@ from marimo_kernel_bridge.look_ahead import LookAhead
 from marimo_kernel_bridge.notebook import NOTEBOOK, Cell, CellError, CellWithOutputs, RunReport
 from marimo_kernel_bridge.outlet import Outlet
 from marimo_kernel_bridge.outputs import error_text, strip_ansi
+from marimo_kernel_bridge.redefinitions import Redefinitions
 from marimo_kernel_bridge.run_log import RunLog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from marimo_kernel_bridge.changes import Change
     from marimo_kernel_bridge.dataflow import GraphError, Node, Outcome, Runtime
@@ -60,6 +61,8 @@ class Session:
         self.ahead = LookAhead(self)
         self.runs = RunLog()
         self.agents = Agents()
+        self.redefinitions = Redefinitions(self.cells)
+        self._saved_order: list[str] = []  # of the document, by the front end's ids
         self._wake = wake
         self._runtime: Runtime | None = None
         self._runner: BodyRunner | None = None
@@ -77,7 +80,9 @@ class Session:
     def attach(self, runtime: Runtime, runner: BodyRunner) -> None:
         """Connect the two that do the work; once."""
         self._runtime, self._runner = runtime, runner
+        self.redefinitions.attach(runtime)
         self.mode = runtime.mode
+        self.redefinitions.strict = runtime.redefinitions == "strict"
 
     @property
     def runtime(self) -> Runtime:
@@ -117,6 +122,7 @@ class Session:
                 entry = self.cells.adopt(notebook_cell_id, code, address)
         if entry is None:
             entry = self.cells.add(notebook_cell_id, code, author, address)
+            self._place_as_saved(entry.cell)
         else:
             self.cells.move_to(entry.cell.cell_id, address)
             self.cells.set_code(entry.cell.cell_id, code, author)
@@ -142,7 +148,25 @@ class Session:
                 gone.append(entry.cell.cell_id)
         if gone:
             self.runtime.delete(gone)
+            self.redefinitions.update()
             self._graph_changed()
+
+    def arrange(self, notebook_cell_ids: Sequence[str]) -> None:
+        """Note the order of the document, by the front end's ids."""
+        self._saved_order = list(notebook_cell_ids)
+        place = {one: number for number, one in enumerate(notebook_cell_ids)}
+        known = [cell for cell in (entry.cell for entry in self.cells) if cell.notebook_cell_id in place]
+        known.sort(key=lambda cell: place[cell.notebook_cell_id or ""])
+        self.cells.arrange(cell.cell_id for cell in known)
+
+    def _place_as_saved(self, cell: Cell) -> None:
+        """Put a cell that is new here behind the one above it in the document."""
+        if cell.notebook_cell_id not in self._saved_order:
+            return
+        known = {other.cell.notebook_cell_id: other.cell.cell_id for other in self.cells}
+        above = self._saved_order[: self._saved_order.index(cell.notebook_cell_id)]
+        behind = next((known[one] for one in reversed(above) if one in known), None)
+        self.cells.place(cell.cell_id, behind)
 
     def close_run(self) -> RunReport:
         """End the run: the request is over, with all that it caused or other requests let run."""
@@ -159,6 +183,7 @@ class Session:
             self.runtime.register_stale(
                 [(other.cell.cell_id, other.body.code) for other in ahead if other.body]
             )
+            self.redefinitions.show_last()
             self._graph_changed()
         if refused is not None:
             return refused
@@ -271,7 +296,9 @@ class Session:
             entry.body = prepare(entry, entry.cell.code)
         ids = {entry.cell.cell_id for entry in edited}
         opened.requested = tuple(entry.cell.cell_id for entry in edited)
+        self.redefinitions.update()
         self.runtime.register_stale([(e.cell.cell_id, e.body.code) for e in edited if e.body is not None])
+        self.redefinitions.show_last()
         if not run:
             self._hold_back(ids)
         else:
@@ -317,7 +344,9 @@ class Session:
         ):
             self._make_way(entry, body.code)
         entry.body = body
+        self.redefinitions.update()
         errors = self.runtime.register(cell_id, body.code, stale=stale)
+        self.redefinitions.show_last()
         self._graph_changed()
         if not errors:
             return None
@@ -338,10 +367,12 @@ class Session:
         for name in sorted(names.defines):
             for other_id in self.runtime.definers(name) - {entry.cell.cell_id}:
                 other = self.cells[other_id]
-                if not gives_way(other, entry):
+                if not gives_way(other, entry, strict=self.redefinitions.strict):
                     continue
                 if reads_before_writing(code, name):
                     entry.imperative = True
+                if other.live and entry.cell.last_run_at is None:
+                    self.cells.place(entry.cell.cell_id, other_id)
                 had_the_name = other.cell.status != "refused"
                 self.runtime.delete([other_id], keep_values=True)
                 self.cells.change(other_id, status="superseded")
@@ -349,7 +380,8 @@ class Session:
                 if other.live and had_the_name:
                     self.outlet.append(other, "display_data", wording.superseded(name, entry.cell))
 
-    async def _run_cells(self, cell_ids: Iterable[str]) -> None:
+    async def _run_cells(self, cell_ids: Collection[str]) -> None:
+        self.runtime.set_stale(self.redefinitions.makers_needed(cell_ids))
         self._refresh_nodes()
         try:
             await self.runtime.run(cell_ids)
@@ -424,6 +456,20 @@ class Session:
         if mode == "autorun":
             self._held_back.clear()
 
+    def switch_redefinitions(self, *, strict: bool) -> None:
+        """Refuse cells that define a name again, or let cells have it in the order of the document."""
+        assert self._runner is not None
+        if strict == self.redefinitions.strict:
+            return
+        self.redefinitions.strict = strict
+        for entry in self.cells:
+            if entry.body is not None and entry.body.interactivity != "none":
+                entry.body = self._runner.prepare(entry, entry.cell.code)
+        self.redefinitions.update()
+        self.runtime.check_again(entry.cell.cell_id for entry in self.cells)
+        self.redefinitions.show_last()
+        self._graph_changed()
+
     def catch_up(self) -> None:
         """Let all stale cells run once."""
         self._held_back.clear()
@@ -437,6 +483,7 @@ class Session:
             self.ahead.withdraw(cell_id)
             self.cells.forget(cell_id)
             self._held_back.discard(cell_id)
+        self.redefinitions.update()
         self._graph_changed()
 
     def _due(self) -> set[str]:
@@ -465,6 +512,7 @@ class Session:
         before = entry.shown_before if direct else entry.log.outputs()
         delivery = None if direct else self.outlet.begin(entry, self._trigger)
         started = time.monotonic()
+        self.redefinitions.enter(cell_id)
         try:
             outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
         except (
@@ -475,6 +523,8 @@ class Session:
             raise
         finally:
             duration = max(time.monotonic() - started, 1e-6)
+            self.redefinitions.leave(cell_id)
+            self._tell_redefinitions(entry)
             self.outlet.end(entry, before)
         after = entry.log.outputs()
         self.cells.change(
@@ -490,6 +540,17 @@ class Session:
         if early:
             self.ahead.ran(cell_id, entry.cell.execution_count, entry.cell.error)
         return outcome
+
+    def _tell_redefinitions(self, entry: Entry) -> None:
+        """Say once in a cell whose names it defines anew; where nobody looks, saved outputs stay as Jupyter's."""
+        if not entry.live:
+            return
+        by_cell: dict[str, list[str]] = {}
+        for name, other in self.redefinitions.news(entry.cell.cell_id).items():
+            by_cell.setdefault(other, []).append(name)
+        if by_cell:
+            notice = wording.redefined([(names, self.cells[other].cell) for other, names in by_cell.items()])
+            self.outlet.append(entry, "display_data", notice)
 
     def cancelled(self, cell_id: str, because: str) -> None:
         if cell_id not in self.cells or cell_id in self.ahead:

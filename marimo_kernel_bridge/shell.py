@@ -25,6 +25,7 @@ from marimo_kernel_bridge.input_history import InputHistory
 from marimo_kernel_bridge.interrupts import leave_out_handler
 from marimo_kernel_bridge.ipython_code import graph_code
 from marimo_kernel_bridge.outputs import error_text, strip_ansi
+from marimo_kernel_bridge.star_imports import without_stars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -121,6 +122,9 @@ class ReactiveShell(ZMQInteractiveShell):
 
         graph = graph_code(code, self.transform_cell)
         private: frozenset[str] = frozenset()
+        if self.session is None or not self.session.redefinitions.strict:  # `_names` are as global as others
+            without, stars = without_stars(graph.code)
+            return Body(without, tuple(nodes), file_name, interactivity, code, stars=stars)
         if graph.private:
             private = private_names(graph.code) - self.user_ns_hidden.keys()
         elif "_" in code:

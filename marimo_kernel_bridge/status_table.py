@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 _CELL, _NAMES = 50, 40  # columns
 
 
-def summary(mode: str, cells: Sequence[Cell]) -> str:
+def summary(mode: str, cells: Sequence[Cell], *, strict: bool = False) -> str:
     """Return the state of the notebook in a line."""
     stale = sum(cell.stale for cell in cells)
     failed = sum(state(cell) in FAILED for cell in cells)
     parts = [f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"]
     parts += [f"{stale} stale"] if stale else []
     parts += [f"{failed} with errors"] if failed else []
-    return f"marimo {mode}: {', '.join(parts)}"
+    return f"marimo {mode}{', strict' if strict else ''}: {', '.join(parts)}"
 
 
 def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:

@@ -1,6 +1,7 @@
 """The graph as it would be: problems of a changed set of cells, and what would run because of it. Pure.
 
-Works on names alone, as marimo's graph does: a cell depends on those that define what it uses.
+Works on names alone, as marimo's graph does: a cell depends on those that define what it uses. The names may be those
+of versions (`redefinitions.py`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.changes import GraphProblem
+from marimo_kernel_bridge.dataflow import plain_name
 from marimo_kernel_bridge.reactive_names.cycles import cycles
 
 if TYPE_CHECKING:
@@ -60,13 +62,17 @@ def problems(before: Mapping[str, Names], after: Mapping[str, Names]) -> list[Gr
         for problem in _all_problems(after)
         if (problem.kind, problem.names, problem.cells) not in known
     ]
-    lost = definers(before).keys() - definers(after).keys()
+    lost = _plain(definers(before)) - _plain(definers(after))
     for cell_id, names in after.items():
-        missing = tuple(sorted(names.uses & lost))
+        missing = tuple(sorted(_plain(names.uses) & lost))
         if missing:
             text = f"{cell_id} uses {', '.join(missing)}, which no cell would define any more."
             found.append(GraphProblem("undefined_name", text, (cell_id,), missing))
     return found
+
+
+def _plain(names: Iterable[str]) -> set[str]:
+    return set(map(plain_name, names))
 
 
 def _all_problems(cells: Mapping[str, Names]) -> list[GraphProblem]:
@@ -89,7 +95,7 @@ def _all_problems(cells: Mapping[str, Names]) -> list[GraphProblem]:
         shared = {name for one in members for name in cells[one].uses} & {
             name for one in members for name in cells[one].defines
         }
-        names = tuple(sorted(shared))
+        names = tuple(sorted(_plain(shared)))
         text = f"{', '.join(members)} would wait for each other through {', '.join(names)}. Merge them."
         found.append(GraphProblem("cycle", text, members, names))
     return found

@@ -104,6 +104,17 @@ def superseded(name: str, by: Cell) -> dict[str, Any]:
     )
 
 
+def redefined(names: Sequence[tuple[Sequence[str], Cell]]) -> dict[str, Any]:
+    """Say, as the content of a display_data, that a cell defines names that another defines for others, too."""
+    whose = ", ".join(f"{_listed(each)}: defined here and by {label(cell)}" for each, cell in names)
+    rule = "each cell uses the definition above it (`%marimo strict` refuses this)"
+    return _notice("redefined", f"{whose}; {rule}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def output_limit(limit: int) -> str:
     """Say that a run shows no more."""
     return (

@@ -30,11 +30,12 @@ from marimo_kernel_bridge.answering import AnsweringHandlers, problem
 from marimo_kernel_bridge.arrivals import ShellArrivals, lab_request
 from marimo_kernel_bridge.audience import Audience
 from marimo_kernel_bridge.bridge_requests import BridgeRequests
+from marimo_kernel_bridge.document_order import SavedOrder
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.marimo_magic import MarimoMagics
 from marimo_kernel_bridge.notebook import NOTEBOOK
-from marimo_kernel_bridge.notebook_settings import on_cell_change
+from marimo_kernel_bridge.notebook_settings import read_settings
 from marimo_kernel_bridge.outputs import error_text
 from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell
 from marimo_kernel_bridge.routing import RoutingSession
@@ -92,6 +93,7 @@ class MarimoKernel(IPythonKernel):
         self._bridge = BridgeRequests(self)
         self.interrupts = Interrupts()
         self._preload_due = True
+        self._saved_order = SavedOrder()
         self._runtime_loaded = self._settings_read = False
         self.control_handlers |= self.subshells.handlers
         self.shell_handlers[wire.REQUEST] = self.bridge_request
@@ -140,7 +142,17 @@ class MarimoKernel(IPythonKernel):
         path = None if self._settings_read else self.notebook_path()
         if path is not None:
             self._settings_read = True
-            self.notebook.mode = on_cell_change(path) or self.notebook.mode
+            settings = read_settings(path)
+            self.notebook.mode = settings.on_cell_change or self.notebook.mode
+            if settings.redefinitions is not None:
+                self.notebook.switch_redefinitions(strict=settings.redefinitions == "strict")
+
+    def _read_order(self) -> None:
+        """Look whether the notebook was saved with its cells in another order."""
+        path = self.notebook_path()
+        order = None if path is None else self._saved_order.news(path)
+        if order is not None:
+            self.notebook.arrange(order)
 
     def notebook_path(self) -> str | None:
         """Return where the notebook is, if the front end says so truthfully."""
@@ -281,6 +293,7 @@ class MarimoKernel(IPythonKernel):
         content = parent["content"]
         self.load_runtime()
         self._read_settings()
+        self._read_order()
         metadata = parent.get("metadata") or {}
         address = address_of(parent)
         self.notebook.delete(metadata.get("deletedCells") or (), address)

@@ -39,12 +39,14 @@ _FRAME_ATTRIBUTES: Final = frozenset(
 
 def analyse(given: Sequence[Given]) -> Plan:
     """Analyse cells in document order. Raises SyntaxError for a cell that is not Python."""
-    return _Analysis(given).plan()
+    return Analysis(given).plan()
 
 
-class _Analysis:
+class Analysis:
+    """Visits cells in document order; see the module."""
+
     def __init__(self, given: Sequence[Given]) -> None:
-        self.cells = [Cell(index, each, read_cell(each.source)) for index, each in enumerate(given)]
+        self.cells = [self._cell(index, each) for index, each in enumerate(given)]
         self.versions: dict[str, list[Version]] = {}
         self.current: dict[str, Version] = {}
         self.requests: list[Join | CopyDefinition] = []
@@ -53,6 +55,9 @@ class _Analysis:
         self._every_name = frozenset(
             word for cell in self.cells for word in re.findall(r"[^\W\d]\w*", cell.given.source)
         )
+
+    def _cell(self, index: int, given: Given) -> Cell:
+        return Cell(index, given, read_cell(given.source))
 
     def plan(self) -> Plan:
         self._global_statements()

@@ -22,7 +22,7 @@ from marimo._runtime.kernel_lifecycle import teardown_kernel
 from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.dataflow import GraphError, Names, Node
+from marimo_kernel_bridge.dataflow import GraphError, Names, Node, plain_name
 from marimo_kernel_bridge.runtime import caching, ui_values, widgets
 from marimo_kernel_bridge.runtime.display import Display
 from marimo_kernel_bridge.runtime.notifications import OutputAreas
@@ -30,7 +30,7 @@ from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
 from marimo_kernel_bridge.runtime.versions import check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import ModuleType
     from typing import Literal
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from marimo._ast.cell import CellImpl
     from marimo._plugins.ui._core.ui_element import UIElement
 
-    from marimo_kernel_bridge.dataflow import CellHost, Redrawn
+    from marimo_kernel_bridge.dataflow import CellHost, Redrawn, Versions
     from marimo_kernel_bridge.runtime.notifications import Audience
 
 
@@ -63,6 +63,9 @@ class Engine:
         self._kernel.runtime_context = self._context
         self._display: Display | None = None
         self._ui_values: list[tuple[UIElement[Any, Any], Any]] = []  # to be set before the next run
+        self._versions: dict[
+            str, set[str]
+        ] = {}  # names of which the graph knows versions, and who defines them
         self._set_elements: list[weakref.ref[UIElement[Any, Any]]] = []  # that were, and not released since
         self._context.ui_element_registry = widgets.ElementRegistry()
         widgets.install(self._widget_changed)
@@ -79,6 +82,10 @@ class Engine:
     def mode(self) -> Literal["autorun", "lazy"]:
         """What marimo's configuration says about running dependents."""
         return "lazy" if self._kernel.on_cell_change == "lazy" else "autorun"
+
+    @property
+    def redefinitions(self) -> Literal["relaxed", "strict"]:
+        return self._kernel.redefinitions
 
     def parse(self, cell_id: str, code: str) -> Names | None:
         try:
@@ -106,9 +113,28 @@ class Engine:
         self.set_stale(stale)  # also those whose code did not change
         self._report_errors(before)
 
+    def assign(self, versions: Mapping[str, Versions], order: Sequence[str]) -> None:
+        self._kernel.assign(versions, order)
+        self._versions = {}
+        for cell_id, known in versions.items():
+            for name in known.defines:
+                self._versions.setdefault(plain_name(name), set()).add(cell_id)
+
+    def check_again(self, cell_ids: Iterable[str]) -> None:
+        before = dict(self._kernel.errors)
+        cells = [self._kernel.graph.cells[CellId_t(cell_id)] for cell_id in cell_ids if cell_id in self._kernel.graph.cells]  # fmt: skip
+        self._kernel.mutate_graph(
+            [ExecuteCellCommand(cell_id=cell.cell_id, code=cell.code) for cell in cells], []
+        )
+        self._report_errors(before)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return self._kernel.globals
+
     def unresolved(self, names: Names) -> frozenset[str]:
         graph, values = self._kernel.graph, self._kernel.globals
-        known = graph.definitions.keys() | values.keys() | vars(builtins).keys()
+        known = graph.definitions.keys() | values.keys() | vars(builtins).keys() | self._versions.keys()
         return names.uses - known - names.defines
 
     def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:
@@ -157,7 +183,8 @@ class Engine:
         )
 
     def definers(self, name: str) -> frozenset[str]:
-        return frozenset(self._kernel.graph.definitions.get(name, ()))
+        versions = self._versions.get(name, set()) & self._kernel.graph.cells.keys()
+        return frozenset(self._kernel.graph.definitions.get(name, ())) | versions
 
     def descendants(self, *cell_ids: str) -> frozenset[str]:
         graph = self._kernel.graph
@@ -270,7 +297,11 @@ def is_stop(error: BaseException) -> bool:
 
 
 def _names(cell: CellImpl) -> Names:
-    return Names(frozenset(cell.defs), frozenset(cell.refs), frozenset(cell.temporaries))
+    return Names(
+        frozenset(map(plain_name, cell.defs)),
+        frozenset(map(plain_name, cell.refs)),
+        frozenset(cell.temporaries),
+    )
 
 
 def _graph_error(error: marimo_errors.Error) -> GraphError:
@@ -278,7 +309,7 @@ def _graph_error(error: marimo_errors.Error) -> GraphError:
         case marimo_errors.MultipleDefinitionError(name=name, cells=cells):
             return GraphError("multiple_definition", error.describe(), name, tuple(cells))
         case marimo_errors.CycleError(edges_with_vars=edges):
-            names = ", ".join(sorted({name for _, names, _ in edges for name in names}))
+            names = ", ".join(sorted({plain_name(name) for _, names, _ in edges for name in names}))
             cells = tuple(sorted({cell for source, _, target in edges for cell in (source, target)}))
             return GraphError("cycle", error.describe(), names, cells)
         case marimo_errors.ImportStarError():

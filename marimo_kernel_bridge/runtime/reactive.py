@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
 
 from marimo._ast.app_config import _AppConfig
 from marimo._ast.visitor import VariableData
@@ -31,14 +32,17 @@ from marimo._runtime.runner import (
 from marimo._runtime.runner.hooks import NotebookCellHooks, Priority
 from marimo._runtime.runtime import Kernel
 
+from marimo_kernel_bridge.dataflow import plain_name
 from marimo_kernel_bridge.runtime import graph, run_steps
 from marimo_kernel_bridge.runtime.notifications import NotificationStream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
     from types import ModuleType
 
     from marimo._ast.cell import CellImpl
+    from marimo._ast.visitor import ImportData
+    from marimo._messaging.errors import Error
     from marimo._runtime.runner.cell_runner import RunResult
     from marimo._runtime.runner.hook_context import (
         OnFinishHookContext,
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
     from marimo._runtime.state import State
     from marimo._types.ids import CellId_t
 
-    from marimo_kernel_bridge.dataflow import CellHost, Outcome
+    from marimo_kernel_bridge.dataflow import CellHost, Outcome, Versions
     from marimo_kernel_bridge.runtime.notifications import OutputAreas
 
 
@@ -82,8 +86,15 @@ class ReactiveKernel(Kernel):
         # before it runs; a cell that takes over `x` from another one in `x = x + 1` still needs the old value.
         self._defined: dict[CellId_t, set[str]] = {}
         self._keeping: set[str] = set()
+        self.versions: Mapping[str, Versions] = {}
+        self._compiled: dict[CellId_t, CellImpl] = {}  # as their code says
         config = get_default_config_manager(current_path=notebook).get_config(hide_secrets=False)
         self.on_cell_change = config["runtime"]["on_cell_change"]
+        # A key of ours, which marimo leaves alone.
+        asked: Mapping[str, object] = {**config["runtime"]}
+        self.redefinitions: Literal["relaxed", "strict"] = (
+            "strict" if asked.get("redefinitions") == "strict" else "relaxed"
+        )
         config["runtime"]["on_cell_change"] = "lazy"
         config["runtime"]["auto_reload"] = "off"
         with _no_side_effects():
@@ -118,6 +129,41 @@ class ReactiveKernel(Kernel):
             return super().mutate_graph(*args, **kwargs)
         finally:
             del self.runtime_context.is_embedded
+
+    def _try_compiling_cell(
+        self, cell_id: CellId_t, code: str, carried_imports: list[ImportData]
+    ) -> tuple[CellImpl | None, Error | None]:
+        cell, error = super()._try_compiling_cell(cell_id, code, carried_imports)
+        if cell is None:
+            return cell, error
+        self._compiled[cell_id] = cell
+        return with_versions(cell, self.versions.get(cell_id)), error
+
+    def assign(self, versions: Mapping[str, Versions], order: Sequence[str]) -> None:
+        """Let cells define and use versions of names. Freshness, values and UI elements stay as they are."""
+        before, self.versions = self.versions, versions
+        known, topology = self.graph.cells, self.graph.topology
+        changed = []
+        for cell_id in [one for one in known if versions.get(one) != before.get(one)]:
+            if cell_id in versions and versions[cell_id].code != known[cell_id].code:
+                continue  # about to be registered anew: until then it owns what it owned
+            wanted = with_versions(self._compiled[cell_id], versions.get(cell_id))
+            if (wanted.defs, wanted.refs) != (known[cell_id].defs, known[cell_id].refs):
+                changed.append(wanted)
+        stale = set(self.graph.stale_cells)
+        for cell in changed:  # all out before any goes in: no cycle may be seen between old and new
+            self.graph.delete_cell(cell.cell_id)
+        for cell in changed:
+            self.graph.register_cell(cell.cell_id, cell)
+            if cell.cell_id in self._defined:
+                plain = {plain_name(name) for name in self._defined[cell.cell_id]}
+                self._defined[cell.cell_id] = {name for name in cell.defs if plain_name(name) in plain}
+        places = {cell_id: place for place, cell_id in enumerate(order)}
+        wanted_order = sorted(known, key=lambda one: places.get(one, len(places)))
+        if wanted_order != list(known):
+            topology.reorder_nodes(wanted_order)
+        self.graph.stale_cells.clear()
+        self.graph.stale_cells.update(stale)
 
     def _build_hooks(self) -> NotebookCellHooks:
         hooks = NotebookCellHooks()
@@ -240,6 +286,23 @@ class ReactiveKernel(Kernel):
     def register_state_update(self, state: State[Any]) -> None:
         super().register_state_update(state)
         self._host.wake()
+
+
+def with_versions(cell: CellImpl, versions: Versions | None) -> CellImpl:
+    """Return a compiled cell as the graph is to see it."""
+    if versions is None or versions.code != cell.code:
+        return cell
+    data = {name: known for name, known in cell.variable_data.items() if name not in versions.names}
+    for name in versions.defines:
+        known = cell.variable_data.get(name)
+        data[name] = known if known is not None else [VariableData(kind="variable")]
+    return dataclasses.replace(
+        cell,
+        defs=(cell.defs - versions.names) | versions.defines,
+        refs=(cell.refs - versions.names) | versions.uses,
+        deleted_refs=cell.deleted_refs - versions.names,
+        variable_data=data,
+    )
 
 
 @contextlib.contextmanager

@@ -65,3 +65,10 @@ def connect(kernel: KernelManager) -> Iterator:
 @pytest.fixture
 def lab(connect) -> FrontEnd:
     return connect("lab")
+
+
+@pytest.fixture
+def strict(lab: FrontEnd) -> FrontEnd:
+    """A front end whose person wants marimo's rules: one cell defines a name."""
+    assert lab.run("strict", "%marimo strict").ok
+    return lab

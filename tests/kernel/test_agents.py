@@ -100,12 +100,12 @@ def test_one_stale_version_refuses_the_whole_batch(lab, agent):
         (["from os import *"], "syntax", ()),
     ],
 )
-def test_a_batch_that_the_graph_would_not_take_changes_nothing(lab, agent, codes, kind, names):
-    lab.run("one", "a = 1")
+def test_a_batch_that_the_graph_would_not_take_changes_nothing(strict, agent, codes, kind, names):
+    strict.run("one", "a = 1")
     report = edit(agent, AddCell("good = 1"), *(AddCell(code) for code in codes))
     assert not report.applied
     assert [(problem.kind, problem.names) for problem in report.problems] == [(kind, names)]
-    assert [cell.code for cell in cells(agent).values()] == ["a = 1"]
+    assert [cell.code for cell in cells(agent).values()] == ["%marimo strict", "a = 1"]
 
 
 def test_a_dry_run_tells_what_would_run_and_changes_nothing(lab, agent):
@@ -313,5 +313,5 @@ def test_a_person_sees_which_agents_use_the_kernel_and_what_became_of_their_requ
 def test_looking_at_what_would_run_is_not_counted_as_a_change(lab, agent):
     lab.run("one", "a = 1")
     edit(agent, change(cells(agent)["one"], "a = 2"), dry_run=True)
-    edit(agent, AddCell("a = 3"))  # which the graph does not take
+    edit(agent, AddCell("x = y"), AddCell("y = x"))  # which the graph does not take
     assert "ran and changed nothing" in lab.run("magic", "%marimo agents").text

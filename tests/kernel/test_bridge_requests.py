@@ -90,7 +90,7 @@ def test_an_edit_that_is_not_run_waits(lab, agent):
     lab.wait_for("two", "9")
 
 
-def test_a_refused_edit_says_why_and_the_old_value_goes(lab, agent):
+def test_a_refused_edit_says_why_and_the_old_value_goes(lab, strict, agent):  # sets the mode
     lab.run("one", "a = 1")
     lab.run("two", "b = 2")
     report = edit(agent, cells(agent)["two"], "a = 3")

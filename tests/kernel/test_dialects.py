@@ -73,15 +73,27 @@ def test_vscode_ids_of_another_session_are_other_cells(connect):
     assert again.run(None, "a, b", store_history=False).text == "(1, 2)"
 
 
-def test_nbclient_sees_dependents_of_a_redefinition_in_the_saved_notebook():
-    cells = ["a = 1", "a * 10", "print('is', a)", "a = 2"]
+def test_nbclient_sees_what_ipykernel_shows_where_a_name_is_defined_again():
+    cells = ["a = 1", "a * 10", "print('is', a)", "a = 2", "print('is', a)"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
     nbclient.NotebookClient(notebook, kernel_name="marimo", timeout=60).execute()
-    assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "20"
-    assert notebook.cells[2].outputs[0]["text"] == "is 1\n"
+    assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "10"
+    assert [cell.outputs[0]["text"] if cell.outputs else "" for cell in notebook.cells[2:]] == [
+        "is 1\n",
+        "",
+        "is 2\n",
+    ]
+
+
+def test_nbclient_sees_dependents_of_a_strict_redefinition_in_the_saved_notebook():
+    cells = ["%marimo strict", "a = 1", "a * 10", "print('is', a)", "a = 2"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+    nbclient.NotebookClient(notebook, kernel_name="marimo", timeout=60).execute()
+    assert notebook.cells[2].outputs[0]["data"]["text/plain"] == "20"
+    assert notebook.cells[3].outputs[0]["text"] == "is 1\n"
     assert (
-        "".join(output["text"] for output in notebook.cells[3].outputs)
-        == "↻ cell [3] `print('is', a)`\nis 2\n"
+        "".join(output["text"] for output in notebook.cells[4].outputs)
+        == "↻ cell [4] `print('is', a)`\nis 2\n"
     )
     nbformat.validate(notebook)
 

@@ -85,9 +85,9 @@ def test_the_graph_shows_agents_and_people_the_cell_as_it_was_written(lab):
     assert (two["code"], two["uses"]) == ("!echo $x", ["x"])
 
 
-def test_two_cells_that_define_a_name_in_a_magic_are_told_apart(lab):
-    lab.run("one", "%%time\nx = 1")
-    assert lab.run("two", "%time x = 2").content["ename"] == "MultipleDefinitionError"
+def test_two_cells_that_define_a_name_in_a_magic_are_told_apart(strict):
+    strict.run("one", "%%time\nx = 1")
+    assert strict.run("two", "%time x = 2").content["ename"] == "MultipleDefinitionError"
 
 
 def test_a_magic_that_is_gone_takes_its_names_along(lab):
@@ -102,13 +102,13 @@ def test_timeit_defines_nothing(lab):
     assert lab.run("three", "x").text == "1"
 
 
-def test_private_names_reach_the_magics_of_their_cell_and_no_other_cell(lab):
-    assert lab.run("one", "_n = 20\n%time print('is', _n)\nx = !echo {_n + 1}").ok
-    assert "is 20" in lab.text("one")
-    assert lab.run("two", "x").text == "['21']"
-    assert lab.run("three", "_n").content["ename"] == "NameError"
-    assert lab.run("four", "%%time\n_n = 4\nprint(_n)").ok
-    assert lab.run("five", "_n").content["ename"] == "NameError"
+def test_private_names_reach_the_magics_of_their_cell_and_no_other_cell(strict):
+    assert strict.run("one", "_n = 20\n%time print('is', _n)\nx = !echo {_n + 1}").ok
+    assert "is 20" in strict.text("one")
+    assert strict.run("two", "x").text == "['21']"
+    assert strict.run("three", "_n").content["ename"] == "NameError"
+    assert strict.run("four", "%%time\n_n = 4\nprint(_n)").ok
+    assert strict.run("five", "_n").content["ename"] == "NameError"
 
 
 def test_private_names_that_a_function_needs_stay(lab):

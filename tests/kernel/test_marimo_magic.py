@@ -59,6 +59,8 @@ def test_help_lists_every_command(lab):
         "lazy",
         "autorun",
         "run stale",
+        "strict",
+        "relaxed",
         "forget CELL",
         "set NAME VALUE",
         "agents",
@@ -138,11 +140,11 @@ def test_forget_takes_a_cell_and_its_names_out(lab, name):
     assert lab.run("two", "c = a").ok
 
 
-def test_forgetting_a_ghost_lets_another_cell_define_its_name(lab):
-    lab.run("one", "a = 1")
-    assert lab.run("two", "a = 2").content["ename"] == "MultipleDefinitionError"
-    lab.run("go", "%marimo forget one")
-    assert lab.run("two", "a = 2").ok
+def test_forgetting_a_ghost_lets_another_cell_define_its_name(strict):
+    strict.run("one", "a = 1")
+    assert strict.run("two", "a = 2").content["ename"] == "MultipleDefinitionError"
+    strict.run("go", "%marimo forget one")
+    assert strict.run("two", "a = 2").ok
 
 
 def test_forgetting_an_unknown_cell_says_so(lab):
@@ -234,14 +236,16 @@ def test_vscode_runs_what_is_stale_when_it_is_quiet(connect):
                 "help",
                 "lazy",
                 "pause",
+                "relaxed",
                 "reset",
                 "resume",
                 "run",
                 "set",
                 "status",
+                "strict",
             ],
         ),
-        ("%marimo st", ["status"]),
+        ("%marimo st", ["status", "strict"]),
         ("%marimo run ", ["stale"]),
         ("%marimo forget ", ["1"]),
         ("%marim", ["%marimo"]),

@@ -145,11 +145,11 @@ def test_top_level_await_runs_reactively(lab):
     assert lab.text("two") == "3"
 
 
-def test_private_names_are_local_and_history_is_not(lab):
-    assert lab.run("one", "_x = 1; 41 + _x").text == "42"
-    assert lab.run("two", "_").text == "42"
-    assert lab.run("three", "_x").content["ename"] == "NameError"
-    assert lab.run("four", "_1 + 1").text == "43"
+def test_private_names_are_local_and_history_is_not(strict):
+    assert strict.run("one", "_x = 1; 41 + _x").text == "42"
+    assert strict.run("two", "_").text == "42"
+    assert strict.run("three", "_x").content["ename"] == "NameError"
+    assert strict.run("four", "_2 + 1").text == "43"
 
 
 def test_a_semicolon_hides_only_its_own_cells_value(lab):

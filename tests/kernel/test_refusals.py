@@ -1,22 +1,22 @@
 """marimo's own errors reach the front end as errors that name the cells and say what to do."""
 
 
-def test_two_cells_that_define_one_name_are_told_apart(lab):
-    lab.run("one", "a = 1")
-    reply = lab.run("two", "a = 2")
+def test_two_cells_that_define_one_name_are_told_apart(strict):
+    strict.run("one", "a = 1")
+    reply = strict.run("two", "a = 2")
     assert reply.content["ename"] == "MultipleDefinitionError"
-    assert "cell [1] `a = 1`" in reply.text
+    assert "cell [2] `a = 1`" in reply.text
     assert "`_a`" in reply.text
-    assert lab.run(None, "a", store_history=False).text == "1"
+    assert strict.run(None, "a", store_history=False).text == "1"
 
 
-def test_a_refused_cell_runs_by_itself_when_the_conflict_is_gone(lab):
-    lab.run("one", "a = 1")
-    lab.run("two", "a = 2")
-    lab.run("three", "print(a)")
-    lab.run("one", "other = 1")
-    assert lab.outputs("two") == ()
-    assert lab.text("three") == "2"
+def test_a_refused_cell_runs_by_itself_when_the_conflict_is_gone(strict):
+    strict.run("one", "a = 1")
+    strict.run("two", "a = 2")
+    strict.run("three", "print(a)")
+    strict.run("one", "other = 1")
+    assert strict.outputs("two") == ()
+    assert strict.text("three") == "2"
 
 
 def test_a_cycle_is_shown_in_each_of_its_cells(lab):
@@ -31,8 +31,8 @@ def test_a_cycle_is_shown_in_each_of_its_cells(lab):
     assert lab.text("one") == "1"
 
 
-def test_import_star_is_refused(lab):
-    reply = lab.run("one", "from math import *")
+def test_import_star_is_refused(strict):
+    reply = strict.run("one", "from math import *")
     assert not reply.ok
     assert "import" in reply.text.lower()
 
@@ -43,13 +43,13 @@ def test_an_error_aborts_what_is_queued_behind_it(lab):
     assert [reply.content["status"] for reply in replies] == ["error", "aborted"]
 
 
-def test_a_refused_cell_below_one_that_runs_again_leaves_the_kernel_idle(lab):
-    lab.run("z", "z = 1")
-    lab.run("x", "x = 1")
-    lab.run("clash", "x = z")
-    lab.run("z", "z = 2")
-    lab.sync()
-    seen = len(lab.seen)
+def test_a_refused_cell_below_one_that_runs_again_leaves_the_kernel_idle(strict):
+    strict.run("z", "z = 1")
+    strict.run("x", "x = 1")
+    strict.run("clash", "x = z")
+    strict.run("z", "z = 2")
+    strict.sync()
+    seen = len(strict.seen)
     for _ in range(3):
-        lab.sync()
-    assert len([m for m in lab.seen[seen:] if m["msg_type"] == "status"]) == 6
+        strict.sync()
+    assert len([m for m in strict.seen[seen:] if m["msg_type"] == "status"]) == 6

@@ -89,10 +89,10 @@ def test_late_output_reaches_an_aborted_request(lab):
     assert lab.text("b") == "b 2"
 
 
-def test_in_a_conflict_the_first_cell_of_the_document_wins(lab):
-    replies = run_all(lab, {"one": "a = 1", "two": "a = 2"})
+def test_in_a_conflict_the_first_cell_of_the_document_wins(strict):
+    replies = run_all(strict, {"one": "a = 1", "two": "a = 2"})
     assert [reply.content["status"] for reply in replies] == ["ok", "error"]
-    assert "cell [1] `a = 1`" in replies[1].text
+    assert "cell [2] `a = 1`" in replies[1].text
 
 
 def test_after_a_reload_run_all_shows_fresh_outputs_again_without_running(connect):

@@ -114,7 +114,8 @@ async def test_a_preview_tells_what_would_run_and_how_long_it_took(shared):
 
 
 async def test_a_preview_of_edits_names_the_problems_and_changes_nothing(shared):
-    agent, _ = shared
+    agent, person = shared
+    await person.run("mode", "%marimo strict")
     before = await cells(agent)
     edits = [{"action": "add", "code": "x = 5"}, {"action": "delete", "cell_id": "bbbb", "version": 1}]
     answer = await agent("preview_run", edits=edits)
@@ -144,7 +145,8 @@ async def test_several_cells_are_edited_at_once(shared):
 
 
 async def test_edits_that_the_graph_would_not_take_are_refused_as_a_whole(shared):
-    agent, _ = shared
+    agent, person = shared
+    await person.run("mode", "%marimo strict")
     before = await cells(agent)
     edits = [
         {"action": "change", "cell_id": "aaaa", "version": 1, "code": "x = 2"},

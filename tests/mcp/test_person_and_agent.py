@@ -123,7 +123,8 @@ async def test_an_edit_that_fails_says_so_and_what_was_cancelled(shared):
 
 
 async def test_a_name_defined_twice_is_refused_with_the_reason(shared):
-    agent, _ = shared
+    agent, person = shared
+    await person.run("mode", "%marimo strict")
     version = (await cell(agent, "bbbb"))["version"]
     answer = await agent("edit_cells", edits=[change("bbbb", version, "x = 3")])
     assert answer.data["status"] == "refused"

@@ -9,7 +9,7 @@ import pytest
 
 from marimo_kernel_bridge.graph_picture import clip, connected, svg, tree
 from marimo_kernel_bridge.notebook import Cell
-from marimo_kernel_bridge.notebook_settings import on_cell_change
+from marimo_kernel_bridge.notebook_settings import Settings, read_settings
 from marimo_kernel_bridge.status_table import html_table, summary, text_table
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -174,20 +174,35 @@ def test_the_state_of_the_cells_as_html_is_escaped():
 
 
 @pytest.mark.parametrize(
-    ("content", "mode"),
+    ("content", "settings"),
     [
-        (json.dumps({"metadata": {"marimo_kernel_bridge": {"on_cell_change": "lazy"}}}), "lazy"),
-        (json.dumps({"metadata": {"marimo_kernel_bridge": {"on_cell_change": "autorun"}}}), "autorun"),
-        (json.dumps({"metadata": {"marimo_kernel_bridge": {"on_cell_change": "never"}}}), None),
-        (json.dumps({"metadata": {"marimo_kernel_bridge": 1}}), None),
-        (json.dumps({"cells": []}), None),
-        ("[]", None),
-        ("{", None),
-        (b"\xff", None),
+        (json.dumps({"metadata": {"marimo_kernel_bridge": {"on_cell_change": "lazy"}}}), Settings("lazy")),
+        (
+            json.dumps({"metadata": {"marimo_kernel_bridge": {"on_cell_change": "autorun"}}}),
+            Settings("autorun"),
+        ),
+        (json.dumps({"metadata": {"marimo_kernel_bridge": {"on_cell_change": "never"}}}), Settings()),
+        (
+            json.dumps({"metadata": {"marimo_kernel_bridge": {"redefinitions": "strict"}}}),
+            Settings(None, "strict"),
+        ),
+        (
+            json.dumps({"metadata": {"marimo_kernel_bridge": {"redefinitions": "relaxed"}}}),
+            Settings(None, "relaxed"),
+        ),
+        (
+            json.dumps({"metadata": {"marimo_kernel_bridge": {"redefinitions": [], "on_cell_change": {}}}}),
+            Settings(),
+        ),
+        (json.dumps({"metadata": {"marimo_kernel_bridge": 1}}), Settings()),
+        (json.dumps({"cells": []}), Settings()),
+        ("[]", Settings()),
+        ("{", Settings()),
+        (b"\xff", Settings()),
     ],
 )
-def test_a_notebook_says_its_mode(tmp_path, content, mode):
+def test_a_notebook_says_how_it_runs(tmp_path, content, settings):
     path = tmp_path / "n.ipynb"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert on_cell_change(str(path)) == mode
-    assert on_cell_change(str(tmp_path)) is on_cell_change(str(tmp_path / "none.ipynb")) is None
+    assert read_settings(str(path)) == settings
+    assert read_settings(str(tmp_path)) == read_settings(str(tmp_path / "none.ipynb")) == Settings()
