@@ -139,7 +139,7 @@ async def test_several_cells_are_edited_at_once(shared):
     assert len(answer.data["ran"]) == 3
     assert [ran["cell_id"] for ran in answer.data["reran"]] == [(await cells(agent))["bbbb"]["cell_id"]]
     await person.sees("bbbb", "11")
-    assert "y and z 11 20" in person.shown("cccc")
+    await person._until(lambda: "y and z 11 20" in person.shown("cccc"))
     assert answer.data["added"][0] in await ids(agent)
     assert "y and z 11 20" in answer.data["outputs"]
 
