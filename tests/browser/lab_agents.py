@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import zmq
+from anyio import fail_after
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from jupyter_client.session import Session
 from mcp import Client, StdioServerParameters
@@ -19,7 +20,7 @@ from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.notebook import Cell, KernelDescription, RunReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mcp.types import CallToolResult
@@ -91,6 +92,20 @@ class McpAgent:
 
     def result(self, tool: str, **arguments: Any) -> CallToolResult:
         return self._portal.call(self._client.call_tool, tool, arguments)
+
+    @contextmanager
+    def subscribed(self, *uris: str) -> Iterator[Callable[[str], None]]:
+        """Subscribe to resources: gives a function that waits until the server has told that one has changed."""
+        listening = self._client.listen(resource_subscriptions=list(uris))
+        with self._portal.wrap_async_context_manager(listening) as events:
+
+            async def told(uri: str) -> None:
+                with fail_after(TIMEOUT_MS / 1000):
+                    async for event in events:
+                        if str(event.uri) == uri:
+                            return
+
+            yield lambda uri: self._portal.call(told, uri)
 
 
 def change(cell: dict[str, Any], code: str) -> dict[str, Any]:

@@ -87,13 +87,25 @@ async def test_a_queued_run_can_be_given_up(plain, plain_kernel, person_at, gate
     await person.until_over(message_id)
 
 
-async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(agent, start_kernel):
-    manager = start_kernel()
+async def until_printed(agent, run_id: str, text: str) -> None:
+    """Wait until a run has put out this."""
+    async with asyncio.timeout(BOUND):
+        while (await agent("read_run", run_id=run_id, timeout=0.1)).data.get("outputs") != text:
+            pass
+
+
+@pytest.mark.parametrize("kind", ["python3", "marimo"])
+async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(
+    agent, start_kernel, gate, kind
+):
+    manager = start_kernel(kind)
     await agent.connect(manager)
-    code = f"print('last words', flush=True)\nimport os, signal; os.kill({manager.provisioner.pid}, signal.SIGKILL)"
-    answer = await agent("execute_code", code=code)
+    run = await agent("execute_code", code=f"print('last words')\n{gate.code}", timeout=0)
+    await until_printed(agent, run.data["run_id"], "last words")
+    os.kill(manager.provisioner.pid, signal.SIGKILL)
+    answer = await agent("read_run", run_id=run.data["run_id"], timeout=BOUND)
     assert answer.failed
-    assert answer.data["status"] == "lost"
+    assert (answer.data["status"], answer.data["outputs"]) == ("lost", "last words")
     assert "ended unexpectedly" in answer.text
     status = await agent("kernel_status")
     assert not status.failed
@@ -183,16 +195,61 @@ async def test_a_gigabyte_of_output_is_told_as_that_and_the_server_lives_on(agen
     await agent("disconnect_kernel")
 
 
-async def test_an_image_of_fifty_megabytes_is_named_and_not_sent(plain):
+async def test_an_image_of_fifty_megabytes_is_named_and_not_sent(agent, reactive_kernel):
+    await agent.connect(reactive_kernel)
     code = (
         "import os\nfrom IPython.display import Image, display\n"
         "display(Image(b'\\x89PNG\\r\\n\\x1a\\n' + os.urandom(50_000_000), format='png'))\nprint('after')"
     )
-    answer = await plain("execute_code", code=code, timeout=90)
+    answer = await agent("execute_code", code=code, timeout=90)
     assert answer.data["status"] == "ok"
-    assert answer.images == []
-    assert "image/png of 48828 kB, too large to send" in answer.text
-    assert answer.data["outputs"].endswith("after")
+    for told in (answer, await agent("read_cell", cell_id=answer.data["cell_id"])):
+        assert told.images == []
+        assert "image/png of 48828 kB, too large to send" in told.text
+        assert told.data["outputs"].endswith("after")
+    assert (await agent("execute_code", code="1 + 1", scratch=True)).data["outputs"] == "2"
+    await agent("disconnect_kernel")
+
+
+async def test_a_suspended_kernel_is_told_with_the_run_that_it_holds_up_and_nothing_is_lost(
+    agent, reactive_kernel, gate
+):
+    await agent.connect(reactive_kernel)
+    run = await agent("execute_code", code=f"print('begun')\n{gate.code}\n'over'", timeout=0)
+    await until_printed(agent, run.data["run_id"], "begun")
+    suspend(reactive_kernel.provisioner.pid)
+    try:
+        held = await agent("read_run", run_id=run.data["run_id"], timeout=0.1)
+        assert held.data["status"] == "running"
+        assert held.data["outputs"] == "begun"
+        assert "suspended or stuck" in held.data["message"]
+        assert (await agent("kernel_status")).data["state"] == "silent"
+        assert refused(await agent("list_cells"), "kernel_silent")
+    finally:
+        os.kill(reactive_kernel.provisioner.pid, signal.SIGCONT)
+    gate.open()
+    over = await agent("read_run", run_id=run.data["run_id"], timeout=BOUND)
+    assert (over.data["status"], over.data["outputs"]) == ("ok", "begun\n'over'")
+    await agent("disconnect_kernel")
+
+
+async def test_an_error_inside_a_dependent_is_told_first_and_with_its_line(agent, reactive_kernel):
+    await agent.connect(reactive_kernel)
+    await agent("edit_cells", edits=[add("divisor = 1")])
+    await agent("edit_cells", edits=[add("\nquotient = 1 / divisor")])
+    last = (await agent("edit_cells", edits=[add("print(quotient)")])).data["cell_id"]
+    source, middle = [cell["cell_id"] for cell in (await agent("list_cells")).data["cells"]][:2]
+    answer = await agent("edit_cells", edits=[change(source, 1, "divisor = 0")])
+    assert (answer.failed, answer.data["status"]) == (False, "ok")  # the cell itself is well
+    assert f"what depends on it failed: {middle}" in answer.text.splitlines()[0]
+    assert [(ran["cell_id"], ran["status"]) for ran in answer.data["reran"]] == [
+        (middle, "error"),
+        (last, "cancelled"),
+    ]
+    (error,) = [one for one in (await agent("list_errors")).data["errors"] if one["cell_id"] == middle]
+    assert (error["line"], error["blocks"]) == (2, [last])
+    assert "ZeroDivisionError" in error["message"]
+    await agent("disconnect_kernel")
 
 
 async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reactive_kernel, tmp_path):
@@ -216,6 +273,18 @@ async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reacti
 async def test_output_by_display_alone_is_output(plain):
     code = "from IPython.display import display\nfor i in range(2):\n    display({'shown': i})"
     assert (await plain("execute_code", code=code)).data["outputs"] == "{'shown': 0}\n{'shown': 1}"
+
+
+async def test_output_by_display_alone_is_output_of_a_dependent_too(agent, reactive_kernel):
+    await agent.connect(reactive_kernel)
+    await agent("edit_cells", edits=[add("n = 1")])
+    shows = "from IPython.display import display\nfor i in range(n):\n    display({'shown': i})"
+    cell = (await agent("edit_cells", edits=[add(shows)])).data["cell_id"]
+    source = (await agent("list_cells")).data["cells"][0]["cell_id"]
+    answer = await agent("edit_cells", edits=[change(source, 1, "n = 2")])
+    assert [(ran["cell_id"], ran["outputs_changed"]) for ran in answer.data["reran"]] == [(cell, True)]
+    assert (await agent("read_cell", cell_id=cell)).data["outputs"] == "{'shown': 0}\n{'shown': 1}"
+    await agent("disconnect_kernel")
 
 
 async def test_input_asked_for_in_a_cell_or_in_a_dependent_is_told(agent, reactive_kernel):
