@@ -160,6 +160,7 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
     took = (
         "" if run.started_at is None or run.ended_at is None else f" in {run.ended_at - run.started_at:.2g} s"
     )
+    failed = _failed_dependents(report)
     if status == "interrupted":
         return f"interrupted{took}. What it had done before stays done."
     if status != "ok":
@@ -178,10 +179,19 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
     if report is not None and report.superseded:
         lost = ", ".join(report.superseded)
         return (
-            f"done{took}. It took names over from cell {lost}, which is out of the graph until it runs again; "
+            f"done{took}{failed}. It took names over from cell {lost}, which is out of the graph until it runs again; "
             "to change what a cell defines, use edit_cells instead."
         )
-    return f"done{took}"
+    return f"done{took}{failed}"
+
+
+def _failed_dependents(report: RunReport | None) -> str:
+    """Say in the first line that cells failed which ran because of this one: its own status does not tell."""
+    if report is None:
+        return ""
+    ran = (cell for cell in report.cells if cell.cell_id not in report.requested)
+    failed = [cell.cell_id for cell in ran if cell.status == "error"]
+    return f", but what depends on it failed: {', '.join(failed)}" if failed else ""
 
 
 def _install_status(installed: InstallReport) -> str:

@@ -4,8 +4,8 @@ One request/reply message type of our own, carried by two Jupyter channels. Read
 answered while a cell runs; what runs code goes on *shell* and waits its turn. The content of a request is one of
 the tagged structs below; the content of a reply is `{"status": "ok", "protocol": 1, "result": ...}` or
 `{"status": "error", "protocol": 1, "ename": "BridgeError", "code": ..., "evalue": ..., "hint": ...,
-"traceback": []}`. Both channels publish Jupyter's `status` busy and idle around the request, so a client knows
-that it is over by the reply *and* idle.
+"traceback": []}`. Around a request on shell Jupyter's `status` busy and idle are published, so a client knows that it is
+over by the reply *and* idle. Around one on control they are not: front ends take any idle for the kernel's.
 
 Running code needs nothing of this: it is a plain `execute_request`. Its metadata may carry
 `{METADATA_KEY: {"client": "a name"}}`, which the kernel records as the author; `ReadRun` with the request's

@@ -447,6 +447,12 @@ class MarimoKernel(IPythonKernel):
         finally:
             self._restore_input()
 
+    def _publish_status(self, status: str, channel: str, parent: dict[str, Any] | None = None) -> None:
+        """Say busy and idle, but not around a read on control: JupyterLab would call a kernel idle that runs a cell."""
+        asked = (parent or self.get_parent(channel)).get("header", {}).get("msg_type")
+        if channel != "control" or asked not in {wire.REQUEST, wire.READ_REQUEST}:
+            super()._publish_status(status, channel, parent)
+
     @contextmanager
     def parent_set_to(self, header: Header) -> Iterator[None]:
         """Make what runs inside show its output as if it were the request with this header."""

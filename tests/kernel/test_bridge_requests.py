@@ -43,12 +43,23 @@ def test_an_agent_sees_the_persons_cells_and_outputs(lab, agent):
     assert [output["output_type"] for output in outputs] == ["stream", "execute_result"]
 
 
+def test_a_read_does_not_make_front_ends_call_a_kernel_idle_that_runs_a_cell(lab, agent):
+    for name in (wire.REQUEST, wire.READ_REQUEST):
+        message = agent.client.session.msg(name, wire.encode_request(wire.ListCells()))
+        assert agent.answer(message)["status"] == "ok"
+    after = lab.run("one", "a = 1")  # what was published before is there when this is idle
+    assert after.content["status"] == "ok"
+    asked = {message["parent_header"].get("msg_type") for message in lab.seen}
+    assert "execute_request" in asked
+    assert not asked & {wire.REQUEST, wire.READ_REQUEST}
+
+
 def test_an_agents_edit_redraws_the_persons_dependents(lab, agent):
     lab.run("one", "a = 1")
     lab.run("two", "print('a is', a)")
     report = edit(agent, cells(agent)["one"], "a = 42")
     assert [(run.notebook_cell_id, run.status, run.outputs_changed) for run in report.cells] == [
-        ("one", "ok", True),
+        ("one", "ok", False),
         ("two", "ok", True),
     ]
     assert report.finished

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 
 import pytest
@@ -181,6 +182,29 @@ async def test_a_kernel_is_found_by_its_notebook_and_restarted_by_its_server(age
         assert "shut down" in (await agent("control_kernel", action="shut_down")).text
         assert refused(await agent("kernel_status"), "not_connected")
         assert refused(await agent("connect_to_kernel", notebook="deep.ipynb"), "no_such_notebook")
+
+
+async def pid_of(agent) -> int:
+    return int((await agent("execute_code", code="import os\nos.getpid()", scratch=True)).data["outputs"])
+
+
+async def test_a_kernel_nearby_that_is_killed_and_started_again_by_jupyter_is_told_as_both(
+    agent, runtime_dir, tmp_path
+):
+    with jupyter_server(tmp_path):
+        _, kernel_id = await opened(runtime_dir, "crash.ipynb", "marimo")
+        async with asyncio.timeout(BOUND):
+            while (await agent("connect_to_kernel", connection_file=kernel_id)).failed:
+                pass  # the kernel still starts
+        pid = await pid_of(agent)
+        await agent("execute_code", code="kept = 1")
+        os.kill(pid, signal.SIGKILL)
+        await restarted(agent)
+        assert await pid_of(agent) != pid
+        assert (await agent("list_cells")).data["cells"] == []
+        looked = await agent("execute_code", code="'kept' in globals()", scratch=True)
+        assert looked.data["outputs"] == "False"
+        await agent("disconnect_kernel")
 
 
 async def test_a_kernel_that_nobody_would_start_again_is_not_restarted(agent, plain_kernel):

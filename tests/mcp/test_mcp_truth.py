@@ -236,7 +236,7 @@ async def test_a_suspended_kernel_is_told_with_the_run_that_it_holds_up_and_noth
 async def test_an_error_inside_a_dependent_is_told_first_and_with_its_line(agent, reactive_kernel):
     await agent.connect(reactive_kernel)
     await agent("edit_cells", edits=[add("divisor = 1")])
-    await agent("edit_cells", edits=[add("\nquotient = 1 / divisor")])
+    await agent("edit_cells", edits=[add("# by what?\nquotient = 1 / divisor")])
     last = (await agent("edit_cells", edits=[add("print(quotient)")])).data["cell_id"]
     source, middle = [cell["cell_id"] for cell in (await agent("list_cells")).data["cells"]][:2]
     answer = await agent("edit_cells", edits=[change(source, 1, "divisor = 0")])
