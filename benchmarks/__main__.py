@@ -10,9 +10,7 @@ from pathlib import Path
 
 from benchmarks import reporting
 from benchmarks.contenders import BUILD, prepare_kernelspecs
-from benchmarks.measuring import Row, Settings, WrongResultError, say
-
-SUBJECTS = ("requests", "startup", "outputs", "interrupts", "reactive", "agents", "crowd")
+from benchmarks.measuring import SUBJECTS, Settings, WrongResultError, say
 
 
 def _arguments() -> argparse.Namespace:
@@ -29,12 +27,19 @@ def _arguments() -> argparse.Namespace:
         "--profile", action="store_true", help="also profile the kernel and print where time goes"
     )
     parser.add_argument("--output", type=Path, default=BUILD / "benchmarks", help="where JSON and tables go")
-    parser.add_argument("--docs", action="store_true", help="write the table and the plots into docs/")
+    parser.add_argument(
+        "--docs",
+        action="store_true",
+        help="put what was measured last into docs/performance.md, and measure nothing",
+    )
     return parser.parse_args()
 
 
 def main() -> int:
     arguments = _arguments()
+    if arguments.docs:
+        reporting.write_docs(arguments.output)
+        return 0
     chosen = arguments.only.split(",")
     if unknown := set(chosen) - set(SUBJECTS):
         say(f"There is no benchmark {', '.join(sorted(unknown))}: choose of {', '.join(SUBJECTS)}.")
@@ -42,28 +47,25 @@ def main() -> int:
     settings = Settings(arguments.quick, arguments.rounds or (3 if arguments.quick else 5), arguments.profile)
     (BUILD / "benchmarks").mkdir(parents=True, exist_ok=True)
     prepare_kernelspecs()
-    rows: dict[str, list[Row]] = {}
+    arguments.output.mkdir(parents=True, exist_ok=True)
     failed = False
     for name in chosen:
         start = time.monotonic()
         say(f"{name} ", end="")
         try:
-            rows[name] = importlib.import_module(f"benchmarks.{name}").run(settings)
+            rows = importlib.import_module(f"benchmarks.{name}").run(settings)
         except WrongResultError as error:
             say(f" WRONG: {error}")
             failed = True
             continue
         say(f" {time.monotonic() - start:.0f} s")
-        sys.stdout.write(reporting.table(rows[name]) + "\n")
+        sys.stdout.write(reporting.table(rows) + "\n")
         sys.stdout.flush()
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    reporting.write(arguments.output, rows, settings)
+        reporting.write(arguments.output, name, rows, settings)
     if settings.profile:
         from benchmarks.profiling import profile  # noqa: PLC0415  # rarely
 
         sys.stdout.write(profile(arguments.output))
-    if arguments.docs:
-        reporting.write_docs(rows)
     return 1 if failed else 0
 
 

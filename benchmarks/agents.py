@@ -29,6 +29,7 @@ from benchmarks.measuring import (
     check,
     median,
     p95,
+    run_alone,
     say,
 )
 from marimo_kernel_bridge import wire
@@ -153,8 +154,7 @@ async def _jupyter_server() -> AsyncIterator[tuple[str, str]]:
             *(
                 peer_python(JUPYTER_MCP),
                 "-m",
-                "jupyter",
-                "lab",
+                "jupyterlab",
                 "--no-browser",
                 f"--port={port}",
                 "--allow-root",
@@ -171,6 +171,8 @@ async def _jupyter_server() -> AsyncIterator[tuple[str, str]]:
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                     writer.close()
                     break
+                if process.returncode is not None:
+                    raise UnavailableError("its Jupyter server did not start")
                 await asyncio.sleep(0.2)
         yield f"http://127.0.0.1:{port}", token
     finally:
@@ -293,10 +295,4 @@ async def _all(settings: Settings) -> list[Row]:
 
 
 def run(settings: Settings) -> list[Row]:
-    try:
-        return asyncio.run(_all(settings))
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from group
+    return run_alone(_all(settings))

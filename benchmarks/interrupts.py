@@ -14,6 +14,7 @@ from benchmarks.measuring import (
     Row,
     Sample,
     Settings,
+    UnavailableError,
     WrongResultError,
     check,
     interleave,
@@ -30,6 +31,8 @@ _CODES = {
 
 def interrupt(kernel: Kernel, code: str) -> Sample:
     """Interrupt a cell that runs; until its reply and idle."""
+    if not kernel.manager.is_alive():
+        raise UnavailableError("its kernel is gone, see above")
     sent = kernel.send(f"print('runs')\n{code}", "cell")
     kernel.until("stream", "runs")
     time.sleep(0.05)  # what was printed was sent before the line after it began

@@ -6,15 +6,19 @@ on a busy machine both are slow. Wall-clock time and the process's own CPU time 
 
 from __future__ import annotations
 
+import asyncio
 import statistics
 import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+
+SUBJECTS = ("requests", "startup", "outputs", "interrupts", "reactive", "agents", "crowd")
+"""The modules that measure."""
 
 OURS = "marimo-kernel-bridge"
 POOL = "marimo-kernel-bridge, warm pool"
@@ -147,3 +151,14 @@ def say(text: str, end: str = "\n") -> None:
     """Tell how far it has got."""
     sys.stderr.write(text + end)
     sys.stderr.flush()
+
+
+def run_alone(work: Coroutine[Any, Any, list[Row]]) -> list[Row]:
+    """Run a coroutine; raises the first error itself, not the groups that task groups wrap around it."""
+    try:
+        return asyncio.run(work)
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None

@@ -8,12 +8,12 @@ import platform
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.measuring import OURS, STOCK, median, p95
+from benchmarks.measuring import OURS, STOCK, SUBJECTS, Row, Sample, median, p95
 
 if TYPE_CHECKING:
-    from benchmarks.measuring import Row, Sample, Settings
+    from benchmarks.measuring import Settings
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- figures: made by `make bench` -->", "<!-- end -->"
@@ -51,44 +51,53 @@ def _ms(seconds: float | None) -> str:
     return f"{value:.0f} ms" if value >= 10 else f"{value:.2f} ms"
 
 
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """Return what the figures were measured on."""
     return {
         "system": f"{platform.system()} {platform.release()}",
         "processors": os.cpu_count(),
         "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 2),
+        "load": round(os.getloadavg()[0], 1),
         "versions": {name: metadata.version(name) for name in _VERSIONS},
     }
 
 
-def write(folder: Path, rows: dict[str, list[Row]], settings: Settings) -> None:
-    """Write results.json and results.md."""
-    found = {
-        "machine": machine(),
-        "settings": asdict(settings),
-        "rows": [
-            {"subject": name, "verdict": row.verdict, **asdict(row)}
-            for name, own in rows.items()
-            for row in own
-        ],
-    }
-    (folder / "results.json").write_text(json.dumps(found, indent=1) + "\n")
-    everything = [row for own in rows.values() for row in own]
-    (folder / "results.md").write_text(table(everything))
+def write(folder: Path, subject: str, rows: list[Row], settings: Settings) -> None:
+    """Keep a subject's rows with every sample, as JSON. `results.md` has the newest of all subjects."""
+    found = {"machine": machine(), "settings": asdict(settings), "rows": [asdict(row) for row in rows]}
+    (folder / f"{subject}.json").write_text(json.dumps(found, indent=1) + "\n")
+    (folder / "results.md").write_text(table(read(folder)[1]))
 
 
-def write_docs(rows: dict[str, list[Row]]) -> None:
-    """Put the table between the marks of docs/performance.md, and draw docs/images/performance.svg."""
+def read(folder: Path) -> tuple[list[dict[str, Any]], list[Row]]:
+    """Return on what was measured, and the rows that are kept, in the order of the subjects."""
+    machines, rows = [], []
+    for subject in SUBJECTS:
+        path = folder / f"{subject}.json"
+        if path.exists():
+            found = json.loads(path.read_text())
+            machines.append(found["machine"])
+            for row in found["rows"]:
+                samples = {name: [Sample(**one) for one in some] for name, some in row["samples"].items()}
+                rows.append(Row(**{**row, "samples": samples}))
+    return machines, rows
+
+
+def write_docs(folder: Path) -> None:
+    """Put the kept rows between the marks of docs/performance.md, and draw docs/images/performance.svg."""
     page = DOCS / "performance.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
-    on = machine()
-    versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())  # type: ignore[attr-defined]
-    where = f"Measured on {on['system']}, {on['processors']} processors, Python {on['python']}: {versions}."
-    everything = [row for own in rows.values() for row in own]
-    page.write_text(f"{before}{BEGIN}\n\n{where}\n\n{table(everything)}\n{END}{after}")
-    draw(everything, DOCS / "images" / "performance.svg")
+    machines, rows = read(folder)
+    on = machines[0]
+    loads = [measured["load"] for measured in machines]
+    versions = ", ".join(f"{name} {version}" for name, version in on["versions"].items())
+    where = (
+        f"{on['system']}, {on['processors']} processors, Python {on['python']}; load average {min(loads)} to "
+        f"{max(loads)}. {versions}."
+    )
+    page.write_text(f"{before}{BEGIN}\n\n{where}\n\n{table(rows)}\n{END}{after}")
+    draw(rows, DOCS / "images" / "performance.svg")
 
 
 def draw(rows: list[Row], path: Path) -> None:
