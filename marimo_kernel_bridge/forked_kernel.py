@@ -35,7 +35,8 @@ def become(request: KernelRequest, streams: list[int], requester: socket.socket)
     os.environ.update(request.env)
     time.tzset()
     os.chdir(request.cwd)
-    sys.path.insert(0, request.cwd)  # as `python -m` does
+    if not sys.flags.safe_path:
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as `python -m` does
     sys.argv = [sys.argv[0], "kernel", *request.arguments]
     _reseed()
     if request.dies_with_requester:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 Action = Literal["interrupt", "restart", "shut_down"]
 
 _START_BOUND: Final = 60.0
-_POOL_IDLE_TIMEOUT: Final = 300.0
 
 
 class StartedKernels:
@@ -69,7 +68,7 @@ class StartedKernels:
         if sys.platform == "linux" and serves(spec):  # on macOS libraries may break in a forked process
             manager.kernel_id = kernel_id_of(path)
             manager.provisioner = PoolProvisioner(
-                kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager, idle_timeout=_POOL_IDLE_TIMEOUT
+                kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager
             )
         await manager.start_kernel(cwd=where)
         client = manager.client()

@@ -112,10 +112,10 @@ def socket_path(directory: Path, name: str) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold what belongs to a socket's path: one process at a time binds it, or takes it away."""
+    """Let one process at a time bind a pool's socket, or take it away."""
     import fcntl  # noqa: PLC0415  # not on Windows
 
-    lock = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    lock = os.open(path.parent / "lock", os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

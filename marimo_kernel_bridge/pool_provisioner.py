@@ -91,6 +91,8 @@ def fork_kernel(command: list[str], popen_options: dict[str, Any], options: Pool
     if not all(os.path.isabs(part) for part in env.get("PYTHONPATH", "").split(os.pathsep) if part):  # noqa: PTH117
         raise NoPoolError("PYTHONPATH depends on the working directory")
     cwd = os.path.abspath(popen_options.get("cwd") or os.getcwd())  # noqa: PTH100, PTH109  # no link is followed
+    if not os.path.isdir(cwd):  # noqa: PTH112  # as it is
+        raise NoPoolError("there is no such working directory")
     independent = bool(popen_options.get("independent"))
     python = command[:start]
     request = KernelRequest(
@@ -101,7 +103,7 @@ def fork_kernel(command: list[str], popen_options: dict[str, Any], options: Pool
     )
     try:
         return _ask(python, env, options, request, popen_options)
-    except (BridgeError, OSError, ValueError) as error:
+    except (BridgeError, OSError, ValueError, subprocess.SubprocessError) as error:
         raise NoPoolError(str(error)) from error
 
 
@@ -190,6 +192,10 @@ def _log_of(path: Path) -> Path:
     return path.with_suffix(".log")
 
 
+_running: Final[set[PooledKernel]] = set()
+"""Kernels live as long as this process does, also when nobody holds their manager any more."""
+
+
 class PooledKernel:
     """The process of a forked kernel, with what `LocalProvisioner` uses of `subprocess.Popen`.
 
@@ -202,6 +208,7 @@ class PooledKernel:
     def __init__(self, pid: int, connection: socket.socket) -> None:
         self.pid = pid
         self.returncode: int | None = None
+        _running.add(self)
         self._connection = connection
         self._connection.setblocking(False)  # noqa: FBT003
 
@@ -216,6 +223,7 @@ class PooledKernel:
                 message = {}
             self.returncode = int(message.get("exit", _UNKNOWN))
             self._connection.close()  # from now on the pid may be another process's
+            _running.discard(self)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:

@@ -75,7 +75,8 @@ def main(arguments: list[str]) -> None:
     with open(os.devnull) as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
     os.chdir("/")
-    del sys.path[0]  # the working directory, by `python -m`
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the working directory, by `python -m`
     os.environ.setdefault(
         "MPLBACKEND", "module://matplotlib_inline.backend_inline"
     )  # as ipykernel does, later
@@ -253,6 +254,7 @@ class Pool:
         with locked(self._path), suppress(OSError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
+                self._path.with_suffix(".log").unlink()
         self._selector.unregister(self._listening)
         self._listening.setblocking(False)  # noqa: FBT003
         with suppress(BlockingIOError):

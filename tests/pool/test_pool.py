@@ -1,11 +1,13 @@
 """Kernels from a warm pool, through jupyter_client as JupyterLab and nbclient use it."""
 
+import gc
 import os
 import select
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import nbformat
@@ -144,6 +146,18 @@ def test_a_kernel_ends_when_its_requester_is_killed():
     assert ended(kernel)
 
 
+def test_a_kernel_outlives_its_manager_as_long_as_their_process_lives(start):
+    kernel = start()
+    kernel.manager._owns_kernel = False  # nobody shuts it down
+    process, kernel.manager.provisioner.process = kernel.manager.provisioner.process, None
+    watched = weakref.ref(process)
+    del process
+    gc.collect()
+    assert kernel.value("6 * 7") == 42
+    watched().kill()
+    assert watched().wait(60) == -signal.SIGKILL
+
+
 def test_a_kernel_outlives_its_pool_and_its_end_is_noticed_all_the_same(start):
     kernel = start()
     pool = pool_of(kernel)
@@ -212,6 +226,8 @@ def test_an_idle_pool_ends(start):
         ([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {"stdout": subprocess.PIPE}),
         ([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {"preexec_fn": print}),
         ([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {"env": {"PYTHONPATH": "src"}}),
+        ([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {"cwd": "/no/such/place"}),
+        (["false", "-m", "marimo_kernel_bridge", "kernel"], {}),
     ],
 )
 def test_what_a_fork_cannot_do_is_left_to_a_new_process(command, options):
