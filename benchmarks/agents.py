@@ -160,6 +160,7 @@ async def _jupyter_server() -> AsyncIterator[tuple[str, str]]:
                 "--allow-root",
             ),
             *("--ip=127.0.0.1", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}"),
+            cwd=root,
             stdout=log,
             stderr=log,
             env=env | {"PATH": f"{peer_python(JUPYTER_MCP).parent}:{env['PATH']}"},
