@@ -341,6 +341,8 @@ def _showing(code: str) -> str:
     inner = body[len(before) : len(body) - len(after) if after else len(body)]
     if isinstance(value, ast.Call | ast.Await):
         text = f"_shown = {inner}{after}\nif _shown is not None:\n    display(_shown)"
+    elif isinstance(value, ast.Tuple):
+        text = f"display(({inner})){after}"  # one value, not several
     else:
         text = f"display({inner}){after}"
     return "\n".join([*lines[: last.lineno - 1], f"{before}{text}", *lines[last.end_lineno :]])

@@ -339,9 +339,11 @@ class _Cell:
 
     def _cd(self, line: str, _alone: bool) -> str:  # noqa: FBT001  # see _time
         self.result.needs.add("os")
-        place = line.strip().strip("\"'") or "~"
+        quiet = re.match(r"\s*-q(?:\s+|$)", line)
+        place = line[quiet.end() if quiet else 0 :].strip().strip("\"'") or "~"
         target = shell.quoted(place, self.around.names)
-        return f"os.chdir(os.path.expanduser({target}))" if "~" in place else f"os.chdir({target})"
+        went = f"os.chdir(os.path.expanduser({target}))" if "~" in place else f"os.chdir({target})"
+        return went if quiet else f"{went}\nprint(os.getcwd())"
 
     def _env(self, line: str, _alone: bool) -> str:  # noqa: FBT001  # see _time
         self.result.needs.add("os")
