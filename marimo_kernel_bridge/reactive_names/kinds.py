@@ -12,9 +12,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Kind = Literal[
-    "list", "dict", "set", "array", "frame", "plot", "random", "value", "live", "own", "module", "unknown"
+    "list",
+    "dict",
+    "set",
+    "array",
+    "frame",
+    "plot",
+    "random",
+    "iterator",
+    "file",
+    "generator",
+    "value",
+    "live",
+    "own",
+    "module",
+    "unknown",
 ]
-"""`value`: cannot change. `live`: is tied to something outside (a file, a widget). `own`: of a class of the notebook."""
+"""`value`: cannot change. `live`: is tied to something outside (a widget, a connection). `own`: of a class of the notebook.
+`iterator` and `file`: whoever looks into it moves on in it. `generator`: a function whose calls make an iterator."""
+USED_UP: Final = frozenset({"iterator", "file"})
 
 COPIED_BY_METHOD: Final = frozenset({"list", "dict", "set", "array", "frame"})
 
@@ -26,7 +42,10 @@ _BUILTINS: Final[dict[str, Kind]] = {
         ("int", "float", "complex", "str", "bool", "bytes", "tuple", "frozenset", "range"), "value"
     ),
     **dict.fromkeys(("len", "sum", "abs", "round", "repr", "ord", "chr", "hash", "type", "format"), "value"),
-    **dict.fromkeys(("open", "iter", "zip", "map", "filter", "enumerate", "reversed"), "live"),
+    **dict.fromkeys(("iter", "zip", "map", "filter", "enumerate", "reversed"), "iterator"),
+    **dict.fromkeys(
+        ("open", "ZipFile", "StringIO", "BytesIO", "TemporaryFile", "NamedTemporaryFile"), "file"
+    ),
     **dict.fromkeys(("default_rng", "RandomState", "Random"), "random"),
 }
 _FRAMES: Final = frozenset(
@@ -74,7 +93,7 @@ def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[s
         case ast.Constant() | ast.JoinedStr() | ast.Compare() | ast.Tuple() | ast.Lambda():
             return "value"
         case ast.GeneratorExp():
-            return "live"
+            return "iterator"
         case ast.Name():
             return known.get(node.id, "unknown")
         case ast.BinOp():
@@ -106,10 +125,12 @@ def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[s
             return "unknown"
 
 
-def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: C901, PLR0911  # one case for each form
+def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: C901, PLR0911, PLR0912  # one case for each form
     name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
     if isinstance(func, ast.Name) and known.get(name) == "own":
         return "own"
+    if isinstance(func, ast.Name) and known.get(name) == "generator":
+        return "iterator"
     if name in _FRAMES or name.startswith("read_"):
         return "frame"
     if name in _PLOTS:
@@ -147,7 +168,8 @@ def shared_with(node: ast.expr, known: Mapping[str, Kind]) -> frozenset[str]:  #
     """Return the names whose objects, or parts of them, an expression may give on without copying."""
     match node:
         case ast.Name():
-            return frozenset({node.id}) if known.get(node.id) not in {"value", "module"} else frozenset()
+            plain = known.get(node.id) in {"value", "generator", "module"}
+            return frozenset() if plain else frozenset({node.id})
         case ast.Starred(value=value) | ast.NamedExpr(value=value) | ast.Await(value=value):
             return shared_with(value, known)
         case ast.Attribute(value=value) | ast.Subscript(value=value):

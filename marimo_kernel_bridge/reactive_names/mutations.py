@@ -10,13 +10,31 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
-from marimo_kernel_bridge.reactive_names.kinds import Kind, is_view, kind_of, root_of, shared_with
+from marimo_kernel_bridge.reactive_names.kinds import (
+    USED_UP,
+    Kind,
+    is_view,
+    kind_of,
+    root_of,
+    shared_with,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 How = Literal[
-    "item", "attribute", "nested", "method", "inplace", "fit", "plot", "random", "call", "augmented", "other"
+    "item",
+    "attribute",
+    "nested",
+    "method",
+    "inplace",
+    "fit",
+    "plot",
+    "random",
+    "next",
+    "call",
+    "augmented",
+    "other",
 ]
 
 # Methods that change their object whatever it is: no class has them for anything else.
@@ -53,7 +71,6 @@ _CHANGES_ARGUMENT: Final = {
     "heappop": 0,
     "heapify": 0,
     "insort": 0,
-    "next": 0,
     "setattr": 0,
 }
 _PANDAS_PARTS: Final = frozenset({"loc", "iloc", "at", "iat"})
@@ -135,7 +152,7 @@ class _Finder:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self.known.habits[node.name] = habits(node, self.known)
-                self._bind(node.name, "value")
+                self._bind(node.name, "generator" if _yields(node) else "value")
             case ast.ClassDef():
                 self.known.habits[node.name] = _habits_of_class(node, self.known)
                 self._bind(node.name, "own")
@@ -261,7 +278,7 @@ class _Finder:
     def _augment(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name):
             kind = self.known.kinds.get(node.target.id, "unknown")
-            if kind not in {"value", "unknown"}:
+            if kind not in {"value", "generator", "unknown"}:
                 self._add(Mutation(node.target.id, "augmented", node.target, node))
             return
         self._changed(node.target, repeatable=False)
@@ -306,10 +323,24 @@ class _Finder:
     # Calls
 
     def _expression(self, node: ast.expr) -> None:
+        shown = isinstance(self._current, ast.Expr) and self._current.value is node
+        if not (
+            shown and isinstance(node, ast.Name)
+        ):  # a name alone shows its object, and takes nothing from it
+            self._use_up(node)
         for call in _calls(node):
             self._call(call)
         if isinstance(node, ast.NamedExpr):
             self._assign(node.target, node.value)
+
+    def _use_up(self, node: ast.expr) -> None:
+        """See which iterators and files are moved on in: nearly all that one does with them does so."""
+        for each in ast.walk(node):
+            if isinstance(each, ast.Name) and self.known.kinds.get(each.id) in USED_UP:
+                self._add(Mutation(each.id, "next", each, self._current))
+            match each:
+                case ast.Call(func=ast.Name(id="next"), args=[ast.Name() as name, *_]):
+                    self._add(Mutation(name.id, "next", name, self._current))
 
     def _discarded(self, call: ast.Call) -> None:
         """See what a call is made for whose value nobody takes."""
@@ -398,7 +429,9 @@ class _Finder:
         return self.known.kinds.get(name) == "module"
 
     def _add(self, mutation: Mutation) -> None:
-        if not self._is_module(mutation.name):
+        if mutation.how == "next":  # the iterator moves on, not what it goes through
+            self.found.append(replace(mutation, kind=self.known.kinds.get(mutation.name, "unknown")))
+        elif not self._is_module(mutation.name):
             self.found.append(
                 replace(
                     mutation,
@@ -493,6 +526,18 @@ def _calls(node: ast.expr) -> Iterator[ast.Call]:
                 yield from _calls(condition)
     if isinstance(node, ast.Call):
         yield node
+
+
+def _yields(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Tell whether a function is a generator: whether it yields itself, not in a function inside of it."""
+    waiting: list[ast.AST] = list(node.body)
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, ast.Yield | ast.YieldFrom):
+            return True
+        if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(each)
+    return False
 
 
 def _stored(target: ast.expr) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.reactive_names.cycles import cycles
 from marimo_kernel_bridge.reactive_names.edits import edit
-from marimo_kernel_bridge.reactive_names.kinds import COPIED_BY_METHOD
+from marimo_kernel_bridge.reactive_names.kinds import COPIED_BY_METHOD, USED_UP
 from marimo_kernel_bridge.reactive_names.model import (
     Cell,
     Given,
@@ -199,7 +199,7 @@ class Analysis:
                 if mutation.at.id != mutation.name:  # a call that changes a global
                     return True
                 return occurrence.exposed or bool(mutation.together)
-        return True
+        return mutation.how != "next"  # else a comprehension's own name
 
     def _kind(self, name: str, changed: Iterable[Mutation]) -> str:
         kinds = {each.kind if each.name == name else "unknown" for each in changed} or {
@@ -228,6 +228,9 @@ class Analysis:
             return
         if kind == "plot" or any(each.how == "plot" for each in changed):
             self._join_with_maker(cell, name, before, "draws on what the other made")
+            return
+        if kind in USED_UP or any(each.how == "next" for each in changed):
+            self._join_with_maker(cell, name, before, "moves on in what the other began")
             return
         copying = _copying(kind, changed)
         if copying is None and kind == "own" and others:
@@ -529,7 +532,7 @@ def _copying(kind: str, changed: Sequence[Mutation]) -> str | None:  # noqa: PLR
     hows = {each.how for each in changed}
     if any(each.viewed for each in changed):
         return None
-    if kind in {"live", "plot", "module", "value"}:
+    if kind in {"live", "plot", "module", "value", "generator"}:
         return None
     if kind in COPIED_BY_METHOD and "nested" not in hows:
         return "{}.copy()" if kind != "list" or "call" not in hows else "copy.deepcopy({})"

@@ -49,6 +49,16 @@ x = 1; o.x | x = 2; o.x                      => _x = 1; o.x | _x = 2; o.x
 x = 1; "x" | x = 2; "x"                      => _x = 1; "x" | _x = 2; "x"
 x = 1  # x | x = 2  # x                      => _x = 1  # x | _x = 2  # x
 
+# What moves on when one looks into it: one cell with what began it
+z = zip(a, b) | 1 | list(z)                  => z = zip(a, b); list(z) | 1
+it = iter(r) | 1 | next(it)                  => it = iter(r); next(it) | 1
+f = open(p) | t = f.read() | f.close() | t   => f = open(p); t = f.read(); f.close() | t
+def g():; ~yield 1 | i = g() | next(i)       => def g():; ~yield 1 | i = g(); next(i)
+x = lib.make() | next(x)                     => x = lib.make(); next(x)
+f = open(p); f.read() | [f for f in r]       => f = open(p); f.read() | [f for f in r]
+r = [1] | it = iter(r); next(it) | r         => r = [1] | it = iter(r); next(it) | r
+f = open(p); t = f.read() | f = open(q); f   => _f = open(p); t = _f.read() | _f = open(q); _f
+
 # An import of which one name is there already and another is renamed
 from m import a, b; b | from m import a, c as b; a(b) => from m import a, b as _b; _b | from m import c as _b; a(_b)
 from m import a | from m import a, b; b | b | from k import b, a; b => from m import a | from m import b; b | b | from k import b as _b, a as _a; _b
