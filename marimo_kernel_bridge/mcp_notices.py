@@ -33,13 +33,18 @@ class Notices:
     """Who wants to know of which resource."""
 
     def __init__(self) -> None:
-        self.bus = _Bus()
+        self.bus = _Bus(self._came)
         self._subscribers: dict[ServerSession, set[str]] = {}
+        self.watches: set[Watch] = set()
 
     @property
     def wanted(self) -> bool:
         """Whether anybody would be told."""
         return self.bus.listeners > 0 or any(self._subscribers.values())
+
+    def _came(self) -> None:
+        for watch in self.watches:
+            watch.look()
 
     def serve(self, server: MCPServer[Any]) -> None:
         """Take subscriptions of clients of the older protocol."""
@@ -62,6 +67,7 @@ class Notices:
         self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams
     ) -> EmptyResult:
         self._subscribers.setdefault(ctx.session, set()).add(str(params.uri))
+        self._came()
         return EmptyResult()
 
     async def _unsubscribe(
@@ -72,15 +78,17 @@ class Notices:
 
 
 class _Bus(InMemorySubscriptionBus):
-    """Knows how many listen."""
+    """Knows how many listen, and tells when one more does."""
 
-    def __init__(self) -> None:
+    def __init__(self, came: Callable[[], None]) -> None:
         super().__init__()
+        self._came = came
         self.listeners = 0
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         end = super().subscribe(listener)
         self.listeners += 1
+        self._came()
         left = False
 
         def unsubscribe() -> None:
@@ -95,30 +103,46 @@ class _Bus(InMemorySubscriptionBus):
 class Watch:
     """Finds out what changed in one kernel, and tells it. End it with `close`.
 
-    Looks at the cells only while somebody wants to know: it costs as much as a small request. Who comes later is told
-    with the next change what has changed since the last look, which is more than has to be.
+    Looks at the cells only while somebody wants to know: it costs as much as a small request, and more in a big
+    notebook. What changes while it looks for the first time cannot be told apart: then all cells are said to change.
     """
 
     def __init__(self, attached: Attached, notices: Notices) -> None:
         self._attached = attached
         self._notices = notices
-        self._known: dict[str, Cell] = {}
+        self._known: dict[str, Cell] | None = None  # as last seen
+        self._happened = False  # something, since the last look
         self._due = asyncio.Event()
         self._watching = asyncio.create_task(self._watch())
-        attached.client.on_change = self._due.set
+        attached.client.on_change = self._note
+        notices.watches.add(self)
+        self.look()
 
     def close(self) -> None:
+        self._notices.watches.discard(self)
         self._watching.cancel()
 
+    def look(self) -> None:
+        """Look soon at how things are."""
+        self._due.set()
+
+    def _note(self) -> None:
+        self._happened = True
+        self._due.set()
+
     async def _watch(self) -> None:
-        if self._attached.client.info.reactive:
-            self._known = await self._cells() or {}
         while True:
             await self._due.wait()
             self._due.clear()
-            if self._notices.wanted:
+            happened, self._happened = self._happened, False
+            if not self._notices.wanted:
+                self._known = None
+            elif happened:
                 for uri in await self._changed():
                     await self._notices.publish(uri)
+            elif self._known is None and self._attached.client.info.reactive:
+                cells = await self._cells()
+                self._known = None if self._happened else cells
 
     async def _changed(self) -> list[str]:
         handle = self._attached.handle
@@ -127,7 +151,7 @@ class Watch:
         cells = await self._cells() if self._attached.client.info.reactive else None
         if cells is None:
             return uris[:1]
-        before, self._known = self._known, cells
+        before, self._known = self._known or {}, cells
         names: set[str] = set()
         for cell_id in before.keys() | cells.keys():
             old, new = before.get(cell_id), cells.get(cell_id)

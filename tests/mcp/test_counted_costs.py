@@ -40,4 +40,4 @@ async def test_nobody_looks_for_changes_that_nobody_wants_to_know_of(asked):
     for number in range(3):
         assert await client.wait(await client.execute(f"x = {number}"), 20)
     watch.close()
-    assert names == ["list_cells"], "what later changes are measured by"
+    assert names == []
