@@ -105,7 +105,10 @@ def _cells(read: list[CellNames], origins: dict[str, str], module: str) -> list[
                 and isinstance(node.value, ast.Call)
                 and _path(node.value.func, origins) == f"{module}.seed"
             ),
-            any(_draws(call, origins, module, functions) for call in _calls(names.tree.body, into=False)),
+            any(_draws(call, origins, module, functions) for call in _calls(names.tree.body, into=False))
+            or any(  # given to what calls it: `groups.apply(draw)`
+                each.act == "load" and not each.late and each.name in functions for each in names.occurrences
+            ),
         )
         for names in read
     ]

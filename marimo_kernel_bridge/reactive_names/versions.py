@@ -216,6 +216,8 @@ class Analysis:
             return
         own = [each for each in changed if each.name == name]
         kind = self._kind(name, changed)
+        if kind == "value" and any(each.how == "nested" for each in changed):
+            kind = "unknown"  # what is in a tuple may change
         read_below = self._read_below(cell.index, {name})
         others = before.readers - {cell.index}
         copied = all(each.name in cell.seeded for each in changed)

@@ -30,6 +30,7 @@ def repeats(*codes):
         (["np.random.seed(1)", "rng = np.random.default_rng(2)", "rng.normal()"], []),
         (["np.random.seed(1)", "def f():\n    return np.random.rand()", "f()"], [3]),
         (["np.random.seed(1)", "def f():\n    return randn()\ndef g():\n    return f()", "[g() for _ in 'ab']"], [3]),
+        (["np.random.seed(1)", "def f(g):\n    return g.sample(2)", "groups.apply(f)"], [3]),
         (["np.random.seed(1)", "df.sample(3)"], [2]),
         (["np.random.seed(1)", "df.sample(3, random_state=1)"], []),
         (["random.seed(1)", "random.shuffle(rows)"], [2]),

@@ -49,6 +49,9 @@ x = 1; o.x | x = 2; o.x                      => _x = 1; o.x | _x = 2; o.x
 x = 1; "x" | x = 2; "x"                      => _x = 1; "x" | _x = 2; "x"
 x = 1  # x | x = 2  # x                      => _x = 1  # x | _x = 2  # x
 
+# What is in a tuple may change
+t = (1, [2]) | t[1].append(3) | t            => t = (1, [2]) | t_1 = copy.deepcopy(t); t_1[1].append(3) | t_1
+
 # What moves on when one looks into it: one cell with what began it
 z = zip(a, b) | 1 | list(z)                  => z = zip(a, b); list(z) | 1
 it = iter(r) | 1 | next(it)                  => it = iter(r); next(it) | 1
