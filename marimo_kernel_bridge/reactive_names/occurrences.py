@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Act = Literal["load", "store", "delete"]
 Form = Literal["name", "import", "import_dotted", "shown"]
 
+# Modules whose `eval` or `evaluate` evaluates a string where it is called.
+_EVALUATING: Final = frozenset({"pd", "pandas", "ne", "numexpr"})
 # Names of names in the strings of these methods: pandas' `df.query("a > @limit")`.
 _QUERIES: Final = frozenset({"query", "eval"})
 
@@ -77,6 +79,15 @@ def read_cell(source: str) -> CellNames:
     reader = _Reader(source)
     bound = reader.block(tree.body, frozenset(), top=True)
     return CellNames(source, tree, sorted(reader.found, key=lambda each: each.order), bound)
+
+
+def _evaluates(func: ast.expr) -> bool:
+    match func:
+        case ast.Name(id="eval"):
+            return True
+        case ast.Attribute(value=ast.Name(id=module), attr="eval" | "evaluate"):
+            return module in _EVALUATING
+    return False
 
 
 def parse(source: str) -> ast.Module:
@@ -402,6 +413,24 @@ class _Reader:
             self.expression(keyword.value)
         if isinstance(node.func, ast.Attribute) and node.func.attr in _QUERIES:
             self._query(node)
+        if _evaluates(node.func) and len(node.args) == 1:
+            self._evaluated(node.args[0])
+
+    def _evaluated(self, argument: ast.expr) -> None:
+        """Find the names in a string that is evaluated here: `pd.eval("a + b")`."""
+        if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+            return
+        start, end = self._text.span(argument)
+        relative = start - self._text.base
+        if self._text.source[relative + 1 : relative + end - start - 1] != argument.value:
+            return  # with a prefix or escapes: places in it are not those in the cell
+        try:
+            tree = ast.parse(argument.value, mode="eval")
+        except (SyntaxError, ValueError):
+            return
+        saved, self._text = self._text, Text(argument.value, start + 1)
+        self.expression(tree.body)
+        self._text = saved
 
     def _query(self, node: ast.Call) -> None:
         """Find `@name` in the string that a method like `DataFrame.query` is called with."""

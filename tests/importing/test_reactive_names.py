@@ -49,6 +49,11 @@ x = 1; o.x | x = 2; o.x                      => _x = 1; o.x | _x = 2; o.x
 x = 1; "x" | x = 2; "x"                      => _x = 1; "x" | _x = 2; "x"
 x = 1  # x | x = 2  # x                      => _x = 1  # x | _x = 2  # x
 
+# Names in strings that are evaluated where they stand
+a = 1; pd.eval("a + b") | a = 2; eval('a')   => _a = 1; pd.eval("_a + b") | _a = 2; eval('_a')
+x = 1 | eval("x") | x = 2 | ne.evaluate("2*x") => x = 1 | eval("x") | x_1 = 2 | ne.evaluate("2*x_1")
+a = 1; a | df.eval("a + @a") | a = 2; a      => a = 1; a | df.eval("a + @a") | _a = 2; _a
+
 # What is in a tuple may change
 t = (1, [2]) | t[1].append(3) | t            => t = (1, [2]) | t_1 = copy.deepcopy(t); t_1[1].append(3) | t_1
 
