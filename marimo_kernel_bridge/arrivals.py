@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.answering import problem
@@ -26,17 +26,15 @@ _BURST = 0.4  # seconds to wait for more of them at the most
 _BURST_GAP = 0.05  # seconds without a new one end a burst
 
 
-_LOOKED_AT = 1000  # messages at the most: thousands of requests shall not be looked at thousands of times
+_LOOKED_AT = 1000  # requests at the most that are looked at ahead; more when half of them are done
 
 
 @dataclass
 class _Received:
-    """A message that waits, and the request in it once it was looked at."""
+    """A message that waits."""
 
     frames: list[Any]
     aborted: bool = False
-    looked_at: bool = False
-    request: Waiting | None = None
 
 
 class ShellArrivals:
@@ -47,7 +45,11 @@ class ShellArrivals:
         self._fetch = fetch
         self._session = session
         self._waiting: dict[int, _Received] = {}  # by identity of the frames
+        self._requests: dict[int, Waiting] = {}  # of them, those that were looked at and are JupyterLab's
+        self._unseen: deque[int] = deque()  # of them, those that were not looked at
         self._abort_until = 0.0
+        self._arrived = 0  # messages, ever
+        self._burst_over_at = -1  # so many had arrived when the last burst was waited for
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -55,10 +57,13 @@ class ShellArrivals:
     def received(self, frames: list[Any]) -> None:
         """Note a message."""
         self._waiting[id(frames)] = _Received(frames)
+        self._unseen.append(id(frames))
+        self._arrived += 1
 
     def handled(self, frames: list[Any]) -> bool:
         """Forget a message whose turn has come. Returns whether an earlier error aborts it."""
         received = self._waiting.pop(id(frames), None)
+        self._requests.pop(id(frames), None)
         return received is not None and (received.aborted or time.monotonic() < self._abort_until)
 
     def abort(self, within: float) -> None:
@@ -76,23 +81,32 @@ class ShellArrivals:
     def now(self) -> list[Waiting]:
         """Return the execute_requests of JupyterLab cells that wait, oldest first."""
         self._fetch()
-        requests: list[Waiting] = []
-        for received in islice(self._waiting.values(), _LOOKED_AT):
-            if not received.looked_at:
-                received.looked_at = True
-                message = self._session.peek(received.frames)
-                received.request = lab_request(message) if message and not problem(message) else None
-            if received.request is not None:
-                requests.append(received.request)
-        return requests
+        if len(self._requests) <= _LOOKED_AT // 2:
+            while self._unseen and len(self._requests) < _LOOKED_AT:
+                self._look_at(self._unseen.popleft())
+        return list(self._requests.values())
+
+    def _look_at(self, key: int) -> None:
+        received = self._waiting.get(key)
+        message = None if received is None else self._session.peek(received.frames)
+        request = lab_request(message) if message and not problem(message) else None
+        if request is not None:
+            self._requests[key] = request
 
     async def soon(self) -> list[Waiting]:
-        """Wait until a burst of requests has arrived. Much shorter than a person's patience."""
+        """Wait until a burst of requests has arrived. Much shorter than a person's patience.
+
+        Once for a burst: not again as long as nothing more has come.
+        """
+        self._fetch()
+        if self._arrived == self._burst_over_at:
+            return self.now()
         deadline, known = time.monotonic() + _BURST, -1
         while len(self._waiting) != known and time.monotonic() < deadline:
             known = len(self._waiting)
             await asyncio.sleep(_BURST_GAP)
             self._fetch()
+        self._burst_over_at = self._arrived
         return self.now()
 
 

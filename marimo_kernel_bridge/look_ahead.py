@@ -54,14 +54,18 @@ class LookAhead:
         self._queue = Queue()
         self._clock = itertools.count(1)
         self._asked: dict[str, int] = {}  # cell id -> when its newest request came, as a number
+        self._asked_by: dict[str, str] = {}  # cell id -> message id of that request
         self._asked_before: dict[str, int] = {}  # and the one before that
 
     def __contains__(self, cell_id: str) -> bool:
         """Tell whether a cell's own request waits."""
         return cell_id in self._queue
 
-    def asked(self, cell_id: str) -> None:
-        """Note that there is a request for a cell."""
+    def asked(self, cell_id: str, address: Address) -> None:
+        """Note that there is a request for a cell; once for each request."""
+        if self._asked_by.get(cell_id) == address.parent["msg_id"]:
+            return
+        self._asked_by[cell_id] = address.parent["msg_id"]
         if cell_id in self._asked:
             self._asked_before[cell_id] = self._asked[cell_id]
         self._asked[cell_id] = next(self._clock)

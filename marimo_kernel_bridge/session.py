@@ -128,7 +128,7 @@ class Session:
             self.cells.set_code(entry.cell.cell_id, code, author)
             entry.deleted = False
             entry.shown_code = code
-        self.ahead.asked(entry.cell.cell_id)
+        self.ahead.asked(entry.cell.cell_id, address)
         return entry
 
     def end(self, entry: Entry, execution_count: int | None) -> None:

@@ -51,6 +51,8 @@ class Queue:
     def new(self, requests: Iterable[Waiting]) -> list[Waiting]:
         """Return the requests not seen before whose cell has only one request waiting."""
         requests = list(requests)
+        if not requests or requests[-1].msg_id in self._looked_at:
+            return []  # they come in order
         times = Counter(request.notebook_cell_id for request in requests)
         fresh = [r for r in requests if r.msg_id not in self._looked_at and times[r.notebook_cell_id] == 1]
         self._looked_at = {request.msg_id for request in requests}

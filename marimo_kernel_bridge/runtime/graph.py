@@ -261,8 +261,20 @@ class IndexedGraph(DirectedGraph):
         return bool(stale) and any(ancestor in stale for ancestor in self.topology.upstream(cell_id))
 
     def set_stale(self, cell_ids: set[CellId_t], prune_imports: bool = False) -> None:  # noqa: FBT001, FBT002  # marimo's signature
-        relatives = dataflow.get_import_block_relatives(self) if prune_imports else None
-        self.stale_cells.update(dataflow.transitive_closure(self, cell_ids, relatives=relatives))
+        below = self.running_makes_stale(cell_ids) if prune_imports else self.topology.below(cell_ids)
+        self.stale_cells.update(cell_ids, below)
+
+    def running_makes_stale(self, cell_ids: Collection[CellId_t]) -> set[CellId_t]:
+        """Return the cells below: for a cell that only imports, those that use what it has not imported yet."""
+        relatives = dataflow.get_import_block_relatives(self)
+        found = set(cell_ids)
+        waiting = list(found)
+        for cell_id in waiting:
+            imports = self.cells[cell_id].import_workspace.is_import_block
+            new = (relatives(cell_id, True) if imports else self.children[cell_id]) - found  # noqa: FBT003  # marimo's positional flag
+            found |= new
+            waiting += new
+        return found.difference(cell_ids)
 
     def get_stale(self) -> set[CellId_t]:
         return set(self.stale_cells)

@@ -27,7 +27,6 @@ from marimo._runtime.runner import (
     hooks_on_finish,
     hooks_post_execution,
     hooks_pre_execution,
-    hooks_preparation,
 )
 from marimo._runtime.runner.hooks import NotebookCellHooks, Priority
 from marimo._runtime.runtime import Kernel
@@ -167,8 +166,7 @@ class ReactiveKernel(Kernel):
 
     def _build_hooks(self) -> NotebookCellHooks:
         hooks = NotebookCellHooks()
-        for prepare in hooks_preparation.PREPARATION_HOOKS:
-            hooks.add_preparation(prepare)
+        hooks.add_preparation(run_steps.update_staleness)
         hooks.add_preparation(self._dispose_below, Priority.LATE)
         for before in (run_steps.clear_staleness, hooks_pre_execution._set_status_to_running):
             hooks.add_pre_execution(before)

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from marimo._ast.cell import CellImpl
-    from marimo._runtime.runner.hook_context import PostExecutionHookContext, PreExecutionHookContext
+    from marimo._runtime.runner.hook_context import (
+        PostExecutionHookContext,
+        PreExecutionHookContext,
+        PreparationHookContext,
+    )
     from marimo._types.ids import CellId_t
 
 
@@ -28,6 +32,19 @@ class Scheduler(SequentialScheduler):
         self._cancelled.add(cell_id, cancelled)
         for other in cancelled:
             self._graph.cells[other].set_run_result_status("cancelled")
+
+
+def update_staleness(ctx: PreparationHookContext) -> None:
+    """Do as marimo's hook does, which tells its frontend of each stale cell, also of those that were stale before."""
+    graph: Any = ctx.graph  # an `IndexedGraph`
+    if ctx.execution_mode == "lazy":
+        graph.stale_cells.update(graph.running_makes_stale(ctx.cells_to_run))
+    for cell_id in ctx.cells_to_run:
+        if graph.is_disabled(cell_id):
+            graph.stale_cells.add(cell_id)
+        else:
+            graph.cells[cell_id].set_runtime_state(status="queued")
+            graph.stale_cells.discard(cell_id)
 
 
 def clear_staleness(cell: CellImpl, ctx: PreExecutionHookContext) -> None:

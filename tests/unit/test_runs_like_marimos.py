@@ -12,7 +12,7 @@ from marimo._ast.compiler import compile_cell
 from marimo._runtime import dataflow
 from marimo._runtime.dataflow.graph import DirectedGraph
 from marimo._runtime.packages.module_registry import ModuleRegistry
-from marimo._runtime.runner import cell_runner, hooks_post_execution, hooks_pre_execution
+from marimo._runtime.runner import cell_runner, hooks_post_execution, hooks_pre_execution, hooks_preparation
 from marimo._runtime.runner.hook_context import PreExecutionHookContext
 from marimo._runtime.runner.hooks import HookPhase
 from marimo._runtime.runner.scheduler import SequentialScheduler
@@ -41,6 +41,7 @@ class AsMarimoDoes(reactive.ReactiveKernel):
     def _build_hooks(self):
         hooks = super()._build_hooks()
         originals = {
+            run_steps.update_staleness: hooks_preparation._update_stale_statuses,
             run_steps.clear_staleness: hooks_pre_execution._set_staleness,
             run_steps.note_states: hooks_post_execution._store_state_reference,
             self._dispose_below: lambda _: None,
