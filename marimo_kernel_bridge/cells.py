@@ -66,8 +66,6 @@ class Entry:
     shown: int = 0  # characters that the present run has shown
     deleted: bool = False  # the front end said so
     detached: bool = False  # of an earlier session of VS Code, which has new ids now
-    marked_stale: bool = False  # its outputs end in a notice that they are stale
-    imperative: bool = False  # reads the old value of a name it takes over: never run again by itself
 
     @property
     def live(self) -> bool:
@@ -82,6 +80,7 @@ class CellTable:
         self._entries: dict[str, Entry] = {}
         self._by_front_end: dict[tuple[str, str], str] = {}
         self._by_msg_id: dict[str, str] = {}
+        self._vscode_sessions: set[str] = set()
         # marimo's own way to make ids, so that the first cells are called as in marimo.
         self._random = random.Random(42)  # noqa: S311  # not a secret
 
@@ -130,6 +129,8 @@ class CellTable:
 
         VS Code's cell ids are good for one session; after a reload another cell may carry an old id.
         """
+        if self._vscode_sessions <= {address.session}:
+            return None
         for entry in self:
             old = entry.address
             entry.detached = entry.detached or (old.dialect == "vscode" and old.session != address.session)
@@ -165,6 +166,8 @@ class CellTable:
         if author == NOTEBOOK and notebook_cell_id is not None:
             entry.shown_code = code
         self._entries[cell.cell_id] = entry
+        if address.dialect == "vscode":
+            self._vscode_sessions.add(address.session)
         if notebook_cell_id is not None:
             self._by_front_end[_front_end_key(notebook_cell_id, address)] = cell.cell_id
         self._by_msg_id[address.parent["msg_id"]] = cell.cell_id

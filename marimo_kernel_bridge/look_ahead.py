@@ -82,6 +82,12 @@ class LookAhead:
         """Let a cell's waiting request run as if it had not been looked at."""
         self._queue.withdraw(cell_id)
 
+    def forget(self, cell_id: str) -> None:
+        """Drop what is known of a cell."""
+        self.withdraw(cell_id)
+        for known in (self._asked, self._asked_before, self._asked_by):
+            known.pop(cell_id, None)
+
     async def look(self, entry: Entry, body: Body) -> list[Entry]:
         """Learn of the cells whose requests wait, so that those which `entry` needs can run first.
 

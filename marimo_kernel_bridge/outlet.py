@@ -32,17 +32,45 @@ class Outlet:
         self._send = send
         self.limit = 0  # characters that one run of a cell may show; 0: any number
         self._kept: dict[str, Held] = {}
+        self._marked: set[str] = set()  # cells whose outputs end in a notice that they are stale
+        self._displays: dict[str, set[str]] = {}  # by display id: the cells that show it
+        self._display_ids: dict[str, set[str]] = {}  # by cell
         self._vscode_busy = 0
         self._vscode_seen = 0.0
+
+    # -- what cells show ------------------------------------------------------------------------------------------
+
+    def restart(self, entry: Entry) -> None:
+        """Note that a cell begins to show outputs anew."""
+        cell_id = entry.cell.cell_id
+        self._marked.discard(cell_id)
+        for display_id in self._display_ids.pop(cell_id, ()):
+            self._displays[display_id].discard(cell_id)
+            if not self._displays[display_id]:
+                del self._displays[display_id]
+        entry.log.restart()
+        entry.shown = 0
+
+    def _log(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+        entry.log.apply(msg_type, content)
+        display_id = content.get("transient", {}).get("display_id")
+        if display_id is not None:
+            self._displays.setdefault(display_id, set()).add(entry.cell.cell_id)
+            self._display_ids.setdefault(entry.cell.cell_id, set()).add(display_id)
+
+    def _update_displays(self, content: dict[str, Any]) -> None:
+        """Take an update, which goes to whatever cell shows the display id."""
+        for cell_id in list(self._displays.get(content.get("transient", {}).get("display_id"), ())):
+            entry = self._cells.get(cell_id)
+            if entry is not None:
+                entry.log.update_display(content)
 
     # -- VS Code's pauses -------------------------------------------------------------------------------------
 
     def request_begins(self, entry: Entry) -> None:
         """Note that a front end runs a cell: what was held back for the cell is old now."""
-        entry.marked_stale = False
         entry.shown_before = entry.log.outputs()
-        entry.log.restart()
-        entry.shown = 0
+        self.restart(entry)
         self._kept.pop(entry.cell.cell_id, None)
         if entry.address.dialect == "vscode":
             self._vscode_busy += 1
@@ -76,13 +104,11 @@ class Outlet:
         delivery = self._delivery_for(entry, trigger)
         if isinstance(delivery, Held):
             self._kept[entry.cell.cell_id] = delivery
-        entry.marked_stale = False
-        entry.log.restart()
-        entry.shown = 0
+        self.restart(entry)
         edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
         notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late) else None
         if notice is not None:
-            entry.log.apply("display_data", notice)
+            self._log(entry, "display_data", notice)
         self.send_all(delivery.begin(notice))
         entry.delivery = delivery
         return delivery
@@ -113,7 +139,7 @@ class Outlet:
         """Replace a cell's outputs by one message; its parent does not matter."""
         before = entry.log.outputs()
         delivery = self.begin(entry, trigger)
-        entry.log.apply(message.msg_type, message.content)
+        self._log(entry, message.msg_type, message.content)
         self.send_all(delivery.output(message.msg_type, message.content))
         self.end(entry, before)
 
@@ -128,19 +154,19 @@ class Outlet:
         if messages == entry.log.messages():
             return
         if entry.address.dialect == "terminal":
-            entry.log.restart()
+            self.restart(entry)
             for msg_type, content in messages:
-                entry.log.apply(msg_type, content)
+                self._log(entry, msg_type, content)
             return
         delivery = self.begin(entry, trigger)
         for msg_type, content in messages:
-            entry.log.apply(msg_type, content)
+            self._log(entry, msg_type, content)
             self.send_all(delivery.output(msg_type, content))
         self.end(entry, before)
 
     def append(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
         """Add an output to a cell, under its newest request."""
-        entry.log.apply(msg_type, content)
+        self._log(entry, msg_type, content)
         self._send(Message(msg_type, content, entry.address.parent))
 
     def replay(self, entry: Entry) -> None:
@@ -153,14 +179,17 @@ class Outlet:
 
         Only where the notice can be taken away again. It is no output of the cell: the log does not have it.
         """
+        if not stale and not self._marked:
+            return
         unseen = []
         for entry in self._cells:
-            dialect, mark = entry.address.dialect, entry.cell.cell_id in stale
-            if mark == entry.marked_stale or dialect not in {"lab", "vscode"}:
+            dialect, cell_id = entry.address.dialect, entry.cell.cell_id
+            mark = cell_id in stale
+            if mark == (cell_id in self._marked) or dialect not in {"lab", "vscode"}:
                 continue
             if dialect == "vscode" and self.vscode_is_busy:
                 continue
-            entry.marked_stale = mark
+            (self._marked.add if mark else self._marked.discard)(cell_id)
             content = wording.stale() if mark else wording.nothing()
             content["transient"] = {"display_id": f"{entry.cell.cell_id}-stale"}
             kind = "display_data" if mark else "update_display_data"
@@ -181,8 +210,7 @@ class Outlet:
         """Take an output that user code sends, on any thread. Returns what to send for it, None for "as it is"."""
         msg_id = parent.get("msg_id", "")
         if msg_type == "update_display_data":
-            for other in self._cells:
-                other.log.update_display(content)
+            self._update_displays(content)
         outer, _, inner = msg_id.partition("/")
         if inner:
             entry = self._cells.get(inner)
@@ -195,7 +223,7 @@ class Outlet:
         if msg_type in {"display_data", "execute_result"} and entry.address.dialect == "batch":
             content = _with_display_id(entry, content)
         if msg_type != "update_display_data":
-            entry.log.apply(msg_type, content)
+            self._log(entry, msg_type, content)
         return [
             message
             for kind, shown in self._within_limit(entry, msg_type, content)

@@ -24,6 +24,7 @@ from marimo_kernel_bridge.look_ahead import LookAhead
 from marimo_kernel_bridge.notebook import NOTEBOOK, Cell, CellError, CellWithOutputs, RunReport
 from marimo_kernel_bridge.outlet import Outlet
 from marimo_kernel_bridge.outputs import error_text, strip_ansi
+from marimo_kernel_bridge.passing_cells import PassingCells
 from marimo_kernel_bridge.redefinitions import Redefinitions
 from marimo_kernel_bridge.run_log import RunLog
 
@@ -67,6 +68,9 @@ class Session:
         self._runtime: Runtime | None = None
         self._runner: BodyRunner | None = None
         self._direct: str | None = None  # the cell that runs under its own execute_request
+        self._passing = PassingCells()
+        # Cells that read the old value of a name they took over: never run again by themselves.
+        self._imperative: set[str] = set()
         self._held_back: set[str] = set()  # stale cells that wait for a person or an agent to run them
         self._later: list[Callable[[], None]] = []  # what was asked for while a cell ran
         self._settling = False
@@ -107,6 +111,8 @@ class Session:
         """Note that a cell is about to run by an execute_request of its own."""
         entry = self._entry_for(notebook_cell_id, code, author, address)
         cell_id = entry.cell.cell_id
+        if notebook_cell_id is None:
+            self._passing.made(cell_id)
         self.ahead.turn_of(address, cell_id)
         self.outlet.request_begins(entry)
         self._direct = cell_id
@@ -171,7 +177,15 @@ class Session:
     def close_run(self) -> RunReport:
         """End the run: the request is over, with all that it caused or other requests let run."""
         self._refresh_nodes()
+        for cell_id in self.runs.current.requested:
+            if not self._defines_names(cell_id):
+                self._passing.holds_nothing(cell_id)
+        self.forget([cell_id for cell_id in self._passing.surplus() if not self._defines_names(cell_id)])
         return self.runs.close(tuple(sorted(self._due())), settled=not self.unsettled)
+
+    def _defines_names(self, cell_id: str) -> bool:
+        node = self._nodes.get(cell_id)
+        return node is not None and bool(node.names.defines)
 
     # -- putting cells into the graph and running them ---------------------------------------------------------
 
@@ -202,7 +216,7 @@ class Session:
         assert self._runner is not None
         entry = self._entry_for(request.notebook_cell_id, request.code, NOTEBOOK, request.address)
         entry.body = self._runner.prepare(entry, request.code)
-        entry.log.restart()  # the page cleared it when it sent the request
+        self.outlet.restart(entry)  # the page cleared it when it sent the request
         self.cells.change(entry.cell.cell_id, status="queued", error=None)
         return entry
 
@@ -363,19 +377,20 @@ class Session:
         names = self.runtime.parse(entry.cell.cell_id, code)
         if names is None:
             return
-        entry.imperative = False
+        self._imperative.discard(entry.cell.cell_id)
         for name in sorted(names.defines):
             for other_id in self.runtime.definers(name) - {entry.cell.cell_id}:
                 other = self.cells[other_id]
                 if not gives_way(other, entry, strict=self.redefinitions.strict):
                     continue
                 if reads_before_writing(code, name):
-                    entry.imperative = True
+                    self._imperative.add(entry.cell.cell_id)
                 if other.live and entry.cell.last_run_at is None:
                     self.cells.place(entry.cell.cell_id, other_id)
                 had_the_name = other.cell.status != "refused"
                 self.runtime.delete([other_id], keep_values=True)
                 self.cells.change(other_id, status="superseded")
+                self._passing.holds_nothing(other_id)
                 self.runs.current.superseded += (other_id,)
                 if other.live and had_the_name:
                     self.outlet.append(other, "display_data", wording.superseded(name, entry.cell))
@@ -478,11 +493,16 @@ class Session:
     def forget(self, cell_ids: Iterable[str]) -> None:
         """Drop cells and the names they define; one whose own request waits stays."""
         gone = [cell_id for cell_id in cell_ids if cell_id in self.cells and cell_id not in self.ahead]
+        if not gone:
+            return
         self.runtime.delete(gone)
         for cell_id in gone:
-            self.ahead.withdraw(cell_id)
+            self.ahead.forget(cell_id)
+            self.outlet.restart(self.cells[cell_id])
             self.cells.forget(cell_id)
             self._held_back.discard(cell_id)
+            self._imperative.discard(cell_id)
+            self._passing.forget(cell_id)
         self.redefinitions.update()
         self._graph_changed()
 
@@ -633,7 +653,7 @@ class Session:
     def _stale_changed(self) -> None:
         stale = self.runtime.stale()
         # `total = total + step` as a cell of its own happened once; there is no old `total` to run it again on.
-        once = {cell_id for cell_id in stale if cell_id in self.cells and self.cells[cell_id].imperative}
+        once = stale & self._imperative
         if once:
             self.runtime.set_stale(once, stale=False)
         self._stale = stale - once

@@ -9,10 +9,11 @@ from __future__ import annotations
 import ast
 import asyncio
 import builtins
+import linecache
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from marimo._ast.compiler import compile_cell
+from marimo._ast.compiler import compile_cell, get_filename
 from marimo._ast.visitor import ScopedVisitor
 from marimo._messaging import errors as marimo_errors
 from marimo._runtime.commands import DeleteCellCommand, ExecuteCellCommand, UpdateUIElementCommand
@@ -133,24 +134,37 @@ class Engine:
         return self._kernel.globals
 
     def unresolved(self, names: Names) -> frozenset[str]:
-        graph, values = self._kernel.graph, self._kernel.globals
-        known = graph.definitions.keys() | values.keys() | vars(builtins).keys() | self._versions.keys()
-        return names.uses - known - names.defines
+        known = (
+            self._kernel.graph.definitions,
+            self._kernel.globals,
+            vars(builtins),
+            self._versions,
+            names.defines,
+        )
+        return frozenset(name for name in names.uses if not any(name in some for some in known))
 
     def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:
+        gone = list(cell_ids)
+        if keep_values:
+            for cell_id in gone:
+                self._kernel.forget_definitions(cell_id)
+        self._delete(gone)
+        for cell_id in gone:
+            self._kernel.forget_definitions(cell_id)
+
+    def _delete(self, cell_ids: Iterable[str]) -> None:
         known = [CellId_t(cell_id) for cell_id in cell_ids if cell_id in self._kernel.graph.cells]
         if not known:
             return
-        if keep_values:
-            for cell_id in known:
-                self._kernel.forget_definitions(cell_id)
         before = dict(self._kernel.errors)
         self._kernel.mutate_graph([], [DeleteCellCommand(cell_id=cell_id) for cell_id in known])
+        for cell_id in known:
+            linecache.cache.pop(get_filename(cell_id), None)  # where marimo puts each cell that it compiles
         self._report_errors(before)
 
     def set_aside(self, cell_ids: Iterable[str]) -> None:
         with self._kernel.keeping(set(cell_ids)):
-            self.delete(cell_ids)
+            self._delete(cell_ids)
 
     def errors(self) -> dict[str, tuple[GraphError, ...]]:
         """Return the cells that the graph refuses, and why."""
