@@ -179,24 +179,23 @@ class Outlet:
 
         Only where the notice can be taken away again. It is no output of the cell: the log does not have it.
         """
-        if not stale and not self._marked:
-            return
         unseen = []
-        for entry in self._cells:
-            dialect, cell_id = entry.address.dialect, entry.cell.cell_id
-            mark = cell_id in stale
-            if mark == (cell_id in self._marked) or dialect not in {"lab", "vscode"}:
+        for cell_id in sorted(self._marked.symmetric_difference(stale)):
+            entry, mark = self._cells.get(cell_id), cell_id in stale
+            dialect = None if entry is None else entry.address.dialect
+            if entry is None or dialect not in {"lab", "vscode"}:
                 continue
             if dialect == "vscode" and self.vscode_is_busy:
                 continue
             (self._marked.add if mark else self._marked.discard)(cell_id)
             content = wording.stale() if mark else wording.nothing()
-            content["transient"] = {"display_id": f"{entry.cell.cell_id}-stale"}
+            content["transient"] = {"display_id": f"{cell_id}-stale"}
             kind = "display_data" if mark else "update_display_data"
             self._send(Message(kind, content, entry.address.parent))
             if mark and _on_another_page(entry, trigger):
                 unseen.append(entry.cell)
         if unseen:
+            unseen.sort(key=lambda cell: cell.execution_count or 0)
             self._send(Message("display_data", wording.stale_elsewhere(unseen), trigger.parent))
 
     def send_all(self, messages: list[Message]) -> None:

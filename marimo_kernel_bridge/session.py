@@ -69,6 +69,7 @@ class Session:
         self._runner: BodyRunner | None = None
         self._direct: str | None = None  # the cell that runs under its own execute_request
         self._passing = PassingCells()
+        self._refused: set[str] = set()  # by the graph
         # Cells that read the old value of a name they took over: never run again by themselves.
         self._imperative: set[str] = set()
         self._held_back: set[str] = set()  # stale cells that wait for a person or an agent to run them
@@ -606,9 +607,10 @@ class Session:
                 and self.cells[cell_id].cell.status != "refused"
             ):
                 self._show_instead(cell_id, "refused", wording.refusal(reasons, self._cell_or_none))
-        for entry in self.cells:
-            if entry.cell.status == "refused" and entry.cell.cell_id not in errors:
-                self.cells.change(entry.cell.cell_id, status="new", error=None)
+        for cell_id in self._refused - errors.keys():
+            if cell_id in self.cells and self.cells[cell_id].cell.status == "refused":
+                self.cells.change(cell_id, status="new", error=None)
+        self._refused = set(errors)
 
     def wake(self) -> None:
         self._wake()
@@ -640,15 +642,21 @@ class Session:
 
     def _refresh_nodes(self) -> None:
         """Publish the graph for readers, once for all changes of a request."""
-        for cell_id, node in self.runtime.changed_nodes().items():
-            known = self._nodes.pop(cell_id, None) if node is None else self._nodes.get(cell_id)
-            for name in () if known is None else known.names.defines:
-                self._definers[name] -= 1
-                if not self._definers[name]:
-                    del self._definers[name]
+        changed = self.runtime.changed_nodes()
+        known = [
+            self._nodes.pop(one) if node is None else self._nodes[one]
+            for one, node in changed.items()
+            if one in self._nodes
+        ]
+        for cell_id, node in changed.items():
             if node is not None:
                 self._nodes[cell_id] = node
                 self._definers.update(node.names.defines)
+        for before in known:
+            for name in before.names.defines:
+                self._definers[name] -= 1
+                if not self._definers[name]:
+                    del self._definers[name]
 
     def _stale_changed(self) -> None:
         stale = self.runtime.stale()

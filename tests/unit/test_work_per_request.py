@@ -1,0 +1,170 @@
+"""How much work a request makes does not depend on how many cells the notebook has: counted, not timed.
+
+The session and the graph without a kernel around them. The work is the number of lines of Python that run.
+"""
+
+import ast
+import asyncio
+import gc
+import sys
+import types
+from collections import Counter
+
+import pytest
+
+from marimo_kernel_bridge import passing_cells
+from marimo_kernel_bridge.cells import Address, Body
+from marimo_kernel_bridge.dataflow import Outcome
+from marimo_kernel_bridge.runtime.engine import Engine
+from marimo_kernel_bridge.session import Session
+
+# marimo asks each cell for its `_private` names, once in each run.
+KNOWN = {("cell_runner.py", "<genexpr>")}
+
+
+class Notebook:
+    """Runs requests as the kernel does, and counts what each costs."""
+
+    def __init__(self, dialect="lab"):
+        self.dialect, self.sent, self.requests = dialect, [], 0
+        self.module = types.ModuleType("__main__")
+        self.session = Session(self.sent.append, lambda: None)
+        self.engine = Engine(self.module, self.session)
+        self.session.attach(self.engine, self)
+        self.loop = asyncio.new_event_loop()
+        self.ran = Counter()
+
+    def close(self):
+        self.engine.close()
+        self.loop.close()
+
+    def prepare(self, _entry, code):
+        return Body(code, tuple(ast.parse(code).body), "cell", "last_expr", code)
+
+    async def run_body(self, entry, _parent):
+        self.ran[entry.cell.notebook_cell_id] += 1
+        try:
+            exec(entry.body.code, self.module.__dict__)
+        except Exception as error:
+            return Outcome(error)
+        return Outcome()
+
+    def take_count(self, _code):
+        return 1
+
+    async def _request(self, cell, code):
+        self.requests += 1
+        address = Address(self.dialect, {"msg_id": f"m{self.requests}"}, "page")
+        entry = self.session.begin(cell, code, "notebook", address)
+        await self.session.run_direct(entry, self.prepare(entry, code))
+        self.session.end(entry, self.requests)
+        await self.session.settle()
+        self.session.close_run()
+
+    def run(self, cell, code):
+        self.loop.run_until_complete(self._request(cell, code))
+
+    def work(self, cell, code):
+        """Run a cell; return how many lines of each function ran."""
+        lines = Counter()
+
+        def count(frame, event, _argument):
+            if event == "line":
+                where = frame.f_code.co_filename.rpartition("/")[2], frame.f_code.co_name
+                lines[where] += where not in KNOWN
+            return count
+
+        gc.disable()
+        sys.settrace(count)
+        try:
+            self.run(cell, code)
+        finally:
+            sys.settrace(None)
+            gc.enable()
+        return lines
+
+
+REQUESTS = {
+    "the same code again": ("c4", "v4 = 5"),
+    "other code": ("c4", "v4 = 6"),
+    "with ten dependents": ("c3", "v3 = 5"),
+    "a new cell": ("other", "name = v1 + v2"),
+    "nobody's cell": (None, "print()"),
+    "nobody's cell that takes a name over": (None, "v7 = 1"),
+    "a name that is taken": ("other", "v1 = 1"),
+    "a failure": ("c4", "v4 = 1 / 0"),
+    "at the end of a chain": ("d9", "w9 = w4 + os.getpid()"),
+}
+
+
+def work_of_each(size, dialect, mode):
+    """Make a notebook; return what lines each request runs, and how often."""
+    notebook = Notebook(dialect)
+    notebook.session.mode = mode
+    try:
+        notebook.run("import", "import os, sys, json")
+        for number in range(size):
+            notebook.run(f"c{number}", f"v{number} = {number}")
+        for number in range(10):
+            notebook.run(f"d{number}", f"w{number} = v3 + 1" if number < 5 else f"w{number} = w{number - 5}")
+        for request in REQUESTS.values():  # all that is done for the first time only
+            notebook.run(*request)
+        for number in range(10):
+            notebook.run(f"c{number}", f"v{number} = {number}")
+        notebook.run("other", "print()")
+        return {what: notebook.work(*request) for what, request in REQUESTS.items()}
+    finally:
+        notebook.close()
+
+
+@pytest.mark.parametrize("mode", ["autorun", "lazy"])
+@pytest.mark.parametrize("dialect", ["lab", "vscode", "batch", "terminal", "agent"])
+def test_a_request_makes_as_much_work_in_a_large_notebook_as_in_a_small_one(dialect, mode):
+    small, large = (work_of_each(size, dialect, mode) for size in (20, 80))
+    more = {what: (large[what] - small[what], small[what] - large[what]) for what in REQUESTS}
+    assert more == dict.fromkeys(REQUESTS, (Counter(), Counter()))
+
+
+@pytest.mark.parametrize("mode", ["autorun", "lazy"])
+def test_each_cell_of_a_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one(mode):
+    work = {}
+    for length in (40, 120):
+        notebook = Notebook()
+        notebook.session.mode = mode
+        notebook.run("c0", "v0 = 1")
+        for number in range(1, length):
+            notebook.run(f"c{number}", f"v{number} = v{number - 1} + 1")
+        notebook.run("c0", "v0 = 2")
+        notebook.ran.clear()
+        work[length] = notebook.work("c0", "v0 = 3").total()
+        assert notebook.ran.total() == (length if mode == "autorun" else 1)
+        notebook.close()
+    assert work[120] / 120 <= work[40] / 40
+
+
+def test_a_terminal_that_runs_for_long_keeps_the_newest_cells_only(monkeypatch):
+    monkeypatch.setattr(passing_cells, "KEPT", 20)
+    notebook = Notebook("terminal")
+    notebook.run(None, "x = 1")
+    for number in range(60):
+        notebook.run(None, f"print(x, {number})")
+        notebook.run(None, f"counter = {number}")
+    cells, graph = notebook.session.cells, notebook.engine.nodes()
+    assert len(cells) == 22
+    assert {entry.cell.code for entry in cells} >= {"x = 1", "counter = 59", "print(x, 59)"}
+    assert "print(x, 30)" not in {entry.cell.code for entry in cells}
+    assert len(graph) == len([entry for entry in cells if entry.cell.status == "ok"])
+    shown = [entry.cell.cell_id for entry in cells if "print" in entry.cell.code]
+    notebook.ran.clear()
+    notebook.run(None, "x = 2")
+    assert (notebook.ran[None], len(shown)) == (11, 10)
+    notebook.close()
+
+
+def test_cells_that_a_notebook_shows_are_never_dropped(monkeypatch):
+    monkeypatch.setattr(passing_cells, "KEPT", 3)
+    notebook = Notebook()
+    for number in range(10):
+        notebook.run(f"c{number}", "print()")
+    assert len(notebook.session.cells) == 10
+    notebook.close()
