@@ -18,8 +18,11 @@ from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.session import Session
 
-# marimo asks each cell for its `_private` names, once in each run.
-KNOWN = {("cell_runner.py", "<genexpr>")}
+KNOWN = {
+    ("cell_runner.py", "<genexpr>"),  # marimo asks each cell for its `_private` names, once in each run
+    ("cells.py", "<listcomp>"),  # a cell that takes a name over is put behind the one that had it
+    ("cells.py", "<dictcomp>"),
+}
 
 
 class Notebook:
@@ -31,6 +34,9 @@ class Notebook:
         self.session = Session(self.sent.append, lambda: None)
         self.engine = Engine(self.module, self.session)
         self.session.attach(self.engine, self)
+        self.session.redefinitions.strict = (
+            True  # an analysis of the whole notebook follows each change otherwise
+        )
         self.loop = asyncio.new_event_loop()
         self.ran = Counter()
 
