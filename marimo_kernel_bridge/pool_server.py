@@ -44,7 +44,11 @@ if TYPE_CHECKING:
 
 # The second half is what a kernel imports between its start and the end of its first cell.
 _PRELOADED: Final = (
-    *("marimo_kernel_bridge.zmq_kernel", "marimo_kernel_bridge.runtime.engine"),
+    *(
+        "marimo_kernel_bridge.zmq_kernel",
+        "marimo_kernel_bridge.runtime.engine",
+        "marimo_kernel_bridge.reactive_names.flows",
+    ),
     *(
         "ipykernel.debugger",
         "tornado.platform.asyncio",

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from marimo_kernel_bridge.dataflow import Names, Versions, version_name
 from marimo_kernel_bridge.keeping import kept
 from marimo_kernel_bridge.reactive_names.cycles import cycles
-from marimo_kernel_bridge.reactive_names.flows import Flow, flows
 from marimo_kernel_bridge.star_imports import written_out
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.cells import CellTable
     from marimo_kernel_bridge.dataflow import Runtime
+    from marimo_kernel_bridge.reactive_names.flows import Flow
 
 
 @dataclass(frozen=True)
@@ -328,6 +328,8 @@ _COPYING: dict[str, Callable[[Any], Any]] = {"{}.copy()": _copy, "copy.copy({})"
 
 def parts_of(sources: Mapping[str, Source], is_batch: Callable[[str], bool]) -> dict[str, Part]:
     """Analyse cells (id to code, in document order)."""
+    from marimo_kernel_bridge.reactive_names.flows import flows  # noqa: PLC0415  # a client waits for the sockets
+
     ids = list(sources)
     parts: dict[str, Part] = {}
     for cell_id, flow in zip(
