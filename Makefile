@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # Further arguments: make lab ARGS=analysis.ipynb, make test ARGS=tests/house
 ARGS ?=
+CORPUS ?= tests/importing/sample
 
 DEMO := .build/demo
 WHEELS := .build/wheels
@@ -74,8 +75,8 @@ doctor: install ## Prove that kernelspec, kernel, reactivity and MCP work on thi
 peers: install ## Point the test suites of ipykernel, nbclient and papermill at the kernel (from PyPI; half an hour)
 	$(BIN)/python tests/peers/run.py $(ARGS)
 
-corpus: install ## Import the notebooks below CORPUS=folder, run both kinds, and compare what they show
-	$(BIN)/marimo-kernel-bridge import $(CORPUS) -o .build/corpus --force --verify
+corpus: install ## Measure marimo's converter and ours on the notebooks below CORPUS=folder (else on the tests' sample)
+	$(BIN)/python tests/corpus/measure.py $(CORPUS)
 
 corpus-live: install ## Run the notebooks below CORPUS=folder on the kernel as they are, and compare with ipykernel
 	$(BIN)/python tests/importing/corpus_live.py $(CORPUS) $(ARGS)

@@ -174,7 +174,7 @@ def _varies(before: _Outputs, again: _Outputs) -> bool:
     """Tell whether two runs of the same cell show different things."""
     one, other = _images(before), _images(again)
     return (
-        _text(before) != _text(again)
+        shown_text(before) != shown_text(again)
         or len(one) != len(other)
         or any(_apart(*pair) > _CLOSE for pair in zip(one, other, strict=True))
     )
@@ -184,8 +184,8 @@ def _differences(
     positions: tuple[int, ...], before: _Outputs, again: _Outputs, after: _Outputs
 ) -> list[Difference]:
     """Compare what a cell shows with what it showed in two runs; where these differ, anything goes."""
-    old, new = _text(before), _text(after)
-    if not _matches(new.splitlines(), old.splitlines(), _text(again).splitlines()):
+    old, new = shown_text(before), shown_text(after)
+    if not _matches(new.splitlines(), old.splitlines(), shown_text(again).splitlines()):
         return [Difference(positions, "text", _excerpt(old, new), _excerpt(new, old))]
     images, others, steady = _images(before), _images(after), _images(again)
     if len(images) != len(steady):
@@ -208,7 +208,7 @@ def _matches(new: list[str], old: list[str], again: list[str]) -> bool:
     )
 
 
-def _text(outputs: list[dict[str, Any]]) -> str:  # nbformat
+def shown_text(outputs: list[dict[str, Any]]) -> str:  # nbformat
     """Return what a cell prints, then what it shows: the order between the two differs between kernels."""
     streams, shown = [], []
     for output in outputs:
