@@ -22,11 +22,12 @@ from marimo_kernel_bridge.reactive_names.cycles import cycles
 from marimo_kernel_bridge.star_imports import written_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from marimo_kernel_bridge.cells import CellTable
     from marimo_kernel_bridge.dataflow import Runtime
-    from marimo_kernel_bridge.reactive_names.flows import Flow
+    from marimo_kernel_bridge.reactive_names.flows import Flow, Flows
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Part:
     reads: frozenset[tuple[str, str]] = frozenset()
     early: Mapping[str, str] = field(default_factory=dict)
     redefines: Mapping[str, str] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()  # all that it makes, reads or mentions
 
 
 class Redefinitions:
@@ -55,9 +57,13 @@ class Redefinitions:
         self.strict = False
         self._cells = cells
         self._runtime: Runtime | None = None
+        self._flows: Flows | None = None
         self._seen: dict[str, Source] = {}  # in document order
         self._parts: dict[str, Part] = {}  # in document order
         self._place: dict[str, int] = {}
+        self._governed: set[str] = set()  # names that the graph knows by what the analysis says of them
+        self._several: set[str] = set()  # those of them that have several versions
+        self._versions: dict[str, Versions] = {}
         self._makers: dict[str, list[str]] = {}  # of names with several versions, in document order
         self._outside: dict[str, object] = {}  # values that such a name had before any cell defined it
         self._absent: set[str] = set()  # versions whose cell ran and left the name without a value
@@ -88,18 +94,24 @@ class Redefinitions:
         if sources == self._seen and list(sources) == list(self._seen):
             return
         self._seen = sources
-        before, self._parts = self._parts, parts_of(sources, self._is_batch)
+        if self._flows is None:
+            self._flows = analysis()
+        before, self._parts = self._parts, parts_of(sources, self._is_batch, self._flows, self._parts)
         parts = self._parts
         self._place = {cell_id: place for place, cell_id in enumerate(parts)}
         makers = makers_of(parts)
         several = {name: ids for name, ids in makers.items() if _is_versioned(name, ids, parts)}
         self._move_values(several, makers)
         governed = several.keys() | _closing_cycles(parts, makers)
-        versions = {
-            cell_id: _versions(cell_id, part, several, governed, only_above=self._is_batch(cell_id))
+        changed = (governed ^ self._governed) | (several.keys() ^ self._several)
+        self._governed, self._several = governed, set(several)
+        self._versions = {
+            cell_id: self._versions[cell_id]
+            if before.get(cell_id) is part and changed.isdisjoint(part.names)
+            else _versions(cell_id, part, several, governed, only_above=self._is_batch(cell_id))
             for cell_id, part in parts.items()
         }
-        self._graph.assign(versions, self._cells.ids())
+        self._graph.assign(self._versions, self._cells.ids())
         self.show_last()
         self._mark_stale(before)
 
@@ -183,7 +195,9 @@ class Redefinitions:
         """Return the names of cells as the graph would know them; `codes` are in document order."""
         if self.strict:
             return dict(names)
-        parts = parts_of({one: Source(code) for one, code in codes.items() if one in names}, lambda _: False)
+        parts = parts_of(
+            {one: Source(code) for one, code in codes.items() if one in names}, lambda _: False, Flows()
+        )
         makers = makers_of(parts)
         several = {name: ids for name, ids in makers.items() if _is_versioned(name, ids, parts)}
         governed = several.keys() | _closing_cycles(parts, makers)
@@ -326,15 +340,30 @@ def _copy_only_it(value: Any) -> Any:  # as above
 _COPYING: dict[str, Callable[[Any], Any]] = {"{}.copy()": _copy, "copy.copy({})": _copy_only_it}
 
 
-def parts_of(sources: Mapping[str, Source], is_batch: Callable[[str], bool]) -> dict[str, Part]:
-    """Analyse cells (id to code, in document order)."""
-    from marimo_kernel_bridge.reactive_names.flows import flows  # noqa: PLC0415  # a client waits for the sockets
+def analysis() -> Flows:
+    """Return the analysis, of no cells yet."""
+    from marimo_kernel_bridge.reactive_names.flows import Flows  # noqa: PLC0415  # a client waits for the sockets
 
+    return Flows()
+
+
+def parts_of(
+    sources: Mapping[str, Source],
+    is_batch: Callable[[str], bool],
+    flows: Flows,
+    known: Mapping[str, Part] | None = None,
+) -> dict[str, Part]:
+    """Analyse cells (id to code, in document order)."""
     ids = list(sources)
     parts: dict[str, Part] = {}
+    same = known is not None and ids[: len(known)] == list(known)  # then numbers mean the same cells
     for cell_id, flow in zip(
-        ids, flows([each.imports + each.code for each in sources.values()]), strict=True
+        ids, flows.of([each.imports + each.code for each in sources.values()]), strict=True
     ):
+        was = known.get(cell_id) if known is not None and same else None
+        if was is not None and was.flow is flow and was.source == sources[cell_id]:
+            parts[cell_id] = was
+            continue
         early = {} if is_batch(cell_id) else {name: ids[maker] for name, maker in flow.early.items()}
         parts[cell_id] = Part(
             sources[cell_id],
@@ -344,6 +373,7 @@ def parts_of(sources: Mapping[str, Source], is_batch: Callable[[str], bool]) -> 
             ),
             early,
             {name: ids[maker] for name, maker in flow.redefines.items()},
+            flow.mentions | flow.makes | {name for name, _ in flow.reads},
         )
     return parts
 
@@ -388,10 +418,15 @@ def _closing_cycles(parts: Mapping[str, Part], makers: Mapping[str, list[str]]) 
 
 
 def _versions(
-    cell_id: str, part: Part, several: Mapping[str, list[str]], governed: Collection[str], *, only_above: bool
+    cell_id: str,
+    part: Part,
+    several: Mapping[str, list[str]],
+    governed: AbstractSet[str],
+    *,
+    only_above: bool,
 ) -> Versions:
     flow = part.flow
-    names = frozenset(governed) | flow.repeats
+    names = (part.names & governed) | flow.repeats
     if part.source.imports:  # of which the graph's own look at the code sees nothing
         names |= flow.makes
     if only_above:  # what a cell below defines is none of its business

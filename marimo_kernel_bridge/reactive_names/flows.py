@@ -8,13 +8,14 @@ the cells gives each of them the versions that are in force at its place.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.reactive_names.model import Cell, Given, Version
-from marimo_kernel_bridge.reactive_names.occurrences import read_cell
-from marimo_kernel_bridge.reactive_names.versions import Analysis
+from marimo_kernel_bridge.reactive_names.occurrences import CellNames, read_cell
+from marimo_kernel_bridge.reactive_names.plan import CellPlan
+from marimo_kernel_bridge.reactive_names.versions import Analysis, frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,58 +44,109 @@ class Flow:
     draws_on: set[str] = field(default_factory=set)
     redefines: dict[str, int] = field(default_factory=dict)
     repeats: set[str] = field(default_factory=set)  # imports that a cell above has made
+    mentions: frozenset[str] = frozenset()  # all global names that it has
     late: set[str] = field(default_factory=set)  # names that its functions read when they are called
 
 
+class Flows:
+    """What flows between cells that come one after the other, as they mostly do: what is known of those above stays."""
+
+    def __init__(self) -> None:
+        self._sources: list[str] = []
+        self._known = _Flows([])
+
+    def of(self, sources: Sequence[str]) -> list[Flow]:
+        """Return what flows between cells in document order. A cell that is not Python has no part."""
+        count = len(self._sources)
+        if list(sources[:count]) != self._sources or self._known.is_outdated_by(sources[count:]):
+            self._known, count = _Flows(sources), 0
+        for source in sources[count:]:
+            self._known.add(source)
+        self._sources = list(sources)
+        return self._known.flows()
+
+
 def flows(sources: Sequence[str]) -> list[Flow]:
-    """Return what flows between cells in document order. A cell that is not Python has no part."""
-    return _Flows([Given(source) for source in sources]).flows()
+    """Return what flows between cells in document order."""
+    return Flows().of(sources)
 
 
-@lru_cache(maxsize=2000)
-def is_readable(source: str) -> bool:
-    """Tell whether a cell's text can be analysed."""
+@lru_cache(maxsize=5000)
+def _read(source: str) -> CellNames | None:
+    """Read a cell's text; None if it cannot be analysed."""
     try:
-        _read(source)
+        return read_cell(source)
     except (SyntaxError, ValueError, AssertionError, IndexError, RecursionError, MemoryError):
-        return False
-    return True
+        return None
 
 
-_read = lru_cache(maxsize=2000)(read_cell)
+@lru_cache(maxsize=5000)
+def _frames(source: str) -> frozenset[str]:
+    names = _read(source)
+    return frozenset() if names is None else frames_of(names.tree)
 
 
 class _Flows(Analysis):
-    def __init__(self, given: Sequence[Given]) -> None:
-        self._flows = [Flow() for _ in given]
-        super().__init__([each if is_readable(each.source) else Given("") for each in given])
+    """`sources` are all cells that will be added, as far as they are known."""
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self._used_as_frames = frozenset[str]().union(*map(_frames, sources))
+        super().__init__([])
+        self._parts: list[Flow] = []
+        self._unresolved: dict[str, list[Cell]] = {}  # names that cells read and none above defines
+        self._carriers: set[str] = (
+            set()
+        )  # names that may stand for functions of the notebook that read globals
+
+    def is_outdated_by(self, sources: Iterable[str]) -> bool:
+        """Tell whether what is known of cells would be otherwise with these below them."""
+        return not all(_frames(source) <= self._used_as_frames for source in sources)
+
+    def add(self, source: str) -> None:
+        """Add a cell below the others."""
+        cell = self._cell(len(self.cells), Given(source))
+        self.cells.append(cell)
+        self.plans.append(CellPlan())
+        self._parts.append(Flow())
+        self._visit(cell)
+        self._note_redefinitions(cell)
+        self._resolve_early(cell)
+        self._resolve_calls(cell)
 
     def flows(self) -> list[Flow]:
-        for cell in self.cells:
-            self._visit(cell)
-        self._note_redefinitions()
-        self._resolve_early_reads()
-        self._resolve_calls()
+        """Return the parts; one that is as before is the same object."""
+        reads: list[set[tuple[str, int]]] = [set() for _ in self._parts]
         for version in (each for versions in self.versions.values() for each in versions):
             if version.cell < 0 or HISTORY.fullmatch(version.name):
                 continue
             for reader in version.readers:
                 if reader >= 0 and reader != version.cell:
-                    self._flows[reader].reads.add((version.name, version.cell))
-                    if reader < version.cell:
-                        self._flows[reader].early[version.name] = version.cell
-        for cell, flow in zip(self.cells, self._flows, strict=True):
-            flow.makes |= {name for name in cell.made if not HISTORY.fullmatch(name)}
-            flow.keeps |= {name: how for name, how in cell.seeded.items() if name in cell.incoming}
-            flow.together += [names for names, _ in cell.together]
-            flow.repeats |= {each.name for each in cell.repeated_imports}
-            flow.late |= {each.name for each in cell.names.occurrences if each.late and each.act == "load"}
-        return self._flows
+                    reads[reader].add((version.name, version.cell))
+        for index, (flow, read) in enumerate(zip(self._parts, reads, strict=True)):
+            if flow.reads != read:
+                early = {name: maker for name, maker in read if maker > index}
+                self._parts[index] = replace(flow, reads=read, early=early)
+        return list(self._parts)
+
+    def _note(self, cell: Cell) -> None:
+        self._parts[cell.index] = replace(
+            self._parts[cell.index],
+            makes={name for name in cell.made if not HISTORY.fullmatch(name)},
+            keeps={name: how for name, how in cell.seeded.items() if name in cell.incoming},
+            together=[names for names, _ in cell.together],
+            mentions=frozenset(cell.names.names),
+            repeats={each.name for each in cell.repeated_imports},
+            late={each.name for each in cell.names.occurrences if each.late and each.act == "load"},
+        )
 
     # Differences from imported cells
 
+    def _frames(self) -> frozenset[str]:
+        return self._used_as_frames
+
     def _cell(self, index: int, given: Given) -> Cell:
-        return Cell(index, given, _read(given.source))
+        names = _read(given.source)
+        return Cell(index, given, names) if names is not None else Cell(index, Given(""), read_cell(""))
 
     def _read_below(self, index: int, names: set[str]) -> bool:  # noqa: ARG002  # cells may still come
         return True
@@ -128,37 +180,55 @@ class _Flows(Analysis):
             drawn.readers.add(cell.index)
             self._add(cell, Version(other, cell.index, derived=True, temporary=False))
             cell.seeded[other] = "{}"
-            self._flows[cell.index].draws_on.add(other)
+            self._parts[cell.index].draws_on.add(other)
 
-    def _note_redefinitions(self) -> None:
-        for cell in self.cells:
-            for name in cell.made:
-                before = cell.incoming.get(name)
-                if (
-                    before is not None
-                    and before.cell >= 0
-                    and cell.names.stores(name)
-                    and before.readers - {before.cell}
-                    and not name.startswith("_")
-                ):
-                    self._flows[cell.index].redefines[name] = before.cell
+    def _note_redefinitions(self, cell: Cell) -> None:
+        for name in cell.made:
+            before = cell.incoming.get(name)
+            if (
+                before is not None
+                and before.cell >= 0
+                and cell.names.stores(name)
+                and before.readers - {before.cell}
+                and not name.startswith("_")
+            ):
+                self._parts[cell.index].redefines[name] = before.cell
 
-    def _resolve_calls(self) -> None:
+    def _resolve_early(self, cell: Cell) -> None:
+        """Let cells above that read what this cell is the first to define read it here."""
+        for occurrence in cell.names.occurrences:
+            name = occurrence.name
+            if occurrence.exposed and name not in cell.incoming and name not in cell.made:
+                self._unresolved.setdefault(name, []).append(cell)
+        for name, made in cell.made.items():
+            if self.versions[name][0] is made and not name.startswith("_"):
+                for other in self._unresolved.pop(name, []):
+                    made.readers.add(other.index)
+                    other.incoming[name] = made
+
+    def _resolve_calls(self, cell: Cell) -> None:
         """Let those who call a function read what it reads."""
-        for cell in self.cells:
-            wanted = dict.fromkeys(
-                (each.owner, each.name) for each in cell.names.occurrences if each.late and each.act == "load"
-            )
-            called: dict[str | None, dict[int, set[str]]] = {}
-            for owner, name in wanted:
-                if not self.versions.get(name):
-                    continue
-                if owner not in called:
-                    called[owner] = {cell.index: set()} if owner is None else self._callers(cell, owner)
-                self._read_by(called[owner].items(), name)
+        loaded = {each.name for each in cell.names.occurrences if each.act == "load"}
+        calls = not loaded.isdisjoint(self._carriers)
+        own = {each.owner for each in cell.names.occurrences if each.late and each.owner is not None}
+        if own or calls:
+            self._carriers |= own | cell.made.keys()
+        for other in self.cells if calls else [cell]:
+            self._read_by_callers(other)
+        self._note(cell)
 
-    def _read_by(self, callers: Iterable[tuple[int, set[str]]], name: str) -> None:
-        for index, called in callers:
-            version = self._in_force(self.cells[index], name, called)
-            if version is not None and version.cell not in {-1, index}:
-                version.readers.add(index)
+    def _read_by_callers(self, cell: Cell) -> None:
+        wanted = dict.fromkeys(
+            (each.owner, each.name) for each in cell.names.occurrences if each.late and each.act == "load"
+        )
+        callers: dict[str | None, dict[int, set[str]]] = {}
+        for owner, name in wanted:
+            if not self.versions.get(name):
+                continue
+            if owner not in callers:
+                callers[owner] = {cell.index: set()} if owner is None else self._callers(cell, owner)
+            for index, called in callers[owner].items():
+                version = self._in_force(self.cells[index], name, called)
+                if version is not None and version.cell not in {-1, index}:
+                    version.readers.add(index)
+                    self._note(self.cells[index])

@@ -229,7 +229,9 @@ class _Finder:
         for other, sources in list(self.known.shared.items()):
             if name in sources:
                 self.known.shared[other] = sources - {name}
-        self.known.shared[name] = shared - {name}
+        self.known.shared.pop(name, None)
+        if shared - {name}:  # most share nothing, and the rest is gone through for each name
+            self.known.shared[name] = shared - {name}
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:  # noqa: C901, PLR0912  # one case for each form
         match target:

@@ -51,10 +51,13 @@ class Analysis:
         self.current: dict[str, Version] = {}
         self.requests: list[Join | CopyDefinition] = []
         self.plans = [CellPlan() for _ in given]
-        self._known = Known(frames=_frame_like(self.cells))
+        self._known = Known(frames=self._frames())
         self._every_name = frozenset(
             word for cell in self.cells for word in re.findall(r"[^\W\d]\w*", cell.given.source)
         )
+
+    def _frames(self) -> frozenset[str]:
+        return _frame_like(self.cells)
 
     def _cell(self, index: int, given: Given) -> Cell:
         return Cell(index, given, read_cell(given.source))
@@ -555,13 +558,15 @@ def _defines(names: CellNames, stores: list[Occurrence]) -> bool:
 
 def _frame_like(cells: Iterable[Cell]) -> frozenset[str]:
     """Return the names that are used as only pandas objects are."""
-    found = set()
-    for cell in cells:
-        for node in ast.walk(cell.names.tree):
-            if (
-                isinstance(node, ast.Attribute)
-                and node.attr in _FRAME_ATTRIBUTES
-                and isinstance(node.value, ast.Name)
-            ):
-                found.add(node.value.id)
-    return frozenset(found)
+    return frozenset().union(*(frames_of(cell.names.tree) for cell in cells))
+
+
+def frames_of(tree: ast.Module) -> frozenset[str]:
+    """Return the names that one cell uses as only pandas objects are used."""
+    return frozenset(
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in _FRAME_ATTRIBUTES
+        and isinstance(node.value, ast.Name)
+    )
