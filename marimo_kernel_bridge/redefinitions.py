@@ -280,24 +280,30 @@ class Redefinitions:
         done: set[str] = set()
         for names in flow.together:
             versions = [sources[name] for name in names if values.get(sources.get(name, "")) is not None]
-            copies = kept(tuple(values[version] for version in versions), deepcopy)
+            objects = tuple(values[version] for version in versions)
+            copies = kept(objects, deepcopy)
             done.update(names)
-            if copies is None:
-                self._spent.update(versions)
-            else:
-                values.update(zip(versions, copies, strict=True))
+            for number, original in enumerate(objects):
+                self._set_apart(original, None if copies is None else copies[number])
         for name, how in flow.keeps.items():
             version = sources.get(name, "")
             if name in done or version not in values:
                 continue
             if name in flow.draws_on:
-                self._spent.add(version)
+                self._set_apart(values[version], None)
             elif how != "{}":
-                copied = kept(values[version], _COPYING.get(how, deepcopy))
-                if copied is None:
-                    self._spent.add(version)
-                else:
-                    values[version] = copied
+                self._set_apart(values[version], kept(values[version], _COPYING.get(how, deepcopy)))
+
+    def _set_apart(self, original: object, copied: object) -> None:
+        """Let the versions that are an object be its copy from now on; without one, they are spent."""
+        for name, makers in self._makers.items():
+            for maker in makers:
+                version = version_name(name, maker)
+                if version in self._values and self._values[version] is original:
+                    if copied is None:
+                        self._spent.add(version)
+                    else:
+                        self._values[version] = copied
 
     def makers_needed(self, cell_ids: Iterable[str]) -> set[str]:
         """Return the cells that must run again before others, because what they made was changed since."""

@@ -33,6 +33,7 @@ import nbformat
 from jupyter_client import KernelManager
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
+import front_end
 from front_end import FrontEnd
 
 from marimo_kernel_bridge import wire
@@ -40,6 +41,7 @@ from marimo_kernel_bridge.outputs import strip_ansi
 
 KEPT = Path(".build/corpus-live")
 BOUND = 300  # seconds for a cell
+front_end.BOUND = float(BOUND)
 LIMIT = 20_000_000  # bytes of the files beside a notebook that are copied
 TIMED = re.compile(r"CPU times|Wall time|per loop|\bloops?, best of|(elapsed|took)[^\n]*\d", re.IGNORECASE)
 
@@ -131,7 +133,7 @@ class Copied:
 
 def reference(path: Path) -> tuple[list[list[str]], list[bool], bool]:
     """Texts that two runs under ipykernel agree on, which cells fail, and whether they agree on all."""
-    key = hashlib.sha256(str(path.resolve()).encode() + path.read_bytes()).hexdigest()[:24]
+    key = hashlib.sha256(f"{sys.prefix} {path.resolve()}".encode() + path.read_bytes()).hexdigest()[:24]
     kept = KEPT / f"{key}.json"
     if not kept.exists():
         runs = []
@@ -152,6 +154,17 @@ def reference(path: Path) -> tuple[list[list[str]], list[bool], bool]:
     )
 
 
+class Page(FrontEnd):
+    """Shows updates of a display in whichever cell has it."""
+
+    def _take(self, timeout: float) -> dict[str, Any]:
+        message = super()._take(timeout)
+        if message["msg_type"] == "update_display_data":
+            for log in self.logs.values():
+                log.apply("update_display_data", message["content"])
+        return message
+
+
 class Lab:
     """The notebook open in JupyterLab."""
 
@@ -161,7 +174,7 @@ class Lab:
         self._manager.start_kernel(
             cwd=str(folder), env=os.environ | {"JPY_SESSION_NAME": str(folder / path.name)}
         )
-        self._lab = FrontEnd(self._manager.connection_file)
+        self._lab = Page(self._manager.connection_file)
         code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         self.cells = {str(cell.get("id") or number): cell.source for number, cell in enumerate(code)}
 
