@@ -10,7 +10,6 @@ from reactive import in_order, shown
 from test_random_notebooks import notebook, statement
 
 from marimo_kernel_bridge.cells import Address, Body, CellTable
-from marimo_kernel_bridge.dataflow import Versions
 from marimo_kernel_bridge.reactive_names.occurrences import read_cell
 from marimo_kernel_bridge.redefinitions import Redefinitions
 
@@ -30,7 +29,7 @@ class Graph:
     def __init__(self, values: dict) -> None:
         self.values = values
         self.codes: dict[str, str] = {}
-        self.versions: dict[str, Versions] = {}
+        self.versions = {}
         self.stale: set[str] = set()
 
     def assign(self, versions, order):
