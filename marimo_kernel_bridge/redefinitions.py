@@ -348,9 +348,9 @@ _COPYING: dict[str, Callable[[Any], Any]] = {"{}.copy()": _copy, "copy.copy({})"
 
 def analysis() -> Flows:
     """Return the analysis, of no cells yet."""
-    from marimo_kernel_bridge.reactive_names.flows import Flows  # noqa: PLC0415  # a client waits for the sockets
+    from marimo_kernel_bridge.reactive_names import flows  # noqa: PLC0415  # a client waits for the sockets
 
-    return Flows()
+    return flows.Flows()
 
 
 def parts_of(
