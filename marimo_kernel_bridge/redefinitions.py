@@ -196,7 +196,7 @@ class Redefinitions:
         if self.strict:
             return dict(names)
         parts = parts_of(
-            {one: Source(code) for one, code in codes.items() if one in names}, lambda _: False, Flows()
+            {one: Source(code) for one, code in codes.items() if one in names}, lambda _: False, analysis()
         )
         makers = makers_of(parts)
         several = {name: ids for name, ids in makers.items() if _is_versioned(name, ids, parts)}
