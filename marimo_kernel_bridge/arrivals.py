@@ -50,6 +50,7 @@ class ShellArrivals:
         self._abort_until = 0.0
         self._arrived = 0  # messages, ever
         self._burst_over_at = -1  # so many had arrived when the last burst was waited for
+        self._abort_session: str | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -64,14 +65,26 @@ class ShellArrivals:
         """Forget a message whose turn has come. Returns whether an earlier error aborts it."""
         received = self._waiting.pop(id(frames), None)
         self._requests.pop(id(frames), None)
-        return received is not None and (received.aborted or time.monotonic() < self._abort_until)
+        if received is None:
+            return False
+        return received.aborted or (time.monotonic() < self._abort_until and self._is_to_abort(frames))
 
-    def abort(self, within: float) -> None:
-        """After an error: abort the requests that wait, and those that follow `within` seconds."""
+    def abort(self, within: float, session: str | None = None) -> None:
+        """After an error: abort the requests that wait, and those that follow `within` seconds; those of one session.
+
+        A person's Run All ends with the error, an agent's request beside it does not, nor that of another window.
+        """
         self._fetch()
+        self._abort_session = session
         for received in list(self._waiting.values()):
-            received.aborted = True
+            received.aborted = received.aborted or self._is_to_abort(received.frames)
         self._abort_until = time.monotonic() + within
+
+    def _is_to_abort(self, frames: list[Any]) -> bool:
+        if self._abort_session is None:
+            return True
+        message = self._session.peek(frames)
+        return message is None or message["header"].get("session") == self._abort_session
 
     def any_wait(self) -> bool:
         """Tell whether messages wait, those still in the socket too."""

@@ -224,7 +224,8 @@ class MarimoKernel(IPythonKernel):
     def _abort_queues(self, subshell_id: str | None = None) -> None:
         """After an error: abort the execute_requests that wait, and those that follow within the configured time."""
         if subshell_id is None:
-            self.arrivals.abort(within=self.stop_on_error_timeout)
+            session = self.get_parent("shell")["header"].get("session")
+            self.arrivals.abort(within=self.stop_on_error_timeout, session=session)
         else:
             self.subshells.abort(subshell_id, within=self.stop_on_error_timeout)
 

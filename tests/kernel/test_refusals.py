@@ -1,5 +1,9 @@
 """marimo's own errors reach the front end as errors that name the cells and say what to do."""
 
+import os
+
+import pytest
+
 
 def test_two_cells_that_define_one_name_are_told_apart(strict):
     strict.run("one", "a = 1")
@@ -41,6 +45,20 @@ def test_an_error_aborts_what_is_queued_behind_it(lab):
     pending = [lab.send("one", "1 / 0"), lab.send("two", "print('never')")]
     replies = [lab.finish(msg_id) for msg_id in pending]
     assert [reply.content["status"] for reply in replies] == ["error", "aborted"]
+
+
+@pytest.mark.parametrize("dialect", ["agent", "lab"])
+def test_an_error_does_not_abort_what_somebody_else_has_queued(lab, connect, tmp_path, dialect):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    other = connect(dialect)
+    lab.run("zero", "zero = 0")
+    pending = [lab.send("one", f"open({str(gate)!r}).read()\n1 / zero"), lab.send("two", "print('never')")]
+    theirs = other.send(None if dialect == "agent" else "three", "print('mine')")
+    with gate.open("w"):
+        pass
+    assert [lab.finish(msg_id).content["status"] for msg_id in pending] == ["error", "aborted"]
+    assert other.finish(theirs).text == "mine"
 
 
 def test_a_refused_cell_below_one_that_runs_again_leaves_the_kernel_idle(strict):
