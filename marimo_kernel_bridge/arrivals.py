@@ -27,6 +27,7 @@ _BURST_GAP = 0.05  # seconds without a new one end a burst
 
 
 _LOOKED_AT = 1000  # requests at the most that are looked at ahead; more when half of them are done
+_CANCELLED = 100  # the newest that are kept: an id may come after its request began, and is never asked for
 
 
 @dataclass
@@ -51,6 +52,7 @@ class ShellArrivals:
         self._arrived = 0  # messages, ever
         self._burst_over_at = -1  # so many had arrived when the last burst was waited for
         self._abort_session: str | None = None
+        self._cancelled: deque[str] = deque(maxlen=_CANCELLED)
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -67,7 +69,18 @@ class ShellArrivals:
         self._requests.pop(id(frames), None)
         if received is None:
             return False
-        return received.aborted or (time.monotonic() < self._abort_until and self._is_to_abort(frames))
+        if received.aborted or (time.monotonic() < self._abort_until and self._is_to_abort(frames)):
+            return True
+        message = self._session.peek(frames) if self._cancelled else None
+        return message is not None and self.is_cancelled(message["header"]["msg_id"])
+
+    def cancel(self, request_id: str) -> None:
+        """Let a request not start whose turn has not come; any thread, for the main one may run a cell."""
+        self._cancelled.append(request_id)
+
+    def is_cancelled(self, request_id: str) -> bool:
+        """Tell whether who sent a request does not want it any more."""
+        return request_id in self._cancelled
 
     def abort(self, within: float, session: str | None = None) -> None:
         """After an error: abort the requests that wait, and those that follow `within` seconds; those of one session.

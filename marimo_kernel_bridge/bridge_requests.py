@@ -67,6 +67,10 @@ class Host(Protocol):
 
     def requests_waiting(self) -> int: ...
 
+    def cancel(self, request_id: str) -> None:
+        """Let a request that waits not start; any thread."""
+        ...
+
 
 class BridgeRequests:
     """See the module."""
@@ -94,6 +98,9 @@ class BridgeRequests:
     async def _answer(
         self, request: wire.Request, parent: dict[str, Any], *, on_control: bool
     ) -> wire.Result:
+        if isinstance(request, wire.CancelRun):
+            self._host.cancel(request.run_id)
+            return None
         if not isinstance(request, wire.ShellRequest):
             return self._read(request, on_control=on_control)
         if on_control:
@@ -109,7 +116,7 @@ class BridgeRequests:
         await self._host.settle()
         return self._host.notebook.runs.report(parent["header"]["msg_id"])
 
-    def _read(self, request: wire.ControlRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911  # one for each
+    def _read(self, request: wire.ReadRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911  # one for each
         notebook, shell = self._host.notebook, self._host.shell
         match request:
             case wire.Describe():

@@ -38,6 +38,8 @@ KEPT_RUNS: Final = 100
 REPLY_BOUND: Final = 5.0
 """Seconds after idle in which a reply must have come. A kernel whose own code fails never sends one."""
 
+_CANCEL_BOUND: Final = 1.0
+
 _T = TypeVar("_T")
 
 
@@ -285,6 +287,10 @@ class KernelClient:
         """Stop a run that nobody waits for any more: now, or as soon as it starts."""
         if run.status == "queued":
             run.unwanted = True
+            if self.info.reactive:
+                with suppress(BridgeError):  # then it is interrupted as soon as it starts
+                    await self._read(wire.CancelRun(run_id=run.run_id), type(None), _CANCEL_BOUND)
+                    run.cancelled = True
         elif not run.over:
             await self.interrupt(run)
 
@@ -344,6 +350,8 @@ class KernelClient:
             asyncio.get_running_loop().call_later(REPLY_BOUND, self._give_up_reply, run)
 
     async def _interrupt_unwanted(self, run: Run) -> None:
+        if run.cancelled and await self.wait(run, _CANCEL_BOUND):
+            return  # the usual end: the kernel has told that it does not run it
         try:
             await self.interrupt(run)
         except BridgeError as refusal:

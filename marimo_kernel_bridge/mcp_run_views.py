@@ -147,6 +147,8 @@ async def _message(attached: Attached, run: Run, report: RunReport | None, statu
             return await _why_queued(attached, run, time.time())
         case "running":
             return await _how_it_runs(attached, run, report, time.time())
+        case "aborted" if run.cancelled:
+            return "given up before it started. It did not run, and nothing was changed."
         case "aborted":
             return (
                 "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
@@ -246,7 +248,8 @@ async def _why_queued(attached: Attached, run: Run, now: float) -> str:
     behind = " and ".join(others + ours) or "another request"
     waited = f"the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent"
     if run.unwanted:
-        return f"given up: {waited}, and this run is stopped as soon as it starts."
+        outcome = "will not start" if run.cancelled else "is stopped as soon as it starts"
+        return f"given up: {waited}, and this run {outcome}."
     if not attached.answers:
         waited += f"; {_HOLDS}"
     return f"not started: {waited}. It runs when its turn comes. {await _alive(client)} Wait with read_run."

@@ -53,6 +53,8 @@ class Run:
     dropped_characters: int = 0
     unwanted: bool = False
     """Whether its author has given it up: it is to be interrupted as soon as it starts."""
+    cancelled: bool = False
+    """Whether the kernel has promised not to start it."""
     log: OutputLog = field(default_factory=OutputLog)
     idle: bool = False
     _stream_characters: int = 0

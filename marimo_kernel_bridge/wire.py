@@ -153,6 +153,15 @@ class RunStale(_Request, frozen=True, tag="run_stale"):
     client: str = "agent"
 
 
+class CancelRun(_Request, frozen=True, tag="cancel_run"):
+    """Control. Result: none. A request on shell that waits will not start: its reply has the status "aborted".
+
+    One that has begun goes on: that takes an interrupt.
+    """
+
+    run_id: str
+
+
 class SetUiValue(_Request, frozen=True, tag="set_ui_value"):
     """Shell. Result: `RunReport`. Sets a marimo UI element, and the cells that read it run; or an ipywidget.
 
@@ -179,7 +188,7 @@ class InstallPackages(_Request, frozen=True, tag="install_packages"):
     client: str = "agent"
 
 
-ControlRequest = (
+ReadRequest = (
     Describe
     | ListCells
     | ReadCell
@@ -193,6 +202,7 @@ ControlRequest = (
     | ReadSecrets
     | ReadEnvironment
 )
+ControlRequest = ReadRequest | CancelRun
 ShellRequest = EditCell | EditCells | RunCells | RunStale | SetUiValue | InstallPackages
 Request = ControlRequest | ShellRequest
 Result = (
@@ -210,6 +220,7 @@ Result = (
     | Environment
     | EditReport
     | InstallReport
+    | None
 )
 
 _T = TypeVar("_T")

@@ -486,9 +486,16 @@ class MarimoKernel(IPythonKernel):
         on_control = not _on_main_thread()  # or in a subshell
         if not on_control:
             self.settling.under(ident, parent)
-        with nullcontext() if on_control else self.interrupts.deferred():
-            content = await self._bridge.reply_to(parent, on_control=on_control)
+        if not on_control and self.arrivals.is_cancelled(parent["header"]["msg_id"]):
+            content: dict[str, Any] = {"status": "aborted"}
+        else:
+            with nullcontext() if on_control else self.interrupts.deferred():
+                content = await self._bridge.reply_to(parent, on_control=on_control)
         self.session.send(stream, wire.REPLY, json_clean(content), parent, ident=ident)
+
+    def cancel(self, request_id: str) -> None:
+        """Let a request on shell that waits not start; any thread."""
+        self.arrivals.cancel(request_id)
 
     def is_busy(self) -> bool:
         """Tell whether a request is being handled or a cell runs."""

@@ -1,5 +1,7 @@
 """The bridge protocol on a real kernel: a person's front end and an agent's client on one connection file."""
 
+import os
+
 import msgspec
 import pytest
 
@@ -52,6 +54,29 @@ def test_a_read_does_not_make_front_ends_call_a_kernel_idle_that_runs_a_cell(lab
     asked = {message["parent_header"].get("msg_type") for message in lab.seen}
     assert "execute_request" in asked
     assert not asked & {wire.REQUEST, wire.READ_REQUEST}
+
+
+@pytest.mark.parametrize("kind", ["execute", "edit"])
+def test_a_request_that_is_cancelled_while_it_waits_never_starts(lab, agent, connect, tmp_path, kind):
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    lab.run("zero", "zero = 0")
+    other = connect("agent")
+    blocking = lab.send("one", f"open({str(gate)!r}).read()")
+    if kind == "execute":
+        waiting = other.send(None, "zero = 1")
+    else:
+        request = wire.EditCell(cell_id="zero", version=1, code="zero = 1")
+        message = other.client.session.msg(wire.REQUEST, wire.encode_request(request))
+        other.client.shell_channel.send(message)
+        waiting = message["header"]["msg_id"]
+    assert agent.ask(wire.CancelRun(run_id=waiting))["status"] == "ok"
+    with gate.open("w"):
+        pass
+    assert lab.finish(blocking).ok
+    assert other.finish(waiting).content["status"] == "aborted"
+    assert lab.run(None, "zero", store_history=False).text == "0"
+    assert cells(agent)["zero"].version == 1
 
 
 def test_an_agents_edit_redraws_the_persons_dependents(lab, agent):

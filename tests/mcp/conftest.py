@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, ExitStack
 import pytest
 from jupyter_client import KernelManager
 from mcp import Client, StdioServerParameters
+from mcp.types import Implementation
 from person import Agent, Gate, Person, wait_for_ready
 
 from marimo_kernel_bridge.connection import read_connection
@@ -137,8 +138,10 @@ async def serve(serving) -> AsyncIterator[Callable]:
     """Start the server as a process of its own and connect a client: `await serve(mode, *options)`."""
     async with AsyncExitStack() as stack:
 
-        async def serve(mode: str, *options: str, env: dict | None = None) -> Agent:
-            return Agent(await stack.enter_async_context(Client(serving(*options, env=env), mode=mode)))
+        async def serve(mode: str, *options: str, env: dict | None = None, name: str = "mcp") -> Agent:
+            who = Implementation(name=name, version="1")
+            client = Client(serving(*options, env=env), mode=mode, client_info=who)
+            return Agent(await stack.enter_async_context(client))
 
         yield serve
 
