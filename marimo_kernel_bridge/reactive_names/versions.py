@@ -229,6 +229,7 @@ class Analysis:
         repeatable = all(each.repeatable for each in changed)
         sharing = {other for each in changed for other in {each.name, *each.together}} - {name}
         seen = read_below or bool(others) or any(self._read_below(cell.index, {other}) for other in sharing)
+        seen = seen or self._looks_at(cell, name, changed, before=True)
         if kind == "value" or (repeatable and not seen):
             return
         if kind == "plot" or any(each.how == "plot" for each in changed):
@@ -258,10 +259,30 @@ class Analysis:
         shared = [
             other
             for other in partners
-            if not cell.names.stores(other) and self._read_below(cell.index, {other})
+            if not cell.names.stores(other)
+            and (self._read_below(cell.index, {other}) or self._looks_at(cell, other, changed))
         ]
         if shared:
             self._change_together(cell, sorted(set(shared)))
+
+    def _looks_at(self, cell: Cell, name: str, changed: Sequence[Mutation], *, before: bool = False) -> bool:
+        """Tell whether a cell reads an object that came from another one, not only to change it.
+
+        With `before`, only what it reads before it changes it counts: that would be another thing when it runs again.
+        """
+        places = [
+            offset(cell.given.source, each.at.lineno, each.at.col_offset)
+            for each in changed
+            if each.at.id == name
+        ]
+        first = min((offset(cell.given.source, each.statement.lineno, 0) for each in changed), default=0)
+        return any(
+            each.act == "load"
+            and each.exposed
+            and each.start not in places
+            and (not before or each.start < first)
+            for each in cell.names.of(name)
+        )
 
     def _change_together(self, cell: Cell, shared: list[str]) -> None:
         """Several names stand for the object, or parts of it: they must still do so in their new versions."""

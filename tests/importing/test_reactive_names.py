@@ -49,6 +49,11 @@ x = 1; o.x | x = 2; o.x                      => _x = 1; o.x | _x = 2; o.x
 x = 1; "x" | x = 2; "x"                      => _x = 1; "x" | _x = 2; "x"
 x = 1  # x | x = 2  # x                      => _x = 1  # x | _x = 2  # x
 
+# What a cell shows before it changes it, it shows again
+l = [1] | print(l); l[0] = 2                 => l = [1] | l_1 = l.copy(); print(l_1); l_1[0] = 2
+l = [1] | l[0] = 2; print(l)                 => l = [1] | l[0] = 2; print(l)
+d = pd.DataFrame(x) | d["a"] = d["b"] * 2    => d = pd.DataFrame(x) | d["a"] = d["b"] * 2
+
 # Names in strings that are evaluated where they stand
 a = 1; pd.eval("a + b") | a = 2; eval('a')   => _a = 1; pd.eval("_a + b") | _a = 2; eval('_a')
 x = 1 | eval("x") | x = 2 | ne.evaluate("2*x") => x = 1 | eval("x") | x_1 = 2 | ne.evaluate("2*x_1")
