@@ -33,10 +33,11 @@ def named(codes: list[str]) -> Named:
         if code.strip():
             counts[len(counts) + 1] = index
     by_index = {index: count for count, index in counts.items()}
+    shows = [bool(code.strip()) and _shows(code) for code in codes]
     edits: dict[int, list[tuple[int, int, str]]] = {}
     meant: set[int] = set()
     for index, cell in enumerate(cells):
-        for start, end, source in _reads(cell, index, bound, counts, codes):
+        for start, end, source in _reads(cell, index, bound, counts, codes, shows):
             meant.add(source)
             edits.setdefault(index, []).append((start, end, f"out_{by_index[source]}"))
             result.notes[index].append(f"`{codes[index][start:end]}` is read as `out_{by_index[source]}`")
@@ -51,12 +52,17 @@ def named(codes: list[str]) -> Named:
     return result
 
 
-def _reads(
-    cell: CellNames, index: int, bound: set[str], counts: dict[int, int], codes: list[str]
+def _reads(  # noqa: PLR0917  # six facts
+    cell: CellNames,
+    index: int,
+    bound: set[str],
+    counts: dict[int, int],
+    codes: list[str],
+    shows: list[bool],
 ) -> list[tuple[int, int, int]]:
     """Return the places that read a value of another cell, and which cell that is."""
     found = []
-    above = [other for other in range(index) if codes[other].strip() and _shows(codes[other])]
+    above = [other for other in range(index) if shows[other]]
     for each in cell.occurrences:
         if each.act != "load" or each.name in bound or each.form != "name":
             continue
@@ -68,7 +74,7 @@ def _reads(
             subscript = re.compile(r"Out\[\s*(\d+)\s*\]").match(codes[index], each.start)
             if subscript and counts.get(int(subscript[1]), index) < index:
                 found.append((each.start, subscript.end(), counts[int(subscript[1])]))
-    return [each for each in found if _shows(codes[each[2]])]
+    return [each for each in found if shows[each[2]]]
 
 
 def _last(code: str) -> ast.Expr | None:
