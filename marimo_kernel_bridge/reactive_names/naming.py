@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.reactive_names.model import Version
 
 
-def name_versions(all_versions: Mapping[str, list[Version]], words: AbstractSet[str]) -> None:  # noqa: C901  # one case for each form
-    """Give each version its name; `words` are all that the cells use, so that no new name is one of them."""
+def name_versions(  # noqa: C901  # one case for each form
+    all_versions: Mapping[str, list[Version]], words: AbstractSet[str], quoted: AbstractSet[str]
+) -> None:
+    """Give each version its name; `words` are all that the cells use, so that no new name is one of them.
+
+    `quoted` names are also used in strings, where a private one would not be found.
+    """
     taken = set(words)
     for name, versions in all_versions.items():
-        crossing = [each for each in versions if each.readers - {each.cell}]
+        crossing = [each for each in versions if each.readers - {each.cell} or name in quoted]
         if name.startswith("_") and not name.startswith("__"):
             if not crossing:
                 for each in versions:
@@ -36,7 +41,7 @@ def name_versions(all_versions: Mapping[str, list[Version]], words: AbstractSet[
             continue
         plain_free = True
         for each in versions:
-            public = bool(each.readers - {each.cell}) or each.derived or each.definition or each.cell == -1
+            public = each in crossing or each.derived or each.definition or each.cell == -1
             if not public and f"_{name}" not in taken:
                 each.text = f"_{name}"
             elif plain_free:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.reactive_names.positions import Text, fields
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 Act = Literal["load", "store", "delete"]
-Form = Literal["name", "import", "import_dotted", "shown"]
+Form = Literal["name", "import", "import_dotted", "shown", "quoted"]
 
 # Modules whose `eval` or `evaluate` evaluates a string where it is called.
 _EVALUATING: Final = frozenset({"pd", "pandas", "ne", "numexpr"})
@@ -32,7 +32,8 @@ class Occurrence:
     `start` and `end` are offsets in the cell's text. `late` places are inside of functions, and do something only
     when the function is called; `owner` is the global name that the function belongs to. `exposed` is a load or
     a `del` that may see what another cell bound. `statement` counts the cell's statements from 0. `form` tells what must be written
-    for another name: `import x` becomes `import x as y`; `f"{x=}"` shows the name itself.
+    for another name: `import x` becomes `import x as y`; `f"{x=}"` shows the name itself; a `quoted` one is in a string that
+    is evaluated, where marimo's private names are not known.
     """
 
     name: str
@@ -429,8 +430,10 @@ class _Reader:
         except (SyntaxError, ValueError):
             return
         saved, self._text = self._text, Text(argument.value, start + 1)
+        count = len(self.found)
         self.expression(tree.body)
         self._text = saved
+        self.found[count:] = [replace(each, form="quoted") for each in self.found[count:]]
 
     def _query(self, node: ast.Call) -> None:
         """Find `@name` in the string that a method like `DataFrame.query` is called with."""
@@ -443,7 +446,8 @@ class _Reader:
                 literal = self._text.source[relative : relative + end - start]
                 for found in re.finditer(r"@([^\W\d]\w*)", literal):
                     if self._is_global(found[1]):
-                        self._add(found[1], "load", (start + found.start(1), start + found.end(1)))
+                        place = (start + found.start(1), start + found.end(1))
+                        self._add(found[1], "load", place, form="quoted")
 
     def _fstring(self, node: ast.JoinedStr) -> None:
         start, end = self._text.span(node)

@@ -70,7 +70,10 @@ class Analysis:
         self._resolve_late_reads()
         if not self.requests:
             self._break_cycles()
-        name_versions(self.versions, self._every_name)
+        quoted = {
+            each.name for cell in self.cells for each in cell.names.occurrences if each.form == "quoted"
+        }
+        name_versions(self.versions, self._every_name, quoted)
         for cell, plan in zip(self.cells, self.plans, strict=True):
             edit(cell, plan)
         return Plan(self.plans, self.requests)

@@ -55,9 +55,11 @@ l = [1] | l[0] = 2; print(l)                 => l = [1] | l[0] = 2; print(l)
 d = pd.DataFrame(x) | d["a"] = d["b"] * 2    => d = pd.DataFrame(x) | d["a"] = d["b"] * 2
 
 # Names in strings that are evaluated where they stand
-a = 1; pd.eval("a + b") | a = 2; eval('a')   => _a = 1; pd.eval("_a + b") | _a = 2; eval('_a')
+a = 1; pd.eval("a + b") | a = 2; eval('a')   => a = 1; pd.eval("a + b") | a_1 = 2; eval('a_1')
+x = 1; d.query("a > @x") | x = 2; d.query("a > @x") => x = 1; d.query("a > @x") | x_1 = 2; d.query("a > @x_1")
+_x = 1; d.query("a > @_x")                   => x = 1; d.query("a > @x")
 x = 1 | eval("x") | x = 2 | ne.evaluate("2*x") => x = 1 | eval("x") | x_1 = 2 | ne.evaluate("2*x_1")
-a = 1; a | df.eval("a + @a") | a = 2; a      => a = 1; a | df.eval("a + @a") | _a = 2; _a
+a = 1; a | df.eval("a + @a") | a = 2; a      => a = 1; a | df.eval("a + @a") | a_1 = 2; a_1
 
 # What is in a tuple may change
 t = (1, [2]) | t[1].append(3) | t            => t = (1, [2]) | t_1 = copy.deepcopy(t); t_1[1].append(3) | t_1
