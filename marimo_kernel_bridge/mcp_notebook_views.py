@@ -6,8 +6,10 @@ the preview of new code.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from marimo_kernel_bridge.changes import ChangeCell
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_notebook_results import (
     Dataflow,
@@ -169,6 +171,10 @@ async def preview(
     mode = (await attached.client.describe()).mode
     if changes:
         report = await attached.client.preview_edits(changes)
+        for change in changes:
+            if isinstance(change, ChangeCell):
+                cell = find(cells.values(), change.cell_id)
+                cells[cell.cell_id] = replace(cell, code=change.code)  # what would run
         seconds = {expected.cell_id: expected.last_seconds for expected in report.would_run}
         refused = [problem for problem in report.problems if problem.kind != "undefined_name"]
         message = "These edits would be refused: nothing would change." if refused else ""

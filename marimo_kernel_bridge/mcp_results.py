@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from marimo_kernel_bridge.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.environment import PackageChange  # noqa: TC001  # as above
+from marimo_kernel_bridge.notebook import NOTEBOOK
 
 CODE_WIDTH: Final = 80
 _NO_KERNEL: Final = (
@@ -396,7 +397,8 @@ def _last_run(run_by: str | None, ran_at: str | None, seconds: float | None) -> 
     if run_by is None:
         return []
     took = "" if seconds is None else f", {seconds:.2g} s"
-    return [f"run by {run_by}{f' at {ran_at}' if ran_at else ''}{took}"]
+    who = "the person" if run_by == NOTEBOOK else run_by
+    return [f"run by {who}{f' at {ran_at}' if ran_at else ''}{took}"]
 
 
 def _ran_line(cell: RanCell) -> str:

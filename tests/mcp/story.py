@@ -86,7 +86,7 @@ STORY: tuple[Step, ...] = (
         "It joins the kernel of the one that Ada means. Nothing is started.",
     ),
     # Looking
-    Call("list_cells", {}, ("Cells 1 to 5 of 5", "run by notebook"), "It looks over the notebook."),
+    Call("list_cells", {}, ("Cells 1 to 5 of 5", "run by the person"), "It looks over the notebook."),
     Call(
         "read_cell",
         {"cell_id": "mean"},
@@ -112,7 +112,7 @@ STORY: tuple[Step, ...] = (
     Call(
         "preview_run",
         {"edits": [{"action": "change", "cell_id": "species", "version": 1, "code": 'species = "Gentoo"'}]},
-        ("3 cells would run",),
+        ("3 cells would run", '`species = "Gentoo"`'),
         "Ada asks for Gentoo. Before the change: what would it set off?",
     ),
     Call(

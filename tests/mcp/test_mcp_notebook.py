@@ -35,7 +35,7 @@ async def test_the_outline_tells_kind_and_last_run(shared):
     assert [outline[name].get("kind") for name in ("aaaa", "dddd", "eeee")] == [None, "imports", "function"]
     assert outline["bbbb"]["seconds"] >= 0
     assert outline["bbbb"]["ran_at"].count(":") == 2
-    assert f"run by notebook at {outline['bbbb']['ran_at']}" in (await agent("list_cells")).text
+    assert f"run by the person at {outline['bbbb']['ran_at']}" in (await agent("list_cells")).text
 
 
 async def test_search_finds_code_and_outputs(shared):
