@@ -55,6 +55,6 @@ def run(settings: Settings) -> list[Row]:
         for name, code in _CODES.items():
             notes: list[str] = []
             contenders = {n: partial(interrupt, k, code) for n, k in kernels.items()}
-            samples = interleave(settings.pick(15, 5), contenders, notes)
+            samples = interleave(settings.pick(10, 5), contenders, notes)
             rows.append(Row(name, "≤ 1.1", 1.1, ratio(samples, OURS, STOCK), samples=samples, notes=notes))
     return rows

@@ -48,7 +48,7 @@ def run(settings: Settings) -> list[Row]:
     rows = []
     with started(*KERNELS) as kernels:
         notes: list[str] = []
-        count = settings.pick(200, 50)
+        count = settings.pick(100, 50)
         samples = interleave(
             settings.rounds, {n: partial(round_trip, k, count) for n, k in kernels.items()}, notes
         )
@@ -65,7 +65,7 @@ def run(settings: Settings) -> list[Row]:
         )
     with started(*KERNELS) as kernels:
         notes = []
-        count = settings.pick(200, 50)
+        count = settings.pick(100, 50)
         samples = interleave(
             settings.rounds, {n: partial(pipelined, k, count, [0]) for n, k in kernels.items()}, notes
         )
