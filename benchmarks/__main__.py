@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import reporting
 from benchmarks.contenders import BUILD, prepare_kernelspecs
-from benchmarks.measuring import SUBJECTS, Settings, WrongResultError, say
+from benchmarks.measuring import SUBJECTS, Row, Settings, WrongResultError, say
 
 
 def _arguments() -> argparse.Namespace:
@@ -53,7 +53,10 @@ def main() -> int:
         start = time.monotonic()
         say(f"{name} ", end="")
         try:
-            rows = importlib.import_module(f"benchmarks.{name}").run(settings)
+            rows: list[Row] = []
+            for row in importlib.import_module(f"benchmarks.{name}").run(settings):
+                rows.append(row)
+                reporting.write(arguments.output, name, rows, settings)
         except WrongResultError as error:
             say(f" WRONG: {error}")
             failed = True
@@ -61,7 +64,6 @@ def main() -> int:
         say(f" {time.monotonic() - start:.0f} s")
         sys.stdout.write(reporting.table(rows) + "\n")
         sys.stdout.flush()
-        reporting.write(arguments.output, name, rows, settings)
     if settings.profile:
         from benchmarks.profiling import profile  # noqa: PLC0415  # rarely
 
