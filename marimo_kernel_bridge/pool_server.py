@@ -62,6 +62,8 @@ _PRELOADED: Final = (
     *(
         "IPython.core.debugger",
         "IPython.core.debugger_backport",
+        "IPython.core.logger",
+        "marimo_kernel_bridge.streams",
         "marimo._save.signing_policy",
         "encodings.idna",
     ),
