@@ -15,6 +15,7 @@ from pydantic import Field
 from marimo_kernel_bridge import mcp_run_views
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_kernels import Attached, Kernels
+from marimo_kernel_bridge.mcp_outputs import terminal_text
 from marimo_kernel_bridge.mcp_results import as_data
 from marimo_kernel_bridge.mcp_tasks import waits_for_ever
 
@@ -40,15 +41,17 @@ TimeoutArg = Annotated[
         ge=0, le=600, description="Seconds to wait. Then the run goes on, and read_run waits for it again."
     ),
 ]
-BudgetArg = Annotated[
-    int, Field(ge=200, le=50_000, description="About how many characters of output to return.")
-]
+BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="About how many characters to return.")]
 OffsetArg = Annotated[int, Field(ge=0, description="Where in the output text to begin, to read on.")]
 
 WAIT: Final = 30.0
 BUDGET: Final = 8000
+LIST_BUDGET: Final = 20_000
 INTERRUPT_GRACE: Final = 5.0
 _PROGRESS_EVERY: Final = 5.0
+_OUTPUT_EVERY: Final = 0.5
+_MOST_PROGRESS: Final = 500
+"""Characters of output in one report: the newest lines. The answer has all."""
 
 
 def kernels_of(ctx: Ctx) -> Kernels:
@@ -100,23 +103,30 @@ async def finish(ctx: Ctx, attached: Attached, run: Run, bound: float, window: W
 
 
 async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
-    """Wait for a run, with progress reports: many clients give up on a call that says nothing."""
+    """Wait for a run, and report its progress: what it prints, as it comes, and that it goes on if it prints nothing.
+
+    Many clients give up on a call that says nothing.
+    """
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    began = reported = loop.time()
+    told = 0  # characters of what it printed
     if waits_for_ever.get():
         bound = math.inf
     while (left := began + bound - loop.time()) > 0:
-        if await attached.client.wait(run, min(left, _PROGRESS_EVERY)):
+        if await attached.client.wait(run, min(left, _OUTPUT_EVERY)):
             return
-        elapsed = loop.time() - began
-        await ctx.report_progress(
-            elapsed, None if math.isinf(bound) else bound, _how_far(run, elapsed, attached)
-        )
+        printed = run.printed() if run.last_output_at is not None else ""
+        lines = printed[told if told <= len(printed) else 0 : printed.rfind("\n") + 1]
+        if lines or loop.time() - reported > _PROGRESS_EVERY:
+            told, reported = printed.rfind("\n") + 1, loop.time()
+            elapsed = reported - began
+            text = _how_far(run, elapsed, attached.redactor.text(terminal_text(lines)))
+            await ctx.report_progress(elapsed, None if math.isinf(bound) else bound, text)
 
 
-def _how_far(run: Run, elapsed: float, attached: Attached) -> str:
-    last = attached.redactor.text(run.last_line()) if run.last_line() else ""
-    return f"{run.status}, {elapsed:.0f} s" + (f": {last}" if last else "")
+def _how_far(run: Run, elapsed: float, lines: str) -> str:
+    shown = lines.strip()
+    return f"{run.status}, {elapsed:.0f} s" + (f": {shown[-_MOST_PROGRESS:]}" if shown else "")
 
 
 async def run_answer(attached: Attached, run: Run, window: Window) -> CallToolResult:

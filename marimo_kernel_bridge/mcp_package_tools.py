@@ -6,6 +6,7 @@ the person (MCP elicitation, in both eras of the protocol). Without either nothi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from mcp.server.mcpserver import AcceptedElicitation, DeclinedElicitation, Elicit, ElicitationResult, Resolve
@@ -37,20 +38,39 @@ class Consent(BaseModel):
     install: Annotated[bool, Field(title="Install", description="Yes: install these packages now.")]
 
 
-async def ask_consent(ctx: Ctx, packages: list[str], kernel: str | None) -> Elicit[Consent] | Consent | None:
-    """Ask the person, unless they agreed when they started the server. None where nobody can be asked."""
-    wanted = requirements(packages)
-    attached = await to_run_in(ctx, kernel)
+@dataclass(frozen=True)
+class Refused:
+    """Nobody need be asked: the call is refused anyway. The tool raises it, where it is logged."""
+
+    why: BridgeError
+
+
+async def ask_consent(
+    ctx: Ctx, packages: list[str], kernel: str | None
+) -> Elicit[Consent] | Consent | Refused:
+    """Ask the person, unless they agreed when they started the server, or nothing would come of it."""
     known = kernels_of(ctx)
-    if known.may_install:
-        return Consent(install=True)
-    if not known.may_run or not can_ask(ctx):
-        return None
-    there = await attached.client.environment()
-    notebook = (await attached.client.describe()).notebook
+    try:
+        wanted = requirements(packages)
+        attached = await to_run_in(ctx, kernel)
+        if known.may_install:
+            return Consent(install=True)
+        if not known.may_run or not can_ask(ctx):
+            return Refused(_nobody_asked(packages))
+        there, now = await attached.client.environment(), await attached.client.describe()
+    except BridgeError as refusal:
+        return Refused(refusal)
+    if now.agents_paused:
+        return Refused(
+            BridgeError(
+                "paused",
+                "The person has paused agents in this notebook: nothing was installed.",
+                "Reading still works. Ask the person to run `%marimo resume`; do not try again before that.",
+            )
+        )
     return Elicit(
         f"An agent wants to install {', '.join(wanted)} with {there.installer} into {there.prefix}, the environment of "
-        f"the kernel{f' of {notebook}' if notebook else ''}. Packages run code of others when they are installed.",
+        f"the kernel{f' of {now.notebook}' if now.notebook else ''}. Packages run code of others when they are installed.",
         Consent,
     )
 
@@ -83,16 +103,24 @@ async def install_packages(
 
 
 def _require(consent: ElicitationResult[Consent], packages: list[str]) -> None:
-    """Raise `BridgeError` not_allowed, unless the person agreed."""
-    by_hand = f"They can install it themselves: %pip install {' '.join(packages)}. Do not work around it."
+    """Raise `BridgeError`, not_allowed for one, unless the person agreed."""
     if not isinstance(consent, AcceptedElicitation):
         said = "declined" if isinstance(consent, DeclinedElicitation) else "did not answer"
-        raise BridgeError("not_allowed", f"The person {said}; nothing was installed.", by_hand)
-    if consent.data is None:
-        raise BridgeError(
-            "not_allowed",
-            "Installing needs the person's consent, and this client cannot ask them (it has no MCP elicitation).",
-            f"They can give it for good with the permission 'all': marimo-kernel-bridge mcp --allow all. {by_hand}",
-        )
+        raise BridgeError("not_allowed", f"The person {said}; nothing was installed.", _by_hand(packages))
+    given: object = consent.data  # the SDK hands on whatever the resolver returned
+    if isinstance(given, Refused):
+        raise given.why
     if not consent.data.install:
-        raise BridgeError("not_allowed", "The person said no; nothing was installed.", by_hand)
+        raise BridgeError("not_allowed", "The person said no; nothing was installed.", _by_hand(packages))
+
+
+def _nobody_asked(packages: list[str]) -> BridgeError:
+    return BridgeError(
+        "not_allowed",
+        "Installing needs the person's consent, and this client cannot ask them (it has no MCP elicitation).",
+        f"They can give it for good with the permission 'all': marimo-kernel-bridge mcp --allow all. {_by_hand(packages)}",
+    )
+
+
+def _by_hand(packages: list[str]) -> str:
+    return f"They can install it themselves: %pip install {' '.join(packages)}. Do not work around it."

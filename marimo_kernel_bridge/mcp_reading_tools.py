@@ -10,6 +10,7 @@ from pydantic import Field
 from marimo_kernel_bridge import mcp_notebook_views, mcp_views
 from marimo_kernel_bridge.mcp_context import (
     BUDGET,
+    LIST_BUDGET,
     BudgetArg,
     CellArg,
     CellsArg,
@@ -29,7 +30,7 @@ from marimo_kernel_bridge.mcp_notebook_results import (
     VariableList,
     VariableView,
 )
-from marimo_kernel_bridge.mcp_results import CellList, CellView
+from marimo_kernel_bridge.mcp_results import CellList, CellView, within
 from marimo_kernel_bridge.mcp_views import Window
 
 SkipArg = Annotated[int, Field(ge=0, description="How many to skip, to read on.")]
@@ -45,6 +46,7 @@ async def list_cells(
     kernel: KernelArg = None,
     offset: SkipArg = 0,
     limit: LimitArg = 100,
+    max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, CellList]:
     """Outline the notebook: each cell's kind, first line, names it defines and uses, status, stale or not, last run.
 
@@ -52,7 +54,7 @@ async def list_cells(
     """
     attached = await to_read(ctx, kernel)
     cells = await attached.client.list_cells()
-    return answer(mcp_views.cell_list(cells, offset, limit, attached.news()))
+    return answer(within(mcp_views.cell_list(cells, offset, limit, attached.news()), max_chars))
 
 
 async def read_cell(
@@ -77,9 +79,12 @@ async def search_cells(
     ],
     kernel: KernelArg = None,
     limit: LimitArg = 50,
+    max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, SearchResult]:
     """Find text in the code and the text outputs of all cells: which cell, which line. Answered while a cell runs."""
-    return answer(await mcp_notebook_views.search_result(await to_read(ctx, kernel), query, limit))
+    return answer(
+        within(await mcp_notebook_views.search_result(await to_read(ctx, kernel), query, limit), max_chars)
+    )
 
 
 async def read_dataflow(
@@ -90,12 +95,15 @@ async def read_dataflow(
     ] = None,
     variable: Annotated[str | None, Field(description="A global name. Give this or cell_id.")] = None,
     kernel: KernelArg = None,
+    max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, Dataflow]:
     """Tell what a cell or a variable depends on and what depends on it, however far, and through which names.
 
     What a change would reach; preview_run tells how long that takes. Answered while a cell runs.
     """
-    return answer(await mcp_notebook_views.dataflow(await to_read(ctx, kernel), cell_id, variable))
+    return answer(
+        within(await mcp_notebook_views.dataflow(await to_read(ctx, kernel), cell_id, variable), max_chars)
+    )
 
 
 async def list_variables(
@@ -107,12 +115,18 @@ async def list_variables(
     kernel: KernelArg = None,
     offset: SkipArg = 0,
     limit: LimitArg = 100,
+    max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, VariableList]:
     """List the variables: type, size or value, the cell that defines each, and which are marimo UI elements.
 
     Runs no code of the values. Answered while a cell runs.
     """
-    return answer(await mcp_notebook_views.variable_list(await to_read(ctx, kernel), query, offset, limit))
+    return answer(
+        within(
+            await mcp_notebook_views.variable_list(await to_read(ctx, kernel), query, offset, limit),
+            max_chars,
+        )
+    )
 
 
 async def list_ui_elements(
@@ -121,12 +135,15 @@ async def list_ui_elements(
     kernel: KernelArg = None,
     offset: SkipArg = 0,
     limit: LimitArg = 100,
+    max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, UiElementList]:
     """List the marimo UI elements and ipywidgets that set_ui_value can set: kind, value, which values each takes.
 
     Answered while a cell runs.
     """
-    return answer(await mcp_notebook_views.ui_element_list(await to_read(ctx, kernel), offset, limit))
+    return answer(
+        within(await mcp_notebook_views.ui_element_list(await to_read(ctx, kernel), offset, limit), max_chars)
+    )
 
 
 async def read_variable(
@@ -135,21 +152,29 @@ async def read_variable(
     variable: Annotated[str, Field(description="A global name, from list_variables.")],
     kernel: KernelArg = None,
     limit: Annotated[int, Field(ge=1, le=100, description="How many rows or items to sample.")] = 5,
+    max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, VariableView]:
     """Look into a variable: a table's columns, types and first rows, an array's shape and range, a container's items.
 
     Knows pandas, Polars, Arrow, NumPy and Python's own containers; shows other objects' attributes. Never calls an
     object's str or repr. While a cell runs it tells types and sizes only.
     """
-    return answer(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, limit))
+    return answer(
+        within(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, limit), max_chars)
+    )
 
 
-async def list_errors(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, ErrorList]:
+async def list_errors(
+    ctx: Ctx,
+    *,
+    kernel: KernelArg = None,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, ErrorList]:
     """List what is wrong in the notebook: cell, line, kind, message, what to do, and which cells did not run due to it.
 
     Answered while a cell runs.
     """
-    return answer(await mcp_notebook_views.error_list(await to_read(ctx, kernel)))
+    return answer(within(await mcp_notebook_views.error_list(await to_read(ctx, kernel)), max_chars))
 
 
 async def preview_run(
@@ -159,6 +184,7 @@ async def preview_run(
     which: WhichArg = None,
     edits: EditsArg = [],  # noqa: B006  # as above
     kernel: KernelArg = None,
+    max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, Preview]:
     """Before running or editing: which cells would run, how long each took the last time, and, for edits, what the
     graph would say (cycles, syntax, in strict mode names defined twice, names that nobody defines any more). Changes nothing.
@@ -167,4 +193,4 @@ async def preview_run(
     """  # noqa: D205  # one thought
     attached = await to_read(ctx, kernel)
     changes = changes_of(edits) if edits else ()
-    return answer(await mcp_notebook_views.preview(attached, cell_ids, which, changes))
+    return answer(within(await mcp_notebook_views.preview(attached, cell_ids, which, changes), max_chars))

@@ -6,8 +6,8 @@ Only images are in the text's content list alone. Knows neither kernels nor the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Final, Protocol
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 from marimo_kernel_bridge.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.environment import PackageChange  # noqa: TC001  # as above
@@ -325,6 +325,20 @@ class RunView:
         return "\n".join([*lines, *_whole(self.full)])
 
 
+class Noted(Protocol):
+    """A view that can say something about itself."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def note(self) -> str: ...
+
+    def text(self) -> str: ...
+
+
+_Paged = TypeVar("_Paged", bound=Noted)
+
+
 class View(Protocol):
     """An answer: a frozen dataclass, which is its structured form, and the same as text."""
 
@@ -335,6 +349,29 @@ def as_data(view: View) -> dict[str, Any]:
     """Turn a view into structured content, without what is as by default: a model pays for every null."""
     data: dict[str, Any] = _plain(view)
     return data
+
+
+def within(view: _Paged, budget: int) -> _Paged:
+    """Leave out the ends of a view's longest lists until its text has about `budget` characters, and say so."""
+    whole = view
+    while len(view.text()) > budget:
+        lists = [(field.name, getattr(view, field.name)) for field in fields(view)]
+        name, longest = max(
+            ((name, items) for name, items in lists if isinstance(items, tuple)),
+            key=lambda one: len(str(one[1])),
+        )
+        if len(longest) <= 1:
+            break
+        view = replace(view, **{name: longest[: len(longest) * 3 // 4]})
+    left_out = [
+        f"{len(getattr(whole, field.name)) - len(getattr(view, field.name))} of {len(getattr(whole, field.name))} {field.name}"
+        for field in fields(view)
+        if getattr(view, field.name) != getattr(whole, field.name)
+    ]
+    if not left_out:
+        return view
+    note = f"Cut to about {budget} characters: {', '.join(left_out)} left out. A larger max_chars shows more."
+    return replace(view, note=" ".join(filter(None, (view.note, note))))
 
 
 def first_line(code: str) -> str:

@@ -190,11 +190,14 @@ async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[C
     cell, shown = both.cell, show(outputs, await pictures(outputs, attached))
     text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
+    full = f"marimo://{attached.handle}/cells/{cell.cell_id}"
+    code = attached.redactor.text(cell.code)
+    whole = is_whole(text, window, shown) and len(code) <= window.budget
     view = CellView(
         cell_id=cell.cell_id,
         version=cell.version,
         status=cell.status,
-        code=cell.code,
+        code=cut(code, window.budget, 0, f"The resource {full} has all of it."),
         outputs=cut(text, window.budget, window.offset, rest),
         images=len(shown.images),
         stale=cell.stale,
@@ -209,7 +212,7 @@ async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[C
         error=error_line(cell.error),
         notebook_cell_id=cell.notebook_cell_id,
         ran_at=_time(cell.last_run_at),
-        full=None if is_whole(text, window, shown) else f"marimo://{attached.handle}/cells/{cell.cell_id}",
+        full=None if whole else full,
         note=attached.news(),
     )
     return view, shown.images

@@ -77,13 +77,10 @@ class Run:
             case _:
                 return "interrupted" if self.reply.get("ename") == "KeyboardInterrupt" else "error"
 
-    def last_line(self) -> str:
-        """Return the end of what it printed last, for a report of its progress."""
-        for output in reversed(self.log.outputs()):
-            if output["output_type"] == "stream":
-                lines = strip_ansi(output["text"][-500:]).replace("\r", "\n").strip().splitlines()
-                return lines[-1][-100:] if lines else ""
-        return ""
+    def printed(self) -> str:
+        """Return what it printed so far, without colours."""
+        streams = (output["text"] for output in self.log.outputs() if output["output_type"] == "stream")
+        return strip_ansi("".join(streams))
 
     def on_reply(self, content: Mapping[str, Any], now: float) -> None:
         self.reply = content

@@ -239,15 +239,34 @@ async def test_an_error_in_a_dependent_is_told_as_that(shared):
     assert "ZeroDivisionError" in answer.text
 
 
-async def test_progress_reports_tell_the_last_line_that_was_printed(shared, gate):
+async def test_what_a_run_prints_comes_as_progress_while_it_runs(shared, gate):
     agent, _ = shared
-    told = []
-    arguments = {"code": f"print('halfway', flush=True)\n{gate.code}", "timeout": BOUND}
+    told: list[str] = []
+    code = f"print('one')\nprint('two', flush=True)\n{gate.code}\nprint('three')"
 
     async def heard(_progress, _total, message):
         told.append(message)
-        gate.open()
+        if "two" in "".join(told):
+            gate.open()
 
+    arguments = {"code": code, "timeout": BOUND}
     result = await agent.client.call_tool("execute_code", arguments, progress_callback=heard)
-    assert not result.is_error
-    assert "halfway" in told[0]
+    assert result.structured_content["outputs"] == "one\ntwo\nthree"
+    assert "".join(told).count("one") == "".join(told).count("two") == 1
+    assert told[0].startswith("running, ")
+
+
+async def test_each_answer_keeps_to_a_budget_and_says_what_it_left_out(shared):
+    agent, person = shared
+    await person.run("dddd", "\n".join(f"name_{number} = {number}" for number in range(300)))
+    whole = await agent("list_variables", limit=500, max_chars=100_000)
+    assert len(whole.data["variables"]) == 302
+    cut = await agent("list_variables", limit=500, max_chars=2000)
+    assert len(cut.text) < 2500
+    left = 302 - len(cut.data["variables"])
+    assert f"{left} of 302 variables left out" in cut.data["note"]
+    assert f"list_variables(offset={len(cut.data['variables'])})" in cut.text
+    long = await agent("read_cell", cell_id="dddd", max_chars=1000)
+    assert len(long.data["code"]) < 1300
+    assert long.data["full"] in long.data["code"]
+    assert len((await agent("read_variable", variable="name_1", max_chars=200)).text) < 200

@@ -9,7 +9,7 @@ import pytest
 from environments import make_environment, make_wheel
 from mcp import Client
 from mcp.types import ElicitResult
-from person import BOUND, Agent, add, refused
+from person import BOUND, Agent, Person, add, refused
 
 from marimo_kernel_bridge.environment import requirements
 from marimo_kernel_bridge.errors import BridgeError
@@ -242,6 +242,19 @@ async def test_the_person_is_asked_by_a_client_that_can(serving, kernel, mode, s
             assert refused(answer, "not_allowed")
         assert refused(await agent("install_packages", packages=["--pre"]), "bad_request")
         assert len(asked) == 1
+
+
+async def test_a_person_who_has_paused_agents_is_not_asked(serving, kernel):
+    async def never(_context, _params):
+        raise AssertionError("asked")
+
+    person = await Person.open(kernel)
+    async with Client(serving(), mode="auto", elicitation_callback=never) as client:
+        agent = Agent(client)
+        await agent("connect_to_kernel", connection_file=kernel)
+        await person.run("mmmm", "%marimo pause")
+        assert refused(await agent("install_packages", packages=["brdg-tiny"]), "paused")
+    person.close()
 
 
 async def test_a_person_who_allows_less_than_running_is_not_asked(serving, kernel):

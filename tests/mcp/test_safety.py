@@ -32,6 +32,7 @@ NEEDS = [
     ("control_kernel", {"action": "interrupt"}, "all"),
     ("start_kernel", {"kernelspec": "nosuch"}, "all"),
     ("set_ui_value", {"element": "x", "value": 1}, "run"),
+    ("install_packages", {"packages": ["x"]}, "run"),
 ]
 
 
