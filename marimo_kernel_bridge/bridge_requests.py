@@ -105,7 +105,8 @@ class BridgeRequests:
             return self._read(request, on_control=on_control)
         if on_control:
             raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
-        self._host.notebook.agents.require_not_paused()
+        if not (isinstance(request, wire.EditCells) and request.dry_run):  # which only looks
+            self._host.notebook.agents.require_not_paused()
         self._host.load_runtime()
         if isinstance(request, wire.EditCells):
             return await self._edit_together(request, parent)
@@ -138,8 +139,8 @@ class BridgeRequests:
                 return variables.list_variables(shell.user_ns, shell.user_ns_hidden)
             case wire.ListUiElements():
                 return [*self._marimo_elements(), *jupyter_widgets.elements(shell.user_ns)]
-            case wire.InspectVariable(name=name, rows=rows):
-                return variables.inspect(shell.user_ns, name, rows, sample=not on_control)
+            case wire.InspectVariable(name=name, rows=rows, offset=offset):
+                return variables.inspect(shell.user_ns, name, rows, offset, sample=not on_control)
             case wire.ReadSecrets():
                 return self._secrets()
             case wire.ReadEnvironment():

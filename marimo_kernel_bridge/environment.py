@@ -20,6 +20,10 @@ _REQUIREMENT: Final = re.compile(
 _FILES: Final = (".whl", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".egg")
 """A name like these would be taken for a file in the working directory."""
 
+_INSTALLS: Final = re.compile(
+    r"(?m)^\s*(?:%|!{1,2})\s*(?:\S*python\S*\s+-m\s+)?(?:pip3?|uv|conda|mamba|micromamba)\b.*\b(?:install|add)\b"
+)
+
 MOST_PACKAGES: Final = 50
 _LONGEST: Final = 200
 
@@ -69,6 +73,11 @@ class InstallReport:
     changes: tuple[PackageChange, ...] = ()
     cells: tuple[str, ...] = ()
     loaded: tuple[str, ...] = ()
+
+
+def installs_packages(code: str) -> bool:
+    """Tell code with a line that installs packages: `%pip install`, `!uv pip install`, `!python -m pip install`."""
+    return _INSTALLS.search(code) is not None
 
 
 def requirements(wanted: list[str]) -> tuple[str, ...]:

@@ -176,9 +176,9 @@ class KernelClient:
     async def environment(self) -> Environment:
         return await self._read(wire.ReadEnvironment(), Environment)
 
-    async def inspect_variable(self, name: str, rows: int) -> VariableContent:
-        """Look into a variable: with a sample if the kernel is free to take one, else without."""
-        request = wire.InspectVariable(name=name, rows=rows)
+    async def inspect_variable(self, name: str, rows: int, offset: int = 0) -> VariableContent:
+        """Look into a variable: with a sample from `offset` on if the kernel is free to take one, else without."""
+        request = wire.InspectVariable(name=name, rows=rows, offset=offset)
         if not (await self.describe()).busy:
             try:
                 reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))

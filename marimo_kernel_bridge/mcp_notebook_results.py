@@ -145,6 +145,7 @@ class VariableView:
     total_rows: int | None = None
     items: tuple[str, ...] = ()
     total_items: int | None = None
+    offset: int = 0
     facts: tuple[str, ...] = ()
     note: str = ""
 
@@ -156,11 +157,23 @@ class VariableView:
         if self.columns:
             lines.append(" | ".join(f"{column.name} ({column.dtype})" for column in self.columns))
             lines += [" | ".join(row) for row in self.rows]
-            lines.append(f"{len(self.rows)} of {self.total_rows} rows")
+            lines.append(
+                f"{len(self.rows)} of {self.total_rows} rows{self._next(len(self.rows), self.total_rows)}"
+            )
         lines += self.items
         if self.total_items is not None and self.total_items > len(self.items):
-            lines.append(f"{len(self.items)} of {self.total_items} shown")
+            lines.append(
+                f"{len(self.items)} of {self.total_items} shown{self._next(len(self.items), self.total_items)}"
+            )
         return "\n".join(lines)
+
+    def _next(self, shown: int, total: int | None) -> str:
+        """Tell where this part begins, and how to read on."""
+        begins = f", from {self.offset} on" if self.offset else ""
+        end = self.offset + shown
+        return begins + (
+            f"; offset={end} gives the next" if shown and total is not None and end < total else ""
+        )
 
 
 @dataclass(frozen=True)

@@ -128,8 +128,8 @@ async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElem
     return UiElementList(lines, len(found), offset, attached.news())
 
 
-async def variable_view(attached: Attached, name: str, rows: int) -> VariableView:
-    content = await attached.client.inspect_variable(name, rows)
+async def variable_view(attached: Attached, name: str, rows: int, offset: int = 0) -> VariableView:
+    content = await attached.client.inspect_variable(name, rows, offset)
     definers = await _definers(attached)
     variable = content.variable
     note = (
@@ -147,6 +147,7 @@ async def variable_view(attached: Attached, name: str, rows: int) -> VariableVie
         total_rows=content.total_rows,
         items=content.items,
         total_items=content.total_items,
+        offset=offset,
         facts=content.facts,
         note=" ".join(filter(None, (attached.news(), note))),
     )

@@ -37,7 +37,7 @@ def fix_errors(notebook: NotebookArg = "") -> str:
         "Then mend what is broken, one cause at a time:\n"
         "1. list_errors. Begin with errors that block other cells; those that are only blocked mend themselves.\n"
         "2. For each: read_cell, read_variable for the values it stumbled on, read_dataflow for where they come from. Find "
-        "the cause before you edit; a package that is missing is installed only with the person's consent.\n"
+        "the cause before you edit; for a missing package use install_packages, which asks the person.\n"
         "3. preview_run with your edit: what it would run, and what the graph says. Ask first if that takes long or "
         "changes a result.\n"
         "4. edit_cells with the versions you read. On stale_version read again: the person has changed it.\n"

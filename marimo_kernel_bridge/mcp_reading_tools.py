@@ -151,6 +151,7 @@ async def read_variable(
     *,
     variable: Annotated[str, Field(description="A global name, from list_variables.")],
     kernel: KernelArg = None,
+    offset: SkipArg = 0,
     limit: Annotated[int, Field(ge=1, le=100, description="How many rows or items to sample.")] = 5,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, VariableView]:
@@ -160,7 +161,10 @@ async def read_variable(
     object's str or repr. While a cell runs it tells types and sizes only.
     """
     return answer(
-        within(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, limit), max_chars)
+        within(
+            await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, limit, offset),
+            max_chars,
+        )
     )
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
 
+from marimo_kernel_bridge.environment import installs_packages
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_context import (
     BUDGET,
     INTERRUPT_GRACE,
@@ -19,6 +21,7 @@ from marimo_kernel_bridge.mcp_context import (
     TimeoutArg,
     attached_to,
     finish,
+    kernels_of,
     run_answer,
     to_run_in,
     wait,
@@ -49,6 +52,7 @@ async def execute_code(
     In a reactive kernel the code becomes a new cell, and the cells that use the names it defines run again; the
     answer lists them. To change an existing cell use edit_cells; to only look at values pass scratch=true.
     """
+    _require_no_installing(ctx, code)
     attached = await to_run_in(ctx, kernel)
     run = await attached.client.execute(code, store_history=not scratch)
     return await finish(ctx, attached, run, timeout, Window(max_chars))
@@ -103,6 +107,8 @@ async def edit_cells(
     preview_run with the same edits is the dry run. The person sees the fresh outputs under their own cells, but still
     their own code there: tell them what you changed.
     """
+    for edit in edits:
+        _require_no_installing(ctx, edit.code or "")
     attached = await to_run_in(ctx, kernel)
     started = await attached.client.edit_cells(changes_of(edits), run=run)
     return await finish(ctx, attached, started, timeout, Window(max_chars))
@@ -155,3 +161,13 @@ async def set_ui_value(
     attached = await to_run_in(ctx, kernel)
     started = await attached.client.set_ui_value(element, value)
     return await finish(ctx, attached, started, timeout, Window(max_chars))
+
+
+def _require_no_installing(ctx: Ctx, code: str) -> None:
+    """Refuse the magics that install packages: an agent that means well asks first. Raises `BridgeError` not_allowed."""
+    if not kernels_of(ctx).may_install and installs_packages(code):
+        raise BridgeError(
+            "not_allowed",
+            "This code installs packages, for which the person must be asked; nothing was run.",
+            "install_packages asks them. Do not work around it.",
+        )

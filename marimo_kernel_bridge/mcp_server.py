@@ -40,7 +40,7 @@ that defines the value.
 - If a cell fails, its dependents are cancelled. Mend it, and they run.
 
 Working with it:
-- Look first: list_cells, read_cell, search_cells, read_dataflow, list_variables, read_variable, list_errors. All answer while a cell runs.
+- Look first: list_cells, read_cell, search_cells, read_dataflow, list_variables, read_variable, list_ui_elements, list_errors. All answer while a cell runs.
 - Before a costly change: preview_run tells what would run and how long that took.
 - Change cells with edit_cells (one or several, all or nothing), giving the version you last read; on \
 stale_version read again, the person changed it.

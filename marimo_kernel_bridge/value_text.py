@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import fractions
+import itertools
 import pathlib
 import sys
 import uuid
@@ -101,15 +102,10 @@ def _container_text(value: Any, longest: int, depth: int) -> str:  # an exact bu
     return f"{brackets[0]}{inside}{brackets[1]}"
 
 
-def first_items(value: Any, most: int) -> list[Any]:  # an exact builtin container
-    """Return the first items of a builtin container, pairs for a dict. Iterating runs no code of the items."""
+def first_items(value: Any, most: int, offset: int = 0) -> list[Any]:  # an exact builtin container
+    """Return items of a builtin container, pairs for a dict. Iterating runs no code of the items."""
     source = value.items() if type(value) is dict else value
-    found: list[Any] = []
-    for item in source:
-        if len(found) == most:
-            break
-        found.append(item)
-    return found
+    return list(itertools.islice(source, offset, offset + most))
 
 
 def _is_library_scalar(kind: type) -> bool:

@@ -38,7 +38,7 @@ _TRUSTED_DTYPES: Final = ("numpy", "pandas")
 _CHANGED: Final = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 """What reading a library's object may raise, most of all while user code changes it."""
 
-_Reader = tuple[str, str, "Callable[[Any], str]", "Callable[[Any, int], dict[str, Any]]"]
+_Reader = tuple[str, str, "Callable[[Any], str]", "Callable[[Any, slice], dict[str, Any]]"]
 
 
 def list_variables(names: Mapping[str, object], hidden: Container[str]) -> list[Variable]:
@@ -52,8 +52,13 @@ def list_variables(names: Mapping[str, object], hidden: Container[str]) -> list[
     return [describe(name, value) for name, value in shown]
 
 
-def inspect(names: Mapping[str, object], name: str, rows: int, *, sample: bool) -> VariableContent:
-    """Look into a variable. Without `sample` on any thread. Raises `BridgeError`: no_such_variable."""
+def inspect(
+    names: Mapping[str, object], name: str, rows: int, offset: int = 0, *, sample: bool
+) -> VariableContent:
+    """Look into a variable, at `rows` rows or items from `offset` on. Without `sample` on any thread.
+
+    Raises `BridgeError`: no_such_variable.
+    """
     if name not in names:
         known = sorted(one for one in list(names) if type(one) is str and not one.startswith("_"))
         raise BridgeError(
@@ -68,7 +73,8 @@ def inspect(names: Mapping[str, object], name: str, rows: int, *, sample: bool) 
     content: dict[str, Any] = {}
     reader = _reader(type(value))
     with suppress(*_CHANGED):
-        content = reader[3](value, max(0, min(rows, MOST_ROWS))) if reader else _plain_content(value, rows)
+        part = slice(offset, offset + max(0, min(rows, MOST_ROWS)))
+        content = reader[3](value, part) if reader else _plain_content(value, part)
     return VariableContent(variable, **content)
 
 
@@ -108,13 +114,13 @@ def is_class(value: object) -> TypeGuard[type]:
     return any(base is type for base in bases(type(value)))
 
 
-def _plain_content(value: object, most: int) -> dict[str, Any]:
+def _plain_content(value: object, part: slice) -> dict[str, Any]:
     kind = type(value)
     if is_one_of(kind, (list, tuple, set, frozenset)):
-        items = [value_text(item) for item in first_items(value, most)]
+        items = [value_text(item) for item in first_items(value, part.stop - part.start, part.start)]
         return {"items": tuple(items), "total_items": len(value)}  # type: ignore[arg-type]  # an exact builtin
     if kind is dict:
-        pairs = first_items(value, most)
+        pairs = first_items(value, part.stop - part.start, part.start)
         return {
             "items": tuple(f"{value_text(key, 80)}: {value_text(item)}" for key, item in pairs),
             "total_items": len(value),  # type: ignore[arg-type]  # as above
@@ -128,7 +134,7 @@ def _plain_content(value: object, most: int) -> dict[str, Any]:
     attributes = _attributes(value)
     shown = [(key, item) for key, item in attributes.items() if type(key) is str and not key.startswith("_")]
     return {
-        "items": tuple(f".{key}: {value_text(item)}" for key, item in shown[:most]),
+        "items": tuple(f".{key}: {value_text(item)}" for key, item in shown[part]),
         "total_items": len(shown),
     }
 
@@ -183,8 +189,8 @@ def _array_summary(array: Any) -> str:
     return f"shape {array.shape}, {_dtype(array.dtype)}"
 
 
-def _array_content(array: Any, most: int) -> dict[str, Any]:
-    values = array.reshape(-1)[:most] if array.flags.c_contiguous else array.flat[:most]
+def _array_content(array: Any, part: slice) -> dict[str, Any]:
+    values = array.reshape(-1)[part] if array.flags.c_contiguous else array.flat[part]
     facts = [f"{array.nbytes} bytes"]
     if array.size and array.dtype.kind in "biuf" and array.size <= 10_000_000:  # noqa: PLR2004  # about 10 ms
         facts.append(f"min {array.min()}, max {array.max()}, mean {array.mean():.6g}")
@@ -223,10 +229,10 @@ def _pandas_values(array: Any) -> list[Any]:
     return list(array.tolist())
 
 
-def _pandas_table(table: Any, most: int) -> dict[str, Any]:
+def _pandas_table(table: Any, part: slice) -> dict[str, Any]:
     names = table.columns.tolist()
     dtypes = [_dtype(dtype) for dtype in table.dtypes.tolist()]
-    head = table.iloc[:most, :MOST_COLUMNS]
+    head = table.iloc[part, :MOST_COLUMNS]
     columns = [_pandas_values(head.iloc[:, number].array) for number in range(head.shape[1])]
     memory = int(
         sum(block.nbytes for block in (table.iloc[:, i].array for i in range(min(len(names), MOST_COLUMNS))))
@@ -236,19 +242,19 @@ def _pandas_table(table: Any, most: int) -> dict[str, Any]:
     return content | {"facts": (f"index {_dtype(index.dtype)}, about {memory} bytes",)}
 
 
-def _pandas_series(series: Any, most: int) -> dict[str, Any]:
-    values = _pandas_values(series.array[:most])
+def _pandas_series(series: Any, part: slice) -> dict[str, Any]:
+    values = _pandas_values(series.array[part])
     return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
 
 
-def _polars_table(table: Any, most: int) -> dict[str, Any]:
-    head = table.head(most).select(table.columns[:MOST_COLUMNS])
+def _polars_table(table: Any, part: slice) -> dict[str, Any]:
+    head = table[part].select(table.columns[:MOST_COLUMNS])
     columns = [head[name].to_list() for name in head.columns]
     return _table_content(table.height, table.columns, [f"{dtype}" for dtype in table.dtypes], columns)
 
 
-def _polars_series(series: Any, most: int) -> dict[str, Any]:
-    values = series.head(most).to_list()
+def _polars_series(series: Any, part: slice) -> dict[str, Any]:
+    values = series[part].to_list()
     return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
 
 
@@ -256,10 +262,10 @@ def _arrow_shape(table: Any) -> str:
     return f"{table.num_rows} rows, {table.num_columns} columns"
 
 
-def _arrow_table(table: Any, most: int) -> dict[str, Any]:
+def _arrow_table(table: Any, part: slice) -> dict[str, Any]:
     names = list(table.schema.names)
     dtypes = [f"{kind}" for kind in table.schema.types]
-    head = table.slice(0, most)
+    head = table.slice(part.start, part.stop - part.start)
     columns = [head.column(number).to_pylist() for number in range(min(len(names), MOST_COLUMNS))]
     return _table_content(table.num_rows, names, dtypes, columns)
 

@@ -102,6 +102,7 @@ class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
 
     name: str
     rows: int = 5
+    offset: int = 0
 
 
 class ReadSecrets(_Request, frozen=True, tag="read_secrets"):

@@ -73,7 +73,12 @@ async def test_variables_are_listed_with_their_cells_and_looked_into(shared):
     view = await agent("read_variable", variable="df", limit=2)
     assert view.data["rows"] == [["0", "text"], ["1", "text"]]
     assert view.data["total_rows"] == 1000
-    assert "2 of 1000 rows" in view.text
+    assert "2 of 1000 rows; offset=2 gives the next" in view.text
+    last = await agent("read_variable", variable="df", offset=998, limit=5)
+    assert [row[0] for row in last.data["rows"]] == ["998", "999"]
+    assert "2 of 1000 rows, from 998 on" in last.text
+    await person.run("eeee", "values = list(range(50))")
+    assert (await agent("read_variable", variable="values", offset=40, limit=2)).data["items"] == ["40", "41"]
     assert refused(await agent("read_variable", variable="nosuch"), "no_such_variable")
 
 

@@ -11,7 +11,7 @@ from mcp import Client
 from mcp.types import ElicitResult
 from person import BOUND, Agent, Person, add, refused
 
-from marimo_kernel_bridge.environment import requirements
+from marimo_kernel_bridge.environment import installs_packages, requirements
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.packages import environment, imports
 
@@ -94,6 +94,24 @@ def test_nothing_else_is_a_requirement(wanted):
     with pytest.raises(BridgeError) as refusal:
         requirements([wanted])
     assert refusal.value.code == "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("code", "installs"),
+    [
+        ("%pip install polars", True),
+        ("x = 1\n  !pip3 install -q polars", True),
+        ("!!uv pip install x", True),
+        ("! /usr/bin/python3 -m pip install x", True),
+        ("%conda install x", True),
+        ("!uv add x", True),
+        ("%pip list", False),
+        ("!ls install", False),
+        ("pip_install = 1\n# %pip install x", False),
+    ],
+)
+def test_code_that_installs_packages_is_told_from_other_code(code, installs):
+    assert installs_packages(code) is installs
 
 
 # What is missing
@@ -213,7 +231,13 @@ async def test_without_consent_nothing_is_installed_and_the_way_to_it_is_told(se
     assert refused(answer, "not_allowed")
     assert "--allow all" in answer.text
     assert "%pip install brdg-tiny" in answer.text
-    assert refused(await agent("execute_code", code="import brdg_tiny"), "not_allowed") is False
+    for tool, arguments in (
+        ("execute_code", {"code": "%pip install brdg-tiny"}),
+        ("edit_cells", {"edits": [add("x = 1\n!pip install brdg-tiny")]}),
+    ):
+        answer = await agent(tool, **arguments)
+        assert refused(answer, "not_allowed")
+        assert "install_packages asks them" in answer.text
     lines = (data_dir / "marimo_kernel_bridge" / "audit.jsonl").read_text().splitlines()
     refusals = [line for line in map(json.loads, lines) if line["tool"] == "install_packages"]
     assert refusals[-1]["effect"] == "refused: not_allowed"
