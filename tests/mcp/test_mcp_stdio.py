@@ -114,7 +114,7 @@ WRONG = [
     ("execute_code", {"code": "1", "scratch": "yes"}, '`scratch` takes true or false, not "yes". Send true.'),
     ("execute_code", {"source": "1"}, "`source` is unknown. Did you mean `code`?"),
     ("read_cell", {"cell": "aaaa"}, "`cell` is unknown. Did you mean `cell_id`?"),
-    ("read_cell", {"cell_id": "aaaa", "max_chars": -1}, "`max_chars` takes a whole number from 200 to 50000, not -1."),
+    ("read_cell", {"cell_id": "aaaa", "max_chars": -1}, "`max_chars` takes a whole number from 200 to 100000, not -1."),
     ("read_variable", {"name": "x"}, "`name` is unknown. Did you mean `variable`?"),
     ("list_cells", {"offset": 1.5}, "`offset` takes a whole number from 0 on, not 1.5."),
     ("list_cells", {"kernel": 1}, '`kernel` takes text, not 1. Send "1".'),
