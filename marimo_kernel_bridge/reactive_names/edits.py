@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
 
 
-def edit(cell: Cell, plan: CellPlan) -> None:
-    """Put into a plan what its cell needs for the names that versions now have."""
+def edit(cell: Cell, plan: CellPlan, *, names_told: bool = False) -> None:
+    """Put into a plan what its cell needs for the names that versions now have.
+
+    `names_told`: the notebook shows what functions are called.
+    """
     _edit_imports(cell, plan)
     rewritten = [
         (each.start, each.end) for each in plan.edits
@@ -49,18 +52,19 @@ def edit(cell: Cell, plan: CellPlan) -> None:
             if version is not None and version.text != name:
                 plan.edits.append(_renaming(occurrence, version.text))
         _edit_deletions(cell, name, plan)
-        _keep_class_name(cell, name, plan)
+        _keep_own_name(cell, name, plan, functions=names_told)
     _edit_seeds(cell, plan)
 
 
-def _keep_class_name(cell: Cell, name: str, plan: CellPlan) -> None:
-    """Let a class that is called otherwise still show itself, and its objects, under its name."""
+def _keep_own_name(cell: Cell, name: str, plan: CellPlan, *, functions: bool) -> None:
+    """Let a class that is called otherwise still show itself, and its objects, under its name; functions if asked."""
     made = cell.made.get(name)
     node = definition(cell.names.tree, name)
-    if made is None or made.text == name or not isinstance(node, ast.ClassDef):
+    if made is None or made.text == name or node is None:
         return
-    _, end = span(cell.given.source, node)
-    plan.edits.append(Edit(end, end, f'\n\n\n{made.text}.__name__ = {made.text}.__qualname__ = "{name}"'))
+    if isinstance(node, ast.ClassDef) or (functions and not node.decorator_list):
+        _, end = span(cell.given.source, node)
+        plan.edits.append(Edit(end, end, f'\n\n\n{made.text}.__name__ = {made.text}.__qualname__ = "{name}"'))
 
 
 def _version_at(cell: Cell, occurrence: Occurrence) -> Version | None:

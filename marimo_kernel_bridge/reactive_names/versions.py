@@ -30,6 +30,8 @@ from marimo_kernel_bridge.reactive_names.plan import CellPlan, CopyDefinition, J
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_NAMES_TOLD: Final = re.compile(r"\bhelp\(|\.__name__\b|\.__qualname__\b")
+"""Where a notebook shows what a function is called."""
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
 _FRAME_ATTRIBUTES: Final = frozenset(
     """iloc loc groupby describe dtypes head tail sort_values reset_index set_index dropna fillna isnull
@@ -74,8 +76,9 @@ class Analysis:
             each.name for cell in self.cells for each in cell.names.occurrences if each.form == "quoted"
         }
         name_versions(self.versions, self._every_name, quoted)
+        told = any(_NAMES_TOLD.search(cell.given.source) for cell in self.cells)
         for cell, plan in zip(self.cells, self.plans, strict=True):
-            edit(cell, plan)
+            edit(cell, plan, names_told=told)
         return Plan(self.plans, self.requests)
 
     # Document order

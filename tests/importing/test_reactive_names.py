@@ -49,6 +49,10 @@ x = 1; o.x | x = 2; o.x                      => _x = 1; o.x | _x = 2; o.x
 x = 1; "x" | x = 2; "x"                      => _x = 1; "x" | _x = 2; "x"
 x = 1  # x | x = 2  # x                      => _x = 1  # x | _x = 2  # x
 
+# Where names of functions are shown, they stay
+def f(): 1 | f | def f(): 2 | help(f)        => def f(): 1 | f | def f_1(): 2; f_1.__name__ = f_1.__qualname__ = "f" | help(f_1)
+def f(): 1 | f | def f(): 2 | f()            => def f(): 1 | f | def f_1(): 2 | f_1()
+
 # What a cell shows before it changes it, it shows again
 l = [1] | print(l); l[0] = 2                 => l = [1] | l_1 = l.copy(); print(l_1); l_1[0] = 2
 l = [1] | l[0] = 2; print(l)                 => l = [1] | l[0] = 2; print(l)
