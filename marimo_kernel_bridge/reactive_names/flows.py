@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.reactive_names.groups import groups
 from marimo_kernel_bridge.reactive_names.model import Cell, Given, Version
 from marimo_kernel_bridge.reactive_names.occurrences import CellNames, read_cell
 from marimo_kernel_bridge.reactive_names.plan import CellPlan
@@ -47,16 +48,51 @@ class Flow:
     mentions: frozenset[str] = frozenset()  # all global names that it has
     late: set[str] = field(default_factory=set)  # names that its functions read when they are called
 
+    def renumbered(self, cells: Sequence[int]) -> Flow:
+        """Return the same with other numbers for cells: those that stand in `cells` at theirs."""
+        if not (self.reads or self.early or self.redefines):
+            return self
+        return replace(
+            self,
+            reads={(name, cells[maker]) for name, maker in self.reads},
+            early={name: cells[maker] for name, maker in self.early.items()},
+            redefines={name: cells[maker] for name, maker in self.redefines.items()},
+        )
+
 
 class Flows:
-    """What flows between cells that come one after the other, as they mostly do: what is known of those above stays."""
+    """What flows between cells: between those of each group (`groups.py`) by itself. What is known of it stays."""
+
+    def __init__(self) -> None:
+        self._large: dict[str, _Above] = {}  # by the first cell
+
+    def of(self, sources: Sequence[str]) -> list[Flow]:
+        """Return what flows between cells in document order. A cell that is not Python has no part."""
+        found: dict[int, Flow] = {}
+        large: dict[str, _Above] = {}
+        for group in groups(sources):
+            texts = tuple(sources[index] for index in group)
+            if len(texts) <= _KEPT_SIZE:
+                parts = _kept(texts)
+            else:
+                large[texts[0]] = self._large.get(texts[0]) or _Above()
+                parts = large[texts[0]].of(texts)
+            for index, part in zip(group, parts, strict=True):
+                if index not in found:  # a cell that only imports is in several groups
+                    found[index] = part.renumbered(group)
+        self._large = large
+        return [found[index] for index in range(len(sources))]
+
+
+class _Above:
+    """The flows of a group whose cells come one after the other, as they mostly do: what is known of those above stays."""
 
     def __init__(self) -> None:
         self._sources: list[str] = []
         self._known = _Flows([])
 
     def of(self, sources: Sequence[str]) -> list[Flow]:
-        """Return what flows between cells in document order. A cell that is not Python has no part."""
+        """Return what flows between the cells."""
         count = len(self._sources)
         if list(sources[:count]) != self._sources or self._known.is_outdated_by(sources[count:]):
             self._known, count = _Flows(sources), 0
@@ -69,6 +105,15 @@ class Flows:
 def flows(sources: Sequence[str]) -> list[Flow]:
     """Return what flows between cells in document order."""
     return Flows().of(sources)
+
+
+def flows_of_all(sources: Sequence[str]) -> list[Flow]:
+    """Do as `flows` does, with all cells together."""
+    return _Above().of(sources)
+
+
+_KEPT_SIZE: Final = 16  # cells of a group whose analysis is kept
+_kept = lru_cache(maxsize=8000)(flows_of_all)
 
 
 @lru_cache(maxsize=5000)
