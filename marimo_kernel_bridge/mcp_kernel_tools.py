@@ -150,7 +150,9 @@ async def control_kernel(
     *,
     action: Annotated[
         Literal["interrupt", "restart", "shut_down"],
-        Field(description="interrupt stops whatever runs, the person's too; the others lose all variables."),
+        Field(
+            description="interrupt stops whatever runs, the person's too; restart and shut_down lose all variables."
+        ),
     ],
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, KernelControlled]:

@@ -80,7 +80,7 @@ async def interrupt_run(
     run_id: Annotated[str, Field(description="The run to stop.")],
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, RunView]:
-    """Stop a run of yours, as the stop button does (KeyboardInterrupt). One that waits is stopped when it starts."""
+    """Stop a run of yours, as the stop button does (KeyboardInterrupt). One that waits never starts."""
     attached = attached_to(ctx, kernel)
     run = attached.client.find_run(run_id)
     await attached.client.abandon(run)

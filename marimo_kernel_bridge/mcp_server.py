@@ -30,21 +30,23 @@ Joins Jupyter kernels that a person is using now, in JupyterLab or VS Code. You 
 
 Start: list_kernels, then connect_to_kernel. kernel_status tells idle, busy, silent or dead.
 
-A reactive kernel ("marimo (reactive Python)") keeps a graph of cells by the global names they define and use:
-- Running or editing a cell runs every cell that uses what it defines. Do not re-run dependents yourself: the answer \
-lists those that ran, with status and whether outputs changed.
-- One cell defines a name. A second definition is refused; edit the cell that has it, rename, or prefix with _ to keep \
-it local to a cell.
-- Only assignment counts. Mutation (df["x"] = 1, list.append) re-runs nothing: assign a new name, or do it in the cell \
-that defines the value.
+A reactive kernel ("marimo (reactive Python)") keeps a graph of cells by the global names they define, change and use:
+- Running or editing a cell runs every cell that uses what it defines or changes. Do not re-run dependents yourself: \
+the answer lists those that ran, with status and whether outputs changed.
+- Cells see what the cells above them in the notebook define and change (df["x"] = 1, list.append), however often each \
+runs. Scratch code sees the last state.
+- Clearest is one cell per name: assign a new name, or change the value in the cell that makes it. In strict mode a \
+second definition is refused, and mutation re-runs nothing.
 - If a cell fails, its dependents are cancelled. Mend it, and they run.
 
 Working with it:
-- Look first: list_cells, read_cell, search_cells, read_dataflow, list_variables, read_variable, list_ui_elements, list_errors. All answer while a cell runs.
+- Look first: list_cells, read_cell, search_cells, read_dataflow, list_variables, read_variable, \
+list_ui_elements, list_errors. All answer while a cell runs.
 - Before a costly change: preview_run tells what would run and how long that took.
-- Change cells with edit_cells (one or several, all or nothing), giving the version you last read; on \
-stale_version read again, the person changed it.
-- execute_code adds a cell of your own that no notebook shows. For a look at values pass scratch=true.
+- Change cells with edit_cells (several, all or nothing), giving the version you last read; on stale_version read \
+again, the person changed it.
+- execute_code adds a cell of your own that no notebook shows, and takes names over that it defines. To look at values \
+pass scratch=true.
 - The person sees new outputs at once under their cells, but not your code: say what you changed.
 - A timeout never stops a run: read_run waits on, interrupt_run stops it.
 - install_packages asks the person. start_kernel is for when they ask for a kernel: else join theirs.

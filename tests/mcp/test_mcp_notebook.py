@@ -275,3 +275,24 @@ async def test_each_answer_keeps_to_a_budget_and_says_what_it_left_out(shared):
     assert len(long.data["code"]) < 1300
     assert long.data["full"] in long.data["code"]
     assert len((await agent("read_variable", variable="name_1", max_chars=200)).text) < 200
+
+
+async def test_names_and_changes_mean_what_the_instructions_say(agent, reactive_kernel):
+    await agent.connect(reactive_kernel)
+    codes = ("rows = [1]", "rows.append(2)", "print(rows)", "rows = 'other'", "print(rows)")
+    edits = [{"action": "add", "code": code} for code in codes]
+    first, _, middle, _, last = (await agent("edit_cells", edits=edits)).data["added"]
+    assert await outputs_of(agent, middle, last) == ["[1, 2]", "other"]
+    answer = await agent("edit_cells", edits=[change(first, 1, "rows = [5]")])
+    assert last not in {ran["cell_id"] for ran in answer.data["reran"]}
+    await agent("run_cells", cell_ids=[middle])
+    assert await outputs_of(agent, middle, last) == ["[5, 2]", "other"]
+    assert (await agent("execute_code", code="rows", scratch=True)).data["outputs"] == "'other'"
+    await agent("execute_code", code="%marimo strict", scratch=True)
+    refused_edit = await agent("edit_cells", edits=[{"action": "add", "code": "rows = 'third'"}])
+    assert refused_edit.data["status"] == "refused"
+    await agent("disconnect_kernel")
+
+
+async def outputs_of(agent, *cell_ids: str) -> list[str]:
+    return [(await agent("read_cell", cell_id=cell_id)).data["outputs"] for cell_id in cell_ids]
