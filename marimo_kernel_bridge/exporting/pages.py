@@ -56,7 +56,7 @@ def to_html(document: dict[str, Any], title: str, folder: Path | None = None) ->
     blocks = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in dropped)
     exporter.raw_template = "{% extends 'lab/index.html.j2' %}" + blocks
     resources = {"metadata": {"name": title, "path": str(folder or Path())}}
-    text, _ = exporter.from_notebook_node(read(json.dumps(_with_formulas(document))), resources)
+    text, _ = exporter.from_notebook_node(read(json.dumps(_complete(document))), resources)
     loads = dict.fromkeys(one or other for one, other in _LOADED.findall(text))
     return Page(text, tuple(loads))
 
@@ -88,6 +88,9 @@ def _exporter() -> tuple[Callable[[str], Any], HTMLExporter]:  # nbformat's read
             return mathml(rf"\begin{{{name}}}{body}\end{{{name}}}", block=True)
 
     class Exporter(HTMLExporter):
+        def _validate_preprocessor(self, nbc: object, preprocessor: object) -> None:
+            """Let a notebook through that the schema refuses: Jupyter opens it, and so do we."""
+
         @pass_context
         def markdown2html(self, context: Any, source: str) -> str:  # jinja's
             cell = context.get("cell", {})
@@ -130,10 +133,25 @@ def _texts(document: dict[str, Any]) -> list[str]:  # nbformat
     return found
 
 
-def _with_formulas(document: dict[str, Any]) -> dict[str, Any]:  # nbformat
-    """Let outputs that are LaTeX show as MathML, where the template would show the LaTeX."""
-    document = copy.deepcopy(document)
+_FIELDS: Final[dict[str, dict[str, Any]]] = {  # nbformat
+    "code": {"outputs": [], "execution_count": None},
+    "stream": {"name": "stdout", "text": ""},
+    "error": {"ename": "", "evalue": "", "traceback": []},
+    "display_data": {"data": {}, "metadata": {}},
+    "execute_result": {"data": {}, "metadata": {}, "execution_count": None},
+}
+
+
+def _complete(document: dict[str, Any]) -> dict[str, Any]:  # nbformat
+    """Return a notebook for the template, which needs every field, and shows LaTeX as it is: so give it MathML."""
+    document = copy.deepcopy({"metadata": {}, "nbformat_minor": 5, **document})
+    document["cells"] = [
+        {"metadata": {}, **_FIELDS.get(cell["cell_type"], {}), **cell} for cell in document["cells"]
+    ]
     for cell in document["cells"]:
+        outputs = [each for each in cell.get("outputs") or [] if each.get("output_type") in _FIELDS]
+        if cell["cell_type"] == "code":
+            cell["outputs"] = [{**_FIELDS[each["output_type"]], **each} for each in outputs]
         for output in cell.get("outputs") or []:
             data = output.get("data") or {}
             if "text/latex" in data and not data.keys() & {"text/html", "text/markdown", "image/svg+xml"}:

@@ -116,6 +116,23 @@ def test_a_page_loads_nothing_and_draws_formulas_itself(tmp_path):
     assert "When opened" not in result.output
 
 
+def test_a_notebook_without_the_fields_that_nobody_misses_is_a_page_too(tmp_path):
+    outputs = [
+        {"output_type": "execute_result", "data": {"text/plain": ["twelve"]}},
+        {"output_type": "stream", "text": ["printed"]},
+        {"output_type": "error", "ename": "KeyError"},
+        {"output_type": "unheard-of"},
+    ]
+    cells = [{"cell_type": "code", "source": "x", "outputs": outputs}, {"cell_type": "code", "source": ["y"]}]
+    cells += [{"cell_type": "raw", "source": "r"}, {"cell_type": "markdown", "source": "# T"}]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"nbformat": 4, "cells": cells}))
+    for to in ("html", "json", "py", "md"):
+        assert run("export", tmp_path / "a.ipynb", "--to", to).exit_code == 0, to
+    page = (tmp_path / "a.html").read_text()
+    assert "twelve" in page
+    assert "printed" in page
+
+
 def test_a_page_keeps_the_script_that_an_output_calls_and_says_so(tmp_path):
     script = shown("plot", **{"text/html": "<div></div><script>require(['x'], function() {})</script>"})
     result = run("export", write(tmp_path / "a.ipynb", ("code", "x", script)), "--to", "html")
