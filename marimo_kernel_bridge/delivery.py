@@ -43,8 +43,10 @@ def dialect_of(metadata: dict[str, Any], *, allow_stdin: bool, client: str | Non
 class Delivery(Protocol):
     """The way of one reactive run's outputs."""
 
-    parent: Header
-    """The parent header under which the cell's body runs."""
+    @property
+    def parent(self) -> Header:
+        """The parent header under which the cell's body runs."""
+        ...
 
     def begin(self, notice: dict[str, Any] | None) -> list[Message]:
         """Start the run. `notice` is the content of a display_data to show above the outputs."""
@@ -61,7 +63,7 @@ class Delivery(Protocol):
 
 @dataclass
 class Late:
-    """Late messages with the newest parent of the cell, as they come: JupyterLab, Notebook 7, and VS Code.
+    """Late messages with the newest parent of the cell, as they come: JupyterLab and Notebook 7.
 
     These front ends take output for a request that was answered long ago, show it under its cell and save it.
     """
@@ -83,34 +85,11 @@ class Late:
 
 
 @dataclass
-class Held(Late):
-    """Late messages kept back until VS Code is quiet.
-
-    A late message to a cell that waits in a Run All ends that cell's execution before it began: VS Code then loses
-    its output and cancels the rest. The holder releases `kept`, or drops it when the cell runs again.
-    """
-
-    kept: list[Message] = field(default_factory=list)
-
-    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
-        self.kept += super().begin(notice)
-        return []
-
-    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
-        self.kept += super().output(msg_type, content)
-        return []
-
-    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
-        self.kept += super().end(before, after)
-        return []
-
-
-@dataclass
 class Detached(Late):
     """Late messages, and the changed outputs once more under the cell that caused the run, with a heading.
 
-    JupyterLab drops late messages to cells that ran before the page was reloaded, without a word. The kernel cannot
-    know whether the page is gone or is a second window.
+    JupyterLab and VS Code drop late messages to cells that ran before the page was reloaded, without a word. The
+    kernel cannot know whether the page is gone or is a second window.
     """
 
     current: Header = field(default_factory=dict)
@@ -123,6 +102,35 @@ class Detached(Late):
             if same_outputs(before, after)
             else messages + _shown_below(self.heading, list(after), self.current)
         )
+
+
+@dataclass
+class Held:
+    """Late messages kept back until VS Code is quiet.
+
+    A late message to a cell that waits in a Run All ends that cell's execution before it began: VS Code then loses
+    its output and cancels the rest. And a Run All may begin at any time while a dependent runs. The holder releases
+    `kept` after the run, or drops it when the cell runs again.
+    """
+
+    way: Late
+    kept: list[Message] = field(default_factory=list)
+
+    @property
+    def parent(self) -> Header:
+        return self.way.parent
+
+    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
+        self.kept += self.way.begin(notice)
+        return []
+
+    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+        self.kept += self.way.output(msg_type, content)
+        return []
+
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+        self.kept += self.way.end(before, after)
+        return []
 
 
 @dataclass

@@ -7,6 +7,7 @@ called on any thread (streams come from ipykernel's iopub thread), the rest on t
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge import wording
@@ -20,16 +21,21 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.dataflow import Redrawn
     from marimo_kernel_bridge.delivery import Delivery, Header
 
-_FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply
+_FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply,
+_LONGEST_WAY = 1.0  # and the time of the way to it and back: longer pauses between requests are a person's
+_PAUSES = 32
 
 
 class Outlet:
     """See the module."""
 
-    def __init__(self, cells: CellTable, send: Callable[[Message], None]) -> None:
-        """`send` puts a message on iopub."""
+    def __init__(
+        self, cells: CellTable, send: Callable[[Message], None], requests_wait: Callable[[], bool]
+    ) -> None:
+        """`send` puts a message on iopub; `requests_wait` tells whether any request was not yet handled."""
         self._cells = cells
         self._send = send
+        self._requests_wait = requests_wait
         self.limit = 0  # characters that one run of a cell may show; 0: any number
         self._kept: dict[str, Held] = {}
         self._marked: set[str] = set()  # cells whose outputs end in a notice that they are stale
@@ -37,6 +43,7 @@ class Outlet:
         self._display_ids: dict[str, set[str]] = {}  # by cell
         self._vscode_busy = 0
         self._vscode_seen = 0.0
+        self._pauses: deque[float] = deque(maxlen=_PAUSES)  # between VS Code's requests; no person's
 
     # -- what cells show ------------------------------------------------------------------------------------------
 
@@ -73,6 +80,9 @@ class Outlet:
         self.restart(entry)
         self._kept.pop(entry.cell.cell_id, None)
         if entry.address.dialect == "vscode":
+            pause = time.monotonic() - self._vscode_seen
+            if self._vscode_busy == 0 and pause < _LONGEST_WAY:
+                self._pauses.append(pause)
             self._vscode_busy += 1
 
     def request_ends(self, entry: Entry) -> None:
@@ -87,12 +97,21 @@ class Outlet:
         return self._vscode_busy > 0 or self.quiet_in() > 0
 
     def quiet_in(self) -> float:
-        """Return the seconds until VS Code may be called quiet, 0 where it is."""
-        return max(0.0, self._vscode_seen + _FRONT_END_QUIET - time.monotonic())
+        """Return the seconds until VS Code may be called quiet, 0 where it is.
+
+        The shortest of its recent pauses stands for the way to it and back: VS Code may be far away.
+        """
+        quiet = _FRONT_END_QUIET + min(self._pauses, default=0.0)
+        return max(0.0, self._vscode_seen + quiet - time.monotonic())
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is kept back for VS Code."""
+        return bool(self._kept)
 
     def release_held(self) -> None:
-        """Send the late messages that were kept back for VS Code, if it is quiet."""
-        if not self.vscode_is_busy:
+        """Send the late messages that were kept back for VS Code, if it is quiet and no request has come since."""
+        if self._kept and not self.vscode_is_busy and not self._requests_wait():
             kept, self._kept = self._kept, {}
             for held in kept.values():
                 self.send_all(held.kept)
@@ -106,7 +125,7 @@ class Outlet:
             self._kept[entry.cell.cell_id] = delivery
         self.restart(entry)
         edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
-        notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late) else None
+        notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late | Held) else None
         if notice is not None:
             self._log(entry, "display_data", notice)
         self.send_all(delivery.begin(notice))
@@ -118,18 +137,18 @@ class Outlet:
         delivery, entry.delivery = entry.delivery, None
         if delivery is not None:
             self.send_all(delivery.end(before, entry.log.outputs()))
+            self.release_held()
 
     def _delivery_for(self, entry: Entry, trigger: Address) -> Delivery:
         parent, current, heading = entry.address.parent, trigger.parent, wording.heading(entry.cell)
         # A parent of its own tells the outputs of this run from those of the request around it.
         inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
+        late = Detached(parent, current, heading) if _on_another_page(entry, trigger) else Late(parent)
         match entry.address.dialect:
-            case "lab" if _on_another_page(entry, trigger):
-                return Detached(parent, current, heading)
             case "lab" | "agent":
-                return Late(parent)
+                return late
             case "vscode":
-                return (Held if self.vscode_is_busy else Late)(parent)
+                return Held(late)
             case "batch":
                 return Updated(inner, current, heading, entry.log.display_ids())
             case "terminal":
@@ -165,9 +184,18 @@ class Outlet:
         self.end(entry, before)
 
     def append(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
-        """Add an output to a cell, under its newest request."""
+        """Add an output to the cell whose request is on."""
         self._log(entry, msg_type, content)
         self._send(Message(msg_type, content, entry.address.parent))
+
+    def append_late(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+        """Add an output to a cell that is not the one whose request is on."""
+        if entry.address.dialect != "vscode":
+            self.append(entry, msg_type, content)
+            return
+        self._log(entry, msg_type, content)
+        late = Late(entry.address.parent)
+        self._kept.setdefault(entry.cell.cell_id, Held(late)).kept += late.output(msg_type, content)
 
     def replay(self, entry: Entry) -> None:
         """Send a cell's outputs again, to the request that shows it now."""
@@ -185,7 +213,7 @@ class Outlet:
             dialect = None if entry is None else entry.address.dialect
             if entry is None or dialect not in {"lab", "vscode"}:
                 continue
-            if dialect == "vscode" and self.vscode_is_busy:
+            if dialect == "vscode" and (self.vscode_is_busy or self._requests_wait()):
                 continue
             (self._marked.add if mark else self._marked.discard)(cell_id)
             content = wording.stale() if mark else wording.nothing()
@@ -254,8 +282,8 @@ class Outlet:
 def _on_another_page(entry: Entry, trigger: Address) -> bool:
     """Tell whether the page that ran a cell was reloaded, or is another window: it may not listen any more."""
     return (
-        entry.address.dialect == "lab"
-        and trigger.dialect == "lab"
+        entry.address.dialect in {"lab", "vscode"}
+        and trigger.dialect == entry.address.dialect
         and trigger.session != entry.address.session
     )
 

@@ -56,7 +56,7 @@ class Session:
     def __init__(self, send: Callable[[Message], None], wake: Callable[[], None]) -> None:
         """`send` puts a message on iopub; `wake` asks for a `settle` soon, from any thread."""
         self.cells = CellTable()
-        self.outlet = Outlet(self.cells, send)
+        self.outlet = Outlet(self.cells, send, self._requests_wait)
         self.mode: Literal["autorun", "lazy"] = "autorun"
         self.pending_requests: Callable[[], bool] = lambda: False
         self.ahead = LookAhead(self)
@@ -81,6 +81,9 @@ class Session:
         self._stale: frozenset[str] = frozenset()
         self.running: str | None = None
         self.running_since: float | None = None
+
+    def _requests_wait(self) -> bool:
+        return self.pending_requests()
 
     def attach(self, runtime: Runtime, runner: BodyRunner) -> None:
         """Connect the two that do the work; once."""
@@ -394,7 +397,7 @@ class Session:
                 self._passing.holds_nothing(other_id)
                 self.runs.current.superseded += (other_id,)
                 if other.live and had_the_name:
-                    self.outlet.append(other, "display_data", wording.superseded(name, entry.cell))
+                    self.outlet.append_late(other, "display_data", wording.superseded(name, entry.cell))
 
     async def _run_cells(self, cell_ids: Collection[str]) -> None:
         self.runtime.set_stale(self.redefinitions.makers_needed(cell_ids))

@@ -48,8 +48,8 @@ class Settling:
             self._running = outer
         kernel.notebook.outlet.release_held()
         kernel.notebook.close_run()
-        if kernel.notebook.unsettled:
-            self.later(0.0)
+        if kernel.notebook.unsettled or kernel.notebook.outlet.holds:
+            self.later(kernel.notebook.outlet.quiet_in())
 
     def later(self, delay: float) -> None:
         """Run the stale cells in `delay` seconds, after the requests that wait by then."""

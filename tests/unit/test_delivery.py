@@ -61,7 +61,7 @@ def test_a_notice_comes_above_the_outputs():
 
 
 def test_held_output_is_kept_and_nothing_is_sent():
-    held = Held(CELL)
+    held = Held(Late(CELL))
     assert held.begin(None) + held.output("stream", stream("hi")) + held.end((), (stream("hi"),)) == []
     assert sent(held.kept) == [("clear_output", True, "cell"), ("stream", "hi", "cell")]
 

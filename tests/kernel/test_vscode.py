@@ -1,0 +1,70 @@
+"""VS Code's notebook editor: what was seen to break in a real one, at the message level.
+
+A late message to a cell that waits in VS Code's own queue ends a Run All. The kernel cannot see that queue.
+"""
+
+import time
+
+import pytest
+from front_end import BOUND
+
+from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.notebook import KernelDescription
+
+FAR = "import time; time.sleep(0.5)"  # run out of sight: so long does VS Code take to answer a reply
+
+
+@pytest.fixture
+def code(connect):
+    return connect("vscode")
+
+
+def await_a_running_cell(front_end):
+    deadline = time.monotonic() + BOUND
+    while wire.decode_reply(front_end.ask(wire.Describe()), KernelDescription).running_cell is None:
+        assert time.monotonic() < deadline, "no cell ran"
+
+
+def test_a_run_all_from_far_away_gets_no_late_message(code):
+    def run_all(value):
+        for cell, text in (("one", f"a = {value}"), ("two", "b = a; print('two', b)"), ("three", "print(b)")):
+            code.run(None, FAR, store_history=False)
+            assert code.run(cell, text).ok
+
+    run_all(1)
+    code.wait_quiet()
+    seen = len(code.seen)
+    run_all(2)
+    assert [m for m in code.seen[seen:] if m["msg_type"] == "clear_output"] == []
+    code.run("one", "a = 3")
+    code.wait_for("three", "3")
+
+
+def test_a_run_all_that_begins_while_a_dependent_runs_gets_no_late_message(code):
+    code.run("one", "a = 1")
+    code.run("two", "import time; print('begins', a); time.sleep(0.5); print('two', a)")
+    code.run("one", "a = 2")
+    await_a_running_cell(code)
+    assert code.run("one", "a = 3").ok
+    assert code.text("two") == "begins 1\ntwo 1"
+    code.wait_for("two", "begins 3\ntwo 3")
+
+
+def test_after_a_reload_dependents_show_under_the_cell_that_was_run_once_all_is_quiet(connect):
+    before = connect("vscode")
+    before.run("W0", "a = 1")
+    before.run("W1", "print('b', a)")
+    page = connect("vscode")
+    page.run("X0", "a = 2")
+    page.wait_for("X0", "↻ cell [2] `print('b', a)`\nb 2")
+    before.wait_for("W1", "b 2")  # it may be a second window as well
+
+
+def test_a_cut_and_pasted_cell_takes_over_and_its_copy_is_told_once_all_is_quiet(code):
+    code.run("one", "a = 1")
+    code.run("two", "print('two', a)")
+    assert code.run("pasted", "a = 1").ok
+    assert code.text("one") == ""
+    code.run("pasted", "a = 2")
+    code.wait_for("two", "two 2")
+    code.wait_for("one", "`a` is now defined by")
