@@ -1,7 +1,12 @@
 """An ordinary notebook on the kernel: names that several cells define mean what they mean from top to bottom."""
 
+import json
+import os
+
 import msgspec
 import pytest
+from front_end import FrontEnd
+from jupyter_client import KernelManager
 
 from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.changes import AddCell, EditReport
@@ -276,3 +281,22 @@ def test_an_agents_batch_may_define_a_name_again_where_the_order_is_known(lab):
     report = wire.decode_reply(lab.ask(batch, "shell"), EditReport)
     assert report.applied
     lab.wait_for("b", "2")
+
+
+def test_the_saved_file_tells_where_a_cell_is(tmp_path):
+    path = tmp_path / "n.ipynb"
+    path.write_text(json.dumps({"cells": [{"id": one} for one in "abc"], "metadata": {}}))
+    manager = KernelManager(kernel_name="marimo")
+    manager.start_kernel(cwd=str(tmp_path), env=os.environ | {"JPY_SESSION_NAME": str(path)})
+    try:
+        lab = FrontEnd(manager.connection_file)
+        for cell, code in {"a": "x = 1", "c": "print(x)", "b": "x = 2"}.items():
+            assert lab.run(cell, code).ok
+        lab.sync()
+        assert lab.text("c") == "2"
+        path.write_text(json.dumps({"cells": [{"id": one} for one in "acb"], "metadata": {}, "nbformat": 4}))
+        lab.run("d", "pass")
+        assert lab.text("c") == "1"
+        lab.close()
+    finally:
+        manager.shutdown_kernel(now=True)

@@ -1,0 +1,72 @@
+"""What is copied before user code changes it, and what is not."""
+
+import io
+import threading
+from copy import deepcopy
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from marimo_kernel_bridge import keeping, star_imports
+from marimo_kernel_bridge.keeping import kept
+
+
+@pytest.mark.parametrize(
+    "value", [[1, [2]], {"a": [1]}, {1}, (1, [2]), np.arange(3), pd.DataFrame({"a": [1]})]
+)
+def test_containers_arrays_and_tables_are_copied(value):
+    copied = kept(value, deepcopy)
+    assert copied is not value
+    assert repr(copied) == repr(value)
+
+
+class Stubborn:
+    def __deepcopy__(self, memo):
+        raise RuntimeError("never")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Figure(),
+        io.StringIO(),
+        threading.Thread(),
+        keeping,
+        print,
+        (n for n in ()),
+        type,
+        Stubborn(),
+        ([], Figure()),
+    ],
+)
+def test_what_is_tied_to_something_outside_is_not(value):
+    assert kept(value, deepcopy) is None
+
+
+def test_what_is_large_is_not_copied(monkeypatch):
+    monkeypatch.setattr(keeping, "LARGEST", 1000)
+    assert kept(np.zeros(10), deepcopy) is not None
+    assert kept(np.zeros(1000), deepcopy) is None
+    assert kept(pd.DataFrame({"a": range(1000)}), deepcopy) is None
+
+
+@pytest.mark.parametrize(
+    ("code", "without", "modules"),
+    [
+        ("from math import *\nx = 1", "pass\nx = 1", ("math",)),
+        ("if a:\n    from math import *", "if a:\n    pass", ("math",)),
+        ("from . import *", "pass", ("",)),
+        ("from math import pi # *", "from math import pi # *", ()),
+        ("x = 2 * 3", "x = 2 * 3", ()),
+        ("import (*", "import (*", ()),
+    ],
+)
+def test_star_imports_are_taken_out(code, without, modules):
+    assert star_imports.without_stars(code) == (without, modules)
+
+
+def test_star_imports_of_loaded_modules_are_written_out():
+    assert star_imports.written_out(["io", "no.such"], {"StringIO", "x"}) == "from io import StringIO\n"
+    assert star_imports.written_out(["io"], {"x"}) == ""
