@@ -177,19 +177,14 @@ class Redefinitions:
                 or self._cells[cell_id].cell.last_run_at is None
             ):
                 continue
-            known = {
-                name for name, _ in was.reads | part.reads if name in self._makers or name in was.flow.makes
-            }
-            moved = {(n, one) for n, one in was.reads ^ part.reads if n in known or one in self._parts}
-            if moved:
+            if was.reads != part.reads:
                 stale.add(cell_id)
             for name in (part.flow.makes - was.flow.makes) & self._makers.keys():
                 version = version_name(name, cell_id)
                 if version not in self._values and version not in self._absent:
                     stale.add(cell_id)
         stale = {cell_id for cell_id in stale if not self._is_batch(cell_id)}
-        for cell_id in stale:
-            self._graph.set_stale({cell_id, *self._graph.descendants(cell_id)})
+        self._graph.set_stale(stale | self._graph.descendants(*stale))
 
     def as_in_graph(self, codes: Mapping[str, str], names: Mapping[str, Names]) -> dict[str, Names]:
         """Return the names of cells as the graph would know them; `codes` are in document order."""

@@ -245,6 +245,27 @@ def test_the_mode_comes_from(started, source):
     assert front_end.text("two").startswith("two 1" if mode == "lazy" else "two 2")
 
 
+STRICT = {
+    "pyproject": ({"pyproject.toml": '[tool.marimo.runtime]\nredefinitions = "strict"\n'}, {}),
+    "the notebook": (
+        {
+            "n.ipynb": json.dumps(
+                {"cells": [], "metadata": {"marimo_kernel_bridge": {"redefinitions": "strict"}}}
+            ),
+        },
+        {"JPY_SESSION_NAME": "n.ipynb"},
+    ),
+}
+
+
+@pytest.mark.parametrize("source", STRICT)
+def test_a_second_definition_is_refused_if_so_configured_by(started, source):
+    files, environment = STRICT[source]
+    front_end = started(".", files, **environment)
+    front_end.run("one", "a = 1")
+    assert front_end.run("two", "a = 2").content["ename"] == "MultipleDefinitionError"
+
+
 def test_vscode_tells_where_the_notebook_is_after_the_start(started, tmp_path):
     code = started(".", {"n.ipynb": notebook("lazy")}, dialect="vscode")
     code.run(None, f"__vsc_ipynb_file__ = {str(tmp_path / 'n.ipynb')!r}", store_history=False)
