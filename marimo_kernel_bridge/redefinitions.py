@@ -169,7 +169,12 @@ class Redefinitions:
     def _mark_stale(self, before: Mapping[str, Part]) -> None:
         """Let cells run again that read another version than they did, or make one that has no value."""
         stale: set[str] = set()
+        if before == self._parts:
+            return
+        made_before, made = makers_of(before), makers_of(self._parts)
         for cell_id, part in self._parts.items():
+            if before.get(cell_id) is part:
+                continue
             was = before.get(cell_id)
             if (
                 was is None
@@ -177,7 +182,10 @@ class Redefinitions:
                 or self._cells[cell_id].cell.last_run_at is None
             ):
                 continue
-            if was.reads != part.reads:
+            # What one cell alone made was read through marimo's own edges, and still is if that is left.
+            gained = {each for each in part.reads - was.reads if made_before.get(each[0]) != [each[1]]}
+            lost = {each for each in was.reads - part.reads if made.get(each[0]) != [each[1]]}
+            if gained or lost:
                 stale.add(cell_id)
             for name in (part.flow.makes - was.flow.makes) & self._makers.keys():
                 version = version_name(name, cell_id)

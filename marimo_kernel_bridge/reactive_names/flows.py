@@ -139,9 +139,11 @@ class _Flows(Analysis):
         super().__init__([])
         self._parts: list[Flow] = []
         self._unresolved: dict[str, list[Cell]] = {}  # names that cells read and none above defines
-        self._carriers: set[str] = (
-            set()
-        )  # names that may stand for functions of the notebook that read globals
+        self._carriers: set[str] = set()  # names that may stand for functions that read globals
+        self._late: dict[str, dict[int, None]] = {}  # name -> cells whose functions read it
+        self._matters: dict[
+            int, set[str]
+        ] = {}  # names of which it matters who calls, by the cell that reads them
 
     def is_outdated_by(self, sources: Iterable[str]) -> bool:
         """Tell whether what is known of cells would be otherwise with these below them."""
@@ -154,9 +156,10 @@ class _Flows(Analysis):
         self.plans.append(CellPlan())
         self._parts.append(Flow())
         self._visit(cell)
-        self._note_redefinitions(cell)
         self._resolve_early(cell)
         self._resolve_calls(cell)
+        self._note(cell)
+        self._note_redefinitions(cell)
 
     def flows(self) -> list[Flow]:
         """Return the parts; one that is as before is the same object."""
@@ -252,24 +255,33 @@ class _Flows(Analysis):
                     other.incoming[name] = made
 
     def _resolve_calls(self, cell: Cell) -> None:
-        """Let those who call a function read what it reads."""
-        loaded = {each.name for each in cell.names.occurrences if each.act == "load"}
-        calls = not loaded.isdisjoint(self._carriers)
-        own = {each.owner for each in cell.names.occurrences if each.late and each.owner is not None}
-        if own or calls:
-            self._carriers |= own | cell.made.keys()
-        for other in self.cells if calls else [cell]:
-            self._read_by_callers(other)
-        self._note(cell)
+        """Let those who call a function read what it reads, of names for which it matters who calls."""
+        loaded = {each.name for each in cell.names.occurrences if each.act == "load" and not each.late}
+        for each in cell.names.occurrences:
+            if each.late and each.act == "load":
+                self._late.setdefault(each.name, {})[cell.index] = None
+                if each.owner is not None:
+                    self._carriers.add(each.owner)
+        if not loaded.isdisjoint(self._carriers):
+            self._carriers |= cell.made.keys()
+            for index, names in self._matters.items():
+                self._read_by_callers(self.cells[index], names)
+        for name in cell.made.keys() | {each.name for each in cell.names.occurrences if each.late}:
+            versions = self.versions.get(name)
+            for index in self._late.get(name, ()) if versions else ():
+                if versions and (len(versions) > 1 or versions[0].cell > index):
+                    self._matters.setdefault(index, set()).add(name)
+                    self._read_by_callers(self.cells[index], {name})
 
-    def _read_by_callers(self, cell: Cell) -> None:
+    def _read_by_callers(self, cell: Cell, names: set[str]) -> None:
         wanted = dict.fromkeys(
-            (each.owner, each.name) for each in cell.names.occurrences if each.late and each.act == "load"
+            (each.owner, each.name)
+            for name in names
+            for each in cell.names.of(name)
+            if each.late and each.act == "load"
         )
         callers: dict[str | None, dict[int, set[str]]] = {}
         for owner, name in wanted:
-            if not self.versions.get(name):
-                continue
             if owner not in callers:
                 callers[owner] = {cell.index: set()} if owner is None else self._callers(cell, owner)
             for index, called in callers[owner].items():
