@@ -169,13 +169,10 @@ class Redefinitions:
     def _mark_stale(self, before: Mapping[str, Part]) -> None:
         """Let cells run again that read another version than they did, or make one that has no value."""
         stale: set[str] = set()
-        if before == self._parts:
-            return
-        made_before, made = makers_of(before), makers_of(self._parts)
-        for cell_id, part in self._parts.items():
-            if before.get(cell_id) is part:
-                continue
-            was = before.get(cell_id)
+        others = {cell_id for cell_id, part in self._parts.items() if before.get(cell_id, part) is not part}
+        made_before, made = (makers_of(before), makers_of(self._parts)) if others else ({}, {})
+        for cell_id in others:
+            part, was = self._parts[cell_id], before.get(cell_id)
             if (
                 was is None
                 or was.source.code != part.source.code

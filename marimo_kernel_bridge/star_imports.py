@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 
 def without_stars(code: str) -> tuple[str, tuple[str, ...]]:
-    """Return a cell's code without its star imports, and the modules that they name."""
-    if "*" not in code or "import" not in code:
+    """Return a cell's code without its star imports, and the modules that they name.
+
+    And without imports from `__future__`, which bind nothing, and which Jupyter takes anywhere in a cell.
+    """
+    if "import" not in code or ("*" not in code and "__future__" not in code):
         return code, ()
     try:
         tree = ast.parse(code)
@@ -23,16 +26,21 @@ def without_stars(code: str) -> tuple[str, tuple[str, ...]]:
         return code, ()
     stars = _Stars()
     stars.visit(tree)
-    return (ast.unparse(tree), tuple(stars.modules)) if stars.modules else (code, ())
+    return (ast.unparse(tree), tuple(stars.modules)) if stars.changed else (code, ())
 
 
 class _Stars(ast.NodeTransformer):
     def __init__(self) -> None:
         self.modules: list[str] = []
+        self.changed = False
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
-        if not any(alias.name == "*" for alias in node.names):
+        star = any(alias.name == "*" for alias in node.names)
+        if not star and node.module != "__future__":
             return node
+        self.changed = True
+        if not star:
+            return ast.copy_location(ast.Pass(), node)
         self.modules.append(node.module if node.module is not None and not node.level else "")
         return ast.copy_location(ast.Pass(), node)
 

@@ -60,6 +60,7 @@ def test_what_is_large_is_not_copied(monkeypatch):
         ("from . import *", "pass", ("",)),
         ("from math import pi # *", "from math import pi # *", ()),
         ("x = 2 * 3", "x = 2 * 3", ()),
+        ("import a\nfrom __future__ import division", "import a\npass", ()),
         ("import (*", "import (*", ()),
     ],
 )
