@@ -76,7 +76,7 @@ STORY: tuple[Step, ...] = (
     Ada("species", 'species = "Adelie"', "", "chooses a species"),
     Ada("lightest", "lightest = mo.ui.slider(3000, 6000, step=100)", "", "makes a slider"),
     Ada("pick", PICK, "", "picks the rows"),
-    Ada("mean", MEAN, "Adelie: 2 birds, 3775 g", "and sums them up"),
+    Ada("mean", MEAN, "Adelie: 2 birds, 3775 g", "sums them up"),
     # Joining
     Call("list_kernels", {}, ("penguins.ipynb", "reactive"), "The agent looks which notebooks are open."),
     Call(
@@ -163,15 +163,15 @@ STORY: tuple[Step, ...] = (
             "run": False,
         },
         ("not run", "stale"),
-        "An edit can leave what depends on it stale,",
+        "An edit need not run anything: what depends on it becomes stale.",
     ),
-    Call("run_cells", {"which": "stale"}, ("ok", "outputs changed"), "to be run later."),
+    Call("run_cells", {"which": "stale"}, ("ok", "outputs changed"), "Later, what is stale is run, each cell once."),
     Sees("mean", "Adelie: 2 birds, 3775 g"),
     Call(
         "run_cells",
         {"cell_ids": ["pick"]},
         ("ok", "because of it"),
-        "One cell, as it is, and what depends on it.",
+        "One cell is run as it is, and then what depends on it.",
     ),
     Ada("mean", MEAN.replace(".mean", ".maen"), None, "mistypes a name"),
     Call("list_errors", {}, ("maen", "runtime"), "What is broken, and what helps?"),
@@ -188,7 +188,7 @@ STORY: tuple[Step, ...] = (
         ("running", "working"),
         "Waiting for it again, as often as it takes.",
     ),
-    Call("interrupt_run", {"run_id": "{run}"}, ("interrupted",), "Or stopping it, as the stop button would."),
+    Call("interrupt_run", {"run_id": "{run}"}, ("interrupted",), "It is stopped, as the stop button would."),
     # The person's side
     Ada("agents", "%marimo pause", None, "wants to be alone for a while"),
     Call(
