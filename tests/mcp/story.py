@@ -165,7 +165,12 @@ STORY: tuple[Step, ...] = (
         ("not run", "stale"),
         "An edit need not run anything: what depends on it becomes stale.",
     ),
-    Call("run_cells", {"which": "stale"}, ("ok", "outputs changed"), "Later, what is stale is run, each cell once."),
+    Call(
+        "run_cells",
+        {"which": "stale"},
+        ("ok", "outputs changed"),
+        "Later, what is stale is run, each cell once.",
+    ),
     Sees("mean", "Adelie: 2 birds, 3775 g"),
     Call(
         "run_cells",
