@@ -88,8 +88,12 @@ def scaled(image: Image) -> Picture:
             if size[0] * size[1] > _MOST_PIXELS:
                 return Picture(None, f"{what}: too large to scale. Make the figure smaller or lower its dpi")
             return _smaller(opened, what)
-    except (OSError, ValueError, SyntaxError, binascii.Error, Pillow.DecompressionBombError) as error:
-        return Picture(None, f"{image.mime_type} of {kilobytes} kB that cannot be read: {error}"[:200])
+    except Pillow.DecompressionBombError:
+        return Picture(
+            None, f"{image.mime_type} of {kilobytes} kB, too many pixels to scale: make the figure smaller"
+        )
+    except (OSError, ValueError, SyntaxError, binascii.Error):  # Pillow raises each of them for broken files
+        return Picture(None, f"{image.mime_type} of {kilobytes} kB that cannot be read")
 
 
 def _smaller(opened: Any, what: str) -> Picture:  # a Pillow image
