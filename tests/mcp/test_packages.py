@@ -216,7 +216,8 @@ async def test_an_installation_is_interrupted_and_the_kernel_goes_on(owner, kern
         await owner("execute_code", code=f"import os\nos.environ['PIP_FIND_LINKS'] = {links!r}", scratch=True)
         run = await owner("install_packages", packages=["brdg-tiny"], timeout=1)
         assert run.data["status"] == "running"
-        over = await owner("interrupt_run", run_id=run.data["run_id"])
+        await owner("interrupt_run", run_id=run.data["run_id"])
+        over = await owner("read_run", run_id=run.data["run_id"], timeout=BOUND)
         assert over.data["status"] == "interrupted", over.text
     assert (await owner("execute_code", code="6 * 7")).data["outputs"] == "42"
 
