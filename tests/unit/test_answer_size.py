@@ -1,6 +1,13 @@
 """Tool answers that MCP clients would not take over HTTP are made to fit."""
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
+import pytest
+
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_answer_size import MAX_ANSWER_BYTES, fit
+from marimo_kernel_bridge.mcp_guard import _require_size
 
 
 def answer(text="", images=()):
@@ -36,3 +43,22 @@ def test_an_answer_that_is_too_large_without_images_is_an_error_that_says_what_t
 
 def test_what_is_no_unicode_does_not_stop_it():
     assert fit(answer("\ud800" * MAX_ANSWER_BYTES))["isError"] is True
+
+
+@pytest.mark.parametrize(
+    ("content", "over_http", "refused"),
+    [
+        ("x" * 900_000, True, False),
+        ("x" * 1_100_000, True, True),
+        ("x" * 1_100_000, False, False),
+        (b"x" * 900_000, True, True),  # in base64
+        (b"x" * 40_000_000, False, True),
+    ],
+)
+def test_a_resource_that_clients_would_drop_the_connection_for_is_refused(content, over_http, refused):
+    ctx = SimpleNamespace(request_context=SimpleNamespace(request=object() if over_http else None))
+    with pytest.raises(BridgeError) if refused else nullcontext() as refusal:
+        _require_size(ctx, content)
+    if refused:
+        assert refusal.value.code == "too_large"
+        assert "export_notebook writes a file" in refusal.value.hint
