@@ -299,6 +299,7 @@ def with_versions(cell: CellImpl, versions: Versions | None) -> CellImpl:
         defs=(cell.defs - versions.names) | versions.defines,
         refs=(cell.refs - versions.names) | versions.uses,
         deleted_refs=cell.deleted_refs - versions.names,
+        temporaries=set(),  # `_names` are not local, so marimo must not delete those that are imported
         variable_data=data,
     )
 
