@@ -175,6 +175,7 @@ class Redefinitions:
             part, was = self._parts[cell_id], before.get(cell_id)
             if (
                 was is None
+                or was is part
                 or was.source.code != part.source.code
                 or self._cells[cell_id].cell.last_run_at is None
             ):

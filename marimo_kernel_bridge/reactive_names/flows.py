@@ -73,13 +73,13 @@ class Flows:
         for group in groups(sources):
             texts = tuple(sources[index] for index in group)
             if len(texts) <= _KEPT_SIZE:
-                parts = _kept(texts)
+                parts = _kept(texts, tuple(group))
             else:
                 large[texts[0]] = self._large.get(texts[0]) or _Above()
-                parts = large[texts[0]].of(texts)
+                parts = [part.renumbered(group) for part in large[texts[0]].of(texts)]
             for index, part in zip(group, parts, strict=True):
                 if index not in found:  # a cell that only imports is in several groups
-                    found[index] = part.renumbered(group)
+                    found[index] = part
         self._large = large
         return [found[index] for index in range(len(sources))]
 
@@ -113,7 +113,12 @@ def flows_of_all(sources: Sequence[str]) -> list[Flow]:
 
 
 _KEPT_SIZE: Final = 16  # cells of a group whose analysis is kept
-_kept = lru_cache(maxsize=8000)(flows_of_all)
+
+
+@lru_cache(maxsize=8000)
+def _kept(sources: tuple[str, ...], numbers: tuple[int, ...]) -> list[Flow]:
+    """Analyse a small group, whose cells have these numbers in the document; the same objects each time."""
+    return [part.renumbered(numbers) for part in flows_of_all(sources)]
 
 
 @lru_cache(maxsize=5000)
