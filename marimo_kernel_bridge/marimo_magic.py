@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "relaxed": "let cells define names again: each cell uses the definition above it",
     "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
     "set NAME VALUE": "give the marimo UI element NAME a value; VALUE is a Python literal, or else text",
-    "agents": "the agents that use this kernel, when they last did, and whether they are paused",
+    "agents": "the agents that use this kernel, how often they ran something or were refused, and whether they are paused",
     "pause": "let agents only read: what they ask the kernel to run or change is refused",
     "resume": "let agents run and change cells again",
     "reset": "forget all cells and all names",
