@@ -53,7 +53,10 @@ class RoutingSession(Session):
 
     def deserialize(self, msg_list: Any, content: bool = True, copy: bool = True) -> dict[str, Any]:  # noqa: FBT001, FBT002
         """Read a received message. Raises `ValueError` also where ipykernel would fail later, without a trace."""
-        message = super().deserialize(msg_list, content, copy)
+        try:
+            message = super().deserialize(msg_list, content, copy)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"Malformed header: {error!r}") from error
         header = message["header"]
         if not (isinstance(header["msg_id"], str) and isinstance(header["msg_type"], str)):
             raise ValueError("Malformed header: msg_id and msg_type must be strings")  # noqa: TRY004  # what callers expect

@@ -42,23 +42,29 @@ class Subshell(BaseThread):
         self.arrivals = arrivals
         self.aborting = False  # the request that is being handled
         self.asyncio_lock = asyncio.Lock()
+        self._receiving = threading.Lock()
+        self._ended = False
         self._handle = _async_in_context(partial(handle, subshell_id))
 
-    def receive(self, frames: list[Any]) -> None:
-        """Take a message; any thread."""
-        self.arrivals.received(frames)
-        self.io_loop.add_callback(self._handle, frames)
+    def receive(self, frames: list[Any]) -> bool:
+        """Take a message, unless the thread is at its end; any thread."""
+        with self._receiving:
+            if not self._ended:
+                self.arrivals.received(frames)
+                self.io_loop.add_callback(self._handle, frames)
+            return not self._ended
 
     def stop(self) -> None:
         """End the thread when all that it has received is answered; any thread."""
         self.io_loop.add_callback(self._end)
 
     async def _end(self) -> None:
-        while len(self.arrivals):
+        while not self._ended:
             async with self.asyncio_lock:
                 await asyncio.sleep(0)
-        async with self.asyncio_lock:
-            self.io_loop.stop()
+            with self._receiving:
+                self._ended = not len(self.arrivals) and not self.asyncio_lock.locked()
+        self.io_loop.stop()
 
 
 @dataclass(frozen=True)
@@ -205,10 +211,8 @@ class Subshells:
         if subshell_id is None:
             return False
         subshell = self._subshells.get(subshell_id) if isinstance(subshell_id, str) else None
-        if subshell is None:
+        if subshell is None or not subshell.receive(frames):
             self._reply_unknown(idents, message, UnknownSubshellError(subshell_id))
-        else:
-            subshell.receive(frames)
         return True
 
     def _waits_for_comm(self, content: Any) -> str | None:

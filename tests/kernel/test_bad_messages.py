@@ -63,6 +63,15 @@ BROKEN = {
     "a header without a message id": lambda front_end: signed(
         front_end, [b'{"msg_type": "execute_request"}', b"{}", b"{}", b"{}"]
     ),
+    "a subshell's header that is a list": lambda front_end: signed(
+        front_end, [b'["subshell_id"]', b"{}", b"{}", b"{}"]
+    ),
+    "a subshell's header without a message id": lambda front_end: signed(
+        front_end, [b'{"msg_type": "execute_request", "subshell_id": "x"}', b"{}", b"{}", b"{}"]
+    ),
+    "a comm message to a subshell without content": lambda front_end: signed(
+        front_end, [header(msg_type="comm_msg", subshell_id="x"), b"{}", b"{}", b"[5"]
+    ),
     "a message type that is a list": lambda front_end: signed(
         front_end, [header(msg_type=["execute_request"]), b"{}", b"{}", b"{}"]
     ),
