@@ -11,6 +11,7 @@ import asyncio
 import builtins
 import linecache
 import weakref
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from marimo._ast.compiler import compile_cell, get_filename
@@ -89,11 +90,7 @@ class Engine:
         return self._kernel.redefinitions
 
     def parse(self, cell_id: str, code: str) -> Names | None:
-        try:
-            cell = compile_cell(code, cell_id=CellId_t(cell_id))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-        return _names(cell)
+        return _parsed(cell_id, code)
 
     def register(self, cell_id: str, code: str, *, stale: bool = False) -> tuple[GraphError, ...]:
         before = dict(self._kernel.errors)
@@ -308,6 +305,15 @@ def private_names(code: str) -> frozenset[str]:
 def is_stop(error: BaseException) -> bool:
     """Tell whether an exception is `mo.stop` ending a cell; its `output` is what to show."""
     return isinstance(error, MarimoStopError)
+
+
+@lru_cache(maxsize=256)  # asked several times in each request
+def _parsed(cell_id: str, code: str) -> Names | None:
+    try:
+        cell = compile_cell(code, cell_id=CellId_t(cell_id))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return _names(cell)
 
 
 def _names(cell: CellImpl) -> Names:

@@ -1,0 +1,56 @@
+"""An update of a display goes to the cells that show it, and looks at no others."""
+
+import pytest
+
+from marimo_kernel_bridge.cells import Address, CellTable
+from marimo_kernel_bridge.outlet import Outlet
+from marimo_kernel_bridge.outputs import OutputLog
+
+
+@pytest.fixture
+def cells():
+    table = CellTable()
+    for number in range(30):
+        table.add(f"c{number}", "x", "notebook", Address("lab", {"msg_id": f"m{number}"}, "page"))
+    return table
+
+
+@pytest.fixture
+def outlet(cells):
+    return Outlet(cells, lambda _: None, lambda: False)
+
+
+def show(outlet, number, text, display_id="shown", kind="display_data"):
+    content = {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": display_id}}
+    outlet.route(kind, content, {"msg_id": f"m{number}"})
+
+
+def texts(cells):
+    return [[each["data"]["text/plain"] for each in entry.log.outputs()] for entry in cells]
+
+
+def test_an_update_changes_each_cell_that_shows_the_display_and_asks_no_other(outlet, cells, monkeypatch):
+    show(outlet, 3, "old")
+    show(outlet, 7, "old")
+    show(outlet, 8, "another", display_id="other")
+    asked, update = [], OutputLog.update_display
+    monkeypatch.setattr(
+        OutputLog, "update_display", lambda log, content: asked.append(log) or update(log, content)
+    )
+    show(outlet, 20, "new", kind="update_display_data")
+    assert (texts(cells)[3], texts(cells)[7], texts(cells)[8], len(asked)) == (
+        ["new"],
+        ["new"],
+        ["another"],
+        2,
+    )
+
+
+def test_what_a_cell_no_longer_shows_is_forgotten(outlet, cells):
+    first = next(iter(cells))
+    for number in range(100):
+        outlet.restart(first)
+        show(outlet, 0, "text", display_id=f"display {number}")
+    assert outlet._displays == {"display 99": {first.cell.cell_id}}
+    outlet.restart(first)
+    assert (outlet._displays, outlet._display_ids) == ({}, {})
