@@ -42,31 +42,26 @@ from marimo_kernel_bridge.pool_place import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# The second half is what a kernel imports between its start and the end of its first cell.
 _PRELOADED: Final = (
-    *(
-        "marimo_kernel_bridge.zmq_kernel",
-        "marimo_kernel_bridge.runtime.engine",
-        "marimo_kernel_bridge.reactive_names.flows",
-    ),
-    *(
-        "ipykernel.debugger",
-        "tornado.platform.asyncio",
-        "sqlite3",
-        "faulthandler",
-        "webbrowser",
-        "pwd",
-        "psutil",
-    ),
-    *("IPython.core.completerlib", "IPython.core.oinspect", "IPython.extensions.storemagic"),
-    *(
-        "IPython.core.debugger",
-        "IPython.core.debugger_backport",
-        "IPython.core.logger",
-        "marimo_kernel_bridge.streams",
-        "marimo._save.signing_policy",
-        "encodings.idna",
-    ),
+    "marimo_kernel_bridge.zmq_kernel",
+    "marimo_kernel_bridge.runtime.engine",
+    # What a kernel imports between its start and the end of its first cell:
+    "marimo_kernel_bridge.reactive_names.flows",
+    "marimo_kernel_bridge.streams",
+    "ipykernel.debugger",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.debugger_backport",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "encodings.idna",
+    "faulthandler",
+    "psutil",
+    "pwd",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "webbrowser",
 )
 _REQUEST_BOUND: Final = 5.0  # seconds for a requester to send its request
 
