@@ -22,7 +22,7 @@ from benchmarks.measuring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 KERNELS = (STOCK, OURS, XEUS, FLOW)
 
@@ -81,14 +81,10 @@ def put_out(kernel: Kernel, output: Output, cell: str) -> Sample:
     return taken[0]
 
 
-def run(settings: Settings) -> list[Row]:
-    rows = []
+def run(settings: Settings) -> Iterator[Row]:
     with started(*KERNELS) as kernels:
         for number, output in enumerate(_outputs(settings)):
             notes: list[str] = []
             contenders = {n: partial(put_out, k, output, f"cell-{number}") for n, k in kernels.items()}
             samples = interleave(settings.rounds, contenders, notes)
-            rows.append(
-                Row(output.name, "≤ 1.05", 1.05, ratio(samples, OURS, STOCK), samples=samples, notes=notes)
-            )
-    return rows
+            yield Row(output.name, "≤ 1.05", 1.05, ratio(samples, OURS, STOCK), samples=samples, notes=notes)
