@@ -54,7 +54,7 @@ def _ms(seconds: float | None) -> str:
 def machine() -> dict[str, Any]:
     """Return what the figures were measured on."""
     return {
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "processors": os.cpu_count(),
         "python": platform.python_version(),
         "load": round(os.getloadavg()[0], 1),
