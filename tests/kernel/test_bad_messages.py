@@ -125,7 +125,8 @@ def test_a_request_that_cannot_be_handled_gets_an_error_reply(lab, channel):
         assert reply["msg_type"] == msg_type.replace("request", "reply")
         assert reply["content"]["status"] == "error"
         assert reply["content"]["evalue"]
-        lab.wait_idle(f"{msg_type} {content}")
+        if (channel, msg_type) != ("control", wire.REQUEST):  # no status: Lab would take it for the cells'
+            lab.wait_idle(f"{msg_type} {content}")
     assert_responsive(lab)
 
 
