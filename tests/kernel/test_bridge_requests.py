@@ -62,7 +62,8 @@ def test_a_request_that_is_cancelled_while_it_waits_never_starts(lab, agent, con
     os.mkfifo(gate)
     lab.run("zero", "zero = 0")
     other = connect("agent")
-    blocking = lab.send("one", f"open({str(gate)!r}).read()")
+    blocking = lab.send("one", f"print('begun')\nopen({str(gate)!r}).read()")
+    lab.wait_for("one", "begun")  # what comes by another connection could be first
     if kind == "execute":
         waiting = other.send(None, "zero = 1")
     else:
