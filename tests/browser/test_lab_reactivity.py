@@ -179,7 +179,7 @@ def test_dependents_of_a_failing_cell_say_so_until_it_is_fixed(lab):
     expect(page.outputs(1)).to_have_count(0)
 
 
-def test_a_name_defined_twice_is_refused_with_the_other_cell_named_until_it_is_renamed(lab):
+def test_a_name_defined_twice_is_told_with_the_other_cell_named_and_readers_keep_theirs(lab):
     page = lab("x = 1", "x * 10", "x = 2")
     page.run(0)
     page.run(1)
@@ -187,7 +187,7 @@ def test_a_name_defined_twice_is_refused_with_the_other_cell_named_until_it_is_r
 
     page.run(2)
 
-    expect(page.outputs(2)).to_contain_text(["`x` is already defined by cell [1] `x = 1`"])
+    expect(page.outputs(2)).to_contain_text(["`x`: defined here and by cell [1] `x = 1`"])
     expect(page.prompt(2)).not_to_have_text("[*]:")
     settle(page)
     expect(page.outputs(1)).to_have_text(["10"])
