@@ -5,7 +5,6 @@ Magics go into the analysis behind Python that stands for them, and come back as
 
 from __future__ import annotations
 
-import ast
 import itertools
 import json
 import re
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare
+from marimo_kernel_bridge.importing.magics import parses
 from marimo_kernel_bridge.install import NAME
 from marimo_kernel_bridge.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
 
@@ -100,27 +100,27 @@ def _new_cell(cell_id: str, code: str) -> dict[str, Any]:  # nbformat
 
 
 def _masked(cell: NotebookCell, masks: _Masks) -> NotebookCell:
-    if cell.kind != "code" or _parses(cell.source):
+    if cell.kind != "code" or parses(cell.source):
         return cell
     first, _, body = cell.source.lstrip().partition("\n")
     if first.startswith("%%"):
-        if first[2:].split(maxsplit=1)[0] in _UNWRAPPED and _parses(body):
+        if first[2:].split(maxsplit=1)[0] in _UNWRAPPED and parses(body):
             return replace(cell, source=f"# {masks.mask(first)}\n{body}")
         return replace(cell, source=f"# {masks.mask(cell.source)}")
     lines = [_masked_line(line, masks) for line in cell.source.split("\n")]
     source = "\n".join(lines)
-    return replace(cell, source=source if _parses(source) else f"# {masks.mask(cell.source)}")
+    return replace(cell, source=source if parses(source) else f"# {masks.mask(cell.source)}")
 
 
 def _masked_line(line: str, masks: _Masks) -> str:
     found = _ASSIGNED.match(line)
-    if found is not None and not _parses(line.strip()):
+    if found is not None and not parses(line.strip()):
         return f"{found[1]}{masks.mask(found[2])}()"
     found = _LINE.match(line)
-    if found is None or _parses(line.strip()):
+    if found is None or parses(line.strip()):
         return line
     name, _, rest = found[2].partition(" ")
-    if name in {"%time", "%timeit", "%prun"} and _parses(rest):
+    if name in {"%time", "%timeit", "%prun"} and parses(rest):
         return f"{found[1]}{rest}  # {masks.mask(name)}"
     return f"{found[1]}pass  # {masks.mask(found[2])}"
 
@@ -145,17 +145,3 @@ def _unmasked(code: str, masks: _Masks) -> str:
             indentation = line[: len(line) - len(line.lstrip())]
             lines.append(f"{indentation}{written} {line.strip().removesuffix(f'# {word}').rstrip()}")
     return "\n".join(lines)
-
-
-def _parses(source: str) -> bool:
-    try:
-        compile(
-            source,
-            "<cell>",
-            "exec",
-            flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
-            dont_inherit=True,
-        )
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True

@@ -129,14 +129,15 @@ class Notebooks:
 def translated(source: str, around: Notebooks) -> Translated:
     """Write a cell's code in Python."""
     source = source.strip("\n").rstrip()
-    if _parses(source) and "get_ipython()" not in source:
+    if parses(source) and "get_ipython()" not in source:
         return Translated(source)
     if source.lstrip().startswith("%%"):
         return _Cell(around).cell_magic(source.lstrip())
     return _Cell(around).lines(source)
 
 
-def _parses(source: str) -> bool:
+def parses(source: str) -> bool:
+    """Tell whether code is Python, with `await` outside of functions."""
     try:
         compile(
             source,
@@ -163,7 +164,7 @@ class _Cell:
             python = TransformerManager().transform_cell(source).rstrip("\n")  # type: ignore[no-untyped-call]  # IPython's
         except SyntaxError:
             python = source
-        if not _parses(python):
+        if not parses(python):
             return self._not_python(source)
         calls = list(_shell_calls(python))
         for node, statement in reversed(calls):
@@ -171,7 +172,7 @@ class _Cell:
         self.result.notes.reverse()
         self.result.lost.reverse()
         self.result.code = python
-        if not _parses(python):
+        if not parses(python):
             return self._not_python(source)
         return self.result
 
@@ -546,7 +547,7 @@ def _span(code: str, node: ast.expr | ast.stmt) -> tuple[int, int]:
 
 def with_value(code: str, name: str) -> tuple[str, str]:
     """Bind the value of a cell's last expression to a name; return the code and the name, "" if it shows nothing."""
-    if not code.strip() or not _parses(code):
+    if not code.strip() or not parses(code):
         return code, ""
     tree = compile(
         code, "<cell>", "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
