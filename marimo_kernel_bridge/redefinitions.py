@@ -5,6 +5,7 @@ which version of a name and who reads it; the graph gets a name of its own for e
 defined twice. Code runs as it is written: before a cell's body the plain names are given the values that they would
 have at its place in the document, and after it those of the last definition. What a cell changes is kept as it was
 for the cells above, by a copy; where there can be none, its maker runs again before the next who needs it.
+What binds a plain name where no analysis sees it (a callback, a thread, `exec`) binds the version that stands there.
 
 Main thread only. Knows neither marimo nor messages; why so: docs/decisions/0005-versions-of-names-live.md.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.dataflow import Names, Versions, version_name
 from marimo_kernel_bridge.keeping import kept
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.cells import CellTable
     from marimo_kernel_bridge.dataflow import Runtime
     from marimo_kernel_bridge.reactive_names.flows import Flow, Flows
+
+
+_NOTHING: Final = object()
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Redefinitions:
         self._outside: dict[str, object] = {}  # values that such a name had before any cell defined it
         self._absent: set[str] = set()  # versions whose cell ran and left the name without a value
         self._spent: set[str] = set()  # versions whose object a cell below has changed
+        self._put_there: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
         self._told: set[tuple[str, str, str]] = set()
 
     def attach(self, runtime: Runtime) -> None:
@@ -90,6 +95,7 @@ class Redefinitions:
 
         Cells that now read another version become stale.
         """
+        self._adopt()
         sources = {} if self.strict else self._sources()
         if sources == self._seen and list(sources) == list(self._seen):
             return
@@ -155,6 +161,7 @@ class Redefinitions:
     def _make_plain(self, name: str, makers: Sequence[str]) -> None:
         values = self._values
         values.pop(name, None)
+        self._put_there.pop(name, None)
         if name in self._outside:
             values[name] = self._outside.pop(name)
         for maker in makers:
@@ -222,6 +229,7 @@ class Redefinitions:
         """Give the plain names the values that they have at a cell's place."""
         if not self._makers:
             return
+        self._adopt()
         part = self._parts.get(cell_id)
         sources = {name: self._source(name, cell_id, part) for name in self._makers}
         for name, source in sources.items():
@@ -240,6 +248,7 @@ class Redefinitions:
                 continue
             version = version_name(name, cell_id)
             self._forget_version(version)
+            self._put_there.pop(name, None)
             if name in values:
                 values[version] = values[name]
             else:
@@ -248,6 +257,7 @@ class Redefinitions:
 
     def show_last(self) -> None:
         """Let people see the last definition of each name."""
+        self._adopt()
         for name in self._makers:
             self._put(name, self._source(name))
 
@@ -257,10 +267,8 @@ class Redefinitions:
         for maker in reversed(self._makers[name]):
             if self._place[maker] < place:
                 version = version_name(name, maker)
-                if version in self._values:
+                if version in self._values or version in self._absent:
                     return version
-                if version in self._absent:
-                    return None
         if name in self._outside:
             return ""
         below = part.early.get(name) if part is not None else None
@@ -274,6 +282,21 @@ class Redefinitions:
             values[name] = values[source]
         else:
             values.pop(name, None)
+        self._put_there[name] = source, values.get(name, _NOTHING)
+
+    def _adopt(self) -> None:
+        """Take other values that plain names were given meanwhile, as the versions that stood there."""
+        values = self._values
+        for name, (source, value) in self._put_there.items():
+            now = values.get(name, _NOTHING)
+            if now is value or now is _NOTHING:
+                continue
+            if source and (source in values or source in self._absent):
+                self._forget_version(source)
+                values[source] = now
+            else:
+                self._outside[name] = now
+            self._put_there[name] = source, now
 
     def _keep(self, flow: Flow, sources: Mapping[str, str]) -> None:
         """Keep what a cell changes as it was, for others and for when it runs again."""

@@ -87,6 +87,51 @@ def test_running_a_cell_again_that_builds_on_an_earlier_value_changes_nothing(
         assert texts(lab, cells) == first, cell
 
 
+UNSEEN = {
+    "a list of functions": ("x = 0\ndef inc():\n    global x\n    x += 1\nfs = [inc]", "x = x + 1", "for f in fs: f()", "2"),
+    "map": ("x = 0", "def t(v):\n    global x\n    x += v", "list(map(t, [1, 2, 3])); None", "6"),
+    "decorator": ("x = 0", "def d(f):\n    global x\n    x += 1\n    return f", "@d\ndef a(): pass\n@d\ndef b(): pass", "2"),
+    "method": ("x = 0", "class C:\n    def add(self):\n        global x\n        x += 5", "C().add()", "5"),
+    "exec": ("x = 1", "x = 2", "exec('x = 5')", "5"),
+    "globals": ("x = 1", "x = 2", "globals()['x'] = 6", "6"),
+    "after del": ("x = 1", "del x", "exec('x = 5')", "5"),
+    "trait": (
+        "import traitlets\nclass S(traitlets.HasTraits):\n    v = traitlets.Int()\ns = S(); x = 0",
+        "def on_change(change):\n    global x\n    x = change['new']\ns.observe(on_change, 'v')",
+        "s.v = 4",
+        "4",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("maker", "second", "binds", "shown"), UNSEEN.values(), ids=UNSEEN)
+def test_what_a_cell_binds_where_no_analysis_sees_it_is_there_below(lab, maker, second, binds, shown):
+    cells = {"make": maker, "second": second, "bind": binds, "after": "print(x)", "last": "print(x); x = 9"}
+    first = run_all(lab, cells)
+    assert (first["after"], first["last"]) == (shown, shown)
+    for cell in ("after", "last", "after"):
+        lab.run(cell, cells[cell])
+        assert lab.text("after") == shown
+    assert people_see(lab, "x") == "9"
+
+
+def test_what_is_bound_between_cells_stays(lab):
+    cells = {
+        "a": "count = 0\nimport threading",
+        "b": "def handler():\n    global count\n    count += 1\ngo, done = threading.Event(), threading.Event()",
+        "c": "threading.Thread(target=lambda: (go.wait(), handler(), done.set())).start()",
+        "d": "print(count)",
+    }
+    run_all(lab, cells)
+    people_see(lab, "handler(); go.set(); done.wait(5); None")
+    assert people_see(lab, "count") == "2"
+    lab.run("d", cells["d"])
+    assert lab.text("d") == "2"
+    people_see(lab, "count = 77")
+    lab.run("new", "count")
+    assert lab.text("new") == "77"
+
+
 # -- what people are told and see -----------------------------------------------------------------------------------------
 
 
