@@ -536,8 +536,8 @@ class Session:
         before = entry.shown_before if direct else entry.log.outputs()
         delivery = None if direct else self.outlet.begin(entry, self._trigger)
         started = time.monotonic()
-        self.redefinitions.enter(cell_id)
         try:
+            self.redefinitions.enter(cell_id)
             outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
         except (
             BaseException

@@ -144,8 +144,11 @@ class ReactiveKernel(Kernel):
         known, topology = self.graph.cells, self.graph.topology
         changed = []
         for cell_id in [one for one in known if versions.get(one) != before.get(one)]:
-            if cell_id in versions and versions[cell_id].code != known[cell_id].code:
-                continue  # about to be registered anew: until then it owns what it owned
+            about_to_change = (
+                versions[cell_id].code != known[cell_id].code if cell_id in versions else versions
+            )
+            if about_to_change:  # to other code, or to none: until it is registered it owns what it owned
+                continue
             wanted = with_versions(self._compiled[cell_id], versions.get(cell_id))
             if (wanted.defs, wanted.refs) != (known[cell_id].defs, known[cell_id].refs):
                 changed.append(wanted)

@@ -207,6 +207,18 @@ def test_a_cell_that_goes_or_stops_defining_a_name_gives_it_back(lab):
     assert lab.text("c") == "5"
 
 
+@pytest.mark.parametrize("broken", ["x ==", ""])
+def test_a_cell_that_is_broken_for_a_while_takes_nobodys_value(lab, broken):
+    cells = {"a": "x = 1", "b": "print(x)", "c": "x = 2", "d": "print(x)"}
+    run_all(lab, cells)
+    lab.run("c", broken)
+    lab.sync()
+    assert (lab.text("b"), lab.text("d"), people_see(lab, "x")) == ("1", "1", "1")
+    lab.run("b", cells["b"])
+    lab.run("c", "x = 3")
+    assert (lab.text("b"), lab.text("d"), people_see(lab, "x")) == ("1", "3", "3")
+
+
 def test_equal_cells_are_cells_of_their_own(lab):
     for cell in ("a", "b", "c"):
         assert lab.run(cell, "x = 1" if cell == "a" else "x = x * 2").ok
