@@ -80,6 +80,10 @@ class Interrupts:
         finally:
             self._in_body = outer
 
+    def fall_due(self) -> None:
+        """Let the body that begins next be interrupted at once."""
+        self._due_since = time.monotonic()
+
     def take_due(self) -> bool:
         """Tell whether the body that begins now is to be interrupted at once; then that is done with."""
         due, self._due_since = self._due_since is not None, None

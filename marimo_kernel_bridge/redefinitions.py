@@ -13,9 +13,10 @@ Main thread only. Knows neither marimo nor messages; why so: docs/decisions/0005
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.dataflow import Names, Versions, version_name
 from marimo_kernel_bridge.keeping import kept
@@ -25,11 +26,14 @@ from marimo_kernel_bridge.star_imports import written_out
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
+    from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.cells import CellTable
     from marimo_kernel_bridge.dataflow import Runtime
     from marimo_kernel_bridge.reactive_names.flows import Flow, Flows
 
+
+T = TypeVar("T")
 
 _NOTHING: Final = object()
 
@@ -61,6 +65,7 @@ class Redefinitions:
         self.strict = False
         self._cells = cells
         self._runtime: Runtime | None = None
+        self._interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
         self._flows: Flows | None = None
         self._seen: dict[str, Source] = {}  # in document order
         self._parts: dict[str, Part] = {}  # in document order
@@ -75,9 +80,10 @@ class Redefinitions:
         self._put_there: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
         self._told: set[tuple[str, str, str]] = set()
 
-    def attach(self, runtime: Runtime) -> None:
-        """Connect the graph; once."""
+    def attach(self, runtime: Runtime, interruptible: Callable[[], AbstractContextManager[None]]) -> None:
+        """Connect the graph; once. `interruptible` surrounds copies, which may run user code."""
         self._runtime = runtime
+        self._interruptible = interruptible
 
     @property
     def _graph(self) -> Runtime:
@@ -305,7 +311,7 @@ class Redefinitions:
         for names in flow.together:
             versions = [sources[name] for name in names if values.get(sources.get(name, "")) is not None]
             objects = tuple(values[version] for version in versions)
-            copies = kept(objects, deepcopy)
+            copies = self._copied(objects, deepcopy)
             done.update(names)
             for number, original in enumerate(objects):
                 self._set_apart(original, None if copies is None else copies[number])
@@ -316,7 +322,16 @@ class Redefinitions:
             if name in flow.draws_on:
                 self._set_apart(values[version], None)
             elif how != "{}":
-                self._set_apart(values[version], kept(values[version], _COPYING.get(how, deepcopy)))
+                self._set_apart(values[version], self._copied(values[version], _COPYING.get(how, deepcopy)))
+
+    def _copied(self, value: T, copied: Callable[[T], T]) -> T | None:
+        try:
+            with self._interruptible():
+                return kept(value, copied)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  # whatever user code's classes raise, also `SystemExit`
+            return None
 
     def _set_apart(self, original: object, copied: object) -> None:
         """Let the versions that are an object be its copy from now on; without one, they are spent."""

@@ -34,12 +34,16 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.changes import Change
     from marimo_kernel_bridge.dataflow import GraphError, Node, Outcome, Runtime
     from marimo_kernel_bridge.delivery import Header
+    from marimo_kernel_bridge.interrupts import Interrupts
     from marimo_kernel_bridge.notebook import CellStatus
     from marimo_kernel_bridge.waiting import Answer, Waiting
 
 
 class BodyRunner(Protocol):
     """Runs the body of a cell: IPython's shell. `parent` None: under the request that is being handled."""
+
+    @property
+    def interrupts(self) -> Interrupts: ...
 
     async def run_body(self, entry: Entry, parent: Header | None) -> Outcome: ...
 
@@ -88,7 +92,7 @@ class Session:
     def attach(self, runtime: Runtime, runner: BodyRunner) -> None:
         """Connect the two that do the work; once."""
         self._runtime, self._runner = runtime, runner
-        self.redefinitions.attach(runtime)
+        self.redefinitions.attach(runtime, runner.interrupts.body)
         self.mode = runtime.mode
         self.redefinitions.strict = runtime.redefinitions == "strict"
 
@@ -537,7 +541,10 @@ class Session:
         delivery = None if direct else self.outlet.begin(entry, self._trigger)
         started = time.monotonic()
         try:
-            self.redefinitions.enter(cell_id)
+            try:
+                self.redefinitions.enter(cell_id)
+            except KeyboardInterrupt:  # in a copy of what the cell changes; the body ends as it begins
+                self._runner.interrupts.fall_due()
             outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
         except (
             BaseException

@@ -149,6 +149,12 @@ class ReactiveShell(ZMQInteractiveShell):
             return Body(code, (), "", "none")
         return self._body(entry, transformed, tree.body, file_name, self.ast_node_interactivity)
 
+    @property
+    def interrupts(self) -> Interrupts:
+        """Return who decides what SIGINT does."""
+        interrupts: Interrupts = self.kernel.interrupts
+        return interrupts
+
     async def run_body(self, entry: Entry, parent: Header | None) -> Outcome:
         """Run a cell's body: under the present request (`parent` None), or as a dependent under its own parent."""
         body = entry.body
@@ -195,7 +201,7 @@ class ReactiveShell(ZMQInteractiveShell):
                 _flush()
 
     async def _run(self, body: Body, result: ExecutionResult) -> Outcome:
-        interrupts: Interrupts = self.kernel.interrupts
+        interrupts = self.interrupts
         nodes = _interrupted(body.nodes) if interrupts.take_due() else list(body.nodes)
         running = super().run_ast_nodes(
             nodes, body.file_name, body.interactivity, compiler=self.compile, result=result

@@ -132,6 +132,51 @@ def test_what_is_bound_between_cells_stays(lab):
     assert lab.text("new") == "77"
 
 
+def test_a_copy_can_be_interrupted(lab, kernel):
+    slow = """
+import time
+class Slow(dict):
+    def __deepcopy__(self, memo):
+        print("copying", flush=True)
+        for _ in range(3000): time.sleep(0.01)
+        return Slow(self)
+def change(what): what.append(len(what))
+x = [Slow()]"""
+    assert lab.run("a", slow).ok
+    msg_id = lab.send("b", "change(x); print('changed', x)")
+    lab.wait_for("b", "copying")
+    kernel.interrupt_kernel()
+    assert lab.finish(msg_id).content["ename"] == "KeyboardInterrupt"
+    assert "changed" not in lab.text("b")
+    found = {
+        cell.notebook_cell_id: cell.status
+        for cell in wire.decode_reply(lab.ask(wire.ListCells()), list[Cell])
+    }
+    assert found == {"a": "ok", "b": "interrupted"}
+    lab.run("a", slow.replace("range(3000)", "range(1)"))
+    lab.wait_for("b", "changed [{}, 1]")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "def __deepcopy__(self, memo): raise SystemExit",
+        "def __deepcopy__(self, memo): raise KeyError",
+        "__module__ = None",
+    ],
+)
+def test_what_refuses_to_be_copied_is_changed_all_the_same(lab, hostile):
+    cells = {
+        "a": f"class C(dict):\n    {hostile}\ndef change(what): what.append(len(what))\nx = [C()]",
+        "b": "change(x)",
+        "c": "print(x)",
+    }
+    for _ in range(2):
+        assert run_all(lab, cells)["c"] == "[{}, 1]"
+    lab.run("b", cells["b"])
+    assert lab.text("c") == "[{}, 1]"
+
+
 # -- what people are told and see -----------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ import pytest
 from marimo_kernel_bridge import passing_cells
 from marimo_kernel_bridge.cells import Address, Body
 from marimo_kernel_bridge.dataflow import Outcome
+from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.session import Session
 
@@ -30,6 +31,7 @@ class Notebook:
 
     def __init__(self, dialect="lab"):
         self.dialect, self.sent, self.requests = dialect, [], 0
+        self.interrupts = Interrupts()
         self.module = types.ModuleType("__main__")
         self.session = Session(self.sent.append, lambda: None)
         self.engine = Engine(self.module, self.session)
