@@ -205,6 +205,19 @@ class Redefinitions:
         stale = {cell_id for cell_id in stale if not self._is_batch(cell_id)}
         self._graph.set_stale(stale | self._graph.descendants(*stale))
 
+    def mark_lost(self) -> None:
+        """Let cells run again whose versions are gone: under marimo's own rule there was no place for them."""
+        lost = {
+            maker
+            for name, makers in self._makers.items()
+            for maker in makers
+            if (version := version_name(name, maker)) not in self._values
+            and version not in self._absent
+            and self._cells[maker].cell.last_run_at is not None
+            and not self._is_batch(maker)
+        }
+        self._graph.set_stale(lost | self._graph.descendants(*lost))
+
     def as_in_graph(self, codes: Mapping[str, str], names: Mapping[str, Names]) -> dict[str, Names]:
         """Return the names of cells as the graph would know them; `codes` are in document order."""
         if self.strict:
@@ -239,7 +252,10 @@ class Redefinitions:
         part = self._parts.get(cell_id)
         sources = {name: self._source(name, cell_id, part) for name in self._makers}
         for name, source in sources.items():
-            self._put(name, source)
+            if source is None and (part is None or name not in part.names):
+                self._put(name, self._source(name))  # others may read it meanwhile: threads, callbacks
+            else:
+                self._put(name, source)
         if part is not None:
             self._keep(part.flow, {name: source for name, source in sources.items() if source is not None})
 

@@ -490,6 +490,7 @@ class Session:
                 entry.body = self._runner.prepare(entry, entry.cell.code)
         self.redefinitions.update()
         self.runtime.check_again(entry.cell.cell_id for entry in self.cells)
+        self.redefinitions.mark_lost()
         self.redefinitions.show_last()
         self._graph_changed()
 

@@ -207,6 +207,9 @@ class _Flows(Analysis):
     def _visit_name(self, cell: Cell, name: str) -> None:
         before = self.current.get(name)
         super()._visit_name(cell, name)
+        made = cell.made.get(name)
+        if made is not None and made.derived and before is not None and before.cell != cell.index:
+            before.readers.add(cell.index)  # also by a function with `global`, which may never be called
         if before is None or before.cell in {-1, cell.index} or name in cell.made:
             return
         deleted = any(each.act == "delete" and each.exposed for each in cell.names.of(name))

@@ -177,6 +177,21 @@ def test_what_refuses_to_be_copied_is_changed_all_the_same(lab, hostile):
     assert lab.text("c") == "[{}, 1]"
 
 
+def test_threads_find_names_while_a_cell_runs_above_their_definitions(lab):
+    ask = "ask.set(); print(answered.wait(20), *seen[-1:]); answered.clear()"
+    thread = """
+def watch():
+    while ask.wait(60):
+        ask.clear()
+        seen.append(globals().get("x", "no x"))
+        answered.set()
+threading.Thread(target=watch, daemon=True).start()"""
+    events = "import threading\nask, answered, seen = threading.Event(), threading.Event(), []"
+    run_all(lab, {"events": events, "above": "pass", "one": "x = 1", "two": "x = 2", "thread": thread})
+    lab.run("above", ask)
+    assert lab.text("above") == "True 2"
+
+
 # -- what people are told and see -----------------------------------------------------------------------------------------
 
 
@@ -286,6 +301,13 @@ def test_a_function_reads_what_is_defined_above_the_cell_that_calls_it(lab):
     assert [lab.text(cell) for cell in "ce"] == ["10", "2"]
 
 
+def test_a_function_that_could_bind_a_name_does_not_hold_it_fast(lab):
+    cells = {"a": "x = 1", "b": "def set_x(to):\n    global x\n    x = to", "c": "print(x)"}
+    assert run_all(lab, cells)["c"] == "1"
+    lab.run("a", "x = 5")
+    assert lab.text("c") == "5"
+
+
 def test_functions_that_call_each_other_are_no_cycle(lab):
     cells = {
         "a": "def even(n): return n == 0 or odd(n - 1)",
@@ -353,6 +375,17 @@ def test_strict_and_relaxed_hold_from_the_end_of_their_cell(lab):
     lab.run("a", "x = 1")
     assert lab.run("b", "x = 4").ok
     assert lab.text("c") == "4"
+
+
+def test_values_come_back_with_the_relaxed_rule(lab):
+    cells = {"a": "_k = 7; x = 1", "b": "print(x)", "c": "x = 2", "d": "print(x, _k)"}
+    first = run_all(lab, cells)
+    lab.run("mode", "%marimo strict")
+    lab.run("mode", "%marimo relaxed")
+    lab.sync()
+    assert texts(lab, cells) == first
+    lab.run("b", cells["b"])
+    assert lab.text("b") == "1"
 
 
 def test_in_lazy_mode_readers_of_the_version_alone_become_stale(lab):
