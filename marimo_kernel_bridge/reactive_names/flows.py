@@ -64,24 +64,46 @@ class Flows:
     """What flows between cells: between those of each group (`groups.py`) by itself. What is known of it stays."""
 
     def __init__(self) -> None:
-        self._large: dict[str, _Above] = {}  # by the first cell
+        self._large: dict[str, _Large] = {}  # by the first cell
 
     def of(self, sources: Sequence[str]) -> list[Flow]:
         """Return what flows between cells in document order. A cell that is not Python has no part."""
         found: dict[int, Flow] = {}
-        large: dict[str, _Above] = {}
+        large: dict[str, _Large] = {}
         for group in groups(sources):
             texts = tuple(sources[index] for index in group)
             if len(texts) <= _KEPT_SIZE:
                 parts = _kept(texts, tuple(group))
             else:
-                large[texts[0]] = self._large.get(texts[0]) or _Above()
-                parts = [part.renumbered(group) for part in large[texts[0]].of(texts)]
+                large[texts[0]] = self._large.get(texts[0]) or _Large()
+                parts = large[texts[0]].of(texts, group)
             for index, part in zip(group, parts, strict=True):
                 if index not in found:  # a cell that only imports is in several groups
                     found[index] = part
         self._large = large
         return [found[index] for index in range(len(sources))]
+
+
+class _Large:
+    """A group of many cells, and which numbers they have in the document. What is as before is the same object."""
+
+    def __init__(self) -> None:
+        self._above = _Above()
+        self._numbers: list[int] = []
+        self._numbered: list[tuple[Flow, Flow]] = []  # as in the group, and in the document
+
+    def of(self, sources: Sequence[str], numbers: list[int]) -> list[Flow]:
+        """Return what flows between the cells, which have these numbers."""
+        same = numbers[: len(self._numbers)] == self._numbers
+        known = self._numbered if same else []
+        self._numbered = [
+            known[index]
+            if index < len(known) and known[index][0] is flow
+            else (flow, flow.renumbered(numbers))
+            for index, flow in enumerate(self._above.of(sources))
+        ]
+        self._numbers = numbers
+        return [numbered for _, numbered in self._numbered]
 
 
 class _Above:
@@ -145,7 +167,6 @@ class _Flows(Analysis):
         self._parts: list[Flow] = []
         self._unresolved: dict[str, list[Cell]] = {}  # names that cells read and none above defines
         self._carriers: set[str] = set()  # names that may stand for functions that read globals
-        self._late: dict[str, dict[int, None]] = {}  # name -> cells whose functions read it
         self._matters: dict[
             int, set[str]
         ] = {}  # names of which it matters who calls, by the cell that reads them
@@ -265,11 +286,10 @@ class _Flows(Analysis):
     def _resolve_calls(self, cell: Cell) -> None:
         """Let those who call a function read what it reads, of names for which it matters who calls."""
         loaded = {each.name for each in cell.names.occurrences if each.act == "load" and not each.late}
-        for each in cell.names.occurrences:
-            if each.late and each.act == "load":
-                self._late.setdefault(each.name, {})[cell.index] = None
-                if each.owner is not None:
-                    self._carriers.add(each.owner)
+        self._note_late(cell)
+        self._carriers |= {
+            each.owner for each in cell.names.occurrences if each.late and each.act == "load" and each.owner
+        }
         if not loaded.isdisjoint(self._carriers):
             self._carriers |= cell.made.keys()
             for index, names in self._matters.items():

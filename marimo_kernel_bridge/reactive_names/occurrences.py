@@ -9,6 +9,7 @@ import ast
 import re
 import unicodedata
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.reactive_names.positions import Text, fields
@@ -63,11 +64,18 @@ class CellNames:
     bound_at_end: frozenset[str] = frozenset()
 
     def of(self, name: str) -> list[Occurrence]:
-        return [occurrence for occurrence in self.occurrences if occurrence.name == name]
+        return self._by_name.get(name, [])
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
-        return list(dict.fromkeys(occurrence.name for occurrence in self.occurrences))
+        return list(self._by_name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Occurrence]]:
+        found: dict[str, list[Occurrence]] = {}
+        for occurrence in self.occurrences:
+            found.setdefault(occurrence.name, []).append(occurrence)
+        return found
 
     def stores(self, name: str) -> list[Occurrence]:
         """Return where the cell itself binds a name, not a function of it."""

@@ -54,6 +54,9 @@ class Analysis:
         self.requests: list[Join | CopyDefinition] = []
         self.plans = [CellPlan() for _ in given]
         self._known = Known(frames=self._frames())
+        self._late: dict[str, dict[int, None]] = {}  # name -> cells whose functions read it
+        for cell in self.cells:
+            self._note_late(cell)
         self._every_name = frozenset(
             word for cell in self.cells for word in re.findall(r"[^\W\d]\w*", cell.given.source)
         )
@@ -63,6 +66,11 @@ class Analysis:
 
     def _cell(self, index: int, given: Given) -> Cell:
         return Cell(index, given, read_cell(given.source))
+
+    def _note_late(self, cell: Cell) -> None:
+        for each in cell.names.occurrences:
+            if each.late and each.act == "load":
+                self._late.setdefault(each.name, {})[cell.index] = None
 
     def plan(self) -> Plan:
         self._global_statements()
@@ -429,7 +437,7 @@ class Analysis:
                         carriers.add((*holding, by_name))
                         waiting.append((*holding, by_name))
             # Functions below and above that call it: their reads are not resolved yet, so go by names.
-            for other in self.cells:
+            for other in [self.cells[index] for index in self._late.get(name, ())]:
                 for each in other.names.of(name):
                     holder = other.made.get(each.owner) if each.owner is not None else None
                     if each.late and each.act == "load" and each.owner and holder is not None:
