@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Protocol
 
-from marimo_kernel_bridge.document_order import sent_at_once
+from marimo_kernel_bridge.document_order import AS_FAST_AS_CODE, sent_at_once
 from marimo_kernel_bridge.waiting import Queue
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ class LookAhead:
         self._asked: dict[str, int] = {}  # cell id -> when its newest request came, as a number
         self._asked_by: dict[str, str] = {}  # cell id -> message id of that request
         self._asked_before: dict[str, int] = {}  # and the one before that
+        self._burst: dict[str, None] = {}  # cells of the newest requests, sent too fast for a person
+        self._newest: Address | None = None
 
     def __contains__(self, cell_id: str) -> bool:
         """Tell whether a cell's own request waits."""
@@ -69,6 +71,15 @@ class LookAhead:
         if cell_id in self._asked:
             self._asked_before[cell_id] = self._asked[cell_id]
         self._asked[cell_id] = next(self._clock)
+        before, self._newest = self._newest, address
+        if (
+            before is None
+            or before.session != address.session
+            or cell_id in self._burst
+            or not sent_at_once([before.parent, address.parent], AS_FAST_AS_CODE)
+        ):
+            self._burst.clear()
+        self._burst[cell_id] = None
 
     def turn_of(self, address: Address, cell_id: str) -> None:
         """Forget a request whose turn has come, to run or to be aborted."""
@@ -122,6 +133,17 @@ class LookAhead:
         headers = [entry.address.parent, *(request.address.parent for request in upcoming)]
         if len(set(order)) == len(order) > 1 and sent_at_once(headers):
             cells.arrange(order)
+        elif not upcoming:
+            self._arrange_what_came_apart(entry.address.session)
+
+    def _arrange_what_came_apart(self, session: str) -> None:
+        """Learn the order from a Run All of which nothing waits: each request was answered before the next one came."""
+        if all(
+            other.cell.cell_id in self._burst
+            for other in self._notebook.cells
+            if other.address.session == session and other.cell.notebook_cell_id and not other.deleted
+        ):
+            self._notebook.cells.arrange(self._burst)
 
     def _needs_later_cells(self, entry: Entry, body: Body) -> bool:
         """Tell whether a cell cannot run, or ran before what it needs the last time: worth a short wait."""

@@ -1,7 +1,9 @@
 """An ordinary notebook on the kernel: names that several cells define mean what they mean from top to bottom."""
 
+import itertools
 import json
 import os
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -252,6 +254,23 @@ def test_run_all_tells_where_a_new_cell_is(lab):
     assert lab.text("c") == "1"
     assert run_all(lab, {"a": "x = 1", "new": "x = 2", "c": "print(x)"})["c"] == "2"
     assert run_all(lab, {"a": "x = 1", "c": "print(x)", "new": "x = 2"})["c"] == "1"
+
+
+def test_run_all_tells_the_order_also_where_each_request_is_answered_before_the_next(lab):
+    cells = {"z": "pass", "a": "x = 1", "b": "x = 2", "c": "print(x)"}
+    assert run_all(lab, cells)["c"] == "2"
+    make = lab.client.session.msg_header
+    start, count = datetime.now(UTC), itertools.count()
+    lab.client.session.msg_header = lambda *args: (
+        make(*args) | {"date": start + timedelta(milliseconds=10 * next(count))}
+    )
+    for cell in "zbac":  # moved, and not saved
+        lab.run(cell, cells[cell])
+    assert lab.text("c") == "1"
+    lab.client.session.msg_header = make
+    for cell in "ab":  # as a person does
+        lab.run(cell, cells[cell])
+    assert lab.text("c") == "1"
 
 
 def test_a_cell_that_goes_or_stops_defining_a_name_gives_it_back(lab):
