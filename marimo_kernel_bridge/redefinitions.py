@@ -13,6 +13,7 @@ Main thread only. Knows neither marimo nor messages; why so: docs/decisions/0005
 from __future__ import annotations
 
 import re
+from collections import Counter
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -56,6 +57,9 @@ class Part:
     early: Mapping[str, str] = field(default_factory=dict)
     redefines: Mapping[str, str] = field(default_factory=dict)
     names: frozenset[str] = frozenset()  # all that it makes, reads or mentions
+    circular: frozenset[str] = (
+        frozenset()
+    )  # what a cell below makes out of this one's: no read, for the graph
 
 
 class Redefinitions:
@@ -252,7 +256,7 @@ class Redefinitions:
         part = self._parts.get(cell_id)
         sources = {name: self._source(name, cell_id, part) for name in self._makers}
         for name, source in sources.items():
-            if source is None and (part is None or name not in part.names):
+            if source is None and (part is None or name not in part.names or name in part.circular):
                 self._put(name, self._source(name))  # others may read it meanwhile: threads, callbacks
             else:
                 self._put(name, source)
@@ -417,15 +421,20 @@ def parts_of(
     """Analyse cells (id to code, in document order)."""
     ids = list(sources)
     parts: dict[str, Part] = {}
+    found = flows.of([each.imports + each.code for each in sources.values()])
+    circular = _read_in_circles(found)
     same = known is not None and ids[: len(known)] == list(known)  # then numbers mean the same cells
-    for cell_id, flow in zip(
-        ids, flows.of([each.imports + each.code for each in sources.values()]), strict=True
-    ):
+    for number, (cell_id, flow) in enumerate(zip(ids, found, strict=True)):
+        below = circular.get(number, frozenset())
         was = known.get(cell_id) if known is not None and same else None
-        if was is not None and was.flow is flow and was.source == sources[cell_id]:
+        if was is not None and was.flow is flow and was.source == sources[cell_id] and was.circular == below:
             parts[cell_id] = was
             continue
-        early = {} if is_batch(cell_id) else {name: ids[maker] for name, maker in flow.early.items()}
+        early = {
+            name: ids[maker]
+            for name, maker in flow.early.items()
+            if not is_batch(cell_id) and name not in below
+        }
         parts[cell_id] = Part(
             sources[cell_id],
             flow,
@@ -435,8 +444,29 @@ def parts_of(
             early,
             {name: ids[maker] for name, maker in flow.redefines.items()},
             flow.mentions | flow.makes | {name for name, _ in flow.reads},
+            below,
         )
     return parts
+
+
+def _read_in_circles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:
+    """Return, by cell, names that it reads from cells below, which build on a version of a name that it makes.
+
+    It has what is there when it runs. Of names with one definition each, the graph refuses a circle.
+    """
+    if not any(flow.early for flow in flows):
+        return {}
+    times = Counter(name for flow in flows for name in flow.makes)
+    upstream = {number: {maker for _, maker in flow.reads} for number, flow in enumerate(flows)}
+    found: dict[int, frozenset[str]] = {}
+    for group in map(set, cycles(upstream)):
+        inside = {name for number in group for name, maker in flows[number].reads if maker in group}
+        if any(times[name] > 1 for name in inside):
+            for number in group:
+                found[number] = frozenset(
+                    name for name, maker in flows[number].early.items() if maker in group
+                )
+    return {number: names for number, names in found.items() if names}
 
 
 def makers_of(parts: Mapping[str, Part]) -> dict[str, list[str]]:
@@ -487,7 +517,7 @@ def _versions(
     only_above: bool,
 ) -> Versions:
     flow = part.flow
-    names = (part.names & governed) | flow.repeats
+    names = (part.names & governed) | flow.repeats | part.circular
     if part.source.imports:  # of which the graph's own look at the code sees nothing
         names |= flow.makes
     if only_above:  # what a cell below defines is none of its business

@@ -320,6 +320,15 @@ def test_a_function_reads_what_is_defined_above_the_cell_that_calls_it(lab):
     assert [lab.text(cell) for cell in "ce"] == ["10", "2"]
 
 
+def test_a_cell_may_use_what_is_made_of_it_below(lab):
+    cells = {"a": "x = 1", "b": "x = x + 1; t = 5", "c": "print(x)"}
+    run_all(lab, cells)
+    assert lab.run("a", "x = t").ok
+    assert lab.text("c") == "6"
+    assert people_see(lab, "(x, t)") == "(6, 5)"
+    assert run_all(lab, {**cells, "a": "x = t"})["c"] == "6"
+
+
 def test_a_function_that_could_bind_a_name_does_not_hold_it_fast(lab):
     cells = {"a": "x = 1", "b": "def set_x(to):\n    global x\n    x = to", "c": "print(x)"}
     assert run_all(lab, cells)["c"] == "1"
