@@ -114,6 +114,8 @@ class Redefinitions:
             self._flows = analysis()
         before, self._parts = self._parts, parts_of(sources, self._is_batch, self._flows, self._parts)
         parts = self._parts
+        if not before.keys() <= parts.keys():
+            self._told = {each for each in self._told if each[0] in self._cells}
         self._place = {cell_id: place for place, cell_id in enumerate(parts)}
         makers = makers_of(parts)
         several = {name: ids for name, ids in makers.items() if _is_versioned(name, ids, parts)}

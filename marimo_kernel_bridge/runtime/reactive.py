@@ -283,6 +283,8 @@ class ReactiveKernel(Kernel):
     def forget_definitions(self, cell_id: str) -> None:
         """Let the values of a cell outlive its deletion."""
         self._defined.pop(cell_id, None)  # type: ignore[call-overload]  # CellId_t is a NewType of str
+        if cell_id not in self.graph.cells:
+            self._compiled.pop(cell_id, None)  # type: ignore[call-overload]  # as above
 
     def register_state_update(self, state: State[Any]) -> None:
         super().register_state_update(state)
