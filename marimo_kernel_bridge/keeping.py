@@ -1,23 +1,31 @@
 """Copies of objects that user code is about to change, where there can be one at a price that nobody notices.
 
-No copy: of what draws, runs or is tied to something outside (figures, widgets, files, modules), and of what is large.
+No copy: of what draws, runs or is tied to something outside (figures, widgets, files, modules), of what is large with
+all that it holds, and of anything once all copies together are.
 """
 
 from __future__ import annotations
 
 import sys
 import types
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
 
 LARGEST: Final = 200_000_000
-"""Bytes of an array or a table that is copied."""
+"""Bytes of what is copied."""
+MOST: Final = 500_000_000
+"""Bytes of all copies that stand at one time."""
 
 _MOST_ITEMS: Final = 1_000_000
+_ITEMS_PER_OBJECT: Final = 20
+"""Copying an object that holds others takes as long as copying that many numbers."""
+_PLAIN: Final = frozenset({int, float, complex, bool, type(None), str, bytes})
 _TIED: Final = frozenset(
     """matplotlib ipywidgets anywidget traitlets marimo asyncio threading _thread multiprocessing subprocess socket
     sqlite3 sqlalchemy duckdb _io io tkinter concurrent contextvars IPython ipykernel zmq requests bokeh""".split()  # noqa: SIM905  # a list of words
@@ -31,31 +39,80 @@ _UNCHANGING: Final = (
 )
 
 
-def kept(value: T, copied: Callable[[T], T]) -> T | None:
-    """Return a copy of a value; None where there is none to be had."""
+@dataclass(frozen=True)
+class Kept(Generic[T]):
+    """A copy, and about how many bytes it takes."""
+
+    copy: T
+    size: int
+
+
+def kept(value: T, copied: Callable[[T], T], taken: int = 0) -> Kept[T] | None:
+    """Return a copy of a value, None where there is none to be had. `taken`: the bytes of other copies."""
     parts = value if isinstance(value, tuple) else (value,)
-    if any(_is_tied(part) or _size(part) > LARGEST for part in parts):
-        return None
     try:
-        return copied(value)
-    except Exception:  # noqa: BLE001  # whatever user code's `__copy__` raises
+        if any(_is_tied(part) for part in parts):
+            return None
+        size = size_of(parts, deep=copied is deepcopy or not hasattr(value, "copy"))
+        return Kept(copied(value), size) if size <= min(LARGEST, MOST - taken) else None
+    except Exception:  # noqa: BLE001  # whatever user code's classes raise
         return None
 
 
 def _is_tied(value: object) -> bool:
     if isinstance(value, _UNCHANGING):
         return True
-    return any(base.__module__.partition(".")[0] in _TIED for base in type(value).__mro__[:-1])
+    return any(str(base.__module__).partition(".")[0] in _TIED for base in type(value).__mro__[:-1])
 
 
-def _size(value: Any) -> int:  # of whatever class
-    """Return a guess at the bytes of a copy, without looking at items."""
-    try:
-        if isinstance(value, (list, dict, set, tuple)):
-            return LARGEST + 1 if len(value) > _MOST_ITEMS else 0
-        if type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "memory_usage"):
-            used = value.memory_usage(deep=False)
-            return int(used if isinstance(used, int) else used.sum())
-        return int(value.nbytes if hasattr(value, "nbytes") else sys.getsizeof(value))
-    except Exception:  # noqa: BLE001  # as above
-        return 0
+def size_of(values: Iterable[object], *, deep: bool) -> int:
+    """Return a guess at the bytes that copies take; more than `LARGEST` as soon as they take too long.
+
+    What containers and objects hold counts where copies are `deep`.
+    """
+    seen: set[int] = set()
+    waiting = list(values)
+    size, items = 0, 0
+    while waiting and size <= LARGEST:
+        value = waiting.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        size += _own_size(value)
+        held = _held(value) if deep else []
+        others = [each for each in held if type(each) not in _PLAIN]
+        plain = len(held) - len(others)
+        items += plain + len(others) * _ITEMS_PER_OBJECT
+        if items > _MOST_ITEMS:
+            return LARGEST + 1
+        size += plain * sys.getsizeof(0)
+        waiting += others
+    return size
+
+
+def _own_size(value: Any) -> int:  # of whatever class
+    if type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "memory_usage"):
+        used = value.memory_usage(deep=False)
+        return int(used if isinstance(used, int) else used.sum())
+    own = getattr(value, "nbytes", None)
+    return own if isinstance(own, int) else sys.getsizeof(value, 0)
+
+
+def _held(value: Any) -> list[object]:  # as above
+    """Return what a deep copy of a value copies too. What is too much to be copied is not looked at."""
+    if isinstance(value, _UNCHANGING) or type(value).__module__.partition(".")[0] == "pandas":
+        return []
+    held: list[object] = []
+    if isinstance(value, dict | list | tuple | set | frozenset):
+        if len(value) > _MOST_ITEMS:
+            return [*range(_MOST_ITEMS + 1)]
+        held += value.values() if isinstance(value, dict) else value
+    elif getattr(getattr(value, "dtype", None), "hasobject", False):
+        held += value.tolist()
+    own = getattr(value, "__dict__", None)
+    if isinstance(own, dict):
+        held += own.values()
+    slots = [base.__dict__.get("__slots__", ()) for base in type(value).__mro__]
+    for names in slots:
+        held += [getattr(value, name, None) for name in ([names] if isinstance(names, str) else names)]
+    return held

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.dataflow import Names, Versions, version_name
-from marimo_kernel_bridge.keeping import kept
+from marimo_kernel_bridge.keeping import Kept, kept
 from marimo_kernel_bridge.reactive_names.cycles import cycles
 from marimo_kernel_bridge.star_imports import written_out
 
@@ -81,6 +81,7 @@ class Redefinitions:
         self._outside: dict[str, object] = {}  # values that such a name had before any cell defined it
         self._absent: set[str] = set()  # versions whose cell ran and left the name without a value
         self._spent: set[str] = set()  # versions whose object a cell below has changed
+        self._sizes: dict[str, int] = {}  # of versions that are copies, in bytes
         self._put_there: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
         self._told: set[tuple[str, str, str]] = set()
 
@@ -184,6 +185,7 @@ class Redefinitions:
         self._values.pop(version, None)
         self._absent.discard(version)
         self._spent.discard(version)
+        self._sizes.pop(version, None)
 
     def _mark_stale(self, before: Mapping[str, Part]) -> None:
         """Let cells run again that read another version than they did, or make one that has no value."""
@@ -336,7 +338,9 @@ class Redefinitions:
             copies = self._copied(objects, deepcopy)
             done.update(names)
             for number, original in enumerate(objects):
-                self._set_apart(original, None if copies is None else copies[number])
+                self._set_apart(original, None if copies is None else Kept(copies.copy[number], 0))
+            if copies is not None and versions:
+                self._sizes[versions[0]] = copies.size
         for name, how in flow.keeps.items():
             version = sources.get(name, "")
             if name in done or version not in values:
@@ -346,17 +350,18 @@ class Redefinitions:
             elif how != "{}":
                 self._set_apart(values[version], self._copied(values[version], _COPYING.get(how, deepcopy)))
 
-    def _copied(self, value: T, copied: Callable[[T], T]) -> T | None:
+    def _copied(self, value: T, copied: Callable[[T], T]) -> Kept[T] | None:
         try:
             with self._interruptible():
-                return kept(value, copied)
+                return kept(value, copied, sum(self._sizes.values()))
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001  # whatever user code's classes raise, also `SystemExit`
             return None
 
-    def _set_apart(self, original: object, copied: object) -> None:
+    def _set_apart(self, original: object, copied: Kept[Any] | None) -> None:  # of whatever class
         """Let the versions that are an object be its copy from now on; without one, they are spent."""
+        size = 0 if copied is None else copied.size
         for name, makers in self._makers.items():
             for maker in makers:
                 version = version_name(name, maker)
@@ -364,7 +369,8 @@ class Redefinitions:
                     if copied is None:
                         self._spent.add(version)
                     else:
-                        self._values[version] = copied
+                        self._values[version] = copied.copy
+                        self._sizes[version], size = size, 0  # one copy for all of them
 
     def makers_needed(self, cell_ids: Iterable[str]) -> set[str]:
         """Return the cells that must run again before others, because what they made was changed since."""

@@ -360,6 +360,26 @@ def test_what_cannot_be_copied_is_made_again(lab):
         assert lab.text("c") == "1", cell
 
 
+def test_once_copies_take_too_much_makers_run_again(lab):
+    lab.run(
+        "m",
+        "import marimo_kernel_bridge.keeping\nmarimo_kernel_bridge.keeping.MOST = 1500\nimport numpy as np",
+    )
+    cells = {
+        "a": "a = np.zeros(100)",
+        "b": "a[0] += 1",
+        "c": "a[0] += 1",
+        "d": "a[0] += 1",
+        "e": "print(a[0])",
+    }
+    run_all(lab, cells)
+    versions = "len({id(value) for name, value in list(globals().items()) if name.startswith('__a·')})"
+    assert lab.run(None, versions, store_history=False).text == "2"
+    lab.run("c", "a[0] += 1")
+    lab.wait_quiet()
+    assert lab.text("e") == "3.0"
+
+
 def test_a_slider_that_another_cell_replaces_still_moves_its_readers(lab):
     cells = {
         "a": "import marimo as mo; s = mo.ui.slider(0, 9)",

@@ -17,7 +17,7 @@ from marimo_kernel_bridge.keeping import kept
     "value", [[1, [2]], {"a": [1]}, {1}, (1, [2]), np.arange(3), pd.DataFrame({"a": [1]})]
 )
 def test_containers_arrays_and_tables_are_copied(value):
-    copied = kept(value, deepcopy)
+    copied = kept(value, deepcopy).copy
     assert copied is not value
     assert repr(copied) == repr(value)
 
@@ -50,6 +50,59 @@ def test_what_is_large_is_not_copied(monkeypatch):
     assert kept(np.zeros(10), deepcopy) is not None
     assert kept(np.zeros(1000), deepcopy) is None
     assert kept(pd.DataFrame({"a": range(1000)}), deepcopy) is None
+
+
+class Model:
+    __slots__ = ("weights",)
+
+    def __init__(self, weights):
+        self.weights = weights
+
+
+@pytest.mark.parametrize("around", [lambda w: {"w": w}, lambda w: [[w]], Model, lambda w: ([], Model([w]))])
+def test_what_is_held_counts(monkeypatch, around):
+    monkeypatch.setattr(keeping, "LARGEST", 4000)
+    assert kept(around(np.zeros(10)), deepcopy) is not None
+    assert kept(around(np.zeros(1000)), deepcopy) is None
+
+
+def test_a_copy_of_the_container_alone_takes_no_more_than_the_container(monkeypatch):
+    monkeypatch.setattr(keeping, "LARGEST", 4000)
+    assert kept([np.zeros(1000)], list.copy) is not None
+
+
+def test_what_takes_long_to_copy_is_not_looked_through():
+    rows = [{"i": 1} for _ in range(100_000)]
+    assert kept(rows, deepcopy) is None
+    assert kept(rows, list.copy) is not None
+    assert kept(list(range(100_000)), deepcopy) is not None
+
+
+def test_what_holds_itself_is_copied():
+    value = []
+    value.append(value)
+    assert kept(value, deepcopy) is not None
+
+
+def test_all_copies_together_have_a_bound(monkeypatch):
+    monkeypatch.setattr(keeping, "MOST", 1000)
+    assert kept(np.zeros(100), deepcopy, taken=100) is not None
+    assert kept(np.zeros(100), deepcopy, taken=300) is None
+
+
+class Nowhere:
+    __module__ = None
+
+
+class Hiding:
+    @property
+    def nbytes(self):
+        raise RuntimeError("never")
+
+
+@pytest.mark.parametrize("value", [Nowhere(), Hiding()])
+def test_what_cannot_be_judged_is_no_failure(value):
+    kept(value, deepcopy)
 
 
 @pytest.mark.parametrize(
