@@ -182,6 +182,7 @@ class _Flows(Analysis):
         self.plans.append(CellPlan())
         self._parts.append(Flow())
         self._visit(cell)
+        self._draw_on_views(cell)
         self._resolve_early(cell)
         self._resolve_calls(cell)
         self._note(cell)
@@ -258,6 +259,12 @@ class _Flows(Analysis):
             self._add(cell, Version(other, cell.index, derived=True, temporary=False))
             cell.seeded[other] = "{}"
             self._parts[cell.index].draws_on.add(other)
+
+    def _draw_on_views(self, cell: Cell) -> None:
+        """Let who changes an array by a view of it come after its makers: no copy keeps a view and its array one."""
+        for name in cell.seeded:
+            if name in cell.incoming and any(each.viewed for each in cell.changed.get(name, ())):
+                self._parts[cell.index].draws_on.add(name)
 
     def _note_redefinitions(self, cell: Cell) -> None:
         for name in cell.made:

@@ -74,3 +74,9 @@ def test_a_redefinition_is_told_where_others_read_the_name():
 
 def test_figures_are_drawn_on_again():
     assert flows(["fig, ax = plt.subplots()", "ax.plot(x)"])[1].draws_on == {"ax", "fig"}
+
+
+def test_an_array_that_is_changed_by_a_view_of_it_is_made_again():
+    cells = ["import numpy as np", "x = np.ones(3)", "y = x[:1]", "y /= 2", "print(x)"]
+    assert flows(cells)[3].draws_on == {"x", "y"}
+    assert flows([*cells[:2], "x /= 2"])[2].draws_on == set()

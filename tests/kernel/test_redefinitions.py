@@ -360,6 +360,21 @@ def test_what_cannot_be_copied_is_made_again(lab):
         assert lab.text("c") == "1", cell
 
 
+def test_a_view_that_another_cell_changes_does_not_drift(lab):
+    cells = {
+        "a": "import numpy as np",
+        "b": "x = np.array([4.0, 1.0])",
+        "c": "y = x[:1]",
+        "d": "y /= 2",
+        "e": "print(y, x)",
+    }
+    assert run_all(lab, cells)["e"] == "[2.] [2. 1.]"
+    for cell in ("d", "d", "c", "b"):
+        lab.run(cell, cells[cell])
+        lab.wait_quiet()
+        assert lab.text("e") == "[2.] [2. 1.]", cell
+
+
 def test_once_copies_take_too_much_makers_run_again(lab):
     lab.run(
         "m",
