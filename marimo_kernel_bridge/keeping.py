@@ -10,10 +10,12 @@ import sys
 import types
 from copy import deepcopy
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from collections.abc import Set as AbstractSet
 
 T = TypeVar("T")
 
@@ -63,6 +65,48 @@ def _is_tied(value: object) -> bool:
     if isinstance(value, _UNCHANGING):
         return True
     return any(str(base.__module__).partition(".")[0] in _TIED for base in type(value).__mro__[:-1])
+
+
+def shares(value: object, others: Iterable[object]) -> bool:
+    """Tell whether an object of a class holds what one of the others holds too: a copy of it alone would part them.
+
+    An optimizer holds the parameters of its model. What takes too long to look through is taken to share.
+    """
+    parts = [part for part in (value if isinstance(value, tuple) else (value,)) if _is_instance(part)]
+    if not parts:
+        return False
+    roots = {id(part) for part in parts}
+    held = _reached(parts, set())
+    apart = [other for other in others if id(other) not in roots and _is_instance(other)]
+    return held is None or any((found := _reached([other], held)) is None or found & held for other in apart)
+
+
+def _is_instance(value: object) -> bool:
+    return (
+        hasattr(value, "__dict__") and not isinstance(value, _UNCHANGING) and not hasattr(value, "__array__")
+    )
+
+
+def _reached(values: Iterable[object], wanted: AbstractSet[int]) -> set[int] | None:
+    """Return which objects that may change are reached, at least the first that is wanted; None if too many are."""
+    seen: set[int] = set()
+    found: set[int] = set()
+    waiting = list(values)
+    while waiting:
+        value = waiting.pop()
+        if type(value) in _PLAIN or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, Enum) or _is_tied(value):
+            continue
+        if isinstance(value, list | dict | set) or hasattr(value, "__dict__") or hasattr(value, "nbytes"):
+            found.add(id(value))
+            if id(value) in wanted:
+                break
+        if len(seen) > _MOST_ITEMS // _ITEMS_PER_OBJECT:
+            return None
+        waiting += _held(value)
+    return found
 
 
 def size_of(values: Iterable[object], *, deep: bool) -> int:

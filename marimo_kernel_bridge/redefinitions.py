@@ -20,12 +20,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.dataflow import Names, Versions, version_name
-from marimo_kernel_bridge.keeping import Kept, kept
+from marimo_kernel_bridge.keeping import Kept, kept, shares
 from marimo_kernel_bridge.reactive_names.cycles import cycles
 from marimo_kernel_bridge.star_imports import written_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
 
@@ -353,11 +353,19 @@ class Redefinitions:
     def _copied(self, value: T, copied: Callable[[T], T]) -> Kept[T] | None:
         try:
             with self._interruptible():
+                if shares(value, self._others()):
+                    return None
                 return kept(value, copied, sum(self._sizes.values()))
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001  # whatever user code's classes raise, also `SystemExit`
             return None
+
+    def _others(self) -> Iterator[object]:
+        for name, makers in makers_of(self._parts).items():
+            for each in [version_name(name, maker) for maker in makers] if name in self._makers else [name]:
+                if each in self._values:
+                    yield self._values[each]
 
     def _set_apart(self, original: object, copied: Kept[Any] | None) -> None:  # of whatever class
         """Let the versions that are an object be its copy from now on; without one, they are spent."""

@@ -375,6 +375,25 @@ def test_a_view_that_another_cell_changes_does_not_drift(lab):
         assert lab.text("e") == "[2.] [2. 1.]", cell
 
 
+def test_what_holds_parts_of_a_trained_model_is_made_again_with_it(lab):
+    cells = {
+        "a": """class Model:
+    def __init__(self): self.w = [0]
+    def train(self): self.training = True
+class Optimizer:
+    def __init__(self, w): self.w = w
+    def step(self): self.w[0] += 1""",
+        "b": "model = Model()",
+        "c": "optimizer = Optimizer(model.w)",
+        "d": "model.train()\nfor _ in range(3): optimizer.step()\nprint(model.w)",
+    }
+    assert run_all(lab, cells)["d"] == "[3]"
+    for cell in ("d", "d", "c", "b"):
+        lab.run(cell, cells[cell])
+        lab.wait_quiet()
+        assert lab.text("d") == "[3]", cell
+
+
 def test_once_copies_take_too_much_makers_run_again(lab):
     lab.run(
         "m",

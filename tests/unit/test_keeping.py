@@ -78,6 +78,20 @@ def test_what_takes_long_to_copy_is_not_looked_through():
     assert kept(list(range(100_000)), deepcopy) is not None
 
 
+class Holder:
+    def __init__(self, held):
+        self.held = held
+
+
+def test_objects_that_hold_the_same_are_not_parted():
+    weights = [0]
+    model = Holder(weights)
+    assert keeping.shares(model, [Holder([0]), Holder((weights,))])
+    assert keeping.shares(model, [Holder(model)])
+    assert not keeping.shares(model, [model, Holder([0]), Holder(keeping), Holder(Model)])
+    assert not keeping.shares(weights, [model])  # the analysis knows of lists
+
+
 def test_what_holds_itself_is_copied():
     value = []
     value.append(value)
