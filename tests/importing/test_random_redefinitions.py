@@ -3,6 +3,7 @@ whatever runs again, and what a cell is changed to. The graph is a model here; `
 
 import os
 import random
+from contextlib import nullcontext
 from functools import lru_cache
 
 import pytest
@@ -76,7 +77,7 @@ class Notebook:
         self.values = {"display": lambda value: print(repr(value))}  # noqa: T201  # what cells show is printed
         self.graph = Graph(self.values)
         self.redefinitions = Redefinitions(self.cells)
-        self.redefinitions.attach(self.graph)
+        self.redefinitions.attach(self.graph, nullcontext)
         self.shown: dict[str, str] = {}
 
     def add(self, code):
