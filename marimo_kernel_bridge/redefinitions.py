@@ -17,6 +17,7 @@ from collections import Counter
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.dataflow import Names, Versions, version_name
@@ -145,7 +146,7 @@ class Redefinitions:
         }
         wanted: set[str] = set()
         if any(body.stars for body in bodies.values()):
-            wanted = {word for body in bodies.values() for word in re.findall(r"[^\W\d]\w*", body.code)}
+            wanted = set().union(*(_words(body.code) for body in bodies.values()))
         return {
             cell_id: Source(body.code, written_out(body.stars, wanted)) for cell_id, body in bodies.items()
         }
@@ -419,6 +420,11 @@ def _copy_only_it(value: Any) -> Any:  # as above
 
 
 _COPYING: dict[str, Callable[[Any], Any]] = {"{}.copy()": _copy, "copy.copy({})": _copy_only_it}
+
+
+@lru_cache(maxsize=5000)
+def _words(code: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W\d]\w*", code))
 
 
 def analysis() -> Flows:

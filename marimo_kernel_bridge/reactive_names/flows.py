@@ -192,11 +192,11 @@ class _Flows(Analysis):
         """Return the parts; one that is as before is the same object."""
         reads: list[set[tuple[str, int]]] = [set() for _ in self._parts]
         for version in (each for versions in self.versions.values() for each in versions):
-            if version.cell < 0 or HISTORY.fullmatch(version.name):
+            others = [reader for reader in version.readers if reader >= 0 and reader != version.cell]
+            if not others or version.cell < 0 or HISTORY.fullmatch(version.name):
                 continue
-            for reader in version.readers:
-                if reader >= 0 and reader != version.cell:
-                    reads[reader].add((version.name, version.cell))
+            for reader in others:
+                reads[reader].add((version.name, version.cell))
         for index, (flow, read) in enumerate(zip(self._parts, reads, strict=True)):
             if flow.reads != read:
                 early = {name: maker for name, maker in read if maker > index}

@@ -98,9 +98,13 @@ def groups(sources: Sequence[str]) -> list[list[int]]:
     first: dict[str, int] = {}
     for index, cell in enumerate(cells):
         if index not in shared:
-            for name in cell.used - imported.keys():
-                if name in binders or name not in cell.called or name not in _BUILTINS:
-                    joined.join(first.setdefault(name, index), index)
+            for name in cell.used:
+                if name not in imported and (
+                    name in binders or name not in cell.called or name not in _BUILTINS
+                ):
+                    other = first.setdefault(name, index)
+                    if other != index:  # most names are of one cell
+                        joined.join(other, index)
     found: dict[int, set[int]] = {}
     for index, cell in enumerate(cells):
         group = found.setdefault(joined.leader(index), set())
