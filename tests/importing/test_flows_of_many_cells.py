@@ -1,5 +1,6 @@
 """What the analysis costs as cells are added: counted, as a busy machine's clock tells little."""
 
+from marimo_kernel_bridge.reactive_names import groups
 from marimo_kernel_bridge.reactive_names.flows import Flows
 from marimo_kernel_bridge.reactive_names.occurrences import CellNames
 
@@ -33,3 +34,12 @@ def looks(monkeypatch, count):
 
 def test_who_calls_a_function_is_found_at_a_cost_that_grows_with_the_number_of_functions(monkeypatch):
     assert looks(monkeypatch, 80) < 2.5 * looks(monkeypatch, 40)
+
+
+def test_names_that_one_cell_has_to_itself_join_nothing(monkeypatch):
+    joined = []
+    monkeypatch.setattr(groups._Joined, "join", lambda self, one, other: joined.append((one, other)))
+    groups.groups([f"x{number} = {number}\nprint(x{number})" for number in range(50)])
+    assert joined == []
+    groups.groups(["x = 1", "y = 1", "x"])
+    assert joined == [(0, 2)]
