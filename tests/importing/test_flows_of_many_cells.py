@@ -38,7 +38,7 @@ def test_who_calls_a_function_is_found_at_a_cost_that_grows_with_the_number_of_f
 
 def test_names_that_one_cell_has_to_itself_join_nothing(monkeypatch):
     joined = []
-    monkeypatch.setattr(groups._Joined, "join", lambda self, one, other: joined.append((one, other)))
+    monkeypatch.setattr(groups._Joined, "join", lambda _, one, other: joined.append((one, other)))
     groups.groups([f"x{number} = {number}\nprint(x{number})" for number in range(50)])
     assert joined == []
     groups.groups(["x = 1", "y = 1", "x"])
