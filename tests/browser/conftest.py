@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -10,6 +11,7 @@ from chromium import launch
 from lab_page import LabPage
 from lab_server import LabServer, running_lab
 from playwright.sync_api import BrowserContext, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,8 +63,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     page = item.stash.get(OPEN_PAGE, None)
     if report.when == "call" and report.failed and page is not None:
         picture = page.server.home / f"{item.name}.png"
-        page.screenshot(picture)
-        report.sections.append(("screenshot", str(picture)))
+        with suppress(PlaywrightError):  # the page may be what failed
+            page.screenshot(picture)
+            report.sections.append(("screenshot", str(picture)))
         report.sections.append(("errors on the page", "\n".join(page.page_errors)))
         report.sections.append(("jupyter lab log, last lines", "\n".join(page.server.log.splitlines()[-60:])))
     return report
