@@ -86,9 +86,11 @@ def main() -> None:
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
     epilog=_examples("marimo-kernel-bridge kernel -f connection.json"),
 )
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="-f CONNECTION_FILE")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-f CONNECTION_FILE]")
 def kernel(arguments: tuple[str, ...]) -> None:
     """Run the kernel. Jupyter calls this; you rarely do.
+
+    Without -f, or if there is no such file, it writes one and says how to connect to it.
 
     Takes what ipykernel takes: options of the form --Class.trait=value, --debug for more log.
     """

@@ -47,6 +47,8 @@ def install_kernelspec(
         written["argv"][0] = sys.executable
         if display_name is not None:
             written["display_name"] = display_name
+        elif name != NAME or pool is not None:  # front ends list kernels by their titles
+            written["display_name"] += f" {name}" + (", warm pool" if pool is not None else "")
         if pool is not None:
             config = {"preload": list(pool.preload), "idle_timeout": pool.idle_timeout, "limit": pool.limit}
             written["metadata"]["kernel_provisioner"] = {"provisioner_name": PROVISIONER, "config": config}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HOW_TO_ATTACH: Final = """\
 To let an agent join this kernel, add the MCP server to its host once, for example:
-  claude mcp add marimo -- {command} mcp
+  claude mcp add --scope user marimo -- {command} mcp
 Run a cell, then ask the agent to list the kernels and to connect to this notebook's.
 `{command} kernels` shows the connection files. What the agent runs changes the outputs on your page."""
 

@@ -99,7 +99,10 @@ def _hint(error: CellError, kind: str, cells: Iterable[Cell]) -> str:
 def _about_module(module: str, packages: Mapping[str, str]) -> str:
     top = module.partition(".")[0]
     if top in packages:
-        return f"Not in the kernel's environment. With the person's consent: install_packages({[packages[top]]})."
+        call = f"With the person's consent: install_packages({[packages[top]]})."
+        if packages[top] != top.replace("_", "-"):
+            return f"Not in the kernel's environment. {call}"
+        return f"Not in the kernel's environment. That its package has the same name is a guess: make sure. {call}"
     if top != module:
         return f"`{top}` is there, but has no `{module}`: another version of it may have."
     return "It is there by now: run the cell again."

@@ -123,6 +123,7 @@ def test_install_writes_a_kernelspec_with_this_interpreter_and_logos(tmp_path):
 def test_the_installed_kernelspec_is_found_where_jupyter_looks(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share/jupyter"))
     place = install_kernelspec(name="marimo-y", prefix=tmp_path)
+    assert json.loads((place / "kernel.json").read_text())["display_name"].endswith("marimo-y")
     assert seen_by_jupyter("marimo-y", place)
     assert not seen_by_jupyter("marimo-z", place)
 
@@ -265,7 +266,7 @@ def test_lab_starts_jupyterlab_on_the_notebook_and_tells_how_to_attach(tmp_path)
     result = python("-m", "marimo_kernel_bridge", "lab", notebook, "--version")
     assert result.returncode == 0, result.stderr
     assert f"Opening {notebook} with the kernel 'marimo (reactive Python)'." in result.stdout
-    assert "claude mcp add marimo -- " in result.stdout
+    assert "claude mcp add --scope user marimo -- " in result.stdout
     assert (
         result.stdout.rstrip().splitlines()[-1].startswith("4.")
     )  # JupyterLab took over and gave its version
