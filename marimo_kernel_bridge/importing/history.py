@@ -1,13 +1,64 @@
-"""IPython's memory of outputs, `_` and `Out[3]`, as names: the cell whose value is meant gets to bind it."""
+"""IPython's memory of outputs, `_` and `Out[3]`, as names: the cell whose value is meant gets to bind it.
+
+IPython does not remember a value that is None: `_` after `print("hi")` is the value before. Where only a run can tell
+whether a value is None, the code that reads `_` asks.
+"""
 
 from __future__ import annotations
 
 import ast
 import re
 from dataclasses import dataclass
+from typing import Final, Literal
 
 from marimo_kernel_bridge.importing.magics import hides_its_value
 from marimo_kernel_bridge.reactive_names.occurrences import CellNames, read_cell
+
+Value = Literal["none", "some", "any"]
+"""What a cell ends in: always None, never None, or only a run can tell."""
+
+_GIVE_NONE: Final = frozenset("print display help exec setattr delattr breakpoint".split())  # noqa: SIM905  # a list of words
+_GIVE_SOMETHING: Final = frozenset(
+    """abs all any ascii bin bool bytearray bytes callable chr complex dict dir divmod enumerate filter float format
+    frozenset hasattr hash hex id int isinstance issubclass len list map oct ord range repr reversed round set sorted
+    str sum tuple type zip""".split()  # noqa: SIM905  # a list of words
+)
+_SOMETHING: Final = (
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.Compare,
+    ast.JoinedStr,
+    ast.List,
+    ast.Tuple,
+    ast.Set,
+    ast.Dict,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+    ast.Lambda,
+)
+
+
+_ORDINAL: Final = {1: "first", 2: "second", 3: "third"}
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A place that reads the output of other cells: of one, or of the `which`-th of several that is not None."""
+
+    start: int
+    end: int
+    sources: tuple[int, ...]
+    which: int = 1
+
+    def text(self, names: list[str]) -> str:
+        if len(names) == 1:
+            return names[0]
+        if self.which > 1:
+            return f"[out for out in ({', '.join(names)}) if out is not None][{self.which - 1}]"
+        tests = "".join(f"{name} if {name} is not None else " for name in names[:-1])
+        return f"({tests}{names[-1]})"
 
 
 @dataclass
@@ -33,14 +84,18 @@ def named(codes: list[str]) -> Named:
         if code.strip():
             counts[len(counts) + 1] = index
     by_index = {index: count for count, index in counts.items()}
-    shows = [bool(code.strip()) and _shows(code) for code in codes]
+    ends = [_value(cell, code, bound) for cell, code in zip(cells, codes, strict=True)]
     edits: dict[int, list[tuple[int, int, str]]] = {}
     meant: set[int] = set()
     for index, cell in enumerate(cells):
-        for start, end, source in _reads(cell, index, bound, counts, codes, shows):
-            meant.add(source)
-            edits.setdefault(index, []).append((start, end, f"out_{by_index[source]}"))
-            result.notes[index].append(f"`{codes[index][start:end]}` is read as `out_{by_index[source]}`")
+        for read in _reads(cell, index, bound, counts, codes, ends):
+            meant.update(read.sources)
+            names = [f"out_{by_index[source]}" for source in read.sources]
+            edits.setdefault(index, []).append((read.start, read.end, read.text(names)))
+            means = f"`{names[0]}`"
+            if len(names) > 1:
+                means = f"the {_ORDINAL[read.which]} of {', '.join(f'`{name}`' for name in names)} that is not None"
+            result.notes[index].append(f"`{codes[index][read.start : read.end]}` is read as {means}")
     for index, changes in edits.items():
         for start, end, text in sorted(changes, reverse=True):
             code = result.codes[index]
@@ -58,23 +113,32 @@ def _reads(  # noqa: PLR0917  # six facts
     bound: set[str],
     counts: dict[int, int],
     codes: list[str],
-    shows: list[bool],
-) -> list[tuple[int, int, int]]:
-    """Return the places that read a value of another cell, and which cell that is."""
+    ends: list[Value | None],
+) -> list[_Read]:
+    """Return the places that read a value of another cell, and which cells that may be."""
     found = []
-    above = [other for other in range(index) if shows[other]]
+    above = [other for other in reversed(range(index)) if ends[other] not in {None, "none"}]
     for each in cell.occurrences:
         if each.act != "load" or each.name in bound or each.form != "name":
             continue
-        if re.fullmatch(r"_{1,3}", each.name) and len(above) >= len(each.name):
-            found.append((each.start, each.end, above[-len(each.name)]))
+        if re.fullmatch(r"_{1,3}", each.name) and len(above) >= (which := len(each.name)):
+            found.append(_recalled(each.start, each.end, above, which, ends))
         elif (number := re.fullmatch(r"_(\d+)", each.name)) and counts.get(int(number[1]), index) < index:
-            found.append((each.start, each.end, counts[int(number[1])]))
+            found.append(_Read(each.start, each.end, (counts[int(number[1])],)))
         elif each.name == "Out":
             subscript = re.compile(r"Out\[\s*(\d+)\s*\]").match(codes[index], each.start)
             if subscript and counts.get(int(subscript[1]), index) < index:
-                found.append((each.start, subscript.end(), counts[int(subscript[1])]))
-    return [each for each in found if shows[each[2]]]
+                found.append(_Read(each.start, subscript.end(), (counts[int(subscript[1])],)))
+    return [each for each in found if all(ends[source] is not None for source in each.sources)]
+
+
+def _recalled(start: int, end: int, above: list[int], which: int, ends: list[Value | None]) -> _Read:
+    """Return what `_` (`which` is 1), `__` or `___` reads: of the cells above, as many as are needed to be sure."""
+    sure = [number for number, other in enumerate(above) if ends[other] == "some"]
+    if sure[:which] == list(range(which)):
+        return _Read(start, end, (above[which - 1],))
+    needed = sure[which - 1] + 1 if len(sure) >= which else len(above)
+    return _Read(start, end, tuple(above[:needed]), which)
 
 
 def _last(code: str) -> ast.Expr | None:
@@ -83,8 +147,30 @@ def _last(code: str) -> ast.Expr | None:
     return last if isinstance(last, ast.Expr) else None
 
 
-def _shows(code: str) -> bool:
-    return _last(code) is not None and not hides_its_value(code)
+def _value(cell: CellNames, code: str, bound: set[str]) -> Value | None:
+    """Tell what a cell ends in; None if it shows nothing, as one that ends in an assignment or a semicolon."""
+    last = _last(code) if code.strip() else None
+    if last is None or hides_its_value(code):
+        return None
+    value = last.value
+    if isinstance(value, ast.Name):  # `%time f()` is written as `_value = f()`, ..., `_value`
+        stores = [each for each in cell.occurrences if each.name == value.id and each.act == "store"]
+        assigned = [
+            each.value
+            for each in (cell.tree.body if cell.tree is not None else [])
+            if isinstance(each, ast.Assign)
+            and [target.id for target in each.targets if isinstance(target, ast.Name)] == [value.id]
+        ]
+        if len(stores) == len(assigned) == 1:
+            value = assigned[0]
+    if isinstance(value, ast.Constant):
+        return "none" if value.value is None else "some"
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id not in bound:
+        name = value.func.id
+        if name in _GIVE_NONE and not (name == "display" and value.keywords):  # display_id gives a handle
+            return "none"
+        return "some" if name in _GIVE_SOMETHING else "any"
+    return "some" if isinstance(value, _SOMETHING) else "any"
 
 
 def _binding(code: str, name: str) -> str:

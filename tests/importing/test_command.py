@@ -179,3 +179,21 @@ def test_a_target_of_the_wrong_kind_is_refused(tmp_path, arguments, says):
     result = run(write(tmp_path / "in.ipynb", "x"), "-o", tmp_path / arguments[0])
     assert result.exit_code == 1
     assert says in result.output
+
+
+def test_the_last_output_is_the_last_that_is_not_none(tmp_path):
+    sources = [
+        "x = 1",
+        "x + 1",
+        "def f(): pass",
+        "f()",
+        "print('hi')",
+        "%%time\ny = 3",
+        "_ + 10",
+        "f()",
+        "__",
+    ]
+    notebook = write(tmp_path / "a.ipynb", *sources)
+    result = run(notebook, "--verify")
+    assert result.exit_code == 0, result.output
+    assert "(out_4 if out_4 is not None else out_2) + 10" in (tmp_path / "a.py").read_text()

@@ -191,6 +191,12 @@ n = 0 | def f():; ~global n; ~n = 1 | f() | n => n = 0; def f():; ~global n; ~n 
 1 + 1 | _ + 1                                => (out_1 := 1 + 1) | out_1 + 1
 1 + 1 | Out[1] + 1                           => (out_1 := 1 + 1) | out_1 + 1
 1 + 1 | _1 + 1                               => (out_1 := 1 + 1) | out_1 + 1
+x | print(x) | _                             => (out_1 := x) | print(x) | out_1
+1 | x = 2 | None | 3; | _                    => (out_1 := 1) | x = 2 | None | 3; | out_1
+1 | f() | len(y) | f() | _ + 1               => 1 | f() | (out_3 := len(y)) | (out_4 := f()) | (out_4 if out_4 is not None else out_3) + 1
+1 | 2 | __                                   => (out_1 := 1) | 2 | out_1
+1 | f() | 2 | __                             => (out_1 := 1) | (out_2 := f()) | (out_3 := 2) | [out for out in (out_3, out_2, out_1) if out is not None][1]
+def print(x): return x | print(1) | _        => def print(x): return x | (out_2 := print(1)) | out_2
 for _ in r: pass | for _ in s: pass          => for _ in r: pass | for _ in s: pass
 """
 
