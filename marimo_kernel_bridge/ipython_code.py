@@ -303,13 +303,13 @@ def _defined(names: Iterable[str]) -> list[ast.stmt]:
 
 
 def _in_function(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Return what runs inside of a function: it uses global names and defines none."""
+    """Return what runs inside of a function that is called: it uses global names and defines none."""
     if not body:
         return []
-    (function,) = ast.parse("async def _(): pass").body
+    function, call = ast.parse("async def _(): pass\n_()").body
     assert isinstance(function, ast.AsyncFunctionDef)
     function.body = body
-    return [function]
+    return [function, call]
 
 
 def _is_future(node: ast.stmt) -> bool:

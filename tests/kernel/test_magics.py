@@ -62,6 +62,28 @@ def test_what_a_magic_uses_runs_it_again(lab, code):
     assert "is 2" in lab.text("two")
 
 
+TIMED = [
+    "%timeit -n 1 -r 1 print('is', x)",
+    "%timeit -n 1 -r 1 show(x)",
+    "%%timeit -n 1 -r 1\nprint('is', x)",
+    "%%timeit -n 1 -r 1 y = x\nprint('is', y)",
+]
+
+
+@pytest.mark.parametrize("code", TIMED)
+def test_what_is_timed_uses_the_version_above_it_of_a_name_that_is_defined_again(lab, code):
+    lab.run("show", "def show(value): print('is', value)")
+    lab.run("one", "x = 1")
+    lab.run("again", "x = x + 1")
+    assert lab.run("timed", code).ok
+    assert "is 2" in lab.text("timed")
+    *_, one, again, timed = cells(lab).values()
+    assert again["cell_id"] in timed["upstream"]
+    assert one["cell_id"] not in timed["upstream"]
+    lab.run("one", "x = 40")
+    assert "is 41" in lab.text("timed")
+
+
 def test_captured_output_is_shown_anew_by_its_dependent(lab):
     lab.run(
         "one",
