@@ -236,7 +236,13 @@ def _failure(run: Run, report: RunReport | None, took: str) -> str:
     value = str(reply.get("evalue") or (failed.evalue if failed else ""))
     if name == "StdinNotImplementedError":
         return f"failed{took}: the code asked for input(), and nobody can type here. Put the value into the code."
-    return f"failed{took} with {name}: {value}".rstrip(": ")
+    message = f"failed{took} with {name}: {value}".rstrip(": ")
+    if report is None or not report.not_taken:
+        return message
+    names = ", ".join(report.not_taken)
+    return (
+        f"{message}. It took no names over: {names} and the notebook's cells that define it are as they were."
+    )
 
 
 async def _why_queued(attached: Attached, run: Run, now: float) -> str:

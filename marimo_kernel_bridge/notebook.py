@@ -90,7 +90,8 @@ class RunReport:
     among them. `still_stale` names cells that are stale at the end of the run (lazy mode, or an interrupt).
     `superseded` names cells that lost a name to a requested one, and left the graph. `started_at` is in seconds since
     the epoch. `not_run` names cells that read what was set and do not run by themselves (an ipywidget is no part of the
-    graph).
+    graph). `not_taken` are names that a requested cell would have taken over from a notebook's cells, had it not
+    failed.
     """
 
     run_id: str
@@ -102,6 +103,7 @@ class RunReport:
     superseded: tuple[str, ...] = ()
     started_at: float = 0.0
     not_run: tuple[str, ...] = ()
+    not_taken: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class Run:
     superseded: tuple[str, ...] = ()
     started_at: float = field(default_factory=time.time)
     not_run: tuple[str, ...] = ()
+    not_taken: tuple[str, ...] = ()
 
     def report(self) -> RunReport:
         return RunReport(
@@ -48,6 +49,7 @@ class Run:
             self.superseded,
             self.started_at,
             self.not_run,
+            self.not_taken,
         )
 
     def note(self, cell: Cell, duration: float, *, changed: bool = False) -> None:

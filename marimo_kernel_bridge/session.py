@@ -200,7 +200,8 @@ class Session:
     async def run_direct(self, entry: Entry, body: Body) -> CellError | None:
         """Run the cell of the present execute_request, its stale ancestors first. Returns why it did not run."""
         ahead = await self.ahead.look(entry, body)
-        refused = self._register(entry, body)
+        wanted = self._live_names_wanted(entry, body.code)
+        refused = self._register(entry, body, make_way=not wanted)
         if ahead:
             self.runtime.register_stale(
                 [(other.cell.cell_id, other.body.code) for other in ahead if other.body]
@@ -213,6 +214,8 @@ class Session:
         self._held_back -= self.runtime.descendants(cell_id)
         await self._run_cells({cell_id})
         cell = entry.cell
+        if wanted:
+            self._take_or_leave(entry, body.code, wanted)
         return (
             cell.error
             if cell.status in {"cancelled", "interrupted"} and not self.runs.current.ran(cell_id)
@@ -356,15 +359,45 @@ class Session:
         self.runtime.queue_ui_value(target, value)
         return self.runs.open(address, client, ()).report()
 
-    def _register(self, entry: Entry, body: Body, *, stale: bool = False) -> CellError | None:
+    def _live_names_wanted(self, entry: Entry, code: str) -> tuple[str, ...]:
+        """Return the names that an agent's newcomer would take over from cells that a notebook shows.
+
+        It takes them once it has succeeded; until then it makes one more version of them, below all.
+        """
+        if entry.live or self.redefinitions.strict or entry.cell.last_run_at is not None:
+            return ()
+        names = self.runtime.parse(entry.cell.cell_id, code)
+        return tuple(
+            name
+            for name in sorted(names.defines if names is not None else ())
+            if any(
+                self.cells[one].live and gives_way(self.cells[one], entry, strict=False)
+                for one in self.runtime.definers(name) - {entry.cell.cell_id}
+            )
+        )
+
+    def _take_or_leave(self, entry: Entry, code: str, names: tuple[str, ...]) -> None:
+        """Let a cell have the names that it wanted from others if it succeeded; else it leaves the graph."""
+        if entry.cell.status == "ok":
+            self._make_way(entry, code, newcomer=True)
+        else:
+            self.runtime.delete([entry.cell.cell_id], keep_values=True)
+            self.cells.change(entry.cell.cell_id, status="superseded")
+            self.runs.current.not_taken = names
+        self.redefinitions.update()
+        self._graph_changed()
+
+    def _register(
+        self, entry: Entry, body: Body, *, stale: bool = False, make_way: bool = True
+    ) -> CellError | None:
         cell_id = entry.cell.cell_id
         self._held_back.discard(cell_id)
-        if (
+        if make_way and (
             entry.body is None
             or entry.body.code != body.code
             or entry.cell.status in {"superseded", "refused"}
         ):
-            self._make_way(entry, body.code)
+            self._make_way(entry, body.code, newcomer=entry.cell.last_run_at is None)
         entry.body = body
         self.redefinitions.update()
         errors = self.runtime.register(cell_id, body.code, stale=stale)
@@ -376,7 +409,7 @@ class Session:
         self.cells.change(cell_id, status="refused", error=error)
         return error
 
-    def _make_way(self, entry: Entry, code: str) -> None:
+    def _make_way(self, entry: Entry, code: str, *, newcomer: bool) -> None:
         """Let cells that no notebook shows give up the names that this one defines.
 
         And let a newcomer that no notebook shows take over names from any other: each request of a terminal or of
@@ -393,7 +426,7 @@ class Session:
                     continue
                 if reads_before_writing(code, name):
                     self._imperative.add(entry.cell.cell_id)
-                if other.live and entry.cell.last_run_at is None:
+                if other.live and newcomer:
                     self.cells.place(entry.cell.cell_id, other_id)
                 had_the_name = other.cell.status != "refused"
                 self.runtime.delete([other_id], keep_values=True)

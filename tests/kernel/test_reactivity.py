@@ -2,6 +2,9 @@
 
 import pytest
 
+from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.notebook import RunReport
+
 
 def test_dependents_run_before_idle_and_replace_their_outputs_under_their_own_cells(lab):
     lab.run("one", "a = 1")
@@ -168,3 +171,42 @@ def test_code_that_is_not_python_is_an_error_and_its_old_names_are_gone(lab, cod
     assert lab.text("two") == "NameError: name 'a' is not defined"
     lab.run("one", "a = 2")
     assert lab.text("two") == "2"
+
+
+AS_AGENT = {wire.METADATA_KEY: {"client": "claude"}}
+
+
+@pytest.mark.parametrize("code", ["x = 1 / 0", "x = x + 1 / 0", "x = 50; 1 / 0"])
+@pytest.mark.parametrize("again", ["x = x + 1", "z = x"], ids=["several definitions", "one definition"])
+def test_an_agents_code_that_fails_takes_no_name_from_the_notebook(lab, connect, code, again):
+    agent = connect("lab")
+    for cell, source in {"one": "x = 1", "again": again, "read": "print('x is', x)"}.items():
+        lab.run(cell, source)
+    shown = lab.text("read")
+    before = {one["cell_id"]: one for one in _cells(agent)}
+    failed = agent.run(None, code, metadata=AS_AGENT)
+    assert failed.content["ename"] == "ZeroDivisionError"
+    lab.sync()
+    report = wire.decode_reply(agent.ask(wire.ReadRun(run_id=failed.msg_id)), RunReport)
+    assert (report.superseded, report.not_taken) == ((), ("x",))
+    assert [run.status for run in report.cells] == ["error"]
+    assert {one["cell_id"]: one for one in _cells(agent) if one["cell_id"] in before} == before
+    assert lab.text("read") == shown
+    lab.run("one", "x = 10")
+    assert lab.text("read") == f"x is {10 + ('+' in again)}"
+
+
+def test_an_agents_code_that_succeeds_takes_a_name_from_all_that_define_it(lab, connect):
+    agent = connect("lab")
+    for cell, source in {"one": "x = 1", "again": "x = x + 1", "read": "print('x is', x)"}.items():
+        lab.run(cell, source)
+    assert agent.run(None, "x = x + 50", metadata=AS_AGENT).ok
+    lab.wait_for("read", "x is 52")
+    by_id = {one["notebook_cell_id"]: one["status"] for one in _cells(agent)}
+    assert [by_id[cell] for cell in ("one", "again", "read")] == ["superseded", "superseded", "ok"]
+    lab.run("one", "x = 1")
+    lab.wait_for("read", "x is 1")
+
+
+def _cells(agent) -> list[dict]:
+    return agent.ask(wire.ListCells())["result"]

@@ -170,3 +170,13 @@ async def test_dependents_are_waited_for_when_code_runs(shared, gate):
     over = await agent("read_run", run_id=answer.data["run_id"])
     assert over.data["status"] == "ok"
     await person.sees("eeee", "slow 51")
+
+
+async def test_code_that_fails_takes_no_name_from_the_person(shared):
+    agent, person = shared
+    answer = await agent("execute_code", code="x = 1 / 0")
+    assert answer.data["status"] == "error"
+    assert "It took no names over: x" in answer.data["message"]
+    assert [(await cell(agent, one))["status"] for one in ("aaaa", "bbbb", "cccc")] == ["ok"] * 3
+    await person.run("aaaa", "x = 5")
+    await person.sees("cccc", "y is 6")
