@@ -68,7 +68,8 @@ class ImportedNotebook:
 
     def text(self) -> str:
         did = "->" if self.written else "would become"
-        lines = [f"{self.notebook} {did} {self.output}: {self.kept} cells kept, {len(self.changed)} changed."]
+        kept = f"{self.kept} cell{'' if self.kept == 1 else 's'} kept"
+        lines = [f"{self.notebook} {did} {self.output}: {kept}, {len(self.changed)} changed."]
         lines += [f"added: {code}" for code in self.added]
         for cell in self.changed:
             fate = cell.fate.replace("_", " ")

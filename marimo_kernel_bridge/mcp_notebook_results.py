@@ -22,7 +22,7 @@ class SearchResult:
 
     def text(self) -> str:
         lines = [self.note] if self.note else []
-        lines.append(f"{self.total} lines contain {self.query!r}")
+        lines.append(f"{self.total} {'line contains' if self.total == 1 else 'lines contain'} {self.query!r}")
         lines += [f"{match.cell_id} {match.where}:{match.line}: {match.text}" for match in self.matches]
         if self.total > len(self.matches):
             lines.append(f"{self.total - len(self.matches)} more; a higher limit shows them.")

@@ -23,7 +23,7 @@ def summary(mode: str, cells: Sequence[Cell], *, strict: bool = False) -> str:
     failed = sum(state(cell) in FAILED for cell in cells)
     parts = [f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"]
     parts += [f"{stale} stale"] if stale else []
-    parts += [f"{failed} with errors"] if failed else []
+    parts += [f"{failed} with {'an error' if failed == 1 else 'errors'}"] if failed else []
     return f"marimo {mode}{', strict' if strict else ''}: {', '.join(parts)}"
 
 

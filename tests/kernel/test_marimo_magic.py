@@ -24,11 +24,11 @@ def test_status_shows_the_cells_in_html_and_in_text(lab, command):
     assert lab.run("ask", command).ok
     (output,) = lab.outputs("ask")
     assert output["data"]["text/plain"] == (
-        "marimo autorun: 2 cells, 1 with errors\n"
+        "marimo autorun: 2 cells, 1 with an error\n"
         "[1] a = 1            ok     a\n"
         "[2] b = 1 / (a - 1)  error  a → b"
     )
-    assert output["data"]["text/html"].startswith("<p>marimo autorun: 2 cells, 1 with errors</p><table>")
+    assert output["data"]["text/html"].startswith("<p>marimo autorun: 2 cells, 1 with an error</p><table>")
 
 
 def test_graph_shows_a_picture_and_a_tree(lab):

@@ -156,7 +156,7 @@ def test_cells_without_an_edge_are_left_out():
 
 def test_the_state_of_the_cells_as_text():
     cells = notebook(*DIAMOND[:4], c="stale", d="error")
-    assert summary("lazy", cells) == "marimo lazy: 4 cells, 1 stale, 1 with errors"
+    assert summary("lazy", cells) == "marimo lazy: 4 cells, 1 stale, 1 with an error"
     assert summary("autorun", cells[:1]) == "marimo autorun: 1 cell"
     assert text_table(cells).splitlines()[1:] == [
         "[2] b = a  ok     a → b",
