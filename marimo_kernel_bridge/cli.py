@@ -1,7 +1,7 @@
 """The command line: what each command is called, takes and prints. What it does is in the module that it imports.
 
 Commands import inside themselves, so that none pays for another. A refused request (`BridgeError`) is one line on
-stderr and exit code 1; what `import` ends with is in `importing/command.py`.
+stderr and exit code 1, or 2 for wrong usage; what `import` ends with is in `importing/command.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 import click
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_guard import Tier
 
 REFUSED: Final = 1
+WRONG_USAGE: Final = 2
 
 Format = Literal["py", "ipynb", "html", "pdf", "md", "script", "json"]
 FORMATS: Final = get_args(Format)
@@ -47,7 +48,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BridgeError as error:
             click.echo(f"marimo-kernel-bridge: {error}", err=True)
-            ctx.exit(REFUSED)
+            ctx.exit(WRONG_USAGE if isinstance(error, WrongUsageError) else REFUSED)
 
 
 @contextmanager

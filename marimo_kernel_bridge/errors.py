@@ -164,3 +164,10 @@ class BridgeError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".rstrip()
+
+
+class WrongUsageError(BridgeError):
+    """A command line that cannot be meant so, whatever is on disk."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__("bad_request", message, hint)

@@ -58,6 +58,10 @@ class Notebook:
     document: dict[str, Any] = field(default_factory=dict)  # as in nbformat: any JSON
 
 
+EMPTY: Final = "it is empty"
+"""The note on a cell that was dropped because nothing is in it."""
+
+
 @dataclass(frozen=True)
 class CellReport:
     """What became of one cell of the .ipynb, and why. `notes` is empty for a cell that was kept as it is."""

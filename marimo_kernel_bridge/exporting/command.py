@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import click
 
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.exporting import described, sources
 from marimo_kernel_bridge.ipynb import existing, write_whole
 
@@ -78,10 +78,11 @@ def run(named: str, asked: Asked) -> int:
 def _format(asked: Asked) -> Format:
     if asked.to is not None:
         return asked.to
-    found = _BY_SUFFIX.get(asked.output.suffix) if asked.output is not None else None
-    if found is None:
-        raise BridgeError("bad_request", "To which format?", f"Give --to with one of {', '.join(FORMATS)}.")
-    return found
+    suffix = asked.output.suffix if asked.output is not None else ""
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    question = f"No format is known by {suffix}." if suffix else "To which format?"
+    raise WrongUsageError(question, f"Give --to with one of {', '.join(FORMATS)}.")
 
 
 def _check_first(path: Path, to: Format, asked: Asked) -> None:
@@ -129,8 +130,14 @@ def _made(source: Source, to: Format, asked: Asked) -> _Made:
             content = described.described(source.as_written, source.name, source.graph)
             return _Made(json.dumps(content, indent=1, ensure_ascii=False) + "\n", _live_notes(source))
         case "html" | "pdf":
-            from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # needs an extra
+            from marimo_kernel_bridge.exporting.pages import (  # noqa: PLC0415  # needs an extra
+                check_installed_for_pdf,
+                to_html,
+                to_pdf,
+            )
 
+            if to == "pdf":
+                check_installed_for_pdf()
             page = to_html(source.as_written, source.name, source.folder)
             loads = (f"When opened, it loads {', '.join(page.loads)}.",) if page.loads else ()
             notes = (*_live_notes(source), *_without_outputs(source), *loads)

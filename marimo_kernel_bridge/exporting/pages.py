@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 INSTALL: Final = "pip install 'marimo-kernel-bridge[export]'"
 _INSTALL_PDF: Final = "pip install 'marimo-kernel-bridge[pdf]'; playwright install chromium"
+_PDF_NEEDS: Final = "PDF needs nbconvert, latex2mathml, Playwright and Chromium."
 _REQUIRE: Final = re.compile(r"\b(?:require|requirejs)\s*[.(\[]|\bdefine\s*\(")
 _LOADED: Final = re.compile(
     r"<(?:script|link|iframe|img)\b[^>]*?\b(?:src|href)=[\"'](https?://[^\"']+)|import\(\"(https?://[^\"]+)"
@@ -168,12 +169,21 @@ def _joined(text: object) -> str:
     return "".join(map(str, text)) if isinstance(text, list) else str(text or "")
 
 
+def check_installed_for_pdf() -> None:
+    """Raise `BridgeError`, not_installed, with the one extra that has all of it, if a part of it is missing."""
+    try:
+        _exporter()
+        import playwright  # noqa: F401, PLC0415  # an extra, of its own
+    except (BridgeError, ImportError):
+        raise BridgeError("not_installed", _PDF_NEEDS, _INSTALL_PDF) from None
+
+
 def to_pdf(page: str, *, sandbox: bool = True) -> bytes:
     """Print a page with Chromium. Raises `BridgeError`: not_installed."""
     try:
         from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415  # an extra, of its own
     except ImportError:
-        raise BridgeError("not_installed", "PDF needs Playwright and Chromium.", _INSTALL_PDF) from None
+        raise BridgeError("not_installed", _PDF_NEEDS, _INSTALL_PDF) from None
     if sandbox and hasattr(os, "geteuid") and os.geteuid() == 0:
         raise BridgeError(
             "not_installed",

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.exporting import origin
-from marimo_kernel_bridge.ipynb import Conversion, Notebook, existing, read_notebook, write_whole
+from marimo_kernel_bridge.ipynb import EMPTY, Conversion, Notebook, existing, read_notebook, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,21 +52,36 @@ def run(notebooks: Sequence[Path], output: Path | None, wanted: Wanted) -> int:
         except BridgeError as error:
             if not several:
                 raise
-            click.echo(f"marimo-kernel-bridge: {error}", err=True)
-            report, code = {"notebook": str(source), "refused": str(error), "code": error.code}, REFUSED
+            refusal = error.message if error.code == "output_exists" else str(error)  # -o is a folder here
+            click.echo(f"marimo-kernel-bridge: {refusal}", err=True)
+            report, code = {"notebook": str(source), "refused": refusal, "code": error.code}, REFUSED
         codes.add(code)
         reports.append(report)
     if wanted.as_json:
         click.echo(json.dumps(reports if several else reports[0], indent=2))
     elif several:
-        done = sum("refused" not in report for report in reports)
-        whole = sum(report.get("complete") is True for report in reports)
-        same = sum(report.get("verified", {}).get("same") is True for report in reports)
-        click.echo(
-            f"{len(jobs)} notebooks: {done} {'checked' if wanted.check else 'imported'}, {whole} of them completely"
-            + (f", {same} show the same." if wanted.verify else ".")
-        )
+        click.echo(_total(reports, wanted))
     return next((code for code in (REFUSED, NOT_ALL_CARRIED_OVER, DIFFERENT) if code in codes), 0)
+
+
+def _total(reports: Sequence[dict[str, Any]], wanted: Wanted) -> str:  # JSON
+    count = f"{len(reports)} notebook{'' if len(reports) == 1 else 's'}"
+    there = sum(report.get("code") == "output_exists" for report in reports)
+    if there == len(reports):
+        return f"{count}: what they become exists already. --force replaces it."
+    done = sum("refused" not in report for report in reports)
+    whole = sum(report.get("complete") is True for report in reports)
+    same = sum(report.get("verified", {}).get("same") is True for report in reports)
+    return (
+        f"{count}: {done} {'checked' if wanted.check else 'imported'}, {whole} of them completely"
+        + (f", {same} show the same" if wanted.verify else "")
+        + (
+            f"; {there} left alone, because what they become exists already (--force replaces it)"
+            if there
+            else ""
+        )
+        + "."
+    )
 
 
 def _jobs(notebooks: Sequence[Path], output: Path | None, wanted: Wanted) -> Iterator[tuple[Path, Path]]:
@@ -75,6 +90,10 @@ def _jobs(notebooks: Sequence[Path], output: Path | None, wanted: Wanted) -> Ite
     if not found:
         raise BridgeError("bad_request", "There is no .ipynb in these folders.", "Name a notebook.")
     many = len(found) > 1 or any(root.is_dir() for root in notebooks)
+    if many and output is not None and os.path.lexists(output) and not output.is_dir():
+        raise WrongUsageError(
+            f"{output} is a file, but for several notebooks -o is a folder.", "Name a folder."
+        )
     suffix = _SUFFIX[wanted.target]
     for path, root in found:
         name = f"{path.stem}-reactive.ipynb" if wanted.target == "bridge" else f"{path.stem}.py"
@@ -137,7 +156,14 @@ def _write(notebook: Notebook, conversion: Conversion, target: Path, wanted: Wan
     """Write the result and what stands beside it; return where the saved outputs are."""
     from marimo_kernel_bridge.runtime import files, saved_outputs  # noqa: PLC0415  # slow to import
 
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BridgeError(
+            "bad_request",
+            f"{target.parent} cannot be made: {error.strerror}.",
+            "Name another folder with -o.",
+        ) from error
     write_whole(target, conversion.text, overwrite=wanted.force)
     if wanted.target == "bridge":
         return None
@@ -186,9 +212,12 @@ def _print(source: Path, target: Path, conversion: Conversion, wanted: Wanted, o
     click.echo(f"{source} {would} {target}: {len(fates)} cells, {', '.join(counts) or 'nothing in it'}.")
     for code in conversion.added:
         click.echo(f"  added: {'; '.join(line for line in code.splitlines() if line)}")
+    empty = [cell for cell in conversion.cells if cell.notes == (EMPTY,)]
     for cell in conversion.cells:
-        if cell.fate in {"changed", "dropped"}:
+        if cell.fate in {"changed", "dropped"} and (len(empty) == 1 or cell not in empty):
             click.echo(f"  {cell}")
+    if len(empty) > 1:
+        click.echo(f"  cells {', '.join(str(cell.position) for cell in empty)} dropped: they are empty")
     if wanted.keep_outputs:
         if outputs is not None:
             click.echo(f"  Saved outputs are in {outputs}")

@@ -25,7 +25,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.exporting.origin import RAW, data_url
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import Prepared, Working, prepare, unresolved
-from marimo_kernel_bridge.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
+from marimo_kernel_bridge.ipynb import EMPTY, CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.runtime.versions import check_version
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ def _report(notebook: Notebook, prepared: Prepared, cells: _Cells) -> tuple[Cell
         if lost:
             reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "not_converted", tuple(notes)))
         elif not cell.source.strip():
-            reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "dropped", ("it is empty",)))
+            reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "dropped", (EMPTY,)))
         elif cell.position not in kept:
             reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "dropped", tuple(notes)))
         else:

@@ -182,6 +182,17 @@ def test_what_is_not_installed_is_named_with_what_to_install(tmp_path, monkeypat
     assert not (tmp_path / "a.html").exists()
 
 
+@pytest.mark.parametrize("missing", ["nbconvert", "latex2mathml", "playwright"])
+def test_what_a_pdf_needs_is_named_at_once(tmp_path, monkeypatch, missing):
+    for module in (missing, f"{missing}.exporters", f"{missing}.sync_api"):
+        monkeypatch.setitem(sys.modules, module, None)
+    pages._exporter.cache_clear()
+    result = run("export", write(tmp_path / "a.ipynb", ("code", "1")), "--to", "pdf")
+    assert result.exit_code == 1
+    assert "pip install 'marimo-kernel-bridge[pdf]'" in result.stderr
+    assert "[export]" not in result.stderr
+
+
 # Text formats
 
 
@@ -253,8 +264,6 @@ def test_files_are_left_alone_without_force(imported):
         (["plain.py", "--to", "md"], "no marimo notebook"),
         (["broken.py", "--to", "md"], "no marimo notebook"),
         (["penguins.ipynb", "--to", "ipynb"], "is an .ipynb file already"),
-        (["penguins.ipynb"], "To which format?"),
-        (["penguins.ipynb", "-o", "x.docx"], "To which format?"),
         (["penguins.ipynb", "--to", "md", "--original", "penguins.ipynb"], "an .ipynb is its own"),
         (["--live", "none.ipynb", "--to", "md"], "No running notebook is"),
         (["--live", "none.ipynb", "--to", "md", "--run"], "is for files"),
@@ -269,6 +278,25 @@ def test_what_cannot_be_exported_is_refused_in_one_line(folder, monkeypatch, arg
     assert says in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert not result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["penguins.ipynb"], "To which format? Give --to with one of py, ipynb, "),
+        (["penguins.ipynb", "-o", "-"], "To which format? Give --to"),
+        (
+            ["penguins.ipynb", "-o", "x.docx"],
+            "No format is known by .docx. Give --to with one of py, ipynb, ",
+        ),
+    ],
+)
+def test_an_unknown_format_is_wrong_usage_in_one_line(folder, arguments, says):
+    result = run("export", *arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (folder / "x.docx").exists()
 
 
 def test_importing_a_marimo_file_says_that_it_is_no_ipynb(imported):

@@ -43,6 +43,41 @@ def test_a_folder_is_imported_with_its_folders(tmp_path):
     assert "2 notebooks: 2 imported, 2 of them completely." in result.output
 
 
+def test_a_folder_cannot_go_into_a_file(tmp_path):
+    write(tmp_path / "in" / "deep" / "a.ipynb", "x = 1")
+    taken = write(tmp_path / "ordinary.ipynb", "y = 1")
+    result = run(tmp_path / "in", "-o", taken)
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"marimo-kernel-bridge: {taken} is a file, but for several notebooks -o is a folder. Name a folder.\n"
+    )
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "deep").write_text("a file")
+    result = run(tmp_path / "in", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'out' / 'deep'} cannot be made" in result.stderr
+
+
+def test_a_folder_that_was_imported_already_is_left_alone_and_says_what_to_do(tmp_path):
+    write(tmp_path / "a.ipynb", "x = 1")
+    write(tmp_path / "b.ipynb", "x = 1")
+    run(tmp_path)
+    again = run(tmp_path)
+    assert again.exit_code == 1
+    assert again.stderr.splitlines()[0] == f"marimo-kernel-bridge: {tmp_path / 'a.py'} exists."
+    assert again.stdout == "2 notebooks: what they become exists already. --force replaces it.\n"
+    (tmp_path / "b.py").unlink()
+    total = run(tmp_path).stdout.splitlines()[-1]
+    assert total.startswith("2 notebooks: 1 imported, 1 of them completely; 1 left alone")
+    assert run(tmp_path, "--force").exit_code == 0
+
+
+def test_empty_cells_are_told_in_one_line(tmp_path):
+    result = run(write(tmp_path / "a.ipynb", "", "x = 1", "", " "))
+    assert "  cells 1, 3, 4 dropped: they are empty\n" in result.stdout
+    assert result.stdout.count("dropped:") == 1
+
+
 def test_one_bad_notebook_does_not_stop_the_others(tmp_path):
     write(tmp_path / "a.ipynb", "x = 1")
     (tmp_path / "b.ipynb").write_text("no JSON")
