@@ -404,6 +404,8 @@ class Session:
         self.redefinitions.show_last()
         self._graph_changed()
         if not errors:
+            if entry.cell.status == "refused":
+                self.cells.change(cell_id, status="new", error=None)
             return None
         error = wording.refusal(errors, self._cell_or_none)
         self.cells.change(cell_id, status="refused", error=error)
@@ -652,8 +654,12 @@ class Session:
             ):
                 self._show_instead(cell_id, "refused", wording.refusal(reasons, self._cell_or_none))
         for cell_id in self._refused - errors.keys():
-            if cell_id in self.cells and self.cells[cell_id].cell.status == "refused":
-                self.cells.change(cell_id, status="new", error=None)
+            cell = self.cells[cell_id].cell if cell_id in self.cells else None
+            if cell is None or cell.status != "refused":
+                continue
+            if cell.error is not None and cell.error.ename == "SyntaxError":
+                continue  # marimo forgets it with the next cell that is registered; only new code mends it
+            self.cells.change(cell_id, status="new", error=None)
         self._refused = set(errors)
 
     def wake(self) -> None:

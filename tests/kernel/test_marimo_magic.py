@@ -31,6 +31,16 @@ def test_status_shows_the_cells_in_html_and_in_text(lab, command):
     assert output["data"]["text/html"].startswith("<p>marimo autorun: 2 cells, 1 with an error</p><table>")
 
 
+def test_a_cell_that_is_not_python_counts_as_failed(lab):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = (")
+    lab.run("ask", "%marimo status")
+    (output,) = lab.outputs("ask")
+    assert output["data"]["text/plain"] == (
+        "marimo autorun: 2 cells, 1 with an error\n[1] a = 1  ok       a\n[2] b = (  refused"
+    )
+
+
 def test_graph_shows_a_picture_and_a_tree(lab):
     lab.run("one", "a = 1")
     lab.run("two", "b = a + 1")
