@@ -102,6 +102,7 @@ def test_a_dependents_progress_bar_moves_under_its_own_cell(notebook):
 
 def test_batch_clients_have_a_dependents_output_area_updated_each_time(connect):
     batch = connect("batch")
+    batch.run(None, "%marimo strict")  # else a cell of a document reads the definition above it
     batch.run(None, "import marimo as mo\nn = 1")
     batch.run("two", "mo.output.append(f'n is {n}')")
     for value in (2, 3):
