@@ -202,6 +202,7 @@ def test_a_surrogate_in_the_code_is_an_error(lab):
     lab.client.shell_channel.socket.send_multipart(lab.client.session.serialize(message))
     reply = lab._reply(message["header"]["msg_id"], lab.client.shell_channel)
     assert reply["content"]["ename"] == "UnicodeEncodeError"
+    lab.wait_idle(message["header"]["msg_id"])  # until then an error aborts what is sent
     assert_responsive(lab)
     assert lab.run("three", "a").text == "1"
 
