@@ -156,7 +156,6 @@ def test_a_page_of_a_marimo_file_shows_what_marimo_saved(tmp_path, monkeypatch):
     assert "forty-two" in Path("a.html").read_text()
 
 
-@pytest.mark.browser
 def test_a_page_is_printed_as_pdf(tmp_path):
     source = write(tmp_path / "a.ipynb", ("markdown", FORMULA), ("code", "1", shown("1")))
     result = run("export", source, "--to", "pdf", "--no-sandbox")
