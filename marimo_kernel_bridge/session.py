@@ -163,7 +163,7 @@ class Session:
         if gone:
             self.runtime.delete(gone)
             self.redefinitions.update()
-            self._graph_changed()
+            self._stale_changed()
 
     def arrange(self, notebook_cell_ids: Sequence[str]) -> None:
         """Note the order of the document, by the front end's ids."""
@@ -207,7 +207,7 @@ class Session:
                 [(other.cell.cell_id, other.body.code) for other in ahead if other.body]
             )
             self.redefinitions.show_last()
-            self._graph_changed()
+            self._stale_changed()
         if refused is not None:
             return refused
         cell_id = entry.cell.cell_id
@@ -328,7 +328,7 @@ class Session:
             self._hold_back(ids)
         else:
             self._held_back -= ids
-            self._graph_changed()
+            self._stale_changed()
             await self._run_together(ids)
         return tuple(cell_id for cell_id in opened.requested if cell_id not in known)
 
@@ -343,7 +343,7 @@ class Session:
         held = set(cell_ids)
         self._held_back |= held
         self.runtime.set_stale(self.runtime.descendants(*held))
-        self._graph_changed()
+        self._stale_changed()
 
     def run_stale(self, client: str, address: Address) -> RunReport:
         """Let all stale cells run once when it settles."""
@@ -385,7 +385,7 @@ class Session:
             self.cells.change(entry.cell.cell_id, status="superseded")
             self.runs.current.not_taken = names
         self.redefinitions.update()
-        self._graph_changed()
+        self._stale_changed()
 
     def _register(
         self, entry: Entry, body: Body, *, stale: bool = False, make_way: bool = True
@@ -402,7 +402,7 @@ class Session:
         self.redefinitions.update()
         errors = self.runtime.register(cell_id, body.code, stale=stale)
         self.redefinitions.show_last()
-        self._graph_changed()
+        self._stale_changed()
         if not errors:
             if entry.cell.status == "refused":
                 self.cells.change(cell_id, status="new", error=None)
@@ -527,7 +527,7 @@ class Session:
         self.runtime.check_again(entry.cell.cell_id for entry in self.cells)
         self.redefinitions.mark_lost()
         self.redefinitions.show_last()
-        self._graph_changed()
+        self._stale_changed()
 
     def catch_up(self) -> None:
         """Let all stale cells run once."""
@@ -548,7 +548,7 @@ class Session:
             self._imperative.discard(cell_id)
             self._passing.forget(cell_id)
         self.redefinitions.update()
-        self._graph_changed()
+        self._stale_changed()
 
     def _due(self) -> set[str]:
         """Stale cells that may run by themselves: not those that wait for somebody, nor what is below them."""
@@ -686,9 +686,6 @@ class Session:
     def _note_run(self, cell_id: str, duration: float, *, changed: bool = False) -> None:
         if self.runs.started:
             self.runs.current.note(self.cells[cell_id].cell, duration, changed=changed)
-
-    def _graph_changed(self) -> None:
-        self._stale_changed()
 
     def _refresh_nodes(self) -> None:
         """Publish the graph for readers, once for all changes of a request."""
