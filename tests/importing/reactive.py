@@ -119,3 +119,19 @@ class Reactive:
     def run(self, among=None):
         """Run cells in order; return what each of them shows."""
         return {number: shown(self.private[number], self.namespace) for number in self.order(among)}
+
+
+def assert_shows_the_same_again_and_again(codes):
+    """A converted notebook shows what its cells showed in order, and each cell can run again without a change."""
+    expected = in_order(codes)
+    result = prepared(codes)
+    reactive = Reactive([cell.code for cell in result.cells])
+    told = "\n--\n".join(codes) + "\n=====>\n" + "\n--\n".join(reactive.codes)
+    assert reactive.problems() == [], told
+    first = reactive.run()
+    for number, cell in enumerate(result.cells):
+        if cell.positions:
+            assert first[number] == "".join(expected[each - 1] for each in sorted(cell.positions)), told
+    for number in range(len(reactive.codes)):
+        for other, text in reactive.run(reactive.downstream(number)).items():
+            assert text == first[other], f"cell {number} again changed cell {other}\n{told}"

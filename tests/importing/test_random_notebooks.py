@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from reactive import Reactive, in_order, prepared
+from reactive import assert_shows_the_same_again_and_again
 
 NAMES = ["a", "b", "i", "x"]
 LISTS = ["p", "q"]
@@ -65,19 +65,4 @@ SEEDS = range(300)
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_converted_notebook_shows_the_same_and_each_cell_can_run_again(seed):
-    codes = notebook(seed)
-    expected = in_order(codes)
-    result = prepared(codes)
-    reactive = Reactive([cell.code for cell in result.cells])
-    told = "\n--\n".join(codes) + "\n=====>\n" + "\n--\n".join(reactive.codes)
-    assert reactive.problems() == [], told
-    first = reactive.run()
-    for number, cell in enumerate(result.cells):
-        if cell.positions:
-            assert first[number] == "".join(expected[position - 1] for position in sorted(cell.positions)), (
-                told
-            )
-    for number in range(len(reactive.codes)):
-        again = reactive.run(reactive.downstream(number))
-        for other, text in again.items():
-            assert text == first[other], f"cell {number} again changed cell {other}\n{told}"
+    assert_shows_the_same_again_and_again(notebook(seed))

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from reactive import Reactive, in_order, prepared
+from reactive import assert_shows_the_same_again_and_again
 
 from marimo_kernel_bridge.importing.randomness import repeated
 
@@ -78,16 +78,4 @@ def notebook(seed):
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_converted_notebook_draws_the_same_and_each_cell_can_run_again(seed):
-    codes = notebook(seed)
-    expected = in_order(codes)
-    result = prepared(codes)
-    reactive = Reactive([cell.code for cell in result.cells])
-    told = "\n--\n".join(codes) + "\n=====>\n" + "\n--\n".join(reactive.codes)
-    assert reactive.problems() == [], told
-    first = reactive.run()
-    for number, cell in enumerate(result.cells):
-        if cell.positions:
-            assert first[number] == "".join(expected[each - 1] for each in sorted(cell.positions)), told
-    for number in range(len(reactive.codes)):
-        for other, text in reactive.run(reactive.downstream(number)).items():
-            assert text == first[other], f"cell {number} again changed cell {other}\n{told}"
+    assert_shows_the_same_again_and_again(notebook(seed))
