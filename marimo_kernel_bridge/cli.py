@@ -176,6 +176,7 @@ def pool(*, stop: bool) -> None:
         click.echo(
             f"{state.python}, process {state.pid}: {len(state.kernels)} kernels run, {state.forked} forked"
             + (f", with {', '.join(state.preload)}" if state.preload else "")
+            + (f"\n  makes no kernels, which start without it: {state.trouble}" if state.trouble else "")
         )
     if not states:
         click.echo("No pool runs.")

@@ -26,6 +26,8 @@ from marimo_kernel_bridge.agent import Agent, ToolFailedError, attached_agent, s
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.front_end import FrontEnd, ShownCell, opened, started_kernel
 from marimo_kernel_bridge.install import NAME
+from marimo_kernel_bridge.pool_place import PROVISIONER
+from marimo_kernel_bridge.preloading import trouble
 from marimo_kernel_bridge.runtime.versions import check_version, installed, missing_api
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
             asyncio.run(_with_a_kernel(Path(folder), found))
     else:
         found(*_skipped("kernel", "reactivity", "mcp", because="there is no usable kernelspec"))
+    found(*_pools())
     found(_jupyterlab())
     return findings
 
@@ -216,6 +219,25 @@ async def _agent_changes_a(agent: Agent, dependent: ShownCell, person: FrontEnd)
     edit = {"action": "change", "cell_id": base["cell_id"], "version": base["version"], "code": "a = 20"}
     await agent.call("edit_cells", edits=[edit])
     await person.until(lambda: dependent.text == "a + 1 is 21", "what the agent's change should show")
+
+
+def _pools() -> Iterator[Finding]:
+    """Try what the pools of the installed kernelspecs shall preload."""
+    for name, one in KernelSpecManager().get_all_specs().items():
+        argv = one["spec"].get("argv") or [sys.executable]
+        provisioner = (one["spec"].get("metadata") or {}).get("kernel_provisioner") or {}
+        if provisioner.get("provisioner_name") != PROVISIONER:
+            continue
+        preload = (provisioner.get("config") or {}).get("preload") or []
+        if unfit := trouble(argv[0], preload):
+            detail = f"The kernels of {name!r} start without a pool, for it cannot preload {unfit}."
+            where = Path(one["resource_dir"], "kernel.json")
+            yield Finding(
+                "pool", "FAILED", detail, f"Install what is missing, or change `preload` in {where}."
+            )
+        else:
+            named = ", ".join(preload) or "nothing more"
+            yield Finding("pool", "ok", f"that of {name!r} can preload what it shall: {named}")
 
 
 def _jupyterlab() -> Finding:

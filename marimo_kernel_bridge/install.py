@@ -17,6 +17,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.pool_place import PROVISIONER
+from marimo_kernel_bridge.preloading import trouble
 from marimo_kernel_bridge.shipped import shipped
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ def install_kernelspec(
     kernels come from a warm pool with these options.
     Raises `BridgeError`: bad_request.
     """
+    if pool is not None and (unfit := trouble(sys.executable, pool.preload)):
+        raise BridgeError(
+            "bad_request",
+            f"No pool of {sys.executable} can preload {unfit}.",
+            "Nothing was installed. Correct --preload, or leave the module out: kernels import it when it is used.",
+        )
     manager = KernelSpecManager()
     with tempfile.TemporaryDirectory() as folder:
         spec = Path(folder, "spec")

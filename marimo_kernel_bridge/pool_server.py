@@ -38,6 +38,7 @@ from marimo_kernel_bridge.pool_place import (
     send_line,
     socket_path,
 )
+from marimo_kernel_bridge.preloading import STARTS_A_THREAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,12 +82,26 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault(
         "MPLBACKEND", "module://matplotlib_inline.backend_inline"
     )  # as ipykernel does, later
-    for module in (*_PRELOADED, *options.preload):
+    for module in _PRELOADED:
         importlib.import_module(module)
-    pool = Pool(name, options, listening)
+    pool = Pool(name, options, listening, _preload(options.preload))
     child = pool.serve()
     if child is not None:
         become(*child)
+
+
+def _preload(modules: Iterable[str]) -> str:
+    """Import modules. Returns why no kernel can be forked then, "" if they can."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a person's module raises
+            traceback.print_exc()
+            # A process in which an import has failed half-way is not what a new one is.
+            return f"{module} cannot be preloaded: {type(error).__name__}: {error}"
+        if threading.active_count() > 1:
+            return f"{module} cannot be preloaded: {STARTS_A_THREAD}"
+    return ""
 
 
 Child = tuple[KernelRequest, list[int], socket.socket]
@@ -96,7 +111,9 @@ Child = tuple[KernelRequest, list[int], socket.socket]
 class Pool:
     """See the module."""
 
-    def __init__(self, name: str, options: PoolOptions, listening: socket.socket) -> None:
+    def __init__(self, name: str, options: PoolOptions, listening: socket.socket, trouble: str) -> None:
+        """`trouble` is why it forks nothing, "" if it does."""
+        self._trouble = trouble
         self._path = socket_path(own_directory(), name)
         self._inode = self._path.stat().st_ino
         self._options = options
@@ -182,6 +199,8 @@ class Pool:
         if self._closed or _files_of_modules(self._modules) != self._modules:
             self._close()
             return "outdated"
+        if self._trouble:
+            return self._trouble
         if len(self._kernels) >= self._options.limit:
             return "the pool has as many kernels as it may have"
         if threading.active_count() > 1:
@@ -216,6 +235,7 @@ class Pool:
             "modules": len(sys.modules),
             "kernels": sorted(set(self._kernels) - self._ended),
             "forked": self._forked,
+            "trouble": self._trouble,
         }
 
     # -- kernels that end, requesters that leave -----------------------------------------------------------------------

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PoolState:
-    """A pool as it described itself. `modules` is how many it has imported, `forked` how many kernels it made."""
+    """A pool as it described itself.
+
+    `modules` is how many it has imported, `forked` how many kernels it made, `trouble` why it makes none ("": it does).
+    """
 
     pid: int
     python: str
@@ -23,6 +26,7 @@ class PoolState:
     modules: int
     kernels: tuple[int, ...]
     forked: int
+    trouble: str
 
 
 def running_pools() -> list[PoolState]:
@@ -58,4 +62,5 @@ def _ask(path: Path, question: str) -> PoolState | None:
         modules=reply["modules"],
         kernels=tuple(reply["kernels"]),
         forked=reply["forked"],
+        trouble=reply.get("trouble", ""),  # a pool of an earlier version does not tell
     )

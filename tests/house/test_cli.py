@@ -128,6 +128,27 @@ def test_the_installed_kernelspec_is_found_where_jupyter_looks(tmp_path, monkeyp
     assert not seen_by_jupyter("marimo-z", place)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("import no_such_thing", "ModuleNotFoundError: No module named 'no_such_thing'."),
+        ("raise SystemExit('not here')", "not here."),
+        (
+            "import threading; threading.Thread(target=threading.Event().wait).start()",
+            "it starts a thread when it is imported, and such a process cannot be forked.",
+        ),
+    ],
+)
+def test_install_refuses_what_a_pool_cannot_preload(tmp_path, monkeypatch, text, reason):
+    (tmp_path / "unfit.py").write_text(text)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    result = call("install", "--prefix", tmp_path, "--pool", "--preload", "json", "--preload", "unfit")
+    assert result.exit_code == 1
+    assert f"No pool of {sys.executable} can preload unfit: {reason}" in result.stderr
+    assert "Nothing was installed." in result.stderr
+    assert not list(tmp_path.rglob("kernel.json"))
+
+
 def test_install_for_the_user_goes_to_the_users_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     assert call("install").exit_code == 0

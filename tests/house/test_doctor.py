@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from marimo_kernel_bridge import doctor, front_end
 from marimo_kernel_bridge.cli import main
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.install import install_kernelspec
+from marimo_kernel_bridge.pool_place import PoolOptions
 
 
 def verdicts(findings):
@@ -72,6 +74,22 @@ def test_a_kernelspec_whose_interpreter_is_gone_is_named_and_nothing_else_is_tri
     assert "names the interpreter /no/such/python, which is not there." in result.stdout
     assert "Run: marimo-kernel-bridge install --sys-prefix" in result.stdout
     assert "skipped  mcp: not tried, because there is no usable kernelspec" in result.stdout
+
+
+def test_what_a_pool_cannot_preload_is_named(tmp_path, monkeypatch):
+    install_kernelspec(name="warm", prefix=tmp_path, pool=PoolOptions(("json",)))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share/jupyter"))
+    assert [str(found) for found in doctor._pools()] == [
+        "ok       pool: that of 'warm' can preload what it shall: json"
+    ]
+    file = tmp_path / "share/jupyter/kernels/warm/kernel.json"
+    file.write_text(file.read_text().replace('"json"', '"jsson"'))
+    (found,) = doctor._pools()
+    assert str(found) == (
+        "FAILED   pool: The kernels of 'warm' start without a pool, for it cannot preload jsson: "
+        "ModuleNotFoundError: No module named 'jsson'.\n"
+        f"         Install what is missing, or change `preload` in {file}."
+    )
 
 
 def test_an_interpreter_without_the_package_is_named(kernelspec):

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 from nbclient import NotebookClient
 
+from marimo_kernel_bridge.cli import main
 from marimo_kernel_bridge.install import install_kernelspec
 from marimo_kernel_bridge.pool_place import PoolOptions, own_directory
 from marimo_kernel_bridge.pool_provisioner import NoPoolError, PooledKernel, fork_kernel
@@ -198,11 +200,19 @@ def test_a_module_that_changed_on_disk_is_not_served_old(start, tmp_path):
     assert old.value("__import__('changing').version") == 1
 
 
-def test_a_preloaded_module_that_fails_leaves_a_plain_kernel(start, tmp_path, caplog):
-    with caplog.at_level("INFO"):
-        kernel = start(preload=["no_such_module_at_all"])
-    assert type(kernel.manager.provisioner.process) is subprocess.Popen
+def test_a_preloaded_module_that_fails_leaves_plain_kernels_and_the_pool_says_why(start):
+    for _ in range(2):
+        kernel = start(preload=["json", "no_such_module_at_all"])
+        assert type(kernel.manager.provisioner.process) is subprocess.Popen
     assert kernel.value("1") == 1
+    (pool,) = (state for state in running_pools() if "no_such_module_at_all" in state.preload)
+    assert pool.forked == 0
+    told = CliRunner().invoke(main, ["pool"]).stdout
+    assert (
+        f"process {pool.pid}: 0 kernels run, 0 forked, with json, no_such_module_at_all\n"
+        "  makes no kernels, which start without it: no_such_module_at_all cannot be preloaded: "
+        "ModuleNotFoundError: No module named 'no_such_module_at_all'\n"
+    ) in told
 
 
 def test_beyond_its_limit_a_pool_forks_nothing(start):

@@ -1,0 +1,50 @@
+"""Whether an interpreter can import what the kernels of a pool shall have imported already.
+
+Asked before a kernelspec is written, and by `doctor`. A pool finds out for itself (`pool_server.py`).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_BOUND: Final = 60.0  # seconds for one module, as for all that a pool does before it serves
+
+STARTS_A_THREAD: Final = "it starts a thread when it is imported, and such a process cannot be forked"
+
+# Its last line on stderr tells. It ends at once, whatever threads the module has started.
+_TRY: Final = f"""
+import importlib, os, sys, threading
+importlib.import_module(sys.argv[1])
+if threading.active_count() > 1:
+    os.write(2, {STARTS_A_THREAD.encode()!r})
+    os._exit(1)
+"""
+
+
+def trouble(interpreter: str, modules: Iterable[str]) -> str:
+    """Import modules in an interpreter; return which of them cannot be preloaded and why, "" if all can."""
+    reasons = ((module, _reason(interpreter, module)) for module in modules)
+    return "; ".join(f"{module}: {reason}" for module, reason in reasons if reason)
+
+
+def _reason(interpreter: str, module: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  # a kernelspec's interpreter, which Jupyter would run as well
+            [interpreter, "-c", _TRY, module],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_BOUND,
+            cwd="/",  # as a pool: nothing is found here by chance
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or [f"the interpreter ended with {done.returncode}"])[-1]
