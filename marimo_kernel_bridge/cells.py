@@ -77,6 +77,7 @@ class CellTable:
     """All cells, in the order of their document where that is known, else in which the kernel first saw them."""
 
     def __init__(self) -> None:
+        self.order = object()  # another one when known cells have changed places
         self._entries: dict[str, Entry] = {}
         self._by_front_end: dict[tuple[str, str], str] = {}
         self._by_msg_id: dict[str, str] = {}
@@ -190,7 +191,7 @@ class CellTable:
         """Put a cell behind another in the order, or first."""
         order = [one for one in self._entries if one != cell_id]
         order.insert(0 if after is None else order.index(after) + 1, cell_id)
-        self._entries = {one: self._entries[one] for one in order}
+        self._reorder(order)
 
     def arrange(self, order: Iterable[str]) -> None:
         """Put cells into an order; those that are not in it stay behind the cell that they are behind."""
@@ -202,7 +203,12 @@ class CellTable:
             if one not in behind:
                 behind[last].append(one)
         ids = [one for first in ("", *wanted) for one in (first, *behind[first]) if one]
-        self._entries = {one: self._entries[one] for one in ids}
+        self._reorder(ids)
+
+    def _reorder(self, ids: list[str]) -> None:
+        if ids != list(self._entries):
+            self._entries = {one: self._entries[one] for one in ids}
+            self.order = object()
 
     def _new_id(self) -> str:
         while (cell_id := "".join(self._random.choices(string.ascii_letters, k=4))) in self._entries:

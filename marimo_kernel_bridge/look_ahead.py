@@ -58,6 +58,8 @@ class LookAhead:
         self._asked_before: dict[str, int] = {}  # and the one before that
         self._burst: dict[str, None] = {}  # cells of the newest requests, sent too fast for a person
         self._newest: Address | None = None
+        self._in_order: set[str] = set()  # requests whose cells have been put into their order, by message id
+        self._order: object = None  # of the cells since then
 
     def __contains__(self, cell_id: str) -> bool:
         """Tell whether a cell's own request waits."""
@@ -127,14 +129,19 @@ class LookAhead:
 
     def _arrange(self, entry: Entry, upcoming: list[Waiting]) -> None:
         """Learn the order of the document from a Run All."""
-        cells = self._notebook.cells
+        if not upcoming:
+            self._arrange_what_came_apart(entry.address.session)
+            return
+        cells, own = self._notebook.cells, entry.address.parent["msg_id"]
+        if cells.order is self._order and {own, upcoming[-1].msg_id} <= self._in_order:
+            return  # they come in order, so there is none that was not in it
         known = [cells.by_front_end(request.notebook_cell_id, request.address) for request in upcoming]
         order = [entry.cell.cell_id, *(other.cell.cell_id for other in known if other is not None)]
         headers = [entry.address.parent, *(request.address.parent for request in upcoming)]
         if len(set(order)) == len(order) > 1 and sent_at_once(headers):
             cells.arrange(order)
-        elif not upcoming:
-            self._arrange_what_came_apart(entry.address.session)
+            self._in_order = {own, *(request.msg_id for request in upcoming)}
+            self._order = cells.order
 
     def _arrange_what_came_apart(self, session: str) -> None:
         """Learn the order from a Run All of which nothing waits: each request was answered before the next one came."""

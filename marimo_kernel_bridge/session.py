@@ -211,7 +211,8 @@ class Session:
         if refused is not None:
             return refused
         cell_id = entry.cell.cell_id
-        self._held_back -= self.runtime.descendants(cell_id)
+        if self._held_back:
+            self._held_back -= self.runtime.descendants(cell_id)
         await self._run_cells({cell_id})
         cell = entry.cell
         if wanted:

@@ -203,7 +203,7 @@ class Engine:
 
     def stale(self) -> frozenset[str]:
         return frozenset(
-            self._kernel.graph.stale_cells - self._kernel.errors.keys()
+            self._kernel.graph.get_stale() - self._kernel.errors.keys()
         )  # marimo never runs those
 
     def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:

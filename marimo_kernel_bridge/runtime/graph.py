@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from marimo._ast.cell import CellStaleState
 from marimo._runtime import dataflow
@@ -20,35 +20,20 @@ from marimo._runtime.dataflow.definitions import DefinitionRegistry
 from marimo._runtime.dataflow.graph import DirectedGraph
 from marimo._runtime.dataflow.topology import MutableGraphTopology
 from marimo._runtime.packages.module_registry import ModuleRegistry
+from marimo._runtime.runner.cell_runner import Runner
+
+from marimo_kernel_bridge.runtime.staleness import StaleCells, StaleFlag
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from marimo._ast.cell import CellImpl
     from marimo._ast.visitor import VariableData
+    from marimo._config.config import OnCellChangeType
     from marimo._runtime.dataflow.topology import GraphTopology
     from marimo._types.ids import CellId_t
 
 _NONE: Final[frozenset[Any]] = frozenset()  # of cell ids or of names
-
-
-class StaleFlag(CellStaleState):
-    """Whether a cell is stale, which the graph's set of stale cells says too."""
-
-    def __init__(self, cell_id: CellId_t, stale_cells: set[CellId_t], state: bool) -> None:  # noqa: FBT001  # marimo's field
-        self._cell_id, self._stale_cells = cell_id, stale_cells
-        self.state = state
-
-    @property
-    def state(self) -> bool:
-        return self._cell_id in self._stale_cells
-
-    @state.setter
-    def state(self, stale: bool) -> None:
-        if stale:
-            self._stale_cells.add(self._cell_id)
-        else:
-            self._stale_cells.discard(self._cell_id)
 
 
 @dataclass
@@ -177,9 +162,12 @@ class IndexedGraph(DirectedGraph):
 
     topology: IndexedTopology = field(default_factory=IndexedTopology)
     definition_registry: IndexedDefinitions = field(default_factory=IndexedDefinitions)
-    stale_cells: set[CellId_t] = field(default_factory=set)
+    stale_cells: StaleCells = field(init=False)
     disabled_cells: set[CellId_t] = field(default_factory=set)  # by their own configuration
     touched: set[CellId_t] = field(default_factory=set)  # cells whose place changed, for who clears it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stale_cells", StaleCells(self.topology))
 
     def get_referring_cells(self, name: str, language: Literal["python", "sql"]) -> set[CellId_t]:
         return set(self.topology.referring(name, language))
@@ -199,6 +187,7 @@ class IndexedGraph(DirectedGraph):
                     self.cycle_tracker.detect_cycle_for_edge(edge, self.topology)
             # marimo's cells are frozen but for their states, of which this is one.
             object.__setattr__(cell, "_stale", StaleFlag(cell_id, self.stale_cells, cell.stale))
+            self.stale_cells.edges_added(cell_id)
             self.touched.update(parents, children, (cell_id,))
             self._note_configuration(cell_id)
         if self.is_any_ancestor_stale(cell_id):
@@ -223,14 +212,15 @@ class IndexedGraph(DirectedGraph):
 
     def delete_cell(self, cell_id: CellId_t) -> set[CellId_t]:
         cell = self.cells.get(cell_id)
-        parents = self.parents.get(cell_id, _NONE)
         if cell is not None:
-            self.touched.update(parents, (cell_id,))
+            self.touched.update(self.parents[cell_id], (cell_id,))
+            own = CellStaleState(cell.stale)  # its id may be another cell's soon
+            self.stale_cells.discard(cell_id)
         children = super().delete_cell(cell_id)
         assert cell is not None  # or marimo has raised
         self.touched.update(children)
-        object.__setattr__(cell, "_stale", CellStaleState(cell.stale))  # its id may be another cell's soon
-        self.stale_cells.discard(cell_id)
+        object.__setattr__(cell, "_stale", own)
+        self.stale_cells.left(cell_id)
         self.disabled_cells.discard(cell_id)
         return children
 
@@ -258,22 +248,44 @@ class IndexedGraph(DirectedGraph):
 
     def is_any_ancestor_stale(self, cell_id: CellId_t) -> bool:
         stale = self.stale_cells
-        return bool(stale) and any(ancestor in stale for ancestor in self.topology.upstream(cell_id))
+        if not stale:
+            return False
+        if any(parent in stale for parent in self.parents[cell_id]):
+            return True
+        return not stale.are_closed and any(ancestor in stale for ancestor in self.topology.upstream(cell_id))
 
-    def set_stale(self, cell_ids: set[CellId_t], prune_imports: bool = False) -> None:  # noqa: FBT001, FBT002  # marimo's signature
-        below = self.running_makes_stale(cell_ids) if prune_imports else self.topology.below(cell_ids)
-        self.stale_cells.update(cell_ids, below)
-
-    def running_makes_stale(self, cell_ids: Collection[CellId_t]) -> set[CellId_t]:
-        """Return the cells below: for a cell that only imports, those that use what it has not imported yet."""
-        relatives = dataflow.get_import_block_relatives(self)
+    def stale_above(self, cell_ids: Iterable[CellId_t]) -> set[CellId_t]:
+        """Return the stale cells among these and their ancestors."""
+        stale = self.stale_cells
+        closed = stale.are_closed  # then no fresh cell has a stale one above it
         found = set(cell_ids)
         waiting = list(found)
         for cell_id in waiting:
-            imports = self.cells[cell_id].import_workspace.is_import_block
-            new = (relatives(cell_id, True) if imports else self.children[cell_id]) - found  # noqa: FBT003  # marimo's positional flag
+            new = self.parents[cell_id] - found
+            if closed:
+                new = {one for one in new if one in stale}
             found |= new
             waiting += new
+        return {one for one in found if one in stale}
+
+    def set_stale(self, cell_ids: set[CellId_t], prune_imports: bool = False) -> None:  # noqa: FBT001, FBT002  # marimo's signature
+        self.stale_cells.update([*cell_ids, *self.fresh_below(cell_ids, prune_imports=prune_imports)])
+
+    def fresh_below(self, cell_ids: Collection[CellId_t], *, prune_imports: bool) -> set[CellId_t]:
+        """Return the fresh cells below these, and maybe stale ones.
+
+        `prune_imports`: below a cell that only imports, those that use what it has not imported yet.
+        """
+        stale = self.stale_cells
+        known = stale if stale.are_closed else _NONE  # all that is below these is stale
+        relatives = dataflow.get_import_block_relatives(self)
+        found = set(cell_ids)
+        waiting = [cell_id for cell_id in found if cell_id not in known]
+        for cell_id in waiting:
+            pruned = prune_imports and self.cells[cell_id].import_workspace.is_import_block
+            new = (relatives(cell_id, True) if pruned else self.children[cell_id]) - found  # noqa: FBT003  # marimo's positional flag
+            found |= new
+            waiting += [one for one in new if one not in known]
         return found.difference(cell_ids)
 
     def get_stale(self) -> set[CellId_t]:
@@ -314,6 +326,22 @@ def topological_sort(graph: GraphTopology, cell_ids: Collection[CellId_t]) -> li
     return done
 
 
+marimos_cells_to_run: Final = Runner.compute_cells_to_run
+
+
+def cells_to_run(
+    graph: GraphTopology,
+    roots: set[CellId_t],
+    excluded_cells: set[CellId_t],
+    execution_mode: OnCellChangeType,
+) -> list[CellId_t]:
+    """Do what marimo's method does, without looking at all ancestors of each cell; for lazy runs of this graph."""
+    if not isinstance(graph, IndexedGraph) or execution_mode != "lazy":
+        return marimos_cells_to_run(cast("Any", graph), roots, excluded_cells, execution_mode)  # marimo's own
+    return topological_sort(graph, (roots | graph.stale_above(roots)) - excluded_cells)
+
+
 def install() -> None:
-    """Let marimo's runner sort cells by this graph's order."""
+    """Let marimo's runner find and sort cells by this graph's indexes."""
     setattr(dataflow, "topological_sort", topological_sort)  # noqa: B010  # marimo's own modules look it up there
+    setattr(Runner, "compute_cells_to_run", staticmethod(cells_to_run))  # noqa: B010  # as above

@@ -152,7 +152,7 @@ class ReactiveKernel(Kernel):
             wanted = with_versions(self._compiled[cell_id], versions.get(cell_id))
             if (wanted.defs, wanted.refs) != (known[cell_id].defs, known[cell_id].refs):
                 changed.append(wanted)
-        stale = set(self.graph.stale_cells)
+        stale = self.graph.get_stale()
         for cell in changed:  # all out before any goes in: no cycle may be seen between old and new
             self.graph.delete_cell(cell.cell_id)
         for cell in changed:
@@ -164,8 +164,7 @@ class ReactiveKernel(Kernel):
         wanted_order = sorted(known, key=lambda one: places.get(one, len(places)))
         if wanted_order != list(known):
             topology.reorder_nodes(wanted_order)
-        self.graph.stale_cells.clear()
-        self.graph.stale_cells.update(stale)
+        self.graph.stale_cells.become(stale)
 
     def _build_hooks(self) -> NotebookCellHooks:
         hooks = NotebookCellHooks()

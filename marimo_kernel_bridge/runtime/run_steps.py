@@ -38,7 +38,7 @@ def update_staleness(ctx: PreparationHookContext) -> None:
     """Do as marimo's hook does, which tells its frontend of each stale cell, also of those that were stale before."""
     graph: Any = ctx.graph  # an `IndexedGraph`
     if ctx.execution_mode == "lazy":
-        graph.stale_cells.update(graph.running_makes_stale(ctx.cells_to_run))
+        graph.stale_cells.update(graph.fresh_below(ctx.cells_to_run, prune_imports=True))
     for cell_id in ctx.cells_to_run:
         if graph.is_disabled(cell_id):
             graph.stale_cells.add(cell_id)

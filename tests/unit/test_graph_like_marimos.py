@@ -16,7 +16,14 @@ from marimo._runtime.packages.module_registry import ModuleRegistry
 from marimo._runtime.runner.scheduler import SequentialScheduler
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.runtime.graph import IndexedGraph, IndexedModules, marimos_sort, topological_sort
+from marimo_kernel_bridge.runtime.graph import (
+    IndexedGraph,
+    IndexedModules,
+    cells_to_run,
+    marimos_cells_to_run,
+    marimos_sort,
+    topological_sort,
+)
 from marimo_kernel_bridge.runtime.run_steps import Scheduler
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -75,7 +82,7 @@ def apply(graph, step):
             cell.import_workspace.imported_defs = set(cell.defs)
 
 
-def answers(graph, modules, sort):
+def answers(graph, modules, sort, to_run):
     """Everything that marimo asks a graph."""
     ids = list(graph.cells)
     return {
@@ -100,6 +107,8 @@ def answers(graph, modules, sort):
             for one in ids
         ],
         "order": [sort(graph, set(ids[start::step])) for start in range(2) for step in (1, 2)],
+        "to run": [to_run(graph, {one}, set(ids[::3]), "lazy") for one in ids]
+        + [to_run(graph, set(ids[1::2]), set(), "lazy")],
         "paths": [bool(graph.get_path(one, other)) for one in ids for other in ids],
     }
 
@@ -114,7 +123,14 @@ def test_whatever_cells_come_and_go_the_answers_are_marimos(steps):
         ours.touched.clear()
         apply(theirs, step)
         apply(ours, step)
-        assert answers(ours, of_ours, topological_sort) == answers(theirs, of_theirs, marimos_sort)
+        assert answers(ours, of_ours, topological_sort, cells_to_run) == answers(
+            theirs, of_theirs, marimos_sort, marimos_cells_to_run
+        )
+        fresh_below = {
+            one for one in ours.cells if one not in ours.get_stale() and ours.parents[one] & ours.get_stale()
+        }
+        assert ours.stale_cells.are_closed == (not fresh_below)
+        assert ours.stale_cells.fresh_below == fresh_below
         for was, now in zip(before, (theirs.parents, theirs.children), strict=True):
             assert {one for one in was.keys() | now.keys() if was.get(one) != now.get(one)} <= ours.touched
     for one in list(ours.cells):

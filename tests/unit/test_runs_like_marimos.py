@@ -23,7 +23,7 @@ from marimo._types.ids import CellId_t
 from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.runtime import engine as engine_module
 from marimo_kernel_bridge.runtime import graph, reactive, run_steps
-from marimo_kernel_bridge.runtime.graph import marimos_sort
+from marimo_kernel_bridge.runtime.graph import marimos_cells_to_run, marimos_sort
 
 
 class AsMarimoDoes(reactive.ReactiveKernel):
@@ -35,6 +35,7 @@ class AsMarimoDoes(reactive.ReactiveKernel):
         self.module_registry = ModuleRegistry(self.graph)
         cell_runner.SequentialScheduler = SequentialScheduler
         dataflow.topological_sort = marimos_sort
+        cell_runner.Runner.compute_cells_to_run = staticmethod(marimos_cells_to_run)
 
     _run_cells = Kernel._run_cells
 

@@ -150,6 +150,25 @@ def test_each_cell_of_a_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one
     assert work[120] / 120 <= work[40] / 40
 
 
+def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one():
+    """As in a Run All: those above it have just run, and all below it wait."""
+    work = {}
+    for length in (40, 120):
+        notebook = Notebook()
+        notebook.session.mode = "lazy"
+        codes = ["v0 = 1", *(f"v{number} = v{number - 1} + 1" for number in range(1, length))]
+        for number, code in enumerate(codes):
+            notebook.run(f"c{number}", code)
+        for number, code in enumerate(codes[: length // 2]):
+            notebook.run(f"c{number}", code)
+        cell = length // 2
+        assert len(notebook.session.stale) == length - cell
+        work[length] = notebook.work(f"c{cell}", codes[cell])
+        assert len(notebook.session.stale) == length - cell - 1
+        notebook.close()
+    assert work[120] - work[40] == Counter()
+
+
 def test_a_terminal_that_runs_for_long_keeps_the_newest_cells_only(monkeypatch):
     monkeypatch.setattr(passing_cells, "KEPT", 20)
     notebook = Notebook("terminal")
