@@ -80,6 +80,8 @@ class ReactiveShell(ZMQInteractiveShell):
     """The newest exception that was shown."""
 
     _direct_result: ExecutionResult | None = None
+    _shown: tuple[object, object, list[str]] = None, None, []
+    """The newest exception whose traceback was shown, its traceback object, and the text."""
 
     def init_history(self) -> None:
         self.history_manager = InputHistory(shell=self, parent=self)
@@ -240,7 +242,17 @@ class ReactiveShell(ZMQInteractiveShell):
     def _format_exception_for_storage(
         self, exception: BaseException, *args: Any, **options: Any
     ) -> dict[str, Any]:
-        """Describe an error for IPython's records, which are made after the run: also one that cannot be printed."""
+        """Describe an error for IPython's records, which are made after the run: also one that cannot be printed.
+
+        IPython formats the traceback for it a second time, which takes as long as the first: some milliseconds.
+        """
+        shown, traceback, text = self._shown
+        if exception is shown and exception.__traceback__ is traceback:
+            return {
+                "ename": type(exception).__name__,
+                "evalue": error_text(exception),
+                "traceback": list(text),
+            }
         try:
             described: dict[str, Any] = super()._format_exception_for_storage(exception, *args, **options)
         except Exception:  # noqa: BLE001  # of user code's `__str__`
@@ -248,6 +260,10 @@ class ReactiveShell(ZMQInteractiveShell):
         return described
 
     def _showtraceback(self, etype: type[BaseException], evalue: Any, stb: list[str]) -> None:
+        if isinstance(evalue, BaseException) and not isinstance(
+            evalue, SyntaxError
+        ):  # IPython records it anew
+            self._shown = evalue, evalue.__traceback__, stb
         super()._showtraceback(etype, error_text(evalue), stb)
 
     def _is_stop(self, error: BaseException | None) -> bool:

@@ -262,3 +262,33 @@ def test_async_code_on_the_control_channel_runs(lab):
     lab.run("one", "a = 1")
     reply = lab.answer(lab.client.session.msg("execute_request", content), "control")
     assert reply["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(): 1 / 0\nf()",
+        "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise KeyError('a') from error",
+        "raise ExceptionGroup('two', [ValueError(), TypeError()])",
+        "eval('1 +')",
+        "%nosuchmagic",
+        "class Own(Exception):\n    def _render_traceback_(self): return ['own']\nraise Own('x')",
+    ],
+)
+def test_the_record_of_an_error_is_ipythons(shared, code):
+    number = shared.run("failing", code).content["execution_count"]
+    theirs = "get_ipython().__class__.__mro__[1]._format_exception_for_storage(get_ipython(), last)"
+    code = f"import sys\nlast = sys.last_value\nrecord = get_ipython().history_manager.exceptions[{number}]\nrecord == {theirs}"
+    assert shared.run(None, code, store_history=False).text == "True"
+
+
+def test_the_traceback_of_an_error_is_formatted_once(shared):
+    code = "shell = get_ipython()\nformats = []\nformat = shell.InteractiveTB.structured_traceback\nshell.InteractiveTB.structured_traceback = lambda *args, **options: formats.append(args) or format(*args, **options)"
+    shared.run(None, code, store_history=False)
+    assert not shared.run("failing", "1 / 0").ok
+    assert (
+        shared.run(
+            None, "del shell.InteractiveTB.structured_traceback\nlen(formats)", store_history=False
+        ).text
+        == "1"
+    )
