@@ -448,7 +448,7 @@ def parts_of(
     same = known is not None and ids[: len(known)] == list(known)  # then numbers mean the same cells
     for number, (cell_id, flow) in enumerate(zip(ids, found, strict=True)):
         below = circular.get(number, frozenset())
-        was = known.get(cell_id) if known is not None and same else None
+        was = known.get(cell_id) if known is not None and (same or flow.alone) else None
         if was is not None and was.flow is flow and was.source == sources[cell_id] and was.circular == below:
             parts[cell_id] = was
             continue

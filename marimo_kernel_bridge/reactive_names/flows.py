@@ -48,9 +48,14 @@ class Flow:
     mentions: frozenset[str] = frozenset()  # all global names that it has
     late: set[str] = field(default_factory=set)  # names that its functions read when they are called
 
+    @property
+    def alone(self) -> bool:
+        """Whether it has to do with no other cell, so that numbers mean nothing to it."""
+        return not (self.reads or self.early or self.redefines)
+
     def renumbered(self, cells: Sequence[int]) -> Flow:
         """Return the same with other numbers for cells: those that stand in `cells` at theirs."""
-        if not (self.reads or self.early or self.redefines):
+        if self.alone:
             return self
         return replace(
             self,
@@ -140,7 +145,13 @@ _KEPT_SIZE: Final = 16  # cells of a group whose analysis is kept
 @lru_cache(maxsize=8000)
 def _kept(sources: tuple[str, ...], numbers: tuple[int, ...]) -> list[Flow]:
     """Analyse a small group, whose cells have these numbers in the document; the same objects each time."""
-    return [part.renumbered(numbers) for part in flows_of_all(sources)]
+    return [part.renumbered(numbers) for part in _analysed(sources)]
+
+
+@lru_cache(maxsize=8000)
+def _analysed(sources: tuple[str, ...]) -> list[Flow]:
+    """Analyse a small group by itself; its numbers change with each cell that comes or goes above it."""
+    return flows_of_all(sources)
 
 
 @lru_cache(maxsize=5000)

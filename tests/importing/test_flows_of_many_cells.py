@@ -1,6 +1,6 @@
 """What the analysis costs as cells are added: counted, as a busy machine's clock tells little."""
 
-from marimo_kernel_bridge.reactive_names import groups
+from marimo_kernel_bridge.reactive_names import flows, groups
 from marimo_kernel_bridge.reactive_names.flows import Flows
 from marimo_kernel_bridge.reactive_names.occurrences import CellNames
 
@@ -43,3 +43,19 @@ def test_names_that_one_cell_has_to_itself_join_nothing(monkeypatch):
     assert joined == []
     groups.groups(["x = 1", "y = 1", "x"])
     assert joined == [(0, 2)]
+
+
+def test_cells_that_move_up_are_not_analysed_again(monkeypatch):
+    analysed = []
+    add = flows._Flows.add
+    monkeypatch.setattr(
+        flows._Flows, "add", lambda self, source: analysed.append(source) or add(self, source)
+    )
+    cells = [f"up{number} = {number}\nprint(up{number})" for number in range(30)]
+    pair = ["up = 1", "print(up)"]
+    before = Flows().of(["gone = 1", *cells, *pair])
+    assert len(analysed) == 33
+    after = Flows().of([*cells, *pair])  # as when a terminal's newest cell takes the name of an old one
+    assert len(analysed) == 33
+    assert all(now is was for now, was in zip(after[:30], before[1:31], strict=True))
+    assert (before[-1].reads, after[-1].reads) == ({("up", 31)}, {("up", 30)})
