@@ -6,6 +6,7 @@ stderr and exit code 1, or 2 for wrong usage; what `import` ends with is in `imp
 
 from __future__ import annotations
 
+import gc
 import json
 import shlex
 import sys
@@ -276,6 +277,7 @@ def mcp(
     elif http:
         _serve_http(host, port, allow, allow_remote=allow_remote)
     else:
+        gc.disable()  # until all is imported: nothing of that is garbage, and looking for some takes a tenth of the start
         from marimo_kernel_bridge.mcp_server import run_stdio  # noqa: PLC0415  # see the module
 
         run_stdio(allow)

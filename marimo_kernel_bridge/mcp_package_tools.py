@@ -27,6 +27,7 @@ from marimo_kernel_bridge.mcp_context import (
     to_run_in,
 )
 from marimo_kernel_bridge.mcp_results import RunView
+from marimo_kernel_bridge.mcp_schemas import Without
 from marimo_kernel_bridge.mcp_views import Window
 
 _INSTALL_WAIT = 120.0
@@ -90,7 +91,7 @@ async def install_packages(
     kernel: KernelArg = None,
     timeout: TimeoutArg = _INSTALL_WAIT,  # noqa: ASYNC109  # the run outlives it, see TimeoutArg
     max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, RunView]:
+) -> Annotated[CallToolResult, RunView, Without(("added", "problems"))]:
     """Install packages into the kernel's own environment with pip or uv, if the person agrees; they are asked.
 
     list_errors names what is missing. The kernel is busy meanwhile. Nothing is run again: the answer says which cells

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from mcp.types import CallToolResult  # the SDK looks at annotations
 from pydantic import Field
 
 from marimo_kernel_bridge.environment import installs_packages
@@ -30,7 +30,12 @@ from marimo_kernel_bridge.mcp_edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_notebook_views import chosen
 from marimo_kernel_bridge.mcp_reading_tools import WhichArg  # noqa: TC001  # as above
 from marimo_kernel_bridge.mcp_results import RunView
+from marimo_kernel_bridge.mcp_schemas import Without
 from marimo_kernel_bridge.mcp_views import Window
+
+CodeRun = Annotated[CallToolResult, RunView, Without(("added", "packages", "problems", "to_run"))]
+CellRun = Annotated[CallToolResult, RunView, Without(("added", "packages", "problems"))]
+EditRun = Annotated[CallToolResult, RunView, Without(("packages", "to_run"))]
 
 
 async def execute_code(
@@ -46,7 +51,7 @@ async def execute_code(
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the run outlives it, see TimeoutArg
     max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, RunView]:
+) -> CodeRun:
     """Run code in the kernel and return its output.
 
     In a reactive kernel the code becomes a new cell, and the cells that use the names it defines run again; the
@@ -99,7 +104,7 @@ async def edit_cells(
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, RunView]:
+) -> EditRun:
     """Change, add, delete and move cells, one or several, and run them with all that depends on them, each once.
 
     All or nothing: with one version that is not the newest (stale_version: the person changed it, read it again), or a
@@ -122,7 +127,7 @@ async def run_cells(
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, RunView]:
+) -> CodeRun:
     """Run one cell or several as they are, all stale ones, or all, in the order of the graph; then what depends on them.
 
     preview_run tells before which cells that are and how long they took.
@@ -152,7 +157,7 @@ async def set_ui_value(
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, RunView]:
+) -> CellRun:
     """Set a marimo UI element (mo.ui.slider, ...) or an ipywidget as a person would; the page shows it.
 
     The cells that read a marimo element run. An ipywidget is no part of the graph: its callbacks run, and the answer

@@ -5,6 +5,7 @@ The server process never imports marimo. Standard output belongs to the protocol
 
 from __future__ import annotations
 
+import gc
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -93,4 +94,7 @@ def build_server(allow: Tier = "run") -> MCPServer[Kernels]:
 
 def run_stdio(allow: Tier = "run") -> None:
     """Serve one MCP client on standard input and output, until the input ends."""
-    build_server(allow).run("stdio")
+    server = build_server(allow)
+    gc.freeze()
+    gc.enable()
+    server.run("stdio")

@@ -7,15 +7,16 @@ it parses JSON inside of strings and turns "3" into 3; and it passes pydantic's 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
+import msgspec
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import ToolAnnotations
+from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import ConfigDict, ValidationError, create_model
-from pydantic.json_schema import GenerateJsonSchema
 
+from marimo_kernel_bridge import mcp_schemas
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_arguments import explain
 
@@ -47,19 +48,14 @@ def tool(
         title=title,
         description=inspect.getdoc(function),
         annotations=annotations,
-        structured_output=True,
+        structured_output=False,  # the SDK would make a schema anew for each tool that answers the same
     )
-    loose = made.fn_metadata
-    strict: type[ArgModelBase] = create_model(
-        loose.arg_model.__name__, __base__=(_StrictArguments, loose.arg_model)
-    )
-    made.fn_metadata = _StrictMetadata(
-        arg_model=strict,
-        output_schema=loose.output_schema,
-        output_model=loose.output_model,
-        wrap_output=loose.wrap_output,
-    )
-    made.parameters = strict.model_json_schema(by_alias=True, schema_generator=_UntitledSchema)
+    loose = made.fn_metadata.arg_model
+    strict: type[ArgModelBase] = create_model(loose.__name__, __base__=(_StrictArguments, loose))
+    view, *parts = get_type_hints(function, include_extras=True)["return"].__metadata__
+    schema = mcp_schemas.of_answer(view, *parts or (mcp_schemas.Without(),))
+    made.fn_metadata = _StrictMetadata(arg_model=strict, output_model=view, output_schema=schema)
+    made.parameters = mcp_schemas.of_arguments(strict)
     return made
 
 
@@ -86,18 +82,16 @@ class _StrictTool(Tool):
 
 
 class _StrictMetadata(FuncMetadata):
-    """Takes arguments as they are."""
+    """Takes arguments as they are, and checks answers."""
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         return data
 
+    def convert_result(self, result: Any) -> Any:
+        if isinstance(result, CallToolResult) and not result.is_error:
+            msgspec.convert(result.structured_content, self.output_model)
+        return result
+
 
 class _StrictArguments(ArgModelBase):
     model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _UntitledSchema(GenerateJsonSchema):
-    """Without pydantic's titles ("Cell Id" for `cell_id`): they tell a model nothing, and it pays for them."""
-
-    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002  # pydantic's signature
-        return False

@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"name '(\w+)' is not defined")
 class Problem:
     """What is wrong with a cell. `kind` is runtime, missing_package, multiple_definition, cycle, syntax or interrupted.
 
-    `line` counts in the cell's code, None where nobody can tell, and `code` is that line. `blocks` are cells that did
+    `line` counts in the cell's code, missing where nobody can tell, and `code` is that line. `blocks` are cells that did
     not run because of it.
     """
 

@@ -111,8 +111,8 @@ def _fields(
     for name, argument in part["properties"].items():
         yield f"{prefix}{name}", argument, _default(name, argument, part)
         match argument:
-            case {"type": "array", "items": {"$ref": str(item)}}:
-                yield from _fields(f"{prefix}{name}[].", schema["$defs"][item.rpartition("/")[2]], schema)
+            case {"type": "array", "items": {"properties": _}}:
+                yield from _fields(f"{prefix}{name}[].", argument["items"], schema)
 
 
 def _default(name: str, argument: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
@@ -124,8 +124,6 @@ def _default(name: str, argument: Mapping[str, Any], schema: Mapping[str, Any]) 
 
 def _type(argument: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     match argument:
-        case {"$ref": str(name)}:
-            return _type(schema["$defs"][name.rpartition("/")[2]], schema)
         case {"anyOf": choices} | {"oneOf": choices}:
             kinds = [_type(choice, schema) for choice in choices if choice.get("type") != "null"]
             told = " or ".join(kinds)

@@ -169,9 +169,15 @@ class Agent:
     """Calls tools: `await agent("read_cell", cell_id="aaaa")`."""
 
     client: Client
+    _told: dict[str, dict] = field(default_factory=dict)
 
     async def __call__(self, tool: str, **arguments) -> Answer:
         result = await self.client.call_tool(tool, arguments)
+        # The client checks types, but not whether the schema tells of all that came.
+        self._told = self._told or {
+            one.name: one.output_schema for one in (await self.client.list_tools()).tools
+        }
+        assert set(result.structured_content or ()) <= set(self._told[tool]["properties"])
         images = [block for block in result.content if block.type == "image"]
         return Answer(result.content[0].text, result.structured_content or {}, images, bool(result.is_error))
 

@@ -87,6 +87,15 @@ async def test_the_tools_are_described_annotated_and_strict(agent):
     }
 
 
+async def test_the_list_of_tools_is_no_longer_than_it_need_be(agent):
+    """Each agent pays for it, whatever it does."""
+    tools = (await agent.client.list_tools()).tools
+    sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    paid = [{key: value for key, value in tool.items() if key != "outputSchema"} for tool in sent]
+    assert len(json.dumps(sent, separators=(",", ":"))) < 50_000
+    assert len(json.dumps(paid, separators=(",", ":"))) < 26_000, "what hosts show models, and more"
+
+
 async def test_the_instructions_fit_what_hosts_keep(agent):
     assert "list_kernels" in agent.client.instructions
     assert len(agent.client.instructions.encode()) < 2048
@@ -99,6 +108,16 @@ def test_the_server_starts_without_marimo_zmq_or_ipython():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_server_looks_for_garbage_only_once_all_is_imported():
+    code = (
+        "import gc, sys; from marimo_kernel_bridge.cli import main; begun = gc.get_stats()[2]['collections'];"
+        "main(['mcp'], standalone_mode=False);"
+        "print(gc.isenabled(), gc.get_freeze_count() > 100_000, gc.get_stats()[2]['collections'] - begun)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], input="", capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True True 0"
 
 
 # Arguments

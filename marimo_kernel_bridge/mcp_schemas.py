@@ -1,0 +1,73 @@
+"""The JSON schemas of the tools: all that clients need to know, and not a word more, for each agent pays for each.
+
+pydantic makes those of arguments, msgspec those of answers (at a fifth of the time). What they say besides is left out
+here: the names of Python's classes and fields once more as titles ("Cell Id" for `cell_id`), that what may be missing
+may be null or empty too, and definitions apart of what is used once (some hosts cannot follow a `$ref`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Without:
+    """In the annotation of a tool's answer: fields of its view that no answer of this tool has."""
+
+    fields: tuple[str, ...] = ()
+
+
+def of_arguments(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a tool's arguments."""
+    return _short(model.model_json_schema(by_alias=True))
+
+
+@cache
+def of_answer(view: type[Any], without: Without) -> dict[str, Any]:
+    """Return the schema of the structured content of an answer."""
+    schema = msgspec.json.schema(view)
+    schema |= schema["$defs"].pop(view.__name__)
+    del schema["$ref"], schema["description"]  # the tool's own says it
+    for name in without.fields:
+        del schema["properties"][name]
+    return _short(schema)
+
+
+def _short(schema: dict[str, Any]) -> dict[str, Any]:
+    definitions = schema.pop("$defs", {})
+    uses = Counter(re.findall(r'"#/\$defs/(\w+)"', json.dumps([schema, definitions])))
+
+    def short(part: Any) -> Any:  # JSON
+        if isinstance(part, list):
+            return [short(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        name = str(part.get("$ref", "")).rpartition("/")[2]
+        if uses[name] == 1:
+            part = definitions[name] | {key: part[key] for key in part if key != "$ref"}
+        default = part.get("default", _ABSENT)
+        if default is None and "anyOf" in part:
+            (kind,) = (kind for kind in part["anyOf"] if kind != {"type": "null"})
+            part = kind | {key: part[key] for key in part if key != "anyOf"}
+        idle = {"title"} | ({"default"} if default in (None, "", [], ()) else set())
+        return {
+            key: short(inspect.cleandoc(value) if key == "description" and isinstance(value, str) else value)
+            for key, value in part.items()
+            if key not in idle or isinstance(value, dict)  # a field of this name
+        }
+
+    often = {name: short(one) for name, one in definitions.items() if uses[name] > 1}
+    return {**({"$defs": often} if often else {}), **short(schema)}

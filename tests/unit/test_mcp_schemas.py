@@ -1,0 +1,100 @@
+"""Schemas of tools say what they must, once, and nothing else."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from marimo_kernel_bridge.mcp_schemas import Without, of_answer, of_arguments
+
+
+@dataclass(frozen=True)
+class Once:
+    """What is used in one place.
+
+    Its `title` is a field.
+    """
+
+    title: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Twice:
+    """What is used in two."""
+
+    known: str | None
+
+
+@dataclass(frozen=True)
+class View:
+    """Not repeated: the tool says it."""
+
+    first: tuple[Twice, ...]
+    only: Once
+    second: Twice | None = None
+    count: int = 0
+    note: str = ""
+    lines: tuple[str, ...] = ()
+
+
+TWICE = {
+    "description": "What is used in two.",
+    "type": "object",
+    "properties": {"known": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
+    "required": ["known"],
+}
+ONCE = {
+    "description": "What is used in one place.\n\nIts `title` is a field.",
+    "type": "object",
+    "properties": {"title": {"type": "string"}, "seconds": {"type": "number"}},
+    "required": ["title"],
+}
+TO_TWICE = {"$ref": "#/$defs/Twice"}
+
+
+def test_an_answers_schema_tells_what_may_be_missing_and_defines_apart_only_what_is_used_twice():
+    assert of_answer(View, Without()) == {
+        "$defs": {"Twice": TWICE},
+        "type": "object",
+        "properties": {
+            "first": {"type": "array", "items": TO_TWICE},
+            "only": ONCE,
+            "second": TO_TWICE,
+            "count": {"type": "integer", "default": 0},
+            "note": {"type": "string"},
+            "lines": {"type": "array", "items": {"type": "string"}},
+        },
+        "required": ["first", "only"],
+    }
+
+
+def test_a_tool_can_leave_out_fields_that_its_answers_never_have_and_what_only_those_use():
+    schema = of_answer(View, Without(("first", "second", "lines")))
+    assert "$defs" not in schema
+    assert list(schema["properties"]) == ["only", "count", "note"]
+
+
+class Part(BaseModel):
+    name: str
+
+
+class Arguments(BaseModel):
+    parts: list[Part]
+    kernel: Annotated[str | None, Field(description="Which.")] = None
+    limit: Annotated[int, Field(ge=1)] = 5
+
+
+def test_an_arguments_schema_has_no_titles_and_no_nulls():
+    assert of_arguments(Arguments) == {
+        "type": "object",
+        "properties": {
+            "parts": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+            },
+            "kernel": {"type": "string", "description": "Which."},
+            "limit": {"type": "integer", "minimum": 1, "default": 5},
+        },
+        "required": ["parts"],
+    }
