@@ -48,6 +48,7 @@ class ShellArrivals:
         self._waiting: dict[int, _Received] = {}  # by identity of the frames
         self._requests: dict[int, Waiting] = {}  # of them, those that were looked at and are JupyterLab's
         self._unseen: deque[int] = deque()  # of them, those that were not looked at
+        self._at_error: list[_Received] = []
         self._abort_until = 0.0
         self._arrived = 0  # messages, ever
         self._burst_over_at = -1  # so many had arrived when the last burst was waited for
@@ -82,15 +83,20 @@ class ShellArrivals:
         """Tell whether who sent a request does not want it any more."""
         return request_id in self._cancelled
 
+    def note_waiting(self) -> None:
+        """Before an error is told: note which requests wait. Those that follow its reply were sent in spite of it."""
+        self._fetch()
+        self._at_error = list(self._waiting.values())
+
     def abort(self, within: float, session: str | None = None) -> None:
-        """After an error: abort the requests that wait, and those that follow `within` seconds; those of one session.
+        """After an error: abort the requests noted, and those that follow `within` seconds; those of one session.
 
         A person's Run All ends with the error, an agent's request beside it does not, nor that of another window.
         """
-        self._fetch()
         self._abort_session = session
-        for received in list(self._waiting.values()):
+        for received in self._at_error:
             received.aborted = received.aborted or self._is_to_abort(received.frames)
+        self._at_error = []
         self._abort_until = time.monotonic() + within
 
     def _is_to_abort(self, frames: list[Any]) -> bool:

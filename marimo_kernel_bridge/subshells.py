@@ -126,8 +126,14 @@ class Subshells:
         subshell = self._subshell(subshell_id)
         subshell.aborting = subshell.arrivals.handled(frames)
 
+    def note_waiting(self) -> None:
+        """Before an error is told: if this thread is a subshell, note which of its requests wait."""
+        thread = threading.current_thread()
+        if isinstance(thread, Subshell):
+            thread.arrivals.note_waiting()
+
     def abort(self, subshell_id: str, within: float) -> None:
-        """After an error in a subshell: abort its requests that wait, and those that follow `within` seconds."""
+        """After an error in a subshell: abort its requests noted, and those that follow `within` seconds."""
         self._subshell(subshell_id).arrivals.abort(within)
 
     # -- requests on control -----------------------------------------------------------------------------------------

@@ -221,13 +221,20 @@ class MarimoKernel(IPythonKernel):
             and is_for_a_cell(message["content"])
         )
 
+    def _note_waiting(self) -> None:
+        """Before an error is told: note what it aborts."""
+        if _on_main_thread():
+            self.arrivals.note_waiting()
+        else:
+            self.subshells.note_waiting()
+
     def _abort_queues(self, subshell_id: str | None = None) -> None:
-        """After an error: abort the execute_requests that wait, and those that follow within the configured time."""
-        if subshell_id is None:
+        """After an error: abort the execute_requests noted, and those that follow within the configured time."""
+        if subshell_id is not None:
+            self.subshells.abort(subshell_id, within=self.stop_on_error_timeout)
+        elif _on_main_thread():  # what runs on control has no queue
             session = self.get_parent("shell")["header"].get("session")
             self.arrivals.abort(within=self.stop_on_error_timeout, session=session)
-        else:
-            self.subshells.abort(subshell_id, within=self.stop_on_error_timeout)
 
     async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run code. Only the front ends' cells on the shell channel are in the graph."""
@@ -284,6 +291,7 @@ class MarimoKernel(IPythonKernel):
         if answer.error is not None:
             error = {"ename": answer.error.ename, "evalue": answer.error.evalue}
             content |= {"status": "error", **error, "traceback": list(answer.error.traceback)}
+            self._note_waiting()
         metadata = self.finish_metadata(parent, self.init_metadata(parent), content)
         self.session.send(stream, "execute_reply", content, parent, metadata=metadata, ident=ident)
         if answer.error is not None and parent["content"].get("stop_on_error", True):
@@ -392,6 +400,7 @@ class MarimoKernel(IPythonKernel):
                 "traceback": shell._last_traceback or [],
                 "user_expressions": {},
             }
+            self._note_waiting()
         else:
             with self.interrupts.body():
                 content["user_expressions"] = shell.user_expressions(user_expressions or {})
