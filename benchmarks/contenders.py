@@ -6,6 +6,8 @@ left out, and the output says so.
 
 from __future__ import annotations
 
+import compileall
+import importlib.util
 import json
 import os
 import shutil
@@ -72,7 +74,14 @@ def _plain_env() -> dict[str, str]:
 
 
 def prepare_kernelspecs() -> None:
-    """Write a kernelspec for each contender where only this process's Jupyter looks."""
+    """Write a kernelspec for each contender where only this process's Jupyter looks.
+
+    Our own modules are compiled before, as pip does when it installs: an editable install need not have been.
+    """
+    package = importlib.util.find_spec("marimo_kernel_bridge")
+    assert package is not None
+    for folder in package.submodule_search_locations or ():
+        compileall.compile_dir(folder, quiet=1)
     data = BUILD / "benchmarks" / "jupyter"
     for name, module in _MODULES.items():
         folder = data / "kernels" / slug(name)
