@@ -49,7 +49,6 @@ _PRELOADED: Final = (
     # What a kernel imports between its start and the end of its first cell:
     "marimo_kernel_bridge.reactive_names.flows",
     "marimo_kernel_bridge.streams",
-    "ipykernel.debugger",
     "IPython.core.completerlib",
     "IPython.core.debugger",
     "IPython.core.debugger_backport",

@@ -33,6 +33,7 @@ from marimo_kernel_bridge.bridge_requests import BridgeRequests
 from marimo_kernel_bridge.document_order import SavedOrder
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.interrupts import Interrupts
+from marimo_kernel_bridge.late_debugger import LateDebugger, debugger_is_late
 from marimo_kernel_bridge.marimo_magic import MarimoMagics
 from marimo_kernel_bridge.notebook import NOTEBOOK
 from marimo_kernel_bridge.notebook_settings import read_settings
@@ -66,6 +67,7 @@ class MarimoKernel(IPythonKernel):
         "Run a cell, and every cell that depends on it runs too."
     )
     shell_class = Type(ReactiveShell)
+    debugger_class = Type(LateDebugger)
     session: RoutingSession
     shell: ReactiveShell
     shell_stream: ShellStream
@@ -76,7 +78,8 @@ class MarimoKernel(IPythonKernel):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["shell_stream"] = ShellStream.replacing(kwargs["shell_stream"])
-        super().__init__(**kwargs)
+        with debugger_is_late():
+            super().__init__(**kwargs)
         self.settling = Settling(self)
         self.notebook = Session(self._send_output, self.settling.wake)
         self.notebook.outlet.limit = self.output_limit

@@ -1,0 +1,64 @@
+"""What a kernel has imported, and when: each module is time before the first answer, and memory."""
+
+import pytest
+
+IN_USE = "import sys; print(*sorted(sys.modules))"
+
+
+@pytest.fixture
+def lab(connect):
+    return connect("lab")
+
+
+def modules(lab) -> set[str]:
+    return set(lab.run(None, IN_USE, store_history=False).text.split())
+
+
+def of(names: set[str], *packages: str) -> set[str]:
+    return {name for name in names if name.partition(".")[0] in packages}
+
+
+def debug(lab, command: str, **arguments) -> dict:
+    return lab.control("debug_request", type="request", seq=1, command=command, arguments=arguments)
+
+
+def test_the_first_cell_needs_no_debugger(lab):
+    lab.run("first", "x = 1")
+    assert not of(modules(lab), "debugpy", "pydevd", "_pydevd_bundle")
+
+
+def test_jupyterlabs_first_question_about_the_debugger_is_answered_as_by_ipykernel(lab):
+    early = debug(lab, "debugInfo")
+    assert not of(modules(lab), "debugpy")
+    assert "x" in {
+        variable["name"]
+        for variable in (lab.run("first", "x = 1"), debug(lab, "inspectVariables"))[1]["body"]["variables"]
+    }
+    assert of(modules(lab), "debugpy")
+    assert debug(lab, "debugInfo") == early
+    assert early["body"]["isStarted"] is False
+
+
+def test_loading_the_debugger_shows_nothing_in_any_cell(lab):
+    lab.run("first", "x = 1")
+    debug(lab, "inspectVariables")
+    lab.run("second", "import os; print(os.environ.get('PYDEVD_DISABLE_FILE_VALIDATION'))")
+    assert lab.text("second") == "None"
+    shown = [message["content"]["text"] for message in lab.seen if message["msg_type"] == "stream"]
+    assert [text for text in shown if "ebug" in text] == []
+
+
+@pytest.mark.parametrize("code", ["breakpoint()", "runfile('{path}')", "execfile('{path}')"])
+def test_what_debugpy_puts_into_python_works_from_the_start(lab, tmp_path, code):
+    script = tmp_path / "script.py"
+    script.write_text("print('ran')")
+    assert lab.run("first", code.format(path=script)).ok
+    assert lab.text("first") in {"", "ran"}
+    assert of(modules(lab), "debugpy")
+
+
+def test_a_hook_of_user_code_stays_when_the_debugger_is_loaded(lab):
+    lab.run("first", "import sys\nsys.breakpointhook = lambda: print('mine')")
+    debug(lab, "inspectVariables")
+    lab.run("second", "breakpoint()")
+    assert lab.text("second") == "mine"

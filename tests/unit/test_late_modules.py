@@ -1,0 +1,85 @@
+"""Modules that are loaded when something in them is used."""
+
+import importlib
+import sys
+import threading
+
+import pytest
+
+from marimo_kernel_bridge.late_modules import LateModule, late, load
+
+CODE = """
+import sys
+ran = sys.modules[__name__].__dict__.setdefault("runs", [])
+ran.append(__name__)
+answer = 42
+def ask(): return answer
+"""
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    """The name of a module that can be imported."""
+    (tmp_path / "slow_package").mkdir()
+    (tmp_path / "slow_package" / "__init__.py").touch()
+    (tmp_path / "slow_package" / "slow.py").write_text(CODE)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "slow_package.slow"
+    for name in ("slow_package.slow", "slow_package"):
+        sys.modules.pop(name, None)
+
+
+def imported(name: str, **known):
+    with late(name, **known):
+        return importlib.import_module(name)
+
+
+def test_a_module_runs_when_a_name_is_asked_for_that_was_not_known(slow):
+    module = imported(slow, ask="early")
+    assert isinstance(module, LateModule)
+    from slow_package.slow import ask  # noqa: PLC0415
+
+    assert ask == "early"
+    assert "answer" not in vars(module)
+    assert module.answer == 42
+    assert type(module) is type(sys)
+    assert module.ask() == 42
+    assert module.runs == [slow]
+
+
+def test_what_the_import_system_and_tools_ask_of_any_module_does_not_load_it(slow):
+    module = imported(slow)
+    assert module.__name__ == module.__spec__.name == slow
+    assert module.__file__.endswith("slow.py")
+    assert module.__spec__.loader.get_source(slow) == CODE
+    assert not hasattr(module, "__path__")
+    assert sys.modules["slow_package"].slow is module
+    assert isinstance(module, LateModule)
+    assert importlib.reload(module).answer == 42
+
+
+def test_only_what_is_imported_inside_is_late_and_nothing_stays_behind(slow):
+    finders = list(sys.meta_path)
+    with late(slow), late("nowhere.to.be.found"):
+        importlib.import_module("slow_package")
+        with pytest.raises(ModuleNotFoundError):
+            importlib.import_module("nowhere.to.be.found")
+    assert sys.meta_path == finders
+    assert importlib.import_module(slow).runs == [slow]
+    with late(slow):
+        assert not isinstance(importlib.import_module(slow), LateModule)
+
+
+def test_a_module_runs_once_however_many_threads_want_it(slow):
+    module = imported(slow)
+    threads = [threading.Thread(target=load, args=(module,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert module.runs == [slow]
+
+
+def test_an_unknown_name_is_an_error_as_in_any_module(slow):
+    with pytest.raises(AttributeError, match="has no attribute 'wrong'"):
+        _ = imported(slow).wrong
