@@ -9,6 +9,7 @@ A server is asked only on loopback, with the token that it wrote into a file of 
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import sys
@@ -32,8 +33,11 @@ from marimo_kernel_bridge.connection import (
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.kernel_client import KernelClient
+from marimo_kernel_bridge.starting_kernels import files_of_starting_kernels, starting
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marimo_kernel_bridge.kernel_link import KernelInfo
     from marimo_kernel_bridge.notebook import KernelDescription
 
@@ -91,10 +95,11 @@ async def find_kernels() -> list[FoundKernel]:
     """Look at every connection file in the runtime directory, the newest first. Dead ones carry a `problem`."""
     notebooks = await notebooks_by_kernel()
     at_once = asyncio.Semaphore(_AT_ONCE)
+    starting_ones = functools.cache(files_of_starting_kernels)
 
     async def look(path: Path) -> FoundKernel:
         async with at_once:
-            return await _look_at(path, notebooks.get(kernel_id_of(path)))
+            return await _look_at(path, notebooks.get(kernel_id_of(path)), starting_ones)
 
     return list(await asyncio.gather(*(look(path) for path in connection_files())))
 
@@ -143,12 +148,14 @@ async def server_of_kernel(kernel_id: str) -> ServerKernel | None:
     return None
 
 
-async def _look_at(path: Path, notebook: str | None) -> FoundKernel:
+async def _look_at(
+    path: Path, notebook: str | None, starting_ones: Callable[[], frozenset[str]]
+) -> FoundKernel:
     kernel_id = kernel_id_of(path)
     try:
         connection = read_connection(path)
         if not await listens(connection):
-            raise stale(connection)
+            raise starting(connection) if connection.where in starting_ones() else stale(connection)
         # Without a name: who only asks what runs here is not yet an agent that uses the kernel.
         async with await KernelClient.attach(connection, "", bound=_ATTACH_BOUND) as client:
             description = await client.describe() if client.info.reactive else None

@@ -76,7 +76,7 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "After a restart call again. Else ask the person to start it.",
     ),
     "kernel_silent": (
-        "The kernel does not answer. It may be suspended, or in compiled code that lets nothing else run.",
+        "The kernel does not answer. It may be starting, suspended, or in compiled code that lets nothing else run.",
         "Wait and ask `kernel_status`; do not send the same again.",
     ),
     "no_such_cell": (

@@ -60,7 +60,7 @@ class KernelClient:
     async def attach(
         cls, connection: Endpoint, client_name: str = "agent", bound: float = ANSWER_BOUND
     ) -> Self:
-        """Attach to a running kernel, within `bound` seconds.
+        """Attach to a running kernel, within `bound` seconds, after as many more for one that is starting.
 
         Raises `BridgeError`: connection_file_stale, wrong_key, kernel_silent.
         """

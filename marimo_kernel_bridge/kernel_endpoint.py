@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.connection import Connection, listens, stale
+from marimo_kernel_bridge.connection import Connection, listens
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.jupyter_server import ServerKernel
 from marimo_kernel_bridge.kernel_channels import Channels
+from marimo_kernel_bridge.starting_kernels import require_listening
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.server_channels import ServerChannels
@@ -45,11 +46,13 @@ async def why_unreachable(endpoint: Endpoint) -> BridgeError | None:
     return None
 
 
-async def require_there(endpoint: Endpoint) -> None:
-    """Raise `BridgeError` if there is no kernel: connection_file_stale, server_refused."""
+async def require_there(endpoint: Endpoint, bound: float) -> None:
+    """Return if there may be a kernel; wait `bound` seconds for one that is starting.
+
+    Raises `BridgeError`: connection_file_stale, kernel_silent, server_refused.
+    """
     if isinstance(endpoint, Connection):
-        if not await listens(endpoint):
-            raise stale(endpoint)
+        await require_listening(endpoint, bound)
     elif not await endpoint.server.has_kernel(endpoint.kernel_id):
         raise BridgeError(
             "server_refused",

@@ -89,8 +89,11 @@ class KernelLink:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self, bound: float) -> None:
-        """Attach within `bound` seconds. Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent."""
-        await require_there(self.connection)
+        """Attach within `bound` seconds, after as many more for a kernel that is starting.
+
+        Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
+        """
+        await require_there(self.connection, bound)
         self._tasks = [asyncio.create_task(self._read(channel)) for channel in ("shell", "control", "iopub")]
         self._tasks.append(asyncio.create_task(self._watch_connection()))
         await self._greet(bound)

@@ -1,14 +1,18 @@
 """Connection files that must be refused, each with its own code, without a hang and without telling their key."""
 
+import asyncio
 import json
 import os
+import signal
 import socket
 import time
 from pathlib import Path
 
 import pytest
+from person import BOUND
 
 from marimo_kernel_bridge.connection import listens, read_connection
+from marimo_kernel_bridge.discovery import find_kernels
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel_client import KernelClient
 
@@ -161,6 +165,28 @@ async def test_a_stale_file_is_refused_at_once(write):
         await KernelClient.attach(connection)
     assert caught.value.code == "connection_file_stale"
     assert time.monotonic() - began < 1
+
+
+async def test_a_kernel_that_is_starting_is_told_from_one_that_has_ended_and_waited_for(start_kernel):
+    manager = start_kernel(wait=False)
+    pid = manager.provisioner.pid
+    os.kill(pid, signal.SIGSTOP)
+    connection = read_connection(manager.connection_file)
+    assert not await listens(connection)
+    with pytest.raises(BridgeError) as caught:
+        await KernelClient.attach(connection, bound=0)
+    assert (caught.value.code, "is starting" in caught.value.message) == ("kernel_silent", True)
+    (problem,) = (one.problem for one in await find_kernels() if one.path == connection.path)
+    assert str(problem) == str(caught.value)
+    attaching = asyncio.create_task(KernelClient.attach(connection, bound=BOUND))
+    os.kill(pid, signal.SIGCONT)
+    async with await attaching as client:
+        assert client.info.language == "python"
+    os.kill(pid, signal.SIGKILL)
+    manager.provisioner.process.wait()
+    with pytest.raises(BridgeError) as caught:
+        await KernelClient.attach(connection, bound=BOUND)
+    assert caught.value.code == "connection_file_stale"
 
 
 async def test_a_port_that_another_program_took_is_told_from_a_kernel(write):
