@@ -18,7 +18,7 @@ _KINDS: Final = {
     "SyntaxError": "syntax",
     "IndentationError": "syntax",
 }
-_OWN_FRAME: Final = re.compile(r"Cell In\[\d*\], line (\d+)|^\s*Cell .*line (\d+)|line (\d+)")
+_OWN_FRAME: Final = re.compile(r"Cell In\[[\d ]*\], line (\d+)|^\s*Cell .*line (\d+)|line (\d+)")
 _MODULE: Final = re.compile(r"No module named '([\w.]+)'")
 _NAME: Final = re.compile(r"name '(\w+)' is not defined")
 

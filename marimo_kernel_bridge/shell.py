@@ -166,14 +166,25 @@ class ReactiveShell(ZMQInteractiveShell):
         try:
             if parent is None:
                 assert self._direct_result is not None
-                with self._count_set_to(self._direct_result.execution_count):
+                count = self._direct_result.execution_count
+                self._name_in_tracebacks(body, count)
+                with self._count_set_to(count):
                     return await self._run(body, self._direct_result)
-            with self.kernel.parent_set_to(parent), self._count_set_to(entry.cell.execution_count):
+            count = entry.cell.execution_count
+            self._name_in_tracebacks(body, count)
+            with self.kernel.parent_set_to(parent), self._count_set_to(count):
                 return await self._run_as_dependent(body)
         finally:
             hook.running = outer
             for name in body.private:
                 self.user_ns.pop(name, None)
+
+    def _name_in_tracebacks(self, body: Body, count: int | None) -> None:
+        """Let tracebacks call a cell In[n] by its own number, In[ ] if it has none.
+
+        IPython has a number for each code that it parsed last: another cell's of the same code, a hidden request's.
+        """
+        self.compile._filename_map[body.file_name] = " " if count is None else count
 
     def take_count(self, code: str) -> int:
         """Give out the next execution count, to a cell that runs before its own request."""

@@ -7,6 +7,7 @@ from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditRe
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspection import Matches, Variable, VariableContent
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, RunReport
+from marimo_kernel_bridge.outputs import strip_ansi
 
 
 @pytest.fixture
@@ -68,6 +69,24 @@ def test_several_cells_run_once_each_in_the_order_of_the_graph(lab, agent):
     lab.wait_for("three", "sum 11")
     report = wire.decode_reply(agent.ask(wire.RunCells(cell_ids=["three", "one"]), "shell"), RunReport)
     assert [run.notebook_cell_id for run in report.cells] == ["one", "two", "three"]
+
+
+def tracebacks(outputs) -> str:
+    return strip_ansi("\n".join(line for output in outputs for line in output.get("traceback", ())))
+
+
+def test_tracebacks_call_each_cell_by_its_own_number(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "1 / (a - 2)")
+    lab.run("three", "1 / (a - 2)")
+    lab.run("one", "a = 2")
+    assert "Cell In[2], line 1" in tracebacks(lab.outputs("two"))
+    assert "Cell In[3], line 1" in tracebacks(lab.outputs("three"))
+    report = edit(agent, change(cells(agent)["two"], "5 / (a - 2)"), AddCell("7 / (a - 2)"))
+    lab.sync()
+    assert "Cell In[2], line 1\n----> 1 5 / (a - 2)" in tracebacks(lab.outputs("two"))
+    reply = agent.ask(wire.ReadCell(cell_id=report.added[0]))
+    assert "Cell In[ ], line 1" in tracebacks(wire.decode_reply(reply, CellWithOutputs).outputs)
 
 
 def test_new_cells_of_one_batch_have_outputs_of_their_own(lab, agent):
