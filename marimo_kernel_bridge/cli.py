@@ -245,7 +245,8 @@ def _state(kernel: FoundKernel) -> str:
     type=_TIER,
     default="run",
     show_default=True,
-    help="What agents may do: look; run code beside the notebook; edit cells; run them; start and stop kernels.",
+    help="What agents may do, each with all before it: look; run code beside the notebook; edit cells; run them; "
+    "start and stop kernels, and install packages without asking you.",
 )
 @click.option("--print-config", type=_MCP_CLIENT, help="Print what this client needs, and end.")
 @click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client, and end.")

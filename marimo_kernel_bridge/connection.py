@@ -29,7 +29,7 @@ Channel = Literal["shell", "iopub", "control", "hb"]
 """The channels that we use. The fifth, stdin, is for front ends that can ask a person."""
 
 MAX_FILE_BYTES: Final = 64 * 1024
-_SHOW_KERNELS: Final = "`marimo-kernel-bridge kernels`, or the tool list_kernels, shows the kernels that run."
+SHOW_KERNELS: Final = "`marimo-kernel-bridge kernels`, or the tool list_kernels, shows the kernels that run."
 
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
@@ -115,7 +115,7 @@ def locate(name: str) -> Path:
     text = name.strip()
     if not text or "\0" in text:
         raise BridgeError(
-            "connection_file_missing", f"{name!r} is not the name of a connection file.", _SHOW_KERNELS
+            "connection_file_missing", f"{name!r} is not the name of a connection file.", SHOW_KERNELS
         )
     given = Path(text).expanduser()
     directory = runtime_dir()
@@ -126,7 +126,7 @@ def locate(name: str) -> Path:
     raise BridgeError(
         "connection_file_missing",
         f"There is no connection file {text!r}, neither as a path nor in {directory}.",
-        "A kernel's file disappears when the kernel is shut down. " + _SHOW_KERNELS,
+        "A kernel's file disappears when the kernel is shut down. " + SHOW_KERNELS,
     )
 
 
@@ -180,7 +180,7 @@ def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise BridgeError(
-            "connection_file_missing", f"The connection file {path} is gone.", _SHOW_KERNELS
+            "connection_file_missing", f"The connection file {path} is gone.", SHOW_KERNELS
         ) from None
     except PermissionError:
         raise _foreign(path, "this user may not read it") from None
@@ -224,7 +224,7 @@ def stale(connection: Connection) -> BridgeError:
     return BridgeError(
         "connection_file_stale",
         f"No kernel listens where {connection.path.name} points: it has ended and left its file behind.",
-        "Start the kernel again, then connect to its new file. " + _SHOW_KERNELS,
+        "Start the kernel again, then connect to its new file. " + SHOW_KERNELS,
     )
 
 
@@ -255,5 +255,5 @@ def _malformed(path: Path, why: str) -> BridgeError:
     return BridgeError(
         "connection_file_malformed",
         f"{path} is not a Jupyter connection file: {why}.",
-        _SHOW_KERNELS,
+        SHOW_KERNELS,
     )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from marimo_kernel_bridge.connection import (
+    SHOW_KERNELS,
     connection_files,
     kernel_id_of,
     listens,
@@ -127,7 +128,7 @@ async def connection_file_of(notebook: str) -> Path:
         raise BridgeError(
             "no_such_notebook",
             f"{which} called {notebook!r}.",
-            f"There are: {names}. Not every front end tells which notebook it shows: list_kernels has all kernels.",
+            f"There are: {names}. Not every front end tells which notebook it shows. {SHOW_KERNELS}",
         )
     return wanted[0].path
 

@@ -265,6 +265,7 @@ def test_files_are_left_alone_without_force(imported):
         (["penguins.ipynb", "--to", "ipynb"], "is an .ipynb file already"),
         (["penguins.ipynb", "--to", "md", "--original", "penguins.ipynb"], "an .ipynb is its own"),
         (["--live", "none.ipynb", "--to", "md"], "No running notebook is"),
+        (["--live", "none.ipynb", "--to", "md"], "`marimo-kernel-bridge kernels`, or"),
         (["--live", "none.ipynb", "--to", "md", "--run"], "is for files"),
     ],
 )

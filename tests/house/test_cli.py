@@ -109,6 +109,11 @@ def test_kernel_help_comes_from_the_command_line():
 # Installing the kernelspec
 
 
+def test_help_says_what_the_widest_permission_lets_agents_do_unasked():
+    told = " ".join(call("mcp", "--help").stdout.split())
+    assert "start and stop kernels, and install packages without asking you. [default: run]" in told
+
+
 def test_install_writes_a_kernelspec_with_this_interpreter_and_logos(tmp_path):
     result = call("install", "--prefix", tmp_path, "--name", "marimo-x", "--display-name", "marimo X")
     assert result.exit_code == 0, result.output
