@@ -51,9 +51,15 @@ class Guard:
         return TIERS.index(tier) <= TIERS.index(self._allow)
 
     def around(
-        self, function: Callable[..., Awaitable[CallToolResult]], needs: Any
+        self,
+        function: Callable[..., Awaitable[CallToolResult]],
+        needs: Any,
+        noted: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda _: {},
     ) -> Callable[..., Awaitable[CallToolResult]]:
-        """Return the tool function, guarded. `needs` is its `Tier`, or tells it from the arguments."""
+        """Return the tool function, guarded. `needs` is its `Tier`, or tells it from the arguments.
+
+        `noted` tells what of the arguments is to be in the log as it is.
+        """
 
         @functools.wraps(function)
         async def guarded(ctx: Ctx, **arguments: Any) -> CallToolResult:
@@ -63,6 +69,7 @@ class Guard:
                 "tool": function.__name__,
                 "tier": tier,
                 "arguments": digest(arguments),
+                **noted(arguments),
             }
             effect: dict[str, Any] = {"effect": "failed"}
             try:

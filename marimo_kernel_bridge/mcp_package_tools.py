@@ -39,6 +39,10 @@ class Consent(BaseModel):
     install: Annotated[bool, Field(title="Install", description="Yes: install these packages now.")]
 
 
+class StandingConsent(Consent):
+    """Given with `--allow all`, when the server was started."""
+
+
 @dataclass(frozen=True)
 class Refused:
     """Nobody need be asked: the call is refused anyway. The tool raises it, where it is logged."""
@@ -55,7 +59,7 @@ async def ask_consent(
         wanted = requirements(packages)
         attached = await to_run_in(ctx, kernel)
         if known.may_install:
-            return Consent(install=True)
+            return StandingConsent(install=True)
         if not known.may_run or not can_ask(ctx):
             return Refused(_nobody_asked(packages))
         there, now = await attached.client.environment(), await attached.client.describe()
@@ -101,6 +105,19 @@ async def install_packages(
     attached = await to_run_in(ctx, kernel)
     run = await attached.client.install(requirements(packages))
     return await finish(ctx, attached, run, timeout, Window(max_chars))
+
+
+def said(consent: ElicitationResult[Consent]) -> str:
+    """Say how the person answered, for the audit log."""
+    if not isinstance(consent, AcceptedElicitation):
+        return "declined" if isinstance(consent, DeclinedElicitation) else "no answer"
+    match consent.data:
+        case Refused():
+            return "not asked"
+        case StandingConsent():
+            return "standing: --allow all"
+        case _:
+            return "yes" if consent.data.install else "no"
 
 
 def _require(consent: ElicitationResult[Consent], packages: list[str]) -> None:

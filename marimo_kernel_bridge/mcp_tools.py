@@ -17,7 +17,7 @@ from marimo_kernel_bridge import mcp_file_tools as files
 from marimo_kernel_bridge import mcp_kernel_tools as kernels
 from marimo_kernel_bridge import mcp_reading_tools as reading
 from marimo_kernel_bridge import mcp_running_tools as running
-from marimo_kernel_bridge.mcp_package_tools import install_packages
+from marimo_kernel_bridge.mcp_package_tools import install_packages, said
 from marimo_kernel_bridge.mcp_strict import tool
 
 if TYPE_CHECKING:
@@ -69,12 +69,18 @@ NEEDS: Final[dict[str, Tier | Callable[[Mapping[str, Any]], Tier]]] = {
 }
 """The permission that each tool needs; some tell it from their arguments. Installing needs the person's yes on top."""
 
+NOTED: Final[dict[str, Callable[[Mapping[str, Any]], Mapping[str, str]]]] = {
+    "install_packages": lambda arguments: {"consent": said(arguments["consent"])},
+}
+"""What the audit log has besides, from the arguments."""
+
 
 def tools(guard: Guard) -> list[Tool]:
     """Return the tools, as the server registers them."""
 
     def made(function: Any, title: str, **annotations: bool) -> Tool:
-        return tool(guard.around(function, NEEDS[function.__name__]), title, **annotations)
+        name = function.__name__
+        return tool(guard.around(function, NEEDS[name], NOTED.get(name, lambda _: {})), title, **annotations)
 
     return [
         made(kernels.list_kernels, "List running kernels", reads=True),

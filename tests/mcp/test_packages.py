@@ -49,6 +49,19 @@ async def kernel(owner, tmp_path):
     await owner("control_kernel", action="shut_down")
 
 
+@pytest.fixture
+def audited(data_dir):
+    """What the audit log has about installing since the test began."""
+    path = data_dir / "marimo_kernel_bridge" / "audit.jsonl"
+    seen = len(path.read_text().splitlines())
+
+    def lines() -> list[dict]:
+        new = map(json.loads, path.read_text().splitlines()[seen:])
+        return [line for line in new if line["tool"] == "install_packages"]
+
+    return lines
+
+
 # What counts as a requirement
 
 
@@ -155,7 +168,7 @@ async def test_missing_imports_are_listed_before_and_after_they_fail(owner, kern
 # Installing
 
 
-async def test_packages_are_installed_into_the_kernels_own_environment(owner, kernel, tmp_path):
+async def test_packages_are_installed_into_the_kernels_own_environment(owner, kernel, tmp_path, audited):
     failed = (await owner("edit_cells", edits=[add("import brdg_tiny\nbrdg_tiny.version")])).data["cell_id"]
     answer = (await owner("install_packages", packages=["brdg-tiny==1.0"], timeout=BOUND)).data
     assert answer["status"] == "ok", answer
@@ -174,6 +187,7 @@ async def test_packages_are_installed_into_the_kernels_own_environment(owner, ke
     assert newer.data["packages"] == [{"name": "brdg_tiny", "before": "1.0", "after": "2.0"}]
     assert "restart" in newer.data["message"]
     assert "brdg_tiny" in newer.data["message"]
+    assert {line["consent"] for line in audited()} == {"standing: --allow all"}
 
 
 async def test_an_installation_that_fails_says_why(owner, kernel):
@@ -241,18 +255,18 @@ async def test_without_consent_nothing_is_installed_and_the_way_to_it_is_told(se
         assert "install_packages asks them" in answer.text
     lines = (data_dir / "marimo_kernel_bridge" / "audit.jsonl").read_text().splitlines()
     refusals = [line for line in map(json.loads, lines) if line["tool"] == "install_packages"]
-    assert refusals[-1]["effect"] == "refused: not_allowed"
+    assert (refusals[-1]["effect"], refusals[-1]["consent"]) == ("refused: not_allowed", "not asked")
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-@pytest.mark.parametrize("said", ["yes", "no", "decline"])
-async def test_the_person_is_asked_by_a_client_that_can(serving, kernel, mode, said):
+@pytest.mark.parametrize("said", ["yes", "no", "declined", "no answer"])
+async def test_the_person_is_asked_by_a_client_that_can(serving, kernel, mode, said, audited):
     asked: list[str] = []
 
     async def answer_for_person(_context, params):
         asked.append(params.message)
-        if said == "decline":
-            return ElicitResult(action="decline")
+        if said in {"declined", "no answer"}:
+            return ElicitResult(action="decline" if said == "declined" else "cancel")
         return ElicitResult(action="accept", content={"install": said == "yes"})
 
     async with Client(serving(), mode=mode, elicitation_callback=answer_for_person) as client:
@@ -265,8 +279,10 @@ async def test_the_person_is_asked_by_a_client_that_can(serving, kernel, mode, s
             assert answer.data["packages"][0]["name"] == "brdg_tiny", answer.text
         else:
             assert refused(answer, "not_allowed")
+        assert [line["consent"] for line in audited()] == [said, said]
         assert refused(await agent("install_packages", packages=["--pre"]), "bad_request")
         assert len(asked) == 1
+        assert audited()[-1]["consent"] == "not asked"
 
 
 async def test_a_person_who_has_paused_agents_is_not_asked(serving, kernel):
