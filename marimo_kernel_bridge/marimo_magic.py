@@ -7,6 +7,8 @@ is no part of reactivity (`ipython_code.py`).
 from __future__ import annotations
 
 import ast
+import html
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.completer import SimpleCompletion, context_matcher
@@ -103,12 +105,34 @@ class MarimoMagics(Magics):
         cells = self._cells()
         summary = status_table.summary(self._session.mode, cells, strict=self._session.redefinitions.strict)
         text, table = status_table.text_table(cells), status_table.html_table(cells)
+        gone = self._perhaps_deleted()
         _show(
             {
-                "text/plain": f"{summary}\n{text}".rstrip(),
-                "text/html": f"<p>{summary}</p>{table if cells else ''}",
+                "text/plain": f"{summary}\n{text}\n{gone}".rstrip(),
+                "text/html": f"<p>{summary}</p>{table if cells else ''}"
+                + "".join(f"<p>{html.escape(line)}</p>" for line in gone.splitlines()),
             }
         )
+
+    def _perhaps_deleted(self) -> str:
+        """Name the cells of VS Code that the file as last saved has not: it tells no kernel what was deleted."""
+        path = self.shell.kernel.notebook_path()  # type: ignore[union-attr]  # only a kernel's shell has this magic
+        shown = [
+            entry.cell
+            for entry in self._session.cells
+            if entry.address.dialect == "vscode"
+            and entry.cell.status != "superseded"
+            and not _is_command(entry.cell)
+        ]
+        if path is None or not shown:
+            return ""
+        from marimo_kernel_bridge.ipynb import read_notebook  # noqa: PLC0415  # few kernels need it
+
+        try:
+            saved = read_notebook(Path(path))
+        except BridgeError:
+            return ""
+        return status_table.not_saved(shown, (cell.source for cell in saved.cells), Path(path).name)
 
     def _graph(self) -> None:
         cells = self._cells()

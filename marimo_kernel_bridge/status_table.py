@@ -27,6 +27,18 @@ def summary(mode: str, cells: Sequence[Cell], *, strict: bool = False) -> str:
     return f"marimo {mode}{', strict' if strict else ''}: {', '.join(parts)}"
 
 
+def not_saved(cells: Sequence[Cell], saved: Iterable[str], file: str) -> str:
+    """Return a line for each cell whose code is no cell's in the file as last saved, and what to do if it is gone."""
+    known = {code.strip() for code in saved}
+    missing = [cell for cell in cells if cell.code.strip() not in known]
+    lines = [
+        f"not in {file} as saved: {clip(title(cell), _CELL)}; if you deleted it, `%marimo forget "
+        f"{cell.cell_id if cell.execution_count is None else cell.execution_count}`"
+        for cell in missing
+    ]
+    return "\n".join(lines)
+
+
 def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:
     """Return a line for each agent that used the kernel."""
     now = time.time()

@@ -5,6 +5,7 @@ A late message to a cell that waits in VS Code's own queue ends a Run All. The k
 
 import time
 
+import nbformat
 import pytest
 from front_end import BOUND
 
@@ -65,3 +66,20 @@ def test_a_cell_that_was_merged_into_another_is_told_once_all_is_quiet(code):
     assert code.run("merged", "a = 1\nb = a").ok
     assert code.text("one") == ""
     code.wait_for("one", "`a` is now defined by")
+
+
+def test_status_names_cells_that_the_saved_notebook_has_not(code, tmp_path):
+    notebook = tmp_path / "saved.ipynb"
+    cells = [nbformat.v4.new_code_cell(text) for text in ("a = 1", "print(a)\n", "%marimo status")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    code.run(None, f"__vsc_ipynb_file__ = {str(notebook)!r}", store_history=False)
+    code.run("one", "a = 1")
+    code.run("two", "print(a)")
+    assert "saved" not in code.run("ask", "%marimo status").text
+    code.run("gone", "b = a\nb")
+    assert code.run("ask", "%marimo status").text.splitlines()[-1] == (
+        "not in saved.ipynb as saved: [4] b = a …; if you deleted it, `%marimo forget 4`"
+    )
+    code.run("forget", "%marimo forget 4")
+    code.wait_quiet()
+    assert "saved" not in code.run("ask", "%marimo status").text
