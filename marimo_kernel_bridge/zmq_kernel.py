@@ -38,6 +38,7 @@ from marimo_kernel_bridge.marimo_magic import MarimoMagics
 from marimo_kernel_bridge.notebook import NOTEBOOK
 from marimo_kernel_bridge.notebook_settings import read_settings
 from marimo_kernel_bridge.outputs import error_text
+from marimo_kernel_bridge.quick_switches import QuickSwitches
 from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell
 from marimo_kernel_bridge.routing import RoutingSession
 from marimo_kernel_bridge.session import Session
@@ -95,6 +96,7 @@ class MarimoKernel(IPythonKernel):
         )
         self._bridge = BridgeRequests(self)
         self.interrupts = Interrupts()
+        self._quick_switches = QuickSwitches()
         self._preload_due = True
         self._saved_order = SavedOrder()
         self._runtime_loaded = self._settings_read = False
@@ -490,6 +492,13 @@ class MarimoKernel(IPythonKernel):
     def show_text(self, text: str, parent: dict[str, Any]) -> None:
         """Show text as output of a request."""
         self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
+
+    # -- control --
+
+    async def process_control(self, msg: Any) -> None:
+        """Handle a request on control, beside what the main thread does."""
+        self._quick_switches.keep()
+        await super().process_control(msg)
 
     # -- requests of the bridge protocol ------------------------------------------------------------------------------
 
