@@ -85,7 +85,7 @@ class BridgeRequests:
             request = wire.decode_request(parent["content"])
             result = await self._answer(request, parent, on_control=on_control)
             self._note_agent(parent, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
-            return wire.encode_result(result)
+            return wire.encode_result(result, self._secrets())
         except BridgeError as refusal:
             self._note_agent(parent, refused=True)
             return wire.encode_error(refusal)
@@ -142,7 +142,7 @@ class BridgeRequests:
             case wire.InspectVariable(name=name, rows=rows, offset=offset):
                 return variables.inspect(shell.user_ns, name, rows, offset, sample=not on_control)
             case wire.ReadSecrets():
-                return self._secrets()
+                return None
             case wire.ReadEnvironment():
                 return self._environment()
 
@@ -151,12 +151,12 @@ class BridgeRequests:
         try:
             report = notebook.runs.report(run_id)
         except BridgeError:
-            return RunOutcome(None, (), tuple(self._secrets()))
+            return RunOutcome(None, ())
         ids = {*report.requested, *(cell.cell_id for cell in report.cells)}
         cells = tuple(
             notebook.cells[cell_id].cell for cell_id in ids if notebook.cells.get(cell_id) is not None
         )
-        return RunOutcome(report, cells, tuple(self._secrets()))
+        return RunOutcome(report, cells)
 
     def _secrets(self) -> list[Secret]:
         return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string

@@ -93,8 +93,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What is known of a run at one moment: its report if there is one, the cells in it as they are, all secrets."""
+    """What is known of a run at one moment: its report if there is one, and the cells in it as they are."""
 
     report: RunReport | None
     cells: tuple[Cell, ...]
-    secrets: tuple[Secret, ...]

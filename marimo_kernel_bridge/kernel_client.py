@@ -22,7 +22,7 @@ from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescripti
 from marimo_kernel_bridge.runs import Activity, Run, RunKind, Work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from marimo_kernel_bridge.changes import Change
@@ -51,6 +51,8 @@ class KernelClient:
         self._link = KernelLink(connection, client_name, self)
         self.on_change: Callable[[], None] = lambda: None
         """Called when a request of anybody's begins or ends, and when the kernel does: something may have changed."""
+        self.on_secrets: Callable[[Sequence[Secret]], None] = lambda _: None
+        """Called with the secrets in each answer, before the answer is given."""
         self._activity = Activity()
         self._runs: dict[str, Run] = {}
         self._over: dict[str, asyncio.Event] = {}
@@ -170,8 +172,9 @@ class KernelClient:
     async def list_ui_elements(self) -> list[UiElement]:
         return await self._read(wire.ListUiElements(), list[UiElement])
 
-    async def secrets(self, bound: float = ANSWER_BOUND) -> list[Secret]:
-        return await self._read(wire.ReadSecrets(), list[Secret], bound)
+    async def learn_secrets(self, bound: float = ANSWER_BOUND) -> None:
+        """Have the kernel tell its secrets to `on_secrets`, which each of its answers does by the way."""
+        await self._read(wire.ReadSecrets(), type(None), bound)
 
     async def environment(self) -> Environment:
         return await self._read(wire.ReadEnvironment(), Environment)
@@ -182,7 +185,7 @@ class KernelClient:
         if not (await self.describe()).busy:
             try:
                 reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))
-                return wire.decode_reply(reply["content"], VariableContent)
+                return self._decoded(reply["content"], VariableContent)
             except BridgeError as refusal:
                 if refusal.code != "kernel_silent":
                     raise
@@ -202,7 +205,7 @@ class KernelClient:
                     "Try again when kernel_status says idle. Without `edits` a preview is there at once.",
                 ) from None
             raise
-        return wire.decode_reply(reply["content"], EditReport)
+        return self._decoded(reply["content"], EditReport)
 
     # Running code. Each sends and returns at once; `wait` for the run.
 
@@ -300,25 +303,25 @@ class KernelClient:
             return None
         if run.kind == "execute":
             if run.reply.get("ename") == "BridgeError" and "protocol" in run.reply:
-                wire.decode_reply(dict(run.reply), RunReport)  # raises: the person has paused agents
+                wire.decode_reply(run.reply, RunReport)  # raises: the person has paused agents
             return None
         if run.kind == "edit_cells":
-            return wire.decode_reply(dict(run.reply), EditReport).run
+            return self._decoded(run.reply, EditReport).run
         if run.kind == "install_packages":
             return None
-        return wire.decode_reply(dict(run.reply), RunReport)
+        return self._decoded(run.reply, RunReport)
 
     def edit_report_of(self, run: Run) -> EditReport | None:
         """Give what became of a finished batch of edits. Raises as `report_of` does."""
         if run.kind != "edit_cells" or run.reply is None or run.status == "aborted":
             return None
-        return wire.decode_reply(dict(run.reply), EditReport)
+        return self._decoded(run.reply, EditReport)
 
     def install_report_of(self, run: Run) -> InstallReport | None:
         """Give what became of a finished installation. Raises as `report_of` does."""
         if run.kind != "install_packages" or run.reply is None or run.status == "aborted":
             return None
-        return wire.decode_reply(dict(run.reply), InstallReport)
+        return self._decoded(run.reply, InstallReport)
 
     # What the link hands over
 
@@ -398,7 +401,12 @@ class KernelClient:
     async def _read(self, request: wire.ControlRequest, kind: type[_T], bound: float = ANSWER_BOUND) -> _T:
         self._require_reactive()
         reply = await self._link.ask("control", wire.READ_REQUEST, wire.encode_request(request), bound)
-        return wire.decode_reply(reply["content"], kind)
+        return self._decoded(reply["content"], kind)
+
+    def _decoded(self, content: Mapping[str, Any], kind: type[_T]) -> _T:
+        result = wire.decode_reply(content, kind)
+        self.on_secrets(wire.secrets_in(content))
+        return result
 
     def _forget_old_runs(self) -> None:
         for old in [run for run in self._runs.values() if run.over][

@@ -77,13 +77,6 @@ def attached_to(ctx: Ctx, handle: str | None) -> Attached:
     return kernels_of(ctx).get(handle, client_name(ctx))
 
 
-async def to_read(ctx: Ctx, handle: str | None) -> Attached:
-    """Return the kernel that a call means, its secrets known. Raises `BridgeError`: not_connected."""
-    attached = attached_to(ctx, handle)
-    await attached.learn_secrets()
-    return attached
-
-
 async def to_run_in(ctx: Ctx, handle: str | None) -> Attached:
     """Return the kernel that a call means, if its user knows what became of it."""
     attached = attached_to(ctx, handle)

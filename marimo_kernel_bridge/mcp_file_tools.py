@@ -11,7 +11,7 @@ from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotati
 from pydantic import Field
 
 from marimo_kernel_bridge import mcp_files
-from marimo_kernel_bridge.mcp_context import BUDGET, BudgetArg, Ctx, KernelArg, OffsetArg, answer, to_read
+from marimo_kernel_bridge.mcp_context import BUDGET, BudgetArg, Ctx, KernelArg, OffsetArg, answer, attached_to
 from marimo_kernel_bridge.mcp_file_results import ExportedNotebook, ImportedNotebook
 from marimo_kernel_bridge.mcp_views import Window
 
@@ -50,7 +50,7 @@ async def export_notebook(
     mcp_files.check(wanted)
     if file is not None:
         return answer(await mcp_files.export_file(file, wanted))
-    return answer(await mcp_files.export_live(await to_read(ctx, kernel), wanted))
+    return answer(await mcp_files.export_live(attached_to(ctx, kernel), wanted))
 
 
 async def import_notebook(

@@ -44,25 +44,23 @@ class Attached:
     secrets: frozenset[Secret] = frozenset()
     redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
 
-    async def learn_secrets(self) -> Redactor:
-        """Ask the kernel for its secrets, before anything it put out is shown. Returns what takes them out."""
-        if not self.client.info.reactive or self.client.end is not None:
-            return self.redactor
-        self.answers = False
-        with suppress(BridgeError):  # a kernel that does not answer now: what is known of it stays
-            self._learn(await self.client.secrets(_ASKED_BOUND))
-        return self.redactor
+    def __post_init__(self) -> None:
+        self.client.on_secrets = self._learn
+
+    async def learn_secrets(self) -> None:
+        """Ask the kernel for its secrets: what it prints is shown before anything else is asked."""
+        if self.client.info.reactive and self.client.end is None:
+            with suppress(BridgeError):  # a kernel that does not answer now
+                await self.client.learn_secrets(_ASKED_BOUND)
 
     async def outcome_of(self, run: Run) -> RunOutcome | None:
-        """Ask what became of a run, and for the secrets with it; None if the kernel does not tell."""
+        """Ask what became of a run; None if the kernel does not tell."""
         if not self.client.info.reactive or self.client.end is not None:
             return None
         self.answers = False
         with suppress(BridgeError):
             asked = (run.run_id,) if run.over else (run.run_id, _ASKED_BOUND)
-            outcome = await self.client.read_outcome(*asked)
-            self._learn(outcome.secrets)
-            return outcome
+            return await self.client.read_outcome(*asked)
         return None
 
     def _learn(self, secrets: Iterable[Secret]) -> None:

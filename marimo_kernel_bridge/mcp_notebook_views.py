@@ -1,11 +1,13 @@
 """Answers about the notebook as a whole: search, dataflow, variables, errors, what would run.
 
 Made from what the kernel answers on control, so they are there while a cell runs; but for a sample of a variable and
-the preview of new code.
+the preview of new code. Questions for one answer are asked together: a kernel that computes answers all as soon as it
+gets to any.
 """
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -98,8 +100,7 @@ def _reach(
 
 
 async def variable_list(attached: Attached, contains: str, offset: int, limit: int) -> VariableList:
-    definers = await _definers(attached)
-    listed = await attached.client.list_variables()
+    definers, listed = await asyncio.gather(_definers(attached), attached.client.list_variables())
     wanted = [one for one in listed if contains.casefold() in one.name.casefold()]
     modules = tuple(one.name for one in wanted if one.type == "module")
     others = [one for one in wanted if one.type != "module"]
@@ -111,8 +112,7 @@ async def variable_list(attached: Attached, contains: str, offset: int, limit: i
 
 
 async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElementList:
-    definers = await _definers(attached)
-    found = await attached.client.list_ui_elements()
+    definers, found = await asyncio.gather(_definers(attached), attached.client.list_ui_elements())
     lines = tuple(
         UiElementLine(
             one.element,
@@ -129,8 +129,8 @@ async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElem
 
 
 async def variable_view(attached: Attached, name: str, rows: int, offset: int = 0) -> VariableView:
-    content = await attached.client.inspect_variable(name, rows, offset)
-    definers = await _definers(attached)
+    looking = attached.client.inspect_variable(name, rows, offset)
+    content, definers = await asyncio.gather(looking, _definers(attached))
     variable = content.variable
     note = (
         "" if content.sampled else "The kernel runs a cell: what is in the variable is read when it is idle."
@@ -158,8 +158,8 @@ async def _definers(attached: Attached) -> dict[str, str]:
 
 
 async def error_list(attached: Attached) -> ErrorList:
-    cells = await attached.client.list_cells()
-    missing = (await attached.client.environment()).missing
+    cells, environment = await asyncio.gather(attached.client.list_cells(), attached.client.environment())
+    missing = environment.missing
     stale = tuple(cell.cell_id for cell in cells if cell.stale)
     return ErrorList(tuple(problems(cells, missing)), len(cells), missing, stale, attached.news())
 
@@ -168,8 +168,8 @@ async def preview(
     attached: Attached, cell_ids: Sequence[str], which: Which | None, changes: Sequence[Change]
 ) -> Preview:
     """Say what running cells, or making changes, would run. Raises `BridgeError`."""
-    cells = {cell.cell_id: cell for cell in await attached.client.list_cells()}
-    mode = (await attached.client.describe()).mode
+    known, kernel = await asyncio.gather(attached.client.list_cells(), attached.client.describe())
+    cells, mode = {cell.cell_id: cell for cell in known}, kernel.mode
     if changes:
         report = await attached.client.preview_edits(changes)
         for change in changes:

@@ -18,7 +18,7 @@ from marimo_kernel_bridge.mcp_context import (
     KernelArg,
     OffsetArg,
     answer,
-    to_read,
+    attached_to,
 )
 from marimo_kernel_bridge.mcp_edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_notebook_results import (
@@ -52,7 +52,7 @@ async def list_cells(
 
     Answered while a cell runs. Only cells that have run are known, the person's and yours alike.
     """
-    attached = await to_read(ctx, kernel)
+    attached = attached_to(ctx, kernel)
     cells = await attached.client.list_cells()
     return answer(within(mcp_views.cell_list(cells, offset, limit, attached.news()), max_chars))
 
@@ -66,7 +66,7 @@ async def read_cell(
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, CellView]:
     """Read one cell's code, version, place in the graph and outputs, with images. Answered while a cell runs."""
-    attached = await to_read(ctx, kernel)
+    attached = attached_to(ctx, kernel)
     view, images = await mcp_views.cell_view(attached, cell_id, Window(max_chars, offset))
     return answer(view, images, full=view.full)
 
@@ -83,7 +83,7 @@ async def search_cells(
 ) -> Annotated[CallToolResult, SearchResult]:
     """Find text in the code and the text outputs of all cells: which cell, which line. Answered while a cell runs."""
     return answer(
-        within(await mcp_notebook_views.search_result(await to_read(ctx, kernel), query, limit), max_chars)
+        within(await mcp_notebook_views.search_result(attached_to(ctx, kernel), query, limit), max_chars)
     )
 
 
@@ -102,7 +102,7 @@ async def read_dataflow(
     What a change would reach; preview_run tells how long that takes. Answered while a cell runs.
     """
     return answer(
-        within(await mcp_notebook_views.dataflow(await to_read(ctx, kernel), cell_id, variable), max_chars)
+        within(await mcp_notebook_views.dataflow(attached_to(ctx, kernel), cell_id, variable), max_chars)
     )
 
 
@@ -123,7 +123,7 @@ async def list_variables(
     """
     return answer(
         within(
-            await mcp_notebook_views.variable_list(await to_read(ctx, kernel), query, offset, limit),
+            await mcp_notebook_views.variable_list(attached_to(ctx, kernel), query, offset, limit),
             max_chars,
         )
     )
@@ -142,7 +142,7 @@ async def list_ui_elements(
     Answered while a cell runs.
     """
     return answer(
-        within(await mcp_notebook_views.ui_element_list(await to_read(ctx, kernel), offset, limit), max_chars)
+        within(await mcp_notebook_views.ui_element_list(attached_to(ctx, kernel), offset, limit), max_chars)
     )
 
 
@@ -162,7 +162,7 @@ async def read_variable(
     """
     return answer(
         within(
-            await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, limit, offset),
+            await mcp_notebook_views.variable_view(attached_to(ctx, kernel), variable, limit, offset),
             max_chars,
         )
     )
@@ -178,7 +178,7 @@ async def list_errors(
 
     Answered while a cell runs.
     """
-    return answer(within(await mcp_notebook_views.error_list(await to_read(ctx, kernel)), max_chars))
+    return answer(within(await mcp_notebook_views.error_list(attached_to(ctx, kernel)), max_chars))
 
 
 async def preview_run(
@@ -195,6 +195,6 @@ async def preview_run(
 
     Give one of cell_ids, which and edits (as for edit_cells).
     """  # noqa: D205  # one thought
-    attached = await to_read(ctx, kernel)
+    attached = attached_to(ctx, kernel)
     changes = changes_of(edits) if edits else ()
     return answer(within(await mcp_notebook_views.preview(attached, cell_ids, which, changes), max_chars))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge import mcp_notebook_views, mcp_run_views, mcp_views
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_context import Ctx, to_read  # the SDK looks at annotations
+from marimo_kernel_bridge.mcp_context import Ctx, attached_to  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_files import as_format, live
 from marimo_kernel_bridge.mcp_outputs import show
 from marimo_kernel_bridge.mcp_results import as_data
@@ -32,14 +32,14 @@ _PAGE = 150_000
 
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
     """Give the outline of the notebook: all cells with their place in the graph, status and last run."""
-    attached = await to_read(ctx, kernel)
+    attached = attached_to(ctx, kernel)
     cells = await attached.client.list_cells()
     return _json(as_data(mcp_views.cell_list(cells, 0, _MOST_CELLS, "")))
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
     """Give what ran, the newest first: who asked for it, when, which cells it ran, how they ended."""
-    attached = await to_read(ctx, kernel)
+    attached = attached_to(ctx, kernel)
     runs = await attached.client.history(_MOST_RUNS)
     return _json(
         [
@@ -61,7 +61,7 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
 
 async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
     """Give a cell's code and the whole text of its outputs, long ones in pages."""
-    attached = await to_read(ctx, kernel)
+    attached = attached_to(ctx, kernel)
     both = await attached.client.read_cell(cell_id, mcp_views.MOST_OUTPUT)
     shown = show(without_edited(both.outputs))
     cell = {
@@ -78,7 +78,7 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "
 
 async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0") -> str:
     """Give the whole text of what a run of this client put out, in pages."""
-    attached = await to_read(ctx, kernel)
+    attached = attached_to(ctx, kernel)
     run = attached.client.find_run(run_id)
     text = attached.redactor.text(show(await mcp_run_views.run_outputs(attached, run)).text)
     return _json(
@@ -98,7 +98,7 @@ async def read_jpeg(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
 
 async def read_output(ctx: Ctx, kernel: str, cell_id: str, output: str) -> str:
     """Give one output of a cell as the notebook's format has it, without images: a chart's whole specification, say."""
-    found = await _output(await to_read(ctx, kernel), cell_id, output)
+    found = await _output(attached_to(ctx, kernel), cell_id, output)
     data = found.get("data")
     if isinstance(data, dict):
         found = {
@@ -109,7 +109,7 @@ async def read_output(ctx: Ctx, kernel: str, cell_id: str, output: str) -> str:
 
 
 async def _image(ctx: Ctx, kernel: str, cell_id: str, output: str, kind: str) -> bytes:
-    found = await _output(await to_read(ctx, kernel), cell_id, output)
+    found = await _output(attached_to(ctx, kernel), cell_id, output)
     data = (found.get("data") or {}).get(f"image/{kind}")
     if data is None:
         raise BridgeError(
@@ -151,7 +151,7 @@ def _page(text: str, offset: str, uri: str) -> dict[str, Any]:
 
 async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
     """Give a variable's type, size and a sample of what is in it."""
-    return _json(as_data(await mcp_notebook_views.variable_view(await to_read(ctx, kernel), variable, _ROWS)))
+    return _json(as_data(await mcp_notebook_views.variable_view(attached_to(ctx, kernel), variable, _ROWS)))
 
 
 async def read_ipynb(ctx: Ctx, kernel: str) -> str:
@@ -175,7 +175,7 @@ async def read_html(ctx: Ctx, kernel: str) -> str:
 
 
 async def _in_format(ctx: Ctx, kernel: str, to: Format) -> str:
-    content, _ = await as_format(await live(await to_read(ctx, kernel)), to)
+    content, _ = await as_format(await live(attached_to(ctx, kernel)), to)
     return content if isinstance(content, str) else content.decode()
 
 

@@ -2,10 +2,12 @@
 
 One request/reply message type of our own, carried by two Jupyter channels. Reads go on *control* and are
 answered while a cell runs; what runs code goes on *shell* and waits its turn. The content of a request is one of
-the tagged structs below; the content of a reply is `{"status": "ok", "protocol": 1, "result": ...}` or
+the tagged structs below; the content of a reply is `{"status": "ok", "protocol": 1, "result": ..., "secrets": [...]}` or
 `{"status": "error", "protocol": 1, "ename": "BridgeError", "code": ..., "evalue": ..., "hint": ...,
 "traceback": []}`. Around a request on shell Jupyter's `status` busy and idle are published, so a client knows that it is
 over by the reply *and* idle. Around one on control they are not: front ends take any idle for the kernel's.
+`secrets` are what the kernel has as such (`Secret`), so that a client can keep them from a model; it has the kernel's key
+anyway. A look at them by itself would cost each answer a second request.
 
 Running code needs nothing of this: it is a plain `execute_request`. Its metadata may carry
 `{METADATA_KEY: {"client": "a name"}}`, which the kernel records as the author; `ReadRun` with the request's
@@ -16,7 +18,7 @@ This module moves no bytes; `zmq_kernel.py` and `kernel_client.py` do.
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -25,6 +27,9 @@ from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.inspection import Matches, RunOutcome, Secret, UiElement, Variable, VariableContent
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PROTOCOL: Final = 1
 REQUEST: Final = "marimo_bridge_request"
@@ -67,7 +72,7 @@ class ReadRun(_Request, frozen=True, tag="read_run"):
 class ReadOutcome(_Request, frozen=True, tag="read_outcome"):
     """Control. Result: `RunOutcome`: all that an answer about this run needs, in one look.
 
-    What `ReadRun`, `ReadCell` for the cells in it, and `ReadSecrets` would tell, without their refusals.
+    What `ReadRun`, and `ReadCell` for the cells in it, would tell, without their refusals.
     """
 
     run_id: str
@@ -106,7 +111,7 @@ class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
 
 
 class ReadSecrets(_Request, frozen=True, tag="read_secrets"):
-    """Control. Result: list of `Secret`, so that a client can keep them from a model. It has the kernel's key anyway."""
+    """Control. Result: none; the secrets are in each reply."""
 
 
 class ReadEnvironment(_Request, frozen=True, tag="read_environment"):
@@ -217,7 +222,6 @@ Result = (
     | list[Variable]
     | list[UiElement]
     | VariableContent
-    | list[Secret]
     | Environment
     | EditReport
     | InstallReport
@@ -249,9 +253,10 @@ def decode_request(content: object) -> Request:
     return request
 
 
-def encode_result(result: Result) -> dict[str, Any]:
+def encode_result(result: Result, secrets: Sequence[Secret]) -> dict[str, Any]:
     """Turn a result into the content of an ok reply."""
-    return {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
+    content = {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
+    return {**content, "secrets": msgspec.to_builtins(secrets)}
 
 
 def encode_error(error: BridgeError) -> dict[str, Any]:
@@ -267,7 +272,7 @@ def encode_error(error: BridgeError) -> dict[str, Any]:
     }
 
 
-def decode_reply(content: dict[str, Any], kind: type[_T]) -> _T:
+def decode_reply(content: Mapping[str, Any], kind: type[_T]) -> _T:
     """Parse the content of a reply into `kind`. Raises the `BridgeError` that an error reply carries."""
     if content.get("status") != "ok":
         code = content.get("code")
@@ -275,8 +280,17 @@ def decode_reply(content: dict[str, Any], kind: type[_T]) -> _T:
         raise BridgeError(
             known, str(content.get("evalue", "The kernel refused.")), str(content.get("hint", ""))
         )
+    return _of_this_version(content.get("result"), kind)
+
+
+def secrets_in(content: Mapping[str, Any]) -> list[Secret]:
+    """Return the secrets in the content of an ok reply. Raises `BridgeError`: unsupported_version."""
+    return _of_this_version(content.get("secrets"), list[Secret])
+
+
+def _of_this_version(value: object, kind: type[_T]) -> _T:
     try:
-        return msgspec.convert(content.get("result"), kind)
+        return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise BridgeError(
             "unsupported_version", f"The kernel's reply is not of this version: {error}."
