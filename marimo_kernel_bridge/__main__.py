@@ -5,11 +5,14 @@ The kernel starts without it: each import counts there, since a client waits for
 
 import sys
 
+from marimo_kernel_bridge import garbage
+
 
 def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["kernel"] and not {"-h", "--help"} & set(arguments):
-        from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
+        with garbage.not_looked_for():
+            from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
 
         kernel_main(arguments[1:])
         return

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _PRELOADED: Final = (
     "marimo_kernel_bridge.zmq_kernel",
+    "marimo_kernel_bridge.runtime.late_parts",
     "marimo_kernel_bridge.runtime.engine",
     # What a kernel imports between its start and the end of its first cell:
     "marimo_kernel_bridge.reactive_names.flows",

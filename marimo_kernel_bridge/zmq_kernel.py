@@ -25,7 +25,7 @@ from ipykernel.utils import _async_in_context
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from traitlets import DottedObjectName, Integer, Type, default
 
-from marimo_kernel_bridge import __version__, wire
+from marimo_kernel_bridge import __version__, garbage, wire
 from marimo_kernel_bridge.answering import AnsweringHandlers, problem
 from marimo_kernel_bridge.arrivals import ShellArrivals, lab_request
 from marimo_kernel_bridge.audience import Audience
@@ -127,7 +127,9 @@ class MarimoKernel(IPythonKernel):
         if self._runtime_loaded:
             return
         known = set(sys.modules)
-        from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
+        with garbage.not_looked_for():
+            from marimo_kernel_bridge.runtime import late_parts  # noqa: F401, PLC0415  # first
+            from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
 
         self._preload_due = False
         runtime = Engine(self.shell.user_module, self.notebook, self.notebook_path())
@@ -571,4 +573,7 @@ def main(argv: list[str] | None = None, *, forked: bool = False) -> None:
 
     `forked`: by a pool, which is its parent, and not whose end should be its own; 1 means no parent to ipykernel.
     """
-    MarimoKernelApp.launch_instance(argv, **({"parent_handle": 1} if forked else {}))
+    app = MarimoKernelApp.instance(**({"parent_handle": 1} if forked else {}))
+    with garbage.not_looked_for():
+        app.initialize(argv)
+    app.start()

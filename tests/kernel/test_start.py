@@ -1,5 +1,7 @@
 """What a kernel has imported, and when: each module is time before the first answer, and memory."""
 
+import gc
+
 import pytest
 
 IN_USE = "import sys; print(*sorted(sys.modules))"
@@ -62,3 +64,20 @@ def test_a_hook_of_user_code_stays_when_the_debugger_is_loaded(lab):
     debug(lab, "inspectVariables")
     lab.run("second", "breakpoint()")
     assert lab.text("second") == "mine"
+
+
+def test_garbage_is_looked_for_as_in_any_process_once_the_first_cell_runs(lab):
+    lab.run("first", "import gc; gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()")
+    assert lab.text("first") == f"(True, 0, {gc.get_threshold()})"
+    lab.run("second", "found = object()\nany(one is globals() for one in gc.get_referrers(found))")
+    assert lab.text("second") == "True"
+
+
+def test_marimos_regular_expression_for_addresses_is_compiled_when_one_is_looked_at(lab):
+    lab.run("first", "import sys; url = sys.modules['marimo._utils.url']; type(url).__name__")
+    assert lab.text("first") == "'LateModule'"
+    lab.run(
+        "second",
+        "from marimo._utils.url import is_url; is_url('http://a.org'), is_url('a.org'), type(url).__name__",
+    )
+    assert lab.text("second") == "(True, False, 'module')"

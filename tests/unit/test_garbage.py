@@ -1,0 +1,62 @@
+"""When Python looks for garbage."""
+
+import gc
+import weakref
+
+import pytest
+
+from marimo_kernel_bridge import garbage
+
+
+class Node:
+    pass
+
+
+@pytest.fixture
+def collections():
+    """How often garbage was looked for."""
+    looked = []
+
+    def note(phase, info):
+        looked.append((phase, info["generation"]))
+
+    gc.callbacks.append(note)
+    yield looked
+    gc.callbacks.remove(note)
+
+
+def test_nothing_is_looked_for_inside_and_all_that_came_to_be_is_old_afterwards(collections):
+    gc.collect()
+    collections.clear()
+    with garbage.not_looked_for():
+        kept = [Node() for _ in range(20_000)]
+        kept[0].itself = kept[0]
+    assert collections == []
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+    assert gc.get_count()[0] < 1_000
+    gone = weakref.ref(kept.pop(0))
+    gc.collect()
+    assert gone() is None
+
+
+def test_garbage_is_looked_for_again_also_after_an_error():
+    with pytest.raises(ImportError), garbage.not_looked_for():
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_who_has_switched_it_off_or_frozen_something_keeps_it_so(collections):
+    collections.clear()
+    gc.freeze()
+    with garbage.not_looked_for():
+        assert gc.isenabled()
+    assert gc.get_freeze_count()
+    gc.unfreeze()
+    gc.disable()
+    try:
+        with garbage.not_looked_for():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
