@@ -18,6 +18,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import zmq
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.waiting import Answer, Waiting
 
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already be here
+_UNREAD = 100_000  # iopub messages kept for a client that is slow to read; what is beyond, ZeroMQ drops
 
 
 class MarimoKernel(IPythonKernel):
@@ -556,6 +558,12 @@ class MarimoKernelApp(IPKernelApp):
         self.log.setLevel(logging.ERROR)
         super().init_sockets()
         self.log.setLevel(level)
+
+    def init_iopub(self, context: Any) -> None:
+        # ZeroMQ's own 1000 are soon sent where nobody waits for the streams before each display.
+        context.setsockopt(zmq.SNDHWM, _UNREAD)  # for sockets that are made from now on
+        super().init_iopub(context)
+        context.sockopts.pop(zmq.SNDHWM)
 
     def init_control(self, context: Any) -> None:
         super().init_control(context)

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import zmq
 from front_end import BOUND, FrontEnd
 from jupyter_client import KernelManager
 
@@ -225,6 +226,21 @@ def test_two_thousand_displays_arrive_whole_and_in_order(lab):
     assert lab.finish(msg_id).ok
     shown = [output["data"]["text/plain"] for output in lab.outputs("one")]
     assert shown == [str(i) for i in range(2000)]
+
+
+def test_a_client_that_is_slow_to_read_loses_nothing(lab):
+    with zmq.Context() as context, context.socket(zmq.SUB) as slow:
+        slow.rcvhwm = 1
+        slow.subscribe(b"")
+        slow.rcvtimeo = int(BOUND * 1000)
+        slow.connect(lab.client._make_url("iopub"))
+        wait_until(lambda: lab.run("one", "pass") and slow.poll(0), "the kernel's messages")
+        lab.run("one", "from IPython.display import display\nfor i in range(8000): display('i' * 1000)")
+        lab.run("two", "print('that was all')")
+        got = 0
+        while b"that was all" not in (message := b"".join(slow.recv_multipart())):
+            got += b"display_data" in message
+    assert got == 8000
 
 
 def test_what_many_threads_print_arrives_whole(lab):
