@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 # JupyterLab sends the requests of a Run All up to 14 ms apart (measured), on a busy machine more.
 _BURST = 0.4  # seconds to wait for more of them at the most
-_BURST_GAP = 0.05  # seconds without a new one end a burst
-
+_BURST_GAP = 0.05  # seconds without a new one end a burst, as long as nothing is known of the front end
+_ON_THE_WAY = 0.01  # once it is: seconds that one may take longer to get here than the one before,
+_LONGEST = 3  # and this times the longest that it let pass between two
+_GAPS = 50  # of the newest between the requests of bursts counts
 
 _LOOKED_AT = 1000  # requests at the most that are looked at ahead; more when half of them are done
 _CANCELLED = 100  # the newest that are kept: an id may come after its request began, and is never asked for
@@ -51,6 +53,8 @@ class ShellArrivals:
         self._at_error: list[_Received] = []
         self._abort_until = 0.0
         self._arrived = 0  # messages, ever
+        self._newest = 0.0  # when the last of them came
+        self._gaps: deque[float] = deque(maxlen=_GAPS)
         self._burst_over_at = -1  # so many had arrived when the last burst was waited for
         self._abort_session: str | None = None
         self._cancelled: deque[str] = deque(maxlen=_CANCELLED)
@@ -63,6 +67,7 @@ class ShellArrivals:
         self._waiting[id(frames)] = _Received(frames)
         self._unseen.append(id(frames))
         self._arrived += 1
+        self._newest = time.monotonic()
 
     def handled(self, frames: list[Any]) -> bool:
         """Forget a message whose turn has come. Returns whether an earlier error aborts it."""
@@ -131,15 +136,23 @@ class ShellArrivals:
         Once for a burst: not again as long as nothing more has come.
         """
         self._fetch()
-        if self._arrived == self._burst_over_at:
-            return self.now()
-        deadline, known = time.monotonic() + _BURST, -1
-        while len(self._waiting) != known and time.monotonic() < deadline:
-            known = len(self._waiting)
-            await asyncio.sleep(_BURST_GAP)
+        deadline = time.monotonic() + _BURST
+        while self._arrived != self._burst_over_at:
+            left = min(self._newest + self._burst_gap, deadline) - time.monotonic()
+            if left <= 0:
+                break
+            await asyncio.sleep(left)
             self._fetch()
         self._burst_over_at = self._arrived
         return self.now()
+
+    def sent_apart(self, seconds: float) -> None:
+        """Note how far apart two requests of one burst were sent."""
+        self._gaps.append(seconds)
+
+    @property
+    def _burst_gap(self) -> float:
+        return _ON_THE_WAY + _LONGEST * max(self._gaps) if self._gaps else _BURST_GAP
 
 
 def lab_request(parent: dict[str, Any]) -> Waiting | None:

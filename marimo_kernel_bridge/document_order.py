@@ -50,11 +50,14 @@ class SavedOrder:
 
 def sent_at_once(requests: Sequence[Header], within: float = AT_ONCE) -> bool:
     """Tell whether a front end sent requests (by their headers) as one."""
-    times = [_time(header.get("date")) for header in requests]
-    return all(
-        one is not None and other is not None and abs((other - one).total_seconds()) < within
-        for one, other in pairwise(times)
-    )
+    apart = (seconds_between(one, other) for one, other in pairwise(requests))
+    return all(seconds is not None and seconds < within for seconds in apart)
+
+
+def seconds_between(one: Header, other: Header) -> float | None:
+    """Return how far apart two requests were sent, by the sender's clock."""
+    first, second = _time(one.get("date")), _time(other.get("date"))
+    return None if first is None or second is None else abs((second - first).total_seconds())
 
 
 def _time(date: Any) -> datetime | None:  # from outside; jupyter_client parses some

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Protocol
 
-from marimo_kernel_bridge.document_order import AS_FAST_AS_CODE, sent_at_once
+from marimo_kernel_bridge.document_order import AS_FAST_AS_CODE, seconds_between, sent_at_once
 from marimo_kernel_bridge.waiting import Queue
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ class Arrivals(Protocol):
 
     async def soon(self) -> list[Waiting]:
         """Wait a little, until no more arrive."""
+        ...
+
+    def sent_apart(self, seconds: float) -> None:
+        """Note how far apart two requests were sent by code, as those of a Run All are."""
         ...
 
 
@@ -74,12 +78,13 @@ class LookAhead:
             self._asked_before[cell_id] = self._asked[cell_id]
         self._asked[cell_id] = next(self._clock)
         before, self._newest = self._newest, address
-        if (
-            before is None
-            or before.session != address.session
-            or cell_id in self._burst
-            or not sent_at_once([before.parent, address.parent], AS_FAST_AS_CODE)
-        ):
+        same_page = before is not None and before.session == address.session
+        apart = seconds_between(before.parent, address.parent) if before is not None and same_page else None
+        if apart is None or apart >= AS_FAST_AS_CODE:
+            self._burst.clear()
+        elif self.arrivals is not None and address.dialect == "lab":
+            self.arrivals.sent_apart(apart)
+        if cell_id in self._burst:
             self._burst.clear()
         self._burst[cell_id] = None
 
@@ -153,7 +158,7 @@ class LookAhead:
             self._notebook.cells.arrange(self._burst)
 
     def _needs_later_cells(self, entry: Entry, body: Body) -> bool:
-        """Tell whether a cell cannot run, or ran before what it needs the last time: worth a short wait."""
+        """Tell whether a cell cannot run, ran before what it needs the last time, or may now: worth a short wait."""
         runtime, cell_id = self._notebook.runtime, entry.cell.cell_id
         names = runtime.parse(cell_id, body.code)
         if names is None:
@@ -163,7 +168,10 @@ class LookAhead:
         asked = self._asked[cell_id]
         before = self._asked_before.get(cell_id, asked)
         definers = {definer for name in names.uses for definer in runtime.definers(name)} - {cell_id}
-        return any(before < self._asked.get(definer, 0) < asked for definer in definers)
+        if any(before < self._asked.get(definer, 0) < asked for definer in definers):
+            return True
+        # The first of several requests: what it uses may be among them, and may be about to change.
+        return bool(definers) and len(self._burst) == 1 and bool(self.arrivals and self.arrivals.now())
 
     def answer(self, request: Waiting) -> Answer | None:
         """Return how to answer a request without running its cell, None if it must run.

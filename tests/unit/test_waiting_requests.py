@@ -59,15 +59,60 @@ def test_a_crowd_is_looked_at_in_parts(waiting, session, monkeypatch):
     assert len(session.peeked) == 15
 
 
-def test_a_burst_that_is_over_is_not_waited_for_again_until_more_arrives(waiting, monkeypatch):
-    sleeps, sleep = [], asyncio.sleep
-    monkeypatch.setattr(arrivals.asyncio, "sleep", lambda time: sleeps.append(time) or sleep(0))
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self):
+        self.now, self.slept = 100.0, []
+
+    def monotonic(self):
+        return self.now
+
+    async def sleep(self, seconds):
+        self.slept.append(round(seconds, 3))
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(arrivals, "time", clock)
+    monkeypatch.setattr(arrivals.asyncio, "sleep", clock.sleep)
+    return clock
+
+
+def test_a_burst_that_is_over_is_not_waited_for_again_until_more_arrives(waiting, clock):
     waiting.received([1])
     asyncio.run(waiting.soon())
-    waited = len(sleeps)
-    assert waited > 0
+    assert clock.slept == [0.05]
     asyncio.run(waiting.soon())
-    assert len(sleeps) == waited
+    assert clock.slept == [0.05]
     waiting.received([2])
     asyncio.run(waiting.soon())
-    assert len(sleeps) > waited
+    assert clock.slept == [0.05, 0.05]
+
+
+def test_what_has_passed_since_the_newest_request_came_is_not_waited_again(waiting, clock):
+    waiting.received([1])
+    clock.now += 0.03
+    asyncio.run(waiting.soon())
+    assert clock.slept == [0.02]
+    waiting.received([2])
+    clock.now += 1  # a cell ran
+    asyncio.run(waiting.soon())
+    assert clock.slept == [0.02]
+
+
+@pytest.mark.parametrize(("apart", "wait"), [([0.014, 0.002], 0.052), ([0.001, 0.0003], 0.013)])
+def test_the_wait_is_as_long_as_the_front_ends_pace_asks_for(waiting, clock, apart, wait):
+    for seconds in apart:
+        waiting.sent_apart(seconds)
+    waiting.received([1])
+    asyncio.run(waiting.soon())
+    assert clock.slept == [wait]
+
+
+def test_a_burst_without_an_end_is_not_waited_for(session, clock):
+    waiting = ShellArrivals(lambda: waiting.received([len(waiting)]), session)
+    asyncio.run(waiting.soon())
+    assert sum(clock.slept) == pytest.approx(0.4)

@@ -9,6 +9,7 @@ import gc
 import sys
 import types
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -18,6 +19,7 @@ from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.session import Session
+from marimo_kernel_bridge.waiting import Waiting
 
 KNOWN = {
     ("cell_runner.py", "<genexpr>"),  # marimo asks each cell for its `_private` names, once in each run
@@ -194,4 +196,57 @@ def test_cells_that_a_notebook_shows_are_never_dropped(monkeypatch):
     for number in range(10):
         notebook.run(f"c{number}", "print()")
     assert len(notebook.session.cells) == 10
+    notebook.close()
+
+
+class Arriving:
+    """The requests of a Run All: two wait when the first one's turn comes, the others come a little later."""
+
+    def __init__(self, requests):
+        self.here, self.coming = requests[:2], requests[2:]
+
+    def now(self):
+        return list(self.here)
+
+    async def soon(self):
+        self.here, self.coming = self.here + self.coming, []
+        return self.now()
+
+    def sent_apart(self, seconds):
+        pass
+
+
+async def run_all(notebook, cells, start):
+    session = notebook.session
+    headers = [
+        {"msg_id": f"{start} {n}", "date": start + timedelta(milliseconds=n)} for n in range(len(cells))
+    ]
+    session.ahead.arrivals = arrivals = Arriving(
+        [Waiting(*cell, Address("lab", header, "page")) for cell, header in zip(cells, headers, strict=True)]
+    )
+    session.pending_requests = lambda: bool(arrivals.here)
+    while arrivals.here:
+        request = arrivals.here.pop(0)
+        answer = session.ahead.answer(request)
+        if answer is not None:
+            session.answered(answer, request)
+        else:
+            entry = session.begin(request.notebook_cell_id, request.code, "notebook", request.address)
+            await session.run_direct(entry, notebook.prepare(entry, request.code))
+            session.end(entry, 1)
+        if not arrivals.here:  # as between two that are sent
+            arrivals.here, arrivals.coming = arrivals.coming, []
+        await session.settle()
+        session.close_run()
+
+
+def test_a_run_all_from_below_of_which_not_all_has_come_runs_each_cell_once():
+    notebook, start = Notebook(), datetime(2026, 1, 1, tzinfo=UTC)
+    for turn, order in enumerate((1, 1, -1, -1, 1)):
+        cells = [("c0", f"v0 = {turn}")] + [(f"c{n}", f"v{n} = v{n - 1}") for n in range(1, 10)]
+        notebook.ran.clear()
+        notebook.loop.run_until_complete(
+            run_all(notebook, cells[::order], start + timedelta(seconds=10 * turn))
+        )
+        assert notebook.ran == Counter({cell: 1 for cell, _ in cells})
     notebook.close()
