@@ -66,6 +66,12 @@ class Entry:
     shown: int = 0  # characters that the present run has shown
     deleted: bool = False  # the front end said so
     detached: bool = False  # of an earlier session of VS Code, which has new ids now
+    touched: set[str] = field(default_factory=set)  # the table's cells that are not as they were
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in {"cell", "body", "deleted"} and "touched" in self.__dict__:
+            self.touched.add(self.cell.cell_id)
 
     @property
     def live(self) -> bool:
@@ -78,6 +84,9 @@ class CellTable:
 
     def __init__(self) -> None:
         self.order = object()  # another one when known cells have changed places
+        self.places: dict[str, int] = {}  # that cells have in their order, as numbers that grow
+        self._next_place = 0
+        self._touched: set[str] = set()
         self._entries: dict[str, Entry] = {}
         self._by_front_end: dict[tuple[str, str], str] = {}
         self._by_msg_id: dict[str, str] = {}
@@ -163,7 +172,9 @@ class CellTable:
             duration=None,
             error=None,
         )
-        entry = Entry(cell, address)
+        entry = Entry(cell, address, touched=self._touched)
+        self._touched.add(cell.cell_id)
+        self.places[cell.cell_id], self._next_place = self._next_place, self._next_place + 1
         if author == NOTEBOOK and notebook_cell_id is not None:
             entry.shown_code = code
         self._entries[cell.cell_id] = entry
@@ -208,7 +219,15 @@ class CellTable:
     def _reorder(self, ids: list[str]) -> None:
         if ids != list(self._entries):
             self._entries = {one: self._entries[one] for one in ids}
+            self.places = {one: place for place, one in enumerate(ids)}
+            self._next_place = len(ids)
             self.order = object()
+
+    def take_touched(self) -> set[str]:
+        """Return the cells that are new, gone, or have another value or body since this was last called."""
+        touched = set(self._touched)
+        self._touched.clear()
+        return touched
 
     def _new_id(self) -> str:
         while (cell_id := "".join(self._random.choices(string.ascii_letters, k=4))) in self._entries:
@@ -237,6 +256,8 @@ class CellTable:
     def forget(self, cell_id: str) -> None:
         """Drop a cell."""
         entry = self._entries.pop(cell_id)
+        del self.places[cell_id]
+        self._touched.add(cell_id)
         self._by_msg_id.pop(entry.address.parent["msg_id"], None)
         if entry.cell.notebook_cell_id is not None:
             self._by_front_end.pop(_front_end_key(entry.cell.notebook_cell_id, entry.address), None)

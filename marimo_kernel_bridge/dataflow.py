@@ -145,10 +145,11 @@ class Runtime(Protocol):
         """Put cells (id, code) into the graph together, stale: they run before what needs them."""
         ...
 
-    def assign(self, versions: Mapping[str, Versions], order: Sequence[str]) -> None:
-        """Let cells (by id) define and use versions of names; all others what their code says. Changes no values.
+    def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
+        """Let cells (by id) define and use versions of names; None: what their code says. Others stay as they are.
 
-        `order` is that of the document. Cells of other code than given are taken by it once they are registered.
+        Changes no values. `places` are those of cells in the document, which the caller keeps up to date. Cells of
+        other code than given are taken by it once they are registered.
         """
         ...
 

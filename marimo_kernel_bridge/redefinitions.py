@@ -13,54 +13,30 @@ Main thread only. Knows neither marimo nor messages; why so: docs/decisions/0005
 from __future__ import annotations
 
 import re
-from collections import Counter
 from contextlib import nullcontext
 from copy import deepcopy
-from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.dataflow import Names, Versions, version_name
 from marimo_kernel_bridge.keeping import Kept, kept, shares
-from marimo_kernel_bridge.reactive_names.cycles import cycles
 from marimo_kernel_bridge.star_imports import written_out
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
 
-    from marimo_kernel_bridge.cells import CellTable
+    from marimo_kernel_bridge.cells import Body, CellTable
     from marimo_kernel_bridge.dataflow import Runtime
-    from marimo_kernel_bridge.reactive_names.flows import Flow, Flows
+    from marimo_kernel_bridge.reactive_names.flows import Flow
+    from marimo_kernel_bridge.value_flow import Changes, Part, Source, ValueFlow
 
 
 T = TypeVar("T")
 
 _NOTHING: Final = object()
-
-
-@dataclass(frozen=True)
-class Source:
-    """What is analysed of a cell: its code for the graph, and what its star imports stand for."""
-
-    code: str
-    imports: str = ""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One cell's part in the flow of values, with cells by their ids. See `Flow`."""
-
-    source: Source
-    flow: Flow
-    reads: frozenset[tuple[str, str]] = frozenset()
-    early: Mapping[str, str] = field(default_factory=dict)
-    redefines: Mapping[str, str] = field(default_factory=dict)
-    names: frozenset[str] = frozenset()  # all that it makes, reads or mentions
-    circular: frozenset[str] = (
-        frozenset()
-    )  # what a cell below makes out of this one's: no read, for the graph
 
 
 class Redefinitions:
@@ -71,12 +47,10 @@ class Redefinitions:
         self._cells = cells
         self._runtime: Runtime | None = None
         self._interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._flows: Flows | None = None
-        self._seen: dict[str, Source] = {}  # in document order
-        self._parts: dict[str, Part] = {}  # in document order
-        self._place: dict[str, int] = {}
+        self._loaded: ValueFlow | None = None
+        self._order: object = None  # of the cells, when they were looked at
+        self._stars: set[str] = set()  # cells that import all names of a module
         self._governed: set[str] = set()  # names that the graph knows by what the analysis says of them
-        self._several: set[str] = set()  # those of them that have several versions
         self._versions: dict[str, Versions] = {}
         self._makers: dict[str, list[str]] = {}  # of names with several versions, in document order
         self._outside: dict[str, object] = {}  # values that such a name had before any cell defined it
@@ -102,75 +76,115 @@ class Redefinitions:
 
     # -- what flows where ------------------------------------------------------------------------------------------
 
+    @property
+    def _flow(self) -> ValueFlow:
+        if self._loaded is None:
+            from marimo_kernel_bridge.value_flow import ValueFlow  # noqa: PLC0415  # a client waits for the sockets
+
+            self._loaded = ValueFlow(self._is_batch)
+        return self._loaded
+
     def update(self) -> None:
-        """Look at the cells anew: tell the graph who defines and reads which version, and move values accordingly.
+        """Look at the cells that changed: tell the graph who defines and reads which version, and move values.
 
         Cells that now read another version become stale.
         """
         self._adopt()
-        sources = {} if self.strict else self._sources()
-        if sources == self._seen and list(sources) == list(self._seen):
+        moved = self._order is not self._cells.order
+        self._order = self._cells.order
+        sources = self._changed_sources()
+        if not sources and (not moved or self._loaded is None):
             return
-        self._seen = sources
-        if self._flows is None:
-            self._flows = analysis()
-        before, self._parts = self._parts, parts_of(sources, self._is_batch, self._flows, self._parts)
-        parts = self._parts
-        if not before.keys() <= parts.keys():
+        flow = self._flow
+        changes = flow.update(sources, self._cells.places, moved=moved)
+        if not flow.parts.keys() >= changes.parts.keys():
             self._told = {each for each in self._told if each[0] in self._cells}
-        self._place = {cell_id: place for place, cell_id in enumerate(parts)}
-        makers = makers_of(parts)
-        several = {name: ids for name, ids in makers.items() if _is_versioned(name, ids, parts)}
-        self._move_values(several, makers)
-        governed = several.keys() | _closing_cycles(parts, makers)
-        changed = (governed ^ self._governed) | (several.keys() ^ self._several)
-        self._governed, self._several = governed, set(several)
-        self._versions = {
-            cell_id: self._versions[cell_id]
-            if before.get(cell_id) is part and changed.isdisjoint(part.names)
-            else _versions(cell_id, part, several, governed, only_above=self._is_batch(cell_id))
-            for cell_id, part in parts.items()
-        }
-        self._graph.assign(self._versions, self._cells.ids())
+        governed = self._govern(changes.names)
+        self._graph.assign(self._new_versions(changes.parts, governed), flow.place)
         self.show_last()
-        self._mark_stale(before)
+        self._mark_stale(changes)
 
-    def _sources(self) -> dict[str, Source]:
-        bodies = {
-            entry.cell.cell_id: entry.body
-            for entry in self._cells
-            if entry.body is not None
-            and entry.body.interactivity != "none"
-            and not entry.deleted
-            and entry.cell.status != "superseded"
-        }
+    def _changed_sources(self) -> dict[str, Source | None]:
+        """Return what is to be analysed of the cells that are otherwise than before, None for no more."""
+        known: Mapping[str, Source] = {} if self._loaded is None else self._loaded.sources
+        touched = self._cells.take_touched()
+        if self.strict:
+            return dict.fromkeys(known)
+        from marimo_kernel_bridge.value_flow import Source  # noqa: PLC0415  # as above
+
+        bodies = {cell_id: self._body(cell_id) for cell_id in touched}
+        for cell_id, body in bodies.items():
+            (self._stars.add if body is not None and body.stars else self._stars.discard)(cell_id)
         wanted: set[str] = set()
-        if any(body.stars for body in bodies.values()):
-            wanted = set().union(*(_words(body.code) for body in bodies.values()))
-        return {
-            cell_id: Source(body.code, written_out(body.stars, wanted)) for cell_id, body in bodies.items()
+        if self._stars:  # what they stand for depends on what is loaded by now
+            bodies |= {cell_id: self._body(cell_id) for cell_id in self._stars}
+            wanted = set().union(
+                *(_words(entry.body.code) for entry in self._cells if entry.body is not None)
+            )
+        sources = {
+            cell_id: None if body is None else Source(body.code, written_out(body.stars, wanted))
+            for cell_id, body in bodies.items()
         }
+        return {cell_id: source for cell_id, source in sources.items() if known.get(cell_id) != source}
+
+    def _body(self, cell_id: str) -> Body | None:
+        """Return what the graph has of a cell, None for nothing."""
+        entry = self._cells.get(cell_id)
+        if entry is None or entry.body is None or entry.body.interactivity == "none":
+            return None
+        return None if entry.deleted or entry.cell.status == "superseded" else entry.body
 
     def _is_batch(self, cell_id: str) -> bool:
         return self._cells[cell_id].address.dialect == "batch"
 
-    def _move_values(self, several: dict[str, list[str]], makers: Mapping[str, list[str]]) -> None:
-        values, graph = self._values, self._graph
-        for name, ids in several.items():
-            if name not in self._makers and name in values:
+    def _govern(self, names: Iterable[str]) -> set[str]:
+        """Let names have as many versions as they have now. Returns those that the graph has to know otherwise."""
+        changed: set[str] = set()
+        flow, values, graph = self._flow, self._values, self._graph
+        for name in names:
+            makers = flow.makers.get(name, [])
+            before, now = self._makers.get(name), makers if flow.has_versions(name) and makers else None
+            if now is not None and before is None and name in values:
                 holders = graph.definers(name)
-                holder = next((one for one in ids if one in holders), None)
+                holder = next((one for one in now if one in holders), None)
                 if holder is not None:
                     values[version_name(name, holder)] = values[name]
                 elif not holders:
                     self._outside[name] = values[name]
-        for name, ids in self._makers.items():
-            left = several.get(name)
-            if left is None:
-                self._make_plain(name, makers.get(name, []))
-            for gone in ids if left is None else set(ids) - set(left):
-                self._forget_version(version_name(name, gone))
-        self._makers = several
+            if before is not None:
+                if now is None:
+                    self._make_plain(name, makers)
+                for gone in before if now is None else set(before) - set(now):
+                    self._forget_version(version_name(name, gone))
+            governed = now is not None or flow.closes_cycle(name)
+            if governed != (name in self._governed) or (now is None) != (before is None):
+                changed.add(name)
+            (self._governed.add if governed else self._governed.discard)(name)
+            if now is None:
+                self._makers.pop(name, None)
+            else:
+                self._makers[name] = list(now)
+        return changed
+
+    def _new_versions(self, cell_ids: Iterable[str], names: Iterable[str]) -> dict[str, Versions | None]:
+        """Return what the graph is to know of cells, and of all that have these names; where it is news to it."""
+        parts, place = self._flow.parts, self._flow.place
+        news: dict[str, Versions | None] = {}
+        looked_at = set(cell_ids).union(*(self._flow.having(name) for name in names))
+        for cell_id in sorted(looked_at, key=lambda one: place.get(one, -1)):
+            part = parts.get(cell_id)
+            now = None
+            if part is not None:
+                now = _versions(
+                    cell_id, part, self._makers, self._governed, only_above=self._is_batch(cell_id)
+                )
+            if now != self._versions.get(cell_id):
+                news[cell_id] = now
+                if now is None:
+                    del self._versions[cell_id]
+                else:
+                    self._versions[cell_id] = now
+        return news
 
     def _make_plain(self, name: str, makers: Sequence[str]) -> None:
         values = self._values
@@ -188,22 +202,25 @@ class Redefinitions:
         self._spent.discard(version)
         self._sizes.pop(version, None)
 
-    def _mark_stale(self, before: Mapping[str, Part]) -> None:
+    def _mark_stale(self, changes: Changes) -> None:
         """Let cells run again that read another version than they did, or make one that has no value."""
         stale: set[str] = set()
-        others = {cell_id for cell_id, part in self._parts.items() if before.get(cell_id, part) is not part}
-        made_before, made = (makers_of(before), makers_of(self._parts)) if others else ({}, {})
-        for cell_id in others:
-            part, was = self._parts[cell_id], before.get(cell_id)
+        made = self._flow.makers
+        for cell_id, was in changes.parts.items():
+            part = self._flow.parts.get(cell_id)
             if (
                 was is None
-                or was is part
+                or part is None
                 or was.source.code != part.source.code
                 or self._cells[cell_id].cell.last_run_at is None
             ):
                 continue
             # What one cell alone made was read through marimo's own edges, and still is if that is left.
-            gained = {each for each in part.reads - was.reads if made_before.get(each[0]) != [each[1]]}
+            gained = {
+                each
+                for each in part.reads - was.reads
+                if changes.makers.get(each[0], made.get(each[0])) != [each[1]]
+            }
             lost = {each for each in was.reads - part.reads if made.get(each[0]) != [each[1]]}
             if gained or lost:
                 stale.add(cell_id)
@@ -212,7 +229,8 @@ class Redefinitions:
                 if version not in self._values and version not in self._absent:
                     stale.add(cell_id)
         stale = {cell_id for cell_id in stale if not self._is_batch(cell_id)}
-        self._graph.set_stale(stale | self._graph.descendants(*stale))
+        if stale:
+            self._graph.set_stale(stale | self._graph.descendants(*stale))
 
     def mark_lost(self) -> None:
         """Let cells run again whose versions are gone: under marimo's own rule there was no place for them."""
@@ -231,15 +249,16 @@ class Redefinitions:
         """Return the names of cells as the graph would know them; `codes` are in document order."""
         if self.strict:
             return dict(names)
-        parts = parts_of(
-            {one: Source(code) for one, code in codes.items() if one in names}, lambda _: False, analysis()
-        )
-        makers = makers_of(parts)
-        several = {name: ids for name, ids in makers.items() if _is_versioned(name, ids, parts)}
-        governed = several.keys() | _closing_cycles(parts, makers)
+        from marimo_kernel_bridge.value_flow import Source, ValueFlow  # noqa: PLC0415  # as above
+
+        flow = ValueFlow(lambda _: False, self._flow)
+        sources = {one: Source(code) for one, code in codes.items() if one in names}
+        flow.update(sources, {one: place for place, one in enumerate(sources)}, moved=False)
+        governed = flow.governed()
+        several = {name for name in flow.makers if flow.has_versions(name)}
         known = {
             cell_id: _versions(cell_id, part, several, governed, only_above=False)
-            for cell_id, part in parts.items()
+            for cell_id, part in flow.parts.items()
         }
         return {
             cell_id: Names(
@@ -258,7 +277,7 @@ class Redefinitions:
         if not self._makers:
             return
         self._adopt()
-        part = self._parts.get(cell_id)
+        part = self._flow.parts.get(cell_id)
         sources = {name: self._source(name, cell_id, part) for name in self._makers}
         for name, source in sources.items():
             if source is None and (part is None or name not in part.names or name in part.circular):
@@ -272,7 +291,7 @@ class Redefinitions:
         """Take what a cell made, and give the plain names back to the last definitions."""
         if not self._makers:
             return
-        part = self._parts.get(cell_id)
+        part = self._flow.parts.get(cell_id)
         values = self._values
         for name in part.flow.makes if part is not None else ():
             if name not in self._makers:
@@ -294,9 +313,10 @@ class Redefinitions:
 
     def _source(self, name: str, cell_id: str | None = None, part: Part | None = None) -> str | None:
         """Return the version that a name stands for at a cell's place, or at the end; "" for one from outside."""
-        place = len(self._place) if cell_id is None else self._place.get(cell_id, len(self._place))
+        places = self._flow.place
+        place = inf if cell_id is None else places.get(cell_id, inf)
         for maker in reversed(self._makers[name]):
-            if self._place[maker] < place:
+            if places[maker] < place:
                 version = version_name(name, maker)
                 if version in self._values or version in self._absent:
                     return version
@@ -363,7 +383,7 @@ class Redefinitions:
             return None
 
     def _others(self) -> Iterator[object]:
-        for name, makers in makers_of(self._parts).items():
+        for name, makers in self._flow.makers.items():
             for each in [version_name(name, maker) for maker in makers] if name in self._makers else [name]:
                 if each in self._values:
                     yield self._values[each]
@@ -386,7 +406,7 @@ class Redefinitions:
         found: set[str] = set()
         waiting = list(cell_ids)
         while waiting:
-            part = self._parts.get(waiting.pop())
+            part = self._flow.parts.get(waiting.pop())
             for name, maker in part.reads if part is not None else ():
                 if version_name(name, maker) in self._spent and maker not in found:
                     found.add(maker)
@@ -397,7 +417,7 @@ class Redefinitions:
 
     def news(self, cell_id: str) -> dict[str, str]:
         """Return which names a cell defines anew, and whose they were; each once."""
-        part = self._parts.get(cell_id)
+        part = self._flow.parts.get(cell_id)
         if part is None:
             return {}
         found = {
@@ -427,113 +447,10 @@ def _words(code: str) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W\d]\w*", code))
 
 
-def analysis() -> Flows:
-    """Return the analysis, of no cells yet."""
-    from marimo_kernel_bridge.reactive_names import flows  # noqa: PLC0415  # a client waits for the sockets
-
-    return flows.Flows()
-
-
-def parts_of(
-    sources: Mapping[str, Source],
-    is_batch: Callable[[str], bool],
-    flows: Flows,
-    known: Mapping[str, Part] | None = None,
-) -> dict[str, Part]:
-    """Analyse cells (id to code, in document order)."""
-    ids = list(sources)
-    parts: dict[str, Part] = {}
-    found = flows.of([each.imports + each.code for each in sources.values()])
-    circular = _read_in_circles(found)
-    same = known is not None and ids[: len(known)] == list(known)  # then numbers mean the same cells
-    for number, (cell_id, flow) in enumerate(zip(ids, found, strict=True)):
-        below = circular.get(number, frozenset())
-        was = known.get(cell_id) if known is not None and (same or flow.alone) else None
-        if was is not None and was.flow is flow and was.source == sources[cell_id] and was.circular == below:
-            parts[cell_id] = was
-            continue
-        early = {
-            name: ids[maker]
-            for name, maker in flow.early.items()
-            if not is_batch(cell_id) and name not in below
-        }
-        parts[cell_id] = Part(
-            sources[cell_id],
-            flow,
-            frozenset(
-                (name, ids[maker]) for name, maker in flow.reads if name not in flow.early or name in early
-            ),
-            early,
-            {name: ids[maker] for name, maker in flow.redefines.items()},
-            flow.mentions | flow.makes | {name for name, _ in flow.reads},
-            below,
-        )
-    return parts
-
-
-def _read_in_circles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:
-    """Return, by cell, names that it reads from cells below, which build on a version of a name that it makes.
-
-    It has what is there when it runs. Of names with one definition each, the graph refuses a circle.
-    """
-    if not any(flow.early for flow in flows):
-        return {}
-    times = Counter(name for flow in flows for name in flow.makes)
-    upstream = {number: {maker for _, maker in flow.reads} for number, flow in enumerate(flows)}
-    found: dict[int, frozenset[str]] = {}
-    for group in map(set, cycles(upstream)):
-        inside = {name for number in group for name, maker in flows[number].reads if maker in group}
-        if any(times[name] > 1 for name in inside):
-            for number in group:
-                found[number] = frozenset(
-                    name for name, maker in flows[number].early.items() if maker in group
-                )
-    return {number: names for number, names in found.items() if names}
-
-
-def makers_of(parts: Mapping[str, Part]) -> dict[str, list[str]]:
-    """Return who makes versions of each name, in document order."""
-    found: dict[str, list[str]] = {}
-    for cell_id, part in parts.items():
-        for name in part.flow.makes:
-            found.setdefault(name, []).append(cell_id)
-    return found
-
-
-def _is_versioned(name: str, makers: Sequence[str], parts: Mapping[str, Part]) -> bool:
-    if name.startswith("_") and not name.startswith("__"):  # marimo keeps it to its cell
-        return any((name, maker) in part.reads for maker in makers for part in parts.values())
-    return len(makers) > 1
-
-
-def _closing_cycles(parts: Mapping[str, Part], makers: Mapping[str, list[str]]) -> set[str]:
-    """Return names that functions read and cells below define, in a circle: who calls the functions reads them."""
-    place = {cell_id: number for number, cell_id in enumerate(parts)}
-    upward = {
-        (place[cell_id], place[makers[name][0]]): name
-        for cell_id, part in parts.items()
-        for name in part.flow.late
-        if len(makers.get(name, ())) == 1 and place[makers[name][0]] > place[cell_id]
-    }
-    if not upward:
-        return set()
-    upstream = {
-        place[cell_id]: {place[maker] for _, maker in part.reads}
-        | {
-            place[makers[name][0]]
-            for name in part.flow.late
-            if len(makers.get(name, ())) == 1 and makers[name][0] != cell_id
-        }
-        for cell_id, part in parts.items()
-    }
-    groups = [set(group) for group in cycles(upstream)]
-    return {name for (low, high), name in upward.items() if any({low, high} <= group for group in groups)}
-
-
 def _versions(
     cell_id: str,
     part: Part,
-    several: Mapping[str, list[str]],
+    several: Container[str],
     governed: AbstractSet[str],
     *,
     only_above: bool,

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.reactive_names.groups import groups
 from marimo_kernel_bridge.reactive_names.model import Cell, Given, Version
 from marimo_kernel_bridge.reactive_names.occurrences import CellNames, read_cell
 from marimo_kernel_bridge.reactive_names.plan import CellPlan
@@ -27,7 +26,7 @@ HISTORY: Final = re.compile(r"_+|_i*\d*|_i{1,3}|_[iod]h|_exit_code")
 
 @dataclass
 class Flow:
-    """One cell's part. Cells are numbers in document order.
+    """One cell's part. Cells are numbers in the document order of those that are analysed together.
 
     `makes` are the names that it makes a version of: binds, changes or deletes. `reads` are (name, cell that makes
     what is read), also through functions that the cell calls; `early` those of them that a cell below makes.
@@ -48,78 +47,16 @@ class Flow:
     mentions: frozenset[str] = frozenset()  # all global names that it has
     late: set[str] = field(default_factory=set)  # names that its functions read when they are called
 
-    @property
-    def alone(self) -> bool:
-        """Whether it has to do with no other cell, so that numbers mean nothing to it."""
-        return not (self.reads or self.early or self.redefines)
 
-    def renumbered(self, cells: Sequence[int]) -> Flow:
-        """Return the same with other numbers for cells: those that stand in `cells` at theirs."""
-        if self.alone:
-            return self
-        return replace(
-            self,
-            reads={(name, cells[maker]) for name, maker in self.reads},
-            early={name: cells[maker] for name, maker in self.early.items()},
-            redefines={name: cells[maker] for name, maker in self.redefines.items()},
-        )
-
-
-class Flows:
-    """What flows between cells: between those of each group (`groups.py`) by itself. What is known of it stays."""
-
-    def __init__(self) -> None:
-        self._large: dict[str, _Large] = {}  # by the first cell
-
-    def of(self, sources: Sequence[str]) -> list[Flow]:
-        """Return what flows between cells in document order. A cell that is not Python has no part."""
-        found: dict[int, Flow] = {}
-        large: dict[str, _Large] = {}
-        for group in groups(sources):
-            texts = tuple(sources[index] for index in group)
-            if len(texts) <= _KEPT_SIZE:
-                parts = _kept(texts, tuple(group))
-            else:
-                large[texts[0]] = self._large.get(texts[0]) or _Large()
-                parts = large[texts[0]].of(texts, group)
-            for index, part in zip(group, parts, strict=True):
-                if index not in found:  # a cell that only imports is in several groups
-                    found[index] = part
-        self._large = large
-        return [found[index] for index in range(len(sources))]
-
-
-class _Large:
-    """A group of many cells, and which numbers they have in the document. What is as before is the same object."""
-
-    def __init__(self) -> None:
-        self._above = _Above()
-        self._numbers: list[int] = []
-        self._numbered: list[tuple[Flow, Flow]] = []  # as in the group, and in the document
-
-    def of(self, sources: Sequence[str], numbers: list[int]) -> list[Flow]:
-        """Return what flows between the cells, which have these numbers."""
-        same = numbers[: len(self._numbers)] == self._numbers
-        known = self._numbered if same else []
-        self._numbered = [
-            known[index]
-            if index < len(known) and known[index][0] is flow
-            else (flow, flow.renumbered(numbers))
-            for index, flow in enumerate(self._above.of(sources))
-        ]
-        self._numbers = numbers
-        return [numbered for _, numbered in self._numbered]
-
-
-class _Above:
-    """The flows of a group whose cells come one after the other, as they mostly do: what is known of those above stays."""
+class GroupFlows:
+    """The flows of a group (`groups.py`) whose cells come one after the other: what is known of those above stays."""
 
     def __init__(self) -> None:
         self._sources: list[str] = []
         self._known = _Flows([])
 
     def of(self, sources: Sequence[str]) -> list[Flow]:
-        """Return what flows between the cells."""
+        """Return what flows between the cells. A cell that is not Python has no part."""
         count = len(self._sources)
         if list(sources[:count]) != self._sources or self._known.is_outdated_by(sources[count:]):
             self._known, count = _Flows(sources), 0
@@ -131,27 +68,16 @@ class _Above:
 
 def flows(sources: Sequence[str]) -> list[Flow]:
     """Return what flows between cells in document order."""
-    return Flows().of(sources)
+    return GroupFlows().of(sources)
 
 
-def flows_of_all(sources: Sequence[str]) -> list[Flow]:
-    """Do as `flows` does, with all cells together."""
-    return _Above().of(sources)
-
-
-_KEPT_SIZE: Final = 16  # cells of a group whose analysis is kept
+SMALL: Final = 16  # cells of a group whose analysis is kept by their texts
 
 
 @lru_cache(maxsize=8000)
-def _kept(sources: tuple[str, ...], numbers: tuple[int, ...]) -> list[Flow]:
-    """Analyse a small group, whose cells have these numbers in the document; the same objects each time."""
-    return [part.renumbered(numbers) for part in _analysed(sources)]
-
-
-@lru_cache(maxsize=8000)
-def _analysed(sources: tuple[str, ...]) -> list[Flow]:
-    """Analyse a small group by itself; its numbers change with each cell that comes or goes above it."""
-    return flows_of_all(sources)
+def flows_of_small(sources: tuple[str, ...]) -> list[Flow]:
+    """Do as `flows` does; the same objects each time."""
+    return flows(sources)
 
 
 @lru_cache(maxsize=5000)

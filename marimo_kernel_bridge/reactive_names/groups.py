@@ -2,7 +2,8 @@
 
 Two cells are in one group if a name stands in both; builtin functions that are only called say nothing about values.
 Cells that do nothing but import are no link: nobody changes a module's name, so who uses it is analysed with the cell
-that imports it, and otherwise alone. Errs on the side of larger groups.
+that imports it, and otherwise alone. Errs on the side of larger groups. A change of some cells looks at their names, and
+at the cells of their groups.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from marimo_kernel_bridge.reactive_names.occurrences import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping
+
+K = TypeVar("K")  # what a cell is known by
 
 _BUILTINS: Final = frozenset(vars(builtins))
 _EVALUATED: Final = re.compile(r"\b(eval|exec|evaluate|query)\b")  # text that is code
@@ -81,50 +84,104 @@ def _bound_by(node: ast.AST) -> Iterable[str]:
     return ()
 
 
-def groups(sources: Sequence[str]) -> list[list[int]]:
-    """Return the cells of each group in document order. A cell that only imports may be in several, and has one."""
-    cells = [words(source) for source in sources]
-    binders: dict[str, list[int]] = {}
-    for index, cell in enumerate(cells):
-        for name in cell.bound:
-            binders.setdefault(name, []).append(index)
-    shared = {
-        index
-        for index, cell in enumerate(cells)
-        if cell.imports and all(len(binders[name]) == 1 for name in cell.bound)
-    }
-    imported = {name: index for index in shared for name in cells[index].bound}
-    joined = _Joined(len(cells))
-    first: dict[str, int] = {}
-    for index, cell in enumerate(cells):
-        if index not in shared:
-            for name in cell.used:
-                if name not in imported and (
-                    name in binders or name not in cell.called or name not in _BUILTINS
-                ):
-                    other = first.setdefault(name, index)
-                    if other != index:  # most names are of one cell
-                        joined.join(other, index)
-    found: dict[int, set[int]] = {}
-    for index, cell in enumerate(cells):
-        group = found.setdefault(joined.leader(index), set())
-        group.add(index)
-        if index not in shared:
-            group.update(imported[name] for name in cell.used & imported.keys())
-    return [sorted(group) for group in found.values()]
+@dataclass(frozen=True, eq=False)
+class Group(Generic[K]):
+    """Cells that are analysed together: its `own`, and those that only import what these use."""
+
+    own: frozenset[K]
+    cells: frozenset[K]
 
 
-class _Joined:
-    """Disjoint sets of numbers."""
+class Groups(Generic[K]):
+    """The groups of cells that come, go and change. Each cell is one of the `own` cells of one group."""
 
-    def __init__(self, count: int) -> None:
-        self._leader = list(range(count))
+    def __init__(self) -> None:
+        self._words: dict[K, Words] = {}
+        self._users: dict[str, set[K]] = {}
+        self._binders: dict[str, set[K]] = {}
+        self._shared: set[K] = set()  # cells that only import what no other cell binds
+        self._group: dict[K, Group[K]] = {}
 
-    def leader(self, one: int) -> int:
-        while self._leader[one] != one:
-            self._leader[one] = self._leader[self._leader[one]]
-            one = self._leader[one]
-        return one
+    def all(self) -> set[Group[K]]:
+        """Return all groups."""
+        return set(self._group.values())
 
-    def join(self, one: int, other: int) -> None:
-        self._leader[self.leader(one)] = self.leader(other)
+    def change(self, sources: Mapping[K, str | None]) -> tuple[list[Group[K]], list[Group[K]]]:
+        """Take new texts of cells, None for those that are gone. Returns the groups that are gone, and new ones.
+
+        A group is new if a cell of it has another text, or if it has other cells.
+        """
+        touched = self._read(sources)
+        gone = {self._group[cell] for cell in touched if cell in self._group}
+        waiting = touched.union(*(group.own for group in gone)) & self._words.keys()
+        for cell in sources.keys() - self._words.keys():
+            self._group.pop(cell, None)
+        new: list[Group[K]] = []
+        while waiting:
+            group = self._around(waiting.pop())
+            waiting -= group.own
+            gone.update(self._group[cell] for cell in group.own if cell in self._group)
+            self._group.update(dict.fromkeys(group.own, group))
+            new.append(group)
+        return list(gone.difference(new)), new
+
+    def _read(self, sources: Mapping[K, str | None]) -> set[K]:
+        """Note what names the cells have now. Returns them, and the others that are linked otherwise by that."""
+        rebound: set[str] = set()  # names that other cells bind than before
+        said: set[str] = set()  # names of cells that only import and have another text
+        for cell, source in sources.items():
+            before = self._words.pop(cell, _NO_WORDS)
+            now = _NO_WORDS if source is None else words(source)
+            if source is not None:
+                self._words[cell] = now
+            _reindex(self._users, cell, before.used, now.used)
+            _reindex(self._binders, cell, before.bound, now.bound)
+            rebound |= before.bound ^ now.bound
+            for each in (before, now):
+                if each.imports:
+                    said |= each.bound
+        for cell in sources.keys() | {one for name in rebound for one in self._binders.get(name, ())}:
+            known = self._words.get(cell, _NO_WORDS)
+            shared = known.imports and all(len(self._binders[name]) == 1 for name in known.bound)
+            (self._shared.add if shared else self._shared.discard)(cell)
+        return {cell for name in rebound | said for cell in self._users.get(name, ())} | sources.keys()
+
+    def _around(self, cell: K) -> Group[K]:
+        own, names, imports = {cell}, set[str](), set[K]()
+        waiting = [] if cell in self._shared else [cell]
+        while waiting:
+            one = waiting.pop()
+            for name in self._words[one].used - names:
+                importer = self._importer(name)
+                if importer is not None:
+                    imports.add(importer)
+                elif self._is_link(one, name):
+                    joined = {each for each in self._users[name] - own if self._is_link(each, name)}
+                    own |= joined
+                    waiting += joined
+                else:
+                    continue  # it may be a link of another cell
+                names.add(name)
+        return Group(frozenset(own), frozenset(own | imports))
+
+    def _is_link(self, cell: K, name: str) -> bool:
+        """Tell whether a cell is linked to others by a name that it has."""
+        return cell not in self._shared and (
+            name in self._binders or name not in _BUILTINS or name not in self._words[cell].called
+        )
+
+    def _importer(self, name: str) -> K | None:
+        binders = self._binders.get(name, ())
+        return next((one for one in binders if one in self._shared), None) if len(binders) == 1 else None
+
+
+_NO_WORDS: Final = Words(frozenset(), frozenset())
+
+
+def _reindex(index: dict[str, set[K]], cell: K, before: frozenset[str], now: frozenset[str]) -> None:
+    for name in before - now:
+        index[name].discard(cell)
+        if not index[name]:
+            del index[name]
+    for name in now - before:
+        index.setdefault(name, set()).add(cell)

@@ -111,12 +111,17 @@ class Engine:
         self.set_stale(stale)  # also those whose code did not change
         self._report_errors(before)
 
-    def assign(self, versions: Mapping[str, Versions], order: Sequence[str]) -> None:
-        self._kernel.assign(versions, order)
-        self._versions = {}
+    def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
         for cell_id, known in versions.items():
-            for name in known.defines:
+            before = self._kernel.versions.get(cell_id)
+            for name in before.defines if before is not None else ():
+                definers = self._versions[plain_name(name)]
+                definers.discard(cell_id)
+                if not definers:
+                    del self._versions[plain_name(name)]
+            for name in known.defines if known is not None else ():
                 self._versions.setdefault(plain_name(name), set()).add(cell_id)
+        self._kernel.assign(versions, places)
 
     def check_again(self, cell_ids: Iterable[str]) -> None:
         before = dict(self._kernel.errors)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from marimo._ast.cell import CellStaleState
@@ -45,6 +46,9 @@ class IndexedTopology(MutableGraphTopology):
     sql_cells: dict[CellId_t, CellImpl] = field(default_factory=dict)
     namespaces: Counter[str] = field(default_factory=Counter)  # that cells import
     order: dict[CellId_t, int] = field(default_factory=dict)  # of registration
+    places: Mapping[str, int] = field(
+        default_factory=dict
+    )  # of those that have one in a document: that counts
     _next: int = 0
 
     def add_node(self, cell_id: CellId_t, cell: CellImpl) -> None:
@@ -310,19 +314,23 @@ def topological_sort(graph: GraphTopology, cell_ids: Collection[CellId_t]) -> li
     """Do what marimo's function does, without counting all cells to know their order."""
     if not isinstance(graph, IndexedGraph):
         return marimos_sort(graph, cell_ids)
-    order = graph.topology.order
+    order, places = graph.topology.order, graph.topology.places
+
+    def place(cell_id: CellId_t) -> tuple[float, int, CellId_t]:
+        return places.get(cell_id, inf), order[cell_id], cell_id
+
     parents, children = dataflow.induced_subgraph(graph, cell_ids)
     waits_for = {cell_id: len(above) for cell_id, above in parents.items()}
-    ready = [(order[cell_id], cell_id) for cell_id, count in waits_for.items() if count == 0]
+    ready = [place(cell_id) for cell_id, count in waits_for.items() if count == 0]
     heapify(ready)
     done: list[CellId_t] = []
     while ready:
-        cell_id = heappop(ready)[1]
+        cell_id = heappop(ready)[-1]
         done.append(cell_id)
         for child in children[cell_id]:
             waits_for[child] -= 1
             if waits_for[child] == 0:
-                heappush(ready, (order[child], child))
+                heappush(ready, place(child))
     return done
 
 

@@ -30,13 +30,14 @@ from marimo._runtime.runner import (
 )
 from marimo._runtime.runner.hooks import NotebookCellHooks, Priority
 from marimo._runtime.runtime import Kernel
+from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.dataflow import plain_name
 from marimo_kernel_bridge.runtime import graph, run_steps
 from marimo_kernel_bridge.runtime.notifications import NotificationStream
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
     from types import ModuleType
 
     from marimo._ast.cell import CellImpl
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
         PreparationHookContext,
     )
     from marimo._runtime.state import State
-    from marimo._types.ids import CellId_t
 
     from marimo_kernel_bridge.dataflow import CellHost, Outcome, Versions
     from marimo_kernel_bridge.runtime.notifications import OutputAreas
@@ -85,7 +85,7 @@ class ReactiveKernel(Kernel):
         # before it runs; a cell that takes over `x` from another one in `x = x + 1` still needs the old value.
         self._defined: dict[CellId_t, set[str]] = {}
         self._keeping: set[str] = set()
-        self.versions: Mapping[str, Versions] = {}
+        self.versions: dict[str, Versions] = {}
         self._compiled: dict[CellId_t, CellImpl] = {}  # as their code says
         config = get_default_config_manager(current_path=notebook).get_config(hide_secrets=False)
         self.on_cell_change = config["runtime"]["on_cell_change"]
@@ -138,20 +138,27 @@ class ReactiveKernel(Kernel):
         self._compiled[cell_id] = cell
         return with_versions(cell, self.versions.get(cell_id)), error
 
-    def assign(self, versions: Mapping[str, Versions], order: Sequence[str]) -> None:
+    def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
         """Let cells define and use versions of names. Freshness, values and UI elements stay as they are."""
-        before, self.versions = self.versions, versions
-        known, topology = self.graph.cells, self.graph.topology
-        changed = []
-        for cell_id in [one for one in known if versions.get(one) != before.get(one)]:
+        self.graph.topology.places = places
+        for cell_id, wanted in versions.items():
+            if wanted is None:
+                self.versions.pop(cell_id, None)
+            else:
+                self.versions[cell_id] = wanted
+        known, changed = self.graph.cells, []
+        for cell_id in [CellId_t(one) for one in versions if one in known]:
+            wanted = versions[cell_id]
             about_to_change = (
-                versions[cell_id].code != known[cell_id].code if cell_id in versions else versions
+                wanted.code != known[cell_id].code if wanted is not None else bool(self.versions)
             )
             if about_to_change:  # to other code, or to none: until it is registered it owns what it owned
                 continue
-            wanted = with_versions(self._compiled[cell_id], versions.get(cell_id))
-            if (wanted.defs, wanted.refs) != (known[cell_id].defs, known[cell_id].refs):
-                changed.append(wanted)
+            cell = with_versions(self._compiled[cell_id], wanted)
+            if (cell.defs, cell.refs) != (known[cell_id].defs, known[cell_id].refs):
+                changed.append(cell)
+        if not changed:
+            return
         stale = self.graph.get_stale()
         for cell in changed:  # all out before any goes in: no cycle may be seen between old and new
             self.graph.delete_cell(cell.cell_id)
@@ -160,10 +167,6 @@ class ReactiveKernel(Kernel):
             if cell.cell_id in self._defined:
                 plain = {plain_name(name) for name in self._defined[cell.cell_id]}
                 self._defined[cell.cell_id] = {name for name in cell.defs if plain_name(name) in plain}
-        places = {cell_id: place for place, cell_id in enumerate(order)}
-        wanted_order = sorted(known, key=lambda one: places.get(one, len(places)))
-        if wanted_order != list(known):
-            topology.reorder_nodes(wanted_order)
         self.graph.stale_cells.become(stale)
 
     def _build_hooks(self) -> NotebookCellHooks:

@@ -33,8 +33,10 @@ class Graph:
         self.versions = {}
         self.stale: set[str] = set()
 
-    def assign(self, versions, order):
-        self.versions, self.order = versions, list(order)
+    def assign(self, versions, places):
+        self.places = places
+        merged = {**self.versions, **versions}
+        self.versions = {cell: known for cell, known in merged.items() if known is not None}
 
     def names(self, cell):
         """What a cell defines and uses; its versions count once it is in the graph with the code that they are of."""
