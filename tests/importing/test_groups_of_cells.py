@@ -175,3 +175,10 @@ def test_a_group_is_what_a_bound_word_or_an_import_joins(cells, expected):
         groups.change({number: None})
         groups.change({number: cells[number]})
         assert sorted(sorted(group.cells) for group in groups.all()) == expected
+
+
+def test_a_cell_that_imports_something_else_makes_new_groups_of_all_that_use_it():
+    groups = Groups()
+    groups.change(dict(enumerate(["import np", "a = np.x", "b = np.y", "c = 1"])))
+    _, new = groups.change({0: "import numpy as np"})
+    assert sorted(sorted(group.cells) for group in new) == [[0], [0, 1], [0, 2]]
