@@ -114,6 +114,29 @@ def test_after_a_reload_run_all_shows_fresh_outputs_again_without_running(connec
     assert (page.text("b"), page.text("c")) == ("6", "c 6")
 
 
+def test_after_a_reload_run_all_shows_cells_that_define_a_name_again_without_running(connect):
+    cells = {
+        "a": counted("a", "x = 1; L = []; print('a', x)"),
+        "b": counted("b", "x = x + 1; L.append(x)\nx"),
+        "c": counted("c", "print('c', x, L)"),
+        "d": counted("d", "x = 7; print('d', x, L)"),
+    }
+    before = connect("lab")
+    run_all(before, cells)
+    ran(before)
+    page = connect("lab")
+    replies = run_all(page, cells)
+    assert [reply.ok for reply in replies] == [True] * 4
+    assert [page.text(cell) for cell in cells] == [before.text(cell) for cell in cells]
+    assert [page.text(cell).splitlines()[0] for cell in cells] == ["a 1", "2", "c 2 [2]", "d 7 [2]"]
+    assert ran(page) == []
+    page.run("a", counted("a", "x = 5; L = [0]; print('a', x)"))
+    assert [page.text(cell).splitlines()[0] for cell in cells] == ["a 5", "6", "c 6 [0, 6]", "d 7 [0, 6]"]
+    page = connect("lab")
+    run_all(page, cells | {"b": counted("b", "x = x + 10; L.append(x)\nx")} | {"a": cells["a"]})
+    assert [page.text(cell).splitlines()[0] for cell in cells] == ["a 1", "11", "c 11 [11]", "d 7 [11]"]
+
+
 def test_after_a_reload_run_all_runs_what_was_edited_and_what_is_below(connect):
     cells = {
         name: counted(name, code)
