@@ -64,6 +64,7 @@ class Entry:
     delivery: Delivery | None = None  # of the reactive run in progress
     shown_before: tuple[dict[str, Any], ...] = ()  # the outputs of the run before a request of its own
     shown: int = 0  # characters that the present run has shown
+    stopped: bool = False  # by `mo.stop`, when it ran last
     deleted: bool = False  # the front end said so
     detached: bool = False  # of an earlier session of VS Code, which has new ids now
     touched: set[str] = field(default_factory=set)  # the table's cells that are not as they were

@@ -178,13 +178,24 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
             f"done{took}. It is an ipywidget, no part of the graph: its callbacks ran, but the cells that read it did not. "
             f"run_cells(cell_ids={list(report.not_run)}) runs them."
         )
+    return f"done{took}{failed}{_whose_names(report)}"
+
+
+def _whose_names(report: RunReport | None) -> str:
+    """Say whether code that has succeeded took names over."""
+    if report is not None and report.not_taken:
+        names = ", ".join(report.not_taken)
+        return (
+            ". It took no names over, since it was stopped or builds on what is made from them: "
+            f"{names} and the notebook's cells that define it are as they were; to change these, use edit_cells."
+        )
     if report is not None and report.superseded:
         lost = ", ".join(report.superseded)
         return (
-            f"done{took}{failed}. It took names over from cell {lost}, which is out of the graph until it runs again; "
+            f". It took names over from cell {lost}, which is out of the graph until it runs again; "
             "to change what a cell defines, use edit_cells instead."
         )
-    return f"done{took}{failed}"
+    return ""
 
 
 def _failed_dependents(report: RunReport | None) -> str:

@@ -91,7 +91,7 @@ class RunReport:
     `superseded` names cells that lost a name to a requested one, and left the graph. `started_at` is in seconds since
     the epoch. `not_run` names cells that read what was set and do not run by themselves (an ipywidget is no part of the
     graph). `not_taken` are names that a requested cell would have taken over from a notebook's cells, had it not
-    failed.
+    failed, been stopped by `mo.stop`, or built on what is made from them.
     """
 
     run_id: str

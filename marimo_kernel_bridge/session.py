@@ -200,7 +200,7 @@ class Session:
     async def run_direct(self, entry: Entry, body: Body) -> CellError | None:
         """Run the cell of the present execute_request, its stale ancestors first. Returns why it did not run."""
         ahead = await self.ahead.look(entry, body)
-        wanted = self._live_names_wanted(entry, body.code)
+        wanted = self._live_names_wanted(entry, body)
         refused = self._register(entry, body, make_way=not wanted)
         if ahead:
             self.runtime.register_stale(
@@ -216,7 +216,7 @@ class Session:
         await self._run_cells({cell_id})
         cell = entry.cell
         if wanted:
-            self._take_or_leave(entry, body.code, wanted)
+            self._take_or_leave(entry, wanted)
         return (
             cell.error
             if cell.status in {"cancelled", "interrupted"} and not self.runs.current.ran(cell_id)
@@ -276,18 +276,25 @@ class Session:
 
     async def run_known(self, cell_ids: Iterable[str], client: str, address: Address) -> RunReport:
         """Run cells as they are. Raises `BridgeError`: no_such_cell."""
-        wanted = tuple(self.cells.find(cell_id).cell.cell_id for cell_id in cell_ids)
-        run = self.runs.open(address, client, wanted)
-        runnable: set[str] = set()
-        for cell_id in wanted:
+        requested = tuple(self.cells.find(cell_id).cell.cell_id for cell_id in cell_ids)
+        run = self.runs.open(address, client, requested)
+        runnable: dict[str, tuple[str, ...]] = {}  # with the names that it would take over
+        for cell_id in requested:
             self.ahead.withdraw(cell_id)
             entry = self.cells[cell_id]
-            refused = None if entry.body is None else self._register(entry, entry.body)
-            if refused is None and entry.body is not None:
-                runnable.add(cell_id)
+            wanted = () if entry.body is None else self._live_names_wanted(entry, entry.body)
+            if wanted:  # until it has them it is below all
+                others = (one for one in reversed(self.cells.ids()) if one != cell_id)
+                self.cells.place(cell_id, next(others, None))
+                self.cells.change(cell_id, status="new", error=None)
+            if entry.body is not None and self._register(entry, entry.body, make_way=not wanted) is None:
+                runnable[cell_id] = wanted
             else:
                 self._note_run(cell_id, 0.0)
-        await self._run_together(runnable)
+        await self._run_together(set(runnable))
+        for cell_id, wanted in runnable.items():
+            if wanted:
+                self._take_or_leave(self.cells[cell_id], wanted)
         return run.report()
 
     async def edit_together(
@@ -360,44 +367,56 @@ class Session:
         self.runtime.queue_ui_value(target, value)
         return self.runs.open(address, client, ()).report()
 
-    def _live_names_wanted(self, entry: Entry, code: str) -> tuple[str, ...]:
-        """Return the names that an agent's newcomer would take over from cells that a notebook shows.
+    def _live_names_wanted(self, entry: Entry, body: Body) -> tuple[str, ...]:
+        """Return the names that an agent's cell would take over from cells that a notebook shows.
 
         It takes them once it has succeeded; until then it makes one more version of them, below all.
         """
-        if entry.live or self.redefinitions.strict or entry.cell.last_run_at is not None:
+        if entry.live or self.redefinitions.strict or not _claims_names(entry, body):
             return ()
-        names = self.runtime.parse(entry.cell.cell_id, code)
+        names = self.runtime.parse(entry.cell.cell_id, body.code)
         return tuple(
             name
             for name in sorted(names.defines if names is not None else ())
-            if any(
-                self.cells[one].live and gives_way(self.cells[one], entry, strict=False)
-                for one in self.runtime.definers(name) - {entry.cell.cell_id}
-            )
+            if any(self.cells[one].live for one in self._holders(entry, name))
         )
 
-    def _take_or_leave(self, entry: Entry, code: str, names: tuple[str, ...]) -> None:
-        """Let a cell have the names that it wanted from others if it succeeded; else it leaves the graph."""
-        if entry.cell.status == "ok":
-            self._make_way(entry, code, newcomer=True)
+    def _holders(self, entry: Entry, name: str) -> list[str]:
+        """Return the cells that would lose a name to this one."""
+        strict = self.redefinitions.strict
+        others = self.runtime.definers(name) - {entry.cell.cell_id}
+        return [one for one in others if gives_way(self.cells[one], entry, strict=strict)]
+
+    def _take_or_leave(self, entry: Entry, names: tuple[str, ...]) -> None:
+        """Let a cell have the names that it wanted from others if it succeeded; else it leaves the graph.
+
+        One that builds on what is made from such a name would close a circle with it: it stays one more version.
+        """
+        assert entry.body is not None
+        cell_id = entry.cell.cell_id
+        if entry.cell.status != "ok" or entry.stopped:
+            self.runtime.delete([cell_id], keep_values=True)
+            self.cells.change(cell_id, status="superseded")
+            self.runs.current.not_taken += names
+        elif self._builds_on(entry, {one for name in names for one in self._holders(entry, name)}):
+            self.runs.current.not_taken += names
         else:
-            self.runtime.delete([entry.cell.cell_id], keep_values=True)
-            self.cells.change(entry.cell.cell_id, status="superseded")
-            self.runs.current.not_taken = names
+            self._make_way(entry, entry.body.code, newcomer=True)
         self.redefinitions.update()
         self._stale_changed()
+
+    def _builds_on(self, entry: Entry, holders: set[str]) -> bool:
+        """Tell whether a cell reads what cells that are no holders made from the holders' names."""
+        node = self._nodes.get(entry.cell.cell_id)
+        between = set(() if node is None else node.upstream) - holders
+        return bool(between) and not between.isdisjoint(self.runtime.descendants(*holders))
 
     def _register(
         self, entry: Entry, body: Body, *, stale: bool = False, make_way: bool = True
     ) -> CellError | None:
         cell_id = entry.cell.cell_id
         self._held_back.discard(cell_id)
-        if make_way and (
-            entry.body is None
-            or entry.body.code != body.code
-            or entry.cell.status in {"superseded", "refused"}
-        ):
+        if make_way and _claims_names(entry, body):
             self._make_way(entry, body.code, newcomer=entry.cell.last_run_at is None)
         entry.body = body
         self.redefinitions.update()
@@ -423,10 +442,8 @@ class Session:
             return
         self._imperative.discard(entry.cell.cell_id)
         for name in sorted(names.defines):
-            for other_id in self.runtime.definers(name) - {entry.cell.cell_id}:
+            for other_id in self._holders(entry, name):
                 other = self.cells[other_id]
-                if not gives_way(other, entry, strict=self.redefinitions.strict):
-                    continue
                 if reads_before_writing(code, name):
                     self._imperative.add(entry.cell.cell_id)
                 if other.live and newcomer:
@@ -583,6 +600,7 @@ class Session:
             except KeyboardInterrupt:  # in a copy of what the cell changes; the body ends as it begins
                 self._runner.interrupts.fall_due()
             outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
+            entry.stopped = outcome.stopped
         except (
             BaseException
         ) as error:  # what surrounds the body failed: a stream that user code has replaced, say
@@ -750,6 +768,13 @@ class Session:
             upstream=tuple(sorted(node.upstream)),
             downstream=tuple(sorted(node.downstream)),
         )
+
+
+def _claims_names(entry: Entry, body: Body) -> bool:
+    """Tell whether a cell may define other names than it did in the graph."""
+    return (
+        entry.body is None or entry.body.code != body.code or entry.cell.status in {"superseded", "refused"}
+    )
 
 
 def _status(outcome: Outcome) -> CellStatus:

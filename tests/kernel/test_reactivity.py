@@ -208,5 +208,49 @@ def test_an_agents_code_that_succeeds_takes_a_name_from_all_that_define_it(lab, 
     lab.wait_for("read", "x is 1")
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [("zero = 0", "zero = 1"), ("import marimo as mo; zero = 0", "import marimo as mo; zero = 2")],
+)
+def test_code_that_failed_takes_no_name_either_when_it_is_run_again(lab, connect, first, then):
+    agent = connect("lab")
+    code = "x = 1 / zero" if "mo" not in first else "mo.stop(zero < 2)\nx = zero / 2"
+    for cell, source in {"zero": first, "one": "x = 5", "read": "print('x is', x)"}.items():
+        lab.run(cell, source)
+    agent.run(None, code, metadata=AS_AGENT)
+    (again,) = (one["cell_id"] for one in _cells(agent) if one["notebook_cell_id"] is None)
+    for _ in range(2):
+        reply = agent.ask(wire.RunCells(cell_ids=[again], client="claude"), "shell")
+        report = wire.decode_reply(reply, RunReport)
+        assert (report.superseded, report.not_taken) == ((), ("x",))
+        lab.sync()
+        assert {one["status"] for one in _cells(agent) if one["notebook_cell_id"]} == {"ok"}
+        assert lab.text("read") == "x is 5"
+    lab.run("zero", then)
+    assert lab.text("read") == "x is 5", "a cell that left the graph runs for nobody"
+    report = wire.decode_reply(
+        agent.ask(wire.RunCells(cell_ids=[again], client="claude"), "shell"), RunReport
+    )
+    assert (len(report.superseded), report.not_taken) == (1, ())
+    lab.wait_for("read", "x is 1.0")
+
+
+def test_code_that_builds_on_what_is_made_from_a_name_takes_it_from_nobody(lab, connect):
+    agent = connect("lab")
+    for cell, source in {"one": "x = 1", "two": "y = x + 1", "read": "print(x, y)"}.items():
+        lab.run(cell, source)
+    ran = agent.run(None, "x = y", metadata=AS_AGENT)
+    report = wire.decode_reply(agent.ask(wire.ReadRun(run_id=ran.msg_id)), RunReport)
+    assert (report.superseded, report.not_taken, report.still_stale) == ((), ("x",), ())
+    assert agent.run(None, "x", metadata=AS_AGENT).text == "2"
+    lab.run("one", "x = 10")
+    assert lab.text("read") == "10 11"
+    assert agent.run(None, "x", metadata=AS_AGENT).text == "10", (
+        "who runs a cell of the notebook has its names back"
+    )
+    assert {one["status"] for one in _cells(agent) if one["notebook_cell_id"]} == {"ok"}
+    assert not any(one["stale"] for one in _cells(agent))
+
+
 def _cells(agent) -> list[dict]:
     return agent.ask(wire.ListCells())["result"]
