@@ -108,16 +108,23 @@ def read_notebook(path: Path) -> Notebook:
     return parse_notebook(path, read_file(path))
 
 
-def read_file(path: Path) -> Any:  # any JSON
-    """Read the JSON of a notebook. Raises `BridgeError`: bad_notebook."""
+def text_of(path: Path) -> str:
+    """Read the text of a notebook's file, whatever its format. Raises `BridgeError`: bad_notebook."""
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise BridgeError("bad_notebook", f"{path} does not exist.", "Check the path.") from None
     except OSError as error:
         raise BridgeError("bad_notebook", f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise _bad(path, f"is not UTF-8 text (byte {error.start})") from error
+        raise BridgeError(
+            "bad_notebook", f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8."
+        ) from error
+
+
+def read_file(path: Path) -> Any:  # any JSON
+    """Read the JSON of a notebook. Raises `BridgeError`: bad_notebook."""
+    text = text_of(path)
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -15,6 +15,7 @@ from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.exporting.marimo_file import FileCell, MarimoFile
+from marimo_kernel_bridge.ipynb import text_of
 from marimo_kernel_bridge.runtime.versions import check_version
 
 if TYPE_CHECKING:
@@ -26,15 +27,7 @@ if TYPE_CHECKING:
 def read(path: Path) -> MarimoFile:
     """Read a marimo notebook. Raises `BridgeError`: bad_notebook, runtime_mismatch."""
     check_version()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise BridgeError("bad_notebook", f"{path} does not exist.", "Check the path.") from None
-    except OSError as error:
-        raise BridgeError("bad_notebook", f"{path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise BridgeError("bad_notebook", f"{path} is not UTF-8 text (byte {error.start}).") from error
-    return read_text(path, text)
+    return read_text(path, text_of(path))
 
 
 def read_text(path: Path, text: str) -> MarimoFile:

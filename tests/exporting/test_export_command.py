@@ -262,6 +262,8 @@ def test_files_are_left_alone_without_force(imported):
         (["penguins.csv", "--to", "md"], "neither an .ipynb nor a marimo .py file"),
         (["plain.py", "--to", "md"], "no marimo notebook"),
         (["broken.py", "--to", "md"], "no marimo notebook"),
+        (["latin.py", "--to", "md"], "latin.py is not UTF-8 text (byte 2). Save it as UTF-8."),
+        (["latin.ipynb", "--to", "md"], "latin.ipynb is not UTF-8 text (byte 2). Save it as UTF-8."),
         (["penguins.ipynb", "--to", "ipynb"], "is an .ipynb file already"),
         (["penguins.ipynb", "--to", "md", "--original", "penguins.ipynb"], "an .ipynb is its own"),
         (["--live", "none.ipynb", "--to", "md"], "No running notebook is"),
@@ -273,6 +275,8 @@ def test_what_cannot_be_exported_is_refused_in_one_line(folder, monkeypatch, arg
     monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(folder / "runtime"))
     Path("plain.py").write_text("x = 1\n")
     Path("broken.py").write_text("import (\n")
+    for name in ("latin.py", "latin.ipynb"):
+        Path(name).write_bytes("# é\n".encode("latin-1"))
     result = run("export", *arguments)
     assert result.exit_code == 1, result.output
     assert says in result.stderr
