@@ -223,13 +223,14 @@ async def _agent_changes_a(agent: Agent, dependent: ShownCell, person: FrontEnd)
 
 def _pools() -> Iterator[Finding]:
     """Try what the pools of the installed kernelspecs shall preload."""
-    for name, one in KernelSpecManager().get_all_specs().items():
-        argv = one["spec"].get("argv") or [sys.executable]
+    manager = KernelSpecManager()
+    for name, one in manager.get_all_specs().items():
         provisioner = (one["spec"].get("metadata") or {}).get("kernel_provisioner") or {}
-        if provisioner.get("provisioner_name") != PROVISIONER:
+        interpreter = _interpreter(manager.get_kernel_spec(name))
+        if provisioner.get("provisioner_name") != PROVISIONER or interpreter is None:
             continue
         preload = (provisioner.get("config") or {}).get("preload") or []
-        if unfit := trouble(argv[0], preload):
+        if unfit := trouble(interpreter, preload):
             detail = f"The kernels of {name!r} start without a pool, for it cannot preload {unfit}."
             where = Path(one["resource_dir"], "kernel.json")
             yield Finding(
