@@ -120,7 +120,12 @@ async def notebooks_by_kernel() -> dict[str, str]:
 async def connection_file_of(notebook: str) -> Path:
     """Return the connection file of a notebook's kernel, by the notebook's path. Raises `BridgeError`."""
     ending = "/" + notebook.strip().removeprefix("./").lstrip("/")
-    known = [kernel for kernel in await find_kernels() if kernel.problem is None and kernel.notebook]
+    # One that is silent may be starting, or stuck: who connects to it is told so.
+    known = [
+        kernel
+        for kernel in await find_kernels()
+        if kernel.notebook and (kernel.problem is None or kernel.problem.code == "kernel_silent")
+    ]
     wanted = [kernel for kernel in known if ("/" + str(kernel.notebook).lstrip("/")).endswith(ending)]
     if len(wanted) != 1:
         names = ", ".join(sorted(str(kernel.notebook) for kernel in wanted or known)) or "none"
