@@ -173,7 +173,7 @@ class LookAhead:
         # The first of several requests: what it uses may be among them, and may be about to change.
         return bool(definers) and len(self._burst) == 1 and bool(self.arrivals and self.arrivals.now())
 
-    def answer(self, request: Waiting) -> Answer | None:
+    async def answer(self, request: Waiting) -> Answer | None:
         """Return how to answer a request without running its cell, None if it must run.
 
         After a reload of the page, Run All shows again what is fresh; a single cell that is run, runs.
@@ -187,11 +187,10 @@ class LookAhead:
             return None
         by_front_end = self._notebook.cells.by_front_end
         known = by_front_end(request.notebook_cell_id, request.address)
-        if known is None or known.address.session == request.address.session:
+        if not self._is_fresh(known, request):
             return None
-        others = [
-            other for other in self.arrivals.now() if other.notebook_cell_id != request.notebook_cell_id
-        ]
+        upcoming = self.arrivals.now() or await self.arrivals.soon()
+        others = [other for other in upcoming if other.notebook_cell_id != request.notebook_cell_id]
         if not others or not self._replayed(known, request):
             return None
         for other in others:  # decided now, while the last of them still has others beside it
@@ -199,15 +198,19 @@ class LookAhead:
         return self._queue.take_turn(request.msg_id)
 
     def _replayed(self, known: Entry | None, request: Waiting) -> bool:
-        """Decide for a request of another page: whether what its cell showed is still what it would show."""
-        if (
+        """Decide for a request whether it need not run; then it is answered with what its cell showed."""
+        if known is None or not self._is_fresh(known, request):
+            return False
+        self._queue.replay(known.cell.cell_id, request, known.cell.execution_count)
+        return True
+
+    def _is_fresh(self, known: Entry | None, request: Waiting) -> bool:
+        """Tell whether a request of another page would show again what its cell showed."""
+        return not (
             known is None
             or known.address.session == request.address.session
             or known.cell.code != request.code
             or known.cell.status != "ok"
             or known.deleted
             or self._notebook.is_stale(known.cell.cell_id)
-        ):
-            return False
-        self._queue.replay(known.cell.cell_id, request, known.cell.execution_count)
-        return True
+        )

@@ -271,7 +271,7 @@ class MarimoKernel(IPythonKernel):
     async def _execute_cell(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run a cell, reply, run its dependents, and only then let idle follow."""
         request = lab_request(parent) if self._runtime_loaded else None
-        answer = None if request is None else self.notebook.ahead.answer(request)
+        answer = None if request is None else await self.notebook.ahead.answer(request)
         if request is not None and answer is not None:
             self.settling.under(ident, parent)
             self._answer_without_running(stream, ident, parent, request, answer)

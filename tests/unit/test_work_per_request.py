@@ -205,10 +205,10 @@ def test_cells_that_a_notebook_shows_are_never_dropped(monkeypatch):
 
 
 class Arriving:
-    """The requests of a Run All: two wait when the first one's turn comes, the others come a little later."""
+    """The requests of a Run All: few wait when the first one's turn comes, the others come a little later."""
 
-    def __init__(self, requests):
-        self.here, self.coming = requests[:2], requests[2:]
+    def __init__(self, requests, few):
+        self.here, self.coming = requests[:few], requests[few:]
 
     def now(self):
         return list(self.here)
@@ -221,18 +221,19 @@ class Arriving:
         pass
 
 
-async def run_all(notebook, cells, start):
+async def run_all(notebook, cells, start, *, few, page="page"):
     session = notebook.session
     headers = [
         {"msg_id": f"{start} {n}", "date": start + timedelta(milliseconds=n)} for n in range(len(cells))
     ]
     session.ahead.arrivals = arrivals = Arriving(
-        [Waiting(*cell, Address("lab", header, "page")) for cell, header in zip(cells, headers, strict=True)]
+        [Waiting(*cell, Address("lab", header, page)) for cell, header in zip(cells, headers, strict=True)],
+        few,
     )
     session.pending_requests = lambda: bool(arrivals.here)
     while arrivals.here:
         request = arrivals.here.pop(0)
-        answer = session.ahead.answer(request)
+        answer = await session.ahead.answer(request)
         if answer is not None:
             session.answered(answer, request)
         else:
@@ -251,7 +252,20 @@ def test_a_run_all_from_below_of_which_not_all_has_come_runs_each_cell_once():
         cells = [("c0", f"v0 = {turn}")] + [(f"c{n}", f"v{n} = v{n - 1}") for n in range(1, 10)]
         notebook.ran.clear()
         notebook.loop.run_until_complete(
-            run_all(notebook, cells[::order], start + timedelta(seconds=10 * turn))
+            run_all(notebook, cells[::order], start + timedelta(seconds=10 * turn), few=2)
         )
         assert notebook.ran == Counter({cell: 1 for cell, _ in cells})
+    notebook.close()
+
+
+def test_a_run_all_after_a_reload_of_which_only_the_first_has_come_runs_nothing_that_is_fresh():
+    notebook, start = Notebook(), datetime(2026, 1, 1, tzinfo=UTC)
+    cells = [("c0", "v0 = 1")] + [(f"c{n}", f"v{n} = v{n - 1}") for n in range(1, 10)]
+    notebook.loop.run_until_complete(run_all(notebook, cells, start, few=1))
+    notebook.ran.clear()
+    later = start + timedelta(minutes=1)
+    notebook.loop.run_until_complete(run_all(notebook, cells, later, few=1, page="reloaded"))
+    assert notebook.ran == Counter()
+    notebook.loop.run_until_complete(run_all(notebook, cells[:1], later, few=1, page="another"))
+    assert notebook.ran == Counter(c for c, _ in cells)  # one that a person runs by itself runs
     notebook.close()
