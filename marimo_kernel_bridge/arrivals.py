@@ -130,15 +130,17 @@ class ShellArrivals:
         if request is not None:
             self._requests[key] = request
 
-    async def soon(self) -> list[Waiting]:
+    async def soon(self, *, hurried: bool = False) -> list[Waiting]:
         """Wait until a burst of requests has arrived. Much shorter than a person's patience.
 
-        Once for a burst: not again as long as nothing more has come.
+        Once for a burst: not again as long as nothing more has come. `hurried`: no longer than the front end's pace
+        asks for, as it may be that nothing comes.
         """
         self._fetch()
+        gap = self._pace if hurried else max(self._pace, _BURST_GAP)
         deadline = time.monotonic() + _BURST
         while self._arrived != self._burst_over_at:
-            left = min(self._newest + self._burst_gap, deadline) - time.monotonic()
+            left = min(self._newest + gap, deadline) - time.monotonic()
             if left <= 0:
                 break
             await asyncio.sleep(left)
@@ -151,7 +153,7 @@ class ShellArrivals:
         self._gaps.append(seconds)
 
     @property
-    def _burst_gap(self) -> float:
+    def _pace(self) -> float:
         return _ON_THE_WAY + _LONGEST * max(self._gaps) if self._gaps else _BURST_GAP
 
 

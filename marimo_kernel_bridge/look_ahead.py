@@ -61,6 +61,7 @@ class LookAhead:
         self._asked_by: dict[str, str] = {}  # cell id -> message id of that request
         self._asked_before: dict[str, int] = {}  # and the one before that
         self._burst: dict[str, None] = {}  # cells of the newest requests, sent too fast for a person
+        self._waited = False  # for more of them, because others already waited
         self._newest: Address | None = None
         self._in_order: set[str] = set()  # requests whose cells have been put into their order, by message id
         self._order: object = None  # of the cells since then
@@ -81,12 +82,16 @@ class LookAhead:
         same_page = before is not None and before.session == address.session
         apart = seconds_between(before.parent, address.parent) if before is not None and same_page else None
         if apart is None or apart >= AS_FAST_AS_CODE:
-            self._burst.clear()
+            self._begin_burst()
         elif self.arrivals is not None and address.dialect == "lab":
             self.arrivals.sent_apart(apart)
         if cell_id in self._burst:
-            self._burst.clear()
+            self._begin_burst()
         self._burst[cell_id] = None
+
+    def _begin_burst(self) -> None:
+        self._burst.clear()
+        self._waited = False
 
     def turn_of(self, address: Address, cell_id: str) -> None:
         """Forget a request whose turn has come, to run or to be aborted."""
@@ -170,8 +175,11 @@ class LookAhead:
         definers = {definer for name in names.uses for definer in runtime.definers(name)} - {cell_id}
         if any(before < self._asked.get(definer, 0) < asked for definer in definers):
             return True
-        # The first of several requests: what it uses may be among them, and may be about to change.
-        return bool(definers) and len(self._burst) == 1 and bool(self.arrivals and self.arrivals.now())
+        # What it uses may be among the requests that are on their way, and about to change.
+        if self._waited or not definers - self._burst.keys() or not (self.arrivals and self.arrivals.now()):
+            return False
+        self._waited = True
+        return True
 
     async def answer(self, request: Waiting) -> Answer | None:
         """Return how to answer a request without running its cell, None if it must run.

@@ -39,7 +39,8 @@ class Settling:
         kernel, request = self._kernel, self._request[1]
         from_lab = "deletedCells" in (request.get("metadata") or {})
         if from_lab and not kernel.arrivals.any_wait() and kernel.notebook.unsettled:
-            await kernel.arrivals.soon()  # JupyterLab sends the requests of a Run All some milliseconds apart
+            # JupyterLab sends the requests of a Run All some milliseconds apart.
+            await kernel.arrivals.soon(hurried=True)
         outer, self._running = self._running, True
         try:
             with kernel.input_from_front_end(allowed=bool(request["content"].get("allow_stdin"))):

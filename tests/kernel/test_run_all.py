@@ -274,9 +274,9 @@ def test_a_run_all_waits_for_a_burst_at_most_once_and_not_after_each_cell(lab):
         """
 kernel = get_ipython().kernel
 wait_for_burst, waits = kernel.arrivals.soon, []
-async def soon():
+async def soon(**options):
     waits.append(1)
-    return await wait_for_burst()
+    return await wait_for_burst(**options)
 kernel.arrivals.soon = soon""",
         store_history=False,
     )

@@ -108,8 +108,11 @@ def test_the_wait_is_as_long_as_the_front_ends_pace_asks_for(waiting, clock, apa
     for seconds in apart:
         waiting.sent_apart(seconds)
     waiting.received([1])
-    asyncio.run(waiting.soon())
+    asyncio.run(waiting.soon(hurried=True))
     assert clock.slept == [wait]
+    waiting.received([2])
+    asyncio.run(waiting.soon())
+    assert clock.slept == [wait, max(wait, 0.05)]
 
 
 def test_a_burst_without_an_end_is_not_waited_for(session, clock):
