@@ -35,11 +35,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch that fits the cells as they are. `changes` name cells by the kernel's own ids."""
+    """A batch that fits the cells as they are. `changes` name cells by the kernel's own ids.
+
+    `prepared` are the bodies that the cells will have, by the ids that they will have, and their code.
+    """
 
     changes: tuple[Change, ...]
     problems: tuple[GraphProblem, ...]
     would_run: tuple[ExpectedRun, ...]
+    prepared: Mapping[tuple[str, str], Body]
 
     @property
     def fits(self) -> bool:
@@ -63,6 +67,8 @@ def plan(  # noqa: PLR0917  # what it looks at
     known_before = redefinitions.as_in_graph(codes, before)
     problems: list[GraphProblem] = []
     changed: list[str] = []
+    prepared: dict[tuple[str, str], Body] = {}
+    coming = iter(cells.coming_ids(sum(isinstance(change, AddCell) for change in known)))
     added = 0
     for change in known:
         match change:
@@ -72,13 +78,15 @@ def plan(  # noqa: PLR0917  # what it looks at
             case AddCell(code=code, after=behind):
                 added += 1
                 cell_id = f"new{added}"
-                entry = Entry(_draft(cell_id, code), address)
-                codes[cell_id] = _try(cell_id, prepare(entry, code), runtime, after, problems)
+                own_id = next(coming)  # so that what is learnt of the cell holds when it is there
+                body = prepared[own_id, code] = prepare(Entry(_draft(own_id, code), address), code)
+                codes[cell_id] = _try(cell_id, own_id, body, runtime, after, problems)
                 if behind is not None:
                     codes = _placed(codes, cell_id, behind)
                 changed.append(cell_id)
             case ChangeCell(cell_id=cell_id, code=code):
-                codes[cell_id] = _try(cell_id, prepare(cells[cell_id], code), runtime, after, problems)
+                body = prepared[cell_id, code] = prepare(cells[cell_id], code)
+                codes[cell_id] = _try(cell_id, cell_id, body, runtime, after, problems)
                 changed.append(cell_id)
             case MoveCell(cell_id=cell_id, after=behind):
                 codes = _placed(codes, cell_id, behind)
@@ -86,7 +94,7 @@ def plan(  # noqa: PLR0917  # what it looks at
     problems += what_if.problems(known_before, after)
     orphans = [problem.cells[0] for problem in problems if problem.kind == "undefined_name"]
     would_run = _expected(changed, orphans, after, cells)
-    return Plan(known, tuple(problems), would_run)
+    return Plan(known, tuple(problems), would_run, prepared)
 
 
 def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]:
@@ -119,14 +127,15 @@ def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]
     return tuple(known)
 
 
-def _try(
+def _try(  # noqa: PLR0917  # what it looks at
     cell_id: str,
+    own_id: str,
     body: Body,
     runtime: Runtime,
     after: dict[str, Names],
     problems: list[GraphProblem],
 ) -> str:
-    names = runtime.parse(cell_id, body.code)
+    names = runtime.parse(own_id, body.code)
     if names is not None:
         after[cell_id] = names
     else:

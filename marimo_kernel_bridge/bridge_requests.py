@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import logging
     from contextlib import AbstractContextManager
 
+    from marimo_kernel_bridge.cells import Body, Entry
     from marimo_kernel_bridge.environment import Environment, InstallReport
     from marimo_kernel_bridge.inspection import Secret, UiElement
     from marimo_kernel_bridge.interrupts import Interrupts
@@ -191,9 +192,13 @@ class BridgeRequests:
         )
         if request.dry_run or not batch.fits:
             return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
+
+        def prepared(entry: Entry, code: str) -> Body:
+            return batch.prepared.get((entry.cell.cell_id, code)) or prepare(entry, code)
+
         with self._host.input_from_front_end(allowed=False):
             added = await notebook.edit_together(
-                batch.changes, prepare, request.client, address, run=request.run
+                batch.changes, prepared, request.client, address, run=request.run
             )
         await self._host.settle()
         report = notebook.runs.report(parent["header"]["msg_id"])

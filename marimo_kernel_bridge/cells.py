@@ -230,6 +230,16 @@ class CellTable:
         self._touched.clear()
         return touched
 
+    def coming_ids(self, count: int) -> list[str]:
+        """Return the ids that the next new cells will have."""
+        state = self._random.getstate()
+        ids: list[str] = []
+        while len(ids) < count:
+            if (cell_id := self._new_id()) not in ids:
+                ids.append(cell_id)
+        self._random.setstate(state)
+        return ids
+
     def _new_id(self) -> str:
         while (cell_id := "".join(self._random.choices(string.ascii_letters, k=4))) in self._entries:
             pass

@@ -11,7 +11,6 @@ import asyncio
 import builtins
 import linecache
 import weakref
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from marimo._ast.compiler import compile_cell, get_filename
@@ -24,8 +23,9 @@ from marimo._runtime.kernel_lifecycle import teardown_kernel
 from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.dataflow import GraphError, Names, Node, plain_name
+from marimo_kernel_bridge.dataflow import GraphError, Node, plain_name
 from marimo_kernel_bridge.runtime import caching, ui_values, widgets
+from marimo_kernel_bridge.runtime.compiling import names_of
 from marimo_kernel_bridge.runtime.display import Display
 from marimo_kernel_bridge.runtime.notifications import OutputAreas
 from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
@@ -37,10 +37,9 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from IPython.core.interactiveshell import InteractiveShell
-    from marimo._ast.cell import CellImpl
     from marimo._plugins.ui._core.ui_element import UIElement
 
-    from marimo_kernel_bridge.dataflow import CellHost, Redrawn, Versions
+    from marimo_kernel_bridge.dataflow import CellHost, Names, Redrawn, Versions
     from marimo_kernel_bridge.runtime.notifications import Audience
 
 
@@ -90,7 +89,7 @@ class Engine:
         return self._kernel.redefinitions
 
     def parse(self, cell_id: str, code: str) -> Names | None:
-        return _parsed(cell_id, code)
+        return self._kernel.compiled_cells.names(cell_id, code)
 
     def register(self, cell_id: str, code: str, *, stale: bool = False) -> tuple[GraphError, ...]:
         before = dict(self._kernel.errors)
@@ -193,7 +192,7 @@ class Engine:
     def _node(self, cell_id: CellId_t) -> Node:
         graph = self._kernel.graph
         return Node(
-            _names(graph.cells[cell_id]),
+            names_of(graph.cells[cell_id]),
             frozenset(graph.parents[cell_id]),
             frozenset(graph.children[cell_id]),
         )
@@ -310,23 +309,6 @@ def private_names(code: str) -> frozenset[str]:
 def is_stop(error: BaseException) -> bool:
     """Tell whether an exception is `mo.stop` ending a cell; its `output` is what to show."""
     return isinstance(error, MarimoStopError)
-
-
-@lru_cache(maxsize=256)  # asked several times in each request
-def _parsed(cell_id: str, code: str) -> Names | None:
-    try:
-        cell = compile_cell(code, cell_id=CellId_t(cell_id))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    return _names(cell)
-
-
-def _names(cell: CellImpl) -> Names:
-    return Names(
-        frozenset(map(plain_name, cell.defs)),
-        frozenset(map(plain_name, cell.refs)),
-        frozenset(cell.temporaries),
-    )
 
 
 def _graph_error(error: marimo_errors.Error) -> GraphError:

@@ -34,6 +34,7 @@ from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.dataflow import plain_name
 from marimo_kernel_bridge.runtime import graph, run_steps
+from marimo_kernel_bridge.runtime.compiling import CompiledCells
 from marimo_kernel_bridge.runtime.notifications import NotificationStream
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class ReactiveKernel(Kernel):
         self._defined: dict[CellId_t, set[str]] = {}
         self._keeping: set[str] = set()
         self.versions: dict[str, Versions] = {}
+        self.compiled_cells = CompiledCells()
         self._compiled: dict[CellId_t, CellImpl] = {}  # as their code says
         config = get_default_config_manager(current_path=notebook).get_config(hide_secrets=False)
         self.on_cell_change = config["runtime"]["on_cell_change"]
@@ -132,7 +134,12 @@ class ReactiveKernel(Kernel):
     def _try_compiling_cell(
         self, cell_id: CellId_t, code: str, carried_imports: list[ImportData]
     ) -> tuple[CellImpl | None, Error | None]:
-        cell, error = super()._try_compiling_cell(cell_id, code, carried_imports)
+        known = None if carried_imports else self.compiled_cells.take(cell_id, code)
+        cell, error = (
+            (known, None)
+            if known is not None
+            else super()._try_compiling_cell(cell_id, code, carried_imports)
+        )
         if cell is None:
             return cell, error
         self._compiled[cell_id] = cell

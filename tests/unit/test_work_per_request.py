@@ -3,6 +3,8 @@
 The session and the graph without a kernel around them. The work is the number of lines of Python that run.
 """
 
+# ruff: noqa: TID251  # how often marimo compiles is counted
+
 import ast
 import asyncio
 import gc
@@ -12,12 +14,17 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from marimo._ast.compiler import compile_cell
+from marimo._runtime import runtime as marimos_kernel
 
 from marimo_kernel_bridge import passing_cells
+from marimo_kernel_bridge.batch_edits import plan
 from marimo_kernel_bridge.cells import Address, Body
+from marimo_kernel_bridge.changes import AddCell
 from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.reactive_names import flows
+from marimo_kernel_bridge.runtime import compiling
 from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.session import Session
 from marimo_kernel_bridge.waiting import Waiting
@@ -174,6 +181,38 @@ def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_
         assert len(notebook.session.stale) == length - cell - 1
         notebook.close()
     assert work[120] - work[40] == Counter()
+
+
+def test_no_cell_is_compiled_twice(monkeypatch):
+    compiled = []
+
+    def compile_noted(code, **options):
+        compiled.append(code)
+        return compile_cell(code, **options)
+
+    for module in (compiling, marimos_kernel):
+        monkeypatch.setattr(module, "compile_cell", compile_noted)
+    notebook = Notebook()
+    notebook.run("c0", "v0 = 1")
+    notebook.run("c1", "v1 = v0 = 2")
+    notebook.run("c0", "v0 = 3")
+    notebook.run("c0", "v0 = 3")
+    changes = [AddCell(code="w0 = v0"), AddCell(code="w1 = w0")]
+    batch = plan(
+        changes,
+        notebook.session.cells,
+        notebook.engine,
+        notebook.session.redefinitions,
+        notebook.prepare,
+        Address("agent", {"msg_id": "batch"}, "agent"),
+    )
+    ids = notebook.session.cells.coming_ids(2)
+    assert batch.prepared.keys() == {(ids[0], "w0 = v0"), (ids[1], "w1 = w0")}
+    address = Address("agent", {"msg_id": "batch"}, "agent")
+    edit = notebook.session.edit_together(batch.changes, notebook.prepare, "agent", address, run=True)
+    assert notebook.loop.run_until_complete(edit) == tuple(ids)
+    assert compiled == ["v0 = 1", "v1 = v0 = 2", "v0 = 3", "w0 = v0", "w1 = w0"]
+    notebook.close()
 
 
 def test_a_terminal_that_runs_for_long_keeps_the_newest_cells_only(monkeypatch):
