@@ -46,12 +46,14 @@ class Part:
     circular: frozenset[str] = (
         frozenset()
     )  # what a cell below makes out of this one's: no read, for the graph
+    private: frozenset[str] = frozenset()  # `_names` of which it reads versions
 
 
 @dataclass
 class Changes:
-    """What an update changed. `parts` are those from before of cells whose part is another now, None for new cells."""
+    """What an update changed, from new `sources`. `parts` are those from before of cells whose part is another now, None for new cells."""
 
+    sources: Mapping[str, Source | None]
     parts: dict[str, Part | None] = field(default_factory=dict)
     makers: dict[str, list[str]] = field(default_factory=dict)  # those from before, by name
     names: set[str] = field(
@@ -66,6 +68,7 @@ class ValueFlow:
         """`known` is of other cells of the same notebook, whose analyses are used again where they fit."""
         self._is_batch = is_batch
         self.sources: dict[str, Source] = {}
+        self._texts: dict[str, str] = {}
         self.parts: dict[str, Part] = {}
         self.place: dict[str, int] = {}
         self.makers: dict[str, list[str]] = {}  # who makes versions of each name, in document order
@@ -81,29 +84,34 @@ class ValueFlow:
         self, sources: Mapping[str, Source | None], places: Mapping[str, int], *, moved: bool
     ) -> Changes:
         """Take new sources of cells, None for those that are gone; `moved`: any cell may have another place."""
-        changes = Changes()
+        changes = Changes(sources)
         for cell_id, source in sources.items():
             if source is None:
                 self.sources.pop(cell_id, None)
                 self.place.pop(cell_id, None)
+                self._texts.pop(cell_id, None)
             else:
                 self.sources[cell_id], self.place[cell_id] = source, places[cell_id]
+                self._texts[cell_id] = source.imports + source.code
         if moved:
             self._move(places, changes)
-        gone, new = self._groups.change({cell_id: _text(source) for cell_id, source in sources.items()})
+        gone, new = self._groups.change({cell_id: self._texts.get(cell_id) for cell_id in sources})
         if moved:
             turned = [group for group in self._groups.all() if group not in new and self._ordered(group) != self._known[group].cells]  # fmt: skip
             gone, new = [*gone, *turned], [*new, *turned]
-        for group in gone:
-            known = self._known.pop(group)
+        before = [self._known.pop(group) for group in gone]
+        for known in before:
             self._private.subtract(known.private)
             self._closing.subtract(known.closing)
             changes.names |= known.private | known.closing
         for cell_id in sources.keys() - self.sources.keys():
             if cell_id in self.parts:
                 self._put(cell_id, None, changes)
-        for group in new:
-            known = self._known[group] = self._analyse(group, changes)
+        largest = max((known.cells for known in before), key=len, default=[])
+        found = {group: self._analyse(group, largest if len(new) == 1 else [], changes) for group in new}
+        for group, (ids, flows) in found.items():  # now that all makers are known
+            private = set[str]().union(*[self.parts[cell_id].private for cell_id in group.own])
+            known = self._known[group] = _Known(ids, private, self._closing_cycles(ids, flows, group))
             self._private.update(known.private)
             self._closing.update(known.closing)
             changes.names |= known.private | known.closing
@@ -119,22 +127,29 @@ class ValueFlow:
                 changes.makers[name] = makers
                 self.makers[name] = sorted(makers, key=lambda one: places.get(one, -1))
 
-    def _ordered(self, group: Group[str]) -> list[str]:
-        return sorted(group.cells, key=self.place.__getitem__)
+    def _ordered(self, group: Group[str], before: Sequence[str] = ()) -> list[str]:
+        """Return a group's cells in document order; quickly, if it is that of `before` with some more."""
+        known = [one for one in before if one in group.cells]
+        return sorted([*known, *group.cells.difference(known)], key=self.place.__getitem__)
 
-    def _analyse(self, group: Group[str], changes: Changes) -> _Known:
-        ids = self._ordered(group)
-        texts = tuple(_text(self.sources[cell_id]) or "" for cell_id in ids)
-        flows = self._flows(texts)
+    def _analyse(
+        self, group: Group[str], before: Sequence[str], changes: Changes
+    ) -> tuple[list[str], Sequence[Flow]]:
+        """Analyse a group; `before` are cells of one that it came from, in document order. Returns cells and flows."""
+        ids = self._ordered(group, before)
+        flows = self._flows(tuple(map(self._texts.__getitem__, ids)))
         circular = _read_in_circles(flows)
+        same = len(before) if ids[: len(before)] == before else 0  # so many have the numbers that they had
+        parts = self.parts
         for number, (cell_id, flow) in enumerate(zip(ids, flows, strict=True)):
+            as_before = number < same and number not in circular and cell_id not in changes.sources
+            if as_before and (was := parts.get(cell_id)) and was.flow is flow and not was.circular:
+                continue
             if cell_id in group.own:
                 part = self._part(cell_id, flow, ids, circular.get(number, frozenset()))
-                if part is not self.parts.get(cell_id):
+                if part is not parts.get(cell_id):
                     self._put(cell_id, part, changes)
-        parts = {cell_id: self.parts[cell_id] for cell_id in ids if cell_id in group.own}
-        private = {name for part in parts.values() for name, _ in part.reads if _is_private(name)}
-        return _Known(ids, private, _closing_cycles(ids, flows, parts))
+        return ids, flows
 
     def _flows(self, texts: tuple[str, ...]) -> Sequence[Flow]:
         if len(texts) <= SMALL:
@@ -165,7 +180,8 @@ class ValueFlow:
         ):
             return was
         names = flow.mentions | flow.makes | {name for name, _ in flow.reads}
-        return Part(self.sources[cell_id], flow, reads, early, redefines, names, circular)
+        private = frozenset(name for name, _ in reads if _is_private(name))
+        return Part(self.sources[cell_id], flow, reads, early, redefines, names, circular, private)
 
     def _put(self, cell_id: str, part: Part | None, changes: Changes) -> None:
         was = self.parts.pop(cell_id, None)
@@ -190,6 +206,41 @@ class ValueFlow:
                 self.makers[name] = left
             else:
                 del self.makers[name]
+
+    def _closing_cycles(self, ids: Sequence[str], flows: Sequence[Flow], group: Group[str]) -> set[str]:
+        """Return names that functions read and cells below define, in a circle: who calls the functions reads them.
+
+        `ids` and `flows` are the group's, in document order. Only cells of one group can make a circle.
+        """
+        if not any(flow.late for flow in flows):
+            return set()
+        late = {
+            cell_id: {
+                (name, self.makers[name][0]) for name in flow.late if len(self.makers.get(name, ())) == 1
+            }
+            for cell_id, flow in zip(ids, flows, strict=True)
+            if flow.late
+        }
+        upward = {
+            (cell_id, maker, name)
+            for cell_id, names in late.items()
+            for name, maker in names
+            if self.place[maker] > self.place[cell_id]
+        }
+        if not upward:
+            return set()
+        number = {cell_id: number for number, cell_id in enumerate(ids)}
+        upstream: dict[int, set[int]] = {number[cell_id]: set() for cell_id in ids}
+        for cell_id in group.own:
+            above = {maker for _, maker in self.parts[cell_id].reads}
+            above |= {maker for _, maker in late.get(cell_id, ()) if maker != cell_id}
+            upstream[number[cell_id]] = {number[maker] for maker in above if maker in number}
+        groups = [set(group) for group in cycles(upstream)]
+        return {
+            name
+            for low, high, name in upward
+            if high in number and any({number[low], number[high]} <= group for group in groups)
+        }
 
     def having(self, name: str) -> frozenset[str]:
         """Return the cells whose parts have a name."""
@@ -219,10 +270,6 @@ class _Known:
     closing: set[str]
 
 
-def _text(source: Source | None) -> str | None:
-    return None if source is None else source.imports + source.code
-
-
 def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
@@ -245,33 +292,3 @@ def _read_in_circles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:
                     name for name, maker in flows[number].early.items() if maker in group
                 )
     return {number: names for number, names in found.items() if names}
-
-
-def _closing_cycles(ids: Sequence[str], flows: Sequence[Flow], parts: Mapping[str, Part]) -> set[str]:
-    """Return names that functions read and cells below define, in a circle: who calls the functions reads them.
-
-    `ids` and `flows` are a group's, in document order. Only cells of one group can make a circle.
-    """
-    if not any(flow.late for flow in flows):
-        return set()
-    makers: dict[str, list[int]] = {}
-    for number, flow in enumerate(flows):
-        for name in flow.makes:
-            makers.setdefault(name, []).append(number)
-    single = {name: numbers[0] for name, numbers in makers.items() if len(numbers) == 1}
-    late = [{(name, single[name]) for name in flow.late if name in single} for flow in flows]
-    upward = {
-        (number, maker, name) for number, names in enumerate(late) for name, maker in names if maker > number
-    }
-    if not upward:
-        return set()
-    place = {cell_id: number for number, cell_id in enumerate(ids)}
-    upstream = {
-        place[cell_id]: {place[maker] for _, maker in part.reads}
-        | {maker for _, maker in late[place[cell_id]] if maker != place[cell_id]}
-        for cell_id, part in parts.items()
-    }
-    for number in range(len(ids)):
-        upstream.setdefault(number, set())  # that only import
-    groups = [set(group) for group in cycles(upstream)]
-    return {name for low, high, name in upward if any({low, high} <= group for group in groups)}

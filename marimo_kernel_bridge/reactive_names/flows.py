@@ -95,12 +95,26 @@ def _frames(source: str) -> frozenset[str]:
     return frozenset() if names is None else frames_of(names.tree)
 
 
+class _Readers(set[int]):
+    """The cells that read a version. New ones are noted."""
+
+    def __init__(self, version: Version, noted: list[tuple[Version, int]]) -> None:
+        super().__init__(version.readers)
+        self._version, self._noted = version, noted
+
+    def add(self, reader: int) -> None:
+        if reader not in self:
+            self._noted.append((self._version, reader))
+        super().add(reader)
+
+
 class _Flows(Analysis):
     """`sources` are all cells that will be added, as far as they are known."""
 
     def __init__(self, sources: Sequence[str]) -> None:
         self._used_as_frames = frozenset[str]().union(*map(_frames, sources))
         super().__init__([])
+        self._new_readers: list[tuple[Version, int]] = []  # since the flows were asked for
         self._parts: list[Flow] = []
         self._unresolved: dict[str, list[Cell]] = {}  # names that cells read and none above defines
         self._carriers: set[str] = set()  # names that may stand for functions that read globals
@@ -127,18 +141,22 @@ class _Flows(Analysis):
 
     def flows(self) -> list[Flow]:
         """Return the parts; one that is as before is the same object."""
-        reads: list[set[tuple[str, int]]] = [set() for _ in self._parts]
-        for version in (each for versions in self.versions.values() for each in versions):
-            others = [reader for reader in version.readers if reader >= 0 and reader != version.cell]
-            if not others or version.cell < 0 or HISTORY.fullmatch(version.name):
-                continue
-            for reader in others:
-                reads[reader].add((version.name, version.cell))
-        for index, (flow, read) in enumerate(zip(self._parts, reads, strict=True)):
-            if flow.reads != read:
-                early = {name: maker for name, maker in read if maker > index}
-                self._parts[index] = replace(flow, reads=read, early=early)
+        news: dict[int, set[tuple[str, int]]] = {}
+        for version, reader in self._new_readers:
+            if min(reader, version.cell) >= 0 and reader != version.cell:
+                news.setdefault(reader, set()).add((version.name, version.cell))
+        self._new_readers.clear()
+        for index, new in news.items():
+            flow = self._parts[index]
+            reads = flow.reads | {each for each in new if not HISTORY.fullmatch(each[0])}
+            if flow.reads != reads:
+                early = {name: maker for name, maker in reads if maker > index}
+                self._parts[index] = replace(flow, reads=reads, early=early)
         return list(self._parts)
+
+    def _add(self, cell: Cell, version: Version) -> None:
+        version.readers = _Readers(version, self._new_readers)
+        super()._add(cell, version)
 
     def _note(self, cell: Cell) -> None:
         self._parts[cell.index] = replace(

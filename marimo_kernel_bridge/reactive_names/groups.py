@@ -3,7 +3,7 @@
 Two cells are in one group if a name stands in both; builtin functions that are only called say nothing about values.
 Cells that do nothing but import are no link: nobody changes a module's name, so who uses it is analysed with the cell
 that imports it, and otherwise alone. Errs on the side of larger groups. A change of some cells looks at their names, and
-at the cells of their groups.
+at the cells of their groups; a new cell joins groups as they are.
 """
 
 from __future__ import annotations
@@ -111,6 +111,10 @@ class Groups(Generic[K]):
 
         A group is new if a cell of it has another text, or if it has other cells.
         """
+        if sources.keys().isdisjoint(self._words):
+            joined = self._joined(sources)
+            if joined is not None:
+                return joined
         touched = self._read(sources)
         gone = {self._group[cell] for cell in touched if cell in self._group}
         waiting = touched.union(*(group.own for group in gone)) & self._words.keys()
@@ -124,6 +128,36 @@ class Groups(Generic[K]):
             self._group.update(dict.fromkeys(group.own, group))
             new.append(group)
         return list(gone.difference(new)), new
+
+    def _joined(self, sources: Mapping[K, str | None]) -> tuple[list[Group[K]], list[Group[K]]] | None:
+        """Join one new cell to the groups that it is linked to; None if it changes how others are linked."""
+        found = [(cell, words(source)) for cell, source in sources.items() if source is not None]
+        if len(found) != 1:
+            return None
+        cell, known = found[0]
+        for name in known.bound:
+            binders = self._binders.get(name, ())
+            if (not binders and name in _BUILTINS) or any(self._words[one].imports for one in binders):
+                return None
+        if known.imports:
+            return None
+        self._read(sources)
+        gone: dict[Group[K], None] = {}
+        imports = set[K]()
+        for name in known.used:
+            importer = self._importer(name)
+            if importer is not None:
+                imports.add(importer)
+            elif self._is_link(cell, name):
+                other = next(
+                    (one for one in self._users[name] if one != cell and self._is_link(one, name)), None
+                )
+                if other is not None:
+                    gone[self._group[other]] = None
+        own = frozenset([cell]).union(*(group.own for group in gone))
+        new = Group(own, own.union(imports, *(group.cells for group in gone)))
+        self._group.update(dict.fromkeys(own, new))
+        return list(gone), [new]
 
     def _read(self, sources: Mapping[K, str | None]) -> set[K]:
         """Note what names the cells have now. Returns them, and the others that are linked otherwise by that."""

@@ -17,6 +17,7 @@ from marimo_kernel_bridge.reactive_names.kinds import COPIED_BY_METHOD, USED_UP
 from marimo_kernel_bridge.reactive_names.model import (
     Cell,
     Given,
+    InForce,
     Version,
     definition,
     offset,
@@ -51,6 +52,8 @@ class Analysis:
         self.cells = [self._cell(index, each) for index, each in enumerate(given)]
         self.versions: dict[str, list[Version]] = {}
         self.current: dict[str, Version] = {}
+        self._log: dict[str, list[tuple[int, Version]]] = {}  # what was current, with numbers for times
+        self._time = 0
         self.requests: list[Join | CopyDefinition] = []
         self.plans = [CellPlan() for _ in given]
         self._known = Known(frames=self._frames())
@@ -95,12 +98,12 @@ class Analysis:
         for mutation in mutations(cell.names.tree, self._known):
             for name in {mutation.name, *mutation.together}:
                 cell.changed.setdefault(name, []).append(mutation)
-        cell.incoming = dict(self.current)
+        cell.incoming = InForce(self._log, self._time)
         names = [*cell.names.names, *(name for name in cell.changed if name not in cell.names.names)]
         for name in names:
             self._visit_name(cell, name)
         self._copy_together(cell)
-        cell.outgoing = dict(self.current)
+        cell.outgoing = InForce(self._log, self._time)
 
     def _visit_name(self, cell: Cell, name: str) -> None:
         before = self.current.get(name)
@@ -202,6 +205,8 @@ class Analysis:
         cell.made[version.name] = version
         if not (cell.given.fails and version.name in self.current):
             self.current[version.name] = version
+            self._log.setdefault(version.name, []).append((self._time, version))
+            self._time += 1
 
     def _make(self, cell: Cell, name: str, before: Version | None) -> None:
         self._add(cell, Version(name, cell.index, derived=before is not None, temporary=False))

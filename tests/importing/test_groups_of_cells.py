@@ -182,3 +182,14 @@ def test_a_cell_that_imports_something_else_makes_new_groups_of_all_that_use_it(
     groups.change(dict(enumerate(["import np", "a = np.x", "b = np.y", "c = 1"])))
     _, new = groups.change({0: "import numpy as np"})
     assert sorted(sorted(group.cells) for group in new) == [[0], [0, 1], [0, 2]]
+
+
+@pytest.mark.parametrize("ids", ["ABC", "BCA", "CAB", "ACB", "XYZ", "ZXY"])
+def test_a_circle_is_found_when_another_cell_leaves_its_group(ids):
+    calling, function, other = ids
+    sources = {function: "def f(): return a", calling: "a = f()", other: "a = 1"}
+    flow = afresh({one: Source(text) for one, text in sources.items()}, (function, calling, other))
+    assert not flow.closes_cycle("a")
+    changes = flow.update({other: Source("c = 1")}, {other: 2}, moved=False)
+    assert flow.closes_cycle("a")
+    assert "a" in changes.names
