@@ -23,7 +23,7 @@ from marimo_kernel_bridge.cells import Address, Body
 from marimo_kernel_bridge.changes import AddCell
 from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.interrupts import Interrupts
-from marimo_kernel_bridge.reactive_names import flows
+from marimo_kernel_bridge.reactive_names import flows, groups
 from marimo_kernel_bridge.runtime import compiling
 from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.session import Session
@@ -116,7 +116,8 @@ REQUESTS = {
 
 def work_of_each(size, dialect, mode, strict):
     """Make a notebook; return what lines each request runs, and how often."""
-    flows.flows_of_small.cache_clear()  # nothing is known from another notebook
+    for cached in (flows.flows_of_small, flows._read, flows._frames, groups.words):
+        cached.cache_clear()  # nothing is known from another notebook
     notebook = Notebook(dialect, strict=strict)
     notebook.session.mode = mode
     try:
