@@ -141,19 +141,20 @@ class Groups(Generic[K]):
                 return None
         if known.imports:
             return None
-        self._read(sources)
         gone: dict[Group[K], None] = {}
         imports = set[K]()
         for name in known.used:
+            users: Iterable[K] = self._users.get(name, ())
             importer = self._importer(name)
             if importer is not None:
                 imports.add(importer)
-            elif self._is_link(cell, name):
-                other = next(
-                    (one for one in self._users[name] if one != cell and self._is_link(one, name)), None
-                )
-                if other is not None:
-                    gone[self._group[other]] = None
+                continue
+            if name in _BUILTINS and name not in self._binders:
+                users = () if name in known.called else [one for one in users if self._is_link(one, name)]
+            for other in users:
+                gone[self._group[other]] = None
+                break  # they are of one group
+        self._read(sources)
         own = frozenset([cell]).union(*(group.own for group in gone))
         new = Group(own, own.union(imports, *(group.cells for group in gone)))
         self._group.update(dict.fromkeys(own, new))
