@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,6 +44,8 @@ class Host(Protocol):
     shell: ReactiveShell
     interrupts: Interrupts
     log: logging.Logger
+    started_at: float
+    """In seconds since the epoch."""
 
     def load_runtime(self) -> None: ...
 
@@ -78,7 +79,6 @@ class BridgeRequests:
 
     def __init__(self, host: Host) -> None:
         self._host = host
-        self._started_at = time.time()
 
     async def reply_to(self, parent: dict[str, Any], *, on_control: bool) -> dict[str, Any]:
         """Return the content of the reply to a request."""
@@ -254,7 +254,7 @@ class BridgeRequests:
             cwd=os.getcwd(),  # noqa: PTH109  # a string is wanted
             notebook=host.notebook_path(),
             mode=notebook.mode,
-            started_at=self._started_at,
+            started_at=self._host.started_at,
             busy=host.is_busy(),
             running_cell=notebook.running,
             running_since=notebook.running_since,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from marimo_kernel_bridge import wire
+from marimo_kernel_bridge import message_names
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ def read_settings(notebook: str) -> Settings:
     except (OSError, ValueError):
         return Settings()
     match document:
-        case {"metadata": {wire.METADATA_KEY: {**ours}}}:
+        case {"metadata": {message_names.METADATA_KEY: {**ours}}}:
             pass
         case _:
             return Settings()

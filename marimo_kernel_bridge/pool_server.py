@@ -49,6 +49,8 @@ _PRELOADED: Final = (
     "marimo_kernel_bridge.runtime.engine",
     # What a kernel imports between its start and the end of its first cell:
     "marimo_kernel_bridge.reactive_names.flows",
+    "marimo_kernel_bridge.marimo_magic",
+    "marimo_kernel_bridge.bridge_requests",
     "marimo_kernel_bridge.streams",
     "IPython.core.completerlib",
     "IPython.core.debugger",

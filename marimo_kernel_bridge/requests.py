@@ -6,7 +6,7 @@ from typing import Any
 
 from marimo_kernel_bridge.cells import Address
 from marimo_kernel_bridge.delivery import dialect_of
-from marimo_kernel_bridge.wire import METADATA_KEY
+from marimo_kernel_bridge.message_names import METADATA_KEY
 
 
 def is_for_a_cell(content: dict[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
+from marimo_kernel_bridge import message_names
 from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
 from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
@@ -32,13 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PROTOCOL: Final = 1
-REQUEST: Final = "marimo_bridge_request"
-READ_REQUEST: Final = "marimo_bridge_read_request"
-"""The same on control, by another name: who watches the kernel's status messages can tell a look from work."""
-
-REPLY: Final = "marimo_bridge_reply"
-METADATA_KEY: Final = "marimo_kernel_bridge"
-"""Where our fields live in the metadata of Jupyter messages, cells and notebooks."""
+REQUEST: Final = message_names.REQUEST
+READ_REQUEST: Final = message_names.READ_REQUEST
+REPLY: Final = message_names.REPLY
+METADATA_KEY: Final = message_names.METADATA_KEY
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from marimo_kernel_bridge.message_names import METADATA_KEY
 from marimo_kernel_bridge.notebook import CellError
-from marimo_kernel_bridge.wire import METADATA_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -14,8 +14,9 @@ import platform
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -26,16 +27,14 @@ from ipykernel.utils import _async_in_context
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from traitlets import DottedObjectName, Integer, Type, default
 
-from marimo_kernel_bridge import __version__, garbage, wire
+from marimo_kernel_bridge import __version__, garbage, message_names
 from marimo_kernel_bridge.answering import AnsweringHandlers, problem
 from marimo_kernel_bridge.arrivals import ShellArrivals, lab_request
 from marimo_kernel_bridge.audience import Audience
-from marimo_kernel_bridge.bridge_requests import BridgeRequests
 from marimo_kernel_bridge.document_order import SavedOrder
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.interrupts import Interrupts
 from marimo_kernel_bridge.late_debugger import LateDebugger, debugger_is_late
-from marimo_kernel_bridge.marimo_magic import MarimoMagics
 from marimo_kernel_bridge.notebook import NOTEBOOK
 from marimo_kernel_bridge.notebook_settings import read_settings
 from marimo_kernel_bridge.outputs import error_text
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
     from contextlib import AbstractContextManager
 
+    from marimo_kernel_bridge.bridge_requests import BridgeRequests
     from marimo_kernel_bridge.cells import Entry
     from marimo_kernel_bridge.delivery import Header, Message
     from marimo_kernel_bridge.waiting import Answer, Waiting
@@ -96,16 +96,16 @@ class MarimoKernel(IPythonKernel):
             self._send_unknown_subshell_reply,
             self.comm_manager.comms,
         )
-        self._bridge = BridgeRequests(self)
+        self.started_at = time.time()
         self.interrupts = Interrupts()
         self._quick_switches = QuickSwitches()
         self._preload_due = True
         self._saved_order = SavedOrder()
         self._runtime_loaded = self._settings_read = False
         self.control_handlers |= self.subshells.handlers
-        self.shell_handlers[wire.REQUEST] = self.bridge_request
-        self.control_handlers[wire.REQUEST] = self.bridge_request
-        self.control_handlers[wire.READ_REQUEST] = self.bridge_request
+        self.shell_handlers[message_names.REQUEST] = self.bridge_request
+        self.control_handlers[message_names.REQUEST] = self.bridge_request
+        self.control_handlers[message_names.READ_REQUEST] = self.bridge_request
         self.shell_handlers = AnsweringHandlers(self.shell_handlers, self.session, self.log)
         self.control_handlers = AnsweringHandlers(self.control_handlers, self.session, self.log)
 
@@ -130,6 +130,8 @@ class MarimoKernel(IPythonKernel):
             return
         known = set(sys.modules)
         with garbage.not_looked_for():
+            from marimo_kernel_bridge.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
+            from marimo_kernel_bridge.reactive_names import flows  # noqa: F401, PLC0415  # the first cell needs it
             from marimo_kernel_bridge.runtime import late_parts  # noqa: F401, PLC0415  # first
             from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
 
@@ -262,10 +264,12 @@ class MarimoKernel(IPythonKernel):
 
     def _refuse_agent(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Answer an agent's execute_request while the person has paused agents."""
+        from marimo_kernel_bridge.wire import encode_error  # noqa: PLC0415  # a client waits for the sockets
+
         try:
             self.notebook.agents.require_not_paused()
         except BridgeError as refusal:
-            content = {**wire.encode_error(refusal), "execution_count": self.shell.execution_count - 1}
+            content = {**encode_error(refusal), "execution_count": self.shell.execution_count - 1}
             self.session.send(stream, "execute_reply", content, parent, ident=ident)
 
     async def _execute_cell(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
@@ -469,7 +473,7 @@ class MarimoKernel(IPythonKernel):
     def _publish_status(self, status: str, channel: str, parent: dict[str, Any] | None = None) -> None:
         """Say busy and idle, but not around a read on control: JupyterLab would call a kernel idle that runs a cell."""
         asked = (parent or self.get_parent(channel)).get("header", {}).get("msg_type")
-        if channel != "control" or asked not in {wire.REQUEST, wire.READ_REQUEST}:
+        if channel != "control" or asked not in {message_names.REQUEST, message_names.READ_REQUEST}:
             super()._publish_status(status, channel, parent)
 
     @contextmanager
@@ -506,6 +510,12 @@ class MarimoKernel(IPythonKernel):
 
     # -- requests of the bridge protocol ------------------------------------------------------------------------------
 
+    @cached_property
+    def _bridge(self) -> BridgeRequests:
+        from marimo_kernel_bridge.bridge_requests import BridgeRequests  # noqa: PLC0415  # only agents' clients need it
+
+        return BridgeRequests(self)
+
     async def bridge_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Answer one of `wire`'s requests; always."""
         on_control = not _on_main_thread()  # or in a subshell
@@ -516,7 +526,7 @@ class MarimoKernel(IPythonKernel):
         else:
             with nullcontext() if on_control else self.interrupts.deferred():
                 content = await self._bridge.reply_to(parent, on_control=on_control)
-        self.session.send(stream, wire.REPLY, json_clean(content), parent, ident=ident)
+        self.session.send(stream, message_names.REPLY, json_clean(content), parent, ident=ident)
 
     def cancel(self, request_id: str) -> None:
         """Let a request on shell that waits not start; any thread."""
