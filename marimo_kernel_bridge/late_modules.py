@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from importlib.machinery import ModuleSpec
 
 _LOADING = threading.RLock()
@@ -36,23 +36,40 @@ def late(name: str, **known: object) -> Iterator[None]:
 
 
 class LateModule(ModuleType):
-    """A module whose code has not run yet."""
+    """A module whose code has not run yet. The import system, which is no use of it, asks for `__path__`."""
 
     def __getattr__(self, name: str) -> Any:  # a module has anything
-        if name.startswith("__"):  # the import system looks for some that modules need not have
+        if name == "__path__":
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}", name=name, obj=self)
         load(self)
         return getattr(self, name)
 
+    def __dir__(self) -> Iterable[str]:
+        load(self)
+        return dir(self)
+
+
+def _documentation(module: LateModule) -> str | None:
+    load(module)
+    return module.__doc__
+
+
+LateModule.__doc__ = property(_documentation)  # type: ignore[assignment]  # else it would be this class's
+
 
 def load(module: ModuleType) -> None:
-    """Run a late module's code, in whichever thread; nothing if that is done."""
+    """Run a late module's code, in whichever thread; nothing if that is done. After an error it is as late as before."""
     with _LOADING:
-        if isinstance(module, LateModule):
-            loader = module.__loader__
-            assert isinstance(loader, Loader)
-            module.__class__ = ModuleType  # type: ignore[assignment]  # first: its code may look at its own names
+        if not isinstance(module, LateModule):
+            return
+        loader = module.__loader__
+        assert isinstance(loader, Loader)
+        module.__class__ = ModuleType  # type: ignore[assignment]  # first: its code may look at its own names
+        try:
             loader.exec_module(module)
+        except BaseException:  # an interrupt, too
+            module.__class__ = LateModule
+            raise
 
 
 class _Finder(MetaPathFinder):
@@ -80,10 +97,11 @@ class _LateLoader(Loader):
         self._loader = loader
         self._known = known
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return LateModule(spec.name)
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self._loader
         vars(module).update(self._known)
+        module.__class__ = LateModule

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 
 _PRELOADED: Final = (
     "marimo_kernel_bridge.zmq_kernel",
-    "marimo_kernel_bridge.runtime.late_parts",
     "marimo_kernel_bridge.runtime.engine",
+    "marimo_kernel_bridge.runtime.late_parts",  # which are not late any more: what a pool has, its kernels share
     # What a kernel imports between its start and the end of its first cell:
     "marimo_kernel_bridge.reactive_names.flows",
     "marimo_kernel_bridge.marimo_magic",

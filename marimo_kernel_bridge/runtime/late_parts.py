@@ -1,6 +1,7 @@
-"""Imports marimo, but for a part that takes an eighth of its import and that hardly any notebook needs.
+"""Imports marimo, but for parts that take a quarter of its import and that not every notebook needs.
 
-To be imported before the other modules of this package, which work without it just as well.
+They are loaded when something in them is used: `mo.ui`'s elements by the first that is made. To be imported before the
+other modules of this package, which work without it just as well.
 """
 
 from __future__ import annotations
@@ -21,5 +22,5 @@ def _is_url(value: str, public: bool = False) -> bool:  # noqa: FBT001, FBT002  
     return answer
 
 
-with late(_URL, is_url=_is_url):
+with late(_URL, is_url=_is_url), late("marimo._plugins.ui"), late("marimo._lint"):
     import marimo  # noqa: F401  # what is imported by it is the point

@@ -1,9 +1,17 @@
 """What a kernel has imported, and when: each module is time before the first answer, and memory."""
 
 import gc
+import subprocess
+import sys
 
 import pytest
+from front_end import BOUND
 
+FOR_AGENTS = (
+    "marimo_kernel_bridge.wire",
+    "marimo_kernel_bridge.bridge_requests",
+    "marimo_kernel_bridge.inspection",
+)
 IN_USE = "import sys; print(*sorted(sys.modules))"
 
 
@@ -71,6 +79,46 @@ def test_garbage_is_looked_for_as_in_any_process_once_the_first_cell_runs(lab):
     assert lab.text("first") == f"(True, 0, {gc.get_threshold()})"
     lab.run("second", "found = object()\nany(one is globals() for one in gc.get_referrers(found))")
     assert lab.text("second") == "True"
+
+
+BEFORE_ANY_ANSWER = """
+import sys
+from marimo_kernel_bridge.zmq_kernel import MarimoKernelApp
+app = MarimoKernelApp.instance()
+app.initialize(["-f", sys.argv[1], "--transport=ipc"])
+app.kernel.kernel_info
+print(*sys.modules, file=sys.__stdout__, flush=True)
+import os
+os._exit(0)
+"""
+
+
+def test_few_modules_are_imported_before_kernel_info_is_answered(tmp_path):
+    """A client waits for it. Each of ours takes half a millisecond, and each dataclass as much."""
+    made = [sys.executable, "-c", BEFORE_ANY_ANSWER, str(tmp_path / "connection.json")]
+    printed = subprocess.run(made, check=True, stdout=subprocess.PIPE, text=True, timeout=BOUND).stdout
+    early = set(printed.splitlines()[-1].split())
+    assert "marimo_kernel_bridge.zmq_kernel" in early
+    assert not of(early, "marimo", "debugpy", "jedi", "mcp", "click", "pandas", "numpy", "matplotlib")
+    assert not {name for name in FOR_AGENTS if name in early}
+    assert len(of(early, "marimo_kernel_bridge")) <= 46
+    assert len(early) <= 580
+
+
+def test_few_modules_are_imported_for_the_first_cell(lab):
+    """None that only agents, elements of a page, marimo's server or completion need: they are memory of each kernel."""
+    lab.run("first", "x = 1")
+    used = modules(lab)
+    assert "marimo._runtime.runtime" in used
+    assert not of(
+        used, "jedi", "mcp", "click", "pandas", "numpy", "starlette", "uvicorn", "docutils", "nbformat"
+    )
+    assert not {
+        name
+        for name in (*FOR_AGENTS, "marimo._lint.linter", "marimo._plugins.ui._impl.data_editor")
+        if name in used
+    }
+    assert len(used) <= 1200
 
 
 def test_marimos_regular_expression_for_addresses_is_compiled_when_one_is_looked_at(lab):

@@ -8,7 +8,7 @@ import pytest
 
 from marimo_kernel_bridge.late_modules import LateModule, late, load
 
-CODE = """
+CODE = """\"\"\"Answers.\"\"\"
 import sys
 ran = sys.modules[__name__].__dict__.setdefault("runs", [])
 ran.append(__name__)
@@ -53,6 +53,7 @@ def test_what_the_import_system_and_tools_ask_of_any_module_does_not_load_it(slo
     assert module.__file__.endswith("slow.py")
     assert module.__spec__.loader.get_source(slow) == CODE
     assert not hasattr(module, "__path__")
+    assert repr(module).startswith(f"<module '{slow}' from ")
     assert sys.modules["slow_package"].slow is module
     assert isinstance(module, LateModule)
     assert importlib.reload(module).answer == 42
@@ -83,3 +84,25 @@ def test_a_module_runs_once_however_many_threads_want_it(slow):
 def test_an_unknown_name_is_an_error_as_in_any_module(slow):
     with pytest.raises(AttributeError, match="has no attribute 'wrong'"):
         _ = imported(slow).wrong
+
+
+@pytest.mark.parametrize("ask", ["__doc__", "__all__", "__version__"])
+def test_asking_for_documentation_or_a_version_runs_a_module(slow, ask):
+    module = imported(slow)
+    assert getattr(module, ask, None) == ("Answers." if ask == "__doc__" else None)
+    assert module.__dict__["runs"] == [slow]
+
+
+def test_completion_shows_all_names(slow):
+    assert {"answer", "ask"} <= set(dir(imported(slow)))
+
+
+def test_after_an_error_the_module_is_run_again(slow, tmp_path):
+    (tmp_path / "slow_package" / "slow.py").write_text("import missing_one\nanswer = missing_one.answer")
+    module = imported(slow)
+    with pytest.raises(ModuleNotFoundError):
+        _ = module.answer
+    (tmp_path / "missing_one.py").write_text("answer = 42")
+    importlib.invalidate_caches()
+    assert module.answer == 42
+    del sys.modules["missing_one"]

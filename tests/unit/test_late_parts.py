@@ -23,5 +23,23 @@ assert marimo._utils.url is url and url.regex.pattern
 """
 
 
+LOOK = """
+import marimo as mo
+print(mo.ui.__doc__, dir(mo.ui), mo.ui.__all__, repr(mo.ui), type(mo.ui))
+print([getattr(mo.ui, name).__module__ for name in mo.ui.__all__])
+print(dir(mo._lint), dir(mo), mo.ui.slider(1, 3).value)
+"""
+
+
+def seen(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+
+
+def test_user_interface_elements_look_like_marimos():
+    late = seen("from marimo_kernel_bridge.runtime import late_parts" + LOOK)
+    assert late == seen(LOOK)
+    assert "experimental_data_editor" in late
+
+
 def test_addresses_are_told_as_by_marimos_own_function():
     subprocess.run([sys.executable, "-W", "error", "-c", PROBE], check=True)
