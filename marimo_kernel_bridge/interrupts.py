@@ -2,20 +2,29 @@
 
 An interrupt in the middle of our own or marimo's bookkeeping would leave a graph that is half changed. So one that
 comes while a cell is put into the graph, between two cells, or while marimo is imported, is kept until the next body
-begins, which then ends at once. Owns the signal handler's decisions; knows neither signals nor sockets.
+begins, which then ends at once. Owns the signal handler's decisions; knows no sockets.
+
+Nor does one that comes while the process forks: Python drops what is raised in a function that runs before or after a
+fork (`os.register_at_fork`), and `logging`, whose lock is taken and let go so, would keep it for ever. It is sent anew.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from marimo_kernel_bridge.dataflow import Runtime
 
+_PAUSE = 0.001
 _PATIENCE = 1.0  # seconds after which a second interrupt is raised wherever it comes: something hangs
 
 
@@ -28,6 +37,12 @@ def leave_out_handler(error: KeyboardInterrupt) -> None:
         traceback = traceback.tb_next
 
 
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
 class Interrupts:
     """See the module. All for the main thread, where Python runs signal handlers."""
 
@@ -35,11 +50,15 @@ class Interrupts:
         self.runtime: Runtime | None = None  # once it is loaded
         self.in_handler = False  # of a request
         self._in_body = False
+        self._forking = self._came_in_fork = False
         self._deferring = 0
         self._due_since: float | None = None
 
     def on_sigint(self, _signum: int, _frame: object) -> None:
         """Handle the signal."""
+        if self._forking:
+            self._came_in_fork = True
+            return
         runtime = self.runtime
         runs = runtime is not None and runtime.running
         # Also cancels what waits for its turn, and a body that awaits: that one must not be raised in.
@@ -51,6 +70,37 @@ class Interrupts:
             self._defer()
         elif self.in_handler:
             raise KeyboardInterrupt
+
+    def watch_forks(self) -> None:
+        """Keep interrupts out of what runs before and after a fork; once, when libraries have registered theirs."""
+        if hasattr(os, "register_at_fork"):  # not on Windows; the last one comes first before, and last after
+            os.register_at_fork(
+                before=self._fork_begins,
+                after_in_parent=self._fork_is_over,
+                after_in_child=self._fork_is_over_in_child,
+            )
+
+    def _fork_begins(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._forking = True
+
+    def _fork_is_over(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if self._came_in_fork:
+            threading.Thread(target=self._send_anew, name="Interrupt after fork", daemon=True).start()
+        self._forking = self._came_in_fork = False
+
+    def _fork_is_over_in_child(self) -> None:
+        self._forking = self._came_in_fork = False
+
+    def _send_anew(self) -> None:
+        """Send the signal again as soon as the main thread is out of what runs after the fork."""
+        main, inside = threading.main_thread().ident, self._fork_is_over.__code__
+        assert main is not None, "it runs"
+        while any(frame.f_code is inside for frame in _stack(sys._current_frames()[main])):  # noqa: SLF001  # Python's only name for it
+            time.sleep(_PAUSE)
+        signal.pthread_kill(main, signal.SIGINT)
 
     def _defer(self) -> None:
         now = time.monotonic()

@@ -143,6 +143,7 @@ class MarimoKernel(IPythonKernel):
         self.shell.session = self.notebook
         self.session.route = self.notebook.outlet.route
         self.interrupts.runtime = runtime
+        self.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - known]
         self._kernel_modules += [file for file in files if file]  # the debugger leaves them out
         self._runtime_loaded = True

@@ -4,17 +4,15 @@ import signal
 import time
 
 import pytest
-from front_end import FrontEnd
+from front_end import BOUND, FrontEnd
 from jupyter_client import KernelManager
 
 
 def started(front_end: FrontEnd, cell: str | None, code: str, **options) -> str:
     """Run code that prints "on" when it is inside, and wait for that. Returns the message id."""
     msg_id = front_end.send(cell, code, **options)
-    while not any(
-        "on\n" in m["content"].get("text", "") for m in front_end.seen if m["msg_type"] == "stream"
-    ):
-        front_end._take(20)
+    while "on\n" not in "".join(m["content"]["text"] for m in front_end.seen if m["msg_type"] == "stream"):
+        front_end._take(BOUND)  # a line may come in two messages
     return msg_id
 
 
@@ -25,7 +23,7 @@ def test_an_interrupt_during_the_first_request_is_answered_and_harms_nothing():
         lab = FrontEnd(manager.connection_file)
         msg_id = lab.send("one", "a = 1")  # marimo is being imported now
         while not any(m["msg_type"] == "execute_input" for m in lab.seen):
-            if lab._take(20)["msg_type"] == "status":
+            if lab._take(BOUND)["msg_type"] == "status":
                 manager.interrupt_kernel()
         lab.finish(msg_id)
         assert lab.run("one", "a = 1").ok
@@ -79,6 +77,31 @@ def test_an_interrupt_ends_whatever_a_cell_waits_for(lab, kernel, code):
     assert lab.run("one", "a = 1\na").text == "1"
 
 
+def test_an_interrupt_while_a_cell_forks_is_not_lost(lab, kernel):
+    prepare = """
+import time
+history = get_ipython().history_manager
+def stop(stop=history._stop_save_thread):  # what IPython does before a fork
+    print('on', flush=True)
+    time.sleep(0.5)
+    print('waited', flush=True)
+    stop()
+history._stop_save_thread = stop
+"""
+    lab.run(None, prepare, store_history=False)
+    msg_id = started(
+        lab, "one", "import os\nif os.fork() == 0: os._exit(0)\nos.wait()\ntime.sleep(60)\nprint('lost')"
+    )
+    kernel.interrupt_kernel()
+    reply = lab.finish(msg_id)
+    assert (reply.content.get("ename"), reply.content["status"]) == ("KeyboardInterrupt", "error"), lab.text(
+        "one"
+    )
+    assert "waited" in lab.text("one")
+    assert "Exception ignored" not in lab.text("one")
+    assert lab.run("two", "2").text == "2"
+
+
 def test_interrupts_at_any_moment_leave_every_request_answered_and_the_graph_whole(lab, kernel):
     cells = {
         "c0": "v0 = {}",
@@ -116,7 +139,7 @@ def test_an_interrupted_request_of_ipython_itself_is_answered(lab, kernel):
     )
     msg_id = lab.client.complete("slow.", 5)
     while not any("on" in m["content"].get("text", "") for m in lab.seen if m["msg_type"] == "stream"):
-        lab._take(20)
+        lab._take(BOUND)
     kernel.interrupt_kernel()
     assert lab._reply(msg_id, lab.client.shell_channel)["msg_type"] == "complete_reply"
     assert lab.run("two", "print(2)").ok
