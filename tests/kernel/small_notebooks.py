@@ -19,7 +19,7 @@ import builtins, time
 def tick(cell):
     if builtins.hold == cell:
         builtins.hold = None
-        print('on', flush=True)
+        print('held up', flush=True)
         time.sleep(60)
 builtins.tick, builtins.hold = tick, None
 """

@@ -165,7 +165,7 @@ def test_reads_are_answered_while_a_cell_runs(lab, agent):
     description = wire.decode_reply(agent.ask(wire.Describe()), KernelDescription)
     assert description.busy
     assert description.running_cell == cells(agent)["one"].cell_id
-    assert read(agent, "one").outputs[0]["text"] == "on\n"
+    assert read(agent, "one").outputs[0]["text"].strip() == "on"
     assert cells(agent)["one"].status == "running"
     agent.client.control_channel.send(agent.client.session.msg("interrupt_request", {}))
     assert lab.finish(msg_id).content["ename"] == "KeyboardInterrupt"

@@ -152,7 +152,7 @@ class Notebook:
         while True:
             with suppress(Empty):
                 message = self.lab._take(0.01)
-                if interrupt and "on\n" in message["content"].get("text", ""):
+                if interrupt and "held up" in message["content"].get("text", ""):
                     self._kernel.interrupt_kernel()
                 continue
             kernel = wire.decode_reply(self.lab.ask(wire.Describe()), KernelDescription)

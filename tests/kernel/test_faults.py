@@ -77,7 +77,7 @@ import time
 from jupyter_client.manager import start_new_kernel
 manager, client = start_new_kernel(kernel_name="marimo")
 client.execute("import time; print('on', flush=True); time.sleep(600)")
-while client.get_iopub_msg(timeout=60)["content"].get("text") != "on\\n":
+while "on" not in client.get_iopub_msg(timeout=60)["content"].get("text", ""):
     pass
 print(manager.provisioner.process.pid, flush=True)
 time.sleep(600)
