@@ -10,6 +10,7 @@ fork (`os.register_at_fork`), and `logging`, whose lock is taken and let go so, 
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -50,14 +51,16 @@ class Interrupts:
         self.runtime: Runtime | None = None  # once it is loaded
         self.in_handler = False  # of a request
         self._in_body = False
-        self._forking = self._came_in_fork = False
+        self._forking = self._sending_anew = False
         self._deferring = 0
         self._due_since: float | None = None
 
-    def on_sigint(self, _signum: int, _frame: object) -> None:
+    def on_sigint(self, _signum: int, frame: FrameType | None) -> None:
         """Handle the signal."""
-        if self._forking:
-            self._came_in_fork = True
+        if self._is_forking(frame):
+            if not self._sending_anew:
+                self._sending_anew = True
+                _thread.start_new_thread(self._send_anew, ())  # takes no lock, which a hook may have
             return
         runtime = self.runtime
         runs = runtime is not None and runtime.running
@@ -85,21 +88,24 @@ class Interrupts:
             self._forking = True
 
     def _fork_is_over(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        if self._came_in_fork:
-            threading.Thread(target=self._send_anew, name="Interrupt after fork", daemon=True).start()
-        self._forking = self._came_in_fork = False
+        if threading.current_thread() is threading.main_thread():
+            self._forking = False
 
     def _fork_is_over_in_child(self) -> None:
-        self._forking = self._came_in_fork = False
+        self._forking = self._sending_anew = False
+
+    def _is_forking(self, frame: FrameType | None) -> bool:
+        """Tell whether the main thread, which is at `frame`, is in or between what runs before and after a fork."""
+        own = {self._fork_begins.__code__, self._fork_is_over.__code__, self._fork_is_over_in_child.__code__}
+        return self._forking or any(each.f_code in own for each in _stack(frame))
 
     def _send_anew(self) -> None:
-        """Send the signal again as soon as the main thread is out of what runs after the fork."""
-        main, inside = threading.main_thread().ident, self._fork_is_over.__code__
+        """Send the signal again as soon as the main thread has forked; in a thread."""
+        main = threading.main_thread().ident
         assert main is not None, "it runs"
-        while any(frame.f_code is inside for frame in _stack(sys._current_frames()[main])):  # noqa: SLF001  # Python's only name for it
+        while self._is_forking(sys._current_frames()[main]):  # noqa: SLF001  # Python's only name for it
             time.sleep(_PAUSE)
+        self._sending_anew = False
         signal.pthread_kill(main, signal.SIGINT)
 
     def _defer(self) -> None:
