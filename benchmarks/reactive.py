@@ -27,6 +27,7 @@ from benchmarks.measuring import (
     interleave,
     median,
     ratio,
+    say,
     timed,
 )
 from marimo_kernel_bridge import wire
@@ -192,7 +193,7 @@ def _independent(settings: Settings, count: int) -> Row:
         few[OURS].run("pass", "first")
         many[OURS].run("pass", "first")
         register(many[OURS], cells)
-        marimos[MARIMO].ask({"cells": cells})
+        marimos[MARIMO].ask({"register": cells})
         turn = [0]
 
         def one(kernel: Kernel) -> Sample:
@@ -217,6 +218,31 @@ def _independent(settings: Settings, count: int) -> Row:
     more = statistics.median(b.wall - a.wall for a, b in zip(alone_, beside, strict=True))
     name = f"one run beside {count:,} independent cells, more than alone"
     return Row(name, "≤ 5 ms", 5.0, more * 1000, "ms", samples=samples, notes=notes)
+
+
+def _long_run_all(counts: tuple[int, int], rounds: int) -> Row:
+    """Measure what each cell of a Run All of a chain costs, of a short and of a long one: in new kernels, then again."""
+    first: dict[int, list[float]] = {count: [] for count in counts}
+    again: dict[int, list[float]] = {count: [] for count in counts}
+    for _ in range(rounds):
+        for count in counts:
+            with started(OURS) as kernels:
+                kernel = kernels[OURS]
+                kernel.run("pass", "first")  # marimo is there
+                for taken in (first, again):
+                    with timed(kernel.cpu) as sample:
+                        run_all(kernel, chain(count - 1, 1))
+                    taken[count].append((sample[0].cpu or 0.0) / count)
+                check(kernel.value(f"v{count - 1}") == str(count), "the last cell is not fresh")
+        say(".", end="")
+    few, many = ({what: statistics.median(taken[n]) * 1000 for what, taken in (("first", first), ("repeated", again))} for n in counts)  # fmt: skip
+    notes = [
+        f"CPU per cell, {what}: {few[what]:.2f} ms of {counts[0]:,}, {many[what]:.2f} ms of {counts[1]:,}."
+        for what in few
+    ]
+    flat = max(many[what] / few[what] for what in few)
+    name = f"Run All of a chain, CPU per cell at {counts[1]:,} against {counts[0]:,}"
+    return Row(name, "≤ 1.3", 1.3, flat, kind="cpu", notes=notes)
 
 
 def _exactly_once(count: int) -> Row:
@@ -256,4 +282,5 @@ def run(settings: Settings) -> Iterator[Row]:
     yield Row(f"fan-out to {count:,} cells", "≤ 0.5", 0.5, value, samples=samples, notes=notes)
     yield _registering(settings, settings.pick(1000, 200))
     yield _independent(settings, settings.pick(5000, 500))
+    yield _long_run_all((100, settings.pick(1000, 200)), settings.pick(3, 1))
     yield _exactly_once(settings.pick(200, 50))

@@ -570,10 +570,10 @@ class Session:
 
     def _due(self) -> set[str]:
         """Stale cells that may run by themselves: not those that wait for somebody, nor what is below them."""
-        waiting = self._held_back & self._stale
+        due = set(self._stale - self._held_back)
         if self.outlet.vscode_is_busy:
-            waiting |= {one for one in self._stale if self._is_vscodes(one)}
-        return set(self._stale - waiting - self.runtime.descendants(*waiting)) if self._stale else set()
+            due = {one for one in due if not self._is_vscodes(one)}
+        return due - self.runtime.descendants(*(self._stale - due)) if due else due
 
     def _is_vscodes(self, cell_id: str) -> bool:
         entry = self.cells.get(cell_id)
@@ -730,7 +730,7 @@ class Session:
         once = stale & self._imperative
         if once:
             self.runtime.set_stale(once, stale=False)
-        self._stale = stale - once
+        self._stale = stale - once if once else stale
 
     def _cell_or_none(self, cell_id: str) -> Cell | None:
         entry = self.cells.get(cell_id)

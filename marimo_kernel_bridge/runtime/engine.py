@@ -206,9 +206,8 @@ class Engine:
         return frozenset(graph.topology.below(CellId_t(one) for one in cell_ids if one in graph.cells))
 
     def stale(self) -> frozenset[str]:
-        return frozenset(
-            self._kernel.graph.get_stale() - self._kernel.errors.keys()
-        )  # marimo never runs those
+        stale: frozenset[str] = self._kernel.graph.stale_cells.frozen()
+        return stale - self._kernel.errors.keys() if self._kernel.errors else stale  # marimo never runs those
 
     def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:
         for cell_id in cell_ids:

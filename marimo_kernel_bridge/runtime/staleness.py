@@ -45,6 +45,7 @@ class StaleCells(MutableSet["CellId_t"]):
     def __init__(self, topology: GraphTopology) -> None:
         self._topology = topology
         self._cells: set[CellId_t] = set()
+        self._frozen: frozenset[CellId_t] | None = None
         self.fresh_below: set[CellId_t] = set()  # whose parents are some of them stale
 
     def __contains__(self, cell_id: object) -> bool:
@@ -59,6 +60,7 @@ class StaleCells(MutableSet["CellId_t"]):
     def add(self, value: CellId_t) -> None:
         if value not in self._cells:
             self._cells.add(value)
+            self._frozen = None
             self.fresh_below.discard(value)
             self.fresh_below |= self._topology.children[value] - self._cells
 
@@ -66,10 +68,17 @@ class StaleCells(MutableSet["CellId_t"]):
         if value not in self._cells:
             return
         self._cells.remove(value)
+        self._frozen = None
         self._look_above(value)
         if self.fresh_below:
             for child in self._topology.children[value] & self.fresh_below:
                 self._look_above(child)
+
+    def frozen(self) -> frozenset[CellId_t]:
+        """Return them as they are now; the same object until that changes."""
+        if self._frozen is None:
+            self._frozen = frozenset(self._cells)
+        return self._frozen
 
     def update(self, cell_ids: Iterable[CellId_t]) -> None:
         """Add cells."""

@@ -184,6 +184,23 @@ def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_
     assert work[120] - work[40] == Counter()
 
 
+def test_a_request_makes_as_much_work_beside_many_cells_that_wait_as_beside_few():
+    """As those do that an agent adds without running them."""
+    work = {}
+    for count in (20, 80):
+        notebook = Notebook()
+        notebook.run("c0", "v0 = 1")
+        changes = [AddCell(code=f"w{number} = 1") for number in range(count)]
+        address = Address("agent", {"msg_id": "batch"}, "agent")
+        edit = notebook.session.edit_together(changes, notebook.prepare, "agent", address, run=False)
+        notebook.loop.run_until_complete(edit)
+        notebook.run("c0", "v0 = 2")
+        work[count] = notebook.work("c0", "v0 = 3")
+        assert len(notebook.session.stale) == count
+        notebook.close()
+    assert work[80] - work[20] == Counter()
+
+
 def test_no_cell_is_compiled_twice(monkeypatch):
     compiled = []
 
