@@ -96,6 +96,10 @@ class BridgeRequests:
                 BridgeError("bad_request", "The kernel failed to answer; its log says why.", "This is a bug.")
             )
 
+    def outcome_of(self, run_id: str) -> dict[str, Any]:
+        """Return what a question for the outcome of a run would be answered with."""
+        return wire.encode_result(self._outcome(run_id), self._secrets())
+
     async def _answer(
         self, request: wire.Request, parent: dict[str, Any], *, on_control: bool
     ) -> wire.Result:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from marimo_kernel_bridge import wire
@@ -53,6 +54,7 @@ class KernelClient:
         """Called when a request of anybody's begins or ends, and when the kernel does: something may have changed."""
         self.on_secrets: Callable[[Sequence[Secret]], None] = lambda _: None
         """Called with the secrets in each answer, before the answer is given."""
+        self._told: tuple[str | None, Mapping[str, Any]] = (None, {})  # the last outcome that came unasked
         self._activity = Activity()
         self._runs: dict[str, Run] = {}
         self._over: dict[str, asyncio.Event] = {}
@@ -157,8 +159,11 @@ class KernelClient:
     async def read_run(self, run_id: str) -> RunReport:
         return await self._read(wire.ReadRun(run_id=run_id), RunReport)
 
-    async def read_outcome(self, run_id: str, bound: float = ANSWER_BOUND) -> RunOutcome:
-        return await self._read(wire.ReadOutcome(run_id=run_id), RunOutcome, bound)
+    async def read_outcome(self, run: Run, bound: float = ANSWER_BOUND) -> RunOutcome:
+        """Say what became of a run: as the kernel told when it was over, if nothing has happened since."""
+        if run.over and run.run_id == self._told[0]:
+            return self._decoded(self._told[1], RunOutcome)
+        return await self._read(wire.ReadOutcome(run_id=run.run_id), RunOutcome, bound)
 
     async def history(self, limit: int) -> list[RunReport]:
         return await self._read(wire.ReadHistory(limit=limit), list[RunReport])
@@ -327,20 +332,13 @@ class KernelClient:
 
     def on_message(self, channel: Channel, message: Message) -> None:
         now = time.time()
-        msg_type, content = message["header"]["msg_type"], message["content"]
-        parent = message["parent_header"].get("msg_id")
-        run = self._runs.get(parent)
+        run = self._runs.get(message["parent_header"].get("msg_id"))
         if channel == "iopub":
-            if not self._link.awaits(parent) and self._activity.on_iopub(message, now):
-                self.on_change()
-            if msg_type == "update_display_data":  # display ids belong to the kernel, not to a request
-                for shown in self._runs.values():
-                    shown.log.update_display(content)
-            elif run is not None and not (run.over and self.info.reactive):
-                # A reactive kernel shows later runs of the cell through its latest request: not this run's output.
-                run.on_iopub(msg_type, content, now)
+            self._on_iopub(run, message, now)
+        elif run is not None and run.kind == "execute" and message["header"]["msg_type"] == wire.REPLY:
+            self._told = (run.run_id, message["content"])
         elif run is not None:
-            run.on_reply(content, now)
+            run.on_reply(message["content"], now)
         if run is not None and run.unwanted and run.status == "running":
             run.unwanted = False
             task = asyncio.create_task(self._interrupt_unwanted(run))
@@ -351,6 +349,20 @@ class KernelClient:
         elif run is not None and run.idle:
             # Reply and idle come on two sockets, so the reply may still be on its way; but not for long.
             asyncio.get_running_loop().call_later(REPLY_BOUND, self._give_up_reply, run)
+
+    def _on_iopub(self, run: Run | None, message: Message, now: float) -> None:
+        msg_type, content = message["header"]["msg_type"], message["content"]
+        parent = message["parent_header"].get("msg_id")
+        if msg_type == "status" and parent != self._told[0]:
+            self._told = (None, {})
+        if not self._link.awaits(parent) and self._activity.on_iopub(message, now):
+            self.on_change()
+        if msg_type == "update_display_data":  # display ids belong to the kernel, not to a request
+            for shown in self._runs.values():
+                shown.log.update_display(content)
+        elif run is not None and not (run.over and self.info.reactive):
+            # A reactive kernel shows later runs of the cell through its latest request: not this run's output.
+            run.on_iopub(msg_type, content, now)
 
     async def _interrupt_unwanted(self, run: Run) -> None:
         if run.cancelled and await self.wait(run, _CANCEL_BOUND):
@@ -375,6 +387,7 @@ class KernelClient:
         for run in self._runs.values():
             run.on_lost(why, now)
             self._over[run.run_id].set()
+        self._told = (None, {})
         self._activity.forget()
         self.on_change()
 
@@ -386,7 +399,8 @@ class KernelClient:
 
     async def _start(self, kind: RunKind, code: str, msg_type: str, content: dict[str, Any]) -> Run:
         await self._link.require_alive()
-        message = self._link.request(msg_type, content, {wire.METADATA_KEY: {"client": self.client_name}})
+        ours = {"client": self.client_name, "outcome": kind == "execute"}
+        message = self._link.request(msg_type, content, {wire.METADATA_KEY: ours})
         run = Run(message["header"]["msg_id"], kind, code, sent_at=time.time())
         self._forget_old_runs()
         self._runs[run.run_id] = run
@@ -409,9 +423,8 @@ class KernelClient:
         return result
 
     def _forget_old_runs(self) -> None:
-        for old in [run for run in self._runs.values() if run.over][
-            : max(0, len(self._runs) - KEPT_RUNS + 1)
-        ]:
+        surplus = max(0, len(self._runs) - KEPT_RUNS + 1)
+        for old in list(islice((run for run in self._runs.values() if run.over), surplus)):
             del self._runs[old.run_id], self._over[old.run_id]
 
     def _require_reactive(self) -> None:

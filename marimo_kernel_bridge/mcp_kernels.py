@@ -59,7 +59,7 @@ class Attached:
             return None
         self.answers = False
         with suppress(BridgeError):
-            asked = (run.run_id,) if run.over else (run.run_id, _ASKED_BOUND)
+            asked = (run,) if run.over else (run, _ASKED_BOUND)
             return await self.client.read_outcome(*asked)
         return None
 

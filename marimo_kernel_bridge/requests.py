@@ -22,6 +22,12 @@ def client_of(parent: dict[str, Any]) -> str | None:
     return client if isinstance(client, str) and client else None
 
 
+def wants_outcome(parent: dict[str, Any]) -> bool:
+    """Tell whether the kernel is to say unasked what became of a request."""
+    ours = (parent.get("metadata") or {}).get(METADATA_KEY)
+    return isinstance(ours, dict) and ours.get("outcome") is True
+
+
 def address_of(parent: dict[str, Any]) -> Address:
     """Return where the outputs of the cell of an execute_request go."""
     metadata, content = parent.get("metadata") or {}, parent["content"]

@@ -11,7 +11,8 @@ anyway. A look at them by itself would cost each answer a second request.
 
 Running code needs nothing of this: it is a plain `execute_request`. Its metadata may carry
 `{METADATA_KEY: {"client": "a name"}}`, which the kernel records as the author; `ReadRun` with the request's
-message id then tells which cells ran because of it.
+message id then tells which cells ran because of it. With `"outcome": true` beside it the kernel tells what `ReadOutcome`
+would by itself, in a second reply on shell (`REPLY`) before idle, to spare the client the question; it may stay away.
 
 This module moves no bytes; `zmq_kernel.py` and `kernel_client.py` do.
 """

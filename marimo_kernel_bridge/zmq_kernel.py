@@ -39,7 +39,7 @@ from marimo_kernel_bridge.notebook import NOTEBOOK
 from marimo_kernel_bridge.notebook_settings import read_settings
 from marimo_kernel_bridge.outputs import error_text
 from marimo_kernel_bridge.quick_switches import QuickSwitches
-from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell
+from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell, wants_outcome
 from marimo_kernel_bridge.routing import RoutingSession
 from marimo_kernel_bridge.session import Session
 from marimo_kernel_bridge.settling import Settling
@@ -262,6 +262,9 @@ class MarimoKernel(IPythonKernel):
                 await self._execute_cell(stream, ident, parent)
         else:
             await super().execute_request(stream, ident, parent)
+        if wants_outcome(parent):
+            outcome = self._bridge.outcome_of(parent["header"]["msg_id"])
+            self.session.send(stream, wire.REPLY, outcome, parent, ident=ident)
 
     def _refuse_agent(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Answer an agent's execute_request while the person has paused agents."""

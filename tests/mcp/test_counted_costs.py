@@ -1,5 +1,7 @@
 """What a call costs, counted: requests to the kernel. Time is measured by `make bench`, not here."""
 
+import asyncio
+
 import pytest
 from mcp import Client
 
@@ -29,12 +31,34 @@ async def asked(attach, reactive_kernel, monkeypatch):
     return client, names
 
 
-async def test_the_answer_about_a_run_takes_one_look_into_the_kernel(asked):
+async def test_the_answer_about_a_run_takes_no_look_into_the_kernel_which_tells_it_by_itself(asked):
     client, names = asked
+    attached = Attached("k1", client)
     run = await client.execute("x = 6 * 7\nx")
     assert await client.wait(run, 20)
-    view, _ = await run_view(Attached("k1", client), run, Window(1000))
-    assert (view.status, view.outputs, names) == ("ok", "42", ["read_outcome"])
+    view, _ = await run_view(attached, run, Window(1000))
+    assert (view.status, view.outputs, view.version, names) == ("ok", "42", 1, [])
+    assert await client.wait(await client.execute("1", store_history=False), 20)
+    view, _ = await run_view(attached, run, Window(1000))
+    assert names == ["read_outcome"], "something has happened since: what was told then may not hold"
+    assert (view.status, view.version) == ("ok", 1)
+
+
+async def test_what_the_kernel_told_of_a_run_is_forgotten_when_somebody_else_does_something(
+    asked, reactive_kernel, person_at
+):
+    client, names = asked
+    attached = Attached("k1", client)
+    person = await person_at(reactive_kernel)
+    run = await client.execute("x = 1")
+    assert await client.wait(run, 20)
+    changed = asyncio.Event()
+    client.on_change = changed.set
+    await person.run("aaaa", "x = 2")
+    async with asyncio.timeout(20):
+        await changed.wait()  # her messages reach us too, in their own time
+    await run_view(attached, run, Window(1000))
+    assert names == ["read_outcome"]
 
 
 async def test_a_look_takes_no_more_requests_than_it_needs_and_waits_for_all_of_them_at_once(
