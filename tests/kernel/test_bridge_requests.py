@@ -1,12 +1,14 @@
 """The bridge protocol on a real kernel: a person's front end and an agent's client on one connection file."""
 
 import os
+from queue import Empty
 
 import msgspec
 import pytest
 
 from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspection import RunOutcome
 from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 
 
@@ -257,3 +259,22 @@ def test_while_somebody_looks_a_cell_that_computes_lets_answers_through_sooner(l
     assert cells(agent)["one"].status == "running"
     lab.finish(sent)
     assert lab.text("one").endswith("(0.005, 0.001, 0.005)")
+
+
+def test_who_wants_it_is_told_what_became_of_a_run_when_its_dependents_have_run(lab, agent):
+    lab.run("one", "a = 1")
+    lab.run("two", "b = a * 10\nb")
+    sent = agent.send(None, "a = 5", metadata={wire.METADATA_KEY: {"client": "claude", "outcome": True}})
+    agent.wait_idle(sent)
+    replies = [agent.client.get_shell_msg(timeout=20) for _ in range(2)]
+    assert [reply["msg_type"] for reply in replies] == ["execute_reply", wire.REPLY]
+    assert {reply["parent_header"]["msg_id"] for reply in replies} == {sent}
+    outcome = wire.decode_reply(replies[1]["content"], RunOutcome)
+    assert (outcome.report.finished, [cell.status for cell in outcome.report.cells]) == (True, ["ok", "ok"])
+    assert {cell.notebook_cell_id: cell.last_run_by for cell in outcome.cells} == {
+        None: "claude",
+        "two": "claude",
+    }
+    assert agent.run(None, "1", metadata={wire.METADATA_KEY: {"client": "claude"}}).content["status"] == "ok"
+    with pytest.raises(Empty):  # who does not want it is not told; what is sent is there at idle
+        agent.client.get_shell_msg(timeout=0)
