@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 _BOUND = 120.0
+_REST = 1.5  # seconds, in which the kernel forgets that somebody looked (`quick_switches`)
 
 
 class Server:
@@ -209,20 +210,28 @@ async def _reading(settings: Settings) -> list[Row]:
             }.items():
                 sent = kernel.send(code, "long")
                 kernel.until("stream", "runs")
-                samples = []
-                for _ in range(settings.pick(200, 40)):
-                    start = time.perf_counter()
-                    answer = await server("list_cells")
-                    samples.append(Sample(time.perf_counter() - start))
-                    check("running" in answer["text"], f"list_cells: {answer['text'][:200]}")
+                samples = [await _outlined(server) for _ in range(settings.pick(200, 40))]
+                rested = []
+                for _ in range(settings.pick(10, 3)):
+                    await asyncio.sleep(_REST)
+                    rested.append(await _outlined(server))
                 kernel.manager.interrupt_kernel()
                 kernel.until_idle({sent})
                 kernel.reply()
                 value = (p95(samples) or 0.0) * 1000
                 what = f"MCP read (`list_cells`) while a cell {name}, p95"
-                rows.append(Row(what, "≤ 10 ms", 10.0, value, "ms", samples={OURS: samples}))
+                note = f"One read after {_REST} s without any: {(median(rested) or 0.0) * 1000:.1f} ms."
+                rows.append(Row(what, "≤ 10 ms", 10.0, value, "ms", samples={OURS: samples}, notes=[note]))
                 say(".", end="")
     return rows
+
+
+async def _outlined(server: Server) -> Sample:
+    start = time.perf_counter()
+    answer = await server("list_cells")
+    taken = Sample(time.perf_counter() - start)
+    check("running" in answer["text"], f"list_cells: {answer['text'][:200]}")
+    return taken
 
 
 async def _cold(settings: Settings) -> list[Row]:
@@ -242,7 +251,8 @@ async def _cold(settings: Settings) -> list[Row]:
 async def _attach(settings: Settings) -> list[Row]:
     """Join a kernel that has much in it; until the outline is there."""
     cells, size = settings.pick(1000, 100), 50_000
-    samples = []
+    samples: list[Sample] = []
+    notes: list[str] = []
     with started(OURS) as kernels:
         kernel = kernels[OURS]
         for first in range(0, cells, 100):
@@ -263,10 +273,12 @@ async def _attach(settings: Settings) -> list[Row]:
                 await server("disconnect_kernel", kernel=state["kernel"])
                 if number:
                     samples.append(taken)
+                else:  # the server's very first: it imports what it needs for kernels
+                    notes.append(f"The first of a server took {taken.wall * 1000:.0f} ms.")
                 say(".", end="")
     value = statistics.median(sample.wall for sample in samples) * 1000
     what = f"MCP attach to {cells:,} cells with {cells * size // 10**6} MB of outputs, until the outline"
-    return [Row(what, "≤ 100 ms", 100.0, value, "ms", samples={OURS: samples})]
+    return [Row(what, "≤ 100 ms", 100.0, value, "ms", samples={OURS: samples}, notes=notes)]
 
 
 def run(settings: Settings) -> Iterator[Row]:
