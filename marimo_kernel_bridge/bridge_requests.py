@@ -122,13 +122,15 @@ class BridgeRequests:
         await self._host.settle()
         return self._host.notebook.runs.report(parent["header"]["msg_id"])
 
-    def _read(self, request: wire.ReadRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911  # one for each
+    def _read(self, request: wire.ReadRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911, PLR0912  # one for each
         notebook, shell = self._host.notebook, self._host.shell
         match request:
             case wire.Describe():
                 return self._describe()
             case wire.ListCells():
                 return notebook.snapshot()
+            case wire.ReadOutline(offset=offset, limit=limit):
+                return notebook.outline(offset, limit)
             case wire.ReadCell(cell_id=cell_id, most_output=most):
                 both = notebook.read(cell_id)
                 return both if most is None else CellWithOutputs(both.cell, shortened(both.outputs, most))

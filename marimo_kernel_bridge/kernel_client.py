@@ -19,7 +19,7 @@ from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspection import Matches, RunOutcome, Secret, UiElement, Variable, VariableContent
 from marimo_kernel_bridge.kernel_link import ANSWER_BOUND, KernelInfo, KernelLink, Liveness
-from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
+from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, Outline, RunReport
 from marimo_kernel_bridge.runs import Activity, Run, RunKind, Work
 
 if TYPE_CHECKING:
@@ -152,6 +152,9 @@ class KernelClient:
 
     async def list_cells(self) -> list[Cell]:
         return await self._read(wire.ListCells(), list[Cell])
+
+    async def outline(self, offset: int, limit: int) -> Outline:
+        return await self._read(wire.ReadOutline(offset=offset, limit=limit), Outline)
 
     async def read_cell(self, cell_id: str, most_output: int | None = None) -> CellWithOutputs:
         return await self._read(wire.ReadCell(cell_id=cell_id, most_output=most_output), CellWithOutputs)

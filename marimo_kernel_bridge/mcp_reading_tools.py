@@ -53,8 +53,8 @@ async def list_cells(
     Answered while a cell runs. Only cells that have run are known, the person's and yours alike.
     """
     attached = attached_to(ctx, kernel)
-    cells = await attached.client.list_cells()
-    return answer(within(mcp_views.cell_list(cells, offset, limit, attached.news()), max_chars))
+    outline = await attached.client.outline(offset, limit)
+    return answer(within(mcp_views.cell_list(outline, offset, attached.news()), max_chars))
 
 
 async def read_cell(

@@ -33,8 +33,7 @@ _PAGE = 150_000
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
     """Give the outline of the notebook: all cells with their place in the graph, status and last run."""
     attached = attached_to(ctx, kernel)
-    cells = await attached.client.list_cells()
-    return _json(as_data(mcp_views.cell_list(cells, 0, _MOST_CELLS, "")))
+    return _json(as_data(mcp_views.cell_list(await attached.client.outline(0, _MOST_CELLS), 0, "")))
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.discovery import FoundKernel
     from marimo_kernel_bridge.kernel_client import KernelClient
     from marimo_kernel_bridge.mcp_kernels import Attached, Kernels
-    from marimo_kernel_bridge.notebook import Cell, CellError, KernelDescription
+    from marimo_kernel_bridge.notebook import Cell, CellError, KernelDescription, Outline
 
 _SHELL_BOUND: Final = 0.3
 """How long a free shell channel may take to answer before we call the kernel busy."""
@@ -179,9 +179,8 @@ def _seen_work(client: KernelClient, cell: str | None) -> tuple[WorkLine, ...]:
     return others + ours
 
 
-def cell_list(cells: list[Cell], offset: int, limit: int, note: str) -> CellList:
-    shown = cells[offset : offset + limit]
-    return CellList(tuple(_cell_line(cell) for cell in shown), len(cells), offset, note)
+def cell_list(outline: Outline, offset: int, note: str) -> CellList:
+    return CellList(tuple(_cell_line(cell) for cell in outline.cells), outline.total, offset, note)
 
 
 async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[CellView, tuple[Image, ...]]:

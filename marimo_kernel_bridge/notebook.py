@@ -62,6 +62,14 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Outline:
+    """Some of the `total` cells of a notebook."""
+
+    cells: tuple[Cell, ...]
+    total: int
+
+
+@dataclass(frozen=True)
 class CellWithOutputs:
     """A cell and its outputs, each in the shape of nbformat 4 (`output_type`, `data`, `metadata`, ...)."""
 

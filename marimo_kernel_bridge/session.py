@@ -21,7 +21,7 @@ from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, MoveCe
 from marimo_kernel_bridge.delivery import Message, same_outputs
 from marimo_kernel_bridge.giving_way import gives_way, reads_before_writing
 from marimo_kernel_bridge.look_ahead import LookAhead
-from marimo_kernel_bridge.notebook import NOTEBOOK, Cell, CellError, CellWithOutputs, RunReport
+from marimo_kernel_bridge.notebook import NOTEBOOK, Cell, CellError, CellWithOutputs, Outline, RunReport
 from marimo_kernel_bridge.outlet import Outlet
 from marimo_kernel_bridge.outputs import error_text, strip_ansi
 from marimo_kernel_bridge.passing_cells import PassingCells
@@ -741,6 +741,11 @@ class Session:
     def snapshot(self) -> list[Cell]:
         """Return all cells with their place in the graph."""
         return [self._whole(entry.cell) for entry in self.cells if not entry.deleted]
+
+    def outline(self, offset: int, limit: int) -> Outline:
+        """Return some of the cells with their place in the graph."""
+        shown = [entry.cell for entry in self.cells if not entry.deleted]
+        return Outline(tuple(self._whole(cell) for cell in shown[offset : offset + limit]), len(shown))
 
     def read(self, cell_id: str) -> CellWithOutputs:
         """Return a cell and its outputs. Raises `BridgeError`: no_such_cell."""

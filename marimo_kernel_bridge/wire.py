@@ -28,7 +28,7 @@ from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditRe
 from marimo_kernel_bridge.environment import Environment, InstallReport
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.inspection import Matches, RunOutcome, Secret, UiElement, Variable, VariableContent
-from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
+from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, Outline, RunReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +50,13 @@ class Describe(_Request, frozen=True, tag="describe"):
 
 class ListCells(_Request, frozen=True, tag="list_cells"):
     """Control. Result: list of `Cell`, in the order in which the kernel first saw them."""
+
+
+class ReadOutline(_Request, frozen=True, tag="read_outline"):
+    """Control. Result: `Outline`: `limit` cells from `offset` on, in the same order. Costs no more in a big notebook."""
+
+    offset: int
+    limit: int
 
 
 class ReadCell(_Request, frozen=True, tag="read_cell"):
@@ -196,6 +203,7 @@ class InstallPackages(_Request, frozen=True, tag="install_packages"):
 ReadRequest = (
     Describe
     | ListCells
+    | ReadOutline
     | ReadCell
     | ReadRun
     | ReadOutcome
@@ -213,6 +221,7 @@ Request = ControlRequest | ShellRequest
 Result = (
     KernelDescription
     | list[Cell]
+    | Outline
     | CellWithOutputs
     | RunReport
     | RunOutcome

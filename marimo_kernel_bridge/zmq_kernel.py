@@ -263,8 +263,9 @@ class MarimoKernel(IPythonKernel):
         else:
             await super().execute_request(stream, ident, parent)
         if wants_outcome(parent):
-            outcome = self._bridge.outcome_of(parent["header"]["msg_id"])
-            self.session.send(stream, wire.REPLY, outcome, parent, ident=ident)
+            with self.interrupts.deferred() if _on_main_thread() else nullcontext():
+                outcome = self._bridge.outcome_of(parent["header"]["msg_id"])
+                self.session.send(stream, message_names.REPLY, outcome, parent, ident=ident)
 
     def _refuse_agent(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Answer an agent's execute_request while the person has paused agents."""

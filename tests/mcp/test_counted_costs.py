@@ -83,7 +83,7 @@ async def test_a_look_takes_no_more_requests_than_it_needs_and_waits_for_all_of_
         ran = await client.call_tool("execute_code", {"code": "x = 1"})
         monkeypatch.setattr(KernelLink, "ask", counted)
         for tool, arguments, needed in (
-            ("list_cells", {}, ["list_cells"]),
+            ("list_cells", {}, ["read_outline"]),
             ("read_cell", {"cell_id": ran.structured_content["cell_id"]}, ["read_cell"]),
             ("search_cells", {"query": "x"}, ["search_cells"]),
             ("read_dataflow", {"variable": "x"}, ["list_cells"]),

@@ -23,6 +23,7 @@ from marimo_kernel_bridge.cells import Address, Body
 from marimo_kernel_bridge.changes import AddCell
 from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.interrupts import Interrupts
+from marimo_kernel_bridge.notebook import Outline
 from marimo_kernel_bridge.reactive_names import flows, groups
 from marimo_kernel_bridge.runtime import compiling
 from marimo_kernel_bridge.runtime.engine import Engine
@@ -326,3 +327,20 @@ def test_a_run_all_after_a_reload_of_which_only_the_first_has_come_runs_nothing_
     notebook.loop.run_until_complete(run_all(notebook, cells[:1], later, few=1, page="another"))
     assert notebook.ran == Counter(c for c, _ in cells)  # one that a person runs by itself runs
     notebook.close()
+
+
+def test_an_outline_looks_only_at_the_cells_that_it_shows(monkeypatch):
+    notebook = Notebook()
+    try:
+        for number in range(40):
+            notebook.run(f"c{number}", f"v{number} = {number}")
+        every = tuple(notebook.session.snapshot())
+        looked = []
+        whole = notebook.session._whole
+        monkeypatch.setattr(notebook.session, "_whole", lambda cell: looked.append(cell) or whole(cell))
+        assert notebook.session.outline(5, 10) == Outline(every[5:15], 40)
+        assert len(looked) == 10
+        assert notebook.session.outline(35, 10) == Outline(every[35:], 40)
+        assert notebook.session.outline(40, 10) == Outline((), 40)
+    finally:
+        notebook.close()
