@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import stat
+from random import Random
 
 import pytest
 from person import change, refused
 
+from marimo_kernel_bridge import redaction
 from marimo_kernel_bridge.audit_log import AuditLog, digest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspection import Secret
@@ -184,6 +187,40 @@ def test_the_password_in_a_url_is_taken_out_and_the_rest_stays():
 def test_plain_text_stays_as_it_is():
     text = "df.sk-learn sky http://example.org:8080/path user@host AKIA eyJ"
     assert Redactor([Secret("K", KEY)]).text(text) == text
+
+
+def without_looking(redactor: Redactor, text: str) -> str:
+    """What `Redactor.text` gives, without looking first what may be there."""
+    formats = redaction._FORMATS
+    text = redactor._values.sub(
+        lambda match: f"<<redacted:{redactor._names[int(match.lastgroup[1:])]}>>", text
+    )
+    every = "|".join(f"(?P<f{number}>{pattern})" for number, (_, pattern, _) in enumerate(formats))
+    return re.sub(
+        every, lambda match: f"<<redacted:{formats[int(match.lastgroup[1:])][0]}>>", text, flags=re.DOTALL
+    )
+
+
+def test_looking_first_for_what_may_be_there_misses_nothing():
+    secrets = [Secret("ONE", KEY), Secret("TWO", "correct horse battery"), Secret("PIN", "12-34-56-78")]
+    redactor = Redactor(secrets)
+    known = [part for secret in secrets for part in (secret.value, secret.value[:-4], secret.value[:4])]
+    beginnings = [part for _, _, parts in redaction._FORMATS for part in parts]
+    more = [f"gh{kind}_{'a1B2' * 9}" for kind in "pousr"]
+    more += ["ASIAIOSFODNN7EXAMPLE", "glpat-" + "a1B2" * 5, "AIza" + "a1B2_" * 7, "npm_" + "a1B2" * 9]
+    more += ["sk_live_" + "a1B2" * 6, "rk_test_" + "a1B2" * 6, "github_pat_" + "a1B2" * 12]
+    more += ["pypi-" + "a1B2" * 15, "postgresql://ada:secret@host/db"]
+    pieces = [*TOKENS, *more, *known, *beginnings, *" \n\"'@:/.-_a1A=", "a1B2" * 5, "<<redacted:x>>"]
+    assert all("<<redacted:" in redactor.text(f"({token})") for token in [*TOKENS, *more])
+    random = Random(7)
+    redacted = 0
+    for _ in range(3000):
+        text = random.choice(["", " ", "\n"]).join(random.choices(pieces, k=random.randrange(8)))
+        shown = redactor.text(text)
+        assert shown == without_looking(redactor, text)
+        assert redactor.data({"a": [text, 1], "b": {"c": "d"}}) == {"a": [shown, 1], "b": {"c": "d"}}
+        redacted += shown != text
+    assert redacted > 1000
 
 
 def test_values_that_could_be_any_text_are_no_secrets(tmp_path):
