@@ -50,3 +50,21 @@ def test_cells_that_come_go_or_move_leave_the_others_as_they_were(monkeypatch):
         set(),
         ["print(up)", "up = 1"],
     )
+
+
+def test_a_cell_below_a_long_chain_is_analysed_alone_and_once_if_it_was_tried_before(monkeypatch):
+    analysed = []
+    add = flows_module._Flows.add
+    monkeypatch.setattr(
+        flows_module._Flows, "add", lambda self, source: analysed.append(source) or add(self, source)
+    )
+    chain = ["n0 = 0", *(f"n{number} = n{number - 1}" for number in range(1, 41))]
+    sources = {f"c{number}": Source(code) for number, code in enumerate(chain)}
+    places = {cell_id: number for number, cell_id in enumerate(sources)}
+    last = {"c40": sources.pop("c40")}
+    flow = ValueFlow(lambda _: False)
+    flow.update(sources, places, moved=False)
+    assert len(analysed) == 40
+    ValueFlow(lambda _: False, flow).update({**sources, **last}, places, moved=False)
+    changes = flow.update(last, places, moved=False)
+    assert (analysed[40:], changes.parts) == (["n40 = n39"], {"c40": None})
