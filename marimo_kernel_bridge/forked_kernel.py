@@ -13,7 +13,11 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.pool_place import send_line
 
 if TYPE_CHECKING:
     import socket
@@ -43,7 +47,13 @@ def become(request: KernelRequest, streams: list[int], requester: socket.socket)
         threading.Thread(target=_end_with, args=(requester,), name="RequesterWatch", daemon=True).start()
     from marimo_kernel_bridge.zmq_kernel import main  # noqa: PLC0415  # the pool has imported it
 
-    main(request.arguments, forked=True)
+    main(request.arguments, forked=partial(_tell, requester))
+
+
+def _tell(requester: socket.socket) -> None:
+    """Tell who asked for the kernel that it can be connected to: ZeroMQ tries again 0.1 s later where it cannot."""
+    with suppress(OSError):  # the requester may have left
+        send_line(requester, {"pid": os.getpid()})
 
 
 def _reseed() -> None:

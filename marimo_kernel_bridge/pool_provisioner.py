@@ -130,6 +130,8 @@ def _ask(
             if "pid" in reply:
                 return PooledKernel(int(reply["pid"]), connection)
             connection.close()
+            if "exit" in reply:
+                raise NoPoolError(f"it ended before its sockets were open, see {_log_of(path)}")
             if reply.get("refused") != "outdated":
                 raise NoPoolError(str(reply.get("refused", f"the pool ended, see {_log_of(path)}")))
     raise NoPoolError("pools end as soon as they are asked")

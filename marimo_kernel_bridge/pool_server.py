@@ -210,7 +210,7 @@ class Pool:
         return None
 
     def _fork(self, connection: socket.socket, request: KernelRequest, streams: list[int]) -> Child | None:
-        """Fork a kernel; returns in the child what it shall be, in the pool None."""
+        """Fork a kernel, which tells the requester its pid; returns in the child what it shall be, in the pool None."""
         connection.settimeout(None)
         sys.stderr.flush()
         pid = os.fork()
@@ -225,8 +225,6 @@ class Pool:
         self._last_used = time.monotonic()
         self._kernels[pid] = connection
         self._selector.register(connection, selectors.EVENT_READ, partial(self._requester_left, connection))
-        with suppress(OSError):  # a requester that has left is noticed by its end
-            send_line(connection, {"pid": pid})
         return None
 
     def _status(self) -> dict[str, Any]:

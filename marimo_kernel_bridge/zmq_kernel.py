@@ -48,7 +48,7 @@ from marimo_kernel_bridge.shell_stream import ShellStream
 from marimo_kernel_bridge.subshells import Subshells
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.bridge_requests import BridgeRequests
@@ -561,6 +561,7 @@ class MarimoKernelApp(IPKernelApp):
     outstream_class = DottedObjectName("marimo_kernel_bridge.streams.CellStream", allow_none=True).tag(
         config=True
     )
+    on_listening: Callable[[], None] | None = None  # called once when all sockets are open
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
 
     @default("session")
@@ -573,6 +574,12 @@ class MarimoKernelApp(IPKernelApp):
         self.log.setLevel(logging.ERROR)
         super().init_sockets()
         self.log.setLevel(level)
+
+    def init_heartbeat(self) -> None:
+        """Open the last socket, and say that clients can connect."""
+        super().init_heartbeat()
+        if self.on_listening is not None:
+            self.on_listening()
 
     def init_iopub(self, context: Any) -> None:
         # ZeroMQ's own 1000 are soon sent where nobody waits for the streams before each display.
@@ -591,12 +598,14 @@ class MarimoKernelApp(IPKernelApp):
         super().close()
 
 
-def main(argv: list[str] | None = None, *, forked: bool = False) -> None:
+def main(argv: list[str] | None = None, *, forked: Callable[[], None] | None = None) -> None:
     """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options.
 
-    `forked`: by a pool, which is its parent, and not whose end should be its own; 1 means no parent to ipykernel.
+    `forked`: by a pool, which is its parent, and not whose end should be its own; 1 means no parent to ipykernel. Called
+    when the sockets are open.
     """
     app = MarimoKernelApp.instance(**({"parent_handle": 1} if forked else {}))
+    app.on_listening = forked
     with garbage.not_looked_for():
         app.initialize(argv)
     app.start()

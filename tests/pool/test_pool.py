@@ -1,9 +1,11 @@
 """Kernels from a warm pool, through jupyter_client as JupyterLab and nbclient use it."""
 
 import gc
+import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from click.testing import CliRunner
+from jupyter_client.connect import write_connection_file
 from nbclient import NotebookClient
 
 from marimo_kernel_bridge.cli import main
@@ -22,6 +25,7 @@ from marimo_kernel_bridge.pool_provisioner import NoPoolError, PooledKernel, for
 from marimo_kernel_bridge.pools import running_pools
 
 BOUND_MS = 60_000
+COMMAND = [sys.executable, "-m", "marimo_kernel_bridge", "kernel"]
 
 
 def ended(pid: int) -> bool:
@@ -35,6 +39,13 @@ def ended(pid: int) -> bool:
     over = bool(poll.poll(BOUND_MS))
     os.close(watched)
     return over
+
+
+@pytest.fixture
+def connection_file(tmp_path) -> Path:
+    path = tmp_path / "kernel.json"
+    write_connection_file(str(path), key=b"key")
+    return path
 
 
 def pool_of(kernel) -> int:
@@ -71,6 +82,24 @@ def test_a_kernel_has_the_environment_the_directory_and_the_arguments_of_its_req
 
 def kernel_session(kernel) -> int:
     return kernel.value("__import__('os').getsid(0)")
+
+
+def test_clients_can_connect_as_soon_as_a_kernel_is_there(connection_file):
+    kernel = fork_kernel([*COMMAND, "-f", str(connection_file)], {}, PoolOptions())
+    try:
+        info = json.loads(connection_file.read_text())
+        for channel in ("shell", "iopub", "stdin", "control", "hb"):
+            socket.create_connection((info["ip"], info[f"{channel}_port"]), timeout=60).close()
+    finally:
+        kernel.kill()
+        kernel.wait(60)
+
+
+def test_a_kernel_that_cannot_open_its_sockets_is_left_to_a_new_process_which_says_why(connection_file):
+    info = json.loads(connection_file.read_text())
+    connection_file.write_text(json.dumps(info | {"ip": "no address"}))
+    with pytest.raises(NoPoolError, match="ended before its sockets were open"):
+        fork_kernel([*COMMAND, "-f", str(connection_file)], {}, PoolOptions())
 
 
 def test_kernels_of_one_pool_draw_different_random_numbers(start):
@@ -235,10 +264,10 @@ def test_an_idle_pool_ends(start):
     ("command", "options"),
     [
         ([sys.executable, "-m", "ipykernel_launcher", "-f", "x"], {}),
-        ([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {"stdout": subprocess.PIPE}),
-        ([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {"preexec_fn": print}),
-        ([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {"env": {"PYTHONPATH": "src"}}),
-        ([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {"cwd": "/no/such/place"}),
+        (COMMAND, {"stdout": subprocess.PIPE}),
+        (COMMAND, {"preexec_fn": print}),
+        (COMMAND, {"env": {"PYTHONPATH": "src"}}),
+        (COMMAND, {"cwd": "/no/such/place"}),
         (["false", "-m", "marimo_kernel_bridge", "kernel"], {}),
     ],
 )
@@ -252,7 +281,7 @@ def test_a_directory_that_others_may_enter_holds_no_pool():
     directory.chmod(0o755)
     try:
         with pytest.raises(NoPoolError, match="alone"):
-            fork_kernel([sys.executable, "-m", "marimo_kernel_bridge", "kernel"], {}, PoolOptions())
+            fork_kernel(COMMAND, {}, PoolOptions())
     finally:
         directory.chmod(0o700)
 
