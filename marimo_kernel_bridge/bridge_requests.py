@@ -11,7 +11,15 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marimo_kernel_bridge import __version__, jupyter_widgets, packages, secret_values, variables, wire
+from marimo_kernel_bridge import (
+    __version__,
+    garbage,
+    jupyter_widgets,
+    packages,
+    secret_values,
+    variables,
+    wire,
+)
 from marimo_kernel_bridge.batch_edits import plan
 from marimo_kernel_bridge.cell_search import search
 from marimo_kernel_bridge.changes import EditReport
@@ -193,9 +201,10 @@ class BridgeRequests:
     async def _edit_together(self, request: wire.EditCells, parent: dict[str, Any]) -> EditReport:
         notebook, address = self._host.notebook, agent_address(parent)
         prepare = self._host.shell.prepare
-        batch = plan(
-            request.changes, notebook.cells, notebook.runtime, notebook.redefinitions, prepare, address
-        )
+        with garbage.looked_for_later():
+            batch = plan(
+                request.changes, notebook.cells, notebook.runtime, notebook.redefinitions, prepare, address
+            )
         if request.dry_run or not batch.fits:
             return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
 

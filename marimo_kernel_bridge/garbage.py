@@ -27,3 +27,15 @@ def not_looked_for() -> Iterator[None]:
         gc.freeze()
         gc.unfreeze()
         gc.enable()
+
+
+@contextmanager
+def looked_for_later() -> Iterator[None]:
+    """Make many objects, and look for garbage among them once, afterwards."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

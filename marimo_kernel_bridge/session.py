@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from marimo_kernel_bridge import wording
+from marimo_kernel_bridge import garbage, wording
 from marimo_kernel_bridge.agents import Agents
 from marimo_kernel_bridge.cells import Address, Body, CellTable, Entry
 from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, MoveCell
@@ -325,13 +325,14 @@ class Session:
                     gone.append(cell_id)
         self._show_deleted(gone, client)
         self.forget(gone)
-        for entry in edited:
-            entry.body = prepare(entry, entry.cell.code)
         ids = {entry.cell.cell_id for entry in edited}
         opened.requested = tuple(entry.cell.cell_id for entry in edited)
-        self.redefinitions.update()
-        self.runtime.register_stale([(e.cell.cell_id, e.body.code) for e in edited if e.body is not None])
-        self.redefinitions.show_last()
+        with garbage.looked_for_later():
+            for entry in edited:
+                entry.body = prepare(entry, entry.cell.code)
+            self.redefinitions.update()
+            self.runtime.register_stale([(e.cell.cell_id, e.body.code) for e in edited if e.body is not None])
+            self.redefinitions.show_last()
         if not run:
             self._hold_back(ids)
         else:

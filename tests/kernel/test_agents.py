@@ -52,6 +52,14 @@ def test_a_batch_swaps_names_that_single_edits_could_not(lab, agent):
     assert ran(report).count(before["sum"].cell_id) == 1
 
 
+def test_a_batch_of_many_cells_does_not_look_for_garbage_amid_it(lab, agent):
+    count = "import gc\nlooks = []\ngc.callbacks.append(lambda phase, _: looks.append(phase))"
+    lab.run("one", f"{count}\nbefore = 0")
+    edit(agent, *(AddCell(f"v{n} = before + {n}") for n in range(200)), run=False)
+    lab.run("two", "looks.count('start')")
+    assert int(lab.text("two")) < 30
+
+
 def test_the_notice_that_a_cell_was_edited_is_no_change_of_its_outputs(lab, agent):
     lab.run("one", "a = 1")
     lab.run("two", "print(a)")

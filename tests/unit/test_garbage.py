@@ -60,3 +60,20 @@ def test_who_has_switched_it_off_or_frozen_something_keeps_it_so(collections):
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_makes_many_objects_is_looked_through_once_afterwards(collections):
+    gc.collect()
+    collections.clear()
+    with garbage.looked_for_later():
+        kept = [Node() for _ in range(20_000)]
+        assert collections == []
+    kept += [Node()]
+    assert collections.count(("start", 0)) <= 1
+    gc.disable()
+    try:
+        with garbage.looked_for_later():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
