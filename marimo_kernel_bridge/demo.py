@@ -16,7 +16,7 @@ import time
 from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from mcp import MCPError
@@ -65,12 +65,19 @@ def run_demo(keep: Path | None, say: Callable[[str], None]) -> None:
         _step(say, 1, "A kernel, from the kernelspec that Jupyter finds")
         _kernelspec(say)
         with (Path(temporary) / "processes.log").open("w+") as log:
+            failures: list[BaseException] = []  # raised below: Python 3.11.2 wraps what is raised in except*
             try:
                 asyncio.run(_person_and_agent(read_notebook(example), folder, log, say))
-            except* (BridgeError, ToolFailedError, MCPError, OSError) as group:  # anyio wraps what is raised
-                _fail(group, log)
-            except* DemoFailedError as group:
-                _fail(group, log)
+            except* (
+                DemoFailedError,
+                BridgeError,
+                ToolFailedError,
+                MCPError,
+                OSError,
+            ) as group:  # anyio wraps
+                failures.extend(single_errors(group))
+            if failures:
+                raise DemoFailedError(f"{'; '.join(map(str, failures))}\n{_last_words(log)}")
         _step(say, 5, "The same notebook, imported into marimo")
         _import_and_run(example, say)
     say(f"\nAll of it happened, in {time.monotonic() - started:.0f} s.")
@@ -216,11 +223,10 @@ def _require(really: bool, otherwise: str) -> None:  # noqa: FBT001  # a check r
         raise DemoFailedError(otherwise)
 
 
-def _fail(group: BaseExceptionGroup[BaseException], log: TextIOWrapper) -> NoReturn:
+def _last_words(log: TextIOWrapper) -> str:
     log.flush()
     log.seek(0)
-    reasons = "; ".join(map(str, single_errors(group)))
-    raise DemoFailedError(f"{reasons}\nLast words of kernel and server: {log.read()[-2000:] or 'none'}")
+    return f"Last words of kernel and server: {log.read()[-2000:] or 'none'}"
 
 
 def _chart(person: FrontEnd) -> bytes:

@@ -513,7 +513,8 @@ def test_the_saved_file_tells_where_a_cell_is(tmp_path):
     manager.start_kernel(cwd=str(tmp_path), env=os.environ | {"JPY_SESSION_NAME": str(path)})
     try:
         lab = FrontEnd(manager.connection_file)
-        for cell, code in {"a": "x = 1", "c": "print(x)", "b": "x = 2"}.items():
+        slowly = "import time; time.sleep(0.05)"  # what comes faster is taken for a Run All
+        for cell, code in {"a": "x = 1", "c": f"{slowly}; print(x)", "b": "x = 2"}.items():
             assert lab.run(cell, code).ok
         lab.sync()
         assert lab.text("c") == "2"
