@@ -99,7 +99,8 @@ async def test_errors_are_listed_with_line_hint_and_what_they_block(shared):
     agent, person = shared
     await person.run("aaaa", "ready = True\nx = 1 / 0")
     await person.run("dddd", "import nosuchpackage")
-    first, _, third, fourth = await ids(agent)
+    outline = await cells(agent)
+    first, third, fourth = (outline[cell]["cell_id"] for cell in ("aaaa", "cccc", "dddd"))
     found = (await agent("list_errors")).data
     by_cell = {error["cell_id"]: error for error in found["errors"]}
     assert set(by_cell) == {first, fourth}
