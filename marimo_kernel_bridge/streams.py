@@ -1,7 +1,8 @@
 """stdout and stderr that make nobody wait for nothing.
 
 ipykernel flushes both streams after each request and before each display, and each time the main thread waits for
-ipykernel's thread that sends. Knows only when that is idle; buffers and sending are ipykernel's.
+ipykernel's thread that sends, and then 0.5 ms for clients to have it. Knows only when that is idle; buffers and sending
+are ipykernel's.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from ipykernel.iostream import OutStream
 class CellStream(OutStream):
     """An `OutStream` whose `flush` returns at once where all has been sent."""
 
-    _sending = False
+    _sending = _sent = False
+
+    def was_used(self) -> bool:
+        """Tell whether something was sent since this was asked before, or waits to be sent."""
+        used = self._flush_pending or self._sending or self._sent
+        self._sent = False
+        return used
 
     def flush(self) -> None:
         """Send what is written, and wait until it is sent."""
@@ -21,7 +28,7 @@ class CellStream(OutStream):
             super().flush()
 
     def _flush(self) -> None:
-        self._sending = True
+        self._sending = self._sent = True
         try:
             super()._flush()
         finally:

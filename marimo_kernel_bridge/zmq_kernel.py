@@ -45,6 +45,7 @@ from marimo_kernel_bridge.session import Session
 from marimo_kernel_bridge.settling import Settling
 from marimo_kernel_bridge.shell import ReactiveShell
 from marimo_kernel_bridge.shell_stream import ShellStream
+from marimo_kernel_bridge.streams import CellStream
 from marimo_kernel_bridge.subshells import Subshells
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.delivery import Header, Message
     from marimo_kernel_bridge.waiting import Answer, Waiting
 
+_AFTER_PRINTING = 0.0005  # seconds, as ipykernel has it
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already be here
 _UNREAD = 100_000  # iopub messages kept for a client that is slow to read; what is beyond, ZeroMQ drops
 
@@ -370,7 +372,11 @@ class MarimoKernel(IPythonKernel):
                 self.notebook.end(entry, None if result is None else result.execution_count)
         if entry is not None and entry.address.dialect in {"batch", "terminal"}:
             await self.settling.now()
-        return self._reply_content(result, user_expressions)
+        content = self._reply_content(result, user_expressions)
+        # ipykernel waits before each reply until clients are likely to have what was printed.
+        printed = [_was_used(stream) for stream in (sys.stdout, sys.stderr)]
+        self._execute_sleep = _AFTER_PRINTING if any(printed) else 0.0
+        return content
 
     async def _run_code(self, entry: Entry | None, code: str, options: dict[str, Any]) -> Any:
         shell = self.shell
@@ -548,6 +554,11 @@ class MarimoKernel(IPythonKernel):
     def requests_waiting(self) -> int:
         """Return how many shell messages wait."""
         return len(self.arrivals)
+
+
+def _was_used(stream: object) -> bool:
+    """Tell whether a stream has something for clients since it was asked before; True for one that is not ours."""
+    return not isinstance(stream, CellStream) or stream.was_used()
 
 
 def _on_main_thread() -> bool:

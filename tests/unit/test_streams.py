@@ -103,3 +103,12 @@ def test_many_threads_lose_nothing(stream, session):
     stream.flush()
     text = "".join(session.texts)
     assert [text.count(letter) for letter in "abcd"] == [300] * 4
+
+
+def test_a_stream_was_used_if_something_was_sent_or_waits(stream):
+    assert not stream.was_used()
+    stream.write("waits")
+    assert stream.was_used()
+    stream.flush()
+    assert stream.was_used()
+    assert not stream.was_used()
