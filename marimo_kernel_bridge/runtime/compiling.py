@@ -37,10 +37,18 @@ class CompiledCells:
             else:
                 self._names[key] = names_of(cell)
                 self._cells[key] = cell
-            for kept in (self._names, self._cells):
-                if len(kept) > _KEPT:
-                    kept.popitem(last=False)
+            self._forget_oldest()
         return self._names[key]
+
+    def registered(self, cell_id: str, code: str, cell: CellImpl) -> None:
+        """Learn the names of a cell that the graph had compiled itself, and keeps."""
+        self._names[cell_id, code] = names_of(cell)
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        for kept in (self._names, self._cells):
+            if len(kept) > _KEPT:
+                kept.popitem(last=False)
 
     def take(self, cell_id: str, code: str) -> CellImpl | None:
         """Give out a cell that was compiled with this id and code, if there is one; it is the caller's from now on."""

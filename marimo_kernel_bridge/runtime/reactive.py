@@ -142,6 +142,8 @@ class ReactiveKernel(Kernel):
         )
         if cell is None:
             return cell, error
+        if known is None and not carried_imports:
+            self.compiled_cells.registered(cell_id, code, cell)
         self._compiled[cell_id] = cell
         return with_versions(cell, self.versions.get(cell_id)), error
 

@@ -230,7 +230,9 @@ def test_no_cell_is_compiled_twice(monkeypatch):
     address = Address("agent", {"msg_id": "batch"}, "agent")
     edit = notebook.session.edit_together(batch.changes, notebook.prepare, "agent", address, run=True)
     assert notebook.loop.run_until_complete(edit) == tuple(ids)
-    assert compiled == ["v0 = 1", "v1 = v0 = 2", "v0 = 3", "w0 = v0", "w1 = w0"]
+    notebook.engine.register_stale([("ahead", "z = 1")])
+    assert notebook.engine.parse("ahead", "z = 1").defines == {"z"}
+    assert compiled == ["v0 = 1", "v1 = v0 = 2", "v0 = 3", "w0 = v0", "w1 = w0", "z = 1"]
     notebook.close()
 
 
