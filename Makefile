@@ -75,7 +75,7 @@ lab: install ## Open JupyterLab on the example (or ARGS=NOTEBOOK.ipynb) with the
 doctor: install ## Prove that kernelspec, kernel, reactivity and MCP work on this machine
 	$(BIN)/marimo-kernel-bridge doctor
 
-peers: install ## Point the test suites of ipykernel, nbclient and papermill at the kernel (from PyPI; half an hour)
+peers: install ## Point the test suites of ipykernel, nbclient and papermill at the kernel (from PyPI; some ten minutes)
 	$(BIN)/python tests/peers/run.py $(ARGS)
 
 corpus: install ## Measure marimo's converter and ours on the notebooks below CORPUS=folder (else on the tests' sample)
