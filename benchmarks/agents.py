@@ -32,7 +32,7 @@ from benchmarks.measuring import (
     run_alone,
     say,
 )
-from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.protocol import messages as wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

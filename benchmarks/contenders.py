@@ -23,7 +23,7 @@ import psutil
 from jupyter_client import KernelManager
 
 from benchmarks.measuring import FLOW, OURS, POOL, STOCK, XEUS, UnavailableError, WrongResultError, check, say
-from marimo_kernel_bridge.pool_place import PROVISIONER
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

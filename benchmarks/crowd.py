@@ -25,7 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from benchmarks.contenders import BUILD
 from benchmarks.measuring import OURS, Row, Sample, Settings, check, p95, run_alone, say
-from marimo_kernel_bridge.pools import running_pools, stop_pools
+from marimo_kernel_bridge.launch.pool.status import running_pools, stop_pools
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -30,8 +30,8 @@ from benchmarks.measuring import (
     say,
     timed,
 )
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.changes import AddCell, EditReport
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import AddCell, EditReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ The kernel starts without it: each import counts there, since a client waits for
 
 import sys
 
-from marimo_kernel_bridge import garbage
+from marimo_kernel_bridge.startup import gc_pauses as garbage
 
 
 def main() -> None:
@@ -17,11 +17,11 @@ def main() -> None:
         kernel_main(arguments[1:])
         return
     if arguments[:1] == ["pool-server"]:
-        from marimo_kernel_bridge.pool_server import main as pool_main  # noqa: PLC0415  # as above
+        from marimo_kernel_bridge.launch.pool.server import main as pool_main  # noqa: PLC0415  # as above
 
         pool_main(arguments[1:])
         return
-    from marimo_kernel_bridge.cli import main as cli_main  # noqa: PLC0415  # see the module
+    from marimo_kernel_bridge.cli.main import main as cli_main  # noqa: PLC0415  # see the module
 
     cli_main(prog_name="marimo-kernel-bridge")
 

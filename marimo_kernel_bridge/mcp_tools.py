@@ -13,19 +13,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge import mcp_file_tools as files
-from marimo_kernel_bridge import mcp_kernel_tools as kernels
-from marimo_kernel_bridge import mcp_reading_tools as reading
-from marimo_kernel_bridge import mcp_running_tools as running
-from marimo_kernel_bridge.mcp_package_tools import install_packages, said
-from marimo_kernel_bridge.mcp_strict import tool
+from marimo_kernel_bridge.mcp_server.sdk.strict_tools import tool
+from marimo_kernel_bridge.mcp_server.tools import files, kernels, reading, running
+from marimo_kernel_bridge.mcp_server.tools.packages import install_packages, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from mcp.server.mcpserver.tools import Tool
 
-    from marimo_kernel_bridge.mcp_guard import Guard, Tier
+    from marimo_kernel_bridge.mcp_server.guard import Guard, Tier
 
 
 def _of_code(arguments: Mapping[str, Any]) -> Tier:

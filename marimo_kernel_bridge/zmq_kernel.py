@@ -27,35 +27,42 @@ from ipykernel.utils import _async_in_context
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from traitlets import DottedObjectName, Integer, Type, default
 
-from marimo_kernel_bridge import __version__, garbage, message_names
-from marimo_kernel_bridge.answering import AnsweringHandlers, problem
-from marimo_kernel_bridge.arrivals import ShellArrivals, lab_request
-from marimo_kernel_bridge.audience import Audience
-from marimo_kernel_bridge.document_order import SavedOrder
+from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.interrupts import Interrupts
-from marimo_kernel_bridge.late_debugger import LateDebugger, debugger_is_late
-from marimo_kernel_bridge.notebook import NOTEBOOK
-from marimo_kernel_bridge.notebook_settings import read_settings
-from marimo_kernel_bridge.outputs import error_text
-from marimo_kernel_bridge.quick_switches import QuickSwitches
-from marimo_kernel_bridge.requests import address_of, client_of, is_for_a_cell, wants_outcome
-from marimo_kernel_bridge.routing import RoutingSession
-from marimo_kernel_bridge.session import Session
-from marimo_kernel_bridge.settling import Settling
-from marimo_kernel_bridge.shell import ReactiveShell
-from marimo_kernel_bridge.shell_stream import ShellStream
-from marimo_kernel_bridge.streams import CellStream
-from marimo_kernel_bridge.subshells import Subshells
+from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
+from marimo_kernel_bridge.kernel.messaging.jupyter_session import RoutingSession
+from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
+from marimo_kernel_bridge.kernel.messaging.reply_guard import AnsweringHandlers, problem
+from marimo_kernel_bridge.kernel.messaging.request_metadata import (
+    address_of,
+    client_of,
+    is_for_a_cell,
+    wants_outcome,
+)
+from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellArrivals, lab_request
+from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
+from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
+from marimo_kernel_bridge.kernel.messaging.switch_interval import QuickSwitches
+from marimo_kernel_bridge.kernel.notebook.audience import Audience
+from marimo_kernel_bridge.kernel.notebook.document_order import SavedOrder
+from marimo_kernel_bridge.kernel.notebook.session import Session
+from marimo_kernel_bridge.kernel.notebook.settings import read_settings
+from marimo_kernel_bridge.kernel.stale_scheduler import Settling
+from marimo_kernel_bridge.protocol import names as message_names
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
+from marimo_kernel_bridge.protocol.output_log import error_text
+from marimo_kernel_bridge.startup import gc_pauses as garbage
+from marimo_kernel_bridge.startup.lazy_debugger import LateDebugger, debugger_is_late
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from marimo_kernel_bridge.bridge_requests import BridgeRequests
-    from marimo_kernel_bridge.cells import Entry
-    from marimo_kernel_bridge.delivery import Header, Message
-    from marimo_kernel_bridge.waiting import Answer, Waiting
+    from marimo_kernel_bridge.kernel.bridge_handler import BridgeRequests
+    from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.messaging.waiting import Answer, Waiting
+    from marimo_kernel_bridge.kernel.outputs.delivery import Header, Message
 
 _AFTER_PRINTING = 0.0005  # seconds, as ipykernel has it
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already be here
@@ -132,9 +139,9 @@ class MarimoKernel(IPythonKernel):
             return
         known = set(sys.modules)
         with garbage.not_looked_for():
-            from marimo_kernel_bridge.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
-            from marimo_kernel_bridge.reactive_names import flows  # noqa: F401, PLC0415  # the first cell needs it
-            from marimo_kernel_bridge.runtime import late_parts  # noqa: F401, PLC0415  # first
+            from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # the first cell needs it
+            from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
+            from marimo_kernel_bridge.runtime import lazy_imports as late_parts  # noqa: F401, PLC0415  # first
             from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
 
         self._preload_due = False
@@ -271,7 +278,7 @@ class MarimoKernel(IPythonKernel):
 
     def _refuse_agent(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Answer an agent's execute_request while the person has paused agents."""
-        from marimo_kernel_bridge.wire import encode_error  # noqa: PLC0415  # a client waits for the sockets
+        from marimo_kernel_bridge.protocol.messages import encode_error  # noqa: PLC0415  # a client waits for the sockets
 
         try:
             self.notebook.agents.require_not_paused()
@@ -523,7 +530,7 @@ class MarimoKernel(IPythonKernel):
 
     @cached_property
     def _bridge(self) -> BridgeRequests:
-        from marimo_kernel_bridge.bridge_requests import BridgeRequests  # noqa: PLC0415  # only agents' clients need it
+        from marimo_kernel_bridge.kernel.bridge_handler import BridgeRequests  # noqa: PLC0415  # only agents' clients need it
 
         return BridgeRequests(self)
 
@@ -569,9 +576,9 @@ class MarimoKernelApp(IPKernelApp):
     """Starts the kernel process."""
 
     name = "marimo-kernel"
-    outstream_class = DottedObjectName("marimo_kernel_bridge.streams.CellStream", allow_none=True).tag(
-        config=True
-    )
+    outstream_class = DottedObjectName(
+        "marimo_kernel_bridge.kernel.messaging.output_streams.CellStream", allow_none=True
+    ).tag(config=True)
     on_listening: Callable[[], None] | None = None  # called once when all sockets are open
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marimo_kernel_bridge.exporting.marimo_file import FileCell
-    from marimo_kernel_bridge.notebook import Cell
+    from marimo_kernel_bridge.notebooks.marimo_file import FileCell
+    from marimo_kernel_bridge.protocol.notebook import Cell
 
 
 def described(

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.exporting.marimo_file import KERNELSPEC, code_cell, lines
-from marimo_kernel_bridge.ipynb import read_notebook
-from marimo_kernel_bridge.wire import METADATA_KEY
+from marimo_kernel_bridge.notebooks.ipynb import read_notebook
+from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC, code_cell, lines
+from marimo_kernel_bridge.protocol.messages import METADATA_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from marimo_kernel_bridge.ipynb import Notebook
-    from marimo_kernel_bridge.kernel_client import KernelClient
-    from marimo_kernel_bridge.notebook import Cell, CellWithOutputs
+    from marimo_kernel_bridge.client.client import KernelClient
+    from marimo_kernel_bridge.notebooks.ipynb import Notebook
+    from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
 
 
 @dataclass(frozen=True)

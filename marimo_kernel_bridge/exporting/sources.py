@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from marimo_kernel_bridge.client.front_end import opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.exporting import described, live, origin
-from marimo_kernel_bridge.exporting.marimo_file import MarimoFile, document_of
-from marimo_kernel_bridge.front_end import opened, started_kernel
-from marimo_kernel_bridge.install import NAME
-from marimo_kernel_bridge.ipynb import Notebook, parse_notebook, read_notebook
-from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.exporting import described, live
+from marimo_kernel_bridge.launch.install import NAME
+from marimo_kernel_bridge.notebooks import origin
+from marimo_kernel_bridge.notebooks.ipynb import Notebook, parse_notebook, read_notebook
+from marimo_kernel_bridge.notebooks.marimo_file import MarimoFile, document_of
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,8 +110,8 @@ def from_marimo(file: MarimoFile, original: Notebook | None, *, run: bool) -> So
 
 def _imported(original: Notebook) -> origin.Origin:
     """Import the original once more: the importer does the same each time."""
-    from marimo_kernel_bridge.runtime.convert import convert  # noqa: PLC0415  # slow to import
-    from marimo_kernel_bridge.runtime.files import read_text  # noqa: PLC0415  # slow to import
+    from marimo_kernel_bridge.importing.to_marimo import convert  # noqa: PLC0415  # slow to import
+    from marimo_kernel_bridge.marimo_format.reader import read_text  # noqa: PLC0415  # slow to import
 
     conversion = convert(original)
     path = original.path or Path("notebook.ipynb")
@@ -161,7 +162,7 @@ def _take_saved(
     restored: origin.Restored | None,
 ) -> None:
     """Show what is saved: in the notebook that the file came from, or else in marimo's session file."""
-    from marimo_kernel_bridge.runtime import saved_outputs  # noqa: PLC0415  # slow to import
+    from marimo_kernel_bridge.marimo_format import session_file as saved_outputs  # noqa: PLC0415  # slow to import
 
     saved = saved_outputs.read(file)
     for cell in native["cells"]:
@@ -193,9 +194,9 @@ def from_live(found: LiveNotebook, name: str) -> Source:
 
 async def read_kernel(named: str) -> LiveNotebook:
     """Read the kernel that a person means: by its connection file, its id, or its notebook's path. Raises `BridgeError`."""
-    from marimo_kernel_bridge.connection import locate, read_connection  # noqa: PLC0415  # only here
-    from marimo_kernel_bridge.discovery import connection_file_of, notebooks_by_kernel  # noqa: PLC0415
-    from marimo_kernel_bridge.kernel_client import KernelClient  # noqa: PLC0415
+    from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415
+    from marimo_kernel_bridge.client.connection import locate, read_connection  # noqa: PLC0415  # only here
+    from marimo_kernel_bridge.client.discovery import connection_file_of, notebooks_by_kernel  # noqa: PLC0415
 
     place = await connection_file_of(named) if named.endswith(".ipynb") else locate(named)
     connection = read_connection(place)

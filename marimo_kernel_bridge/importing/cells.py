@@ -12,18 +12,18 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.analysis.model import Given
+from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
+from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
+from marimo_kernel_bridge.analysis.versions import analyse
 from marimo_kernel_bridge.importing import figures, history, randomness, stars
 from marimo_kernel_bridge.importing.magics import IMPORTS, Notebooks, Translated, hides_its_value, translated
-from marimo_kernel_bridge.reactive_names.model import Given
-from marimo_kernel_bridge.reactive_names.occurrences import parse, read_cell
-from marimo_kernel_bridge.reactive_names.plan import CopyDefinition, Join, rewritten
-from marimo_kernel_bridge.reactive_names.versions import analyse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from marimo_kernel_bridge.ipynb import Notebook, NotebookCell
-    from marimo_kernel_bridge.reactive_names.plan import Plan
+    from marimo_kernel_bridge.analysis.plan import Plan
+    from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
 
 _MOST_ROUNDS: Final = 60
 _FUTURE: Final = re.compile(r"(?m)^from __future__ import (?:\([^)]*\)|[^\n]*)$")

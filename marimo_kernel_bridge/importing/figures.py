@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.analysis.name_uses import read_cell
+from marimo_kernel_bridge.analysis.object_kinds import root_of
 from marimo_kernel_bridge.importing.magics import hides_its_value
-from marimo_kernel_bridge.reactive_names.kinds import root_of
-from marimo_kernel_bridge.reactive_names.occurrences import read_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

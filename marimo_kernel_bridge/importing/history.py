@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from marimo_kernel_bridge.analysis.name_uses import CellNames, read_cell
 from marimo_kernel_bridge.importing.magics import hides_its_value
-from marimo_kernel_bridge.reactive_names.occurrences import CellNames, read_cell
 
 Value = Literal["none", "some", "any"]
 """What a cell ends in: always None, never None, or only a run can tell."""

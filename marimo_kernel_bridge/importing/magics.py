@@ -621,7 +621,7 @@ def _commented(source: str) -> str:
 
 
 def _top_level_names(script: str) -> list[str]:
-    from marimo_kernel_bridge.reactive_names.occurrences import read_cell  # noqa: PLC0415  # only for %run
+    from marimo_kernel_bridge.analysis.name_uses import read_cell  # noqa: PLC0415  # only for %run
 
     try:
         return sorted(read_cell(script).bound_at_end)

@@ -11,12 +11,12 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.reactive_names.occurrences import read_cell
+from marimo_kernel_bridge.analysis.name_uses import read_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from marimo_kernel_bridge.reactive_names.occurrences import CellNames
+    from marimo_kernel_bridge.analysis.name_uses import CellNames
 
 _NOT_DRAWING: Final = {
     "numpy.random": frozenset(

@@ -14,7 +14,7 @@ import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.reactive_names.occurrences import CellNames, parse, read_cell
+from marimo_kernel_bridge.analysis.name_uses import CellNames, parse, read_cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

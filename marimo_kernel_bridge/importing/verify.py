@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.front_end import opened, started_kernel
-from marimo_kernel_bridge.install import NAME
-from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.client.front_end import opened, started_kernel
+from marimo_kernel_bridge.launch.install import NAME
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from marimo_kernel_bridge.ipynb import Conversion, Notebook
+    from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
 
 LONGEST_CELL: Final = 1800.0
 """Seconds that one cell may take."""

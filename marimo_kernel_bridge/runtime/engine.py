@@ -23,13 +23,15 @@ from marimo._runtime.kernel_lifecycle import teardown_kernel
 from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.dataflow import GraphError, Node, plain_name
-from marimo_kernel_bridge.runtime import caching, ui_values, widgets
-from marimo_kernel_bridge.runtime.compiling import names_of
-from marimo_kernel_bridge.runtime.display import Display
-from marimo_kernel_bridge.runtime.notifications import OutputAreas
-from marimo_kernel_bridge.runtime.reactive import ReactiveKernel
-from marimo_kernel_bridge.runtime.versions import check_version
+from marimo_kernel_bridge.runtime import caching
+from marimo_kernel_bridge.runtime.display.formatters import Display
+from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
+from marimo_kernel_bridge.runtime.graph.compiled_cells import names_of
+from marimo_kernel_bridge.runtime.interface import GraphError, Node, plain_name
+from marimo_kernel_bridge.runtime.marimo_kernel import ReactiveKernel
+from marimo_kernel_bridge.runtime.supported_api import check_version
+from marimo_kernel_bridge.runtime.ui import values as ui_values
+from marimo_kernel_bridge.runtime.ui import widgets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,8 +41,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from marimo._plugins.ui._core.ui_element import UIElement
 
-    from marimo_kernel_bridge.dataflow import CellHost, Names, Redrawn, Versions
-    from marimo_kernel_bridge.runtime.notifications import Audience
+    from marimo_kernel_bridge.runtime.display.output_areas import Audience
+    from marimo_kernel_bridge.runtime.interface import CellHost, Names, Redrawn, Versions
 
 
 class Engine:

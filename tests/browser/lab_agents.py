@@ -16,8 +16,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from jupyter_client.session import Session
 from mcp import Client, StdioServerParameters
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.notebook import Cell, KernelDescription, RunReport
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription, RunReport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

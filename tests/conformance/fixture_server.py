@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fixtures import add_fixtures
 
-from marimo_kernel_bridge.mcp_address import DEFAULT_HOST, listen
-from marimo_kernel_bridge.mcp_http import serve_http
-from marimo_kernel_bridge.mcp_server import build_server
-from marimo_kernel_bridge.mcp_token import Token
+from marimo_kernel_bridge.mcp_server.build import build_server
+from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, listen
+from marimo_kernel_bridge.mcp_server.transport.http import serve_http
+from marimo_kernel_bridge.mcp_server.transport.token import Token
 
 
 class AnyToken(Token):

@@ -35,7 +35,7 @@ from mcp.types import (
 )
 from pydantic import BaseModel, Field
 
-from marimo_kernel_bridge.mcp_tasks import AT_ONCE, Tasks
+from marimo_kernel_bridge.mcp_server.sdk.tasks import AT_ONCE, Tasks
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
 WAV = base64.b64encode(

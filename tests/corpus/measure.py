@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from marimo_kernel_bridge.connection import read_connection
+from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.client.connection import read_connection
+from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.importing.verify import shown_text
-from marimo_kernel_bridge.install import NAME
-from marimo_kernel_bridge.ipynb import read_notebook
-from marimo_kernel_bridge.kernel_client import KernelClient
-from marimo_kernel_bridge.runtime.files import read
+from marimo_kernel_bridge.launch.install import NAME
+from marimo_kernel_bridge.marimo_format.reader import read
+from marimo_kernel_bridge.notebooks.ipynb import read_notebook
 
 CONVERTERS = {
     "marimo's converter": ("-m", "marimo", "convert", "{source}", "-o", "{result}"),

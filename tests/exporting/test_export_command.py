@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from jupyter_client import KernelManager
 
-from marimo_kernel_bridge.cli import main
+from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.exporting import pages
 
 EXAMPLE = Path(__file__).parents[2] / "examples"

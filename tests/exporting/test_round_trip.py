@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marimo_kernel_bridge.exporting import origin
-from marimo_kernel_bridge.ipynb import parse_notebook
-from marimo_kernel_bridge.runtime.convert import convert
-from marimo_kernel_bridge.runtime.files import read_text
+from marimo_kernel_bridge.importing.to_marimo import convert
+from marimo_kernel_bridge.marimo_format.reader import read_text
+from marimo_kernel_bridge.notebooks import origin
+from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 

@@ -12,10 +12,10 @@ from click.testing import CliRunner
 from jupyter_client import KernelManager
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.cli import main
-from marimo_kernel_bridge.importing.command import NOT_ALL_CARRIED_OVER
-from marimo_kernel_bridge.install import install_kernelspec, seen_by_jupyter
-from marimo_kernel_bridge.lab import _for_our_kernel
+from marimo_kernel_bridge.cli.import_command import NOT_ALL_CARRIED_OVER
+from marimo_kernel_bridge.cli.lab import _for_our_kernel
+from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.launch.install import install_kernelspec, seen_by_jupyter
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "penguins.ipynb"
 

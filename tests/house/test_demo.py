@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from marimo_kernel_bridge import demo
-from marimo_kernel_bridge.demo import DemoFailedError, run_demo
-from marimo_kernel_bridge.front_end import FrontEnd
+from marimo_kernel_bridge.cli import demo
+from marimo_kernel_bridge.cli.demo import DemoFailedError, run_demo
+from marimo_kernel_bridge.client.front_end import FrontEnd
 
 
 def test_the_demo_shows_every_step_and_leaves_what_it_made(tmp_path):
@@ -59,7 +59,7 @@ def test_the_demo_fails_when_the_agents_change_does_not_reach_the_person(monkeyp
             show(front_end, message)
 
     monkeypatch.setattr(FrontEnd, "_show", show_until_idle)
-    monkeypatch.setattr("marimo_kernel_bridge.front_end.SHOW_BOUND", 1.0)
+    monkeypatch.setattr("marimo_kernel_bridge.client.front_end.SHOW_BOUND", 1.0)
     with pytest.raises(DemoFailedError, match="in vain for the dependents' new outputs"):
         run_demo(None, lambda _: None)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.cli import main
-from marimo_kernel_bridge.mcp_config import Stdio, config_for
+from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.mcp_server.hosts import Stdio, config_for
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]

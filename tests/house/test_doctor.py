@@ -8,11 +8,12 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from marimo_kernel_bridge import doctor, front_end
-from marimo_kernel_bridge.cli import main
+from marimo_kernel_bridge.cli import doctor
+from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.client import front_end
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.install import install_kernelspec
-from marimo_kernel_bridge.pool_place import PoolOptions
+from marimo_kernel_bridge.launch.install import install_kernelspec
+from marimo_kernel_bridge.launch.pool.protocol import PoolOptions
 
 
 def verdicts(findings):
@@ -144,7 +145,7 @@ def test_an_mcp_server_that_does_not_start_is_told_with_its_last_words(monkeypat
             )
             self.encoding, self.encoding_error_handler = "utf-8", "strict"
 
-    monkeypatch.setattr("marimo_kernel_bridge.agent.StdioServerParameters", Broken)
+    monkeypatch.setattr("marimo_kernel_bridge.cli.demo_agent.StdioServerParameters", Broken)
     finding = the("mcp", doctor.examine())
     assert finding.verdict == "FAILED"
     assert "port of woe" in finding.detail

@@ -36,8 +36,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "kernel"))
 import front_end
 from front_end import FrontEnd
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 KEPT = Path(".build/corpus-live")
 BOUND = 300  # seconds for a cell

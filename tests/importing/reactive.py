@@ -5,9 +5,9 @@ import io
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 
+from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.importing.cells import Prepared, prepare
-from marimo_kernel_bridge.ipynb import Notebook, NotebookCell
-from marimo_kernel_bridge.reactive_names.occurrences import read_cell
+from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
 
 
 def prepared(codes) -> Prepared:

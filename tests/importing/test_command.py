@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from marimo_kernel_bridge.cli import main
+from marimo_kernel_bridge.cli.main import main
 
 EXAMPLE = Path(__file__).parents[2] / "examples"
 

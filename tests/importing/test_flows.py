@@ -2,7 +2,7 @@
 
 import pytest
 
-from marimo_kernel_bridge.reactive_names.flows import flows
+from marimo_kernel_bridge.analysis.value_flows import flows
 
 
 def reads(*cells):

@@ -1,9 +1,9 @@
 """What the analysis costs as cells are added: counted, as a busy machine's clock tells little."""
 
-from marimo_kernel_bridge.reactive_names import flows as flows_module
-from marimo_kernel_bridge.reactive_names.flows import GroupFlows, flows
-from marimo_kernel_bridge.reactive_names.occurrences import CellNames
-from marimo_kernel_bridge.value_flow import Source, ValueFlow
+from marimo_kernel_bridge.analysis import value_flows as flows_module
+from marimo_kernel_bridge.analysis.name_uses import CellNames
+from marimo_kernel_bridge.analysis.value_flows import GroupFlows, flows
+from marimo_kernel_bridge.kernel.versions.value_flow import Source, ValueFlow
 
 
 def test_a_cell_below_many_others_leaves_their_flows_as_they_were():

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marimo_kernel_bridge.reactive_names.flows import flows
-from marimo_kernel_bridge.reactive_names.groups import Groups
-from marimo_kernel_bridge.value_flow import Source, ValueFlow
+from marimo_kernel_bridge.analysis.components import Groups
+from marimo_kernel_bridge.analysis.value_flows import flows
+from marimo_kernel_bridge.kernel.versions.value_flow import Source, ValueFlow
 
 NAMES = ["a", "b", "c", "d", "f", "g", "np", "pd", "plt"]
 name = st.sampled_from(NAMES)

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.importing import bridge
-from marimo_kernel_bridge.ipynb import Conversion, import_notebook, read_notebook
-from marimo_kernel_bridge.runtime.convert import convert
+from marimo_kernel_bridge.importing import to_ipynb as bridge
+from marimo_kernel_bridge.importing.to_marimo import convert
+from marimo_kernel_bridge.notebooks.ipynb import Conversion, import_notebook, read_notebook
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "penguins.ipynb"
 

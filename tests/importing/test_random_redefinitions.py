@@ -10,9 +10,9 @@ import pytest
 from reactive import in_order, shown
 from test_random_notebooks import notebook, statement
 
-from marimo_kernel_bridge.cells import Address, Body, CellTable
-from marimo_kernel_bridge.reactive_names.occurrences import read_cell
-from marimo_kernel_bridge.redefinitions import Redefinitions
+from marimo_kernel_bridge.analysis.name_uses import read_cell
+from marimo_kernel_bridge.kernel.cells import Address, Body, CellTable
+from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
 
 
 @lru_cache

@@ -10,9 +10,9 @@ from reactive import Reactive, in_order
 
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare
+from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.importing.verify import verify
-from marimo_kernel_bridge.ipynb import read_notebook
-from marimo_kernel_bridge.runtime.convert import convert
+from marimo_kernel_bridge.notebooks.ipynb import read_notebook
 
 SAMPLE = Path(__file__).parent / "sample"
 ADDRESS = re.compile(r"0x[0-9a-f]+")

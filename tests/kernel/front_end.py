@@ -7,9 +7,9 @@ from queue import Empty
 
 from jupyter_client import BlockingKernelClient
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.notebook import KernelDescription
-from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import KernelDescription
+from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, strip_ansi
 
 BOUND = 60.0  # seconds for any single wait
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspection import Matches, Variable, VariableContent
-from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, RunReport
-from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
+from marimo_kernel_bridge.protocol.inspection import Matches, Variable, VariableContent
+from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, RunReport
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import json
 import pytest
 from front_end import BOUND, FrontEnd
 
-from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.protocol import messages as wire
 
 CHANNELS = ("shell", "control")
 

@@ -6,10 +6,10 @@ from queue import Empty
 import msgspec
 import pytest
 
-from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspection import RunOutcome
-from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.inspection import RunOutcome
+from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 
 
 @pytest.fixture

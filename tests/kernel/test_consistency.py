@@ -49,9 +49,9 @@ from small_notebooks import (
     operations,
 )
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.notebook import Cell, CellWithOutputs, KernelDescription
-from marimo_kernel_bridge.outputs import OutputLog
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, KernelDescription
+from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 EXAMPLES = int(os.environ.get("CONSISTENCY_EXAMPLES", "0"))
 few = settings(max_examples=EXAMPLES // 50 or 3, deadline=None, derandomize=not EXAMPLES, database=None)

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbclient
 import nbformat
 
-from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.protocol import messages as wire
 
 
 def test_vscode_dependents_run_after_its_queue_is_quiet(connect):

@@ -16,7 +16,7 @@ import zmq
 from front_end import BOUND, FrontEnd
 from jupyter_client import KernelManager
 
-from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.protocol import messages as wire
 
 
 def wait_until(condition, what: str, bound: float = BOUND) -> None:

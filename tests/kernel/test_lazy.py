@@ -7,7 +7,7 @@ import pytest
 from front_end import FrontEnd
 from jupyter_client import KernelManager
 
-from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.protocol import messages as wire
 
 MARK = "stale: an input changed since this cell ran."
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.outputs import strip_ansi
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 
 def cells(front_end):

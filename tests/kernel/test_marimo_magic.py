@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.marimo_magic import COMMANDS
+from marimo_kernel_bridge.kernel.ipython.marimo_magic import COMMANDS
+from marimo_kernel_bridge.protocol import messages as wire
 
 
 def mode(front_end):

@@ -4,8 +4,8 @@ import pytest
 from front_end import FrontEnd
 from jupyter_client import KernelManager
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.notebook import CellWithOutputs
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.notebook import RunReport
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import RunReport
 
 
 def test_dependents_run_before_idle_and_replace_their_outputs_under_their_own_cells(lab):

@@ -10,9 +10,9 @@ import pytest
 from front_end import FrontEnd
 from jupyter_client import KernelManager
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.changes import AddCell, EditReport
-from marimo_kernel_bridge.notebook import Cell
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import AddCell, EditReport
+from marimo_kernel_bridge.protocol.notebook import Cell
 
 
 def run_all(lab, cells: dict[str, str]) -> dict[str, str]:
@@ -397,7 +397,7 @@ class Optimizer:
 def test_once_copies_take_too_much_makers_run_again(lab):
     lab.run(
         "m",
-        "import marimo_kernel_bridge.keeping\nmarimo_kernel_bridge.keeping.MOST = 1500\nimport numpy as np",
+        "import marimo_kernel_bridge.kernel.versions.value_copies\nmarimo_kernel_bridge.keeping.MOST = 1500\nimport numpy as np",
     )
     cells = {
         "a": "a = np.zeros(100)",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from marimo_kernel_bridge import wire
+from marimo_kernel_bridge.protocol import messages as wire
 
 
 def counted(name: str, code: str) -> str:

@@ -8,9 +8,9 @@ import pytest
 from front_end import BOUND
 
 FOR_AGENTS = (
-    "marimo_kernel_bridge.wire",
-    "marimo_kernel_bridge.bridge_requests",
-    "marimo_kernel_bridge.inspection",
+    "marimo_kernel_bridge.protocol.messages",
+    "marimo_kernel_bridge.kernel.bridge_handler",
+    "marimo_kernel_bridge.protocol.inspection",
 )
 IN_USE = "import sys; print(*sorted(sys.modules))"
 

@@ -3,8 +3,8 @@
 import pytest
 from front_end import BOUND, FrontEnd
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.notebook import KernelDescription
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import KernelDescription
 
 WAITS = "import threading\ngo = threading.Event()"
 

@@ -3,10 +3,10 @@
 import pytest
 from front_end import FrontEnd
 
-from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspection import UiElement
-from marimo_kernel_bridge.notebook import RunReport
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.inspection import UiElement
+from marimo_kernel_bridge.protocol.notebook import RunReport
 
 MARIMO = [
     ("mo.ui.slider(0, 10, 2)", "a number from 0 to 10 in steps of 2"),

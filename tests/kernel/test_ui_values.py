@@ -3,9 +3,9 @@
 import pytest
 from front_end import FrontEnd
 
-from marimo_kernel_bridge import wire
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.notebook import KernelDescription, RunReport
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import KernelDescription, RunReport
 
 
 @pytest.fixture

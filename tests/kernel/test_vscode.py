@@ -9,8 +9,8 @@ import nbformat
 import pytest
 from front_end import BOUND
 
-from marimo_kernel_bridge import wire
-from marimo_kernel_bridge.notebook import KernelDescription
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import KernelDescription
 
 FAR = "import time; time.sleep(0.5)"  # run out of sight: so long does VS Code take to answer a reply
 

@@ -10,9 +10,9 @@ from mcp import Client, StdioServerParameters
 from mcp.types import Implementation
 from person import Agent, Gate, Person, wait_for_ready
 
-from marimo_kernel_bridge.connection import read_connection
-from marimo_kernel_bridge.kernel_client import KernelClient
-from marimo_kernel_bridge.pools import stop_pools
+from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.client.connection import read_connection
+from marimo_kernel_bridge.launch.pool.status import stop_pools
 
 
 @pytest.fixture(scope="session")

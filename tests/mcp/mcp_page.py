@@ -16,7 +16,7 @@ from story import STORY, Ada, Call, Changes, Read, Sees
 from story_player import Played, Seen, play
 
 from marimo_kernel_bridge.errors import MEANINGS
-from marimo_kernel_bridge.mcp_config import Stdio, config_for
+from marimo_kernel_bridge.mcp_server.hosts import Stdio, config_for
 from marimo_kernel_bridge.mcp_tools import NEEDS
 
 PAGE = Path(__file__).parents[2] / "docs/mcp.md"

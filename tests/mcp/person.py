@@ -12,7 +12,7 @@ from jupyter_client.asynchronous import AsyncKernelClient
 from mcp import Client
 
 from marimo_kernel_bridge.errors import CODES
-from marimo_kernel_bridge.outputs import OUTPUT_TYPES, OutputLog, strip_ansi
+from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, strip_ansi
 
 BOUND = 20.0  # seconds for any single wait
 

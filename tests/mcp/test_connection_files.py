@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from person import BOUND
 
-from marimo_kernel_bridge.connection import listens, read_connection
-from marimo_kernel_bridge.discovery import find_kernels
+from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.client.connection import listens, read_connection
+from marimo_kernel_bridge.client.discovery import find_kernels
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel_client import KernelClient
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ import pytest
 from person import BOUND
 from server import jupyter_server, opened
 
-from marimo_kernel_bridge.discovery import connection_file_of, find_kernels, notebooks_by_kernel
+from marimo_kernel_bridge.client.discovery import connection_file_of, find_kernels, notebooks_by_kernel
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 import pytest
 from person import BOUND, suspend, until, wait_for_ready
 
-from marimo_kernel_bridge import kernel_client, kernel_link
-from marimo_kernel_bridge.connection import read_connection
+from marimo_kernel_bridge.client import client as kernel_client
+from marimo_kernel_bridge.client import link as kernel_link
+from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.client.connection import read_connection
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel_client import KernelClient
 
 pytestmark = pytest.mark.anyio
 

@@ -10,8 +10,8 @@ from environments import make_environment
 from person import BOUND, change, refused, until
 from server import jupyter_server, opened
 
+from marimo_kernel_bridge.client.jupyter_server import JupyterServer
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.jupyter_server import JupyterServer
 
 pytestmark = pytest.mark.anyio
 

@@ -103,7 +103,7 @@ async def test_the_instructions_fit_what_hosts_keep(agent):
 
 def test_the_server_starts_without_marimo_zmq_or_ipython():
     code = (
-        "import sys; from marimo_kernel_bridge.mcp_server import build_server; build_server();"
+        "import sys; from marimo_kernel_bridge.mcp_server.build import build_server; build_server();"
         "print(sorted({'marimo', 'zmq', 'jupyter_client', 'IPython', 'ipykernel'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -112,7 +112,7 @@ def test_the_server_starts_without_marimo_zmq_or_ipython():
 
 def test_the_server_looks_for_garbage_only_once_all_is_imported():
     code = (
-        "import gc, sys; from marimo_kernel_bridge.cli import main; begun = gc.get_stats()[2]['collections'];"
+        "import gc, sys; from marimo_kernel_bridge.cli.main import main; begun = gc.get_stats()[2]['collections'];"
         "main(['mcp'], standalone_mode=False);"
         "print(gc.isenabled(), gc.get_freeze_count() > 100_000, gc.get_stats()[2]['collections'] - begun)"
     )

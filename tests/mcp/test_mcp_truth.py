@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from person import BOUND, Gate, add, change, refused, suspend, until, wait_for_ready
 
-from marimo_kernel_bridge import mcp_run_views
-from marimo_kernel_bridge.mcp_kernels import Attached
-from marimo_kernel_bridge.mcp_views import Window
+from marimo_kernel_bridge.mcp_server.attachments import Attached
+from marimo_kernel_bridge.mcp_server.views import runs as mcp_run_views
+from marimo_kernel_bridge.mcp_server.views.cells import Window
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from plotly.utils import PlotlyJSONEncoder
 
-from marimo_kernel_bridge.chart_text import chart_text
-from marimo_kernel_bridge.mcp_outputs import (
+from marimo_kernel_bridge.mcp_server.media.chart_text import chart_text
+from marimo_kernel_bridge.mcp_server.media.output_text import (
     MAX_IMAGE_CHARACTERS,
     bundle_text,
     cut,

@@ -11,9 +11,9 @@ from mcp import Client
 from mcp.types import ElicitResult
 from person import BOUND, Agent, Person, add, refused
 
-from marimo_kernel_bridge.environment import installs_packages, requirements
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.packages import environment, imports
+from marimo_kernel_bridge.inspecting.packages import environment, imports
+from marimo_kernel_bridge.protocol.environment import installs_packages, requirements
 
 pytestmark = pytest.mark.anyio
 

@@ -11,10 +11,10 @@ from environments import make_environment
 from person import refused
 from PIL import Image as Pillow
 
-from marimo_kernel_bridge.chart_drawing import draw
-from marimo_kernel_bridge.chart_text import chart_in
-from marimo_kernel_bridge.mcp_outputs import MAX_IMAGE_CHARACTERS, Image, Picture, show
-from marimo_kernel_bridge.mcp_pictures import LONGEST_SIDE, scaled
+from marimo_kernel_bridge.mcp_server.media.chart_drawing import draw
+from marimo_kernel_bridge.mcp_server.media.chart_text import chart_in
+from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, show
+from marimo_kernel_bridge.mcp_server.media.pictures import LONGEST_SIDE, scaled
 
 pytestmark = pytest.mark.anyio
 

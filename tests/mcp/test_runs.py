@@ -2,8 +2,8 @@
 
 import pytest
 
+from marimo_kernel_bridge.client.runs import MAX_STREAM_CHARACTERS, Activity, Run
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.runs import MAX_STREAM_CHARACTERS, Activity, Run
 
 BUSY = ("status", {"execution_state": "busy"})
 IDLE = ("status", {"execution_state": "idle"})

@@ -9,13 +9,13 @@ from random import Random
 import pytest
 from person import change, refused
 
-from marimo_kernel_bridge import redaction
-from marimo_kernel_bridge.audit_log import AuditLog, digest
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspection import Secret
-from marimo_kernel_bridge.mcp_guard import TIERS
-from marimo_kernel_bridge.redaction import Redactor
-from marimo_kernel_bridge.secret_values import in_dotenv, in_environment
+from marimo_kernel_bridge.mcp_server.guard import TIERS
+from marimo_kernel_bridge.mcp_server.safety import redaction
+from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
+from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
+from marimo_kernel_bridge.protocol.inspection import Secret
+from marimo_kernel_bridge.protocol.secrets import in_dotenv, in_environment
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ import pytest
 from served import BOUND
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_http import Guard
-from marimo_kernel_bridge.mcp_token import Token, read_or_make_token, token_path
+from marimo_kernel_bridge.mcp_server.transport.http import Guard
+from marimo_kernel_bridge.mcp_server.transport.token import Token, read_or_make_token, token_path
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from jupyter_client import BlockingKernelClient, KernelManager
 
-from marimo_kernel_bridge.pool_place import PROVISIONER
-from marimo_kernel_bridge.pools import stop_pools
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.launch.pool.status import stop_pools
 
 BOUND = 60.0
 

@@ -18,11 +18,11 @@ from click.testing import CliRunner
 from jupyter_client.connect import write_connection_file
 from nbclient import NotebookClient
 
-from marimo_kernel_bridge.cli import main
-from marimo_kernel_bridge.install import install_kernelspec
-from marimo_kernel_bridge.pool_place import PoolOptions, own_directory
-from marimo_kernel_bridge.pool_provisioner import NoPoolError, PooledKernel, fork_kernel
-from marimo_kernel_bridge.pools import running_pools
+from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.launch.install import install_kernelspec
+from marimo_kernel_bridge.launch.pool.protocol import PoolOptions, own_directory
+from marimo_kernel_bridge.launch.pool.provisioner import NoPoolError, PooledKernel, fork_kernel
+from marimo_kernel_bridge.launch.pool.status import running_pools
 
 BOUND_MS = 60_000
 COMMAND = [sys.executable, "-m", "marimo_kernel_bridge", "kernel"]

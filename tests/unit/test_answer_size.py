@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_answer_size import MAX_ANSWER_BYTES, fit
-from marimo_kernel_bridge.mcp_guard import _require_size
+from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES, fit
+from marimo_kernel_bridge.mcp_server.guard import _require_size
 
 
 def answer(text="", images=()):

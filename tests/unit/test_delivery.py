@@ -2,7 +2,15 @@
 
 import pytest
 
-from marimo_kernel_bridge.delivery import Held, Late, Message, Printed, Updated, dialect_of, same_outputs
+from marimo_kernel_bridge.kernel.outputs.delivery import (
+    Held,
+    Late,
+    Message,
+    Printed,
+    Updated,
+    dialect_of,
+    same_outputs,
+)
 
 CELL = {"msg_id": "cell"}
 NOW = {"msg_id": "now"}

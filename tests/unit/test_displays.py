@@ -2,9 +2,9 @@
 
 import pytest
 
-from marimo_kernel_bridge.cells import Address, CellTable
-from marimo_kernel_bridge.outlet import Outlet
-from marimo_kernel_bridge.outputs import OutputLog
+from marimo_kernel_bridge.kernel.cells import Address, CellTable
+from marimo_kernel_bridge.kernel.outputs.router import Outlet
+from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 
 @pytest.fixture

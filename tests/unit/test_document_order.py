@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from marimo_kernel_bridge.cells import Address, CellTable
-from marimo_kernel_bridge.document_order import SavedOrder, sent_at_once
+from marimo_kernel_bridge.kernel.cells import Address, CellTable
+from marimo_kernel_bridge.kernel.notebook.document_order import SavedOrder, sent_at_once
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

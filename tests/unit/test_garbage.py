@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from marimo_kernel_bridge import garbage
+from marimo_kernel_bridge.startup import gc_pauses as garbage
 
 
 class Node:

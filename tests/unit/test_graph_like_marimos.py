@@ -16,7 +16,7 @@ from marimo._runtime.packages.module_registry import ModuleRegistry
 from marimo._runtime.runner.scheduler import SequentialScheduler
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.runtime.graph import (
+from marimo_kernel_bridge.runtime.graph.indexed_graph import (
     IndexedGraph,
     IndexedModules,
     cells_to_run,
@@ -24,7 +24,7 @@ from marimo_kernel_bridge.runtime.graph import (
     marimos_sort,
     topological_sort,
 )
-from marimo_kernel_bridge.runtime.run_steps import Scheduler
+from marimo_kernel_bridge.runtime.graph.run_steps import Scheduler
 
 NAMES = ("a", "b", "c", "d", "e")
 IDS = tuple(CellId_t(f"C{number:03}") for number in range(7))

@@ -7,10 +7,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from marimo_kernel_bridge.graph_picture import clip, connected, svg, tree
-from marimo_kernel_bridge.notebook import Cell
-from marimo_kernel_bridge.notebook_settings import Settings, read_settings
-from marimo_kernel_bridge.status_table import html_table, summary, text_table
+from marimo_kernel_bridge.kernel.ipython.graph_picture import clip, connected, svg, tree
+from marimo_kernel_bridge.kernel.ipython.status_table import html_table, summary, text_table
+from marimo_kernel_bridge.kernel.notebook.settings import Settings, read_settings
+from marimo_kernel_bridge.protocol.notebook import Cell
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from marimo_kernel_bridge.input_history import InputHistory
+from marimo_kernel_bridge.kernel.ipython.history import InputHistory
 
 
 class SlowConnection(sqlite3.Connection):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
-from marimo_kernel_bridge.ipython_code import graph_code, read_script
+from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
 from marimo_kernel_bridge.runtime.engine import Engine
 
 FILES = {

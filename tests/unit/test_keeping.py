@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from marimo_kernel_bridge import keeping, star_imports
-from marimo_kernel_bridge.keeping import kept
+from marimo_kernel_bridge.kernel.versions import star_imports
+from marimo_kernel_bridge.kernel.versions import value_copies as keeping
+from marimo_kernel_bridge.kernel.versions.value_copies import kept
 
 
 @pytest.mark.parametrize(

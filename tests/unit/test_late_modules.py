@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from marimo_kernel_bridge.late_modules import LateModule, late, load
+from marimo_kernel_bridge.startup.lazy_modules import LateModule, late, load
 
 CODE = """\"\"\"Answers.\"\"\"
 import sys

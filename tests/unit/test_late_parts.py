@@ -5,8 +5,8 @@ import sys
 
 PROBE = """
 import inspect, sys
-from marimo_kernel_bridge.runtime import late_parts
-from marimo_kernel_bridge.late_modules import load
+from marimo_kernel_bridge.runtime import lazy_imports as late_parts
+from marimo_kernel_bridge.startup.lazy_modules import load
 from marimo._output import md
 early = md.is_url
 url = sys.modules["marimo._utils.url"]
@@ -36,7 +36,7 @@ def seen(code: str) -> str:
 
 
 def test_user_interface_elements_look_like_marimos():
-    late = seen("from marimo_kernel_bridge.runtime import late_parts" + LOOK)
+    late = seen("from marimo_kernel_bridge.runtime import lazy_imports as late_parts" + LOOK)
     assert late == seen(LOOK)
     assert "experimental_data_editor" in late
 

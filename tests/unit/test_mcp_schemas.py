@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from marimo_kernel_bridge.mcp_schemas import Without, of_answer, of_arguments
+from marimo_kernel_bridge.mcp_server.sdk.schemas import Without, of_answer, of_arguments
 
 
 @dataclass(frozen=True)

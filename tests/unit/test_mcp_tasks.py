@@ -16,8 +16,8 @@ from mcp.types import (
     TextContent,
 )
 
-from marimo_kernel_bridge import mcp_tasks
-from marimo_kernel_bridge.mcp_tasks import Tasks, _TaskParams, _UpdateParams
+from marimo_kernel_bridge.mcp_server.sdk import tasks as mcp_tasks
+from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks, _TaskParams, _UpdateParams
 
 pytestmark = pytest.mark.anyio
 

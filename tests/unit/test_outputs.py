@@ -2,8 +2,8 @@
 
 import pytest
 
-from marimo_kernel_bridge import outputs
-from marimo_kernel_bridge.outputs import OutputLog, strip_ansi
+from marimo_kernel_bridge.protocol import output_log as outputs
+from marimo_kernel_bridge.protocol.output_log import OutputLog, strip_ansi
 
 
 def log(*messages) -> OutputLog:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from marimo_kernel_bridge.quick_switches import QuickSwitches
+from marimo_kernel_bridge.kernel.messaging.switch_interval import QuickSwitches
 
 
 @pytest.fixture

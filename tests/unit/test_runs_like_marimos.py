@@ -20,10 +20,12 @@ from marimo._runtime.runtime import Kernel
 from marimo._runtime.side_effect import SideEffect
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.dataflow import Outcome
 from marimo_kernel_bridge.runtime import engine as engine_module
-from marimo_kernel_bridge.runtime import graph, reactive, run_steps
-from marimo_kernel_bridge.runtime.graph import marimos_cells_to_run, marimos_sort
+from marimo_kernel_bridge.runtime import marimo_kernel as reactive
+from marimo_kernel_bridge.runtime.graph import indexed_graph as graph
+from marimo_kernel_bridge.runtime.graph import run_steps
+from marimo_kernel_bridge.runtime.graph.indexed_graph import marimos_cells_to_run, marimos_sort
+from marimo_kernel_bridge.runtime.interface import Outcome
 
 
 class AsMarimoDoes(reactive.ReactiveKernel):

@@ -7,9 +7,9 @@ import types
 import pytest
 
 from marimo_kernel_bridge import errors
-from marimo_kernel_bridge.dataflow import Outcome
-from marimo_kernel_bridge.runtime import versions
+from marimo_kernel_bridge.runtime import supported_api as versions
 from marimo_kernel_bridge.runtime.engine import Engine, mangle_locals
+from marimo_kernel_bridge.runtime.interface import Outcome
 
 
 class Host:

@@ -7,7 +7,7 @@ import zmq
 from ipykernel.iostream import IOPubThread
 from jupyter_client.session import Session
 
-from marimo_kernel_bridge.streams import CellStream
+from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
 
 
 class RecordingSession(Session):

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from marimo_kernel_bridge import arrivals
-from marimo_kernel_bridge.arrivals import ShellArrivals
+from marimo_kernel_bridge.kernel.messaging import shell_queue as arrivals
+from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellArrivals
 
 
 class Peeking:

@@ -17,18 +17,19 @@ import pytest
 from marimo._ast.compiler import compile_cell
 from marimo._runtime import runtime as marimos_kernel
 
-from marimo_kernel_bridge import passing_cells
-from marimo_kernel_bridge.batch_edits import plan
-from marimo_kernel_bridge.cells import Address, Body
-from marimo_kernel_bridge.changes import AddCell
-from marimo_kernel_bridge.dataflow import Outcome
-from marimo_kernel_bridge.interrupts import Interrupts
-from marimo_kernel_bridge.notebook import Outline
-from marimo_kernel_bridge.reactive_names import flows, groups
-from marimo_kernel_bridge.runtime import compiling
+from marimo_kernel_bridge.analysis import components as groups
+from marimo_kernel_bridge.analysis import value_flows as flows
+from marimo_kernel_bridge.kernel.cells import Address, Body
+from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
+from marimo_kernel_bridge.kernel.notebook import anonymous_cells as passing_cells
+from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
+from marimo_kernel_bridge.kernel.notebook.session import Session
+from marimo_kernel_bridge.protocol.changes import AddCell
+from marimo_kernel_bridge.protocol.notebook import Outline
 from marimo_kernel_bridge.runtime.engine import Engine
-from marimo_kernel_bridge.session import Session
-from marimo_kernel_bridge.waiting import Waiting
+from marimo_kernel_bridge.runtime.graph import compiled_cells as compiling
+from marimo_kernel_bridge.runtime.interface import Outcome
 
 KNOWN = {
     ("cell_runner.py", "<genexpr>"),  # marimo asks each cell for its `_private` names, once in each run

@@ -1,0 +1,222 @@
+"""Which cells can have to do with each other, so that each group is analysed by itself.
+
+Two cells are in one group if a name stands in both; builtin functions that are only called say nothing about values.
+Cells that do nothing but import are no link: nobody changes a module's name, so who uses it is analysed with the cell
+that imports it, and otherwise alone. Errs on the side of larger groups. A change of some cells looks at their names, and
+at the cells of their groups; a new cell joins groups as they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from marimo_kernel_bridge.analysis.name_uses import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+K = TypeVar("K")  # what a cell is known by
+
+_BUILTINS: Final = frozenset(vars(builtins))
+_EVALUATED: Final = re.compile(r"\b(eval|exec|evaluate|query)\b")  # text that is code
+
+
+@dataclass(frozen=True)
+class Words:
+    """The names of a cell, those of them that it may bind, those that it only calls, and whether it only imports."""
+
+    used: frozenset[str]
+    bound: frozenset[str]
+    called: frozenset[str] = frozenset()
+    imports: bool = False
+
+
+@lru_cache(maxsize=5000)
+def words(source: str) -> Words:
+    """Return what names are in the text of a cell, which may not be Python."""
+    try:
+        tree = parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Words(frozenset(), frozenset())
+    if _EVALUATED.search(source):
+        found = frozenset(re.findall(r"[^\W\d]\w*", source))
+        return Words(found, found)
+    used: Counter[str] = Counter()
+    called: Counter[str] = Counter()
+    bound: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=context):
+                used[name] += 1
+                if not isinstance(context, ast.Load):
+                    bound.add(name)
+            case ast.Call(func=ast.Name(id=name)):
+                called[name] += 1
+            case ast.alias(name=name, asname=other):
+                bound.add(other or name.partition(".")[0])
+            case _:
+                bound.update(_bound_by(node))
+    only = bool(tree.body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
+    return Words(
+        frozenset(used.keys() | bound),
+        frozenset(bound),
+        frozenset(name for name, times in called.items() if times == used[name]),
+        imports=only and "*" not in bound,
+    )
+
+
+def _bound_by(node: ast.AST) -> Iterable[str]:
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            return (name,)
+        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+            return (name,)
+        case ast.MatchMapping(rest=str(name)) | ast.arg(arg=name):
+            return (name,)
+        case ast.Global(names=names) | ast.Nonlocal(names=names):
+            return names
+    return ()
+
+
+@dataclass(frozen=True, eq=False)
+class Group(Generic[K]):
+    """Cells that are analysed together: its `own`, and those that only import what these use."""
+
+    own: frozenset[K]
+    cells: frozenset[K]
+
+
+class Groups(Generic[K]):
+    """The groups of cells that come, go and change. Each cell is one of the `own` cells of one group."""
+
+    def __init__(self) -> None:
+        self._words: dict[K, Words] = {}
+        self._users: dict[str, set[K]] = {}
+        self._binders: dict[str, set[K]] = {}
+        self._shared: set[K] = set()  # cells that only import what no other cell binds
+        self._group: dict[K, Group[K]] = {}
+
+    def all(self) -> set[Group[K]]:
+        """Return all groups."""
+        return set(self._group.values())
+
+    def change(self, sources: Mapping[K, str | None]) -> tuple[list[Group[K]], list[Group[K]]]:
+        """Take new texts of cells, None for those that are gone. Returns the groups that are gone, and new ones.
+
+        A group is new if a cell of it has another text, or if it has other cells.
+        """
+        if sources.keys().isdisjoint(self._words):
+            joined = self._joined(sources)
+            if joined is not None:
+                return joined
+        touched = self._read(sources)
+        gone = {self._group[cell] for cell in touched if cell in self._group}
+        waiting = touched.union(*(group.own for group in gone)) & self._words.keys()
+        for cell in sources.keys() - self._words.keys():
+            self._group.pop(cell, None)
+        new: list[Group[K]] = []
+        while waiting:
+            group = self._around(waiting.pop())
+            waiting -= group.own
+            gone.update(self._group[cell] for cell in group.own if cell in self._group)
+            self._group.update(dict.fromkeys(group.own, group))
+            new.append(group)
+        return list(gone.difference(new)), new
+
+    def _joined(self, sources: Mapping[K, str | None]) -> tuple[list[Group[K]], list[Group[K]]] | None:
+        """Join one new cell to the groups that it is linked to; None if it changes how others are linked."""
+        found = [(cell, words(source)) for cell, source in sources.items() if source is not None]
+        if len(found) != 1:
+            return None
+        cell, known = found[0]
+        for name in known.bound:
+            binders = self._binders.get(name, ())
+            if (not binders and name in _BUILTINS) or any(self._words[one].imports for one in binders):
+                return None
+        if known.imports:
+            return None
+        gone: dict[Group[K], None] = {}
+        imports = set[K]()
+        for name in known.used:
+            users: Iterable[K] = self._users.get(name, ())
+            importer = self._importer(name)
+            if importer is not None:
+                imports.add(importer)
+                continue
+            if name in _BUILTINS and name not in self._binders:
+                users = () if name in known.called else [one for one in users if self._is_link(one, name)]
+            for other in users:
+                gone[self._group[other]] = None
+                break  # they are of one group
+        self._read(sources)
+        own = frozenset([cell]).union(*(group.own for group in gone))
+        new = Group(own, own.union(imports, *(group.cells for group in gone)))
+        self._group.update(dict.fromkeys(own, new))
+        return list(gone), [new]
+
+    def _read(self, sources: Mapping[K, str | None]) -> set[K]:
+        """Note what names the cells have now. Returns them, and the others that are linked otherwise by that."""
+        rebound: set[str] = set()  # names that other cells bind than before
+        said: set[str] = set()  # names of cells that only import and have another text
+        for cell, source in sources.items():
+            before = self._words.pop(cell, _NO_WORDS)
+            now = _NO_WORDS if source is None else words(source)
+            if source is not None:
+                self._words[cell] = now
+            _reindex(self._users, cell, before.used, now.used)
+            _reindex(self._binders, cell, before.bound, now.bound)
+            rebound |= before.bound ^ now.bound
+            for each in (before, now):
+                if each.imports:
+                    said |= each.bound
+        for cell in sources.keys() | {one for name in rebound for one in self._binders.get(name, ())}:
+            known = self._words.get(cell, _NO_WORDS)
+            shared = known.imports and all(len(self._binders[name]) == 1 for name in known.bound)
+            (self._shared.add if shared else self._shared.discard)(cell)
+        return {cell for name in rebound | said for cell in self._users.get(name, ())} | sources.keys()
+
+    def _around(self, cell: K) -> Group[K]:
+        own, names, imports = {cell}, set[str](), set[K]()
+        waiting = [] if cell in self._shared else [cell]
+        while waiting:
+            one = waiting.pop()
+            for name in self._words[one].used - names:
+                importer = self._importer(name)
+                if importer is not None:
+                    imports.add(importer)
+                elif self._is_link(one, name):
+                    joined = {each for each in self._users[name] - own if self._is_link(each, name)}
+                    own |= joined
+                    waiting += joined
+                else:
+                    continue  # it may be a link of another cell
+                names.add(name)
+        return Group(frozenset(own), frozenset(own | imports))
+
+    def _is_link(self, cell: K, name: str) -> bool:
+        """Tell whether a cell is linked to others by a name that it has."""
+        return cell not in self._shared and (
+            name in self._binders or name not in _BUILTINS or name not in self._words[cell].called
+        )
+
+    def _importer(self, name: str) -> K | None:
+        binders = self._binders.get(name, ())
+        return next((one for one in binders if one in self._shared), None) if len(binders) == 1 else None
+
+
+_NO_WORDS: Final = Words(frozenset(), frozenset())
+
+
+def _reindex(index: dict[str, set[K]], cell: K, before: frozenset[str], now: frozenset[str]) -> None:
+    for name in before - now:
+        index[name].discard(cell)
+        if not index[name]:
+            del index[name]
+    for name in now - before:
+        index.setdefault(name, set()).add(cell)

@@ -1,0 +1,124 @@
+"""Cells and versions of names while they are analysed: what the parts of the analysis share."""
+
+from __future__ import annotations
+
+import ast
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marimo_kernel_bridge.analysis.mutations import Mutation
+    from marimo_kernel_bridge.analysis.name_uses import CellNames, Occurrence
+
+
+@dataclass(frozen=True)
+class Given:
+    """One cell as it goes into the analysis. `fails`: it is known to end with an error."""
+
+    source: str
+    fails: bool = False
+
+
+@dataclass(eq=False)
+class Version:
+    """One version of a name: made by one cell, read by others."""
+
+    name: str
+    cell: int
+    origin: str | None = None
+    derived: bool = False
+    temporary: bool = True
+    definition: bool = False
+    certain: bool = True
+    readers: set[int] = field(default_factory=set)
+    text: str = ""
+
+
+class InForce:
+    """The versions of names in force at one place of the document. As good as a copy of the newest ones, and quicker."""
+
+    def __init__(self, log: Mapping[str, Sequence[tuple[int, Version]]], time: int) -> None:
+        """`log` has each name's versions with the times when they came into force; it may grow."""
+        self._log, self._time = log, time
+        self._own: dict[str, Version] = {}
+
+    def get(self, name: str) -> Version | None:
+        """Return a name's version, None if there is none."""
+        if name in self._own:
+            return self._own[name]
+        versions = self._log.get(name, ())
+        place = bisect_left(versions, self._time, key=lambda each: each[0])
+        return versions[place - 1][1] if place else None
+
+    def __contains__(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def __getitem__(self, name: str) -> Version:
+        version = self.get(name)
+        if version is None:
+            raise KeyError(name)
+        return version
+
+    def __setitem__(self, name: str, version: Version) -> None:
+        self._own[name] = version
+
+
+@dataclass
+class Cell:
+    """A cell while it is analysed. `incoming` and `outgoing` are the versions of names before and after it."""
+
+    index: int
+    given: Given
+    names: CellNames
+    changed: dict[str, list[Mutation]] = field(default_factory=dict)
+    incoming: InForce = field(default_factory=lambda: InForce({}, 0))
+    outgoing: InForce = field(default_factory=lambda: InForce({}, 0))
+    made: dict[str, Version] = field(default_factory=dict)
+    seeded: dict[str, str] = field(
+        default_factory=dict
+    )  # name -> how its new version starts: "{}", "{}.copy()"
+    together: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    repeated_imports: list[Occurrence] = field(default_factory=list)
+    late: dict[tuple[str | None, str], Version] = field(default_factory=dict)
+
+
+def simple_augmented(cell: Cell, name: str) -> ast.AugAssign | None:
+    """Return the first `x += 1` of a cell if it can be written out: `x_1 = x + 1`."""
+    stores = cell.names.stores(name)
+    node = cell.names.tree.body[stores[0].statement]
+    exposed = [each for each in cell.names.of(name) if each.exposed]
+    if (
+        isinstance(node, ast.AugAssign)
+        and isinstance(node.value, ast.Constant)
+        and stores[0].augmented
+        and all(each.order <= stores[0].order for each in exposed)
+    ):
+        return node
+    return None
+
+
+def span(source: str, node: ast.stmt) -> tuple[int, int]:
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return offset(source, node.lineno, node.col_offset), offset(source, node.end_lineno, node.end_col_offset)
+
+
+def at(cell: Cell, node: ast.Name) -> int:
+    return offset(cell.given.source, node.lineno, node.col_offset)
+
+
+def offset(source: str, line: int, column: int) -> int:
+    lines = source.split("\n")
+    text = lines[line - 1]
+    width = column if text.isascii() else len(text.encode()[:column].decode(errors="replace"))
+    return sum(len(each) + 1 for each in lines[: line - 1]) + width
+
+
+def definition(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
+            return node
+    return None

@@ -1,0 +1,247 @@
+"""The main job on a real notebook, narrated: a person and an agent on one reactive kernel, then the import.
+
+Every line that claims something is printed after it was checked against the messages, files or processes themselves;
+a claim that does not hold ends the demo with `DemoFailedError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from mcp import MCPError
+
+from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
+from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.install import NAME
+from marimo_kernel_bridge.launch.shipped import shipped
+from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook, import_notebook, read_notebook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import TextIOWrapper
+
+# What the example holds; the demo edits SPECIES and follows what depends on it.
+EDITED: Final = "species"
+BEFORE: Final = "Adelie"
+AFTER: Final = "Gentoo"
+TABLE: Final = "chosen"
+SUMMARY: Final = "summary"
+CHART: Final = "chart"
+DEPENDENTS: Final = (TABLE, SUMMARY, CHART)
+NOT_DEPENDENT: Final = "load"
+_RUN_BOUND: Final = 60.0
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+class DemoFailedError(Exception):
+    """A step of the demo did not really happen."""
+
+
+def run_demo(keep: Path | None, say: Callable[[str], None]) -> None:
+    """Run the demo, and leave what it made in `keep`. Raises `DemoFailedError`."""
+    started = time.monotonic()
+    _require_what_the_example_needs()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = keep or Path(temporary)
+        try:
+            shutil.copytree(
+                shipped("examples"), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*")
+            )
+        except OSError as error:
+            raise DemoFailedError(f"The example cannot be copied to {folder}: {error}") from error
+        example = folder / "penguins.ipynb"
+        _step(say, 1, "A kernel, from the kernelspec that Jupyter finds")
+        _kernelspec(say)
+        with (Path(temporary) / "processes.log").open("w+") as log:
+            failures: list[BaseException] = []  # raised below: Python 3.11.2 wraps what is raised in except*
+            try:
+                asyncio.run(_person_and_agent(read_notebook(example), folder, log, say))
+            except* (
+                DemoFailedError,
+                BridgeError,
+                ToolFailedError,
+                MCPError,
+                OSError,
+            ) as group:  # anyio wraps
+                failures.extend(single_errors(group))
+            if failures:
+                raise DemoFailedError(f"{'; '.join(map(str, failures))}\n{_last_words(log)}")
+        _step(say, 5, "The same notebook, imported into marimo")
+        _import_and_run(example, say)
+    say(f"\nAll of it happened, in {time.monotonic() - started:.0f} s.")
+    if keep is not None:
+        say(f"The notebook, the marimo notebook and both charts are in {keep}.")
+
+
+def _require_what_the_example_needs() -> None:
+    missing = [name for name in ("pandas", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise DemoFailedError(
+            f"The example needs {' and '.join(missing)}. Run: pip install 'marimo-kernel-bridge[demo]'"
+        )
+
+
+def _kernelspec(say: Callable[[str], None]) -> None:
+    try:
+        spec = KernelSpecManager().get_kernel_spec(NAME)
+    except NoSuchKernel:
+        raise DemoFailedError(
+            f"Jupyter finds no kernelspec {NAME!r}. Run: marimo-kernel-bridge install --sys-prefix"
+        ) from None
+    say(f"  {spec.display_name}, in {spec.resource_dir}")
+
+
+async def _person_and_agent(
+    notebook: Notebook, folder: Path, log: TextIOWrapper, say: Callable[[str], None]
+) -> None:
+    async with AsyncExitStack() as stack:
+        manager = await stack.enter_async_context(started_kernel(NAME, folder, log.fileno()))
+        person = await stack.enter_async_context(opened(manager))
+        say(f"  It answers. Its connection file: {manager.connection_file}")
+
+        _step(say, 2, "A person runs the notebook, as JupyterLab would")
+        for cell in notebook.cells:
+            if cell.kind == "code":
+                shown = await person.run(cell.cell_id, cell.source)
+                say(f"  [{cell.cell_id}] {_first_line(cell.source)}")
+                say(_indented(shown.text or "(no output)"))
+                _require(
+                    "error" not in _kinds(person, cell.cell_id), f"Cell {cell.cell_id} failed: {shown.text}"
+                )
+        before = {cell_id: person.cells[cell_id].text for cell_id in person.cells}
+        requests = {cell_id: person.cells[cell_id].request_id for cell_id in person.cells}
+        chart_before = _chart(person)
+        _require(BEFORE in before[SUMMARY], f"The summary does not speak of {BEFORE}: {before[SUMMARY]}")
+        (folder / f"chart-{BEFORE}.png").write_bytes(chart_before)
+
+        _step(say, 3, "An agent joins the same kernel over MCP and changes one cell")
+        agent = await stack.enter_async_context(attached_agent(manager.connection_file, log))
+        await _agent_edits(agent, notebook, say)
+
+        _step(say, 4, "What the person sees now, without having touched anything")
+        await person.until(
+            lambda: (
+                all(person.cells[cell_id].text != before[cell_id] for cell_id in (TABLE, SUMMARY))
+                and _chart(person) != chart_before
+            ),
+            "the dependents' new outputs",
+        )
+        for cell_id in DEPENDENTS:
+            seen = person.cells[cell_id]
+            _require(
+                seen.request_id == requests[cell_id] and seen.late != [],
+                f"{cell_id} did not follow by itself.",
+            )
+            say(f"  [{cell_id}] got {', '.join(seen.late)} under the person's own request:")
+            say(_indented(seen.text))
+        (folder / f"chart-{AFTER}.png").write_bytes(_chart(person))
+        say(f"  The chart was a PNG of {len(chart_before)} bytes and is now one of {len(_chart(person))}.")
+        _require(AFTER in person.cells[SUMMARY].text, f"The summary does not speak of {AFTER}.")
+        _require(person.cells[NOT_DEPENDENT].late == [], f"{NOT_DEPENDENT} ran again without need.")
+        say(f"  [{NOT_DEPENDENT}] does not depend on the change and did not run again.")
+    _require(not manager.has_kernel, "The kernel did not end.")
+
+
+async def _agent_edits(agent: Agent, notebook: Notebook, say: Callable[[str], None]) -> None:
+    cells = {cell["notebook_cell_id"]: cell for cell in (await agent.call("list_cells"))["cells"]}
+    names = {cell["cell_id"]: name for name, cell in cells.items()}
+    code_cells = [cell.cell_id for cell in notebook.cells if cell.kind == "code"]
+    _require(list(cells) == code_cells, f"The agent sees the cells {list(cells)}, not {code_cells}.")
+    say("  list_cells answers with the graph that the kernel found in the code:")
+    for name, cell in cells.items():
+        uses = f", uses {', '.join(cell['uses'])}" if "uses" in cell else ""
+        say(
+            f"      {cell['cell_id']} [{name}] version {cell['version']}, defines {', '.join(cell['defines'])}{uses}"
+        )
+    edited = cells[EDITED]
+    edit = {
+        "action": "change",
+        "cell_id": edited["cell_id"],
+        "version": edited["version"],
+        "code": f'{EDITED} = "{AFTER}"',
+    }
+    say(f"  edit_cells(edits=[{edit}])")
+    run = await agent.call("edit_cells", edits=[edit])
+    _require(run["status"] == "ok", f"The edit ended with {run['status']}: {run['message']}")
+    reran = [names[cell["cell_id"]] for cell in run.get("reran", ())]
+    _require(sorted(reran) == sorted(DEPENDENTS), f"The agent heard that {reran} ran.")
+    say(f"  The answer names the cells that ran because of it: {', '.join(reran)}")
+    try:
+        await agent.call("edit_cells", edits=[edit])
+    except ToolFailedError as refused:
+        _require("stale_version" in str(refused), f"The stale edit was refused for another reason: {refused}")
+        say(
+            "  The same edit once more is refused: it was made for a version that is no longer the current one."
+        )
+    else:
+        raise DemoFailedError("A stale edit was accepted.")
+
+
+def _import_and_run(example: Path, say: Callable[[str], None]) -> None:
+    from marimo_kernel_bridge.importing.to_marimo import convert  # noqa: PLC0415  # imports marimo, which takes a second
+
+    target = example.with_suffix(".py")
+    conversion: Conversion = import_notebook(example, target, convert, overwrite=True)
+    _require(conversion.complete, f"Not all was converted: {conversion.not_converted} {conversion.check}")
+    kept = sum(cell.fate == "kept" for cell in conversion.cells)
+    say(f"  {target.name}: {kept} of {len(conversion.cells)} cells kept as they are, marimo check passes")
+    ran = subprocess.run(  # noqa: S603  # this interpreter, on the file just written
+        [sys.executable, target.name],
+        cwd=target.parent,
+        capture_output=True,
+        text=True,
+        timeout=_RUN_BOUND,
+        check=False,
+    )
+    _require(ran.returncode == 0, f"The marimo notebook failed: {ran.stderr}")
+    _require(BEFORE in ran.stdout, f"The marimo notebook printed {ran.stdout!r}.")
+    say(f"  python {target.name} prints:")
+    say(_indented(ran.stdout))
+
+
+# Showing and checking
+
+
+def _step(say: Callable[[str], None], number: int, title: str) -> None:
+    say(f"\n{number}. {title}")
+
+
+def _require(really: bool, otherwise: str) -> None:  # noqa: FBT001  # a check reads better so
+    if not really:
+        raise DemoFailedError(otherwise)
+
+
+def _last_words(log: TextIOWrapper) -> str:
+    log.flush()
+    log.seek(0)
+    return f"Last words of kernel and server: {log.read()[-2000:] or 'none'}"
+
+
+def _chart(person: FrontEnd) -> bytes:
+    picture = base64.b64decode(person.cells[CHART].mime("image/png") or "")
+    _require(picture == b"" or picture.startswith(_PNG), "The chart is no PNG.")
+    return picture
+
+
+def _kinds(person: FrontEnd, cell_id: str) -> set[str]:
+    return {output["output_type"] for output in person.cells[cell_id].log.outputs()}
+
+
+def _first_line(text: str) -> str:
+    return text.strip().splitlines()[0]
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"      {line}" for line in text.rstrip().splitlines())

@@ -1,0 +1,90 @@
+"""Opening JupyterLab on a notebook with the marimo kernel selected.
+
+Owns which notebook that is: the given one if it already names a kernel of ours, else a copy that does. JupyterLab
+takes the process over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.install import NAME
+from marimo_kernel_bridge.launch.shipped import shipped
+from marimo_kernel_bridge.notebooks.ipynb import read_notebook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOW_TO_ATTACH: Final = """\
+To let an agent join this kernel, add the MCP server to its host once, for example:
+  claude mcp add --scope user marimo -- {command} mcp
+Run a cell, then ask the agent to list the kernels and to connect to this notebook's.
+`{command} kernels` shows the connection files. What the agent runs changes the outputs on your page."""
+
+
+def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], None]) -> None:
+    """Replace this process by JupyterLab. Raises `BridgeError`: bad_notebook, bad_request."""
+    if find_spec("jupyterlab") is None:
+        raise BridgeError(
+            "bad_request",
+            "JupyterLab is not installed in this environment.",
+            "Run: pip install 'marimo-kernel-bridge[lab]'",
+        )
+    kernelspec = _kernelspec()
+    shown = _example(kernelspec) if notebook is None else _for_our_kernel(notebook, kernelspec)
+    say(f"Opening {shown} with the kernel '{kernelspec['display_name']}'.")
+    say(HOW_TO_ATTACH.format(command=_command()))
+    sys.stdout.flush()
+    arguments = [sys.executable, "-m", "jupyterlab", str(shown), *options]
+    os.execv(sys.executable, arguments)  # noqa: S606  # this very interpreter; signals and the terminal are Lab's now
+
+
+def _kernelspec() -> dict[str, str]:
+    try:
+        spec = KernelSpecManager().get_kernel_spec(NAME)
+    except NoSuchKernel as error:
+        raise BridgeError(
+            "bad_request",
+            f"Jupyter finds no kernelspec {NAME!r}.",
+            "Run: marimo-kernel-bridge install --sys-prefix",
+        ) from error
+    return {"name": NAME, "display_name": str(spec.display_name), "language": "python"}
+
+
+def _example(kernelspec: dict[str, str]) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="penguins-"))
+    shutil.copytree(shipped("examples"), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
+    example = folder / "penguins.ipynb"
+    return _for_our_kernel(example, kernelspec)
+
+
+def _for_our_kernel(notebook: Path, kernelspec: dict[str, str]) -> Path:
+    """Return the notebook if it names our kernelspec, else a copy of it that does; an earlier copy is used again."""
+    given = read_notebook(notebook).metadata.get("kernelspec")
+    if isinstance(given, dict) and given.get("name") == kernelspec["name"]:
+        return notebook
+    copy = notebook.with_name(f"{notebook.stem}-{kernelspec['name']}.ipynb")
+    if not copy.exists():
+        document = json.loads(notebook.read_text(encoding="utf-8"))
+        document["metadata"] = {**read_notebook(notebook).metadata, "kernelspec": kernelspec}
+        try:
+            copy.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise BridgeError("bad_request", f"{copy} cannot be written: {error.strerror}.") from error
+    return copy
+
+
+def _command() -> str:
+    """Return how this program is called from anywhere: an environment's script folder is rarely on PATH."""
+    script = Path(sys.executable).with_name("marimo-kernel-bridge")
+    return str(script) if script.exists() else f"{sys.executable} -m marimo_kernel_bridge"

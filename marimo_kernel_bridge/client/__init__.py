@@ -1,0 +1,1 @@
+"""A Jupyter client of a running kernel, with the reads and runs of this protocol."""

@@ -1,0 +1,222 @@
+"""Which kernels run here, and which notebook each belongs to.
+
+Asks every connection file of Jupyter's runtime directory who answers there, and every Jupyter server of this user
+which notebook it opened with which kernel. Attaches only for the moment of the question.
+
+A server is asked only on loopback, with the token that it wrote into a file of ours; the token goes nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.client.connection import (
+    SHOW_KERNELS,
+    connection_files,
+    kernel_id_of,
+    listens,
+    read_connection,
+    read_own_file,
+    runtime_dir,
+    stale,
+)
+from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
+from marimo_kernel_bridge.client.starting_kernels import files_of_starting_kernels, starting
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.client.link import KernelInfo
+    from marimo_kernel_bridge.protocol.notebook import KernelDescription
+
+logger = logging.getLogger(__name__)
+
+_ATTACH_BOUND: Final = 2.0
+_SERVER_BOUND: Final = 1.0
+_AT_ONCE: Final = 8
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_MAX_ANSWER: Final = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class FoundKernel:
+    """A connection file of the runtime directory and who answers there. Exactly one of `info`, `problem` is set.
+
+    `notebook` is the path of the notebook that the kernel belongs to, None if nobody says. `warnings` are about the
+    safety of the file.
+    """
+
+    path: Path
+    kernel_id: str
+    notebook: str | None
+    info: KernelInfo | None = None
+    description: KernelDescription | None = None
+    problem: BridgeError | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class _Server(msgspec.Struct, frozen=True):
+    """The fields that we use of a Jupyter server's jpserver-*.json."""
+
+    pid: int
+    port: int
+    base_url: str
+    token: str
+    root_dir: str
+    hostname: str
+    secure: bool = False
+
+
+class _Kernel(msgspec.Struct, frozen=True):
+    id: str
+
+
+class _Session(msgspec.Struct, frozen=True):
+    """The fields that we use of an entry of /api/sessions. Consoles are entries too, with a path but no notebook."""
+
+    path: str
+    kernel: _Kernel | None
+    type: str = "notebook"
+
+
+async def find_kernels() -> list[FoundKernel]:
+    """Look at every connection file in the runtime directory, the newest first. Dead ones carry a `problem`."""
+    notebooks = await notebooks_by_kernel()
+    at_once = asyncio.Semaphore(_AT_ONCE)
+    starting_ones = functools.cache(files_of_starting_kernels)
+
+    async def look(path: Path) -> FoundKernel:
+        async with at_once:
+            return await _look_at(path, notebooks.get(kernel_id_of(path)), starting_ones)
+
+    return list(await asyncio.gather(*(look(path) for path in connection_files())))
+
+
+async def notebooks_by_kernel() -> dict[str, str]:
+    """Ask the Jupyter servers that run here which notebook each kernel id belongs to."""
+    servers = [server for path in runtime_dir().glob("jpserver-*.json") if (server := _read_server(path))]
+    answers = await asyncio.gather(*(asyncio.to_thread(_sessions, server) for server in servers))
+    return {
+        session.kernel.id: str(Path(server.root_dir, session.path))
+        for server, sessions in zip(servers, answers, strict=True)
+        for session in sessions
+        if session.kernel is not None and session.type == "notebook" and session.path
+    }
+
+
+async def connection_file_of(notebook: str) -> Path:
+    """Return the connection file of a notebook's kernel, by the notebook's path. Raises `BridgeError`."""
+    ending = "/" + notebook.strip().removeprefix("./").lstrip("/")
+    # One that is silent may be starting, or stuck: who connects to it is told so.
+    known = [
+        kernel
+        for kernel in await find_kernels()
+        if kernel.notebook and (kernel.problem is None or kernel.problem.code == "kernel_silent")
+    ]
+    wanted = [kernel for kernel in known if ("/" + str(kernel.notebook).lstrip("/")).endswith(ending)]
+    if len(wanted) != 1:
+        names = ", ".join(sorted(str(kernel.notebook) for kernel in wanted or known)) or "none"
+        which = f"{len(wanted)} running notebooks are" if wanted else "No running notebook is"
+        raise BridgeError(
+            "no_such_notebook",
+            f"{which} called {notebook!r}.",
+            f"There are: {names}. Not every front end tells which notebook it shows. {SHOW_KERNELS}",
+        )
+    return wanted[0].path
+
+
+async def server_of_kernel(kernel_id: str) -> ServerKernel | None:
+    """Return the kernel as it is reached through the Jupyter server here that started it, None if none did."""
+    for path in runtime_dir().glob("jpserver-*.json"):
+        found = _read_server(path)
+        if found is None:
+            continue
+        url = f"http://{_host(found.hostname)}:{found.port}{found.base_url.rstrip('/')}"
+        server = JupyterServer(url, found.token)
+        try:
+            if await server.has_kernel(kernel_id):
+                return ServerKernel(server, kernel_id)
+        except BridgeError as problem:
+            logger.info("%s", problem)
+    return None
+
+
+async def _look_at(
+    path: Path, notebook: str | None, starting_ones: Callable[[], frozenset[str]]
+) -> FoundKernel:
+    kernel_id = kernel_id_of(path)
+    try:
+        connection = read_connection(path)
+        if not await listens(connection):
+            raise starting(connection) if connection.where in starting_ones() else stale(connection)
+        # Without a name: who only asks what runs here is not yet an agent that uses the kernel.
+        async with await KernelClient.attach(connection, "", bound=_ATTACH_BOUND) as client:
+            description = await client.describe() if client.info.reactive else None
+            return FoundKernel(
+                path,
+                kernel_id,
+                notebook or (description.notebook if description else None),
+                client.info,
+                description,
+                warnings=connection.warnings,
+            )
+    except BridgeError as problem:
+        return FoundKernel(path, kernel_id, notebook, problem=problem)
+
+
+def _read_server(path: Path) -> _Server | None:
+    """Read what a server says of itself, None if it is not ours, gone, or not to be asked without risk."""
+    try:
+        content, _ = read_own_file(path)
+        server = msgspec.json.decode(content, type=_Server)
+    except (BridgeError, msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    if server.secure or server.hostname not in _LOOPBACK or not _runs(server.pid):
+        return None
+    return server
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there. The port of a server that is gone may be somebody else's by now."""
+    if sys.platform == "win32":  # os.kill would end the process there
+        return True
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _sessions(server: _Server) -> list[_Session]:
+    url = f"http://{_host(server.hostname)}:{server.port}{server.base_url}api/sessions"
+    request = urllib.request.Request(
+        url, headers={"Authorization": f"token {server.token}"}
+    )  # http on loopback, see above
+    # No proxy and no redirect: the token is for this server alone.
+    opener = urllib.request.OpenerDirector()
+    opener.add_handler(urllib.request.HTTPHandler())
+    try:
+        with opener.open(request, timeout=_SERVER_BOUND) as answer:
+            if answer.status != 200:  # noqa: PLR2004  # HTTP's OK
+                return []
+            return msgspec.json.decode(answer.read(_MAX_ANSWER), type=list[_Session])
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        logger.info("A Jupyter server on port %d did not list its sessions: %s", server.port, error)
+        return []
+
+
+def _host(hostname: str) -> str:
+    return f"[{hostname}]" if ":" in hostname else hostname

@@ -1,0 +1,63 @@
+"""Which kernels are starting: what tells, while nothing listens yet, a new kernel from one that has ended.
+
+A connection file is there before the kernel's process, and stays when that is killed. What starts a kernel names the
+file among the process's arguments; one that is young and does so is about to listen. A kernel that a pool forks is not
+seen so: it listens a moment later, unless it is the first and its pool has to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from typing import Final
+
+from marimo_kernel_bridge.client.connection import Connection, listens, stale
+from marimo_kernel_bridge.errors import BridgeError
+
+_YOUNG: Final = 60.0  # seconds
+_PAUSE: Final = 0.1
+
+
+def files_of_starting_kernels() -> frozenset[str]:
+    """Return the connection files that young processes name."""
+    import psutil  # type: ignore[import-untyped]  # it has no types  # noqa: PLC0415  # most kernels listen already
+
+    named: set[str] = set()
+    for process in psutil.process_iter(["create_time"]):
+        if time.time() - process.info["create_time"] > _YOUNG:
+            continue
+        try:
+            arguments = process.cmdline()
+        except psutil.Error:  # it has ended, or is another user's
+            continue
+        named.update(
+            os.path.realpath(argument)
+            for before, argument in zip(["", *arguments], arguments, strict=False)
+            if argument.endswith(".json") and before != "--existing"  # a console's
+        )
+    return frozenset(named)
+
+
+async def require_listening(connection: Connection, bound: float) -> None:
+    """Return as soon as something listens; wait `bound` seconds if the kernel is starting.
+
+    Raises `BridgeError`: connection_file_stale, kernel_silent.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + bound
+    while not await listens(connection):
+        if connection.where not in await asyncio.to_thread(files_of_starting_kernels):
+            raise stale(connection)
+        if loop.time() > deadline:
+            raise starting(connection)
+        await asyncio.sleep(_PAUSE)
+
+
+def starting(connection: Connection) -> BridgeError:
+    """Say that a kernel is not ready yet."""
+    return BridgeError(
+        "kernel_silent",
+        f"The kernel of {connection.path.name} is starting: its process runs, but does not listen yet.",
+        "Try again in some seconds.",
+    )

@@ -1,0 +1,147 @@
+"""The target `bridge`: a reactive .ipynb for this package's kernel, with IPython's syntax where it was.
+
+Magics go into the analysis behind Python that stands for them, and come back as they were written.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.importing import stars
+from marimo_kernel_bridge.importing.cells import prepare
+from marimo_kernel_bridge.importing.magics import parses
+from marimo_kernel_bridge.launch.install import NAME
+from marimo_kernel_bridge.notebooks.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_UNWRAPPED: Final = frozenset({"time", "prun", "capture", "memit"})
+_ASSIGNED: Final = re.compile(r"^(\s*[^\s=][^=]*?=\s*)([!%].*)$")
+_LINE: Final = re.compile(r"^(\s*)([!%?].*|.*\?\??)$")
+
+
+@dataclass
+class _Masks:
+    """Words that stand for IPython's syntax: a line that ends with one is put back as it was."""
+
+    words: Iterator[str]
+    written: dict[str, str] = field(default_factory=dict)
+
+    def mask(self, text: str) -> str:
+        word = next(self.words)
+        self.written[word] = text
+        return word
+
+
+def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
+    """Convert a notebook for this package's kernel. Raises `BridgeError`: bad_notebook."""
+    text = "\n".join(cell.source for cell in notebook.cells)
+    stem = next(word for number in itertools.count() if (word := f"ipython{number}_") not in text)
+    masks = _Masks(f"{stem}{number}_" for number in itertools.count())
+    masked = replace(notebook, cells=tuple(_masked(cell, masks) for cell in notebook.cells))
+    folder = notebook.path.parent if notebook.path is not None else None
+    prepared = prepare(masked, lambda _: None, lambda module: stars.names_of(module, folder), ipython=True)
+    for prepared_cell in prepared.cells:
+        prepared_cell.code = _unmasked(prepared_cell.code, masks)
+    document = notebook.document
+    by_place = {each.positions[-1]: each for each in prepared.cells if each.positions}
+    added = [each.code for each in prepared.cells if not each.positions]
+    written = [_new_cell(f"added-{number}", code) for number, code in enumerate(added)]
+    positions: list[tuple[int, ...]] = [() for _ in added]
+    reports = []
+    for cell, original in zip(notebook.cells, document.get("cells", []), strict=True):
+        working = by_place.get(cell.position) if cell.kind == "code" else None
+        notes = prepared.notes.get(cell.position, [])
+        if cell.kind != "code" or working is not None:
+            changed = {**original}
+            if working is not None and working.code.strip("\n") != cell.source.strip("\n"):
+                changed["source"] = working.code.splitlines(keepends=True)
+            if cell.kind == "code" and not keep_outputs:
+                changed |= {"outputs": [], "execution_count": None}
+            written.append(changed)
+            positions.append(working.positions if working is not None else (cell.position,))
+        fate: Fate = "changed" if notes else "kept"
+        reports.append(CellReport(cell.position, cell.cell_id, cell.kind, fate, tuple(notes)))
+    metadata = {**document.get("metadata", {}), "kernelspec": _KERNELSPEC}
+    result = {**document, "metadata": metadata, "cells": written, "nbformat": 4}
+    if written and any("id" in each for each in written):
+        result["nbformat_minor"] = max(5, int(document.get("nbformat_minor", 5)))
+        for number, each in enumerate(written):
+            each.setdefault("id", f"cell-{number}")
+    return Conversion(
+        text=json.dumps(result, indent=1, ensure_ascii=False) + "\n",
+        cells=tuple(reports),
+        added=tuple(added),
+        check=(),
+        check_passes=True,
+        positions=tuple(positions),
+        codes=tuple("".join(each["source"]) if each["cell_type"] == "code" else "" for each in written),
+    )
+
+
+_KERNELSPEC: Final = {"display_name": "marimo (reactive Python)", "language": "python", "name": NAME}
+
+
+def _new_cell(cell_id: str, code: str) -> dict[str, Any]:  # nbformat
+    source = code.splitlines(keepends=True)
+    return {
+        "cell_type": "code",
+        "id": cell_id,
+        "metadata": {},
+        "source": source,
+        "outputs": [],
+        "execution_count": None,
+    }
+
+
+def _masked(cell: NotebookCell, masks: _Masks) -> NotebookCell:
+    if cell.kind != "code" or parses(cell.source):
+        return cell
+    first, _, body = cell.source.lstrip().partition("\n")
+    if first.startswith("%%"):
+        if first[2:].split(maxsplit=1)[0] in _UNWRAPPED and parses(body):
+            return replace(cell, source=f"# {masks.mask(first)}\n{body}")
+        return replace(cell, source=f"# {masks.mask(cell.source)}")
+    lines = [_masked_line(line, masks) for line in cell.source.split("\n")]
+    source = "\n".join(lines)
+    return replace(cell, source=source if parses(source) else f"# {masks.mask(cell.source)}")
+
+
+def _masked_line(line: str, masks: _Masks) -> str:
+    found = _ASSIGNED.match(line)
+    if found is not None and not parses(line.strip()):
+        return f"{found[1]}{masks.mask(found[2])}()"
+    found = _LINE.match(line)
+    if found is None or parses(line.strip()):
+        return line
+    name, _, rest = found[2].partition(" ")
+    if name in {"%time", "%timeit", "%prun"} and parses(rest):
+        return f"{found[1]}{rest}  # {masks.mask(name)}"
+    return f"{found[1]}pass  # {masks.mask(found[2])}"
+
+
+def _unmasked(code: str, masks: _Masks) -> str:
+    if not any(word in code for word in masks.written):
+        return code
+    lines = []
+    for line in code.split("\n"):
+        word = next((each for each in masks.written if each in line), None)
+        if word is None:
+            lines.append(line)
+            continue
+        written = masks.written[word]
+        if f"{word}()" in line:
+            lines.append(line.replace(f"{word}()", written))
+        elif line.strip() == f"# {word}":
+            lines.append(line.replace(f"# {word}", written))
+        elif line.strip() == f"pass  # {word}":
+            lines.append(line.replace(f"pass  # {word}", written))
+        else:
+            indentation = line[: len(line) - len(line.lstrip())]
+            lines.append(f"{indentation}{written} {line.strip().removesuffix(f'# {word}').rstrip()}")
+    return "\n".join(lines)

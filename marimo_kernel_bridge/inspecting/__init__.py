@@ -1,0 +1,1 @@
+"""Descriptions of values and packages of the running Python, for people and agents."""

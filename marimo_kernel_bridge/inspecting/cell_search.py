@@ -1,0 +1,67 @@
+"""Searching the code and the outputs of cells for text. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.protocol.inspection import Match, Matches
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
+
+MOST_SEARCHED: Final = 1_000_000
+"""Characters of one cell's outputs. The search is answered while a cell runs, and must not hold that up."""
+
+_WIDTH: Final = 200
+
+
+def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
+    """Find lines that contain `query`, whatever the case. Plain text: a pattern could take for ever."""
+    wanted = query.casefold()
+    found: list[Match] = []
+    total = 0
+    unread: list[str] = []
+    for both in cells:
+        cell_id = both.cell.cell_id
+        output, whole = _text(both.outputs)
+        if not whole:
+            unread.append(cell_id)
+        for where, text in (("code", both.cell.code), ("output", output)):
+            for number, line in enumerate(text.splitlines(), 1):
+                if wanted in line.casefold():
+                    total += 1
+                    if len(found) < limit:
+                        found.append(Match(cell_id, where, number, _around(line, wanted)))  # type: ignore[arg-type]  # one of two literals
+    return Matches(tuple(found), total, tuple(unread))
+
+
+def _text(outputs: Iterable[dict[str, Any]]) -> tuple[str, bool]:
+    """Return the text in outputs, and whether that is all of it."""
+    room, texts = MOST_SEARCHED, []
+    for text in map(strip_ansi, _texts(outputs)):
+        texts.append(text[:room])
+        room -= len(text)
+        if room < 0:
+            return "\n".join(texts), False
+    return "\n".join(texts), True
+
+
+def _texts(outputs: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for output in outputs:
+        match output["output_type"]:
+            case "stream":
+                yield output["text"][: MOST_SEARCHED + 1]
+            case "error":
+                yield "\n".join(map(str, output["traceback"] or ()))
+            case _:
+                text = output["data"].get("text/plain", "")
+                yield text[: MOST_SEARCHED + 1] if isinstance(text, str) else ""
+
+
+def _around(line: str, wanted: str) -> str:
+    start = max(0, line.casefold().find(wanted) - _WIDTH // 2)
+    part = line[start : start + _WIDTH].strip()
+    return ("…" if start else "") + part + ("…" if start + _WIDTH < len(line) else "")

@@ -1,0 +1,241 @@
+"""The ipywidgets of the notebook: which there are, what they take, and setting one as a person at the page does.
+
+The library is the user's and is never imported here. Its widgets are no part of the dataflow graph: a new value runs
+their callbacks, and cells only through what those callbacks do (a `mo.state` setter).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspecting.value_text import bases, library_class, shorten, value_text
+from marimo_kernel_bridge.protocol.inspection import UiElement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_MODULE: Final = "ipywidgets.widgets.widget"
+_MOST_OPTIONS: Final = 20
+_MOST_UNNAMED: Final = 50
+_LONGEST: Final = 300
+_DATES: Final = {
+    "DatePicker": dt.date,
+    "NaiveDatetimePicker": dt.datetime,
+    "DatetimePicker": dt.datetime,
+    "TimePicker": dt.time,
+}
+
+
+def elements(names: Mapping[str, object]) -> list[UiElement]:
+    """Return the widgets with a value: those in variables, then others, as `interact` makes them. Any thread."""
+    named = [
+        (name, value)
+        for name, value in list(names.items())
+        if type(name) is str and not name.startswith("_") and _is_widget(value)
+    ]
+    known = {id(widget) for _, widget in named}
+    unnamed = [
+        (str(key), one)
+        for key, one in _registry().items()
+        if id(one) not in known and _is_widget(one) and _of_the_library(one) and _is_input(one)
+    ]
+    inputs = [(name, widget) for name, widget in named if _is_input(widget)]
+    return [_described(name, widget) for name, widget in [*inputs, *unnamed[:_MOST_UNNAMED]]]
+
+
+def find(target: str, names: Mapping[str, object]) -> object | None:
+    """Return the widget that a variable holds, or that has this id; None if there is none."""
+    found = names.get(target) if target in names else _registry().get(target)
+    return found if _is_widget(found) else None
+
+
+def set_value(widget: Any, value: object) -> None:
+    """Set a widget, as its front end would, which then shows it. Its callbacks run; what they raise passes.
+
+    Raises `BridgeError`: ui_value_refused.
+    """
+    if _name(widget) == "Button":
+        if value is False:
+            raise _refused(widget, "can be clicked, with any value but false")
+        widget.click()
+        return
+    state = _front_end_state(widget, value)
+    before = {name: _state(widget).get(name) for name in state}
+    trait_error = library_class("traitlets.traitlets", "TraitError")
+    try:
+        widget.set_state(state)
+    except Exception as error:
+        unchanged = all(_state(widget).get(name) is old for name, old in before.items())
+        if trait_error is not None and isinstance(error, trait_error) and unchanged:
+            raise _refused(widget, f"does not take {value_text(value)}: {error}") from None
+        raise
+    finally:
+        widget.send_state(
+            list(state)
+        )  # who sets a widget from the page is not sent it again: this was not the page
+
+
+def _front_end_state(widget: Any, value: object) -> dict[str, Any]:
+    """Return what the front end would send for a value."""
+    state = _state(widget)
+    if "_options_labels" in state:
+        return {"index": _index(widget, value)}
+    if "value" not in state:  # an anywidget, a container: by trait
+        if not isinstance(value, dict) or not value:
+            raise _refused(widget, f"takes values by trait, not {value_text(value)}", _traits_hint(widget))
+        unknown = [name for name in value if name not in widget.keys or str(name).startswith("_")]
+        if unknown:
+            raise _refused(widget, f"has no trait {unknown[0]!r}", _traits_hint(widget))
+        return dict(value)
+    if (kind := _DATES.get(_name(widget))) is not None and value is not None:
+        to_json = widget.trait_metadata("value", "to_json")
+        return {"value": to_json(_date(widget, kind, value), widget)}
+    _require_range(widget, state, value)
+    return {"value": value}
+
+
+def _index(widget: Any, value: object) -> Any:
+    labels, options = list(_state(widget)["_options_labels"]), [option for _, option in widget._options_full]  # noqa: SLF001  # no public way to the values
+    multiple = isinstance(widget.index, tuple)
+    if multiple:
+        if not isinstance(value, list):
+            raise _refused(widget, f"takes a list, not {value_text(value)}", f"Options: {_listed(labels)}.")
+        return [_position(widget, labels, options, one) for one in value]
+    return None if value is None else _position(widget, labels, options, value)
+
+
+def _position(widget: Any, labels: list[Any], options: list[Any], value: object) -> int:
+    for position, (label, option) in enumerate(zip(labels, options, strict=True)):
+        if value == label or (type(option) is type(value) and option == value):
+            return position
+    raise _refused(widget, f"has no option {value_text(value)}", f"Options: {_listed(labels)}.")
+
+
+def _date(widget: Any, kind: Any, value: object) -> Any:
+    try:
+        return kind.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise _refused(widget, f"takes an ISO {kind.__name__}, not {value_text(value)}") from None
+
+
+def _require_range(widget: Any, state: Mapping[str, Any], value: object) -> None:
+    """Refuse what the widget would silently cut to its range."""
+    low, high = state.get("min"), state.get("max")
+    numbers = value if isinstance(value, list) else [value]
+    for number in numbers:
+        if _is_number(number) and (
+            (_is_number(low) and number < low) or (_is_number(high) and number > high)
+        ):
+            raise _refused(widget, f"takes numbers from {low} to {high}, not {number}")
+
+
+def _refused(widget: object, reason: str, hint: str = "") -> BridgeError:
+    return BridgeError("ui_value_refused", f"ipywidgets.{_name(widget)} {reason}.", hint)
+
+
+def _traits_hint(widget: Any) -> str:
+    return f"Traits: {_listed([name for name in sorted(widget.keys) if not name.startswith('_')])}."
+
+
+def _listed(names: list[Any]) -> str:
+    more = len(names) - _MOST_OPTIONS
+    shown = ", ".join(value_text(name, 60) for name in names[:_MOST_OPTIONS])
+    return shown + (f" and {more} more" if more > 0 else "")
+
+
+# -- looking, which runs no code of the widgets -------------------------------------------------------------------
+
+
+def _described(name: str, widget: object) -> UiElement:
+    state = _state(widget)
+    label = state.get("description")
+    value = _value(state)
+    return UiElement(
+        element=name,
+        kind=f"ipywidgets.{_name(widget)}" if _of_the_library(widget) else _name(widget),
+        value="" if _name(widget) == "Button" else value_text(value, _LONGEST),
+        takes=shorten(_takes(widget, state), _LONGEST),
+        label=shorten(label, 80) if type(label) is str else "",
+        runs_readers=False,
+    )
+
+
+def _value(state: Mapping[str, Any]) -> object:
+    labels, index = state.get("_options_labels"), state.get("index")
+    if type(labels) is tuple:
+        chosen = [labels[one] for one in (index if type(index) is tuple else (index,)) if type(one) is int]
+        return chosen if type(index) is tuple else next(iter(chosen), None)
+    return state["value"] if "value" in state else dict(_own_traits(state))
+
+
+def _takes(widget: object, state: Mapping[str, Any]) -> str:
+    name = _name(widget)
+    if name == "Button":
+        return "true, which is a click"
+    if "_options_labels" in state:
+        options = _listed(list(state["_options_labels"]))
+        return f"a list of {options}" if type(state.get("index")) is tuple else f"one of {options}"
+    if name in _DATES:
+        return f"an ISO {_DATES[name].__name__}"
+    value = state.get("value")
+    low, high, step = (state.get(one) for one in ("min", "max", "step"))
+    if _is_number(low) or _is_number(high):
+        ends = f" from {low} to {high}" + (f" in steps of {step}" if _is_number(step) else "")
+        return f"two numbers{ends}" if type(value) is tuple else f"a number{ends}"
+    if "value" not in state:
+        return f"an object with any of: {', '.join(name for name, _ in _own_traits(state))}"
+    kinds = {bool: "true or false", str: "text", int: "a whole number", float: "a number", tuple: "a list"}
+    return kinds.get(type(value), "")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return type(value) is int or type(value) is float
+
+
+def _own_traits(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Give what is the widget's own of its traits: not what every widget has."""
+    common = {"comm", "keys", "layout", "style", "tabbable", "tooltip"}
+    for name, value in state.items():
+        if not name.startswith("_") and name not in common:
+            yield name, value
+
+
+def _is_input(widget: object) -> bool:
+    """Tell widgets that a person can set from layouts and displays."""
+    state = _state(widget)
+    if _name(widget) == "Button":
+        return True
+    if _of_the_library(widget):
+        shown_only = {"HTML", "HTMLMath", "Label", "Image", "Video", "Audio", "Valid", "FileUpload"}
+        progress = _name(widget) in {"IntProgress", "FloatProgress"}
+        has_value = "value" in state or "_options_labels" in state
+        return has_value and _name(widget) not in shown_only and not progress
+    return any(True for _ in _own_traits(state))
+
+
+def _is_widget(value: object) -> TypeGuard[Any]:
+    kind = library_class(_MODULE, "Widget")
+    return kind is not None and any(base is kind for base in bases(type(value)))
+
+
+def _of_the_library(widget: object) -> bool:
+    return type(widget).__module__.startswith("ipywidgets.")
+
+
+def _name(widget: object) -> str:
+    return type(widget).__name__
+
+
+def _state(widget: object) -> Mapping[str, Any]:
+    """Return the values of traits as they are stored: reading a trait may run code."""
+    stored = object.__getattribute__(widget, "__dict__").get("_trait_values")
+    return dict(stored) if type(stored) is dict else {}
+
+
+def _registry() -> dict[Any, Any]:
+    """Return all live widgets by their ids."""
+    found = vars(sys.modules[_MODULE]).get("_instances") if _MODULE in sys.modules else None
+    return dict(found) if type(found) is dict else {}

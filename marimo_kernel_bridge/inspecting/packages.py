@@ -1,0 +1,226 @@
+"""The packages of the kernel's own environment: which the notebook lacks, and installing them.
+
+Runs in the kernel, which may be on another machine than whoever asks. The installer is a process of its own, started
+without a shell; what it prints is handed on line by line.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.environment import Environment, InstallReport, MissingImport, PackageChange
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from marimo_kernel_bridge.protocol.environment import Installer
+    from marimo_kernel_bridge.protocol.notebook import Cell
+
+_NO_MODULE: Final = re.compile(r"No module named '([\w.]+)'")
+_MAGIC_LINE: Final = re.compile(r"(?m)^([ \t]*)[%!?].*$")
+_FORGIVING: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_GRACE: Final = 5.0
+"""Seconds that an interrupted installer has to end by itself."""
+
+
+def environment(cells: Iterable[Cell], package_of: Callable[[str], str]) -> Environment:
+    """Say where packages are installed and which imports of the cells lead nowhere. Any thread."""
+    wanted: dict[str, list[str]] = {}
+    for cell in cells:
+        for module in dict.fromkeys(imports(cell.code)):
+            wanted.setdefault(module, []).append(cell.cell_id)
+    missing = tuple(
+        MissingImport(module, package_of(module), tuple(users))
+        for module, users in sorted(wanted.items())
+        if not _is_there(module)
+    )
+    return Environment(sys.executable, sys.prefix, _kind(), _installer(), missing)
+
+
+def imports(code: str) -> Iterator[str]:
+    """Give the top-level modules that code imports and cannot do without: not those in `try ... except ImportError`."""
+    try:
+        tree = ast.parse(_MAGIC_LINE.sub(r"\1pass", code))
+    except (SyntaxError, ValueError):
+        return
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        match node:
+            case ast.Import(names=names):
+                yield from (name.name.partition(".")[0] for name in names)
+            case ast.ImportFrom(module=str(module), level=0):
+                yield module.partition(".")[0]
+            case ast.Try(handlers=handlers) if any(map(_forgives, handlers)):
+                waiting += [*node.orelse, *node.finalbody]
+                continue
+        waiting += ast.iter_child_nodes(node)
+
+
+def install(
+    requirements: Sequence[str], cells: Callable[[], Iterable[Cell]], show: Callable[[str], None]
+) -> InstallReport:
+    """Install into the environment of this interpreter, handing on what the installer prints.
+
+    For the main thread, which a KeyboardInterrupt may stop. Raises `BridgeError`: no_installer.
+    """
+    tool = _installer()
+    if tool is None or not sys.executable:
+        raise BridgeError(
+            "no_installer",
+            f"There is neither pip nor uv for the environment {sys.prefix}; nothing was installed.",
+            f"The person can add one: {sys.executable} -m ensurepip",
+        )
+    before = _versions()
+    exit_code = _run(tool, requirements, show)
+    importlib.invalidate_caches()
+    after = _versions()
+    changes = tuple(
+        PackageChange(name, before.get(name), after.get(name))
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    )
+    return InstallReport(
+        tool, sys.executable, exit_code, changes, tuple(_failed_for_want(cells())), _loaded_before(changes)
+    )
+
+
+def _run(tool: Installer, requirements: Sequence[str], show: Callable[[str], None]) -> int | None:
+    with _process(tool, requirements) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                show(line)
+            return process.wait()
+        except KeyboardInterrupt:
+            _signal(process, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE)
+            return None
+
+
+@contextmanager
+def _process(tool: Installer, requirements: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    if tool == "uv":
+        uv = _uv()
+        assert uv is not None
+        command = [uv, "pip", "install", "--no-progress", "--color", "never", "--python", sys.executable]
+    else:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--no-input",
+            "--no-color",
+            "--progress-bar",
+            "off",
+        ]
+        command.append("--disable-pip-version-check")
+    # pip runs in an empty directory: a pip.py in the notebook's would be run in its place. uv reads settings there.
+    with tempfile.TemporaryDirectory(prefix="marimo-kernel-bridge-") as empty:
+        process = subprocess.Popen(  # noqa: S603  # no shell, and requirements only behind "--" (environment.py)
+            [*command, "--", *requirements],
+            cwd=None if tool == "uv" else empty,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # the kernel's interrupt is passed on by us, once
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                _signal(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+def _signal(process: subprocess.Popen[str], number: int) -> None:
+    """Signal the installer and what it started, as builds of packages."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            process.terminate()
+        else:
+            os.killpg(process.pid, number)
+
+
+def _versions() -> dict[str, str]:
+    return {found.name: found.version for found in metadata.distributions() if found.name and found.version}
+
+
+def _failed_for_want(cells: Iterable[Cell]) -> Iterator[str]:
+    """Give the cells that failed because a module was not there which now is."""
+    for cell in cells:
+        found = _NO_MODULE.search(cell.error.evalue) if cell.error is not None else None
+        if found and _is_there(found[1].partition(".")[0]):
+            yield cell.cell_id
+
+
+def _loaded_before(changes: Iterable[PackageChange]) -> tuple[str, ...]:
+    """Return the modules of changed packages that this process has imported: they stay as they were."""
+    changed = {change.name for change in changes if change.before is not None}
+    if not changed:
+        return ()
+    return tuple(
+        sorted(
+            module
+            for module, packages in metadata.packages_distributions().items()
+            if module in sys.modules and changed & set(packages)
+        )
+    )
+
+
+def _forgives(handler: ast.ExceptHandler) -> bool:
+    if handler.type is None:
+        return True
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(isinstance(kind, ast.Name) and kind.id in _FORGIVING for kind in kinds)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return module in sys.modules or importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return True  # a finder that fails says nothing
+
+
+def _kind() -> Literal["venv", "uv", "conda", "system"]:
+    if Path(sys.prefix, "conda-meta").is_dir():
+        return "conda"
+    try:
+        made_by = Path(sys.prefix, "pyvenv.cfg").read_text(errors="replace")
+    except OSError:
+        return "system"
+    return "uv" if re.search(r"(?m)^uv\s*=", made_by) else "venv"
+
+
+def _installer() -> Installer | None:
+    """Return what installs into this environment: uv where uv made it, else pip, else uv."""
+    has_pip = importlib.util.find_spec("pip") is not None
+    if _uv() is not None and (_kind() == "uv" or not has_pip):
+        return "uv"
+    return "pip" if has_pip else None
+
+
+def _uv() -> str | None:
+    beside = Path(sys.executable).with_name("uv.exe" if sys.platform == "win32" else "uv")
+    return str(beside) if beside.is_file() else shutil.which("uv")

@@ -1,0 +1,282 @@
+"""The notebook's variables as data, looked at and never run: type, shape, columns, a few rows.
+
+Knows Python's containers, NumPy, pandas, Polars and Arrow by the exact class; a subclass is named, not read. What an
+unknown object would say of itself is not asked (`value_text.py`).
+
+Two looks. A list, and an inspection while a cell runs, read types, lengths and shapes only: safe on the control
+thread. Rows are taken on the main thread between cells, for user code may change a table while another thread reads it.
+"""
+
+from __future__ import annotations
+
+import types
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspecting.value_text import (
+    bases,
+    class_name,
+    describe_function,
+    first_items,
+    is_one_of,
+    library_class,
+    shorten,
+    value_text,
+)
+from marimo_kernel_bridge.protocol.inspection import Column, Variable, VariableContent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+MOST_ROWS: Final = 100
+MOST_COLUMNS: Final = 50
+_MOST_NAMED: Final = 20
+
+_SIZED: Final = (list, tuple, set, frozenset, dict, bytearray)
+_TRUSTED_DTYPES: Final = ("numpy", "pandas")
+_CHANGED: Final = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
+"""What reading a library's object may raise, most of all while user code changes it."""
+
+_Reader = tuple[str, str, "Callable[[Any], str]", "Callable[[Any, slice], dict[str, Any]]"]
+
+
+def list_variables(names: Mapping[str, object], hidden: Container[str]) -> list[Variable]:
+    """List global variables, modules last. Any thread."""
+    shown = [
+        (name, value)
+        for name, value in list(names.items())
+        if type(name) is str and not name.startswith("_") and name not in hidden
+    ]
+    shown.sort(key=lambda item: type(item[1]) is types.ModuleType)
+    return [describe(name, value) for name, value in shown]
+
+
+def inspect(
+    names: Mapping[str, object], name: str, rows: int, offset: int = 0, *, sample: bool
+) -> VariableContent:
+    """Look into a variable, at `rows` rows or items from `offset` on. Without `sample` on any thread.
+
+    Raises `BridgeError`: no_such_variable.
+    """
+    if name not in names:
+        known = sorted(one for one in list(names) if type(one) is str and not one.startswith("_"))
+        raise BridgeError(
+            "no_such_variable",
+            f"There is no variable {name!r}.",
+            f"Some there are: {', '.join(known[:_MOST_NAMED])}. A variable is a plain global name.",
+        )
+    value = names[name]
+    variable = describe(name, value)
+    if not sample:
+        return VariableContent(variable, sampled=False)
+    content: dict[str, Any] = {}
+    reader = _reader(type(value))
+    with suppress(*_CHANGED):
+        part = slice(offset, offset + max(0, min(rows, MOST_ROWS)))
+        content = reader[3](value, part) if reader else _plain_content(value, part)
+    return VariableContent(variable, **content)
+
+
+def describe(name: str, value: object) -> Variable:
+    """Say what a variable is."""
+    kind = type(value)
+    summary = ""
+    with suppress(*_CHANGED):
+        reader = _reader(kind)
+        summary = reader[2](value) if reader else _summary(value)
+    return Variable(name, class_name(kind), summary, _is_ui_element(kind))
+
+
+def _summary(value: object) -> str:  # noqa: PLR0911  # one for each kind of value
+    kind = type(value)
+    if kind is types.ModuleType:
+        version = types.ModuleType.__getattribute__(value, "__dict__").get("__version__")
+        return f"version {version}" if type(version) is str else "module"
+    if kind is types.FunctionType:
+        return describe_function(value)  # type: ignore[arg-type]  # told by its exact type
+    if is_class(value):
+        parents = [class_name(base) for base in bases(value)[1:-1]]
+        return f"class, of {', '.join(parents)}" if parents else "class"
+    if is_one_of(kind, _SIZED):
+        return f"{len(value)} items: {value_text(value, 80)}"  # type: ignore[arg-type]  # an exact builtin
+    if _is_ui_element(kind):
+        return f"value {value_text(_attribute(value, '_value'), 80)}"
+    text = value_text(value, 80)
+    if text != f"<{class_name(kind)}>":
+        return text
+    known = [class_name(base) for base in bases(kind)[1:-1]]
+    return f"instance of a class of {', '.join(known[:3])}" if known else ""
+
+
+def is_class(value: object) -> TypeGuard[type]:
+    """Tell a class, without asking the object what its `__class__` is."""
+    return any(base is type for base in bases(type(value)))
+
+
+def _plain_content(value: object, part: slice) -> dict[str, Any]:
+    kind = type(value)
+    if is_one_of(kind, (list, tuple, set, frozenset)):
+        items = [value_text(item) for item in first_items(value, part.stop - part.start, part.start)]
+        return {"items": tuple(items), "total_items": len(value)}  # type: ignore[arg-type]  # an exact builtin
+    if kind is dict:
+        pairs = first_items(value, part.stop - part.start, part.start)
+        return {
+            "items": tuple(f"{value_text(key, 80)}: {value_text(item)}" for key, item in pairs),
+            "total_items": len(value),  # type: ignore[arg-type]  # as above
+        }
+    if kind is str:
+        return {"facts": (value_text(value, 2000),)}
+    if kind is types.FunctionType:
+        doc = value.__doc__ if type(value.__doc__) is str else ""
+        lines = (f"line {value.__code__.co_firstlineno} of its cell", doc.strip())  # type: ignore[attr-defined]  # as above
+        return {"facts": tuple(filter(None, lines))}
+    attributes = _attributes(value)
+    shown = [(key, item) for key, item in attributes.items() if type(key) is str and not key.startswith("_")]
+    return {
+        "items": tuple(f".{key}: {value_text(item)}" for key, item in shown[part]),
+        "total_items": len(shown),
+    }
+
+
+def _attributes(value: object) -> dict[str, object]:
+    """Return an instance's attributes, without its class having a say."""
+    if is_class(value) or type(value) is types.ModuleType:
+        return {}
+    try:
+        found = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return {}
+    return dict(found) if type(found) is dict else {}
+
+
+def _attribute(value: object, name: str) -> object:
+    return _attributes(value).get(name, ...)
+
+
+def _is_ui_element(kind: type) -> bool:
+    element = library_class("marimo._plugins.ui._core.ui_element", "UIElement")
+    return element is not None and any(base is element for base in bases(kind))
+
+
+# -- tables and arrays. Each: module, class, summary, content ----------------------------------------------------
+
+
+def _reader(kind: type) -> _Reader | None:
+    for reader in _READERS:
+        if library_class(reader[0], reader[1]) is kind:
+            return reader
+    return None
+
+
+def _shape(value: Any) -> str:
+    rows, columns = value.shape
+    return f"{rows} rows, {columns} columns"
+
+
+def _length(value: Any) -> str:
+    return f"{len(value)} values, {_dtype(value.dtype)}"
+
+
+def _dtype(dtype: Any) -> str:
+    module = class_name(type(dtype)).partition(".")[0]
+    return (
+        f"{dtype}" if module in {"numpy", "pandas", "polars", "pyarrow"} else f"<{class_name(type(dtype))}>"
+    )
+
+
+def _array_summary(array: Any) -> str:
+    return f"shape {array.shape}, {_dtype(array.dtype)}"
+
+
+def _array_content(array: Any, part: slice) -> dict[str, Any]:
+    values = array.reshape(-1)[part] if array.flags.c_contiguous else array.flat[part]
+    facts = [f"{array.nbytes} bytes"]
+    if array.size and array.dtype.kind in "biuf" and array.size <= 10_000_000:  # noqa: PLR2004  # about 10 ms
+        facts.append(f"min {array.min()}, max {array.max()}, mean {array.mean():.6g}")
+    return {
+        "items": tuple(value_text(item) for item in values.tolist()),
+        "total_items": int(array.size),
+        "facts": tuple(facts),
+    }
+
+
+def _table_content(
+    total: int, names: list[Any], dtypes: list[str], columns: list[list[Any]]
+) -> dict[str, Any]:
+    shown = [
+        Column(name if type(name) is str else value_text(name), dtype)
+        for name, dtype in zip(names, dtypes, strict=True)
+    ]
+    rows = zip(*columns, strict=True) if columns else ()
+    return {
+        "columns": tuple(shown[:MOST_COLUMNS]),
+        "total_columns": len(shown),
+        "rows": tuple(tuple(_cell_text(item) for item in row) for row in rows),
+        "total_rows": total,
+    }
+
+
+def _cell_text(value: object) -> str:
+    return shorten(value, 80) if type(value) is str else value_text(value, 80)
+
+
+def _pandas_values(array: Any) -> list[Any]:
+    """Return the values of a column; those of an extension type of somebody else's only by its name."""
+    dtype = array.dtype
+    if class_name(type(dtype)).partition(".")[0] not in _TRUSTED_DTYPES:
+        return [f"<{class_name(type(dtype))}>"] * len(array)
+    return list(array.tolist())
+
+
+def _pandas_table(table: Any, part: slice) -> dict[str, Any]:
+    names = table.columns.tolist()
+    dtypes = [_dtype(dtype) for dtype in table.dtypes.tolist()]
+    head = table.iloc[part, :MOST_COLUMNS]
+    columns = [_pandas_values(head.iloc[:, number].array) for number in range(head.shape[1])]
+    memory = int(
+        sum(block.nbytes for block in (table.iloc[:, i].array for i in range(min(len(names), MOST_COLUMNS))))
+    )
+    content = _table_content(len(table), names, dtypes, columns)
+    index = table.index
+    return content | {"facts": (f"index {_dtype(index.dtype)}, about {memory} bytes",)}
+
+
+def _pandas_series(series: Any, part: slice) -> dict[str, Any]:
+    values = _pandas_values(series.array[part])
+    return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
+
+
+def _polars_table(table: Any, part: slice) -> dict[str, Any]:
+    head = table[part].select(table.columns[:MOST_COLUMNS])
+    columns = [head[name].to_list() for name in head.columns]
+    return _table_content(table.height, table.columns, [f"{dtype}" for dtype in table.dtypes], columns)
+
+
+def _polars_series(series: Any, part: slice) -> dict[str, Any]:
+    values = series[part].to_list()
+    return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
+
+
+def _arrow_shape(table: Any) -> str:
+    return f"{table.num_rows} rows, {table.num_columns} columns"
+
+
+def _arrow_table(table: Any, part: slice) -> dict[str, Any]:
+    names = list(table.schema.names)
+    dtypes = [f"{kind}" for kind in table.schema.types]
+    head = table.slice(part.start, part.stop - part.start)
+    columns = [head.column(number).to_pylist() for number in range(min(len(names), MOST_COLUMNS))]
+    return _table_content(table.num_rows, names, dtypes, columns)
+
+
+_READERS: Final[tuple[_Reader, ...]] = (
+    ("pandas", "DataFrame", _shape, _pandas_table),
+    ("pandas", "Series", _length, _pandas_series),
+    ("pandas", "Index", _length, _pandas_series),
+    ("polars", "DataFrame", _shape, _polars_table),
+    ("polars", "Series", _length, _polars_series),
+    ("pyarrow", "Table", _arrow_shape, _arrow_table),
+    ("pyarrow", "RecordBatch", _arrow_shape, _arrow_table),
+    ("numpy", "ndarray", _array_summary, _array_content),
+)

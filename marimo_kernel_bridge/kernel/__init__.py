@@ -1,0 +1,1 @@
+"""The kernel process: cells, their order, outputs and messages."""

@@ -1,0 +1,293 @@
+"""The kernel's side of the bridge protocol: one request in, one reply out, always.
+
+`wire.py` says what there is to ask; `zmq_kernel.py` brings the messages.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspecting import ipywidgets as jupyter_widgets
+from marimo_kernel_bridge.inspecting import packages, variables
+from marimo_kernel_bridge.inspecting.cell_search import search
+from marimo_kernel_bridge.kernel.messaging.request_metadata import agent_address
+from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol import secrets as secret_values
+from marimo_kernel_bridge.protocol.changes import EditReport
+from marimo_kernel_bridge.protocol.environment import requirements
+from marimo_kernel_bridge.protocol.inspection import RunOutcome
+from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription
+from marimo_kernel_bridge.protocol.output_log import shortened
+from marimo_kernel_bridge.startup import gc_pauses as garbage
+
+if TYPE_CHECKING:
+    import logging
+    from contextlib import AbstractContextManager
+
+    from marimo_kernel_bridge.kernel.cells import Body, Entry
+    from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
+    from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+    from marimo_kernel_bridge.kernel.notebook.session import Session
+    from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
+    from marimo_kernel_bridge.protocol.inspection import Secret, UiElement
+
+
+_SingleRequest = wire.EditCell | wire.RunCells | wire.RunStale | wire.SetUiValue
+
+
+class Host(Protocol):
+    """What is needed of the kernel."""
+
+    notebook: Session
+    shell: ReactiveShell
+    interrupts: Interrupts
+    log: logging.Logger
+    started_at: float
+    """In seconds since the epoch."""
+
+    def load_runtime(self) -> None: ...
+
+    def notebook_path(self) -> str | None: ...
+
+    async def settle(self) -> None:
+        """Run the dependents."""
+        ...
+
+    def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
+        """Let `input` ask the front end of the present request, or say that it cannot."""
+        ...
+
+    def show_text(self, text: str, parent: dict[str, Any]) -> None:
+        """Show text as output of a request."""
+        ...
+
+    def is_busy(self) -> bool: ...
+
+    def is_settling(self) -> bool: ...
+
+    def requests_waiting(self) -> int: ...
+
+    def cancel(self, request_id: str) -> None:
+        """Let a request that waits not start; any thread."""
+        ...
+
+
+class BridgeRequests:
+    """See the module."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    async def reply_to(self, parent: dict[str, Any], *, on_control: bool) -> dict[str, Any]:
+        """Return the content of the reply to a request."""
+        try:
+            request = wire.decode_request(parent["content"])
+            result = await self._answer(request, parent, on_control=on_control)
+            self._note_agent(parent, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
+            return wire.encode_result(result, self._secrets())
+        except BridgeError as refusal:
+            self._note_agent(parent, refused=True)
+            return wire.encode_error(refusal)
+        except Exception:
+            self._host.log.exception("A bridge request failed")
+            return wire.encode_error(
+                BridgeError("bad_request", "The kernel failed to answer; its log says why.", "This is a bug.")
+            )
+
+    def outcome_of(self, run_id: str) -> dict[str, Any]:
+        """Return what a question for the outcome of a run would be answered with."""
+        return wire.encode_result(self._outcome(run_id), self._secrets())
+
+    async def _answer(
+        self, request: wire.Request, parent: dict[str, Any], *, on_control: bool
+    ) -> wire.Result:
+        if isinstance(request, wire.CancelRun):
+            self._host.cancel(request.run_id)
+            return None
+        if not isinstance(request, wire.ShellRequest):
+            return self._read(request, on_control=on_control)
+        if on_control:
+            raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
+        if not (isinstance(request, wire.EditCells) and request.dry_run):  # which only looks
+            self._host.notebook.agents.require_not_paused()
+        self._host.load_runtime()
+        if isinstance(request, wire.EditCells):
+            return await self._edit_together(request, parent)
+        if isinstance(request, wire.InstallPackages):
+            return self._install(request, parent)
+        with self._host.input_from_front_end(allowed=False):
+            await self._run(request, parent)
+        await self._host.settle()
+        return self._host.notebook.runs.report(parent["header"]["msg_id"])
+
+    def _read(self, request: wire.ReadRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911, PLR0912  # one for each
+        notebook, shell = self._host.notebook, self._host.shell
+        match request:
+            case wire.Describe():
+                return self._describe()
+            case wire.ListCells():
+                return notebook.snapshot()
+            case wire.ReadOutline(offset=offset, limit=limit):
+                return notebook.outline(offset, limit)
+            case wire.ReadCell(cell_id=cell_id, most_output=most):
+                both = notebook.read(cell_id)
+                return both if most is None else CellWithOutputs(both.cell, shortened(both.outputs, most))
+            case wire.ReadRun(run_id=run_id):
+                return notebook.runs.report(run_id)
+            case wire.ReadOutcome(run_id=run_id):
+                return self._outcome(run_id)
+            case wire.ReadHistory(limit=limit):
+                return notebook.runs.newest(limit)
+            case wire.SearchCells(query=query, limit=limit):
+                return search([notebook.read(cell.cell_id) for cell in notebook.snapshot()], query, limit)
+            case wire.ListVariables():
+                return variables.list_variables(shell.user_ns, shell.user_ns_hidden)
+            case wire.ListUiElements():
+                return [*self._marimo_elements(), *jupyter_widgets.elements(shell.user_ns)]
+            case wire.InspectVariable(name=name, rows=rows, offset=offset):
+                return variables.inspect(shell.user_ns, name, rows, offset, sample=not on_control)
+            case wire.ReadSecrets():
+                return None
+            case wire.ReadEnvironment():
+                return self._environment()
+
+    def _outcome(self, run_id: str) -> RunOutcome:
+        notebook = self._host.notebook
+        try:
+            report = notebook.runs.report(run_id)
+        except BridgeError:
+            return RunOutcome(None, ())
+        ids = {*report.requested, *(cell.cell_id for cell in report.cells)}
+        cells = tuple(
+            notebook.cells[cell_id].cell for cell_id in ids if notebook.cells.get(cell_id) is not None
+        )
+        return RunOutcome(report, cells)
+
+    def _secrets(self) -> list[Secret]:
+        return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string
+
+    async def _run(self, request: _SingleRequest, parent: dict[str, Any]) -> None:
+        notebook, address = self._host.notebook, agent_address(parent)
+        match request:
+            case wire.EditCell(code=code, client=client):
+                entry = None
+                if request.cell_id is not None:
+                    entry = notebook.cells.find(request.cell_id)
+                    if request.version != entry.cell.version:
+                        raise _stale_version(request, entry.cell.version, entry.cell.edited_by)
+                prepare = partial(self._host.shell.prepare, code=code)
+                await notebook.edit(entry, code, prepare, client, address, run=request.run)
+            case wire.RunCells(cell_ids=cell_ids, client=client):
+                await notebook.run_known(cell_ids, client, address)
+            case wire.RunStale(client=client):
+                notebook.run_stale(client, address)
+            case wire.SetUiValue(ui_element=target, value=value, client=client):
+                widget = jupyter_widgets.find(target, self._host.shell.user_ns)
+                if widget is None:
+                    notebook.set_ui_value(target, value, client, address)
+                else:
+                    self._set_widget(widget, request, parent)
+
+    async def _edit_together(self, request: wire.EditCells, parent: dict[str, Any]) -> EditReport:
+        notebook, address = self._host.notebook, agent_address(parent)
+        prepare = self._host.shell.prepare
+        with garbage.looked_for_later():
+            batch = plan(
+                request.changes, notebook.cells, notebook.runtime, notebook.redefinitions, prepare, address
+            )
+        if request.dry_run or not batch.fits:
+            return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
+
+        def prepared(entry: Entry, code: str) -> Body:
+            return batch.prepared.get((entry.cell.cell_id, code)) or prepare(entry, code)
+
+        with self._host.input_from_front_end(allowed=False):
+            added = await notebook.edit_together(
+                batch.changes, prepared, request.client, address, run=request.run
+            )
+        await self._host.settle()
+        report = notebook.runs.report(parent["header"]["msg_id"])
+        return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
+
+    def _set_widget(self, widget: object, request: wire.SetUiValue, parent: dict[str, Any]) -> None:
+        """Set an ipywidget. What its callbacks raise is the user's, and shown as such."""
+        notebook, shell = self._host.notebook, self._host.shell
+        run = notebook.runs.open(agent_address(parent), request.client, ())
+        try:
+            with self._host.interrupts.body():
+                jupyter_widgets.set_value(widget, request.value)
+        except BridgeError:
+            raise
+        except (Exception, KeyboardInterrupt):  # noqa: BLE001  # user code may raise anything
+            shell.showtraceback()  # as ipywidgets does with what most callbacks raise
+        run.not_run = tuple(
+            cell.cell_id
+            for cell in notebook.snapshot()
+            if request.ui_element in cell.uses and cell.status != "superseded"
+        )
+
+    def _marimo_elements(self) -> list[UiElement]:
+        from marimo_kernel_bridge.runtime.ui.listing import elements  # noqa: PLC0415  # marimo is imported late
+
+        return elements(self._host.shell.user_ns)
+
+    def _environment(self) -> Environment:
+        from marimo_kernel_bridge.runtime.package_names import package_of  # noqa: PLC0415  # marimo is imported late
+
+        return packages.environment(self._host.notebook.snapshot(), package_of)
+
+    def _install(self, request: wire.InstallPackages, parent: dict[str, Any]) -> InstallReport:
+        wanted = requirements(request.requirements)
+        show = partial(self._host.show_text, parent=parent)
+        with self._host.interrupts.body():
+            return packages.install(wanted, self._host.notebook.snapshot, show)
+
+    def _note_agent(self, parent: dict[str, Any], *, ran: bool = False, refused: bool = False) -> None:
+        name = parent["header"].get("username")
+        if isinstance(name, str):
+            self._host.notebook.agents.heard(name, ran=ran, refused=refused)
+
+    def _describe(self) -> KernelDescription:
+        host, notebook = self._host, self._host.notebook
+        marimo = sys.modules.get("marimo")
+        return KernelDescription(
+            protocol=wire.PROTOCOL,
+            bridge_version=__version__,
+            marimo_version=getattr(marimo, "__version__", None),
+            python_version=platform.python_version(),
+            pid=os.getpid(),
+            cwd=os.getcwd(),  # noqa: PTH109  # a string is wanted
+            notebook=host.notebook_path(),
+            mode=notebook.mode,
+            started_at=self._host.started_at,
+            busy=host.is_busy(),
+            running_cell=notebook.running,
+            running_since=notebook.running_since,
+            queued=host.requests_waiting(),
+            settling=host.is_settling(),
+            cells=len(notebook.cells),
+            stale=notebook.stale,
+            agents_paused=notebook.agents.paused,
+            interpreter=sys.executable or None,
+        )
+
+
+def _did_something(result: wire.Result) -> bool:
+    """Tell a dry run, and a batch that the graph would not take, from what ran or changed cells."""
+    return not isinstance(result, EditReport) or result.applied
+
+
+def _stale_version(request: wire.EditCell, version: int, author: str) -> BridgeError:
+    return BridgeError(
+        "stale_version",
+        f"The cell is at version {version}, the edit was made for version {request.version}; "
+        f"{author} changed it in between.",
+        "Read the cell again and make the edit anew.",
+    )

@@ -1,0 +1,279 @@
+"""The cells that a kernel knows: their identity, their frozen values, their outputs, and where those are shown.
+
+The main thread writes; any thread reads. A `Cell` is never changed, only replaced in the table in one step, so a
+reader sees the old value or the new one. Knows neither the graph nor how cells run.
+"""
+
+from __future__ import annotations
+
+import random
+import string
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell
+from marimo_kernel_bridge.protocol.output_log import OutputLog
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from marimo_kernel_bridge.kernel.outputs.delivery import Delivery, Dialect, Header
+
+
+@dataclass(frozen=True)
+class Body:
+    """A cell's code made ready to run by IPython: its statements, and the file name that tracebacks show.
+
+    `code` is what the dataflow graph analyses, in which magics show what they define and use; `transformed` is what
+    runs. `private` are `_names` that magics keep from being local by name: they go when the cell has run. `stars` are
+    modules that it imports all names of, left out of `code`.
+    """
+
+    code: str
+    nodes: Sequence[ast.stmt]
+    file_name: str
+    interactivity: str
+    transformed: str = ""
+    private: frozenset[str] = frozenset()
+    stars: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a cell is shown: the newest request of it (also an aborted one), and who sent that.
+
+    `session` is the front end's id in message headers; VS Code's cell ids are good only within one.
+    """
+
+    dialect: Dialect
+    parent: Header
+    session: str
+
+
+@dataclass
+class Entry:
+    """What the table holds of one cell. `cell` is for all threads, the rest for the main thread."""
+
+    cell: Cell
+    address: Address
+    log: OutputLog = field(default_factory=OutputLog)
+    body: Body | None = None
+    shown_code: str | None = None  # what the person's notebook shows; None where no notebook shows the cell
+    delivery: Delivery | None = None  # of the reactive run in progress
+    shown_before: tuple[dict[str, Any], ...] = ()  # the outputs of the run before a request of its own
+    shown: int = 0  # characters that the present run has shown
+    stopped: bool = False  # by `mo.stop`, when it ran last
+    deleted: bool = False  # the front end said so
+    detached: bool = False  # of an earlier session of VS Code, which has new ids now
+    touched: set[str] = field(default_factory=set)  # the table's cells that are not as they were
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name in {"cell", "body", "deleted"} and "touched" in self.__dict__:
+            self.touched.add(self.cell.cell_id)
+
+    @property
+    def live(self) -> bool:
+        """Whether a notebook shows the cell, so that no other may take over its names."""
+        return self.cell.notebook_cell_id is not None and not self.deleted and not self.detached
+
+
+class CellTable:
+    """All cells, in the order of their document where that is known, else in which the kernel first saw them."""
+
+    def __init__(self) -> None:
+        self.order = object()  # another one when known cells have changed places
+        self.places: dict[str, int] = {}  # that cells have in their order, as numbers that grow
+        self._next_place = 0
+        self._touched: set[str] = set()
+        self._entries: dict[str, Entry] = {}
+        self._by_front_end: dict[tuple[str, str], str] = {}
+        self._by_msg_id: dict[str, str] = {}
+        self._vscode_sessions: set[str] = set()
+        # marimo's own way to make ids, so that the first cells are called as in marimo.
+        self._random = random.Random(42)  # noqa: S311  # not a secret
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(list(self._entries.values()))
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, cell_id: str) -> bool:
+        return cell_id in self._entries
+
+    def __getitem__(self, cell_id: str) -> Entry:
+        return self._entries[cell_id]
+
+    def get(self, cell_id: str) -> Entry | None:
+        """Return a cell by the kernel's id, None if there is none."""
+        return self._entries.get(cell_id)
+
+    def find(self, cell_id: str) -> Entry:
+        """Return a cell by the kernel's id or the front end's. Raises `BridgeError`: no_such_cell."""
+        entry = self._entries.get(cell_id)
+        if entry is not None and not entry.deleted:
+            return entry
+        for entry in self:
+            if entry.cell.notebook_cell_id == cell_id and not entry.deleted:
+                return entry
+        raise BridgeError(
+            "no_such_cell",
+            f"The kernel knows no cell {cell_id!r}.",
+            "It knows the cells that ran or were added here; list them to see their ids.",
+        )
+
+    def by_message(self, msg_id: str) -> Entry | None:
+        """Return the cell whose newest request has this message id. Any thread."""
+        cell_id = self._by_msg_id.get(msg_id)
+        return None if cell_id is None else self._entries.get(cell_id)
+
+    def by_front_end(self, notebook_cell_id: str, address: Address) -> Entry | None:
+        """Return the cell that a front end means by its id."""
+        cell_id = self._by_front_end.get(_front_end_key(notebook_cell_id, address))
+        return None if cell_id is None else self._entries.get(cell_id)
+
+    def adopt(self, notebook_cell_id: str, code: str, address: Address) -> Entry | None:
+        """Find a cell of an earlier session of VS Code by its code, and give it its new id.
+
+        VS Code's cell ids are good for one session; after a reload another cell may carry an old id.
+        """
+        if self._vscode_sessions <= {address.session}:
+            return None
+        for entry in self:
+            old = entry.address
+            entry.detached = entry.detached or (old.dialect == "vscode" and old.session != address.session)
+        for entry in self:
+            old = entry.address
+            if old.dialect != "vscode" or old.session == address.session or entry.cell.code != code:
+                continue
+            assert entry.cell.notebook_cell_id is not None
+            self._by_front_end.pop(_front_end_key(entry.cell.notebook_cell_id, old), None)
+            self._by_front_end[_front_end_key(notebook_cell_id, address)] = entry.cell.cell_id
+            self.change(entry.cell.cell_id, notebook_cell_id=notebook_cell_id)
+            entry.detached = False
+            return entry
+        return None
+
+    def add(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
+        """Make a new cell, never run."""
+        cell = Cell(
+            cell_id=self._new_id(),
+            notebook_cell_id=notebook_cell_id,
+            code=code,
+            version=1,
+            status="new",
+            stale=False,
+            execution_count=None,
+            edited_by=author,
+            last_run_by=None,
+            last_run_at=None,
+            duration=None,
+            error=None,
+        )
+        entry = Entry(cell, address, touched=self._touched)
+        self._touched.add(cell.cell_id)
+        self.places[cell.cell_id], self._next_place = self._next_place, self._next_place + 1
+        if author == NOTEBOOK and notebook_cell_id is not None:
+            entry.shown_code = code
+        self._entries[cell.cell_id] = entry
+        if address.dialect == "vscode":
+            self._vscode_sessions.add(address.session)
+        if notebook_cell_id is not None:
+            self._by_front_end[_front_end_key(notebook_cell_id, address)] = cell.cell_id
+        self._by_msg_id[address.parent["msg_id"]] = cell.cell_id
+        return entry
+
+    def ids(self) -> list[str]:
+        """Return the kernel's ids of all cells, in their order."""
+        return list(self._entries)
+
+    def add_beside(self, code: str, author: str, address: Address, after: str | None) -> Entry:
+        """Make a new cell, one of several that a single request adds: each is shown under an address of its own."""
+        entry = self.add(None, code, author, address)
+        own = {**address.parent, "msg_id": f"{address.parent['msg_id']}/{entry.cell.cell_id}"}
+        self.move_to(entry.cell.cell_id, replace(address, parent=own))
+        if after is not None:
+            self.place(entry.cell.cell_id, after)
+        return entry
+
+    def place(self, cell_id: str, after: str | None) -> None:
+        """Put a cell behind another in the order, or first."""
+        order = [one for one in self._entries if one != cell_id]
+        order.insert(0 if after is None else order.index(after) + 1, cell_id)
+        self._reorder(order)
+
+    def arrange(self, order: Iterable[str]) -> None:
+        """Put cells into an order; those that are not in it stay behind the cell that they are behind."""
+        wanted = [one for one in dict.fromkeys(order) if one in self._entries]
+        behind: dict[str, list[str]] = {one: [] for one in ("", *wanted)}
+        last = ""
+        for one in self._entries:
+            last = one if one in behind else last
+            if one not in behind:
+                behind[last].append(one)
+        ids = [one for first in ("", *wanted) for one in (first, *behind[first]) if one]
+        self._reorder(ids)
+
+    def _reorder(self, ids: list[str]) -> None:
+        if ids != list(self._entries):
+            self._entries = {one: self._entries[one] for one in ids}
+            self.places = {one: place for place, one in enumerate(ids)}
+            self._next_place = len(ids)
+            self.order = object()
+
+    def take_touched(self) -> set[str]:
+        """Return the cells that are new, gone, or have another value or body since this was last called."""
+        touched = set(self._touched)
+        self._touched.clear()
+        return touched
+
+    def coming_ids(self, count: int) -> list[str]:
+        """Return the ids that the next new cells will have."""
+        state = self._random.getstate()
+        ids: list[str] = []
+        while len(ids) < count:
+            if (cell_id := self._new_id()) not in ids:
+                ids.append(cell_id)
+        self._random.setstate(state)
+        return ids
+
+    def _new_id(self) -> str:
+        while (cell_id := "".join(self._random.choices(string.ascii_letters, k=4))) in self._entries:
+            pass
+        return cell_id
+
+    def change(self, cell_id: str, **fields: Any) -> Cell:
+        """Replace a cell's value in one step."""
+        entry = self._entries[cell_id]
+        entry.cell = replace(entry.cell, **fields)
+        return entry.cell
+
+    def set_code(self, cell_id: str, code: str, author: str) -> None:
+        """Give a cell new code; the same code is no new version."""
+        cell = self._entries[cell_id].cell
+        if cell.code != code:
+            self.change(cell_id, code=code, version=cell.version + 1, edited_by=author)
+
+    def move_to(self, cell_id: str, address: Address) -> None:
+        """Note that a newer request shows the cell."""
+        entry = self._entries[cell_id]
+        self._by_msg_id.pop(entry.address.parent["msg_id"], None)
+        entry.address = address
+        self._by_msg_id[address.parent["msg_id"]] = cell_id
+
+    def forget(self, cell_id: str) -> None:
+        """Drop a cell."""
+        entry = self._entries.pop(cell_id)
+        del self.places[cell_id]
+        self._touched.add(cell_id)
+        self._by_msg_id.pop(entry.address.parent["msg_id"], None)
+        if entry.cell.notebook_cell_id is not None:
+            self._by_front_end.pop(_front_end_key(entry.cell.notebook_cell_id, entry.address), None)
+
+
+def _front_end_key(notebook_cell_id: str, address: Address) -> tuple[str, str]:
+    """Tell whose id it is: nbformat ids outlive a reload, VS Code's document URIs do not."""
+    return (address.session if address.dialect == "vscode" else "", notebook_cell_id)

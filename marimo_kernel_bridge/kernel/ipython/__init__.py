@@ -1,0 +1,1 @@
+"""IPython inside the kernel: shell, magics and history."""

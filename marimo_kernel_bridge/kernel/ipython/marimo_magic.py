@@ -1,0 +1,214 @@
+"""`%marimo`: the notebook's state and its graph for people, and what they may ask of both.
+
+Parses the line, shows the answer; what is asked for is done by the session when no cell runs. A cell with this magic
+is no part of reactivity (`ipython_code.py`).
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from IPython.core.completer import SimpleCompletion, context_matcher
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_magic, magics_class
+from IPython.display import display
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.ipython import graph_picture, status_table
+from marimo_kernel_bridge.kernel.ipython.magic_names import MAGIC
+
+if TYPE_CHECKING:
+    from IPython.core.completer import CompletionContext, SimpleMatcherResult
+
+    from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.notebook.session import Session
+    from marimo_kernel_bridge.protocol.notebook import Cell
+
+COMMANDS: Final = {
+    "status": "the cells and their state: what is stale, what failed, which names they define and use",
+    "graph": "the dataflow graph: which cell uses what of which",
+    "lazy": "mark dependents as stale in place of running them",
+    "autorun": "run dependents by themselves again, those that are stale by now too",
+    "run stale": "run all stale cells once",
+    "strict": "refuse a cell that defines a name which another cell defines, as marimo does; `_names` are local",
+    "relaxed": "let cells define names again: each cell uses the definition above it",
+    "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
+    "set NAME VALUE": "give the marimo UI element NAME a value; VALUE is a Python literal, or else text",
+    "agents": "the agents that use this kernel, how often they ran something or were refused, and whether they are paused",
+    "pause": "let agents only read: what they ask the kernel to run or change is refused",
+    "resume": "let agents run and change cells again",
+    "reset": "forget all cells and all names",
+    "help": "this list",
+}
+
+
+@magics_class
+class MarimoMagics(Magics):
+    """Registers `%marimo`."""
+
+    def __init__(self, shell: Any, session: Session) -> None:
+        super().__init__(shell)
+        self._session = session
+
+        @context_matcher(identifier=MAGIC)  # type: ignore[untyped-decorator]  # IPython's
+        def complete(context: CompletionContext) -> SimpleMatcherResult:
+            return self._complete(context)
+
+        shell.Completer.custom_matchers.append(complete)
+
+    @line_magic
+    def marimo(self, line: str) -> None:  # noqa: C901, PLR0912  # one case for each command
+        """Show and steer the reactive notebook: `%marimo help` lists what there is."""
+        match line.split():
+            case [] | ["status"]:
+                self._status()
+            case ["graph"]:
+                self._graph()
+            case ["lazy"]:
+                self._session.later(lambda: self._session.switch("lazy"))
+                print("marimo lazy: dependents become stale; run them, or `%marimo run stale`")  # noqa: T201  # the magic's answer
+            case ["autorun"]:
+                self._session.later(lambda: self._session.switch("autorun"))
+                print("marimo autorun: dependents run by themselves")  # noqa: T201
+            case ["strict"]:
+                self._session.later(lambda: self._session.switch_redefinitions(strict=True))
+                print("marimo strict: one cell defines a name; `_names` are local to their cell")  # noqa: T201
+            case ["relaxed"]:
+                self._session.later(lambda: self._session.switch_redefinitions(strict=False))
+                print("marimo relaxed: cells may define names again, in the order of the document")  # noqa: T201
+            case ["run", "stale"]:
+                self._session.later(self._session.catch_up)
+                print(f"runs {_counted(len(self._session.stale), 'stale cell')}")  # noqa: T201
+            case ["forget", cell]:
+                self._forget(cell)
+            case ["set", target, _, *_]:
+                self._set(target, line.split(maxsplit=2)[2])
+            case ["agents" | "pause" | "resume" as command]:
+                self._agents(command)
+            case ["reset"]:
+                print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
+                self._session.later(self._reset)
+            case ["help"]:
+                width = max(map(len, COMMANDS))
+                print("\n".join(f"%marimo {name:<{width}}  {what}" for name, what in COMMANDS.items()))  # noqa: T201
+            case _:
+                raise UsageError(f"%marimo knows no `{line}`. It knows: {', '.join(COMMANDS)}.")
+
+    def _cells(self) -> list[Cell]:
+        """Return the cells that are more than a call of this magic."""
+        return [cell for cell in self._session.snapshot() if not _is_command(cell)]
+
+    def _status(self) -> None:
+        cells = self._cells()
+        summary = status_table.summary(self._session.mode, cells, strict=self._session.redefinitions.strict)
+        text, table = status_table.text_table(cells), status_table.html_table(cells)
+        gone = self._perhaps_deleted()
+        _show(
+            {
+                "text/plain": f"{summary}\n{text}\n{gone}".rstrip(),
+                "text/html": f"<p>{summary}</p>{table if cells else ''}"
+                + "".join(f"<p>{html.escape(line)}</p>" for line in gone.splitlines()),
+            }
+        )
+
+    def _perhaps_deleted(self) -> str:
+        """Name the cells of VS Code that the file as last saved has not: it tells no kernel what was deleted."""
+        path = self.shell.kernel.notebook_path()  # type: ignore[union-attr]  # only a kernel's shell has this magic
+        shown = [
+            entry.cell
+            for entry in self._session.cells
+            if entry.address.dialect == "vscode"
+            and entry.cell.status != "superseded"
+            and not _is_command(entry.cell)
+        ]
+        if path is None or not shown:
+            return ""
+        from marimo_kernel_bridge.notebooks.ipynb import read_notebook  # noqa: PLC0415  # few kernels need it
+
+        try:
+            saved = read_notebook(Path(path))
+        except BridgeError:
+            return ""
+        return status_table.not_saved(shown, (cell.source for cell in saved.cells), Path(path).name)
+
+    def _graph(self) -> None:
+        cells = self._cells()
+        connected = graph_picture.connected(cells)
+        apart = len(cells) - len(connected)
+        summary = f"{_counted(len(connected), 'cell')} connected by names, {apart} not"
+        bundle = {"text/plain": f"{summary}\n{graph_picture.tree(cells)}".rstrip()}
+        if 0 < len(connected) <= graph_picture.MOST_DRAWN:
+            bundle["image/svg+xml"] = graph_picture.svg(cells)
+        _show(bundle)
+
+    def _forget(self, wanted: str) -> None:
+        entry = self._find(wanted)
+        self._session.later(lambda: self._session.forget([entry.cell.cell_id]))
+        print(f"forgets {graph_picture.title(entry.cell)}")  # noqa: T201
+
+    def _set(self, target: str, text: str) -> None:
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = text
+        try:
+            self._session.runtime.queue_ui_value(target, value)
+        except BridgeError as error:
+            raise UsageError(str(error)) from None
+        self._session.later(lambda: None)  # the runtime sets it when no cell runs
+        print(f"sets {target} to {value!r}")  # noqa: T201
+
+    def _agents(self, command: str) -> None:
+        agents = self._session.agents
+        if command != "agents":
+            agents.paused = command == "pause"
+        print(status_table.agents(agents, paused=agents.paused))  # noqa: T201
+
+    def _find(self, wanted: str) -> Entry:
+        count = wanted.strip("[]")
+        for entry in self._session.cells:
+            if count.isdecimal() and entry.cell.execution_count == int(count):
+                return entry
+        try:
+            return self._session.cells.find(wanted)
+        except BridgeError as error:
+            raise UsageError(f"{error.message} `%marimo status` lists them.") from None
+
+    def _reset(self) -> None:
+        self._session.forget([entry.cell.cell_id for entry in self._session.cells])
+        shell = self.shell
+        assert shell is not None
+        names, hidden = shell.user_ns, shell.user_ns_hidden
+        for name in [name for name in names if name not in hidden and not name.startswith("__")]:
+            del names[name]
+
+    def _complete(self, context: CompletionContext) -> SimpleMatcherResult:
+        """Return what may follow, and nothing else, after this magic."""
+        if not context.line_with_cursor.lstrip().startswith(f"%{MAGIC} "):
+            return {"completions": []}
+        match context.line_with_cursor.split()[1:]:
+            case ["forget", *_]:
+                known = [str(cell.execution_count) for cell in self._cells() if cell.execution_count]
+            case ["run", *_]:
+                known = ["stale"]
+            case _:
+                known = sorted({name.split()[0] for name in COMMANDS})
+        wanted = [SimpleCompletion(word) for word in known if word.startswith(context.token)]
+        return {"completions": wanted, "suppress": True}
+
+
+def _show(bundle: dict[str, str]) -> None:
+    display(bundle, raw=True)  # type: ignore[no-untyped-call]  # IPython's
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _is_command(cell: Cell) -> bool:
+    """Tell a cell of nothing but this magic, which may be written without its `%`."""
+    lines = [line.split()[0] for line in cell.code.splitlines() if line.strip()]
+    return bool(lines) and not cell.defines and all(word.removeprefix("%") == MAGIC for word in lines)

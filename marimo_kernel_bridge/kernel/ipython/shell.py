@@ -1,0 +1,324 @@
+"""IPython's shell as the place where cells' bodies run.
+
+Display, magics, history, tracebacks, events and the namespace are IPython's. A cell of the notebook takes a detour:
+IPython transforms and parses it, the session puts it into the graph and decides what runs, and each body comes back
+here to run as IPython would. Code that is nobody's cell (hidden requests, `%run`, a magic's own code) is left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from ipykernel.displayhook import ZMQShellDisplayHook
+from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core.async_helpers import _asyncio_runner
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
+from traitlets import Type
+
+from marimo_kernel_bridge.kernel.cells import Body
+from marimo_kernel_bridge.kernel.ipython.history import InputHistory
+from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code
+from marimo_kernel_bridge.kernel.messaging.sigint import leave_out_handler
+from marimo_kernel_bridge.kernel.versions.star_imports import without_stars
+from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi
+from marimo_kernel_bridge.runtime.interface import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+    from marimo_kernel_bridge.kernel.notebook.session import Session
+    from marimo_kernel_bridge.kernel.outputs.delivery import Header
+    from marimo_kernel_bridge.protocol.notebook import CellError
+
+
+class CellDisplayHook(ZMQShellDisplayHook):
+    """Shows the value of a cell's last expression."""
+
+    running: Body | None = None
+    """The cell whose body the main thread runs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._of_thread = threading.local()
+        super().__init__(*args, **kwargs)
+
+    @property  # a trait in IPython, which knows one thread
+    def exec_result(self) -> ExecutionResult | None:
+        """What the thread's own run adds up to."""
+        return getattr(self._of_thread, "exec_result", None)
+
+    @exec_result.setter
+    def exec_result(self, result: ExecutionResult | None) -> None:
+        self._of_thread.exec_result = result
+
+    def quiet(self) -> bool:
+        """Tell whether a semicolon ends the code of the cell that runs, which need not be the newest in history."""
+        if threading.current_thread() is not threading.main_thread():
+            info = None if self.exec_result is None else self.exec_result.info
+            return info is not None and bool(self.semicolon_at_end_of_expression(info.raw_cell))
+        if self.running is None:
+            return bool(super().quiet())
+        return bool(self.semicolon_at_end_of_expression(self.running.transformed))
+
+
+class ReactiveShell(ZMQInteractiveShell):
+    """See the module. `session` is set by the kernel before the first cell; `requested` before each."""
+
+    displayhook_class = Type(CellDisplayHook)
+    displayhook: CellDisplayHook
+
+    session: Session | None = None
+    requested: Entry | None = None
+    """The cell of the execute_request that is being handled, until IPython has parsed it."""
+
+    shown_error: BaseException | None = None
+    """The newest exception that was shown."""
+
+    _direct_result: ExecutionResult | None = None
+    _shown: tuple[object, object, list[str]] = None, None, []
+    """The newest exception whose traceback was shown, its traceback object, and the text."""
+
+    def init_history(self) -> None:
+        self.history_manager = InputHistory(shell=self, parent=self)
+        self.configurables.append(self.history_manager)  # type: ignore[arg-type]  # typed too narrowly
+
+    async def run_ast_nodes(
+        self,
+        nodelist: list[ast.stmt],
+        cell_name: str,
+        interactivity: str = "last_expr",
+        compiler: Any = compile,
+        result: Any = None,
+    ) -> bool | None:
+        """Run parsed code. Returns whether it failed."""
+        entry = None
+        if (
+            threading.current_thread() is threading.main_thread()
+        ):  # requests on control run in their own thread
+            entry, self.requested = self.requested, None
+        if entry is None or self.session is None:
+            failed: bool | None = await super().run_ast_nodes(
+                nodelist, cell_name, interactivity, compiler, result
+            )
+            return failed
+        body = self._body(entry, result.info.transformed_cell, nodelist, cell_name, interactivity)
+        self._direct_result = result
+        try:
+            not_run = await self.session.run_direct(entry, body)
+        finally:
+            self._direct_result = None
+        if not_run is not None:
+            result.error_before_exec = self.show_error(not_run)
+            return True
+        return result.error_in_exec is not None or result.error_before_exec is not None
+
+    def _body(
+        self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
+    ) -> Body:
+        from marimo_kernel_bridge.runtime.engine import mangle_locals, private_names  # noqa: PLC0415  # marimo is loaded late
+
+        graph = graph_code(code, self.transform_cell)
+        private: frozenset[str] = frozenset()
+        if self.session is None or not self.session.redefinitions.strict:  # `_names` are as global as others
+            without, stars = without_stars(graph.code)
+            return Body(without, tuple(nodes), file_name, interactivity, code, stars=stars)
+        if graph.private:
+            private = private_names(graph.code) - self.user_ns_hidden.keys()
+        elif "_" in code:
+            nodes = mangle_locals(entry.cell.cell_id, nodes)
+        return Body(graph.code, tuple(nodes), file_name, interactivity, code, private)
+
+    @property
+    def awaits_asyncio(self) -> bool:
+        """Whether top-level `await` means asyncio, as it does unless `%autoawait` says otherwise."""
+        return self.loop_runner is _asyncio_runner
+
+    def prepare(self, entry: Entry, code: str) -> Body:
+        """Make code that came by another way than an execute_request ready to run.
+
+        Code that is no Python gives a body that the graph will refuse.
+        """
+        try:
+            transformed = self.transform_cell(code)
+            file_name = self.compile.cache(transformed, self.execution_count, raw_code=code)
+            tree = self.transform_ast(self.compile.ast_parse(transformed, filename=file_name))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return Body(code, (), "", "none")
+        return self._body(entry, transformed, tree.body, file_name, self.ast_node_interactivity)
+
+    @property
+    def interrupts(self) -> Interrupts:
+        """Return who decides what SIGINT does."""
+        interrupts: Interrupts = self.kernel.interrupts
+        return interrupts
+
+    async def run_body(self, entry: Entry, parent: Header | None) -> Outcome:
+        """Run a cell's body: under the present request (`parent` None), or as a dependent under its own parent."""
+        body = entry.body
+        assert body is not None
+        hook = self.displayhook
+        outer, hook.running = hook.running, body
+        try:
+            if parent is None:
+                assert self._direct_result is not None
+                count = self._direct_result.execution_count
+                self._name_in_tracebacks(body, count)
+                with self._count_set_to(count):
+                    return await self._run(body, self._direct_result)
+            count = entry.cell.execution_count
+            self._name_in_tracebacks(body, count)
+            with self.kernel.parent_set_to(parent), self._count_set_to(count):
+                return await self._run_as_dependent(body)
+        finally:
+            hook.running = outer
+            for name in body.private:
+                self.user_ns.pop(name, None)
+
+    def _name_in_tracebacks(self, body: Body, count: int | None) -> None:
+        """Let tracebacks call a cell In[n] by its own number, In[ ] if it has none.
+
+        IPython has a number for each code that it parsed last: another cell's of the same code, a hidden request's.
+        """
+        self.compile._filename_map[body.file_name] = " " if count is None else count
+
+    def take_count(self, code: str) -> int:
+        """Give out the next execution count, to a cell that runs before its own request."""
+        count: int = self.execution_count
+        self.execution_count += 1
+        history: Any = self.history_manager
+        history.store_inputs(count, self.transform_cell(code), code)
+        return count
+
+    async def _run_as_dependent(self, body: Body) -> Outcome:
+        info = ExecutionInfo(body.transformed, False, False, True, None, transformed_cell=body.transformed)  # noqa: FBT003  # IPython's positional flags
+        result = ExecutionResult(info)
+        payloads: Any = self.payload_manager
+        of_request = list(payloads.read_payload())
+        with self.builtin_trap, self.display_trap:
+            self.events.trigger("pre_execute")
+            outer, self.displayhook.exec_result = self.displayhook.exec_result, result
+            try:
+                return await self._run(body, result)
+            finally:
+                self.displayhook.exec_result = outer
+                # A pager that nobody asked for now shall not open with the next reply.
+                payloads.clear_payload()
+                for payload in of_request:
+                    payloads.write_payload(payload, single=False)
+                self.events.trigger("post_execute")  # shows matplotlib's figures
+                _flush()
+
+    async def _run(self, body: Body, result: ExecutionResult) -> Outcome:
+        interrupts = self.interrupts
+        nodes = _interrupted(body.nodes) if interrupts.take_due() else list(body.nodes)
+        running = super().run_ast_nodes(
+            nodes, body.file_name, body.interactivity, compiler=self.compile, result=result
+        )
+        try:
+            with interrupts.body():
+                if self.awaits_asyncio:
+                    await running
+                else:
+                    with self.kernel.sigint_for_runner():  # `%autoawait trio` and the like
+                        self.loop_runner(running)
+        except KeyboardInterrupt as interrupt:  # just before or after the code: IPython takes those inside
+            running.close()
+            self.showtraceback((KeyboardInterrupt, interrupt, None))
+            result.error_in_exec = interrupt
+        _flush()  # so that the outlet has all of this body's output before it goes on
+        error = result.error_in_exec or result.error_before_exec
+        if self._is_stop(error):
+            result.error_in_exec = result.error_before_exec = None
+            return Outcome(error=error, stopped=True)
+        return Outcome(error=error, value=result.result)
+
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show the exception that user code raised; `mo.stop` shows its output in place of a traceback."""
+        error = sys.exc_info()[1] if exc_tuple is None else exc_tuple[1]
+        if self._is_stop(error):
+            output = getattr(error, "output", None)
+            if output is not None:
+                self.displayhook(output)
+            return
+        self.shown_error = error
+        if isinstance(error, KeyboardInterrupt):
+            leave_out_handler(error)
+        super().showtraceback(exc_tuple, *args, **kwargs)
+
+    def _format_exception_for_storage(
+        self, exception: BaseException, *args: Any, **options: Any
+    ) -> dict[str, Any]:
+        """Describe an error for IPython's records, which are made after the run: also one that cannot be printed.
+
+        IPython formats the traceback for it a second time, which takes as long as the first: some milliseconds.
+        """
+        shown, traceback, text = self._shown
+        if exception is shown and exception.__traceback__ is traceback:
+            return {
+                "ename": type(exception).__name__,
+                "evalue": error_text(exception),
+                "traceback": list(text),
+            }
+        try:
+            described: dict[str, Any] = super()._format_exception_for_storage(exception, *args, **options)
+        except Exception:  # noqa: BLE001  # of user code's `__str__`
+            return {"ename": type(exception).__name__, "evalue": error_text(exception), "traceback": []}
+        return described
+
+    def _showtraceback(self, etype: type[BaseException], evalue: Any, stb: list[str]) -> None:
+        if isinstance(evalue, BaseException) and not isinstance(
+            evalue, SyntaxError
+        ):  # IPython records it anew
+            self._shown = evalue, evalue.__traceback__, stb
+        super()._showtraceback(etype, error_text(evalue), stb)
+
+    def _is_stop(self, error: BaseException | None) -> bool:
+        from marimo_kernel_bridge.runtime.engine import is_stop  # noqa: PLC0415  # marimo is loaded late
+
+        return self.session is not None and error is not None and is_stop(error)
+
+    def show_error(self, error: CellError) -> Exception:
+        """Show an error that is not an exception of user code; return it as one, for IPython's records."""
+        text = f"\x1b[31m{error.ename}\x1b[39m: {error.evalue}"
+        kind = type(error.ename, (Exception,), {})
+        raised: Exception = kind(strip_ansi(error.evalue))
+        self._showtraceback(kind, raised, [text])
+        return raised
+
+    @contextmanager
+    def _count_set_to(self, count: int | None) -> Iterator[None]:
+        """Let a dependent's value appear as its own Out[n]."""
+        outer = self.execution_count
+        if count is not None:
+            self.execution_count = count + 1  # IPython counts on before the code runs
+        try:
+            yield
+        finally:
+            self.execution_count = outer
+
+
+def _flush() -> None:
+    """Flush the streams, whatever user code has put in their place."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
+def _interrupted(nodes: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """Return what raises `KeyboardInterrupt` where the first of the statements stands, so that a traceback shows it."""
+    interrupt = ast.parse("raise KeyboardInterrupt").body[0]
+    if nodes:
+        for node in ast.walk(interrupt):
+            if "lineno" in node._attributes:
+                ast.copy_location(node, nodes[0])
+    return [interrupt]
+
+
+# Libraries ask for the name of get_ipython()'s class to know that they are in a notebook (plotly, tqdm, rich, ...).
+ReactiveShell.__name__ = ReactiveShell.__qualname__ = ZMQInteractiveShell.__name__
+ReactiveShell.__module__ = ZMQInteractiveShell.__module__

@@ -1,0 +1,97 @@
+"""The cells of a notebook and their state as a table, in HTML and in plain text. Pure: cells in, text out."""
+
+from __future__ import annotations
+
+import html
+import time
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.kernel.ipython.graph_picture import FAILED, clip, state, title
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from marimo_kernel_bridge.kernel.notebook.agents import SeenAgent
+    from marimo_kernel_bridge.protocol.notebook import Cell
+
+_CELL, _NAMES = 50, 40  # columns
+
+
+def summary(mode: str, cells: Sequence[Cell], *, strict: bool = False) -> str:
+    """Return the state of the notebook in a line."""
+    stale = sum(cell.stale for cell in cells)
+    failed = sum(state(cell) in FAILED for cell in cells)
+    parts = [f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"]
+    parts += [f"{stale} stale"] if stale else []
+    parts += [f"{failed} with {'an error' if failed == 1 else 'errors'}"] if failed else []
+    return f"marimo {mode}{', strict' if strict else ''}: {', '.join(parts)}"
+
+
+def not_saved(cells: Sequence[Cell], saved: Iterable[str], file: str) -> str:
+    """Return a line for each cell whose code is no cell's in the file as last saved, and what to do if it is gone."""
+    known = {code.strip() for code in saved}
+    missing = [cell for cell in cells if cell.code.strip() not in known]
+    lines = [
+        f"not in {file} as saved: {clip(title(cell), _CELL)}; if you deleted it, `%marimo forget "
+        f"{cell.cell_id if cell.execution_count is None else cell.execution_count}`"
+        for cell in missing
+    ]
+    return "\n".join(lines)
+
+
+def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:
+    """Return a line for each agent that used the kernel."""
+    now = time.time()
+    lines = [
+        f"{agent.name}: "
+        + (f"ran or changed something {_times(agent.runs)}" if agent.runs else "ran and changed nothing")
+        + (f", was refused {_times(agent.refused)}" if agent.refused else "")
+        + f", last heard {now - agent.last_heard:.0f} s ago"
+        for agent in seen
+    ]
+    state = "paused: they can only read; `%marimo resume` ends it" if paused else "not paused"
+    return "\n".join([f"agents {state}", *(lines or ["none has used this kernel"])])
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def text_table(cells: Sequence[Cell]) -> str:
+    """Return a line for each cell: what it is, its state, the names it defines and uses."""
+    rows = [(clip(title(cell), _CELL), state(cell), clip(_names(cell), _NAMES)) for cell in cells]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+    return "\n".join(
+        f"{first:<{widths[0]}}  {second:<{widths[1]}}  {third}".rstrip() for first, second, third in rows
+    )
+
+
+def _names(cell: Cell) -> str:
+    used = f"{', '.join(cell.uses)} → " if cell.uses else ""
+    return f"{used}{', '.join(cell.defines)}"
+
+
+def html_table(cells: Sequence[Cell]) -> str:
+    """Return the same as a table. It has no colours of its own, so it fits any theme."""
+    head = "".join(
+        f'<th style="text-align:left">{name}</th>' for name in ("cell", "state", "uses", "defines")
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="text-align:left">{value}</td>'
+            for value in (
+                f"<code>{html.escape(clip(title(cell), _CELL))}</code>",
+                _emphasized(state(cell)),
+                html.escape(clip(", ".join(cell.uses), _NAMES)),
+                html.escape(clip(", ".join(cell.defines), _NAMES)),
+            )
+        )
+        + "</tr>"
+        for cell in cells
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _emphasized(word: str) -> str:
+    return word if word == "ok" else f"<b>{word}</b>"

@@ -1,0 +1,1 @@
+"""Jupyter messages of the kernel: streams, queue, subshells, interrupts and replies."""

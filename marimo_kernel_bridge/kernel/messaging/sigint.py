@@ -1,0 +1,146 @@
+"""What SIGINT does: raises `KeyboardInterrupt` in user code, and nowhere else.
+
+An interrupt in the middle of our own or marimo's bookkeeping would leave a graph that is half changed. So one that
+comes while a cell is put into the graph, between two cells, or while marimo is imported, is kept until the next body
+begins, which then ends at once. Owns the signal handler's decisions; knows no sockets.
+
+Nor does one that comes while the process forks: Python drops what is raised in a function that runs before or after a
+fork (`os.register_at_fork`), and `logging`, whose lock is taken and let go so, would keep it for ever. It is sent anew.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from marimo_kernel_bridge.runtime.interface import Runtime
+
+_PAUSE = 0.001
+_PATIENCE = 1.0  # seconds after which a second interrupt is raised wherever it comes: something hangs
+
+
+def leave_out_handler(error: KeyboardInterrupt) -> None:
+    """Let a traceback end in user code, where the signal came, and not in its handler here."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        if traceback.tb_next.tb_frame.f_code is Interrupts.on_sigint.__code__:
+            traceback.tb_next = None
+        traceback = traceback.tb_next
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+class Interrupts:
+    """See the module. All for the main thread, where Python runs signal handlers."""
+
+    def __init__(self) -> None:
+        self.runtime: Runtime | None = None  # once it is loaded
+        self.in_handler = False  # of a request
+        self._in_body = False
+        self._forking = self._sending_anew = False
+        self._deferring = 0
+        self._due_since: float | None = None
+
+    def on_sigint(self, _signum: int, frame: FrameType | None) -> None:
+        """Handle the signal."""
+        if self._is_forking(frame):
+            if not self._sending_anew:
+                self._sending_anew = True
+                _thread.start_new_thread(self._send_anew, ())  # takes no lock, which a hook may have
+            return
+        runtime = self.runtime
+        runs = runtime is not None and runtime.running
+        # Also cancels what waits for its turn, and a body that awaits: that one must not be raised in.
+        raises = runtime.interrupt() if runtime is not None and runs else True
+        if self._in_body:
+            if raises:
+                raise KeyboardInterrupt
+        elif runs or self._deferring:
+            self._defer()
+        elif self.in_handler:
+            raise KeyboardInterrupt
+
+    def watch_forks(self) -> None:
+        """Keep interrupts out of what runs before and after a fork; once, when libraries have registered theirs."""
+        if hasattr(os, "register_at_fork"):  # not on Windows; the last one comes first before, and last after
+            os.register_at_fork(
+                before=self._fork_begins,
+                after_in_parent=self._fork_is_over,
+                after_in_child=self._fork_is_over_in_child,
+            )
+
+    def _fork_begins(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._forking = True
+
+    def _fork_is_over(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self._forking = False
+
+    def _fork_is_over_in_child(self) -> None:
+        self._forking = self._sending_anew = False
+
+    def _is_forking(self, frame: FrameType | None) -> bool:
+        """Tell whether the main thread, which is at `frame`, is in or between what runs before and after a fork."""
+        own = {self._fork_begins.__code__, self._fork_is_over.__code__, self._fork_is_over_in_child.__code__}
+        return self._forking or any(each.f_code in own for each in _stack(frame))
+
+    def _send_anew(self) -> None:
+        """Send the signal again as soon as the main thread has forked; in a thread."""
+        main = threading.main_thread().ident
+        assert main is not None, "it runs"
+        while self._is_forking(sys._current_frames()[main]):  # noqa: SLF001  # Python's only name for it
+            time.sleep(_PAUSE)
+        self._sending_anew = False
+        signal.pthread_kill(main, signal.SIGINT)
+
+    def _defer(self) -> None:
+        now = time.monotonic()
+        if self._due_since is None:
+            self._due_since = now
+        elif now - self._due_since > _PATIENCE:
+            self._due_since = None
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Keep interrupts for the next body."""
+        self._deferring += 1
+        try:
+            yield
+        finally:
+            self._deferring -= 1
+            if not self._deferring:
+                self._due_since = None
+
+    @contextmanager
+    def body(self) -> Iterator[None]:
+        """Let user code be interrupted."""
+        outer, self._in_body = self._in_body, True
+        try:
+            yield
+        finally:
+            self._in_body = outer
+
+    def fall_due(self) -> None:
+        """Let the body that begins next be interrupted at once."""
+        self._due_since = time.monotonic()
+
+    def take_due(self) -> bool:
+        """Tell whether the body that begins now is to be interrupted at once; then that is done with."""
+        due, self._due_since = self._due_since is not None, None
+        return due

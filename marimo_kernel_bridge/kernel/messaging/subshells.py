@@ -1,0 +1,229 @@
+"""Subshells: threads that run code beside a running cell, in its namespace and outside of the dataflow graph.
+
+The graph must not change under a running cell, so what a subshell runs is scratch code: it sees everything, its
+assignments are plain assignments, and nothing depends on it. Comm messages go to the main thread, as marimo's state
+is there, unless a subshell's own code waits for them. Implements what ipykernel asks of its `SubshellManager`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ipykernel.subshell_manager import UnknownSubshellError
+from ipykernel.thread import BaseThread
+from ipykernel.utils import _async_in_context
+
+from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellArrivals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from marimo_kernel_bridge.kernel.messaging.jupyter_session import RoutingSession
+    from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
+
+    Handle = Callable[[str, list[Any]], Coroutine[Any, Any, None]]
+
+
+class Subshell(BaseThread):
+    """One subshell."""
+
+    def __init__(self, subshell_id: str, handle: Handle, arrivals: ShellArrivals) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]  # ipykernel has no types
+            name=f"subshell-{subshell_id}", daemon=True
+        )
+        self.pydev_do_not_trace = self.is_pydev_daemon_thread = False  # it runs user code
+        self.subshell_id = subshell_id
+        self.arrivals = arrivals
+        self.aborting = False  # the request that is being handled
+        self.asyncio_lock = asyncio.Lock()
+        self._receiving = threading.Lock()
+        self._ended = False
+        self._handle = _async_in_context(partial(handle, subshell_id))
+
+    def receive(self, frames: list[Any]) -> bool:
+        """Take a message, unless the thread is at its end; any thread."""
+        with self._receiving:
+            if not self._ended:
+                self.arrivals.received(frames)
+                self.io_loop.add_callback(self._handle, frames)
+            return not self._ended
+
+    def stop(self) -> None:
+        """End the thread when all that it has received is answered; any thread."""
+        self.io_loop.add_callback(self._end)
+
+    async def _end(self) -> None:
+        while not self._ended:
+            async with self.asyncio_lock:
+                await asyncio.sleep(0)
+            with self._receiving:
+                self._ended = not len(self.arrivals) and not self.asyncio_lock.locked()
+        self.io_loop.stop()
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """What ipykernel's GUI event loops look at to see requests for the main thread."""
+
+    to_stream: ShellStream
+
+
+class Subshells:
+    """See the module."""
+
+    def __init__(
+        self,
+        stream: ShellStream,
+        session: RoutingSession,
+        handle: Handle,
+        reply_unknown: Callable[[Any, dict[str, Any], UnknownSubshellError], None],
+        comms: dict[str, Any],
+    ) -> None:
+        self._stream = stream
+        self._session = session
+        self._handle = handle
+        self._reply_unknown = reply_unknown
+        self._comms = comms
+        self._subshells: dict[str, Subshell] = {}
+        self.parent_thread = threading.main_thread()
+        self.manager = self  # ipykernel looks for it at the thread that it would have read the channel with
+        stream.route = self._route
+
+    def create(self) -> str:
+        """Start a subshell; return its id."""
+        subshell = Subshell(
+            str(uuid.uuid4()), self._handle, ShellArrivals(self._stream.pass_on, self._session)
+        )
+        subshell.start()
+        self._subshells[subshell.subshell_id] = subshell
+        self._stream.read_beside(wanted=True)
+        return subshell.subshell_id
+
+    def delete(self, subshell_id: str) -> None:
+        """End a subshell, as soon as what it runs is over. Raises `UnknownSubshellError`."""
+        subshell = self._subshells.pop(subshell_id, None)
+        if subshell is None:
+            raise UnknownSubshellError(subshell_id)
+        subshell.stop()
+        if not subshell.asyncio_lock.locked():
+            subshell.join(timeout=1)
+        if not self._subshells:
+            self._stream.read_beside(wanted=False)
+
+    def close(self) -> None:
+        """End all subshells."""
+        for subshell_id in self.list_subshell():
+            self.delete(subshell_id)
+
+    def handled(self, subshell_id: str, frames: list[Any]) -> None:
+        """Note that a message's turn has come."""
+        subshell = self._subshell(subshell_id)
+        subshell.aborting = subshell.arrivals.handled(frames)
+
+    def note_waiting(self) -> None:
+        """Before an error is told: if this thread is a subshell, note which of its requests wait."""
+        thread = threading.current_thread()
+        if isinstance(thread, Subshell):
+            thread.arrivals.note_waiting()
+
+    def abort(self, subshell_id: str, within: float) -> None:
+        """After an error in a subshell: abort its requests noted, and those that follow `within` seconds."""
+        self._subshell(subshell_id).arrivals.abort(within)
+
+    # -- requests on control -----------------------------------------------------------------------------------------
+
+    @property
+    def handlers(self) -> dict[str, Callable[[Any, Any, dict[str, Any]], None]]:
+        """Answer the requests that make, end and list subshells."""
+        return {
+            f"{verb}_subshell_request": partial(self._answer, verb) for verb in ("create", "delete", "list")
+        }
+
+    def _answer(self, verb: str, stream: Any, ident: Any, request: dict[str, Any]) -> None:
+        content: dict[str, Any] = {"status": "ok"}
+        try:
+            match verb:
+                case "create":
+                    content["subshell_id"] = self.create()
+                case "delete":
+                    self.delete(request["content"]["subshell_id"])
+                case "list":
+                    content["subshell_id"] = self.list_subshell()
+        except UnknownSubshellError as error:
+            content = {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
+            content["traceback"] = []
+        self._session.send(stream, f"{verb}_subshell_reply", content, request, ident)
+
+    # -- what ipykernel asks ---------------------------------------------------------------------------------------
+
+    def list_subshell(self) -> list[str]:
+        """Return the ids of the subshells."""
+        return list(self._subshells)
+
+    def subshell_id_from_thread_id(self, thread_id: int) -> str | None:
+        """Return which subshell a thread is; None for the main shell. Raises `RuntimeError` for another thread."""
+        for subshell_id, subshell in list(self._subshells.items()):
+            if subshell.ident == thread_id:
+                return subshell_id
+        if thread_id != self.parent_thread.ident:
+            raise RuntimeError(f"Thread {thread_id} is no subshell")
+        return None
+
+    def get_subshell_asyncio_lock(self, subshell_id: str) -> asyncio.Lock:
+        """Return what keeps a subshell's requests in order."""
+        return self._subshell(subshell_id).asyncio_lock
+
+    def get_subshell_aborting(self, subshell_id: str) -> bool:
+        """Tell whether a subshell's requests are aborted now."""
+        return self._subshell(subshell_id).aborting
+
+    def get_subshell_to_shell_channel_socket(self, _subshell_id: str | None) -> ShellStream:
+        """Return where replies go."""
+        return self._stream
+
+    def get_shell_channel_to_subshell_pair(self, _subshell_id: None) -> _Pair:
+        """Return where the main shell's requests come from."""
+        return _Pair(self._stream)
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def _subshell(self, subshell_id: str) -> Subshell:
+        subshell = self._subshells.get(subshell_id)
+        if subshell is not None:
+            return subshell
+        thread = threading.current_thread()
+        if isinstance(thread, Subshell) and thread.subshell_id == subshell_id:
+            return thread  # deleted by now, with requests to answer
+        raise UnknownSubshellError(subshell_id)
+
+    def _route(self, frames: list[Any]) -> bool:
+        """Hand a message to its subshell, or answer that there is none. Returns whether that was done; any thread."""
+        try:
+            idents, parts = self._session.feed_identities(frames, copy=False)
+            if len(parts) < 5 or b'"subshell_id"' not in bytes(parts[1]):  # noqa: PLR2004  # signature and four dicts
+                return False
+            message = self._session.deserialize(parts, content=False, copy=False)
+            subshell_id = message["header"].get("subshell_id")
+            if message["header"]["msg_type"].startswith("comm_"):
+                subshell_id = self._waits_for_comm(json.loads(bytes(message["content"])))
+        except ValueError:
+            return False  # the main thread refuses it
+        if subshell_id is None:
+            return False
+        subshell = self._subshells.get(subshell_id) if isinstance(subshell_id, str) else None
+        if subshell is None or not subshell.receive(frames):
+            self._reply_unknown(idents, message, UnknownSubshellError(subshell_id))
+        return True
+
+    def _waits_for_comm(self, content: Any) -> str | None:
+        """Return the subshell whose code sent on this comm last, if it still is there."""
+        comm = self._comms.get(str(content.get("comm_id"))) if isinstance(content, dict) else None
+        sent_by = getattr(comm, "_reply_subshell_for", None)
+        subshell_id = None if sent_by is None else sent_by(content.get("data"), None)
+        return subshell_id if subshell_id in self._subshells else None

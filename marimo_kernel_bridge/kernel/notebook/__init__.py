@@ -1,0 +1,1 @@
+"""The notebook of record: requests, graph admission, execution and edits."""

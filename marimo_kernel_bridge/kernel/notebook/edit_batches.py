@@ -1,0 +1,176 @@
+"""A batch of edits: checked against the cells as they are, tried on the graph's names, ready to be applied.
+
+Changes nothing; `Session.edit_together` does, and only with a plan that has no problem.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.cells import Entry
+from marimo_kernel_bridge.kernel.notebook import preview as what_if
+from marimo_kernel_bridge.protocol.changes import (
+    AddCell,
+    ChangeCell,
+    DeleteCell,
+    ExpectedRun,
+    GraphProblem,
+    MoveCell,
+)
+from marimo_kernel_bridge.protocol.notebook import Cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from marimo_kernel_bridge.kernel.cells import Address, Body, CellTable
+    from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
+    from marimo_kernel_bridge.protocol.changes import Change
+    from marimo_kernel_bridge.runtime.interface import Names, Runtime
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A batch that fits the cells as they are. `changes` name cells by the kernel's own ids.
+
+    `prepared` are the bodies that the cells will have, by the ids that they will have, and their code.
+    """
+
+    changes: tuple[Change, ...]
+    problems: tuple[GraphProblem, ...]
+    would_run: tuple[ExpectedRun, ...]
+    prepared: Mapping[tuple[str, str], Body]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the graph takes it."""
+        return all(problem.kind == "undefined_name" for problem in self.problems)
+
+
+def plan(  # noqa: PLR0917  # what it looks at
+    changes: Sequence[Change],
+    cells: CellTable,
+    runtime: Runtime,
+    redefinitions: Redefinitions,
+    prepare: Callable[[Entry, str], Body],
+    address: Address,
+) -> Plan:
+    """Check a batch and look at what it would do. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
+    known = _resolved(changes, cells)
+    before = {cell_id: node.names for cell_id, node in runtime.nodes().items()}
+    after = dict(before)
+    codes = {entry.cell.cell_id: entry.body.code for entry in cells if entry.body is not None}
+    known_before = redefinitions.as_in_graph(codes, before)
+    problems: list[GraphProblem] = []
+    changed: list[str] = []
+    prepared: dict[tuple[str, str], Body] = {}
+    coming = iter(cells.coming_ids(sum(isinstance(change, AddCell) for change in known)))
+    added = 0
+    for change in known:
+        match change:
+            case DeleteCell(cell_id=cell_id):
+                after.pop(cell_id, None)
+                codes.pop(cell_id, None)
+            case AddCell(code=code, after=behind):
+                added += 1
+                cell_id = f"new{added}"
+                own_id = next(coming)  # so that what is learnt of the cell holds when it is there
+                body = prepared[own_id, code] = prepare(Entry(_draft(own_id, code), address), code)
+                codes[cell_id] = _try(cell_id, own_id, body, runtime, after, problems)
+                if behind is not None:
+                    codes = _placed(codes, cell_id, behind)
+                changed.append(cell_id)
+            case ChangeCell(cell_id=cell_id, code=code):
+                body = prepared[cell_id, code] = prepare(cells[cell_id], code)
+                codes[cell_id] = _try(cell_id, cell_id, body, runtime, after, problems)
+                changed.append(cell_id)
+            case MoveCell(cell_id=cell_id, after=behind):
+                codes = _placed(codes, cell_id, behind)
+    after = redefinitions.as_in_graph(codes, after)
+    problems += what_if.problems(known_before, after)
+    orphans = [problem.cells[0] for problem in problems if problem.kind == "undefined_name"]
+    would_run = _expected(changed, orphans, after, cells)
+    return Plan(known, tuple(problems), would_run, prepared)
+
+
+def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]:
+    """Return the changes with the kernel's own ids. Raises as `plan` does."""
+    if not changes:
+        raise BridgeError("bad_request", "The batch is empty.", "Give at least one change.")
+    known: list[Change] = []
+    touched: set[str] = set()
+    conflicts: list[str] = []
+    for change in changes:
+        if isinstance(change, AddCell | MoveCell) and change.after is not None:
+            change = msgspec.structs.replace(change, after=cells.find(change.after).cell.cell_id)  # noqa: PLW2901  # the same change
+        if not isinstance(change, AddCell):
+            cell = cells.find(change.cell_id).cell
+            if cell.version != change.version:
+                conflicts.append(f"{cell.cell_id} is at version {cell.version}, not {change.version}")
+            if cell.cell_id in touched:
+                raise BridgeError(
+                    "bad_request", f"The batch changes cell {cell.cell_id} twice.", "Make it one change."
+                )
+            touched.add(cell.cell_id)
+            change = msgspec.structs.replace(change, cell_id=cell.cell_id)  # noqa: PLW2901  # as above
+        known.append(change)
+    if conflicts:
+        raise BridgeError(
+            "stale_version",
+            f"Changed since you read: {'; '.join(conflicts)}. Nothing was changed.",
+            "Read these cells again and make the batch anew.",
+        )
+    return tuple(known)
+
+
+def _try(  # noqa: PLR0917  # what it looks at
+    cell_id: str,
+    own_id: str,
+    body: Body,
+    runtime: Runtime,
+    after: dict[str, Names],
+    problems: list[GraphProblem],
+) -> str:
+    names = runtime.parse(own_id, body.code)
+    if names is not None:
+        after[cell_id] = names
+    else:
+        after.pop(cell_id, None)
+        problems.append(GraphProblem("syntax", f"{cell_id}: {_why_no_cell(body.code)}", (cell_id,)))
+    return body.code
+
+
+def _placed(codes: dict[str, str], cell_id: str, behind: str | None) -> dict[str, str]:
+    order = [one for one in codes if one != cell_id]
+    order.insert(0 if behind not in codes else order.index(behind) + 1, cell_id)
+    return {one: codes[one] for one in order if one in codes}
+
+
+def _why_no_cell(code: str) -> str:
+    try:
+        ast.parse(code)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except ValueError as error:
+        return str(error)
+    return "it cannot be a cell: `import *` hides which names it defines; import the names that are used."
+
+
+def _expected(
+    changed: Iterable[str], orphans: Iterable[str], after: Mapping[str, Names], cells: CellTable
+) -> tuple[ExpectedRun, ...]:
+    run = what_if.below(after, [*changed, *orphans])
+    order = {entry.cell.cell_id: number for number, entry in enumerate(cells)}
+    return tuple(
+        ExpectedRun(cell_id, cells[cell_id].cell.duration if cell_id in cells else None)
+        for cell_id in sorted(run, key=lambda one: order.get(one, len(order)))
+    )
+
+
+def _draft(cell_id: str, code: str) -> Cell:
+    return Cell(cell_id, None, code, 1, "new", stale=False, execution_count=None, edited_by="", last_run_by=None,
+                last_run_at=None, duration=None, error=None)  # fmt: skip

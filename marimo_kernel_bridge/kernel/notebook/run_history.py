@@ -1,0 +1,144 @@
+"""What each request caused: which cells ran, in which order, how they ended. The newest thousand requests.
+
+The main thread writes; `report` may be called on any thread.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, CellRun, RunReport
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.kernel.cells import Address
+    from marimo_kernel_bridge.protocol.notebook import Cell
+
+RUNS_KEPT = 1000
+CELLS_KEPT = 10_000  # executions in one run: a loop through `mo.state` need not end
+
+
+@dataclass
+class Run:
+    """A run in the making; `report()` is its frozen value."""
+
+    run_id: str
+    client: str
+    address: Address
+    requested: tuple[str, ...] = ()
+    cells: list[CellRun] = field(default_factory=list)
+    finished: bool = False
+    still_stale: tuple[str, ...] = ()
+    superseded: tuple[str, ...] = ()
+    started_at: float = field(default_factory=time.time)
+    not_run: tuple[str, ...] = ()
+    not_taken: tuple[str, ...] = ()
+
+    def report(self) -> RunReport:
+        return RunReport(
+            self.run_id,
+            self.requested,
+            self.client,
+            self.finished,
+            tuple(self.cells),
+            self.still_stale,
+            self.superseded,
+            self.started_at,
+            self.not_run,
+            self.not_taken,
+        )
+
+    def note(self, cell: Cell, duration: float, *, changed: bool = False) -> None:
+        """Note how one execution of a cell ended; `duration` 0.0: it did not run."""
+        if len(self.cells) >= CELLS_KEPT:
+            del self.cells[0]
+        self.cells.append(
+            CellRun(
+                cell.cell_id,
+                cell.notebook_cell_id,
+                cell.status,
+                cell.execution_count,
+                duration,
+                cell.error,
+                changed,
+            )
+        )
+
+    def ran(self, cell_id: str) -> bool:
+        """Tell whether a cell's body ran."""
+        return any(run.cell_id == cell_id and run.duration > 0 for run in self.cells)
+
+    def set_count(self, cell_id: str, execution_count: int | None) -> None:
+        """Give the executions of a cell the count that its reply has."""
+        self.cells = [
+            replace(run, execution_count=execution_count) if run.cell_id == cell_id else run
+            for run in self.cells
+        ]
+
+
+class RunLog:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._current: Run | None = None
+        self._follow_ups = itertools.count(1)
+
+    @property
+    def current(self) -> Run:
+        """The run of the newest request, which also takes what runs after it by itself."""
+        assert self._current is not None, "no run is open"
+        return self._current
+
+    @property
+    def started(self) -> bool:
+        """Whether there was any run."""
+        return self._current is not None
+
+    def open(self, address: Address, client: str, requested: tuple[str, ...]) -> Run:
+        """Begin the run of a request."""
+        run = Run(address.parent["msg_id"], client, address, requested)
+        self._current = self._runs[run.run_id] = run
+        while len(self._runs) > RUNS_KEPT:
+            self._runs.popitem(last=False)
+        return run
+
+    def follow_up(self) -> None:
+        """Begin a run for what happens by itself after a request was over: a thread's or a widget's doing."""
+        last = self.current
+        if last.finished:
+            run = self.open(last.address, NOTEBOOK, ())
+            del self._runs[run.run_id]
+            run.run_id = f"{last.address.parent['msg_id']}~{next(self._follow_ups)}"
+            self._runs[last.run_id] = last
+            self._runs[run.run_id] = run
+
+    def close(self, still_stale: tuple[str, ...], *, settled: bool) -> RunReport:
+        """End the current run. If all is settled, what earlier runs left over has run by now, too."""
+        self.current.still_stale = still_stale
+        if settled:
+            for run in reversed(self._runs.values()):
+                if run.finished:
+                    break
+                run.finished, run.still_stale = True, still_stale
+        return self.current.report()
+
+    def report(self, run_id: str) -> RunReport:
+        """Return what a request caused. Raises `BridgeError`: no_such_run."""
+        run = self._runs.get(run_id)
+        if run is None:
+            raise BridgeError(
+                "no_such_run",
+                f"The kernel knows no run {run_id!r}.",
+                f"It keeps the newest {RUNS_KEPT}; a restart forgets all.",
+            )
+        return run.report()
+
+    def newest(self, limit: int) -> list[RunReport]:
+        """Return what the newest requests caused, the newest first."""
+        runs = list(self._runs.values())
+        return [run.report() for run in reversed(runs[-limit:])]

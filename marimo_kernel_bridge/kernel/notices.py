@@ -1,0 +1,160 @@
+"""What the kernel says to people: refusals, reasons why a cell did not run, notices, headings.
+
+Texts only; each error says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.protocol.names import METADATA_KEY
+from marimo_kernel_bridge.protocol.notebook import CellError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from marimo_kernel_bridge.protocol.notebook import Cell
+    from marimo_kernel_bridge.runtime.interface import GraphError
+
+_LABEL_WIDTH = 40
+EDITED = "edited"
+"""The kind of the notice that the notebook shows older code than the kernel ran."""
+
+
+def label(cell: Cell) -> str:
+    """Name a cell so that a person finds it: its execution count and its first line."""
+    lines = [line.strip() for line in cell.code.splitlines() if line.strip()]
+    first = lines[0] if lines else "(empty)"
+    if len(first) > _LABEL_WIDTH or len(lines) > 1:
+        first = first[: _LABEL_WIDTH - 1] + "…"
+    count = "" if cell.execution_count is None else f" [{cell.execution_count}]"
+    return f"cell{count} `{first}`"
+
+
+def refusal(errors: Sequence[GraphError], find: Callable[[str], Cell | None]) -> CellError:
+    """Say why the graph does not take a cell, and how to mend it."""
+    names = {"multiple_definition": "MultipleDefinitionError", "cycle": "CycleError", "syntax": "SyntaxError"}
+    texts = [_refusal_text(error, find) for error in errors]
+    return CellError(names.get(errors[0].kind, "NotebookError"), "\n".join(texts))
+
+
+def _refusal_text(error: GraphError, find: Callable[[str], Cell | None]) -> str:
+    others = " and ".join(label(cell) for cell in map(find, error.cells) if cell is not None)
+    match error.kind:
+        case "multiple_definition":
+            return (
+                f"`{error.name}` is already defined by {others}. In a reactive notebook one cell defines a name: "
+                f"rename it here, call it `_{error.name}` to keep it local to this cell, or delete the other cell."
+            )
+        case "cycle":
+            return (
+                f"These cells wait for each other through {error.name}: {others}. "
+                "Merge them, or move what they share into a cell of its own."
+            )
+        case "import_star":
+            return f"{error.message} Import the names that you use."
+        case "syntax" | "other":
+            return error.message
+
+
+def not_run(because: Cell) -> CellError:
+    """Say that a cell did not run because one upstream failed."""
+    reason = f"failed with {because.error.ename}" if because.error is not None else "did not run"
+    if because.status == "interrupted":
+        reason = "was interrupted"
+    return CellError(
+        "UpstreamError", f"not run: {label(because)} {reason}. This cell runs again when that one does."
+    )
+
+
+def interrupted() -> CellError:
+    """Say that a cell was to run when the run was interrupted."""
+    return CellError("KeyboardInterrupt", "not run: interrupted before its turn. Run it again to refresh it.")
+
+
+def stopped(because: Cell) -> dict[str, Any]:
+    """Say, as the content of a display_data, that a cell did not run because `mo.stop` ended one upstream."""
+    return _notice("stopped", f"not run: {label(because)} was stopped by mo.stop")
+
+
+def edited(cell: Cell) -> dict[str, Any]:
+    """Say, as the content of a display_data, that the notebook shows older code than the kernel runs."""
+    text = f"changed by {cell.edited_by}; this notebook still shows the older code. The kernel runs:\n{cell.code}"
+    fence = "```"
+    markdown = (
+        f"*Changed by **{cell.edited_by}**; this notebook still shows the older code. "
+        f"Running this cell brings that back. The kernel runs:*\n\n{fence}python\n{cell.code}\n{fence}"
+    )
+    return _notice(EDITED, text, markdown)
+
+
+def deleted(client: str) -> dict[str, Any]:
+    """Say, as the content of a display_data, that the kernel no longer has a cell."""
+    return _notice(
+        "deleted", f"deleted by {client}: the kernel has forgotten this cell. Run it to bring it back."
+    )
+
+
+def superseded(name: str, by: Cell) -> dict[str, Any]:
+    """Say, as the content of a display_data, that another cell took over a name of this one."""
+    author = "" if by.edited_by == "notebook" else f", run by {by.edited_by},"
+    return _notice(
+        "superseded",
+        f"`{name}` is now defined by {label(by)}{author} in place of this cell. Run this cell to take it back.",
+    )
+
+
+def redefined(names: Sequence[tuple[Sequence[str], Cell]]) -> dict[str, Any]:
+    """Say, as the content of a display_data, that a cell defines names that another defines for others, too."""
+    whose = ", ".join(f"{_listed(each)}: defined here and by {label(cell)}" for each, cell in names)
+    rule = "each cell uses the definition above it (`%marimo strict` refuses this)"
+    return _notice("redefined", f"{whose}; {rule}")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def output_limit(limit: int) -> str:
+    """Say that a run shows no more."""
+    return (
+        f"\n[This run has shown {limit:,} characters; the rest is not shown. The kernel keeps the beginning and the end; "
+        "--MarimoKernel.output_limit=0 shows everything.]\n"
+    )
+
+
+def stale() -> dict[str, Any]:
+    """Say, as the content of a display_data, that an input of a cell changed since it ran."""
+    text = "stale: an input changed since this cell ran. Run it, or `%marimo run stale`."
+    return _notice("stale", text, f"*{text}*")
+
+
+def stale_elsewhere(cells: Sequence[Cell]) -> dict[str, Any]:
+    """Say of cells on a page that may be gone, as the content of a display_data, that they are stale."""
+    return _notice(
+        "stale", "now stale: " + ", ".join(map(label, cells)) + ". Run them, or `%marimo run stale`."
+    )
+
+
+def without_edited(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out the notice that a notebook shows older code: it is for who looks there, and no output of the cell."""
+    return [
+        output for output in outputs if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": EDITED}
+    ]
+
+
+def nothing() -> dict[str, Any]:
+    """Be what is left of a notice that is no longer true."""
+    return _notice("none", "")
+
+
+def heading(cell: Cell) -> str:
+    """Head the outputs of a dependent that are shown under another cell."""
+    return f"↻ {label(cell)}"
+
+
+def _notice(kind: str, text: str, markdown: str | None = None) -> dict[str, Any]:
+    data = {"text/plain": text}
+    if markdown is not None:
+        data["text/markdown"] = markdown
+    return {"data": data, "metadata": {METADATA_KEY: {"notice": kind}}, "transient": {}}

@@ -1,0 +1,1 @@
+"""Outputs of cells: where each one goes and how each front end shows it."""

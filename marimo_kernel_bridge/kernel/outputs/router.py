@@ -1,0 +1,304 @@
+"""Where the outputs of cells go: keeps each cell's output log and sends each message to who shows the cell.
+
+Chooses the `Delivery` for a run that was not the cell's own request. Decides nothing about what runs. `route` is
+called on any thread (streams come from ipykernel's iopub thread), the rest on the main thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.kernel import notices as wording
+from marimo_kernel_bridge.kernel.outputs.delivery import Detached, Held, Late, Message, Printed, Updated
+from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from marimo_kernel_bridge.kernel.cells import Address, CellTable, Entry
+    from marimo_kernel_bridge.kernel.outputs.delivery import Delivery, Header
+    from marimo_kernel_bridge.runtime.interface import Redrawn
+
+_FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply,
+_LONGEST_WAY = 1.0  # and the time of the way to it and back: longer pauses between requests are a person's
+_PAUSES = 32
+
+
+class Outlet:
+    """See the module."""
+
+    def __init__(
+        self, cells: CellTable, send: Callable[[Message], None], requests_wait: Callable[[], bool]
+    ) -> None:
+        """`send` puts a message on iopub; `requests_wait` tells whether any request was not yet handled."""
+        self._cells = cells
+        self._send = send
+        self._requests_wait = requests_wait
+        self.limit = 0  # characters that one run of a cell may show; 0: any number
+        self._kept: dict[str, Held] = {}
+        self._marked: set[str] = set()  # cells whose outputs end in a notice that they are stale
+        self._displays: dict[str, set[str]] = {}  # by display id: the cells that show it
+        self._display_ids: dict[str, set[str]] = {}  # by cell
+        self._vscode_busy = 0
+        self._vscode_seen = 0.0
+        self._pauses: deque[float] = deque(maxlen=_PAUSES)  # between VS Code's requests; no person's
+
+    # -- what cells show ------------------------------------------------------------------------------------------
+
+    def restart(self, entry: Entry) -> None:
+        """Note that a cell begins to show outputs anew."""
+        cell_id = entry.cell.cell_id
+        self._marked.discard(cell_id)
+        for display_id in self._display_ids.pop(cell_id, ()):
+            self._displays[display_id].discard(cell_id)
+            if not self._displays[display_id]:
+                del self._displays[display_id]
+        entry.log.restart()
+        entry.shown = 0
+
+    def _log(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+        entry.log.apply(msg_type, content)
+        display_id = content.get("transient", {}).get("display_id")
+        if display_id is not None:
+            self._displays.setdefault(display_id, set()).add(entry.cell.cell_id)
+            self._display_ids.setdefault(entry.cell.cell_id, set()).add(display_id)
+
+    def _update_displays(self, content: dict[str, Any]) -> None:
+        """Take an update, which goes to whatever cell shows the display id."""
+        for cell_id in list(self._displays.get(content.get("transient", {}).get("display_id"), ())):
+            entry = self._cells.get(cell_id)
+            if entry is not None:
+                entry.log.update_display(content)
+
+    # -- VS Code's pauses -------------------------------------------------------------------------------------
+
+    def request_begins(self, entry: Entry) -> None:
+        """Note that a front end runs a cell: what was held back for the cell is old now."""
+        entry.shown_before = entry.log.outputs()
+        self.restart(entry)
+        self._kept.pop(entry.cell.cell_id, None)
+        if entry.address.dialect == "vscode":
+            pause = time.monotonic() - self._vscode_seen
+            if self._vscode_busy == 0 and pause < _LONGEST_WAY:
+                self._pauses.append(pause)
+            self._vscode_busy += 1
+
+    def request_ends(self, entry: Entry) -> None:
+        """Note that a front end's request was answered."""
+        if entry.address.dialect == "vscode":
+            self._vscode_busy = max(0, self._vscode_busy - 1)
+            self._vscode_seen = time.monotonic()
+
+    @property
+    def vscode_is_busy(self) -> bool:
+        """Whether a Run All of VS Code may be on, during which late messages do harm."""
+        return self._vscode_busy > 0 or self.quiet_in() > 0
+
+    def quiet_in(self) -> float:
+        """Return the seconds until VS Code may be called quiet, 0 where it is.
+
+        The shortest of its recent pauses stands for the way to it and back: VS Code may be far away.
+        """
+        quiet = _FRONT_END_QUIET + min(self._pauses, default=0.0)
+        return max(0.0, self._vscode_seen + quiet - time.monotonic())
+
+    @property
+    def holds(self) -> bool:
+        """Whether anything is kept back for VS Code."""
+        return bool(self._kept)
+
+    def release_held(self) -> None:
+        """Send the late messages that were kept back for VS Code, if it is quiet and no request has come since."""
+        if self._kept and not self.vscode_is_busy and not self._requests_wait():
+            kept, self._kept = self._kept, {}
+            for held in kept.values():
+                self.send_all(held.kept)
+
+    # -- runs that a cell's own request did not ask for -----------------------------------------------------------
+
+    def begin(self, entry: Entry, trigger: Address) -> Delivery:
+        """Start the delivery of a run of a cell that `trigger` caused."""
+        delivery = self._delivery_for(entry, trigger)
+        if isinstance(delivery, Held):
+            self._kept[entry.cell.cell_id] = delivery
+        self.restart(entry)
+        edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
+        notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late | Held) else None
+        if notice is not None:
+            self._log(entry, "display_data", notice)
+        self.send_all(delivery.begin(notice))
+        entry.delivery = delivery
+        return delivery
+
+    def end(self, entry: Entry, before: tuple[dict[str, Any], ...]) -> None:
+        """End the delivery; `before` are the outputs of the run before."""
+        delivery, entry.delivery = entry.delivery, None
+        if delivery is not None:
+            self.send_all(delivery.end(before, entry.log.outputs()))
+            self.release_held()
+
+    def _delivery_for(self, entry: Entry, trigger: Address) -> Delivery:
+        parent, current, heading = entry.address.parent, trigger.parent, wording.heading(entry.cell)
+        # A parent of its own tells the outputs of this run from those of the request around it.
+        inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
+        late = Detached(parent, current, heading) if _on_another_page(entry, trigger) else Late(parent)
+        match entry.address.dialect:
+            case "lab" | "agent":
+                return late
+            case "vscode":
+                return Held(late)
+            case "batch":
+                return Updated(inner, current, heading, entry.log.display_ids())
+            case "terminal":
+                return Printed(inner, current, heading)
+
+    def replace(self, entry: Entry, trigger: Address, message: Message) -> None:
+        """Replace a cell's outputs by one message; its parent does not matter."""
+        before = entry.log.outputs()
+        delivery = self.begin(entry, trigger)
+        self._log(entry, message.msg_type, message.content)
+        self.send_all(delivery.output(message.msg_type, message.content))
+        self.end(entry, before)
+
+    def redraw(self, entry: Entry, trigger: Address, redrawn: Sequence[Redrawn]) -> None:
+        """Show a cell's outputs again, some of which show something that changed without a run."""
+        before, messages = entry.log.outputs(), entry.log.messages()
+        for _, content in messages:
+            for change in redrawn:
+                if content.get("data") == change.before:
+                    content["data"] = change.after
+                    break
+        if messages == entry.log.messages():
+            return
+        if entry.address.dialect == "terminal":
+            self.restart(entry)
+            for msg_type, content in messages:
+                self._log(entry, msg_type, content)
+            return
+        delivery = self.begin(entry, trigger)
+        for msg_type, content in messages:
+            self._log(entry, msg_type, content)
+            self.send_all(delivery.output(msg_type, content))
+        self.end(entry, before)
+
+    def append(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+        """Add an output to the cell whose request is on."""
+        self._log(entry, msg_type, content)
+        self._send(Message(msg_type, content, entry.address.parent))
+
+    def append_late(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+        """Add an output to a cell that is not the one whose request is on."""
+        if entry.address.dialect != "vscode":
+            self.append(entry, msg_type, content)
+            return
+        self._log(entry, msg_type, content)
+        late = Late(entry.address.parent)
+        self._kept.setdefault(entry.cell.cell_id, Held(late)).kept += late.output(msg_type, content)
+
+    def replay(self, entry: Entry) -> None:
+        """Send a cell's outputs again, to the request that shows it now."""
+        for msg_type, content in entry.log.messages():
+            self._send(Message(msg_type, content, entry.address.parent))
+
+    def mark_stale(self, stale: Collection[str], trigger: Address) -> None:
+        """Let the outputs of these cells, and of no others, end in a notice that they are stale.
+
+        Only where the notice can be taken away again. It is no output of the cell: the log does not have it.
+        """
+        unseen = []
+        for cell_id in sorted(self._marked.symmetric_difference(stale)):
+            entry, mark = self._cells.get(cell_id), cell_id in stale
+            dialect = None if entry is None else entry.address.dialect
+            if entry is None or dialect not in {"lab", "vscode"}:
+                continue
+            if dialect == "vscode" and (self.vscode_is_busy or self._requests_wait()):
+                continue
+            (self._marked.add if mark else self._marked.discard)(cell_id)
+            content = wording.stale() if mark else wording.nothing()
+            content["transient"] = {"display_id": f"{cell_id}-stale"}
+            kind = "display_data" if mark else "update_display_data"
+            self._send(Message(kind, content, entry.address.parent))
+            if mark and _on_another_page(entry, trigger):
+                unseen.append(entry.cell)
+        if unseen:
+            unseen.sort(key=lambda cell: cell.execution_count or 0)
+            self._send(Message("display_data", wording.stale_elsewhere(unseen), trigger.parent))
+
+    def send_all(self, messages: list[Message]) -> None:
+        """Send messages as they are."""
+        for message in messages:
+            self._send(message)
+
+    # -- what user code shows ----------------------------------------------------------------------------------------
+
+    def route(self, msg_type: str, content: dict[str, Any], parent: Header) -> list[Message] | None:
+        """Take an output that user code sends, on any thread. Returns what to send for it, None for "as it is"."""
+        msg_id = parent.get("msg_id", "")
+        if msg_type == "update_display_data":
+            self._update_displays(content)
+        outer, _, inner = msg_id.partition("/")
+        if inner:
+            entry = self._cells.get(inner)
+            if entry is None or entry.delivery is None:  # a thread's output after the end of its run
+                return [Message(msg_type, content, {**parent, "msg_id": outer})]
+        else:
+            entry = self._cells.by_message(msg_id)
+        if entry is None or msg_type not in OUTPUT_TYPES:
+            return None
+        if msg_type in {"display_data", "execute_result"} and entry.address.dialect == "batch":
+            content = _with_display_id(entry, content)
+        if msg_type != "update_display_data":
+            self._log(entry, msg_type, content)
+        return [
+            message
+            for kind, shown in self._within_limit(entry, msg_type, content)
+            for message in (
+                [Message(kind, shown, parent)]
+                if entry.delivery is None
+                else entry.delivery.output(kind, shown)
+            )
+        ]
+
+    def _within_limit(
+        self, entry: Entry, msg_type: str, content: dict[str, Any]
+    ) -> list[tuple[str, dict[str, Any]]]:
+        """Cut off what a run shows beyond the limit: front ends die of it. The log has it all."""
+        if msg_type == "clear_output":
+            entry.shown = 0  # a live plot is no flood
+        if self.limit == 0 or msg_type in {"clear_output", "error", "update_display_data"}:
+            return [(msg_type, content)]
+        size, room = _size(content), self.limit - entry.shown
+        entry.shown += size
+        if size <= room:
+            return [(msg_type, content)]
+        if room < 0:
+            return []
+        cut = [(msg_type, {**content, "text": content["text"][:room]})] if msg_type == "stream" else []
+        return [*cut, ("stream", {"name": "stderr", "text": wording.output_limit(self.limit)})]
+
+
+def _on_another_page(entry: Entry, trigger: Address) -> bool:
+    """Tell whether the page that ran a cell was reloaded, or is another window: it may not listen any more."""
+    return (
+        entry.address.dialect in {"lab", "vscode"}
+        and trigger.dialect == entry.address.dialect
+        and trigger.session != entry.address.session
+    )
+
+
+def _size(content: dict[str, Any]) -> int:
+    """Return about how many characters an output has."""
+    if "text" in content:
+        return len(content["text"])
+    return sum(len(value) for value in content.get("data", {}).values() if isinstance(value, str))
+
+
+def _with_display_id(entry: Entry, content: dict[str, Any]) -> dict[str, Any]:
+    """Give an output of a batch client a display id, the only way to replace it later."""
+    transient = content.get("transient") or {}
+    if "display_id" in transient:
+        return content
+    display_id = f"{entry.cell.cell_id}-{len(entry.log.display_ids())}"
+    return {**content, "transient": {**transient, "display_id": display_id}}

@@ -1,0 +1,294 @@
+"""What flows between the cells of a notebook, as cells come, go, change and move: who makes and reads which version.
+
+The analysis is that of `reactive_names/flows.py`, with cells by their ids. When some cells change, only the groups of
+cells that can have to do with them are analysed again, and only what that changes is told: an edit costs as much in a
+large notebook as in a small one. Knows neither the graph nor values.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.analysis.components import Groups
+from marimo_kernel_bridge.analysis.cycles import cycles
+from marimo_kernel_bridge.analysis.value_flows import SMALL, GroupFlows, flows_of_small
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from marimo_kernel_bridge.analysis.components import Group
+    from marimo_kernel_bridge.analysis.value_flows import Flow
+
+_LARGE_KEPT: Final = 64  # large groups whose analysis is kept
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is analysed of a cell: its code for the graph, and what its star imports stand for."""
+
+    code: str
+    imports: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One cell's part in the flow of values, with cells by their ids. See `Flow`, whose numbers are the group's."""
+
+    source: Source
+    flow: Flow
+    reads: frozenset[tuple[str, str]] = frozenset()
+    early: Mapping[str, str] = field(default_factory=dict)
+    redefines: Mapping[str, str] = field(default_factory=dict)
+    names: frozenset[str] = frozenset()  # all that it makes, reads or mentions
+    circular: frozenset[str] = (
+        frozenset()
+    )  # what a cell below makes out of this one's: no read, for the graph
+    private: frozenset[str] = frozenset()  # `_names` of which it reads versions
+
+
+@dataclass
+class Changes:
+    """What an update changed, from new `sources`. `parts` are those from before of cells whose part is another now, None for new cells."""
+
+    sources: Mapping[str, Source | None]
+    parts: dict[str, Part | None] = field(default_factory=dict)
+    makers: dict[str, list[str]] = field(default_factory=dict)  # those from before, by name
+    names: set[str] = field(
+        default_factory=set
+    )  # that may be governed otherwise; those of `makers` among them
+
+
+class ValueFlow:
+    """See the module. What others read of it they do not change."""
+
+    def __init__(self, is_batch: Callable[[str], bool], known: ValueFlow | None = None) -> None:
+        """`known` is of other cells of the same notebook, whose analyses are used again where they fit."""
+        self._is_batch = is_batch
+        self.sources: dict[str, Source] = {}
+        self._texts: dict[str, str] = {}
+        self.parts: dict[str, Part] = {}
+        self.place: dict[str, int] = {}
+        self.makers: dict[str, list[str]] = {}  # who makes versions of each name, in document order
+        self._having: dict[str, set[str]] = {}  # cells by the names of their parts
+        self._groups: Groups[str] = Groups()
+        self._known: dict[Group[str], _Known] = {}
+        self._private: Counter[str] = Counter()  # `_names` of which versions are read: by how many groups
+        self._closing: Counter[str] = Counter()  # names that close cycles: of how many groups
+        # By the text of the first cell of a large group.
+        self.large: OrderedDict[str, GroupFlows] = OrderedDict() if known is None else known.large
+
+    def update(
+        self, sources: Mapping[str, Source | None], places: Mapping[str, int], *, moved: bool
+    ) -> Changes:
+        """Take new sources of cells, None for those that are gone; `moved`: any cell may have another place."""
+        changes = Changes(sources)
+        for cell_id, source in sources.items():
+            if source is None:
+                self.sources.pop(cell_id, None)
+                self.place.pop(cell_id, None)
+                self._texts.pop(cell_id, None)
+            else:
+                self.sources[cell_id], self.place[cell_id] = source, places[cell_id]
+                self._texts[cell_id] = source.imports + source.code
+        if moved:
+            self._move(places, changes)
+        gone, new = self._groups.change({cell_id: self._texts.get(cell_id) for cell_id in sources})
+        if moved:
+            turned = [group for group in self._groups.all() if group not in new and self._ordered(group) != self._known[group].cells]  # fmt: skip
+            gone, new = [*gone, *turned], [*new, *turned]
+        before = [self._known.pop(group) for group in gone]
+        for known in before:
+            self._private.subtract(known.private)
+            self._closing.subtract(known.closing)
+            changes.names |= known.private | known.closing
+        for cell_id in sources.keys() - self.sources.keys():
+            if cell_id in self.parts:
+                self._put(cell_id, None, changes)
+        largest = max((known.cells for known in before), key=len, default=[])
+        found = {group: self._analyse(group, largest if len(new) == 1 else [], changes) for group in new}
+        for group, (ids, flows) in found.items():  # now that all makers are known
+            private = set[str]().union(*[self.parts[cell_id].private for cell_id in group.own])
+            known = self._known[group] = _Known(ids, private, self._closing_cycles(ids, flows, group))
+            self._private.update(known.private)
+            self._closing.update(known.closing)
+            changes.names |= known.private | known.closing
+        self._private, self._closing = +self._private, +self._closing
+        changes.names |= changes.makers.keys()
+        return changes
+
+    def _move(self, places: Mapping[str, int], changes: Changes) -> None:
+        self.place = {cell_id: places[cell_id] for cell_id in self.sources}
+        for name, makers in self.makers.items():
+            ordered = sorted((one for one in makers if one in self.place), key=self.place.__getitem__)
+            if len(makers) > 1 and ordered != [one for one in makers if one in self.place]:
+                changes.makers[name] = makers
+                self.makers[name] = sorted(makers, key=lambda one: places.get(one, -1))
+
+    def _ordered(self, group: Group[str], before: Sequence[str] = ()) -> list[str]:
+        """Return a group's cells in document order; quickly, if it is that of `before` with some more."""
+        known = [one for one in before if one in group.cells]
+        return sorted([*known, *group.cells.difference(known)], key=self.place.__getitem__)
+
+    def _analyse(
+        self, group: Group[str], before: Sequence[str], changes: Changes
+    ) -> tuple[list[str], Sequence[Flow]]:
+        """Analyse a group; `before` are cells of one that it came from, in document order. Returns cells and flows."""
+        ids = self._ordered(group, before)
+        flows = self._flows(tuple(map(self._texts.__getitem__, ids)))
+        circular = _read_in_circles(flows)
+        same = len(before) if ids[: len(before)] == before else 0  # so many have the numbers that they had
+        parts = self.parts
+        for number, (cell_id, flow) in enumerate(zip(ids, flows, strict=True)):
+            as_before = number < same and number not in circular and cell_id not in changes.sources
+            if as_before and (was := parts.get(cell_id)) and was.flow is flow and not was.circular:
+                continue
+            if cell_id in group.own:
+                part = self._part(cell_id, flow, ids, circular.get(number, frozenset()))
+                if part is not parts.get(cell_id):
+                    self._put(cell_id, part, changes)
+        return ids, flows
+
+    def _flows(self, texts: tuple[str, ...]) -> Sequence[Flow]:
+        if len(texts) <= SMALL:
+            return flows_of_small(texts)
+        flows = self.large.setdefault(texts[0], GroupFlows())
+        self.large.move_to_end(texts[0])
+        while len(self.large) > _LARGE_KEPT:
+            self.large.popitem(last=False)
+        return flows.of(texts)
+
+    def _part(self, cell_id: str, flow: Flow, ids: Sequence[str], circular: frozenset[str]) -> Part:
+        """Return the part that a cell has by its flow; the same object if it is as before."""
+        early = {
+            name: ids[maker]
+            for name, maker in flow.early.items()
+            if name not in circular and not self._is_batch(cell_id)
+        }
+        reads = frozenset(
+            (name, ids[maker]) for name, maker in flow.reads if name not in flow.early or name in early
+        )
+        redefines = {name: ids[maker] for name, maker in flow.redefines.items()}
+        was = self.parts.get(cell_id)
+        if (
+            was is not None
+            and was.flow is flow
+            and was.source == self.sources[cell_id]
+            and (was.reads, was.early, was.redefines, was.circular) == (reads, early, redefines, circular)
+        ):
+            return was
+        names = flow.mentions | flow.makes | {name for name, _ in flow.reads}
+        private = frozenset(name for name, _ in reads if _is_private(name))
+        return Part(self.sources[cell_id], flow, reads, early, redefines, names, circular, private)
+
+    def _put(self, cell_id: str, part: Part | None, changes: Changes) -> None:
+        was = self.parts.pop(cell_id, None)
+        changes.parts[cell_id] = was
+        if part is not None:
+            self.parts[cell_id] = part
+        before, now = (set() if each is None else each.names for each in (was, part))
+        for name in before - now:
+            self._having[name].discard(cell_id)
+            if not self._having[name]:
+                del self._having[name]
+        for name in now - before:
+            self._having.setdefault(name, set()).add(cell_id)
+        before, now = (set() if each is None else each.flow.makes for each in (was, part))
+        for name in before ^ now:
+            makers = self.makers.get(name, [])
+            changes.makers.setdefault(name, makers)
+            left = [one for one in makers if one != cell_id]
+            if name in now:
+                insort(left, cell_id, key=lambda one: self.place.get(one, -1))
+            if left:
+                self.makers[name] = left
+            else:
+                del self.makers[name]
+
+    def _closing_cycles(self, ids: Sequence[str], flows: Sequence[Flow], group: Group[str]) -> set[str]:
+        """Return names that functions read and cells below define, in a circle: who calls the functions reads them.
+
+        `ids` and `flows` are the group's, in document order. Only cells of one group can make a circle.
+        """
+        if not any(flow.late for flow in flows):
+            return set()
+        late = {
+            cell_id: {
+                (name, self.makers[name][0]) for name in flow.late if len(self.makers.get(name, ())) == 1
+            }
+            for cell_id, flow in zip(ids, flows, strict=True)
+            if flow.late
+        }
+        upward = {
+            (cell_id, maker, name)
+            for cell_id, names in late.items()
+            for name, maker in names
+            if self.place[maker] > self.place[cell_id]
+        }
+        if not upward:
+            return set()
+        number = {cell_id: number for number, cell_id in enumerate(ids)}
+        upstream: dict[int, set[int]] = {number[cell_id]: set() for cell_id in ids}
+        for cell_id in group.own:
+            above = {maker for _, maker in self.parts[cell_id].reads}
+            above |= {maker for _, maker in late.get(cell_id, ()) if maker != cell_id}
+            upstream[number[cell_id]] = {number[maker] for maker in above if maker in number}
+        groups = [set(group) for group in cycles(upstream)]
+        return {
+            name
+            for low, high, name in upward
+            if high in number and any({number[low], number[high]} <= group for group in groups)
+        }
+
+    def having(self, name: str) -> frozenset[str]:
+        """Return the cells whose parts have a name."""
+        return frozenset(self._having.get(name, ()))
+
+    def has_versions(self, name: str) -> bool:
+        """Tell whether cells that make a name make different versions of it."""
+        if _is_private(name):  # marimo keeps it to its cell
+            return name in self._private
+        return len(self.makers.get(name, ())) > 1
+
+    def closes_cycle(self, name: str) -> bool:
+        """Tell whether functions read a name and a cell below defines it, in a circle: who calls the functions reads it."""
+        return name in self._closing
+
+    def governed(self) -> set[str]:
+        """Return the names of which the graph is to know what flows, and not what the code says."""
+        return {name for name in self.makers if self.has_versions(name)} | self._closing.keys()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """Of a group: its cells in document order, `_names` of which versions are read, names that close cycles."""
+
+    cells: list[str]
+    private: set[str]
+    closing: set[str]
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _read_in_circles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:
+    """Return, by cell, names that it reads from cells below, which build on a version of a name that it makes.
+
+    It has what is there when it runs. Of names with one definition each, the graph refuses a circle.
+    """
+    if not any(flow.early for flow in flows):
+        return {}
+    times = Counter(name for flow in flows for name in flow.makes)
+    upstream = {number: {maker for _, maker in flow.reads} for number, flow in enumerate(flows)}
+    found: dict[int, frozenset[str]] = {}
+    for group in map(set, cycles(upstream)):
+        inside = {name for number in group for name, maker in flows[number].reads if maker in group}
+        if any(times[name] > 1 for name in inside):
+            for number in group:
+                found[number] = frozenset(
+                    name for name, maker in flows[number].early.items() if maker in group
+                )
+    return {number: names for number, names in found.items() if names}

@@ -1,0 +1,1 @@
+"""How kernels start: kernelspecs, installation, owned kernels and warm pools."""

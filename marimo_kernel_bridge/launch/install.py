@@ -1,0 +1,81 @@
+"""Writing the kernelspec where Jupyter looks, for environments that a wheel's own kernelspec does not reach.
+
+`pip install` already puts one into the environment. This one names the interpreter by its absolute path, so that a
+Jupyter installed elsewhere can start the kernel.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from jupyter_client.kernelspec import KernelSpecManager
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.pool.preload_check import trouble
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.launch.shipped import shipped
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.launch.pool.protocol import PoolOptions
+
+NAME: Final = "marimo"
+
+
+def install_kernelspec(
+    *,
+    name: str = NAME,
+    display_name: str | None = None,
+    user: bool = False,
+    prefix: Path | None = None,
+    pool: PoolOptions | None = None,
+) -> Path:
+    """Write the kernelspec for this interpreter and return its folder.
+
+    To the user's folder, below `prefix`, or, with neither, where all users of this machine find it. `pool`: its
+    kernels come from a warm pool with these options.
+    Raises `BridgeError`: bad_request.
+    """
+    if pool is not None and (unfit := trouble(sys.executable, pool.preload)):
+        raise BridgeError(
+            "bad_request",
+            f"No pool of {sys.executable} can preload {unfit}.",
+            "Nothing was installed. Correct --preload, or leave the module out: kernels import it when it is used.",
+        )
+    manager = KernelSpecManager()
+    with tempfile.TemporaryDirectory() as folder:
+        spec = Path(folder, "spec")
+        shutil.copytree(shipped("kernelspec"), spec)
+        written = json.loads((spec / "kernel.json").read_text())
+        written["argv"][0] = sys.executable
+        if display_name is not None:
+            written["display_name"] = display_name
+        elif name != NAME or pool is not None:  # front ends list kernels by their titles
+            written["display_name"] += f" {name}" + (", warm pool" if pool is not None else "")
+        if pool is not None:
+            config = {"preload": list(pool.preload), "idle_timeout": pool.idle_timeout, "limit": pool.limit}
+            written["metadata"]["kernel_provisioner"] = {"provisioner_name": PROVISIONER, "config": config}
+        (spec / "kernel.json").write_text(json.dumps(written, indent=1) + "\n")
+        try:
+            place = manager.install_kernel_spec(
+                str(spec), kernel_name=name, user=user, prefix=str(prefix) if prefix else None
+            )
+        except ValueError as error:
+            raise BridgeError("bad_request", f"{name!r} is no name for a kernelspec: {error}") from error
+        except OSError as error:
+            raise BridgeError(
+                "bad_request",
+                f"The kernelspec cannot be written: {error}.",
+                "Choose a place that you can write to: --user, --sys-prefix, or --prefix with a folder of yours.",
+            ) from error
+    return Path(place)
+
+
+def seen_by_jupyter(name: str, place: Path) -> bool:
+    """Whether a Jupyter started here finds the kernelspec at `place` under this name."""
+    found = KernelSpecManager().find_kernel_specs().get(name.lower())
+    return found is not None and Path(found).resolve() == place.resolve()

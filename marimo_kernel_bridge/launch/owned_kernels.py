@@ -1,0 +1,137 @@
+"""Who can restart and shut down a kernel: the Jupyter server that started it, or this process.
+
+A kernel that is reached through its connection file alone can be told to end, but only who started it starts it again.
+Kernels that this process started end with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+from marimo_kernel_bridge.client.connection import kernel_id_of, read_connection, runtime_dir
+from marimo_kernel_bridge.client.jupyter_server import ServerKernel
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
+
+    from marimo_kernel_bridge.client.client import KernelClient
+    from marimo_kernel_bridge.client.connection import Connection
+    from marimo_kernel_bridge.client.endpoint import Endpoint
+
+Action = Literal["interrupt", "restart", "shut_down"]
+
+_START_BOUND: Final = 60.0
+
+
+class StartedKernels:
+    """The kernels that this process started."""
+
+    def __init__(self) -> None:
+        self._managers: dict[str, AsyncKernelManager] = {}
+
+    async def start(
+        self, kernelspec: str | None, directory: str | None, interpreter: str | None
+    ) -> Connection:
+        """Start a kernel and wait until it answers: an installed one, or the reactive one of a Python.
+
+        Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead.
+        """
+        from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # slow to import
+
+        from marimo_kernel_bridge.launch.kernelspecs import REACTIVE, OneSpec, by_name, of_interpreter  # noqa: PLC0415
+        from marimo_kernel_bridge.launch.pool.provisioner import PoolProvisioner, serves  # noqa: PLC0415
+
+        where = None if directory is None else await asyncio.to_thread(_existing, directory)
+        if directory is not None and where is None:
+            raise BridgeError("bad_request", f"There is no directory {directory!r}.", "Nothing was started.")
+        name = kernelspec or REACTIVE
+        if interpreter is None:
+            spec = by_name(name)
+        elif kernelspec is not None:
+            raise BridgeError(
+                "bad_request",
+                "Give one of kernelspec and interpreter; nothing was started.",
+                "A kernelspec has its interpreter; with an interpreter its own reactive kernel is started.",
+            )
+        else:
+            spec = await asyncio.to_thread(of_interpreter, interpreter)
+        path = runtime_dir() / f"kernel-{uuid.uuid4()}.json"
+        await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+        manager = AsyncKernelManager(
+            kernel_name=name, connection_file=str(path), kernel_spec_manager=OneSpec(spec)
+        )
+        if sys.platform == "linux" and serves(spec):  # on macOS libraries may break in a forked process
+            manager.kernel_id = kernel_id_of(path)
+            manager.provisioner = PoolProvisioner(
+                kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager
+            )
+        await manager.start_kernel(cwd=where)
+        client = manager.client()
+        client.start_channels()
+        try:
+            await client.wait_for_ready(timeout=_START_BOUND)
+        except RuntimeError as error:
+            await manager.shutdown_kernel(now=True)
+            raise BridgeError(
+                "kernel_dead", f"The kernel {spec.display_name!r} did not start: {error}."
+            ) from None
+        finally:
+            client.stop_channels()
+        connection = read_connection(path)
+        self._managers[connection.where] = manager
+        return connection
+
+    def manager_of(self, where: str) -> AsyncKernelManager | None:
+        """Return what started the kernel, if it was us."""
+        return self._managers.get(where)
+
+    async def close(self) -> None:
+        """End all."""
+        managers, self._managers = list(self._managers.values()), {}
+        for manager in managers:
+            await manager.shutdown_kernel(now=True)
+
+
+def _existing(directory: str) -> str | None:
+    path = Path(directory).expanduser()
+    return str(path) if path.is_dir() else None
+
+
+async def control(client: KernelClient, action: Action, started: StartedKernels) -> str:
+    """Interrupt, restart or shut down a kernel; return what was done. Raises `BridgeError`."""
+    endpoint = client.connection
+    if action == "interrupt":
+        await client.interrupt_kernel()
+        return "Interrupted: what ran got a KeyboardInterrupt."
+    manager = started.manager_of(endpoint.where)
+    server = await _server_of(endpoint)
+    done = "restarted, empty" if action == "restart" else "shut down"
+    if manager is not None:
+        if action == "restart":
+            await manager.restart_kernel(now=False)
+        else:
+            await manager.shutdown_kernel()
+    elif server is not None:
+        await server.server.do(server.kernel_id, action)
+    elif action == "shut_down":
+        await client.shut_down()
+    else:
+        raise BridgeError(
+            "bad_request",
+            "Nobody that we can ask started this kernel, so nobody would start it again; nothing was done.",
+            "The person can restart it in their notebook.",
+        )
+    return f"The kernel was {done}. All its variables and cells are lost."
+
+
+async def _server_of(endpoint: Endpoint) -> ServerKernel | None:
+    if isinstance(endpoint, ServerKernel):
+        return endpoint
+    from marimo_kernel_bridge.client.discovery import server_of_kernel  # noqa: PLC0415  # urllib is slow to import
+
+    return await server_of_kernel(endpoint.kernel_id)

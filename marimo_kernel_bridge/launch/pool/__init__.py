@@ -1,0 +1,1 @@
+"""Warm pools: a process that forks kernels which have already imported their packages."""

@@ -1,0 +1,251 @@
+"""Kernels from a warm pool, for everything that starts kernels through jupyter_client.
+
+A kernelspec names it as its `kernel_provisioner`; JupyterLab, nbclient, papermill and consoles then get kernels that a
+pool forks (`pool_server.py`), and start the pool if there is none. Whatever a pool cannot do, on Windows or with
+options of `Popen` that a fork has no equal of, is left to the superclass, which spawns a kernel as always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+from traitlets import Float, Integer, List, Unicode
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.pool.protocol import (
+    START_BOUND,
+    KernelRequest,
+    PoolOptions,
+    ask,
+    digest,
+    is_supported,
+    locked,
+    own_directory,
+    receive_reply,
+    socket_path,
+)
+
+if TYPE_CHECKING:
+    from jupyter_client.connect import KernelConnectionInfo
+    from jupyter_client.kernelspec import KernelSpec
+
+_KERNEL: Final = ["-m", "marimo_kernel_bridge", "kernel"]
+_UNDERSTOOD: Final = frozenset({"env", "cwd", "stdin", "stdout", "stderr", "independent"})
+_UNKNOWN: Final = 255  # how a kernel ended whose pool is gone too
+
+
+def serves(kernel_spec: KernelSpec) -> bool:
+    """Tell whether a kernelspec starts this package's kernel and leaves it open by what means."""
+    start = [*kernel_spec.argv[1:4]]
+    return start == _KERNEL and "kernel_provisioner" not in kernel_spec.metadata
+
+
+class NoPoolError(Exception):
+    """The kernel has to be started without a pool; says why."""
+
+
+class PoolProvisioner(LocalProvisioner):
+    """Starts kernels by asking a pool. See the module."""
+
+    preload = List(Unicode(), help="Modules that kernels of this kernelspec have imported already.")
+    idle_timeout = Float(PoolOptions.idle_timeout, help="Seconds after which a pool without kernels ends.")
+    limit = Integer(PoolOptions.limit, help="Kernels of one pool; further ones are started without it.")
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Fork a kernel from the pool, or else spawn it."""
+        options = PoolOptions(tuple(self.preload), self.idle_timeout, self.limit)
+        try:
+            kernel = await asyncio.to_thread(fork_kernel, cmd, self._scrub_kwargs(kwargs), options)
+        except NoPoolError as reason:
+            self.log.info("Starting a kernel without a pool: %s", reason)
+            return await super().launch_kernel(cmd, **kwargs)
+        self.process = kernel  # type: ignore[assignment]  # it has what the superclass uses of Popen
+        self.pid = self.pgid = kernel.pid
+        self.cwd = kwargs.get("cwd", Path.cwd())
+        return self.connection_info
+
+
+def fork_kernel(command: list[str], popen_options: dict[str, Any], options: PoolOptions) -> PooledKernel:
+    """Start the kernel that `Popen(command, **popen_options)` would. Raises `NoPoolError`."""
+    if not is_supported():
+        raise NoPoolError("this system cannot fork")
+    command = [os.path.expanduser(part) for part in command]  # noqa: PTH111  # as jupyter_client does
+    if _KERNEL[1] not in command or not set(popen_options) <= _UNDERSTOOD:
+        raise NoPoolError("the kernelspec or the caller wants something special")
+    start = command.index(_KERNEL[1]) - 1
+    if command[start : start + 3] != _KERNEL:
+        raise NoPoolError("the kernelspec runs something else")
+    env = dict(popen_options.get("env") or os.environ)
+    if not all(os.path.isabs(part) for part in env.get("PYTHONPATH", "").split(os.pathsep) if part):  # noqa: PTH117
+        raise NoPoolError("PYTHONPATH depends on the working directory")
+    cwd = os.path.abspath(popen_options.get("cwd") or os.getcwd())  # noqa: PTH100, PTH109  # no link is followed
+    if not os.path.isdir(cwd):  # noqa: PTH112  # as it is
+        raise NoPoolError("there is no such working directory")
+    independent = bool(popen_options.get("independent"))
+    python = command[:start]
+    request = KernelRequest(
+        command[start + 3 :],
+        env if independent else env | {"JPY_PARENT_PID": str(os.getpid())},
+        cwd,
+        dies_with_requester=not independent,
+    )
+    try:
+        return _ask(python, env, options, request, popen_options)
+    except (BridgeError, OSError, ValueError, subprocess.SubprocessError) as error:
+        raise NoPoolError(str(error)) from error
+
+
+def _ask(
+    python: list[str],
+    env: dict[str, str],
+    options: PoolOptions,
+    request: KernelRequest,
+    popen_options: dict[str, Any],
+) -> PooledKernel:
+    path = socket_path(own_directory(), digest(python, env, options))
+    with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
+        output = _descriptor(popen_options.get("stdout"), 1, nothing)
+        errors = popen_options.get("stderr")
+        errors = output if errors == subprocess.STDOUT else _descriptor(errors, 2, nothing)
+        streams = (nothing.fileno(), output, errors)  # a kernel's input is the front end
+        for _ in range(3):  # a pool may be at its end just then
+            connection = _connect(path) or _start_pool(path, python, env, options)
+            try:
+                reply = ask(connection, {"kernel": asdict(request)}, streams)
+            except BaseException:
+                connection.close()
+                raise
+            if "pid" in reply:
+                return PooledKernel(int(reply["pid"]), connection)
+            connection.close()
+            if "exit" in reply:
+                raise NoPoolError(f"it ended before its sockets were open, see {_log_of(path)}")
+            if reply.get("refused") != "outdated":
+                raise NoPoolError(str(reply.get("refused", f"the pool ended, see {_log_of(path)}")))
+    raise NoPoolError("pools end as soon as they are asked")
+
+
+def _descriptor(given: Any, default: int, nothing: IO[bytes]) -> int:
+    """Return the open file that `Popen` would make a stream of."""
+    match given:
+        case None:
+            return default
+        case subprocess.DEVNULL:
+            return nothing.fileno()
+        case subprocess.PIPE:
+            raise NoPoolError("the caller wants a pipe")
+        case int():
+            return given
+        case _:
+            return int(given.fileno())
+
+
+def _connect(path: Path) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(os.fspath(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return connection
+
+
+def _start_pool(path: Path, python: list[str], env: dict[str, str], options: PoolOptions) -> socket.socket:
+    """Start a pool unless somebody else just did; return a connection to it, which it accepts when it is ready."""
+    with locked(path):
+        running = _connect(path)
+        if running is not None:
+            return running
+        path.unlink(missing_ok=True)  # of a pool that was killed
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening, _log_of(path).open("wb") as log:
+            listening.bind(os.fspath(path))
+            listening.listen(512)
+            # It forks at once and its first process ends: it is nobody's child and outlives us.
+            subprocess.run(  # noqa: S603  # the kernelspec's interpreter
+                [*python, "-m", _KERNEL[1], "pool-server", path.stem, json.dumps(asdict(options))],
+                stdin=listening.fileno(),
+                stdout=log,
+                stderr=log,
+                env={name: value for name, value in env.items() if not name.startswith("JPY_")},
+                cwd="/",
+                start_new_session=True,
+                check=True,
+                timeout=START_BOUND,
+            )
+            started = _connect(path)
+    if started is None:
+        raise NoPoolError(f"the pool did not start, see {_log_of(path)}")
+    return started
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_suffix(".log")
+
+
+_running: Final[set[PooledKernel]] = set()
+"""Kernels live as long as this process does, also when nobody holds their manager any more."""
+
+
+class PooledKernel:
+    """The process of a forked kernel, with what `LocalProvisioner` uses of `subprocess.Popen`.
+
+    It is the pool's child, not ours: how it ended comes over the connection on which it was asked for. If the pool is
+    gone too, the end of the connection tells that it has ended, not how.
+    """
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int, connection: socket.socket) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        _running.add(self)
+        self._connection = connection
+        self._connection.setblocking(False)  # noqa: FBT003
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while the kernel runs."""
+        if self.returncode is None:
+            try:
+                message = receive_reply(self._connection)
+            except BlockingIOError:
+                return None
+            except (OSError, ValueError):
+                message = {}
+            self.returncode = int(message.get("exit", _UNKNOWN))
+            self._connection.close()  # from now on the pid may be another process's
+            _running.discard(self)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end. Raises `subprocess.TimeoutExpired`."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.poll() is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+            select.select([self._connection], [], [], left)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)

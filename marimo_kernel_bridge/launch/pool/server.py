@@ -1,0 +1,309 @@
+"""A pool of warm kernels: a process that has imported what kernels need, and forks one on request.
+
+One thread, no event loop and no ZMQ context, so that a fork has all that its parent had. It keeps each kernel's
+connection to the requester: there it tells how the kernel ended, and a kernel's number is free for another process
+only after the requester has closed it. It ends when it has been idle for some time, and takes no more requests once
+a module or package was changed on disk: new kernels must not run old code.
+
+How it is started: `python -m marimo_kernel_bridge pool-server NAME OPTIONS`, with the listening socket as stdin.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import site
+import socket
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.launch.pool.child import become
+from marimo_kernel_bridge.launch.pool.preload_check import STARTS_A_THREAD
+from marimo_kernel_bridge.launch.pool.protocol import (
+    PROTOCOL,
+    KernelRequest,
+    PoolOptions,
+    locked,
+    own_directory,
+    peer_uid,
+    receive_request,
+    send_line,
+    socket_path,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_PRELOADED: Final = (
+    "marimo_kernel_bridge.zmq_kernel",
+    "marimo_kernel_bridge.runtime.engine",
+    "marimo_kernel_bridge.runtime.lazy_imports",  # which are not late any more: what a pool has, its kernels share
+    # What a kernel imports between its start and the end of its first cell:
+    "marimo_kernel_bridge.analysis.value_flows",
+    "marimo_kernel_bridge.kernel.ipython.marimo_magic",
+    "marimo_kernel_bridge.kernel.bridge_handler",
+    "marimo_kernel_bridge.kernel.messaging.output_streams",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.debugger_backport",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "encodings.idna",
+    "faulthandler",
+    "psutil",
+    "pwd",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "webbrowser",
+)
+_REQUEST_BOUND: Final = 5.0  # seconds for a requester to send its request
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until idle; in a forked child, run its kernel."""
+    name, options = arguments[0], PoolOptions(**json.loads(arguments[1]))
+    if os.fork():  # nobody waits for this server
+        os._exit(0)
+    os.setsid()
+    listening = socket.socket(fileno=os.dup(0))
+    with open(os.devnull) as nothing:  # noqa: PTH123
+        os.dup2(nothing.fileno(), 0)
+    os.chdir("/")
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the working directory, by `python -m`
+    os.environ.setdefault(
+        "MPLBACKEND", "module://matplotlib_inline.backend_inline"
+    )  # as ipykernel does, later
+    for module in _PRELOADED:
+        importlib.import_module(module)
+    pool = Pool(name, options, listening, _preload(options.preload))
+    child = pool.serve()
+    if child is not None:
+        become(*child)
+
+
+def _preload(modules: Iterable[str]) -> str:
+    """Import modules. Returns why no kernel can be forked then, "" if they can."""
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a person's module raises
+            traceback.print_exc()
+            # A process in which an import has failed half-way is not what a new one is.
+            return f"{module} cannot be preloaded: {type(error).__name__}: {error}"
+        if threading.active_count() > 1:
+            return f"{module} cannot be preloaded: {STARTS_A_THREAD}"
+    return ""
+
+
+Child = tuple[KernelRequest, list[int], socket.socket]
+"""What a forked child is to become: its request, its streams, and the connection to its requester."""
+
+
+class Pool:
+    """See the module."""
+
+    def __init__(self, name: str, options: PoolOptions, listening: socket.socket, trouble: str) -> None:
+        """`trouble` is why it forks nothing, "" if it does."""
+        self._trouble = trouble
+        self._path = socket_path(own_directory(), name)
+        self._inode = self._path.stat().st_ino
+        self._options = options
+        self._listening = listening
+        self._kernels: dict[int, socket.socket | None] = {}
+        self._ended: set[int] = set()
+        self._forked = 0
+        self._last_used = time.monotonic()
+        self._closed = False
+        self._modules = _files_of_modules()
+        self._woken, wakes = socket.socketpair()
+        for end in (self._woken, wakes):
+            end.setblocking(False)  # noqa: FBT003
+        self._wakes = wakes
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listening, selectors.EVENT_READ, self._accept)
+        self._selector.register(self._woken, selectors.EVENT_READ, self._drain)
+        signal.set_wakeup_fd(wakes.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def serve(self) -> Child | None:
+        """Answer requests. Returns None when the pool is at its end, and in each forked child what it shall be."""
+        gc.collect()
+        gc.freeze()  # collections in a kernel leave the pages that it shares with its pool alone
+        while True:
+            for key, _ in self._selector.select(self._idle_left()):
+                child = key.data()
+                if child is not None:
+                    return child  # type: ignore[no-any-return]  # a selector's data is anything
+            self._reap()
+            if self._closed and not self._kernels:
+                return None
+            if not self._closed and self._idle_left() == 0 and not self._kernels:
+                self._close()
+
+    def _idle_left(self) -> float | None:
+        if self._kernels:
+            return None
+        return max(0.0, self._last_used + self._options.idle_timeout - time.monotonic())
+
+    def _drain(self) -> None:
+        self._woken.recv(4096)
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
+    def _accept(self) -> Child | None:
+        connection, _ = self._listening.accept()
+        try:
+            child = self._answer(connection)
+        except (OSError, ValueError, TypeError):  # one broken request does not end the pool
+            traceback.print_exc()
+            child = None
+        if child is None and connection not in self._kernels.values():
+            connection.close()
+        return child
+
+    def _answer(self, connection: socket.socket) -> Child | None:
+        """Answer one request."""
+        if peer_uid(connection) != os.getuid():
+            return None
+        connection.settimeout(_REQUEST_BOUND)
+        message, streams = receive_request(connection)
+        try:
+            match message:
+                case {"kernel": dict(kernel), "protocol": version} if version == PROTOCOL:
+                    refused = self._refusal()
+                    if refused is None:
+                        return self._fork(connection, KernelRequest(**kernel), streams)
+                    send_line(connection, {"refused": refused})
+                case {"stop": _}:
+                    self._close()
+                    send_line(connection, self._status())
+                case _:
+                    send_line(connection, self._status())
+        finally:
+            for stream in streams:
+                os.close(stream)
+        return None
+
+    def _refusal(self) -> str | None:
+        """Say why no kernel can be forked."""
+        if self._closed or _files_of_modules(self._modules) != self._modules:
+            self._close()
+            return "outdated"
+        if self._trouble:
+            return self._trouble
+        if len(self._kernels) >= self._options.limit:
+            return "the pool has as many kernels as it may have"
+        if threading.active_count() > 1:
+            return "a preloaded module has started a thread"
+        return None
+
+    def _fork(self, connection: socket.socket, request: KernelRequest, streams: list[int]) -> Child | None:
+        """Fork a kernel, which tells the requester its pid; returns in the child what it shall be, in the pool None."""
+        connection.settimeout(None)
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            self._selector.close()
+            for closing in (self._listening, self._woken, self._wakes, *self._kernels.values()):
+                if closing is not None:
+                    closing.close()
+            return request, [os.dup(stream) for stream in streams], connection
+        self._forked += 1
+        self._last_used = time.monotonic()
+        self._kernels[pid] = connection
+        self._selector.register(connection, selectors.EVENT_READ, partial(self._requester_left, connection))
+        return None
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "python": sys.executable,
+            "preload": list(self._options.preload),
+            "modules": len(sys.modules),
+            "kernels": sorted(set(self._kernels) - self._ended),
+            "forked": self._forked,
+            "trouble": self._trouble,
+        }
+
+    # -- kernels that end, requesters that leave -----------------------------------------------------------------------
+
+    def _requester_left(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        connection.close()
+        for pid, of in self._kernels.items():
+            if of is connection:
+                self._kernels[pid] = None
+
+    def _reap(self) -> None:
+        """Tell requesters which kernels have ended, and let go of those that nobody asks for."""
+        for pid, requester in list(self._kernels.items()):
+            if pid not in self._ended:
+                code = _exit_code(pid)
+                if code is None:
+                    continue
+                self._ended.add(pid)
+                if requester is not None:
+                    with suppress(OSError):
+                        send_line(requester, {"exit": code})
+            if requester is None:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+                self._ended.discard(pid)
+                del self._kernels[pid]
+                self._last_used = time.monotonic()
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        """Take no more requests. Who has asked already is told to ask again, which starts another pool."""
+        if self._closed:
+            return
+        self._closed = True
+        with locked(self._path), suppress(OSError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+                self._path.with_suffix(".log").unlink()
+        self._selector.unregister(self._listening)
+        self._listening.setblocking(False)  # noqa: FBT003
+        with suppress(BlockingIOError):
+            while True:
+                self._accept()
+        self._listening.close()
+
+
+def _exit_code(pid: int) -> int | None:
+    """Return how a child ended, None while it runs. It stays a zombie, where the system can do that."""
+    if hasattr(os, "waitid"):
+        result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if result is None:
+            return None
+        return result.si_status if result.si_code == os.CLD_EXITED else -result.si_status
+    done, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if done else None
+
+
+def _files_of_modules(names: Iterable[str] | None = None) -> dict[str, int]:
+    """Return when the files of modules, and what directories of packages hold, were changed last; 0 for what is gone."""
+    files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names or list(sys.modules)}
+    files |= {place: place for place in (*site.getsitepackages(), site.getusersitepackages())}
+    return {name: _changed(file) for name, file in files.items() if file}
+
+
+def _changed(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116  # a thousand of them for each kernel
+    except OSError:
+        return 0

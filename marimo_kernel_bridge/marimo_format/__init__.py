@@ -1,0 +1,1 @@
+"""marimo's file formats, read and written by marimo itself."""

@@ -1,0 +1,1 @@
+"""The MCP server process: tools, resources, prompts and what guards them."""

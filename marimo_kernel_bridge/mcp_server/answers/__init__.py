@@ -1,0 +1,1 @@
+"""Answers of the tools as values and as text."""

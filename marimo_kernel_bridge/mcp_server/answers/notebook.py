@@ -1,0 +1,260 @@
+"""What the tools answer that read the notebook as a whole. As `mcp_results.py`: values, and the same as short text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marimo_kernel_bridge.mcp_server.views.errors import Problem  # noqa: TC001  # as above
+from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # as above
+from marimo_kernel_bridge.protocol.inspection import Column, Match  # noqa: TC001  # as above
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Lines that contain the text. `where` is code or output; `unread` are cells with outputs too long to search whole."""
+
+    query: str
+    matches: tuple[Match, ...]
+    total: int
+    unread: tuple[str, ...] = ()
+    note: str = ""
+
+    def text(self) -> str:
+        lines = [self.note] if self.note else []
+        lines.append(f"{self.total} {'line contains' if self.total == 1 else 'lines contain'} {self.query!r}")
+        lines += [f"{match.cell_id} {match.where}:{match.line}: {match.text}" for match in self.matches]
+        if self.total > len(self.matches):
+            lines.append(f"{self.total - len(self.matches)} more; a higher limit shows them.")
+        if self.unread:
+            lines.append(f"outputs too long to search whole: {', '.join(self.unread)}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class FlowCell:
+    """A cell above or below. `distance` is in edges; `names` are what passes along the edge nearest to the start."""
+
+    cell_id: str
+    code: str
+    distance: int
+    names: tuple[str, ...]
+    status: str = "ok"
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class Dataflow:
+    """What a cell or a variable depends on, and what depends on it. `cells` are where it starts from."""
+
+    about: str
+    cells: tuple[str, ...]
+    upstream: tuple[FlowCell, ...] = ()
+    downstream: tuple[FlowCell, ...] = ()
+    note: str = ""
+
+    def text(self) -> str:
+        lines = [self.note] if self.note else []
+        lines.append(f"{self.about} ({', '.join(self.cells)})")
+        for title, cells in (("depends on", self.upstream), ("is used by", self.downstream)):
+            lines.append(f"--- {title}" + ("" if cells else ": nothing"))
+            lines += [_flow_line(cell) for cell in cells]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class VariableLine:
+    """A variable. `cell_id` is the cell that defines it, missing for what code made outside of cells."""
+
+    name: str
+    type: str
+    summary: str = ""
+    cell_id: str | None = None
+    ui_element: bool = False
+
+
+@dataclass(frozen=True)
+class VariableList:
+    """Variables `offset` to `offset + len(variables)` of `total`, and the imported modules."""
+
+    variables: tuple[VariableLine, ...]
+    total: int
+    modules: tuple[str, ...] = ()
+    offset: int = 0
+    note: str = ""
+
+    def text(self) -> str:
+        lines = [self.note] if self.note else []
+        lines.append(f"{self.total} variables" + (":" if self.variables else ""))
+        lines += [_variable_line(one) for one in self.variables]
+        end = self.offset + len(self.variables)
+        if self.variables and end < self.total:
+            lines.append(f"list_variables(offset={end}) gives the next.")
+        if self.modules:
+            lines.append(f"modules: {', '.join(self.modules)}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class UiElementLine:
+    """A marimo UI element or an ipywidget. `element` names it for set_ui_value; `takes` says which values it takes.
+
+    `runs_readers`: a new value runs the cells that read it; otherwise only its own callbacks run.
+    """
+
+    element: str
+    kind: str
+    value: str
+    takes: str
+    label: str = ""
+    cell_id: str | None = None
+    runs_readers: bool = True
+
+
+@dataclass(frozen=True)
+class UiElementList:
+    """UI elements `offset` to `offset + len(elements)` of `total`."""
+
+    elements: tuple[UiElementLine, ...]
+    total: int
+    offset: int = 0
+    note: str = ""
+
+    def text(self) -> str:
+        lines = [self.note] if self.note else []
+        lines.append(f"{self.total} UI elements" + (":" if self.elements else ""))
+        lines += [_element_line(one) for one in self.elements]
+        end = self.offset + len(self.elements)
+        if self.elements and end < self.total:
+            lines.append(f"list_ui_elements(offset={end}) gives the next.")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class VariableView:
+    """A variable and a sample of what is in it. Values are text; `<Name>` stands for an object that was not asked."""
+
+    name: str
+    type: str
+    summary: str = ""
+    cell_id: str | None = None
+    ui_element: bool = False
+    columns: tuple[Column, ...] = ()
+    total_columns: int | None = None
+    rows: tuple[tuple[str, ...], ...] = ()
+    total_rows: int | None = None
+    items: tuple[str, ...] = ()
+    total_items: int | None = None
+    offset: int = 0
+    facts: tuple[str, ...] = ()
+    note: str = ""
+
+    def text(self) -> str:
+        origin = f", defined by cell {self.cell_id}" if self.cell_id else ""
+        lines = [self.note] if self.note else []
+        lines.append(f"{self.name}: {self.type}, {self.summary}{origin}".replace(", ,", ","))
+        lines += self.facts
+        if self.columns:
+            lines.append(" | ".join(f"{column.name} ({column.dtype})" for column in self.columns))
+            lines += [" | ".join(row) for row in self.rows]
+            lines.append(
+                f"{len(self.rows)} of {self.total_rows} rows{self._next(len(self.rows), self.total_rows)}"
+            )
+        lines += self.items
+        if self.total_items is not None and self.total_items > len(self.items):
+            lines.append(
+                f"{len(self.items)} of {self.total_items} shown{self._next(len(self.items), self.total_items)}"
+            )
+        return "\n".join(lines)
+
+    def _next(self, shown: int, total: int | None) -> str:
+        """Tell where this part begins, and how to read on."""
+        begins = f", from {self.offset} on" if self.offset else ""
+        end = self.offset + shown
+        return begins + (
+            f"; offset={end} gives the next" if shown and total is not None and end < total else ""
+        )
+
+
+@dataclass(frozen=True)
+class ErrorList:
+    """What is wrong in the notebook. `missing` are imports of any cell, run or not, that lead nowhere."""
+
+    errors: tuple[Problem, ...]
+    cells: int
+    missing: tuple[MissingImport, ...] = ()
+    stale: tuple[str, ...] = ()
+    note: str = ""
+
+    def text(self) -> str:
+        lines = [self.note] if self.note else []
+        lines.append(f"{len(self.errors)} of {self.cells} cells have problems" + (":" if self.errors else ""))
+        for error in self.errors:
+            where = f" line {error.line}" if error.line else ""
+            where += f" `{error.code}`" if error.code else ""
+            lines.append(f"- {error.cell_id}{where}, {error.kind}: {error.message}")
+            if error.hint:
+                lines.append(f"  {error.hint}")
+            if error.blocks:
+                lines.append(f"  not run because of it: {', '.join(error.blocks)}")
+        lines += [
+            f"missing: {one.module} (package {one.package}), imported by {', '.join(one.cells)}"
+            for one in self.missing
+        ]
+        if self.stale:
+            lines.append(f"stale: {', '.join(self.stale)}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class ExpectedCell:
+    """A cell that would run. `last_seconds` is how long it took the last time, missing if it never ran."""
+
+    cell_id: str
+    code: str
+    last_seconds: float | None = None
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What would run, in the kernel's order, and what the graph would say.
+
+    With problems other than `undefined_name` the edits would be refused. `last_seconds` sums up what is known;
+    `unknown` counts the cells that never ran.
+    """
+
+    message: str
+    would_run: tuple[ExpectedCell, ...]
+    last_seconds: float
+    unknown: int = 0
+    problems: tuple[GraphProblem, ...] = ()
+    note: str = ""
+
+    def text(self) -> str:
+        lines = [self.note] if self.note else []
+        lines.append(self.message)
+        lines += [f"- {problem.kind}: {problem.message}" for problem in self.problems]
+        for cell in self.would_run:
+            took = "never ran" if cell.last_seconds is None else f"{cell.last_seconds:.2g} s last time"
+            lines.append(f"{cell.cell_id} · {took} · `{cell.code}`")
+        return "\n".join(lines)
+
+
+def _flow_line(cell: FlowCell) -> str:
+    state = f"{cell.status}, stale" if cell.stale else cell.status
+    return f"{'  ' * (cell.distance - 1)}{cell.cell_id} through {', '.join(cell.names)} · {state} · `{cell.code}`"
+
+
+def _element_line(one: UiElementLine) -> str:
+    facts = [f"{one.element}: {one.kind}", one.label, f"value {one.value}" if one.value else ""]
+    facts.append(f"takes {one.takes}" if one.takes else "")
+    facts.append(f"cell {one.cell_id}" if one.cell_id else "")
+    facts.append("" if one.runs_readers else "runs no cells by itself")
+    return " · ".join(filter(None, facts))
+
+
+def _variable_line(one: VariableLine) -> str:
+    facts = [f"{one.name}: {one.type}", one.summary, "UI element" if one.ui_element else ""]
+    facts.append(f"cell {one.cell_id}" if one.cell_id else "")
+    return " · ".join(filter(None, facts))

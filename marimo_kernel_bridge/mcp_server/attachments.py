@@ -1,0 +1,200 @@
+"""The kernels that one MCP server is attached to, by handle: the server's lifespan value.
+
+A handle (`k1`) is short, for a model to repeat; it names a kernel, and proves nothing. There is no current kernel:
+with one attached the handle may be left out, with several it must be given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
+from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Notices, Watch
+from marimo_kernel_bridge.protocol.secrets import in_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marimo_kernel_bridge.client.client import KernelClient
+    from marimo_kernel_bridge.client.endpoint import Endpoint
+    from marimo_kernel_bridge.client.runs import Run
+    from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
+    from marimo_kernel_bridge.protocol.inspection import RunOutcome, Secret
+
+
+_ASKED_BOUND: Final = 1.0  # seconds; each answer waits for this one
+
+
+@dataclass
+class Attached:
+    """A kernel that a client of ours is attached to, what that was told of it, and what it must not be told."""
+
+    handle: str
+    client: KernelClient
+    notebook: str | None = None
+    """Path of the notebook that shows it, if that was known when it was connected."""
+    restarts_told: int = 0
+    answers: bool = True
+    """Whether the kernel answered when it was last asked. Code that holds the interpreter's lock lets it say nothing."""
+    secrets: frozenset[Secret] = frozenset()
+    redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
+
+    def __post_init__(self) -> None:
+        self.client.on_secrets = self._learn
+
+    async def learn_secrets(self) -> None:
+        """Ask the kernel for its secrets: what it prints is shown before anything else is asked."""
+        if self.client.info.reactive and self.client.end is None:
+            with suppress(BridgeError):  # a kernel that does not answer now
+                await self.client.learn_secrets(_ASKED_BOUND)
+
+    async def outcome_of(self, run: Run) -> RunOutcome | None:
+        """Ask what became of a run; None if the kernel does not tell."""
+        if not self.client.info.reactive or self.client.end is not None:
+            return None
+        self.answers = False
+        with suppress(BridgeError):
+            asked = (run,) if run.over else (run, _ASKED_BOUND)
+            return await self.client.read_outcome(*asked)
+        return None
+
+    def _learn(self, secrets: Iterable[Secret]) -> None:
+        self.answers = True
+        found = frozenset(secrets)
+        if found - self.secrets:
+            self.secrets |= found  # one that was taken out of the environment may still be shown
+            self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
+
+    def news(self) -> str:
+        """Say once that the kernel was restarted; empty otherwise."""
+        if self.client.restarts == self.restarts_told:
+            return ""
+        self.restarts_told = self.client.restarts
+        return "The kernel was restarted since the last call: all variables and cells from before are lost."
+
+    async def require_known(self) -> None:
+        """Refuse once to run code in a kernel of whose restart the caller does not know.
+
+        The code was made for variables that are gone. Raises `BridgeError`: kernel_dead, kernel_silent.
+        """
+        await self.client.require_alive()
+        if news := self.news():
+            raise BridgeError(
+                "kernel_dead", f"{news} Nothing was run.", "Call again to run in the new, empty kernel."
+            )
+
+
+class Kernels:
+    """Attached kernels. Safe to use from concurrent tool calls, and by several clients.
+
+    Each client has attachments of its own, under its own name: the kernel's person sees who did what.
+    """
+
+    def __init__(
+        self, notices: Notices | None = None, *, may_run: bool = True, may_install: bool = False
+    ) -> None:
+        self._notices = notices
+        self.may_run = may_run  # or else the person need not even be asked
+        self.may_install = may_install  # without asking the person
+        self._watches: dict[str, Watch] = {}
+        self._attached: dict[str, Attached] = {}
+        self._made = 0
+        self._started: StartedKernels | None = None
+        self._connecting = asyncio.Lock()
+
+    @property
+    def redactor(self) -> Redactor:
+        """Takes out what any of the kernels has as a secret."""
+        if len(self._attached) == 1:
+            return next(iter(self._attached.values())).redactor
+        own = in_environment(os.environ)
+        return Redactor([*own, *(secret for one in self._attached.values() for secret in one.secrets)])
+
+    def at(self, where: str, client_name: str) -> Attached | None:
+        """Return the kernel that a client is attached to, by its connection file's path or its address on a server."""
+        return next((one for one in self._of(client_name) if one.client.connection.where == where), None)
+
+    def _of(self, client_name: str) -> list[Attached]:
+        return [one for one in self._attached.values() if one.client.client_name == client_name]
+
+    async def connect(self, endpoint: Endpoint, client_name: str) -> Attached:
+        """Attach, or return the attachment that is there and alive.
+
+        Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
+        """
+        from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415  # a server starts without ZMQ
+
+        async with self._connecting:
+            known = self.at(endpoint.where, client_name)
+            if known is not None:
+                if known.client.connection == endpoint and await known.client.liveness() == "alive":
+                    return known
+                await self._detach(known)
+            client = await KernelClient.attach(endpoint, client_name)
+            self._made += 1
+            attached = Attached(f"k{self._made}" if known is None else known.handle, client)
+            await attached.learn_secrets()
+            self._attached[attached.handle] = attached
+            if self._notices is not None:
+                self._watches[attached.handle] = Watch(attached, self._notices)
+            return attached
+
+    def get(self, handle: str | None, client_name: str) -> Attached:
+        """Return a kernel that a client is attached to. Raises `BridgeError`: not_connected."""
+        own = self._of(client_name)
+        if handle is None and len(own) == 1:
+            return own[0]
+        attached = next((one for one in own if one.handle == handle), None)
+        if attached is not None:
+            return attached
+        if not own:
+            raise BridgeError(
+                "not_connected",
+                "No kernel is connected.",
+                "Call list_kernels, then connect_to_kernel with a connection file from there.",
+            )
+        handles = ", ".join(f"{one.handle} ({one.client.connection.name})" for one in own)
+        wanted = (
+            "Several kernels are connected" if handle is None else f"No kernel is connected as {handle!r}"
+        )
+        raise BridgeError("not_connected", f"{wanted}: {handles}.", "Pass one of these handles as `kernel`.")
+
+    async def disconnect(self, attached: Attached) -> None:
+        """Detach from a kernel, which goes on."""
+        async with self._connecting:
+            await self._detach(attached)
+
+    async def start(
+        self, kernelspec: str | None, directory: str | None, interpreter: str | None, client_name: str
+    ) -> Attached:
+        """Start a kernel and attach to it. Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead."""
+        from marimo_kernel_bridge.launch.owned_kernels import StartedKernels  # noqa: PLC0415  # a server starts without ZMQ
+
+        if self._started is None:
+            self._started = StartedKernels()
+        return await self.connect(await self._started.start(kernelspec, directory, interpreter), client_name)
+
+    async def control(self, attached: Attached, action: Action) -> str:
+        """Interrupt, restart or shut down a kernel; return what was done. Raises `BridgeError`."""
+        from marimo_kernel_bridge.launch.owned_kernels import StartedKernels, control  # noqa: PLC0415  # as above
+
+        return await control(attached.client, action, self._started or StartedKernels())
+
+    async def close(self) -> None:
+        """Detach from all; end those that we started."""
+        for attached in list(self._attached.values()):
+            await self.disconnect(attached)
+        if self._started is not None:
+            await self._started.close()
+
+    async def _detach(self, attached: Attached) -> None:
+        self._attached.pop(attached.handle, None)
+        watch = self._watches.pop(attached.handle, None)
+        if watch is not None:
+            watch.close()
+        await attached.client.close()

@@ -1,0 +1,180 @@
+"""What stands between a tool call and its effect: the person's permission, the audit log, the redaction of secrets.
+
+The one place for all three; every tool passes it (`mcp_tools.py`).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from mcp.server.mcpserver.exceptions import ResourceNotFoundError
+from mcp.types import CallToolResult, TextContent
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
+from marimo_kernel_bridge.mcp_server.context import client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
+from marimo_kernel_bridge.mcp_server.safety.redaction import has_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from marimo_kernel_bridge.mcp_server.context import Ctx
+    from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
+
+logger = logging.getLogger(__name__)
+
+_MOST_BYTES: Final = 50_000_000
+
+Tier = Literal["read", "scratch", "edit", "run", "all"]
+"""What the person allows, each with all before it: look; run code that stays out of the graph; change cells without
+running them; run cells; start, restart and shut down kernels, interrupt what others run, and install packages without
+being asked."""
+
+TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
+
+Needs = Tier | "Callable[[Mapping[str, Any]], Tier]"
+
+
+class Guard:
+    """See the module."""
+
+    def __init__(self, allow: Tier = "run", log: AuditLog | None = None) -> None:
+        self._allow = allow
+        self._log = log or AuditLog()
+
+    def allows(self, tier: Tier) -> bool:
+        """Whether the person allows this much."""
+        return TIERS.index(tier) <= TIERS.index(self._allow)
+
+    def around(
+        self,
+        function: Callable[..., Awaitable[CallToolResult]],
+        needs: Any,
+        noted: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda _: {},
+    ) -> Callable[..., Awaitable[CallToolResult]]:
+        """Return the tool function, guarded. `needs` is its `Tier`, or tells it from the arguments.
+
+        `noted` tells what of the arguments is to be in the log as it is.
+        """
+
+        @functools.wraps(function)
+        async def guarded(ctx: Ctx, **arguments: Any) -> CallToolResult:
+            tier: Tier = needs(arguments) if callable(needs) else needs
+            call = {
+                "client": client_name(ctx),
+                "tool": function.__name__,
+                "tier": tier,
+                "arguments": digest(arguments),
+                **noted(arguments),
+            }
+            effect: dict[str, Any] = {"effect": "failed"}
+            try:
+                self._check(tier, arguments)
+                if tier != "read":
+                    self._log.write({**call, "effect": "begins"})
+                result = await function(ctx, **arguments)
+                effect = _effect(result)
+            except BridgeError as refusal:
+                effect = {"effect": f"refused: {refusal.code}"}
+                redact = kernels_of(ctx).redactor.text
+                raise BridgeError(refusal.code, redact(refusal.message), redact(refusal.hint)) from refusal
+            finally:
+                self._note({**call, **effect})
+            return _redacted(result, kernels_of(ctx).redactor)
+
+        return guarded
+
+    def around_read(
+        self, function: Callable[..., Awaitable[str | bytes]]
+    ) -> Callable[..., Awaitable[str | bytes]]:
+        """Return the function of a resource, guarded. It needs `read`, which everybody may."""
+
+        @functools.wraps(function)
+        async def guarded(ctx: Ctx, **arguments: Any) -> str | bytes:
+            call = {
+                "client": client_name(ctx),
+                "tool": f"resource {function.__name__}",
+                "tier": "read",
+                "arguments": digest(arguments),
+            }
+            effect = "failed"
+            try:
+                content = await function(ctx, **arguments)
+                if isinstance(content, str):
+                    content = kernels_of(ctx).redactor.text(content)  # with what was learnt meanwhile
+                _require_size(ctx, content)
+                effect = "ok"
+            except BridgeError as refusal:
+                effect = f"refused: {refusal.code}"
+                why = kernels_of(ctx).redactor.text(str(refusal))
+                raise ResourceNotFoundError(f"[{refusal.code}] {why}") from refusal
+            finally:
+                self._note({**call, "effect": effect})
+            return content
+
+        return guarded
+
+    def _check(self, tier: Tier, arguments: Mapping[str, Any]) -> None:
+        if not self.allows(tier):
+            raise BridgeError(
+                "not_allowed",
+                f"This needs the permission {tier!r}; the person allows {self._allow!r}.",
+                f"Only the person can change that: marimo-kernel-bridge mcp --allow {tier}. Do not work around it.",
+            )
+        if tier != "read" and has_mark(dict(arguments)):
+            raise BridgeError(
+                "bad_request",
+                "The arguments hold a mark <<redacted:...>> that stands for a secret; as code it would replace the secret.",
+                "Leave that line to the person, or read the value at run time (os.environ).",
+            )
+
+    def _note(self, fields: Mapping[str, Any]) -> None:
+        try:
+            self._log.write(fields)
+        except BridgeError as problem:
+            # What acts was refused at its beginning; this is a read, or the disk got full meanwhile.
+            logger.error("%s", problem)  # noqa: TRY400  # the log of the log: one line is enough
+
+
+def _require_size(ctx: Ctx, content: str | bytes) -> None:
+    """Refuse what a client over HTTP would drop the connection for; a pipe takes more. Raises `BridgeError` too_large."""
+    over_http = ctx.request_context.request is not None
+    most = MAX_ANSWER_BYTES if over_http else _MOST_BYTES
+    size = (
+        len(json.dumps(content, ensure_ascii=False).encode())
+        if isinstance(content, str)
+        else len(content) * 4 // 3
+    )
+    if size > most:
+        raise BridgeError(
+            "too_large",
+            f"This takes {size / 1e6:.1f} MB, and {'over HTTP clients' if over_http else 'clients'} take {most / 1e6:.0f} MB.",
+            "The tools give parts of it: list_cells and read_cell page, export_notebook writes a file.",
+        )
+
+
+def _effect(result: CallToolResult) -> dict[str, Any]:
+    """Say what a call did, from what it answers."""
+    data = result.structured_content or {}
+    effect: dict[str, Any] = {"effect": data.get("status") or data.get("state") or "ok"}
+    for key in ("kernel", "run_id", "cell_id"):
+        if data.get(key):
+            effect[key] = data[key]
+    ran = [cell["cell_id"] for key in ("ran", "reran") for cell in data.get(key) or ()]
+    return effect | ({"ran": ran} if ran else {})
+
+
+def _redacted(result: CallToolResult, redactor: Redactor) -> CallToolResult:
+    content = [
+        block.model_copy(update={"text": redactor.text(block.text)})
+        if isinstance(block, TextContent)
+        else block
+        for block in result.content
+    ]
+    return result.model_copy(
+        update={"content": content, "structured_content": redactor.data(result.structured_content)}
+    )

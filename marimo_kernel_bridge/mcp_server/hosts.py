@@ -1,0 +1,179 @@
+"""What MCP clients need to start our server or to reach it: the text to paste, and the command that does it.
+
+Owns the clients' formats and where each keeps them. The interpreter is named by its full path: clients that are
+started from a desktop have no environment of ours on their PATH.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.transport.token import Token
+
+Client = Literal["claude-code", "claude-desktop", "cursor", "vscode"]
+
+NAME: Final = "marimo"
+"""What clients call the server, before the names of its tools."""
+
+_NAMES: Final[dict[Client, str]] = {
+    "claude-code": "Claude Code",
+    "claude-desktop": "Claude Desktop",
+    "cursor": "Cursor",
+    "vscode": "VS Code",
+}
+
+
+@dataclass(frozen=True)
+class Stdio:
+    """The client starts a server of its own."""
+
+    command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Http:
+    """The client uses a server that a person has started."""
+
+    url: str
+    token: Token = field(repr=False)
+
+
+Way = Stdio | Http
+
+
+@dataclass(frozen=True)
+class Config:
+    """`text` goes where `where` says. With HTTP it can hold the token: show it only to who asked for it."""
+
+    text: str = field(repr=False)
+    where: str
+
+
+def our_command(*arguments: str) -> Stdio:
+    """Return the command line that starts this installation's server, wherever it is called from."""
+    suffix = ".exe" if sys.platform == "win32" else ""
+    script = Path(sys.executable).with_name(f"marimo-kernel-bridge{suffix}")
+    installed = (str(script),) if script.exists() else (sys.executable, "-m", "marimo_kernel_bridge")
+    return Stdio((*installed, "mcp", *arguments))
+
+
+def config_for(client: Client, way: Way) -> Config:
+    """Make what a person pastes. Raises `BridgeError`: bad_request, if the client cannot do it."""
+    match client:
+        case "claude-code":
+            return Config(
+                _claude_line(way), "Run this in a terminal. --scope user means in all your projects."
+            )
+        case "claude-desktop":
+            if isinstance(way, Http):
+                raise BridgeError(
+                    "bad_request",
+                    "Claude Desktop reaches local servers over stdio only.",
+                    "Leave --http out: it then starts a server of its own.",
+                )
+            return Config(
+                _json({"mcpServers": {NAME: _entry(way)}}),
+                f"For {_claude_desktop_file()}; then start Claude Desktop again.",
+            )
+        case "cursor":
+            return Config(
+                _json({"mcpServers": {NAME: _entry(way)}}),
+                "For ~/.cursor/mcp.json (all projects) or .cursor/mcp.json (one project).",
+            )
+        case "vscode":
+            return Config(
+                _json({"servers": {NAME: {"type": _type(way), **_entry(way)}}}),
+                "For .vscode/mcp.json, or the file that the command 'MCP: Open User Configuration' opens.",
+            )
+        case _:
+            assert_never(client)
+
+
+def install(client: Client, way: Stdio) -> str:
+    """Have the client's own command add the server, and return what was run.
+
+    Only for stdio: a token in a command line can be seen by everyone on the machine while the command runs.
+    Raises `BridgeError`: bad_request, if the client has no such command, it is not found, or it fails.
+    """
+    match client:
+        case "claude-code":
+            command = ["claude", *_claude_add(way)]
+        case "vscode":
+            command = ["code", "--add-mcp", json.dumps({"name": NAME, "type": _type(way), **_entry(way)})]
+        case "claude-desktop" | "cursor":
+            raise BridgeError(
+                "bad_request",
+                f"{_NAMES[client]} has no command that adds a server; nothing was changed.",
+                f"Paste what `marimo-kernel-bridge mcp --print-config {client}` prints.",
+            )
+        case _:
+            assert_never(client)
+    program = shutil.which(command[0])
+    if program is None:
+        raise BridgeError(
+            "bad_request",
+            f"{_NAMES[client]}'s command {command[0]!r} is not on the PATH; nothing was changed.",
+            f"Paste what `marimo-kernel-bridge mcp --print-config {client}` prints.",
+        )
+    done = subprocess.run([program, *command[1:]], stdin=subprocess.DEVNULL, check=False)  # noqa: S603  # as asked for
+    if done.returncode:
+        raise BridgeError(
+            "bad_request",
+            f"`{shlex.join(command)}` failed with exit code {done.returncode}.",
+            "What it printed above tells why.",
+        )
+    return shlex.join(command)
+
+
+def _claude_line(way: Way) -> str:
+    match way:
+        case Stdio():
+            return f"claude {shlex.join(_claude_add(way))}"
+        case Http():
+            # A shell keeps the lines that were typed: the token is put in by the shell, from its file.
+            path = shlex.quote(str(way.token.path))
+            options = shlex.join(["--scope", "user", "--transport", "http", NAME, way.url])
+            return f'claude mcp add {options} --header "Authorization: Bearer $(cat {path})"'
+
+
+def _claude_add(way: Stdio) -> list[str]:
+    return ["mcp", "add", "--scope", "user", NAME, "--", *way.command]
+
+
+def _entry(way: Way) -> dict[str, Any]:  # JSON
+    match way:
+        case Stdio():
+            return {"command": way.command[0], "args": list(way.command[1:])}
+        case Http():
+            return {"url": way.url, "headers": {"Authorization": f"Bearer {way.token.value}"}}
+
+
+def _type(way: Way) -> str:
+    return "stdio" if isinstance(way, Stdio) else "http"
+
+
+def _json(config: dict[str, Any]) -> str:
+    return json.dumps(config, indent=2)
+
+
+def _claude_desktop_file() -> Path:
+    home = Path.home()
+    match sys.platform:
+        case "darwin":
+            folder = home / "Library" / "Application Support"
+        case "win32":
+            folder = Path(os.environ.get("APPDATA", home / "AppData" / "Roaming"))
+        case _:
+            folder = Path(os.environ.get("XDG_CONFIG_HOME", home / ".config"))
+    return folder / "Claude" / "claude_desktop_config.json"

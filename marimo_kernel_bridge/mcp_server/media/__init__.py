@@ -1,0 +1,1 @@
+"""Outputs for models: text, pictures and charts."""

@@ -1,0 +1,127 @@
+"""A static picture of a chart that is only a specification: Vega(-Lite) with vl-convert, Plotly with Kaleido.
+
+Neither is a dependency. They are looked for where the notebook's packages are, then beside this process, and run in a
+process of their own: a browser that hangs takes nothing with it. Drawing runs no code of the notebook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind
+
+_BOUND: Final = 20.0
+"""Seconds: Kaleido starts a browser."""
+
+_NOT_THERE: Final = 3
+_KEPT: Final = 32
+_MOST_SPEC: Final = 20_000_000
+
+_VEGA: Final = f"""
+import json, sys
+try:
+    import vl_convert
+except ImportError:
+    sys.exit({_NOT_THERE})
+draw = vl_convert.vegalite_to_png if sys.argv[1] == "vega-lite" else vl_convert.vega_to_png
+# Data of other hosts is not fetched.
+sys.stdout.buffer.write(draw(json.load(sys.stdin), allowed_base_urls=[]))
+"""
+_PLOTLY: Final = f"""
+import json, sys
+try:
+    import kaleido
+    import plotly.io
+except ImportError:
+    sys.exit({_NOT_THERE})
+figure = json.load(sys.stdin)
+sys.stdout.buffer.write(plotly.io.to_image({{k: figure[k] for k in ("data", "layout") if k in figure}}, format="png", validate=False))
+"""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A PNG, or why there is none."""
+
+    png: bytes = b""
+    why_not: str = ""
+
+
+_drawn: OrderedDict[str, Drawing] = OrderedDict()  # a cell is read more often than it changes
+
+
+async def draw(kind: ChartKind, spec: dict[str, Any], interpreters: Sequence[str]) -> Drawing:
+    """Draw a chart with the first interpreter that has what it takes."""
+    text = json.dumps(spec).encode()
+    if len(text) > _MOST_SPEC:
+        return Drawing(why_not=f"its specification of {len(text) // 1_000_000} MB is too large to draw")
+    key = hashlib.sha256(text).hexdigest()
+    if key in _drawn:
+        _drawn.move_to_end(key)
+        return _drawn[key]
+    package = "kaleido" if kind == "plotly" else "vl-convert-python"
+    drawing = Drawing(
+        why_not=f"it can be drawn with {package} in the kernel's environment: install_packages(['{package}'])"
+    )
+    for interpreter in dict.fromkeys(interpreters):
+        exit_code, png, complaint = await _run(interpreter, kind, text)
+        if exit_code == 0 and png.startswith(b"\x89PNG"):
+            drawing = _drawn[key] = Drawing(png)
+            while len(_drawn) > _KEPT:
+                _drawn.popitem(last=False)
+            break
+        if exit_code != _NOT_THERE:
+            drawing = Drawing(why_not=f"{package} could not draw it: {complaint}")
+    return drawing
+
+
+async def _run(interpreter: str, kind: ChartKind, spec: bytes) -> tuple[int, bytes, str]:
+    code = _PLOTLY if kind == "plotly" else _VEGA
+    with tempfile.TemporaryDirectory(
+        prefix="marimo-kernel-bridge-"
+    ) as empty:  # no module of the notebook's in the way
+        try:
+            process = await asyncio.create_subprocess_exec(
+                interpreter,
+                *("-c", code, kind),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd=empty,
+                start_new_session=True,
+            )
+        except OSError:
+            return _NOT_THERE, b"", ""  # of an environment on another machine, say
+        try:
+            async with asyncio.timeout(_BOUND):
+                png, complaints = await process.communicate(spec)
+        except TimeoutError:
+            return 1, b"", f"it took longer than {_BOUND:.0f} s"
+        finally:
+            if process.returncode is None:
+                _kill(process.pid)
+                with suppress(ProcessLookupError):
+                    await process.wait()
+    last = complaints.decode(errors="replace").strip().splitlines()[-1:]
+    return process.returncode or 0, png, (last or ["no reason given"])[0][:200]
+
+
+def _kill(pid: int) -> None:
+    with suppress(OSError):
+        if sys.platform == "win32":
+            os.kill(pid, signal.SIGTERM)
+        else:
+            os.killpg(pid, signal.SIGKILL)

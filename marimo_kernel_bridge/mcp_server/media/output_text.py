@@ -1,0 +1,234 @@
+"""Notebook outputs as a language model can use them: one text within a budget, and images as images.
+
+Takes nbformat outputs, knows neither MCP nor kernels. Never puts base64 into text: what cannot be shown is named,
+with its size, so that the reader knows that it is there.
+"""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.mcp_server.media.chart_text import chart_text
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+MAX_IMAGE_CHARACTERS: Final = 700_000
+"""Of base64, for all images of one answer: MCP clients give up on messages of more than 1 MiB."""
+
+_MOST_ROWS: Final = 50
+_HEAD_SHARE: Final = 0.7
+_NO_TEXT: Final = re.compile(r"\s*<[^<>\n]*>\s*")  # the default repr of an object, `<Figure size 640x480>`
+_OUR_FRAME: Final = re.compile(
+    r"\s*File .*?[/\\](marimo_kernel_bridge|marimo[/\\]_runtime|marimo[/\\]_ast|ipykernel|IPython[/\\]core)[/\\]"
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture, `data` in base64."""
+
+    mime_type: str
+    data: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image made ready to be sent, or None and why there is none. `note` says what was done to it."""
+
+    image: Image | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Outputs for a model. `text` is all of it; `cut` makes it fit. `complete`: each image is as it was put out."""
+
+    text: str
+    images: tuple[Image, ...] = ()
+    complete: bool = True
+
+
+def show(outputs: Iterable[dict[str, Any]], pictures: Mapping[int, Picture] = MappingProxyType({})) -> Shown:
+    """Turn nbformat outputs into text and images, in their order.
+
+    `pictures` are images made ready and charts drawn, by the position of their output (`mcp_pictures.py`).
+    """
+    texts: list[str] = []
+    images: list[Image] = []
+    room, complete = MAX_IMAGE_CHARACTERS, True
+    for position, output in enumerate(outputs):
+        match output.get("output_type"):
+            case "stream":
+                name = "" if output.get("name") == "stdout" else f"[{output.get('name')}]\n"
+                texts.append(name + terminal_text(_joined(output.get("text"))))
+            case "error":
+                texts.append(error_text(output))
+            case _:
+                data: dict[str, Any] = output.get("data") or {}
+                own = image_in(data)
+                picture = pictures.get(position, Picture(own, ""))
+                image = picture.image
+                if own is None or chart_text(data):
+                    texts.append(bundle_text(data))
+                if own is not None and image != own:
+                    complete = False
+                if image is not None and len(image.data) <= room:
+                    room -= len(image.data)
+                    images.append(image)
+                    note = f", {picture.note}" if picture.note else ""
+                    texts.append(f"[image {len(images)}: {image.mime_type}{note}]")
+                elif image is not None:
+                    texts.append(_too_large(image))
+                    complete = False
+                elif picture.note:
+                    texts.append(f"[{picture.note}]")
+    return Shown("\n".join(text.strip("\n") for text in texts if text.strip()), tuple(images), complete)
+
+
+def cut(text: str, budget: int, offset: int, rest: str) -> str:
+    """Fit text into about `budget` characters, from `offset` on. `rest` tells how to get what is left out.
+
+    Keeps the beginning and the end, where errors and last results are, and says between them what is missing.
+    """
+    part = text[offset:]
+    if len(part) <= budget:
+        return part
+    head = max(1, int(budget * _HEAD_SHARE))
+    tail = max(0, budget - head)
+    left_out = len(part) - head - tail
+    notice = f"[… {left_out} of {len(text)} characters left out here. {rest.format(offset=offset + head)} …]"
+    return f"{part[:head]}\n{notice}\n{part[len(part) - tail :]}"
+
+
+def error_text(output: dict[str, Any]) -> str:
+    """Give a traceback without colours and without the frames of the kernel's own machinery."""
+    lines: Sequence[Any] = output.get("traceback") or ()
+    frames = [strip_ansi(str(frame)).rstrip() for frame in lines]
+    kept = [frame for frame in frames if not _OUR_FRAME.match(frame) and frame.strip("- ")]
+    last = f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"
+    if not kept or strip_ansi(last).strip().splitlines()[0] not in "\n".join(kept):
+        kept.append(strip_ansi(last))
+    return "\n".join(kept)
+
+
+def terminal_text(text: str) -> str:
+    """Give text as a terminal shows it: without colours, and progress bars only as they last were."""
+    return "\n".join(
+        line.rstrip("\r").rsplit("\r", 1)[-1] if "\r" in line else line
+        for line in strip_ansi(text).split("\n")
+    )
+
+
+def bundle_text(data: dict[str, Any]) -> str:
+    """Choose the form of a mime bundle that a model reads best, as text."""
+    for form in (chart_text, _written, _plain, _reduced, _rows, _json):
+        if text := form(data):
+            return text
+    plain = strip_ansi(_joined(data.get("text/plain")))
+    others = [mime_type for mime_type in data if mime_type != "text/plain"]
+    return "\n".join(filter(None, (plain, f"[not shown: {', '.join(others)}]" if others else "")))
+
+
+def _written(data: dict[str, Any]) -> str:
+    return _joined(data.get("text/markdown") or data.get("text/latex"))
+
+
+def _plain(data: dict[str, Any]) -> str:
+    """Give the plain text, if it says something and is no drawing of a table, whose lines cost more than its rows."""
+    plain = strip_ansi(_joined(data.get("text/plain")))
+    markup = _joined(data.get("text/html"))
+    drawn = "<table" in markup and ("┌" in plain or 'class="dataframe"' in markup)
+    return "" if drawn or _NO_TEXT.fullmatch(plain) else plain
+
+
+def _reduced(data: dict[str, Any]) -> str:
+    return html_text(_joined(data["text/html"])) if "text/html" in data else ""
+
+
+def _rows(data: dict[str, Any]) -> str:
+    rows = _dict(data.get("application/vnd.dataresource+json")).get("data")
+    return _rows_text(rows) if isinstance(rows, list) else ""
+
+
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data["application/json"], ensure_ascii=False) if "application/json" in data else ""
+
+
+def _rows_text(rows: list[Any]) -> str:
+    """Give a table as compact rows, with the total."""
+    names = list(_dict(rows[0])) if rows else []
+    lines = [" | ".join(names)]
+    lines += [" | ".join(str(_dict(row).get(name, "")) for name in names) for row in rows[:_MOST_ROWS]]
+    return "\n".join([*lines, f"[{min(len(rows), _MOST_ROWS)} of {len(rows)} rows]"])
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def html_text(markup: str) -> str:
+    """Reduce HTML to its text; table rows become lines."""
+    reader = _HtmlText()
+    reader.feed(markup)
+    reader.close()
+    lines = (" ".join(line.split()).strip(" |") for line in "".join(reader.pieces).splitlines())
+    return "\n".join(line for line in lines if line)
+
+
+class _HtmlText(html.parser.HTMLParser):
+    _SKIPPED: Final = frozenset({"script", "style", "head", "template", "svg"})
+    _BREAKS: Final = frozenset(
+        {"br", "p", "div", "tr", "li", "table", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "ul", "ol", "hr"}
+    )
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[str] = []
+        self._skipping = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self._SKIPPED:
+            self._skipping += 1
+        elif tag in self._BREAKS:
+            self.pieces.append("\n")
+        if tag == "img" and not self._skipping:
+            self.pieces.append(f"[image: {dict(attrs).get('alt') or 'no description'}]")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._SKIPPED:
+            self._skipping = max(0, self._skipping - 1)
+        elif tag in {"td", "th"}:
+            self.pieces.append(" | ")
+        elif tag in self._BREAKS:
+            self.pieces.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipping:
+            # A line break in the source is a space on the page.
+            self.pieces.append(data.replace("\n", " "))
+
+
+def image_in(data: dict[str, Any]) -> Image | None:
+    """Return the image of a mime bundle."""
+    for mime_type in IMAGE_TYPES:
+        if mime_type in data:
+            return Image(mime_type, "".join(_joined(data[mime_type]).split()))
+    return None
+
+
+def _too_large(picture: Image) -> str:
+    kilobytes = len(picture.data) * 3 // 4 // 1024
+    return f"[{picture.mime_type} of {kilobytes} kB, too large to send: make the figure smaller or lower its dpi]"
+
+
+def _joined(text: object) -> str:
+    """nbformat allows a list of lines wherever a text may be."""  # noqa: D403  # nbformat's own spelling
+    return "".join(map(str, text)) if isinstance(text, list | tuple) else str(text or "")

@@ -1,0 +1,120 @@
+"""Pictures for a model: images scaled to what clients and models take, and charts drawn where that is possible.
+
+A picture that cannot be read is not sent on: hosts give up the whole conversation over one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import io
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.client.connection import Connection
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.media.chart_drawing import draw
+from marimo_kernel_bridge.mcp_server.media.chart_text import chart_in
+from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, image_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+
+LONGEST_SIDE: Final = 1568
+"""Pixels: beyond this models scale images down themselves, after they were paid for."""
+
+MOST_PICTURES: Final = 8
+_MOST_DRAWN: Final = 3
+_LARGE: Final = MAX_IMAGE_CHARACTERS // 2
+"""Characters of base64 that one image may take, so that a second one finds room."""
+
+_MOST_PIXELS: Final = 200_000_000
+_SMALLEST: Final = 200
+_SENT_AS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
+
+
+async def pictures(outputs: Sequence[dict[str, Any]], attached: Attached) -> dict[int, Picture]:
+    """Return the picture for each output that has one, by its position."""
+    found: dict[int, Picture] = {}
+    drawn = 0
+    for position, output in enumerate(outputs):
+        data = output.get("data")
+        if not isinstance(data, dict):
+            continue
+        image = image_in(data)
+        if image is not None and len(found) < MOST_PICTURES:
+            found[position] = await asyncio.to_thread(scaled, image)
+        elif image is not None:
+            found[position] = Picture(
+                None, f"{image.mime_type} not shown: {MOST_PICTURES} are in this answer"
+            )
+        elif (chart := chart_in(data)) is not None and drawn < _MOST_DRAWN:
+            drawn += 1
+            drawing = await draw(*chart, await _interpreters(attached))
+            if drawing.png:
+                png = Image("image/png", base64.b64encode(drawing.png).decode())
+                found[position] = await asyncio.to_thread(scaled, png)
+            else:
+                found[position] = Picture(None, f"no picture: {drawing.why_not}")
+    return found
+
+
+async def _interpreters(attached: Attached) -> list[str]:
+    """Return the Pythons that may have what draws: the kernel's, if it is on this machine, and ours."""
+    found = [sys.executable]
+    if attached.client.info.reactive and isinstance(attached.client.connection, Connection):
+        with suppress(BridgeError):
+            found.insert(0, (await attached.client.describe()).interpreter or sys.executable)
+    return found
+
+
+def scaled(image: Image) -> Picture:
+    """Make an image fit: at most `LONGEST_SIDE` pixels, and `_LARGE` characters of base64."""
+    from PIL import Image as Pillow  # noqa: PLC0415  # only where there is an image
+
+    kilobytes = len(image.data) * 3 // 4 // 1024
+    try:
+        raw = base64.b64decode(image.data, validate=True)
+        with Pillow.open(io.BytesIO(raw)) as opened:
+            size, kind = opened.size, _SENT_AS.get(opened.format or "")
+            if kind is not None and max(size) <= LONGEST_SIDE and len(image.data) <= _LARGE:
+                opened.verify()
+                return Picture(Image(kind, image.data), "")
+            what = f"{image.mime_type} of {kilobytes} kB, {size[0]}x{size[1]}"
+            if size[0] * size[1] > _MOST_PIXELS:
+                return Picture(None, f"{what}: too large to scale. Make the figure smaller or lower its dpi")
+            return _smaller(opened, what)
+    except Pillow.DecompressionBombError:
+        return Picture(
+            None, f"{image.mime_type} of {kilobytes} kB, too many pixels to scale: make the figure smaller"
+        )
+    except (OSError, ValueError, SyntaxError, binascii.Error):  # Pillow raises each of them for broken files
+        return Picture(None, f"{image.mime_type} of {kilobytes} kB that cannot be read")
+
+
+def _smaller(opened: Any, what: str) -> Picture:  # a Pillow image
+    """Scale down, and then on until it is small enough: as PNG if that is, or else as JPEG."""
+    from PIL import Image as Pillow  # noqa: PLC0415  # as above
+
+    picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
+    side = LONGEST_SIDE
+    while side >= _SMALLEST:
+        picture.thumbnail((side, side))
+        for form in ("PNG", "JPEG"):
+            shown = picture
+            if form == "JPEG" and picture.mode == "RGBA":
+                shown = Pillow.new("RGB", picture.size, "white")
+                shown.paste(picture, mask=picture.getchannel("A"))
+            written = io.BytesIO()
+            shown.save(written, form, quality=85)
+            data = base64.b64encode(written.getvalue()).decode()
+            if len(data) <= _LARGE:
+                return Picture(
+                    Image(_SENT_AS[form], data), f"scaled to {picture.width}x{picture.height} from {what}"
+                )
+        side = side * 2 // 3
+    return Picture(None, f"{what}: too large to send. Make the figure smaller or lower its dpi")

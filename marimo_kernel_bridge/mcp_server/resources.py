@@ -1,0 +1,218 @@
+"""Resources: what the reading tools tell, whole and as JSON, and the notebook in other formats, by address."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.notices import without_edited
+from marimo_kernel_bridge.mcp_server.answers.results import as_data
+from marimo_kernel_bridge.mcp_server.context import Ctx, attached_to  # the SDK looks at annotations
+from marimo_kernel_bridge.mcp_server.media.output_text import show
+from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
+from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views
+from marimo_kernel_bridge.mcp_server.views import runs as mcp_run_views
+from marimo_kernel_bridge.mcp_server.views.files import as_format, live
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mcp.server import MCPServer
+
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.guard import Guard
+    from marimo_kernel_bridge.mcp_server.views.files import Format
+
+_MOST_CELLS = 10_000
+_MOST_RUNS = 200
+_ROWS = 20
+_PAGE = 150_000
+"""Characters of one page: in JSON, and once more in the message around it, below what clients take over HTTP."""
+
+
+async def read_notebook(ctx: Ctx, kernel: str) -> str:
+    """Give the outline of the notebook: all cells with their place in the graph, status and last run."""
+    attached = attached_to(ctx, kernel)
+    return _json(as_data(mcp_views.cell_list(await attached.client.outline(0, _MOST_CELLS), 0, "")))
+
+
+async def read_history(ctx: Ctx, kernel: str) -> str:
+    """Give what ran, the newest first: who asked for it, when, which cells it ran, how they ended."""
+    attached = attached_to(ctx, kernel)
+    runs = await attached.client.history(_MOST_RUNS)
+    return _json(
+        [
+            {
+                "run_id": run.run_id,
+                "client": run.client,
+                "started_at": round(run.started_at, 3),
+                "finished": run.finished,
+                "requested": list(run.requested),
+                "cells": [
+                    {"cell_id": cell.cell_id, "status": cell.status, "seconds": round(cell.duration, 3)}
+                    for cell in run.cells
+                ],
+            }
+            for run in runs
+        ]
+    )
+
+
+async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
+    """Give a cell's code and the whole text of its outputs, long ones in pages."""
+    attached = attached_to(ctx, kernel)
+    both = await attached.client.read_cell(cell_id, mcp_views.MOST_OUTPUT)
+    shown = show(without_edited(both.outputs))
+    cell = {
+        "cell_id": both.cell.cell_id,
+        "version": both.cell.version,
+        "status": both.cell.status,
+        "code": both.cell.code,
+    }
+    text = attached.redactor.text(shown.text)
+    uri = f"marimo://{kernel}/cells/{cell_id}"
+    images = [f"{uri}/{number}.{kind}" for number, kind in _images(both.outputs)]
+    return _json(cell | _page(text, offset, uri) | {"images": images})
+
+
+async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0") -> str:
+    """Give the whole text of what a run of this client put out, in pages."""
+    attached = attached_to(ctx, kernel)
+    run = attached.client.find_run(run_id)
+    text = attached.redactor.text(show(await mcp_run_views.run_outputs(attached, run)).text)
+    return _json(
+        {"run_id": run_id, "status": run.status} | _page(text, offset, f"marimo://{kernel}/runs/{run_id}")
+    )
+
+
+async def read_png(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
+    """Give an image as a cell put it out, in full size. Outputs are numbered from 0."""
+    return await _image(ctx, kernel, cell_id, output, "png")
+
+
+async def read_jpeg(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
+    """Give an image as a cell put it out, in full size."""
+    return await _image(ctx, kernel, cell_id, output, "jpeg")
+
+
+async def read_output(ctx: Ctx, kernel: str, cell_id: str, output: str) -> str:
+    """Give one output of a cell as the notebook's format has it, without images: a chart's whole specification, say."""
+    found = await _output(attached_to(ctx, kernel), cell_id, output)
+    data = found.get("data")
+    if isinstance(data, dict):
+        found = {
+            **found,
+            "data": {kind: value for kind, value in data.items() if not kind.startswith("image/")},
+        }
+    return _json(found)
+
+
+async def _image(ctx: Ctx, kernel: str, cell_id: str, output: str, kind: str) -> bytes:
+    found = await _output(attached_to(ctx, kernel), cell_id, output)
+    data = (found.get("data") or {}).get(f"image/{kind}")
+    if data is None:
+        raise BridgeError(
+            "bad_request",
+            f"Output {output} of cell {cell_id} is no image/{kind}.",
+            f"marimo://{kernel}/cells/{cell_id} lists the images.",
+        )
+    return base64.b64decode("".join(data))
+
+
+async def _output(attached: Attached, cell_id: str, output: str) -> dict[str, Any]:
+    outputs = (await attached.client.read_cell(cell_id)).outputs
+    if not output.isdecimal() or int(output) >= len(outputs):
+        raise BridgeError(
+            "bad_request", f"Cell {cell_id} has {len(outputs)} outputs, and no number {output}."
+        )
+    return outputs[int(output)]
+
+
+def _images(outputs: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str]]:
+    for number, output in enumerate(outputs):
+        for kind in ("png", "jpeg"):
+            if f"image/{kind}" in (output.get("data") or {}):
+                yield number, kind
+
+
+def _page(text: str, offset: str, uri: str) -> dict[str, Any]:
+    """Return a page of a text, and where the next one is."""
+    if not offset.isdecimal():
+        raise BridgeError("bad_request", f"offset is a number of characters, not {offset!r}.")
+    start = int(offset)
+    page: dict[str, Any] = {"outputs": text[start : start + _PAGE]}
+    if len(text) > _PAGE:
+        page["total_characters"] = len(text)
+    if start + _PAGE < len(text):
+        page["next"] = f"{uri}?offset={start + _PAGE}"
+    return page
+
+
+async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
+    """Give a variable's type, size and a sample of what is in it."""
+    return _json(as_data(await mcp_notebook_views.variable_view(attached_to(ctx, kernel), variable, _ROWS)))
+
+
+async def read_ipynb(ctx: Ctx, kernel: str) -> str:
+    """Give the notebook as an .ipynb: code and outputs as the kernel has them now."""
+    return await _in_format(ctx, kernel, "ipynb")
+
+
+async def read_py(ctx: Ctx, kernel: str) -> str:
+    """Give the notebook as a marimo .py file."""
+    return await _in_format(ctx, kernel, "py")
+
+
+async def read_md(ctx: Ctx, kernel: str) -> str:
+    """Give the notebook as marimo's Markdown, without outputs."""
+    return await _in_format(ctx, kernel, "md")
+
+
+async def read_html(ctx: Ctx, kernel: str) -> str:
+    """Give the notebook as one HTML page, with outputs."""
+    return await _in_format(ctx, kernel, "html")
+
+
+async def _in_format(ctx: Ctx, kernel: str, to: Format) -> str:
+    content, _ = await as_format(await live(attached_to(ctx, kernel)), to)
+    return content if isinstance(content, str) else content.decode()
+
+
+_FORMATS = (
+    ("ipynb", "The notebook as .ipynb", "application/x-ipynb+json", read_ipynb),
+    ("py", "The notebook as marimo .py", "text/x-python", read_py),
+    ("md", "The notebook as Markdown", "text/markdown", read_md),
+    ("html", "The notebook as a page", "text/html", read_html),
+)
+
+
+def add_resources(server: MCPServer[Any], guard: Guard) -> None:
+    """Register the resources."""
+    for uri, title, function in (
+        ("marimo://{kernel}/notebook", "The notebook", read_notebook),
+        ("marimo://{kernel}/history", "What ran", read_history),
+        ("marimo://{kernel}/cells/{cell_id}{?offset}", "A cell and its outputs", read_cell_outputs),
+        ("marimo://{kernel}/cells/{cell_id}/{output}.json", "One output of a cell", read_output),
+        ("marimo://{kernel}/runs/{run_id}{?offset}", "What a run put out", read_run_outputs),
+        ("marimo://{kernel}/variables/{variable}", "A variable", read_variable),
+    ):
+        server.resource(uri, title=title, description=function.__doc__, mime_type="application/json")(
+            guard.around_read(function)
+        )
+
+    for kind, read_image in (("png", read_png), ("jpeg", read_jpeg)):
+        uri = f"marimo://{{kernel}}/cells/{{cell_id}}/{{output}}.{kind}"
+        server.resource(
+            uri, title="An image of a cell", description=read_image.__doc__, mime_type=f"image/{kind}"
+        )(guard.around_read(read_image))
+    for suffix, title, mime_type, function in _FORMATS:
+        uri = f"marimo://{{kernel}}/notebook.{suffix}"
+        server.resource(uri, title=title, description=function.__doc__, mime_type=mime_type)(
+            guard.around_read(function)
+        )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Extensions of the MCP SDK: strict arguments, schemas, tasks and subscriptions."""

@@ -1,0 +1,97 @@
+"""Functions as MCP tools whose arguments are exactly what the schema says, and whose refusals reach the model.
+
+What the SDK does by itself: it drops unknown arguments silently, so that a misspelt `scratch` would change the notebook;
+it parses JSON inside of strings and turns "3" into 3; and it passes pydantic's own texts on to the model.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import msgspec
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp.types import CallToolResult, ToolAnnotations
+from pydantic import ConfigDict, ValidationError, create_model
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.sdk import schemas as mcp_schemas
+from marimo_kernel_bridge.mcp_server.sdk.argument_errors import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp.server.mcpserver import Context
+
+
+def tool(
+    function: Callable[..., Any],
+    title: str,
+    *,
+    reads: bool = False,
+    runs_code: bool = False,
+    destroys: bool = False,
+    idempotent: bool = False,
+) -> Tool:
+    """Make a tool of a function. What neither reads only, runs code nor destroys changes nothing of a person's."""
+    annotations = ToolAnnotations(
+        title=title,
+        read_only_hint=reads,
+        destructive_hint=runs_code or destroys,
+        idempotent_hint=reads or idempotent,
+        open_world_hint=runs_code,  # code can reach whatever the person's own code can
+    )
+    made = _StrictTool.from_function(
+        function,
+        title=title,
+        description=inspect.getdoc(function),
+        annotations=annotations,
+        structured_output=False,  # the SDK would make a schema anew for each tool that answers the same
+    )
+    loose = made.fn_metadata.arg_model
+    strict: type[ArgModelBase] = create_model(loose.__name__, __base__=(_StrictArguments, loose))
+    view, *parts = get_type_hints(function, include_extras=True)["return"].__metadata__
+    schema = mcp_schemas.of_answer(view, *parts or (mcp_schemas.Without(),))
+    made.fn_metadata = _StrictMetadata(arg_model=strict, output_model=view, output_schema=schema)
+    made.parameters = mcp_schemas.of_arguments(strict)
+    return made
+
+
+class _StrictTool(Tool):
+    """A tool whose refusals begin with their code."""
+
+    async def run(
+        self,
+        arguments: dict[str, Any],
+        context: Context[Any, Any],
+        convert_result: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
+    ) -> Any:
+        try:
+            self.fn_metadata.validate_arguments(arguments)
+        except ValidationError as error:
+            raise ToolError(explain(self.name, self.parameters, error)) from error
+        try:
+            return await super().run(arguments, context, convert_result)
+        except ToolError as error:
+            # The SDK's own text for a crash stays; what we refused goes without its "Error executing tool".
+            if isinstance(error.__cause__, BridgeError):
+                raise ToolError(f"[{error.__cause__.code}] {error.__cause__}") from error.__cause__
+            raise
+
+
+class _StrictMetadata(FuncMetadata):
+    """Takes arguments as they are, and checks answers."""
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        return data
+
+    def convert_result(self, result: Any) -> Any:
+        if isinstance(result, CallToolResult) and not result.is_error:
+            msgspec.convert(result.structured_content, self.output_model)
+        return result
+
+
+class _StrictArguments(ArgModelBase):
+    model_config = ConfigDict(extra="forbid", strict=True)

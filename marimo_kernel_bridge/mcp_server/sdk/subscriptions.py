@@ -1,0 +1,169 @@
+"""Telling clients that a resource has changed, in both eras of the protocol, and finding out which has.
+
+Clients of the newer protocol listen to a bus that the SDK serves (`subscriptions/listen`); those of the older one
+subscribe to single resources, which the SDK leaves to us. A kernel says only that a request of somebody's began or
+ended; what that changed is seen from the cells before and after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
+from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp.server import MCPServer
+    from mcp.server.context import ServerRequestContext
+    from mcp.server.session import ServerSession
+
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.protocol.notebook import Cell
+
+logger = logging.getLogger(__name__)
+
+
+class Notices:
+    """Who wants to know of which resource."""
+
+    def __init__(self) -> None:
+        self.bus = _Bus(self._came)
+        self._subscribers: dict[ServerSession, set[str]] = {}
+        self.watches: set[Watch] = set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody would be told."""
+        return self.bus.listeners > 0 or any(self._subscribers.values())
+
+    def _came(self) -> None:
+        for watch in self.watches:
+            watch.look()
+
+    def serve(self, server: MCPServer[Any]) -> None:
+        """Take subscriptions of clients of the older protocol."""
+        lowlevel = server._lowlevel_server  # noqa: SLF001  # MCPServer has no way to serve resources/subscribe
+        lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
+        lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
+
+    async def publish(self, uri: str) -> None:
+        """Tell that a resource has changed."""
+        await self.bus.publish(ResourceUpdated(uri=uri))
+        for session, uris in list(self._subscribers.items()):
+            if uri in uris:
+                try:
+                    await session.send_resource_updated(uri)
+                except Exception as problem:  # noqa: BLE001  # a client that is gone ends its subscription, in whatever way
+                    logger.info("A subscriber is gone: %s", problem)
+                    self._subscribers.pop(session, None)
+
+    async def _subscribe(
+        self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams
+    ) -> EmptyResult:
+        self._subscribers.setdefault(ctx.session, set()).add(str(params.uri))
+        self._came()
+        return EmptyResult()
+
+    async def _unsubscribe(
+        self, ctx: ServerRequestContext[Any, Any], params: UnsubscribeRequestParams
+    ) -> EmptyResult:
+        self._subscribers.get(ctx.session, set()).discard(str(params.uri))
+        return EmptyResult()
+
+
+class _Bus(InMemorySubscriptionBus):
+    """Knows how many listen, and tells when one more does."""
+
+    def __init__(self, came: Callable[[], None]) -> None:
+        super().__init__()
+        self._came = came
+        self.listeners = 0
+
+    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
+        end = super().subscribe(listener)
+        self.listeners += 1
+        self._came()
+        left = False
+
+        def unsubscribe() -> None:
+            nonlocal left
+            self.listeners -= not left
+            left = True
+            end()
+
+        return unsubscribe
+
+
+class Watch:
+    """Finds out what changed in one kernel, and tells it. End it with `close`.
+
+    Looks at the cells only while somebody wants to know: it costs as much as a small request, and more in a big
+    notebook. What changes while it looks for the first time cannot be told apart: then all cells are said to change.
+    """
+
+    def __init__(self, attached: Attached, notices: Notices) -> None:
+        self._attached = attached
+        self._notices = notices
+        self._known: dict[str, Cell] | None = None  # as last seen
+        self._happened = False  # something, since the last look
+        self._due = asyncio.Event()
+        self._watching = asyncio.create_task(self._watch())
+        attached.client.on_change = self._note
+        notices.watches.add(self)
+        self.look()
+
+    def close(self) -> None:
+        self._notices.watches.discard(self)
+        self._watching.cancel()
+
+    def look(self) -> None:
+        """Look soon at how things are."""
+        self._due.set()
+
+    def _note(self) -> None:
+        self._happened = True
+        self._due.set()
+
+    async def _watch(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            happened, self._happened = self._happened, False
+            if not self._notices.wanted:
+                self._known = None
+            elif happened:
+                for uri in await self._changed():
+                    await self._notices.publish(uri)
+            elif self._known is None and self._attached.client.info.reactive:
+                cells = await self._cells()
+                self._known = None if self._happened else cells
+
+    async def _changed(self) -> list[str]:
+        handle = self._attached.handle
+        uris = [f"marimo://{handle}/notebook", f"marimo://{handle}/history"]
+        uris += [f"marimo://{handle}/notebook.{suffix}" for suffix in ("ipynb", "py", "md", "html")]
+        cells = await self._cells() if self._attached.client.info.reactive else None
+        if cells is None:
+            return uris[:1]
+        before, self._known = self._known or {}, cells
+        names: set[str] = set()
+        for cell_id in before.keys() | cells.keys():
+            old, new = before.get(cell_id), cells.get(cell_id)
+            if old != new:
+                both = [cell for cell in (old, new) if cell is not None]
+                called = {cell_id, *(cell.notebook_cell_id for cell in both if cell.notebook_cell_id)}
+                uris += [f"marimo://{handle}/cells/{name}" for name in sorted(called)]
+                names.update(*(cell.defines for cell in both))
+        return uris + [f"marimo://{handle}/variables/{name}" for name in sorted(names)]
+
+    async def _cells(self) -> dict[str, Cell] | None:
+        try:
+            return {cell.cell_id: cell for cell in await self._attached.client.list_cells()}
+        except BridgeError:
+            return None  # it does not answer; the next sign of life asks again

@@ -1,0 +1,256 @@
+"""Long tool calls as MCP tasks: the extension `io.modelcontextprotocol/tasks`, for clients that declare it.
+
+https://modelcontextprotocol.io/seps/2663: a call that takes longer than a moment is answered with a task, which goes
+on when the connection is gone. The client asks for it (tasks/get), answers what it asks (tasks/update), or has it
+cancelled (tasks/cancel), which stops the run in the kernel. Other clients, and those of the older protocol, get the
+answer of the call itself.
+
+Owns the tasks and their states. It does not know what the tools do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from mcp import MCPError
+from mcp.server.extension import Extension, MethodBinding
+from mcp.server.mcpserver.server import require_client_extension
+from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
+from mcp.types import (
+    HEADER_MISMATCH,
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    ErrorData,
+    InputRequiredResult,
+    InputResponse,
+    InputResponses,
+    RequestParams,
+)
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from marimo_kernel_bridge.mcp_server.answers.size_limit import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
+Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
+
+AT_ONCE: Final = 0.5
+"""Seconds within which a call is answered as usual: most code is quick, and a task costs the client more calls."""
+
+KEPT: Final = timedelta(hours=1)
+"""How long after its beginning a task can be asked for at least. One that still works is never dropped."""
+
+logger = logging.getLogger(__name__)
+
+_POLL: Final = timedelta(seconds=1)
+
+waits_for_ever: ContextVar[bool] = ContextVar("waits_for_ever", default=False)
+"""Whether a tool need not come back before its run is over, because a task waits for it, not a connection."""
+
+
+class _TaskParams(RequestParams):
+    task_id: str
+
+
+class _UpdateParams(_TaskParams):
+    input_responses: dict[str, Any]  # only what was asked for is looked at, and parsed then
+
+
+_ANSWER: Final[TypeAdapter[InputResponse]] = TypeAdapter(InputResponse)
+
+
+@dataclass
+class Task:
+    """A tool call that goes on. `asked` is what it still waits to be answered, `answers` what it was answered."""
+
+    began: datetime
+    changed: datetime
+    task_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    status: Status = "working"
+    outcome: dict[str, Any] = field(default_factory=dict)  # JSON: `result` or `error`
+    asked: dict[str, Any] = field(default_factory=dict)  # JSON: requests by id
+    answers: InputResponses = field(default_factory=dict)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+    work: asyncio.Task[None] | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.status in {"completed", "failed", "cancelled"}
+
+    def become(self, status: Status, **outcome: Any) -> None:  # JSON
+        self.status, self.outcome, self.changed = status, outcome, datetime.now(UTC)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "taskId": self.task_id,
+            "status": self.status,
+            "createdAt": self.began.isoformat(),
+            "lastUpdatedAt": self.changed.isoformat(),
+            "ttlMs": _milliseconds(KEPT),
+            "pollIntervalMs": _milliseconds(_POLL),
+        }
+
+
+class Tasks(Extension):
+    """Answers calls of the tools named with a task, unless they are over at once."""
+
+    identifier = "io.modelcontextprotocol/tasks"
+
+    def __init__(self, tools: Collection[str]) -> None:
+        self._tools = frozenset(tools)
+        self._tasks: dict[str, Task] = {}
+
+    def methods(self) -> Sequence[MethodBinding]:
+        """Serve what clients ask of tasks."""
+        versions = frozenset(MODERN_PROTOCOL_VERSIONS)
+        return (
+            MethodBinding("tasks/get", _TaskParams, self._get, versions),
+            MethodBinding("tasks/update", _UpdateParams, self._update, versions),
+            MethodBinding("tasks/cancel", _TaskParams, self._cancel, versions),
+        )
+
+    async def intercept_tool_call(
+        self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        """Answer a call with its result, if that comes at once, or else with a task."""
+        if params.name not in self._tools or not self._wanted(ctx):
+            return await call_next(ctx)
+        # A timeout that the caller chose is kept. Without one, a task ends when its run does.
+        waits_for_ever.set("timeout" not in (params.arguments or {}))
+        call = asyncio.ensure_future(call_next(ctx))
+        try:
+            done, _ = await asyncio.wait({call}, timeout=AT_ONCE)
+        except asyncio.CancelledError:
+            call.cancel()
+            await asyncio.wait({call})
+            raise
+        if done:
+            return call.result()
+        task = self._add()
+        task.work = asyncio.create_task(self._carry_on(task, call, params, ctx, call_next))
+        return {"resultType": "task", **task.as_json()}
+
+    async def close(self) -> None:
+        """Cancel all tasks, and wait until their runs are stopped."""
+        work = [task.work for task in self._tasks.values() if task.work is not None]
+        for one in work:
+            one.cancel()
+        if work:
+            await asyncio.wait(work)
+
+    def _wanted(self, ctx: ServerRequestContext[Any, Any]) -> bool:
+        capabilities = ctx.session.client_capabilities
+        declared = capabilities.extensions if capabilities else None
+        return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS and self.identifier in (declared or {})
+
+    def _add(self) -> Task:
+        now = datetime.now(UTC)
+        self._tasks = {
+            task_id: task for task_id, task in self._tasks.items() if not task.over or now - task.began < KEPT
+        }
+        task = Task(now, now)
+        self._tasks[task.task_id] = task
+        return task
+
+    async def _carry_on(
+        self,
+        task: Task,
+        call: asyncio.Future[HandlerResult],
+        params: CallToolRequestParams,
+        ctx: ServerRequestContext[Any, Any],
+        call_next: CallNext,
+    ) -> None:
+        try:
+            result = await call
+            while isinstance(result, InputRequiredResult):
+                await _ask(task, result, params)
+                result = await call_next(ctx)
+        except asyncio.CancelledError:
+            task.become("cancelled")
+        except MCPError as error:
+            task.become("failed", error=_dump(error.error))
+        except Exception:
+            logger.exception("A task of %s raised an unexpected exception.", params.name)
+            task.become("failed", error={"code": INTERNAL_ERROR, "message": "Internal error"})
+        else:
+            task.become("completed", result=fit(_dump(result)))
+
+    async def _get(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams) -> dict[str, Any]:
+        task = self._find(ctx, params)
+        asked = {"inputRequests": task.asked} if task.status == "input_required" else {}
+        return {"resultType": "complete", **task.as_json(), **asked, **task.outcome}
+
+    async def _update(self, ctx: ServerRequestContext[Any, Any], params: _UpdateParams) -> dict[str, Any]:
+        task = self._find(ctx, params)
+        for key, answer in params.input_responses.items():
+            if key in task.asked:
+                task.answers[key] = _parse_answer(key, answer)
+                del task.asked[key]
+        if not task.asked:
+            task.answered.set()
+        return {"resultType": "complete"}
+
+    async def _cancel(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams) -> dict[str, Any]:
+        task = self._find(ctx, params)
+        if task.work is not None:
+            task.work.cancel()
+        return {"resultType": "complete"}
+
+    def _find(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams) -> Task:
+        require_client_extension(ctx, self.identifier)
+        _check_header(ctx, params.task_id)
+        task = self._tasks.get(params.task_id)
+        if task is None:
+            raise MCPError(
+                code=INVALID_PARAMS,
+                message="There is no such task. The server may have been restarted; read_run knows runs by their own id.",
+            )
+        return task
+
+
+async def _ask(task: Task, question: InputRequiredResult, params: CallToolRequestParams) -> None:
+    """Wait until the client has answered all that a tool asks, and put the answers into the call."""
+    task.asked = {key: _dump(request) for key, request in (question.input_requests or {}).items()}
+    task.answers = {}
+    task.answered.clear()
+    if task.asked:
+        task.become("input_required")
+        await task.answered.wait()
+        task.become("working")
+    # The tool's handler reads these very params, also the second time.
+    params.input_responses, params.request_state = task.answers, question.request_state
+
+
+def _parse_answer(key: str, answer: object) -> InputResponse:
+    try:
+        return _ANSWER.validate_python(answer)
+    except ValidationError as error:
+        raise MCPError(code=INVALID_PARAMS, message=f"This is no answer to {key!r}.") from error
+
+
+def _check_header(ctx: ServerRequestContext[Any, Any], task_id: str) -> None:
+    """Over HTTP proxies route by this header (SEP-2243): it must not say anything else than the request."""
+    name = None if ctx.request is None else ctx.request.headers.get(MCP_NAME_HEADER)
+    if name is not None and decode_header_value(name) != task_id:
+        raise MCPError(code=HEADER_MISMATCH, message=f"{MCP_NAME_HEADER} is not the request's taskId.")
+
+
+def _dump(value: HandlerResult | ErrorData) -> dict[str, Any]:
+    if isinstance(value, BaseModel):
+        return value.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return value or {}
+
+
+def _milliseconds(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

@@ -1,0 +1,86 @@
+"""The tools about notebooks as files: writing one in another format, and making one reactive.
+
+What marimo has to do is done by the command line in a process of its own: this process never imports marimo.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from pydantic import Field
+
+from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook, ImportedNotebook
+from marimo_kernel_bridge.mcp_server.context import (
+    BUDGET,
+    BudgetArg,
+    Ctx,
+    KernelArg,
+    OffsetArg,
+    answer,
+    attached_to,
+)
+from marimo_kernel_bridge.mcp_server.views import files as mcp_files
+from marimo_kernel_bridge.mcp_server.views.cells import Window
+
+FormatArg = Annotated[
+    Literal["ipynb", "py", "html", "pdf", "md", "script", "json"],
+    Field(
+        description="py: marimo. html, pdf: a page with outputs. md: marimo's Markdown. script: plain Python in the "
+        "graph's order. json: cells, graph, outputs as text."
+    ),
+]
+OverwriteArg = Annotated[bool, Field(description="Replace the output if it exists.")]
+
+
+async def export_notebook(
+    ctx: Ctx,
+    *,
+    format: FormatArg = "ipynb",  # noqa: A002  # what a caller would call it
+    file: Annotated[
+        str | None, Field(description="A marimo .py or an .ipynb on disk, in place of the kernel's notebook.")
+    ] = None,
+    output: Annotated[
+        str | None,
+        Field(description="File to write (permission edit); else the text is returned. Needed for pdf."),
+    ] = None,
+    overwrite: OverwriteArg = False,
+    kernel: KernelArg = None,
+    offset: OffsetArg = 0,
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, ExportedNotebook]:
+    """Give the notebook in another format: what the connected kernel has now, or a file. Runs no code.
+
+    The kernel's code and outputs go into the notebook on disk that it belongs to, where that is known. Of a marimo .py
+    that was imported, ipynb brings back the cells' ids, metadata and attachments. Existing files are left alone.
+    """
+    wanted = mcp_files.Wanted(format, output, overwrite, Window(max_chars, offset))
+    mcp_files.check(wanted)
+    if file is not None:
+        return answer(await mcp_files.export_file(file, wanted))
+    return answer(await mcp_files.export_live(attached_to(ctx, kernel), wanted))
+
+
+async def import_notebook(
+    ctx: Ctx,
+    *,
+    file: Annotated[str, Field(description="The .ipynb.")],
+    target: Annotated[
+        Literal["marimo", "bridge"],
+        Field(description="marimo: a .py for marimo. bridge: an .ipynb for this kernel, magics kept."),
+    ] = "marimo",
+    output: Annotated[str | None, Field(description="File to write; else beside the notebook.")] = None,
+    keep_outputs: Annotated[bool, Field(description="Carry saved outputs over.")] = False,
+    check: Annotated[bool, Field(description="Only say what would happen; write nothing.")] = False,
+    verify: Annotated[
+        bool, Field(description="Run both notebooks and compare what cells show. Takes as long as that.")
+    ] = False,
+    overwrite: OverwriteArg = False,
+) -> Annotated[CallToolResult, ImportedNotebook]:
+    """Make a Jupyter notebook reactive, and tell what was changed in each cell and why.
+
+    Names defined twice become versions (df, df_1), changes of other cells' objects work on copies, magics become Python.
+    Needs the permission run: it may import modules that the notebook imports with *, and verify runs the notebook.
+    """
+    wanted = mcp_files.ImportWanted(target, output, keep_outputs, check, verify, overwrite)
+    return answer(await mcp_files.import_file(ctx, file, wanted))

@@ -1,0 +1,190 @@
+"""The tools about kernels as such: finding, joining, judging and leaving them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from pydantic import Field
+
+from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.results import (
+    Disconnected,
+    KernelControlled,
+    KernelList,
+    KernelspecLine,
+    KernelspecList,
+    KernelState,
+)
+from marimo_kernel_bridge.mcp_server.context import (
+    Ctx,
+    KernelArg,
+    answer,
+    attached_to,
+    client_name,
+    kernels_of,
+)
+from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.client.endpoint import Endpoint
+
+
+async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
+    """List the Jupyter kernels that run here: which are reactive, and which notebook each belongs to."""
+    from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
+
+    return answer(mcp_views.kernel_list(await find_kernels(), kernels_of(ctx), client_name(ctx)))
+
+
+async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:  # noqa: ARG001  # as all tools
+    """List the kernels that can be started here, each with the interpreter that it runs in."""
+    from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # a server starts without jupyter_client
+
+    return answer(
+        KernelspecList(
+            tuple(
+                KernelspecLine(one.name, one.display_name, one.language, one.interpreter, one.reactive)
+                for one in await asyncio.to_thread(installed)
+            )
+        )
+    )
+
+
+async def connect_to_kernel(
+    ctx: Ctx,
+    *,
+    connection_file: Annotated[
+        str | None,
+        Field(description="File name from list_kernels, a kernel id, or the path of a connection file."),
+    ] = None,
+    notebook: Annotated[
+        str | None,
+        Field(description="Path of an open notebook, or the end of it, in place of connection_file."),
+    ] = None,
+    server_url: Annotated[
+        str | None,
+        Field(
+            description="Address of a Jupyter server elsewhere, of a page on it, or of a JupyterHub user's server (https://hub/user/NAME/); with notebook, or a kernel id as connection_file, unless it has one kernel."
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        Field(
+            description="The server's token, unless it is in server_url or this MCP server was configured with it."
+        ),
+    ] = None,
+) -> Annotated[CallToolResult, KernelState]:
+    """Attach to a running kernel, beside the person who uses it. Returns the handle for the other tools.
+
+    Give connection_file or notebook for a kernel on this machine. Starts no kernel: if there is none, ask the person.
+    """
+    wanted = await _endpoint(connection_file, notebook, server_url, token)
+    attached = await kernels_of(ctx).connect(wanted, client_name(ctx))
+    attached.notebook = await _notebook_of(wanted)
+    return answer(await mcp_views.kernel_state(attached))
+
+
+async def _endpoint(
+    connection_file: str | None, notebook: str | None, server_url: str | None, token: str | None
+) -> Endpoint:
+    """Find the kernel that a caller means. Raises `BridgeError`."""
+    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # as below
+    from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415  # urllib is slow to import
+
+    if connection_file is not None and notebook is not None:
+        raise BridgeError(
+            "bad_request", "Give one of connection_file and notebook.", "list_kernels has both."
+        )
+    if server_url is not None:
+        server = JupyterServer.at(server_url, token)
+        if notebook is None and connection_file is None:
+            notebook = server.notebook
+        if notebook is not None:
+            kernel_id, path = await server.kernel_of_notebook(notebook)
+            return ServerKernel(server, kernel_id, path)
+        return ServerKernel(server, connection_file or await server.only_kernel())
+    if token is not None:
+        raise BridgeError("bad_request", "A token is for a server: server_url is missing.", "")
+    if notebook is not None:
+        return read_connection(await connection_file_of(notebook))
+    if connection_file is None:
+        raise BridgeError(
+            "bad_request", "Which kernel? Give connection_file or notebook.", "list_kernels shows them."
+        )
+    return read_connection(connection_file)
+
+
+async def _notebook_of(endpoint: Endpoint) -> str | None:
+    if isinstance(endpoint, ServerKernel):
+        return endpoint.notebook
+    from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
+
+    return (await notebooks_by_kernel()).get(endpoint.kernel_id)
+
+
+async def start_kernel(
+    ctx: Ctx,
+    *,
+    kernelspec: Annotated[
+        str | None, Field(description="A name from list_kernelspecs. Without, marimo: the reactive one.")
+    ] = None,
+    interpreter: Annotated[
+        str | None,
+        Field(
+            description="In place of kernelspec, a Python that has marimo-kernel-bridge: its path, or the directory of its venv, conda or uv environment."
+        ),
+    ] = None,
+    directory: Annotated[
+        str | None, Field(description="Its working directory; without, the server's own.")
+    ] = None,
+) -> Annotated[CallToolResult, KernelState]:
+    """Start a new kernel that no notebook shows, and connect to it. Only where the person asked for one.
+
+    To work in a person's notebook connect to its kernel instead. The new kernel ends with this server.
+    """
+    from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
+
+    attached = await kernels_of(ctx).start(kernelspec, directory, interpreter, client_name(ctx))
+    open_elsewhere = sorted((await notebooks_by_kernel()).values())
+    return answer(await mcp_views.kernel_state(attached, not_of=tuple(open_elsewhere)))
+
+
+async def control_kernel(
+    ctx: Ctx,
+    *,
+    action: Annotated[
+        Literal["interrupt", "restart", "shut_down"],
+        Field(
+            description="interrupt stops whatever runs, the person's too; restart and shut_down lose all variables."
+        ),
+    ],
+    kernel: KernelArg = None,
+) -> Annotated[CallToolResult, KernelControlled]:
+    """Interrupt, restart or shut down a kernel, for everybody who uses it. Only where the person asked for it.
+
+    interrupt_run stops a run of your own. Restarting needs who started the kernel: its Jupyter server, or this one.
+    """
+    attached = attached_to(ctx, kernel)
+    message = await kernels_of(ctx).control(attached, action)
+    if action == "shut_down":
+        await kernels_of(ctx).disconnect(attached)
+    return answer(KernelControlled(attached.handle, action, message))
+
+
+async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, KernelState]:
+    """Tell whether a kernel is idle, busy (with whose request, since when), silent or dead, and which runs are open."""
+    return answer(await mcp_views.kernel_state(attached_to(ctx, kernel)))
+
+
+async def disconnect_kernel(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, Disconnected]:
+    """Detach from a kernel. The kernel, its variables and whatever runs in it go on."""
+    attached = attached_to(ctx, kernel)
+    await kernels_of(ctx).disconnect(attached)
+    left = [run.run_id for run in attached.client.runs if not run.over]
+    going_on = f" Runs that go on in it: {', '.join(left)}." if left else ""
+    return answer(
+        Disconnected(attached.handle, f"Disconnected from {attached.handle}; the kernel runs on.{going_on}")
+    )

@@ -1,0 +1,144 @@
+"""The tool that installs packages, and the person's consent to it.
+
+Consent is `--allow all`, given when the server was started, or an answer to a question now, which the client puts to
+the person (MCP elicitation, in both eras of the protocol). Without either nothing is installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from mcp.server.mcpserver import AcceptedElicitation, DeclinedElicitation, Elicit, ElicitationResult, Resolve
+from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from pydantic import BaseModel, Field
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.results import RunView
+from marimo_kernel_bridge.mcp_server.context import (
+    BUDGET,
+    BudgetArg,
+    Ctx,
+    KernelArg,
+    TimeoutArg,
+    can_ask,
+    finish,
+    kernels_of,
+    to_run_in,
+)
+from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
+from marimo_kernel_bridge.mcp_server.views.cells import Window
+from marimo_kernel_bridge.protocol.environment import MOST_PACKAGES, requirements
+
+_INSTALL_WAIT = 120.0
+
+
+class Consent(BaseModel):
+    """What the person is asked."""
+
+    install: Annotated[bool, Field(title="Install", description="Yes: install these packages now.")]
+
+
+class StandingConsent(Consent):
+    """Given with `--allow all`, when the server was started."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Nobody need be asked: the call is refused anyway. The tool raises it, where it is logged."""
+
+    why: BridgeError
+
+
+async def ask_consent(
+    ctx: Ctx, packages: list[str], kernel: str | None
+) -> Elicit[Consent] | Consent | Refused:
+    """Ask the person, unless they agreed when they started the server, or nothing would come of it."""
+    known = kernels_of(ctx)
+    try:
+        wanted = requirements(packages)
+        attached = await to_run_in(ctx, kernel)
+        if known.may_install:
+            return StandingConsent(install=True)
+        if not known.may_run or not can_ask(ctx):
+            return Refused(_nobody_asked(packages))
+        there, now = await attached.client.environment(), await attached.client.describe()
+    except BridgeError as refusal:
+        return Refused(refusal)
+    if now.agents_paused:
+        return Refused(
+            BridgeError(
+                "paused",
+                "The person has paused agents in this notebook: nothing was installed.",
+                "Reading still works. Ask the person to run `%marimo resume`; do not try again before that.",
+            )
+        )
+    return Elicit(
+        f"An agent wants to install {', '.join(wanted)} with {there.installer} into {there.prefix}, the environment of "
+        f"the kernel{f' of {now.notebook}' if now.notebook else ''}. Packages run code of others when they are installed.",
+        Consent,
+    )
+
+
+async def install_packages(
+    ctx: Ctx,
+    *,
+    packages: Annotated[
+        list[str],
+        Field(
+            min_length=1,
+            max_length=MOST_PACKAGES,
+            description='Requirements: names, with extras and versions if need be, as "polars" or "dask[array]>=2025.1". No options.',
+        ),
+    ],
+    consent: Annotated[ElicitationResult[Consent], Resolve(ask_consent)],
+    kernel: KernelArg = None,
+    timeout: TimeoutArg = _INSTALL_WAIT,  # noqa: ASYNC109  # the run outlives it, see TimeoutArg
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, RunView, Without(("added", "problems"))]:
+    """Install packages into the kernel's own environment with pip or uv, if the person agrees; they are asked.
+
+    list_errors names what is missing. The kernel is busy meanwhile. Nothing is run again: the answer says which cells
+    to run, and whether the kernel needs a restart.
+    """
+    _require(consent, packages)
+    attached = await to_run_in(ctx, kernel)
+    run = await attached.client.install(requirements(packages))
+    return await finish(ctx, attached, run, timeout, Window(max_chars))
+
+
+def said(consent: ElicitationResult[Consent]) -> str:
+    """Say how the person answered, for the audit log."""
+    if not isinstance(consent, AcceptedElicitation):
+        return "declined" if isinstance(consent, DeclinedElicitation) else "no answer"
+    match consent.data:
+        case Refused():
+            return "not asked"
+        case StandingConsent():
+            return "standing: --allow all"
+        case _:
+            return "yes" if consent.data.install else "no"
+
+
+def _require(consent: ElicitationResult[Consent], packages: list[str]) -> None:
+    """Raise `BridgeError`, not_allowed for one, unless the person agreed."""
+    if not isinstance(consent, AcceptedElicitation):
+        said = "declined" if isinstance(consent, DeclinedElicitation) else "did not answer"
+        raise BridgeError("not_allowed", f"The person {said}; nothing was installed.", _by_hand(packages))
+    given: object = consent.data  # the SDK hands on whatever the resolver returned
+    if isinstance(given, Refused):
+        raise given.why
+    if not consent.data.install:
+        raise BridgeError("not_allowed", "The person said no; nothing was installed.", _by_hand(packages))
+
+
+def _nobody_asked(packages: list[str]) -> BridgeError:
+    return BridgeError(
+        "not_allowed",
+        "Installing needs the person's consent, and this client cannot ask them (it has no MCP elicitation).",
+        f"They can give it for good with the permission 'all': marimo-kernel-bridge mcp --allow all. {_by_hand(packages)}",
+    )
+
+
+def _by_hand(packages: list[str]) -> str:
+    return f"They can install it themselves: %pip install {' '.join(packages)}. Do not work around it."

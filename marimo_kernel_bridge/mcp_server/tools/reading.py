@@ -1,0 +1,201 @@
+"""The tools that only look: cells, search, dataflow, variables, errors, what would run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from pydantic import Field
+
+from marimo_kernel_bridge.mcp_server.answers.notebook import (
+    Dataflow,
+    ErrorList,
+    Preview,
+    SearchResult,
+    UiElementList,
+    VariableList,
+    VariableView,
+)
+from marimo_kernel_bridge.mcp_server.answers.results import CellList, CellView, within
+from marimo_kernel_bridge.mcp_server.context import (
+    BUDGET,
+    LIST_BUDGET,
+    BudgetArg,
+    CellArg,
+    CellsArg,
+    Ctx,
+    KernelArg,
+    OffsetArg,
+    answer,
+    attached_to,
+)
+from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
+from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
+from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views
+from marimo_kernel_bridge.mcp_server.views.cells import Window
+
+SkipArg = Annotated[int, Field(ge=0, description="How many to skip, to read on.")]
+LimitArg = Annotated[int, Field(ge=1, le=500, description="How many to return.")]
+WhichArg = Annotated[
+    Literal["stale", "all"] | None, Field(description="All stale cells, or all cells, in place of cell_ids.")
+]
+
+
+async def list_cells(
+    ctx: Ctx,
+    *,
+    kernel: KernelArg = None,
+    offset: SkipArg = 0,
+    limit: LimitArg = 100,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, CellList]:
+    """Outline the notebook: each cell's kind, first line, names it defines and uses, status, stale or not, last run.
+
+    Answered while a cell runs. Only cells that have run are known, the person's and yours alike.
+    """
+    attached = attached_to(ctx, kernel)
+    outline = await attached.client.outline(offset, limit)
+    return answer(within(mcp_views.cell_list(outline, offset, attached.news()), max_chars))
+
+
+async def read_cell(
+    ctx: Ctx,
+    *,
+    cell_id: CellArg,
+    kernel: KernelArg = None,
+    offset: OffsetArg = 0,
+    max_chars: BudgetArg = BUDGET,
+) -> Annotated[CallToolResult, CellView]:
+    """Read one cell's code, version, place in the graph and outputs, with images. Answered while a cell runs."""
+    attached = attached_to(ctx, kernel)
+    view, images = await mcp_views.cell_view(attached, cell_id, Window(max_chars, offset))
+    return answer(view, images, full=view.full)
+
+
+async def search_cells(
+    ctx: Ctx,
+    *,
+    query: Annotated[
+        str, Field(min_length=1, max_length=200, description="Plain text; case does not matter.")
+    ],
+    kernel: KernelArg = None,
+    limit: LimitArg = 50,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, SearchResult]:
+    """Find text in the code and the text outputs of all cells: which cell, which line. Answered while a cell runs."""
+    return answer(
+        within(await mcp_notebook_views.search_result(attached_to(ctx, kernel), query, limit), max_chars)
+    )
+
+
+async def read_dataflow(
+    ctx: Ctx,
+    *,
+    cell_id: Annotated[
+        str | None, Field(description="Id from list_cells, or the notebook's own. Give this or variable.")
+    ] = None,
+    variable: Annotated[str | None, Field(description="A global name. Give this or cell_id.")] = None,
+    kernel: KernelArg = None,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, Dataflow]:
+    """Tell what a cell or a variable depends on and what depends on it, however far, and through which names.
+
+    What a change would reach; preview_run tells how long that takes. Answered while a cell runs.
+    """
+    return answer(
+        within(await mcp_notebook_views.dataflow(attached_to(ctx, kernel), cell_id, variable), max_chars)
+    )
+
+
+async def list_variables(
+    ctx: Ctx,
+    *,
+    query: Annotated[
+        str, Field(max_length=200, description="Only names that contain this; case does not matter.")
+    ] = "",
+    kernel: KernelArg = None,
+    offset: SkipArg = 0,
+    limit: LimitArg = 100,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, VariableList]:
+    """List the variables: type, size or value, the cell that defines each, and which are marimo UI elements.
+
+    Runs no code of the values. Answered while a cell runs.
+    """
+    return answer(
+        within(
+            await mcp_notebook_views.variable_list(attached_to(ctx, kernel), query, offset, limit),
+            max_chars,
+        )
+    )
+
+
+async def list_ui_elements(
+    ctx: Ctx,
+    *,
+    kernel: KernelArg = None,
+    offset: SkipArg = 0,
+    limit: LimitArg = 100,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, UiElementList]:
+    """List the marimo UI elements and ipywidgets that set_ui_value can set: kind, value, which values each takes.
+
+    Answered while a cell runs.
+    """
+    return answer(
+        within(await mcp_notebook_views.ui_element_list(attached_to(ctx, kernel), offset, limit), max_chars)
+    )
+
+
+async def read_variable(
+    ctx: Ctx,
+    *,
+    variable: Annotated[str, Field(description="A global name, from list_variables.")],
+    kernel: KernelArg = None,
+    offset: SkipArg = 0,
+    limit: Annotated[int, Field(ge=1, le=100, description="How many rows or items to sample.")] = 5,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, VariableView]:
+    """Look into a variable: a table's columns, types and first rows, an array's shape and range, a container's items.
+
+    Knows pandas, Polars, Arrow, NumPy and Python's own containers; shows other objects' attributes. Never calls an
+    object's str or repr. While a cell runs it tells types and sizes only.
+    """
+    return answer(
+        within(
+            await mcp_notebook_views.variable_view(attached_to(ctx, kernel), variable, limit, offset),
+            max_chars,
+        )
+    )
+
+
+async def list_errors(
+    ctx: Ctx,
+    *,
+    kernel: KernelArg = None,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, ErrorList]:
+    """List what is wrong in the notebook: cell, line, kind, message, what to do, and which cells did not run due to it.
+
+    Answered while a cell runs.
+    """
+    return answer(within(await mcp_notebook_views.error_list(attached_to(ctx, kernel)), max_chars))
+
+
+async def preview_run(
+    ctx: Ctx,
+    *,
+    cell_ids: CellsArg = [],  # noqa: B006  # never changed
+    which: WhichArg = None,
+    edits: EditsArg = [],  # noqa: B006  # as above
+    kernel: KernelArg = None,
+    max_chars: BudgetArg = LIST_BUDGET,
+) -> Annotated[CallToolResult, Preview]:
+    """Before running or editing: which cells would run, how long each took the last time, and, for edits, what the
+    graph would say (cycles, syntax, in strict mode names defined twice, names that nobody defines any more). Changes nothing.
+
+    Give one of cell_ids, which and edits (as for edit_cells).
+    """  # noqa: D205  # one thought
+    attached = attached_to(ctx, kernel)
+    changes = changes_of(edits) if edits else ()
+    return answer(within(await mcp_notebook_views.preview(attached, cell_ids, which, changes), max_chars))

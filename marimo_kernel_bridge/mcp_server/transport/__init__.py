@@ -1,0 +1,1 @@
+"""MCP over HTTP: addresses, tokens and the server."""

@@ -1,0 +1,188 @@
+"""The MCP server over streamable HTTP: who may reach it, where it listens, and how it ends.
+
+What it serves is `mcp_server.build_server`, in both eras of the protocol. A request is let in if it names a host that
+is ours (a page that had its DNS name point here does not), comes from no foreign page (Origin), and has the token.
+Answers are event streams, never single JSON bodies, which would lose progress and cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import anyio
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse
+
+from marimo_kernel_bridge.mcp_server.answers.size_limit import keep_answers_small
+from marimo_kernel_bridge.mcp_server.transport.address import PATH, Listening, ip_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mcp.server import MCPServer
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from marimo_kernel_bridge.mcp_server.transport.token import Token
+
+_GRACE: Final = 6  # seconds for open calls to end, once they are told to; interrupting a run takes up to 5
+
+logger = logging.getLogger(__name__)
+
+
+class Guard:
+    """Lets requests in, or answers them: 421 wrong host, 403 foreign page, 404 no such path, 401 no token.
+
+    Rule 1: nothing of a request but its head is read before it is let in.
+    Rule 2: no answer, and no line of the log, repeats a token.
+    """
+
+    def __init__(self, app: ASGIApp, token: Token, *, host: str, loopback: bool) -> None:
+        self._app = app
+        self._token = token
+        self._loopback = loopback
+        self._names = {"localhost", host.lower(), socket.gethostname().lower()}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = self._refusal(scope["path"], Headers(scope=scope)) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refusal(self, path: str, headers: Headers) -> JSONResponse | None:
+        host, origin = headers.get("host"), headers.get("origin")
+        if not self._is_ours(_hostname(f"//{host}")):
+            return _refuse(421, f"This server is not {host!r:.100}.")
+        if origin is not None and not self._is_same_site(_hostname(origin), _hostname(f"//{host}")):
+            return _refuse(403, f"Pages of {origin!r:.100} may not use this server.")
+        if path != PATH:
+            # Before the token: clients look for OAuth metadata here, and must learn that there is none.
+            return _refuse(404, f"MCP is at {PATH}.")
+        if not self._token.admits(headers.get("authorization")):
+            return _refuse(
+                401,
+                "The token is missing or wrong. `marimo-kernel-bridge mcp --http --print-config CLIENT` has it.",
+                {"www-authenticate": 'Bearer realm="marimo-kernel-bridge"'},
+            )
+        return None
+
+    def _is_ours(self, hostname: str | None) -> bool:
+        """Tell our names from one that a foreign site had resolve to our address."""
+        if hostname is None:
+            return False
+        if self._loopback:
+            return _is_loopback(hostname)
+        # No site can take over an IP address, this machine's own name, or the one that we were started with.
+        return hostname in self._names or ip_address(hostname) is not None
+
+    @staticmethod
+    def _is_same_site(origin: str | None, host: str | None) -> bool:
+        return origin is not None and (
+            origin == host or (_is_loopback(origin) and host is not None and _is_loopback(host))
+        )
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises on what is no port
+    except ValueError:
+        return None
+    return None if parts.username is not None else parts.hostname
+
+
+def _is_loopback(hostname: str) -> bool:
+    address = ip_address(hostname)
+    return hostname == "localhost" or (address is not None and address.is_loopback)
+
+
+def _refuse(status: int, why: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    logger.info("Refused a request with %d: %s", status, why)
+    return JSONResponse({"error": why}, status, headers)
+
+
+class OpenCalls:
+    """Knows the calls under way, to end them in order when the server is: uvicorn would wait for them for ever.
+
+    A tool whose call is cancelled stops its run in the kernel.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._calls: set[anyio.CancelScope] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        with anyio.CancelScope() as call:
+            self._calls.add(call)
+            try:
+                await self._app(scope, receive, answer)
+            finally:
+                self._calls.remove(call)
+        if call.cancelled_caught and begun:
+            await send({"type": "http.response.body", "body": b""})
+        elif call.cancelled_caught:
+            await _refuse(503, "The server is ending.")(scope, receive, send)
+
+    def end(self) -> None:
+        """Cancel them all."""
+        for call in self._calls:
+            call.cancel()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, calls: OpenCalls) -> None:
+        super().__init__(config)
+        self._calls = calls
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._calls.end()
+        await super().shutdown(sockets)
+
+
+def http_app(server: MCPServer[Any], token: Token, listening: Listening) -> Guard:
+    """Put the server behind the guard."""
+    server.middleware.append(keep_answers_small)
+    app = server.streamable_http_app(
+        streamable_http_path=PATH,
+        # The guard has checked Host and Origin before any request comes there.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )
+    return Guard(app, token, host=listening.host, loopback=listening.loopback)
+
+
+def serve_http(
+    server: MCPServer[Any], token: Token, listening: Listening, ready: Callable[[], None] | None = None
+) -> None:
+    """Serve until SIGINT or SIGTERM; then end open calls, detach from all kernels, and return."""
+    calls = OpenCalls(http_app(server, token, listening))
+    config = uvicorn.Config(
+        calls,
+        log_config=None,  # the SDK has set up logging, to stderr
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        ws="none",
+        timeout_graceful_shutdown=_GRACE,
+    )
+    # uvicorn ends in order, and then raises the signal again for whoever had it before: that ends us without a word.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if ready is not None:
+        ready()  # the socket listens already, so whoever comes now waits in its queue
+    with listening.socket, suppress(KeyboardInterrupt):
+        asyncio.run(_Server(config, calls).serve(sockets=[listening.socket]))

@@ -1,0 +1,1 @@
+"""Answers computed from what a kernel or a file tells."""

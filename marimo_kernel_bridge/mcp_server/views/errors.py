@@ -1,0 +1,126 @@
+"""What is wrong in a notebook, as data: which cell, which line, why, what to do. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from marimo_kernel_bridge.protocol.environment import MissingImport
+    from marimo_kernel_bridge.protocol.notebook import Cell, CellError
+
+_KINDS: Final = {
+    "MultipleDefinitionError": "multiple_definition",
+    "CycleError": "cycle",
+    "SyntaxError": "syntax",
+    "IndentationError": "syntax",
+}
+_OWN_FRAME: Final = re.compile(r"Cell In\[[\d ]*\], line (\d+)|^\s*Cell .*line (\d+)|line (\d+)")
+_MODULE: Final = re.compile(r"No module named '([\w.]+)'")
+_NAME: Final = re.compile(r"name '(\w+)' is not defined")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a cell. `kind` is runtime, missing_package, multiple_definition, cycle, syntax or interrupted.
+
+    `line` counts in the cell's code, missing where nobody can tell, and `code` is that line. `blocks` are cells that did
+    not run because of it.
+    """
+
+    cell_id: str
+    kind: str
+    message: str
+    line: int | None = None
+    code: str = ""
+    hint: str = ""
+    blocks: tuple[str, ...] = ()
+
+
+def problems(cells: Sequence[Cell], missing: Iterable[MissingImport] = ()) -> list[Problem]:
+    """Return the problems of all cells, in their order.
+
+    A cell that only waits for another one is no problem itself, nor is one whose names another cell took over.
+    """
+    packages = {one.module: one.package for one in missing}
+    return [_problem(cell, cells, packages) for cell in cells if cell.status in _TROUBLED]
+
+
+_TROUBLED: Final = {"error", "refused", "interrupted"}
+
+
+def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> Problem:
+    blocks = tuple(sorted(_cancelled_below(cell, cells)))
+    if cell.status == "interrupted":
+        text = "It was interrupted, or was to run when a run was."
+        return Problem(cell.cell_id, "interrupted", text, hint="Run it again.", blocks=blocks)
+    error = cell.error
+    if error is None:
+        return Problem(cell.cell_id, "runtime", "It failed, and nothing more is known.", blocks=blocks)
+    kind = _KINDS.get(error.ename, "runtime") if cell.status == "refused" else "runtime"
+    hint = _hint(error, kind, cells)
+    if module := _MODULE.search(error.evalue):
+        kind, hint = "missing_package", _about_module(module[1], packages)
+    message = f"{error.ename}: {error.evalue}".rstrip(": ")
+    line = line_of(error)
+    lines = cell.code.splitlines()
+    code = lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""
+    return Problem(cell.cell_id, kind, message, line, code, hint, blocks)
+
+
+def line_of(error: CellError) -> int | None:
+    """Return the line of the cell's own code in which it failed: the last frame that is a cell."""
+    found: int | None = None
+    for text in error.traceback:
+        for match in _OWN_FRAME.finditer(text):
+            if match.group(1) or match.group(2) or "<ipython" in text:
+                found = int(next(filter(None, match.groups())))
+    if found is None and error.ename in {"SyntaxError", "IndentationError"}:
+        told = re.search(r"line (\d+)", error.evalue)
+        found = int(told[1]) if told else None
+    return found
+
+
+def _hint(error: CellError, kind: str, cells: Iterable[Cell]) -> str:
+    if kind == "multiple_definition":
+        return "Rename it in one cell, prefix it with _ to keep it local, or merge the cells."
+    if kind == "cycle":
+        return "Merge these cells, or move what they share into one of its own."
+    if name := _NAME.search(error.evalue):
+        return _about_name(name[1], cells)
+    if error.ename == "StdinNotImplementedError":
+        return "Nobody can type here: put the value into the code."
+    return ""
+
+
+def _about_module(module: str, packages: Mapping[str, str]) -> str:
+    top = module.partition(".")[0]
+    if top in packages:
+        call = f"With the person's consent: install_packages({[packages[top]]})."
+        if packages[top] != top.replace("_", "-"):
+            return f"Not in the kernel's environment. {call}"
+        return f"Not in the kernel's environment. That its package has the same name is a guess: make sure. {call}"
+    if top != module:
+        return f"`{top}` is there, but has no `{module}`: another version of it may have."
+    return "It is there by now: run the cell again."
+
+
+def _about_name(name: str, cells: Iterable[Cell]) -> str:
+    definer = next((cell for cell in cells if name in cell.defines), None)
+    if definer is None:
+        return f"No cell that the kernel knows defines `{name}`: it has not run yet, was deleted, or the name is wrong."
+    return f"Cell {definer.cell_id} defines `{name}`, but is {definer.status}: run or mend that one."
+
+
+def _cancelled_below(cell: Cell, cells: Sequence[Cell]) -> set[str]:
+    known = {one.cell_id: one for one in cells}
+    waiting, found = list(cell.downstream), set()
+    while waiting:
+        below = known.get(waiting.pop())
+        if below is not None and below.cell_id not in found and below.status == "cancelled":
+            found.add(below.cell_id)
+            waiting.extend(below.downstream)
+    return found

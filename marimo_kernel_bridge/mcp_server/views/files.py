@@ -1,0 +1,250 @@
+"""Exports and imports for agents: what a kernel has is read here, what needs marimo is asked of the command line.
+
+Owns the process of the command line, its bound and its answer. A caller that cancels ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
+from marimo_kernel_bridge.mcp_server.answers.files import (
+    CellDifference,
+    ExportedNotebook,
+    ImportedCell,
+    ImportedNotebook,
+)
+from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.exporting.live import LiveNotebook
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.context import Ctx
+    from marimo_kernel_bridge.mcp_server.views.cells import Window
+
+Format = Literal["ipynb", "py", "html", "pdf", "md", "script", "json"]
+
+_BOUND: Final = 120.0
+"""Seconds that a conversion may take."""
+_VERIFY_BOUND: Final = 3600.0
+_PROGRESS_EVERY: Final = 5.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an export was asked for. Without `output` the text is answered, as much as `window` shows of it."""
+
+    format: Format
+    output: str | None
+    overwrite: bool
+    window: Window
+
+
+@dataclass(frozen=True)
+class ImportWanted:
+    """What an import was asked for."""
+
+    target: str
+    output: str | None
+    keep_outputs: bool
+    check: bool
+    verify: bool
+    overwrite: bool
+
+
+async def export_file(file: str, wanted: Wanted) -> ExportedNotebook:
+    """Export a file. Raises `BridgeError`."""
+    report, content = await _converted(Path(file), wanted.format, wanted.output, overwrite=wanted.overwrite)
+    return _answer(wanted, file, content, report["cells"], report["with_outputs"], tuple(report["notes"]))
+
+
+async def export_live(attached: Attached, wanted: Wanted) -> ExportedNotebook:
+    """Export what a kernel has now. Raises `BridgeError`."""
+    found = await live(attached)
+    content, notes = await as_format(found, wanted.format)
+    if wanted.output is not None:
+        write_whole(Path(wanted.output), content, overwrite=wanted.overwrite)
+    cells = found.document["cells"]
+    source = str(found.path) if found.path is not None else f"kernel {attached.handle}"
+    showing = sum(bool(cell.get("outputs")) for cell in cells)
+    text = content if isinstance(content, str) else ""
+    return _answer(wanted, source, text, len(cells), showing, (*found.notes(), *notes))
+
+
+async def live(attached: Attached) -> LiveNotebook:
+    """Read what a kernel has now. A notebook elsewhere is not looked for on this machine. Raises `BridgeError`."""
+    from marimo_kernel_bridge.client.connection import Connection  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
+    from marimo_kernel_bridge.exporting.live import read_live  # noqa: PLC0415  # as the first
+
+    client = attached.client
+    if not client.info.reactive:
+        await client.list_cells()  # raises: not_reactive
+    if not isinstance(client.connection, Connection):
+        return await read_live(client, None)
+    notebook = (await client.describe()).notebook
+    return await read_live(client, notebook or (await notebooks_by_kernel()).get(client.connection.kernel_id))
+
+
+async def as_format(found: LiveNotebook, to: Format) -> tuple[str | bytes, tuple[str, ...]]:
+    """Return what was read of a kernel in a format, and what to know of it. Raises `BridgeError`."""
+    from marimo_kernel_bridge.exporting.described import described, graph_of_kernel  # noqa: PLC0415  # as above
+    from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # as above
+
+    name = found.path.stem if found.path is not None else "notebook"
+    folder = found.path.parent if found.path is not None else None
+    match to:
+        case "ipynb":
+            return json.dumps(found.document, indent=1, ensure_ascii=False) + "\n", ()
+        case "json":
+            content = described(found.document, name, graph_of_kernel(found.cells))
+            return json.dumps(content, indent=1, ensure_ascii=False) + "\n", ()
+        case "html" | "pdf":
+            page = await asyncio.to_thread(to_html, found.document, name, folder)
+            loads = (f"When opened, it loads {', '.join(page.loads)}.",) if page.loads else ()
+            return (page.text if to == "html" else await asyncio.to_thread(to_pdf, page.text)), loads
+        case "py" | "md" | "script":
+            with tempfile.TemporaryDirectory() as place:
+                file = Path(place, f"{name}.ipynb")
+                write_whole(file, json.dumps(found.document), overwrite=False)
+                report, text = await _converted(file, to, None, overwrite=False)
+                return text, tuple(report["notes"])
+
+
+def check(wanted: Wanted) -> None:
+    """Refuse what is known to be refused before anything is read. Raises `BridgeError`: bad_request, output_exists."""
+    if wanted.output is None:
+        if wanted.format == "pdf":
+            raise BridgeError("bad_request", "A PDF is no text: give output.", "output is the file to write.")
+    elif not wanted.overwrite and os.path.lexists(wanted.output):
+        raise _existing(wanted.output)
+
+
+def _existing(output: str) -> BridgeError:
+    return BridgeError(
+        "output_exists", existing(Path(output)).message, "Name another file, or pass overwrite=true."
+    )
+
+
+def _answer(  # noqa: PLR0917  # six facts, one answer
+    wanted: Wanted, source: str, content: str, cells: int, showing: int, notes: tuple[str, ...]
+) -> ExportedNotebook:
+    offset, window = wanted.window.offset, wanted.window
+    shown = content[offset : offset + window.budget] if wanted.output is None else ""
+    return ExportedNotebook(
+        wanted.format,
+        source,
+        cells,
+        showing,
+        str(Path(wanted.output).absolute()) if wanted.output is not None else None,
+        shown,
+        offset if wanted.output is None else 0,
+        len(content) if wanted.output is None else 0,
+        notes,
+    )
+
+
+async def _converted(
+    source: Path, to: Format, output: str | None, *, overwrite: bool
+) -> tuple[dict[str, Any], str]:  # the command's report, JSON
+    with tempfile.TemporaryDirectory() as place:
+        target = Path(output) if output is not None else Path(place, "exported")
+        options = ["--to", to, "-o", str(target), "--no-imports", *(["--force"] if overwrite else [])]
+        report = await _command("export", str(source), *options, bound=_BOUND)
+        return report, "" if output is not None else target.read_text(encoding="utf-8")
+
+
+async def import_file(ctx: Ctx, file: str, wanted: ImportWanted) -> ImportedNotebook:
+    """Import a notebook. Raises `BridgeError`."""
+    options = ["--target", wanted.target, "--outputs", "keep" if wanted.keep_outputs else "drop"]
+    options += ["-o", wanted.output] if wanted.output is not None else []
+    for name, on in (("check", wanted.check), ("verify", wanted.verify), ("force", wanted.overwrite)):
+        options += [f"--{name}"] if on else []
+    telling = asyncio.create_task(_tell(ctx))
+    try:
+        report = await _command("import", file, *options, bound=_VERIFY_BOUND if wanted.verify else _BOUND)
+    except BridgeError as refusal:
+        if refusal.code == "output_exists":
+            raise BridgeError(
+                "output_exists", refusal.message, "Name another file, or pass overwrite=true."
+            ) from refusal
+        raise
+    finally:
+        telling.cancel()
+    return _imported(report)
+
+
+async def _tell(ctx: Ctx) -> None:
+    """Report progress: many clients give up on a call that says nothing."""
+    passed = 0.0
+    while True:
+        await asyncio.sleep(_PROGRESS_EVERY)
+        passed += _PROGRESS_EVERY
+        await ctx.report_progress(passed, None, f"importing, {passed:.0f} s")
+
+
+def _imported(report: dict[str, Any]) -> ImportedNotebook:  # the command's report, JSON
+    verified = report.get("verified")
+    cells = report["cells"]
+    return ImportedNotebook(
+        notebook=report["notebook"],
+        output=report["output"],
+        written=report["written"],
+        complete=report["complete"],
+        kept=sum(cell["fate"] == "kept" for cell in cells),
+        changed=tuple(
+            ImportedCell(cell["position"], cell["cell_id"], cell["fate"], tuple(cell["notes"]))
+            for cell in cells
+            if cell["fate"] != "kept"
+        ),
+        added=tuple(report["added"]),
+        marimo_check=() if report["marimo_check"]["passes"] else tuple(report["marimo_check"]["findings"]),
+        same=verified["same"] if verified is not None else None,
+        differences=tuple(
+            CellDifference(tuple(each["cells"]), each["what"], each["before"], each["after"])
+            for each in (verified["differences"] if verified is not None else ())
+        ),
+    )
+
+
+async def _command(*arguments: str, bound: float) -> dict[str, Any]:  # the command's report, JSON
+    """Run our command line and return its report. Raises the `BridgeError` with which it refused."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "marimo_kernel_bridge",
+        *arguments,
+        "--json",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(bound):
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise BridgeError("bad_request", f"The {arguments[0]} took longer than {bound:g} s.") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    try:
+        report: dict[str, Any] = json.loads(out)
+    except ValueError:
+        lines = err.decode(errors="replace").strip().splitlines()
+        raise BridgeError(
+            "bad_notebook", f"The {arguments[0]} failed: {lines[-1] if lines else 'it said nothing'}."
+        ) from None
+    if "refused" in report:
+        known: ErrorCode = report["code"] if report["code"] in CODES else "bad_request"
+        raise BridgeError(known, str(report["refused"]), str(report.get("hint", "")))
+    return report

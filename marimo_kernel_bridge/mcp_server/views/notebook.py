@@ -1,0 +1,240 @@
+"""Answers about the notebook as a whole: search, dataflow, variables, errors, what would run.
+
+Made from what the kernel answers on control, so they are there while a cell runs; but for a sample of a variable and
+the preview of new code. Questions for one answer are asked together: a kernel that computes answers all as soon as it
+gets to any.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.notebook import (
+    Dataflow,
+    ErrorList,
+    ExpectedCell,
+    FlowCell,
+    Preview,
+    SearchResult,
+    UiElementLine,
+    UiElementList,
+    VariableLine,
+    VariableList,
+    VariableView,
+)
+from marimo_kernel_bridge.mcp_server.answers.results import first_line
+from marimo_kernel_bridge.mcp_server.views.errors import problems
+from marimo_kernel_bridge.protocol.changes import ChangeCell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.protocol.changes import Change, GraphProblem
+    from marimo_kernel_bridge.protocol.notebook import Cell
+
+Which = Literal["stale", "all"]
+
+
+async def search_result(attached: Attached, query: str, limit: int) -> SearchResult:
+    found = await attached.client.search(query, limit)
+    return SearchResult(query, found.found, found.total, found.unread, attached.news())
+
+
+async def dataflow(attached: Attached, cell_id: str | None, variable: str | None) -> Dataflow:
+    """Follow the graph from a cell or a variable. Raises `BridgeError`: no_such_cell, no_such_variable, bad_request."""
+    cells = {cell.cell_id: cell for cell in await attached.client.list_cells()}
+    if (cell_id is None) == (variable is None):
+        raise BridgeError("bad_request", "Give one of cell_id and variable.", "list_cells has both.")
+    if cell_id is not None:
+        start = find(cells.values(), cell_id)
+        up, down = _reach(cells, start, "upstream"), _reach(cells, start, "downstream")
+        return Dataflow(f"cell {start.cell_id}", (start.cell_id,), up, down, attached.news())
+    assert variable is not None
+    start_cell = next((cell for cell in cells.values() if variable in cell.defines), None)
+    if start_cell is None:
+        users = [cell.cell_id for cell in cells.values() if variable in cell.uses]
+        hint = (
+            f"Cells that use it: {', '.join(users)}." if users else "list_cells tells what each cell defines."
+        )
+        raise BridgeError("no_such_variable", f"No cell defines {variable!r}.", hint)
+    down = _reach(cells, start_cell, "downstream", variable)
+    up = _reach(cells, start_cell, "upstream")
+    return Dataflow(f"variable {variable}", (start_cell.cell_id,), up, down, attached.news())
+
+
+def find(cells: Iterable[Cell], cell_id: str) -> Cell:
+    """Return a cell by the kernel's id or the notebook's. Raises `BridgeError`: no_such_cell."""
+    for cell in cells:
+        if cell_id in {cell.cell_id, cell.notebook_cell_id}:
+            return cell
+    raise BridgeError("no_such_cell", f"The kernel knows no cell {cell_id!r}.", "list_cells tells their ids.")
+
+
+def _reach(
+    cells: dict[str, Cell], start: Cell, way: Literal["upstream", "downstream"], only: str | None = None
+) -> tuple[FlowCell, ...]:
+    found: dict[str, FlowCell] = {}
+    edge, distance = [start], 0
+    while edge:
+        distance += 1
+        reached: list[Cell] = []
+        for cell in edge:
+            for other_id in getattr(cell, way):
+                other = cells.get(other_id)
+                if other is None or other_id in found or other_id == start.cell_id:
+                    continue
+                giver, taker = (other, cell) if way == "upstream" else (cell, other)
+                names = tuple(sorted(set(giver.defines) & set(taker.uses)))
+                if only is not None and distance == 1 and only not in names:
+                    continue
+                found[other_id] = FlowCell(
+                    other_id, first_line(other.code), distance, names, other.status, other.stale
+                )
+                reached.append(other)
+        edge = reached
+    return tuple(found.values())
+
+
+async def variable_list(attached: Attached, contains: str, offset: int, limit: int) -> VariableList:
+    definers, listed = await asyncio.gather(_definers(attached), attached.client.list_variables())
+    wanted = [one for one in listed if contains.casefold() in one.name.casefold()]
+    modules = tuple(one.name for one in wanted if one.type == "module")
+    others = [one for one in wanted if one.type != "module"]
+    lines = tuple(
+        VariableLine(one.name, one.type, one.summary, definers.get(one.name), one.ui_element)
+        for one in others[offset : offset + limit]
+    )
+    return VariableList(lines, len(others), modules, offset, attached.news())
+
+
+async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElementList:
+    definers, found = await asyncio.gather(_definers(attached), attached.client.list_ui_elements())
+    lines = tuple(
+        UiElementLine(
+            one.element,
+            one.kind,
+            one.value,
+            one.takes,
+            one.label,
+            definers.get(one.element),
+            one.runs_readers,
+        )
+        for one in found[offset : offset + limit]
+    )
+    return UiElementList(lines, len(found), offset, attached.news())
+
+
+async def variable_view(attached: Attached, name: str, rows: int, offset: int = 0) -> VariableView:
+    looking = attached.client.inspect_variable(name, rows, offset)
+    content, definers = await asyncio.gather(looking, _definers(attached))
+    variable = content.variable
+    note = (
+        "" if content.sampled else "The kernel runs a cell: what is in the variable is read when it is idle."
+    )
+    return VariableView(
+        name=variable.name,
+        type=variable.type,
+        summary=variable.summary,
+        cell_id=definers.get(name),
+        ui_element=variable.ui_element,
+        columns=content.columns,
+        total_columns=content.total_columns,
+        rows=content.rows,
+        total_rows=content.total_rows,
+        items=content.items,
+        total_items=content.total_items,
+        offset=offset,
+        facts=content.facts,
+        note=" ".join(filter(None, (attached.news(), note))),
+    )
+
+
+async def _definers(attached: Attached) -> dict[str, str]:
+    return {name: cell.cell_id for cell in await attached.client.list_cells() for name in cell.defines}
+
+
+async def error_list(attached: Attached) -> ErrorList:
+    cells, environment = await asyncio.gather(attached.client.list_cells(), attached.client.environment())
+    missing = environment.missing
+    stale = tuple(cell.cell_id for cell in cells if cell.stale)
+    return ErrorList(tuple(problems(cells, missing)), len(cells), missing, stale, attached.news())
+
+
+async def preview(
+    attached: Attached, cell_ids: Sequence[str], which: Which | None, changes: Sequence[Change]
+) -> Preview:
+    """Say what running cells, or making changes, would run. Raises `BridgeError`."""
+    known, kernel = await asyncio.gather(attached.client.list_cells(), attached.client.describe())
+    cells, mode = {cell.cell_id: cell for cell in known}, kernel.mode
+    if changes:
+        report = await attached.client.preview_edits(changes)
+        for change in changes:
+            if isinstance(change, ChangeCell):
+                cell = find(cells.values(), change.cell_id)
+                cells[cell.cell_id] = replace(cell, code=change.code)  # what would run
+        seconds = {expected.cell_id: expected.last_seconds for expected in report.would_run}
+        refused = [problem for problem in report.problems if problem.kind != "undefined_name"]
+        message = "These edits would be refused: nothing would change." if refused else ""
+        return _preview(cells, seconds, mode, attached.news(), message, report.problems)
+    wanted = chosen(cells.values(), cell_ids, which)
+    seconds = {cell_id: cells[cell_id].duration for cell_id in _would_run(cells, wanted, mode)}
+    return _preview(cells, seconds, mode, attached.news())
+
+
+def chosen(cells: Iterable[Cell], cell_ids: Sequence[str], which: Which | None) -> list[str]:
+    """Return the ids of the cells that a caller means. Raises `BridgeError`: no_such_cell, bad_request."""
+    cells = list(cells)
+    if bool(cell_ids) == (which is not None):
+        raise BridgeError("bad_request", "Give one of cell_ids and which.", 'which is "stale" or "all".')
+    if cell_ids:
+        return [find(cells, cell_id).cell_id for cell_id in cell_ids]
+    return [cell.cell_id for cell in cells if which == "all" or cell.stale]
+
+
+def _would_run(cells: dict[str, Cell], wanted: Iterable[str], mode: str) -> list[str]:
+    """Return the cells that run with these: stale ones above, and in autorun mode all below."""
+    found = set(wanted)
+    waiting = list(found)
+    while waiting:
+        for above in cells[waiting.pop()].upstream:
+            if above in cells and above not in found and cells[above].stale:
+                found.add(above)
+                waiting.append(above)
+    waiting = list(found) if mode == "autorun" else []
+    while waiting:
+        for below in cells[waiting.pop()].downstream:
+            if below in cells and below not in found:
+                found.add(below)
+                waiting.append(below)
+    return [cell_id for cell_id in cells if cell_id in found]
+
+
+def _preview(  # noqa: PLR0917  # six facts, one answer
+    cells: dict[str, Cell],
+    seconds: dict[str, float | None],
+    mode: str,
+    note: str,
+    message: str = "",
+    found: tuple[GraphProblem, ...] = (),
+) -> Preview:
+    expected = tuple(
+        ExpectedCell(
+            cell_id,
+            first_line(cells[cell_id].code) if cell_id in cells else "(new)",
+            last,
+            stale=cell_id in cells and cells[cell_id].stale,
+        )
+        for cell_id, last in seconds.items()
+    )
+    total = sum(last for last in seconds.values() if last is not None)
+    unknown = sum(last is None for last in seconds.values())
+    count = f"{len(expected)} cell{'' if len(expected) == 1 else 's'} would run"
+    took = f"; the last time they took {total:.2g} s" if expected else ""
+    never = f", {unknown} never ran" if unknown else ""
+    lazy = " Lazy mode: what depends on them becomes stale and waits." if mode == "lazy" else ""
+    text = message or f"{count}{took}{never}.{lazy}"
+    return Preview(text, expected, total, unknown, found, note)

@@ -1,0 +1,1 @@
+"""Notebook files as values: .ipynb, marimo files and their origin."""

@@ -1,0 +1,262 @@
+"""Reading .ipynb files, and importing one as a marimo notebook: what is refused, what is written, what is told.
+
+Owns the notebook as it stands on disk, the report of an import and the writing of its result. Does not know how
+cells are converted: that is marimo's business, and `runtime/convert.py` the only place that calls it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.notebooks.nbformat3 import upgraded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CellKind = Literal["code", "markdown", "raw"]
+Fate = Literal["kept", "changed", "dropped", "not_converted"]
+
+_FORMAT: Final = 4
+_OLDEST: Final = 3
+_PYTHON: Final = frozenset({"python", "python3", "ipython", "ipython3"})
+
+
+@dataclass(frozen=True)
+class NotebookCell:
+    """One cell of an .ipynb. `position` counts from 1, as a reader of the notebook does.
+
+    `attachments` maps a file name to a mime bundle, as in nbformat.
+    """
+
+    position: int
+    cell_id: str
+    kind: CellKind
+    source: str
+    metadata: dict[str, Any] = field(default_factory=dict)  # as in nbformat: any JSON
+    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
+    outputs: tuple[dict[str, Any], ...] = ()  # as in nbformat
+
+    def __str__(self) -> str:
+        return f"cell {self.position} [{self.cell_id}]"
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """A Python notebook, as of nbformat 4. Cells that have no id on disk are named by their position.
+
+    `document` is the whole of it, for who has to give back what nobody here looks at; an older notebook is upgraded.
+    """
+
+    cells: tuple[NotebookCell, ...]
+    metadata: dict[str, Any]  # as in nbformat: any JSON
+    path: Path | None = None
+    document: dict[str, Any] = field(default_factory=dict)  # as in nbformat: any JSON
+
+
+EMPTY: Final = "it is empty"
+"""The note on a cell that was dropped because nothing is in it."""
+
+
+@dataclass(frozen=True)
+class CellReport:
+    """What became of one cell of the .ipynb, and why. `notes` is empty for a cell that was kept as it is."""
+
+    position: int
+    cell_id: str
+    kind: CellKind
+    fate: Fate
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        notes = f": {'; '.join(self.notes)}" if self.notes else ""
+        return f"cell {self.position} [{self.cell_id}] {self.fate.replace('_', ' ')}{notes}"
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """The text of a marimo notebook, and a report on every cell that it came from, in document order.
+
+    `added` are cells that no cell of the .ipynb stands for. `positions` tells for each cell of the result which cells
+    of the .ipynb are in it, `codes` what is in it. `check` is what `marimo check` finds, one line each;
+    `check_passes` is its verdict, which formatting advice does not change.
+    """
+
+    text: str
+    cells: tuple[CellReport, ...]
+    added: tuple[str, ...]
+    check: tuple[str, ...]
+    check_passes: bool
+    positions: tuple[tuple[int, ...], ...] = ()
+    codes: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return self.check_passes and not self.not_converted
+
+    @property
+    def not_converted(self) -> tuple[CellReport, ...]:
+        return tuple(cell for cell in self.cells if cell.fate == "not_converted")
+
+
+def read_notebook(path: Path) -> Notebook:
+    """Read a Python notebook. Raises `BridgeError`: bad_notebook."""
+    return parse_notebook(path, read_file(path))
+
+
+def text_of(path: Path) -> str:
+    """Read the text of a notebook's file, whatever its format. Raises `BridgeError`: bad_notebook."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise BridgeError("bad_notebook", f"{path} does not exist.", "Check the path.") from None
+    except OSError as error:
+        raise BridgeError("bad_notebook", f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BridgeError(
+            "bad_notebook", f"{path} is not UTF-8 text (byte {error.start}).", "Save it as UTF-8."
+        ) from error
+
+
+def read_file(path: Path) -> Any:  # any JSON
+    """Read the JSON of a notebook. Raises `BridgeError`: bad_notebook."""
+    text = text_of(path)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if path.suffix == ".py":
+            raise BridgeError(
+                "bad_notebook",
+                f"{path} is Python, not an .ipynb (JSON).",
+                f"A marimo notebook becomes an .ipynb by: marimo-kernel-bridge export {path} --to ipynb",
+            ) from error
+        raise _bad(path, f"is not JSON: {error}") from error
+
+
+def _bad(path: Path, what: str) -> BridgeError:
+    return BridgeError("bad_notebook", f"{path} {what}.", "Give a notebook that Jupyter can open.")
+
+
+def parse_notebook(path: Path, document: object) -> Notebook:
+    """Take what an import needs, and no more: Jupyter opens many a notebook that nbformat's schema refuses.
+
+    `path` is where the notebook is, or would be. Raises `BridgeError`: bad_notebook.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("nbformat"), int):
+        raise _bad(path, "is JSON, but not a notebook: it has no nbformat")
+    major = document["nbformat"]
+    if major > _FORMAT:
+        raise _bad(path, f"is of notebook format {major}, which is newer than the {_FORMAT} known here")
+    if major < _OLDEST:
+        raise BridgeError(
+            "bad_notebook",
+            f"{path} is of the old notebook format {major}.",
+            f"Upgrade it first: jupyter nbconvert --to notebook --inplace {path}",
+        )
+    if major == _OLDEST:
+        document = upgraded(document) or {}
+    cells = document.get("cells")
+    if not isinstance(cells, list):
+        raise _bad(path, "is not a valid notebook: it has no list of cells")
+    metadata = _mapping(document, "metadata")
+    language = _mapping(metadata, "language_info").get("name") or _mapping(metadata, "kernelspec").get(
+        "language"
+    )
+    if language and str(language).lower() not in _PYTHON:
+        raise BridgeError(
+            "bad_notebook", f"{path} is a notebook in {language}.", "Only Python notebooks can be imported."
+        )
+    return Notebook(
+        tuple(_cell(path, position, cell) for position, cell in enumerate(cells, start=1)),
+        metadata,
+        path,
+        document,
+    )
+
+
+def _cell(path: Path, position: int, cell: object) -> NotebookCell:
+    if not isinstance(cell, dict) or cell.get("cell_type") not in get_args(CellKind):
+        raise _bad(path, f"is not a valid notebook: cell {position} is not a code, markdown or raw cell")
+    source = _joined(cell.get("source"))
+    if source is None:
+        raise _bad(path, f"is not a valid notebook: cell {position} has no source")
+    if "\0" in source or any("\ud800" <= character <= "\udfff" for character in source):
+        raise _bad(path, f"has a NUL or half a surrogate pair in cell {position}, which is not text")
+    return NotebookCell(
+        position=position,
+        cell_id=str(cell.get("id") or f"cell-{position}"),
+        kind=cell["cell_type"],
+        source=source,
+        metadata=_mapping(cell, "metadata"),
+        attachments={
+            name: {mime: text for mime, data in bundle.items() if (text := _joined(data)) is not None}
+            for name, bundle in _mapping(cell, "attachments").items()
+            if isinstance(bundle, dict)
+        },
+        outputs=tuple(output for output in cell.get("outputs") or () if isinstance(output, dict)),
+    )
+
+
+def _mapping(document: dict[str, Any], key: str) -> dict[str, Any]:  # any JSON
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _joined(text: object) -> str | None:
+    """Join the lines of a text, which nbformat also stores as a list."""
+    if isinstance(text, list) and all(isinstance(line, str) for line in text):
+        return "".join(text)
+    return text if isinstance(text, str) else None
+
+
+def import_notebook(
+    source: Path, target: Path, convert: Callable[[Notebook], Conversion], *, overwrite: bool = False
+) -> Conversion:
+    """Convert `source` and write the result to `target`, wholly or not at all.
+
+    Raises `BridgeError`: bad_notebook, output_exists, bad_request (a target that cannot be written).
+    """
+    if target.suffix != ".py":
+        raise BridgeError("bad_request", f"{target} is no .py file.", "A marimo notebook is one: name it so.")
+    if not overwrite and os.path.lexists(target):
+        raise existing(target)
+    conversion = convert(read_notebook(source))
+    write_whole(target, conversion.text, overwrite=overwrite)
+    return conversion
+
+
+def existing(target: Path) -> BridgeError:
+    """Return the error for a file that must not be overwritten."""
+    return BridgeError("output_exists", f"{target} exists.", "Name another file with -o, or pass --force.")
+
+
+def write_whole(target: Path, content: str | bytes, *, overwrite: bool) -> None:
+    """Write a file wholly or not at all.
+
+    Writes to a neighbour first, then takes the name in one step, so that no half notebook is ever seen.
+
+    Raises `BridgeError`: output_exists, bad_request.
+    """
+    neighbour = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with neighbour.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+        try:
+            if overwrite:
+                neighbour.replace(target)
+            else:
+                os.link(neighbour, target)  # unlike a rename, fails if the name was taken meanwhile
+        finally:
+            neighbour.unlink(missing_ok=True)
+    except FileExistsError as error:
+        raise existing(target) from error
+    except OSError as error:
+        raise BridgeError(
+            "bad_request",
+            f"{target} cannot be written: {error.strerror}.",
+            "Name another file with -o (or pass --force where the file system has no hard links).",
+        ) from error

@@ -1,0 +1,318 @@
+"""The wire contract between a client and the reactive kernel, beyond Jupyter's own messages.
+
+One request/reply message type of our own, carried by two Jupyter channels. Reads go on *control* and are
+answered while a cell runs; what runs code goes on *shell* and waits its turn. The content of a request is one of
+the tagged structs below; the content of a reply is `{"status": "ok", "protocol": 1, "result": ..., "secrets": [...]}` or
+`{"status": "error", "protocol": 1, "ename": "BridgeError", "code": ..., "evalue": ..., "hint": ...,
+"traceback": []}`. Around a request on shell Jupyter's `status` busy and idle are published, so a client knows that it is
+over by the reply *and* idle. Around one on control they are not: front ends take any idle for the kernel's.
+`secrets` are what the kernel has as such (`Secret`), so that a client can keep them from a model; it has the kernel's key
+anyway. A look at them by itself would cost each answer a second request.
+
+Running code needs nothing of this: it is a plain `execute_request`. Its metadata may carry
+`{METADATA_KEY: {"client": "a name"}}`, which the kernel records as the author; `ReadRun` with the request's
+message id then tells which cells ran because of it. With `"outcome": true` beside it the kernel tells what `ReadOutcome`
+would by itself, in a second reply on shell (`REPLY`) before idle, to spare the client the question; it may stay away.
+
+This module moves no bytes; `zmq_kernel.py` and `kernel_client.py` do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+
+from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
+from marimo_kernel_bridge.protocol import names as message_names
+from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
+from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
+from marimo_kernel_bridge.protocol.inspection import (
+    Matches,
+    RunOutcome,
+    Secret,
+    UiElement,
+    Variable,
+    VariableContent,
+)
+from marimo_kernel_bridge.protocol.notebook import (
+    Cell,
+    CellWithOutputs,
+    KernelDescription,
+    Outline,
+    RunReport,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+PROTOCOL: Final = 1
+REQUEST: Final = message_names.REQUEST
+READ_REQUEST: Final = message_names.READ_REQUEST
+REPLY: Final = message_names.REPLY
+METADATA_KEY: Final = message_names.METADATA_KEY
+
+
+class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
+    protocol: int = PROTOCOL
+
+
+class Describe(_Request, frozen=True, tag="describe"):
+    """Control. Result: `KernelDescription`."""
+
+
+class ListCells(_Request, frozen=True, tag="list_cells"):
+    """Control. Result: list of `Cell`, in the order in which the kernel first saw them."""
+
+
+class ReadOutline(_Request, frozen=True, tag="read_outline"):
+    """Control. Result: `Outline`: `limit` cells from `offset` on, in the same order. Costs no more in a big notebook."""
+
+    offset: int
+    limit: int
+
+
+class ReadCell(_Request, frozen=True, tag="read_cell"):
+    """Control. Result: `CellWithOutputs`. `cell_id` may be the kernel's id or the notebook's.
+
+    With `most_output`, text outputs are cut to about so many characters, the beginning and the end of each kept.
+    """
+
+    cell_id: str
+    most_output: int | None = None
+
+
+class ReadRun(_Request, frozen=True, tag="read_run"):
+    """Control. Result: `RunReport` of the request with this message id."""
+
+    run_id: str
+
+
+class ReadOutcome(_Request, frozen=True, tag="read_outcome"):
+    """Control. Result: `RunOutcome`: all that an answer about this run needs, in one look.
+
+    What `ReadRun`, and `ReadCell` for the cells in it, would tell, without their refusals.
+    """
+
+    run_id: str
+
+
+class ReadHistory(_Request, frozen=True, tag="read_history"):
+    """Control. Result: list of `RunReport`, the newest first."""
+
+    limit: int = 50
+
+
+class SearchCells(_Request, frozen=True, tag="search_cells"):
+    """Control. Result: `Matches` of a text in code and outputs, whatever the case."""
+
+    query: str
+    limit: int = 50
+
+
+class ListVariables(_Request, frozen=True, tag="list_variables"):
+    """Control. Result: list of `Variable`. Runs no code of the values."""
+
+
+class ListUiElements(_Request, frozen=True, tag="list_ui_elements"):
+    """Control. Result: list of `UiElement`: marimo's and ipywidgets', with what they take."""
+
+
+class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
+    """Either channel. Result: `VariableContent`; on control without a sample of what is in it.
+
+    Rows are read on the main thread only, between cells: user code may change a table while another thread reads it.
+    """
+
+    name: str
+    rows: int = 5
+    offset: int = 0
+
+
+class ReadSecrets(_Request, frozen=True, tag="read_secrets"):
+    """Control. Result: none; the secrets are in each reply."""
+
+
+class ReadEnvironment(_Request, frozen=True, tag="read_environment"):
+    """Control. Result: `Environment`: where packages are installed, and which imports lead nowhere."""
+
+
+class EditCell(_Request, frozen=True, tag="edit_cell"):
+    """Shell. Result: `RunReport`.
+
+    Replaces the code of a cell, or adds a cell if `cell_id` is None. `version` is the version last read and must
+    be the current one, else `stale_version`; None only for a new cell. With `run`, the cell and its dependents
+    run, else it becomes stale.
+    """
+
+    code: str
+    cell_id: str | None = None
+    version: int | None = None
+    run: bool = True
+    client: str = "agent"
+
+
+class EditCells(_Request, frozen=True, tag="edit_cells"):
+    """Shell. Result: `EditReport`. Applies a batch of changes wholly or not at all.
+
+    Refused with `stale_version` if any version is not the current one. With problems in the resulting graph, or with
+    `dry_run`, nothing is changed and the report says what would be.
+    """
+
+    changes: list[AddCell | ChangeCell | DeleteCell | MoveCell]
+    run: bool = True
+    dry_run: bool = False
+    client: str = "agent"
+
+
+class RunCells(_Request, frozen=True, tag="run_cells"):
+    """Shell. Result: `RunReport`. Runs cells that the kernel knows, as they are, and their dependents."""
+
+    cell_ids: list[str]
+    client: str = "agent"
+
+
+class RunStale(_Request, frozen=True, tag="run_stale"):
+    """Shell. Result: `RunReport`. Runs all stale cells once, those of lazy mode too."""
+
+    client: str = "agent"
+
+
+class CancelRun(_Request, frozen=True, tag="cancel_run"):
+    """Control. Result: none. A request on shell that waits will not start: its reply has the status "aborted".
+
+    One that has begun goes on: that takes an interrupt.
+    """
+
+    run_id: str
+
+
+class SetUiValue(_Request, frozen=True, tag="set_ui_value"):
+    """Shell. Result: `RunReport`. Sets a marimo UI element, and the cells that read it run; or an ipywidget.
+
+    A widget's callbacks run, cells only through what those do; `not_run` of the report are the cells that read it.
+
+    `ui_element` is the global variable that holds it, or the element's id. `value` is what its `.value` shall be,
+    as JSON: a number, text, the option or its key, an ISO date, row numbers; a list or dict of those for an array or
+    a dictionary; anything but false clicks a button. Refused with `no_such_ui_element` or `ui_value_refused`.
+    """
+
+    ui_element: str
+    value: Any  # what it may be depends on the element
+    client: str = "agent"
+
+
+class InstallPackages(_Request, frozen=True, tag="install_packages"):
+    """Shell. Result: `InstallReport`. Installs into the kernel's own environment; may be interrupted.
+
+    What the installer prints goes out as `stream` messages of this request. Nothing is run again. Refused with
+    `bad_request` unless each is a plain requirement: a name, with extras and versions.
+    """
+
+    requirements: list[str]
+    client: str = "agent"
+
+
+ReadRequest = (
+    Describe
+    | ListCells
+    | ReadOutline
+    | ReadCell
+    | ReadRun
+    | ReadOutcome
+    | ReadHistory
+    | SearchCells
+    | ListVariables
+    | ListUiElements
+    | InspectVariable
+    | ReadSecrets
+    | ReadEnvironment
+)
+ControlRequest = ReadRequest | CancelRun
+ShellRequest = EditCell | EditCells | RunCells | RunStale | SetUiValue | InstallPackages
+Request = ControlRequest | ShellRequest
+Result = (
+    KernelDescription
+    | list[Cell]
+    | Outline
+    | CellWithOutputs
+    | RunReport
+    | RunOutcome
+    | list[RunReport]
+    | Matches
+    | list[Variable]
+    | list[UiElement]
+    | VariableContent
+    | Environment
+    | EditReport
+    | InstallReport
+    | None
+)
+
+_T = TypeVar("_T")
+
+
+def encode_request(request: Request) -> dict[str, Any]:
+    """Turn a request into the content of a Jupyter message."""
+    content: dict[str, Any] = msgspec.to_builtins(request)
+    return content
+
+
+def decode_request(content: object) -> Request:
+    """Parse the content of a request. Raises `BridgeError`: unsupported_version or bad_request."""
+    version = content.get("protocol", PROTOCOL) if isinstance(content, dict) else PROTOCOL
+    if version != PROTOCOL:
+        raise BridgeError(
+            "unsupported_version",
+            f"This kernel speaks version {PROTOCOL} of the bridge protocol, the request {version!r}.",
+            "Install the same version of marimo-kernel-bridge on both sides.",
+        )
+    try:
+        request: Request = msgspec.convert(content, Request)
+    except msgspec.ValidationError as error:
+        raise BridgeError("bad_request", f"Not a request of the bridge protocol: {error}.") from error
+    return request
+
+
+def encode_result(result: Result, secrets: Sequence[Secret]) -> dict[str, Any]:
+    """Turn a result into the content of an ok reply."""
+    content = {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
+    return {**content, "secrets": msgspec.to_builtins(secrets)}
+
+
+def encode_error(error: BridgeError) -> dict[str, Any]:
+    """Turn a refusal into the content of an error reply, in Jupyter's shape for errors."""
+    return {
+        "status": "error",
+        "protocol": PROTOCOL,
+        "ename": "BridgeError",
+        "evalue": error.message,
+        "traceback": [],
+        "code": error.code,
+        "hint": error.hint,
+    }
+
+
+def decode_reply(content: Mapping[str, Any], kind: type[_T]) -> _T:
+    """Parse the content of a reply into `kind`. Raises the `BridgeError` that an error reply carries."""
+    if content.get("status") != "ok":
+        code = content.get("code")
+        known: ErrorCode = code if isinstance(code, str) and code in CODES else "bad_request"  # type: ignore[assignment]  # narrowed by the test against CODES
+        raise BridgeError(
+            known, str(content.get("evalue", "The kernel refused.")), str(content.get("hint", ""))
+        )
+    return _of_this_version(content.get("result"), kind)
+
+
+def secrets_in(content: Mapping[str, Any]) -> list[Secret]:
+    """Return the secrets in the content of an ok reply. Raises `BridgeError`: unsupported_version."""
+    return _of_this_version(content.get("secrets"), list[Secret])
+
+
+def _of_this_version(value: object, kind: type[_T]) -> _T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise BridgeError(
+            "unsupported_version", f"The kernel's reply is not of this version: {error}."
+        ) from error

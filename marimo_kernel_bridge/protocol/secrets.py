@@ -1,0 +1,50 @@
+"""Which values are secrets: of environment variables whose names say so, and all of a `.env` file.
+
+Runs in the kernel, which has the environment that counts (a notebook may load a `.env` at any time), and in the MCP
+process for its own. What to do with them is `redaction.py`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.protocol.inspection import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|DSN|CONNECTION_STRING", re.IGNORECASE)
+_LINE: Final = re.compile(r"""(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(["']?)(.*?)\2\s*$""")
+_SHORTEST: Final = 8
+_LARGEST_FILE: Final = 64 * 1024
+
+
+def in_environment(environment: Mapping[str, str]) -> list[Secret]:
+    """Return the variables whose names say that they are secrets."""
+    return [
+        Secret(name, value)
+        for name, value in list(environment.items())
+        if _NAME.search(name) and _could_be_secret(value)
+    ]
+
+
+def in_dotenv(directory: str) -> list[Secret]:
+    """Return the values in a directory's `.env` file."""
+    path = Path(directory) / ".env"
+    try:
+        text = path.read_text(errors="replace") if path.stat().st_size <= _LARGEST_FILE else ""
+    except OSError:
+        return []
+    return [Secret(name, value) for name, _, value in _LINE.findall(text) if _could_be_secret(value)]
+
+
+def _could_be_secret(value: str) -> bool:
+    """Leave out words and paths, which a text without secrets has too."""
+    return (
+        len(value) >= _SHORTEST
+        and not value.isalpha()
+        and not value.isdigit()
+        and not Path(value).is_absolute()
+    )

@@ -1,0 +1,1 @@
+"""What marimo's objects show, as Jupyter outputs."""

@@ -1,0 +1,249 @@
+"""`mo.output`, progress bars, `mo.redirect_stdout` and toasts as Jupyter outputs.
+
+marimo sends a cell's output area as a whole, each time anew. Here each thing in it is a display of its own with a
+display id, shown once and updated in place: `append` costs one message, native bundles stay native, and streams and
+`display()` keep their place beside it. Display ids are the same in every run of a cell, so batch front ends can
+update them too. Everything else that marimo would tell its frontend, the session learns by hooks.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import threading
+import weakref
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import marimo._runtime.output as output_module
+from marimo._messaging import print_override
+from marimo._messaging.notification import AlertNotification
+from marimo._messaging.serde import deserialize_kernel_message
+from marimo._messaging.types import Stream
+from marimo._output.hypertext import Html
+from marimo._plugins.stateless.callout import callout
+from marimo._runtime import capture, runtime
+from marimo._runtime.context import safe_get_context
+from marimo._runtime.output import _output
+from marimo._save import save
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
+    from marimo._ast.cell import CellImpl
+    from marimo._messaging.types import KernelMessage
+    from marimo._runtime.cell_output_list import CellOutputList
+    from marimo._runtime.runner.cell_runner import RunResult
+    from marimo._runtime.runner.hook_context import PostExecutionHookContext
+
+    from marimo_kernel_bridge.kernel.outputs.delivery import Header
+    from marimo_kernel_bridge.runtime.display.embedding import Bundle
+    from marimo_kernel_bridge.runtime.display.formatters import Display
+
+_ALERT: Final = b'"alert"'
+_NOTHING: Final = {"text/html": "", "text/plain": ""}
+"""Shown in place of what was taken away. Plain text alone takes a line, and nbconvert warns of an empty bundle."""
+_TEXT_KEPT_TOGETHER: Final = 16_384  # characters; a longer text would be sent anew with each print
+
+
+class Audience(Protocol):
+    """The front end that shows the running cell."""
+
+    def prefers_markdown(self) -> bool:
+        """Tell whether it shows Markdown better than the same as HTML."""
+        ...
+
+    def updates_displays(self) -> bool:
+        """Tell whether it can change what it has shown."""
+        ...
+
+    def parent_of(self, cell_id: str) -> Header | None:
+        """Return the header under which it takes a cell's outputs; for use in other threads."""
+        ...
+
+
+class NotificationStream(Stream):
+    """Where marimo writes its notifications. `alert` takes the only ones that nobody else tells."""
+
+    def __init__(self, alert: Callable[[AlertNotification], None] | None = None) -> None:
+        self.alert = alert
+
+    def write(self, data: KernelMessage) -> None:
+        if self.alert is not None and _ALERT in data[:64]:
+            notification = deserialize_kernel_message(data)
+            if isinstance(notification, AlertNotification):
+                self.alert(notification)
+
+    def copy_for_thread(self) -> Stream:
+        copy = NotificationStream(self.alert)
+        copy.cell_id = self.cell_id  # by which mo.Thread knows whose thread it is
+        return copy
+
+
+class RedirectedText(Html):
+    """What is printed inside `mo.redirect_stdout()`: one thing in the output area, however many prints."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+        super().__init__("")
+
+    @property
+    def text(self) -> str:
+        return f"<pre>{escape(''.join(self.pieces), quote=False)}</pre>"
+
+    def take(self, message: str) -> bool:
+        """Add text, unless there is enough already."""
+        if sum(map(len, self.pieces)) > _TEXT_KEPT_TOGETHER:
+            return False
+        self.pieces.append(message)
+        return True
+
+
+def _write_error(traceback: str) -> None:
+    sys.stderr.write(traceback)
+
+
+@dataclass
+class _Area:
+    """The output area of one run of a cell: what has been shown of each thing in it."""
+
+    cell_id: str
+    shown: list[tuple[Html, str]] = field(default_factory=list)
+    displays: list[list[Bundle]] = field(default_factory=list)  # per thing
+    count: int = 0  # of display ids that the front end has seen
+    unseen: set[int] = field(default_factory=set)  # of those, changed for a front end that cannot change them
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+class OutputAreas:
+    """Shows what cells write with `mo.output`."""
+
+    def __init__(self, shell: InteractiveShell, display: Display, audience: Audience) -> None:
+        self._publisher: Any = shell.display_pub  # a trait
+        self._hidden: dict[str, Any] = shell.user_ns_hidden
+        self._display = display
+        self._audience = audience
+        self._areas: weakref.WeakKeyDictionary[CellOutputList, _Area] = weakref.WeakKeyDictionary()
+
+    def install(self, stream: Stream) -> None:
+        """Take the place of the functions by which marimo sends outputs to its frontend."""
+        setattr(_output, "write_internal", lambda cell_id, value: self.write(cell_id))  # noqa: B010, ARG005
+        setattr(output_module, "clear_console", self.clear_console)  # noqa: B010
+        setattr(capture, "_redirect", self.redirect)  # noqa: B010
+        for module in (runtime, save):  # of `on_change` handlers, and of caches
+            setattr(module, "write_traceback", _write_error)  # noqa: B010
+        # marimo's `print` for threads sends notifications; ipykernel's streams know threads themselves.
+        setattr(print_override, "print_override", builtins.print)  # noqa: B010
+        self._hidden["print"] = builtins.print  # mo.Thread puts it into the namespace
+        assert isinstance(stream, NotificationStream)
+        stream.alert = self.alert
+
+    def write(self, cell_id: str) -> None:
+        """Show the output area of the running cell as it is now."""
+        context = safe_get_context()
+        if context is None or context.execution_context is None:
+            return
+        output = context.execution_context.output
+        area = self._areas.setdefault(output, _Area(cell_id))
+        with area.lock:
+            with output._lock:
+                things = list(output._items)
+            self._show(area, things)
+
+    def _show(self, area: _Area, things: list[Html]) -> None:
+        shown = [(thing, thing.text) for thing in things]
+        displays = [
+            area.displays[n]
+            if n < len(area.shown) and area.shown[n][0] is thing and area.shown[n][1] == text
+            else self._display.outputs(thing)
+            for n, (thing, text) in enumerate(shown)
+        ]
+        old = [bundle for bundles in area.displays for bundle in bundles]
+        new = [bundle for bundles in displays for bundle in bundles]
+        area.shown, area.displays = shown, displays
+        for index, bundle in enumerate(new):
+            if index >= len(old) or old[index] is not bundle:
+                self._publish(area, index, bundle)
+        for index in range(len(new), len(old)):
+            self._publish(area, index, (_NOTHING, {}))
+
+    def _publish(self, area: _Area, index: int, bundle: Bundle) -> None:
+        data, metadata = bundle
+        known = index < area.count
+        if known and not self._audience.updates_displays():
+            area.unseen.add(index)  # shown once more when the cell has ended: progress bars change often
+            return
+        area.count = max(area.count, index + 1)
+        arguments = {
+            "data": data,
+            "metadata": metadata,
+            "transient": {"display_id": f"{area.cell_id}-output-{index}"},
+            "update": known,
+        }
+        parent = None
+        if threading.current_thread() is not threading.main_thread():
+            parent = self._audience.parent_of(area.cell_id)
+        if parent is None:
+            self._publisher.publish(**arguments)
+            return
+        token = self._publisher.set_thread_parent({"header": parent})
+        try:
+            self._publisher.publish(**arguments)
+        finally:
+            self._publisher.reset_thread_parent(token)
+
+    def end_run(self, _cell: CellImpl, _ctx: PostExecutionHookContext, result: RunResult) -> None:
+        """Empty the output area of a cell that ends with a value, as marimo does: the value takes its place.
+
+        For front ends that only grow, show what changed since it was shown.
+        """
+        area = None if result.accumulated_output is None else self._areas.get(result.accumulated_output)
+        if area is None:
+            return
+        with area.lock:
+            if result.output is not None:
+                self._show(area, [])
+            unseen, area.unseen = area.unseen, set()
+            for index, (data, metadata) in enumerate(
+                bundle for bundles in area.displays for bundle in bundles
+            ):
+                if index in unseen:
+                    self._publisher.publish(data=data, metadata=metadata)
+
+    def clear_console(self) -> None:
+        """`mo.output.clear_console`: clear the cell, and show the output area again."""
+        context = safe_get_context()
+        if context is None or context.execution_context is None:
+            return
+        self._publisher.clear_output()
+        area = self._areas.get(context.execution_context.output)
+        if area is not None:
+            with area.lock:
+                displays, area.count = area.displays, 0
+                for index, bundle in enumerate(bundle for bundles in displays for bundle in bundles):
+                    self._publish(area, index, bundle)
+
+    def redirect(self, message: str) -> None:
+        """Write text that would go to stdout into the output area."""
+        context = safe_get_context()
+        if context is None or context.execution_context is None:
+            return
+        output = context.execution_context.output
+        with output._lock:
+            last = output._items[-1] if output._items else None
+            if isinstance(last, RedirectedText) and last.take(message):
+                text = None
+            else:
+                text = RedirectedText()
+                text.take(message)
+                output._items.append(text)
+        self.write(context.execution_context.cell_id)
+
+    def alert(self, notification: AlertNotification) -> None:
+        """Show a toast among the outputs of the cell that raised it."""
+        kind = notification.variant or "info"
+        text = callout(Html(notification.description), kind=kind, title=notification.title)
+        for data, metadata in self._display.outputs(text):
+            self._publisher.publish(data=data, metadata=metadata)

@@ -1,0 +1,86 @@
+"""Which outputs show which UI elements, so that they can be drawn anew when an element is set.
+
+marimo's frontend moves a slider wherever it is on the page. Here a cell shows it as it was when the cell ran, and
+the cell that makes an element never runs because of it. Remembers the outputs of each cell's newest run.
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from marimo._plugins.ui._core.ui_element import UIElement
+from marimo._runtime.context import safe_get_context
+
+from marimo_kernel_bridge.runtime.interface import Redrawn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from marimo._output.hypertext import Html
+    from marimo._runtime.cell_output_list import CellOutputList
+
+Data = dict[str, Any]
+"""What an output shows, by mime type."""
+
+
+@dataclass
+class _Drawing:
+    thing: weakref.ref[Html]
+    element_ids: frozenset[str]
+    data: Data
+
+
+@dataclass
+class _Run:
+    """`area` tells runs of a cell apart; marimo's threads share it with the run that started them."""
+
+    area: CellOutputList
+    drawings: list[_Drawing]
+
+
+class DrawnElements:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, _Run] = {}
+
+    def note(self, thing: Html, element_ids: Iterable[str], data: Data) -> None:
+        """Note that the running cell shows `thing` as `data`."""
+        context = safe_get_context()
+        execution = None if context is None else context.execution_context
+        if execution is None or execution.setting_element_value:
+            return
+        run = self._runs.get(execution.cell_id)
+        if run is None or run.area is not execution.output:
+            run = self._runs[execution.cell_id] = _Run(execution.output, [])
+        run.drawings.append(_Drawing(weakref.ref(thing), frozenset(element_ids), data))
+
+    def redrawn(
+        self, elements: Iterable[UIElement[Any, Any]], draw: Callable[[Html], Data]
+    ) -> dict[str, list[Redrawn]]:
+        """Draw what shows any of `elements` anew. Returns what changed, by cell."""
+        ids = {element_id for element in elements for element_id in _ids(element)}
+        changed: dict[str, list[Redrawn]] = {}
+        for cell_id, run in self._runs.items():
+            for drawing in run.drawings:
+                thing = drawing.thing()
+                if thing is None or not ids & drawing.element_ids:
+                    continue
+                before, drawing.data = drawing.data, draw(thing)
+                if before != drawing.data:
+                    changed.setdefault(cell_id, []).append(Redrawn(before, drawing.data))
+        return changed
+
+
+def _ids(element: UIElement[Any, Any]) -> Iterator[str]:
+    """Give the ids of an element and of those inside it, which are set with it."""
+    yield element._id
+    inside: Any = element.__dict__.get("_elements") or element.__dict__.get("element")
+    children = (
+        inside.values() if isinstance(inside, dict) else inside if isinstance(inside, list) else [inside]
+    )
+    for child in children:
+        if isinstance(child, UIElement):
+            yield from _ids(child)

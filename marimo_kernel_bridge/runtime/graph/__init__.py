@@ -1,0 +1,1 @@
+"""marimo's dataflow graph, with indexes for large notebooks."""

@@ -1,0 +1,64 @@
+"""Cells compiled by marimo to see which names they have, kept until they are registered: no cell is compiled twice.
+
+A compiled cell has a state of its own (stale, running, its output), so each is given out once, to one graph.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final
+
+from marimo._ast.compiler import compile_cell
+from marimo._types.ids import CellId_t
+
+from marimo_kernel_bridge.runtime.interface import Names, plain_name
+
+if TYPE_CHECKING:
+    from marimo._ast.cell import CellImpl
+
+_KEPT: Final = 1000  # an agent may register a whole notebook in one request
+
+
+class CompiledCells:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._names: OrderedDict[tuple[str, str], Names | None] = OrderedDict()
+        self._cells: OrderedDict[tuple[str, str], CellImpl] = OrderedDict()
+
+    def names(self, cell_id: str, code: str) -> Names | None:
+        """Return the names of a cell; None if it cannot be one."""
+        key = cell_id, code
+        if key not in self._names:
+            try:
+                cell = compile_cell(code, cell_id=CellId_t(cell_id))
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self._names[key] = None
+            else:
+                self._names[key] = names_of(cell)
+                self._cells[key] = cell
+            self._forget_oldest()
+        return self._names[key]
+
+    def registered(self, cell_id: str, code: str, cell: CellImpl) -> None:
+        """Learn the names of a cell that the graph had compiled itself, and keeps."""
+        self._names[cell_id, code] = names_of(cell)
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        for kept in (self._names, self._cells):
+            if len(kept) > _KEPT:
+                kept.popitem(last=False)
+
+    def take(self, cell_id: str, code: str) -> CellImpl | None:
+        """Give out a cell that was compiled with this id and code, if there is one; it is the caller's from now on."""
+        return self._cells.pop((cell_id, code), None)
+
+
+def names_of(cell: CellImpl) -> Names:
+    """Return a compiled cell's names as people know them."""
+    return Names(
+        frozenset(map(plain_name, cell.defs)),
+        frozenset(map(plain_name, cell.refs)),
+        frozenset(cell.temporaries),
+    )

@@ -1,0 +1,26 @@
+"""Imports marimo, but for parts that take a quarter of its import and that not every notebook needs.
+
+They are loaded when something in them is used: `mo.ui`'s elements by the first that is made. To be imported before the
+other modules of this package, which work without it just as well.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from marimo_kernel_bridge.startup.lazy_modules import late, load
+
+_URL: Final = "marimo._utils.url"
+
+
+def _is_url(value: str, public: bool = False) -> bool:  # noqa: FBT001, FBT002  # marimo's signature
+    """Ask marimo's own, whose regular expression takes 40 ms to compile."""
+    module = sys.modules[_URL]
+    load(module)
+    answer: bool = module.is_url(value, public)
+    return answer
+
+
+with late(_URL, is_url=_is_url), late("marimo._plugins.ui"), late("marimo._lint"):
+    import marimo  # noqa: F401  # what is imported by it is the point

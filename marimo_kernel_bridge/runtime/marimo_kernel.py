@@ -1,0 +1,337 @@
+"""marimo's Kernel, told to leave showing and running to us.
+
+marimo keeps: the graph, its errors, staleness, the order of a run, `mo.state`, UI elements, cell-local names.
+Taken away: its output formatting and broadcasts (Jupyter's display machinery shows outputs), its closing of figures
+(matplotlib's inline backend does that), and deciding *when* dependents run: the kernel is always in marimo's lazy
+mode, where a run marks the descendants stale, and the session runs them when its front end is ready for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
+
+from marimo._ast.app_config import _AppConfig
+from marimo._ast.visitor import VariableData
+from marimo._config.manager import get_default_config_manager
+from marimo._messaging.context import RUN_ID_CTX, run_id_context
+from marimo._messaging.types import KernelStreams
+from marimo._runtime import patches
+from marimo._runtime.commands import AppMetadata
+from marimo._runtime.exceptions import MarimoRuntimeException
+from marimo._runtime.runner import (
+    cell_runner,
+    hooks_lens,
+    hooks_on_finish,
+    hooks_post_execution,
+    hooks_pre_execution,
+)
+from marimo._runtime.runner.hooks import NotebookCellHooks, Priority
+from marimo._runtime.runtime import Kernel
+from marimo._types.ids import CellId_t
+
+from marimo_kernel_bridge.runtime.display.output_areas import NotificationStream
+from marimo_kernel_bridge.runtime.graph import indexed_graph as graph
+from marimo_kernel_bridge.runtime.graph import run_steps
+from marimo_kernel_bridge.runtime.graph.compiled_cells import CompiledCells
+from marimo_kernel_bridge.runtime.interface import plain_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from types import ModuleType
+
+    from marimo._ast.cell import CellImpl
+    from marimo._ast.visitor import ImportData
+    from marimo._messaging.errors import Error
+    from marimo._runtime.runner.cell_runner import RunResult
+    from marimo._runtime.runner.hook_context import (
+        OnFinishHookContext,
+        PostExecutionHookContext,
+        PreparationHookContext,
+    )
+    from marimo._runtime.state import State
+
+    from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
+    from marimo_kernel_bridge.runtime.interface import CellHost, Outcome, Versions
+
+
+class HostExecutor:
+    """marimo's extension point for how a cell's body runs: the host runs it, as IPython would."""
+
+    name = "marimo_kernel_bridge"
+
+    def __init__(self, execute: Callable[[str], Awaitable[Outcome]]) -> None:
+        self._execute = execute
+
+    def execute_cell(self, cell: CellImpl, glbls: dict[str, Any]) -> Any:
+        raise NotImplementedError("the reactive kernel runs cells in an event loop only")
+
+    async def execute_cell_async(self, cell: CellImpl, glbls: dict[str, Any]) -> Any:  # noqa: ARG002  # marimo's signature; the host shares the namespace
+        outcome = await self._execute(cell.cell_id)
+        if isinstance(outcome.error, asyncio.CancelledError):
+            raise outcome.error  # control flow for marimo, which makes an interrupt of it
+        if outcome.error is not None:
+            # marimo tells user errors from its own by this wrapper, and reads the cause.
+            raise MarimoRuntimeException from outcome.error
+        return outcome.value
+
+
+class ReactiveKernel(Kernel):
+    """marimo's kernel in an IPython namespace."""
+
+    def __init__(self, module: ModuleType, host: CellHost, notebook: str | None) -> None:
+        self._host = host
+        # Names that each cell itself defined when it last ran. marimo deletes all names a cell *could* define
+        # before it runs; a cell that takes over `x` from another one in `x = x + 1` still needs the old value.
+        self._defined: dict[CellId_t, set[str]] = {}
+        self._keeping: set[str] = set()
+        self.versions: dict[str, Versions] = {}
+        self.compiled_cells = CompiledCells()
+        self._compiled: dict[CellId_t, CellImpl] = {}  # as their code says
+        config = get_default_config_manager(current_path=notebook).get_config(hide_secrets=False)
+        self.on_cell_change = config["runtime"]["on_cell_change"]
+        # A key of ours, which marimo leaves alone.
+        asked: Mapping[str, object] = {**config["runtime"]}
+        self.redefinitions: Literal["relaxed", "strict"] = (
+            "strict" if asked.get("redefinitions") == "strict" else "relaxed"
+        )
+        config["runtime"]["on_cell_change"] = "lazy"
+        config["runtime"]["auto_reload"] = "off"
+        with _no_side_effects():
+            super().__init__(
+                cell_configs={},
+                app_metadata=AppMetadata(
+                    query_params={}, cli_args={}, app_config=_AppConfig(), filename=notebook
+                ),
+                user_config=config,
+                streams=KernelStreams(stream=NotificationStream(), stdout=None, stderr=None, stdin=None),
+                module=module,
+                enqueue_control_request=lambda _: host.wake(),
+                hooks=self._build_hooks(),
+            )
+        self.graph: graph.IndexedGraph = graph.IndexedGraph()
+        self.module_registry = graph.IndexedModules(self.graph)
+        graph.install()
+        setattr(cell_runner, "SequentialScheduler", run_steps.Scheduler)  # noqa: B010  # not an exported name
+        executor = HostExecutor(host.execute)
+        # marimo looks its executor up among the entry points on each run, which costs 6 ms.
+        setattr(cell_runner, "resolve_executor", lambda: executor)  # noqa: B010  # not an exported name
+        # The host has shown the traceback.
+        setattr(cell_runner, "write_traceback", lambda *_: None)  # noqa: B010
+
+    def mutate_graph(self, *args: Any, **kwargs: Any) -> set[CellId_t]:
+        """Change the graph without marimo's list of all variables.
+
+        It looks at every cell for every variable, and only marimo's own editor shows it. An embedded app sends none.
+        """
+        self.runtime_context.is_embedded = lambda: True
+        try:
+            return super().mutate_graph(*args, **kwargs)
+        finally:
+            del self.runtime_context.is_embedded
+
+    def _try_compiling_cell(
+        self, cell_id: CellId_t, code: str, carried_imports: list[ImportData]
+    ) -> tuple[CellImpl | None, Error | None]:
+        known = None if carried_imports else self.compiled_cells.take(cell_id, code)
+        cell, error = (
+            (known, None)
+            if known is not None
+            else super()._try_compiling_cell(cell_id, code, carried_imports)
+        )
+        if cell is None:
+            return cell, error
+        if known is None and not carried_imports:
+            self.compiled_cells.registered(cell_id, code, cell)
+        self._compiled[cell_id] = cell
+        return with_versions(cell, self.versions.get(cell_id)), error
+
+    def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
+        """Let cells define and use versions of names. Freshness, values and UI elements stay as they are."""
+        self.graph.topology.places = places
+        for cell_id, wanted in versions.items():
+            if wanted is None:
+                self.versions.pop(cell_id, None)
+            else:
+                self.versions[cell_id] = wanted
+        known, changed = self.graph.cells, []
+        for cell_id in [CellId_t(one) for one in versions if one in known]:
+            wanted = versions[cell_id]
+            about_to_change = (
+                wanted.code != known[cell_id].code if wanted is not None else bool(self.versions)
+            )
+            if about_to_change:  # to other code, or to none: until it is registered it owns what it owned
+                continue
+            cell = with_versions(self._compiled[cell_id], wanted)
+            if (cell.defs, cell.refs) != (known[cell_id].defs, known[cell_id].refs):
+                changed.append(cell)
+        if not changed:
+            return
+        stale = self.graph.get_stale()
+        for cell in changed:  # all out before any goes in: no cycle may be seen between old and new
+            self.graph.delete_cell(cell.cell_id)
+        for cell in changed:
+            self.graph.register_cell(cell.cell_id, cell)
+            if cell.cell_id in self._defined:
+                plain = {plain_name(name) for name in self._defined[cell.cell_id]}
+                self._defined[cell.cell_id] = {name for name in cell.defs if plain_name(name) in plain}
+        self.graph.stale_cells.become(stale)
+
+    def _build_hooks(self) -> NotebookCellHooks:
+        hooks = NotebookCellHooks()
+        hooks.add_preparation(run_steps.update_staleness)
+        hooks.add_preparation(self._dispose_below, Priority.LATE)
+        for before in (run_steps.clear_staleness, hooks_pre_execution._set_status_to_running):
+            hooks.add_pre_execution(before)
+        for after in (
+            hooks_post_execution._set_imported_defs,
+            hooks_post_execution._set_run_result_status,
+            hooks_post_execution._store_reference_to_output,
+            run_steps.note_states,
+            hooks_post_execution._issue_exception_side_effect,
+            hooks_post_execution._delete_local_variables,
+            hooks_lens.mount_lens,
+            self._end_output_area,
+            self._note_defined,
+            self._pause_if_asked,
+        ):
+            hooks.add_post_execution(after)
+        hooks.add_finalization(hooks_post_execution._set_status_idle)
+        hooks.add_on_finish(self._tell_host_what_did_not_run)
+        hooks.add_on_finish(hooks_on_finish._flush_cache_manifests)
+        return hooks
+
+    output_areas: OutputAreas | None = None  # set by the engine, if there is a shell to show things in
+
+    def _end_output_area(self, cell: CellImpl, ctx: PostExecutionHookContext, result: RunResult) -> None:
+        if self.output_areas is not None:
+            self.output_areas.end_run(cell, ctx, result)
+
+    def _note_defined(self, cell: CellImpl, ctx: PostExecutionHookContext, _result: object) -> None:
+        self._defined[cell.cell_id] = {name for name in cell.defs if name in ctx.glbls}
+
+    def _pause_if_asked(self, _cell: CellImpl, _ctx: PostExecutionHookContext, _result: object) -> None:
+        # An interrupted run forgets state updates, so pause only where there are none.
+        scheduler = self.scheduler()
+        if scheduler is not None and not self.state_updates and self._host.should_pause():
+            self._paused = True
+            scheduler.interrupted = True
+
+    _paused = False
+
+    def scheduler(self) -> Any:
+        """Return marimo's scheduler of the run in progress, None if there is none."""
+        return self.runtime_context.active_scheduler
+
+    runtime_context: Any = None  # set by the engine, once marimo has made it from this kernel
+
+    def _tell_host_what_did_not_run(self, ctx: OnFinishHookContext) -> None:
+        paused, self._paused = self._paused, False
+        for cell_id in ctx.cells_to_run:
+            ctx.graph.cells[cell_id].set_runtime_state("idle")
+            ctx.graph.cells[cell_id].set_stale(stale=True, broadcast=False)
+            if not paused and cell_id not in ctx.cancelled_cells:
+                self._host.interrupted(cell_id)
+        for failed in ctx.cancelled_cells:
+            for cell_id in ctx.cancelled_cells[failed]:
+                ctx.graph.cells[cell_id].set_runtime_state("idle")
+                self._host.cancelled(cell_id, failed)
+
+    async def _run_cells(self, cell_ids: set[CellId_t]) -> None:
+        """Do as marimo does, but look at all cells for disabled ones only where there are any."""
+        if self.graph.disabled_cells:
+            await super()._run_cells(cell_ids)
+            return
+        with run_id_context(RUN_ID_CTX.get(None)), patches.patch_main_module_context(self._module):
+            self.graph.set_stale(await self._run_cells_internal(cell_ids), prune_imports=True)
+
+    def _invalidate_cell_state(
+        self,
+        cell_id: CellId_t,
+        exclude_defs: set[str] | None = None,
+        deletion: bool = False,  # noqa: FBT001, FBT002  # marimo's signature
+    ) -> None:
+        """Free what a cell holds, as marimo does.
+
+        Not done, as nobody hears it: telling which modules are missing, for which marimo looks at all cells twice.
+        """
+        cell = self.graph.cells[cell_id]
+        defs, defined = cell.defs, self._defined.get(cell_id, set())
+        kept = defs if cell_id in self._keeping else defs - defined
+        cell.import_workspace.imported_defs = set()
+        temporaries = {name: [VariableData(kind="variable")] for name in cell.temporaries}
+        self._delete_variables({**cell.variable_data, **temporaries}, (exclude_defs or set()) | kept)
+        cell.set_output(None)
+        self.runtime_context.cell_lifecycle_registry.dispose(cell_id, deletion=deletion)
+        if (
+            deletion or exclude_defs is not None
+        ):  # else cells are about to run: `_dispose_below` follows for all
+            self._dispose({cell_id}, deletion=deletion)
+        if cell_id not in self._keeping:
+            for name in defined - defs - self.graph.definitions.keys():
+                self.globals.pop(name, None)  # of earlier code of the cell, which was set aside
+
+    def _dispose_below(self, ctx: PreparationHookContext) -> None:
+        self._dispose(ctx.cells_to_run, deletion=False)
+
+    def _dispose(self, cell_ids: Iterable[CellId_t], *, deletion: bool) -> None:
+        """Free what cells below hold beside their values; marimo does it below each cell of a run."""
+        registry = self.runtime_context.cell_lifecycle_registry
+        if registry.registry:
+            for cell_id in registry.registry.keys() & self.graph.topology.below(cell_ids):
+                registry.dispose(cell_id, deletion=deletion)
+
+    @contextlib.contextmanager
+    def keeping(self, cell_ids: set[str]) -> Iterator[None]:
+        """Let the values of cells stay while they are out of the graph, until they run again."""
+        outer, self._keeping = self._keeping, cell_ids
+        try:
+            yield
+        finally:
+            self._keeping = outer
+
+    def forget_definitions(self, cell_id: str) -> None:
+        """Let the values of a cell outlive its deletion."""
+        self._defined.pop(cell_id, None)  # type: ignore[call-overload]  # CellId_t is a NewType of str
+        if cell_id not in self.graph.cells:
+            self._compiled.pop(cell_id, None)  # type: ignore[call-overload]  # as above
+
+    def register_state_update(self, state: State[Any]) -> None:
+        super().register_state_update(state)
+        self._host.wake()
+
+
+def with_versions(cell: CellImpl, versions: Versions | None) -> CellImpl:
+    """Return a compiled cell as the graph is to see it."""
+    if versions is None or versions.code != cell.code:
+        return cell
+    data = {name: known for name, known in cell.variable_data.items() if name not in versions.names}
+    for name in versions.defines:
+        known = cell.variable_data.get(name)
+        data[name] = known if known is not None else [VariableData(kind="variable")]
+    return dataclasses.replace(
+        cell,
+        defs=(cell.defs - versions.names) | versions.defines,
+        refs=(cell.refs - versions.names) | versions.uses,
+        deleted_refs=cell.deleted_refs - versions.names,
+        temporaries=set(),  # `_names` are not local, so marimo must not delete those that are imported
+        variable_data=data,
+    )
+
+
+@contextlib.contextmanager
+def _no_side_effects() -> Iterator[None]:
+    """Undo what marimo's Kernel changes in the process and IPython needs as it was."""
+    import getpass  # noqa: PLC0415  # patched by marimo, restored here
+    import sys  # noqa: PLC0415
+    import webbrowser  # noqa: PLC0415
+
+    saved_getpass, saved_open, saved_argv = getpass.getpass, webbrowser.open, sys.argv
+    micropip, patches.patch_micropip = patches.patch_micropip, lambda glbls: None  # noqa: ARG005  # marimo's signature
+    try:
+        yield
+    finally:
+        getpass.getpass, webbrowser.open, sys.argv = saved_getpass, saved_open, saved_argv
+        patches.patch_micropip = micropip

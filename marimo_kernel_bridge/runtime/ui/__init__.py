@@ -1,0 +1,1 @@
+"""Values of marimo's UI elements and widgets."""

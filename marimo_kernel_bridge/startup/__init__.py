@@ -1,0 +1,1 @@
+"""What keeps a process start cheap: pauses of garbage collection and lazy imports."""

@@ -1,0 +1,143 @@
+"""ipykernel's debugger, which debugpy is needed for: made when somebody debugs.
+
+debugpy takes a sixth of ipykernel's start and of its memory, and few kernels are ever debugged. Before it is there,
+this says that it could be, answers the question that JupyterLab asks of each kernel, and keeps `breakpoint` and what
+else importing debugpy puts into Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import importlib
+import os
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Final
+
+from ipykernel.compiler import get_tmp_directory, get_tmp_hash_seed
+
+from marimo_kernel_bridge.startup.lazy_modules import LateModule, late, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MODULE: Final = "ipykernel.debugger"
+_PUT_BY_DEBUGPY: Final = ((sys, "breakpointhook"), (builtins, "execfile"), (builtins, "runfile"))
+_NO_WARNING: Final = "PYDEVD_DISABLE_FILE_VALIDATION"
+"""Frozen modules are in each Python; who debugs could not do anything about a warning amid a cell's output."""
+
+
+@contextmanager
+def debugger_is_late() -> Iterator[None]:
+    """Let ipykernel take the debugger for imported, if debugpy is installed."""
+    if _MODULE in sys.modules or find_spec("debugpy") is None:
+        yield
+        return
+    with late(_MODULE, _is_debugpy_available=True):
+        yield
+    if isinstance(sys.modules.get(_MODULE), LateModule):
+        for owner, name in _PUT_BY_DEBUGPY:
+            setattr(owner, name, _StandIn(owner, name))
+
+
+class _StandIn:
+    """Imports debugpy, which puts its own function in its place, and calls that."""
+
+    def __init__(self, owner: object, name: str) -> None:
+        self._owner = owner
+        self.__name__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        _import()
+        put = getattr(self._owner, self.__name__)
+        if put is self:
+            raise RuntimeError(f"{self.__name__} needs debugpy, which cannot be imported")
+        return put(*args, **kwargs)
+
+
+def _import() -> Any:
+    """Import ipykernel's debugger and debugpy; return the module. What user code has put anywhere stays."""
+    there = [(owner, name, getattr(owner, name, None)) for owner, name in _PUT_BY_DEBUGPY]
+    before = os.environ.get(_NO_WARNING)
+    os.environ[_NO_WARNING] = "1"
+    try:
+        module = importlib.import_module(_MODULE)
+        load(module)
+    finally:
+        if before is None:
+            del os.environ[_NO_WARNING]
+        else:
+            os.environ[_NO_WARNING] = before
+    for owner, name, value in there:
+        if value is not None and not isinstance(value, _StandIn):
+            setattr(owner, name, value)
+    return module
+
+
+class LateDebugger:
+    """In place of `ipykernel.debugger.Debugger`, until there is something to debug."""
+
+    def __init__(self, *arguments: Any) -> None:
+        """`arguments` are those of ipykernel's."""
+        self._arguments = arguments
+        self._debugger: Any = None  # ipykernel's, which is untyped
+        self._made = asyncio.Event()
+
+    async def process_request(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Answer a debug_request; in the control thread."""
+        if self._debugger is None and message.get("command") == "debugInfo":
+            return _info(message)
+        debugger = self._make()
+        if debugger is None:
+            reason = {"success": False, "message": "debugpy cannot be imported; the kernel's log says more"}
+            return {
+                "type": "response",
+                "request_seq": message["seq"],
+                "command": message["command"],
+                **reason,
+            }
+        reply: dict[str, Any] = await debugger.process_request(message)
+        return reply
+
+    async def handle_stopped_event(self) -> None:
+        """Wait until a thread has stopped, and tell the front end."""
+        await self._made.wait()
+        await self._debugger.handle_stopped_event()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._make(), name)
+
+    def _make(self) -> Any:
+        if self._debugger is None:
+            module = _import()
+            if module._is_debugpy_available:  # noqa: SLF001  # as ipykernel's kernel asks it
+                self._debugger = module.Debugger(*self._arguments)
+                self._made.set()
+        return self._debugger
+
+
+def _info(message: dict[str, Any]) -> dict[str, Any]:
+    """Answer as ipykernel's debugger does before it is started."""
+    body = {
+        "isStarted": False,
+        "hashMethod": "Murmur2",
+        "hashSeed": get_tmp_hash_seed(),  # type: ignore[no-untyped-call]  # ipykernel's
+        "tmpFilePrefix": get_tmp_directory() + os.sep,  # type: ignore[no-untyped-call]  # ipykernel's
+        "tmpFileSuffix": ".py",
+        "breakpoints": [],
+        "stoppedThreads": [],
+        "richRendering": True,
+        "exceptionPaths": ["Python Exceptions"],
+        "copyToGlobals": True,
+    }
+    return {
+        "type": "response",
+        "request_seq": message["seq"],
+        "success": True,
+        "command": message["command"],
+        "body": body,
+    }
