@@ -37,9 +37,10 @@ check: test ## The same as test
 browser: ## Install Debian's chromium for the browser tests, if there is none (CHROMIUM=/path names another)
 	@tests/browser/install-chromium
 
-lint: install ## Formatter and linter
+lint: install ## Formatter, linter and the contracts of the packages (.importlinter)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
 
 types: install ## Strict type check
 	$(BIN)/mypy
