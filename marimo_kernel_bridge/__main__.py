@@ -1,29 +1,39 @@
-"""`marimo-kernel-bridge` and `python -m marimo_kernel_bridge`: the command line.
+"""`marimo-kernel-bridge` and `python -m marimo_kernel_bridge`: which process this is.
 
-The kernel starts without it: each import counts there, since a client waits for the sockets.
+The kernel starts without the command line: each import counts there, since a client waits for the sockets.
 """
 
+from __future__ import annotations
+
 import sys
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.startup import gc_pauses as garbage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["kernel"] and not {"-h", "--help"} & set(arguments):
-        with garbage.not_looked_for():
-            from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
+        run_kernel(arguments[1:])
+    elif arguments[:1] == ["pool-server"]:
+        from marimo_kernel_bridge.launch.pool.server import main as serve_pool  # noqa: PLC0415  # only this process
 
-        kernel_main(arguments[1:])
-        return
-    if arguments[:1] == ["pool-server"]:
-        from marimo_kernel_bridge.launch.pool.server import main as pool_main  # noqa: PLC0415  # as above
+        serve_pool(arguments[1:], run_kernel)
+    else:
+        from marimo_kernel_bridge.cli.main import main as run_command  # noqa: PLC0415  # only this process
 
-        pool_main(arguments[1:])
-        return
-    from marimo_kernel_bridge.cli.main import main as cli_main  # noqa: PLC0415  # see the module
+        run_command(prog_name="marimo-kernel-bridge")
 
-    cli_main(prog_name="marimo-kernel-bridge")
+
+def run_kernel(arguments: list[str], *, forked: Callable[[], None] | None = None) -> None:
+    """Run a kernel; `forked`: in a process that a pool has forked, called when the sockets are open."""
+    with garbage.not_looked_for():
+        from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
+
+    kernel_main(arguments, forked=forked)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ _UNREAD = 100_000  # iopub messages kept for a client that is slow to read; what
 class MarimoKernel(IPythonKernel):
     """See the module."""
 
-    implementation = "marimo_kernel_bridge"
+    implementation = message_names.IMPLEMENTATION
     implementation_version = __version__
     banner = (
         f"marimo reactive Python (marimo-kernel-bridge {__version__}) on Python {platform.python_version()}\n"

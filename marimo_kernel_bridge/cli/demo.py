@@ -24,9 +24,9 @@ from mcp import MCPError
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.install import NAME
 from marimo_kernel_bridge.launch.shipped import shipped
 from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook, import_notebook, read_notebook
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,10 +95,10 @@ def _require_what_the_example_needs() -> None:
 
 def _kernelspec(say: Callable[[str], None]) -> None:
     try:
-        spec = KernelSpecManager().get_kernel_spec(NAME)
+        spec = KernelSpecManager().get_kernel_spec(KERNELSPEC)
     except NoSuchKernel:
         raise DemoFailedError(
-            f"Jupyter finds no kernelspec {NAME!r}. Run: marimo-kernel-bridge install --sys-prefix"
+            f"Jupyter finds no kernelspec {KERNELSPEC!r}. Run: marimo-kernel-bridge install --sys-prefix"
         ) from None
     say(f"  {spec.display_name}, in {spec.resource_dir}")
 
@@ -107,7 +107,7 @@ async def _person_and_agent(
     notebook: Notebook, folder: Path, log: TextIOWrapper, say: Callable[[str], None]
 ) -> None:
     async with AsyncExitStack() as stack:
-        manager = await stack.enter_async_context(started_kernel(NAME, folder, log.fileno()))
+        manager = await stack.enter_async_context(started_kernel(KERNELSPEC, folder, log.fileno()))
         person = await stack.enter_async_context(opened(manager))
         say(f"  It answers. Its connection file: {manager.connection_file}")
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from marimo_kernel_bridge.protocol.names import MODULE
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import TextIO
@@ -40,9 +42,7 @@ class Agent:
 @asynccontextmanager
 async def attached_agent(connection_file: str, log: TextIO) -> AsyncIterator[Agent]:
     """Start an MCP server and connect it to a kernel. `log` gets the server's stderr. Raises `ToolFailedError`."""
-    server = StdioServerParameters(
-        command=sys.executable, args=["-m", "marimo_kernel_bridge", "mcp"], env=dict(os.environ)
-    )
+    server = StdioServerParameters(command=sys.executable, args=["-m", MODULE, "mcp"], env=dict(os.environ))
     async with Client(stdio_client(server, errlog=log)) as client:
         agent = Agent(client)
         await agent.call("connect_to_kernel", connection_file=connection_file)

@@ -25,9 +25,9 @@ from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
 from marimo_kernel_bridge.client.front_end import FrontEnd, ShownCell, opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.install import NAME
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.runtime.supported_api import check_version, installed, missing_api
 
 if TYPE_CHECKING:
@@ -105,10 +105,12 @@ def _kernelspec() -> Finding:
     """Find the kernelspec as Jupyter does, and try its interpreter."""
     manager = KernelSpecManager()
     try:
-        spec = manager.get_kernel_spec(NAME)
+        spec = manager.get_kernel_spec(KERNELSPEC)
     except NoSuchKernel:
         places = ", ".join(manager.kernel_dirs)
-        return Finding("kernelspec", "FAILED", f"Jupyter finds none named {NAME!r} in {places}.", _REINSTALL)
+        return Finding(
+            "kernelspec", "FAILED", f"Jupyter finds none named {KERNELSPEC!r} in {places}.", _REINSTALL
+        )
     except ValueError as error:
         return Finding("kernelspec", "FAILED", f"Its kernel.json cannot be read: {error}.", _REINSTALL)
     if (interpreter := _interpreter(spec)) is None:
@@ -160,7 +162,7 @@ async def _with_a_kernel(folder: Path, found: Callable[..., None]) -> None:
     async with AsyncExitStack() as stack:
         try:
             manager = await stack.enter_async_context(
-                started_kernel(NAME, folder, stack.enter_context(log.open("wb")).fileno())
+                started_kernel(KERNELSPEC, folder, stack.enter_context(log.open("wb")).fileno())
             )
             person = await stack.enter_async_context(opened(manager))
             answer = (await person.run("first", "6 * 7")).text

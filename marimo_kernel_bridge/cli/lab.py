@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Final
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.install import NAME
 from marimo_kernel_bridge.launch.shipped import shipped
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,14 +51,14 @@ def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], Non
 
 def _kernelspec() -> dict[str, str]:
     try:
-        spec = KernelSpecManager().get_kernel_spec(NAME)
+        spec = KernelSpecManager().get_kernel_spec(KERNELSPEC)
     except NoSuchKernel as error:
         raise BridgeError(
             "bad_request",
-            f"Jupyter finds no kernelspec {NAME!r}.",
+            f"Jupyter finds no kernelspec {KERNELSPEC!r}.",
             "Run: marimo-kernel-bridge install --sys-prefix",
         ) from error
-    return {"name": NAME, "display_name": str(spec.display_name), "language": "python"}
+    return {"name": KERNELSPEC, "display_name": str(spec.display_name), "language": "python"}
 
 
 def _example(kernelspec: dict[str, str]) -> Path:

@@ -22,15 +22,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 from marimo_kernel_bridge.client.endpoint import is_there, open_channels, require_there, why_unreachable
 from marimo_kernel_bridge.client.zmq_channels import BadSignature, Message, NotConnected
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.names import IMPLEMENTATION
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.client.endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
-
-IMPLEMENTATION: Final = "marimo_kernel_bridge"
-"""What our kernel's kernel_info_reply says. Other kernels never answer a bridge request, so we must not ask."""
 
 ANSWER_BOUND: Final = 5.0
 HEARTBEAT_BOUND: Final = 2.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from marimo_kernel_bridge.protocol.names import REQUEST
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, strip_ansi
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ RunKind = Literal["execute", "edit_cells", "run_cells", "run_stale", "set_ui_val
 MAX_STREAM_CHARACTERS: Final = 5_000_000
 """Kept of the streams of one run. An endless `print` must not fill our memory."""
 
-_WORK: Final = frozenset({"execute_request", "marimo_bridge_request"})
+_WORK: Final = frozenset({"execute_request", REQUEST})
 """Requests on the shell channel that can take long. Status messages of all others say nothing of interest."""
 
 

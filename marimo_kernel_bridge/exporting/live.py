@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
-from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC, code_cell, lines
+from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell, lines
 from marimo_kernel_bridge.protocol.messages import METADATA_KEY
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNoteb
         ]
         document = {
             "cells": [cell for _, cell in made],
-            "metadata": {"kernelspec": KERNELSPEC},
+            "metadata": {"kernelspec": KERNELSPEC_METADATA},
             "nbformat": 4,
             "nbformat_minor": 5,
         }

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from marimo_kernel_bridge.client.front_end import opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.exporting import described, live
-from marimo_kernel_bridge.launch.install import NAME
 from marimo_kernel_bridge.notebooks import origin
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, parse_notebook, read_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import MarimoFile, document_of
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def from_marimo(file: MarimoFile, original: Notebook | None, *, run: bool) -> So
     failed: tuple[str, ...] = ()
     if run:
         codes = [(cell["id"], _text(cell)) for cell in native["cells"] if cell["cell_type"] == "code"]
-        shown = asyncio.run(_run(NAME, file.path.parent or Path(), codes))
+        shown = asyncio.run(_run(KERNELSPEC, file.path.parent or Path(), codes))
         by_id = dict(zip((name for name, _ in codes), shown, strict=True))
         failed = _failed(by_id)
         _put_outputs(native, document, by_id, restored)
@@ -224,7 +224,7 @@ async def _run(
 def _installed(name: str | None) -> str:
     from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415  # only who runs a notebook pays
 
-    return name if name and name in KernelSpecManager().find_kernel_specs() else NAME
+    return name if name and name in KernelSpecManager().find_kernel_specs() else KERNELSPEC
 
 
 def _failed(shown: Mapping[str, list[dict[str, Any]]]) -> tuple[str, ...]:  # nbformat

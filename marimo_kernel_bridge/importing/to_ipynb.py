@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare
 from marimo_kernel_bridge.importing.magics import parses
-from marimo_kernel_bridge.launch.install import NAME
 from marimo_kernel_bridge.notebooks.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
+from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
             positions.append(working.positions if working is not None else (cell.position,))
         fate: Fate = "changed" if notes else "kept"
         reports.append(CellReport(cell.position, cell.cell_id, cell.kind, fate, tuple(notes)))
-    metadata = {**document.get("metadata", {}), "kernelspec": _KERNELSPEC}
+    metadata = {**document.get("metadata", {}), "kernelspec": KERNELSPEC_METADATA}
     result = {**document, "metadata": metadata, "cells": written, "nbformat": 4}
     if written and any("id" in each for each in written):
         result["nbformat_minor"] = max(5, int(document.get("nbformat_minor", 5)))
@@ -82,9 +82,6 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
         positions=tuple(positions),
         codes=tuple("".join(each["source"]) if each["cell_type"] == "code" else "" for each in written),
     )
-
-
-_KERNELSPEC: Final = {"display_name": "marimo (reactive Python)", "language": "python", "name": NAME}
 
 
 def _new_cell(cell_id: str, code: str) -> dict[str, Any]:  # nbformat

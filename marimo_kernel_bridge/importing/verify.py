@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.client.front_end import opened, started_kernel
-from marimo_kernel_bridge.launch.install import NAME
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def verify(notebook: Notebook, conversion: Conversion, progress: Callable[[int],
     before = asyncio.run(_run("python3", folder, codes, progress))
     again = asyncio.run(_run("python3", folder, codes, progress))
     results = [(f"result-{number}", code) for number, code in enumerate(conversion.codes)]
-    after = asyncio.run(_run(NAME, folder, results, progress))
+    after = asyncio.run(_run(KERNELSPEC, folder, results, progress))
     positions = [cell.position for cell in notebook.cells if cell.kind == "code"]
     return compare(
         dict(zip(positions, before, strict=True)),

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.protocol.names import METADATA_KEY
 from marimo_kernel_bridge.protocol.notebook import CellError
+from marimo_kernel_bridge.protocol.output_log import EDITED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from marimo_kernel_bridge.protocol.notebook import Cell
     from marimo_kernel_bridge.runtime.interface import GraphError
 
 _LABEL_WIDTH = 40
-EDITED = "edited"
-"""The kind of the notice that the notebook shows older code than the kernel ran."""
 
 
 def label(cell: Cell) -> str:
@@ -134,13 +133,6 @@ def stale_elsewhere(cells: Sequence[Cell]) -> dict[str, Any]:
     return _notice(
         "stale", "now stale: " + ", ".join(map(label, cells)) + ". Run them, or `%marimo run stale`."
     )
-
-
-def without_edited(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out the notice that a notebook shows older code: it is for who looks there, and no output of the cell."""
-    return [
-        output for output in outputs if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": EDITED}
-    ]
 
 
 def nothing() -> dict[str, Any]:

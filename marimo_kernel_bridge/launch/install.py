@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from jupyter_client.kernelspec import KernelSpecManager
 
@@ -19,16 +19,15 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.launch.shipped import shipped
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.pool.protocol import PoolOptions
 
-NAME: Final = "marimo"
-
 
 def install_kernelspec(
     *,
-    name: str = NAME,
+    name: str = KERNELSPEC,
     display_name: str | None = None,
     user: bool = False,
     prefix: Path | None = None,
@@ -54,7 +53,7 @@ def install_kernelspec(
         written["argv"][0] = sys.executable
         if display_name is not None:
             written["display_name"] = display_name
-        elif name != NAME or pool is not None:  # front ends list kernels by their titles
+        elif name != KERNELSPEC or pool is not None:  # front ends list kernels by their titles
             written["display_name"] += f" {name}" + (", warm pool" if pool is not None else "")
         if pool is not None:
             config = {"preload": list(pool.preload), "idle_timeout": pool.idle_timeout, "limit": pool.limit}

@@ -16,13 +16,10 @@ from typing import Final
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.names import MODULE
 
-REACTIVE: Final = "marimo"
-"""The name under which our own kernelspec is installed."""
-
-_MODULE: Final = "marimo_kernel_bridge"
 _LOOK: Final = (
-    f"import importlib.util, sys; found = importlib.util.find_spec({_MODULE!r}); print(sys.prefix); "
+    f"import importlib.util, sys; found = importlib.util.find_spec({MODULE!r}); print(sys.prefix); "
     "print(found is not None and found.origin is not None)"  # a mere directory of that name has no origin
 )
 _LOOK_BOUND: Final = 30.0
@@ -86,7 +83,7 @@ def of_interpreter(interpreter: str) -> KernelSpec:
     path = os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)])
     conda = Path(prefix, "conda-meta").is_dir()
     return KernelSpec(
-        argv=[str(program), "-m", _MODULE, "kernel", "-f", "{connection_file}"],
+        argv=[str(program), "-m", MODULE, "kernel", "-f", "{connection_file}"],
         display_name=f"marimo (reactive Python) of {prefix}",
         language="python",
         interrupt_mode="signal",
@@ -112,7 +109,7 @@ def _startable(name: str, spec: dict[str, object]) -> Startable:
         str(spec.get("display_name") or name),
         str(spec.get("language") or ""),
         _program(argv),
-        _MODULE in argv,
+        MODULE in argv,
     )
 
 

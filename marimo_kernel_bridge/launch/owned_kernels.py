@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from marimo_kernel_bridge.client.connection import kernel_id_of, read_connection, runtime_dir
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -43,13 +44,13 @@ class StartedKernels:
         """
         from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # slow to import
 
-        from marimo_kernel_bridge.launch.kernelspecs import REACTIVE, OneSpec, by_name, of_interpreter  # noqa: PLC0415
+        from marimo_kernel_bridge.launch.kernelspecs import OneSpec, by_name, of_interpreter  # noqa: PLC0415
         from marimo_kernel_bridge.launch.pool.provisioner import PoolProvisioner, serves  # noqa: PLC0415
 
         where = None if directory is None else await asyncio.to_thread(_existing, directory)
         if directory is not None and where is None:
             raise BridgeError("bad_request", f"There is no directory {directory!r}.", "Nothing was started.")
-        name = kernelspec or REACTIVE
+        name = kernelspec or KERNELSPEC
         if interpreter is None:
             spec = by_name(name)
         elif kernelspec is not None:

@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.notices import without_edited
 from marimo_kernel_bridge.mcp_server.answers.results import as_data
 from marimo_kernel_bridge.mcp_server.context import Ctx, attached_to  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_server.media.output_text import show
@@ -15,6 +14,7 @@ from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
 from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as mcp_run_views
 from marimo_kernel_bridge.mcp_server.views.files import as_format, live
+from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.launch.install import NAME
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-KERNELSPEC: Final = {"display_name": "marimo (reactive Python)", "language": "python", "name": NAME}
+KERNELSPEC_METADATA: Final = {
+    "display_name": "marimo (reactive Python)",
+    "language": "python",
+    "name": KERNELSPEC,
+}
 _LANGUAGE: Final = {
     "name": "python",
     "file_extension": ".py",
@@ -56,7 +60,7 @@ def document_of(file: MarimoFile) -> dict[str, Any]:  # nbformat
     return {
         "cells": [new_cell(cell) for cell in file.cells],
         "metadata": {
-            "kernelspec": KERNELSPEC,
+            "kernelspec": KERNELSPEC_METADATA,
             "language_info": _LANGUAGE,
             **({"marimo": marimo} if marimo else {}),
         },

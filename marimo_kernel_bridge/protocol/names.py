@@ -1,13 +1,26 @@
-"""The names of the bridge's messages. What is in them is `wire.py`'s, which takes longer to import."""
+"""Names that both ends of a conversation, and Jupyter, know this kernel and its messages by.
+
+Imports nothing: the kernel reads them before it binds its sockets. The messages' contents are in `messages`.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+KERNELSPEC: Final = "marimo"
+"""The name under which the kernelspec is installed."""
+
+MODULE: Final = "marimo_kernel_bridge"
+"""What `python -m` runs."""
+
+IMPLEMENTATION: Final = "marimo_kernel_bridge"
+"""`implementation` in this kernel's kernel_info_reply. Only such a kernel answers bridge requests."""
+
+METADATA_KEY: Final = "marimo_kernel_bridge"
+"""The key of this package's fields in the metadata of Jupyter messages, cells and notebooks."""
+
 REQUEST: Final = "marimo_bridge_request"
 READ_REQUEST: Final = "marimo_bridge_read_request"
-"""The same on control, by another name: who watches the kernel's status messages can tell a look from work."""
+"""`REQUEST` on the control channel. It differs so that an observer of status messages can tell a read from work."""
 
 REPLY: Final = "marimo_bridge_reply"
-METADATA_KEY: Final = "marimo_kernel_bridge"
-"""Where our fields live in the metadata of Jupyter messages, cells and notebooks."""

@@ -9,11 +9,19 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.protocol.names import METADATA_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OUTPUT_TYPES: Final = frozenset(
     {"stream", "display_data", "execute_result", "error", "update_display_data", "clear_output"}
 )
+
+EDITED: Final = "edited"
+"""The kind of the notice that the notebook shows older code than the kernel ran."""
 
 _NOT_KEPT: Final = re.compile(r"\[\.\.\. ([\d,]+) characters were not kept \.\.\.\]")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -22,6 +30,13 @@ _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 def strip_ansi(text: str) -> str:
     """Remove terminal colours."""
     return _ANSI.sub("", text)
+
+
+def without_edited(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the outputs but for the `EDITED` notice, which is for the notebook's reader and no output of the cell."""
+    return [
+        output for output in outputs if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": EDITED}
+    ]
 
 
 def shortened(outputs: tuple[dict[str, Any], ...], most: int) -> tuple[dict[str, Any], ...]:

@@ -32,6 +32,7 @@ from marimo._runtime.runner.hooks import NotebookCellHooks, Priority
 from marimo._runtime.runtime import Kernel
 from marimo._types.ids import CellId_t
 
+from marimo_kernel_bridge.protocol.names import IMPLEMENTATION
 from marimo_kernel_bridge.runtime.display.output_areas import NotificationStream
 from marimo_kernel_bridge.runtime.graph import indexed_graph as graph
 from marimo_kernel_bridge.runtime.graph import run_steps
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 class HostExecutor:
     """marimo's extension point for how a cell's body runs: the host runs it, as IPython would."""
 
-    name = "marimo_kernel_bridge"
+    name = IMPLEMENTATION
 
     def __init__(self, execute: Callable[[str], Awaitable[Outcome]]) -> None:
         self._execute = execute

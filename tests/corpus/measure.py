@@ -20,9 +20,9 @@ from marimo_kernel_bridge.client.connection import read_connection
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.importing.verify import shown_text
-from marimo_kernel_bridge.launch.install import NAME
 from marimo_kernel_bridge.marimo_format.reader import read
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 CONVERTERS = {
     "marimo's converter": ("-m", "marimo", "convert", "{source}", "-o", "{result}"),
@@ -54,7 +54,7 @@ async def original(source: Path) -> Ran:
 async def converted(result: Path, folder: Path, *, again: bool) -> Ran:
     codes = [cell.code for cell in read(result).cells]
     async with (
-        started_kernel(NAME, folder, subprocess.DEVNULL) as manager,
+        started_kernel(KERNELSPEC, folder, subprocess.DEVNULL) as manager,
         opened(manager) as front_end,
         await KernelClient.attach(read_connection(manager.connection_file), "measure") as client,
     ):

@@ -102,7 +102,7 @@ def test_an_interpreter_without_the_package_is_named(kernelspec):
 
 
 def test_a_missing_kernelspec_is_told_with_the_places_looked_at(monkeypatch):
-    monkeypatch.setattr(doctor, "NAME", "marimo-that-nobody-installed")
+    monkeypatch.setattr(doctor, "KERNELSPEC", "marimo-that-nobody-installed")
     finding = doctor._kernelspec()
     assert finding.verdict == "FAILED"
     assert "share/jupyter/kernels" in finding.detail

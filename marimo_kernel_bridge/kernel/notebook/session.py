@@ -33,7 +33,7 @@ from marimo_kernel_bridge.protocol.notebook import (
     Outline,
     RunReport,
 )
-from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi
+from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi, without_edited
 from marimo_kernel_bridge.startup import gc_pauses as garbage
 
 if TYPE_CHECKING:
@@ -630,7 +630,7 @@ class Session:
             last_run_at=time.time(),
             duration=duration,
         )
-        own = (tuple(wording.without_edited(outputs)) for outputs in (before, after))
+        own = (tuple(without_edited(outputs)) for outputs in (before, after))
         self._note_run(cell_id, duration, changed=not same_outputs(*own))
         if early:
             self.ahead.ran(cell_id, entry.cell.execution_count, entry.cell.error)

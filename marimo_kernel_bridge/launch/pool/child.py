@@ -15,19 +15,28 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from marimo_kernel_bridge.launch.pool.protocol import send_line
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Callable
 
     from marimo_kernel_bridge.launch.pool.protocol import KernelRequest
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD)
 
 
-def become(request: KernelRequest, streams: list[int], requester: socket.socket) -> None:
+class RunKernel(Protocol):
+    """Run a kernel with ipykernel's arguments, and call `forked` when its sockets are open."""
+
+    def __call__(self, arguments: list[str], *, forked: Callable[[], None]) -> None: ...
+
+
+def become(
+    request: KernelRequest, streams: list[int], requester: socket.socket, run_kernel: RunKernel
+) -> None:
     """Turn this process into the kernel that was asked for, and run it. Ends the process."""
     os.setsid()
     for number in _SIGNALS:
@@ -45,9 +54,7 @@ def become(request: KernelRequest, streams: list[int], requester: socket.socket)
     _reseed()
     if request.dies_with_requester:
         threading.Thread(target=_end_with, args=(requester,), name="RequesterWatch", daemon=True).start()
-    from marimo_kernel_bridge.zmq_kernel import main  # noqa: PLC0415  # the pool has imported it
-
-    main(request.arguments, forked=partial(_tell, requester))
+    run_kernel(request.arguments, forked=partial(_tell, requester))
 
 
 def _tell(requester: socket.socket) -> None:

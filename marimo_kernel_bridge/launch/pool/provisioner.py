@@ -36,12 +36,13 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     receive_reply,
     socket_path,
 )
+from marimo_kernel_bridge.protocol.names import MODULE
 
 if TYPE_CHECKING:
     from jupyter_client.connect import KernelConnectionInfo
     from jupyter_client.kernelspec import KernelSpec
 
-_KERNEL: Final = ["-m", "marimo_kernel_bridge", "kernel"]
+_KERNEL: Final = ["-m", MODULE, "kernel"]
 _UNDERSTOOD: Final = frozenset({"env", "cwd", "stdin", "stdout", "stderr", "independent"})
 _UNKNOWN: Final = 255  # how a kernel ended whose pool is gone too
 
@@ -174,7 +175,7 @@ def _start_pool(path: Path, python: list[str], env: dict[str, str], options: Poo
             listening.listen(512)
             # It forks at once and its first process ends: it is nobody's child and outlives us.
             subprocess.run(  # noqa: S603  # the kernelspec's interpreter
-                [*python, "-m", _KERNEL[1], "pool-server", path.stem, json.dumps(asdict(options))],
+                [*python, "-m", MODULE, "pool-server", path.stem, json.dumps(asdict(options))],
                 stdin=listening.fileno(),
                 stdout=log,
                 stderr=log,

@@ -43,6 +43,8 @@ from marimo_kernel_bridge.launch.pool.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from marimo_kernel_bridge.launch.pool.child import RunKernel
+
 _PRELOADED: Final = (
     "marimo_kernel_bridge.zmq_kernel",
     "marimo_kernel_bridge.runtime.engine",
@@ -69,7 +71,7 @@ _PRELOADED: Final = (
 _REQUEST_BOUND: Final = 5.0  # seconds for a requester to send its request
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str], run_kernel: RunKernel) -> None:
     """Serve until idle; in a forked child, run its kernel."""
     name, options = arguments[0], PoolOptions(**json.loads(arguments[1]))
     if os.fork():  # nobody waits for this server
@@ -89,7 +91,7 @@ def main(arguments: list[str]) -> None:
     pool = Pool(name, options, listening, _preload(options.preload))
     child = pool.serve()
     if child is not None:
-        become(*child)
+        become(*child, run_kernel)
 
 
 def _preload(modules: Iterable[str]) -> str:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.notices import without_edited
 from marimo_kernel_bridge.mcp_server.answers.results import (
     CellLine,
     CellList,
@@ -28,6 +27,7 @@ from marimo_kernel_bridge.mcp_server.answers.results import (
 )
 from marimo_kernel_bridge.mcp_server.media.output_text import Image, Shown, cut, show
 from marimo_kernel_bridge.mcp_server.media.pictures import pictures
+from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.client import KernelClient

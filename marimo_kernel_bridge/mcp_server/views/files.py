@@ -23,6 +23,7 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
     ImportedNotebook,
 )
 from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
+from marimo_kernel_bridge.protocol.names import MODULE
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.exporting.live import LiveNotebook
@@ -220,7 +221,7 @@ async def _command(*arguments: str, bound: float) -> dict[str, Any]:  # the comm
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "marimo_kernel_bridge",
+        MODULE,
         *arguments,
         "--json",
         stdin=asyncio.subprocess.DEVNULL,

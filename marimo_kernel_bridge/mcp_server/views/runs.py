@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.kernel.notices import without_edited
 from marimo_kernel_bridge.mcp_server.answers.results import RanCell, RunView, first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut, show
 from marimo_kernel_bridge.mcp_server.media.pictures import pictures
 from marimo_kernel_bridge.mcp_server.views.cells import MOST_OUTPUT, Window, error_line, is_whole
 from marimo_kernel_bridge.protocol.notebook import CellError
+from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
