@@ -1,7 +1,8 @@
 """Tool answers that MCP clients would not take over HTTP are made to fit."""
 
-from contextlib import nullcontext
+from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES,
 from marimo_kernel_bridge.mcp_server.guard import _require_size
 
 
-def answer(text="", images=()):
+def answer(text: str = "", images: Sequence[str] = ()) -> dict[str, Any]:
     pictures = [{"type": "image", "data": data, "mimeType": "image/png"} for data in images]
     return {
         "content": [{"type": "text", "text": text}, *pictures],
@@ -19,12 +20,12 @@ def answer(text="", images=()):
     }
 
 
-def test_an_answer_that_fits_is_left_alone():
+def test_an_answer_that_fits_is_left_alone() -> None:
     small = answer("hi", ["x" * 1000])
     assert fit(small) is small
 
 
-def test_images_go_first_and_the_answer_says_so():
+def test_images_go_first_and_the_answer_says_so() -> None:
     fitted = fit(answer("hi", ["x" * MAX_ANSWER_BYTES, "x"]))
     assert fitted["structuredContent"] == {"outputs": "hi"}
     first, note = fitted["content"]
@@ -32,7 +33,7 @@ def test_images_go_first_and_the_answer_says_so():
     assert note["text"].startswith("2 image(s) left out")
 
 
-def test_an_answer_that_is_too_large_without_images_is_an_error_that_says_what_to_do():
+def test_an_answer_that_is_too_large_without_images_is_an_error_that_says_what_to_do() -> None:
     for images in ((), ("x",)):
         fitted = fit(answer("\N{SNAKE}" * (MAX_ANSWER_BYTES // 8), images))
         assert fitted["isError"] is True
@@ -41,7 +42,7 @@ def test_an_answer_that_is_too_large_without_images_is_an_error_that_says_what_t
         assert "max_chars" in block["text"]
 
 
-def test_what_is_no_unicode_does_not_stop_it():
+def test_what_is_no_unicode_does_not_stop_it() -> None:
     assert fit(answer("\ud800" * MAX_ANSWER_BYTES))["isError"] is True
 
 
@@ -55,10 +56,14 @@ def test_what_is_no_unicode_does_not_stop_it():
         (b"x" * 40_000_000, False, True),
     ],
 )
-def test_a_resource_that_clients_would_drop_the_connection_for_is_refused(content, over_http, refused):
-    ctx = SimpleNamespace(request_context=SimpleNamespace(request=object() if over_http else None))
-    with pytest.raises(BridgeError) if refused else nullcontext() as refusal:
+def test_a_resource_that_clients_would_drop_the_connection_for_is_refused(
+    content: str | bytes, over_http: bool, refused: bool
+) -> None:
+    ctx: Any = SimpleNamespace(request_context=SimpleNamespace(request=object() if over_http else None))
+    if not refused:
         _require_size(ctx, content)
-    if refused:
-        assert refusal.value.code == "too_large"
-        assert "export_notebook writes a file" in refusal.value.hint
+        return
+    with pytest.raises(BridgeError) as refusal:
+        _require_size(ctx, content)
+    assert refusal.value.code == "too_large"
+    assert "export_notebook writes a file" in refusal.value.hint

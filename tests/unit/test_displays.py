@@ -8,7 +8,7 @@ from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 
 @pytest.fixture
-def cells():
+def cells() -> CellTable:
     table = CellTable()
     for number in range(30):
         table.add(f"c{number}", "x", "notebook", Address("lab", {"msg_id": f"m{number}"}, "page"))
@@ -16,20 +16,24 @@ def cells():
 
 
 @pytest.fixture
-def outlet(cells):
+def outlet(cells: CellTable) -> Outlet:
     return Outlet(cells, lambda _: None, lambda: False)
 
 
-def show(outlet, number, text, display_id="shown", kind="display_data"):
+def show(
+    outlet: Outlet, number: int, text: str, display_id: str = "shown", kind: str = "display_data"
+) -> None:
     content = {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": display_id}}
     outlet.route(kind, content, {"msg_id": f"m{number}"})
 
 
-def texts(cells):
+def texts(cells: CellTable) -> list[object]:
     return [[each["data"]["text/plain"] for each in entry.log.outputs()] for entry in cells]
 
 
-def test_an_update_changes_each_cell_that_shows_the_display_and_asks_no_other(outlet, cells, monkeypatch):
+def test_an_update_changes_each_cell_that_shows_the_display_and_asks_no_other(
+    outlet: Outlet, cells: CellTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     show(outlet, 3, "old")
     show(outlet, 7, "old")
     show(outlet, 8, "another", display_id="other")
@@ -46,7 +50,7 @@ def test_an_update_changes_each_cell_that_shows_the_display_and_asks_no_other(ou
     )
 
 
-def test_what_a_cell_no_longer_shows_is_forgotten(outlet, cells):
+def test_what_a_cell_no_longer_shows_is_forgotten(outlet: Outlet, cells: CellTable) -> None:
     first = next(iter(cells))
     for number in range(100):
         outlet.restart(first)

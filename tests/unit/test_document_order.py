@@ -3,6 +3,7 @@
 import json
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,12 @@ from marimo_kernel_bridge.kernel.notebook.document_order import SavedOrder, sent
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def saved(path, *ids, at):
+def saved(path: Path, *ids: str, at: float) -> None:
     path.write_text(json.dumps({"cells": [{"id": one, "cell_type": "code"} for one in ids]}))
     os.utime(path, (at, at))
 
 
-def test_the_file_has_news_each_time_it_is_saved(tmp_path):
+def test_the_file_has_news_each_time_it_is_saved(tmp_path: Path) -> None:
     order, path = SavedOrder(), tmp_path / "n.ipynb"
     assert order.news(str(path)) is None
     saved(path, "a", "b", at=1)
@@ -28,7 +29,7 @@ def test_the_file_has_news_each_time_it_is_saved(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"cells": 1}', '{"cells": [1, {"id": 2}]}'])
-def test_a_file_that_is_no_notebook_has_no_order(tmp_path, text):
+def test_a_file_that_is_no_notebook_has_no_order(tmp_path: Path, text: str) -> None:
     (tmp_path / "n.ipynb").write_text(text)
     assert not SavedOrder().news(str(tmp_path / "n.ipynb"))
 
@@ -36,13 +37,13 @@ def test_a_file_that_is_no_notebook_has_no_order(tmp_path, text):
 @pytest.mark.parametrize(
     ("seconds", "expected"), [([0, 0.01, 0.02], True), ([0, 0.01, 3], False), ([0], True), ([], True)]
 )
-def test_requests_of_a_run_all_follow_each_other_at_once(seconds, expected):
+def test_requests_of_a_run_all_follow_each_other_at_once(seconds: list[float], expected: object) -> None:
     dates = [NOW + timedelta(seconds=each) for each in seconds]
     assert sent_at_once([{"date": date} for date in dates]) is expected
     assert sent_at_once([{"date": date.isoformat()} for date in dates]) is expected
 
 
-def test_requests_without_a_time_tell_no_order():
+def test_requests_without_a_time_tell_no_order() -> None:
     assert not sent_at_once([{"date": NOW}, {}])
     assert not sent_at_once([{"date": "soon"}, {"date": NOW}])
 
@@ -57,7 +58,9 @@ def test_requests_without_a_time_tell_no_order():
         ("abc", "xcb", "acb"),
     ],
 )
-def test_cells_outside_of_an_order_stay_behind_the_cell_that_they_are_behind(known, order, expected):
+def test_cells_outside_of_an_order_stay_behind_the_cell_that_they_are_behind(
+    known: str, order: str, expected: object
+) -> None:
     cells = CellTable()
     ids = {}
     for letter in known:

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections.abc import Iterator
 
 import pytest
 
@@ -9,15 +10,15 @@ from marimo_kernel_bridge.startup import gc_pauses as garbage
 
 
 class Node:
-    pass
+    itself: object = None
 
 
 @pytest.fixture
-def collections():
+def collections() -> Iterator[list[tuple[str, int]]]:
     """How often garbage was looked for."""
     looked = []
 
-    def note(phase, info):
+    def note(phase: str, info: dict[str, int]) -> None:
         looked.append((phase, info["generation"]))
 
     gc.callbacks.append(note)
@@ -25,7 +26,9 @@ def collections():
     gc.callbacks.remove(note)
 
 
-def test_nothing_is_looked_for_inside_and_all_that_came_to_be_is_old_afterwards(collections):
+def test_nothing_is_looked_for_inside_and_all_that_came_to_be_is_old_afterwards(
+    collections: list[tuple[str, int]],
+) -> None:
     gc.collect()
     collections.clear()
     with garbage.not_looked_for():
@@ -40,13 +43,13 @@ def test_nothing_is_looked_for_inside_and_all_that_came_to_be_is_old_afterwards(
     assert gone() is None
 
 
-def test_garbage_is_looked_for_again_also_after_an_error():
+def test_garbage_is_looked_for_again_also_after_an_error() -> None:
     with pytest.raises(ImportError), garbage.not_looked_for():
         raise ImportError
     assert gc.isenabled()
 
 
-def test_who_has_switched_it_off_or_frozen_something_keeps_it_so(collections):
+def test_who_has_switched_it_off_or_frozen_something_keeps_it_so(collections: list[tuple[str, int]]) -> None:
     collections.clear()
     gc.freeze()
     with garbage.not_looked_for():
@@ -62,7 +65,9 @@ def test_who_has_switched_it_off_or_frozen_something_keeps_it_so(collections):
         gc.enable()
 
 
-def test_what_makes_many_objects_is_looked_through_once_afterwards(collections):
+def test_what_makes_many_objects_is_looked_through_once_afterwards(
+    collections: list[tuple[str, int]],
+) -> None:
     gc.collect()
     collections.clear()
     with garbage.looked_for_later():

@@ -4,6 +4,8 @@
 
 import copy
 import itertools
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -28,6 +30,9 @@ from marimo_kernel_bridge.runtime.graph.run_steps import Scheduler
 
 NAMES = ("a", "b", "c", "d", "e")
 IDS = tuple(CellId_t(f"C{number:03}") for number in range(7))
+
+Step = tuple[Any, ...]
+"""An operation on a graph: its kind, the cell, and what the kind needs."""
 
 name = st.sampled_from(NAMES)
 code = st.one_of(
@@ -56,7 +61,7 @@ operation = st.one_of(
 )
 
 
-def apply(graph, step):
+def apply(graph: DirectedGraph, step: Step) -> None:
     """Do one operation on a graph, as marimo's kernel would."""
     kind, target, *arguments = step
     if kind == "put":
@@ -82,7 +87,9 @@ def apply(graph, step):
             cell.import_workspace.imported_defs = set(cell.defs)
 
 
-def answers(graph, modules, sort, to_run):
+def answers(
+    graph: DirectedGraph, modules: ModuleRegistry, sort: Callable[..., object], to_run: Callable[..., object]
+) -> dict[str, object]:
     """Everything that marimo asks a graph."""
     ids = list(graph.cells)
     return {
@@ -115,7 +122,7 @@ def answers(graph, modules, sort, to_run):
 
 @settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(st.lists(operation, min_size=3, max_size=25))
-def test_whatever_cells_come_and_go_the_answers_are_marimos(steps):
+def test_whatever_cells_come_and_go_the_answers_are_marimos(steps: list[Step]) -> None:
     theirs, ours = DirectedGraph(), IndexedGraph()
     of_theirs, of_ours = ModuleRegistry(theirs), IndexedModules(ours)
     for step in steps:
@@ -150,7 +157,9 @@ def test_whatever_cells_come_and_go_the_answers_are_marimos(steps):
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(st.just("put"), cell_id, code), min_size=3, max_size=12), st.sets(cell_id), cell_id)
-def test_a_failed_cell_cancels_what_it_cancels_in_marimo(steps, waiting, failed):
+def test_a_failed_cell_cancels_what_it_cancels_in_marimo(
+    steps: list[Step], waiting: set[CellId_t], failed: CellId_t
+) -> None:
     graph = IndexedGraph()
     for step in steps:
         apply(graph, step)
@@ -167,7 +176,9 @@ def test_a_failed_cell_cancels_what_it_cancels_in_marimo(steps, waiting, failed)
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(st.just("put"), cell_id, code), min_size=3, max_size=12), st.sets(cell_id))
-def test_what_is_below_several_cells_is_what_is_below_any_of_them(steps, sources):
+def test_what_is_below_several_cells_is_what_is_below_any_of_them(
+    steps: list[Step], sources: set[CellId_t]
+) -> None:
     graph = IndexedGraph()
     for step in steps:
         apply(graph, step)
@@ -181,7 +192,9 @@ some = st.integers(0, 11)
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(some, some), max_size=24), st.sets(some, max_size=2), st.sets(some, max_size=2))
-def test_a_way_is_found_where_marimo_finds_a_path(pairs, sources, targets):
+def test_a_way_is_found_where_marimo_finds_a_path(
+    pairs: list[tuple[int, int]], sources: set[int], targets: set[int]
+) -> None:
     graph = IndexedGraph()
     ids = [CellId_t(f"C{number:03}") for number in range(12)]
     for one in ids:
@@ -193,7 +206,7 @@ def test_a_way_is_found_where_marimo_finds_a_path(pairs, sources, targets):
 
 
 @pytest.mark.parametrize("down", [True, False])
-def test_a_way_is_found_where_many_lead_elsewhere(down):
+def test_a_way_is_found_where_many_lead_elsewhere(down: bool) -> None:
     graph = IndexedGraph()
     hub, *others = (CellId_t(f"C{number:03}") for number in range(61))
     for one in (hub, *others):
@@ -207,14 +220,14 @@ def test_a_way_is_found_where_many_lead_elsewhere(down):
         assert graph.topology.leads_to([far], [hub]) != down
 
 
-def test_another_graph_is_sorted_by_marimo_itself():
+def test_another_graph_is_sorted_by_marimo_itself() -> None:
     graph = DirectedGraph()
     for step in (("put", IDS[1], "b = a"), ("put", IDS[0], "a = 1")):
         apply(graph, step)
     assert topological_sort(graph, list(IDS[:2])) == [IDS[0], IDS[1]]
 
 
-def test_a_cell_is_registered_once_only():
+def test_a_cell_is_registered_once_only() -> None:
     graph = IndexedGraph()
     apply(graph, ("put", IDS[0], "a = 1"))
     with pytest.raises(AssertionError):

@@ -4,31 +4,34 @@ import itertools
 import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from marimo_kernel_bridge.kernel.ipython.graph_picture import clip, connected, svg, tree
 from marimo_kernel_bridge.kernel.ipython.status_table import html_table, summary, text_table
 from marimo_kernel_bridge.kernel.notebook.settings import Settings, read_settings
-from marimo_kernel_bridge.protocol.notebook import Cell
+from marimo_kernel_bridge.protocol.notebook import Cell, CellStatus
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def notebook(*lines, **states):
+def notebook(*lines: str, **states: CellStatus | Literal["stale"]) -> list[Cell]:
     """Make cells: "b: b = a + 1 < a" is a cell `b` that defines b and stands below the cell a."""
     parsed = []
     for line in lines:
         name, _, rest = line.partition(": ")
         code, _, upstream = rest.partition(" < ")
         parsed.append((name, code, tuple(upstream.split())))
+    statuses = {name: status for name, status in states.items() if status != "stale"}
     return [
         Cell(
             name,
             name,
             code,
             1,
-            "ok" if states.get(name, "ok") == "stale" else states.get(name, "ok"),
+            statuses.get(name, "ok"),
             states.get(name) == "stale",
             count,
             "notebook",
@@ -48,7 +51,7 @@ def notebook(*lines, **states):
 DIAMOND = ["a: a = 1", "b: b = a < a", "c: c = a < a", "d: b + c < b c", "z: z = 1"]
 
 
-def test_a_tree_shows_each_cell_once_in_full():
+def test_a_tree_shows_each_cell_once_in_full() -> None:
     assert tree(notebook(*DIAMOND, c="stale", d="error")) == (
         "[1] a = 1  → a\n"
         "├─ [2] b = a  → b\n"
@@ -58,13 +61,13 @@ def test_a_tree_shows_each_cell_once_in_full():
     )
 
 
-def test_a_tree_of_a_circle_ends():
+def test_a_tree_of_a_circle_ends() -> None:
     assert tree(notebook("a: a = b < b", "b: b = a < a", a="refused", b="refused")) == (
         "[1] a = b  → a  (refused)\n└─ [2] b = a  → b  (refused)\n   └─ [1] a = b ↑"
     )
 
 
-def test_a_deep_tree_goes_on_further_below():
+def test_a_deep_tree_goes_on_further_below() -> None:
     lines = tree(notebook("n0: 0", *(f"n{i}: {i} < n{i - 1}" for i in range(1, 2000)))).splitlines()
     assert lines[12].endswith("[13] 12 ↓")
     assert lines[13].startswith("[13] 12  → n12")
@@ -72,17 +75,17 @@ def test_a_deep_tree_goes_on_further_below():
     assert sum("→" in line for line in lines) == 2000
 
 
-def boxes(cells):
+def boxes(cells: list[Cell]) -> dict[str, tuple[float, float]]:
     """Where the boxes of the picture are: label -> (x, y)."""
     root = ET.fromstring(svg(cells))
-    found = {}
+    found: dict[str, tuple[float, float]] = {}
     rects = [r for r in root.iter(f"{SVG}rect") if "stroke" in r.attrib]
     for rect, label in zip(rects, [t.text for t in root.iter(f"{SVG}text")][::2], strict=True):
-        found[label] = (float(rect.get("x")), float(rect.get("y")))
+        found[label or ""] = (float(rect.attrib["x"]), float(rect.attrib["y"]))
     return found
 
 
-def test_a_cell_stands_below_those_it_uses_and_beside_nobody_of_them():
+def test_a_cell_stands_below_those_it_uses_and_beside_nobody_of_them() -> None:
     at = boxes(notebook(*DIAMOND))
     assert set(at) == {"[1] a = 1", "[2] b = a", "[3] c = a", "[4] b + c"}
     rows = [y for _, y in (at[label] for label in sorted(at))]
@@ -90,7 +93,7 @@ def test_a_cell_stands_below_those_it_uses_and_beside_nobody_of_them():
     assert at["[2] b = a"][0] + 212 < at["[3] c = a"][0]
 
 
-def test_every_edge_is_drawn_from_box_to_box():
+def test_every_edge_is_drawn_from_box_to_box() -> None:
     cells = notebook("a: 1", "b: 2 < a", "c: 3 < b", "d: 4 < c a")
     at = {label[1]: place for label, place in boxes(cells).items()}
     paths = re.findall(r'<path d="M([\d.]+) ([\d.]+)C[^"]* ([\d.]+) ([\d.]+)" fill="none"', svg(cells))
@@ -104,7 +107,7 @@ def test_every_edge_is_drawn_from_box_to_box():
     assert ends == {("1", "2"), ("2", "3"), ("3", "4"), ("1", "4")}
 
 
-def test_no_edge_passes_through_a_box():
+def test_no_edge_passes_through_a_box() -> None:
     cells = notebook("a: 1", "b: 2 < a", "c: 3 < b", "d: 4 < c a")
     (passing,) = re.findall(r'<path d="(M[^"]*V[^"]*V[^"]*)" fill="none"', svg(cells))
     at = boxes(cells)
@@ -112,16 +115,16 @@ def test_no_edge_passes_through_a_box():
         assert all(not left < x < left + 212 for left, _ in (at["[2] 2"], at["[3] 3"]))
 
 
-def test_a_picture_grows_longer_and_not_wider():
+def test_a_picture_grows_longer_and_not_wider() -> None:
     root = ET.fromstring(svg(notebook("a: 1", *(f"n{i}: {i} < a" for i in range(60)))))
-    assert int(root.get("width")) < 4 * 232 + 61 * 10 + 40
-    rows = {}
+    assert int(root.attrib["width"]) < 4 * 232 + 61 * 10 + 40
+    rows: dict[float, int] = {}
     for _, y in boxes(notebook("a: 1", *(f"n{i}: {i} < a" for i in range(60)))).values():
         rows[y] = rows.get(y, 0) + 1
     assert max(rows.values()) == 4
 
 
-def test_boxes_never_overlap():
+def test_boxes_never_overlap() -> None:
     at = boxes(
         notebook("a: 1", "b: 2", *(f"n{i}: {i} < a b{f' n{i - 3}' if i > 2 else ''}" for i in range(20)))
     )
@@ -130,14 +133,14 @@ def test_boxes_never_overlap():
 
 
 @pytest.mark.parametrize("code", ["'<b>&amp;</b>' \"", "x = '\x00\x1b[31m\ud800'", "日本語" * 20, ""])
-def test_any_code_makes_a_picture_that_is_xml(code):
+def test_any_code_makes_a_picture_that_is_xml(code: str) -> None:
     cells = notebook(f"a: {code}", "b: 1 < a")
     root = ET.fromstring(svg(cells).encode())
     assert len(list(root.iter(f"{SVG}text"))) == 4
     assert tree(cells)
 
 
-def test_a_circle_makes_a_picture():
+def test_a_circle_makes_a_picture() -> None:
     assert len(boxes(notebook("a: a = b < b", "b: b = a < a"))) == 2
 
 
@@ -145,16 +148,16 @@ def test_a_circle_makes_a_picture():
     ("text", "columns", "clipped"),
     [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本", 4, "日本"), ("日本語", 5, "日…"), ("a b c", 3, "a…")],
 )
-def test_texts_are_cut_by_columns(text, columns, clipped):
+def test_texts_are_cut_by_columns(text: str, columns: int, clipped: str) -> None:
     assert clip(text, columns) == clipped
 
 
-def test_cells_without_an_edge_are_left_out():
+def test_cells_without_an_edge_are_left_out() -> None:
     assert [cell.cell_id for cell in connected(notebook(*DIAMOND))] == ["a", "b", "c", "d"]
     assert connected(notebook("a: 1 < gone")) == []
 
 
-def test_the_state_of_the_cells_as_text():
+def test_the_state_of_the_cells_as_text() -> None:
     cells = notebook(*DIAMOND[:4], c="stale", d="error")
     assert summary("lazy", cells) == "marimo lazy: 4 cells, 1 stale, 1 with an error"
     assert summary("autorun", cells[:1]) == "marimo autorun: 1 cell"
@@ -165,7 +168,7 @@ def test_the_state_of_the_cells_as_text():
     ]
 
 
-def test_the_state_of_the_cells_as_html_is_escaped():
+def test_the_state_of_the_cells_as_html_is_escaped() -> None:
     table = html_table(notebook("a: '<script>'", a="stale"))
     assert "<script>" not in table
     assert "&lt;script&gt;" in table
@@ -201,7 +204,7 @@ def test_the_state_of_the_cells_as_html_is_escaped():
         (b"\xff", Settings()),
     ],
 )
-def test_a_notebook_says_how_it_runs(tmp_path, content, settings):
+def test_a_notebook_says_how_it_runs(tmp_path: Path, content: str | bytes, settings: Settings) -> None:
     path = tmp_path / "n.ipynb"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert read_settings(str(path)) == settings

@@ -2,6 +2,9 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -14,31 +17,31 @@ class SlowConnection(sqlite3.Connection):
 
     gate, writing = threading.Event(), threading.Event()
 
-    def executemany(self, *arguments):
+    def executemany(self, *arguments: Any) -> sqlite3.Cursor:
         self.writing.set()
         assert self.gate.wait(10)
         return super().executemany(*arguments)
 
 
 @pytest.fixture
-def history(tmp_path):
+def history(tmp_path: Path) -> Iterator[InputHistory]:
     made = InputHistory(shell=InteractiveShell(), hist_file=str(tmp_path / "history.sqlite"))
     yield made
     made._stop_thread()
     made.db.close()
 
 
-def lines(history):
+def lines(history: InputHistory) -> list[tuple[int, object]]:
     return [(line, source) for _, line, source in history.get_tail(100, include_latest=True)]
 
 
-def test_lines_are_read_back_in_their_order(history):
+def test_lines_are_read_back_in_their_order(history: InputHistory) -> None:
     for number in range(1, 30):
         history.store_inputs(number, f"x = {number}")
     assert lines(history) == [(number, f"x = {number}") for number in range(1, 30)]
 
 
-def test_a_line_is_taken_while_earlier_ones_are_being_written(history):
+def test_a_line_is_taken_while_earlier_ones_are_being_written(history: InputHistory) -> None:
     slow = sqlite3.connect(history.hist_file, factory=SlowConnection, check_same_thread=False)
     SlowConnection.gate.clear()
     history.db_input_cache.append((1, "first", "first"))
@@ -58,7 +61,7 @@ def test_a_line_is_taken_while_earlier_ones_are_being_written(history):
     assert lines(history) == [(1, "first"), (2, "second")]
 
 
-def test_lines_that_another_process_has_under_our_number_move_to_a_new_session(history):
+def test_lines_that_another_process_has_under_our_number_move_to_a_new_session(history: InputHistory) -> None:
     number = history.session_number
     with history.db:
         history.db.execute("INSERT INTO history VALUES (?, ?, ?, ?)", (number, 1, "theirs", "theirs"))
@@ -69,7 +72,7 @@ def test_lines_that_another_process_has_under_our_number_move_to_a_new_session(h
     assert history.session_number != number
 
 
-def test_outputs_are_kept_where_the_user_wants_that(history):
+def test_outputs_are_kept_where_the_user_wants_that(history: InputHistory) -> None:
     history.db_log_output = True
     history.output_hist_reprs[1] = "42"
     history.store_inputs(1, "6 * 7")

@@ -4,6 +4,7 @@ import builtins
 import json
 import re
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -215,44 +216,44 @@ IGNORED = {"get_ipython", *dir(builtins)}
 
 
 @pytest.fixture(scope="module")
-def engine():
+def engine() -> Iterator[Engine]:
     made = Engine(types.ModuleType("__main__"), types.SimpleNamespace(execute=None))
     yield made
     made.close()
 
 
-def transform(code):
+def transform(code: str) -> str:
     return TransformerManager().transform_cell(code)
 
 
-def read(path):
+def read(path: str) -> str | None:
     return FILES.get(path, FILES.get(f"{path}.py"))
 
 
 @pytest.mark.parametrize(
     ("code", "defines", "uses"), CASES + DOCUMENTED, ids=[case[0] for case in CASES + DOCUMENTED]
 )
-def test_names(engine, code, defines, uses):
+def test_names(engine: Engine, code: str, defines: str, uses: str) -> None:
     names = engine.parse("Hbol", graph_code(transform(code), transform, read).code)
     assert names is not None
     assert (names.defines, names.uses - IGNORED) == (set(defines.split()), set(uses.split()))
 
 
-def test_a_star_import_is_refused_in_a_magic_as_outside_of_it(engine):
+def test_a_star_import_is_refused_in_a_magic_as_outside_of_it(engine: Engine) -> None:
     code = graph_code(transform("%%time\nfrom math import *"), transform, read).code
     assert engine.parse("Hbol", code) is None
 
 
 @pytest.mark.parametrize("code", ["x = 1  # kept", "get_ipython().x", "x = ("])
-def test_code_without_magics_stays_as_it_is(code):
+def test_code_without_magics_stays_as_it_is(code: str) -> None:
     assert graph_code(code, transform, read).code == code
 
 
-def test_the_documentation_has_examples():
+def test_the_documentation_has_examples() -> None:
     assert len(DOCUMENTED) > 10
 
 
-def test_code_without_magics_is_not_parsed(monkeypatch):
+def test_code_without_magics_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ast.parse", None)
     assert graph_code("x = 1", transform).code == "x = 1"
 
@@ -271,11 +272,11 @@ def test_code_without_magics_is_not_parsed(monkeypatch):
         ("%time _x = f()\ndef f():\n    await _y", "_x"),
     ],
 )
-def test_private_names_inside_of_magics_are_told(code, private):
+def test_private_names_inside_of_magics_are_told(code: str, private: str) -> None:
     assert graph_code(transform(code), transform, read).private == set(private.split())
 
 
-def test_scripts_are_found_as_run_finds_them(tmp_path, monkeypatch):
+def test_scripts_are_found_as_run_finds_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "s.py").write_text("x = 1")
     (tmp_path / "latin.py").write_bytes(b"x = '\xe9'")

@@ -2,7 +2,9 @@
 
 import io
 import threading
+from collections.abc import Callable
 from copy import deepcopy
+from typing import Any, Never
 
 import numpy as np
 import pandas as pd
@@ -17,14 +19,16 @@ from marimo_kernel_bridge.kernel.versions.value_copies import kept
 @pytest.mark.parametrize(
     "value", [[1, [2]], {"a": [1]}, {1}, (1, [2]), np.arange(3), pd.DataFrame({"a": [1]})]
 )
-def test_containers_arrays_and_tables_are_copied(value):
-    copied = kept(value, deepcopy).copy
+def test_containers_arrays_and_tables_are_copied(value: object) -> None:
+    copies = kept(value, deepcopy)
+    assert copies is not None
+    copied = copies.copy
     assert copied is not value
     assert repr(copied) == repr(value)
 
 
 class Stubborn:
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: object) -> Never:
         raise RuntimeError("never")
 
 
@@ -36,17 +40,17 @@ class Stubborn:
         threading.Thread(),
         keeping,
         print,
-        (n for n in ()),
+        (n for n in range(1)),
         type,
         Stubborn(),
         ([], Figure()),
     ],
 )
-def test_what_is_tied_to_something_outside_is_not(value):
+def test_what_is_tied_to_something_outside_is_not(value: object) -> None:
     assert kept(value, deepcopy) is None
 
 
-def test_what_is_large_is_not_copied(monkeypatch):
+def test_what_is_large_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "LARGEST", 1000)
     assert kept(np.zeros(10), deepcopy) is not None
     assert kept(np.zeros(1000), deepcopy) is None
@@ -56,23 +60,25 @@ def test_what_is_large_is_not_copied(monkeypatch):
 class Model:
     __slots__ = ("weights",)
 
-    def __init__(self, weights):
+    def __init__(self, weights: object) -> None:
         self.weights = weights
 
 
 @pytest.mark.parametrize("around", [lambda w: {"w": w}, lambda w: [[w]], Model, lambda w: ([], Model([w]))])
-def test_what_is_held_counts(monkeypatch, around):
+def test_what_is_held_counts(monkeypatch: pytest.MonkeyPatch, around: Callable[[Any], object]) -> None:
     monkeypatch.setattr(keeping, "LARGEST", 4000)
     assert kept(around(np.zeros(10)), deepcopy) is not None
     assert kept(around(np.zeros(1000)), deepcopy) is None
 
 
-def test_a_copy_of_the_container_alone_takes_no_more_than_the_container(monkeypatch):
+def test_a_copy_of_the_container_alone_takes_no_more_than_the_container(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(keeping, "LARGEST", 4000)
     assert kept([np.zeros(1000)], list.copy) is not None
 
 
-def test_what_takes_long_to_copy_is_not_looked_through():
+def test_what_takes_long_to_copy_is_not_looked_through() -> None:
     rows = [{"i": 1} for _ in range(100_000)]
     assert kept(rows, deepcopy) is None
     assert kept(rows, list.copy) is not None
@@ -80,11 +86,11 @@ def test_what_takes_long_to_copy_is_not_looked_through():
 
 
 class Holder:
-    def __init__(self, held):
+    def __init__(self, held: object) -> None:
         self.held = held
 
 
-def test_objects_that_hold_the_same_are_not_parted():
+def test_objects_that_hold_the_same_are_not_parted() -> None:
     weights = [0]
     model = Holder(weights)
     assert keeping.shares(model, [Holder([0]), Holder((weights,))])
@@ -93,30 +99,30 @@ def test_objects_that_hold_the_same_are_not_parted():
     assert not keeping.shares(weights, [model])  # the analysis knows of lists
 
 
-def test_what_holds_itself_is_copied():
-    value = []
+def test_what_holds_itself_is_copied() -> None:
+    value: list[object] = []
     value.append(value)
     assert kept(value, deepcopy) is not None
 
 
-def test_all_copies_together_have_a_bound(monkeypatch):
+def test_all_copies_together_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keeping, "MOST", 1000)
     assert kept(np.zeros(100), deepcopy, taken=100) is not None
     assert kept(np.zeros(100), deepcopy, taken=300) is None
 
 
 class Nowhere:
-    __module__ = None
+    __module__ = None  # type: ignore[assignment]  # as some classes made by C code
 
 
 class Hiding:
     @property
-    def nbytes(self):
+    def nbytes(self) -> Never:
         raise RuntimeError("never")
 
 
 @pytest.mark.parametrize("value", [Nowhere(), Hiding()])
-def test_what_cannot_be_judged_is_no_failure(value):
+def test_what_cannot_be_judged_is_no_failure(value: object) -> None:
     kept(value, deepcopy)
 
 
@@ -132,10 +138,10 @@ def test_what_cannot_be_judged_is_no_failure(value):
         ("import (*", "import (*", ()),
     ],
 )
-def test_star_imports_are_taken_out(code, without, modules):
+def test_star_imports_are_taken_out(code: str, without: str, modules: tuple[str, ...]) -> None:
     assert star_imports.without_stars(code) == (without, modules)
 
 
-def test_star_imports_of_loaded_modules_are_written_out():
+def test_star_imports_of_loaded_modules_are_written_out() -> None:
     assert star_imports.written_out(["io", "no.such"], {"StringIO", "x"}) == "from io import StringIO\n"
     assert star_imports.written_out(["io"], {"x"}) == ""

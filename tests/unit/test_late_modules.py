@@ -3,6 +3,9 @@
 import importlib
 import sys
 import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +21,7 @@ def ask(): return answer
 
 
 @pytest.fixture
-def slow(tmp_path, monkeypatch):
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of a module that can be imported."""
     (tmp_path / "slow_package").mkdir()
     (tmp_path / "slow_package" / "__init__.py").touch()
@@ -29,15 +32,15 @@ def slow(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def imported(name: str, **known):
+def imported(name: str, **known: object) -> Any:
     with late(name, **known):
         return importlib.import_module(name)
 
 
-def test_a_module_runs_when_a_name_is_asked_for_that_was_not_known(slow):
+def test_a_module_runs_when_a_name_is_asked_for_that_was_not_known(slow: str) -> None:
     module = imported(slow, ask="early")
     assert isinstance(module, LateModule)
-    from slow_package.slow import ask  # noqa: PLC0415
+    from slow_package.slow import ask  # type: ignore[import-not-found]  # noqa: PLC0415
 
     assert ask == "early"
     assert "answer" not in vars(module)
@@ -47,7 +50,7 @@ def test_a_module_runs_when_a_name_is_asked_for_that_was_not_known(slow):
     assert module.runs == [slow]
 
 
-def test_what_the_import_system_and_tools_ask_of_any_module_does_not_load_it(slow):
+def test_what_the_import_system_and_tools_ask_of_any_module_does_not_load_it(slow: str) -> None:
     module = imported(slow)
     assert module.__name__ == module.__spec__.name == slow
     assert module.__file__.endswith("slow.py")
@@ -59,7 +62,7 @@ def test_what_the_import_system_and_tools_ask_of_any_module_does_not_load_it(slo
     assert importlib.reload(module).answer == 42
 
 
-def test_only_what_is_imported_inside_is_late_and_nothing_stays_behind(slow):
+def test_only_what_is_imported_inside_is_late_and_nothing_stays_behind(slow: str) -> None:
     finders = list(sys.meta_path)
     with late(slow), late("nowhere.to.be.found"):
         importlib.import_module("slow_package")
@@ -71,7 +74,7 @@ def test_only_what_is_imported_inside_is_late_and_nothing_stays_behind(slow):
         assert not isinstance(importlib.import_module(slow), LateModule)
 
 
-def test_a_module_runs_once_however_many_threads_want_it(slow):
+def test_a_module_runs_once_however_many_threads_want_it(slow: str) -> None:
     module = imported(slow)
     threads = [threading.Thread(target=load, args=(module,)) for _ in range(8)]
     for thread in threads:
@@ -81,23 +84,23 @@ def test_a_module_runs_once_however_many_threads_want_it(slow):
     assert module.runs == [slow]
 
 
-def test_an_unknown_name_is_an_error_as_in_any_module(slow):
+def test_an_unknown_name_is_an_error_as_in_any_module(slow: str) -> None:
     with pytest.raises(AttributeError, match="has no attribute 'wrong'"):
         _ = imported(slow).wrong
 
 
 @pytest.mark.parametrize("ask", ["__doc__", "__all__", "__version__"])
-def test_asking_for_documentation_or_a_version_runs_a_module(slow, ask):
+def test_asking_for_documentation_or_a_version_runs_a_module(slow: str, ask: str) -> None:
     module = imported(slow)
     assert getattr(module, ask, None) == ("Answers." if ask == "__doc__" else None)
     assert module.__dict__["runs"] == [slow]
 
 
-def test_completion_shows_all_names(slow):
+def test_completion_shows_all_names(slow: str) -> None:
     assert {"answer", "ask"} <= set(dir(imported(slow)))
 
 
-def test_after_an_error_the_module_is_run_again(slow, tmp_path):
+def test_after_an_error_the_module_is_run_again(slow: str, tmp_path: Path) -> None:
     (tmp_path / "slow_package" / "slow.py").write_text("import missing_one\nanswer = missing_one.answer")
     module = imported(slow)
     with pytest.raises(ModuleNotFoundError):

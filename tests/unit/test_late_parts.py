@@ -35,11 +35,11 @@ def seen(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
 
 
-def test_user_interface_elements_look_like_marimos():
+def test_user_interface_elements_look_like_marimos() -> None:
     late = seen("from marimo_kernel_bridge.runtime import lazy_imports as late_parts" + LOOK)
     assert late == seen(LOOK)
     assert "experimental_data_editor" in late
 
 
-def test_addresses_are_told_as_by_marimos_own_function():
+def test_addresses_are_told_as_by_marimos_own_function() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", PROBE], check=True)

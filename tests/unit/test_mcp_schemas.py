@@ -53,7 +53,7 @@ ONCE = {
 TO_TWICE = {"$ref": "#/$defs/Twice"}
 
 
-def test_an_answers_schema_tells_what_may_be_missing_and_defines_apart_only_what_is_used_twice():
+def test_an_answers_schema_tells_what_may_be_missing_and_defines_apart_only_what_is_used_twice() -> None:
     assert of_answer(View, Without()) == {
         "$defs": {"Twice": TWICE},
         "type": "object",
@@ -69,7 +69,7 @@ def test_an_answers_schema_tells_what_may_be_missing_and_defines_apart_only_what
     }
 
 
-def test_a_tool_can_leave_out_fields_that_its_answers_never_have_and_what_only_those_use():
+def test_a_tool_can_leave_out_fields_that_its_answers_never_have_and_what_only_those_use() -> None:
     schema = of_answer(View, Without(("first", "second", "lines")))
     assert "$defs" not in schema
     assert list(schema["properties"]) == ["only", "count", "note"]
@@ -85,7 +85,7 @@ class Arguments(BaseModel):
     limit: Annotated[int, Field(ge=1)] = 5
 
 
-def test_an_arguments_schema_has_no_titles_and_no_nulls():
+def test_an_arguments_schema_has_no_titles_and_no_nulls() -> None:
     assert of_arguments(Arguments) == {
         "type": "object",
         "properties": {

@@ -1,8 +1,10 @@
 """Tasks without a server: what becomes of a call that is dropped, asks, breaks, or is long over."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any, Never
 
 import pytest
 from mcp import MCPError
@@ -19,10 +21,12 @@ from mcp.types import (
 from marimo_kernel_bridge.mcp_server.sdk import tasks as mcp_tasks
 from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks, _TaskParams, _UpdateParams
 
+Tool = Callable[[Any], Awaitable[Any]]
+
 pytestmark = pytest.mark.anyio
 
 BOUND = 20.0
-CONTEXT = SimpleNamespace(
+CONTEXT: Any = SimpleNamespace(
     protocol_version="2026-07-28",
     request=None,
     session=SimpleNamespace(client_capabilities=ClientCapabilities(extensions={Tasks.identifier: {}})),
@@ -35,55 +39,58 @@ YES = {"action": "accept", "content": {}}
 
 
 @pytest.fixture
-def anyio_backend():
+def anyio_backend() -> str:
     return "asyncio"
 
 
 @pytest.fixture
-async def tasks(monkeypatch):
+async def tasks(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tasks]:
     monkeypatch.setattr(mcp_tasks, "AT_ONCE", 0)
     tasks = Tasks({"long"})
     yield tasks
     await tasks.close()
 
 
-def calling(name="long", **arguments):
+def calling(name: str = "long", **arguments: Any) -> CallToolRequestParams:
     return CallToolRequestParams(name=name, arguments=arguments)
 
 
-async def begin(tasks, tool, params=None):
+async def begin(tasks: Tasks, tool: Tool, params: CallToolRequestParams | None = None) -> str:
     """Call a tool that is not over at once, and return the task's id."""
     go_on = asyncio.Event()
 
-    async def late(ctx):
+    async def late(ctx: object) -> Any:
         await go_on.wait()
         return await tool(ctx)
 
     task = await tasks.intercept_tool_call(params or calling(), CONTEXT, late)
     go_on.set()
-    return task["taskId"]
+    assert isinstance(task, dict)
+    return str(task["taskId"])
 
 
-async def get(tasks, task_id):
+async def get(tasks: Tasks, task_id: str) -> dict[str, Any]:
     return await tasks._get(CONTEXT, _TaskParams(task_id=task_id))
 
 
-async def becomes(tasks, task_id, status):
+async def becomes(tasks: Tasks, task_id: str, status: str) -> dict[str, Any]:
     async with asyncio.timeout(BOUND):
         while (task := await get(tasks, task_id))["status"] != status:  # noqa: ASYNC110  # nothing else tells of it
             await asyncio.sleep(0)  # one turn of the loop
     return task
 
 
-async def update(tasks, task_id, **answers):
+async def update(tasks: Tasks, task_id: str, **answers: object) -> Any:
     return await tasks._update(CONTEXT, _UpdateParams(task_id=task_id, input_responses=answers))
 
 
-async def test_a_call_that_is_dropped_before_it_is_a_task_is_cancelled(tasks, monkeypatch):
+async def test_a_call_that_is_dropped_before_it_is_a_task_is_cancelled(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(mcp_tasks, "AT_ONCE", BOUND)
     begun, cancelled = asyncio.Event(), asyncio.Event()
 
-    async def tool(ctx):
+    async def tool(ctx: object) -> None:
         begun.set()
         try:
             await asyncio.Event().wait()
@@ -100,14 +107,15 @@ async def test_a_call_that_is_dropped_before_it_is_a_task_is_cancelled(tasks, mo
     assert not tasks._tasks
 
 
-async def test_a_task_asks_and_goes_on_when_all_is_answered(tasks):
+async def test_a_task_asks_and_goes_on_when_all_is_answered(tasks: Tasks) -> None:
     params = calling()
 
-    async def tool(ctx):
+    async def tool(ctx: object) -> Any:
         if params.input_responses is None:
             return InputRequiredResult(input_requests={"a": QUESTION, "b": QUESTION}, request_state="asked")
         assert params.request_state == "asked"
-        assert {key: answer.action for key, answer in params.input_responses.items()} == {
+        answers = {key: getattr(answer, "action", None) for key, answer in params.input_responses.items()}
+        assert answers == {
             "a": "accept",
             "b": "accept",
         }
@@ -126,8 +134,8 @@ async def test_a_task_asks_and_goes_on_when_all_is_answered(tasks):
     assert over["result"]["content"][0]["text"] == "done"
 
 
-async def test_a_task_that_waits_for_an_answer_can_be_cancelled(tasks):
-    async def tool(ctx):
+async def test_a_task_that_waits_for_an_answer_can_be_cancelled(tasks: Tasks) -> None:
+    async def tool(ctx: object) -> Any:
         return InputRequiredResult(input_requests={"a": QUESTION})
 
     task_id = await begin(tasks, tool)
@@ -136,8 +144,8 @@ async def test_a_task_that_waits_for_an_answer_can_be_cancelled(tasks):
     assert "inputRequests" not in await becomes(tasks, task_id, "cancelled")
 
 
-async def test_a_bug_in_a_task_is_logged_and_ends_it(tasks, caplog):
-    async def tool(ctx):
+async def test_a_bug_in_a_task_is_logged_and_ends_it(tasks: Tasks, caplog: pytest.LogCaptureFixture) -> None:
+    async def tool(ctx: object) -> Never:
         raise KeyError("secret")
 
     over = await becomes(tasks, await begin(tasks, tool), "failed")
@@ -145,13 +153,15 @@ async def test_a_bug_in_a_task_is_logged_and_ends_it(tasks, caplog):
     assert "KeyError" in caplog.text
 
 
-async def test_only_tasks_that_are_over_are_dropped_and_only_when_their_time_is(tasks, monkeypatch):
+async def test_only_tasks_that_are_over_are_dropped_and_only_when_their_time_is(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go_on = asyncio.Event()
 
-    async def short(ctx):
+    async def short(ctx: object) -> CallToolResult:
         return DONE
 
-    async def endless(ctx):
+    async def endless(ctx: object) -> CallToolResult:
         await go_on.wait()
         return DONE
 
@@ -166,13 +176,17 @@ async def test_only_tasks_that_are_over_are_dropped_and_only_when_their_time_is(
     go_on.set()
 
 
-async def test_a_task_waits_as_long_as_its_run_unless_the_caller_chose_a_timeout(tasks, monkeypatch):
-    async def waits(**arguments):
-        async def tool(ctx):
+async def test_a_task_waits_as_long_as_its_run_unless_the_caller_chose_a_timeout(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def waits(**arguments: Any) -> object:
+        async def tool(ctx: object) -> Any:
             return {"waits": mcp_tasks.waits_for_ever.get()}
 
         monkeypatch.setattr(mcp_tasks, "AT_ONCE", BOUND)
-        return (await tasks.intercept_tool_call(calling(**arguments), CONTEXT, tool))["waits"]
+        answer = await tasks.intercept_tool_call(calling(**arguments), CONTEXT, tool)
+        assert isinstance(answer, dict)
+        return answer["waits"]
 
     assert await waits() is True
     assert await waits(timeout=5) is False

@@ -1,28 +1,33 @@
 """Outputs after iopub messages, as nbformat has them."""
 
+from typing import Any
+
 import pytest
 
 from marimo_kernel_bridge.protocol import output_log as outputs
 from marimo_kernel_bridge.protocol.output_log import OutputLog, strip_ansi
 
+Folded = tuple[str, dict[str, Any]]
+"""A message as (type, content)."""
 
-def log(*messages) -> OutputLog:
+
+def log(*messages: Folded) -> OutputLog:
     made = OutputLog()
     for msg_type, content in messages:
         made.apply(msg_type, content)
     return made
 
 
-def out(text, name="stdout"):
+def out(text: str, name: str = "stdout") -> Folded:
     return ("stream", {"name": name, "text": text})
 
 
-def display(text, display_id=None):
+def display(text: str, display_id: str | None = None) -> Folded:
     transient = {"display_id": display_id} if display_id else {}
     return ("display_data", {"data": {"text/plain": text}, "metadata": {}, "transient": transient})
 
 
-def update(text, display_id):
+def update(text: str, display_id: str | None) -> Folded:
     return ("update_display_data", display(text, display_id)[1])
 
 
@@ -45,27 +50,27 @@ CLEAR, CLEAR_NEXT = ("clear_output", {"wait": False}), ("clear_output", {"wait":
         ([out("a"), display("x"), out("b")], ["a", "x", "b"]),
     ],
 )
-def test_messages_fold_into_outputs(messages, shown):
-    def text(output):
+def test_messages_fold_into_outputs(messages: list[Folded], shown: list[str]) -> None:
+    def text(output: dict[str, Any]) -> object:
         return output.get("text") or output.get("ename") or output["data"]["text/plain"]
 
     assert [text(output) for output in log(*messages).outputs()] == shown
 
 
-def test_results_keep_their_count_and_displays_have_none():
+def test_results_keep_their_count_and_displays_have_none() -> None:
     content = {"data": {"text/plain": "1"}, "metadata": {}, "execution_count": 7}
     (result,) = log(("execute_result", content)).outputs()
     assert result == {"output_type": "execute_result", **content}
     assert "execution_count" not in log(display("x")).outputs()[0]
 
 
-def test_reads_are_copies():
+def test_reads_are_copies() -> None:
     made = log(out("a"))
     made.outputs()[0]["text"] = "changed"
     assert made.outputs()[0]["text"] == "a"
 
 
-def test_restart_forgets_all_and_a_pending_clear_too():
+def test_restart_forgets_all_and_a_pending_clear_too() -> None:
     made = log(out("a"), CLEAR_NEXT)
     made.restart()
     made.apply(*out("b"))
@@ -73,11 +78,11 @@ def test_restart_forgets_all_and_a_pending_clear_too():
     assert made.outputs()[0]["text"] == "bc"
 
 
-def test_colours_are_stripped():
+def test_colours_are_stripped() -> None:
     assert strip_ansi("\x1b[0;31mred\x1b[0m") == "red"
 
 
-def test_a_stream_without_end_is_kept_at_both_ends(monkeypatch):
+def test_a_stream_without_end_is_kept_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "KEPT", 100)
     made = OutputLog()
     for number in range(1000):

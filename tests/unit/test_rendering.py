@@ -1,6 +1,7 @@
 """marimo's elements found in a text, drawn, and read as text: without marimo, Jupyter or a kernel."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -15,24 +16,24 @@ from marimo_kernel_bridge.rendering.tree import tree
 class Page:
     """Knows the controls that a test gives it."""
 
-    def __init__(self, **controls):
+    def __init__(self, **controls: Control) -> None:
         self.controls = controls
-        self.natives = []
+        self.natives: list[tuple[str, object, str]] = []
 
-    def html(self, text):
+    def html(self, text: str) -> str:
         return rewrite(text, lambda element: draw(element, self))
 
-    def control(self, element):
-        return self.controls.get(element.object_id)
+    def control(self, element: Element) -> Control | None:
+        return self.controls.get(element.object_id or "")
 
-    def native(self, mime_type, data, text=""):
+    def native(self, mime_type: str, data: object, text: str = "") -> str:
         self.natives.append((mime_type, data, text))
         return "(below)"
 
 
-def found(text):
+def found(text: str) -> tuple[str, list[Element]]:
     """Return the elements in a text, and the text with each replaced by `[name]`."""
-    elements = []
+    elements: list[Element] = []
     rewritten = rewrite(text, lambda element: elements.append(element) or f"[{element.name}]")
     return rewritten, elements
 
@@ -49,11 +50,11 @@ def found(text):
         "x <spanner> y </spanner>",
     ],
 )
-def test_what_is_no_element_stays_as_it_is(text):
+def test_what_is_no_element_stays_as_it_is(text: str) -> None:
     assert found(text) == (text, [])
 
 
-def test_attributes_are_parsed_as_json_and_others_as_text():
+def test_attributes_are_parsed_as_json_and_others_as_text() -> None:
     _, (element,) = found(
         "<marimo-slider data-initial-value='3' data-label='&quot;a &#92;u003cb&#92;u003e &#36;&quot;' "
         "data-options='[&quot;x&#x27;s&quot;]' data-broken='{' class=\"y\" hidden></marimo-slider>"
@@ -72,7 +73,7 @@ def test_attributes_are_parsed_as_json_and_others_as_text():
     )
 
 
-def test_an_element_knows_the_ui_element_around_it_and_inner_ones_come_first():
+def test_an_element_knows_the_ui_element_around_it_and_inner_ones_come_first() -> None:
     text, elements = found(
         "<marimo-ui-element object-id='a-0'><marimo-form data-x='1'>in <marimo-ui-element object-id='a-1'>"
         "<marimo-text></marimo-text></marimo-ui-element> it</marimo-form></marimo-ui-element> after"
@@ -94,11 +95,11 @@ def test_an_element_knows_the_ui_element_around_it_and_inner_ones_come_first():
         ("<marimo-x><marimo-y></marimo-x>z", "[marimo-x]z"),
     ],
 )
-def test_broken_html_loses_no_text_around_it(text, rewritten):
+def test_broken_html_loses_no_text_around_it(text: str, rewritten: str) -> None:
     assert found(text)[0] == rewritten
 
 
-def test_marimos_spans_become_the_blocks_that_they_stand_for():
+def test_marimos_spans_become_the_blocks_that_they_stand_for() -> None:
     text = (
         '<span class="markdown prose contents"><span class="paragraph">a <span class="k">b</span></span>'
         '<span class="paragraph"><div>c</div></span><span class="admonition-title">d</span></span>'
@@ -108,7 +109,7 @@ def test_marimos_spans_become_the_blocks_that_they_stand_for():
     )
 
 
-def test_much_text_takes_little_time():
+def test_much_text_takes_little_time() -> None:
     started = time.perf_counter()
     for text in (
         "<span>" * 100_000,
@@ -129,28 +130,28 @@ def test_much_text_takes_little_time():
         ("", ""),
     ],
 )
-def test_a_label_is_taken_out_of_its_paragraph(text, label):
+def test_a_label_is_taken_out_of_its_paragraph(text: str, label: str | None) -> None:
     assert inline(text) == label
 
 
-def test_blocks_are_split_by_depth():
+def test_blocks_are_split_by_depth() -> None:
     assert split_blocks("<div>a<div>b</div></div><div data-kind='tab'>c</div>") == ["a<div>b</div>", "c"]
 
 
-def test_an_element_that_nobody_knows_shows_its_content_or_else_its_name():
+def test_an_element_that_nobody_knows_shows_its_content_or_else_its_name() -> None:
     page = Page()
     assert page.html("<marimo-new>inside</marimo-new>") == "inside"
     assert html_to_text(page.html("<marimo-new></marimo-new>")) == "(new: shown by marimo only)"
 
 
-def test_a_control_shows_its_present_value_and_not_its_first():
+def test_a_control_shows_its_present_value_and_not_its_first() -> None:
     text = "<marimo-ui-element object-id='a'><marimo-number data-initial-value='1'></marimo-number></marimo-ui-element>"
     assert html_to_text(Page().html(text)) == "1 (number)"
     page = Page(a=Control(name="n", value=5, shown="5"))
     assert html_to_text(page.html(text)) == "5 (number · %marimo set n VALUE)"
 
 
-def test_a_form_tells_what_was_submitted():
+def test_a_form_tells_what_was_submitted() -> None:
     text = "<marimo-ui-element object-id='a'><marimo-form data-initial-value='null'>fields</marimo-form></marimo-ui-element>"
     page = Page(a=Control(name="f", value="x", shown="'sent'"))
     assert html_to_text(page.html(text)) == "fields\n(form, submitted: 'sent' · %marimo set f VALUE)"
@@ -170,11 +171,11 @@ def test_a_form_tells_what_was_submitted():
         (5, None),
     ],
 )
-def test_table_data_in_every_form_that_marimo_sends(data, parsed):
+def test_table_data_in_every_form_that_marimo_sends(data: Any, parsed: object) -> None:
     assert tables.parse(data) == parsed
 
 
-def test_a_table_says_how_much_it_leaves_out():
+def test_a_table_says_how_much_it_leaves_out() -> None:
     html = tables.table(["a"] * 60, [[1] * 60] * 30, 1000)
     assert "1,000 rows, 60 columns, the first 20 shown, the first 50 columns shown" in html
     assert (html.count("<tr>"), html.count("<th>")) == (21, 50)
@@ -193,11 +194,11 @@ def test_a_table_says_how_much_it_leaves_out():
         ({"k": "v" * 80}, "dict of 1\n- 'k': '" + "v" * 80 + "'"),
     ],
 )
-def test_trees_are_written_as_python_writes_them(data, text):
+def test_trees_are_written_as_python_writes_them(data: Any, text: str) -> None:
     assert html_to_text(tree(data, Page(), python=True)).startswith(text)
 
 
-def test_json_is_written_as_json():
+def test_json_is_written_as_json() -> None:
     assert html_to_text(tree({"a": [None, True, "é"]}, Page(), python=False)) == '{"a": [null, true, "é"]}'
 
 
@@ -222,11 +223,11 @@ def test_json_is_written_as_json():
         ("", ""),
     ],
 )  # fmt: skip
-def test_html_reads_as_text(html, text):
+def test_html_reads_as_text(html: str, text: str) -> None:
     assert html_to_text(html) == text
 
 
-def test_what_only_a_front_end_can_draw_is_handed_on_with_its_text():
+def test_what_only_a_front_end_can_draw_is_handed_on_with_its_text() -> None:
     page = Page()
     mime_type = "application/vnd.jupyter.widget-view+json"
     drawn = page.html(

@@ -1,9 +1,12 @@
 """Runs on the indexed graph end as they do with all of marimo's own steps, whatever the cells are."""
 
 # ruff: noqa: TID251  # marimo's originals are what is compared with
+# mypy: disable-error-code="assignment, attr-defined, method-assign"
 
 import asyncio
 import types
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +34,7 @@ from marimo_kernel_bridge.runtime.interface import Outcome
 class AsMarimoDoes(reactive.ReactiveKernel):
     """Our kernel with marimo's own graph, runs and hooks."""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.graph = DirectedGraph()
         self.module_registry = ModuleRegistry(self.graph)
@@ -41,7 +44,7 @@ class AsMarimoDoes(reactive.ReactiveKernel):
 
     _run_cells = Kernel._run_cells
 
-    def _build_hooks(self):
+    def _build_hooks(self) -> Any:
         hooks = super()._build_hooks()
         originals = {
             run_steps.update_staleness: hooks_preparation._update_stale_statuses,
@@ -54,7 +57,12 @@ class AsMarimoDoes(reactive.ReactiveKernel):
                 entry.hook = originals.get(entry.hook, entry.hook)
         return hooks
 
-    def _invalidate_cell_state(self, cell_id, exclude_defs=None, deletion=False):  # noqa: FBT002  # marimo's signature
+    def _invalidate_cell_state(
+        self,
+        cell_id: Any,
+        exclude_defs: set[str] | None = None,
+        deletion: bool = False,  # noqa: FBT002  # marimo's signature
+    ) -> None:
         kept = self.graph.cells[cell_id].defs - self._defined.get(cell_id, set())
         Kernel._invalidate_cell_state(self, cell_id, (exclude_defs or set()) | kept, deletion)
         for name in self._defined.get(cell_id, set()) - self.graph.cells[cell_id].defs:
@@ -65,11 +73,12 @@ class AsMarimoDoes(reactive.ReactiveKernel):
 class Host:
     """Runs bodies with `exec`; each leaves a side effect, which marimo frees when the cell or one above runs."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.module = types.ModuleType("__main__")
-        self.engine, self.said = None, []
+        self.engine: Any = None
+        self.said: list[tuple[object, ...]] = []
 
-    async def execute(self, cell_id):
+    async def execute(self, cell_id: Any) -> Outcome:
         self.said.append(("ran", cell_id))
         registry = self.engine._context.cell_lifecycle_registry
         registry.add(SideEffect(f"{cell_id}-{len(self.said)}"))
@@ -79,21 +88,24 @@ class Host:
             return Outcome(error)
         return Outcome()
 
-    def cancelled(self, cell_id, because):
+    def cancelled(self, cell_id: Any, because: str) -> None:
         self.said.append(("cancelled", cell_id, because))
 
-    def interrupted(self, cell_id):
+    def interrupted(self, cell_id: Any) -> None:
         self.said.append(("interrupted", cell_id))
 
-    def should_pause(self):
+    def should_pause(self) -> bool:
         return False
 
-    def graph_errors_changed(self, refused):
+    def graph_errors_changed(self, refused: Mapping[str, object]) -> None:
         self.said.append(("refused", sorted(refused)))
 
-    def wake(self):
+    def wake(self) -> None:
         pass
 
+
+Operation = tuple[str, Any, Any]
+"""A kind, the cell, and its new code."""
 
 NAMES = ("a", "b", "c", "d")
 name = st.sampled_from(NAMES)
@@ -108,6 +120,7 @@ code = st.one_of(
     st.builds("{} = get()".format, name),
     st.builds("set_(get() + 1); {} = 1".format, name),
 )
+FIRST, SECOND = CellId_t("C000"), CellId_t("C001")
 STATE = ("run", CellId_t("M000"), "import marimo as mo\nget, set_ = mo.state(0)")
 ids = st.sampled_from([CellId_t(f"C{number:03}") for number in range(6)])
 operation = st.one_of(
@@ -120,7 +133,9 @@ operation = st.one_of(
 )
 
 
-def story(kernel_class, operations):
+def story(
+    kernel_class: type[reactive.ReactiveKernel], operations: Sequence[Operation]
+) -> list[dict[str, object]]:
     """Do the operations, and tell what happened and what was left after each."""
     engine_module.ReactiveKernel, outer = kernel_class, engine_module.ReactiveKernel
     try:
@@ -128,7 +143,8 @@ def story(kernel_class, operations):
         host.engine = engine = engine_module.Engine(host.module, host)
     finally:
         engine_module.ReactiveKernel = outer
-    kernel, told = engine._kernel, []
+    kernel = engine._kernel
+    told: list[dict[str, object]] = []
     try:
         for kind, cell_id, new_code in operations:
             match kind:
@@ -163,7 +179,7 @@ def story(kernel_class, operations):
 
 
 @pytest.fixture(autouse=True)
-def _modules_as_they_were():
+def _modules_as_they_were() -> Iterator[None]:
     yield
     cell_runner.SequentialScheduler = run_steps.Scheduler
     graph.install()
@@ -171,22 +187,24 @@ def _modules_as_they_were():
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
 @given(st.lists(operation, min_size=3, max_size=14))
-def test_whatever_runs_it_ends_as_with_marimos_own_steps(operations):
+def test_whatever_runs_it_ends_as_with_marimos_own_steps(operations: list[Operation]) -> None:
     steps = [STATE, *operations]
     assert story(reactive.ReactiveKernel, steps) == story(AsMarimoDoes, steps)
 
 
-@pytest.mark.parametrize("stale", [set(), {"C000"}, {"C001"}, {"C000", "C001"}])
-def test_a_cell_that_became_stale_while_it_waited_is_fresh_when_it_runs_after_fresh_cells(stale):
+@pytest.mark.parametrize("stale", [set(), {FIRST}, {SECOND}, {FIRST, SECOND}])
+def test_a_cell_that_became_stale_while_it_waited_is_fresh_when_it_runs_after_fresh_cells(
+    stale: set[str],
+) -> None:
     indexed, theirs = graph.IndexedGraph(), DirectedGraph()
     for each, hook in ((indexed, run_steps.clear_staleness), (theirs, hooks_pre_execution._set_staleness)):
-        for cell_id, text in (("C000", "a = 1"), ("C001", "b = a")):
+        for cell_id, text in ((FIRST, "a = 1"), (SECOND, "b = a")):
             each.register_cell(cell_id, compile_cell(text, cell_id=cell_id))
         for cell_id in stale:
             each.cells[cell_id].set_stale(True)
-        hook(each.cells["C001"], PreExecutionHookContext(each, "lazy"))
+        hook(each.cells[SECOND], PreExecutionHookContext(each, "lazy"))
     assert (
         indexed.get_stale()
         == theirs.get_stale()
-        == stale - {"C001"} | ({"C001"} if len(stale) > 1 else set())
+        == stale - {SECOND} | ({SECOND} if len(stale) > 1 else set())
     )

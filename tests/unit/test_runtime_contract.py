@@ -3,24 +3,29 @@
 import ast
 import asyncio
 import types
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import pytest
 
 from marimo_kernel_bridge import errors
 from marimo_kernel_bridge.runtime import supported_api as versions
 from marimo_kernel_bridge.runtime.engine import Engine, mangle_locals
-from marimo_kernel_bridge.runtime.interface import Outcome
+from marimo_kernel_bridge.runtime.interface import GraphError, Outcome
+
+Run = Callable[[str, str], tuple[GraphError, ...]]
 
 
 class Host:
     """Runs bodies with `exec` and notes what the runtime says."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.module = types.ModuleType("__main__")
-        self.codes, self.ran, self.heard = {}, [], []
+        self.codes: dict[str, str] = {}
+        self.ran: list[str] = []
+        self.heard: list[tuple[object, ...]] = []
         self.pause = False
 
-    async def execute(self, cell_id):
+    async def execute(self, cell_id: str) -> Outcome:
         self.ran.append(cell_id)
         try:
             exec(
@@ -33,37 +38,37 @@ class Host:
             return Outcome(error)
         return Outcome()
 
-    def cancelled(self, cell_id, because):
+    def cancelled(self, cell_id: str, because: str) -> None:
         self.heard.append(("cancelled", cell_id, because))
 
-    def interrupted(self, cell_id):
+    def interrupted(self, cell_id: str) -> None:
         self.heard.append(("interrupted", cell_id))
 
-    def should_pause(self):
+    def should_pause(self) -> bool:
         return self.pause
 
-    def graph_errors_changed(self, refused):
+    def graph_errors_changed(self, refused: Mapping[str, Collection[GraphError]]) -> None:
         self.heard.append(("errors", {cell_id: [e.kind for e in why] for cell_id, why in refused.items()}))
 
-    def wake(self):
+    def wake(self) -> None:
         self.heard.append(("wake",))
 
 
 @pytest.fixture
-def host():
+def host() -> Host:
     return Host()
 
 
 @pytest.fixture
-def engine(host):
+def engine(host: Host) -> Iterator[Engine]:
     made = Engine(host.module, host)
     yield made
     made.close()
 
 
 @pytest.fixture
-def run(host, engine):
-    def run(cell_id, code):
+def run(host: Host, engine: Engine) -> Run:
+    def run(cell_id: str, code: str) -> tuple[GraphError, ...]:
         host.codes[cell_id] = code
         host.ran.clear()
         refused = engine.register(cell_id, code)
@@ -74,24 +79,26 @@ def run(host, engine):
     return run
 
 
-def run_stale(engine):
+def run_stale(engine: Engine) -> None:
     asyncio.run(engine.run(engine.stale()))
 
 
-def test_the_installed_marimo_is_in_range_and_has_all_that_is_called():
+def test_the_installed_marimo_is_in_range_and_has_all_that_is_called() -> None:
     versions.check_version()
     assert versions.missing_api() == []
 
 
 @pytest.mark.parametrize("version", ["0.25.1", "0.26.0", "1.0", None])
-def test_another_marimo_is_refused_with_the_command_that_mends_it(monkeypatch, version):
+def test_another_marimo_is_refused_with_the_command_that_mends_it(
+    monkeypatch: pytest.MonkeyPatch, version: str | None
+) -> None:
     monkeypatch.setattr(versions, "installed", lambda: version)
     with pytest.raises(errors.BridgeError, match="pip install") as refusal:
         versions.check_version()
     assert refusal.value.code == "runtime_mismatch"
 
 
-def test_something_gone_from_marimo_is_named(monkeypatch):
+def test_something_gone_from_marimo_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(versions.CALLED, "marimo._runtime.runtime:Kernel.nothing", ())
     monkeypatch.setitem(versions.CALLED, "marimo._runtime.runtime:Kernel.mutate_graph", ("gone",))
     assert versions.missing_api() == [
@@ -100,7 +107,9 @@ def test_something_gone_from_marimo_is_named(monkeypatch):
     ]
 
 
-def test_a_run_leaves_descendants_stale_and_runs_stale_ancestors(host, engine, run):
+def test_a_run_leaves_descendants_stale_and_runs_stale_ancestors(
+    host: Host, engine: Engine, run: Run
+) -> None:
     run("Aaaa", "a = 1")
     run("Bbbb", "b = a + 1")
     run("Cccc", "c = b + 1")
@@ -110,7 +119,7 @@ def test_a_run_leaves_descendants_stale_and_runs_stale_ancestors(host, engine, r
     assert (host.ran, host.module.c, engine.stale()) == (["Bbbb", "Cccc"], 5, frozenset())
 
 
-def test_a_failure_cancels_what_is_below(host, engine, run):
+def test_a_failure_cancels_what_is_below(host: Host, engine: Engine, run: Run) -> None:
     run("Aaaa", "a = 1")
     run("Bbbb", "b = 1 / a")
     run("Cccc", "c = b")
@@ -119,7 +128,7 @@ def test_a_failure_cancels_what_is_below(host, engine, run):
     assert ("cancelled", "Cccc", "Bbbb") in host.heard
 
 
-def test_a_pause_leaves_the_rest_stale_and_says_nothing(host, engine, run):
+def test_a_pause_leaves_the_rest_stale_and_says_nothing(host: Host, engine: Engine, run: Run) -> None:
     run("Aaaa", "a = 1")
     run("Bbbb", "b = a + 1")
     run("Cccc", "c = b + 1")
@@ -130,7 +139,9 @@ def test_a_pause_leaves_the_rest_stale_and_says_nothing(host, engine, run):
     assert (host.ran, engine.stale(), host.heard) == (["Bbbb"], {"Cccc"}, [])
 
 
-def test_the_graph_refuses_a_second_definition_and_takes_it_when_the_first_goes(host, engine, run):
+def test_the_graph_refuses_a_second_definition_and_takes_it_when_the_first_goes(
+    host: Host, engine: Engine, run: Run
+) -> None:
     run("Aaaa", "a = 1")
     (refused,) = run("Bbbb", "a = 2")
     assert (refused.kind, refused.name, refused.cells) == ("multiple_definition", "a", ("Aaaa",))
@@ -140,17 +151,19 @@ def test_the_graph_refuses_a_second_definition_and_takes_it_when_the_first_goes(
 
 
 @pytest.mark.parametrize(("code", "kind"), [("a = ", "syntax"), ("from math import *", "import_star")])
-def test_what_is_no_cell_is_refused_with_its_kind(run, code, kind):
+def test_what_is_no_cell_is_refused_with_its_kind(run: Run, code: str, kind: str) -> None:
     assert run("Aaaa", code)[0].kind == kind
 
 
-def test_a_cycle_names_its_cells_and_names(host, engine, run):
+def test_a_cycle_names_its_cells_and_names(host: Host, engine: Engine, run: Run) -> None:
     run("Aaaa", "a = b")
     (refused,) = run("Bbbb", "b = a")
     assert (refused.kind, refused.name, refused.cells) == ("cycle", "a, b", ("Aaaa", "Bbbb"))
 
 
-def test_deleting_a_cell_drops_its_names_unless_told_to_keep_them(host, engine, run):
+def test_deleting_a_cell_drops_its_names_unless_told_to_keep_them(
+    host: Host, engine: Engine, run: Run
+) -> None:
     run("Aaaa", "a = 1")
     run("Bbbb", "b = 1")
     engine.delete(["Aaaa"])
@@ -158,14 +171,16 @@ def test_deleting_a_cell_drops_its_names_unless_told_to_keep_them(host, engine, 
     assert (hasattr(host.module, "a"), hasattr(host.module, "b"), engine.nodes()) == (False, True, {})
 
 
-def test_a_cell_that_takes_over_a_name_still_finds_the_old_value(host, engine, run):
+def test_a_cell_that_takes_over_a_name_still_finds_the_old_value(
+    host: Host, engine: Engine, run: Run
+) -> None:
     run("Aaaa", "x = 1")
     engine.delete(["Aaaa"], keep_values=True)
     assert not run("Bbbb", "x = x + 1")
     assert host.module.x == 2
 
 
-def test_names_and_edges_are_marimos(engine, run):
+def test_names_and_edges_are_marimos(engine: Engine, run: Run) -> None:
     run("Aaaa", "a = 1; _t = 2")
     run("Bbbb", "print(a)")
     nodes = engine.nodes()
@@ -174,7 +189,7 @@ def test_names_and_edges_are_marimos(engine, run):
     assert engine.descendants("Aaaa") == {"Bbbb"}
 
 
-def test_state_updates_make_their_readers_stale(host, engine, run):
+def test_state_updates_make_their_readers_stale(host: Host, engine: Engine, run: Run) -> None:
     run("Aaaa", "import marimo as mo; get, set_ = mo.state(0)")
     run("Bbbb", "seen = get()")
     run("Cccc", "set_(5)")
@@ -198,11 +213,13 @@ def test_state_updates_make_their_readers_stale(host, engine, run):
         ("import os as _os\n_os.x", "import os as _cell_Aaaa_os\n_cell_Aaaa_os.x"),
     ],
 )
-def test_only_private_names_that_the_cell_defines_are_renamed(code, mangled):
+def test_only_private_names_that_the_cell_defines_are_renamed(code: str, mangled: str) -> None:
     assert ast.unparse(ast.Module(mangle_locals("Aaaa", ast.parse(code).body), [])) == mangled
 
 
-def test_registering_a_cell_does_not_look_at_every_cell_for_every_variable(engine, run, monkeypatch):
+def test_registering_a_cell_does_not_look_at_every_cell_for_every_variable(
+    engine: Engine, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(5):
         run(f"C{number:03}", f"v{number} = {number}")
     asked = []

@@ -1,6 +1,8 @@
 """Streams send all that is written, and make nobody wait where nothing was."""
 
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import zmq
@@ -13,24 +15,25 @@ from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
 class RecordingSession(Session):
     """Keeps texts in place of sending them; `gate` holds a send up."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(key=b"")
-        self.texts, self.begun, self.gate = [], threading.Event(), threading.Event()
+        self.texts: list[str] = []
+        self.begun, self.gate = threading.Event(), threading.Event()
         self.gate.set()
 
-    def send(self, _stream, msg, **_options):
+    def send(self, _stream: object, msg: Any, **_options: object) -> None:  # type: ignore[override]
         self.begun.set()
         assert self.gate.wait(10)
         self.texts.append(msg["content"]["text"])
 
 
 @pytest.fixture
-def session():
+def session() -> RecordingSession:
     return RecordingSession()
 
 
 @pytest.fixture(scope="module")
-def sender():
+def sender() -> Iterator[IOPubThread]:
     context = zmq.Context()
     thread = IOPubThread(context.socket(zmq.PUB))
     thread.start()
@@ -41,27 +44,29 @@ def sender():
 
 
 @pytest.fixture
-def stream(session, sender):
+def stream(session: RecordingSession, sender: IOPubThread) -> Iterator[CellStream]:
     yield CellStream(session, sender, "stdout", watchfd=False)
     session.gate.set()
 
 
 @pytest.fixture
-def schedules(stream, monkeypatch):
+def schedules(stream: CellStream, monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """What the thread that sends is asked to do."""
     asked, schedule = [], stream.pub_thread.schedule
     monkeypatch.setattr(stream.pub_thread, "schedule", lambda work: asked.append(work) or schedule(work))
     return asked
 
 
-def test_what_is_written_is_sent_when_flush_returns(stream, session):
+def test_what_is_written_is_sent_when_flush_returns(stream: CellStream, session: RecordingSession) -> None:
     for number in range(200):
         print(number, file=stream)
         stream.flush()
         assert "".join(session.texts).endswith(f"{number}\n")
 
 
-def test_flush_asks_for_nothing_where_nothing_was_written(stream, session, schedules):
+def test_flush_asks_for_nothing_where_nothing_was_written(
+    stream: CellStream, session: RecordingSession, schedules: list[object]
+) -> None:
     stream.flush()
     assert schedules == []
     stream.write("text")
@@ -72,7 +77,9 @@ def test_flush_asks_for_nothing_where_nothing_was_written(stream, session, sched
     assert (len(schedules) - before, session.texts) == (0, ["text"])
 
 
-def test_flush_waits_for_a_text_that_another_flush_is_sending(stream, session):
+def test_flush_waits_for_a_text_that_another_flush_is_sending(
+    stream: CellStream, session: RecordingSession
+) -> None:
     session.gate.clear()
     stream.write("slow")
     first = threading.Thread(target=stream.flush)
@@ -89,8 +96,8 @@ def test_flush_waits_for_a_text_that_another_flush_is_sending(stream, session):
     second.join()
 
 
-def test_many_threads_lose_nothing(stream, session):
-    def write(letter):
+def test_many_threads_lose_nothing(stream: CellStream, session: RecordingSession) -> None:
+    def write(letter: str) -> None:
         for _ in range(300):
             stream.write(letter)
             stream.flush()
@@ -105,7 +112,7 @@ def test_many_threads_lose_nothing(stream, session):
     assert [text.count(letter) for letter in "abcd"] == [300] * 4
 
 
-def test_a_stream_was_used_if_something_was_sent_or_waits(stream):
+def test_a_stream_was_used_if_something_was_sent_or_waits(stream: CellStream) -> None:
     assert not stream.was_used()
     stream.write("waits")
     assert stream.was_used()

@@ -1,6 +1,7 @@
 """Requests that wait are looked at once each, and a burst of them is waited for once."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,10 @@ from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellArrivals
 class Peeking:
     """A session that reads messages, and counts."""
 
-    def __init__(self):
-        self.peeked = []
+    def __init__(self) -> None:
+        self.peeked: list[int] = []
 
-    def peek(self, frames):
+    def peek(self, frames: list[int]) -> dict[str, Any]:
         (number,) = frames
         self.peeked.append(number)
         header = {"msg_id": f"m{number}", "msg_type": "execute_request", "session": "page", "username": ""}
@@ -24,16 +25,18 @@ class Peeking:
 
 
 @pytest.fixture
-def session():
+def session() -> Peeking:
     return Peeking()
 
 
 @pytest.fixture
-def waiting(session):
-    return ShellArrivals(lambda: None, session)
+def waiting(session: Peeking) -> ShellArrivals:
+    return ShellArrivals(lambda: None, session)  # type: ignore[arg-type]  # it only peeks
 
 
-def test_each_request_is_looked_at_once_however_often_one_asks(waiting, session):
+def test_each_request_is_looked_at_once_however_often_one_asks(
+    waiting: ShellArrivals, session: Peeking
+) -> None:
     messages = [[number] for number in range(50)]
     for message in messages:
         waiting.received(message)
@@ -43,7 +46,9 @@ def test_each_request_is_looked_at_once_however_often_one_asks(waiting, session)
     assert (session.peeked, waiting.now()) == (list(range(50)), [])
 
 
-def test_a_crowd_is_looked_at_in_parts(waiting, session, monkeypatch):
+def test_a_crowd_is_looked_at_in_parts(
+    waiting: ShellArrivals, session: Peeking, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(arrivals, "_LOOKED_AT", 10)
     messages = [[number] for number in range(40)]
     for message in messages:
@@ -62,26 +67,29 @@ def test_a_crowd_is_looked_at_in_parts(waiting, session, monkeypatch):
 class Clock:
     """Time that passes only while somebody sleeps."""
 
-    def __init__(self):
-        self.now, self.slept = 100.0, []
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
 
-    def monotonic(self):
+    def monotonic(self) -> float:
         return self.now
 
-    async def sleep(self, seconds):
+    async def sleep(self, seconds: float) -> None:
         self.slept.append(round(seconds, 3))
         self.now += seconds
 
 
 @pytest.fixture
-def clock(monkeypatch):
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(arrivals, "time", clock)
-    monkeypatch.setattr(arrivals.asyncio, "sleep", clock.sleep)
+    monkeypatch.setattr(asyncio, "sleep", clock.sleep)
     return clock
 
 
-def test_a_burst_that_is_over_is_not_waited_for_again_until_more_arrives(waiting, clock):
+def test_a_burst_that_is_over_is_not_waited_for_again_until_more_arrives(
+    waiting: ShellArrivals, clock: Clock
+) -> None:
     waiting.received([1])
     asyncio.run(waiting.soon())
     assert clock.slept == [0.05]
@@ -92,7 +100,9 @@ def test_a_burst_that_is_over_is_not_waited_for_again_until_more_arrives(waiting
     assert clock.slept == [0.05, 0.05]
 
 
-def test_what_has_passed_since_the_newest_request_came_is_not_waited_again(waiting, clock):
+def test_what_has_passed_since_the_newest_request_came_is_not_waited_again(
+    waiting: ShellArrivals, clock: Clock
+) -> None:
     waiting.received([1])
     clock.now += 0.03
     asyncio.run(waiting.soon())
@@ -104,7 +114,9 @@ def test_what_has_passed_since_the_newest_request_came_is_not_waited_again(waiti
 
 
 @pytest.mark.parametrize(("apart", "wait"), [([0.014, 0.002], 0.052), ([0.001, 0.0003], 0.013)])
-def test_the_wait_is_as_long_as_the_front_ends_pace_asks_for(waiting, clock, apart, wait):
+def test_the_wait_is_as_long_as_the_front_ends_pace_asks_for(
+    waiting: ShellArrivals, clock: Clock, apart: list[float], wait: float
+) -> None:
     for seconds in apart:
         waiting.sent_apart(seconds)
     waiting.received([1])
@@ -115,7 +127,10 @@ def test_the_wait_is_as_long_as_the_front_ends_pace_asks_for(waiting, clock, apa
     assert clock.slept == [wait, max(wait, 0.05)]
 
 
-def test_a_burst_without_an_end_is_not_waited_for(session, clock):
-    waiting = ShellArrivals(lambda: waiting.received([len(waiting)]), session)
-    asyncio.run(waiting.soon())
+def test_a_burst_without_an_end_is_not_waited_for(session: Peeking, clock: Clock) -> None:
+    def again() -> None:
+        arriving.received([len(arriving)])
+
+    arriving = ShellArrivals(again, session)  # type: ignore[arg-type]  # it only peeks
+    asyncio.run(arriving.soon())
     assert sum(clock.slept) == pytest.approx(0.4)

@@ -12,6 +12,7 @@ import sys
 import types
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
 
 import pytest
 from marimo._ast.compiler import compile_cell
@@ -19,17 +20,21 @@ from marimo._runtime import runtime as marimos_kernel
 
 from marimo_kernel_bridge.analysis import components as groups
 from marimo_kernel_bridge.analysis import value_flows as flows
-from marimo_kernel_bridge.kernel.cells import Address, Body
+from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
 from marimo_kernel_bridge.kernel.notebook import anonymous_cells as passing_cells
 from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
 from marimo_kernel_bridge.kernel.notebook.session import Session
+from marimo_kernel_bridge.kernel.outputs.delivery import Dialect
 from marimo_kernel_bridge.protocol.changes import AddCell
 from marimo_kernel_bridge.protocol.notebook import Outline
 from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.runtime.graph import compiled_cells as compiling
 from marimo_kernel_bridge.runtime.interface import Outcome
+
+Mode = Literal["autorun", "lazy"]
+Lines = Counter[tuple[str, str]]
 
 KNOWN = {
     ("cell_runner.py", "<genexpr>"),  # marimo asks each cell for its `_private` names, once in each run
@@ -41,8 +46,9 @@ KNOWN = {
 class Notebook:
     """Runs requests as the kernel does, and counts what each costs."""
 
-    def __init__(self, dialect="lab", *, strict=False):
-        self.dialect, self.sent, self.requests = dialect, [], 0
+    def __init__(self, dialect: Dialect = "lab", *, strict: bool = False) -> None:
+        self.dialect, self.requests = dialect, 0
+        self.sent: list[object] = []
         self.interrupts = Interrupts()
         self.module = types.ModuleType("__main__")
         self.session = Session(self.sent.append, lambda: None)
@@ -50,27 +56,28 @@ class Notebook:
         self.session.attach(self.engine, self)
         self.session.redefinitions.strict = strict
         self.loop = asyncio.new_event_loop()
-        self.ran = Counter()
+        self.ran: Counter[str | None] = Counter()
 
-    def close(self):
+    def close(self) -> None:
         self.engine.close()
         self.loop.close()
 
-    def prepare(self, _entry, code):
+    def prepare(self, _entry: Entry, code: str) -> Body:
         return Body(code, tuple(ast.parse(code).body), "cell", "last_expr", code)
 
-    async def run_body(self, entry, _parent):
+    async def run_body(self, entry: Entry, _parent: object) -> Outcome:
         self.ran[entry.cell.notebook_cell_id] += 1
+        assert entry.body is not None
         try:
             exec(entry.body.code, self.module.__dict__)
         except Exception as error:
             return Outcome(error)
         return Outcome()
 
-    def take_count(self, _code):
+    def take_count(self, _code: str) -> int:
         return 1
 
-    async def _request(self, cell, code):
+    async def _request(self, cell: str | None, code: str) -> None:
         self.requests += 1
         address = Address(self.dialect, {"msg_id": f"m{self.requests}"}, "page")
         entry = self.session.begin(cell, code, "notebook", address)
@@ -79,14 +86,14 @@ class Notebook:
         await self.session.settle()
         self.session.close_run()
 
-    def run(self, cell, code):
+    def run(self, cell: str | None, code: str) -> None:
         self.loop.run_until_complete(self._request(cell, code))
 
-    def work(self, cell, code):
+    def work(self, cell: str | None, code: str) -> Lines:
         """Run a cell; return how many lines of each function ran."""
-        lines = Counter()
+        lines: Lines = Counter()
 
-        def count(frame, event, _argument):
+        def count(frame: types.FrameType, event: str, _argument: object) -> Any:
             if event == "line":
                 where = frame.f_code.co_filename.rpartition("/")[2], frame.f_code.co_name
                 lines[where] += where not in KNOWN
@@ -116,7 +123,7 @@ REQUESTS = {
 }
 
 
-def work_of_each(size, dialect, mode, strict):
+def work_of_each(size: int, dialect: Dialect, mode: Mode, strict: bool) -> dict[str, Lines]:
     """Make a notebook; return what lines each request runs, and how often."""
     for cached in (flows.flows_of_small, flows._read, flows._frames, groups.words):
         cached.cache_clear()  # nothing is known from another notebook
@@ -141,7 +148,9 @@ def work_of_each(size, dialect, mode, strict):
 @pytest.mark.parametrize("mode", ["autorun", "lazy"])
 @pytest.mark.parametrize("dialect", ["lab", "vscode", "batch", "terminal", "agent"])
 @pytest.mark.parametrize("strict", [True, False])
-def test_a_request_makes_as_much_work_in_a_large_notebook_as_in_a_small_one(dialect, mode, strict):
+def test_a_request_makes_as_much_work_in_a_large_notebook_as_in_a_small_one(
+    dialect: Dialect, mode: Mode, strict: bool
+) -> None:
     small, large = (work_of_each(size, dialect, mode, strict) for size in (20, 80))
     for work in (small, large):  # the places of all cells below are others, and nothing else is
         for where in [where for where in work[TAKING_OVER] if where[0] == "value_flow.py"]:
@@ -151,7 +160,7 @@ def test_a_request_makes_as_much_work_in_a_large_notebook_as_in_a_small_one(dial
 
 
 @pytest.mark.parametrize("mode", ["autorun", "lazy"])
-def test_each_cell_of_a_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one(mode):
+def test_each_cell_of_a_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one(mode: Mode) -> None:
     work = {}
     for length in (40, 120):
         notebook = Notebook()
@@ -167,7 +176,7 @@ def test_each_cell_of_a_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one
     assert work[120] / 120 <= work[40] / 40
 
 
-def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one():
+def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one() -> None:
     """As in a Run All: those above it have just run, and all below it wait."""
     work = {}
     for length in (40, 120):
@@ -186,7 +195,7 @@ def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_
     assert work[120] - work[40] == Counter()
 
 
-def test_a_request_makes_as_much_work_beside_many_cells_that_wait_as_beside_few():
+def test_a_request_makes_as_much_work_beside_many_cells_that_wait_as_beside_few() -> None:
     """As those do that an agent adds without running them."""
     work = {}
     for count in (20, 80):
@@ -203,10 +212,10 @@ def test_a_request_makes_as_much_work_beside_many_cells_that_wait_as_beside_few(
     assert work[80] - work[20] == Counter()
 
 
-def test_no_cell_is_compiled_twice(monkeypatch):
+def test_no_cell_is_compiled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
 
-    def compile_noted(code, **options):
+    def compile_noted(code: str, **options: Any) -> Any:
         compiled.append(code)
         return compile_cell(code, **options)
 
@@ -232,12 +241,14 @@ def test_no_cell_is_compiled_twice(monkeypatch):
     edit = notebook.session.edit_together(batch.changes, notebook.prepare, "agent", address, run=True)
     assert notebook.loop.run_until_complete(edit) == tuple(ids)
     notebook.engine.register_stale([("ahead", "z = 1")])
-    assert notebook.engine.parse("ahead", "z = 1").defines == {"z"}
+    names = notebook.engine.parse("ahead", "z = 1")
+    assert names is not None
+    assert names.defines == {"z"}
     assert compiled == ["v0 = 1", "v1 = v0 = 2", "v0 = 3", "w0 = v0", "w1 = w0", "z = 1"]
     notebook.close()
 
 
-def test_a_terminal_that_runs_for_long_keeps_the_newest_cells_only(monkeypatch):
+def test_a_terminal_that_runs_for_long_keeps_the_newest_cells_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passing_cells, "KEPT", 20)
     notebook = Notebook("terminal")
     notebook.run(None, "x = 1")
@@ -256,7 +267,7 @@ def test_a_terminal_that_runs_for_long_keeps_the_newest_cells_only(monkeypatch):
     notebook.close()
 
 
-def test_cells_that_a_notebook_shows_are_never_dropped(monkeypatch):
+def test_cells_that_a_notebook_shows_are_never_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(passing_cells, "KEPT", 3)
     notebook = Notebook()
     for number in range(10):
@@ -268,21 +279,23 @@ def test_cells_that_a_notebook_shows_are_never_dropped(monkeypatch):
 class Arriving:
     """The requests of a Run All: few wait when the first one's turn comes, the others come a little later."""
 
-    def __init__(self, requests, few):
+    def __init__(self, requests: list[Waiting], few: int) -> None:
         self.here, self.coming = requests[:few], requests[few:]
 
-    def now(self):
+    def now(self) -> list[Waiting]:
         return list(self.here)
 
-    async def soon(self):
+    async def soon(self) -> list[Waiting]:
         self.here, self.coming = self.here + self.coming, []
         return self.now()
 
-    def sent_apart(self, seconds):
+    def sent_apart(self, seconds: float) -> None:
         pass
 
 
-async def run_all(notebook, cells, start, *, few, page="page"):
+async def run_all(
+    notebook: Notebook, cells: list[tuple[str, str]], start: datetime, *, few: int, page: str = "page"
+) -> None:
     session = notebook.session
     headers = [
         {"msg_id": f"{start} {n}", "date": start + timedelta(milliseconds=n)} for n in range(len(cells))
@@ -307,7 +320,7 @@ async def run_all(notebook, cells, start, *, few, page="page"):
         session.close_run()
 
 
-def test_a_run_all_from_below_of_which_not_all_has_come_runs_each_cell_once():
+def test_a_run_all_from_below_of_which_not_all_has_come_runs_each_cell_once() -> None:
     notebook, start = Notebook(), datetime(2026, 1, 1, tzinfo=UTC)
     for turn, order in enumerate((1, 1, -1, -1, 1)):
         cells = [("c0", f"v0 = {turn}")] + [(f"c{n}", f"v{n} = v{n - 1}") for n in range(1, 10)]
@@ -319,7 +332,7 @@ def test_a_run_all_from_below_of_which_not_all_has_come_runs_each_cell_once():
     notebook.close()
 
 
-def test_a_run_all_after_a_reload_of_which_only_the_first_has_come_runs_nothing_that_is_fresh():
+def test_a_run_all_after_a_reload_of_which_only_the_first_has_come_runs_nothing_that_is_fresh() -> None:
     notebook, start = Notebook(), datetime(2026, 1, 1, tzinfo=UTC)
     cells = [("c0", "v0 = 1")] + [(f"c{n}", f"v{n} = v{n - 1}") for n in range(1, 10)]
     notebook.loop.run_until_complete(run_all(notebook, cells, start, few=1))
@@ -332,7 +345,7 @@ def test_a_run_all_after_a_reload_of_which_only_the_first_has_come_runs_nothing_
     notebook.close()
 
 
-def test_an_outline_looks_only_at_the_cells_that_it_shows(monkeypatch):
+def test_an_outline_looks_only_at_the_cells_that_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = Notebook()
     try:
         for number in range(40):
