@@ -1,4 +1,4 @@
 """Turning an .ipynb into a reactive notebook: what each cell becomes, and what is told about it.
 
-Knows nothing of marimo's file format and API, which are `runtime/`'s.
+Does not know marimo's file format, which `marimo_format/` reads and writes.
 """

@@ -1,35 +1,25 @@
-"""A prepared notebook as the text of a marimo file: the only place that knows marimo's file format.
+"""Importing an .ipynb as a marimo notebook: which cells the file has, its header, and a report on each source cell.
 
-What becomes of code is decided in `importing/`; here cells get marimo's form, and marimo's own code generator and
-linter have their say.
+Owns what is written. How marimo's syntax is written is `marimo_format.writer`'s.
 """
 
 from __future__ import annotations
 
 import ast
-import asyncio
 import re
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo._ast.compiler import compile_cell
-from marimo._ast.names import DEFAULT_CELL_NAME, SETUP_CELL_NAME
-from marimo._convert.common.format import markdown_to_marimo
-from marimo._convert.converters import MarimoConvert
-from marimo._lint.diagnostic import Severity
-from marimo._lint.rule_engine import RuleEngine
-from marimo._schemas.serialization import AppInstantiation, CellDef, Header, NotebookSerializationV1
-from marimo._types.ids import CellId_t
-
-from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.importing import stars
-from marimo_kernel_bridge.importing.cells import Prepared, Working, prepare, unresolved
+from marimo_kernel_bridge.importing.cells import Prepared, prepare, unresolved
+from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
 from marimo_kernel_bridge.notebooks.ipynb import EMPTY, CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.origin import RAW, data_url
 from marimo_kernel_bridge.runtime.supported_api import check_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 _IMPORT: Final = "import marimo as mo"
@@ -48,17 +38,15 @@ def convert(notebook: Notebook, *, imports: bool = True) -> Conversion:
     names = stars.names_of if imports else stars.written_in
     prepared = prepare(notebook, partial(_read, folder), lambda module: names(module, folder))
     cells = _with_other_cells(notebook, prepared)
-    text = MarimoConvert.from_ir(_ir(notebook, prepared, cells)).to_py()
-    lines = _read_back(text, cells)
-    findings, passes = _check(text, cells, lines)
+    file = write([cell.new() for cell in cells], _header(notebook, prepared), _app_options(notebook))
     return Conversion(
-        text=text,
+        text=file.text,
         cells=_report(notebook, prepared, cells),
-        added=tuple(definition.code for working, definition in cells if not working.positions),
-        check=tuple(findings),
-        check_passes=passes,
-        positions=tuple(working.positions for working, _ in cells),
-        codes=tuple(definition.code for _, definition in cells),
+        added=tuple(cell.code for cell in cells if not cell.positions),
+        check=file.findings,
+        check_passes=file.passes,
+        positions=tuple(cell.positions for cell in cells),
+        codes=tuple(cell.code for cell in cells),
     )
 
 
@@ -73,52 +61,63 @@ def _read(folder: Path | None, name: str) -> str | None:
 
 # Cells
 
-_Cells = list[tuple[Working, CellDef]]
+
+@dataclass(frozen=True)
+class _ImportedCell:
+    """One cell of the file, and the positions of the source cells that it comes from (none: an added cell)."""
+
+    positions: tuple[int, ...]
+    code: str
+    name: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)  # marimo's, JSON
+
+    def new(self) -> NewCell:
+        label = f"cell {'+'.join(map(str, self.positions))}" if self.positions else ADDED
+        return NewCell(self.code, label, self.name, self.options)
 
 
-def _with_other_cells(notebook: Notebook, prepared: Prepared) -> _Cells:
+def _with_other_cells(notebook: Notebook, prepared: Prepared) -> list[_ImportedCell]:
     """Put Markdown and raw cells between the code cells, where they were."""
     by_position = {cell.position: cell for cell in notebook.cells}
     places = {cell.positions[-1] if cell.positions else 0: cell for cell in prepared.cells}
-    cells: _Cells = [(cell, CellDef(code=cell.code)) for cell in prepared.cells if not cell.positions]
-    for position, cell in by_position.items():
-        if cell.kind == "code":
-            working = places.get(position)
-            if working is not None and working.code.strip():
+    cells = [_ImportedCell((), cell.code) for cell in prepared.cells if not cell.positions]
+    for position, source in by_position.items():
+        if source.kind == "code":
+            cell = places.get(position)
+            if cell is not None and cell.code.strip():
                 cells.append(
-                    (working, _definition(working.code, [by_position[each] for each in working.positions]))
+                    _imported(cell.positions, cell.code, [by_position[place] for place in cell.positions])
                 )
-        elif cell.source.strip():
-            code = _markdown(cell) if cell.kind == "markdown" else _comment(cell.source)
-            cells.append((Working((position,), code), _definition(code, [cell])))
-    uses_marimo = any("mo" in _names(definition.code)[1] for _, definition in cells)
-    if uses_marimo and not any("mo" in _names(definition.code)[0] for _, definition in cells):
-        if cells and not cells[0][0].positions:
-            working, definition = cells[0]
-            code = f"{_IMPORT}\n{definition.code}"
-            cells[0] = (Working((), code), CellDef(code=code))
-        else:
-            cells.insert(0, (Working((), _IMPORT), CellDef(code=_IMPORT)))
-    return cells
+        elif source.source.strip():
+            code = _markdown(source) if source.kind == "markdown" else _comment(source.source)
+            cells.append(_imported((position,), code, [source]))
+    return _with_marimo_imported(cells)
 
 
-def _definition(code: str, sources: Sequence[NotebookCell]) -> CellDef:
+def _with_marimo_imported(cells: list[_ImportedCell]) -> list[_ImportedCell]:
+    names = [names_in(cell.code) for cell in cells]
+    if not any("mo" in uses for _, uses in names) or any("mo" in defines for defines, _ in names):
+        return cells
+    if cells[0].positions:
+        return [_ImportedCell((), _IMPORT), *cells]
+    return [_ImportedCell((), f"{_IMPORT}\n{cells[0].code}"), *cells[1:]]
+
+
+def _imported(positions: tuple[int, ...], code: str, sources: Sequence[NotebookCell]) -> _ImportedCell:
+    """Return a cell with the settings for marimo in the metadata of its sources; the first source's count most."""
     options: dict[str, Any] = {}
-    name = DEFAULT_CELL_NAME
+    name = None
     for source in reversed(sources):
-        own = source.metadata.get("marimo")
-        if isinstance(own, dict) and isinstance(own.get("config", {}), dict):
-            options = {**options, **own.get("config", {})}
-            if isinstance(own.get("name"), str):
-                name = own["name"]
+        settings = source.metadata.get("marimo")
+        if isinstance(settings, dict) and isinstance(settings.get("config", {}), dict):
+            options = {**options, **settings.get("config", {})}
+            if isinstance(settings.get("name"), str):
+                name = settings["name"]
     first = sources[0]
-    own = isinstance(first.metadata.get("marimo"), dict)
     hidden = first.kind == "markdown" or _is_hidden(first)
-    if hidden and not own:
+    if hidden and not isinstance(first.metadata.get("marimo"), dict):
         options = {"hide_code": True, **options}
-    if not name.isidentifier() or name == SETUP_CELL_NAME:
-        name = DEFAULT_CELL_NAME
-    return CellDef(code=code, name=name, options=options)
+    return _ImportedCell(positions, code, name, options)
 
 
 def _is_hidden(cell: NotebookCell) -> bool:
@@ -145,7 +144,7 @@ def _markdown(cell: NotebookCell) -> str:
     ):  # marimo's generator would write other quotes: keep them from it
         pieces = re.split(r'("{2,}|\\$)', source)
         return "mo.md(\n    " + "\n    + ".join(_quoted(piece) for piece in pieces if piece) + "\n)"
-    return markdown_to_marimo(source)
+    return markdown_code(source)
 
 
 def _quoted(piece: str) -> str:
@@ -161,33 +160,27 @@ def _comment(source: str) -> str:
     return "\n".join([RAW, *(f"# {line}".rstrip() for line in lines)])
 
 
-def _names(code: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return what a cell defines and uses, as marimo sees it; nothing if it does not compile."""
-    try:
-        cell = compile_cell(code, cell_id=CellId_t("import"))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset(), frozenset()
-    return frozenset(cell.defs), frozenset(cell.refs)
+# The header and the options of the app
 
 
-# The file
-
-
-def _ir(notebook: Notebook, prepared: Prepared, cells: _Cells) -> NotebookSerializationV1:
-    ours = notebook.metadata.get("marimo")
-    ours = ours if isinstance(ours, dict) else {}
-    config = ours.get("app_config")
-    header = ours.get("header")
+def _header(notebook: Notebook, prepared: Prepared) -> str:
+    header = _marimo_metadata(notebook).get("header")
     text = header if isinstance(header, str) and _parses(header) else ""
     if prepared.requirements and _HEADER not in text:
         needed = ["marimo", *(each for each in prepared.requirements if each != "marimo")]
         block = [_HEADER, "# dependencies = [", *(f"#     {_toml(each)}," for each in needed), "# ]", "# ///"]
         text = "\n".join([*block, *([text] if text else [])])
-    return NotebookSerializationV1(
-        app=AppInstantiation(options=config if isinstance(config, dict) else {}),
-        header=Header(value=text) if text else None,
-        cells=[definition for _, definition in cells],
-    )
+    return text
+
+
+def _app_options(notebook: Notebook) -> Mapping[str, Any]:  # marimo's, JSON
+    config = _marimo_metadata(notebook).get("app_config")
+    return config if isinstance(config, dict) else {}
+
+
+def _marimo_metadata(notebook: Notebook) -> Mapping[str, Any]:  # JSON
+    metadata = notebook.metadata.get("marimo")
+    return metadata if isinstance(metadata, dict) else {}
 
 
 def _toml(text: str) -> str:
@@ -202,49 +195,11 @@ def _parses(source: str) -> bool:
     return True
 
 
-def _read_back(text: str, cells: _Cells) -> list[int]:
-    """Return the line at which each cell starts in the file, read as marimo will."""
-    read = MarimoConvert.from_py(text).to_ir().cells
-    if len(read) != len(cells):
-        raise BridgeError(
-            "cell_not_converted",
-            f"marimo reads {len(read)} cells back from the {len(cells)} that it wrote.",
-            "Please report this notebook as a bug; nothing was written.",
-        )
-    return [cell.lineno for cell in read]
-
-
-def _check(text: str, cells: _Cells, lines: Sequence[int]) -> tuple[list[str], bool]:
-    """Apply the rules of `marimo check`, which fails for what breaks a notebook, not for what could be nicer.
-
-    They do not find what only the compiler refuses, so compile the file as well.
-    """
-    findings, passes = [], True
-    try:
-        compile(text, "<notebook>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        findings, passes = [f"not Python: {error.msg} ({_cell_at(error.lineno or 0, cells, lines)})"], False
-    read = MarimoConvert.from_py(text).to_ir()
-    for finding in asyncio.run(RuleEngine.create_default().check_notebook(read, text)):
-        passes = passes and finding.severity is not Severity.BREAKING
-        places = finding.line if isinstance(finding.line, list) else [finding.line]
-        where = ", ".join(dict.fromkeys(_cell_at(line, cells, lines) for line in sorted(places)))
-        findings.append(f"{finding.code} {finding.message.splitlines()[0]} ({where})")
-    return findings, passes
-
-
-def _cell_at(line: int, cells: _Cells, lines: Sequence[int]) -> str:
-    above = [working for (working, _), start in zip(cells, lines, strict=True) if start <= line]
-    if not above or not above[-1].positions:
-        return "an added cell"
-    return f"cell {'+'.join(map(str, above[-1].positions))}"
-
-
 # What became of each cell
 
 
-def _report(notebook: Notebook, prepared: Prepared, cells: _Cells) -> tuple[CellReport, ...]:
-    kept = {position for working, _ in cells for position in working.positions}
+def _report(notebook: Notebook, prepared: Prepared, cells: Sequence[_ImportedCell]) -> tuple[CellReport, ...]:
+    kept = {position for cell in cells for position in cell.positions}
     missing = {
         position: names
         for index, names in unresolved(prepared.cells).items()

@@ -1,0 +1,41 @@
+"""The text of a marimo file, and what `marimo check` finds in it."""
+
+from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, WrittenFile, names_in, write
+
+
+def written(*cells: NewCell, header: str = "") -> WrittenFile:
+    return write(cells, header, {})
+
+
+def test_a_cell_keeps_its_name_and_its_options() -> None:
+    file = written(NewCell("x = 1", "cell 1", "first", {"hide_code": True}))
+    assert "@app.cell(hide_code=True)\ndef first():\n    x = 1" in file.text
+
+
+def test_a_name_that_marimo_reserves_or_python_refuses_is_left_out() -> None:
+    for name in ("setup", "not a name", ""):
+        assert "@app.cell\ndef _():\n    x = 1" in written(NewCell("x = 1", "cell 1", name)).text
+
+
+def test_a_header_stands_above_the_file() -> None:
+    assert written(NewCell("x = 1", "cell 1"), header="# kept").text.startswith("# kept")
+
+
+def test_a_file_without_findings_passes() -> None:
+    assert written(NewCell("x = 1", "cell 1"), NewCell("x + 1", "cell 2")).passes
+
+
+def test_a_finding_names_the_cells_by_their_labels_and_fails_the_check() -> None:
+    file = written(NewCell("x = 1", "cell 1"), NewCell("x = 2", ADDED))
+    assert not file.passes
+    assert any(
+        "multiple" in finding and finding.endswith("(cell 1, an added cell)") for finding in file.findings
+    )
+
+
+def test_the_names_of_a_cell_are_those_that_marimo_sees() -> None:
+    assert names_in("import math\n_own = y\nz = math.pi") == ({"math", "z"}, {"y"})
+
+
+def test_a_cell_that_does_not_compile_has_no_names() -> None:
+    assert names_in("x = = 1") == (frozenset(), frozenset())
