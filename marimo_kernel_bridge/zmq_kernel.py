@@ -61,8 +61,8 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeRequests
     from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.front_ends import Header, Message
     from marimo_kernel_bridge.kernel.messaging.waiting import Answer, Waiting
-    from marimo_kernel_bridge.kernel.outputs.delivery import Header, Message
 
 _AFTER_PRINTING = 0.0005  # seconds, as ipykernel has it
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already be here

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterable, Iterator, Sequence
 
-    from marimo_kernel_bridge.kernel.outputs.delivery import Delivery, Dialect, Header
+    from marimo_kernel_bridge.kernel.front_ends import Delivery, Dialect, Header
 
 
 @dataclass(frozen=True)

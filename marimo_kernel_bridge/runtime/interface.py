@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+Header = dict[str, Any]
+"""The header of a Jupyter message, which the runtime passes on and never reads."""
+
 
 @dataclass(frozen=True)
 class Names:

@@ -5,15 +5,8 @@ from typing import Any
 
 import pytest
 
-from marimo_kernel_bridge.kernel.outputs.delivery import (
-    Held,
-    Late,
-    Message,
-    Printed,
-    Updated,
-    dialect_of,
-    same_outputs,
-)
+from marimo_kernel_bridge.kernel.front_ends import Message, dialect_of
+from marimo_kernel_bridge.kernel.outputs.delivery import Held, Late, Printed, Updated, same_outputs
 
 CELL = {"msg_id": "cell"}
 NOW = {"msg_id": "now"}

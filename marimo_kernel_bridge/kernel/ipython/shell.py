@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.session import Session
-    from marimo_kernel_bridge.kernel.outputs.delivery import Header
     from marimo_kernel_bridge.protocol.notebook import CellError
 
 

@@ -19,7 +19,7 @@ from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marimo_kernel_bridge.kernel.outputs.delivery import Header, Message
+    from marimo_kernel_bridge.kernel.front_ends import Header, Message
 
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")

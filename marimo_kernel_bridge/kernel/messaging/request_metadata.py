@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from marimo_kernel_bridge.kernel.cells import Address
-from marimo_kernel_bridge.kernel.outputs.delivery import dialect_of
+from marimo_kernel_bridge.kernel.front_ends import dialect_of
 from marimo_kernel_bridge.protocol.names import METADATA_KEY
 
 

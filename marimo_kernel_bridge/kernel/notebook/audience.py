@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from marimo_kernel_bridge.kernel.front_ends import Dialect, Header
     from marimo_kernel_bridge.kernel.notebook.session import Session
-    from marimo_kernel_bridge.kernel.outputs.delivery import Dialect, Header
 
 
 class Audience:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.kernel.outputs.delivery import Header
+    from marimo_kernel_bridge.kernel.front_ends import Header
 
 AT_ONCE: Final = 0.5
 """Seconds between two requests of one Run All at the most; a person takes longer to go to another cell."""

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from marimo_kernel_bridge.kernel import notices as wording
 from marimo_kernel_bridge.kernel.cells import Address, Body, CellTable, Entry
+from marimo_kernel_bridge.kernel.front_ends import Message
 from marimo_kernel_bridge.kernel.notebook.agents import Agents
 from marimo_kernel_bridge.kernel.notebook.anonymous_cells import PassingCells
 from marimo_kernel_bridge.kernel.notebook.lookahead import LookAhead
 from marimo_kernel_bridge.kernel.notebook.run_history import RunLog
 from marimo_kernel_bridge.kernel.notebook.superseding import gives_way, reads_before_writing
-from marimo_kernel_bridge.kernel.outputs.delivery import Message, same_outputs
+from marimo_kernel_bridge.kernel.outputs.delivery import same_outputs
 from marimo_kernel_bridge.kernel.outputs.router import Outlet
 from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
@@ -39,9 +40,9 @@ from marimo_kernel_bridge.startup import gc_pauses as garbage
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.messaging.waiting import Answer, Waiting
-    from marimo_kernel_bridge.kernel.outputs.delivery import Header
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.notebook import CellStatus
     from marimo_kernel_bridge.runtime.interface import GraphError, Node, Outcome, Runtime

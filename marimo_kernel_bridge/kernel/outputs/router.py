@@ -11,14 +11,15 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.kernel import notices as wording
-from marimo_kernel_bridge.kernel.outputs.delivery import Detached, Held, Late, Message, Printed, Updated
+from marimo_kernel_bridge.kernel.front_ends import Message
+from marimo_kernel_bridge.kernel.outputs.delivery import Detached, Held, Late, Printed, Updated
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from marimo_kernel_bridge.kernel.cells import Address, CellTable, Entry
-    from marimo_kernel_bridge.kernel.outputs.delivery import Delivery, Header
+    from marimo_kernel_bridge.kernel.front_ends import Delivery, Header
     from marimo_kernel_bridge.runtime.interface import Redrawn
 
 _FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply,

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from marimo._runtime.runner.cell_runner import RunResult
     from marimo._runtime.runner.hook_context import PostExecutionHookContext
 
-    from marimo_kernel_bridge.kernel.outputs.delivery import Header
     from marimo_kernel_bridge.runtime.display.embedding import Bundle
     from marimo_kernel_bridge.runtime.display.formatters import Display
+    from marimo_kernel_bridge.runtime.interface import Header
 
 _ALERT: Final = b'"alert"'
 _NOTHING: Final = {"text/html": "", "text/plain": ""}

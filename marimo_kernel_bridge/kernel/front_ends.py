@@ -1,0 +1,60 @@
+"""The vocabulary that the kernel shares about front ends: which one shows a cell, and the messages that it is sent.
+
+Owns the dialects and how a request reveals its own, the message to send, and the protocol of a delivery. Chooses no
+delivery and implements none: those are `outputs`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Dialect = Literal["lab", "vscode", "batch", "terminal", "agent"]
+"""Who shows a cell.
+
+lab: JupyterLab, Notebook 7. vscode: VS Code's notebook editor. batch: nbclient, papermill. terminal:
+jupyter-console, euporie. agent: a client that names itself in the request's metadata.
+"""
+
+Header = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One iopub message to send."""
+
+    msg_type: str
+    content: dict[str, Any]
+    parent: Header
+
+
+def dialect_of(metadata: dict[str, Any], *, allow_stdin: bool, client: str | None) -> Dialect:
+    """Tell a front end by what it puts into an execute_request."""
+    if client is not None:
+        return "agent"
+    cell_id = metadata.get("cellId")
+    if cell_id is None:
+        # nbclient and papermill never allow stdin, terminals always do.
+        return "terminal" if allow_stdin else "batch"
+    return "vscode" if str(cell_id).startswith("vscode-notebook-cell:") else "lab"
+
+
+class Delivery(Protocol):
+    """The way of one reactive run's outputs."""
+
+    @property
+    def parent(self) -> Header:
+        """The parent header under which the cell's body runs."""
+        ...
+
+    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
+        """Start the run. `notice` is the content of a display_data to show above the outputs."""
+        ...
+
+    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+        """Take an output of the run."""
+        ...
+
+    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+        """End the run. The arguments are the cell's outputs before and after it."""
+        ...
