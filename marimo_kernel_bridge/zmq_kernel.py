@@ -46,7 +46,7 @@ from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
 from marimo_kernel_bridge.kernel.messaging.switch_interval import QuickSwitches
 from marimo_kernel_bridge.kernel.notebook.audience import Audience
 from marimo_kernel_bridge.kernel.notebook.document_order import SavedOrder
-from marimo_kernel_bridge.kernel.notebook.session import Session
+from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 from marimo_kernel_bridge.kernel.notebook.settings import read_settings
 from marimo_kernel_bridge.kernel.stale_scheduler import Settling
 from marimo_kernel_bridge.protocol import names as message_names
@@ -93,7 +93,7 @@ class MarimoKernel(IPythonKernel):
         with debugger_is_late():
             super().__init__(**kwargs)
         self.settling = Settling(self)
-        self.notebook = Session(self._send_output, self.settling.wake)
+        self.notebook = NotebookSession(self._send_output, self.settling.wake)
         self.notebook.outlet.limit = self.output_limit
         self.arrivals = ShellArrivals(self.shell_stream.flush, self.session)
         self.notebook.ahead.arrivals = self.arrivals
@@ -149,7 +149,7 @@ class MarimoKernel(IPythonKernel):
         runtime.show_in(self.shell, Audience(self.notebook))
         self.notebook.attach(runtime, self.shell)
         self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
-        self.shell.session = self.notebook
+        self.shell.notebook = self.notebook
         self.session.route = self.notebook.outlet.route
         self.interrupts.runtime = runtime
         self.interrupts.watch_forks()

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import Body, Entry
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
-    from marimo_kernel_bridge.kernel.notebook.session import Session
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
     from marimo_kernel_bridge.protocol.inspection import Secret, UiElement
 
@@ -45,7 +45,7 @@ _SingleRequest = wire.EditCell | wire.RunCells | wire.RunStale | wire.SetUiValue
 class Host(Protocol):
     """What is needed of the kernel."""
 
-    notebook: Session
+    notebook: NotebookSession
     shell: ReactiveShell
     interrupts: Interrupts
     log: logging.Logger

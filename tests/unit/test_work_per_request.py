@@ -21,12 +21,12 @@ from marimo._runtime import runtime as marimos_kernel
 from marimo_kernel_bridge.analysis import components as groups
 from marimo_kernel_bridge.analysis import value_flows as flows
 from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
+from marimo_kernel_bridge.kernel.front_ends import Dialect
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
 from marimo_kernel_bridge.kernel.notebook import anonymous_cells as passing_cells
 from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
-from marimo_kernel_bridge.kernel.notebook.session import Session
-from marimo_kernel_bridge.kernel.outputs.delivery import Dialect
+from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 from marimo_kernel_bridge.protocol.changes import AddCell
 from marimo_kernel_bridge.protocol.notebook import Outline
 from marimo_kernel_bridge.runtime.engine import Engine
@@ -51,7 +51,7 @@ class Notebook:
         self.sent: list[object] = []
         self.interrupts = Interrupts()
         self.module = types.ModuleType("__main__")
-        self.session = Session(self.sent.append, lambda: None)
+        self.session = NotebookSession(self.sent.append, lambda: None)
         self.engine = Engine(self.module, self.session)
         self.session.attach(self.engine, self)
         self.session.redefinitions.strict = strict

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
 
     from marimo_kernel_bridge.kernel.cells import Entry
-    from marimo_kernel_bridge.kernel.notebook.session import Session
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 COMMANDS: Final = {
@@ -49,9 +49,9 @@ COMMANDS: Final = {
 class MarimoMagics(Magics):
     """Registers `%marimo`."""
 
-    def __init__(self, shell: Any, session: Session) -> None:
+    def __init__(self, shell: Any, notebook: NotebookSession) -> None:
         super().__init__(shell)
-        self._session = session
+        self._notebook = notebook
 
         @context_matcher(identifier=MAGIC)  # type: ignore[untyped-decorator]  # IPython's
         def complete(context: CompletionContext) -> SimpleMatcherResult:
@@ -68,20 +68,20 @@ class MarimoMagics(Magics):
             case ["graph"]:
                 self._graph()
             case ["lazy"]:
-                self._session.later(lambda: self._session.switch("lazy"))
+                self._notebook.later(lambda: self._notebook.switch("lazy"))
                 print("marimo lazy: dependents become stale; run them, or `%marimo run stale`")  # noqa: T201  # the magic's answer
             case ["autorun"]:
-                self._session.later(lambda: self._session.switch("autorun"))
+                self._notebook.later(lambda: self._notebook.switch("autorun"))
                 print("marimo autorun: dependents run by themselves")  # noqa: T201
             case ["strict"]:
-                self._session.later(lambda: self._session.switch_redefinitions(strict=True))
+                self._notebook.later(lambda: self._notebook.switch_redefinitions(strict=True))
                 print("marimo strict: one cell defines a name; `_names` are local to their cell")  # noqa: T201
             case ["relaxed"]:
-                self._session.later(lambda: self._session.switch_redefinitions(strict=False))
+                self._notebook.later(lambda: self._notebook.switch_redefinitions(strict=False))
                 print("marimo relaxed: cells may define names again, in the order of the document")  # noqa: T201
             case ["run", "stale"]:
-                self._session.later(self._session.catch_up)
-                print(f"runs {_counted(len(self._session.stale), 'stale cell')}")  # noqa: T201
+                self._notebook.later(self._notebook.catch_up)
+                print(f"runs {_counted(len(self._notebook.stale), 'stale cell')}")  # noqa: T201
             case ["forget", cell]:
                 self._forget(cell)
             case ["set", target, _, *_]:
@@ -90,7 +90,7 @@ class MarimoMagics(Magics):
                 self._agents(command)
             case ["reset"]:
                 print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
-                self._session.later(self._reset)
+                self._notebook.later(self._reset)
             case ["help"]:
                 width = max(map(len, COMMANDS))
                 print("\n".join(f"%marimo {name:<{width}}  {what}" for name, what in COMMANDS.items()))  # noqa: T201
@@ -99,11 +99,11 @@ class MarimoMagics(Magics):
 
     def _cells(self) -> list[Cell]:
         """Return the cells that are more than a call of this magic."""
-        return [cell for cell in self._session.snapshot() if not _is_command(cell)]
+        return [cell for cell in self._notebook.snapshot() if not _is_command(cell)]
 
     def _status(self) -> None:
         cells = self._cells()
-        summary = status_table.summary(self._session.mode, cells, strict=self._session.redefinitions.strict)
+        summary = status_table.summary(self._notebook.mode, cells, strict=self._notebook.redefinitions.strict)
         text, table = status_table.text_table(cells), status_table.html_table(cells)
         gone = self._perhaps_deleted()
         _show(
@@ -119,7 +119,7 @@ class MarimoMagics(Magics):
         path = self.shell.kernel.notebook_path()  # type: ignore[union-attr]  # only a kernel's shell has this magic
         shown = [
             entry.cell
-            for entry in self._session.cells
+            for entry in self._notebook.cells
             if entry.address.dialect == "vscode"
             and entry.cell.status != "superseded"
             and not _is_command(entry.cell)
@@ -146,7 +146,7 @@ class MarimoMagics(Magics):
 
     def _forget(self, wanted: str) -> None:
         entry = self._find(wanted)
-        self._session.later(lambda: self._session.forget([entry.cell.cell_id]))
+        self._notebook.later(lambda: self._notebook.forget([entry.cell.cell_id]))
         print(f"forgets {graph_picture.title(entry.cell)}")  # noqa: T201
 
     def _set(self, target: str, text: str) -> None:
@@ -155,30 +155,30 @@ class MarimoMagics(Magics):
         except (ValueError, SyntaxError):
             value = text
         try:
-            self._session.runtime.queue_ui_value(target, value)
+            self._notebook.runtime.queue_ui_value(target, value)
         except BridgeError as error:
             raise UsageError(str(error)) from None
-        self._session.later(lambda: None)  # the runtime sets it when no cell runs
+        self._notebook.later(lambda: None)  # the runtime sets it when no cell runs
         print(f"sets {target} to {value!r}")  # noqa: T201
 
     def _agents(self, command: str) -> None:
-        agents = self._session.agents
+        agents = self._notebook.agents
         if command != "agents":
             agents.paused = command == "pause"
         print(status_table.agents(agents, paused=agents.paused))  # noqa: T201
 
     def _find(self, wanted: str) -> Entry:
         count = wanted.strip("[]")
-        for entry in self._session.cells:
+        for entry in self._notebook.cells:
             if count.isdecimal() and entry.cell.execution_count == int(count):
                 return entry
         try:
-            return self._session.cells.find(wanted)
+            return self._notebook.cells.find(wanted)
         except BridgeError as error:
             raise UsageError(f"{error.message} `%marimo status` lists them.") from None
 
     def _reset(self) -> None:
-        self._session.forget([entry.cell.cell_id for entry in self._session.cells])
+        self._notebook.forget([entry.cell.cell_id for entry in self._notebook.cells])
         shell = self.shell
         assert shell is not None
         names, hidden = shell.user_ns, shell.user_ns_hidden

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
-    from marimo_kernel_bridge.kernel.notebook.session import Session
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.notebook import CellError
 
 
@@ -67,12 +67,12 @@ class CellDisplayHook(ZMQShellDisplayHook):
 
 
 class ReactiveShell(ZMQInteractiveShell):
-    """See the module. `session` is set by the kernel before the first cell; `requested` before each."""
+    """See the module. `notebook` is set by the kernel before the first cell; `requested` before each."""
 
     displayhook_class = Type(CellDisplayHook)
     displayhook: CellDisplayHook
 
-    session: Session | None = None
+    notebook: NotebookSession | None = None
     requested: Entry | None = None
     """The cell of the execute_request that is being handled, until IPython has parsed it."""
 
@@ -101,7 +101,7 @@ class ReactiveShell(ZMQInteractiveShell):
             threading.current_thread() is threading.main_thread()
         ):  # requests on control run in their own thread
             entry, self.requested = self.requested, None
-        if entry is None or self.session is None:
+        if entry is None or self.notebook is None:
             failed: bool | None = await super().run_ast_nodes(
                 nodelist, cell_name, interactivity, compiler, result
             )
@@ -109,7 +109,7 @@ class ReactiveShell(ZMQInteractiveShell):
         body = self._body(entry, result.info.transformed_cell, nodelist, cell_name, interactivity)
         self._direct_result = result
         try:
-            not_run = await self.session.run_direct(entry, body)
+            not_run = await self.notebook.run_direct(entry, body)
         finally:
             self._direct_result = None
         if not_run is not None:
@@ -124,7 +124,9 @@ class ReactiveShell(ZMQInteractiveShell):
 
         graph = graph_code(code, self.transform_cell)
         private: frozenset[str] = frozenset()
-        if self.session is None or not self.session.redefinitions.strict:  # `_names` are as global as others
+        if (
+            self.notebook is None or not self.notebook.redefinitions.strict
+        ):  # `_names` are as global as others
             without, stars = without_stars(graph.code)
             return Body(without, tuple(nodes), file_name, interactivity, code, stars=stars)
         if graph.private:
@@ -280,7 +282,7 @@ class ReactiveShell(ZMQInteractiveShell):
     def _is_stop(self, error: BaseException | None) -> bool:
         from marimo_kernel_bridge.runtime.engine import is_stop  # noqa: PLC0415  # marimo is loaded late
 
-        return self.session is not None and error is not None and is_stop(error)
+        return self.notebook is not None and error is not None and is_stop(error)
 
     def show_error(self, error: CellError) -> Exception:
         """Show an error that is not an exception of user code; return it as one, for IPython's records."""

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.front_ends import Dialect, Header
-    from marimo_kernel_bridge.kernel.notebook.session import Session
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 
 
 class Audience:
     """Implements `runtime.notifications.Audience`."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, notebook: NotebookSession) -> None:
+        self._notebook = notebook
 
     def _dialect(self) -> Dialect | None:
-        entry = self._session.cells.get(self._session.running or "")
+        entry = self._notebook.cells.get(self._notebook.running or "")
         return None if entry is None else entry.address.dialect
 
     def prefers_markdown(self) -> bool:
@@ -32,7 +32,7 @@ class Audience:
 
     def parent_of(self, cell_id: str) -> Header | None:
         """Return the header under which a cell's outputs are shown; any thread."""
-        entry = self._session.cells.get(cell_id)
+        entry = self._notebook.cells.get(cell_id)
         if entry is None:
             return None
         return entry.address.parent if entry.delivery is None else entry.delivery.parent

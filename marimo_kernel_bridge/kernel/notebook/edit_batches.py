@@ -1,6 +1,6 @@
 """A batch of edits: checked against the cells as they are, tried on the graph's names, ready to be applied.
 
-Changes nothing; `Session.edit_together` does, and only with a plan that has no problem.
+Changes nothing; `NotebookSession.edit_together` does, and only with a plan that has no problem.
 """
 
 from __future__ import annotations

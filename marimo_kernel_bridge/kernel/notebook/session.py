@@ -63,7 +63,7 @@ class BodyRunner(Protocol):
         ...
 
 
-class Session:
+class NotebookSession:
     """See the module. Implements `dataflow.CellHost`."""
 
     def __init__(self, send: Callable[[Message], None], wake: Callable[[], None]) -> None:
