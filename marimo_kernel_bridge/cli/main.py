@@ -279,7 +279,7 @@ def mcp(
         _serve_http(host, port, allow, allow_remote=allow_remote)
     else:
         gc.disable()  # until all is imported: nothing of that is garbage, and looking for some takes a tenth of the start
-        from marimo_kernel_bridge.mcp_server.build import run_stdio  # noqa: PLC0415  # see the module
+        from marimo_kernel_bridge.mcp_tools import run_stdio  # noqa: PLC0415  # see the module
 
         run_stdio(allow)
 
@@ -311,10 +311,10 @@ def _print_mcp_config(client: Client, allow: Tier, *, http: bool, host: str | No
 
 
 def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote: bool) -> None:
-    from marimo_kernel_bridge.mcp_server.build import build_server  # noqa: PLC0415
     from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, DEFAULT_PORT, listen  # noqa: PLC0415  # see the module
     from marimo_kernel_bridge.mcp_server.transport.http import serve_http  # noqa: PLC0415
     from marimo_kernel_bridge.mcp_server.transport.token import read_or_make_token  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_tools import build_server  # noqa: PLC0415
 
     token = read_or_make_token()
     listening = listen(

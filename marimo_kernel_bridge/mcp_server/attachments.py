@@ -18,13 +18,14 @@ from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Notices, Watch
 from marimo_kernel_bridge.protocol.secrets import in_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
     from marimo_kernel_bridge.protocol.inspection import RunOutcome, Secret
+    from marimo_kernel_bridge.protocol.notebook import Cell
 
 
 _ASKED_BOUND: Final = 1.0  # seconds; each answer waits for this one
@@ -46,6 +47,17 @@ class Attached:
 
     def __post_init__(self) -> None:
         self.client.on_secrets = self._learn
+
+    @property
+    def reactive(self) -> bool:
+        return self.client.info.reactive
+
+    async def list_cells(self) -> list[Cell]:
+        return await self.client.list_cells()
+
+    def call_on_change(self, callback: Callable[[], None]) -> None:
+        """Call back when a request of anybody's begins or ends, and when the kernel does."""
+        self.client.on_change = callback
 
     async def learn_secrets(self) -> None:
         """Ask the kernel for its secrets: what it prints is shown before anything else is asked."""

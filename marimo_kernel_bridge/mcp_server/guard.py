@@ -15,14 +15,14 @@ from mcp.types import CallToolResult, TextContent
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
-from marimo_kernel_bridge.mcp_server.context import client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.arguments import client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.safety.redaction import has_mark
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from marimo_kernel_bridge.mcp_server.context import Ctx
+    from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
 
 logger = logging.getLogger(__name__)

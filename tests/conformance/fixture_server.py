@@ -8,10 +8,10 @@ from pathlib import Path
 
 from fixtures import add_fixtures
 
-from marimo_kernel_bridge.mcp_server.build import build_server
 from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, listen
 from marimo_kernel_bridge.mcp_server.transport.http import serve_http
 from marimo_kernel_bridge.mcp_server.transport.token import Token
+from marimo_kernel_bridge.mcp_tools import build_server
 
 
 class AnyToken(Token):

@@ -103,7 +103,7 @@ async def test_the_instructions_fit_what_hosts_keep(agent):
 
 def test_the_server_starts_without_marimo_zmq_or_ipython():
     code = (
-        "import sys; from marimo_kernel_bridge.mcp_server.build import build_server; build_server();"
+        "import sys; from marimo_kernel_bridge.mcp_tools import build_server; build_server();"
         "print(sorted({'marimo', 'zmq', 'jupyter_client', 'IPython', 'ipykernel'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

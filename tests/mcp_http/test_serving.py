@@ -170,7 +170,7 @@ def test_serving_to_other_machines_is_warned_of(start_server, tmp_path):
 
 def test_the_server_imports_neither_marimo_nor_zmq_before_a_kernel_is_joined():
     code = (
-        "import sys; import marimo_kernel_bridge.mcp_server.transport.http, marimo_kernel_bridge.mcp_server.build as s; s.build_server();"
+        "import sys; import marimo_kernel_bridge.mcp_server.transport.http, marimo_kernel_bridge.mcp_tools as s; s.build_server();"
         "print(sorted({'marimo', 'zmq', 'jupyter_client', 'IPython'} & set(sys.modules)))"
     )
     done = subprocess.run(

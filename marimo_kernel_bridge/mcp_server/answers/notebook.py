@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from marimo_kernel_bridge.mcp_server.views.errors import Problem  # noqa: TC001  # as above
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # as above
 from marimo_kernel_bridge.protocol.inspection import Column, Match  # noqa: TC001  # as above
@@ -174,6 +173,23 @@ class VariableView:
         return begins + (
             f"; offset={end} gives the next" if shown and total is not None and end < total else ""
         )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a cell. `kind` is runtime, missing_package, multiple_definition, cycle, syntax or interrupted.
+
+    `line` counts in the cell's code, missing where nobody can tell, and `code` is that line. `blocks` are cells that did
+    not run because of it.
+    """
+
+    cell_id: str
+    kind: str
+    message: str
+    line: int | None = None
+    code: str = ""
+    hint: str = ""
+    blocks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, ServerEvent
 from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp.server.session import ServerSession
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 logger = logging.getLogger(__name__)
@@ -100,6 +99,21 @@ class _Bus(InMemorySubscriptionBus):
         return unsubscribe
 
 
+class Watched(Protocol):
+    """A kernel whose cells can be compared before and after a request."""
+
+    @property
+    def handle(self) -> str: ...
+
+    @property
+    def reactive(self) -> bool: ...
+
+    async def list_cells(self) -> list[Cell]: ...
+
+    def call_on_change(self, callback: Callable[[], None]) -> None:
+        """Call back when a request of anybody's begins or ends, and when the kernel does."""
+
+
 class Watch:
     """Finds out what changed in one kernel, and tells it. End it with `close`.
 
@@ -107,14 +121,14 @@ class Watch:
     notebook. What changes while it looks for the first time cannot be told apart: then all cells are said to change.
     """
 
-    def __init__(self, attached: Attached, notices: Notices) -> None:
-        self._attached = attached
+    def __init__(self, watched: Watched, notices: Notices) -> None:
+        self._watched = watched
         self._notices = notices
         self._known: dict[str, Cell] | None = None  # as last seen
         self._happened = False  # something, since the last look
         self._due = asyncio.Event()
         self._watching = asyncio.create_task(self._watch())
-        attached.client.on_change = self._note
+        watched.call_on_change(self._note)
         notices.watches.add(self)
         self.look()
 
@@ -140,15 +154,15 @@ class Watch:
             elif happened:
                 for uri in await self._changed():
                     await self._notices.publish(uri)
-            elif self._known is None and self._attached.client.info.reactive:
+            elif self._known is None and self._watched.reactive:
                 cells = await self._cells()
                 self._known = None if self._happened else cells
 
     async def _changed(self) -> list[str]:
-        handle = self._attached.handle
+        handle = self._watched.handle
         uris = [f"marimo://{handle}/notebook", f"marimo://{handle}/history"]
         uris += [f"marimo://{handle}/notebook.{suffix}" for suffix in ("ipynb", "py", "md", "html")]
-        cells = await self._cells() if self._attached.client.info.reactive else None
+        cells = await self._cells() if self._watched.reactive else None
         if cells is None:
             return uris[:1]
         before, self._known = self._known or {}, cells
@@ -164,6 +178,6 @@ class Watch:
 
     async def _cells(self) -> dict[str, Cell] | None:
         try:
-            return {cell.cell_id: cell for cell in await self._attached.client.list_cells()}
+            return {cell.cell_id: cell for cell in await self._watched.list_cells()}
         except BridgeError:
             return None  # it does not answer; the next sign of life asks again

@@ -11,15 +11,15 @@ from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotati
 from pydantic import Field
 
 from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook, ImportedNotebook
-from marimo_kernel_bridge.mcp_server.context import (
+from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
     BudgetArg,
     Ctx,
     KernelArg,
     OffsetArg,
-    answer,
     attached_to,
 )
+from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import files as mcp_files
 from marimo_kernel_bridge.mcp_server.views.cells import Window
 

@@ -18,14 +18,8 @@ from marimo_kernel_bridge.mcp_server.answers.results import (
     KernelspecList,
     KernelState,
 )
-from marimo_kernel_bridge.mcp_server.context import (
-    Ctx,
-    KernelArg,
-    answer,
-    attached_to,
-    client_name,
-    kernels_of,
-)
+from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, attached_to, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
 
 if TYPE_CHECKING:

@@ -15,18 +15,18 @@ from pydantic import BaseModel, Field
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.results import RunView
-from marimo_kernel_bridge.mcp_server.context import (
+from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
     BudgetArg,
     Ctx,
     KernelArg,
     TimeoutArg,
     can_ask,
-    finish,
     kernels_of,
     to_run_in,
 )
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
+from marimo_kernel_bridge.mcp_server.tools.run_waiting import finish
 from marimo_kernel_bridge.mcp_server.views.cells import Window
 from marimo_kernel_bridge.protocol.environment import MOST_PACKAGES, requirements
 

@@ -17,7 +17,7 @@ from marimo_kernel_bridge.mcp_server.answers.notebook import (
     VariableView,
 )
 from marimo_kernel_bridge.mcp_server.answers.results import CellList, CellView, within
-from marimo_kernel_bridge.mcp_server.context import (
+from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
     LIST_BUDGET,
     BudgetArg,
@@ -26,9 +26,9 @@ from marimo_kernel_bridge.mcp_server.context import (
     Ctx,
     KernelArg,
     OffsetArg,
-    answer,
     attached_to,
 )
+from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
 from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views

@@ -9,9 +9,8 @@ from pydantic import Field
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.results import RunView
-from marimo_kernel_bridge.mcp_server.context import (
+from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
-    INTERRUPT_GRACE,
     WAIT,
     BudgetArg,
     CellsArg,
@@ -20,15 +19,13 @@ from marimo_kernel_bridge.mcp_server.context import (
     OffsetArg,
     TimeoutArg,
     attached_to,
-    finish,
     kernels_of,
-    run_answer,
     to_run_in,
-    wait,
 )
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_server.tools.reading import WhichArg  # noqa: TC001  # as above
+from marimo_kernel_bridge.mcp_server.tools.run_waiting import INTERRUPT_GRACE, finish, run_answer, wait
 from marimo_kernel_bridge.mcp_server.views.cells import Window
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
 from marimo_kernel_bridge.protocol.environment import installs_packages

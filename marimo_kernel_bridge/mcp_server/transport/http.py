@@ -1,6 +1,6 @@
 """The MCP server over streamable HTTP: who may reach it, where it listens, and how it ends.
 
-What it serves is `mcp_server.build_server`, in both eras of the protocol. A request is let in if it names a host that
+What it serves is `mcp_tools.build_server`, in both eras of the protocol. A request is let in if it names a host that
 is ours (a page that had its DNS name point here does not), comes from no foreign page (Origin), and has the token.
 Answers are event streams, never single JSON bodies, which would lose progress and cancellation.
 """

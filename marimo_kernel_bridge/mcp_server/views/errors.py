@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.mcp_server.answers.notebook import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,23 +22,6 @@ _KINDS: Final = {
 _OWN_FRAME: Final = re.compile(r"Cell In\[[\d ]*\], line (\d+)|^\s*Cell .*line (\d+)|line (\d+)")
 _MODULE: Final = re.compile(r"No module named '([\w.]+)'")
 _NAME: Final = re.compile(r"name '(\w+)' is not defined")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is wrong with a cell. `kind` is runtime, missing_package, multiple_definition, cycle, syntax or interrupted.
-
-    `line` counts in the cell's code, missing where nobody can tell, and `code` is that line. `blocks` are cells that did
-    not run because of it.
-    """
-
-    cell_id: str
-    kind: str
-    message: str
-    line: int | None = None
-    code: str = ""
-    hint: str = ""
-    blocks: tuple[str, ...] = ()
 
 
 def problems(cells: Sequence[Cell], missing: Iterable[MissingImport] = ()) -> list[Problem]:

@@ -1,0 +1,63 @@
+"""Arguments that many tools share, and what a call says besides: which agent calls, and which kernel it names."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from mcp.server.mcpserver import Context
+from pydantic import Field
+
+from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+
+Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, which no tool looks at
+
+KernelArg = Annotated[
+    str | None,
+    Field(description="Handle from connect_to_kernel. Needed only with several kernels connected."),
+]
+CellArg = Annotated[str, Field(description="Id from list_cells, or the notebook's own cell id.")]
+CellsArg = Annotated[
+    list[str], Field(max_length=1000, description="Ids from list_cells, or the notebook's own cell ids.")
+]
+TimeoutArg = Annotated[
+    float,
+    Field(
+        ge=0, le=600, description="Seconds to wait. Then the run goes on, and read_run waits for it again."
+    ),
+]
+BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="About how many characters to return.")]
+OffsetArg = Annotated[int, Field(ge=0, description="Where in the output text to begin, to read on.")]
+
+WAIT: Final = 30.0
+BUDGET: Final = 8000
+LIST_BUDGET: Final = 20_000
+
+
+def kernels_of(ctx: Ctx) -> Kernels:
+    """Return the kernels that the server is attached to."""
+    return ctx.request_context.lifespan_context
+
+
+def client_name(ctx: Ctx) -> str:
+    """Name the agent as its host does, for the person to see who ran a cell."""
+    params = ctx.session.client_params
+    return (params.client_info.name.strip()[:40] if params is not None else "") or "agent"
+
+
+def can_ask(ctx: Ctx) -> bool:
+    """Whether the client puts questions to its person."""
+    capabilities = ctx.client_capabilities
+    asking = capabilities.elicitation if capabilities is not None else None
+    return asking is not None and (asking.form is not None or asking.url is None)
+
+
+def attached_to(ctx: Ctx, handle: str | None) -> Attached:
+    """Return the kernel that a call means. Raises `BridgeError`: not_connected."""
+    return kernels_of(ctx).get(handle, client_name(ctx))
+
+
+async def to_run_in(ctx: Ctx, handle: str | None) -> Attached:
+    """Return the kernel that a call means, if its user knows what became of it."""
+    attached = attached_to(ctx, handle)
+    await attached.require_known()
+    return attached

@@ -1,0 +1,31 @@
+"""The result of a tool call, made of a view: text, structured content, images, and a link to what was left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
+
+from marimo_kernel_bridge.mcp_server.answers.results import as_data
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.answers.results import View
+    from marimo_kernel_bridge.mcp_server.media.output_text import Image
+
+
+def answer(
+    view: View, images: tuple[Image, ...] = (), *, failed: bool = False, full: str | None = None
+) -> CallToolResult:
+    """Answer with a view in both its forms, images, and the address of the whole where this is a part."""
+    pictures = [ImageContent(type="image", data=image.data, mime_type=image.mime_type) for image in images]
+    links = [
+        ResourceLink(
+            type="resource_link", uri=uri, name=uri, title="All of its outputs", mime_type="application/json"
+        )
+        for uri in filter(None, (full,))
+    ]
+    return CallToolResult(
+        content=[TextContent(type="text", text=view.text()), *pictures, *links],
+        structured_content=as_data(view),
+        is_error=failed,
+    )

@@ -1,0 +1,74 @@
+"""Waiting for a run on behalf of a call: until it is over, its time is up, or the caller cancels. Reports progress."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.media.output_text import terminal_text
+from marimo_kernel_bridge.mcp_server.sdk.tasks import waits_for_ever
+from marimo_kernel_bridge.mcp_server.tools.call_result import answer
+from marimo_kernel_bridge.mcp_server.views.runs import run_view
+
+if TYPE_CHECKING:
+    from mcp.types import CallToolResult
+
+    from marimo_kernel_bridge.client.runs import Run
+    from marimo_kernel_bridge.mcp_server.arguments import Ctx
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.views.cells import Window
+
+INTERRUPT_GRACE: Final = 5.0
+_PROGRESS_EVERY: Final = 5.0
+_OUTPUT_EVERY: Final = 0.5
+_MOST_PROGRESS: Final = 500
+"""Characters of output in one report: the newest lines. The answer has all."""
+
+
+async def finish(ctx: Ctx, attached: Attached, run: Run, bound: float, window: Window) -> CallToolResult:
+    """Wait for a run that this call started. If the caller cancels the call, the run is stopped."""
+    try:
+        await wait(ctx, attached, run, bound)
+    except asyncio.CancelledError:
+        with anyio.move_on_after(INTERRUPT_GRACE, shield=True), suppress(BridgeError):
+            await attached.client.abandon(run)
+        raise
+    return await run_answer(attached, run, window)
+
+
+async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
+    """Wait for a run, and report its progress: what it prints, as it comes, and that it goes on if it prints nothing.
+
+    Many clients give up on a call that says nothing.
+    """
+    loop = asyncio.get_running_loop()
+    began = reported = loop.time()
+    told = 0  # characters of what it printed
+    if waits_for_ever.get():
+        bound = math.inf
+    while (left := began + bound - loop.time()) > 0:
+        if await attached.client.wait(run, min(left, _OUTPUT_EVERY)):
+            return
+        printed = run.printed() if run.last_output_at is not None else ""
+        lines = printed[told if told <= len(printed) else 0 : printed.rfind("\n") + 1]
+        if lines or loop.time() - reported > _PROGRESS_EVERY:
+            told, reported = printed.rfind("\n") + 1, loop.time()
+            elapsed = reported - began
+            text = _how_far(run, elapsed, attached.redactor.text(terminal_text(lines)))
+            await ctx.report_progress(elapsed, None if math.isinf(bound) else bound, text)
+
+
+def _how_far(run: Run, elapsed: float, lines: str) -> str:
+    shown = lines.strip()
+    return f"{run.status}, {elapsed:.0f} s" + (f": {shown[-_MOST_PROGRESS:]}" if shown else "")
+
+
+async def run_answer(attached: Attached, run: Run, window: Window) -> CallToolResult:
+    """Answer with how far a run is and what it caused."""
+    view, images = await run_view(attached, run, window)
+    return answer(view, images, failed=view.status == "lost", full=view.full)
