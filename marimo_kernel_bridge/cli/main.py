@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from marimo_kernel_bridge.client.discovery import FoundKernel
-    from marimo_kernel_bridge.mcp_server.guard import Tier
     from marimo_kernel_bridge.mcp_server.hosts import Client
+    from marimo_kernel_bridge.mcp_server.tool import Tier
 
 REFUSED: Final = 1
 WRONG_USAGE: Final = 2

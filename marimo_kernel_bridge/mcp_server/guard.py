@@ -1,6 +1,6 @@
 """What stands between a tool call and its effect: the person's permission, the audit log, the redaction of secrets.
 
-The one place for all three; every tool passes it (`mcp_tools.py`).
+The one place for all three: `mcp_tools` serves no tool and no resource that has not passed it.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import CallToolResult, TextContent
@@ -18,29 +18,22 @@ from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
 from marimo_kernel_bridge.mcp_server.arguments import client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.safety.redaction import has_mark
+from marimo_kernel_bridge.mcp_server.tool import TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
+    from marimo_kernel_bridge.mcp_server.tool import Tier, ToolDeclaration, ToolFunction
 
 logger = logging.getLogger(__name__)
 
 _MOST_BYTES: Final = 50_000_000
 
-Tier = Literal["read", "scratch", "edit", "run", "all"]
-"""What the person allows, each with all before it: look; run code that stays out of the graph; change cells without
-running them; run cells; start, restart and shut down kernels, interrupt what others run, and install packages without
-being asked."""
-
-TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
-
-Needs = Tier | "Callable[[Mapping[str, Any]], Tier]"
-
 
 class Guard:
-    """See the module."""
+    """Checks the permission of each call, logs it, and takes secrets out of its answer."""
 
     def __init__(self, allow: Tier = "run", log: AuditLog | None = None) -> None:
         self._allow = allow
@@ -50,26 +43,19 @@ class Guard:
         """Whether the person allows this much."""
         return TIERS.index(tier) <= TIERS.index(self._allow)
 
-    def around(
-        self,
-        function: Callable[..., Awaitable[CallToolResult]],
-        needs: Any,
-        noted: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda _: {},
-    ) -> Callable[..., Awaitable[CallToolResult]]:
-        """Return the tool function, guarded. `needs` is its `Tier`, or tells it from the arguments.
-
-        `noted` tells what of the arguments is to be in the log as it is.
-        """
+    def around(self, declaration: ToolDeclaration) -> ToolFunction:
+        """Return the function of a tool, guarded."""
+        function = declaration.function
 
         @functools.wraps(function)
         async def guarded(ctx: Ctx, **arguments: Any) -> CallToolResult:
-            tier: Tier = needs(arguments) if callable(needs) else needs
+            tier = declaration.tier(arguments)
             call = {
                 "client": client_name(ctx),
-                "tool": function.__name__,
+                "tool": declaration.name,
                 "tier": tier,
                 "arguments": digest(arguments),
-                **noted(arguments),
+                **declaration.audited(arguments),
             }
             effect: dict[str, Any] = {"effect": "failed"}
             try:

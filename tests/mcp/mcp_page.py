@@ -17,7 +17,7 @@ from story_player import Played, Seen, play
 
 from marimo_kernel_bridge.errors import MEANINGS
 from marimo_kernel_bridge.mcp_server.hosts import Stdio, config_for
-from marimo_kernel_bridge.mcp_tools import NEEDS
+from marimo_kernel_bridge.mcp_tools import TOOLS
 
 PAGE = Path(__file__).parents[2] / "docs/mcp.md"
 _WIDTH = 110
@@ -50,15 +50,13 @@ def page(written: str, played: Played) -> str:
 
 def permission(tool: str, schema: Mapping[str, Any]) -> str:
     """Say which permission a tool needs, and which with other arguments than the usual ones."""
-    needs = NEEDS[tool]
-    if not callable(needs):
-        return f"`{needs}`"
-    usual = needs({})
+    (declaration,) = (declaration for declaration in TOOLS if declaration.name == tool)
+    usual = declaration.tier({})
     others = {
-        f"`{needs({name: value})}` with `{name}={json.dumps(value)}`"
+        f"`{declaration.tier({name: value})}` with `{name}={json.dumps(value)}`"
         for name, argument in schema["properties"].items()
         for value in argument.get("enum", (True, False) if argument.get("type") == "boolean" else ())
-        if needs({name: value}) != usual
+        if declaration.tier({name: value}) != usual
     }
     return "; ".join([f"`{usual}`", *sorted(others)])
 

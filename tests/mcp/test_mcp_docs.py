@@ -6,7 +6,7 @@ from story import STORY, Call
 from story_player import play
 
 from marimo_kernel_bridge.errors import CODES, MEANINGS
-from marimo_kernel_bridge.mcp_tools import NEEDS
+from marimo_kernel_bridge.mcp_tools import TOOLS
 
 AGAIN = "`make docs` writes docs/mcp.md anew"
 
@@ -25,7 +25,9 @@ async def test_the_page_is_what_the_server_says_and_what_the_story_gives(tmp_pat
 
 def test_every_tool_has_its_place_in_the_story():
     called = {step.tool for step in STORY if isinstance(step, Call) and step.refused is None}
-    assert not set(NEEDS) - called, "These tools have no Call in tests/mcp/story.py"
+    assert not {declaration.name for declaration in TOOLS} - called, (
+        "These tools have no Call in tests/mcp/story.py"
+    )
 
 
 def test_every_error_code_is_explained():

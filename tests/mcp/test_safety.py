@@ -10,10 +10,10 @@ import pytest
 from person import change, refused
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.guard import TIERS
 from marimo_kernel_bridge.mcp_server.safety import redaction
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
+from marimo_kernel_bridge.mcp_server.tool import TIERS
 from marimo_kernel_bridge.protocol.inspection import Secret
 from marimo_kernel_bridge.protocol.secrets import in_dotenv, in_environment
 

@@ -6,7 +6,6 @@ it parses JSON inside of strings and turns "3" into 3; and it passes pydantic's 
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
@@ -17,50 +16,42 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import ConfigDict, ValidationError, create_model
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.sdk import schemas as mcp_schemas
+from marimo_kernel_bridge.mcp_server.sdk import schemas
 from marimo_kernel_bridge.mcp_server.sdk.argument_errors import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mcp.server.mcpserver import Context
 
-
-def tool(
-    function: Callable[..., Any],
-    title: str,
-    *,
-    reads: bool = False,
-    runs_code: bool = False,
-    destroys: bool = False,
-    idempotent: bool = False,
-) -> Tool:
-    """Make a tool of a function. What neither reads only, runs code nor destroys changes nothing of a person's."""
-    annotations = ToolAnnotations(
-        title=title,
-        read_only_hint=reads,
-        destructive_hint=runs_code or destroys,
-        idempotent_hint=reads or idempotent,
-        open_world_hint=runs_code,  # code can reach whatever the person's own code can
-    )
-    made = _StrictTool.from_function(
-        function,
-        title=title,
-        description=inspect.getdoc(function),
-        annotations=annotations,
-        structured_output=False,  # the SDK would make a schema anew for each tool that answers the same
-    )
-    loose = made.fn_metadata.arg_model
-    strict: type[ArgModelBase] = create_model(loose.__name__, __base__=(_StrictArguments, loose))
-    view, *parts = get_type_hints(function, include_extras=True)["return"].__metadata__
-    schema = mcp_schemas.of_answer(view, *parts or (mcp_schemas.Without(),))
-    made.fn_metadata = _StrictMetadata(arg_model=strict, output_model=view, output_schema=schema)
-    made.parameters = mcp_schemas.of_arguments(strict)
-    return made
+    from marimo_kernel_bridge.mcp_server.tool import ToolDeclaration, ToolFunction
 
 
-class _StrictTool(Tool):
-    """A tool whose refusals begin with their code."""
+class StrictTool(Tool):
+    """A tool of the SDK's that takes exactly what its schema says, and whose refusals begin with their code."""
+
+    @classmethod
+    def of(cls, declaration: ToolDeclaration, guarded: ToolFunction) -> Tool:
+        """Make the tool of a declaration. `guarded` is its function, behind the guard."""
+        annotations = ToolAnnotations(
+            title=declaration.title,
+            read_only_hint=declaration.reads,
+            destructive_hint=declaration.changes,
+            idempotent_hint=declaration.reads or declaration.idempotent,
+            open_world_hint=declaration.runs_code,  # code can reach whatever the person's own code can
+        )
+        made = cls.from_function(
+            guarded,
+            title=declaration.title,
+            description=declaration.description,
+            annotations=annotations,
+            structured_output=False,  # the SDK would make a schema of its own for each tool
+        )
+        loose = made.fn_metadata.arg_model
+        strict: type[ArgModelBase] = create_model(loose.__name__, __base__=(_StrictArguments, loose))
+        view, *parts = get_type_hints(guarded, include_extras=True)["return"].__metadata__
+        schema = schemas.of_answer(view, *parts or (schemas.Without(),))
+        made.fn_metadata = _StrictMetadata(arg_model=strict, output_model=view, output_schema=schema)
+        made.parameters = schemas.of_arguments(strict)
+        return made
 
     async def run(
         self,

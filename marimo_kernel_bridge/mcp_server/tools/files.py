@@ -19,6 +19,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     OffsetArg,
     attached_to,
 )
+from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import files as mcp_files
 from marimo_kernel_bridge.mcp_server.views.cells import Window
@@ -33,6 +34,11 @@ FormatArg = Annotated[
 OverwriteArg = Annotated[bool, Field(description="Replace the output if it exists.")]
 
 
+def _of_export(arguments: Arguments) -> Tier:
+    return "read" if arguments.get("output") is None else "edit"
+
+
+@tool("Export a notebook", needs=_of_export, destroys=True, idempotent=True)
 async def export_notebook(
     ctx: Ctx,
     *,
@@ -61,6 +67,7 @@ async def export_notebook(
     return answer(await mcp_files.export_live(attached_to(ctx, kernel), wanted))
 
 
+@tool("Make a notebook reactive", needs="run", runs_code=True)
 async def import_notebook(
     ctx: Ctx,
     *,

@@ -19,6 +19,7 @@ from marimo_kernel_bridge.mcp_server.answers.results import (
     KernelState,
 )
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, attached_to, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.endpoint import Endpoint
 
 
+@tool("List running kernels", needs="read", reads=True)
 async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
     """List the Jupyter kernels that run here: which are reactive, and which notebook each belongs to."""
     from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
@@ -33,6 +35,7 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
     return answer(mcp_views.kernel_list(await find_kernels(), kernels_of(ctx), client_name(ctx)))
 
 
+@tool("List kernels that can be started", needs="read", reads=True)
 async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:  # noqa: ARG001  # as all tools
     """List the kernels that can be started here, each with the interpreter that it runs in."""
     from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # a server starts without jupyter_client
@@ -47,6 +50,7 @@ async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList
     )
 
 
+@tool("Connect to a kernel", needs="read", idempotent=True)
 async def connect_to_kernel(
     ctx: Ctx,
     *,
@@ -119,6 +123,7 @@ async def _notebook_of(endpoint: Endpoint) -> str | None:
     return (await notebooks_by_kernel()).get(endpoint.kernel_id)
 
 
+@tool("Start a kernel", needs="all")
 async def start_kernel(
     ctx: Ctx,
     *,
@@ -146,6 +151,7 @@ async def start_kernel(
     return answer(await mcp_views.kernel_state(attached, not_of=tuple(open_elsewhere)))
 
 
+@tool("Interrupt, restart or shut down a kernel", needs="all", destroys=True)
 async def control_kernel(
     ctx: Ctx,
     *,
@@ -168,11 +174,13 @@ async def control_kernel(
     return answer(KernelControlled(attached.handle, action, message))
 
 
+@tool("Kernel status", needs="read", reads=True)
 async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, KernelState]:
     """Tell whether a kernel is idle, busy (with whose request, since when), silent or dead, and which runs are open."""
     return answer(await mcp_views.kernel_state(attached_to(ctx, kernel)))
 
 
+@tool("Disconnect from a kernel", needs="read", idempotent=True)
 async def disconnect_kernel(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, Disconnected]:
     """Detach from a kernel. The kernel, its variables and whatever runs in it go on."""
     attached = attached_to(ctx, kernel)

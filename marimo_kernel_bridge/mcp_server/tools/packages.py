@@ -26,6 +26,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     to_run_in,
 )
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
+from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import finish
 from marimo_kernel_bridge.mcp_server.views.cells import Window
 from marimo_kernel_bridge.protocol.environment import MOST_PACKAGES, requirements
@@ -80,6 +81,12 @@ async def ask_consent(
     )
 
 
+@tool(
+    "Install packages",
+    needs="run",
+    runs_code=True,
+    audited=lambda arguments: {"consent": said(arguments["consent"])},
+)
 async def install_packages(
     ctx: Ctx,
     *,

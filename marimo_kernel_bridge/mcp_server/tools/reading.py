@@ -28,6 +28,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     OffsetArg,
     attached_to,
 )
+from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
@@ -41,6 +42,7 @@ WhichArg = Annotated[
 ]
 
 
+@tool("Outline the notebook", needs="read", reads=True)
 async def list_cells(
     ctx: Ctx,
     *,
@@ -58,6 +60,7 @@ async def list_cells(
     return answer(within(mcp_views.cell_list(outline, offset, attached.news()), max_chars))
 
 
+@tool("Read a cell", needs="read", reads=True)
 async def read_cell(
     ctx: Ctx,
     *,
@@ -72,6 +75,7 @@ async def read_cell(
     return answer(view, images, full=view.full)
 
 
+@tool("Search code and outputs", needs="read", reads=True)
 async def search_cells(
     ctx: Ctx,
     *,
@@ -88,6 +92,7 @@ async def search_cells(
     )
 
 
+@tool("Read what depends on what", needs="read", reads=True)
 async def read_dataflow(
     ctx: Ctx,
     *,
@@ -107,6 +112,7 @@ async def read_dataflow(
     )
 
 
+@tool("List variables", needs="read", reads=True)
 async def list_variables(
     ctx: Ctx,
     *,
@@ -130,6 +136,7 @@ async def list_variables(
     )
 
 
+@tool("List UI elements and widgets", needs="read", reads=True)
 async def list_ui_elements(
     ctx: Ctx,
     *,
@@ -147,6 +154,7 @@ async def list_ui_elements(
     )
 
 
+@tool("Read a variable", needs="read", reads=True)
 async def read_variable(
     ctx: Ctx,
     *,
@@ -169,6 +177,7 @@ async def read_variable(
     )
 
 
+@tool("List errors", needs="read", reads=True)
 async def list_errors(
     ctx: Ctx,
     *,
@@ -182,6 +191,7 @@ async def list_errors(
     return answer(within(await mcp_notebook_views.error_list(attached_to(ctx, kernel)), max_chars))
 
 
+@tool("Preview a run or edits", needs="read", reads=True)
 async def preview_run(
     ctx: Ctx,
     *,

@@ -23,6 +23,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     to_run_in,
 )
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
+from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_server.tools.reading import WhichArg  # noqa: TC001  # as above
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import INTERRUPT_GRACE, finish, run_answer, wait
@@ -35,6 +36,11 @@ CellRun = Annotated[CallToolResult, RunView, Without(("added", "packages", "prob
 EditRun = Annotated[CallToolResult, RunView, Without(("packages", "to_run"))]
 
 
+def _of_code(arguments: Arguments) -> Tier:
+    return "scratch" if arguments.get("scratch") else "run"
+
+
+@tool("Execute code", needs=_of_code, runs_code=True)
 async def execute_code(
     ctx: Ctx,
     *,
@@ -60,6 +66,7 @@ async def execute_code(
     return await finish(ctx, attached, run, timeout, Window(max_chars))
 
 
+@tool("Read a run", needs="read", reads=True)
 async def read_run(
     ctx: Ctx,
     *,
@@ -76,6 +83,7 @@ async def read_run(
     return await run_answer(attached, run, Window(max_chars, offset))
 
 
+@tool("Interrupt a run", needs="scratch", idempotent=True)
 async def interrupt_run(
     ctx: Ctx,
     *,
@@ -91,6 +99,11 @@ async def interrupt_run(
     return await run_answer(attached, run, Window(BUDGET))
 
 
+def _of_edit(arguments: Arguments) -> Tier:
+    return "run" if arguments.get("run", True) else "edit"
+
+
+@tool("Edit cells", needs=_of_edit, runs_code=True)
 async def edit_cells(
     ctx: Ctx,
     *,
@@ -116,6 +129,7 @@ async def edit_cells(
     return await finish(ctx, attached, started, timeout, Window(max_chars))
 
 
+@tool("Run cells", needs="run", runs_code=True)
 async def run_cells(
     ctx: Ctx,
     *,
@@ -138,6 +152,7 @@ async def run_cells(
     return await finish(ctx, attached, started, timeout, Window(max_chars))
 
 
+@tool("Set a UI element or widget", needs="run", runs_code=True)
 async def set_ui_value(
     ctx: Ctx,
     *,

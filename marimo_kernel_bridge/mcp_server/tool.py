@@ -1,0 +1,95 @@
+"""What a tool states about itself, once: its title, the permission that it needs, and the hints that clients get.
+
+`@tool` makes a declaration of a function. The guard, the registration, the documentation and the tests read it; nothing
+here registers anything, so that a tool from elsewhere cannot reach a client without passing the guard.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from mcp.types import CallToolResult
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+Tier = Literal["read", "scratch", "edit", "run", "all"]
+"""What the person allows, each with all before it: look; run code that stays out of the graph; change cells without
+running them; run cells; start, restart and shut down kernels, interrupt what others run, and install packages without
+being asked."""
+
+TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
+
+Arguments = Mapping[str, Any]  # of a call, checked against the tool's schema
+ToolFunction = Callable[..., Awaitable[CallToolResult]]
+
+
+@dataclass(frozen=True)
+class ToolDeclaration:
+    """A function as a tool: what it is called, what it needs and what it does to the kernel and to files."""
+
+    function: ToolFunction
+    title: str
+    needs: Tier | Callable[[Arguments], Tier]
+    """The permission, or what tells it from the arguments."""
+    reads: bool
+    runs_code: bool
+    destroys: bool
+    idempotent: bool
+    audited: Callable[[Arguments], Mapping[str, str]]
+    """What of the arguments the audit log keeps as it is; of all others it has a digest."""
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    @property
+    def description(self) -> str:
+        return inspect.getdoc(self.function) or ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether a call may change, overwrite or end something of the person's."""
+        return self.runs_code or self.destroys
+
+    def tier(self, arguments: Arguments) -> Tier:
+        """Return the permission that a call with these arguments needs."""
+        return self.needs(arguments) if callable(self.needs) else self.needs
+
+
+def _nothing(_: Arguments) -> Mapping[str, str]:
+    return {}
+
+
+def tool(
+    title: str,
+    *,
+    needs: Tier | Callable[[Arguments], Tier],
+    reads: bool = False,
+    runs_code: bool = False,
+    destroys: bool = False,
+    idempotent: bool = False,
+    audited: Callable[[Arguments], Mapping[str, str]] = _nothing,
+) -> Callable[[ToolFunction], ToolDeclaration]:
+    """Declare a function as a tool. Its docstring is the description, its signature the schemas.
+
+    A tool that neither only reads, runs code nor destroys changes nothing of the person's: it connects, say.
+    """
+
+    def declared(function: ToolFunction) -> ToolDeclaration:
+        return ToolDeclaration(function, title, needs, reads, runs_code, destroys, idempotent, audited)
+
+    return declared
+
+
+def tools_of(*modules: ModuleType) -> tuple[ToolDeclaration, ...]:
+    """Return the tools that modules declare, in the order of their declarations."""
+    return tuple(
+        value
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, ToolDeclaration) and value.function.__module__ == module.__name__
+    )
