@@ -1,7 +1,7 @@
 """The Jupyter kernel: ipykernel's, with marimo's dataflow graph between requests and their execution.
 
 Owns sockets, threads, signals and message parsing. What cells there are and where their outputs go is `session.py`'s,
-when dependents run `settling.py`'s, how code runs `shell.py`'s. marimo is imported after the first kernel_info_reply:
+when dependents run is `stale_scheduler.py`'s, how code runs `shell.py`'s. marimo is imported after the first kernel_info_reply:
 it takes a second, in which a client would take the kernel for dead.
 """
 
@@ -48,7 +48,7 @@ from marimo_kernel_bridge.kernel.notebook.audience import Audience
 from marimo_kernel_bridge.kernel.notebook.document_order import SavedOrder
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 from marimo_kernel_bridge.kernel.notebook.settings import read_settings
-from marimo_kernel_bridge.kernel.stale_scheduler import Settling
+from marimo_kernel_bridge.kernel.stale_scheduler import StaleScheduler
 from marimo_kernel_bridge.protocol import names as message_names
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 from marimo_kernel_bridge.protocol.output_log import error_text
@@ -92,8 +92,8 @@ class MarimoKernel(IPythonKernel):
         kwargs["shell_stream"] = ShellStream.replacing(kwargs["shell_stream"])
         with debugger_is_late():
             super().__init__(**kwargs)
-        self.settling = Settling(self)
-        self.notebook = NotebookSession(self._send_output, self.settling.wake)
+        self.scheduler = StaleScheduler(self)
+        self.notebook = NotebookSession(self._send_output, self.scheduler.wake)
         self.notebook.outlet.limit = self.output_limit
         self.arrivals = ShellArrivals(self.shell_stream.flush, self.session)
         self.notebook.ahead.arrivals = self.arrivals
@@ -206,7 +206,7 @@ class MarimoKernel(IPythonKernel):
             self._take_sigint()
 
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
-        self.settling.stop()
+        self.scheduler.stop()
         self.subshells.close()
         return super().do_shutdown(restart)
 
@@ -291,21 +291,21 @@ class MarimoKernel(IPythonKernel):
         request = lab_request(parent) if self._runtime_loaded else None
         answer = None if request is None else await self.notebook.ahead.answer(request)
         if request is not None and answer is not None:
-            self.settling.under(ident, parent)
+            self.scheduler.caused_by(ident, parent)
             self._answer_without_running(stream, ident, parent, request, answer)
-            await self.settling.now()
+            await self.scheduler.run_now()
             return
         entry = self._begin_cell(parent)
-        self.settling.under(ident, parent)
+        self.scheduler.caused_by(ident, parent)
         try:
             await super().execute_request(stream, ident, parent)
         finally:
             self.shell.requested = None
         if entry.address.dialect == "vscode":
             # VS Code sends the next request of a Run All after idle.
-            self.settling.later(self.notebook.outlet.quiet_in())
+            self.scheduler.run_later(self.notebook.outlet.quiet_in())
         elif entry.address.dialect in {"lab", "agent"}:
-            await self.settling.now()
+            await self.scheduler.run_now()
 
     def _answer_without_running(
         self, stream: Any, ident: Any, parent: dict[str, Any], request: Waiting, answer: Answer
@@ -378,7 +378,7 @@ class MarimoKernel(IPythonKernel):
             if entry is not None:
                 self.notebook.end(entry, None if result is None else result.execution_count)
         if entry is not None and entry.address.dialect in {"batch", "terminal"}:
-            await self.settling.now()
+            await self.scheduler.run_now()
         content = self._reply_content(result, user_expressions)
         # ipykernel waits before each reply until clients are likely to have what was printed.
         printed = [_was_used(stream) for stream in (sys.stdout, sys.stderr)]
@@ -450,7 +450,7 @@ class MarimoKernel(IPythonKernel):
 
     async def settle(self) -> None:
         """Run the stale cells."""
-        await self.settling.now()
+        await self.scheduler.run_now()
 
     @property
     def one_at_a_time(self) -> asyncio.Lock:
@@ -538,7 +538,7 @@ class MarimoKernel(IPythonKernel):
         """Answer one of `wire`'s requests; always."""
         on_control = not _on_main_thread()  # or in a subshell
         if not on_control:
-            self.settling.under(ident, parent)
+            self.scheduler.caused_by(ident, parent)
         if not on_control and self.arrivals.is_cancelled(parent["header"]["msg_id"]):
             content: dict[str, Any] = {"status": "aborted"}
         else:
@@ -552,11 +552,11 @@ class MarimoKernel(IPythonKernel):
 
     def is_busy(self) -> bool:
         """Tell whether a request is being handled or a cell runs."""
-        return self.interrupts.in_handler or self.settling.running or self.notebook.running is not None
+        return self.interrupts.in_handler or self.scheduler.running or self.notebook.running is not None
 
     def is_settling(self) -> bool:
         """Tell whether dependents will run, or outputs are held back."""
-        return self.settling.due
+        return self.scheduler.due
 
     def requests_waiting(self) -> int:
         """Return how many shell messages wait."""

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
-    from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
-    from marimo_kernel_bridge.protocol.inspection import Secret, UiElement
+    from marimo_kernel_bridge.protocol.environment import InstallReport
+    from marimo_kernel_bridge.protocol.inspection import Secret
 
 
 _SingleRequest = wire.EditCell | wire.RunCells | wire.RunStale | wire.SetUiValue
@@ -150,13 +150,17 @@ class BridgeRequests:
             case wire.ListVariables():
                 return variables.list_variables(shell.user_ns, shell.user_ns_hidden)
             case wire.ListUiElements():
-                return [*self._marimo_elements(), *jupyter_widgets.elements(shell.user_ns)]
+                of_marimo = notebook.runtime.ui_elements() if notebook.attached else []
+                return [*of_marimo, *jupyter_widgets.elements(shell.user_ns)]
             case wire.InspectVariable(name=name, rows=rows, offset=offset):
                 return variables.inspect(shell.user_ns, name, rows, offset, sample=not on_control)
             case wire.ReadSecrets():
                 return None
             case wire.ReadEnvironment():
-                return self._environment()
+                return packages.environment(notebook.snapshot(), self._package_of)
+
+    def _package_of(self, module: str) -> str:
+        return self._host.notebook.runtime.package_of(module)  # there is one as soon as there is a cell
 
     def _outcome(self, run_id: str) -> RunOutcome:
         notebook = self._host.notebook
@@ -232,16 +236,6 @@ class BridgeRequests:
             for cell in notebook.snapshot()
             if request.ui_element in cell.uses and cell.status != "superseded"
         )
-
-    def _marimo_elements(self) -> list[UiElement]:
-        from marimo_kernel_bridge.runtime.ui.listing import elements  # noqa: PLC0415  # marimo is imported late
-
-        return elements(self._host.shell.user_ns)
-
-    def _environment(self) -> Environment:
-        from marimo_kernel_bridge.runtime.package_names import package_of  # noqa: PLC0415  # marimo is imported late
-
-        return packages.environment(self._host.notebook.snapshot(), package_of)
 
     def _install(self, request: wire.InstallPackages, parent: dict[str, Any]) -> InstallReport:
         wanted = requirements(request.requirements)

@@ -1,22 +1,108 @@
-"""When the stale cells of a notebook run: in a request, after it, or once a front end has been quiet.
+"""The time at which the stale cells of a notebook run: in a request, after it, or once a front end has been quiet.
 
-Owns the timer, and which request they run under. Which cells are due is `session.py`'s.
+Owns the timer, and which request the cells run under. Which cells are due is the notebook session's business, how
+messages are sent is the kernel's.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.zmq_kernel import MarimoKernel
+    import asyncio
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 
-class Settling:
-    """See the module. For the main thread, but for `wake`."""
+class Loop(Protocol):
+    """The timers of an event loop, as tornado's `IOLoop` has them."""
 
-    def __init__(self, kernel: MarimoKernel) -> None:
-        self._kernel = kernel
-        self._timer: Any = None
+    def call_later(self, delay: float, callback: Callable[[], Any]) -> object: ...
+
+    def remove_timeout(self, timeout: Any) -> None: ...
+
+    def add_callback(self, callback: Callable[[], Any]) -> None:
+        """Call a function in the loop's thread; any thread."""
+        ...
+
+
+class Router(Protocol):
+    """The notebook's outputs."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether outputs are held back until the front end is quiet."""
+        ...
+
+    def quiet_in(self) -> float: ...
+
+    def release_held(self) -> None: ...
+
+
+class Runs(Protocol):
+    """The notebook's runs."""
+
+    @property
+    def started(self) -> bool: ...
+
+    def follow_up(self) -> Any: ...
+
+
+class Notebook(Protocol):
+    """The notebook session, as far as the scheduler uses it."""
+
+    @property
+    def outlet(self) -> Router: ...
+
+    @property
+    def runs(self) -> Runs: ...
+
+    @property
+    def unsettled(self) -> bool: ...
+
+    async def settle(self) -> None: ...
+
+    def close_run(self) -> Any: ...
+
+
+class Queue(Protocol):
+    """The requests that wait on the shell channel."""
+
+    def any_wait(self) -> bool: ...
+
+    async def soon(self, *, hurried: bool = False) -> Any: ...
+
+
+class Host(Protocol):
+    """The kernel, as far as the scheduler uses it."""
+
+    @property
+    def io_loop(self) -> Loop: ...
+
+    @property
+    def notebook(self) -> Notebook: ...
+
+    @property
+    def arrivals(self) -> Queue: ...
+
+    @property
+    def one_at_a_time(self) -> asyncio.Lock:
+        """The lock that the main thread's requests wait for."""
+        ...
+
+    def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]: ...
+
+    def handling(self, ident: Any, parent: dict[str, Any]) -> AbstractContextManager[None]:
+        """Act on behalf of a request between requests, framed by busy and idle."""
+        ...
+
+
+class StaleScheduler:
+    """The timer of the stale cells and the request that they run under. For the main thread, except `wake`."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._timer: object = None
         self._running = False
         self._request: tuple[Any, dict[str, Any]] = (b"", {"content": {}})
 
@@ -30,57 +116,58 @@ class Settling:
         """Whether stale cells run, or will, or outputs are held back."""
         return self._running or self._timer is not None
 
-    def under(self, ident: Any, request: dict[str, Any]) -> None:
-        """Let what runs from now on be caused by a request."""
+    def caused_by(self, ident: Any, request: dict[str, Any]) -> None:
+        """Set the request that causes what runs from now on."""
         self._request = (ident, request)
 
-    async def now(self) -> None:
-        """Run the stale cells; what another request interrupts goes on when that is answered."""
-        kernel, request = self._kernel, self._request[1]
+    async def run_now(self) -> None:
+        """Run the stale cells. What another request interrupts goes on when that is answered."""
+        host, request = self._host, self._request[1]
+        notebook = host.notebook
         from_lab = "deletedCells" in (request.get("metadata") or {})
-        if from_lab and not kernel.arrivals.any_wait() and kernel.notebook.unsettled:
+        if from_lab and not host.arrivals.any_wait() and notebook.unsettled:
             # JupyterLab sends the requests of a Run All some milliseconds apart.
-            await kernel.arrivals.soon(hurried=True)
+            await host.arrivals.soon(hurried=True)
         outer, self._running = self._running, True
         try:
-            with kernel.input_from_front_end(allowed=bool(request["content"].get("allow_stdin"))):
-                await kernel.notebook.settle()
+            with host.input_from_front_end(allowed=bool(request["content"].get("allow_stdin"))):
+                await notebook.settle()
         finally:
             self._running = outer
-        kernel.notebook.outlet.release_held()
-        kernel.notebook.close_run()
-        if kernel.notebook.unsettled or kernel.notebook.outlet.holds:
-            self.later(kernel.notebook.outlet.quiet_in())
+        notebook.outlet.release_held()
+        notebook.close_run()
+        if notebook.unsettled or notebook.outlet.holds:
+            self.run_later(notebook.outlet.quiet_in())
 
-    def later(self, delay: float) -> None:
+    def run_later(self, delay: float) -> None:
         """Run the stale cells in `delay` seconds, after the requests that wait by then."""
         self.stop()
-        self._timer = self._kernel.io_loop.call_later(delay, self._between_requests)
+        self._timer = self._host.io_loop.call_later(delay, self._between_requests)
 
     def stop(self) -> None:
-        """Do not run what is due."""
+        """Cancel what is due."""
         if self._timer is not None:
-            self._kernel.io_loop.remove_timeout(self._timer)
+            self._host.io_loop.remove_timeout(self._timer)
             self._timer = None
 
     def wake(self) -> None:
-        """React to cells that became stale outside of a run; any thread."""
-        kernel = self._kernel
-        kernel.io_loop.add_callback(lambda: self.later(kernel.notebook.outlet.quiet_in()))
+        """Schedule cells that became stale outside of a run; any thread."""
+        host = self._host
+        host.io_loop.add_callback(lambda: self.run_later(host.notebook.outlet.quiet_in()))
 
     async def _between_requests(self) -> None:
         self._timer = None
-        kernel = self._kernel
-        wait = kernel.notebook.outlet.quiet_in()
+        host = self._host
+        wait = host.notebook.outlet.quiet_in()
         if wait > 0:
-            self.later(wait)
+            self.run_later(wait)
             return
-        async with kernel.one_at_a_time:
-            if kernel.arrivals.any_wait():
-                self.later(0.0)
+        async with host.one_at_a_time:
+            if host.arrivals.any_wait():
+                self.run_later(0.0)
                 return
-            if not kernel.notebook.runs.started:
+            if not host.notebook.runs.started:
                 return  # no cell yet that could be stale
-            kernel.notebook.runs.follow_up()
-            with kernel.handling(*self._request):
-                await self.now()
+            host.notebook.runs.follow_up()
+            with host.handling(*self._request):
+                await self.run_now()

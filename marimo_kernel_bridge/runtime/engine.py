@@ -6,15 +6,13 @@ cells run or where outputs go.
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import builtins
 import linecache
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from marimo._ast.compiler import compile_cell, get_filename
-from marimo._ast.visitor import ScopedVisitor
+from marimo._ast.compiler import get_filename
 from marimo._messaging import errors as marimo_errors
 from marimo._runtime.commands import DeleteCellCommand, ExecuteCellCommand, UpdateUIElementCommand
 from marimo._runtime.context.kernel_context import initialize_kernel_context
@@ -23,7 +21,7 @@ from marimo._runtime.kernel_lifecycle import teardown_kernel
 from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.runtime import caching
+from marimo_kernel_bridge.runtime import caching, cell_code, package_names
 from marimo_kernel_bridge.runtime.display.formatters import Display
 from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
 from marimo_kernel_bridge.runtime.graph.compiled_cells import names_of
@@ -34,6 +32,7 @@ from marimo_kernel_bridge.runtime.ui import values as ui_values
 from marimo_kernel_bridge.runtime.ui import widgets
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterable, Mapping, Sequence
     from types import ModuleType
     from typing import Literal
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from marimo._plugins.ui._core.ui_element import UIElement
 
+    from marimo_kernel_bridge.protocol.inspection import UiElement
     from marimo_kernel_bridge.runtime.display.output_areas import Audience
     from marimo_kernel_bridge.runtime.interface import CellHost, Names, Redrawn, Versions
 
@@ -271,6 +271,23 @@ class Engine:
         # An async cell is cancelled through the loop: raising would escape into asyncio.
         return execution is not None and not in_task
 
+    def mangle_locals(self, cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
+        return cell_code.mangle_locals(cell_id, nodes)
+
+    def private_names(self, code: str) -> frozenset[str]:
+        return cell_code.private_names(code)
+
+    def is_stop(self, error: BaseException) -> bool:
+        return isinstance(error, MarimoStopError)
+
+    def ui_elements(self) -> list[UiElement]:
+        from marimo_kernel_bridge.runtime.ui import listing  # noqa: PLC0415  # only agents ask for them
+
+        return listing.elements(self._kernel.globals)
+
+    def package_of(self, module: str) -> str:
+        return package_names.package_of(module)
+
     def close(self) -> None:
         teardown_kernel(self._kernel, self._context)
 
@@ -280,36 +297,6 @@ def _running_task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:  # no loop runs
         return None
-
-
-def mangle_locals(cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
-    """Rename the `_private` names that a cell defines, as marimo does, in place.
-
-    Names that it only reads stay: IPython's `_`, `_3` and `_ih` are none of marimo's.
-    """
-    module = ast.Module(body=nodes, type_ignores=[])
-    visitor = ScopedVisitor(f"cell_{cell_id}")
-    visitor.visit(module)
-    prefix = f"_cell_{cell_id}"
-    for node in ast.walk(module):
-        if isinstance(node, ast.Name) and node.id.startswith(prefix) and node.id not in visitor.defs:
-            node.id = node.id.removeprefix(prefix)
-    return module.body
-
-
-def private_names(code: str) -> frozenset[str]:
-    """Return the `_private` names that a cell's code defines, but for those that its functions need later on."""
-    try:
-        cell = compile_cell(code, cell_id=CellId_t(""))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset()
-    names = cell.temporaries - cell.closed_over_temporaries
-    return frozenset(name.removeprefix("_cell_") for name in names)
-
-
-def is_stop(error: BaseException) -> bool:
-    """Tell whether an exception is `mo.stop` ending a cell; its `output` is what to show."""
-    return isinstance(error, MarimoStopError)
 
 
 def _graph_error(error: marimo_errors.Error) -> GraphError:

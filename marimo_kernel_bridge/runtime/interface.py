@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterable, Mapping, Sequence
+
+    from marimo_kernel_bridge.protocol.inspection import UiElement
 
 Header = dict[str, Any]
 """The header of a Jupyter message, which the runtime passes on and never reads."""
@@ -228,6 +231,26 @@ class Runtime(Protocol):
 
     def interrupt(self) -> bool:
         """React to SIGINT (in a signal handler). Returns whether KeyboardInterrupt should be raised."""
+        ...
+
+    def mangle_locals(self, cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
+        """Rename the `_private` names that a cell defines to names of its own, in place."""
+        ...
+
+    def private_names(self, code: str) -> frozenset[str]:
+        """Return the `_private` names that a cell's code defines, except those that its functions need later."""
+        ...
+
+    def is_stop(self, error: BaseException) -> bool:
+        """Return whether an exception is `mo.stop` ending a cell; its `output` is what to show."""
+        ...
+
+    def ui_elements(self) -> list[UiElement]:
+        """Return the UI elements that global variables hold; any thread."""
+        ...
+
+    def package_of(self, module: str) -> str:
+        """Return the name of the package to install for a top-level module; any thread."""
         ...
 
     def close(self) -> None:

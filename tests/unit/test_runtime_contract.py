@@ -9,7 +9,8 @@ import pytest
 
 from marimo_kernel_bridge import errors
 from marimo_kernel_bridge.runtime import supported_api as versions
-from marimo_kernel_bridge.runtime.engine import Engine, mangle_locals
+from marimo_kernel_bridge.runtime.cell_code import mangle_locals
+from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.runtime.interface import GraphError, Outcome
 
 Run = Callable[[str, str], tuple[GraphError, ...]]

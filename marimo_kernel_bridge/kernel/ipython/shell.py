@@ -120,8 +120,6 @@ class ReactiveShell(ZMQInteractiveShell):
     def _body(
         self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
     ) -> Body:
-        from marimo_kernel_bridge.runtime.engine import mangle_locals, private_names  # noqa: PLC0415  # marimo is loaded late
-
         graph = graph_code(code, self.transform_cell)
         private: frozenset[str] = frozenset()
         if (
@@ -130,9 +128,9 @@ class ReactiveShell(ZMQInteractiveShell):
             without, stars = without_stars(graph.code)
             return Body(without, tuple(nodes), file_name, interactivity, code, stars=stars)
         if graph.private:
-            private = private_names(graph.code) - self.user_ns_hidden.keys()
+            private = self.notebook.runtime.private_names(graph.code) - self.user_ns_hidden.keys()
         elif "_" in code:
-            nodes = mangle_locals(entry.cell.cell_id, nodes)
+            nodes = self.notebook.runtime.mangle_locals(entry.cell.cell_id, nodes)
         return Body(graph.code, tuple(nodes), file_name, interactivity, code, private)
 
     @property
@@ -280,9 +278,7 @@ class ReactiveShell(ZMQInteractiveShell):
         super()._showtraceback(etype, error_text(evalue), stb)
 
     def _is_stop(self, error: BaseException | None) -> bool:
-        from marimo_kernel_bridge.runtime.engine import is_stop  # noqa: PLC0415  # marimo is loaded late
-
-        return self.notebook is not None and error is not None and is_stop(error)
+        return self.notebook is not None and error is not None and self.notebook.runtime.is_stop(error)
 
     def show_error(self, error: CellError) -> Exception:
         """Show an error that is not an exception of user code; return it as one, for IPython's records."""

@@ -106,6 +106,11 @@ class NotebookSession:
         self.redefinitions.strict = runtime.redefinitions == "strict"
 
     @property
+    def attached(self) -> bool:
+        """Whether there is a runtime yet; any thread."""
+        return self._runtime is not None
+
+    @property
     def runtime(self) -> Runtime:
         assert self._runtime is not None, "attach() comes first"
         return self._runtime
