@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.results import as_data
+from marimo_kernel_bridge.mcp_server.answers.view import as_data
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_server.media.output_text import show
 from marimo_kernel_bridge.mcp_server.views import cells as mcp_views

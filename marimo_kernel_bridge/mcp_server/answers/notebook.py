@@ -1,4 +1,4 @@
-"""What the tools answer that read the notebook as a whole. As `mcp_results.py`: values, and the same as short text."""
+"""Answers about the notebook as a whole: search, dataflow, variables, UI elements, errors, what would run."""
 
 from __future__ import annotations
 

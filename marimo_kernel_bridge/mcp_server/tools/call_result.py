@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
-from marimo_kernel_bridge.mcp_server.answers.results import as_data
+from marimo_kernel_bridge.mcp_server.answers.view import as_data
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.mcp_server.answers.results import View
+    from marimo_kernel_bridge.mcp_server.answers.view import View
     from marimo_kernel_bridge.mcp_server.media.output_text import Image
 
 

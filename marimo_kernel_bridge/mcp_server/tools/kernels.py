@@ -10,7 +10,7 @@ from pydantic import Field
 
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.results import (
+from marimo_kernel_bridge.mcp_server.answers.kernels import (
     Disconnected,
     KernelControlled,
     KernelList,

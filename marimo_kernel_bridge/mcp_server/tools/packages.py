@@ -14,7 +14,7 @@ from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotati
 from pydantic import BaseModel, Field
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.results import RunView
+from marimo_kernel_bridge.mcp_server.answers.runs import RunView
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
     BudgetArg,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
 
+from marimo_kernel_bridge.mcp_server.answers.cells import CellList, CellView
 from marimo_kernel_bridge.mcp_server.answers.notebook import (
     Dataflow,
     ErrorList,
@@ -16,7 +17,7 @@ from marimo_kernel_bridge.mcp_server.answers.notebook import (
     VariableList,
     VariableView,
 )
-from marimo_kernel_bridge.mcp_server.answers.results import CellList, CellView, within
+from marimo_kernel_bridge.mcp_server.answers.view import within
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
     LIST_BUDGET,

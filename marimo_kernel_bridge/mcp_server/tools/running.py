@@ -8,7 +8,7 @@ from mcp.types import CallToolResult  # the SDK looks at annotations
 from pydantic import Field
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.results import RunView
+from marimo_kernel_bridge.mcp_server.answers.runs import RunView
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
     WAIT,

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.results import (
-    CellLine,
-    CellList,
-    CellView,
+from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellView
+from marimo_kernel_bridge.mcp_server.answers.kernels import (
     KernelLine,
     KernelList,
     KernelState,
     UnusableFile,
     WorkLine,
-    first_line,
 )
+from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import Image, Shown, cut, show
 from marimo_kernel_bridge.mcp_server.media.pictures import pictures
 from marimo_kernel_bridge.protocol.output_log import without_edited

@@ -25,7 +25,7 @@ from marimo_kernel_bridge.mcp_server.answers.notebook import (
     VariableList,
     VariableView,
 )
-from marimo_kernel_bridge.mcp_server.answers.results import first_line
+from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.views.errors import problems
 from marimo_kernel_bridge.protocol.changes import ChangeCell
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.mcp_server.answers.results import RanCell, RunView, first_line
+from marimo_kernel_bridge.mcp_server.answers.runs import RanCell, RunView
+from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut, show
 from marimo_kernel_bridge.mcp_server.media.pictures import pictures
 from marimo_kernel_bridge.mcp_server.views.cells import MOST_OUTPUT, Window, error_line, is_whole

@@ -1,0 +1,127 @@
+"""Answers about cells: the outline of a notebook, and one cell with its outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marimo_kernel_bridge.mcp_server.answers.view import whole_line
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
+
+
+@dataclass(frozen=True)
+class CellLine:
+    """A cell in a list. `code` is its first line; `run_by` and `edited_by` are "notebook" for the person's."""
+
+    cell_id: str
+    version: int
+    status: str
+    code: str
+    stale: bool = False
+    lines: int = 1
+    execution_count: int | None = None
+    defines: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    edited_by: str | None = None
+    run_by: str | None = None
+    error: str | None = None
+    notebook_cell_id: str | None = None
+    kind: str = "code"
+    ran_at: str | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class CellList:
+    """Cells `offset` to `offset + len(cells)` of `total`, in the order in which the kernel first saw them."""
+
+    cells: tuple[CellLine, ...]
+    total: int
+    offset: int = 0
+    note: str = ""
+
+    def text(self) -> str:
+        if not self.total:
+            return (
+                self.note or "The kernel knows no cells: none has run yet. (A cell is known once it has run.)"
+            )
+        end = self.offset + len(self.cells)
+        head = [self.note] if self.note else []
+        head.append(
+            f"Cells {self.offset + 1} to {end} of {self.total}:" if self.cells else f"{self.total} cells."
+        )
+        more = [f"list_cells(offset={end}) gives the next."] if end < self.total and self.cells else []
+        return "\n".join([*head, *map(_cell_line, self.cells), *more])
+
+
+@dataclass(frozen=True)
+class CellView:
+    """A cell with its code and outputs. `upstream` and `downstream` are ids of cells one edge away.
+
+    `full` is the resource with all of the outputs, where these are a part or images were scaled.
+    """
+
+    cell_id: str
+    version: int
+    status: str
+    code: str
+    outputs: str
+    images: int = 0
+    stale: bool = False
+    execution_count: int | None = None
+    defines: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
+    downstream: tuple[str, ...] = ()
+    edited_by: str | None = None
+    run_by: str | None = None
+    seconds: float | None = None
+    ran_at: str | None = None
+    error: str | None = None
+    notebook_cell_id: str | None = None
+    full: str | None = None
+    note: str = ""
+
+    def text(self) -> str:
+        facts = [f"cell {self.cell_id}", f"version {self.version}", _status(self.status, stale=self.stale)]
+        facts += _last_run(self.run_by, self.ran_at, self.seconds)
+        names = [
+            f"{word} {', '.join(values)}"
+            for word, values in (
+                ("defines", self.defines),
+                ("uses", self.uses),
+                ("upstream", self.upstream),
+                ("downstream", self.downstream),
+            )
+            if values
+        ]
+        parts = [self.note, " · ".join(facts), "; ".join(names), "--- code", self.code, "--- outputs"]
+        return "\n".join([*filter(None, parts), self.outputs or "(none)", *whole_line(self.full)])
+
+
+def _cell_line(cell: CellLine) -> str:
+    facts = [f"{cell.cell_id} v{cell.version}", _status(cell.status, stale=cell.stale)]
+    if cell.kind != "code":
+        facts.append(cell.kind)
+    if cell.execution_count is not None:
+        facts.append(f"[{cell.execution_count}]")
+    facts.append(f"`{cell.code}`" + (f" (+{cell.lines - 1} lines)" if cell.lines > 1 else ""))
+    if cell.defines:
+        facts.append(f"defines {', '.join(cell.defines)}")
+    if cell.uses:
+        facts.append(f"uses {', '.join(cell.uses)}")
+    facts += _last_run(cell.run_by, cell.ran_at, cell.seconds)
+    if cell.error:
+        facts.append(cell.error)
+    return " · ".join(facts)
+
+
+def _last_run(run_by: str | None, ran_at: str | None, seconds: float | None) -> list[str]:
+    if run_by is None:
+        return []
+    took = "" if seconds is None else f", {seconds:.2g} s"
+    who = "the person" if run_by == NOTEBOOK else run_by
+    return [f"run by {who}{f' at {ran_at}' if ran_at else ''}{took}"]
+
+
+def _status(status: str, *, stale: bool) -> str:
+    return f"{status}, stale" if stale else status

@@ -1,0 +1,185 @@
+"""Answers about kernels: which run, which can be started, what one is doing, what was done with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+_NO_KERNEL: Final = (
+    "Open a notebook with the kernel 'marimo (reactive Python)' first, or give connect_to_kernel the path of a "
+    "connection file elsewhere."
+)
+
+
+@dataclass(frozen=True)
+class KernelLine:
+    """A running kernel. `connected_as` is its handle here, if connected."""
+
+    connection_file: str
+    kernel: str
+    reactive: bool
+    notebook: str | None = None
+    connected_as: str | None = None
+    busy: bool | None = None
+    cells: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class UnusableFile:
+    """A connection file that leads to no usable kernel, and why."""
+
+    connection_file: str
+    code: str
+    why: str
+
+
+@dataclass(frozen=True)
+class KernelList:
+    """Running kernels, and how many files of ended kernels lie around in `directory`."""
+
+    kernels: tuple[KernelLine, ...]
+    directory: str
+    ended: int = 0
+    unusable: tuple[UnusableFile, ...] = ()
+
+    def text(self) -> str:
+        if not self.kernels:
+            lines = [f"No running kernel found in {self.directory}. {_NO_KERNEL}"]
+        else:
+            lines = [f"{_count(len(self.kernels), 'running kernel')}, newest first:"]
+            lines += [_kernel_line(kernel) for kernel in self.kernels]
+        lines += [f"- {file.connection_file}: [{file.code}] {file.why}" for file in self.unusable]
+        if self.ended:
+            lines.append(f"{_count(self.ended, 'connection file')} of ended kernels not listed.")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class KernelspecLine:
+    """A kernel that can be started. `interpreter` is missing if the program is not there (any more)."""
+
+    name: str
+    display_name: str
+    language: str
+    interpreter: str | None = None
+    reactive: bool = False
+
+
+@dataclass(frozen=True)
+class KernelspecList:
+    """The kernels that can be started, reactive ones first."""
+
+    kernelspecs: tuple[KernelspecLine, ...]
+
+    def text(self) -> str:
+        if not self.kernelspecs:
+            return "No kernelspec is installed. Give start_kernel an interpreter."
+        return "\n".join(
+            f"- {one.name}: {one.display_name} · {one.language} · "
+            f"{'reactive' if one.reactive else 'not reactive'} · {one.interpreter or 'its program is not there'}"
+            for one in self.kernelspecs
+        )
+
+
+@dataclass(frozen=True)
+class WorkLine:
+    """A request that the kernel works on. `run_id` is set if it is one of ours."""
+
+    client: str
+    seconds: float | None = None
+    code: str | None = None
+    cell_id: str | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class KernelState:
+    """A connected kernel. `state` is idle, busy, silent (alive or not cannot be told) or dead."""
+
+    kernel: str
+    state: str
+    message: str
+    connection_file: str
+    implementation: str
+    reactive: bool
+    notebook: str | None = None
+    mode: str | None = None
+    cells: int | None = None
+    stale: tuple[str, ...] = ()
+    queued: int | None = None
+    working_on: tuple[WorkLine, ...] = ()
+    our_runs: tuple[str, ...] = ()
+    pid: int | None = None
+    python: str | None = None
+    interpreter: str | None = None
+    cwd: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        kind = "reactive" if self.reactive else "not reactive"
+        lines = [
+            f"{self.kernel}: {self.state}. {self.message}",
+            f"{self.implementation} ({kind}), {self.connection_file}",
+        ]
+        if self.notebook:
+            lines.append(f"notebook {self.notebook}")
+        if self.cells is not None:
+            stale = f"; stale: {', '.join(self.stale)}" if self.stale else ""
+            lines.append(
+                f"{_count(self.cells, 'cell')}, {self.mode}{stale}; {self.queued or 0} requests queued"
+            )
+        lines += [f"works on: {_work_line(work)}" for work in self.working_on]
+        if self.our_runs:
+            lines.append(f"our runs that are not over: {', '.join(self.our_runs)} (read_run waits for them)")
+        if self.pid is not None:
+            python = f"Python {self.python}" + (f" ({self.interpreter})" if self.interpreter else "")
+            lines.append(f"pid {self.pid}, {python}, in {self.cwd}")
+        return "\n".join([*lines, *self.warnings])
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """What disconnecting left behind."""
+
+    kernel: str
+    message: str
+
+    def text(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True)
+class KernelControlled:
+    """What was done with a kernel."""
+
+    kernel: str
+    action: str
+    message: str
+
+    def text(self) -> str:
+        return f"{self.kernel}: {self.message}"
+
+
+def _kernel_line(kernel: KernelLine) -> str:
+    facts = [kernel.connection_file, kernel.kernel, "reactive" if kernel.reactive else "not reactive"]
+    facts.append(f"notebook {kernel.notebook}" if kernel.notebook else "notebook unknown")
+    if kernel.busy:
+        facts.append("busy")
+    if kernel.connected_as:
+        facts.append(f"connected as {kernel.connected_as}")
+    return "- " + " · ".join([*facts, *kernel.warnings])
+
+
+def _work_line(work: WorkLine) -> str:
+    facts = [f"run {work.run_id} of ours" if work.run_id else f"a request of {work.client}"]
+    if work.cell_id:
+        facts.append(f"cell {work.cell_id}")
+    if work.code:
+        facts.append(f"`{work.code}`")
+    facts.append(f"for {work.seconds:.1f} s" if work.seconds is not None else "since before we connected")
+    return ", ".join(facts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,85 @@
+"""The answer about a run: what it put out, which cells ran because of it, what they changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marimo_kernel_bridge.mcp_server.answers.view import whole_line
+from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.protocol.environment import PackageChange  # noqa: TC001  # pydantic looks at it
+
+
+@dataclass(frozen=True)
+class RanCell:
+    """A cell that ran, or was to run, because of a request."""
+
+    cell_id: str
+    status: str
+    version: int | None = None
+    code: str = ""
+    outputs_changed: bool = False
+    seconds: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run: code executed, a cell edited, or cells run.
+
+    `status` is ok, error, refused, interrupted, aborted, cancelled, queued, running or lost; `message` says what that
+    means here and what to do. `ran` are the cells asked for if there are several, `reran` the dependents, `added` new
+    cells. `outputs` are of the code or cells asked for, or the installer's. `packages` are those that an installation
+    changed. `to_run` are cells that wait to be run: they failed for want of a package, or read an ipywidget. `full` is the
+    resource with all outputs, where these are a part.
+    """
+
+    run_id: str
+    status: str
+    message: str
+    outputs: str = ""
+    images: int = 0
+    cell_id: str | None = None
+    version: int | None = None
+    execution_count: int | None = None
+    seconds: float | None = None
+    ran: tuple[RanCell, ...] = ()
+    reran: tuple[RanCell, ...] = ()
+    added: tuple[str, ...] = ()
+    packages: tuple[PackageChange, ...] = ()
+    to_run: tuple[str, ...] = ()
+    problems: tuple[GraphProblem, ...] = ()
+    still_stale: tuple[str, ...] = ()
+    full: str | None = None
+    note: str = ""
+
+    def text(self) -> str:
+        lines = [self.note] if self.note else []
+        cell = f", cell {self.cell_id}" if self.cell_id else ""
+        version = f" version {self.version}" if self.version else ""
+        lines.append(f"{self.status}: {self.message} (run {self.run_id}{cell}{version})")
+        lines += [f"- {problem.kind}: {problem.message}" for problem in self.problems]
+        if self.added:
+            lines.append(f"new cells: {', '.join(self.added)}")
+        lines += [_ran_line(cell) for cell in self.ran]
+        lines += [
+            f"- {one.name}: {one.before or 'not there'} -> {one.after or 'gone'}" for one in self.packages
+        ]
+        if self.outputs:
+            lines += ["--- outputs", self.outputs]
+        if self.reran:
+            lines.append("--- cells that ran because of it")
+            lines += [_ran_line(cell) for cell in self.reran]
+        if self.still_stale:
+            lines.append(f"--- still stale: {', '.join(self.still_stale)}")
+        return "\n".join([*lines, *whole_line(self.full)])
+
+
+def _ran_line(cell: RanCell) -> str:
+    changed = "outputs changed" if cell.outputs_changed else "outputs as before"
+    version = f" v{cell.version}" if cell.version else ""
+    facts = [f"{cell.cell_id}{version}", cell.status, changed]
+    if cell.error:
+        facts.append(cell.error)
+    if cell.code:
+        facts.append(f"`{cell.code}`")
+    return " · ".join(facts)

@@ -1,0 +1,81 @@
+"""What all answers have in common: a frozen dataclass for programs, and the same as short text for a model.
+
+Some hosts show a model only the structured content of an answer, others only its text, so each holds all of it.
+Only images are in the text's content list alone. Knows neither kernels nor the MCP library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, ClassVar, Final, Protocol, TypeVar
+
+CODE_WIDTH: Final = 80
+
+
+class Noted(Protocol):
+    """A view that can say something about itself."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def note(self) -> str: ...
+
+    def text(self) -> str: ...
+
+
+_Paged = TypeVar("_Paged", bound=Noted)
+
+
+class View(Protocol):
+    """An answer: a frozen dataclass, which is its structured form, and the same as text."""
+
+    def text(self) -> str: ...
+
+
+def as_data(view: View) -> dict[str, Any]:
+    """Turn a view into structured content, without what is as by default: a model pays for every null."""
+    data: dict[str, Any] = _plain(view)
+    return data
+
+
+def within(view: _Paged, budget: int) -> _Paged:
+    """Leave out the ends of a view's longest lists until its text has about `budget` characters, and say so."""
+    whole = view
+    while len(view.text()) > budget:
+        lists = [(field.name, getattr(view, field.name)) for field in fields(view)]
+        name, longest = max(
+            ((name, items) for name, items in lists if isinstance(items, tuple)),
+            key=lambda one: len(str(one[1])),
+        )
+        if len(longest) <= 1:
+            break
+        view = replace(view, **{name: longest[: len(longest) * 3 // 4]})
+    left_out = [
+        f"{len(getattr(whole, field.name)) - len(getattr(view, field.name))} of {len(getattr(whole, field.name))} {field.name}"
+        for field in fields(view)
+        if getattr(view, field.name) != getattr(whole, field.name)
+    ]
+    if not left_out:
+        return view
+    note = f"Cut to about {budget} characters: {', '.join(left_out)} left out. A larger max_chars shows more."
+    return replace(view, note=" ".join(filter(None, (view.note, note))))
+
+
+def first_line(code: str) -> str:
+    """Give the first line of code that says something, cut to a width."""
+    line = next((line.strip() for line in code.splitlines() if line.strip()), "")
+    return line if len(line) <= CODE_WIDTH else line[: CODE_WIDTH - 1] + "…"
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        values = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: _plain(item) for field, item in values if item != field.default}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def whole_line(full: str | None) -> list[str]:
+    """Return the line that says where the whole of an answer is, if this is a part."""
+    return [f"--- the whole: resource {full}"] if full else []
