@@ -14,6 +14,7 @@ from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
 from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as mcp_run_views
 from marimo_kernel_bridge.mcp_server.views.files import as_format, live
+from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT
 from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
 async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
     """Give a cell's code and the whole text of its outputs, long ones in pages."""
     attached = attached_to(ctx, kernel)
-    both = await attached.client.read_cell(cell_id, mcp_views.MOST_OUTPUT)
+    both = await attached.client.read_cell(cell_id, MOST_OUTPUT)
     shown = show(without_edited(both.outputs))
     cell = {
         "cell_id": both.cell.cell_id,

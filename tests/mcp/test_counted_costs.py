@@ -8,8 +8,8 @@ from mcp import Client
 from marimo_kernel_bridge.client.link import KernelLink
 from marimo_kernel_bridge.mcp_server.attachments import Attached
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Notices, Watch
-from marimo_kernel_bridge.mcp_server.views.cells import Window
 from marimo_kernel_bridge.mcp_server.views.runs import run_view
+from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol import messages as wire
 

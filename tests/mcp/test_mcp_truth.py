@@ -13,8 +13,9 @@ import pytest
 from person import BOUND, Gate, add, change, refused, suspend, until, wait_for_ready
 
 from marimo_kernel_bridge.mcp_server.attachments import Attached
-from marimo_kernel_bridge.mcp_server.views import runs as mcp_run_views
-from marimo_kernel_bridge.mcp_server.views.cells import Window
+from marimo_kernel_bridge.mcp_server.views import run_messages
+from marimo_kernel_bridge.mcp_server.views.runs import run_view
+from marimo_kernel_bridge.mcp_server.views.window import Window
 
 pytestmark = pytest.mark.anyio
 
@@ -167,11 +168,11 @@ async def test_a_suspended_kernel_is_called_silent(agent, start_kernel):
 
 
 async def test_a_long_silence_is_told_with_the_proof_of_life(plain_kernel, attach, gate, monkeypatch):
-    monkeypatch.setattr(mcp_run_views, "_SILENT_RUN", 0.0)
+    monkeypatch.setattr(run_messages, "_SILENT_RUN", 0.0)
     attached = Attached("k1", await attach(plain_kernel))
     run = await attached.client.execute(f"print('begun')\n{gate.code}")
     await until(run.log.outputs)
-    view, _ = await mcp_run_views.run_view(attached, run, Window(1000))
+    view, _ = await run_view(attached, run, Window(1000))
     gate.open()
     assert view.status == "running"
     assert "silent for" in view.message

@@ -22,7 +22,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import files as mcp_files
-from marimo_kernel_bridge.mcp_server.views.cells import Window
+from marimo_kernel_bridge.mcp_server.views.window import Window
 
 FormatArg = Annotated[
     Literal["ipynb", "py", "html", "pdf", "md", "script", "json"],

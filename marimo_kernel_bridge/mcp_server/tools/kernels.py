@@ -21,7 +21,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, attached_to, client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
-from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
+from marimo_kernel_bridge.mcp_server.views.kernels import kernel_list, kernel_state
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.endpoint import Endpoint
@@ -32,7 +32,7 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
     """List the Jupyter kernels that run here: which are reactive, and which notebook each belongs to."""
     from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
 
-    return answer(mcp_views.kernel_list(await find_kernels(), kernels_of(ctx), client_name(ctx)))
+    return answer(kernel_list(await find_kernels(), kernels_of(ctx), client_name(ctx)))
 
 
 @tool("List kernels that can be started", needs="read", reads=True)
@@ -82,7 +82,7 @@ async def connect_to_kernel(
     wanted = await _endpoint(connection_file, notebook, server_url, token)
     attached = await kernels_of(ctx).connect(wanted, client_name(ctx))
     attached.notebook = await _notebook_of(wanted)
-    return answer(await mcp_views.kernel_state(attached))
+    return answer(await kernel_state(attached))
 
 
 async def _endpoint(
@@ -148,7 +148,7 @@ async def start_kernel(
 
     attached = await kernels_of(ctx).start(kernelspec, directory, interpreter, client_name(ctx))
     open_elsewhere = sorted((await notebooks_by_kernel()).values())
-    return answer(await mcp_views.kernel_state(attached, not_of=tuple(open_elsewhere)))
+    return answer(await kernel_state(attached, not_of=tuple(open_elsewhere)))
 
 
 @tool("Interrupt, restart or shut down a kernel", needs="all", destroys=True)
@@ -177,7 +177,7 @@ async def control_kernel(
 @tool("Kernel status", needs="read", reads=True)
 async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, KernelState]:
     """Tell whether a kernel is idle, busy (with whose request, since when), silent or dead, and which runs are open."""
-    return answer(await mcp_views.kernel_state(attached_to(ctx, kernel)))
+    return answer(await kernel_state(attached_to(ctx, kernel)))
 
 
 @tool("Disconnect from a kernel", needs="read", idempotent=True)

@@ -28,7 +28,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import finish
-from marimo_kernel_bridge.mcp_server.views.cells import Window
+from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.protocol.environment import MOST_PACKAGES, requirements
 
 _INSTALL_WAIT = 120.0

@@ -34,7 +34,7 @@ from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
 from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views
-from marimo_kernel_bridge.mcp_server.views.cells import Window
+from marimo_kernel_bridge.mcp_server.views.window import Window
 
 SkipArg = Annotated[int, Field(ge=0, description="How many to skip, to read on.")]
 LimitArg = Annotated[int, Field(ge=1, le=500, description="How many to return.")]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Attached
-    from marimo_kernel_bridge.mcp_server.views.cells import Window
+    from marimo_kernel_bridge.mcp_server.views.window import Window
 
 INTERRUPT_GRACE: Final = 5.0
 _PROGRESS_EVERY: Final = 5.0

@@ -27,8 +27,8 @@ from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
 from marimo_kernel_bridge.mcp_server.tools.reading import WhichArg  # noqa: TC001  # as above
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import INTERRUPT_GRACE, finish, run_answer, wait
-from marimo_kernel_bridge.mcp_server.views.cells import Window
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
+from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.protocol.environment import installs_packages
 
 CodeRun = Annotated[CallToolResult, RunView, Without(("added", "packages", "problems", "to_run"))]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.exporting.live import LiveNotebook
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Attached
-    from marimo_kernel_bridge.mcp_server.views.cells import Window
+    from marimo_kernel_bridge.mcp_server.views.window import Window
 
 Format = Literal["ipynb", "py", "html", "pdf", "md", "script", "json"]
 

@@ -12,7 +12,7 @@ from mcp.types import CallToolResult, TextContent
 from marimo_kernel_bridge import mcp_tools
 from marimo_kernel_bridge.mcp_server.arguments import Ctx  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_server.tool import TIERS, Arguments, Tier, ToolDeclaration, tool
-from marimo_kernel_bridge.mcp_server.views.cells import Window
+from marimo_kernel_bridge.mcp_server.views.window import Window
 
 
 def _of_greeting(arguments: Arguments) -> Tier:

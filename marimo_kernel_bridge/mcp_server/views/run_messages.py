@@ -1,0 +1,174 @@
+"""The sentences about one run: what its status means, and what to do next.
+
+A run that is not over is never called done, and silence is never called death.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.mcp_server.answers.view import first_line
+from marimo_kernel_bridge.protocol.notebook import CellError
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.client.client import KernelClient
+    from marimo_kernel_bridge.client.runs import Run
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.protocol.environment import InstallReport
+    from marimo_kernel_bridge.protocol.notebook import RunReport
+
+NOTHING_CHANGED: Final = "nothing was changed: the graph would not take these edits."
+
+_HOLDS: Final = "what runs lets the kernel answer nothing, as a long call into compiled code does"
+
+_SILENT_RUN: Final = 10.0
+"""Seconds without output after which the silence is worth a word."""
+
+
+async def run_message(attached: Attached, run: Run, report: RunReport | None, status: str) -> str:
+    """Return what the status means here, and what to do next."""
+    match run.status:
+        case "lost":
+            return str(run.lost)
+        case "queued":
+            return await _why_queued(attached, run, time.time())
+        case "running":
+            return await _how_it_runs(attached, run, report, time.time())
+        case "aborted" if run.cancelled:
+            return "given up before it started. It did not run, and nothing was changed."
+        case "aborted":
+            return (
+                "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
+                "Nothing was changed; send it again."
+            )
+        case "ok" | "error" | "interrupted":
+            return _how_it_ended(run, report, status)
+
+
+def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
+    took = (
+        "" if run.started_at is None or run.ended_at is None else f" in {run.ended_at - run.started_at:.2g} s"
+    )
+    failed = _failed_dependents(report)
+    if status == "interrupted":
+        return f"interrupted{took}. What it had done before stays done."
+    if status != "ok":
+        return _failure(run, report, took)
+    if run.kind == "edit_cells" and report is not None and not report.cells:
+        return (
+            "edited, not run: what changed and what depends on it is stale."
+            if report.requested
+            else "edited."
+        )
+    if report is not None and report.not_run:
+        return (
+            f"done{took}. It is an ipywidget, no part of the graph: its callbacks ran, but the cells that read it did not. "
+            f"run_cells(cell_ids={list(report.not_run)}) runs them."
+        )
+    return f"done{took}{failed}{_whose_names(report)}"
+
+
+def _whose_names(report: RunReport | None) -> str:
+    """Say whether code that has succeeded took names over."""
+    if report is not None and report.not_taken:
+        names = ", ".join(report.not_taken)
+        return (
+            ". It took no names over, since it was stopped or builds on what is made from them: "
+            f"{names} and the notebook's cells that define it are as they were; to change these, use edit_cells."
+        )
+    if report is not None and report.superseded:
+        lost = ", ".join(report.superseded)
+        return (
+            f". It took names over from cell {lost}, which is out of the graph until it runs again; "
+            "to change what a cell defines, use edit_cells instead."
+        )
+    return ""
+
+
+def _failed_dependents(report: RunReport | None) -> str:
+    """Say in the first line that cells failed which ran because of this one: its own status does not tell."""
+    if report is None:
+        return ""
+    ran = (cell for cell in report.cells if cell.cell_id not in report.requested)
+    failed = [cell.cell_id for cell in ran if cell.status == "error"]
+    return f", but what depends on it failed: {', '.join(failed)}" if failed else ""
+
+
+def install_message(installed: InstallReport) -> str:
+    """Return what an installation did, and what is left to do."""
+    where = f"{installed.installer} for {installed.interpreter}"
+    if installed.exit_code is None:
+        return f"{where} was interrupted; it may have done a part."
+    if installed.exit_code:
+        return f"{where} failed (exit code {installed.exit_code}); its output says why."
+    parts = [f"{where} is done." if installed.changes else f"{where}: all was there already."]
+    if installed.loaded:
+        parts.append(
+            f"The kernel still has {', '.join(installed.loaded)} as before: only a restart loads the new version, and "
+            "all variables are lost by it. Ask the person."
+        )
+    if installed.cells:
+        parts.append(f"Run what failed for want of it: run_cells(cell_ids={list(installed.cells)}).")
+    return " ".join(parts)
+
+
+def raised_by(run: Run) -> CellError | None:
+    """Return what a callback of a UI element raised: it is shown as output, and nowhere else."""
+    if run.kind != "set_ui_value":
+        return None
+    shown = (output for output in run.log.outputs() if output["output_type"] == "error")
+    return next((CellError(output["ename"], output["evalue"]) for output in shown), None)
+
+
+def _failure(run: Run, report: RunReport | None, took: str) -> str:
+    failed = raised_by(run)
+    if failed is None and report is not None:
+        failed = next((c.error for c in report.cells if c.cell_id in report.requested and c.error), None)
+    reply = run.reply or {}
+    name = str(reply.get("ename") or (failed.ename if failed else "error"))
+    value = str(reply.get("evalue") or (failed.evalue if failed else ""))
+    if name == "StdinNotImplementedError":
+        return f"failed{took}: the code asked for input(), and nobody can type here. Put the value into the code."
+    message = f"failed{took} with {name}: {value}".rstrip(": ")
+    if report is None or not report.not_taken:
+        return message
+    names = ", ".join(report.not_taken)
+    return (
+        f"{message}. It took no names over: {names} and the notebook's cells that define it are as they were."
+    )
+
+
+async def _why_queued(attached: Attached, run: Run, now: float) -> str:
+    client = attached.client
+    others = [
+        f"{work.client or 'another client'}'s `{first_line(work.code or '?')}`" for work in client.others_work
+    ]
+    ours = [f"our run {other.run_id}" for other in client.runs if other.status == "running"]
+    behind = " and ".join(others + ours) or "another request"
+    waited = f"the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent"
+    if run.unwanted:
+        outcome = "will not start" if run.cancelled else "is stopped as soon as it starts"
+        return f"given up: {waited}, and this run {outcome}."
+    if not attached.answers:
+        waited += f"; {_HOLDS}"
+    return f"not started: {waited}. It runs when its turn comes. {await _alive(client)} Wait with read_run."
+
+
+async def _how_it_runs(attached: Attached, run: Run, report: RunReport | None, now: float) -> str:
+    started = run.started_at or run.sent_at
+    parts = [f"not over after {now - started:.1f} s"]
+    if report is not None and any(cell.cell_id in report.requested for cell in report.cells):
+        parts.append("its own code is done, cells that depend on it still run")
+    quiet_since = run.last_output_at or started
+    if now - quiet_since > _SILENT_RUN:
+        parts.append(f"silent for {now - quiet_since:.0f} s")
+    if not attached.answers:
+        parts.append(_HOLDS)
+    return f"{'; '.join(parts)}. {await _alive(attached.client)} Wait with read_run, or stop it with interrupt_run."
+
+
+async def _alive(client: KernelClient) -> str:
+    if await client.liveness() == "alive":
+        return "The kernel is alive."
+    return "The kernel's heartbeat does not answer: it is suspended or stuck."
