@@ -7,36 +7,27 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.exporting import described, sources
+from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, ExportFormat, format_of_suffix
 from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.exporting.sources import Source
 
-Format = Literal["py", "ipynb", "html", "pdf", "md", "script", "json"]
-FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 FAILED: Final = 4
 _STDOUT: Final = Path("-")
-_BY_SUFFIX: Final[dict[str, Format]] = {
-    ".py": "py",
-    ".ipynb": "ipynb",
-    ".html": "html",
-    ".pdf": "pdf",
-    ".md": "md",
-    ".json": "json",
-}
 
 
 @dataclass(frozen=True)
 class Asked:
     """What the command was asked for. `to` is None where the name of the output tells."""
 
-    to: Format | None = None
+    to: ExportFormat | None = None
     output: Path | None = None
     live: bool = False
     run: bool = False
@@ -75,17 +66,17 @@ def run(named: str, asked: Asked) -> int:
     return FAILED if source.failed else 0
 
 
-def _format(asked: Asked) -> Format:
+def _format(asked: Asked) -> ExportFormat:
     if asked.to is not None:
         return asked.to
     suffix = asked.output.suffix if asked.output is not None else ""
-    if suffix in _BY_SUFFIX:
-        return _BY_SUFFIX[suffix]
+    if (named := format_of_suffix(suffix)) is not None:
+        return named
     question = f"No format is known by {suffix}." if suffix else "To which format?"
-    raise WrongUsageError(question, f"Give --to with one of {', '.join(FORMATS)}.")
+    raise WrongUsageError(question, f"Give --to with one of {', '.join(EXPORT_FORMATS)}.")
 
 
-def _check_first(path: Path, to: Format, asked: Asked) -> None:
+def _check_first(path: Path, to: ExportFormat, asked: Asked) -> None:
     """Refuse what is known to be refused before anything runs."""
     if path.suffix not in {".py", ".ipynb"}:
         raise BridgeError(
@@ -103,26 +94,26 @@ def _check_first(path: Path, to: Format, asked: Asked) -> None:
             raise existing(target)
 
 
-def _from_file(path: Path, to: Format, asked: Asked) -> Source:
+def _from_file(path: Path, to: ExportFormat, asked: Asked) -> Source:
     if path.suffix == ".ipynb":
         if asked.original is not None:
             raise BridgeError("bad_request", "--original is for marimo files: an .ipynb is its own.")
-        return sources.from_ipynb(path, run=asked.run and to in {"ipynb", "html", "pdf", "json"})
+        return sources.from_ipynb(path, run=asked.run and EXPORT_FORMATS[to].has_outputs)
     from marimo_kernel_bridge.marimo_format.reader import read  # noqa: PLC0415  # slow to import
 
     return sources.from_marimo(read(path), sources.read_original(asked.original), run=asked.run)
 
 
-def _name(stem: str, to: Format) -> str:
-    return f"{stem}.script.py" if to == "script" else f"{stem}.{to}"
+def _name(stem: str, to: ExportFormat) -> str:
+    return stem + EXPORT_FORMATS[to].suffix
 
 
-def _default(source: Source, to: Format, asked: Asked) -> Path:
+def _default(source: Source, to: ExportFormat, asked: Asked) -> Path:
     kept = "-live" if asked.live else "-run" if asked.run else ""
     return source.folder / _name(source.name + (kept if to == "ipynb" else ""), to)
 
 
-def _made(source: Source, to: Format, asked: Asked) -> _Made:
+def _made(source: Source, to: ExportFormat, asked: Asked) -> _Made:
     match to:
         case "ipynb":
             return _Made(json.dumps(source.document, indent=1, ensure_ascii=False) + "\n", source.notes)

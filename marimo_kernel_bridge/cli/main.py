@@ -12,12 +12,13 @@ import shlex
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
+from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,13 +26,10 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.discovery import FoundKernel
     from marimo_kernel_bridge.mcp_server.hosts import Client
     from marimo_kernel_bridge.mcp_server.tool import Tier
+    from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
 
 REFUSED: Final = 1
 WRONG_USAGE: Final = 2
-
-Format = Literal["py", "ipynb", "html", "pdf", "md", "script", "json"]
-FORMATS: Final = get_args(Format)
-"""What `export` writes; named here, so that no other command pays for its module."""
 
 _TIER: Final = click.Choice(["read", "scratch", "edit", "run", "all"])
 _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
@@ -407,21 +405,14 @@ def import_(
         sys.exit(code)
 
 
-_FORMATS_TOLD: Final = """\b
-Formats:
-  py      a marimo notebook
-  ipynb   with outputs; ids, metadata and attachments of an imported notebook come back
-  html    one page with outputs that loads nothing (needs the extra `export`)
-  pdf     that page, printed by Chromium (needs the extra `pdf`)
-  md      marimo's Markdown, which marimo opens again
-  script  Python without marimo's cells, in the order of the graph
-  json    cells, graph and outputs as text, for programs
-
-"""
+_FORMATS_HELP: Final = "\b\nFormats:\n" + "".join(
+    f"  {name:<7} {properties.description}\n" for name, properties in EXPORT_FORMATS.items()
+)
 
 
 @main.command(
-    epilog=_FORMATS_TOLD
+    epilog=_FORMATS_HELP
+    + "\n"
     + _examples(
         "marimo-kernel-bridge export analysis.py --to ipynb",
         "marimo-kernel-bridge export analysis.py --to html --run",
@@ -431,7 +422,12 @@ Formats:
     )
 )
 @click.argument("source")
-@click.option("--to", "to", type=click.Choice(FORMATS), help="The format; else the name given with -o tells.")
+@click.option(
+    "--to",
+    "to",
+    type=click.Choice(list(EXPORT_FORMATS)),
+    help="The format; else the name given with -o tells.",
+)
 @click.option(
     "-o",
     "--output",
@@ -462,7 +458,7 @@ Formats:
 def export(
     source: str,
     *,
-    to: Format | None,
+    to: ExportFormat | None,
     output: Path | None,
     live: bool,
     run_it: bool,

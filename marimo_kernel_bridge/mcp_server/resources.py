@@ -15,6 +15,7 @@ from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as mcp_run_views
 from marimo_kernel_bridge.mcp_server.views.files import as_format, live
 from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT
+from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, LIVE_FORMATS
 from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.mcp_server.guard import Guard
-    from marimo_kernel_bridge.mcp_server.views.files import Format
+    from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
 
 _MOST_CELLS = 10_000
 _MOST_RUNS = 200
@@ -176,17 +177,12 @@ async def read_html(ctx: Ctx, kernel: str) -> str:
     return await _in_format(ctx, kernel, "html")
 
 
-async def _in_format(ctx: Ctx, kernel: str, to: Format) -> str:
+async def _in_format(ctx: Ctx, kernel: str, to: ExportFormat) -> str:
     content, _ = await as_format(await live(attached_to(ctx, kernel)), to)
     return content if isinstance(content, str) else content.decode()
 
 
-_FORMATS = (
-    ("ipynb", "The notebook as .ipynb", "application/x-ipynb+json", read_ipynb),
-    ("py", "The notebook as marimo .py", "text/x-python", read_py),
-    ("md", "The notebook as Markdown", "text/markdown", read_md),
-    ("html", "The notebook as a page", "text/html", read_html),
-)
+_READERS = {"ipynb": read_ipynb, "py": read_py, "md": read_md, "html": read_html}
 
 
 def add_resources(server: MCPServer[Any], guard: Guard) -> None:
@@ -208,10 +204,10 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
         server.resource(
             uri, title="An image of a cell", description=read_image.__doc__, mime_type=f"image/{kind}"
         )(guard.around_read(read_image))
-    for suffix, title, mime_type, function in _FORMATS:
-        uri = f"marimo://{{kernel}}/notebook.{suffix}"
-        server.resource(uri, title=title, description=function.__doc__, mime_type=mime_type)(
-            guard.around_read(function)
+    for name in LIVE_FORMATS:
+        uri, about, read = f"marimo://{{kernel}}/notebook.{name}", EXPORT_FORMATS[name], _READERS[name]
+        server.resource(uri, title=about.title, description=read.__doc__, mime_type=about.mime_type)(
+            guard.around_read(read)
         )
 
 

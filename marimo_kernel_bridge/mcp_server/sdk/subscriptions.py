@@ -15,6 +15,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ResourceUpdated, S
 from mcp.types import EmptyResult, SubscribeRequestParams, UnsubscribeRequestParams
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.notebooks.export_formats import LIVE_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +162,7 @@ class Watch:
     async def _changed(self) -> list[str]:
         handle = self._watched.handle
         uris = [f"marimo://{handle}/notebook", f"marimo://{handle}/history"]
-        uris += [f"marimo://{handle}/notebook.{suffix}" for suffix in ("ipynb", "py", "md", "html")]
+        uris += [f"marimo://{handle}/notebook.{name}" for name in LIVE_FORMATS]
         cells = await self._cells() if self._watched.reactive else None
         if cells is None:
             return uris[:1]

@@ -23,9 +23,10 @@ from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import files as mcp_files
 from marimo_kernel_bridge.mcp_server.views.window import Window
+from marimo_kernel_bridge.notebooks.export_formats import ExportFormat  # the SDK looks at annotations
 
 FormatArg = Annotated[
-    Literal["ipynb", "py", "html", "pdf", "md", "script", "json"],
+    ExportFormat,
     Field(
         description="py: marimo. html, pdf: a page with outputs. md: marimo's Markdown. script: plain Python in the "
         "graph's order. json: cells, graph, outputs as text."

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.mcp_server.answers.files import (
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.mcp_server.views.window import Window
-
-Format = Literal["ipynb", "py", "html", "pdf", "md", "script", "json"]
+    from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
 
 _BOUND: Final = 120.0
 """Seconds that a conversion may take."""
@@ -43,7 +42,7 @@ _PROGRESS_EVERY: Final = 5.0
 class Wanted:
     """What an export was asked for. Without `output` the text is answered, as much as `window` shows of it."""
 
-    format: Format
+    format: ExportFormat
     output: str | None
     overwrite: bool
     window: Window
@@ -95,7 +94,7 @@ async def live(attached: Attached) -> LiveNotebook:
     return await read_live(client, notebook or (await notebooks_by_kernel()).get(client.connection.kernel_id))
 
 
-async def as_format(found: LiveNotebook, to: Format) -> tuple[str | bytes, tuple[str, ...]]:
+async def as_format(found: LiveNotebook, to: ExportFormat) -> tuple[str | bytes, tuple[str, ...]]:
     """Return what was read of a kernel in a format, and what to know of it. Raises `BridgeError`."""
     from marimo_kernel_bridge.exporting.described import described, graph_of_kernel  # noqa: PLC0415  # as above
     from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # as above
@@ -154,7 +153,7 @@ def _answer(  # noqa: PLR0917  # six facts, one answer
 
 
 async def _converted(
-    source: Path, to: Format, output: str | None, *, overwrite: bool
+    source: Path, to: ExportFormat, output: str | None, *, overwrite: bool
 ) -> tuple[dict[str, Any], str]:  # the command's report, JSON
     with tempfile.TemporaryDirectory() as place:
         target = Path(output) if output is not None else Path(place, "exported")
