@@ -1,0 +1,129 @@
+"""The command `mcp`: serve agents, or set a client up to be served."""
+
+from __future__ import annotations
+
+import gc
+import shlex
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from marimo_kernel_bridge.cli.group import examples
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.hosts import Client
+    from marimo_kernel_bridge.mcp_server.tool import Tier
+
+_TIER: Final = click.Choice(["read", "scratch", "edit", "run", "all"])
+_MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
+
+
+@click.command(
+    epilog=examples(
+        "marimo-kernel-bridge mcp --install claude-code",
+        "marimo-kernel-bridge mcp --print-config cursor",
+        "marimo-kernel-bridge mcp --http",
+        "marimo-kernel-bridge mcp --http --print-config vscode",
+    )
+)
+@click.option("--http", is_flag=True, help="Serve many clients over streamable HTTP, with a token.")
+@click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.  [default: 27180]")
+@click.option("--allow-remote", is_flag=True, help="Let --host be an address that other machines reach.")
+@click.option(
+    "--allow",
+    type=_TIER,
+    default="run",
+    show_default=True,
+    help="What agents may do, each with all before it: look; run code beside the notebook; edit cells; run them; "
+    "start and stop kernels, and install packages without asking you.",
+)
+@click.option("--print-config", type=_MCP_CLIENT, help="Print what this client needs, and end.")
+@click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client, and end.")
+def mcp(
+    *,
+    http: bool,
+    host: str | None,
+    port: int | None,
+    allow_remote: bool,
+    allow: Tier,
+    print_config: Client | None,
+    install_in: Client | None,
+) -> None:
+    """Serve agents over MCP, on stdin and stdout or over HTTP.
+
+    An MCP host (Claude Code, Claude Desktop, Cursor, VS Code) starts this. The agent then finds your running
+    kernels and joins the one you name.
+    """
+    if not http and (host is not None or port is not None or allow_remote):
+        raise click.UsageError("--host, --port and --allow-remote need --http.")
+    if print_config and install_in:
+        raise click.UsageError("Give one of --print-config and --install.")
+    if install_in:
+        if http:
+            raise click.UsageError("--install is for stdio. For --http paste what --print-config prints.")
+        _install_mcp(install_in, allow)
+    elif print_config:
+        _print_mcp_config(print_config, allow, http=http, host=host, port=port)
+    elif http:
+        _serve_http(host, port, allow, allow_remote=allow_remote)
+    else:
+        gc.disable()  # until all is imported: nothing of that is garbage, and looking for some takes a tenth of the start
+        from marimo_kernel_bridge.mcp_tools import run_stdio  # noqa: PLC0415  # only for this command
+
+        run_stdio(allow)
+
+
+def _permission(allow: Tier) -> tuple[str, ...]:
+    return () if allow == "run" else ("--allow", allow)
+
+
+def _install_mcp(client: Client, allow: Tier) -> None:
+    from marimo_kernel_bridge.mcp_server.hosts import install, our_command  # noqa: PLC0415  # only for this command
+
+    click.echo(f"Done: {install(client, our_command(*_permission(allow)))}")
+
+
+def _print_mcp_config(client: Client, allow: Tier, *, http: bool, host: str | None, port: int | None) -> None:
+    from marimo_kernel_bridge.mcp_server.hosts import Http, Way, config_for, our_command  # noqa: PLC0415  # only for this command
+
+    way: Way = our_command(*_permission(allow))
+    if http:
+        from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, DEFAULT_PORT, url_of  # noqa: PLC0415
+        from marimo_kernel_bridge.mcp_server.transport.token import read_or_make_token  # noqa: PLC0415
+
+        if port == 0:
+            raise click.UsageError("A client needs the port that the server listens on, not 0.")
+        way = Http(url_of(host or DEFAULT_HOST, port or DEFAULT_PORT), read_or_make_token())
+    config = config_for(client, way)
+    click.echo(config.where, err=True)
+    click.echo(config.text)
+
+
+def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote: bool) -> None:
+    from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, DEFAULT_PORT, listen  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.mcp_server.transport.http import serve_http  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_server.transport.token import read_or_make_token  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_tools import build_server  # noqa: PLC0415
+
+    token = read_or_make_token()
+    listening = listen(
+        host or DEFAULT_HOST, DEFAULT_PORT if port is None else port, allow_remote=allow_remote
+    )
+    if not listening.loopback:
+        click.echo(
+            "WARNING: other machines can reach this server. Whoever has the token runs code as you, and nothing is "
+            "encrypted: put a TLS proxy in front of it.",
+            err=True,
+        )
+    options = ([] if host is None else ["--host", host]) + (
+        [] if port is None else ["--port", str(listening.port)]
+    )
+
+    def ready() -> None:
+        click.echo(f"Serving MCP at {listening.url} until Ctrl-C. The token is in {token.path}.")
+        click.echo(
+            f"For clients: marimo-kernel-bridge mcp {shlex.join(['--http', *options])} --print-config CLIENT"
+        )
+
+    serve_http(build_server(allow), token, listening, ready)

@@ -1,0 +1,171 @@
+"""The commands about notebook files: `import` and `export`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import click
+
+from marimo_kernel_bridge.cli.group import examples, refusal_reported
+from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
+
+
+@click.command(
+    "import",
+    epilog=examples(
+        "marimo-kernel-bridge import analysis.ipynb",
+        "marimo-kernel-bridge import analysis.ipynb -o app.py --force",
+        "marimo-kernel-bridge import notebooks/ -o imported/ --outputs keep",
+        "marimo-kernel-bridge import analysis.ipynb --check --json > report.json",
+        "marimo-kernel-bridge import analysis.ipynb --verify",
+        "marimo-kernel-bridge import analysis.ipynb --target bridge",
+    ),
+)
+@click.argument("notebooks", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write, or a folder for several; else beside each notebook, under its name.",
+)
+@click.option(
+    "--target",
+    type=click.Choice(["marimo", "bridge"]),
+    default="marimo",
+    show_default=True,
+    help="marimo: a .py for marimo itself. bridge: an .ipynb for this package's kernel, IPython syntax kept.",
+)
+@click.option(
+    "--outputs",
+    type=click.Choice(["drop", "keep"]),
+    default="drop",
+    show_default=True,
+    help="keep: saved outputs are there when the notebook is opened.",
+)
+@click.option("--check", is_flag=True, help="Only say what would happen; write nothing.")
+@click.option("--verify", is_flag=True, help="Run the notebook and the result, and compare what cells show.")
+@click.option("--force", is_flag=True, help="Overwrite files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def import_(
+    notebooks: tuple[Path, ...],
+    *,
+    output: Path | None,
+    target: Literal["marimo", "bridge"],
+    outputs: str,
+    check: bool,
+    verify: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Turn Jupyter notebooks into reactive ones.
+
+    Takes notebooks and folders of them, and prints what became of their cells. Ends with 3 if a file was written,
+    but some cell could not be carried over: each is named on stderr, and its text is in the file.
+    """
+    from marimo_kernel_bridge.cli.import_command import Wanted, run  # noqa: PLC0415  # only for this command
+
+    wanted = Wanted(
+        target=target,
+        keep_outputs=outputs == "keep",
+        check=check,
+        verify=verify,
+        force=force,
+        as_json=as_json,
+    )
+    with refusal_reported(as_json=as_json):
+        code = run(notebooks, output, wanted)
+    if code:
+        sys.exit(code)
+
+
+_FORMATS_HELP: Final = "\b\nFormats:\n" + "".join(
+    f"  {name:<7} {properties.description}\n" for name, properties in EXPORT_FORMATS.items()
+)
+
+
+@click.command(
+    epilog=_FORMATS_HELP
+    + "\n"
+    + examples(
+        "marimo-kernel-bridge export analysis.py --to ipynb",
+        "marimo-kernel-bridge export analysis.py --to html --run",
+        "marimo-kernel-bridge export analysis.ipynb -o report.pdf",
+        "marimo-kernel-bridge export --live analysis.ipynb --to html",
+        "marimo-kernel-bridge export --live kernel-1a2b.json --to json -o -",
+    )
+)
+@click.argument("source")
+@click.option(
+    "--to",
+    "to",
+    type=click.Choice(list(EXPORT_FORMATS)),
+    help="The format; else the name given with -o tells.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="The file to write, - for stdout; else beside the notebook, under its name.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="What a running kernel has now: SOURCE is its notebook's path, connection file or id.",
+)
+@click.option("--run", "run_it", is_flag=True, help="Run the notebook first, for fresh outputs.")
+@click.option(
+    "--original",
+    type=click.Path(path_type=Path),
+    help="The .ipynb that a marimo file was imported from, if what the import kept of it is lost.",
+)
+@click.option(
+    "--no-imports",
+    is_flag=True,
+    help="Of an .ipynb: do not import modules to learn what `from module import *` binds.",
+)
+@click.option(
+    "--no-sandbox", is_flag=True, help="For --to pdf as root, in containers: trust the notebook's outputs."
+)
+@click.option("--force", is_flag=True, help="Overwrite files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def export(
+    source: str,
+    *,
+    to: ExportFormat | None,
+    output: Path | None,
+    live: bool,
+    run_it: bool,
+    original: Path | None,
+    no_imports: bool,
+    no_sandbox: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write a notebook in another format: a marimo .py file, an .ipynb, or what a running kernel has.
+
+    Ends with 4 if --run was given and a cell failed.
+    """
+    from marimo_kernel_bridge.cli.export_command import Asked, run  # noqa: PLC0415  # only for this command
+
+    if as_json and output == Path("-"):
+        raise click.UsageError("--json prints a report: give -o a file.")
+    asked = Asked(
+        to=to,
+        output=output,
+        live=live,
+        run=run_it,
+        original=original,
+        imports=not no_imports,
+        sandbox=not no_sandbox,
+        force=force,
+        as_json=as_json,
+    )
+    with refusal_reported(as_json=as_json):
+        code = run(source, asked)
+    if code:
+        sys.exit(code)
