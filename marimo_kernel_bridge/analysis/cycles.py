@@ -14,6 +14,7 @@ def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:  # noqa
     number: dict[int, int] = {}
     lowest: dict[int, int] = {}
     stack: list[int] = []
+    stacked: set[int] = set()
     found: list[list[int]] = []
     for root in sorted(upstream):
         if root in number:
@@ -21,15 +22,17 @@ def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:  # noqa
         work = [(root, iter(sorted(upstream[root])))]
         number[root] = lowest[root] = len(number)
         stack.append(root)
+        stacked.add(root)
         while work:
             node, waiting = work[-1]
             for near in waiting:
                 if near not in number:
                     number[near] = lowest[near] = len(number)
                     stack.append(near)
+                    stacked.add(near)
                     work.append((near, iter(sorted(upstream[near]))))
                     break
-                if near in stack:
+                if near in stacked:
                     lowest[node] = min(lowest[node], number[near])
             else:
                 work.pop()
@@ -40,6 +43,7 @@ def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:  # noqa
                     component: list[int] = []
                     while not component or component[-1] != node:
                         component.append(stack.pop())
+                    stacked.difference_update(component)
                     if len(component) > 1:
                         found.append(sorted(component))
     return found

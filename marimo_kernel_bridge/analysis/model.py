@@ -5,13 +5,18 @@ from __future__ import annotations
 import ast
 from bisect import bisect_left
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marimo_kernel_bridge.analysis.mutations import Mutation
     from marimo_kernel_bridge.analysis.name_uses import CellNames, Occurrence
+    from marimo_kernel_bridge.analysis.plan import Note
+
+
+PYTHON: Final = -1
+"""The number that stands for a cell's where Python itself makes a version: of a builtin."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Cell:
     together: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     repeated_imports: list[Occurrence] = field(default_factory=list)
     late: dict[tuple[str | None, str], Version] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
 
 
 def simple_augmented(cell: Cell, name: str) -> ast.AugAssign | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.analysis.object_kinds import (
-    USED_UP,
+    CONSUMED,
     Kind,
     is_view,
     kind_of,
@@ -329,16 +329,16 @@ class _Finder:
         if not (
             shown and isinstance(node, ast.Name)
         ):  # a name alone shows its object, and takes nothing from it
-            self._use_up(node)
+            self._consume(node)
         for call in _calls(node):
             self._call(call)
         if isinstance(node, ast.NamedExpr):
             self._assign(node.target, node.value)
 
-    def _use_up(self, node: ast.expr) -> None:
+    def _consume(self, node: ast.expr) -> None:
         """See which iterators and files are moved on in: nearly all that one does with them does so."""
         for each in ast.walk(node):
-            if isinstance(each, ast.Name) and self.known.kinds.get(each.id) in USED_UP:
+            if isinstance(each, ast.Name) and self.known.kinds.get(each.id) in CONSUMED:
                 self._add(Mutation(each.id, "next", each, self._current))
             match each:
                 case ast.Call(func=ast.Name(id="next"), args=[ast.Name() as name, *_]):

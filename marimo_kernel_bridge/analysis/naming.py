@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.analysis.model import PYTHON
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
@@ -41,7 +43,7 @@ def name_versions(  # noqa: C901  # one case for each form
             continue
         plain_free = True
         for each in versions:
-            public = each in crossing or each.derived or each.definition or each.cell == -1
+            public = each in crossing or each.derived or each.definition or each.cell == PYTHON
             if not public and f"_{name}" not in taken:
                 each.text = f"_{name}"
             elif plain_free:

@@ -30,7 +30,7 @@ Kind = Literal[
 ]
 """`value`: cannot change. `live`: is tied to something outside (a widget, a connection). `own`: of a class of the notebook.
 `iterator` and `file`: whoever looks into it moves on in it. `generator`: a function whose calls make an iterator."""
-USED_UP: Final = frozenset({"iterator", "file"})
+CONSUMED: Final = frozenset({"iterator", "file"})
 
 COPIED_BY_METHOD: Final = frozenset({"list", "dict", "set", "array", "frame"})
 
@@ -74,6 +74,10 @@ VIEWS: Final = frozenset(
         "diagonal",
         "flat",
     }
+)
+_FRAME_ATTRIBUTES: Final = frozenset(
+    """iloc loc groupby describe dtypes head tail sort_values reset_index set_index dropna fillna isnull
+    value_counts pivot_table iterrows to_csv columns nunique drop_duplicates""".split()  # noqa: SIM905  # a list of words
 )
 _PASSING: Final = frozenset({"iter", "enumerate", "zip", "reversed", "items", "values"})
 
@@ -213,4 +217,15 @@ def _slices(node: ast.Subscript) -> bool:
     key = node.slice
     return isinstance(key, ast.Slice) or (
         isinstance(key, ast.Tuple) and any(isinstance(part, ast.Slice) for part in key.elts)
+    )
+
+
+def frames_in(tree: ast.Module) -> frozenset[str]:
+    """Return the names that a cell uses as only pandas objects are used."""
+    return frozenset(
+        node.value.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in _FRAME_ATTRIBUTES
+        and isinstance(node.value, ast.Name)
     )

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.analysis.model import Cell, Given, Version
+from marimo_kernel_bridge.analysis.document import Document
+from marimo_kernel_bridge.analysis.late_reads import LateReads
+from marimo_kernel_bridge.analysis.model import PYTHON, Cell, Given, Version
 from marimo_kernel_bridge.analysis.name_uses import CellNames, read_cell
-from marimo_kernel_bridge.analysis.plan import CellPlan
-from marimo_kernel_bridge.analysis.versions import Analysis, frames_of
+from marimo_kernel_bridge.analysis.object_kinds import frames_in
+from marimo_kernel_bridge.analysis.versions import DocumentOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,7 +94,7 @@ def _read(source: str) -> CellNames | None:
 @lru_cache(maxsize=5000)
 def _frames(source: str) -> frozenset[str]:
     names = _read(source)
-    return frozenset() if names is None else frames_of(names.tree)
+    return frozenset() if names is None else frames_in(names.tree)
 
 
 class _Readers(set[int]):
@@ -108,55 +110,117 @@ class _Readers(set[int]):
         super().add(reader)
 
 
-class _Flows(Analysis):
-    """`sources` are all cells that will be added, as far as they are known."""
+class _LiveDocument(Document):
+    """Cells to which more will be added. Notes new readers of versions in `new_readers`."""
+
+    def __init__(self, frames: frozenset[str]) -> None:
+        super().__init__(frames=frames)
+        self.new_readers: list[tuple[Version, int]] = []
+
+    def add(self, cell: Cell, version: Version) -> None:
+        version.readers = _Readers(version, self.new_readers)
+        super().add(cell, version)
+
+
+class _LiveOrder(DocumentOrder):
+    """Document order where cells may still come below, and no two cells can become one."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        self.draws_on: dict[int, set[str]] = {}  # by cell
+
+    def visit(self, cell: Cell) -> None:
+        super().visit(cell)
+        for name in cell.seeded:  # no copy keeps a view and its array one
+            if name in cell.incoming and any(mutation.viewed for mutation in cell.changed.get(name, ())):
+                self.draws_on.setdefault(cell.index, set()).add(name)
+
+    def read_below(self, index: int, names: set[str]) -> bool:  # noqa: ARG002  # cells may still come
+        return True
+
+    def visit_name(self, cell: Cell, name: str) -> None:
+        before = self.document.current.get(name)
+        super().visit_name(cell, name)
+        made = cell.made.get(name)
+        if made is not None and made.derived and before is not None and before.cell != cell.index:
+            before.readers.add(cell.index)  # also by a function with `global`, which may never be called
+        if before is None or before.cell in {PYTHON, cell.index} or name in cell.made:
+            return
+        deleted = any(use.act == "delete" and use.exposed for use in cell.names.of(name))
+        rebound = any(
+            mutation.name == name and mutation.how == "call" and mutation.at.id != name
+            for mutation in cell.changed.get(name, ())
+        )
+        if deleted or (rebound and before.origin is None):
+            before.readers.add(cell.index)
+            self.document.add(cell, Version(name, cell.index, derived=True, temporary=False))
+            cell.seeded.setdefault(name, "{}")
+
+    def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:  # noqa: ARG002  # as the importer's
+        """Put a cell that draws on what others made after them."""
+        for other in sorted(self.document.known.group(name)):
+            drawn = self.document.current.get(other)
+            if (
+                drawn is None
+                or drawn.cell in {PYTHON, cell.index}
+                or drawn.origin is not None
+                or other in cell.made
+            ):
+                continue
+            drawn.readers.add(cell.index)
+            self.document.add(cell, Version(other, cell.index, derived=True, temporary=False))
+            cell.seeded[other] = "{}"
+            self.draws_on.setdefault(cell.index, set()).add(other)
+
+
+class _Flows:
+    """What flows between cells that are added one below the other.
+
+    `sources` are all cells that will be added, as far as they are known.
+    """
 
     def __init__(self, sources: Sequence[str]) -> None:
         self._used_as_frames = frozenset[str]().union(*map(_frames, sources))
-        super().__init__([])
-        self._new_readers: list[tuple[Version, int]] = []  # since the flows were asked for
+        self._document = _LiveDocument(self._used_as_frames)
+        self._order = _LiveOrder(self._document)
+        self._late_reads = LateReads(self._document)
         self._parts: list[Flow] = []
         self._unresolved: dict[str, list[Cell]] = {}  # names that cells read and none above defines
         self._carriers: set[str] = set()  # names that may stand for functions that read globals
-        self._matters: dict[
+        self._by_callers: dict[
             int, set[str]
-        ] = {}  # names of which it matters who calls, by the cell that reads them
+        ] = {}  # by reading cell: names whose version depends on who calls
 
     def is_outdated_by(self, sources: Iterable[str]) -> bool:
-        """Tell whether what is known of cells would be otherwise with these below them."""
+        """Return whether what is known of cells would be otherwise with these below them."""
         return not all(_frames(source) <= self._used_as_frames for source in sources)
 
     def add(self, source: str) -> None:
         """Add a cell below the others."""
-        cell = self._cell(len(self.cells), Given(source))
-        self.cells.append(cell)
-        self.plans.append(CellPlan())
+        cell = _cell(len(self._parts), source)
+        self._document.append(cell)
         self._parts.append(Flow())
-        self._visit(cell)
-        self._draw_on_views(cell)
+        self._order.visit(cell)
         self._resolve_early(cell)
         self._resolve_calls(cell)
         self._note(cell)
-        self._note_redefinitions(cell)
+        self._parts[cell.index].draws_on |= self._order.draws_on.get(cell.index, set())
+        self._parts[cell.index].redefines |= _redefined(cell)
 
     def flows(self) -> list[Flow]:
         """Return the parts; one that is as before is the same object."""
-        news: dict[int, set[tuple[str, int]]] = {}
-        for version, reader in self._new_readers:
+        additions: dict[int, set[tuple[str, int]]] = {}
+        for version, reader in self._document.new_readers:
             if min(reader, version.cell) >= 0 and reader != version.cell:
-                news.setdefault(reader, set()).add((version.name, version.cell))
-        self._new_readers.clear()
-        for index, new in news.items():
+                additions.setdefault(reader, set()).add((version.name, version.cell))
+        self._document.new_readers.clear()
+        for index, added in additions.items():
             flow = self._parts[index]
-            reads = flow.reads | {each for each in new if not HISTORY.fullmatch(each[0])}
+            reads = flow.reads | {read for read in added if not HISTORY.fullmatch(read[0])}
             if flow.reads != reads:
                 early = {name: maker for name, maker in reads if maker > index}
                 self._parts[index] = replace(flow, reads=reads, early=early)
         return list(self._parts)
-
-    def _add(self, cell: Cell, version: Version) -> None:
-        version.readers = _Readers(version, self._new_readers)
-        super()._add(cell, version)
 
     def _note(self, cell: Cell) -> None:
         self._parts[cell.index] = replace(
@@ -165,117 +229,73 @@ class _Flows(Analysis):
             keeps={name: how for name, how in cell.seeded.items() if name in cell.incoming},
             together=[names for names, _ in cell.together],
             mentions=frozenset(cell.names.names),
-            repeats={each.name for each in cell.repeated_imports},
-            late={each.name for each in cell.names.occurrences if each.late and each.act == "load"},
+            repeats={use.name for use in cell.repeated_imports},
+            late={use.name for use in cell.names.occurrences if use.late and use.act == "load"},
         )
-
-    # Differences from imported cells
-
-    def _frames(self) -> frozenset[str]:
-        return self._used_as_frames
-
-    def _cell(self, index: int, given: Given) -> Cell:
-        names = _read(given.source)
-        return Cell(index, given, names) if names is not None else Cell(index, Given(""), read_cell(""))
-
-    def _read_below(self, index: int, names: set[str]) -> bool:  # noqa: ARG002  # cells may still come
-        return True
-
-    def _visit_name(self, cell: Cell, name: str) -> None:
-        before = self.current.get(name)
-        super()._visit_name(cell, name)
-        made = cell.made.get(name)
-        if made is not None and made.derived and before is not None and before.cell != cell.index:
-            before.readers.add(cell.index)  # also by a function with `global`, which may never be called
-        if before is None or before.cell in {-1, cell.index} or name in cell.made:
-            return
-        deleted = any(each.act == "delete" and each.exposed for each in cell.names.of(name))
-        rebound = any(
-            each.name == name and each.how == "call" and each.at.id != name
-            for each in cell.changed.get(name, ())
-        )
-        if deleted or (rebound and before.origin is None):
-            before.readers.add(cell.index)
-            self._add(cell, Version(name, cell.index, derived=True, temporary=False))
-            cell.seeded.setdefault(name, "{}")
-
-    def _join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:  # noqa: ARG002  # as the importer's
-        """Let a cell that draws on what others made come after them: it cannot become one with them."""
-        for other in sorted(self._known.group(name)):
-            drawn = self.current.get(other)
-            if (
-                drawn is None
-                or drawn.cell in {-1, cell.index}
-                or drawn.origin is not None
-                or other in cell.made
-            ):
-                continue
-            drawn.readers.add(cell.index)
-            self._add(cell, Version(other, cell.index, derived=True, temporary=False))
-            cell.seeded[other] = "{}"
-            self._parts[cell.index].draws_on.add(other)
-
-    def _draw_on_views(self, cell: Cell) -> None:
-        """Let who changes an array by a view of it come after its makers: no copy keeps a view and its array one."""
-        for name in cell.seeded:
-            if name in cell.incoming and any(each.viewed for each in cell.changed.get(name, ())):
-                self._parts[cell.index].draws_on.add(name)
-
-    def _note_redefinitions(self, cell: Cell) -> None:
-        for name in cell.made:
-            before = cell.incoming.get(name)
-            if (
-                before is not None
-                and before.cell >= 0
-                and cell.names.stores(name)
-                and before.readers - {before.cell}
-                and not name.startswith("_")
-            ):
-                self._parts[cell.index].redefines[name] = before.cell
 
     def _resolve_early(self, cell: Cell) -> None:
-        """Let cells above that read what this cell is the first to define read it here."""
-        for occurrence in cell.names.occurrences:
-            name = occurrence.name
-            if occurrence.exposed and name not in cell.incoming and name not in cell.made:
-                self._unresolved.setdefault(name, []).append(cell)
+        """Note that cells above that read what this cell is the first to define read it here."""
+        for use in cell.names.occurrences:
+            if use.exposed and use.name not in cell.incoming and use.name not in cell.made:
+                self._unresolved.setdefault(use.name, []).append(cell)
         for name, made in cell.made.items():
-            if self.versions[name][0] is made and not name.startswith("_"):
+            if self._document.versions[name][0] is made and not name.startswith("_"):
                 for other in self._unresolved.pop(name, []):
                     made.readers.add(other.index)
                     other.incoming[name] = made
 
     def _resolve_calls(self, cell: Cell) -> None:
-        """Let those who call a function read what it reads, of names for which it matters who calls."""
-        loaded = {each.name for each in cell.names.occurrences if each.act == "load" and not each.late}
-        self._note_late(cell)
-        self._carriers |= {
-            each.owner for each in cell.names.occurrences if each.late and each.act == "load" and each.owner
-        }
+        """Note that those who call a function read what it reads, of names for which it matters who calls."""
+        uses, cells = cell.names.occurrences, self._document.cells
+        loaded = {use.name for use in uses if use.act == "load" and not use.late}
+        self._carriers |= {use.owner for use in uses if use.late and use.act == "load" and use.owner}
         if not loaded.isdisjoint(self._carriers):
             self._carriers |= cell.made.keys()
-            for index, names in self._matters.items():
-                self._read_by_callers(self.cells[index], names)
-        for name in cell.made.keys() | {each.name for each in cell.names.occurrences if each.late}:
-            versions = self.versions.get(name)
-            for index in self._late.get(name, ()) if versions else ():
+            for index, names in self._by_callers.items():
+                self._read_by_callers(cells[index], names)
+        for name in cell.made.keys() | {use.name for use in uses if use.late}:
+            versions = self._document.versions.get(name)
+            for index in self._document.late_readers.get(name, ()) if versions else ():
                 if versions and (len(versions) > 1 or versions[0].cell > index):
-                    self._matters.setdefault(index, set()).add(name)
-                    self._read_by_callers(self.cells[index], {name})
+                    self._by_callers.setdefault(index, set()).add(name)
+                    self._read_by_callers(cells[index], {name})
 
     def _read_by_callers(self, cell: Cell, names: set[str]) -> None:
-        wanted = dict.fromkeys(
-            (each.owner, each.name)
+        late = dict.fromkeys(
+            (use.owner, use.name)
             for name in names
-            for each in cell.names.of(name)
-            if each.late and each.act == "load"
+            for use in cell.names.of(name)
+            if use.late and use.act == "load"
         )
-        callers: dict[str | None, dict[int, set[str]]] = {}
-        for owner, name in wanted:
+        callers: dict[str | None, dict[int, set[str]]] = {None: {cell.index: set()}}
+        for owner, name in late:
             if owner not in callers:
-                callers[owner] = {cell.index: set()} if owner is None else self._callers(cell, owner)
+                assert owner is not None
+                callers[owner] = self._late_reads.callers(cell, owner)
             for index, called in callers[owner].items():
-                version = self._in_force(self.cells[index], name, called)
-                if version is not None and version.cell not in {-1, index}:
+                version = self._late_reads.in_force(self._document.cells[index], name, called)
+                if version is not None and version.cell not in {PYTHON, index}:
                     version.readers.add(index)
-                    self._note(self.cells[index])
+                    self._note(self._document.cells[index])
+
+
+def _cell(index: int, source: str) -> Cell:
+    """Return a cell; an empty one if it cannot be analysed."""
+    names = _read(source)
+    return Cell(index, Given(source), names) if names is not None else Cell(index, Given(""), read_cell(""))
+
+
+def _redefined(cell: Cell) -> dict[str, int]:
+    """Return the names that a cell binds again, and whose they were, where others read that."""
+    redefined = {}
+    for name in cell.made:
+        before = cell.incoming.get(name)
+        if (
+            before is not None
+            and before.cell >= 0
+            and cell.names.stores(name)
+            and before.readers - {before.cell}
+            and not name.startswith("_")
+        ):
+            redefined[name] = before.cell
+    return redefined

@@ -12,10 +12,10 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.analysis.analyse import analyse
 from marimo_kernel_bridge.analysis.model import Given
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
-from marimo_kernel_bridge.analysis.versions import analyse
 from marimo_kernel_bridge.importing import figures, history, randomness, stars
 from marimo_kernel_bridge.importing.magics import IMPORTS, Notebooks, Translated, hides_its_value, translated
 

@@ -1,0 +1,49 @@
+"""The whole analysis of a notebook that is imported: what each cell must become for its names to mean one thing each."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.analysis import requests
+from marimo_kernel_bridge.analysis.document import Document
+from marimo_kernel_bridge.analysis.edits import edit
+from marimo_kernel_bridge.analysis.late_reads import LateReads
+from marimo_kernel_bridge.analysis.model import Cell, Given
+from marimo_kernel_bridge.analysis.name_uses import read_cell
+from marimo_kernel_bridge.analysis.naming import name_versions
+from marimo_kernel_bridge.analysis.object_kinds import frames_in
+from marimo_kernel_bridge.analysis.plan import CellPlan, Plan
+from marimo_kernel_bridge.analysis.versions import DocumentOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_FUNCTION_NAMES_SHOWN: Final = re.compile(r"\bhelp\(|\.__name__\b|\.__qualname__\b")
+_WORD: Final = re.compile(r"[^\W\d]\w*")
+
+
+def analyse(given: Sequence[Given]) -> Plan:
+    """Analyse cells in document order. Raises SyntaxError for a cell that is not Python."""
+    cells = [Cell(index, cell, read_cell(cell.source)) for index, cell in enumerate(given)]
+    document = Document(cells, frozenset().union(*(frames_in(cell.names.tree) for cell in cells)))
+    document.requests += requests.for_global_statements(cells)
+    in_order, late_reads = DocumentOrder(document), LateReads(document)
+    for cell in cells:
+        in_order.visit(cell)
+    late_reads.resolve_early()
+    late_reads.resolve()
+    if not document.requests:
+        document.requests += requests.for_cycles(document, late_reads)
+    _name_versions(document)
+    plans = [CellPlan(notes=list(cell.notes)) for cell in cells]
+    names_shown = any(_FUNCTION_NAMES_SHOWN.search(cell.given.source) for cell in cells)
+    for cell, plan in zip(cells, plans, strict=True):
+        edit(cell, plan, names_told=names_shown)
+    return Plan(plans, document.requests)
+
+
+def _name_versions(document: Document) -> None:
+    words = {word for cell in document.cells for word in _WORD.findall(cell.given.source)}
+    quoted = {use.name for cell in document.cells for use in cell.names.occurrences if use.form == "quoted"}
+    name_versions(document.versions, words, quoted)

@@ -1,0 +1,127 @@
+"""What a cell's changes of objects of other cells come to: a table of decisions.
+
+Rule 1: what is decided depends on the kind of object and on who reads it, and on nothing else. Rule 2: this file makes
+no versions; `versions` does what is decided here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from marimo_kernel_bridge.analysis.model import offset
+from marimo_kernel_bridge.analysis.object_kinds import CONSUMED, COPIED_BY_METHOD, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from marimo_kernel_bridge.analysis.model import Cell
+    from marimo_kernel_bridge.analysis.mutations import Mutation
+
+Decision = Literal["nothing", "copy", "order", "join"]
+"""`copy`: the cell changes a copy, under a new version of the name. `order`: it changes the object itself, and the new
+version only makes readers below run after it. `join`: the cell becomes one with the maker of the object."""
+
+Manner = Literal["fixed", "drawn on", "consumed", "copied", "instance", "not copied"]
+"""What changing the object is like. `fixed`: it cannot change. `drawn on`: a plot. `consumed`: an iterator or a file,
+which moves on. `copied`: it can be copied before. `instance`: of a class of the notebook, changed in a way that hardly
+shows; copied only for the sake of others who read it. `not copied`: it cannot or need not be."""
+
+Readers = Literal["nobody", "itself", "above", "below", "both"]
+"""Who reads the object besides its maker: only the cell that changes it, others between the two, cells below."""
+
+DECISIONS: Final[Mapping[Manner, Mapping[Readers, Decision]]] = {
+    "fixed": {"nobody": "nothing", "itself": "nothing", "above": "nothing", "below": "nothing", "both": "nothing"},
+    "drawn on": {"nobody": "nothing", "itself": "join", "above": "join", "below": "join", "both": "join"},
+    "consumed": {"nobody": "nothing", "itself": "join", "above": "join", "below": "join", "both": "join"},
+    "copied": {"nobody": "nothing", "itself": "copy", "above": "copy", "below": "copy", "both": "copy"},
+    "instance": {"nobody": "nothing", "itself": "nothing", "above": "copy", "below": "order", "both": "copy"},
+    "not copied": {"nobody": "nothing", "itself": "nothing", "above": "nothing", "below": "order", "both": "order"},
+}  # fmt: skip
+
+_NEVER_COPIED: Final = frozenset({"live", "plot", "module", "value", "generator"})
+DEEP: Final = "copy.deepcopy({})"
+
+
+def readers(*, above: bool, below: bool) -> Readers:
+    """Return who reads an object that somebody besides its maker looks at."""
+    if above:
+        return "both" if below else "above"
+    return "below" if below else "itself"
+
+
+def manner(kind: Kind, mutations: Sequence[Mutation], copy: str | None) -> Manner:
+    """Return what changing an object is like. `copy` is what `copy_of` says of it."""
+    hows = {mutation.how for mutation in mutations}
+    if kind == "value":
+        return "fixed"
+    if kind == "plot" or "plot" in hows:
+        return "drawn on"
+    if kind in CONSUMED or "next" in hows:
+        return "consumed"
+    if copy is not None:
+        return "copied"
+    return "instance" if kind == "own" else "not copied"
+
+
+def copy_of(kind: Kind, mutations: Sequence[Mutation]) -> str | None:
+    """Return the expression that copies an object before it is changed; None if it cannot or need not be."""
+    hows = {mutation.how for mutation in mutations}
+    repeatable = all(mutation.repeatable for mutation in mutations)
+    if kind in _NEVER_COPIED or any(mutation.viewed for mutation in mutations):
+        return None
+    if kind in COPIED_BY_METHOD and "nested" not in hows:
+        return DEEP if kind == "list" and "call" in hows else "{}.copy()"
+    if kind == "frame":
+        return "{}.copy()"
+    if kind == "random":
+        return DEEP
+    hardly_shows = hows <= {"fit", "other"} or (hows <= {"attribute", "fit", "other"} and repeatable)
+    return None if hardly_shows else DEEP
+
+
+def kind_of_changed(name: str, mutations: Iterable[Mutation], kinds: Mapping[str, Kind]) -> Kind:
+    """Return the kind of an object that is changed by several mutations, which may have seen different ones.
+
+    `kinds` are those that names have now.
+    """
+    mutations = list(mutations)
+    seen: set[Kind] = {mutation.kind if mutation.name == name else "unknown" for mutation in mutations}
+    certain = (seen or {kinds.get(name, "unknown")}) - {"unknown"}
+    if len(certain) == 1:
+        return certain.pop()
+    return "frame" if any(mutation.how == "inplace" for mutation in mutations) else "unknown"
+
+
+def exposed(cell: Cell, name: str) -> list[Mutation]:
+    """Return how a cell changes an object that came from another cell under a name."""
+    return [mutation for mutation in cell.changed.get(name, ()) if _is_exposed(cell, mutation)]
+
+
+def _is_exposed(cell: Cell, mutation: Mutation) -> bool:
+    for occurrence in cell.names.of(mutation.at.id):
+        if occurrence.start == offset(cell.given.source, mutation.at.lineno, mutation.at.col_offset):
+            if mutation.at.id != mutation.name:  # a call that changes a global
+                return True
+            return occurrence.exposed or bool(mutation.together)
+    return mutation.how != "next"  # else a comprehension's own name
+
+
+def looks_at(cell: Cell, name: str, mutations: Sequence[Mutation], *, before: bool = False) -> bool:
+    """Return whether a cell reads an object that came from another one, not only to change it.
+
+    With `before`, only what it reads before it changes it counts: that would be another thing when it runs again.
+    """
+    source = cell.given.source
+    places = {
+        offset(source, mutation.at.lineno, mutation.at.col_offset)
+        for mutation in mutations
+        if mutation.at.id == name
+    }
+    first = min((offset(source, mutation.statement.lineno, 0) for mutation in mutations), default=0)
+    return any(
+        occurrence.act == "load"
+        and occurrence.exposed
+        and occurrence.start not in places
+        and (not before or occurrence.start < first)
+        for occurrence in cell.names.of(name)
+    )

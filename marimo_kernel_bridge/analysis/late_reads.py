@@ -1,0 +1,195 @@
+"""Reads that are not in document order: above the first definition, and by functions when they are called.
+
+Needs cells that `versions` has visited. Finds the cells that may call a function, and which version of a global it
+reads there.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.analysis.model import PYTHON, definition
+from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, Note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from marimo_kernel_bridge.analysis.document import Document
+    from marimo_kernel_bridge.analysis.model import Cell, Version
+    from marimo_kernel_bridge.analysis.name_uses import Occurrence
+
+    _Carrier = tuple[Version, str, bool]
+    """What stands for a function: a version, its name, and whether it calls the function by name only.
+
+    A function that calls it by name calls whatever has the name then; an object of a class keeps its class."""
+
+
+class LateReads:
+    """The reads of a visited document that its order does not tell."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+
+    def resolve_early(self) -> None:
+        """Let cells read what only a cell below defines: saved out of order, or an error on purpose."""
+        versions = self._document.versions
+        for cell in self._document.cells:
+            for use in cell.names.occurrences:
+                name = use.name
+                if not use.exposed or name in cell.incoming or not versions.get(name):
+                    continue
+                first = versions[name][0]
+                if first.cell not in {PYTHON, cell.index} and not name.startswith("_"):
+                    first.readers.add(cell.index)
+                    cell.incoming[name] = first
+                    text = f"it reads `{name}`, which only a cell below defines"
+                    cell.notes.append(Note("other", text, warning=True))
+
+    def resolve(self) -> None:
+        """Let functions read the versions that are in force where they are called.
+
+        Where that is more than one version, ask for the function to be defined again.
+        """
+        for cell in self._document.cells:
+            late = dict.fromkeys(
+                (use.owner, use.name) for use in cell.names.occurrences if use.late and use.act == "load"
+            )
+            for owner, name in late:
+                if self._document.versions.get(name):
+                    self._resolve(cell, owner, name)
+
+    def _resolve(self, cell: Cell, owner: str | None, name: str) -> None:
+        if owner == name and name in cell.made:
+            cell.late[owner, name] = cell.made[name]  # recursion
+            return
+        cells = self._document.cells
+        places: dict[Version, int] = {}  # the first cell in which each version is read
+        callers = self.callers(cell, owner) if owner is not None else {cell.index: set()}
+        for index, called in callers.items():
+            version = self.in_force(cells[index], name, called)
+            if version is not None and version.cell != PYTHON:
+                places.setdefault(version, index)
+        if not places:
+            version = cell.outgoing.get(name) or next(
+                (later for later in self._document.versions[name] if later.cell > cell.index), None
+            )
+            if version is None or version.cell == PYTHON:
+                return
+            places[version] = cell.index
+        version = next(iter(places))
+        if len(places) > 1 and owner is not None:
+            _, at = list(places.items())[1]
+            if not self._is_asked_for(owner, at):
+                self._ask_for_definition(cell, owner, at, f"it reads `{name}`, which has changed by then")
+        version.readers.add(cell.index)
+        cell.late[owner, name] = version
+
+    def _ask_for_definition(self, cell: Cell, owner: str, at: int, why: str) -> None:
+        if at == cell.index:
+            return
+        requests = self._document.requests
+        if definition(cell.names.tree, owner) is not None and owner in cell.made:
+            requests.append(CopyDefinition(owner, cell.index, at, why))
+        else:
+            requests.append(Join(tuple(range(cell.index, at + 1)), cell.index, f"`{owner}`: {why}"))
+
+    def _is_asked_for(self, owner: str, at: int) -> bool:
+        return any(
+            isinstance(request, CopyDefinition) and (request.name, request.target) == (owner, at)
+            for request in self._document.requests
+        )
+
+    # Who calls a function
+
+    def callers(self, cell: Cell, owner: str) -> dict[int, set[str]]:
+        """Return the cells that may call a function of `cell`, in document order, and the names they do it by."""
+        made = cell.made.get(owner)
+        if made is None:
+            return {cell.index: set()}
+        start = (made, owner, False)
+        carriers, waiting = {start}, [start]
+        callers: dict[int, set[str]] = {}
+        while waiting:
+            carrier = waiting.pop()
+            version, name, by_name = carrier
+            for index in {*version.readers, version.cell}:
+                reader = self._document.cells[index]
+                loads = [
+                    use for use in reader.names.of(name) if use.act == "load" and _means(reader, use, version)
+                ]
+                if any(not use.late for use in loads) and (not by_name or _has(reader, owner, made)):
+                    callers.setdefault(index, set()).add(name)
+                for held in self._held(reader, loads):
+                    _take((*held, by_name), carriers, waiting)
+            for holder in self._functions_that_load(name):
+                _take(holder, carriers, waiting)
+        return dict(sorted(callers.items()))
+
+    def _functions_that_load(self, name: str) -> Iterator[_Carrier]:
+        """Yield functions above and below that load a name: their reads are not resolved yet, so go by names."""
+        for index in self._document.late_readers.get(name, ()):
+            cell = self._document.cells[index]
+            for use in cell.names.of(name):
+                holder = cell.made.get(use.owner) if use.owner is not None else None
+                if use.late and use.act == "load" and use.owner and holder is not None:
+                    yield holder, use.owner, True
+
+    def _held(self, cell: Cell, loads: Sequence[Occurrence]) -> Iterator[tuple[Version, str]]:
+        """Yield what a cell binds to a function, or to an object of a class, that it loads."""
+        for load in loads:
+            result_only = load.called and self._document.known.kinds.get(load.name) != "own"
+            if load.late or result_only:
+                continue
+            for use in cell.names.occurrences:
+                if (
+                    use.act == "store"
+                    and not use.late
+                    and use.statement == load.statement
+                    and isinstance(cell.names.tree.body[use.statement], ast.Assign)
+                    and use.name in cell.made
+                ):
+                    yield cell.made[use.name], use.name
+
+    # What a function reads there
+
+    def in_force(self, cell: Cell, name: str, called: set[str]) -> Version | None:
+        """Return the version of a name when a cell calls functions by the names `called`."""
+        made = cell.made.get(name)
+        if made is None or cell.given.fails:
+            return cell.incoming.get(name)
+        if name in cell.seeded:
+            return made
+        stores = cell.names.stores(name)
+        calls = [
+            use.order
+            for use in cell.names.occurrences
+            if use.name in called and use.act == "load" and not use.late
+        ]
+        before = cell.incoming.get(name)
+        if stores and calls and before is not None and before.cell != PYTHON:
+            first = min(use.order for use in stores)
+            if max(calls) < first:
+                return before
+            if min(calls) < first:  # called before and after: the name must mean both, one after the other
+                cell.seeded[name] = "{}"
+                before.readers.add(cell.index)
+        return made
+
+
+def _take(carrier: _Carrier, carriers: set[_Carrier], waiting: list[_Carrier]) -> None:
+    if carrier not in carriers:
+        carriers.add(carrier)
+        waiting.append(carrier)
+
+
+def _means(cell: Cell, load: Occurrence, version: Version) -> bool:
+    if load.late or load.name in cell.seeded:
+        return _has(cell, load.name, version)
+    if load.exposed:
+        return cell.incoming.get(load.name) is version
+    return cell.made.get(load.name) is version
+
+
+def _has(cell: Cell, name: str, version: Version) -> bool:
+    return version in {cell.incoming.get(name), cell.made.get(name)}

@@ -1,0 +1,80 @@
+"""What must be done to cells before any names help: functions that bind globals, and cells that depend on each other."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.analysis.cycles import cycles
+from marimo_kernel_bridge.analysis.model import definition
+from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.analysis.document import Document
+    from marimo_kernel_bridge.analysis.late_reads import LateReads
+    from marimo_kernel_bridge.analysis.model import Cell
+    from marimo_kernel_bridge.analysis.name_uses import Occurrence
+
+
+def for_global_statements(cells: Sequence[Cell]) -> list[Join]:
+    """Join those who bind, call and read where a function has `global x`, which binds x when it is called.
+
+    One request at most: the cells are analysed again once it is met.
+    """
+    for cell in cells:
+        for use in cell.names.occurrences:
+            if use.late and use.act == "store" and (involved := _involved(use, cell, cells)):
+                return [Join(involved, involved[-1], f"`{use.owner}` binds the global `{use.name}`")]
+    return []
+
+
+def _involved(binding: Occurrence, cell: Cell, cells: Sequence[Cell]) -> tuple[int, ...]:
+    """Return the cells that bind, call or read the name; nothing if only one binds it."""
+    binders = {cell.index} | {
+        other.index for other in cells if any(use.act == "store" for use in other.names.of(binding.name))
+    }
+    if len(binders) == 1:
+        return ()
+    others = {
+        other.index
+        for other in cells
+        if other.index > min(binders)
+        and any(use.name in {binding.name, binding.owner} for use in other.names.occurrences)
+    }
+    return tuple(sorted(binders | others))
+
+
+def for_cycles(document: Document, late_reads: LateReads) -> list[Join | CopyDefinition]:
+    """Open each cycle: a function closes it that reads what a cell makes that calls it, so define it there."""
+    upstream: dict[int, set[int]] = {cell.index: set() for cell in document.cells}
+    for version in (version for versions in document.versions.values() for version in versions):
+        for reader in version.readers:
+            if version.cell >= 0 and reader >= 0 and reader != version.cell:
+                upstream[reader].add(version.cell)
+    return [_opened(cycle, document, late_reads) for cycle in cycles(upstream)]
+
+
+def _opened(cycle: Sequence[int], document: Document, late_reads: LateReads) -> Join | CopyDefinition:
+    inside = set(cycle)
+    for index in cycle:
+        cell = document.cells[index]
+        for (owner, _), version in cell.late.items():
+            if owner is None or version.cell not in inside or version.cell <= index:
+                continue
+            callers = [caller for caller in late_reads.callers(cell, owner) if caller != index]
+            if len(callers) == 1 and callers[0] > index and _only_defines(cell):
+                why = f"`{owner}` is used only there, and reads what is made there"
+                return Join((index, callers[0]), callers[0], why)
+            target = next((caller for caller in callers if caller in inside and caller >= version.cell), None)
+            if target is not None and isinstance(definition(cell.names.tree, owner), ast.FunctionDef):
+                why = f"it reads `{version.name}`, which is made there"
+                return CopyDefinition(owner, index, target, why)
+    return Join(tuple(sorted(cycle)), min(cycle), "they depend on each other")
+
+
+def _only_defines(cell: Cell) -> bool:
+    """Return whether one function or class is all that a cell has."""
+    definitions = ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef
+    return len(cell.made) == 1 and all(isinstance(node, definitions) for node in cell.names.tree.body)
