@@ -39,7 +39,7 @@ from marimo_kernel_bridge.errors import BridgeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marimo_kernel_bridge.client.link import KernelInfo
+    from marimo_kernel_bridge.client.life import KernelInfo
     from marimo_kernel_bridge.protocol.notebook import KernelDescription
 
 logger = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ async def _look_at(
             raise starting(connection) if connection.where in starting_ones() else stale(connection)
         # Without a name: who only asks what runs here is not yet an agent that uses the kernel.
         async with await KernelClient.attach(connection, "", bound=_ATTACH_BOUND) as client:
-            description = await client.describe() if client.info.reactive else None
+            description = await client.reads.describe() if client.info.reactive else None
             return FoundKernel(
                 path,
                 kernel_id,

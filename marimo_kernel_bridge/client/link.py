@@ -1,13 +1,13 @@
 """The link to one running kernel: greeting it, asking it, and the truth about one that does not answer.
 
-Owns requests with a single reply, and the kernel's life: who it is, whether it is alive, silent, dead or another
-process than before. Hands every other message to its owner (`kernel_client.py`), and tells it of the kernel's end.
+Owns requests with a single reply, and notices what becomes of the kernel (`life` keeps what that adds up to). Passes
+every other message, and the kernel's end, to a listener. Knows neither sockets nor what messages say.
 
-Every socket has one reading task that hands each message to whoever waits for it, so any number of requests may be
-under way at once.
+Each channel has one reading task that passes each message to the request that waits for it, so any number of requests
+may be under way at once.
 
 How an end is noticed: a kernel's sockets close with its process, so the broken connection is an event, no timeout.
-If nothing listens afterwards the process has ended; if something does, the session id in its messages says whether
+If nothing is there afterwards, the process has ended; if something is, the session id in its messages says whether
 it is the same process. A kernel that is merely stuck keeps its connections: the heartbeat tells, when asked.
 """
 
@@ -16,17 +16,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from marimo_kernel_bridge.client.endpoint import is_there, open_channels, require_there, why_unreachable
-from marimo_kernel_bridge.client.zmq_channels import BadSignature, Message, NotConnected
+from marimo_kernel_bridge.client.channels import BadSignature, NotConnected
+from marimo_kernel_bridge.client.life import KernelInfo, KernelLife
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.names import IMPLEMENTATION
 
 if TYPE_CHECKING:
+    from marimo_kernel_bridge.client.channels import Channels, Content, Message, Request
     from marimo_kernel_bridge.client.connection import Channel
-    from marimo_kernel_bridge.client.endpoint import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -34,52 +32,31 @@ ANSWER_BOUND: Final = 5.0
 HEARTBEAT_BOUND: Final = 2.0
 _HEARD_BOUND: Final = 0.5
 
-_SERVERS_WORDS: Final = frozenset({"restarting", "autorestarting", "dead"})
-"""States that only a Jupyter server tells, in messages of its own."""
+_SERVER_STATES: Final = frozenset({"restarting", "autorestarting", "dead"})
+"""Execution states that only a Jupyter server reports, in messages of its own."""
 
 _LOOKS: Final = 60
 
 Liveness = Literal["alive", "silent", "dead"]
 
 
-@dataclass(frozen=True)
-class KernelInfo:
-    """What any Jupyter kernel says of itself. `session` is new with each process (None: the kernel cannot tell)."""
+class Listener(Protocol):
+    """Takes what the link does not want itself."""
 
-    implementation: str
-    implementation_version: str
-    language: str
-    language_version: str
-    session: str | None
-
-    @property
-    def reactive(self) -> bool:
-        return self.implementation == IMPLEMENTATION
-
-
-class Owner(Protocol):
-    """Who takes what the link does not want itself."""
-
-    def on_message(self, channel: Channel, message: Message) -> None:
-        """Take a message that answers no `ask`."""
+    def on_message(self, channel: Channel, message: Message, *, asked: bool) -> None:
+        """Take a message. `asked`: it belongs to an `ask` that is under way, of which only iopub messages come here."""
 
     def on_end(self, why: BridgeError) -> None:
-        """The kernel's process is no more, and nothing that was asked of it will be answered."""  # noqa: D401  # an event, not a command
+        """Take that the kernel's process is gone: nothing that was asked of it will be answered."""
 
 
 class KernelLink:
-    """One attached kernel's sockets, read. `open` first, `close` at last."""
+    """One attached kernel's channels, read. `open` first, `close` at last."""
 
-    def __init__(self, connection: Endpoint, username: str, owner: Owner) -> None:
-        self.connection = connection
-        self.restarts = 0
-        """How often the kernel turned out to be another process, with all state lost, since we attached."""
-        self.shut_down = False
-        """Whether the last end was announced: somebody shut the kernel down, or restarted it."""
-        self._owner = owner
-        self._channels = open_channels(connection, username)
-        self._info: KernelInfo | None = None
-        self._dead: BridgeError | None = None
+    def __init__(self, channels: Channels, listener: Listener) -> None:
+        self._channels = channels
+        self._listener = listener
+        self._life = KernelLife()
         self._replies: dict[str, asyncio.Future[Message]] = {}
         self._heard = asyncio.Event()
         self._connected = asyncio.Event()
@@ -91,8 +68,9 @@ class KernelLink:
 
         Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
-        await require_there(self.connection, bound)
-        self._tasks = [asyncio.create_task(self._read(channel)) for channel in ("shell", "control", "iopub")]
+        await self._channels.require_there(bound)
+        channels: tuple[Channel, ...] = ("shell", "control", "iopub")
+        self._tasks = [asyncio.create_task(self._read(channel)) for channel in channels]
         self._tasks.append(asyncio.create_task(self._watch_connection()))
         await self._greet(bound)
 
@@ -105,46 +83,49 @@ class KernelLink:
 
     @property
     def info(self) -> KernelInfo:
-        assert self._info is not None, "open() greets before it returns"
-        return self._info
+        assert self._life.info is not None, "open() greets before it returns"
+        return self._life.info
+
+    @property
+    def restarts(self) -> int:
+        """How often the kernel turned out to be another process, with all state lost, since we attached."""
+        return self._life.restarts
 
     @property
     def end(self) -> BridgeError | None:
         """How the kernel ended, None if it has not as far as we know."""
-        return self._dead
+        return self._life.end
 
     async def liveness(self) -> Liveness:
-        """Tell dead (nothing listens any more) from silent (a process is there, but its heartbeat is not)."""
-        if self._dead is None and await self._channels.beat(HEARTBEAT_BOUND):
+        """Tell dead (nothing is there any more) from silent (a process is there, but its heartbeat is not)."""
+        if self.end is None and await self._channels.beat(HEARTBEAT_BOUND):
             return "alive"
-        if self._dead is None and not await is_there(self.connection):
-            self._end(self._how_it_ended())
-        return "silent" if self._dead is None else "dead"
+        if self.end is None and not await self._channels.is_there():
+            self._end(self._life.vanished())
+        return "silent" if self.end is None else "dead"
 
     async def require_alive(self) -> None:
-        """After the kernel's end, see whether it was started again behind the same connection file.
+        """Return if the kernel lives; after its end, look whether it was started again at the same address.
 
         Raises `BridgeError`: kernel_dead, kernel_silent.
         """
-        if self._dead is None:
+        if self.end is None:
             return
-        if not await is_there(self.connection):
-            raise self._dead
+        if not await self._channels.is_there():
+            raise self.end
         await self._greet(ANSWER_BOUND)
 
-    def request(
-        self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Make a message, so that its id is known before it is sent."""
+    def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
+        """Return a message, so that its id is known before it is sent."""
         return self._channels.request(msg_type, content, metadata)
 
-    async def send(self, channel: Channel, message: dict[str, Any]) -> None:
-        """Send a message whose answers go to the owner; to this very process, or not at all.
+    async def send(self, channel: Channel, request: Request) -> None:
+        """Send a message whose answers go to the listener; to this very process, or not at all.
 
         Raises `BridgeError`: kernel_dead, kernel_silent.
         """
         try:
-            await self._channels.send_now(channel, message)
+            await self._channels.send_now(channel, request)
         except NotConnected:
             raise await self.why_not_alive() or BridgeError(
                 "kernel_silent",
@@ -153,32 +134,40 @@ class KernelLink:
             ) from None
 
     async def ask(
-        self, channel: Channel, msg_type: str, content: dict[str, Any], bound: float = ANSWER_BOUND
-    ) -> Message:
-        """Send a request and wait for its reply. Raises `BridgeError`: kernel_dead, kernel_silent."""
+        self, channel: Channel, msg_type: str, content: Content, bound: float = ANSWER_BOUND
+    ) -> Content:
+        """Send a request and return its reply's content. Raises `BridgeError`: kernel_dead, kernel_silent."""
         await self.require_alive()
         try:
-            return await self._exchange(channel, msg_type, content, bound)
+            return (await self._exchange(channel, msg_type, content, bound)).content
         except TimeoutError:
             raise await self._explain_silence(channel, bound) from None
 
-    def awaits(self, request_id: str | None) -> bool:
-        """Whether this is a request of `ask` that is under way."""
-        return request_id in self._replies
+    async def why_not_alive(self) -> BridgeError | None:
+        """Return the refusal that fits a kernel that is dead or silent, None for one that is alive."""
+        match await self.liveness():
+            case "alive":
+                return None
+            case "dead":
+                assert self.end is not None, "liveness() calls dead only a kernel with a cause of death"
+                return self.end
+            case "silent":
+                return await self._channels.why_unreachable() or BridgeError(
+                    "kernel_silent",
+                    "The kernel's process is there, but its heartbeat does not answer.",
+                    "It is suspended or stuck. Wait, or have the kernel restarted.",
+                )
 
-    async def _exchange(
-        self, channel: Channel, msg_type: str, content: dict[str, Any], bound: float
-    ) -> Message:
-        message = self._channels.request(msg_type, content)
-        request_id: str = message["header"]["msg_id"]
+    async def _exchange(self, channel: Channel, msg_type: str, content: Content, bound: float) -> Message:
+        request = self._channels.request(msg_type, content)
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._replies[request_id] = future
+        self._replies[request.msg_id] = future
         try:
             async with asyncio.timeout(bound):
-                await self._channels.send(channel, message)
+                await self._channels.send(channel, request)
                 return await future
         finally:
-            del self._replies[request_id]
+            del self._replies[request.msg_id]
             future.cancel()
 
     async def _greet(self, bound: float) -> None:
@@ -205,40 +194,7 @@ class KernelLink:
                 async with asyncio.timeout(_HEARD_BOUND):
                     await self._heard.wait()
                     await self._connected.wait()
-        self._meet(reply)
-
-    def _meet(self, reply: Message) -> None:
-        content, session = reply["content"], reply["header"].get("session")
-        before = None if self._info is None else self._info.session
-        language = content.get("language_info") or {}
-        self._info = KernelInfo(
-            implementation=str(content.get("implementation", "unknown")),
-            implementation_version=str(content.get("implementation_version", "")),
-            language=str(language.get("name", "unknown")),
-            language_version=str(language.get("version", "")),
-            # Some kernels copy the request's session into the reply's header: that tells nothing of the process.
-            session=session if session != self._channels.session.session else None,
-        )
-        if self._dead is not None:
-            self._dead = None
-            self.shut_down = False
-            # A Jupyter server announces a restart while the old process still answers.
-            self.restarts += self._info.session is None or self._info.session != before
-
-    async def why_not_alive(self) -> BridgeError | None:
-        """Give the refusal that fits a kernel that is dead or silent, None for one that is alive."""
-        match await self.liveness():
-            case "alive":
-                return None
-            case "dead":
-                assert self._dead is not None, "liveness() calls dead only a kernel with a cause of death"
-                return self._dead
-            case "silent":
-                return await why_unreachable(self.connection) or BridgeError(
-                    "kernel_silent",
-                    "The kernel's process is there, but its heartbeat does not answer.",
-                    "It is suspended or stuck. Wait, or have the kernel restarted.",
-                )
+        self._life.answered(_info_in(reply, self._channels.session))
 
     async def _explain_silence(self, channel: Channel, bound: float) -> BridgeError:
         return await self.why_not_alive() or BridgeError(
@@ -248,7 +204,7 @@ class KernelLink:
         )
 
     async def _explain_silent_greeting(self, bound: float) -> BridgeError:
-        name = self.connection.name
+        name = self._channels.name
         if await self._channels.beat(HEARTBEAT_BOUND):
             return BridgeError(
                 "kernel_silent",
@@ -264,7 +220,7 @@ class KernelLink:
     def _wrong_key(self) -> BridgeError:
         return BridgeError(
             "wrong_key",
-            f"The kernel signs its messages with another key than the one in {self.connection.name}.",
+            f"The kernel signs its messages with another key than the one in {self._channels.name}.",
             "The file is of an earlier kernel on the same ports, or was changed. Connect to the current file.",
         )
 
@@ -276,85 +232,81 @@ class KernelLink:
                 logger.warning("Dropped a message on %s that was signed with another key.", channel)
                 self._forged = True
                 for future in self._replies.values():
-                    if self._info is None and not future.done():
+                    if self._life.info is None and not future.done():
                         future.set_exception(self._wrong_key())
             except Exception:
                 logger.exception("Could not handle a message on %s.", channel)
 
     def _dispatch(self, channel: Channel, message: Message) -> None:
-        msg_type = message["header"]["msg_type"]
-        state = message["content"].get("execution_state") if msg_type == "status" else None
-        if state in _SERVERS_WORDS:
-            self._hear_from_server(state)
-        elif msg_type in {"status", "iopub_welcome", "kernel_info_reply"}:
-            self._notice_other_process(message["header"].get("session"))
+        state = message.content.get("execution_state") if message.msg_type == "status" else None
+        if state in _SERVER_STATES:
+            self._take_server_state(state)
+        elif message.msg_type in {"status", "iopub_welcome", "kernel_info_reply"}:
+            self._end(self._life.heard(message.session))
         if channel == "iopub":
             self._heard.set()
-            if msg_type == "shutdown_reply":
-                self.shut_down = True
-        future = self._replies.get(message["parent_header"].get("msg_id"))
+            if message.msg_type == "shutdown_reply":
+                self._life.announce_shutdown()
+        future = self._replies.get(message.parent_id or "")
         if channel == "iopub" or future is None:
-            self._owner.on_message(channel, message)
+            self._listener.on_message(channel, message, asked=future is not None)
         elif not future.done():
             future.set_result(message)
 
-    def _hear_from_server(self, state: str) -> None:
+    def _take_server_state(self, state: str) -> None:
         """Take a Jupyter server's own message about a kernel of its: it comes before the process is another one."""
         if state == "dead":
-            self._end(self._how_it_ended())
-        elif self._dead is None:
+            self._end(self._life.vanished())
+        elif self.end is None:
             self._tasks.append(asyncio.create_task(self._look_for_other_process()))
 
     async def _look_for_other_process(self) -> None:
         for _ in range(_LOOKS):
-            if self._dead is not None:
+            if self.end is not None:
                 return
-            with suppress(TimeoutError, BridgeError):  # the session in the answer tells (see _dispatch)
+            with suppress(TimeoutError, BridgeError):  # the session in the answer tells (`_dispatch`)
                 await self._exchange("control", "kernel_info_request", {}, _HEARD_BOUND)
             await asyncio.sleep(_HEARD_BOUND)
 
-    def _notice_other_process(self, session: str | None) -> None:
-        if self._dead is None and self._info is not None and self._info.session not in {None, session}:
-            self._end("The kernel was restarted.")
-
     async def _watch_connection(self) -> None:
-        async for stands in self._channels.connections():
-            if stands:
+        async for connected in self._channels.connections():
+            if connected:
                 self._connected.set()
             else:
                 self._connected.clear()
                 await self._judge_broken_connection()
 
     async def _judge_broken_connection(self) -> None:
-        while self._info is not None and self._dead is None:
-            if not await is_there(self.connection):
-                self._end(self._how_it_ended())
-            elif self._info.session is None:
-                self._end("The kernel was restarted.")
+        while self._life.state == "alive":
+            if not await self._channels.is_there():
+                self._end(self._life.vanished())
+            elif self.info.session is None:
+                self._end(self._life.replaced())
             else:
                 # A dying process that has not closed all its sockets, a new process, or a network that was gone for a
-                # moment. If there is an answer, its session tells (see _dispatch); else look again.
+                # moment. If there is an answer, its session tells (`_dispatch`); else look again.
                 with suppress(TimeoutError, BridgeError):
                     await self._exchange("control", "kernel_info_request", {}, _HEARD_BOUND)
                     break
 
-    def _how_it_ended(self) -> str:
-        return "The kernel was shut down." if self.shut_down else "The kernel's process ended unexpectedly."
-
-    def _end(self, what: str) -> None:
-        if self._dead is not None:
+    def _end(self, why: BridgeError | None) -> None:
+        """Fail what waits for a kernel that has just ended; nothing if `why` is None."""
+        if why is None:
             return
-        self._dead = _death(what)
         for future in self._replies.values():
             if not future.done():
-                future.set_exception(self._dead)
-        self._owner.on_end(self._dead)
+                future.set_exception(why)
+        self._listener.on_end(why)
 
 
-def _death(what: str) -> BridgeError:
-    return BridgeError(
-        "kernel_dead",
-        what + " All variables and cells in it are lost.",
-        "Once it is started again behind the same connection file, the next call reaches the new, empty kernel; "
-        "otherwise connect to another one.",
+def _info_in(reply: Message, own_session: str) -> KernelInfo:
+    """Parse a kernel_info_reply."""
+    language = reply.content.get("language_info") or {}
+    return KernelInfo(
+        implementation=str(reply.content.get("implementation", "unknown")),
+        implementation_version=str(reply.content.get("implementation_version", "")),
+        language=str(language.get("name", "unknown")),
+        language_version=str(language.get("version", "")),
+        # Some kernels copy the request's session into the reply's header: that tells nothing of the process.
+        session=reply.session if reply.session != own_session else None,
     )

@@ -1,21 +1,23 @@
-"""What a client knows of the requests in a kernel, from the messages it sees. Pure: no sockets, no clock of its own.
+"""Requests in a kernel, as the messages about them add up. Pure: no sockets, no clock.
 
-Two things are told apart. A `Run` is a request of ours, from sent to over; it is over only with the reply *and*
-idle, for outputs may come between the two, in either order. `Activity` is what the whole kernel is doing, other
-clients' requests included, for every client's iopub messages reach us.
+A `Run` is a request of ours, from sent to over; it is over only with the reply *and* idle, for outputs may come between
+the two, in either order. `Activity` is what the whole kernel works on, other clients' requests included, for every
+client's iopub messages reach us. Which message belongs to which run is the tracker's business.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal
 
+from marimo_kernel_bridge.protocol.changes import EditReport
+from marimo_kernel_bridge.protocol.environment import InstallReport
 from marimo_kernel_bridge.protocol.names import REQUEST
+from marimo_kernel_bridge.protocol.notebook import RunReport
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, strip_ansi
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from marimo_kernel_bridge.client.channels import Content, Message
     from marimo_kernel_bridge.errors import BridgeError
 
 RunStatus = Literal[
@@ -37,9 +39,29 @@ _WORK: Final = frozenset({"execute_request", REQUEST})
 """Requests on the shell channel that can take long. Status messages of all others say nothing of interest."""
 
 
+@dataclass(frozen=True)
+class Reply:
+    """The reply to a run's request.
+
+    `ename` and `evalue` are of what the code raised, empty if nothing. `result` is the kernel's report on a request of
+    the bridge protocol, `refusal` why the kernel did not honor the request.
+    """
+
+    status: Literal["ok", "error", "aborted"]
+    execution_count: int | None = None
+    ename: str = ""
+    evalue: str = ""
+    result: RunReport | EditReport | InstallReport | None = None
+    refusal: BridgeError | None = None
+
+
 @dataclass
 class Run:
-    """One request of ours. `kind` is a word for people; times are seconds since the epoch."""
+    """One request of ours. Times are seconds since the epoch; `code` is empty unless `kind` is "execute".
+
+    `late_outputs`: what comes after the end is output of this run, too. A reactive kernel shows later runs of a cell
+    through its latest request, a plain one what threads print.
+    """
 
     run_id: str
     kind: RunKind
@@ -49,7 +71,7 @@ class Run:
     ended_at: float | None = None
     last_output_at: float | None = None
     execution_count: int | None = None
-    reply: Mapping[str, Any] | None = None  # the content of Jupyter's reply, which has many shapes
+    reply: Reply | None = None
     lost: BridgeError | None = None
     dropped_characters: int = 0
     unwanted: bool = False
@@ -58,6 +80,7 @@ class Run:
     """Whether the kernel has promised not to start it."""
     log: OutputLog = field(default_factory=OutputLog)
     idle: bool = False
+    late_outputs: bool = True
     _stream_characters: int = 0
 
     @property
@@ -70,25 +93,49 @@ class Run:
             return "lost"
         if self.reply is None or not self.idle:
             return "queued" if self.started_at is None else "running"
-        match self.reply.get("status"):
-            case "ok":
-                return "ok"
-            case "aborted" | "abort":  # the second is how protocol 5.0 spelled it
-                return "aborted"
+        if self.reply.status == "error" and self.reply.ename == "KeyboardInterrupt":
+            return "interrupted"
+        return self.reply.status
+
+    def report(self) -> RunReport | None:
+        """Return what a finished run caused, as far as its reply says. Raises the `BridgeError` of a refusal."""
+        match self._result():
+            case RunReport() as report:
+                return report
+            case EditReport(run=report):
+                return report
             case _:
-                return "interrupted" if self.reply.get("ename") == "KeyboardInterrupt" else "error"
+                return None
+
+    def edit_report(self) -> EditReport | None:
+        """Return what became of a finished batch of edits, None for other runs. Raises as `report` does."""
+        result = self._result()
+        return result if isinstance(result, EditReport) else None
+
+    def install_report(self) -> InstallReport | None:
+        """Return what became of a finished installation, None for other runs. Raises as `report` does."""
+        result = self._result()
+        return result if isinstance(result, InstallReport) else None
+
+    def _result(self) -> RunReport | EditReport | InstallReport | None:
+        if self.reply is None:
+            return None
+        if self.reply.refusal is not None:
+            raise self.reply.refusal
+        return self.reply.result
 
     def printed(self) -> str:
         """Return what it printed so far, without colours."""
         streams = (output["text"] for output in self.log.outputs() if output["output_type"] == "stream")
         return strip_ansi("".join(streams))
 
-    def on_reply(self, content: Mapping[str, Any], now: float) -> None:
-        self.reply = content
-        self.execution_count = content.get("execution_count", self.execution_count)
+    def on_reply(self, reply: Reply, now: float) -> None:
+        self.reply = reply
+        if reply.execution_count is not None:
+            self.execution_count = reply.execution_count
         self._end(now)
 
-    def on_iopub(self, msg_type: str, content: dict[str, Any], now: float) -> None:
+    def on_iopub(self, msg_type: str, content: Content, now: float) -> None:
         """Take an iopub message whose parent is this run."""
         if msg_type == "status":
             self._on_status(content.get("execution_state"), now)
@@ -118,7 +165,7 @@ class Run:
         if self.over and self.ended_at is None:
             self.ended_at = now
 
-    def _within_limit(self, content: dict[str, Any]) -> dict[str, Any]:
+    def _within_limit(self, content: Content) -> Content:
         text = str(content.get("text", ""))
         kept = text[: max(0, MAX_STREAM_CHARACTERS - self._stream_characters)]
         self._stream_characters += len(kept)
@@ -138,7 +185,7 @@ class Work:
 
 
 class Activity:
-    """Which requests the kernel works on, as its status messages tell."""
+    """The requests that a kernel works on, as its status messages tell."""
 
     def __init__(self) -> None:
         self._working: dict[str, Work] = {}
@@ -148,35 +195,26 @@ class Activity:
         """Requests that have begun and are not over, the oldest first."""
         return tuple(self._working.values())
 
-    def on_iopub(self, message: Mapping[str, Any], now: float) -> bool:
-        """Take any iopub message. Returns whether a request has begun or ended by it."""
-        msg_type, content, parent = (
-            message["header"]["msg_type"],
-            message["content"],
-            message["parent_header"],
-        )
-        request_id = parent.get("msg_id")
-        if request_id is None or parent.get("msg_type") not in _WORK:
+    def on_iopub(self, message: Message, now: float) -> bool:
+        """Take any iopub message. Return whether a request has begun or ended by it."""
+        request_id, content = message.parent_id, message.content
+        if request_id is None or message.parent_type not in _WORK:
             return False
-        if msg_type == "status" and content.get("execution_state") == "idle":
-            self._working.pop(request_id, None)
-        elif msg_type == "status" and content.get("execution_state") == "busy":
-            self._begin(request_id, parent, now)
-        elif msg_type == "execute_input":
-            begun = self._begin(request_id, parent, now)
-            self._working[request_id] = Work(
-                begun.request_id,
-                begun.client,
-                begun.since,
-                str(content.get("code", "")),
-                content.get("execution_count"),
-            )
-        return msg_type in {"status", "execute_input"}
+        match message.msg_type, content.get("execution_state"):
+            case "status", "idle":
+                self._working.pop(request_id, None)
+            case "status", "busy":
+                self._begin(request_id, message, now)
+            case "execute_input", _:
+                work = self._begin(request_id, message, now)
+                self._working[request_id] = replace(
+                    work, code=str(content.get("code", "")), execution_count=content.get("execution_count")
+                )
+        return message.msg_type in {"status", "execute_input"}
 
     def forget(self) -> None:
-        """Start anew: the process that worked on them is gone."""
+        """Forget all: the process that worked on them is gone."""
         self._working.clear()
 
-    def _begin(self, request_id: str, parent: Mapping[str, Any], now: float) -> Work:
-        work = Work(request_id, str(parent.get("username") or ""), now)
-        return self._working.setdefault(request_id, work)
+    def _begin(self, request_id: str, message: Message, now: float) -> Work:
+        return self._working.setdefault(request_id, Work(request_id, message.parent_user, now))

@@ -1,4 +1,4 @@
-"""A kernel's channels through a Jupyter server's websocket. As `kernel_channels.Channels`: moves messages, decides nothing.
+"""Channels through a Jupyter server's websocket: moves messages, decides nothing.
 
 The server signs and verifies for us. There is no heartbeat on this way: the kernel's control channel, which answers
 while a cell runs, stands in for it. A connection that breaks is opened again as long as the server has the kernel.
@@ -20,7 +20,8 @@ from jupyter_client.session import Session
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
-from marimo_kernel_bridge.client.zmq_channels import NotConnected
+from marimo_kernel_bridge.client.channels import Content, Message, NotConnected, Request
+from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.client.jupyter_server import ServerKernel
-    from marimo_kernel_bridge.client.zmq_channels import Message
 
 logger = logging.getLogger(__name__)
 
@@ -39,11 +39,13 @@ _AGAIN: Final = 0.5  # seconds between attempts to connect
 _PARTS: Final = ("header", "parent_header", "metadata", "content")
 
 
-class ServerChannels:
-    """Open channels to one kernel. Close them with `close`."""
+class WebsocketChannels:
+    """Open channels to one kernel of a Jupyter server; `channels.Channels` says what each method does."""
 
     def __init__(self, kernel: ServerKernel, username: str) -> None:
-        self.session = Session(username=username)
+        self.name = kernel.name
+        self._session = Session(username=username)
+        self.session: str = self._session.session
         self._kernel = kernel
         self._socket: WebSocketClientConnection | None = None
         self._connected = asyncio.Event()
@@ -55,61 +57,78 @@ class ServerChannels:
         self._requests = 0
         self._pumping = asyncio.create_task(self._pump())
 
-    def request(
-        self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Make a message, so that its id is known before it is sent."""
+    def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
         self._requests += 1
-        header = self.session.msg_header(msg_type)
-        header["msg_id"] = f"{self.session.session[:8]}-{self._requests}"  # short, as in kernel_channels
-        message: dict[str, Any] = self.session.msg(msg_type, content, header=header, metadata=metadata)
-        return message
+        header = self._session.msg_header(msg_type)
+        header["msg_id"] = (
+            f"{self.session[:8]}-{self._requests}"  # short: language models repeat these, and pay for each
+        )
+        message = self._session.msg(msg_type, content, header=header, metadata=metadata)
+        return Request(header["msg_id"], message)
 
-    async def send(self, channel: Channel, message: dict[str, Any]) -> None:
-        """Send a message as soon as a connection stands: bound the call."""
+    async def send(self, channel: Channel, request: Request) -> None:
         while True:
             await self._connected.wait()
             try:
-                await self.send_now(channel, message)
+                await self.send_now(channel, request)
             except NotConnected:
                 continue
             return
 
-    async def send_now(self, channel: Channel, message: dict[str, Any]) -> None:
-        """Send a message on the connection that stands. Raises `NotConnected` if none does."""
+    async def send_now(self, channel: Channel, request: Request) -> None:
         if self._socket is None:
             raise NotConnected
         try:
             if self._socket.selected_subprotocol == PROTOCOL:
-                await self._socket.write_message(_framed(channel, message, self.session), binary=True)
+                await self._socket.write_message(
+                    _framed(channel, request.message, self._session), binary=True
+                )
             else:
-                text = {**{part: message[part] for part in _PARTS}, "channel": channel, "buffers": []}
-                await self._socket.write_message(self.session.pack(text).decode())
+                text = {**{part: request.message[part] for part in _PARTS}, "channel": channel, "buffers": []}
+                await self._socket.write_message(self._session.pack(text).decode())
         except WebSocketClosedError:
             raise NotConnected from None
 
     async def receive(self, channel: Channel) -> Message:
-        """Wait for the next message."""
         return await self._received[channel].get()
 
     async def connections(self) -> AsyncIterator[bool]:
-        """Tell of the connection: True each time it stands, False each time it breaks."""
         while True:
             yield await self._events.get()
 
     async def beat(self, bound: float) -> bool:
-        """Whether the kernel answers on control within `bound` seconds."""
-        message = self.request("kernel_info_request", {})
-        answered = self._beats[message["header"]["msg_id"]] = asyncio.Event()
+        request = self.request("kernel_info_request", {})
+        answered = self._beats[request.msg_id] = asyncio.Event()
         try:
             async with asyncio.timeout(bound):
-                await self.send("control", message)
+                await self.send("control", request)
                 await answered.wait()
         except TimeoutError:
             return False
         finally:
-            del self._beats[message["header"]["msg_id"]]
+            del self._beats[request.msg_id]
         return True
+
+    async def is_there(self) -> bool:
+        try:
+            return await self._kernel.server.has_kernel(self._kernel.kernel_id)
+        except BridgeError:
+            return True  # the server is away for a moment, or for good: the kernel may live
+
+    async def require_there(self, bound: float) -> None:  # noqa: ARG002  # a server starts kernels before it lists them
+        if not await self._kernel.server.has_kernel(self._kernel.kernel_id):
+            raise BridgeError(
+                "server_refused",
+                f"The Jupyter server at {self._kernel.server.url} has no kernel {self._kernel.kernel_id}.",
+                "It may have ended. Pass the path of the notebook: the server knows its kernel.",
+            )
+
+    async def why_unreachable(self) -> BridgeError | None:
+        try:
+            await self._kernel.server.has_kernel(self._kernel.kernel_id)
+        except BridgeError as problem:
+            return problem
+        return None
 
     def close(self) -> None:
         self._pumping.cancel()
@@ -128,9 +147,7 @@ class ServerChannels:
         server = self._kernel.server
         url = f"ws{server.url.removeprefix('http')}/api/kernels/{self._kernel.kernel_id}/channels"
         self._socket = await websocket_connect(
-            HTTPRequest(
-                f"{url}?session_id={self.session.session}", headers=server.headers, follow_redirects=False
-            ),
+            HTTPRequest(f"{url}?session_id={self.session}", headers=server.headers, follow_redirects=False),
             ping_interval=30,
             max_message_size=_LARGEST,
             subprotocols=[PROTOCOL],
@@ -139,17 +156,16 @@ class ServerChannels:
         self._events.put_nowait(True)  # noqa: FBT003  # stands
         try:
             while (data := await self._socket.read_message()) is not None:
-                self._take(*_parsed(data, self.session))
+                self._take(*_parsed(data, self._session))
         finally:
             self._socket = None
             self._connected.clear()
             self._events.put_nowait(False)  # noqa: FBT003  # broken
 
     def _take(self, channel: str, message: Message) -> None:
-        parent = message["parent_header"].get("msg_id")
-        if parent in self._beats:
+        if message.parent_id in self._beats:
             if channel == "control":
-                self._beats[parent].set()
+                self._beats[message.parent_id].set()
         elif channel in self._received:
             self._received[channel].put_nowait(message)
 
@@ -168,11 +184,11 @@ def _parsed(data: str | bytes, session: Session) -> tuple[str, Message]:
     """Return the channel and the message. Raises ValueError for what is no Jupyter message."""
     if isinstance(data, str):
         message = json.loads(data)
-        return message["channel"], {part: message[part] for part in _PARTS}
+        return message["channel"], Message.of(message["header"], message["parent_header"], message["content"])
     count = int.from_bytes(data[:8], "little")
     offsets = [int.from_bytes(data[8 * (i + 1) : 8 * (i + 2)], "little") for i in range(count)]
     pieces = [data[start:end] for start, end in itertools.pairwise(offsets)]
     if len(pieces) < len(_PARTS) + 1:
         raise ValueError("not a message of the websocket protocol")
-    values = dict(zip(_PARTS, map(session.unpack, pieces[1:5]), strict=True))
-    return pieces[0].decode(), values
+    header, parent, _, content = map(session.unpack, pieces[1:5])
+    return pieces[0].decode(), Message.of(header, parent, content)

@@ -1,7 +1,6 @@
-"""The ZMQ sockets of one connection file: signed messages out, verified messages in, a heartbeat.
+"""Channels over the ZMQ sockets of one connection file: signed messages out, verified messages in, a heartbeat.
 
-Moves bytes and decides nothing; `kernel_client.py` knows what the messages mean. Jupyter's wire protocol and its
-signatures are `jupyter_client.session.Session`'s.
+Moves bytes and decides nothing. Jupyter's wire protocol and its signatures are `jupyter_client.session.Session`'s.
 
 Two socket options matter. IMMEDIATE on shell and control: ZMQ takes a message only for a connection that stands,
 never for a later one. Without it, code sent while a kernel restarts runs in the *new* kernel. And no receive limit
@@ -12,7 +11,6 @@ from __future__ import annotations
 
 import hmac
 import logging
-from collections.abc import AsyncIterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,18 +21,17 @@ from jupyter_client.adapter import adapt
 from jupyter_client.session import Session
 from zmq.utils.monitor import recv_monitor_message
 
+from marimo_kernel_bridge.client.channels import BadSignature, Content, Message, NotConnected, Request
+from marimo_kernel_bridge.client.connection import listens
+from marimo_kernel_bridge.client.starting_kernels import require_listening
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from marimo_kernel_bridge.client.connection import Channel, Connection
+    from marimo_kernel_bridge.errors import BridgeError
 
 logger = logging.getLogger(__name__)
-
-Message = Mapping[str, Any]
-"""Jupyter's message as `Session.deserialize` makes it: header, parent_header, content, ...; but dates stay text.
-
-Session signs each message twice to check it and parses its dates, which takes longer than all the rest.
-"""
 
 _SOCKET_TYPES: Final[dict[Channel, int]] = {
     "shell": zmq.DEALER,
@@ -47,23 +44,17 @@ _PARTS: Final = 5  # signature, header, parent header, metadata, content; then b
 _HEARD_AT_MOST: Final = 65_536
 
 
-class BadSignature(Exception):  # noqa: N818  # named for what came in, like zmq.Again
-    """A message that was not signed with our key. What it says must not be believed."""
-
-
-class NotConnected(Exception):  # noqa: N818  # as above
-    """There is no connection to the kernel now. The message was not sent, and will not be sent later."""
-
-
-class Channels:
-    """Open sockets to one kernel. Close them with `close`."""
+class ZmqChannels:
+    """Open sockets to the kernel of one connection file; `channels.Channels` says what each method does."""
 
     def __init__(self, connection: Connection, username: str) -> None:
+        self.name = connection.name
         self._connection = connection
         self._context = zmq.asyncio.Context()
-        self.session = Session(
+        self._session = Session(
             key=connection.key, signature_scheme=connection.signature_scheme, username=username
         )
+        self.session: str = self._session.session
         self._requests = 0
         self._heard: dict[bytes, None] = {}  # signatures, the oldest first
         self._sockets: dict[Channel, zmq.asyncio.Socket] = {
@@ -76,76 +67,75 @@ class Channels:
         for channel, socket in self._sockets.items():
             socket.connect(connection.url(channel))
 
-    def request(
-        self, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Make a message, so that its id is known before it is sent."""
+    def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
         self._requests += 1
-        header = self.session.msg_header(msg_type)
+        header = self._session.msg_header(msg_type)
         # Session's own ids have 44 characters. These are repeated by language models, which pay for each.
-        header["msg_id"] = f"{self.session.session[:8]}-{self._requests}"
-        message: dict[str, Any] = self.session.msg(msg_type, content, header=header, metadata=metadata)
-        return message
+        header["msg_id"] = f"{self.session[:8]}-{self._requests}"
+        message = self._session.msg(msg_type, content, header=header, metadata=metadata)
+        return Request(header["msg_id"], message)
 
-    async def send(self, channel: Channel, message: dict[str, Any]) -> None:
-        """Send a message as soon as a connection stands: bound the call."""
-        await self._sockets[channel].send_multipart(self.session.serialize(message))
+    async def send(self, channel: Channel, request: Request) -> None:
+        await self._sockets[channel].send_multipart(self._session.serialize(request.message))
 
-    async def send_now(self, channel: Channel, message: dict[str, Any]) -> None:
-        """Send a message on the connection that stands. Raises `NotConnected` if none does."""
+    async def send_now(self, channel: Channel, request: Request) -> None:
         try:
-            await self._sockets[channel].send_multipart(self.session.serialize(message), flags=zmq.NOBLOCK)
+            await self._sockets[channel].send_multipart(
+                self._session.serialize(request.message), flags=zmq.NOBLOCK
+            )
         except zmq.Again:
             raise NotConnected from None
 
     async def receive(self, channel: Channel) -> Message:
-        """Wait for the next message. Raises `BadSignature`, or ValueError for what is no Jupyter message."""
         return self._decode(await self._sockets[channel].recv_multipart())
 
     async def connections(self) -> AsyncIterator[bool]:
-        """Tell of the shell connection: True each time it stands, False each time it breaks.
-
-        It breaks when the kernel's process ends, or the network does.
-        """
         while True:
             event = await recv_monitor_message(self._monitor)
             yield event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
 
     async def beat(self, bound: float) -> bool:
-        """Whether the kernel answers a heartbeat within `bound` seconds.
-
-        A fresh socket each time: a REQ socket that missed one answer is of no more use.
-        """
+        # A fresh socket each time: a REQ socket that missed one answer is of no more use.
         with self._one_socket("hb") as socket:
             await socket.send(b"ping")
             return bool(await socket.poll(int(bound * 1000)))
+
+    async def is_there(self) -> bool:
+        return await listens(self._connection)
+
+    async def require_there(self, bound: float) -> None:
+        await require_listening(self._connection, bound)
+
+    async def why_unreachable(self) -> BridgeError | None:
+        return None
 
     def close(self) -> None:
         self._sockets["shell"].disable_monitor()
         self._context.destroy(linger=0)
 
     def _decode(self, frames: list[bytes]) -> Message:
-        identities, _ = self.session.feed_identities(frames)
+        """Parse a message. `Session.deserialize` signs each twice and parses its dates, longer than all the rest."""
+        identities, _ = self._session.feed_identities(frames)
         parts = frames[len(identities) + 1 :]
         if len(parts) < _PARTS:
             raise ValueError("too few parts for a Jupyter message")
-        if self.session.auth is not None:
-            if not hmac.compare_digest(parts[0], self.session.sign(parts[1:_PARTS])):
+        if self._session.auth is not None:
+            if not hmac.compare_digest(parts[0], self._session.sign(parts[1:_PARTS])):
                 raise BadSignature
             self._require_new(parts[0])
         header, parent, metadata, content = (self._unpack(part) for part in parts[1:_PARTS])
-        message = {"header": header, "msg_id": header["msg_id"], "msg_type": header["msg_type"]}
-        message |= {"parent_header": parent, "metadata": metadata, "content": content}
-        message["buffers"] = [memoryview(part) for part in parts[_PARTS:]]
         if not str(header.get("version", "5")).startswith("5"):
+            message = {"header": header, "msg_id": header["msg_id"], "msg_type": header["msg_type"]}
+            message |= {"parent_header": parent, "metadata": metadata, "content": content}
             message = adapt(message)
-        return message
+            header, parent, content = message["header"], message["parent_header"], message["content"]
+        return Message.of(header, parent, content)
 
     def _unpack(self, part: bytes) -> Any:  # JSON
         try:
             return msgspec.json.decode(part)
         except msgspec.DecodeError:  # NaN, lone surrogates: Python's own takes them, and so do front ends
-            return self.session.unpack(part)
+            return self._session.unpack(part)
 
     def _require_new(self, signature: bytes) -> None:
         """Refuse a message that has come before: somebody who cannot sign repeats what he has heard."""
@@ -160,14 +150,14 @@ class Channels:
         socket.linger = 0
         socket.handshake_ivl = _HANDSHAKE_MS
         if channel in {"shell", "control"}:
-            socket.identity = self.session.bsession
+            socket.identity = self._session.bsession
             socket.immediate = 1
         if channel == "iopub":
             socket.rcvhwm = 0
             socket.subscribe(b"")
             # ipykernel 7 answers a topic that it has not heard yet with iopub_welcome: proof that we are heard, and
             # that its key is ours. The empty topic is news only from a kernel's first subscriber.
-            socket.subscribe(self.session.bsession)
+            socket.subscribe(self._session.bsession)
         if self._connection.curve_publickey is not None:
             # As jupyter_client does: the file's one key pair serves both sides.
             socket.curve_serverkey = self._connection.curve_publickey

@@ -57,8 +57,8 @@ class LiveNotebook:
 async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:
     """Read what a reactive kernel has now, also while it runs a cell. Raises `BridgeError`: not_reactive, ..."""
     cells = [
-        await client.read_cell(cell.cell_id)
-        for cell in await client.list_cells()
+        await client.reads.read_cell(cell.cell_id)
+        for cell in await client.reads.list_cells()
         if cell.notebook_cell_id is not None or cell.status != "superseded"
     ]
     return merged(_on_disk(notebook), cells)

@@ -202,8 +202,8 @@ async def read_kernel(named: str) -> LiveNotebook:
     connection = read_connection(place)
     async with await KernelClient.attach(connection, "export") as client:
         if not client.info.reactive:
-            await client.list_cells()  # raises: not_reactive
-        notebook = (await client.describe()).notebook
+            await client.reads.list_cells()  # raises: not_reactive
+        notebook = (await client.reads.describe()).notebook
         return await live.read_live(
             client, notebook or (await notebooks_by_kernel()).get(connection.kernel_id)
         )

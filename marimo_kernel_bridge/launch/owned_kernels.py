@@ -107,7 +107,7 @@ async def control(client: KernelClient, action: Action, started: StartedKernels)
     """Interrupt, restart or shut down a kernel; return what was done. Raises `BridgeError`."""
     endpoint = client.connection
     if action == "interrupt":
-        await client.interrupt_kernel()
+        await client.interrupt()
         return "Interrupted: what ran got a KeyboardInterrupt."
     manager = started.manager_of(endpoint.where)
     server = await _server_of(endpoint)

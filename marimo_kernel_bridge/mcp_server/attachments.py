@@ -46,34 +46,36 @@ class Attached:
     redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
 
     def __post_init__(self) -> None:
-        self.client.on_secrets = self._learn
+        self.client.on_secrets(self._learn)
 
     @property
     def reactive(self) -> bool:
         return self.client.info.reactive
 
     async def list_cells(self) -> list[Cell]:
-        return await self.client.list_cells()
+        return await self.client.reads.list_cells()
 
     def call_on_change(self, callback: Callable[[], None]) -> None:
         """Call back when a request of anybody's begins or ends, and when the kernel does."""
-        self.client.on_change = callback
+        self.client.runs.on_change(callback)
 
     async def learn_secrets(self) -> None:
         """Ask the kernel for its secrets: what it prints is shown before anything else is asked."""
         if self.client.info.reactive and self.client.end is None:
             with suppress(BridgeError):  # a kernel that does not answer now
-                await self.client.learn_secrets(_ASKED_BOUND)
+                await self.client.reads.secrets(_ASKED_BOUND)
 
     async def outcome_of(self, run: Run) -> RunOutcome | None:
         """Ask what became of a run; None if the kernel does not tell."""
         if not self.client.info.reactive or self.client.end is not None:
             return None
-        self.answers = False
-        with suppress(BridgeError):
-            asked = (run,) if run.over else (run, _ASKED_BOUND)
-            return await self.client.read_outcome(*asked)
-        return None
+        outcome = self.client.runs.outcome_of(run)
+        self.answers = outcome is not None
+        if outcome is None:
+            with suppress(BridgeError):
+                asked = (run.run_id,) if run.over else (run.run_id, _ASKED_BOUND)
+                outcome = await self.client.reads.outcome(*asked)
+        return outcome
 
     def _learn(self, secrets: Iterable[Secret]) -> None:
         self.answers = True

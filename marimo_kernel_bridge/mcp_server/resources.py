@@ -37,13 +37,13 @@ _PAGE = 150_000
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
     """Give the outline of the notebook: all cells with their place in the graph, status and last run."""
     attached = attached_to(ctx, kernel)
-    return _json(as_data(mcp_views.cell_list(await attached.client.outline(0, _MOST_CELLS), 0, "")))
+    return _json(as_data(mcp_views.cell_list(await attached.client.reads.outline(0, _MOST_CELLS), 0, "")))
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
     """Give what ran, the newest first: who asked for it, when, which cells it ran, how they ended."""
     attached = attached_to(ctx, kernel)
-    runs = await attached.client.history(_MOST_RUNS)
+    runs = await attached.client.reads.history(_MOST_RUNS)
     return _json(
         [
             {
@@ -65,7 +65,7 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
 async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
     """Give a cell's code and the whole text of its outputs, long ones in pages."""
     attached = attached_to(ctx, kernel)
-    both = await attached.client.read_cell(cell_id, MOST_OUTPUT)
+    both = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
     shown = show(without_edited(both.outputs))
     cell = {
         "cell_id": both.cell.cell_id,
@@ -82,7 +82,7 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "
 async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0") -> str:
     """Give the whole text of what a run of this client put out, in pages."""
     attached = attached_to(ctx, kernel)
-    run = attached.client.find_run(run_id)
+    run = attached.client.runs.find(run_id)
     text = attached.redactor.text(show(await mcp_run_views.run_outputs(attached, run)).text)
     return _json(
         {"run_id": run_id, "status": run.status} | _page(text, offset, f"marimo://{kernel}/runs/{run_id}")
@@ -124,7 +124,7 @@ async def _image(ctx: Ctx, kernel: str, cell_id: str, output: str, kind: str) ->
 
 
 async def _output(attached: Attached, cell_id: str, output: str) -> dict[str, Any]:
-    outputs = (await attached.client.read_cell(cell_id)).outputs
+    outputs = (await attached.client.reads.read_cell(cell_id)).outputs
     if not output.isdecimal() or int(output) >= len(outputs):
         raise BridgeError(
             "bad_request", f"Cell {cell_id} has {len(outputs)} outputs, and no number {output}."

@@ -77,7 +77,7 @@ async def run_all(front_end: FrontEnd, codes: Sequence[str]) -> None:
 async def quiet(client: KernelClient) -> None:
     """Wait until the dependents have run."""
     async with asyncio.timeout(BOUND):
-        while (state := await client.describe()).busy or state.settling or state.queued:  # noqa: ASYNC110  # of another process
+        while (state := await client.reads.describe()).busy or state.settling or state.queued:  # noqa: ASYNC110  # of another process
             await asyncio.sleep(0.02)
 
 

@@ -35,10 +35,10 @@ async def test_the_answer_about_a_run_takes_no_look_into_the_kernel_which_tells_
     client, names = asked
     attached = Attached("k1", client)
     run = await client.execute("x = 6 * 7\nx")
-    assert await client.wait(run, 20)
+    assert await client.runs.wait(run, 20)
     view, _ = await run_view(attached, run, Window(1000))
     assert (view.status, view.outputs, view.version, names) == ("ok", "42", 1, [])
-    assert await client.wait(await client.execute("1", store_history=False), 20)
+    assert await client.runs.wait(await client.execute("1", store_history=False), 20)
     view, _ = await run_view(attached, run, Window(1000))
     assert names == ["read_outcome"], "something has happened since: what was told then may not hold"
     assert (view.status, view.version) == ("ok", 1)
@@ -51,9 +51,9 @@ async def test_what_the_kernel_told_of_a_run_is_forgotten_when_somebody_else_doe
     attached = Attached("k1", client)
     person = await person_at(reactive_kernel)
     run = await client.execute("x = 1")
-    assert await client.wait(run, 20)
+    assert await client.runs.wait(run, 20)
     changed = asyncio.Event()
-    client.on_change = changed.set
+    client.runs.on_change(changed.set)
     await person.run("aaaa", "x = 2")
     async with asyncio.timeout(20):
         await changed.wait()  # her messages reach us too, in their own time
@@ -101,6 +101,6 @@ async def test_nobody_looks_for_changes_that_nobody_wants_to_know_of(asked):
     client, names = asked
     watch = Watch(Attached("k1", client), Notices())
     for number in range(3):
-        assert await client.wait(await client.execute(f"x = {number}"), 20)
+        assert await client.runs.wait(await client.execute(f"x = {number}"), 20)
     watch.close()
     assert names == []

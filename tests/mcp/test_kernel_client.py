@@ -1,4 +1,4 @@
-"""The client against real kernels: what runs, and the truth when something does not."""
+"""The client against real kernels: their messages, and their processes' end. What the client makes of each message is in tests/unit/client."""
 
 import asyncio
 import os
@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from person import BOUND, suspend, until, wait_for_ready
 
-from marimo_kernel_bridge.client import client as kernel_client
 from marimo_kernel_bridge.client import link as kernel_link
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import read_connection
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 async def finished(client: KernelClient, code: str):
     run = await client.execute(code)
-    assert await client.wait(run, BOUND), f"{code!r} is {run.status}"
+    assert await client.runs.wait(run, BOUND), f"{code!r} is {run.status}"
     return run
 
 
@@ -49,25 +48,11 @@ async def test_display_only_output_is_not_lost(plain_kernel, attach):
     assert "image/png" in output["data"]
 
 
-async def test_displays_are_cleared_and_updated_by_any_later_request(plain_kernel, attach):
-    client = await attach(plain_kernel)
-    shown = await finished(client, "handle = display('before', display_id=True)")
-    await finished(client, "handle.update('after')")
-    assert texts(shown) == ["'after'"]
-    code = "from IPython.display import clear_output\nprint('old'); clear_output(wait=True); print('new')"
-    assert texts(await finished(client, code)) == ["new\n"]
-
-
 async def test_a_failing_cell_is_data(plain_kernel, attach):
     client = await attach(plain_kernel)
     run = await finished(client, "print('before'); 1/0")
     assert run.status == "error"
     assert texts(run) == ["before\n", "ZeroDivisionError"]
-
-
-async def test_code_that_is_not_python_is_an_error_of_the_run(plain_kernel, attach):
-    client = await attach(plain_kernel)
-    assert texts(await finished(client, "def f(:")) == ["SyntaxError"]
 
 
 async def test_asking_for_input_fails_instead_of_hanging(plain_kernel, attach):
@@ -99,36 +84,12 @@ async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-async def test_concurrent_runs_keep_their_outputs_apart(plain_kernel, attach):
-    client = await attach(plain_kernel)
-    runs = await asyncio.gather(*(finished(client, f"print({number})") for number in range(20)))
-    assert [texts(run) for run in runs] == [[f"{number}\n"] for number in range(20)]
-
-
-async def test_a_run_outlives_the_wait_for_it(plain_kernel, attach, gate):
-    client = await attach(plain_kernel)
-    run = await client.execute(gate.code + "; print('over')")
-    await until(lambda: run.started_at)
-    assert not await client.wait(run, 0)
-    assert run.status == "running"
-    gate.open()
-    assert await client.wait(client.find_run(run.run_id), BOUND)
-    assert texts(run) == ["over\n"]
-
-
-async def test_an_unknown_run_is_refused(plain_kernel, attach):
-    client = await attach(plain_kernel)
-    with pytest.raises(BridgeError) as caught:
-        client.find_run("nonsense")
-    assert caught.value.code == "no_such_run"
-
-
 async def test_a_run_is_interrupted(plain_kernel, attach):
     client = await attach(plain_kernel)
     run = await client.execute("while True: pass")
     await until(lambda: run.started_at)
     await client.interrupt(run)
-    assert await client.wait(run, BOUND)
+    assert await client.runs.wait(run, BOUND)
     assert run.status == "interrupted"
     assert texts(await finished(client, "'usable'")) == ["'usable'"]
 
@@ -139,13 +100,13 @@ async def test_a_run_is_interrupted(plain_kernel, attach):
 async def test_a_busy_kernel_is_named_with_whose_code_runs(plain_kernel, attach, person_at, gate):
     client, person = await attach(plain_kernel), await person_at(plain_kernel)
     person.send("aaaa", gate.code)
-    await until(lambda: client.others_work and client.others_work[0].code)
-    (work,) = client.others_work
+    await until(lambda: client.runs.others and client.runs.others[0].code)
+    (work,) = client.runs.others
     assert (work.client, work.code) == ("ada", gate.code)
     assert not await client.shell_is_free(0.1)
 
     run = await client.execute("'mine'")
-    assert not await client.wait(run, 0.1)
+    assert not await client.runs.wait(run, 0.1)
     assert run.status == "queued"
     with pytest.raises(BridgeError) as caught:
         await client.interrupt(run)
@@ -153,9 +114,9 @@ async def test_a_busy_kernel_is_named_with_whose_code_runs(plain_kernel, attach,
 
     gate.open()
     await person.sees("aaaa", "''")
-    assert await client.wait(run, BOUND)
+    assert await client.runs.wait(run, BOUND)
     assert texts(run) == ["'mine'"]
-    assert client.others_work == ()
+    assert client.runs.others == ()
 
 
 async def test_work_that_began_before_we_attached_is_noticed(plain_kernel, attach, person_at, gate):
@@ -163,7 +124,7 @@ async def test_work_that_began_before_we_attached_is_noticed(plain_kernel, attac
     message_id = person.send("aaaa", "print('begun')\n" + gate.code)
     await person.sees("aaaa", "begun")
     client = await attach(plain_kernel)
-    assert client.others_work == ()
+    assert client.runs.others == ()
     assert not await client.shell_is_free(0.1)
     gate.open()
     await person.until_over(message_id)
@@ -173,11 +134,11 @@ async def test_work_that_began_before_we_attached_is_noticed(plain_kernel, attac
 async def test_a_run_behind_a_failing_cell_is_aborted_and_says_so(plain_kernel, attach, person_at, gate):
     client, person = await attach(plain_kernel), await person_at(plain_kernel)
     person.send("aaaa", gate.code + "\n1/0")
-    await until(lambda: client.others_work)
+    await until(lambda: client.runs.others)
     run = await client.execute("'never'")
-    assert not await client.wait(run, 0.1)
+    assert not await client.runs.wait(run, 0.1)
     gate.open()
-    assert await client.wait(run, BOUND)
+    assert await client.runs.wait(run, BOUND)
     assert (run.status, texts(run)) == ("aborted", [])
 
 
@@ -191,34 +152,6 @@ async def test_our_failure_aborts_nobody_elses_queue(plain_kernel, attach, perso
     assert (run.status, person.shown("aaaa")) == ("error", "'hers'")
 
 
-async def test_a_run_given_up_while_it_waits_is_stopped_when_it_starts(plain_kernel, attach, person_at, gate):
-    client, person = await attach(plain_kernel), await person_at(plain_kernel)
-    message_id = person.send("aaaa", gate.code)
-    await until(lambda: client.others_work)
-    run = await client.execute("while True: pass")
-    await client.abandon(run)
-    assert run.status == "queued"
-    gate.open()
-    assert await client.wait(run, BOUND)
-    assert run.status == "interrupted"
-    await person.until_over(message_id)
-    assert person.shown("aaaa") == "''", "the person's own code is not what was given up"
-
-
-async def test_bridge_requests_to_a_plain_kernel_are_refused_here(plain_kernel, attach):
-    client = await attach(plain_kernel)
-    assert not client.info.reactive
-    for request in (
-        client.describe(),
-        client.list_cells(),
-        client.read_cell("aaaa"),
-        client.run_cells(["aaaa"]),
-    ):
-        with pytest.raises(BridgeError) as caught:
-            await request
-        assert caught.value.code == "not_reactive"
-
-
 # The kernel's end
 
 
@@ -229,7 +162,7 @@ async def test_a_kernel_killed_in_mid_run_is_dead_at_once(start_kernel, attach, 
     run = await client.execute("print('begun'); import time; time.sleep(60)")
     await until(run.log.outputs)
     os.kill(manager.provisioner.pid, signal.SIGKILL)
-    assert await client.wait(run, 2.0), "a dead kernel must not be waited for"
+    assert await client.runs.wait(run, 2.0), "a dead kernel must not be waited for"
     assert (run.status, run.lost.code, texts(run)) == ("lost", "kernel_dead", ["begun\n"])
     assert await client.liveness() == "dead"
     with pytest.raises(BridgeError) as caught:
@@ -257,22 +190,13 @@ async def test_a_suspended_kernel_is_silent_and_not_dead(start_kernel, attach, m
     try:
         assert await client.liveness() == "silent"
         run = await client.execute("'later'")
-        assert not await client.wait(run, 0.1)
+        assert not await client.runs.wait(run, 0.1)
         assert not await client.shell_is_free(0.1)
     finally:
         os.kill(pid, signal.SIGCONT)
-    assert await client.wait(run, BOUND), "silence is not death: the run goes on"
+    assert await client.runs.wait(run, BOUND), "silence is not death: the run goes on"
     assert texts(run) == ["'later'"]
     assert await client.liveness() == "alive"
-
-
-async def test_a_kernel_that_fails_in_its_own_code_is_not_waited_for(start_kernel, attach, monkeypatch):
-    monkeypatch.setattr(kernel_client, "REPLY_BOUND", 0.2)
-    client = await attach(start_kernel())
-    await finished(client, "get_ipython().kernel.do_execute = None")
-    run = await finished(client, "1")
-    assert (run.status, run.lost.code) == ("lost", "kernel_silent")
-    assert "never replied" in run.lost.message
 
 
 @pytest.mark.parametrize("name", ["python3", "marimo"])
@@ -283,21 +207,11 @@ async def test_a_restarted_kernel_is_another_one(start_kernel, attach, name):
     run = await client.execute("import time; time.sleep(60)")
     await until(lambda: run.started_at)
     await asyncio.to_thread(manager.restart_kernel, now=True)
-    assert await client.wait(run, BOUND)
+    assert await client.runs.wait(run, BOUND)
     assert (run.status, run.lost.code) == ("lost", "kernel_dead")
 
     await asyncio.to_thread(wait_for_ready, manager)
     assert texts(await finished(client, "'kept' in globals()")) == ["False"]
-    assert client.restarts == 1
-
-
-async def test_a_restart_between_calls_is_noticed(start_kernel, attach):
-    manager = start_kernel()
-    client = await attach(manager)
-    await asyncio.to_thread(manager.restart_kernel, now=True)
-    await until(lambda: client.end)
-    await asyncio.to_thread(wait_for_ready, manager)
-    assert texts(await finished(client, "'new'")) == ["'new'"]
     assert client.restarts == 1
 
 

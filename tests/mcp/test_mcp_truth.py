@@ -177,7 +177,7 @@ async def test_a_long_silence_is_told_with_the_proof_of_life(plain_kernel, attac
     assert view.status == "running"
     assert "silent for" in view.message
     assert "The kernel is alive." in view.message
-    assert await attached.client.wait(run, BOUND)
+    assert await attached.client.runs.wait(run, BOUND)
 
 
 async def test_a_gigabyte_of_output_is_told_as_that_and_the_server_lives_on(agent, reactive_kernel):

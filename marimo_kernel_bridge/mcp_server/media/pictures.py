@@ -68,7 +68,7 @@ async def _interpreters(attached: Attached) -> list[str]:
     found = [sys.executable]
     if attached.client.info.reactive and isinstance(attached.client.connection, Connection):
         with suppress(BridgeError):
-            found.insert(0, (await attached.client.describe()).interpreter or sys.executable)
+            found.insert(0, (await attached.client.reads.describe()).interpreter or sys.executable)
     return found
 
 

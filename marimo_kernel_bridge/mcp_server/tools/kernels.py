@@ -185,7 +185,7 @@ async def disconnect_kernel(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[
     """Detach from a kernel. The kernel, its variables and whatever runs in it go on."""
     attached = attached_to(ctx, kernel)
     await kernels_of(ctx).disconnect(attached)
-    left = [run.run_id for run in attached.client.runs if not run.over]
+    left = [run.run_id for run in attached.client.runs.ours if not run.over]
     going_on = f" Runs that go on in it: {', '.join(left)}." if left else ""
     return answer(
         Disconnected(attached.handle, f"Disconnected from {attached.handle}; the kernel runs on.{going_on}")

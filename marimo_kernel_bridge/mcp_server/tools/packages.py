@@ -63,7 +63,7 @@ async def ask_consent(
             return StandingConsent(install=True)
         if not known.may_run or not can_ask(ctx):
             return Refused(_nobody_asked(packages))
-        there, now = await attached.client.environment(), await attached.client.describe()
+        there, now = await attached.client.reads.environment(), await attached.client.reads.describe()
     except BridgeError as refusal:
         return Refused(refusal)
     if now.agents_paused:

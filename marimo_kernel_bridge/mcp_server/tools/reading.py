@@ -57,7 +57,7 @@ async def list_cells(
     Answered while a cell runs. Only cells that have run are known, the person's and yours alike.
     """
     attached = attached_to(ctx, kernel)
-    outline = await attached.client.outline(offset, limit)
+    outline = await attached.client.reads.outline(offset, limit)
     return answer(within(mcp_views.cell_list(outline, offset, attached.news()), max_chars))
 
 

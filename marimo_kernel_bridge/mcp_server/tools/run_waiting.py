@@ -52,7 +52,7 @@ async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
     if waits_for_ever.get():
         bound = math.inf
     while (left := began + bound - loop.time()) > 0:
-        if await attached.client.wait(run, min(left, _OUTPUT_EVERY)):
+        if await attached.client.runs.wait(run, min(left, _OUTPUT_EVERY)):
             return
         printed = run.printed() if run.last_output_at is not None else ""
         lines = printed[told if told <= len(printed) else 0 : printed.rfind("\n") + 1]

@@ -78,7 +78,7 @@ async def read_run(
 ) -> Annotated[CallToolResult, RunView]:
     """Wait for a run that was not over, or read on in its output."""
     attached = attached_to(ctx, kernel)
-    run = attached.client.find_run(run_id)
+    run = attached.client.runs.find(run_id)
     await wait(ctx, attached, run, timeout)
     return await run_answer(attached, run, Window(max_chars, offset))
 
@@ -92,10 +92,10 @@ async def interrupt_run(
 ) -> Annotated[CallToolResult, RunView]:
     """Stop a run of yours, as the stop button does (KeyboardInterrupt). One that waits never starts."""
     attached = attached_to(ctx, kernel)
-    run = attached.client.find_run(run_id)
+    run = attached.client.runs.find(run_id)
     await attached.client.abandon(run)
     if not run.unwanted:
-        await attached.client.wait(run, INTERRUPT_GRACE)
+        await attached.client.runs.wait(run, INTERRUPT_GRACE)
     return await run_answer(attached, run, Window(BUDGET))
 
 
@@ -147,7 +147,7 @@ async def run_cells(
     if which == "stale" and not cell_ids:
         started = await attached.client.run_stale()
     else:
-        wanted = chosen(await attached.client.list_cells(), cell_ids, which)
+        wanted = chosen(await attached.client.reads.list_cells(), cell_ids, which)
         started = await attached.client.run_cells(wanted)
     return await finish(ctx, attached, started, timeout, Window(max_chars))
 

@@ -87,10 +87,10 @@ async def live(attached: Attached) -> LiveNotebook:
 
     client = attached.client
     if not client.info.reactive:
-        await client.list_cells()  # raises: not_reactive
+        await client.reads.list_cells()  # raises: not_reactive
     if not isinstance(client.connection, Connection):
         return await read_live(client, None)
-    notebook = (await client.describe()).notebook
+    notebook = (await client.reads.describe()).notebook
     return await read_live(client, notebook or (await notebooks_by_kernel()).get(client.connection.kernel_id))
 
 

@@ -68,7 +68,7 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
         if problem := await client.why_not_alive():
             raise problem
         if client.info.reactive:
-            description = await client.describe()
+            description = await client.reads.describe()
         busy, working_on = await _work(client, description)
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"
@@ -109,7 +109,7 @@ def _state(
         stale=description.stale if description else (),
         queued=description.queued if description else None,
         working_on=working_on,
-        our_runs=tuple(run.run_id for run in client.runs if not run.over),
+        our_runs=tuple(run.run_id for run in client.runs.ours if not run.over),
         pid=description.pid if description else None,
         python=description.python_version if description else None,
         interpreter=description.interpreter if description else None,
@@ -140,11 +140,11 @@ def _seen_work(client: KernelClient, cell: str | None) -> tuple[WorkLine, ...]:
     now = time.time()
     others = tuple(
         WorkLine(work.client or "another client", now - work.since, first_line(work.code or "") or None, cell)
-        for work in client.others_work
+        for work in client.runs.others
     )
     ours = tuple(
         WorkLine(client.client_name, now - run.started_at, first_line(run.code) or None, cell, run.run_id)
-        for run in client.runs
+        for run in client.runs.ours
         if not run.over and run.started_at is not None
     )
     return others + ours

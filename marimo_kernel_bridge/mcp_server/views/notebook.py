@@ -40,13 +40,13 @@ Which = Literal["stale", "all"]
 
 
 async def search_result(attached: Attached, query: str, limit: int) -> SearchResult:
-    found = await attached.client.search(query, limit)
+    found = await attached.client.reads.search(query, limit)
     return SearchResult(query, found.found, found.total, found.unread, attached.news())
 
 
 async def dataflow(attached: Attached, cell_id: str | None, variable: str | None) -> Dataflow:
     """Follow the graph from a cell or a variable. Raises `BridgeError`: no_such_cell, no_such_variable, bad_request."""
-    cells = {cell.cell_id: cell for cell in await attached.client.list_cells()}
+    cells = {cell.cell_id: cell for cell in await attached.client.reads.list_cells()}
     if (cell_id is None) == (variable is None):
         raise BridgeError("bad_request", "Give one of cell_id and variable.", "list_cells has both.")
     if cell_id is not None:
@@ -100,7 +100,7 @@ def _reach(
 
 
 async def variable_list(attached: Attached, contains: str, offset: int, limit: int) -> VariableList:
-    definers, listed = await asyncio.gather(_definers(attached), attached.client.list_variables())
+    definers, listed = await asyncio.gather(_definers(attached), attached.client.reads.list_variables())
     wanted = [one for one in listed if contains.casefold() in one.name.casefold()]
     modules = tuple(one.name for one in wanted if one.type == "module")
     others = [one for one in wanted if one.type != "module"]
@@ -112,7 +112,7 @@ async def variable_list(attached: Attached, contains: str, offset: int, limit: i
 
 
 async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElementList:
-    definers, found = await asyncio.gather(_definers(attached), attached.client.list_ui_elements())
+    definers, found = await asyncio.gather(_definers(attached), attached.client.reads.list_ui_elements())
     lines = tuple(
         UiElementLine(
             one.element,
@@ -129,7 +129,7 @@ async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElem
 
 
 async def variable_view(attached: Attached, name: str, rows: int, offset: int = 0) -> VariableView:
-    looking = attached.client.inspect_variable(name, rows, offset)
+    looking = attached.client.reads.inspect_variable(name, rows, offset)
     content, definers = await asyncio.gather(looking, _definers(attached))
     variable = content.variable
     note = (
@@ -154,11 +154,13 @@ async def variable_view(attached: Attached, name: str, rows: int, offset: int = 
 
 
 async def _definers(attached: Attached) -> dict[str, str]:
-    return {name: cell.cell_id for cell in await attached.client.list_cells() for name in cell.defines}
+    return {name: cell.cell_id for cell in await attached.client.reads.list_cells() for name in cell.defines}
 
 
 async def error_list(attached: Attached) -> ErrorList:
-    cells, environment = await asyncio.gather(attached.client.list_cells(), attached.client.environment())
+    cells, environment = await asyncio.gather(
+        attached.client.reads.list_cells(), attached.client.reads.environment()
+    )
     missing = environment.missing
     stale = tuple(cell.cell_id for cell in cells if cell.stale)
     return ErrorList(tuple(problems(cells, missing)), len(cells), missing, stale, attached.news())
@@ -168,10 +170,10 @@ async def preview(
     attached: Attached, cell_ids: Sequence[str], which: Which | None, changes: Sequence[Change]
 ) -> Preview:
     """Say what running cells, or making changes, would run. Raises `BridgeError`."""
-    known, kernel = await asyncio.gather(attached.client.list_cells(), attached.client.describe())
+    known, kernel = await asyncio.gather(attached.client.reads.list_cells(), attached.client.reads.describe())
     cells, mode = {cell.cell_id: cell for cell in known}, kernel.mode
     if changes:
-        report = await attached.client.preview_edits(changes)
+        report = await attached.client.reads.preview_edits(changes)
         for change in changes:
             if isinstance(change, ChangeCell):
                 cell = find(cells.values(), change.cell_id)

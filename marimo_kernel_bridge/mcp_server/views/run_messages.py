@@ -125,9 +125,9 @@ def _failure(run: Run, report: RunReport | None, took: str) -> str:
     failed = raised_by(run)
     if failed is None and report is not None:
         failed = next((c.error for c in report.cells if c.cell_id in report.requested and c.error), None)
-    reply = run.reply or {}
-    name = str(reply.get("ename") or (failed.ename if failed else "error"))
-    value = str(reply.get("evalue") or (failed.evalue if failed else ""))
+    reply = run.reply
+    name = (reply and reply.ename) or (failed.ename if failed else "error")
+    value = (reply and reply.evalue) or (failed.evalue if failed else "")
     if name == "StdinNotImplementedError":
         return f"failed{took}: the code asked for input(), and nobody can type here. Put the value into the code."
     message = f"failed{took} with {name}: {value}".rstrip(": ")
@@ -142,9 +142,9 @@ def _failure(run: Run, report: RunReport | None, took: str) -> str:
 async def _why_queued(attached: Attached, run: Run, now: float) -> str:
     client = attached.client
     others = [
-        f"{work.client or 'another client'}'s `{first_line(work.code or '?')}`" for work in client.others_work
+        f"{work.client or 'another client'}'s `{first_line(work.code or '?')}`" for work in client.runs.others
     ]
-    ours = [f"our run {other.run_id}" for other in client.runs if other.status == "running"]
+    ours = [f"our run {other.run_id}" for other in client.runs.ours if other.status == "running"]
     behind = " and ".join(others + ours) or "another request"
     waited = f"the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent"
     if run.unwanted:

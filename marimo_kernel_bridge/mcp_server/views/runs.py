@@ -142,8 +142,8 @@ async def _facts(attached: Attached, run: Run) -> _Facts:
         run,
         _report(client, run, outcome),
         {cell.cell_id: cell for cell in outcome.cells} if outcome else {},
-        client.edit_report_of(run) if ended else None,
-        client.install_report_of(run) if ended else None,
+        run.edit_report() if ended else None,
+        run.install_report() if ended else None,
     )
 
 
@@ -152,7 +152,7 @@ def _report(client: KernelClient, run: Run, outcome: RunOutcome | None) -> RunRe
     if not client.info.reactive or run.status in {"queued", "aborted", "lost"}:
         return None
     if run.over:
-        report = client.report_of(run)
+        report = run.report()
         if run.kind != "execute":
             return report
     return outcome.report if outcome else None
@@ -165,7 +165,7 @@ async def _outputs(client: KernelClient, facts: _Facts) -> list[dict[str, Any]]:
     cell_ids = [cell_id for cell_id in facts.requested if cell_id in facts.cells]
     outputs: list[dict[str, Any]] = []
     for cell_id in cell_ids[:_MOST_CELLS]:
-        own = without_edited((await client.read_cell(cell_id, MOST_OUTPUT)).outputs)
+        own = without_edited((await client.reads.read_cell(cell_id, MOST_OUTPUT)).outputs)
         if own and len(cell_ids) > 1:
             outputs.append({"output_type": "stream", "name": "stdout", "text": f"[cell {cell_id}]\n"})
         outputs += own

@@ -1,0 +1,145 @@
+"""Reads of a reactive kernel, answered while a cell runs.
+
+Owns one method for each question of the bridge protocol. Needs a link that is open; changes nothing in the kernel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from marimo_kernel_bridge.client.link import ANSWER_BOUND
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import EditReport
+from marimo_kernel_bridge.protocol.environment import Environment
+from marimo_kernel_bridge.protocol.inspection import (
+    Matches,
+    RunOutcome,
+    UiElement,
+    Variable,
+    VariableContent,
+)
+from marimo_kernel_bridge.protocol.notebook import (
+    Cell,
+    CellWithOutputs,
+    KernelDescription,
+    Outline,
+    RunReport,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.client.link import KernelLink
+    from marimo_kernel_bridge.client.replies import Replies
+    from marimo_kernel_bridge.protocol.changes import Change
+
+_T = TypeVar("_T")
+
+
+class Reads:
+    """What can be read of one reactive kernel.
+
+    Each read raises `BridgeError`: not_reactive (a plain kernel), kernel_dead, kernel_silent (no answer in time),
+    unsupported_version, and what its own docstring names.
+    """
+
+    def __init__(self, link: KernelLink, replies: Replies, client_name: str) -> None:
+        self._link = link
+        self._client_name = client_name
+        self._replies = replies
+
+    async def describe(self) -> KernelDescription:
+        """Return the kernel's state: whether it is busy and with what, its mode, its stale cells."""
+        return await self._read(wire.Describe(), KernelDescription)
+
+    async def list_cells(self) -> list[Cell]:
+        """Return all cells with their code, in the order in which the kernel first saw them."""
+        return await self._read(wire.ListCells(), list[Cell])
+
+    async def outline(self, offset: int, limit: int) -> Outline:
+        """Return `limit` cells from `offset` on, in the same order, and how many there are."""
+        return await self._read(wire.ReadOutline(offset=offset, limit=limit), Outline)
+
+    async def read_cell(self, cell_id: str, most_output: int | None = None) -> CellWithOutputs:
+        """Return a cell by the kernel's id or the notebook's, text outputs cut to about `most_output` characters.
+
+        Raises `BridgeError` no_such_cell.
+        """
+        return await self._read(wire.ReadCell(cell_id=cell_id, most_output=most_output), CellWithOutputs)
+
+    async def outcome(self, run_id: str, bound: float = ANSWER_BOUND) -> RunOutcome:
+        """Return what is known of a run: its report if the kernel has one, and the cells in it."""
+        return await self._read(wire.ReadOutcome(run_id=run_id), RunOutcome, bound)
+
+    async def history(self, limit: int) -> list[RunReport]:
+        """Return the last runs of all clients, the newest first."""
+        return await self._read(wire.ReadHistory(limit=limit), list[RunReport])
+
+    async def search(self, query: str, limit: int) -> Matches:
+        """Return the first lines of code and outputs that contain `query`, whatever the case."""
+        return await self._read(wire.SearchCells(query=query, limit=limit), Matches)
+
+    async def list_variables(self) -> list[Variable]:
+        """Return the notebook's global names. Runs no code of their values."""
+        return await self._read(wire.ListVariables(), list[Variable])
+
+    async def list_ui_elements(self) -> list[UiElement]:
+        """Return marimo's UI elements and ipywidgets, with what they take."""
+        return await self._read(wire.ListUiElements(), list[UiElement])
+
+    async def environment(self) -> Environment:
+        """Return where the kernel's packages are, and which imports of its cells lead nowhere."""
+        return await self._read(wire.ReadEnvironment(), Environment)
+
+    async def secrets(self, bound: float = ANSWER_BOUND) -> None:
+        """Have the kernel send its secrets to the observers, which each of its answers does by the way."""
+        await self._read(wire.ReadSecrets(), type(None), bound)
+
+    async def inspect_variable(self, name: str, rows: int, offset: int = 0) -> VariableContent:
+        """Return a variable, with a sample of `rows` from `offset` on if the kernel is free to take one.
+
+        Raises `BridgeError` no_such_variable.
+        """
+        request = wire.InspectVariable(name=name, rows=rows, offset=offset)
+        if not (await self.describe()).busy:
+            try:
+                reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))
+                return self._replies.parse(reply, VariableContent)
+            except BridgeError as refusal:
+                if refusal.code != "kernel_silent":
+                    raise
+        return await self._read(request, VariableContent)
+
+    async def preview_edits(self, changes: Sequence[Change]) -> EditReport:
+        """Return what a batch of changes would do. Raises `BridgeError` kernel_busy unless the kernel is free."""
+        require_reactive(self._link)
+        request = wire.EditCells(changes=list(changes), dry_run=True, client=self._client_name)
+        try:
+            reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))
+        except BridgeError as refusal:
+            if refusal.code == "kernel_silent" and await self._link.liveness() == "alive":
+                raise BridgeError(
+                    "kernel_busy",
+                    "The kernel is busy: new code is looked at between two runs.",
+                    "Try again when kernel_status says idle. Without `edits` a preview is there at once.",
+                ) from None
+            raise
+        return self._replies.parse(reply, EditReport)
+
+    async def _read(self, request: wire.ControlRequest, kind: type[_T], bound: float = ANSWER_BOUND) -> _T:
+        require_reactive(self._link)
+        content = await self._link.ask("control", wire.READ_REQUEST, wire.encode_request(request), bound)
+        return self._replies.parse(content, kind)
+
+
+def require_reactive(link: KernelLink) -> None:
+    """Raise `BridgeError` not_reactive for a plain kernel, which would never answer."""
+    if not link.info.reactive:
+        raise BridgeError(
+            "not_reactive",
+            f"This kernel is a plain {link.info.implementation} kernel ({link.info.language}): it has no "
+            "reactive cells to list, read, edit or run.",
+            "execute_code and kernel_status work. For the rest, choose the kernel "
+            "'marimo (reactive Python)' in the notebook and connect to that one.",
+        )

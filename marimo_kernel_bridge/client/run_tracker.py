@@ -1,0 +1,220 @@
+"""The runs of one client, and what it sees of other clients' work.
+
+Owns which message belongs to which run, what the kernel told of the newest run unasked, and who waits for what. Sends
+nothing but an interrupt, by a callback, for a run that was given up before it started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.client.runs import Activity, Reply, Run, RunKind, Work
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.changes import EditReport
+from marimo_kernel_bridge.protocol.environment import InstallReport
+from marimo_kernel_bridge.protocol.inspection import RunOutcome
+from marimo_kernel_bridge.protocol.names import REPLY
+from marimo_kernel_bridge.protocol.notebook import RunReport
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from marimo_kernel_bridge.client.channels import Content, Message
+    from marimo_kernel_bridge.client.connection import Channel
+    from marimo_kernel_bridge.client.replies import Replies
+
+logger = logging.getLogger(__name__)
+
+KEPT_RUNS: Final = 100
+"""So many of our runs can be read again; older ones that are over are forgotten."""
+
+REPLY_BOUND: Final = 5.0
+"""Seconds after idle in which a reply must have come. A kernel whose own code fails never sends one."""
+
+CANCEL_BOUND: Final = 1.0
+"""Seconds in which a kernel that has promised not to start a run says that it is over."""
+
+_REPORTS: Final[dict[RunKind, type[RunReport | EditReport | InstallReport]]] = {
+    "run_cells": RunReport,
+    "run_stale": RunReport,
+    "set_ui_value": RunReport,
+    "edit_cells": EditReport,
+    "install_packages": InstallReport,
+}
+"""What the kernel replies to each request of the bridge protocol."""
+
+
+class RunTracker:
+    """The runs of one client: found by id, waited for, and told when the kernel ends."""
+
+    def __init__(self, replies: Replies, interrupt: Callable[[Run], Awaitable[None]]) -> None:
+        """`interrupt` stops a run that has started. Raises `BridgeError` if it cannot."""
+        self._replies = replies
+        self._interrupt = interrupt
+        self._observers: list[Callable[[], None]] = []
+        self._activity = Activity()
+        self._outcome: tuple[str, RunOutcome | None] | None = (
+            None  # the last one that came unasked, by run id
+        )
+        self._runs: dict[str, Run] = {}
+        self._over: dict[str, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps no task alive
+
+    @property
+    def ours(self) -> tuple[Run, ...]:
+        """Our runs, the oldest first."""
+        return tuple(self._runs.values())
+
+    @property
+    def others(self) -> tuple[Work, ...]:
+        """What runs in the kernel for other clients, as far as we have seen it begin."""
+        return tuple(work for work in self._activity.working if work.request_id not in self._runs)
+
+    def find(self, run_id: str) -> Run:
+        """Return a run of ours. Raises `BridgeError` no_such_run for one that is unknown or forgotten."""
+        run = self._runs.get(run_id)
+        if run is None:
+            newest = ", ".join(list(self._runs)[-3:]) or "none"
+            raise BridgeError(
+                "no_such_run",
+                f"There is no run {run_id!r} of ours in this kernel.",
+                f"The last {KEPT_RUNS} runs can be read; the newest are: {newest}.",
+            )
+        return run
+
+    async def wait(self, run: Run, bound: float) -> bool:
+        """Wait until a run is over, at most `bound` seconds. The run goes on in any case. True if it is over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(bound):
+                await self._over[run.run_id].wait()
+        return run.over
+
+    def outcome_of(self, run: Run) -> RunOutcome | None:
+        """Return what became of a run as the kernel told when it was over; None if anything has happened since."""
+        if not run.over or self._outcome is None or self._outcome[0] != run.run_id:
+            return None
+        return self._outcome[1]
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when a request of any client begins or ends, and when the kernel does."""
+        self._observers.append(callback)
+
+    def add(self, run: Run) -> None:
+        """Track a run that is about to be sent."""
+        surplus = max(0, len(self._runs) - KEPT_RUNS + 1)
+        for old in list(islice((run for run in self._runs.values() if run.over), surplus)):
+            self.drop(old)
+        self._runs[run.run_id] = run
+        self._over[run.run_id] = asyncio.Event()
+
+    def drop(self, run: Run) -> None:
+        """Forget a run: it is old, or was never sent."""
+        del self._runs[run.run_id], self._over[run.run_id]
+
+    def close(self) -> None:
+        """Stop what is under way. The runs go on in the kernel."""
+        for task in self._tasks:
+            task.cancel()
+
+    # link.Listener
+
+    def on_message(self, channel: Channel, message: Message, *, asked: bool) -> None:
+        now = time.time()
+        run = self._runs.get(message.parent_id or "")
+        if channel == "iopub":
+            self._on_iopub(run, message, now, asked=asked)
+        elif run is not None and run.kind == "execute" and message.msg_type == REPLY:
+            self._outcome = (run.run_id, self._outcome_in(message.content))
+        elif run is not None:
+            run.on_reply(self._reply_in(run.kind, message.content), now)
+        if run is not None:
+            self._look_at(run)
+
+    def on_end(self, why: BridgeError) -> None:
+        now = time.time()
+        for run in self._runs.values():
+            run.on_lost(why, now)
+            self._over[run.run_id].set()
+        self._outcome = None
+        self._activity.forget()
+        self._changed()
+
+    def _on_iopub(self, run: Run | None, message: Message, now: float, *, asked: bool) -> None:
+        if (
+            message.msg_type == "status"
+            and self._outcome is not None
+            and message.parent_id != self._outcome[0]
+        ):
+            self._outcome = None
+        if not asked and self._activity.on_iopub(message, now):
+            self._changed()
+        if message.msg_type == "update_display_data":  # display ids belong to the kernel, not to a request
+            for shown in self._runs.values():
+                shown.log.update_display(message.content)
+        elif run is not None and (run.late_outputs or not run.over):
+            run.on_iopub(message.msg_type, message.content, now)
+
+    def _look_at(self, run: Run) -> None:
+        """Do what a message to a run makes due."""
+        if run.unwanted and run.status == "running":
+            run.unwanted = False
+            task = asyncio.create_task(self._interrupt_unwanted(run))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if run.over:
+            self._over[run.run_id].set()
+        elif run.idle:
+            # Reply and idle come on two sockets, so the reply may still be on its way; but not for long.
+            asyncio.get_running_loop().call_later(REPLY_BOUND, self._give_up_reply, run)
+
+    async def _interrupt_unwanted(self, run: Run) -> None:
+        if run.cancelled and await self.wait(run, CANCEL_BOUND):
+            return  # the usual end: the kernel does not run it
+        try:
+            await self._interrupt(run)
+        except BridgeError as refusal:
+            logger.warning("Could not interrupt a run that was given up: %s", refusal)
+
+    def _give_up_reply(self, run: Run) -> None:
+        if run.reply is None and run.run_id in self._over:
+            why = BridgeError(
+                "kernel_silent",
+                "The kernel is done with the request, but never replied: it failed in its own code, not in yours.",
+                "Its log says why. What the code did before stays done; look before you try again.",
+            )
+            run.on_lost(why, time.time())
+            self._over[run.run_id].set()
+
+    def _outcome_in(self, content: Content) -> RunOutcome | None:
+        try:
+            return self._replies.parse(content, RunOutcome)
+        except BridgeError:  # of another version: who wants to know asks, and is told so
+            return None
+
+    def _reply_in(self, kind: RunKind, content: Content) -> Reply:
+        status = content.get("status")
+        if status in {"aborted", "abort"}:  # the second is how protocol 5.0 spelled it
+            return Reply("aborted", content.get("execution_count"))
+        reply = Reply(
+            "ok" if status == "ok" else "error",
+            content.get("execution_count"),
+            str(content.get("ename") or ""),
+            str(content.get("evalue") or ""),
+        )
+        report = _REPORTS.get(kind)
+        if report is None and not (reply.ename == "BridgeError" and "protocol" in content):
+            return reply
+        try:
+            return replace(reply, result=self._replies.parse(content, report or RunReport))
+        except BridgeError as refusal:  # an execute_request, too: the person has paused agents
+            return replace(reply, refusal=refusal)
+
+    def _changed(self) -> None:
+        for observer in self._observers:
+            observer()
