@@ -22,10 +22,11 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from mcp import MCPError
 
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
+from marimo_kernel_bridge.cli.import_command import ImportOptions, import_notebook
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.shipped import shipped
-from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook, import_notebook, read_notebook
+from marimo_kernel_bridge.notebooks.ipynb import Notebook, read_notebook
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
@@ -190,10 +191,8 @@ async def _agent_edits(agent: Agent, notebook: Notebook, say: Callable[[str], No
 
 
 def _import_and_run(example: Path, say: Callable[[str], None]) -> None:
-    from marimo_kernel_bridge.importing.to_marimo import convert  # noqa: PLC0415  # imports marimo, which takes a second
-
     target = example.with_suffix(".py")
-    conversion: Conversion = import_notebook(example, target, convert, overwrite=True)
+    conversion = import_notebook(example, target, ImportOptions(force=True)).conversion
     _require(conversion.complete, f"Not all was converted: {conversion.not_converted} {conversion.check}")
     kept = sum(cell.fate == "kept" for cell in conversion.cells)
     say(f"  {target.name}: {kept} of {len(conversion.cells)} cells kept as they are, marimo check passes")

@@ -1,4 +1,7 @@
-"""`marimo-kernel-bridge import`: many notebooks, where each is written, what is printed, how it ends."""
+"""The work of `marimo-kernel-bridge import`: one or many notebooks, where each is written, what is printed.
+
+Does not convert cells: that is `importing`.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,11 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
-from marimo_kernel_bridge.notebooks import origin
 from marimo_kernel_bridge.notebooks.ipynb import (
     EMPTY,
     Conversion,
@@ -20,12 +22,15 @@ from marimo_kernel_bridge.notebooks.ipynb import (
     read_notebook,
     write_whole,
 )
+from marimo_kernel_bridge.notebooks.origin import save_origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from marimo_kernel_bridge.errors import ErrorCode
     from marimo_kernel_bridge.importing.verify import Verdict
+    from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject
 
 REFUSED: Final = 1
 NOT_ALL_CARRIED_OVER: Final = 3
@@ -34,8 +39,8 @@ _SUFFIX: Final = {"marimo": ".py", "bridge": ".ipynb"}
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the command was asked for."""
+class ImportOptions:
+    """The options of the command."""
 
     target: Literal["marimo", "bridge"] = "marimo"
     keep_outputs: bool = False
@@ -45,65 +50,131 @@ class Wanted:
     as_json: bool = False
 
 
-def run(notebooks: Sequence[Path], output: Path | None, wanted: Wanted) -> int:
-    """Import notebooks; return the exit code: the first of 1, 3 and 4 that any of them deserves, else 0.
+@dataclass(frozen=True)
+class Refusal:
+    """A notebook that was not imported, and why not."""
 
-    Raises `BridgeError` if the one notebook asked for is refused, and bad_request for what cannot be done at all.
+    source: Path
+    reason: str
+    code: ErrorCode
+
+    @property
+    def exit_code(self) -> int:
+        return REFUSED
+
+    def as_json(self) -> JSONObject:
+        return {"notebook": str(self.source), "refused": self.reason, "code": self.code}
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A notebook that was imported, or checked if `written` is false.
+
+    `outputs` is the file that holds the saved outputs, if one was written. `verdict` is None without --verify.
     """
-    jobs = list(_jobs(notebooks, output, wanted))
+
+    source: Path
+    target: Path
+    conversion: Conversion
+    written: bool
+    outputs: Path | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def exit_code(self) -> int:
+        if not self.conversion.complete:
+            return NOT_ALL_CARRIED_OVER
+        return DIFFERENT if self.verdict is not None and not self.verdict.same else 0
+
+    def as_json(self) -> JSONObject:
+        conversion = self.conversion
+        report: JSONObject = {
+            "notebook": str(self.source),
+            "output": str(self.target),
+            "written": self.written,
+            "complete": conversion.complete,
+            "cells": [
+                {
+                    "position": cell.position,
+                    "cell_id": cell.cell_id,
+                    "kind": cell.kind,
+                    "fate": cell.fate,
+                    "notes": list(cell.notes),
+                }
+                for cell in conversion.cells
+            ],
+            "added": list(conversion.added),
+            "marimo_check": {"passes": conversion.check_passes, "findings": list(conversion.check)},
+        }
+        return report if self.verdict is None else {**report, "verified": self.verdict.as_json()}
+
+
+def import_notebooks(notebooks: Sequence[Path], output: Path | None, options: ImportOptions) -> int:
+    """Import notebooks; return the exit code: the first of 1, 3 and 4 that any of them has, else 0.
+
+    Raises `BridgeError` if the only notebook is refused, and bad_request for a request that fits no notebook.
+    """
+    jobs = list(_jobs(notebooks, output, options))
     several = len(jobs) > 1 or any(path.is_dir() for path in notebooks)
-    codes, reports = set(), []
+    results: list[Imported | Refusal] = []
     for source, target in jobs:
         try:
-            report, code = _one(source, target, wanted)
+            imported = import_notebook(source, target, options)
         except BridgeError as error:
             if not several:
                 raise
-            refusal = error.message if error.code == "output_exists" else str(error)  # -o is a folder here
-            click.echo(f"marimo-kernel-bridge: {refusal}", err=True)
-            report, code = {"notebook": str(source), "refused": refusal, "code": error.code}, REFUSED
-        codes.add(code)
-        reports.append(report)
-    if wanted.as_json:
+            reason = error.message if error.code == "output_exists" else str(error)  # -o is a folder here
+            click.echo(f"marimo-kernel-bridge: {reason}", err=True)
+            results.append(Refusal(source, reason, error.code))
+        else:
+            _report(imported, options)
+            results.append(imported)
+    if options.as_json:
+        reports = [result.as_json() for result in results]
         click.echo(json.dumps(reports if several else reports[0], indent=2))
     elif several:
-        click.echo(_total(reports, wanted))
+        click.echo(_summary(results, options))
+    codes = {result.exit_code for result in results}
     return next((code for code in (REFUSED, NOT_ALL_CARRIED_OVER, DIFFERENT) if code in codes), 0)
 
 
-def _total(reports: Sequence[dict[str, Any]], wanted: Wanted) -> str:  # JSON
-    count = f"{len(reports)} notebook{'' if len(reports) == 1 else 's'}"
-    there = sum(report.get("code") == "output_exists" for report in reports)
-    if there == len(reports):
+def _summary(results: Sequence[Imported | Refusal], options: ImportOptions) -> str:
+    imported = [result for result in results if isinstance(result, Imported)]
+    existing_targets = sum(
+        isinstance(result, Refusal) and result.code == "output_exists" for result in results
+    )
+    count = f"{len(results)} notebook{'' if len(results) == 1 else 's'}"
+    if existing_targets == len(results):
         return f"{count}: what they become exists already. --force replaces it."
-    done = sum("refused" not in report for report in reports)
-    whole = sum(report.get("complete") is True for report in reports)
-    same = sum(report.get("verified", {}).get("same") is True for report in reports)
+    whole = sum(result.conversion.complete for result in imported)
+    same = sum(result.verdict is not None and result.verdict.same for result in imported)
     return (
-        f"{count}: {done} {'checked' if wanted.check else 'imported'}, {whole} of them completely"
-        + (f", {same} show the same" if wanted.verify else "")
+        f"{count}: {len(imported)} {'checked' if options.check else 'imported'}, {whole} of them completely"
+        + (f", {same} show the same" if options.verify else "")
         + (
-            f"; {there} left alone, because what they become exists already (--force replaces it)"
-            if there
+            f"; {existing_targets} left alone, because what they become exists already (--force replaces it)"
+            if existing_targets
             else ""
         )
         + "."
     )
 
 
-def _jobs(notebooks: Sequence[Path], output: Path | None, wanted: Wanted) -> Iterator[tuple[Path, Path]]:
+def _jobs(
+    notebooks: Sequence[Path], output: Path | None, options: ImportOptions
+) -> Iterator[tuple[Path, Path]]:
     """Yield each notebook and where its result goes. Raises `BridgeError`: bad_request."""
-    found = [(path, root) for root in notebooks for path in (_below(root) if root.is_dir() else [root])]
-    if not found:
+    sources = [(path, root) for root in notebooks for path in (_below(root) if root.is_dir() else [root])]
+    if not sources:
         raise BridgeError("bad_request", "There is no .ipynb in these folders.", "Name a notebook.")
-    many = len(found) > 1 or any(root.is_dir() for root in notebooks)
+    many = len(sources) > 1 or any(root.is_dir() for root in notebooks)
     if many and output is not None and os.path.lexists(output) and not output.is_dir():
         raise WrongUsageError(
             f"{output} is a file, but for several notebooks -o is a folder.", "Name a folder."
         )
-    suffix = _SUFFIX[wanted.target]
-    for path, root in found:
-        name = f"{path.stem}-reactive.ipynb" if wanted.target == "bridge" else f"{path.stem}.py"
+    suffix = _SUFFIX[options.target]
+    for path, root in sources:
+        name = f"{path.stem}-reactive.ipynb" if options.target == "bridge" else f"{path.stem}.py"
         if output is None:
             target = path.with_name(name)
         elif many or output.is_dir():
@@ -114,13 +185,13 @@ def _jobs(notebooks: Sequence[Path], output: Path | None, wanted: Wanted) -> Ite
             raise BridgeError(
                 "bad_request",
                 f"{target} is no {suffix} file.",
-                f"--target {wanted.target} writes one: name it so.",
+                f"--target {options.target} writes one: name it so.",
             )
         yield path, target
 
 
 def _below(folder: Path) -> list[Path]:
-    """Return the notebooks in a folder, but no checkpoints and nothing in hidden folders."""
+    """Return the notebooks in a folder, except checkpoints and what is in hidden folders."""
     return sorted(
         path
         for path in folder.rglob("*.ipynb")
@@ -129,40 +200,26 @@ def _below(folder: Path) -> list[Path]:
     )
 
 
-def _one(source: Path, target: Path, wanted: Wanted) -> tuple[dict[str, Any], int]:  # JSON
-    from marimo_kernel_bridge.importing import to_ipynb as bridge  # noqa: PLC0415  # slow to import
-    from marimo_kernel_bridge.importing.to_marimo import convert  # noqa: PLC0415  # slow to import
+def import_notebook(source: Path, target: Path, options: ImportOptions) -> Imported:
+    """Import one notebook. Raises `BridgeError`: bad_notebook, output_exists, bad_request."""
+    from marimo_kernel_bridge.importing import to_ipynb, to_marimo  # noqa: PLC0415  # slow to import
 
     notebook = read_notebook(source)  # first: that it is no notebook says more than that a file exists
-    if not wanted.force and not wanted.check and os.path.lexists(target):
+    if not options.force and not options.check and os.path.lexists(target):
         raise existing(target)
-    to_bridge = wanted.target == "bridge"
     conversion = (
-        bridge.convert(notebook, keep_outputs=wanted.keep_outputs) if to_bridge else convert(notebook)
+        to_ipynb.convert(notebook, keep_outputs=options.keep_outputs)
+        if options.target == "bridge"
+        else to_marimo.convert(notebook)
     )
-    outputs = None
-    if not wanted.check:
-        outputs = _write(notebook, conversion, target, wanted)
-    verdict = _verified(source, conversion) if wanted.verify else None
-    report = _report(source, target, conversion, wanted, verdict)
-    if not wanted.as_json:
-        _print(source, target, conversion, wanted, outputs)
-        if verdict is not None:
-            _print_verdict(verdict)
-    for cell in conversion.not_converted:
-        click.echo(f"marimo-kernel-bridge: {cell}", err=True)
-    if not conversion.check_passes:
-        for finding in conversion.check:
-            click.echo(f"marimo-kernel-bridge: marimo check: {finding}", err=True)
-    if not conversion.complete:
-        return report, NOT_ALL_CARRIED_OVER
-    return report, DIFFERENT if verdict is not None and not verdict.same else 0
+    outputs = None if options.check else _write(notebook, conversion, target, options)
+    verdict = _verified(source, conversion) if options.verify else None
+    return Imported(source, target, conversion, not options.check, outputs, verdict)
 
 
-def _write(notebook: Notebook, conversion: Conversion, target: Path, wanted: Wanted) -> Path | None:
+def _write(notebook: Notebook, conversion: Conversion, target: Path, options: ImportOptions) -> Path | None:
     """Write the result and what stands beside it; return where the saved outputs are."""
-    from marimo_kernel_bridge.marimo_format import reader as files  # noqa: PLC0415  # slow to import
-    from marimo_kernel_bridge.marimo_format import session_file as saved_outputs  # noqa: PLC0415  # slow to import
+    from marimo_kernel_bridge.marimo_format import reader, session_file  # noqa: PLC0415  # slow to import
 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -172,12 +229,12 @@ def _write(notebook: Notebook, conversion: Conversion, target: Path, wanted: Wan
             f"{target.parent} cannot be made: {error.strerror}.",
             "Name another folder with -o.",
         ) from error
-    write_whole(target, conversion.text, overwrite=wanted.force)
-    if wanted.target == "bridge":
+    write_whole(target, conversion.text, overwrite=options.force)
+    if options.target == "bridge":
         return None
-    file = files.read_text(target, conversion.text)
-    origin.keep(notebook, file, conversion.positions, outputs=wanted.keep_outputs)
-    return saved_outputs.keep(notebook, conversion, target) if wanted.keep_outputs else None
+    file = reader.read_text(target, conversion.text)
+    save_origin(notebook, file, conversion.positions, outputs=options.keep_outputs)
+    return session_file.keep(notebook, conversion, target) if options.keep_outputs else None
 
 
 def _verified(source: Path, conversion: Conversion) -> Verdict:
@@ -189,35 +246,25 @@ def _verified(source: Path, conversion: Conversion) -> Verdict:
         return verify(notebook, conversion, bar.update)
 
 
-def _report(
-    notebook: Path, target: Path, conversion: Conversion, wanted: Wanted, verdict: Verdict | None
-) -> dict[str, Any]:  # JSON
-    return {
-        "notebook": str(notebook),
-        "output": str(target),
-        "written": not wanted.check,
-        "complete": conversion.complete,
-        "cells": [
-            {
-                "position": cell.position,
-                "cell_id": cell.cell_id,
-                "kind": cell.kind,
-                "fate": cell.fate,
-                "notes": list(cell.notes),
-            }
-            for cell in conversion.cells
-        ],
-        "added": list(conversion.added),
-        "marimo_check": {"passes": conversion.check_passes, "findings": list(conversion.check)},
-        **({"verified": verdict.as_json()} if verdict is not None else {}),
-    }
+def _report(imported: Imported, options: ImportOptions) -> None:
+    """Print what became of a notebook, and on stderr what is wrong with the result."""
+    if not options.as_json:
+        _print(imported, options)
+    for cell in imported.conversion.not_converted:
+        click.echo(f"marimo-kernel-bridge: {cell}", err=True)
+    if not imported.conversion.check_passes:
+        for finding in imported.conversion.check:
+            click.echo(f"marimo-kernel-bridge: marimo check: {finding}", err=True)
 
 
-def _print(source: Path, target: Path, conversion: Conversion, wanted: Wanted, outputs: Path | None) -> None:
+def _print(imported: Imported, options: ImportOptions) -> None:
+    conversion, target = imported.conversion, imported.target
     fates = [cell.fate for cell in conversion.cells]
     counts = [f"{fates.count(fate)} {fate.replace('_', ' ')}" for fate in dict.fromkeys(fates)]
-    would = "would become" if wanted.check else "->"
-    click.echo(f"{source} {would} {target}: {len(fates)} cells, {', '.join(counts) or 'nothing in it'}.")
+    arrow = "->" if imported.written else "would become"
+    click.echo(
+        f"{imported.source} {arrow} {target}: {len(fates)} cells, {', '.join(counts) or 'nothing in it'}."
+    )
     for code in conversion.added:
         click.echo(f"  added: {'; '.join(line for line in code.splitlines() if line)}")
     empty = [cell for cell in conversion.cells if cell.notes == (EMPTY,)]
@@ -226,17 +273,14 @@ def _print(source: Path, target: Path, conversion: Conversion, wanted: Wanted, o
             click.echo(f"  {cell}")
     if len(empty) > 1:
         click.echo(f"  cells {', '.join(str(cell.position) for cell in empty)} dropped: they are empty")
-    if wanted.keep_outputs:
-        if outputs is not None:
-            click.echo(f"  Saved outputs are in {outputs}")
-    else:
+    if not options.keep_outputs:
         click.echo("  Saved outputs are not carried over (--outputs keep does).")
-    if wanted.target == "marimo":
+    elif imported.outputs is not None:
+        click.echo(f"  Saved outputs are in {imported.outputs}")
+    if options.target == "marimo":
         check = "passes" if conversion.check_passes else "fails"
-        click.echo(f"  marimo check: {check}.{'' if wanted.check else f' Next: marimo edit {target}'}")
-
-
-def _print_verdict(verdict: Verdict) -> None:
-    click.echo(f"  verified: {verdict}")
-    for difference in verdict.differences:
-        click.echo(f"    {difference}")
+        click.echo(f"  marimo check: {check}.{f' Next: marimo edit {target}' if imported.written else ''}")
+    if imported.verdict is not None:
+        click.echo(f"  verified: {imported.verdict}")
+        for difference in imported.verdict.differences:
+            click.echo(f"    {difference}")

@@ -20,6 +20,7 @@ from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.shipped import shipped
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
+from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _for_our_kernel(notebook: Path, kernelspec: dict[str, str]) -> Path:
         document = json.loads(notebook.read_text(encoding="utf-8"))
         document["metadata"] = {**read_notebook(notebook).metadata, "kernelspec": kernelspec}
         try:
-            copy.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            copy.write_text(serialized(document), encoding="utf-8")
         except OSError as error:
             raise BridgeError("bad_request", f"{copy} cannot be written: {error.strerror}.") from error
     return copy

@@ -67,9 +67,9 @@ def import_(
     Takes notebooks and folders of them, and prints what became of their cells. Ends with 3 if a file was written,
     but some cell could not be carried over: each is named on stderr, and its text is in the file.
     """
-    from marimo_kernel_bridge.cli.import_command import Wanted, run  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.cli.import_command import ImportOptions, import_notebooks  # noqa: PLC0415  # only for this command
 
-    wanted = Wanted(
+    options = ImportOptions(
         target=target,
         keep_outputs=outputs == "keep",
         check=check,
@@ -78,7 +78,7 @@ def import_(
         as_json=as_json,
     )
     with refusal_reported(as_json=as_json):
-        code = run(notebooks, output, wanted)
+        code = import_notebooks(notebooks, output, options)
     if code:
         sys.exit(code)
 
@@ -150,11 +150,11 @@ def export(
 
     Ends with 4 if --run was given and a cell failed.
     """
-    from marimo_kernel_bridge.cli.export_command import Asked, run  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.cli.export_command import ExportOptions, export_notebook  # noqa: PLC0415  # only for this command
 
     if as_json and output == Path("-"):
         raise click.UsageError("--json prints a report: give -o a file.")
-    asked = Asked(
+    options = ExportOptions(
         to=to,
         output=output,
         live=live,
@@ -166,6 +166,6 @@ def export(
         as_json=as_json,
     )
     with refusal_reported(as_json=as_json):
-        code = run(source, asked)
+        code = export_notebook(source, options)
     if code:
         sys.exit(code)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
-from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell, lines
+from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell
+from marimo_kernel_bridge.notebooks.nbformat_json import lines
 from marimo_kernel_bridge.protocol.messages import METADATA_KEY
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.notebooks.ipynb import Notebook
+    from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, OutputJSON
     from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
 
 
@@ -31,7 +33,7 @@ class LiveNotebook:
     cells on disk that have not run in this kernel. `path` is the notebook's, if it could be read.
     """
 
-    document: dict[str, Any]  # nbformat
+    document: DocumentJSON
     cells: dict[str, Cell]
     path: Path | None = None
     newer: tuple[str, ...] = ()
@@ -40,18 +42,18 @@ class LiveNotebook:
 
     def notes(self) -> list[str]:
         """Return what a reader should know, a line each."""
-        found = []
+        notes = []
         if self.path is None:
-            found.append(
+            notes.append(
                 "Which notebook the kernel belongs to is not known: only cells that have run are there."
             )
         if self.newer:
-            found.append(f"The kernel runs newer code than the file has in {', '.join(self.newer)}.")
+            notes.append(f"The kernel runs newer code than the file has in {', '.join(self.newer)}.")
         if self.added:
-            found.append(f"Not in the file: {', '.join(self.added)}.")
+            notes.append(f"Not in the file: {', '.join(self.added)}.")
         if self.not_run:
-            found.append(f"As in the file, because not run in this kernel: {', '.join(self.not_run)}.")
-        return found
+            notes.append(f"As in the file, because not run in this kernel: {', '.join(self.not_run)}.")
+        return notes
 
 
 async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:
@@ -77,7 +79,8 @@ def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNoteb
     """Put a kernel's cells where the notebook on disk has them, and those that it has not below the cell before them."""
     if disk is None:
         made = [
-            (_id_of(each.cell), _shown(code_cell(_id_of(each.cell), each.cell.code), each)) for each in cells
+            (_id_of(live.cell), _with_outputs(code_cell(_id_of(live.cell), live.cell.code), live))
+            for live in cells
         ]
         document = {
             "cells": [cell for _, cell in made],
@@ -85,70 +88,70 @@ def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNoteb
             "nbformat": 4,
             "nbformat_minor": 5,
         }
-        return LiveNotebook(document, {name: each.cell for (name, _), each in zip(made, cells, strict=True)})
+        return LiveNotebook(document, {name: live.cell for (name, _), live in zip(made, cells, strict=True)})
     return _merged(disk, cells)
 
 
 def _merged(disk: Notebook, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
     at = _places(disk, cells)
-    originals: list[dict[str, Any]] = disk.document["cells"]  # nbformat
-    written: list[tuple[str, dict[str, Any]]] = [  # nbformat
+    originals: list[CellJSON] = disk.document["cells"]
+    written: list[tuple[str, CellJSON]] = [
         (cell.cell_id, original) for cell, original in zip(disk.cells, originals, strict=True)
     ]
-    known: dict[str, Cell] = {}
+    live_cells: dict[str, Cell] = {}
     newer: list[str] = []
     for number, live in at.items():
         name, original = written[number]
-        known[name] = live.cell
+        live_cells[name] = live.cell
         if disk.cells[number].source.strip() != live.cell.code.strip():
             newer.append(name)
             original = {**original, "source": lines(live.cell.code)}
-        written[number] = (name, _shown(original, live))
+        written[number] = (name, _with_outputs(original, live))
     not_run = [
         cell.cell_id
         for number, cell in enumerate(disk.cells)
         if cell.kind == "code" and cell.source.strip() and number not in at
     ]
-    added = _insert(written, cells, at, known)
+    added = _insert(written, cells, at, live_cells)
     document = {**disk.document, "cells": [cell for _, cell in written]}
     if added:
         document["nbformat_minor"] = max(5, int(document.get("nbformat_minor") or 5))
         document["cells"] = [{"id": name, **cell} for name, cell in written]
-    return LiveNotebook(document, known, disk.path, tuple(newer), tuple(added), tuple(not_run))
+    return LiveNotebook(document, live_cells, disk.path, tuple(newer), tuple(added), tuple(not_run))
 
 
 def _places(disk: Notebook, cells: Sequence[CellWithOutputs]) -> dict[int, CellWithOutputs]:
     """Find a kernel's cells on disk: by nbformat's id; VS Code has ids of its own, so then by equal code."""
-    found: dict[int, CellWithOutputs] = {}
+    places: dict[int, CellWithOutputs] = {}
     by_id = {cell.cell_id: number for number, cell in enumerate(disk.cells) if cell.kind == "code"}
     others = []
     for live in cells:
         number = by_id.get(live.cell.notebook_cell_id or "")
-        if number is None or number in found:
+        if number is None or number in places:
             others.append(live)
         else:
-            found[number] = live
+            places[number] = live
     for live in others:
         number = next(
             (
                 number
                 for number, cell in enumerate(disk.cells)
-                if number not in found
+                if number not in places
                 and cell.kind == "code"
                 and cell.source.strip() == live.cell.code.strip()
             ),
             None,
         )
         if number is not None:
-            found[number] = live
-    return found
+            places[number] = live
+    return places
 
 
 def _insert(
-    written: list[tuple[str, dict[str, Any]]],  # nbformat
+    written: list[tuple[str, CellJSON]],
     cells: Sequence[CellWithOutputs],
     at: dict[int, CellWithOutputs],
-    known: dict[str, Cell],
+    live_cells: dict[str, Cell],
 ) -> list[str]:
     """Put cells that are not on disk below the cell that the kernel saw before them; return their ids."""
     names = {live.cell.cell_id: written[number][0] for number, live in at.items()}
@@ -158,20 +161,20 @@ def _insert(
         name = names.get(live.cell.cell_id)
         if name is None:
             name = _id_of(live.cell)
-            place = next((i + 1 for i, (each, _) in enumerate(written) if each == before), len(written))
-            written.insert(place, (name, _shown(code_cell(name, live.cell.code), live)))
-            known[name] = live.cell
+            place = next((i + 1 for i, (cell_id, _) in enumerate(written) if cell_id == before), len(written))
+            written.insert(place, (name, _with_outputs(code_cell(name, live.cell.code), live)))
+            live_cells[name] = live.cell
             added.append(name)
         before = name
     return added
 
 
-def _shown(original: dict[str, Any], live: CellWithOutputs) -> dict[str, Any]:  # nbformat
+def _with_outputs(original: CellJSON, live: CellWithOutputs) -> CellJSON:
     count = live.cell.execution_count
     return {**original, "execution_count": count, "outputs": list(_outputs(live.outputs, count))}
 
 
-def _outputs(outputs: Iterable[dict[str, Any]], count: int | None) -> Iterable[dict[str, Any]]:  # nbformat
+def _outputs(outputs: Iterable[OutputJSON], count: int | None) -> Iterable[OutputJSON]:
     for output in outputs:
         metadata = output.get("metadata") or {}
         if METADATA_KEY in metadata and "notice" in (metadata[METADATA_KEY] or {}):
@@ -186,6 +189,6 @@ def _id_of(cell: Cell) -> str:
     """Return an id that nbformat allows: VS Code's, for example, are addresses."""
     name = cell.notebook_cell_id or ""
     allowed = 0 < len(name) <= 64 and all(  # noqa: PLR2004  # nbformat's limit
-        each.isascii() and (each.isalnum() or each in "-_") for each in name
+        letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name
     )
     return name if allowed else cell.cell_id

@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.notebooks.nbformat_json import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nbconvert.exporters import HTMLExporter
+
+    from marimo_kernel_bridge.notebooks.nbformat_json import DocumentJSON, JSONObject
 
 INSTALL: Final = "pip install 'marimo-kernel-bridge[export]'"
 _INSTALL_PDF: Final = "pip install 'marimo-kernel-bridge[pdf]'; playwright install chromium"
@@ -45,20 +48,20 @@ class Page:
     loads: tuple[str, ...] = ()
 
 
-def to_html(document: dict[str, Any], title: str, folder: Path | None = None) -> Page:  # nbformat
+def to_html(document: DocumentJSON, title: str, folder: Path | None = None) -> Page:
     """Draw a notebook. `folder` is where pictures that its Markdown names are. Raises `BridgeError`: not_installed."""
     read, exporter = _exporter()
-    everything = "\n".join(_texts(document))
+    texts = "\n".join(_texts(document))
     dropped = [
-        *([] if _REQUIRE.search(everything) else ["html_head_js_requirejs"]),
+        *([] if _REQUIRE.search(texts) else ["html_head_js_requirejs"]),
         "html_head_js_mathjax",
-        *([] if _MERMAID.search(everything) else ["html_head_js_mermaidjs"]),
+        *([] if _MERMAID.search(texts) else ["html_head_js_mermaidjs"]),
     ]
     blocks = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in dropped)
     exporter.raw_template = "{% extends 'lab/index.html.j2' %}" + blocks
     resources = {"metadata": {"name": title, "path": str(folder or Path())}}
     text, _ = exporter.from_notebook_node(read(json.dumps(_complete(document))), resources)
-    loads = dict.fromkeys(one or other for one, other in _LOADED.findall(text))
+    loads = dict.fromkeys(source or module for source, module in _LOADED.findall(text))
     return Page(text, tuple(loads))
 
 
@@ -68,11 +71,11 @@ def _exporter() -> tuple[Callable[[str], Any], HTMLExporter]:  # nbformat's read
         import latex2mathml  # noqa: F401, PLC0415  # all of the extra or nothing
         from jinja2 import pass_context  # noqa: PLC0415  # comes with nbconvert
         from nbconvert.exporters import HTMLExporter  # noqa: PLC0415  # an extra
-        from nbconvert.filters.markdown_mistune import (  # noqa: PLC0415  # as above
+        from nbconvert.filters.markdown_mistune import (  # noqa: PLC0415  # an extra
             IPythonRenderer,
             MarkdownWithMath,
         )
-        from nbformat.v4 import reads_json  # noqa: PLC0415  # as above
+        from nbformat.v4 import reads_json  # noqa: PLC0415  # an extra
     except ImportError as error:
         raise BridgeError(
             "not_installed", f"HTML needs nbconvert and latex2mathml ({error.name} is missing).", INSTALL
@@ -90,7 +93,7 @@ def _exporter() -> tuple[Callable[[str], Any], HTMLExporter]:  # nbformat's read
 
     class Exporter(HTMLExporter):
         def _validate_preprocessor(self, nbc: object, preprocessor: object) -> None:
-            """Let a notebook through that the schema refuses: Jupyter opens it, and so do we."""
+            """Accept a notebook that the schema refuses, as Jupyter does."""
 
         @pass_context
         def markdown2html(self, context: Any, source: str) -> str:  # jinja's
@@ -118,23 +121,23 @@ def mathml(latex: str, *, block: bool = False) -> str:
         return f"<code>{html.escape(latex.strip())}</code>"
 
 
-def _texts(document: dict[str, Any]) -> list[str]:  # nbformat
+def _texts(document: DocumentJSON) -> list[str]:
     """Return the texts in which a page may ask for a script: Markdown, and HTML and JavaScript that cells show."""
-    found = []
+    texts = []
     for cell in document["cells"]:
         if cell.get("cell_type") == "markdown":
-            found.append(_joined(cell.get("source")))
+            texts.append(joined(cell.get("source")))
         for output in cell.get("outputs") or []:
             data = output.get("data") or {}
-            found += [
-                _joined(data[mime])
+            texts += [
+                joined(data[mime])
                 for mime in ("text/html", "application/javascript", "text/markdown")
                 if mime in data
             ]
-    return found
+    return texts
 
 
-_FIELDS: Final[dict[str, dict[str, Any]]] = {  # nbformat
+_FIELDS: Final[dict[str, JSONObject]] = {
     "code": {"outputs": [], "execution_count": None},
     "stream": {"name": "stdout", "text": ""},
     "error": {"ename": "", "evalue": "", "traceback": []},
@@ -143,20 +146,20 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {  # nbformat
 }
 
 
-def _complete(document: dict[str, Any]) -> dict[str, Any]:  # nbformat
-    """Return a notebook for the template, which needs every field, and shows LaTeX as it is: so give it MathML."""
+def _complete(document: DocumentJSON) -> DocumentJSON:
+    """Return a notebook for the template: with each field that it reads, and with MathML for LaTeX, which it cannot draw."""
     document = copy.deepcopy({"metadata": {}, "nbformat_minor": 5, **document})
     document["cells"] = [
         {"metadata": {}, **_FIELDS.get(cell["cell_type"], {}), **cell} for cell in document["cells"]
     ]
     for cell in document["cells"]:
-        outputs = [each for each in cell.get("outputs") or [] if each.get("output_type") in _FIELDS]
+        outputs = [output for output in cell.get("outputs") or [] if output.get("output_type") in _FIELDS]
         if cell["cell_type"] == "code":
-            cell["outputs"] = [{**_FIELDS[each["output_type"]], **each} for each in outputs]
+            cell["outputs"] = [{**_FIELDS[output["output_type"]], **output} for output in outputs]
         for output in cell.get("outputs") or []:
             data = output.get("data") or {}
             if "text/latex" in data and not data.keys() & {"text/html", "text/markdown", "image/svg+xml"}:
-                latex = _joined(data["text/latex"]).strip()
+                latex = joined(data["text/latex"]).strip()
                 for fence in ("$$", "$"):
                     if latex.startswith(fence) and latex.endswith(fence) and len(latex) > 2 * len(fence):
                         latex = latex.removeprefix(fence).removesuffix(fence)
@@ -165,12 +168,8 @@ def _complete(document: dict[str, Any]) -> dict[str, Any]:  # nbformat
     return document
 
 
-def _joined(text: object) -> str:
-    return "".join(map(str, text)) if isinstance(text, list) else str(text or "")
-
-
 def check_installed_for_pdf() -> None:
-    """Raise `BridgeError`, not_installed, with the one extra that has all of it, if a part of it is missing."""
+    """Raise `BridgeError`, not_installed, which names the extra `pdf`, if anything that a PDF needs is missing."""
     try:
         _exporter()
         import playwright  # noqa: F401, PLC0415  # an extra, of its own
@@ -193,9 +192,9 @@ def to_pdf(page: str, *, sandbox: bool = True) -> bytes:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         file = Path(folder, "notebook.html")
         file.write_text(page, encoding="utf-8")
-        own = playwright.chromium.executable_path
+        bundled = playwright.chromium.executable_path
         system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-        path = os.environ.get("CHROMIUM") or (None if Path(own).exists() else system)
+        path = os.environ.get("CHROMIUM") or (None if Path(bundled).exists() else system)
         try:
             browser = playwright.chromium.launch(
                 executable_path=path, args=[] if sandbox else ["--no-sandbox"]
@@ -207,9 +206,9 @@ def to_pdf(page: str, *, sandbox: bool = True) -> bytes:
                 f"{_INSTALL_PDF} (or set CHROMIUM to the path of one)",
             ) from None
         try:
-            drawn = browser.new_page()
-            drawn.emulate_media(media="print")
-            drawn.goto(file.as_uri(), wait_until="load", timeout=_PDF_BOUND)
-            return drawn.pdf(print_background=True)
+            page_in_browser = browser.new_page()
+            page_in_browser.emulate_media(media="print")
+            page_in_browser.goto(file.as_uri(), wait_until="load", timeout=_PDF_BOUND)
+            return page_in_browser.pdf(print_background=True)
         finally:
             browser.close()

@@ -1,4 +1,7 @@
-"""What is exported: a marimo file, an .ipynb, or what a running kernel has, each as an .ipynb and what else is known."""
+"""The notebooks that can be exported: a marimo file, an .ipynb, or the notebook of a running kernel.
+
+Owns reading them and running them for fresh outputs. Writes no format: each becomes a `Source`.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,27 @@ import copy
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.client.front_end import opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.exporting import described, live
-from marimo_kernel_bridge.notebooks import origin
+from marimo_kernel_bridge.exporting import description, live
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, parse_notebook, read_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import MarimoFile, document_of
+from marimo_kernel_bridge.notebooks.nbformat_json import source_of
+from marimo_kernel_bridge.notebooks.origin import origin_of, origin_path, read_origin
+from marimo_kernel_bridge.notebooks.restored import restore
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from marimo_kernel_bridge.exporting.description import CellGraph
     from marimo_kernel_bridge.exporting.live import LiveNotebook
+    from marimo_kernel_bridge.notebooks.nbformat_json import DocumentJSON, OutputJSON
+    from marimo_kernel_bridge.notebooks.origin import Origin
+    from marimo_kernel_bridge.notebooks.restored import Restored
 
 LONGEST_CELL = 1800.0
 """Seconds that one cell may take."""
@@ -31,15 +40,15 @@ LONGEST_CELL = 1800.0
 class Source:
     """A notebook to export.
 
-    `document` is it as an .ipynb; `as_written` as it stands in its file, which for a marimo file is its own code and
-    not that of the .ipynb it came from. `graph` is what `described` takes, `failed` the cells that failed when run.
+    `document` is the notebook as an .ipynb. `as_written` is the notebook as its file has it: for a marimo file with the
+    code of that file, not with the code of the .ipynb that it was imported from. `graph` is empty if it is not known. `failed` names the cells that failed when run.
     """
 
     name: str
     folder: Path
-    document: dict[str, Any]  # nbformat
-    as_written: dict[str, Any]  # nbformat
-    graph: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # JSON
+    document: DocumentJSON
+    as_written: DocumentJSON
+    graph: Mapping[str, CellGraph] = field(default_factory=dict)
     file: MarimoFile | None = None
     notes: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
@@ -61,7 +70,7 @@ def from_ipynb(path: Path, *, run: bool) -> Source:
     kernel = _installed(spec.get("name") if isinstance(spec, dict) else None)
     document = copy.deepcopy(notebook.document)
     cells = [
-        (str(cell.get("id") or f"cell-{number}"), _text(cell))
+        (str(cell.get("id") or f"cell-{number}"), source_of(cell))
         for number, cell in enumerate(document["cells"])
         if cell["cell_type"] == "code"
     ]
@@ -79,49 +88,51 @@ def from_ipynb(path: Path, *, run: bool) -> Source:
 
 
 def from_marimo(file: MarimoFile, original: Notebook | None, *, run: bool) -> Source:
-    """Take a marimo file; with `run`, run it on this package's kernel first. `original` is the .ipynb it came from.
+    """Return the source for a marimo file; with `run`, run it on this package's kernel first.
+
+    `original` is the .ipynb that it was imported from, if a person named it.
 
     Raises `BridgeError`.
     """
     native = document_of(file)
-    known = origin.read(file.path) if original is None else _imported(original)
-    restored = origin.restored(file, known) if known is not None else None
+    origin = read_origin(file.path) if original is None else _imported(original)
+    restored = restore(file, origin) if origin is not None else None
     document = copy.deepcopy(restored.document if restored is not None else native)
     failed: tuple[str, ...] = ()
     if run:
-        codes = [(cell["id"], _text(cell)) for cell in native["cells"] if cell["cell_type"] == "code"]
+        codes = [(cell["id"], source_of(cell)) for cell in native["cells"] if cell["cell_type"] == "code"]
         shown = asyncio.run(_run(KERNELSPEC, file.path.parent or Path(), codes))
         by_id = dict(zip((name for name, _ in codes), shown, strict=True))
         failed = _failed(by_id)
         _put_outputs(native, document, by_id, restored)
     else:
-        _take_saved(native, file, document, restored)
+        _put_saved_outputs(native, file, document, restored)
     return Source(
         file.path.stem,
         file.path.parent,
         document,
         native,
-        described.graph_of_file(file.cells),
+        description.graph_of_file(file.cells),
         file,
         _notes(file, restored),
         failed,
     )
 
 
-def _imported(original: Notebook) -> origin.Origin:
+def _imported(original: Notebook) -> Origin:
     """Import the original once more: the importer does the same each time."""
     from marimo_kernel_bridge.importing.to_marimo import convert  # noqa: PLC0415  # slow to import
     from marimo_kernel_bridge.marimo_format.reader import read_text  # noqa: PLC0415  # slow to import
 
     conversion = convert(original)
     path = original.path or Path("notebook.ipynb")
-    return origin.of(original, read_text(path.with_suffix(".py"), conversion.text), conversion.positions)
+    return origin_of(original, read_text(path.with_suffix(".py"), conversion.text), conversion.positions)
 
 
-def _notes(file: MarimoFile, restored: origin.Restored | None) -> tuple[str, ...]:
+def _notes(file: MarimoFile, restored: Restored | None) -> tuple[str, ...]:
     if restored is None:
-        place = origin.place_of(file.path)
-        lost = f"There is no {place}: cell ids, metadata and attachments are new."
+        path = origin_path(file.path)
+        lost = f"There is no {path}: cell ids, metadata and attachments are new."
         return (f"{lost} If the file was imported, --original NOTEBOOK.ipynb brings them back.",)
     if restored.whole:
         return ("No cell has changed since it was imported: this is the notebook that it was.",)
@@ -136,64 +147,64 @@ def _notes(file: MarimoFile, restored: origin.Restored | None) -> tuple[str, ...
 
 
 def _put_outputs(
-    native: dict[str, Any],  # nbformat
-    document: dict[str, Any],  # nbformat
-    by_id: Mapping[str, list[dict[str, Any]]],  # nbformat
-    restored: origin.Restored | None,
+    native: DocumentJSON,
+    document: DocumentJSON,
+    by_id: Mapping[str, list[OutputJSON]],
+    restored: Restored | None,
 ) -> None:
-    """Put fresh outputs where their cells are; where several became one, below the last."""
+    """Put fresh outputs below their cells; where several cells became one, below the last of them."""
     for number, (name, outputs) in enumerate(by_id.items(), start=1):
-        cell = next(each for each in native["cells"] if each["id"] == name)
+        cell = next(cell for cell in native["cells"] if cell["id"] == name)
         cell |= {"outputs": outputs, "execution_count": number}
         places = restored.places.get(name, ()) if restored is not None else ()
         targets = [document["cells"][place] for place in places]
         if restored is None:
-            targets = [each for each in document["cells"] if each["id"] == name]
-        targets = [each for each in targets if each["cell_type"] == "code"]
+            targets = [cell for cell in document["cells"] if cell["id"] == name]
+        targets = [cell for cell in targets if cell["cell_type"] == "code"]
         for target in targets:
             last = target is targets[-1]
             target |= {"outputs": outputs if last else [], "execution_count": number}
 
 
-def _take_saved(
-    native: dict[str, Any],  # nbformat
+def _put_saved_outputs(
+    native: DocumentJSON,
     file: MarimoFile,
-    document: dict[str, Any],  # nbformat
-    restored: origin.Restored | None,
+    document: DocumentJSON,
+    restored: Restored | None,
 ) -> None:
-    """Show what is saved: in the notebook that the file came from, or else in marimo's session file."""
-    from marimo_kernel_bridge.marimo_format import session_file as saved_outputs  # noqa: PLC0415  # slow to import
+    """Put in saved outputs: those of the notebook that the file was imported from, else those of marimo's session file."""
+    from marimo_kernel_bridge.marimo_format import session_file  # noqa: PLC0415  # slow to import
 
-    saved = saved_outputs.read(file)
+    saved = session_file.read(file)
     for cell in native["cells"]:
         places = restored.places.get(cell["id"], ()) if restored is not None else ()
         origins = [document["cells"][place] for place in places]
-        outputs = [output for each in origins for output in each.get("outputs") or []]
+        outputs = [output for cell in origins for output in cell.get("outputs") or []]
         if cell["cell_type"] == "code":
             cell["outputs"] = outputs or saved.get(cell["id"], [])
-            targets = [each for each in origins if each["cell_type"] == "code"]
+            targets = [cell for cell in origins if cell["cell_type"] == "code"]
             if restored is None:
-                targets = [each for each in document["cells"] if each["id"] == cell["id"]]
+                targets = [target for target in document["cells"] if target["id"] == cell["id"]]
             if targets and not outputs:
                 targets[-1]["outputs"] = saved.get(cell["id"], [])
 
 
-def from_live(found: LiveNotebook, name: str) -> Source:
-    """Take what was read of a kernel."""
-    folder = found.path.parent if found.path is not None else Path()
+def from_live(notebook: LiveNotebook, name: str) -> Source:
+    """Return the source for what was read of a kernel."""
+    folder = notebook.path.parent if notebook.path is not None else Path()
     return Source(
-        found.path.stem if found.path is not None else name,
+        notebook.path.stem if notebook.path is not None else name,
         folder,
-        found.document,
-        found.document,
-        described.graph_of_kernel(found.cells),
-        notes=tuple(found.notes()),
+        notebook.document,
+        notebook.document,
+        description.graph_of_kernel(notebook.cells),
+        notes=tuple(notebook.notes()),
         live=True,
     )
 
 
 async def read_kernel(named: str) -> LiveNotebook:
-    """Read the kernel that a person means: by its connection file, its id, or its notebook's path. Raises `BridgeError`."""
+    """Read the kernel with this connection file, id, or path of its notebook. Raises `BridgeError`."""
     from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415
     from marimo_kernel_bridge.client.connection import locate, read_connection  # noqa: PLC0415  # only here
     from marimo_kernel_bridge.client.discovery import connection_file_of, notebooks_by_kernel  # noqa: PLC0415
@@ -209,10 +220,8 @@ async def read_kernel(named: str) -> LiveNotebook:
         )
 
 
-async def _run(
-    kernel: str, folder: Path, cells: Sequence[tuple[str, str]]
-) -> list[list[dict[str, Any]]]:  # nbformat
-    """Run cells from top to bottom, each although others failed, and return what they show in the end."""
+async def _run(kernel: str, folder: Path, cells: Sequence[tuple[str, str]]) -> list[list[OutputJSON]]:
+    """Run cells from top to bottom, also below a cell that fails; return what each shows at the end."""
     async with started_kernel(kernel, folder, subprocess.DEVNULL) as manager, opened(manager) as front_end:
         for cell_id, code in cells:
             if code.strip():
@@ -222,23 +231,18 @@ async def _run(
 
 
 def _installed(name: str | None) -> str:
-    from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415  # only who runs a notebook pays
+    from jupyter_client.kernelspec import KernelSpecManager  # noqa: PLC0415  # only for --run
 
     return name if name and name in KernelSpecManager().find_kernel_specs() else KERNELSPEC
 
 
-def _failed(shown: Mapping[str, list[dict[str, Any]]]) -> tuple[str, ...]:  # nbformat
+def _failed(shown: Mapping[str, list[OutputJSON]]) -> tuple[str, ...]:
     return tuple(
         f"{name}: {strip_ansi(str(output['ename']))}: {strip_ansi(str(output['evalue']))}"
         for name, outputs in shown.items()
         for output in outputs
         if output["output_type"] == "error"
     )
-
-
-def _text(cell: dict[str, Any]) -> str:  # nbformat
-    source = cell.get("source")
-    return "".join(map(str, source)) if isinstance(source, list) else str(source or "")
 
 
 def read_original(path: Path | None) -> Notebook | None:

@@ -1,7 +1,6 @@
-"""Reading .ipynb files, and importing one as a marimo notebook: what is refused, what is written, what is told.
+"""An .ipynb as values, the report of an import, and the writing of notebook files.
 
-Owns the notebook as it stands on disk, the report of an import and the writing of its result. Does not know how
-cells are converted: that is marimo's business, and `runtime/convert.py` the only place that calls it.
+Owns what is read of an .ipynb and what is refused. Does not convert cells: that is the work of `importing`.
 """
 
 from __future__ import annotations
@@ -9,14 +8,15 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.nbformat3 import upgraded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from marimo_kernel_bridge.notebooks.nbformat_json import DocumentJSON, JSONObject, OutputJSON
 
 CellKind = Literal["code", "markdown", "raw"]
 Fate = Literal["kept", "changed", "dropped", "not_converted"]
@@ -37,9 +37,9 @@ class NotebookCell:
     cell_id: str
     kind: CellKind
     source: str
-    metadata: dict[str, Any] = field(default_factory=dict)  # as in nbformat: any JSON
+    metadata: JSONObject = field(default_factory=dict)
     attachments: dict[str, dict[str, str]] = field(default_factory=dict)
-    outputs: tuple[dict[str, Any], ...] = ()  # as in nbformat
+    outputs: tuple[OutputJSON, ...] = ()
 
     def __str__(self) -> str:
         return f"cell {self.position} [{self.cell_id}]"
@@ -49,13 +49,14 @@ class NotebookCell:
 class Notebook:
     """A Python notebook, as of nbformat 4. Cells that have no id on disk are named by their position.
 
-    `document` is the whole of it, for who has to give back what nobody here looks at; an older notebook is upgraded.
+    `document` is the whole notebook, so that an export can keep what this package does not read; an older notebook is
+    upgraded.
     """
 
     cells: tuple[NotebookCell, ...]
-    metadata: dict[str, Any]  # as in nbformat: any JSON
+    metadata: JSONObject
     path: Path | None = None
-    document: dict[str, Any] = field(default_factory=dict)  # as in nbformat: any JSON
+    document: DocumentJSON = field(default_factory=dict)
 
 
 EMPTY: Final = "it is empty"
@@ -81,9 +82,9 @@ class CellReport:
 class Conversion:
     """The text of a marimo notebook, and a report on every cell that it came from, in document order.
 
-    `added` are cells that no cell of the .ipynb stands for. `positions` tells for each cell of the result which cells
-    of the .ipynb are in it, `codes` what is in it. `check` is what `marimo check` finds, one line each;
-    `check_passes` is its verdict, which formatting advice does not change.
+    `added` is the code of cells that come from no cell of the .ipynb. For each cell of the result, `positions` names the
+    cells of the .ipynb that are in it, and `codes` has its code. `check` has the findings of `marimo check`, one line
+    each; `check_passes` is its verdict, which formatting advice does not change.
     """
 
     text: str
@@ -122,7 +123,7 @@ def text_of(path: Path) -> str:
         ) from error
 
 
-def read_file(path: Path) -> Any:  # any JSON
+def read_file(path: Path) -> object:
     """Read the JSON of a notebook. Raises `BridgeError`: bad_notebook."""
     text = text_of(path)
     try:
@@ -142,7 +143,7 @@ def _bad(path: Path, what: str) -> BridgeError:
 
 
 def parse_notebook(path: Path, document: object) -> Notebook:
-    """Take what an import needs, and no more: Jupyter opens many a notebook that nbformat's schema refuses.
+    """Return a notebook. Checks only what an import needs: Jupyter opens notebooks that nbformat's schema refuses.
 
     `path` is where the notebook is, or would be. Raises `BridgeError`: bad_notebook.
     """
@@ -201,7 +202,7 @@ def _cell(path: Path, position: int, cell: object) -> NotebookCell:
     )
 
 
-def _mapping(document: dict[str, Any], key: str) -> dict[str, Any]:  # any JSON
+def _mapping(document: JSONObject, key: str) -> JSONObject:
     value = document.get(key)
     return value if isinstance(value, dict) else {}
 
@@ -213,22 +214,6 @@ def _joined(text: object) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def import_notebook(
-    source: Path, target: Path, convert: Callable[[Notebook], Conversion], *, overwrite: bool = False
-) -> Conversion:
-    """Convert `source` and write the result to `target`, wholly or not at all.
-
-    Raises `BridgeError`: bad_notebook, output_exists, bad_request (a target that cannot be written).
-    """
-    if target.suffix != ".py":
-        raise BridgeError("bad_request", f"{target} is no .py file.", "A marimo notebook is one: name it so.")
-    if not overwrite and os.path.lexists(target):
-        raise existing(target)
-    conversion = convert(read_notebook(source))
-    write_whole(target, conversion.text, overwrite=overwrite)
-    return conversion
-
-
 def existing(target: Path) -> BridgeError:
     """Return the error for a file that must not be overwritten."""
     return BridgeError("output_exists", f"{target} exists.", "Name another file with -o, or pass --force.")
@@ -237,21 +222,21 @@ def existing(target: Path) -> BridgeError:
 def write_whole(target: Path, content: str | bytes, *, overwrite: bool) -> None:
     """Write a file wholly or not at all.
 
-    Writes to a neighbour first, then takes the name in one step, so that no half notebook is ever seen.
+    The content goes to a neighboring file first, which then takes the name in one step.
 
     Raises `BridgeError`: output_exists, bad_request.
     """
-    neighbour = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    neighbor = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with neighbour.open("xb") as file:
+        with neighbor.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
         try:
             if overwrite:
-                neighbour.replace(target)
+                neighbor.replace(target)
             else:
-                os.link(neighbour, target)  # unlike a rename, fails if the name was taken meanwhile
+                os.link(neighbor, target)  # unlike a rename, fails if the name was taken meanwhile
         finally:
-            neighbour.unlink(missing_ok=True)
+            neighbor.unlink(missing_ok=True)
     except FileExistsError as error:
         raise existing(target) from error
     except OSError as error:

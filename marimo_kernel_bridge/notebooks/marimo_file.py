@@ -1,15 +1,21 @@
-"""A marimo file as values, and as an .ipynb if it never was one. Reading and writing marimo's syntax is `runtime/files.py`."""
+"""A marimo notebook file as values, and the .ipynb that it becomes.
+
+Reading and writing marimo's syntax is the work of `marimo_format`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.notebooks.nbformat_json import lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject
 
 KERNELSPEC_METADATA: Final = {
     "display_name": "marimo (reactive Python)",
@@ -27,7 +33,10 @@ _LANGUAGE: Final = {
 
 @dataclass(frozen=True)
 class FileCell:
-    """One cell. `markdown` is its text if it only shows one; `config` holds marimo's settings that are not the default."""
+    """A cell of a marimo file.
+
+    `markdown` is its text if the cell shows nothing but one. `config` holds marimo's settings that are not the default.
+    """
 
     cell_id: str
     code: str
@@ -50,9 +59,9 @@ class MarimoFile:
     app_config: Mapping[str, Any] = field(default_factory=dict)  # marimo's, JSON
 
 
-def document_of(file: MarimoFile) -> dict[str, Any]:  # nbformat
-    """Return a marimo notebook as an .ipynb: its ids, names and settings are where our importer finds them again."""
-    marimo: dict[str, Any] = {}
+def document_of(file: MarimoFile) -> DocumentJSON:
+    """Return a marimo notebook as an .ipynb, with ids, names and settings where the importer of this package reads them."""
+    marimo: JSONObject = {}
     if file.app_config:
         marimo["app_config"] = dict(file.app_config)
     if file.header.strip():
@@ -69,10 +78,10 @@ def document_of(file: MarimoFile) -> dict[str, Any]:  # nbformat
     }
 
 
-def new_cell(cell: FileCell, cell_id: str | None = None) -> dict[str, Any]:  # nbformat
+def new_cell(cell: FileCell, cell_id: str | None = None) -> CellJSON:
     """Return a cell that no .ipynb had before."""
     marimo = settings_of(cell)
-    metadata: dict[str, Any] = {"marimo": marimo} if marimo else {}
+    metadata: JSONObject = {"marimo": marimo} if marimo else {}
     if cell.markdown is not None:
         return markdown_cell(cell_id or cell.cell_id, cell.markdown, metadata)
     if cell.config.get("hide_code"):
@@ -80,9 +89,9 @@ def new_cell(cell: FileCell, cell_id: str | None = None) -> dict[str, Any]:  # n
     return code_cell(cell_id or cell.cell_id, cell.code, metadata)
 
 
-def settings_of(cell: FileCell) -> dict[str, Any]:  # JSON
-    """Return what an .ipynb's metadata says of a cell for marimo; empty if there is nothing to say."""
-    marimo: dict[str, Any] = {}
+def settings_of(cell: FileCell) -> JSONObject:
+    """Return what marimo has to know of a cell, for the metadata of an .ipynb; empty if everything is the default."""
+    marimo: JSONObject = {}
     config = dict(cell.config)
     if cell.markdown is not None and config == {"hide_code": True}:
         config = {}  # the importer hides the code of Markdown anyway
@@ -93,9 +102,7 @@ def settings_of(cell: FileCell) -> dict[str, Any]:  # JSON
     return marimo
 
 
-def code_cell(
-    cell_id: str, code: str, metadata: Mapping[str, Any] | None = None
-) -> dict[str, Any]:  # nbformat
+def code_cell(cell_id: str, code: str, metadata: JSONObject | None = None) -> CellJSON:
     return {
         "cell_type": "code",
         "execution_count": None,
@@ -106,10 +113,5 @@ def code_cell(
     }
 
 
-def markdown_cell(cell_id: str, text: str, metadata: Mapping[str, Any]) -> dict[str, Any]:  # nbformat
+def markdown_cell(cell_id: str, text: str, metadata: JSONObject) -> CellJSON:
     return {"cell_type": "markdown", "id": cell_id, "metadata": dict(metadata), "source": lines(text)}
-
-
-def lines(text: str) -> list[str]:
-    """Split a text as nbformat stores it: at line feeds only, or other characters would break lines when joined."""
-    return [line for line in text.replace("\n", "\n\0").split("\0") if line]

@@ -1,12 +1,17 @@
 """Notebooks of the old format 3 as those of format 4: worksheets, prompts, headings and outputs by their new names.
 
-`nbformat` can do that, too, but refuses what its schema does not allow, and Jupyter opens such notebooks.
+The library nbformat upgrades notebooks, too, but refuses what its schema does not allow; Jupyter opens such notebooks.
 https://nbformat.readthedocs.io/en/latest/changelog.html
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.notebooks.nbformat_json import source_of
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject, OutputJSON
 
 _MIMES: Final = {
     "text": "text/plain",
@@ -20,7 +25,7 @@ _MIMES: Final = {
 }
 
 
-def upgraded(document: dict[str, Any]) -> dict[str, Any] | None:  # nbformat
+def upgraded(document: DocumentJSON) -> DocumentJSON | None:
     """Return a notebook of format 3 as one of format 4; None if it is not one."""
     sheets = document.get("worksheets")
     if not isinstance(sheets, list):
@@ -37,10 +42,10 @@ def upgraded(document: dict[str, Any]) -> dict[str, Any] | None:  # nbformat
     }
 
 
-def _cell(cell: dict[str, Any]) -> dict[str, Any]:  # nbformat
-    found = cell.get("metadata")
-    metadata: dict[str, Any] = found if isinstance(found, dict) else {}
-    new: dict[str, Any] = {"cell_type": cell.get("cell_type"), "metadata": metadata}
+def _cell(cell: CellJSON) -> CellJSON:
+    saved = cell.get("metadata")
+    metadata: JSONObject = saved if isinstance(saved, dict) else {}
+    new: CellJSON = {"cell_type": cell.get("cell_type"), "metadata": metadata}
     match cell.get("cell_type"):
         case "code":
             if cell.get("collapsed"):
@@ -50,23 +55,24 @@ def _cell(cell: dict[str, Any]) -> dict[str, Any]:  # nbformat
                 "source": cell.get("input", ""),
                 "execution_count": cell.get("prompt_number"),
                 "outputs": [
-                    _output(each)
-                    for each in (outputs if isinstance(outputs, list) else [])
-                    if isinstance(each, dict)
+                    _output(output)
+                    for output in (outputs if isinstance(outputs, list) else [])
+                    if isinstance(output, dict)
                 ],
             }
         case "heading":
             level = cell.get("level") if isinstance(cell.get("level"), int) else 1
-            source = cell.get("source")
-            text = "".join(map(str, source)) if isinstance(source, list) else str(source or "")
-            return new | {"cell_type": "markdown", "source": f"{'#' * (level or 1)} {text.strip()}"}
+            return new | {
+                "cell_type": "markdown",
+                "source": f"{'#' * (level or 1)} {source_of(cell).strip()}",
+            }
         case "html":
             return new | {"cell_type": "markdown", "source": cell.get("source")}
         case _:
             return new | {"source": cell.get("source")}
 
 
-def _output(output: dict[str, Any]) -> dict[str, Any]:  # nbformat
+def _output(output: OutputJSON) -> OutputJSON:
     match output.get("output_type"):
         case "stream":
             name = output.get("stream") or output.get("name") or "stdout"

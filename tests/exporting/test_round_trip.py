@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.marimo_format.reader import read_text
-from marimo_kernel_bridge.notebooks import origin
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
+from marimo_kernel_bridge.notebooks.origin import origin_path, read_origin, save_origin
+from marimo_kernel_bridge.notebooks.restored import restore
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -36,13 +37,13 @@ class Trip:
         conversion = convert(read)
         self.text = conversion.text
         file = read_text(self.path, self.text)
-        origin.keep(read, file, conversion.positions, outputs=True)
+        save_origin(read, file, conversion.positions, outputs=True)
 
     def back(self, edit=None):
         """Edit the text of the file, and export it."""
         text = self.text if edit is None else edit(self.text)
         assert edit is None or text != self.text, "the edit changed nothing"
-        return origin.restored(read_text(self.path, text), origin.read(self.path))
+        return restore(read_text(self.path, text), read_origin(self.path))
 
 
 @pytest.fixture
@@ -267,7 +268,7 @@ def test_a_file_that_marimo_saved_again_is_the_same(trip):
     notebook = codes("x = [1]", "x.append(2)", "%time x")
     trip = trip(notebook)
     saved = MarimoConvert.from_ir(MarimoConvert.from_py(trip.text).to_ir()).to_py()
-    restored = origin.restored(read_text(trip.path, saved), origin.read(trip.path))
+    restored = restore(read_text(trip.path, saved), read_origin(trip.path))
     assert restored.document == notebook
 
 
@@ -275,7 +276,7 @@ def test_a_file_that_marimo_saved_again_is_the_same(trip):
     "content", ["", "{", "[]", '{"version": 2}', '{"version": 1, "notebook": {"cells": []}}']
 )
 def test_an_origin_that_cannot_be_read_is_none(tmp_path, content):
-    place = origin.place_of(tmp_path / "a.py")
+    place = origin_path(tmp_path / "a.py")
     place.parent.mkdir(parents=True)
     place.write_text(content)
-    assert origin.read(tmp_path / "a.py") is None
+    assert read_origin(tmp_path / "a.py") is None

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.cli.import_command import ImportOptions, import_notebook
 from marimo_kernel_bridge.importing import to_ipynb as bridge
 from marimo_kernel_bridge.importing.to_marimo import convert
-from marimo_kernel_bridge.notebooks.ipynb import Conversion, import_notebook, read_notebook
+from marimo_kernel_bridge.notebooks.ipynb import Conversion, read_notebook
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "penguins.ipynb"
 
@@ -58,7 +58,7 @@ def literals(text):
 
 
 def test_the_example_keeps_every_cell_in_order_and_its_markdown(tmp_path):
-    conversion = import_notebook(EXAMPLE, tmp_path / "penguins.py", convert)
+    conversion = import_notebook(EXAMPLE, tmp_path / "penguins.py", ImportOptions()).conversion
     text = (tmp_path / "penguins.py").read_text()
     assert conversion.complete
     assert fates(conversion) == ["kept"] * 10
@@ -75,7 +75,7 @@ def test_the_example_keeps_every_cell_in_order_and_its_markdown(tmp_path):
 
 def test_the_imported_example_passes_marimo_check_and_runs(tmp_path):
     target = tmp_path / "penguins.py"
-    import_notebook(EXAMPLE, target, convert)
+    import_notebook(EXAMPLE, target, ImportOptions())
     check = run(sys.executable, "-m", "marimo", "check", target)
     assert check.returncode == 0, check.stdout
     ran = run(sys.executable, target, cwd=EXAMPLE.parent)
@@ -320,71 +320,3 @@ def test_a_cell_of_another_language_as_vs_code_has_them_fails_alone(imported):
 def test_converting_twice_gives_the_same_text(imported):
     cells = ["import math", "x = [1]", "x.append(2)", "x", "!ls", "display(x)"]
     assert imported(*cells).text == imported(*cells).text
-
-
-# What is refused
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (b"# not JSON", "is not JSON"),
-        (b"[]", "has no nbformat"),
-        (b'{"nbformat": 2, "worksheets": []}', "old notebook format 2"),
-        (b'{"nbformat": 3}', "no list of cells"),
-        (b'{"nbformat": 5, "cells": []}', "newer than the 4"),
-        (b'{"nbformat": 4, "metadata": {}}', "no list of cells"),
-        (b'{"nbformat": 4, "cells": [3]}', "cell 1 is not a code, markdown or raw cell"),
-        (b'{"nbformat": 4, "cells": [{"cell_type": "code"}]}', "cell 1 has no source"),
-        (notebook_json("a\0b").encode(), "NUL"),
-        (notebook_json("\ud800").encode(), "surrogate"),
-        (b'{"a": "\xe9"}', "not UTF-8"),
-        (notebook_json("1", metadata={"kernelspec": {"name": "ir", "language": "R"}}).encode(), "in R"),
-    ],
-)
-def test_a_bad_notebook_is_refused_in_one_line_and_nothing_is_written(tmp_path, content, says):
-    source, target = tmp_path / "bad.ipynb", tmp_path / "bad.py"
-    source.write_bytes(content)
-    with pytest.raises(BridgeError, match=says) as refused:
-        import_notebook(source, target, convert)
-    assert refused.value.code == "bad_notebook"
-    assert "\n" not in str(refused.value)
-    assert sorted(tmp_path.iterdir()) == [source]
-
-
-def test_a_missing_notebook_is_refused(tmp_path):
-    with pytest.raises(BridgeError, match="does not exist"):
-        import_notebook(tmp_path / "none.ipynb", tmp_path / "none.py", convert)
-
-
-def test_an_existing_file_is_overwritten_only_when_told_to(tmp_path):
-    target = tmp_path / "mine.py"
-    target.write_text("precious")
-    with pytest.raises(BridgeError) as refused:
-        import_notebook(EXAMPLE, target, convert)
-    assert refused.value.code == "output_exists"
-    assert target.read_text() == "precious"
-    import_notebook(EXAMPLE, target, convert, overwrite=True)
-    assert "marimo.App(" in target.read_text()
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_file_that_appears_during_the_conversion_is_not_overwritten(tmp_path):
-    target = tmp_path / "mine.py"
-
-    def convert_while_another_writes(notebook):
-        target.write_text("precious")
-        return convert(notebook)
-
-    with pytest.raises(BridgeError) as refused:
-        import_notebook(EXAMPLE, target, convert_while_another_writes)
-    assert refused.value.code == "output_exists"
-    assert target.read_text() == "precious"
-    assert list(tmp_path.iterdir()) == [target]
-
-
-def test_a_target_that_cannot_be_written_is_refused(tmp_path):
-    with pytest.raises(BridgeError, match="cannot be written: No such file or directory"):
-        import_notebook(EXAMPLE, tmp_path / "no" / "such.py", convert)
-    with pytest.raises(BridgeError, match=r"is no \.py file"):
-        import_notebook(EXAMPLE, tmp_path / "penguins.txt", convert)

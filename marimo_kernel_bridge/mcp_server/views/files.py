@@ -96,7 +96,7 @@ async def live(attached: Attached) -> LiveNotebook:
 
 async def as_format(found: LiveNotebook, to: ExportFormat) -> tuple[str | bytes, tuple[str, ...]]:
     """Return what was read of a kernel in a format, and what to know of it. Raises `BridgeError`."""
-    from marimo_kernel_bridge.exporting.described import described, graph_of_kernel  # noqa: PLC0415  # as above
+    from marimo_kernel_bridge.exporting.description import description_of, graph_of_kernel  # noqa: PLC0415  # as above
     from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # as above
 
     name = found.path.stem if found.path is not None else "notebook"
@@ -105,7 +105,7 @@ async def as_format(found: LiveNotebook, to: ExportFormat) -> tuple[str | bytes,
         case "ipynb":
             return json.dumps(found.document, indent=1, ensure_ascii=False) + "\n", ()
         case "json":
-            content = described(found.document, name, graph_of_kernel(found.cells))
+            content = description_of(found.document, name, graph_of_kernel(found.cells))
             return json.dumps(content, indent=1, ensure_ascii=False) + "\n", ()
         case "html" | "pdf":
             page = await asyncio.to_thread(to_html, found.document, name, folder)

@@ -1,0 +1,40 @@
+"""The JSON of an .ipynb: names for its parts, and its convention for text.
+
+nbformat allows any JSON in metadata, mime bundles and unknown fields, so its parts stay dictionaries. What this package
+reads of them is parsed by `ipynb`.
+"""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any, TypeAlias
+
+JSONObject: TypeAlias = dict[str, Any]
+"""Any JSON object."""
+DocumentJSON: TypeAlias = dict[str, Any]
+"""A whole notebook of nbformat 4."""
+CellJSON: TypeAlias = dict[str, Any]
+"""A cell of a notebook."""
+OutputJSON: TypeAlias = dict[str, Any]
+"""An output of a code cell."""
+
+
+def joined(text: object) -> str:
+    """Return a text that nbformat stores as a string or a list of lines. Anything else is shown as Python shows it."""
+    return "".join(map(str, text)) if isinstance(text, list) else str(text or "")
+
+
+def source_of(cell: CellJSON) -> str:
+    """Return the source of a cell."""
+    return joined(cell.get("source"))
+
+
+def lines(text: str) -> list[str]:
+    """Split a text as nbformat stores it: at line feeds only, or other characters would break lines when joined."""
+    return list(StringIO(text, newline="\n"))
+
+
+def serialized(content: JSONObject) -> str:
+    """Return the text of an .ipynb file, or of another file in its style."""
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

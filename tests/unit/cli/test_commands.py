@@ -1,0 +1,263 @@
+"""The command line in memory: help, refusals, and what each command prints. No command starts a process."""
+
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.cli.import_command import NOT_ALL_CARRIED_OVER
+from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.client import discovery
+from marimo_kernel_bridge.client.discovery import FoundKernel
+from marimo_kernel_bridge.errors import BridgeError
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in arguments], prog_name="marimo-kernel-bridge")
+
+
+def write_notebook(path: Path, *sources: str) -> Path:
+    cells = [
+        {"cell_type": "code", "id": f"c{number}", "source": source, "metadata": {}, "outputs": []}
+        for number, source in enumerate(sources)
+    ]
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    return path
+
+
+# Help and refusals
+
+
+def test_version_is_printed() -> None:
+    assert call("--version").output == f"marimo-kernel-bridge, version {__version__}\n"
+
+
+def test_help_lists_the_commands_in_the_order_of_their_use() -> None:
+    words = [line.split()[0] for line in call("--help").output.split("Commands:\n")[1].splitlines() if line]
+    assert [word for word in words if word in main.commands] == list(main.commands)
+
+
+@pytest.mark.parametrize("command", sorted(main.commands))
+def test_every_command_has_help_with_examples(command: str) -> None:
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert main.commands[command].help
+    assert f"  marimo-kernel-bridge {command}" in result.output.split("Examples:")[1]
+
+
+def test_a_refusal_is_one_line_on_stderr_that_says_what_to_do(tmp_path: Path) -> None:
+    missing = tmp_path / "none.ipynb"
+    result = call("import", missing)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"marimo-kernel-bridge: {missing} does not exist. Check the path.\n"
+
+
+def test_a_refusal_is_json_too_where_the_report_is(tmp_path: Path) -> None:
+    result = call("import", tmp_path / "none.ipynb", "--json")
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == {
+        "refused": f"{tmp_path / 'none.ipynb'} does not exist.",
+        "code": "bad_notebook",
+        "hint": "Check the path.",
+    }
+
+
+def test_an_unknown_command_is_refused_with_a_way_to_help() -> None:
+    result = call("frobnicate")
+    assert result.exit_code == 2
+    assert "--help" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("install", "--preload", "json"), "--preload needs --pool."),
+        (("install", "--user", "--sys-prefix"), "Give one of --user, --sys-prefix and --prefix."),
+        (("mcp", "--port", "1"), "--host, --port and --allow-remote need --http."),
+        (
+            ("mcp", "--print-config", "cursor", "--install", "cursor"),
+            "Give one of --print-config and --install.",
+        ),
+        (("mcp", "--http", "--install", "cursor"), "--install is for stdio."),
+        (("mcp", "--http", "--port", "0", "--print-config", "cursor"), "needs the port"),
+        (("export", "a.py", "--json", "-o", "-"), "--json prints a report: give -o a file."),
+    ],
+)
+def test_options_that_do_not_go_together_are_wrong_usage(
+    arguments: tuple[str, ...], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert says in " ".join(result.stderr.split())
+
+
+def test_help_says_what_the_widest_permission_lets_agents_do_unasked() -> None:
+    told = " ".join(call("mcp", "--help").stdout.split())
+    assert "start and stop kernels, and install packages without asking you. [default: run]" in told
+
+
+# Installing the kernelspec
+
+
+def test_install_writes_a_kernelspec_with_this_interpreter_and_logos(tmp_path: Path) -> None:
+    result = call("install", "--prefix", tmp_path, "--name", "marimo-x", "--display-name", "marimo X")
+    assert result.exit_code == 0, result.output
+    place = tmp_path / "share/jupyter/kernels/marimo-x"
+    spec = json.loads((place / "kernel.json").read_text())
+    assert spec["argv"] == [sys.executable, "-m", "marimo_kernel_bridge", "kernel", "-f", "{connection_file}"]
+    assert spec["display_name"] == "marimo X"
+    assert {"logo-svg.svg", "logo-32x32.png", "logo-64x64.png"} <= {path.name for path in place.iterdir()}
+    assert f"JUPYTER_PATH={tmp_path / 'share/jupyter'}" in result.output.replace("\n", "")
+
+
+def test_install_for_the_user_goes_to_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    assert call("install").exit_code == 0
+    assert (tmp_path / "data/kernels/marimo/kernel.json").exists()
+
+
+def test_install_into_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = call("install", "--prefix", tmp_path / "file")
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
+    assert "--user" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_install_refuses_a_name_that_jupyter_would_refuse(tmp_path: Path) -> None:
+    result = call("install", "--prefix", tmp_path, "--name", "no spaces")
+    assert result.exit_code == 1
+    assert "is no name for a kernelspec" in result.stderr
+
+
+# Listing kernels
+
+
+@pytest.fixture
+def one_broken_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FoundKernel:
+    problem = BridgeError("connection_file_malformed", "It is no connection file.", "Delete it.")
+    kernel = FoundKernel(tmp_path / "kernel-broken.json", "broken", None, problem=problem)
+
+    async def find_kernels() -> list[FoundKernel]:
+        return [kernel]
+
+    monkeypatch.setattr(discovery, "find_kernels", find_kernels)
+    return kernel
+
+
+def test_kernels_that_cannot_be_used_are_counted(one_broken_kernel: FoundKernel) -> None:
+    del one_broken_kernel
+    assert call("kernels").output == (
+        "No kernel runs. Open a notebook with the kernel 'marimo (reactive Python)' first.\n"
+        "1 connection file(s) without a usable kernel; --json tells why.\n"
+    )
+
+
+def test_json_tells_why_a_kernel_cannot_be_used(one_broken_kernel: FoundKernel) -> None:
+    (row,) = json.loads(call("kernels", "--json").output)
+    assert row == {
+        "kernel_id": "broken",
+        "kind": "unknown",
+        "state": "connection_file_malformed",
+        "notebook": None,
+        "connection_file": str(one_broken_kernel.path),
+        "problem": "It is no connection file. Delete it.",
+    }
+
+
+# Importing
+
+
+def test_import_writes_beside_the_notebook_and_tells_what_happened(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "", "%matplotlib inline\nprint(x)")
+    result = call("import", notebook)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "n.py").exists()
+    assert f"{notebook} -> {tmp_path / 'n.py'}: 3 cells, 1 kept, 1 dropped, 1 changed." in result.stdout
+    assert "cell 2 [c1] dropped: it is empty" in result.stdout
+    assert "cell 3 [c2] changed: `%matplotlib inline` is left out" in result.stdout
+    assert "marimo check: passes" in result.stdout
+
+
+def test_check_writes_nothing(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1")
+    result = call("import", notebook, "--check")
+    assert f"{notebook} would become {tmp_path / 'n.py'}" in result.stdout
+    assert list(tmp_path.iterdir()) == [notebook]
+
+
+def test_import_of_a_cell_that_cannot_be_converted_names_it_and_fails_with_the_file_written(
+    tmp_path: Path,
+) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "%%cython\ncdef int y")
+    result = call("import", notebook, "-o", tmp_path / "out.py")
+    assert result.exit_code == NOT_ALL_CARRIED_OVER
+    assert result.stderr.startswith("marimo-kernel-bridge: cell 2 [c1] not converted: ")
+    assert "# cdef int y" in (tmp_path / "out.py").read_text()
+
+
+def test_import_reports_as_json(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1", "%nosuch y")
+    result = call("import", notebook, "--json")
+    report = json.loads(result.stdout)
+    assert result.exit_code == NOT_ALL_CARRIED_OVER
+    assert report["complete"] is False
+    assert [cell["fate"] for cell in report["cells"]] == ["kept", "not_converted"]
+    assert report["marimo_check"]["passes"] is True
+
+
+def test_import_does_not_overwrite_without_force(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1")
+    (tmp_path / "n.py").write_text("mine")
+    refused = call("import", notebook)
+    assert refused.exit_code == 1
+    assert "Name another file with -o, or pass --force." in refused.stderr
+    assert (tmp_path / "n.py").read_text() == "mine"
+    assert call("import", notebook, "--force").exit_code == 0
+    assert "marimo.App" in (tmp_path / "n.py").read_text()
+
+
+def test_a_target_of_another_suffix_is_refused(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1")
+    result = call("import", notebook, "-o", tmp_path / "n.txt")
+    assert result.exit_code == 1
+    assert "is no .py file" in result.stderr
+
+
+def test_a_folder_is_imported_without_checkpoints_and_summed_up(tmp_path: Path) -> None:
+    for name in ("a", "b", ".ipynb_checkpoints/a"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_notebook(tmp_path / f"{name}.ipynb", "x = 1")
+    (tmp_path / "b.py").write_text("mine")
+    result = call("import", tmp_path, "-o", tmp_path / "out", "--outputs", "keep")
+    assert result.exit_code == 0
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.py")) == ["a.py", "b.py"]
+    assert result.stdout.endswith("2 notebooks: 2 imported, 2 of them completely.\n")
+
+
+def test_of_several_notebooks_one_that_is_refused_does_not_stop_the_others(tmp_path: Path) -> None:
+    good, bad = write_notebook(tmp_path / "good.ipynb", "x = 1"), tmp_path / "bad.ipynb"
+    bad.write_text("no JSON")
+    result = call("import", bad, good, "--json")
+    assert result.exit_code == 1
+    refusal, report = json.loads(result.stdout)
+    assert (refusal["notebook"], refusal["code"]) == (str(bad), "bad_notebook")
+    assert report["written"] is True
+
+
+def test_an_imported_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1")
+    call("import", notebook)
+    (tmp_path / "other.py").write_text("")
+    assert stat.S_IMODE((tmp_path / "n.py").stat().st_mode) == stat.S_IMODE(
+        (tmp_path / "other.py").stat().st_mode
+    )
