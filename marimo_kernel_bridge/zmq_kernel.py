@@ -44,10 +44,9 @@ from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
 from marimo_kernel_bridge.kernel.messaging.switch_interval import QuickSwitches
-from marimo_kernel_bridge.kernel.notebook.audience import Audience
-from marimo_kernel_bridge.kernel.notebook.document_order import SavedOrder
+from marimo_kernel_bridge.kernel.notebook.document import NotebookDocument, read_settings
+from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
-from marimo_kernel_bridge.kernel.notebook.settings import read_settings
 from marimo_kernel_bridge.kernel.stale_scheduler import StaleScheduler
 from marimo_kernel_bridge.protocol import names as message_names
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
@@ -62,7 +61,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeRequests
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
-    from marimo_kernel_bridge.kernel.messaging.waiting import Answer, Waiting
+    from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
+    from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
+    from marimo_kernel_bridge.runtime.interface import CellHost
 
 _AFTER_PRINTING = 0.0005  # seconds, as ipykernel has it
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already be here
@@ -93,11 +94,10 @@ class MarimoKernel(IPythonKernel):
         with debugger_is_late():
             super().__init__(**kwargs)
         self.scheduler = StaleScheduler(self)
-        self.notebook = NotebookSession(self._send_output, self.scheduler.wake)
-        self.notebook.outlet.limit = self.output_limit
         self.arrivals = ShellArrivals(self.shell_stream.flush, self.session)
-        self.notebook.ahead.arrivals = self.arrivals
-        self.notebook.pending_requests = self.arrivals.any_wait
+        self.notebook = NotebookSession(
+            self._send_output, self.scheduler.wake, self.arrivals, output_limit=self.output_limit
+        )
         self.subshells = Subshells(
             self.shell_stream,
             self.session,
@@ -109,7 +109,7 @@ class MarimoKernel(IPythonKernel):
         self.interrupts = Interrupts()
         self._quick_switches = QuickSwitches()
         self._preload_due = True
-        self._saved_order = SavedOrder()
+        self._document = NotebookDocument()
         self._runtime_loaded = self._settings_read = False
         self.control_handlers |= self.subshells.handlers
         self.shell_handlers[message_names.REQUEST] = self.bridge_request
@@ -145,13 +145,18 @@ class MarimoKernel(IPythonKernel):
             from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
 
         self._preload_due = False
-        runtime = Engine(self.shell.user_module, self.notebook, self.notebook_path())
-        runtime.show_in(self.shell, Audience(self.notebook))
-        self.notebook.attach(runtime, self.shell)
+
+        def make_runtime(host: CellHost) -> Engine:
+            runtime = Engine(self.shell.user_module, host, self.notebook_path())
+            cells, notebook = self.notebook.cells, self.notebook
+            runtime.show_in(self.shell, FrontEndCapabilities(cells, lambda: notebook.running))
+            self.interrupts.runtime = runtime
+            return runtime
+
+        self.notebook.load(make_runtime, self.shell)
         self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
         self.shell.notebook = self.notebook
-        self.session.route = self.notebook.outlet.route
-        self.interrupts.runtime = runtime
+        self.session.route = self.notebook.route
         self.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - known]
         self._kernel_modules += [file for file in files if file]  # the debugger leaves them out
@@ -163,15 +168,12 @@ class MarimoKernel(IPythonKernel):
         path = None if self._settings_read else self.notebook_path()
         if path is not None:
             self._settings_read = True
-            settings = read_settings(path)
-            self.notebook.mode = settings.on_cell_change or self.notebook.mode
-            if settings.redefinitions is not None:
-                self.notebook.switch_redefinitions(strict=settings.redefinitions == "strict")
+            self.notebook.apply_settings(read_settings(path))
 
     def _read_order(self) -> None:
         """Look whether the notebook was saved with its cells in another order."""
         path = self.notebook_path()
-        order = None if path is None else self._saved_order.news(path)
+        order = None if path is None else self._document.new_order(path)
         if order is not None:
             self.notebook.arrange(order)
 
@@ -289,7 +291,7 @@ class MarimoKernel(IPythonKernel):
     async def _execute_cell(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         """Run a cell, reply, run its dependents, and only then let idle follow."""
         request = lab_request(parent) if self._runtime_loaded else None
-        answer = None if request is None else await self.notebook.ahead.answer(request)
+        answer = None if request is None else await self.notebook.answer_early(request)
         if request is not None and answer is not None:
             self.scheduler.caused_by(ident, parent)
             self._answer_without_running(stream, ident, parent, request, answer)
@@ -303,12 +305,12 @@ class MarimoKernel(IPythonKernel):
             self.shell.requested = None
         if entry.address.dialect == "vscode":
             # VS Code sends the next request of a Run All after idle.
-            self.scheduler.run_later(self.notebook.outlet.quiet_in())
+            self.scheduler.run_later(self.notebook.quiet_in())
         elif entry.address.dialect in {"lab", "agent"}:
             await self.scheduler.run_now()
 
     def _answer_without_running(
-        self, stream: Any, ident: Any, parent: dict[str, Any], request: Waiting, answer: Answer
+        self, stream: Any, ident: Any, parent: dict[str, Any], request: Waiting, answer: EarlyAnswer
     ) -> None:
         """Reply to a request whose cell ran before its turn, or whose outputs are shown again."""
         self._publish_execute_input(parent["content"]["code"], parent, answer.execution_count)

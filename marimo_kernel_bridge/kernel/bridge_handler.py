@@ -17,7 +17,6 @@ from marimo_kernel_bridge.inspecting import ipywidgets as jupyter_widgets
 from marimo_kernel_bridge.inspecting import packages, variables
 from marimo_kernel_bridge.inspecting.cell_search import search
 from marimo_kernel_bridge.kernel.messaging.request_metadata import agent_address
-from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import secrets as secret_values
 from marimo_kernel_bridge.protocol.changes import EditReport
@@ -25,13 +24,11 @@ from marimo_kernel_bridge.protocol.environment import requirements
 from marimo_kernel_bridge.protocol.inspection import RunOutcome
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription
 from marimo_kernel_bridge.protocol.output_log import shortened
-from marimo_kernel_bridge.startup import gc_pauses as garbage
 
 if TYPE_CHECKING:
     import logging
     from contextlib import AbstractContextManager
 
-    from marimo_kernel_bridge.kernel.cells import Body, Entry
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
@@ -39,7 +36,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.inspection import Secret
 
 
-_SingleRequest = wire.EditCell | wire.RunCells | wire.RunStale | wire.SetUiValue
+_SingleRequest = wire.RunCells | wire.RunStale | wire.SetUiValue
 
 
 class Host(Protocol):
@@ -133,11 +130,11 @@ class BridgeRequests:
             case wire.Describe():
                 return self._describe()
             case wire.ListCells():
-                return notebook.snapshot()
+                return notebook.view.snapshot()
             case wire.ReadOutline(offset=offset, limit=limit):
-                return notebook.outline(offset, limit)
+                return notebook.view.outline(offset, limit)
             case wire.ReadCell(cell_id=cell_id, most_output=most):
-                both = notebook.read(cell_id)
+                both = notebook.view.read(cell_id)
                 return both if most is None else CellWithOutputs(both.cell, shortened(both.outputs, most))
             case wire.ReadRun(run_id=run_id):
                 return notebook.runs.report(run_id)
@@ -146,18 +143,19 @@ class BridgeRequests:
             case wire.ReadHistory(limit=limit):
                 return notebook.runs.newest(limit)
             case wire.SearchCells(query=query, limit=limit):
-                return search([notebook.read(cell.cell_id) for cell in notebook.snapshot()], query, limit)
+                view = notebook.view
+                return search([view.read(cell.cell_id) for cell in view.snapshot()], query, limit)
             case wire.ListVariables():
                 return variables.list_variables(shell.user_ns, shell.user_ns_hidden)
             case wire.ListUiElements():
-                of_marimo = notebook.runtime.ui_elements() if notebook.attached else []
+                of_marimo = notebook.runtime.ui_elements() if notebook.loaded else []
                 return [*of_marimo, *jupyter_widgets.elements(shell.user_ns)]
             case wire.InspectVariable(name=name, rows=rows, offset=offset):
                 return variables.inspect(shell.user_ns, name, rows, offset, sample=not on_control)
             case wire.ReadSecrets():
                 return None
             case wire.ReadEnvironment():
-                return packages.environment(notebook.snapshot(), self._package_of)
+                return packages.environment(notebook.view.snapshot(), self._package_of)
 
     def _package_of(self, module: str) -> str:
         return self._host.notebook.runtime.package_of(module)  # there is one as soon as there is a cell
@@ -180,42 +178,25 @@ class BridgeRequests:
     async def _run(self, request: _SingleRequest, parent: dict[str, Any]) -> None:
         notebook, address = self._host.notebook, agent_address(parent)
         match request:
-            case wire.EditCell(code=code, client=client):
-                entry = None
-                if request.cell_id is not None:
-                    entry = notebook.cells.find(request.cell_id)
-                    if request.version != entry.cell.version:
-                        raise _stale_version(request, entry.cell.version, entry.cell.edited_by)
-                prepare = partial(self._host.shell.prepare, code=code)
-                await notebook.edit(entry, code, prepare, client, address, run=request.run)
             case wire.RunCells(cell_ids=cell_ids, client=client):
-                await notebook.run_known(cell_ids, client, address)
+                await notebook.edits.run_cells(cell_ids, client, address)
             case wire.RunStale(client=client):
-                notebook.run_stale(client, address)
+                notebook.edits.run_stale(client, address)
             case wire.SetUiValue(ui_element=target, value=value, client=client):
                 widget = jupyter_widgets.find(target, self._host.shell.user_ns)
                 if widget is None:
-                    notebook.set_ui_value(target, value, client, address)
+                    notebook.edits.set_ui_value(target, value, client, address)
                 else:
                     self._set_widget(widget, request, parent)
 
     async def _edit_together(self, request: wire.EditCells, parent: dict[str, Any]) -> EditReport:
         notebook, address = self._host.notebook, agent_address(parent)
-        prepare = self._host.shell.prepare
-        with garbage.looked_for_later():
-            batch = plan(
-                request.changes, notebook.cells, notebook.runtime, notebook.redefinitions, prepare, address
-            )
+        batch = notebook.edits.plan(request.changes, address)
         if request.dry_run or not batch.fits:
             return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
 
-        def prepared(entry: Entry, code: str) -> Body:
-            return batch.prepared.get((entry.cell.cell_id, code)) or prepare(entry, code)
-
         with self._host.input_from_front_end(allowed=False):
-            added = await notebook.edit_together(
-                batch.changes, prepared, request.client, address, run=request.run
-            )
+            added = await notebook.edits.apply(batch, request.client, address, run=request.run)
         await self._host.settle()
         report = notebook.runs.report(parent["header"]["msg_id"])
         return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
@@ -233,7 +214,7 @@ class BridgeRequests:
             shell.showtraceback()  # as ipywidgets does with what most callbacks raise
         run.not_run = tuple(
             cell.cell_id
-            for cell in notebook.snapshot()
+            for cell in notebook.view.snapshot()
             if request.ui_element in cell.uses and cell.status != "superseded"
         )
 
@@ -241,7 +222,7 @@ class BridgeRequests:
         wanted = requirements(request.requirements)
         show = partial(self._host.show_text, parent=parent)
         with self._host.interrupts.body():
-            return packages.install(wanted, self._host.notebook.snapshot, show)
+            return packages.install(wanted, self._host.notebook.view.snapshot, show)
 
     def _note_agent(self, parent: dict[str, Any], *, ran: bool = False, refused: bool = False) -> None:
         name = parent["header"].get("username")
@@ -251,6 +232,7 @@ class BridgeRequests:
     def _describe(self) -> KernelDescription:
         host, notebook = self._host, self._host.notebook
         marimo = sys.modules.get("marimo")
+        running = notebook.running
         return KernelDescription(
             protocol=wire.PROTOCOL,
             bridge_version=__version__,
@@ -262,12 +244,12 @@ class BridgeRequests:
             mode=notebook.mode,
             started_at=self._host.started_at,
             busy=host.is_busy(),
-            running_cell=notebook.running,
-            running_since=notebook.running_since,
+            running_cell=None if running is None else running[0],
+            running_since=None if running is None else running[1],
             queued=host.requests_waiting(),
             settling=host.is_settling(),
             cells=len(notebook.cells),
-            stale=notebook.stale,
+            stale=notebook.view.stale,
             agents_paused=notebook.agents.paused,
             interpreter=sys.executable or None,
         )
@@ -276,12 +258,3 @@ class BridgeRequests:
 def _did_something(result: wire.Result) -> bool:
     """Tell a dry run, and a batch that the graph would not take, from what ran or changed cells."""
     return not isinstance(result, EditReport) or result.applied
-
-
-def _stale_version(request: wire.EditCell, version: int, author: str) -> BridgeError:
-    return BridgeError(
-        "stale_version",
-        f"The cell is at version {version}, the edit was made for version {request.version}; "
-        f"{author} changed it in between.",
-        "Read the cell again and make the edit anew.",
-    )

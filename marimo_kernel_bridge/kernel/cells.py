@@ -67,6 +67,9 @@ class Entry:
     stopped: bool = False  # by `mo.stop`, when it ran last
     deleted: bool = False  # the front end said so
     detached: bool = False  # of an earlier session of VS Code, which has new ids now
+    requested_by: str = ""  # the message id of the newest request for it,
+    requested_at: int = 0  # when that came, as a number that grows,
+    requested_before: int = 0  # and the one before that; 0: there was none
     touched: set[str] = field(default_factory=set)  # the table's cells that are not as they were
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -26,43 +26,25 @@ class Loop(Protocol):
         ...
 
 
-class Router(Protocol):
-    """The notebook's outputs."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether outputs are held back until the front end is quiet."""
-        ...
-
-    def quiet_in(self) -> float: ...
-
-    def release_held(self) -> None: ...
-
-
-class Runs(Protocol):
-    """The notebook's runs."""
-
-    @property
-    def started(self) -> bool: ...
-
-    def follow_up(self) -> Any: ...
-
-
 class Notebook(Protocol):
     """The notebook session, as far as the scheduler uses it."""
 
     @property
-    def outlet(self) -> Router: ...
-
-    @property
-    def runs(self) -> Runs: ...
-
-    @property
     def unsettled(self) -> bool: ...
 
-    async def settle(self) -> None: ...
+    async def run_stale_cells(self) -> None: ...
 
-    def close_run(self) -> Any: ...
+    def close_request(self) -> bool:
+        """End the request and its run. Return whether anything is left to do."""
+        ...
+
+    def follow_up(self) -> bool:
+        """Begin a run for what happens between requests. Return whether any cell could be stale."""
+        ...
+
+    def quiet_in(self) -> float:
+        """Return the seconds until the front end may be called quiet."""
+        ...
 
 
 class Queue(Protocol):
@@ -131,13 +113,11 @@ class StaleScheduler:
         outer, self._running = self._running, True
         try:
             with host.input_from_front_end(allowed=bool(request["content"].get("allow_stdin"))):
-                await notebook.settle()
+                await notebook.run_stale_cells()
         finally:
             self._running = outer
-        notebook.outlet.release_held()
-        notebook.close_run()
-        if notebook.unsettled or notebook.outlet.holds:
-            self.run_later(notebook.outlet.quiet_in())
+        if notebook.close_request():
+            self.run_later(notebook.quiet_in())
 
     def run_later(self, delay: float) -> None:
         """Run the stale cells in `delay` seconds, after the requests that wait by then."""
@@ -153,12 +133,12 @@ class StaleScheduler:
     def wake(self) -> None:
         """Schedule cells that became stale outside of a run; any thread."""
         host = self._host
-        host.io_loop.add_callback(lambda: self.run_later(host.notebook.outlet.quiet_in()))
+        host.io_loop.add_callback(lambda: self.run_later(host.notebook.quiet_in()))
 
     async def _between_requests(self) -> None:
         self._timer = None
         host = self._host
-        wait = host.notebook.outlet.quiet_in()
+        wait = host.notebook.quiet_in()
         if wait > 0:
             self.run_later(wait)
             return
@@ -166,8 +146,7 @@ class StaleScheduler:
             if host.arrivals.any_wait():
                 self.run_later(0.0)
                 return
-            if not host.notebook.runs.started:
+            if not host.notebook.follow_up():
                 return  # no cell yet that could be stale
-            host.notebook.runs.follow_up()
             with host.handling(*self._request):
                 await self.run_now()

@@ -137,21 +137,6 @@ class ReadEnvironment(_Request, frozen=True, tag="read_environment"):
     """Control. Result: `Environment`: where packages are installed, and which imports lead nowhere."""
 
 
-class EditCell(_Request, frozen=True, tag="edit_cell"):
-    """Shell. Result: `RunReport`.
-
-    Replaces the code of a cell, or adds a cell if `cell_id` is None. `version` is the version last read and must
-    be the current one, else `stale_version`; None only for a new cell. With `run`, the cell and its dependents
-    run, else it becomes stale.
-    """
-
-    code: str
-    cell_id: str | None = None
-    version: int | None = None
-    run: bool = True
-    client: str = "agent"
-
-
 class EditCells(_Request, frozen=True, tag="edit_cells"):
     """Shell. Result: `EditReport`. Applies a batch of changes wholly or not at all.
 
@@ -229,7 +214,7 @@ ReadRequest = (
     | ReadEnvironment
 )
 ControlRequest = ReadRequest | CancelRun
-ShellRequest = EditCell | EditCells | RunCells | RunStale | SetUiValue | InstallPackages
+ShellRequest = EditCells | RunCells | RunStale | SetUiValue | InstallPackages
 Request = ControlRequest | ShellRequest
 Result = (
     KernelDescription

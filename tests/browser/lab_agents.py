@@ -17,6 +17,7 @@ from jupyter_client.session import Session
 from mcp import Client, StdioServerParameters
 
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport
 from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription, RunReport
 
 if TYPE_CHECKING:
@@ -54,8 +55,10 @@ class ZmqAgent:
 
     def edit(self, cell: Cell, code: str) -> RunReport:
         """Change a cell as last read, and run it with its dependents."""
-        request = wire.EditCell(cell_id=cell.cell_id, version=cell.version, code=code)
-        return self._ask("shell", request, RunReport)
+        change = ChangeCell(cell_id=cell.cell_id, version=cell.version, code=code)
+        report = self._ask("shell", wire.EditCells(changes=[change]), EditReport)
+        assert report.run is not None, report.problems
+        return report.run
 
     def _ask(self, channel: str, request: wire.Request, kind: type[T]) -> T:
         socket = self._sockets[channel]

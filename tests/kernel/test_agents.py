@@ -309,7 +309,6 @@ def test_a_person_pauses_agents_and_lets_them_go_on(lab, agent, connect):
     lab.run("magic", "%marimo pause")
     cell = cells(agent)["one"]
     for request in (
-        wire.EditCell(cell_id="one", version=1, code="a = 2"),
         wire.EditCells(changes=[change(cell, "a = 2")]),
         wire.RunCells(cell_ids=["one"]),
         wire.RunStale(),

@@ -50,6 +50,7 @@ from small_notebooks import (
 )
 
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import ChangeCell
 from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, KernelDescription
 from marimo_kernel_bridge.protocol.output_log import OutputLog
 
@@ -116,14 +117,9 @@ class Notebook:
                 self._send(sorted(self._page.keys() - self._deleted), hold, stop_on_error=stop_on_error)
             case Edit(cell, code, run):
                 if (known := self.cells().get(cell)) is not None:
-                    self._ask(
-                        wire.EditCell(
-                            cell_id=known.cell_id,
-                            version=known.version,
-                            code=self._source(cell, code),
-                            run=run,
-                        )
-                    )
+                    source = self._source(cell, code)
+                    change = ChangeCell(cell_id=known.cell_id, version=known.version, code=source)
+                    self._ask(wire.EditCells(changes=[change], run=run))
             case RunKnown(cells):
                 known = self.cells()
                 self._ask(wire.RunCells(cell_ids=[known[cell].cell_id for cell in cells if cell in known]))

@@ -8,6 +8,7 @@ from front_end import FrontEnd
 from jupyter_client import KernelManager
 
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import ChangeCell
 
 MARK = "stale: an input changed since this cell ran."
 
@@ -88,9 +89,10 @@ def test_run_all_leaves_nothing_stale_and_no_mark(lazy):
 def test_an_agents_change_marks_the_persons_cells(lazy, connect):
     agent = connect("agent")
     read = agent.ask(wire.ReadCell(cell_id="one"))["result"]["cell"]
-    report = agent.ask(wire.EditCell(code="a = 9", cell_id="one", version=read["version"]), "shell")["result"]
-    assert report["finished"]
-    assert len(report["still_stale"]) == 2
+    change = ChangeCell(cell_id="one", version=read["version"], code="a = 9")
+    report = agent.ask(wire.EditCells(changes=[change]), "shell")["result"]
+    assert report["run"]["finished"]
+    assert len(report["run"]["still_stale"]) == 2
     lazy.wait_for("three", MARK)
 
 

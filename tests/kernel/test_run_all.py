@@ -3,6 +3,7 @@
 import pytest
 
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import ChangeCell
 
 
 def counted(name: str, code: str) -> str:
@@ -258,7 +259,7 @@ def test_a_persons_request_is_not_answered_with_an_agents_code(lab, connect):
     lab.run("k", "k = 1")
     first = lab.send("busy", "import time; time.sleep(1)")
     second = lab.send("next", "nothing = 0")
-    edit = wire.EditCell(cell_id="k", version=1, code="k = 'agent'", client="agent")
+    edit = wire.EditCells(changes=[ChangeCell(cell_id="k", version=1, code="k = 'agent'")], client="agent")
     message = agent.client.session.msg(wire.REQUEST, wire.encode_request(edit))
     agent.client.shell_channel.send(message)
     mine = lab.send("k", "k = 'person'")

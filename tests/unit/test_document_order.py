@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.kernel.cells import Address, CellTable
-from marimo_kernel_bridge.kernel.notebook.document_order import SavedOrder, sent_at_once
+from marimo_kernel_bridge.kernel.notebook.document import NotebookDocument
+from marimo_kernel_bridge.kernel.notebook.request_bursts import sent_at_once
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -19,19 +20,19 @@ def saved(path: Path, *ids: str, at: float) -> None:
 
 
 def test_the_file_has_news_each_time_it_is_saved(tmp_path: Path) -> None:
-    order, path = SavedOrder(), tmp_path / "n.ipynb"
-    assert order.news(str(path)) is None
+    order, path = NotebookDocument(), tmp_path / "n.ipynb"
+    assert order.new_order(str(path)) is None
     saved(path, "a", "b", at=1)
-    assert order.news(str(path)) == ["a", "b"]
-    assert order.news(str(path)) is None
+    assert order.new_order(str(path)) == ["a", "b"]
+    assert order.new_order(str(path)) is None
     saved(path, "b", "a", at=2)
-    assert order.news(str(path)) == ["b", "a"]
+    assert order.new_order(str(path)) == ["b", "a"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"cells": 1}', '{"cells": [1, {"id": 2}]}'])
 def test_a_file_that_is_no_notebook_has_no_order(tmp_path: Path, text: str) -> None:
     (tmp_path / "n.ipynb").write_text(text)
-    assert not SavedOrder().news(str(tmp_path / "n.ipynb"))
+    assert not NotebookDocument().new_order(str(tmp_path / "n.ipynb"))
 
 
 @pytest.mark.parametrize(

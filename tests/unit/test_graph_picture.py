@@ -11,7 +11,7 @@ import pytest
 
 from marimo_kernel_bridge.kernel.ipython.graph_picture import clip, connected, svg, tree
 from marimo_kernel_bridge.kernel.ipython.status_table import html_table, summary, text_table
-from marimo_kernel_bridge.kernel.notebook.settings import Settings, read_settings
+from marimo_kernel_bridge.kernel.notebook.document import Settings, read_settings
 from marimo_kernel_bridge.protocol.notebook import Cell, CellStatus
 
 SVG = "{http://www.w3.org/2000/svg}"

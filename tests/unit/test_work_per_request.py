@@ -24,14 +24,13 @@ from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
 from marimo_kernel_bridge.kernel.front_ends import Dialect
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
-from marimo_kernel_bridge.kernel.notebook import anonymous_cells as passing_cells
-from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
+from marimo_kernel_bridge.kernel.notebook import anonymous_cells
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 from marimo_kernel_bridge.protocol.changes import AddCell
 from marimo_kernel_bridge.protocol.notebook import Outline
 from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.runtime.graph import compiled_cells as compiling
-from marimo_kernel_bridge.runtime.interface import Outcome
+from marimo_kernel_bridge.runtime.interface import CellHost, Outcome
 
 Mode = Literal["autorun", "lazy"]
 Lines = Counter[tuple[str, str]]
@@ -43,6 +42,27 @@ KNOWN = {
 }
 
 
+class Queue:
+    """The requests of a Run All: few wait when the first one's turn comes, the others come a little later."""
+
+    def __init__(self) -> None:
+        self.here: list[Waiting] = []
+        self.coming: list[Waiting] = []
+
+    def any_wait(self) -> bool:
+        return bool(self.here)
+
+    def now(self) -> list[Waiting]:
+        return list(self.here)
+
+    async def soon(self) -> list[Waiting]:
+        self.here, self.coming = self.here + self.coming, []
+        return self.now()
+
+    def sent_apart(self, seconds: float) -> None:
+        pass
+
+
 class Notebook:
     """Runs requests as the kernel does, and counts what each costs."""
 
@@ -51,12 +71,17 @@ class Notebook:
         self.sent: list[object] = []
         self.interrupts = Interrupts()
         self.module = types.ModuleType("__main__")
-        self.session = NotebookSession(self.sent.append, lambda: None)
-        self.engine = Engine(self.module, self.session)
-        self.session.attach(self.engine, self)
-        self.session.redefinitions.strict = strict
+        self.queue = Queue()
+        self.session = NotebookSession(self.sent.append, lambda: None, self.queue)
+        self.session.load(self._make_engine, self)
+        self.graph = self.session._parts.execution.graph
+        self.graph.redefinitions.strict = strict
         self.loop = asyncio.new_event_loop()
         self.ran: Counter[str | None] = Counter()
+
+    def _make_engine(self, host: CellHost) -> Engine:
+        self.engine = Engine(self.module, host)
+        return self.engine
 
     def close(self) -> None:
         self.engine.close()
@@ -81,10 +106,10 @@ class Notebook:
         self.requests += 1
         address = Address(self.dialect, {"msg_id": f"m{self.requests}"}, "page")
         entry = self.session.begin(cell, code, "notebook", address)
-        await self.session.run_direct(entry, self.prepare(entry, code))
+        await self.session.run_requested(entry, self.prepare(entry, code))
         self.session.end(entry, self.requests)
-        await self.session.settle()
-        self.session.close_run()
+        await self.session.run_stale_cells()
+        self.session.close_request()
 
     def run(self, cell: str | None, code: str) -> None:
         self.loop.run_until_complete(self._request(cell, code))
@@ -128,7 +153,7 @@ def work_of_each(size: int, dialect: Dialect, mode: Mode, strict: bool) -> dict[
     for cached in (flows.flows_of_small, flows._read, flows._frames, groups.words):
         cached.cache_clear()  # nothing is known from another notebook
     notebook = Notebook(dialect, strict=strict)
-    notebook.session.mode = mode
+    notebook.session.commands.switch_mode(mode)
     try:
         notebook.run("import", "import os, sys, json")
         for number in range(size):
@@ -164,7 +189,7 @@ def test_each_cell_of_a_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one
     work = {}
     for length in (40, 120):
         notebook = Notebook()
-        notebook.session.mode = mode
+        notebook.session.commands.switch_mode(mode)
         notebook.run("c0", "v0 = 1")
         for number in range(1, length):
             notebook.run(f"c{number}", f"v{number} = v{number - 1} + 1")
@@ -181,16 +206,16 @@ def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_
     work = {}
     for length in (40, 120):
         notebook = Notebook()
-        notebook.session.mode = "lazy"
+        notebook.session.commands.switch_mode("lazy")
         codes = ["v0 = 1", *(f"v{number} = v{number - 1} + 1" for number in range(1, length))]
         for number, code in enumerate(codes):
             notebook.run(f"c{number}", code)
         for number, code in enumerate(codes[: length // 2]):
             notebook.run(f"c{number}", code)
         cell = length // 2
-        assert len(notebook.session.stale) == length - cell
+        assert len(notebook.session.view.stale) == length - cell
         work[length] = notebook.work(f"c{cell}", codes[cell])
-        assert len(notebook.session.stale) == length - cell - 1
+        assert len(notebook.session.view.stale) == length - cell - 1
         notebook.close()
     assert work[120] - work[40] == Counter()
 
@@ -201,13 +226,15 @@ def test_a_request_makes_as_much_work_beside_many_cells_that_wait_as_beside_few(
     for count in (20, 80):
         notebook = Notebook()
         notebook.run("c0", "v0 = 1")
+        notebook.run("c1", "v1 = 1")  # a notebook of one cell would be a Run All each time
         changes = [AddCell(code=f"w{number} = 1") for number in range(count)]
         address = Address("agent", {"msg_id": "batch"}, "agent")
-        edit = notebook.session.edit_together(changes, notebook.prepare, "agent", address, run=False)
+        batch = notebook.session.edits.plan(changes, address)
+        edit = notebook.session.edits.apply(batch, "agent", address, run=False)
         notebook.loop.run_until_complete(edit)
         notebook.run("c0", "v0 = 2")
         work[count] = notebook.work("c0", "v0 = 3")
-        assert len(notebook.session.stale) == count
+        assert len(notebook.session.view.stale) == count
         notebook.close()
     assert work[80] - work[20] == Counter()
 
@@ -227,18 +254,11 @@ def test_no_cell_is_compiled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook.run("c0", "v0 = 3")
     notebook.run("c0", "v0 = 3")
     changes = [AddCell(code="w0 = v0"), AddCell(code="w1 = w0")]
-    batch = plan(
-        changes,
-        notebook.session.cells,
-        notebook.engine,
-        notebook.session.redefinitions,
-        notebook.prepare,
-        Address("agent", {"msg_id": "batch"}, "agent"),
-    )
+    address = Address("agent", {"msg_id": "batch"}, "agent")
+    batch = notebook.session.edits.plan(changes, address)
     ids = notebook.session.cells.coming_ids(2)
     assert batch.prepared.keys() == {(ids[0], "w0 = v0"), (ids[1], "w1 = w0")}
-    address = Address("agent", {"msg_id": "batch"}, "agent")
-    edit = notebook.session.edit_together(batch.changes, notebook.prepare, "agent", address, run=True)
+    edit = notebook.session.edits.apply(batch, "agent", address, run=True)
     assert notebook.loop.run_until_complete(edit) == tuple(ids)
     notebook.engine.register_stale([("ahead", "z = 1")])
     names = notebook.engine.parse("ahead", "z = 1")
@@ -249,7 +269,7 @@ def test_no_cell_is_compiled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_terminal_that_runs_for_long_keeps_the_newest_cells_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passing_cells, "KEPT", 20)
+    monkeypatch.setattr(anonymous_cells, "KEPT", 20)
     notebook = Notebook("terminal")
     notebook.run(None, "x = 1")
     for number in range(60):
@@ -268,29 +288,12 @@ def test_a_terminal_that_runs_for_long_keeps_the_newest_cells_only(monkeypatch: 
 
 
 def test_cells_that_a_notebook_shows_are_never_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passing_cells, "KEPT", 3)
+    monkeypatch.setattr(anonymous_cells, "KEPT", 3)
     notebook = Notebook()
     for number in range(10):
         notebook.run(f"c{number}", "print()")
     assert len(notebook.session.cells) == 10
     notebook.close()
-
-
-class Arriving:
-    """The requests of a Run All: few wait when the first one's turn comes, the others come a little later."""
-
-    def __init__(self, requests: list[Waiting], few: int) -> None:
-        self.here, self.coming = requests[:few], requests[few:]
-
-    def now(self) -> list[Waiting]:
-        return list(self.here)
-
-    async def soon(self) -> list[Waiting]:
-        self.here, self.coming = self.here + self.coming, []
-        return self.now()
-
-    def sent_apart(self, seconds: float) -> None:
-        pass
 
 
 async def run_all(
@@ -300,24 +303,24 @@ async def run_all(
     headers = [
         {"msg_id": f"{start} {n}", "date": start + timedelta(milliseconds=n)} for n in range(len(cells))
     ]
-    session.ahead.arrivals = arrivals = Arriving(
-        [Waiting(*cell, Address("lab", header, page)) for cell, header in zip(cells, headers, strict=True)],
-        few,
-    )
-    session.pending_requests = lambda: bool(arrivals.here)
-    while arrivals.here:
-        request = arrivals.here.pop(0)
-        answer = await session.ahead.answer(request)
+    queue = notebook.queue
+    requests = [
+        Waiting(*cell, Address("lab", header, page)) for cell, header in zip(cells, headers, strict=True)
+    ]
+    queue.here, queue.coming = requests[:few], requests[few:]
+    while queue.here:
+        request = queue.here.pop(0)
+        answer = await session.answer_early(request)
         if answer is not None:
             session.answered(answer, request)
         else:
             entry = session.begin(request.notebook_cell_id, request.code, "notebook", request.address)
-            await session.run_direct(entry, notebook.prepare(entry, request.code))
+            await session.run_requested(entry, notebook.prepare(entry, request.code))
             session.end(entry, 1)
-        if not arrivals.here:  # as between two that are sent
-            arrivals.here, arrivals.coming = arrivals.coming, []
-        await session.settle()
-        session.close_run()
+        if not queue.here:  # as between two that are sent
+            queue.here, queue.coming = queue.coming, []
+        await session.run_stale_cells()
+        session.close_request()
 
 
 def test_a_run_all_from_below_of_which_not_all_has_come_runs_each_cell_once() -> None:
@@ -350,13 +353,14 @@ def test_an_outline_looks_only_at_the_cells_that_it_shows(monkeypatch: pytest.Mo
     try:
         for number in range(40):
             notebook.run(f"c{number}", f"v{number} = {number}")
-        every = tuple(notebook.session.snapshot())
+        view = notebook.session.view
+        every = tuple(view.snapshot())
         looked = []
-        whole = notebook.session._whole
-        monkeypatch.setattr(notebook.session, "_whole", lambda cell: looked.append(cell) or whole(cell))
-        assert notebook.session.outline(5, 10) == Outline(every[5:15], 40)
+        placed = view._placed
+        monkeypatch.setattr(view, "_placed", lambda cell: looked.append(cell) or placed(cell))
+        assert view.outline(5, 10) == Outline(every[5:15], 40)
         assert len(looked) == 10
-        assert notebook.session.outline(35, 10) == Outline(every[35:], 40)
-        assert notebook.session.outline(40, 10) == Outline((), 40)
+        assert view.outline(35, 10) == Outline(every[35:], 40)
+        assert view.outline(40, 10) == Outline((), 40)
     finally:
         notebook.close()

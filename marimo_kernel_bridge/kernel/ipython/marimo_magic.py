@@ -19,6 +19,7 @@ from IPython.display import display
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.ipython import graph_picture, status_table
 from marimo_kernel_bridge.kernel.ipython.magic_names import MAGIC
+from marimo_kernel_bridge.kernel.notebook.document import read_sources
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -68,20 +69,20 @@ class MarimoMagics(Magics):
             case ["graph"]:
                 self._graph()
             case ["lazy"]:
-                self._notebook.later(lambda: self._notebook.switch("lazy"))
+                self._notebook.commands.switch_mode("lazy")
                 print("marimo lazy: dependents become stale; run them, or `%marimo run stale`")  # noqa: T201  # the magic's answer
             case ["autorun"]:
-                self._notebook.later(lambda: self._notebook.switch("autorun"))
+                self._notebook.commands.switch_mode("autorun")
                 print("marimo autorun: dependents run by themselves")  # noqa: T201
             case ["strict"]:
-                self._notebook.later(lambda: self._notebook.switch_redefinitions(strict=True))
+                self._notebook.commands.switch_redefinitions(strict=True)
                 print("marimo strict: one cell defines a name; `_names` are local to their cell")  # noqa: T201
             case ["relaxed"]:
-                self._notebook.later(lambda: self._notebook.switch_redefinitions(strict=False))
+                self._notebook.commands.switch_redefinitions(strict=False)
                 print("marimo relaxed: cells may define names again, in the order of the document")  # noqa: T201
             case ["run", "stale"]:
-                self._notebook.later(self._notebook.catch_up)
-                print(f"runs {_counted(len(self._notebook.stale), 'stale cell')}")  # noqa: T201
+                self._notebook.commands.run_stale()
+                print(f"runs {_counted(len(self._notebook.view.stale), 'stale cell')}")  # noqa: T201
             case ["forget", cell]:
                 self._forget(cell)
             case ["set", target, _, *_]:
@@ -90,7 +91,7 @@ class MarimoMagics(Magics):
                 self._agents(command)
             case ["reset"]:
                 print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
-                self._notebook.later(self._reset)
+                self._notebook.commands.reset(self._clear_namespace)
             case ["help"]:
                 width = max(map(len, COMMANDS))
                 print("\n".join(f"%marimo {name:<{width}}  {what}" for name, what in COMMANDS.items()))  # noqa: T201
@@ -99,11 +100,11 @@ class MarimoMagics(Magics):
 
     def _cells(self) -> list[Cell]:
         """Return the cells that are more than a call of this magic."""
-        return [cell for cell in self._notebook.snapshot() if not _is_command(cell)]
+        return [cell for cell in self._notebook.view.snapshot() if not _is_command(cell)]
 
     def _status(self) -> None:
         cells = self._cells()
-        summary = status_table.summary(self._notebook.mode, cells, strict=self._notebook.redefinitions.strict)
+        summary = status_table.summary(self._notebook.mode, cells, strict=self._notebook.commands.strict)
         text, table = status_table.text_table(cells), status_table.html_table(cells)
         gone = self._perhaps_deleted()
         _show(
@@ -126,13 +127,8 @@ class MarimoMagics(Magics):
         ]
         if path is None or not shown:
             return ""
-        from marimo_kernel_bridge.notebooks.ipynb import read_notebook  # noqa: PLC0415  # few kernels need it
-
-        try:
-            saved = read_notebook(Path(path))
-        except BridgeError:
-            return ""
-        return status_table.not_saved(shown, (cell.source for cell in saved.cells), Path(path).name)
+        sources = read_sources(path)
+        return "" if sources is None else status_table.not_saved(shown, sources, Path(path).name)
 
     def _graph(self) -> None:
         cells = self._cells()
@@ -146,7 +142,7 @@ class MarimoMagics(Magics):
 
     def _forget(self, wanted: str) -> None:
         entry = self._find(wanted)
-        self._notebook.later(lambda: self._notebook.forget([entry.cell.cell_id]))
+        self._notebook.commands.forget([entry.cell.cell_id])
         print(f"forgets {graph_picture.title(entry.cell)}")  # noqa: T201
 
     def _set(self, target: str, text: str) -> None:
@@ -155,10 +151,9 @@ class MarimoMagics(Magics):
         except (ValueError, SyntaxError):
             value = text
         try:
-            self._notebook.runtime.queue_ui_value(target, value)
+            self._notebook.commands.set_ui_value(target, value)
         except BridgeError as error:
             raise UsageError(str(error)) from None
-        self._notebook.later(lambda: None)  # the runtime sets it when no cell runs
         print(f"sets {target} to {value!r}")  # noqa: T201
 
     def _agents(self, command: str) -> None:
@@ -177,8 +172,7 @@ class MarimoMagics(Magics):
         except BridgeError as error:
             raise UsageError(f"{error.message} `%marimo status` lists them.") from None
 
-    def _reset(self) -> None:
-        self._notebook.forget([entry.cell.cell_id for entry in self._notebook.cells])
+    def _clear_namespace(self) -> None:
         shell = self.shell
         assert shell is not None
         names, hidden = shell.user_ns, shell.user_ns_hidden

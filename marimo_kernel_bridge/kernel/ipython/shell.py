@@ -109,7 +109,7 @@ class ReactiveShell(ZMQInteractiveShell):
         body = self._body(entry, result.info.transformed_cell, nodelist, cell_name, interactivity)
         self._direct_result = result
         try:
-            not_run = await self.notebook.run_direct(entry, body)
+            not_run = await self.notebook.run_requested(entry, body)
         finally:
             self._direct_result = None
         if not_run is not None:
@@ -122,9 +122,7 @@ class ReactiveShell(ZMQInteractiveShell):
     ) -> Body:
         graph = graph_code(code, self.transform_cell)
         private: frozenset[str] = frozenset()
-        if (
-            self.notebook is None or not self.notebook.redefinitions.strict
-        ):  # `_names` are as global as others
+        if self.notebook is None or not self.notebook.commands.strict:  # `_names` are as global as others
             without, stars = without_stars(graph.code)
             return Body(without, tuple(nodes), file_name, interactivity, code, stars=stars)
         if graph.private:

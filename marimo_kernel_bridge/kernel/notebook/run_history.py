@@ -1,6 +1,6 @@
-"""What each request caused: which cells ran, in which order, how they ended. The newest thousand requests.
+"""The history of runs: which cells each request ran, in which order, how they ended. The newest thousand requests.
 
-The main thread writes; `report` may be called on any thread.
+Runs nothing. The main thread writes; reports may be read on any thread.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ class Run:
         )
 
     def ran(self, cell_id: str) -> bool:
-        """Tell whether a cell's body ran."""
+        """Return whether a cell's body ran."""
         return any(run.cell_id == cell_id and run.duration > 0 for run in self.cells)
 
     def set_count(self, cell_id: str, execution_count: int | None) -> None:
-        """Give the executions of a cell the count that its reply has."""
+        """Set the execution count of a cell's executions to that of its reply."""
         self.cells = [
             replace(run, execution_count=execution_count) if run.cell_id == cell_id else run
             for run in self.cells
         ]
 
 
-class RunLog:
-    """See the module."""
+class RunHistory:
+    """The runs of the newest requests."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[str, Run] = OrderedDict()
@@ -96,7 +96,7 @@ class RunLog:
 
     @property
     def started(self) -> bool:
-        """Whether there was any run."""
+        """Whether there has been any run."""
         return self._current is not None
 
     def open(self, address: Address, client: str, requested: tuple[str, ...]) -> Run:
@@ -108,7 +108,7 @@ class RunLog:
         return run
 
     def follow_up(self) -> None:
-        """Begin a run for what happens by itself after a request was over: a thread's or a widget's doing."""
+        """Begin a run for what a thread or a widget causes after the newest request is over."""
         last = self.current
         if last.finished:
             run = self.open(last.address, NOTEBOOK, ())

@@ -31,13 +31,21 @@ class Outlet:
     """See the module."""
 
     def __init__(
-        self, cells: CellTable, send: Callable[[Message], None], requests_wait: Callable[[], bool]
+        self,
+        cells: CellTable,
+        send: Callable[[Message], None],
+        requests_wait: Callable[[], bool],
+        *,
+        limit: int = 0,
     ) -> None:
-        """`send` puts a message on iopub; `requests_wait` tells whether any request was not yet handled."""
+        """`send` puts a message on iopub; `requests_wait` returns whether any request was not yet handled.
+
+        `limit`: characters that one run of a cell may show; 0: any number.
+        """
         self._cells = cells
         self._send = send
         self._requests_wait = requests_wait
-        self.limit = 0  # characters that one run of a cell may show; 0: any number
+        self._limit = limit
         self._kept: dict[str, Held] = {}
         self._marked: set[str] = set()  # cells whose outputs end in a notice that they are stale
         self._displays: dict[str, set[str]] = {}  # by display id: the cells that show it
@@ -268,16 +276,16 @@ class Outlet:
         """Cut off what a run shows beyond the limit: front ends die of it. The log has it all."""
         if msg_type == "clear_output":
             entry.shown = 0  # a live plot is no flood
-        if self.limit == 0 or msg_type in {"clear_output", "error", "update_display_data"}:
+        if self._limit == 0 or msg_type in {"clear_output", "error", "update_display_data"}:
             return [(msg_type, content)]
-        size, room = _size(content), self.limit - entry.shown
+        size, room = _size(content), self._limit - entry.shown
         entry.shown += size
         if size <= room:
             return [(msg_type, content)]
         if room < 0:
             return []
         cut = [(msg_type, {**content, "text": content["text"][:room]})] if msg_type == "stream" else []
-        return [*cut, ("stream", {"name": "stderr", "text": wording.output_limit(self.limit)})]
+        return [*cut, ("stream", {"name": "stderr", "text": wording.output_limit(self._limit)})]
 
 
 def _on_another_page(entry: Entry, trigger: Address) -> bool:

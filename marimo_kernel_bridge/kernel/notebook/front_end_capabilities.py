@@ -1,6 +1,6 @@
-"""What the front end that shows the running cell can do, for who makes outputs.
+"""What the front end that shows the running cell can do, for whoever makes outputs.
 
-Quirks of front ends that change *what* is shown; how it gets there is `delivery.py`'s.
+Quirks of front ends that change *what* is shown; how it gets there is `outputs.delivery`.
 """
 
 from __future__ import annotations
@@ -8,18 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.kernel.cells import CellTable
     from marimo_kernel_bridge.kernel.front_ends import Dialect, Header
-    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 
 
-class Audience:
-    """Implements `runtime.notifications.Audience`."""
+class FrontEndCapabilities:
+    """The capabilities of the front end of the cell that runs. Implements `runtime.display.output_areas.Audience`."""
 
-    def __init__(self, notebook: NotebookSession) -> None:
-        self._notebook = notebook
+    def __init__(self, cells: CellTable, running: Callable[[], tuple[str, float] | None]) -> None:
+        """Make them for the cell that `running` returns, with the time since when it runs."""
+        self._cells = cells
+        self._running = running
 
     def _dialect(self) -> Dialect | None:
-        entry = self._notebook.cells.get(self._notebook.running or "")
+        running = self._running()
+        entry = None if running is None else self._cells.get(running[0])
         return None if entry is None else entry.address.dialect
 
     def prefers_markdown(self) -> bool:
@@ -32,7 +37,7 @@ class Audience:
 
     def parent_of(self, cell_id: str) -> Header | None:
         """Return the header under which a cell's outputs are shown; any thread."""
-        entry = self._notebook.cells.get(cell_id)
+        entry = self._cells.get(cell_id)
         if entry is None:
             return None
         return entry.address.parent if entry.delivery is None else entry.delivery.parent

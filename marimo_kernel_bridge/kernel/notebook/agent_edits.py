@@ -1,0 +1,145 @@
+"""What agents change and run: batches of edits, cells as they are, values of UI elements.
+
+Turns each request into changes of cells, admission and runs. Which batches the graph would take is `edit_batches`;
+how cells run is `execution`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.kernel import notices
+from marimo_kernel_bridge.kernel.front_ends import Message
+from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
+from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
+from marimo_kernel_bridge.startup import gc_pauses as garbage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
+    from marimo_kernel_bridge.kernel.notebook.edit_batches import Plan
+    from marimo_kernel_bridge.kernel.notebook.execution import Execution
+    from marimo_kernel_bridge.kernel.notebook.state import NotebookState
+    from marimo_kernel_bridge.protocol.changes import Change
+    from marimo_kernel_bridge.protocol.notebook import RunReport
+
+
+class AgentEdits:
+    """Applies the requests of agents to a notebook."""
+
+    def __init__(
+        self, state: NotebookState, execution: Execution, prepare: Callable[[Entry, str], Body]
+    ) -> None:
+        self._cells, self._runs, self._early, self._router = (
+            state.cells,
+            state.runs,
+            state.early,
+            state.router,
+        )
+        self._execution = execution
+        self._graph = execution.graph
+        self._stale_cells = execution.stale_cells
+        self._prepare = prepare
+
+    # -- batches of edits ------------------------------------------------------------------------------------------
+
+    def plan(self, changes: Sequence[Change], address: Address) -> Plan:
+        """Check a batch and look at what it would do. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
+        with garbage.looked_for_later():
+            return plan(
+                changes,
+                self._cells,
+                self._graph.runtime,
+                self._graph.redefinitions,
+                self._prepare,
+                address,
+            )
+
+    async def apply(self, batch: Plan, client: str, address: Address, *, run: bool) -> tuple[str, ...]:
+        """Apply a batch that the graph takes, and run its cells unless told not to. Return the ids of the new cells."""
+        report = self._runs.open(address, client, ())
+        old_ids = set(self._cells.ids())
+        edited = self._change_cells(batch.changes, client, address)
+        ids = {entry.cell.cell_id for entry in edited}
+        report.requested = tuple(entry.cell.cell_id for entry in edited)
+        with garbage.looked_for_later():
+            for entry in edited:
+                code = entry.cell.code
+                prepared = batch.prepared.get((entry.cell.cell_id, code))
+                entry.body = prepared or self._prepare(entry, code)
+            self._graph.redefinitions.update()
+            self._graph.admit_stale(edited)
+        if not run:
+            self._stale_cells.hold_with_descendants(ids)
+        else:
+            self._stale_cells.release(ids)
+            self._graph.refresh_stale()
+            await self._execution.run_together(ids)
+        return tuple(cell_id for cell_id in report.requested if cell_id not in old_ids)
+
+    def _change_cells(self, changes: Iterable[Change], client: str, address: Address) -> list[Entry]:
+        """Change the table of cells; return the cells with new code."""
+        gone: list[str] = []
+        edited: list[Entry] = []
+        for change in changes:
+            match change:
+                case AddCell(code=code, after=after):
+                    edited.append(self._cells.add_beside(code, client, address, after))
+                case ChangeCell(cell_id=cell_id, code=code):
+                    self._early.withdraw(cell_id)
+                    self._cells.set_code(cell_id, code, client)
+                    edited.append(self._cells[cell_id])
+                case MoveCell(cell_id=cell_id, after=after):
+                    self._cells.place(cell_id, after)
+                case DeleteCell(cell_id=cell_id):
+                    gone.append(cell_id)
+        self._show_deleted(gone, client)
+        self._execution.forget(gone)
+        return edited
+
+    def _show_deleted(self, cell_ids: Iterable[str], client: str) -> None:
+        for entry in map(self._cells.__getitem__, cell_ids):
+            if entry.live:
+                notice = Message("display_data", notices.deleted(client), {})
+                self._router.replace(entry, self._execution.trigger, notice)
+
+    # -- cells as they are -----------------------------------------------------------------------------------------
+
+    async def run_cells(self, cell_ids: Iterable[str], client: str, address: Address) -> RunReport:
+        """Run cells as they are. Raises `BridgeError`: no_such_cell."""
+        requested = tuple(self._cells.find(cell_id).cell.cell_id for cell_id in cell_ids)
+        run = self._runs.open(address, client, requested)
+        runnable: dict[str, tuple[str, ...]] = {}  # with the names that it would take over
+        for cell_id in requested:
+            self._early.withdraw(cell_id)
+            entry = self._cells[cell_id]
+            wanted = () if entry.body is None else self._graph.names_to_take(entry, entry.body)
+            if wanted:  # until it has them it is below all
+                others = (other for other in reversed(self._cells.ids()) if other != cell_id)
+                self._cells.place(cell_id, next(others, None))
+                self._cells.change(cell_id, status="new", error=None)
+            body = entry.body
+            if body is not None and self._execution.admit(entry, body, supersede=not wanted) is None:
+                runnable[cell_id] = wanted
+            else:
+                self._execution.record(cell_id, 0.0)
+        await self._execution.run_together(set(runnable))
+        for cell_id, wanted in runnable.items():
+            if wanted:
+                self._execution.take_or_leave(self._cells[cell_id], wanted)
+        return run.report()
+
+    def run_stale(self, client: str, address: Address) -> RunReport:
+        """Have all stale cells run once when stale cells run next."""
+        report = self._runs.open(address, client, ()).report()
+        self._stale_cells.catch_up()
+        return report
+
+    def set_ui_value(self, target: str, value: object, client: str, address: Address) -> RunReport:
+        """Set a UI element, by its variable or its id; what reads it becomes stale.
+
+        Raises `BridgeError`: no_such_ui_element, ui_value_refused.
+        """
+        self._graph.runtime.queue_ui_value(target, value)
+        return self._runs.open(address, client, ()).report()

@@ -1,0 +1,59 @@
+"""What a person may ask of the notebook with `%marimo`: done as soon as no cell runs, before dependents do.
+
+Owns no state. Parsing the line and showing the answer is `ipython.marimo_magic`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from marimo_kernel_bridge.kernel.cells import Body, CellTable, Entry
+    from marimo_kernel_bridge.kernel.notebook.execution import Execution
+
+
+class NotebookCommands:
+    """The commands of a person that change how the notebook runs."""
+
+    def __init__(self, cells: CellTable, execution: Execution, prepare: Callable[[Entry, str], Body]) -> None:
+        self._cells = cells
+        self._execution = execution
+        self._prepare = prepare
+
+    @property
+    def strict(self) -> bool:
+        """Whether a cell that defines another cell's name is refused."""
+        return self._execution.graph.strict
+
+    def switch_mode(self, mode: Literal["autorun", "lazy"]) -> None:
+        """Run dependents by themselves, also those that wait by now, or leave them stale."""
+        self._execution.later(lambda: self._execution.stale_cells.switch(mode))
+
+    def switch_redefinitions(self, *, strict: bool) -> None:
+        """Refuse cells that define a name again, or let cells define names again in the order of the document."""
+        graph = self._execution.graph
+        self._execution.later(lambda: graph.switch_redefinitions(self._prepare, strict=strict))
+
+    def run_stale(self) -> None:
+        """Run all stale cells once."""
+        self._execution.later(self._execution.stale_cells.catch_up)
+
+    def forget(self, cell_ids: Sequence[str]) -> None:
+        """Drop cells and the names that they define."""
+        self._execution.later(lambda: self._execution.forget(cell_ids))
+
+    def reset(self, clear_namespace: Callable[[], None]) -> None:
+        """Drop all cells and all names."""
+
+        def reset() -> None:
+            self._execution.forget(self._cells.ids())
+            clear_namespace()
+
+        self._execution.later(reset)
+
+    def set_ui_value(self, target: str, value: object) -> None:
+        """Set a UI element. Raises `BridgeError`: no_such_ui_element, ui_value_refused."""
+        self._execution.graph.runtime.queue_ui_value(target, value)
+        self._execution.later(lambda: None)  # the runtime sets it when no cell runs

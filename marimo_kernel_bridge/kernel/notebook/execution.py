@@ -1,0 +1,354 @@
+"""Running cells: the requested cell, its stale ancestors, and the stale cells that run by themselves.
+
+Implements `CellHost` for the runtime, owns the graph, and records in the run history what each request caused. Knows
+neither requests' messages nor how a body runs (`BodyRunner`). Main thread only, but for `wake` and `later`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+from marimo_kernel_bridge.kernel import notices
+from marimo_kernel_bridge.kernel.front_ends import Message
+from marimo_kernel_bridge.kernel.notebook.anonymous_cells import AnonymousCells
+from marimo_kernel_bridge.kernel.notebook.graph import NotebookGraph
+from marimo_kernel_bridge.kernel.notebook.stale_cells import StaleCells
+from marimo_kernel_bridge.kernel.outputs.delivery import same_outputs
+from marimo_kernel_bridge.protocol.notebook import CellError
+from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi, without_edited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
+    from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+    from marimo_kernel_bridge.kernel.notebook.graph import Superseded
+    from marimo_kernel_bridge.kernel.notebook.state import NotebookState
+    from marimo_kernel_bridge.protocol.notebook import CellStatus, RunReport
+    from marimo_kernel_bridge.runtime.interface import CellHost, GraphError, Outcome, Runtime
+
+
+class BodyRunner(Protocol):
+    """Runs the body of a cell: IPython's shell. `parent` None: under the request that is being handled."""
+
+    @property
+    def interrupts(self) -> Interrupts: ...
+
+    async def run_body(self, entry: Entry, parent: Header | None) -> Outcome: ...
+
+    def prepare(self, entry: Entry, code: str) -> Body: ...
+
+    def take_count(self, code: str) -> int:
+        """Return the next execution count, for a cell that runs before its own request."""
+        ...
+
+
+class Execution:
+    """Runs the cells of a notebook. Implements `runtime.interface.CellHost`."""
+
+    def __init__(
+        self,
+        state: NotebookState,
+        runner: BodyRunner,
+        make_runtime: Callable[[CellHost], Runtime],
+        *,
+        requests_wait: Callable[[], bool],
+        wake: Callable[[], None],
+    ) -> None:
+        """`requests_wait`: whether any request is queued. `wake` asks for `run_stale_cells` soon, from any thread."""
+        self._cells, self._router = state.cells, state.router
+        self._runs, self._early = state.runs, state.early
+        self._runner = runner
+        self._requests_wait = requests_wait
+        self._wake = wake
+        self.graph = NotebookGraph(state.cells, make_runtime(self), state.published, runner.interrupts.body)
+        self.stale_cells = StaleCells(state.cells, self.graph, state.router)
+        self.running: tuple[str, float] | None = None  # the cell, and since when
+        self._anonymous = AnonymousCells()
+        self._requested: str | None = None  # the cell that runs under its own execute_request
+        self._later: list[Callable[[], None]] = []  # what was asked for while a cell ran
+        self._in_stale_cells = False
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def begin(self, entry: Entry, author: str, address: Address, *, anonymous: bool) -> None:
+        """Begin the run of a cell's own execute_request. `anonymous`: the request has no id for the cell."""
+        cell_id = entry.cell.cell_id
+        if anonymous:
+            self._anonymous.add(cell_id)
+        self._router.request_begins(entry)
+        self._requested = cell_id
+        self._runs.open(address, author, (cell_id,))
+
+    def end(self, entry: Entry, execution_count: int | None) -> None:
+        """Note that the code of an execute_request has run."""
+        self._cells.change(entry.cell.cell_id, execution_count=execution_count)
+        self._requested = None
+        self._router.request_ends(entry)
+        self._runs.current.set_count(entry.cell.cell_id, execution_count)
+
+    def close_run(self) -> RunReport:
+        """End the run: the request is over, with all that it caused or other requests let run."""
+        self.graph.publish()
+        for cell_id in self._runs.current.requested:
+            if not self.graph.defines_names(cell_id):
+                self._anonymous.defines_nothing(cell_id)
+        self.forget([cell_id for cell_id in self._anonymous.evict() if not self.graph.defines_names(cell_id)])
+        return self._runs.close(tuple(sorted(self.stale_cells.due())), settled=not self.stale_cells.unsettled)
+
+    def forget(self, cell_ids: Iterable[str]) -> None:
+        """Drop cells and the names they define; one whose own request waits stays."""
+        gone = [cell_id for cell_id in cell_ids if cell_id in self._cells and cell_id not in self._early]
+        if not gone:
+            return
+        self.graph.remove(gone)
+        for cell_id in gone:
+            self._early.withdraw(cell_id)
+            self._router.restart(self._cells[cell_id])
+            self._cells.forget(cell_id)
+            self._anonymous.forget(cell_id)
+        self.stale_cells.release(gone)
+        self.graph.forget(gone)
+
+    # -- admission and running -------------------------------------------------------------------------------------
+
+    def admit(
+        self, entry: Entry, body: Body, *, stale: bool = False, supersede: bool = True
+    ) -> CellError | None:
+        """Put a cell into the graph, and notify the cells that it supersedes. Return why the graph refuses it."""
+        self.stale_cells.release([entry.cell.cell_id])
+        admission = self.graph.admit(entry, body, stale=stale, supersede=supersede)
+        self._notify_superseded(admission.superseded, entry)
+        return admission.refused
+
+    def take_or_leave(self, entry: Entry, names: tuple[str, ...]) -> None:
+        """Give a cell the names that it wanted from others if it succeeded; record those that it did not get."""
+        superseded = self.graph.take_names(entry, names)
+        if superseded is None:
+            self._runs.current.not_taken += names
+        else:
+            self._notify_superseded(superseded, entry)
+
+    def _notify_superseded(self, superseded: Iterable[Superseded], by: Entry) -> None:
+        for loss in superseded:
+            loser = self._cells[loss.cell_id]
+            self._anonymous.defines_nothing(loss.cell_id)
+            self._runs.current.superseded += (loss.cell_id,)
+            if loser.live and loss.was_accepted:
+                self._router.append_late(loser, "display_data", notices.superseded(loss.name, by.cell))
+
+    async def run_requested(self, entry: Entry, body: Body, queued: Collection[Entry]) -> CellError | None:
+        """Run the cell of the present execute_request, its stale ancestors first. Return why it did not run.
+
+        `queued` are cells whose own requests wait, admitted after it: in a conflict the earlier request wins.
+        """
+        wanted = self.graph.names_to_take(entry, body)
+        refused = self.admit(entry, body, supersede=not wanted)
+        if queued:
+            self.graph.admit_stale(queued)
+            self.graph.refresh_stale()
+        if refused is not None:
+            return refused
+        cell_id = entry.cell.cell_id
+        self.stale_cells.release_below(cell_id)
+        await self.run({cell_id})
+        if wanted:
+            self.take_or_leave(entry, wanted)
+        cell = entry.cell
+        did_not_run = cell.status in {"cancelled", "interrupted"} and not self._runs.current.ran(cell_id)
+        return cell.error if did_not_run else None
+
+    async def run(self, cell_ids: Collection[str]) -> None:
+        """Run cells, their stale ancestors first."""
+        self.graph.runtime.set_stale(self.graph.redefinitions.makers_needed(cell_ids))
+        self.graph.publish()
+        try:
+            await self.graph.runtime.run(cell_ids)
+        finally:
+            self.running = None
+            self.graph.refresh_stale()
+
+    async def run_together(self, cell_ids: set[str]) -> None:
+        """Run several cells, each once: cells between two of them count as stale, and run in between."""
+        if len(cell_ids) > 1:
+            self.graph.runtime.set_stale(self.graph.runtime.descendants(*cell_ids))
+        if cell_ids:
+            await self.run(cell_ids)
+
+    # -- stale cells -----------------------------------------------------------------------------------------------
+
+    async def run_stale_cells(self) -> None:
+        """Run the stale cells, until none is left or another request waits. In lazy mode, show which are stale."""
+        while self._later:
+            self._later.pop(0)()
+        await self.graph.runtime.run(())  # `mo.state` updates made outside of a run mark their readers stale
+        self.graph.refresh_stale()
+        outer, self._in_stale_cells = self._in_stale_cells, True
+        try:
+            if self.stale_cells.run_by_themselves:
+                await self._run_due()
+        finally:
+            self._in_stale_cells = outer
+        if not self._requests_wait():
+            self.stale_cells.caught_up()
+            self._redraw_ui_elements()
+            self._router.mark_stale(self.stale_cells.marked, self.trigger)
+
+    async def _run_due(self) -> None:
+        done: set[str] = set()
+        while (due := self.stale_cells.due()) - done and not self.should_pause():
+            done |= due
+            await self.run(due)
+            if self.stale_cells.due() >= due:
+                return  # no progress: a cell that stays stale must not spin
+
+    def _redraw_ui_elements(self) -> None:
+        """Redraw UI elements whose value was set, where cells show them that had no reason to run."""
+        changed = self.graph.runtime.settle_ui_values(release=self.stale_cells.mode == "autorun")
+        for cell_id, redrawn in changed.items():
+            entry = self._cells.get(cell_id)
+            if entry is not None:
+                self._router.redraw(entry, self.trigger, redrawn)
+
+    def later(self, action: Callable[[], None]) -> None:
+        """Do something to the graph or the mode as soon as no cell runs, before dependents do. Any thread."""
+        on_main_thread = threading.current_thread() is threading.main_thread()
+        if on_main_thread and not self._runs.started:
+            action()
+            return
+        self._later.append(action)
+        if self._requested is None or not on_main_thread:
+            self._wake()  # no request of a cell follows that would run stale cells
+
+    # -- CellHost: what the runtime reports and asks ---------------------------------------------------------------
+
+    async def execute(self, cell_id: str) -> Outcome:
+        entry = self._cells[cell_id]
+        self.running = cell_id, time.time()
+        self._cells.change(cell_id, status="running")
+        self.stale_cells.release([cell_id])
+        early = cell_id in self._early
+        if early:
+            self._cells.change(cell_id, execution_count=self._runner.take_count(entry.cell.code))
+        requested = cell_id == self._requested
+        before = entry.shown_before if requested else entry.log.outputs()
+        delivery = None if requested else self._router.begin(entry, self.trigger)
+        started = time.monotonic()
+        try:
+            try:
+                self.graph.redefinitions.enter(cell_id)
+            except KeyboardInterrupt:  # in a copy of what the cell changes; the body ends as it begins
+                self._runner.interrupts.fall_due()
+            outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
+            entry.stopped = outcome.stopped
+        except BaseException as error:  # outside of user code: a stream that user code has replaced, say
+            failure = CellError(type(error).__name__, str(error))
+            self._cells.change(cell_id, status="error", error=failure)
+            raise
+        finally:
+            duration = max(time.monotonic() - started, 1e-6)
+            self.graph.redefinitions.leave(cell_id)
+            self._notify_redefinitions(entry)
+            self._router.end(entry, before)
+        after = entry.log.outputs()
+        self._cells.change(
+            cell_id,
+            status=_status(outcome),
+            error=_error_shown(outcome, after),
+            last_run_by=self._runs.current.client,
+            last_run_at=time.time(),
+            duration=duration,
+        )
+        own = (tuple(without_edited(outputs)) for outputs in (before, after))
+        self.record(cell_id, duration, changed=not same_outputs(*own))
+        if early:
+            self._early.ran(cell_id, entry.cell.execution_count, entry.cell.error)
+        return outcome
+
+    def _notify_redefinitions(self, entry: Entry) -> None:
+        """Show once in a cell whose names it defines again; where nobody looks, saved outputs stay as Jupyter's."""
+        if not entry.live:
+            return
+        by_cell: dict[str, list[str]] = {}
+        for name, other in self.graph.redefinitions.news(entry.cell.cell_id).items():
+            by_cell.setdefault(other, []).append(name)
+        if by_cell:
+            notice = notices.redefined([(names, self._cells[other].cell) for other, names in by_cell.items()])
+            self._router.append(entry, "display_data", notice)
+
+    def cancelled(self, cell_id: str, because: str) -> None:
+        if cell_id not in self._cells or cell_id in self._early:
+            return
+        source = self._cells[because].cell
+        if source.error is None and source.status == "ok":
+            self._cells.change(cell_id, status="cancelled", error=None)
+            notice, entry = notices.stopped(source), self._cells[cell_id]
+            if cell_id == self._requested:
+                self._router.append(entry, "display_data", notice)
+            else:
+                self._router.replace(entry, self.trigger, Message("display_data", notice, {}))
+        else:
+            self.show_instead(cell_id, "cancelled", notices.not_run(source))
+        self.record(cell_id, 0.0, changed=True)
+
+    def interrupted(self, cell_id: str) -> None:
+        if cell_id in self._early:
+            return
+        self.stale_cells.hold([cell_id])
+        self.show_instead(cell_id, "interrupted", notices.interrupted())
+        self.record(cell_id, 0.0, changed=True)
+
+    def should_pause(self) -> bool:
+        return self._in_stale_cells and self._requests_wait()
+
+    def graph_errors_changed(self, errors: dict[str, tuple[GraphError, ...]]) -> None:
+        for cell_id, error in self.graph.note_errors(errors):
+            if cell_id not in self._early and cell_id != self._requested:
+                self.show_instead(cell_id, "refused", error)
+
+    def wake(self) -> None:
+        self._wake()
+
+    # -- what cells show and the history records -------------------------------------------------------------------
+
+    @property
+    def trigger(self) -> Address:
+        """The address of the request that causes what runs now."""
+        return self._runs.current.address
+
+    def show_instead(self, cell_id: str, status: CellStatus, error: CellError) -> None:
+        """Replace a cell's outputs by the reason why it did not run."""
+        self._cells.change(cell_id, status=status, error=error)
+        if cell_id == self._requested:
+            return  # the shell shows it when it makes the reply
+        text = f"\x1b[31m{error.ename}\x1b[39m: {error.evalue}"
+        content = {"ename": error.ename, "evalue": error.evalue, "traceback": [text]}
+        self._router.replace(self._cells[cell_id], self.trigger, Message("error", content, {}))
+
+    def record(self, cell_id: str, duration: float, *, changed: bool = False) -> None:
+        """Record in the present run how an execution of a cell ended; `duration` 0.0: it did not run."""
+        if self._runs.started:
+            self._runs.current.note(self._cells[cell_id].cell, duration, changed=changed)
+
+
+def _status(outcome: Outcome) -> CellStatus:
+    if outcome.error is None or outcome.stopped:
+        return "ok"
+    return (
+        "interrupted" if isinstance(outcome.error, (KeyboardInterrupt, asyncio.CancelledError)) else "error"
+    )
+
+
+def _error_shown(outcome: Outcome, outputs: tuple[dict[str, Any], ...]) -> CellError | None:
+    """Return the error as it was shown, or as much of it as there is."""
+    if outcome.error is None or outcome.stopped:
+        return None
+    for output in reversed(outputs):
+        if output["output_type"] == "error":
+            traceback = tuple(strip_ansi(line) for line in output["traceback"] or ())
+            return CellError(output["ename"], strip_ansi(output["evalue"]), traceback)
+    return CellError(type(outcome.error).__name__, error_text(outcome.error))

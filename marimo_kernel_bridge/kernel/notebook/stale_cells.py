@@ -1,0 +1,89 @@
+"""Which stale cells run by themselves: the mode, the cells that wait for somebody to run them, and a single catch-up.
+
+Decides; `execution` runs. Main thread only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marimo_kernel_bridge.kernel.cells import CellTable
+    from marimo_kernel_bridge.kernel.notebook.graph import NotebookGraph
+    from marimo_kernel_bridge.kernel.outputs.router import Outlet
+
+
+class StaleCells:
+    """The stale cells, and which of them are due."""
+
+    def __init__(self, cells: CellTable, graph: NotebookGraph, router: Outlet) -> None:
+        self.mode: Literal["autorun", "lazy"] = graph.runtime.mode
+        self._cells = cells
+        self._graph = graph
+        self._router = router
+        self._held: set[str] = set()  # that wait for a person or an agent to run them
+        self._catching_up = False  # they run once, also in lazy mode
+
+    def switch(self, mode: Literal["autorun", "lazy"]) -> None:
+        """Run dependents by themselves, also those that wait by now, or leave them stale."""
+        self.mode = mode
+        if mode == "autorun":
+            self._held.clear()
+
+    def catch_up(self) -> None:
+        """Have all stale cells run once."""
+        self._held.clear()
+        self._catching_up = True
+
+    def caught_up(self) -> None:
+        """Note that all stale cells that could run have run."""
+        self._catching_up = False
+
+    def hold(self, cell_ids: Iterable[str]) -> None:
+        """Note that cells wait for somebody to run them."""
+        self._held.update(cell_ids)
+
+    def hold_with_descendants(self, cell_ids: Iterable[str]) -> None:
+        """Hold cells, stale with all that depend on them."""
+        held = set(cell_ids)
+        self._held |= held
+        self._graph.runtime.set_stale(self._graph.runtime.descendants(*held))
+        self._graph.refresh_stale()
+
+    def release(self, cell_ids: Iterable[str]) -> None:
+        """Note that cells need not wait any more."""
+        self._held.difference_update(cell_ids)
+
+    def release_below(self, cell_id: str) -> None:
+        """Note that the descendants of a cell need not wait any more."""
+        if self._held:
+            self._held -= self._graph.runtime.descendants(cell_id)
+
+    @property
+    def run_by_themselves(self) -> bool:
+        """Whether stale cells run without being asked for."""
+        return self.mode == "autorun" or self._catching_up
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether any stale cell would run by itself now."""
+        return self.run_by_themselves and bool(self.due())
+
+    @property
+    def marked(self) -> frozenset[str]:
+        """The cells whose outputs should end in a notice that they are stale."""
+        return self._graph.stale if self.mode == "lazy" else frozenset()
+
+    def due(self) -> set[str]:
+        """Return the stale cells that may run by themselves: not those that wait, nor their descendants."""
+        stale = self._graph.stale
+        due = set(stale - self._held)
+        if self._router.vscode_is_busy:
+            due = {cell_id for cell_id in due if not self._is_vscodes(cell_id)}
+        return due - self._graph.runtime.descendants(*(stale - due)) if due else due
+
+    def _is_vscodes(self, cell_id: str) -> bool:
+        entry = self._cells.get(cell_id)
+        return entry is not None and entry.address.dialect == "vscode"

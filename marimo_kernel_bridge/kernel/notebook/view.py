@@ -1,0 +1,100 @@
+"""Reads of the notebook for any thread: frozen values of cells with their place in the graph.
+
+Owns what the graph has published: its nodes and which cells are stale. The main thread replaces those; readers see the
+old value or the new one and take no lock. Changes no cell.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marimo_kernel_bridge.kernel.cells import CellTable
+    from marimo_kernel_bridge.protocol.notebook import Cell
+    from marimo_kernel_bridge.runtime.interface import Node
+
+
+class PublishedGraph:
+    """The graph as readers see it, and which cells are stale. Written on the main thread alone."""
+
+    def __init__(self) -> None:
+        self.stale: frozenset[str] = frozenset()
+        self._nodes: dict[str, Node] = {}
+        self._definers: Counter[str] = Counter()  # of each name that any cell defines: how many cells do
+
+    def update(self, changed: Mapping[str, Node | None]) -> None:
+        """Replace the nodes of cells; None: the cell left the graph."""
+        old_nodes = [
+            self._nodes.pop(cell_id) if node is None else self._nodes[cell_id]
+            for cell_id, node in changed.items()
+            if cell_id in self._nodes
+        ]
+        for cell_id, node in changed.items():
+            if node is not None:
+                self._nodes[cell_id] = node
+                self._definers.update(node.names.defines)
+        for old in old_nodes:
+            for name in old.names.defines:
+                self._definers[name] -= 1
+                if not self._definers[name]:
+                    del self._definers[name]
+
+    def node(self, cell_id: str) -> Node | None:
+        """Return a cell's place in the graph, None if it has none."""
+        return self._nodes.get(cell_id)
+
+    def is_defined(self, name: str) -> bool:
+        """Return whether any cell defines a name."""
+        return name in self._definers
+
+
+class NotebookView:
+    """The notebook as any thread may read it while the main thread runs a cell."""
+
+    def __init__(self, cells: CellTable, graph: PublishedGraph) -> None:
+        self._cells = cells
+        self._graph = graph
+
+    def snapshot(self) -> list[Cell]:
+        """Return all cells with their place in the graph."""
+        return [self._placed(entry.cell) for entry in self._cells if not entry.deleted]
+
+    def outline(self, offset: int, limit: int) -> Outline:
+        """Return some of the cells with their place in the graph."""
+        cells = [entry.cell for entry in self._cells if not entry.deleted]
+        return Outline(tuple(self._placed(cell) for cell in cells[offset : offset + limit]), len(cells))
+
+    def read(self, cell_id: str) -> CellWithOutputs:
+        """Return a cell and its outputs. Raises `BridgeError`: no_such_cell."""
+        entry = self._cells.find(cell_id)
+        return CellWithOutputs(self._placed(entry.cell), entry.log.outputs())
+
+    def is_stale(self, cell_id: str) -> bool:
+        """Return whether a cell's inputs changed since it ran."""
+        return cell_id in self._graph.stale
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """Ids of the stale cells."""
+        return tuple(sorted(self._graph.stale))
+
+    def _placed(self, cell: Cell) -> Cell:
+        """Return a cell with its place in the graph."""
+        node = self._graph.node(cell.cell_id)
+        stale = cell.cell_id in self._graph.stale
+        if node is None:
+            return replace(cell, stale=stale)
+        return replace(
+            cell,
+            stale=stale,
+            defines=tuple(sorted(node.names.defines)),
+            uses=tuple(sorted(name for name in node.names.uses if self._graph.is_defined(name))),
+            upstream=tuple(sorted(node.upstream)),
+            downstream=tuple(sorted(node.downstream)),
+        )
