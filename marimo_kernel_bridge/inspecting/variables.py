@@ -41,21 +41,29 @@ _CHANGED: Final = (AttributeError, IndexError, KeyError, RuntimeError, TypeError
 _Reader = tuple[str, str, "Callable[[Any], str]", "Callable[[Any, slice], dict[str, Any]]"]
 
 
-def list_variables(names: Mapping[str, object], hidden: Container[str]) -> list[Variable]:
-    """List global variables, modules last. Any thread."""
+def list_variables(
+    names: Mapping[str, object], hidden: Container[str], definers: Mapping[str, str]
+) -> list[Variable]:
+    """Return global variables, modules last. `definers` are the ids of the cells that define names. Any thread."""
     shown = [
         (name, value)
         for name, value in list(names.items())
         if type(name) is str and not name.startswith("_") and name not in hidden
     ]
     shown.sort(key=lambda item: type(item[1]) is types.ModuleType)
-    return [describe(name, value) for name, value in shown]
+    return [describe(name, value, definers.get(name)) for name, value in shown]
 
 
 def inspect(
-    names: Mapping[str, object], name: str, rows: int, offset: int = 0, *, sample: bool
+    names: Mapping[str, object],
+    definers: Mapping[str, str],
+    name: str,
+    rows: int,
+    offset: int = 0,
+    *,
+    sample: bool,
 ) -> VariableContent:
-    """Look into a variable, at `rows` rows or items from `offset` on. Without `sample` on any thread.
+    """Return a variable with `rows` rows or items from `offset` on. Without `sample` on any thread.
 
     Raises `BridgeError`: no_such_variable.
     """
@@ -67,7 +75,7 @@ def inspect(
             f"Some there are: {', '.join(known[:_MOST_NAMED])}. A variable is a plain global name.",
         )
     value = names[name]
-    variable = describe(name, value)
+    variable = describe(name, value, definers.get(name))
     if not sample:
         return VariableContent(variable, sampled=False)
     content: dict[str, Any] = {}
@@ -78,14 +86,14 @@ def inspect(
     return VariableContent(variable, **content)
 
 
-def describe(name: str, value: object) -> Variable:
-    """Say what a variable is."""
+def describe(name: str, value: object, definer: str | None = None) -> Variable:
+    """Return what a variable is. `definer` is the id of the cell that defines it."""
     kind = type(value)
     summary = ""
     with suppress(*_CHANGED):
         reader = _reader(kind)
         summary = reader[2](value) if reader else _summary(value)
-    return Variable(name, class_name(kind), summary, _is_ui_element(kind))
+    return Variable(name, class_name(kind), summary, _is_ui_element(kind), definer)
 
 
 def _summary(value: object) -> str:  # noqa: PLR0911  # one for each kind of value

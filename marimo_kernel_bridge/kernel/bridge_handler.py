@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -146,16 +147,27 @@ class BridgeRequests:
                 view = notebook.view
                 return search([view.read(cell.cell_id) for cell in view.snapshot()], query, limit)
             case wire.ListVariables():
-                return variables.list_variables(shell.user_ns, shell.user_ns_hidden)
+                return variables.list_variables(shell.user_ns, shell.user_ns_hidden, self._definers())
             case wire.ListUiElements():
                 of_marimo = notebook.runtime.ui_elements() if notebook.loaded else []
-                return [*of_marimo, *jupyter_widgets.elements(shell.user_ns)]
+                definers = self._definers()
+                return [
+                    replace(element, defined_by=definers.get(element.element))
+                    for element in (*of_marimo, *jupyter_widgets.elements(shell.user_ns))
+                ]
             case wire.InspectVariable(name=name, rows=rows, offset=offset):
-                return variables.inspect(shell.user_ns, name, rows, offset, sample=not on_control)
+                return variables.inspect(
+                    shell.user_ns, self._definers(), name, rows, offset, sample=not on_control
+                )
             case wire.ReadSecrets():
                 return None
             case wire.ReadEnvironment():
                 return packages.environment(notebook.view.snapshot(), self._package_of)
+
+    def _definers(self) -> dict[str, str]:
+        """Return the id of the cell that defines each name."""
+        cells = self._host.notebook.view.snapshot()
+        return {name: cell.cell_id for cell in cells for name in cell.defines}
 
     def _package_of(self, module: str) -> str:
         return self._host.notebook.runtime.package_of(module)  # there is one as soon as there is a cell

@@ -12,13 +12,15 @@ from marimo_kernel_bridge.protocol.notebook import Cell, RunReport  # noqa: TC00
 class Variable:
     """A global name. `type` is the class's full name; `summary` says what can be said without running its code.
 
-    `ui_element` tells that it holds a marimo UI element, whose value can be set.
+    `ui_element`: it holds a marimo UI element, whose value can be set. `defined_by` is the id of the cell that defines
+    the name, None if no cell does.
     """
 
     name: str
     type: str
     summary: str
     ui_element: bool = False
+    defined_by: str | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class UiElement:
 
     `element` is what a request to set it names: the global variable that holds it, or its id where none does. `takes`
     says which values. `runs_readers`: a new value runs the cells that read it; otherwise only its own callbacks run.
+    `defined_by` is the id of the cell that defines the variable.
     """
 
     element: str
@@ -35,6 +38,7 @@ class UiElement:
     takes: str
     label: str = ""
     runs_readers: bool = True
+    defined_by: str | None = None
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ async def test_a_look_takes_no_more_requests_than_it_needs_and_waits_for_all_of_
             ("read_cell", {"cell_id": ran.structured_content["cell_id"]}, ["read_cell"]),
             ("search_cells", {"query": "x"}, ["search_cells"]),
             ("read_dataflow", {"variable": "x"}, ["list_cells"]),
-            ("list_variables", {}, ["list_cells", "list_variables"]),
+            ("list_variables", {}, ["list_variables"]),
             ("list_errors", {}, ["list_cells", "read_environment"]),
         ):
             sent.clear()

@@ -100,19 +100,19 @@ def _reach(
 
 
 async def variable_list(attached: Attached, contains: str, offset: int, limit: int) -> VariableList:
-    definers, listed = await asyncio.gather(_definers(attached), attached.client.reads.list_variables())
+    listed = await attached.client.reads.list_variables()
     wanted = [one for one in listed if contains.casefold() in one.name.casefold()]
     modules = tuple(one.name for one in wanted if one.type == "module")
     others = [one for one in wanted if one.type != "module"]
     lines = tuple(
-        VariableLine(one.name, one.type, one.summary, definers.get(one.name), one.ui_element)
+        VariableLine(one.name, one.type, one.summary, one.defined_by, one.ui_element)
         for one in others[offset : offset + limit]
     )
     return VariableList(lines, len(others), modules, offset, attached.news())
 
 
 async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElementList:
-    definers, found = await asyncio.gather(_definers(attached), attached.client.reads.list_ui_elements())
+    found = await attached.client.reads.list_ui_elements()
     lines = tuple(
         UiElementLine(
             one.element,
@@ -120,7 +120,7 @@ async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElem
             one.value,
             one.takes,
             one.label,
-            definers.get(one.element),
+            one.defined_by,
             one.runs_readers,
         )
         for one in found[offset : offset + limit]
@@ -129,8 +129,7 @@ async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElem
 
 
 async def variable_view(attached: Attached, name: str, rows: int, offset: int = 0) -> VariableView:
-    looking = attached.client.reads.inspect_variable(name, rows, offset)
-    content, definers = await asyncio.gather(looking, _definers(attached))
+    content = await attached.client.reads.inspect_variable(name, rows, offset)
     variable = content.variable
     note = (
         "" if content.sampled else "The kernel runs a cell: what is in the variable is read when it is idle."
@@ -139,7 +138,7 @@ async def variable_view(attached: Attached, name: str, rows: int, offset: int = 
         name=variable.name,
         type=variable.type,
         summary=variable.summary,
-        cell_id=definers.get(name),
+        cell_id=variable.defined_by,
         ui_element=variable.ui_element,
         columns=content.columns,
         total_columns=content.total_columns,
@@ -151,10 +150,6 @@ async def variable_view(attached: Attached, name: str, rows: int, offset: int = 
         facts=content.facts,
         note=" ".join(filter(None, (attached.news(), note))),
     )
-
-
-async def _definers(attached: Attached) -> dict[str, str]:
-    return {name: cell.cell_id for cell in await attached.client.reads.list_cells() for name in cell.defines}
 
 
 async def error_list(attached: Attached) -> ErrorList:
