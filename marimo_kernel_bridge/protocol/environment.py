@@ -10,15 +10,11 @@ from marimo_kernel_bridge.errors import BridgeError
 
 Installer = Literal["pip", "uv"]
 
-# PEP 508, without direct references and markers; names and versions as PyPA specifies them.
-_REQUIREMENT: Final = re.compile(
-    r"""(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)
-    \s*(?P<extras>\[\s*[A-Za-z0-9._-]+(?:\s*,\s*[A-Za-z0-9._-]+)*\s*\])?
-    \s*(?P<versions>(?:(?:===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+)(?:\s*,\s*(?:===|==|~=|!=|<=|>=|<|>)\s*[A-Za-z0-9.*+!_-]+)*)?""",
-    re.VERBOSE | re.ASCII,
-)
 _FILES: Final = (".whl", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".egg")
 """A name like these would be taken for a file in the working directory."""
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._\[\],<>=!~*+-]+")
+"""No parentheses, and nothing that a shell or an installer could take for something else after `===`."""
 
 _INSTALLS: Final = re.compile(
     r"(?m)^\s*(?:%|!{1,2})\s*(?:\S*python\S*\s+-m\s+)?(?:pip3?|uv|conda|mamba|micromamba)\b.*\b(?:install|add)\b"
@@ -81,9 +77,9 @@ def installs_packages(code: str) -> bool:
 
 
 def requirements(wanted: list[str]) -> tuple[str, ...]:
-    """Return requirement specifiers in a plain form: a name, extras, versions.
+    """Return requirement specifiers without spaces: a name, extras, versions.
 
-    Options, addresses, paths and markers are refused: what is installed shall be what a person reads. Raises
+    Options, addresses, paths and markers are refused: what is installed is what a person reads. Raises
     `BridgeError`: bad_request.
     """
     if not 0 < len(wanted) <= MOST_PACKAGES:
@@ -92,13 +88,24 @@ def requirements(wanted: list[str]) -> tuple[str, ...]:
 
 
 def _requirement(text: str) -> str:
-    found = _REQUIREMENT.fullmatch(text.strip()) if len(text) <= _LONGEST else None
-    if found is None or found["name"].casefold().endswith(_FILES):
+    plain = "".join(text.split())
+    if len(text) > _LONGEST or not _is_plain(text.strip()) or not _PLAIN.fullmatch(plain):
         raise BridgeError(
             "bad_request",
             f"{text[:_LONGEST]!r} is no plain requirement; nothing was installed.",
             'A name, with extras and versions if need be: "polars", "dask[array]>=2025.1,<2026". '
             "No options, addresses, paths or markers.",
         )
-    parts = (found["name"], found["extras"] or "", found["versions"] or "")
-    return "".join("".join(part.split()) for part in parts)
+    return plain
+
+
+def _is_plain(text: str) -> bool:
+    """Return whether this is a requirement by PEP 508, without address and marker, and no file's name."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # a kernel starts without it
+
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return False
+    is_file = requirement.name.casefold().endswith(_FILES)
+    return requirement.url is None and requirement.marker is None and not is_file

@@ -11,10 +11,6 @@ from mcp import Client
 from mcp.types import ElicitResult
 from person import BOUND, Agent, Person, add, refused
 
-from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspecting.packages import environment, imports
-from marimo_kernel_bridge.protocol.environment import installs_packages, requirements
-
 pytestmark = pytest.mark.anyio
 
 
@@ -62,95 +58,7 @@ def audited(data_dir):
     return lines
 
 
-# What counts as a requirement
-
-
-@pytest.mark.parametrize(
-    ("wanted", "plain"),
-    [
-        ("polars", "polars"),
-        (" polars >= 1.30, <2 ", "polars>=1.30,<2"),
-        ("dask[array, dataframe]==2026.1.*", "dask[array,dataframe]==2026.1.*"),
-        ("a~=1.0rc1", "a~=1.0rc1"),
-        ("ruamel.yaml", "ruamel.yaml"),
-    ],
-)
-def test_a_name_with_extras_and_versions_is_a_requirement(wanted, plain):
-    assert requirements([wanted]) == (plain,)
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        "--index-url=http://evil.example",
-        "-r requirements.txt",
-        "-e.",
-        "polars --pre",
-        "polars\n--pre",
-        "polars @ https://evil.example/polars.whl",
-        "git+https://evil.example/x",
-        "./polars",
-        "/tmp/polars",
-        "polars.whl",
-        "polars.tar.gz",
-        "polars; python_version > '3'",
-        "polars>=1 -e .",
-        "polars && true",
-        "$(true)",
-        "",
-        "..",
-        "pol\u0430rs",  # a Cyrillic a
-        "p" * 201,
-    ],
-)
-def test_nothing_else_is_a_requirement(wanted):
-    with pytest.raises(BridgeError) as refusal:
-        requirements([wanted])
-    assert refusal.value.code == "bad_request"
-
-
-@pytest.mark.parametrize(
-    ("code", "installs"),
-    [
-        ("%pip install polars", True),
-        ("x = 1\n  !pip3 install -q polars", True),
-        ("!!uv pip install x", True),
-        ("! /usr/bin/python3 -m pip install x", True),
-        ("%conda install x", True),
-        ("!uv add x", True),
-        ("%pip list", False),
-        ("!ls install", False),
-        ("pip_install = 1\n# %pip install x", False),
-    ],
-)
-def test_code_that_installs_packages_is_told_from_other_code(code, installs):
-    assert installs_packages(code) is installs
-
-
 # What is missing
-
-
-@pytest.mark.parametrize(
-    ("code", "modules"),
-    [
-        ("import a.b, c as d", {"a", "c"}),
-        ("from e.f import g", {"e"}),
-        ("from . import here", set()),
-        ("%matplotlib inline\nimport h\n!ls", {"h"}),
-        ("try:\n    import quick\nexcept ImportError:\n    import slow", set()),
-        ("try:\n    import needed\nfinally:\n    pass", {"needed"}),
-        ("def f():\n    import later", {"later"}),
-        ("import (", set()),
-    ],
-)
-def test_imports_are_found_in_code(code, modules):
-    assert set(imports(code)) == modules
-
-
-def test_the_environment_of_this_process_has_an_installer():
-    found = environment((), str)
-    assert found.installer in {"pip", "uv"}
-    assert found.kind in {"venv", "uv", "conda", "system"}
 
 
 async def test_missing_imports_are_listed_before_and_after_they_fail(owner, kernel):
