@@ -15,7 +15,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format docs conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test browser lint types format floors docs conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ types: install ## Strict type check
 format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+floors: install ## Draw the packages and their imports for docs/architecture.md
+	$(BIN)/python tests/house/floors.py
 
 docs: install ## Write docs/mcp.md anew: what the server says of its tools, and their story played again
 	$(BIN)/python tests/mcp/mcp_page.py
