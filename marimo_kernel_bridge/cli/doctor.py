@@ -23,7 +23,7 @@ from mcp import MCPError
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
-from marimo_kernel_bridge.client.front_end import FrontEnd, ShownCell, opened, started_kernel
+from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jupyter_client.manager import AsyncKernelManager
+
+    from marimo_kernel_bridge.client.page import ShownCell
 
 Verdict = Literal["ok", "FAILED", "skipped"]
 

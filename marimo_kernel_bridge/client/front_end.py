@@ -1,7 +1,7 @@
-"""A person's front end without its page: runs the cells of a notebook as JupyterLab does and shows their outputs.
+"""A person's front end without a window: runs the cells of a notebook as JupyterLab does and keeps what they show.
 
-Owns the requests of one notebook and what its cells show, late messages included. `demo` and `doctor` look through
-it at what a person would see. Starts no kernel and draws nothing.
+A test double, for this package's checks (`demo`, `doctor`, `verify`) and for tests of programs that share a kernel
+with a person. Owns the conversation with the kernel; which cell shows what is `page`'s. Draws nothing.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from jupyter_core.paths import jupyter_runtime_dir
 
+from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, strip_ansi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,95 +23,55 @@ if TYPE_CHECKING:
     from jupyter_client.asynchronous.client import AsyncKernelClient
     from jupyter_client.manager import AsyncKernelManager
 
+    from marimo_kernel_bridge.client.page import ShownCell
+
 BOUND: Final = 60.0
 """Seconds to wait for a kernel or a cell; on a busy machine, importing pandas and marimo takes some."""
 SHOW_BOUND: Final = 20.0
 """Seconds to wait for an output that is on its way."""
 
 
-@dataclass
-class ShownCell:
-    """What a cell shows. `request_id` is the person's newest request of it; only messages for that are shown.
-
-    `late` are the messages that came after the request was over, by type: the kernel ran the cell by itself.
-    """
-
-    request_id: str
-    log: OutputLog = field(default_factory=OutputLog)
-    over: bool = False
-    late: list[str] = field(default_factory=list)
-
-    @property
-    def text(self) -> str:
-        """Streams, plain text of results and displays, `Name: value` of errors."""
-        texts = []
-        for output in self.log.outputs():
-            match output["output_type"]:
-                case "stream":
-                    texts.append(output["text"])
-                case "error":
-                    texts.append(f"{output['ename']}: {output['evalue']}")
-                case _:
-                    texts.append(output["data"].get("text/plain", ""))
-        return strip_ansi("\n".join(text.rstrip("\n") for text in texts))
-
-    def mime(self, mime_type: str) -> str | None:
-        """Return the first output of a mime type."""
-        bundles = (output.get("data", {}) for output in self.log.outputs())
-        return next((bundle[mime_type] for bundle in bundles if mime_type in bundle), None)
-
-
 class FrontEnd:
-    """One notebook, open on one kernel."""
+    """One notebook, open on one kernel. `open` and `opened` make it; `run` presses Shift-Enter."""
 
     def __init__(self, client: AsyncKernelClient) -> None:
-        self.cells: dict[str, ShownCell] = {}
         self._client = client
-        self._cell_of_request: dict[str, str] = {}
+        self._page = Page()
+        self._idle: set[str] = set()
         self._changed = asyncio.Condition()
+
+    @property
+    def cells(self) -> dict[str, ShownCell]:
+        """What each cell shows, by the ids under which they were run."""
+        return self._page.cells
 
     async def listen(self) -> None:
         """Show what arrives, until cancelled."""
         while True:
             message = await self._client.iopub_channel.get_msg(timeout=None)
             async with self._changed:
-                self._show(message)
+                self._page.show(message)
+                if message["content"].get("execution_state") == "idle":
+                    self._idle.add(message["parent_header"].get("msg_id"))
                 self._changed.notify_all()
 
-    def _show(self, message: dict[str, Any]) -> None:  # a Jupyter message
-        request_id = message["parent_header"].get("msg_id")
-        cell = self.cells.get(self._cell_of_request.get(request_id, ""))
-        if cell is None or cell.request_id != request_id:
-            return
-        kind, content = message["header"]["msg_type"], message["content"]
-        if kind == "status" and content["execution_state"] == "idle":
-            cell.over = True
-        elif kind in OUTPUT_TYPES:
-            cell.log.apply(kind, content)
-            if cell.over:
-                cell.late.append(kind)
+    def send(self, cell_id: str, code: str) -> str:
+        """Run a cell and return the id of the request at once."""
+        message = self._client.session.msg(
+            "execute_request", execute_content(code), metadata=execute_metadata(cell_id)
+        )
+        request_id: str = message["header"]["msg_id"]
+        self._page.sent(cell_id, request_id)
+        self._client.shell_channel.send(message)
+        return request_id
 
     async def run(self, cell_id: str, code: str, bound: float = BOUND) -> ShownCell:
-        """Run a cell as JupyterLab does, until the reply and idle are here, at most for `bound` seconds.
+        """Run a cell until the reply and idle are here, at most for `bound` seconds.
 
         Raises `BridgeError`: kernel_silent.
         """
-        message = self._client.session.msg(
-            "execute_request",
-            {
-                "code": code,
-                "silent": False,
-                "store_history": True,
-                "user_expressions": {},
-                "allow_stdin": True,
-                "stop_on_error": True,
-            },
-            metadata={"cellId": cell_id, "deletedCells": [], "recordTiming": False},
-        )
-        request_id = message["header"]["msg_id"]
-        cell = self.cells[cell_id] = ShownCell(request_id)
-        self._cell_of_request[request_id] = cell_id
-        self._client.shell_channel.send(message)
+        request_id = self.send(cell_id, code)
+        cell = self.cells[cell_id]
         try:
             async with asyncio.timeout(bound):
                 while (await self._client.shell_channel.get_msg(timeout=None))["parent_header"].get(
@@ -121,8 +80,20 @@ class FrontEnd:
                     pass
         except TimeoutError:
             raise BridgeError("kernel_silent", f"Cell {cell_id} had no reply for {bound:g} s.") from None
-        await self.until(lambda: cell.over, f"cell {cell_id} to be idle")
+        await self.until_idle(request_id)
         return cell
+
+    async def until_idle(self, request_id: str) -> None:
+        """Wait until the kernel is done with a request. Raises `BridgeError`: kernel_silent."""
+        await self.until(lambda: request_id in self._idle, f"request {request_id} to be idle")
+
+    async def until_shown(self, cell_id: str, text: str) -> None:
+        """Wait until a cell shows exactly this text. Raises `BridgeError`: kernel_silent."""
+        try:
+            await self.until(lambda: self.cells[cell_id].text == text, f"{text!r}")
+        except BridgeError as error:
+            shown = self.cells[cell_id].text
+            raise BridgeError(error.code, f"{error.message} {cell_id} shows {shown!r}.") from None
 
     async def until(self, condition: Callable[[], bool], what: str, bound: float | None = None) -> None:
         """Wait until what the cells show meets a condition. Raises `BridgeError`: kernel_silent."""

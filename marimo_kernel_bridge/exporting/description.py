@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.notebooks.nbformat_json import joined, source_of
-from marimo_kernel_bridge.protocol.output_log import strip_ansi
+from marimo_kernel_bridge.notebooks.nbformat_json import source_of
+from marimo_kernel_bridge.protocol.output_text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,10 +93,9 @@ def _feeds(one: FileCell, other: FileCell) -> bool:
 def _output(output: OutputJSON) -> JSONObject:
     match output.get("output_type"):
         case "stream":
-            return {"kind": output.get("name", "stdout"), "text": strip_ansi(joined(output.get("text")))}
+            return {"kind": output.get("name", "stdout"), "text": plain_text(output)}
         case "error":
-            return {"kind": "error", "text": f"{output.get('ename')}: {output.get('evalue')}"}
+            return {"kind": "error", "text": plain_text(output)}
         case kind:
             data = output.get("data") or {}
-            text = strip_ansi(joined(data.get("text/plain", "")))
-            return {"kind": str(kind), "text": text, "mimes": sorted(data)}
+            return {"kind": str(kind), "text": plain_text(output), "mimes": sorted(data)}

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.notebooks.nbformat_json import joined
+from marimo_kernel_bridge.protocol.output_text import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.client.front_end import opened, started_kernel
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
-from marimo_kernel_bridge.protocol.output_log import strip_ansi
+from marimo_kernel_bridge.protocol.output_text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -214,12 +214,10 @@ def shown_text(outputs: list[dict[str, Any]]) -> str:  # nbformat
     for output in outputs:
         match output["output_type"]:
             case "stream" if output.get("name") == "stdout":
-                streams.append(output["text"])
-            case "execute_result" | "display_data":
-                shown.append(output["data"].get("text/plain", ""))
-            case "error":
-                shown.append(f"{output['ename']}: {output['evalue']}")
-    text = strip_ansi("".join(streams) + "\n".join(shown))
+                streams.append(plain_text(output))
+            case "execute_result" | "display_data" | "error":
+                shown.append(plain_text(output))
+    text = "".join(streams) + "\n".join(shown)
     lines = [line for line in text.splitlines() if not _TIMED.match(line)]
     return _ADDRESS.sub("0x", "\n".join(lines)).strip()
 

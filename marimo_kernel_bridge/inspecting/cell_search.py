@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.protocol.inspection import Match, Matches
-from marimo_kernel_bridge.protocol.output_log import strip_ansi
+from marimo_kernel_bridge.protocol.output_text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
 
@@ -41,24 +41,13 @@ def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
 def _text(outputs: Iterable[dict[str, Any]]) -> tuple[str, bool]:
     """Return the text in outputs, and whether that is all of it."""
     room, texts = MOST_SEARCHED, []
-    for text in map(strip_ansi, _texts(outputs)):
+    for output in outputs:
+        text = plain_text(output, traceback=True, most=MOST_SEARCHED + 1)
         texts.append(text[:room])
         room -= len(text)
         if room < 0:
             return "\n".join(texts), False
     return "\n".join(texts), True
-
-
-def _texts(outputs: Iterable[dict[str, Any]]) -> Iterator[str]:
-    for output in outputs:
-        match output["output_type"]:
-            case "stream":
-                yield output["text"][: MOST_SEARCHED + 1]
-            case "error":
-                yield "\n".join(map(str, output["traceback"] or ()))
-            case _:
-                text = output["data"].get("text/plain", "")
-                yield text[: MOST_SEARCHED + 1] if isinstance(text, str) else ""
 
 
 def _around(line: str, wanted: str) -> str:

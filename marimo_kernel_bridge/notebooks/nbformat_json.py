@@ -10,6 +10,8 @@ import json
 from io import StringIO
 from typing import Any, TypeAlias
 
+from marimo_kernel_bridge.protocol.output_text import joined
+
 JSONObject: TypeAlias = dict[str, Any]
 """Any JSON object."""
 DocumentJSON: TypeAlias = dict[str, Any]
@@ -18,11 +20,6 @@ CellJSON: TypeAlias = dict[str, Any]
 """A cell of a notebook."""
 OutputJSON: TypeAlias = dict[str, Any]
 """An output of a code cell."""
-
-
-def joined(text: object) -> str:
-    """Return a text that nbformat stores as a string or a list of lines. Anything else is shown as Python shows it."""
-    return "".join(map(str, text)) if isinstance(text, list) else str(text or "")
 
 
 def source_of(cell: CellJSON) -> str:

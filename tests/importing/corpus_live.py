@@ -154,14 +154,14 @@ def reference(path: Path) -> tuple[list[list[str]], list[bool], bool]:
     )
 
 
-class Page(FrontEnd):
+class DisplayingFrontEnd(FrontEnd):
     """Shows updates of a display in whichever cell has it."""
 
     def _take(self, timeout: float) -> dict[str, Any]:
         message = super()._take(timeout)
         if message["msg_type"] == "update_display_data":
-            for log in self.logs.values():
-                log.apply("update_display_data", message["content"])
+            for shown in self.page.cells.values():
+                shown.log.update_display(message["content"])
         return message
 
 
@@ -174,7 +174,7 @@ class Lab:
         self._manager.start_kernel(
             cwd=str(folder), env=os.environ | {"JPY_SESSION_NAME": str(folder / path.name)}
         )
-        self._lab = Page(self._manager.connection_file)
+        self._lab = DisplayingFrontEnd(self._manager.connection_file)
         code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
         self.cells = {str(cell.get("id") or number): cell.source for number, cell in enumerate(code)}
 
@@ -197,7 +197,7 @@ class Lab:
         self._lab.sync()
 
     def outputs(self) -> list[Outputs]:
-        return [list(self._lab.outputs(cell)) if cell in self._lab.logs else [] for cell in self.cells]
+        return [list(self._lab.outputs(cell)) if cell in self._lab.page.cells else [] for cell in self.cells]
 
     def texts(self) -> list[list[str]]:
         return [texts(outputs, str(self._folder)) for outputs in self.outputs()]

@@ -1,5 +1,7 @@
-"""A front end in a test: sends what JupyterLab, VS Code, nbclient or a terminal sends, and keeps each cell's outputs
-as they do. One kernel process may have several."""
+"""A front end that waits where it is called: `page` says what JupyterLab, VS Code, nbclient or a terminal sends and shows.
+
+One kernel process may have several.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -7,9 +9,11 @@ from queue import Empty
 
 from jupyter_client import BlockingKernelClient
 
+from marimo_kernel_bridge.client.page import Dialect, Page, execute_content, execute_metadata
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.notebook import KernelDescription
-from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, strip_ansi
+from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog
+from marimo_kernel_bridge.protocol.output_text import shown_text
 
 BOUND = 60.0  # seconds for any single wait
 
@@ -38,32 +42,22 @@ class Reply:
 
 def as_text(log: OutputLog) -> str:
     """Outputs as one text: streams, plain text of displays and results, `Name: value` of errors."""
-    texts = []
-    for output in log.outputs():
-        match output["output_type"]:
-            case "stream":
-                texts.append(output["text"])
-            case "error":
-                texts.append(f"{output['ename']}: {output['evalue']}")
-            case _:
-                texts.append(output["data"].get("text/plain", ""))
-    return strip_ansi("\n".join(texts).strip())
+    return shown_text(log.outputs()).strip()
 
 
 class FrontEnd:
     """A client on a connection file that shows cells."""
 
-    def __init__(self, connection_file: str, dialect: str = "lab") -> None:
+    def __init__(self, connection_file: str, dialect: Dialect = "lab") -> None:
         self.dialect = dialect
         self.client = BlockingKernelClient(connection_file=connection_file)
         self.client.load_connection_file()
         self.client.start_channels()
         self._replies: dict[str, dict] = {}  # those that nobody has asked for yet, by the id of their request
         self._await_kernel()
-        self.logs: dict[str, OutputLog] = {}
+        self.page = Page()
         self.counts: dict[str, int | None] = {}
         self.seen: list[dict] = []
-        self._cells: dict[str, str] = {}  # msg id -> the cell it ran
         self._idle: set[str] = set()
 
     def _await_kernel(self) -> None:
@@ -95,37 +89,18 @@ class FrontEnd:
         **content,
     ) -> str:
         """Send an execute_request as the dialect does and return its message id."""
-        body = {
-            "code": code,
-            "silent": False,
-            "store_history": True,
-            "user_expressions": {},
-            "allow_stdin": self.dialect != "batch",
-            "stop_on_error": self.dialect != "vscode",
-        } | content
         message = self.client.session.msg(
-            "execute_request", body, metadata=self._metadata(cell) | (metadata or {})
+            "execute_request",
+            execute_content(code, self.dialect) | content,
+            metadata=execute_metadata(cell, self.dialect) | (metadata or {}),
         )
         if subshell is not None:
             message["header"]["subshell_id"] = subshell
         msg_id = message["header"]["msg_id"]
         if cell is not None:
-            self._cells = {key: name for key, name in self._cells.items() if name != cell}
-            self._cells[msg_id] = cell
-            self.logs[cell] = OutputLog()
+            self.page.sent(cell, msg_id)
         self.client.shell_channel.send(message)
         return msg_id
-
-    def _metadata(self, cell: str | None) -> dict:
-        match self.dialect:
-            case "lab":
-                return {"cellId": cell, "deletedCells": [], "recordTiming": False} if cell else {}
-            case "vscode":
-                return {"cellId": f"vscode-notebook-cell:/n.ipynb#{cell}"} if cell else {}
-            case "agent":
-                return {wire.METADATA_KEY: {"client": "agent"}}
-            case _:
-                return {}
 
     def ask(self, request: wire.Request, channel: str = "control") -> dict:
         """Send a bridge request and return the content of its reply."""
@@ -156,7 +131,7 @@ class FrontEnd:
         start = len(self.seen)
         content = self._reply(msg_id, self.client.shell_channel)["content"]
         self.wait_idle(msg_id)
-        cell = self._cells.get(msg_id)
+        cell = next((name for name, shown in self.page.cells.items() if shown.request_id == msg_id), None)
         if cell is not None:
             self.counts[cell] = content.get("execution_count")
         return Reply(msg_id, content, self.seen[start:])
@@ -190,9 +165,7 @@ class FrontEnd:
         parent = message["parent_header"].get("msg_id")
         if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
             self._idle.add(parent)
-        cell = self._cells.get(parent)
-        if cell is not None and message["msg_type"] in OUTPUT_TYPES:
-            self.logs[cell].apply(message["msg_type"], message["content"])
+        self.page.show(message)
         return message
 
     def wait_quiet(self) -> None:
@@ -205,10 +178,10 @@ class FrontEnd:
     # -- looking ------------------------------------------------------------------------------------------------
 
     def text(self, cell: str) -> str:
-        return as_text(self.logs[cell])
+        return self.page.cells[cell].text.strip()
 
     def outputs(self, cell: str) -> tuple[dict, ...]:
-        return self.logs[cell].outputs()
+        return self.page.cells[cell].log.outputs()
 
     def sync(self) -> None:
         """See everything that the kernel has sent so far."""

@@ -136,7 +136,7 @@ def test_hidden_requests_never_touch_the_graph(lab):
         assert lab.run(None, "a = 5", **options).ok
         assert lab.text("two") == "1"
     hidden = lab.run(None, "print(a); a", store_history=False)
-    assert hidden.text == "5\n\n5"
+    assert hidden.text == "5\n5"
     assert lab.run(None, "1/0", store_history=False).content["ename"] == "ZeroDivisionError"
 
 

@@ -173,7 +173,7 @@ def test_a_dependent_that_ends_badly_is_an_error_under_its_own_cell(lab):
     for what, (code, ename) in BAD.items():
         lab.run("one", "a = 0")
         lab.run("bad", f"a\n{code}")
-        lab.logs["bad"].restart()
+        lab.page.cells["bad"].log.restart()
         assert lab.run("one", "a = 1").ok, what
         if what not in NO_PYTHON:  # which is out of the graph
             assert re.search(rf"\b{ename}\b", lab.text("bad")), what

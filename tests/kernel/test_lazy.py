@@ -30,8 +30,8 @@ def stale(front_end):
 def test_dependents_become_stale_and_say_so_under_their_own_cells(lazy):
     reply = lazy.run("one", "a = 2")
     assert stale(lazy) == {"two", "three"}
-    assert lazy.text("two").startswith(f"two 1\n\n{MARK}")
-    assert lazy.text("three").startswith(f"three 1\n\n{MARK}")
+    assert lazy.text("two").startswith(f"two 1\n{MARK}")
+    assert lazy.text("three").startswith(f"three 1\n{MARK}")
     sent = [m["msg_type"] for m in reply.messages if m["msg_type"] not in {"status", "execute_input"}]
     assert sent == ["display_data", "display_data"]
 
@@ -101,7 +101,7 @@ def test_a_state_setter_marks_the_readers(lazy):
     lazy.run("state", "get, set_ = mo.state(0)")
     lazy.run("reader", "print('state', get())")
     lazy.run("setter", "set_(3)")
-    assert lazy.text("reader").startswith(f"state 0\n\n{MARK}")
+    assert lazy.text("reader").startswith(f"state 0\n{MARK}")
     lazy.run("reader", "print('state', get())")
     assert lazy.text("reader") == "state 3"
 

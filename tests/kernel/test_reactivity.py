@@ -14,7 +14,7 @@ def test_dependents_run_before_idle_and_replace_their_outputs_under_their_own_ce
     reply = lab.run("one", "a = 2")
 
     assert (reply.ok, lab.text("two"), lab.text("three")) == (True, "b is 20", "21")
-    two, three = (next(key for key, cell in lab._cells.items() if cell == name) for name in ("two", "three"))
+    two, three = (lab.page.cells[name].request_id for name in ("two", "three"))
     sent = [
         (m["msg_type"], m["parent_header"]["msg_id"]) for m in reply.messages if m["msg_type"] != "status"
     ]

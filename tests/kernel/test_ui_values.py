@@ -242,7 +242,7 @@ def test_cells_that_show_a_set_element_and_have_no_reason_to_run_are_drawn_anew(
     start = len(notebook.seen)
     set_value(agent, "n", 7)
     notebook.sync()
-    assert notebook.text("maker") == "made\n\n7 (slider · from 1 to 9 · %marimo set n VALUE)"
+    assert notebook.text("maker") == "made\n7 (slider · from 1 to 9 · %marimo set n VALUE)"
     assert notebook.text("layout") == "n is  7 (slider · from 1 to 9 · %marimo set n VALUE)"
     assert notebook.text("reader") == "7 (slider · from 1 to 9 · %marimo set n VALUE)\n7"
     for cell in ("maker", "layout"):

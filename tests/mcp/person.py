@@ -11,8 +11,8 @@ from jupyter_client import KernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
 from mcp import Client
 
+from marimo_kernel_bridge.client.front_end import FrontEnd
 from marimo_kernel_bridge.errors import CODES
-from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, strip_ansi
 
 BOUND = 20.0  # seconds for any single wait
 
@@ -58,16 +58,8 @@ def wait_for_ready(manager: KernelManager) -> None:
         client.stop_channels()
 
 
-@dataclass
-class Person:
-    """Sends what JupyterLab sends, and shows each message under the cell whose newest request is its parent."""
-
-    client: AsyncKernelClient
-    _cells: dict[str, str] = field(default_factory=dict)
-    _logs: dict[str, OutputLog] = field(default_factory=dict)
-    _idle: set[str] = field(default_factory=set)
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _watching: asyncio.Task | None = None
+class Person(FrontEnd):
+    """Ada, in a notebook on a kernel."""
 
     @classmethod
     async def open(cls, connection_file: str) -> "Person":
@@ -85,73 +77,16 @@ class Person:
                 ):  # on a busy machine the heartbeat of a new kernel is late, and counts as death
                     await asyncio.sleep(0.1)
         person = cls(client)
-        person._watching = asyncio.create_task(person._watch())
+        person.listening = asyncio.create_task(person.listen())
         return person
 
     def close(self) -> None:
-        self._watching.cancel()
-        self.client.stop_channels()
-
-    def send(self, cell: str, code: str) -> str:
-        """Press Shift-Enter in a cell; returns the message id."""
-        content = {
-            "code": code,
-            "silent": False,
-            "store_history": True,
-            "user_expressions": {},
-            "allow_stdin": True,
-            "stop_on_error": True,
-        }
-        metadata = {"cellId": cell, "deletedCells": [], "recordTiming": False}
-        message = self.client.session.msg("execute_request", content, metadata=metadata)
-        message_id = message["header"]["msg_id"]
-        self._cells = {old: name for old, name in self._cells.items() if name != cell} | {message_id: cell}
-        self._logs[cell] = OutputLog()
-        self.client.shell_channel.send(message)
-        return message_id
-
-    async def run(self, cell: str, code: str) -> None:
-        """Run a cell and wait until it is over."""
-        await self.until_over(self.send(cell, code))
-
-    async def until_over(self, message_id: str) -> None:
-        """Wait until a request is over."""
-        await self._until(lambda: message_id in self._idle)
+        self.listening.cancel()
+        self._client.stop_channels()
 
     def shown(self, cell: str) -> str:
         """What is under a cell, as text."""
-        texts = []
-        for output in self._logs[cell].outputs():
-            match output["output_type"]:
-                case "stream":
-                    texts.append(output["text"])
-                case "error":
-                    texts.append(f"{output['ename']}: {output['evalue']}")
-                case _:
-                    texts.append(output["data"].get("text/plain", ""))
-        return strip_ansi("\n".join(texts).strip())
-
-    async def sees(self, cell: str, text: str) -> None:
-        """Wait until a cell shows exactly this text."""
-        try:
-            await self._until(lambda: self.shown(cell) == text)
-        except TimeoutError:
-            raise AssertionError(f"{cell} shows {self.shown(cell)!r}, not {text!r}") from None
-
-    async def _until(self, happened: Callable[[], bool]) -> None:
-        async with asyncio.timeout(BOUND), self._changed:
-            await self._changed.wait_for(happened)
-
-    async def _watch(self) -> None:
-        while True:
-            message = await self.client.get_iopub_msg()
-            parent, msg_type = message["parent_header"].get("msg_id"), message["msg_type"]
-            if parent in self._cells and msg_type in OUTPUT_TYPES:
-                self._logs[self._cells[parent]].apply(msg_type, message["content"])
-            if msg_type == "status" and message["content"]["execution_state"] == "idle":
-                self._idle.add(parent)
-            async with self._changed:
-                self._changed.notify_all()
+        return self.cells[cell].text.strip()
 
 
 @dataclass

@@ -120,7 +120,7 @@ class _Player:
                 case Ada():
                     return await self._acts(step)
                 case Sees(cell, text):
-                    await self._person.sees(cell, text)
+                    await self._person.until_shown(cell, text)
                     return Seen(step)
                 case Call():
                     return await self._calls(step)
@@ -141,7 +141,7 @@ class _Player:
     async def _acts(self, step: Ada) -> Seen:
         await self._person.run(step.cell, step.code)
         if step.shows is not None:
-            await self._person.sees(step.cell, step.shows)
+            await self._person.until_shown(step.cell, step.shows)
         return Seen(step)
 
     async def _calls(self, step: Call) -> Seen:

@@ -113,7 +113,7 @@ async def test_a_busy_kernel_is_named_with_whose_code_runs(plain_kernel, attach,
     assert caught.value.code == "kernel_busy"
 
     gate.open()
-    await person.sees("aaaa", "''")
+    await person.until_shown("aaaa", "''")
     assert await client.runs.wait(run, BOUND)
     assert texts(run) == ["'mine'"]
     assert client.runs.others == ()
@@ -122,12 +122,12 @@ async def test_a_busy_kernel_is_named_with_whose_code_runs(plain_kernel, attach,
 async def test_work_that_began_before_we_attached_is_noticed(plain_kernel, attach, person_at, gate):
     person = await person_at(plain_kernel)
     message_id = person.send("aaaa", "print('begun')\n" + gate.code)
-    await person.sees("aaaa", "begun")
+    await person.until_shown("aaaa", "begun")
     client = await attach(plain_kernel)
     assert client.runs.others == ()
     assert not await client.shell_is_free(0.1)
     gate.open()
-    await person.until_over(message_id)
+    await person.until_idle(message_id)
     assert await client.shell_is_free(BOUND)
 
 
@@ -148,7 +148,7 @@ async def test_our_failure_aborts_nobody_elses_queue(plain_kernel, attach, perso
     await until(lambda: run.started_at)
     message_id = person.send("aaaa", "'hers'")
     gate.open()
-    await person.until_over(message_id)
+    await person.until_idle(message_id)
     assert (run.status, person.shown("aaaa")) == ("error", "'hers'")
 
 

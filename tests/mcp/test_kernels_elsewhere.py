@@ -221,7 +221,7 @@ async def test_an_agent_interrupts_what_a_person_runs_if_it_may(agent, plain_ker
     message_id = person.send("aaaa", gate.code)
     await agent.sees_busy()
     await agent("control_kernel", action="interrupt")
-    await person.until_over(message_id)
+    await person.until_idle(message_id)
     assert "KeyboardInterrupt" in person.shown("aaaa")
     await agent("disconnect_kernel")
 

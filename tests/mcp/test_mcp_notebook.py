@@ -91,7 +91,7 @@ async def test_a_variable_is_looked_at_while_a_cell_runs_but_not_sampled(shared,
     assert answer.data["summary"] == "3 items: [1, 2, 3]"
     assert "when it is idle" in answer.data["note"]
     gate.open()
-    await person.until_over(message_id)
+    await person.until_idle(message_id)
     assert (await agent("read_variable", variable="values")).data["items"] == ["1", "2", "3"]
 
 
@@ -144,7 +144,7 @@ async def test_several_cells_are_edited_at_once(shared):
     assert answer.data["status"] == "ok"
     assert len(answer.data["ran"]) == 3
     assert [ran["cell_id"] for ran in answer.data["reran"]] == [(await cells(agent))["bbbb"]["cell_id"]]
-    await person.sees("bbbb", "11")
+    await person.until_shown("bbbb", "11")
     await person._until(lambda: "y and z 11 20" in person.shown("cccc"))
     assert answer.data["added"][0] in await ids(agent)
     assert "y and z 11 20" in answer.data["outputs"]
@@ -188,7 +188,7 @@ async def test_stale_cells_are_run_together(shared):
     assert (await agent("preview_run", which="stale")).data["would_run"][0]["stale"]
     answer = await agent("run_cells", which="stale")
     assert [ran["status"] for ran in answer.data["reran"]] == ["ok"] * 3
-    await person.sees("cccc", "y is 8")
+    await person.until_shown("cccc", "y is 8")
 
 
 async def test_a_ui_element_is_set_and_its_readers_run(shared):
@@ -199,7 +199,7 @@ async def test_a_ui_element_is_set_and_its_readers_run(shared):
     assert (known["slider"]["ui_element"], known["slider"]["summary"]) == (True, "value 0")
     answer = await agent("set_ui_value", element="slider", value=4)
     assert [ran["status"] for ran in answer.data["reran"]] == ["ok"]
-    await person.sees("eeee", "at 4")
+    await person.until_shown("eeee", "at 4")
     assert refused(await agent("set_ui_value", element="slider", value=99), "ui_value_refused")
     assert refused(await agent("set_ui_value", element="x", value=1), "no_such_ui_element")
 
@@ -221,7 +221,7 @@ async def test_a_widget_is_set_and_the_cells_that_read_it_are_named(shared):
     assert (answer.data["status"], answer.data["to_run"]) == ("ok", [reader])
     assert "did not" in answer.data["message"]
     await agent("run_cells", cell_ids=answer.data["to_run"])
-    await person.sees("eeee", "at 5")
+    await person.until_shown("eeee", "at 5")
 
 
 async def test_what_a_widgets_callback_prints_and_raises_is_told(shared):

@@ -72,7 +72,7 @@ async def test_a_queued_run_says_who_is_in_its_way(plain, plain_kernel, person_a
     assert answer.data["status"] == "queued"
     assert "ada's `open(" in answer.text
     gate.open()
-    await person.until_over(message_id)
+    await person.until_idle(message_id)
     assert (await plain("read_run", run_id=answer.data["run_id"])).data["status"] == "ok"
 
 
@@ -86,7 +86,7 @@ async def test_a_queued_run_can_be_given_up(plain, plain_kernel, person_at, gate
     assert "given up" in answer.data["message"]
     gate.open()
     assert (await plain("read_run", run_id=run_id)).data["status"] == "interrupted"
-    await person.until_over(message_id)
+    await person.until_idle(message_id)
 
 
 async def until_printed(agent, run_id: str, text: str) -> None:

@@ -30,8 +30,8 @@ async def test_the_person_sees_the_dependents_of_the_agents_edit_under_their_own
     answer = await agent("edit_cells", edits=[change("aaaa", before["version"], "x = 10")])
     assert answer.data["status"] == "ok"
     assert [(ran["status"], ran["outputs_changed"]) for ran in answer.data["reran"]] == [("ok", True)] * 2
-    await person.sees("bbbb", "11")
-    await person.sees("cccc", "y is 11")
+    await person.until_shown("bbbb", "11")
+    await person.until_shown("cccc", "y is 11")
     assert answer.data["version"] == before["version"] + 1
 
 
@@ -44,7 +44,7 @@ async def test_the_agent_sees_what_the_person_ran(shared):
     view = await cell(agent, "cccc")
     assert (view["code"], view["outputs"]) == ("print('y is', y)", "y is 2")
     await person.run("aaaa", "x = 5")
-    await person.sees("cccc", "y is 6")
+    await person.until_shown("cccc", "y is 6")
     assert (await cell(agent, "cccc"))["outputs"] == "y is 6"
 
 
@@ -56,7 +56,7 @@ async def test_a_stale_edit_is_refused_and_changes_nothing(shared):
     assert answer.failed
     assert "[stale_version]" in answer.text
     assert (await cell(agent, "aaaa"))["code"] == "x = 2"
-    await person.sees("cccc", "y is 3")
+    await person.until_shown("cccc", "y is 3")
 
 
 async def test_an_edit_of_an_unknown_cell_is_refused(shared):
@@ -82,7 +82,7 @@ async def test_executed_code_that_redefines_a_name_reruns_its_users(shared):
     agent, person = shared
     answer = await agent("execute_code", code="x = 41")
     assert {ran["code"] for ran in answer.data["reran"]} == {"y = x + 1", "print('y is', y)"}
-    await person.sees("cccc", "y is 42")
+    await person.until_shown("cccc", "y is 42")
 
 
 async def test_executed_code_says_whose_name_it_took(shared):
@@ -109,7 +109,7 @@ async def test_an_edit_without_running_makes_the_cell_and_its_dependents_stale(s
     assert (await cell(agent, "aaaa"))["stale"]
     ran = await agent("run_cells", cell_ids=["aaaa"])
     assert len(ran.data["reran"]) == 2
-    await person.sees("cccc", "y is 8")
+    await person.until_shown("cccc", "y is 8")
 
 
 async def test_an_edit_that_fails_says_so_and_what_was_cancelled(shared):
@@ -144,8 +144,8 @@ async def test_cells_are_read_in_milliseconds_while_the_persons_cell_runs(shared
     status = (await agent("kernel_status")).data
     assert (status["state"], status["working_on"][0]["client"]) == ("busy", "ada")
     gate.open()
-    await person.until_over(message_id)
-    await person.sees("dddd", "'opened'")
+    await person.until_idle(message_id)
+    await person.until_shown("dddd", "'opened'")
 
 
 async def test_an_edit_that_takes_long_can_be_waited_for(shared, gate):
@@ -169,7 +169,7 @@ async def test_dependents_are_waited_for_when_code_runs(shared, gate):
     gate.open()
     over = await agent("read_run", run_id=answer.data["run_id"])
     assert over.data["status"] == "ok"
-    await person.sees("eeee", "slow 51")
+    await person.until_shown("eeee", "slow 51")
 
 
 async def test_code_that_fails_takes_no_name_from_the_person(shared):
@@ -179,4 +179,4 @@ async def test_code_that_fails_takes_no_name_from_the_person(shared):
     assert "It took no names over: x" in answer.data["message"]
     assert [(await cell(agent, one))["status"] for one in ("aaaa", "bbbb", "cccc")] == ["ok"] * 3
     await person.run("aaaa", "x = 5")
-    await person.sees("cccc", "y is 6")
+    await person.until_shown("cccc", "y is 6")

@@ -139,7 +139,7 @@ async def test_a_person_sees_agents_that_use_the_kernel_and_not_those_that_only_
     agent = await serve("auto")
     assert (await agent("list_kernels")).data["kernels"]
     await person.run("mmmm", "%marimo agents")
-    await person.sees("mmmm", "agents not paused\nnone has used this kernel")
+    await person.until_shown("mmmm", "agents not paused\nnone has used this kernel")
     handle = await agent.connect(reactive_kernel)
     await agent("list_cells")
     await agent("list_kernels")

@@ -39,7 +39,7 @@ async def test_of_two_edits_made_for_one_version_the_second_is_refused_and_loses
     assert (won.failed, refused(lost, "stale_version")) == (False, True)
     now = (await ben("read_cell", cell_id="aaaa")).data
     assert (now["version"], now["edited_by"]) == (2, "ann" if won is answers[0] else "ben")
-    await person.sees("bbbb", f"x is {now['code'][-1]}")
+    await person.until_shown("bbbb", f"x is {now['code'][-1]}")
     assert not (await ben("edit_cells", edits=[change("aaaa", 2, "x = 4")])).failed
     assert (await ann("read_cell", cell_id="bbbb")).data["outputs"] == "x is 4"
 
@@ -84,7 +84,7 @@ async def test_one_agents_error_does_not_abort_what_the_other_has_queued(togethe
         for agent, name in ((ann, "of_ann"), (ben, "of_ben"))
     ]
     gate.open()
-    await person.until_over(first)
+    await person.until_idle(first)
     for agent, answer in zip((ann, ben), queued, strict=True):
         over = await agent("read_run", run_id=answer.data["run_id"], timeout=BOUND)
         assert (over.data["status"], over.data["outputs"]) == ("ok", "1"), over.text

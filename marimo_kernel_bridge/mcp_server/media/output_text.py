@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_text
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
+from marimo_kernel_bridge.protocol.output_text import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -68,7 +69,7 @@ def show(outputs: Iterable[dict[str, Any]], pictures: Mapping[int, Picture] = Ma
         match output.get("output_type"):
             case "stream":
                 name = "" if output.get("name") == "stdout" else f"[{output.get('name')}]\n"
-                texts.append(name + terminal_text(_joined(output.get("text"))))
+                texts.append(name + terminal_text(joined(output.get("text"))))
             case "error":
                 texts.append(error_text(output))
             case _:
@@ -132,25 +133,25 @@ def bundle_text(data: dict[str, Any]) -> str:
     for form in (chart_text, _written, _plain, _reduced, _rows, _json):
         if text := form(data):
             return text
-    plain = strip_ansi(_joined(data.get("text/plain")))
+    plain = strip_ansi(joined(data.get("text/plain")))
     others = [mime_type for mime_type in data if mime_type != "text/plain"]
     return "\n".join(filter(None, (plain, f"[not shown: {', '.join(others)}]" if others else "")))
 
 
 def _written(data: dict[str, Any]) -> str:
-    return _joined(data.get("text/markdown") or data.get("text/latex"))
+    return joined(data.get("text/markdown") or data.get("text/latex"))
 
 
 def _plain(data: dict[str, Any]) -> str:
     """Give the plain text, if it says something and is no drawing of a table, whose lines cost more than its rows."""
-    plain = strip_ansi(_joined(data.get("text/plain")))
-    markup = _joined(data.get("text/html"))
+    plain = strip_ansi(joined(data.get("text/plain")))
+    markup = joined(data.get("text/html"))
     drawn = "<table" in markup and ("┌" in plain or 'class="dataframe"' in markup)
     return "" if drawn or _NO_TEXT.fullmatch(plain) else plain
 
 
 def _reduced(data: dict[str, Any]) -> str:
-    return html_text(_joined(data["text/html"])) if "text/html" in data else ""
+    return html_text(joined(data["text/html"])) if "text/html" in data else ""
 
 
 def _rows(data: dict[str, Any]) -> str:
@@ -220,15 +221,10 @@ def image_in(data: dict[str, Any]) -> Image | None:
     """Return the image of a mime bundle."""
     for mime_type in IMAGE_TYPES:
         if mime_type in data:
-            return Image(mime_type, "".join(_joined(data[mime_type]).split()))
+            return Image(mime_type, "".join(joined(data[mime_type]).split()))
     return None
 
 
 def _too_large(picture: Image) -> str:
     kilobytes = len(picture.data) * 3 // 4 // 1024
     return f"[{picture.mime_type} of {kilobytes} kB, too large to send: make the figure smaller or lower its dpi]"
-
-
-def _joined(text: object) -> str:
-    """nbformat allows a list of lines wherever a text may be."""  # noqa: D403  # nbformat's own spelling
-    return "".join(map(str, text)) if isinstance(text, list | tuple) else str(text or "")

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marimo_kernel_bridge.notebooks.nbformat_json import joined, lines, serialized, source_of
+from marimo_kernel_bridge.notebooks.nbformat_json import lines, serialized, source_of
+from marimo_kernel_bridge.protocol.output_text import joined
 
 
 @given(st.text())
