@@ -1,0 +1,206 @@
+"""Connection files that are refused, each with its own code, without a hang and without showing their key."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.client.connection import connection_files, listens, read_connection
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Write = Callable[..., str]
+
+KEY = "do-not-tell-this-key"
+
+
+def a_file(ports_from: int = 40000, **changes: object) -> dict[str, Any]:
+    channels = ("shell", "iopub", "stdin", "control", "hb")
+    ports = {f"{channel}_port": ports_from + offset for offset, channel in enumerate(channels)}
+    fields: dict[str, Any] = {
+        "ip": "127.0.0.1",
+        "transport": "tcp",
+        "signature_scheme": "hmac-sha256",
+        "key": KEY,
+    }
+    return {**ports, **fields, **changes}
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write(content: str | dict[str, Any], mode: int = 0o600) -> str:
+        path = tmp_path / "kernel-test.json"
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        path.chmod(mode)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def runtime_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    directory = tmp_path / "runtime"
+    directory.mkdir()
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(directory))
+    return directory
+
+
+def refusal(path: str) -> BridgeError:
+    with pytest.raises(BridgeError) as caught:
+        read_connection(path)
+    assert KEY not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.hint
+    return caught.value
+
+
+def free_ports() -> int:
+    """The first of five ports on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_whole_file_is_read(write: Write) -> None:
+    connection = read_connection(write(a_file(kernel_name="marimo")))
+    assert connection.url("shell") == "tcp://127.0.0.1:40000"
+    assert connection.url("hb") == "tcp://127.0.0.1:40004"
+    assert connection.kernel_id == "test"
+    assert connection.warnings == ()
+
+
+def test_a_key_is_in_no_repr(write: Write) -> None:
+    assert KEY not in repr(read_connection(write(a_file())))
+
+
+@pytest.mark.parametrize("name", ["kernel-{}.json", "{}", "{}.json"])
+def test_a_file_in_the_runtime_directory_is_found_by_name_or_kernel_id(runtime_dir: Path, name: str) -> None:
+    kernel_id = "0b9c-found"
+    path = runtime_dir / f"kernel-{kernel_id}.json"
+    path.write_text(json.dumps(a_file()))
+    path.chmod(0o600)
+    asked = (
+        name.format(kernel_id)
+        if "kernel-" in name
+        else name.format(f"kernel-{kernel_id}" if ".json" in name else kernel_id)
+    )
+    try:
+        assert read_connection(asked).path == path
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize("name", ["/nowhere/kernel-1.json", "no-such-kernel", "", "\0", "x" * 5000])
+def test_a_missing_file_is_refused(runtime_dir: Path, name: str) -> None:
+    assert refusal(name).code == "connection_file_missing"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        f"not json, but {KEY}",
+        "[]",
+        f'"{KEY}"',
+        a_file(shell_port="40000"),
+        a_file(shell_port=0),
+        a_file(iopub_port=70000),
+        a_file(transport="pigeon"),
+        a_file(signature_scheme="md5"),
+        a_file(signature_scheme="hmac-nonesuch"),
+        a_file(key=7),
+        a_file(curve_publickey="x" * 40),
+        {name: value for name, value in a_file().items() if name != "key"},
+        {name: value for name, value in a_file().items() if name != "hb_port"},
+        "\udcff\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+        json.dumps(a_file()) + " " * 70000,
+    ],
+)
+def test_a_malformed_file_is_refused(write: Write, content: str | dict[str, Any]) -> None:
+    assert refusal(write(content)).code == "connection_file_malformed"
+
+
+def test_a_folder_or_a_pipe_is_no_connection_file(tmp_path: Path) -> None:
+    assert refusal(str(tmp_path)).code == "connection_file_malformed"
+    os.mkfifo(tmp_path / "pipe")  # opening it waits for a writer unless asked not to
+    assert refusal(str(tmp_path / "pipe")).code == "connection_file_malformed"
+
+
+def test_a_file_of_another_user_is_refused(write: Write) -> None:
+    if os.getuid() != 0:
+        # Only root can give a file away; anybody else meets files of others, such as this one.
+        assert refusal("/etc/hostname").code == "connection_file_foreign"
+        return
+    path = write(a_file())
+    os.chown(path, 12345, -1)
+    error = refusal(path)
+    assert error.code == "connection_file_foreign"
+    assert "12345" in error.message
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_file_that_others_may_write_is_refused(write: Write, mode: int) -> None:
+    error = refusal(write(a_file(), mode))
+    assert error.code == "connection_file_foreign"
+    assert f"{mode:o}" in error.message
+
+
+def test_a_file_that_others_may_read_is_used_with_a_warning(write: Write) -> None:
+    (warning,) = read_connection(write(a_file(), 0o644)).warnings
+    assert "644" in warning
+    assert "chmod 600" in warning
+
+
+def test_a_file_without_a_key_is_used_with_a_warning(write: Write) -> None:
+    (warning,) = read_connection(write(a_file(key=""))).warnings
+    assert "not signed" in warning
+
+
+@pytest.mark.anyio
+async def test_a_stale_file_is_refused_at_once(write: Write) -> None:
+    connection = read_connection(write(a_file(free_ports())))
+    assert not await listens(connection)
+    with pytest.raises(BridgeError) as caught:
+        await KernelClient.attach(connection)
+    assert caught.value.code == "connection_file_stale"
+
+
+@pytest.mark.anyio
+async def test_a_port_that_another_program_took_is_told_from_a_kernel(write: Write) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        connection = read_connection(write(a_file(server.getsockname()[1])))
+        with pytest.raises(BridgeError) as caught:
+            await KernelClient.attach(connection, bound=0.3)
+    assert caught.value.code == "kernel_silent"
+    assert "another program" in caught.value.hint
+
+
+def test_connection_files_are_listed_the_newest_first_whatever_they_are_worth(runtime_dir: Path) -> None:
+    for age, name in enumerate(["kernel-new.json", "kernel-old.json"]):
+        (runtime_dir / name).write_text("{")
+        os.utime(runtime_dir / name, (1000 - age, 1000 - age))
+    (runtime_dir / "jpserver-1.json").write_text("{}")
+    (runtime_dir / "kernel-gone.json").symlink_to(runtime_dir / "nowhere")
+    assert [path.name for path in connection_files()] == ["kernel-new.json", "kernel-old.json"]
+
+
+def test_a_kernel_that_binds_every_address_is_reached_on_loopback(write: Write) -> None:
+    connection = read_connection(write(a_file(ip="0.0.0.0")))
+    assert connection.url("control") == "tcp://127.0.0.1:40003"
+
+
+def test_a_kernel_s_sockets_may_be_files(write: Write) -> None:
+    connection = read_connection(write(a_file(ports_from=1, transport="ipc", ip="/run/k")))
+    assert connection.url("shell") == "ipc:///run/k-1"
