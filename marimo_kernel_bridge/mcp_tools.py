@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from mcp.server import MCPServer
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.mcp_server.attachments import Kernels
+from marimo_kernel_bridge.mcp_server.attachments import Kernels, attach_client
 from marimo_kernel_bridge.mcp_server.guard import Guard
 from marimo_kernel_bridge.mcp_server.prompts import add_prompts
 from marimo_kernel_bridge.mcp_server.resources import add_resources
@@ -31,6 +31,7 @@ from marimo_kernel_bridge.mcp_server.tools import files, kernels, packages, read
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from marimo_kernel_bridge.mcp_server.attachments import Attach
     from marimo_kernel_bridge.mcp_server.tool import Tier, ToolDeclaration
 
 
@@ -69,7 +70,9 @@ Plain Python kernels have no graph: only execute_code, read_run, interrupt_run a
 TOOLS: Final = tools_of(kernels, reading, running, packages, files)
 
 
-def build_server(allow: Tier = "run", tools: Sequence[ToolDeclaration] = TOOLS) -> MCPServer[Kernels]:
+def build_server(
+    allow: Tier = "run", tools: Sequence[ToolDeclaration] = TOOLS, attach: Attach = attach_client
+) -> MCPServer[Kernels]:
     """Return the server, for a transport to run. `allow` is what the person lets agents do with the tools."""
     guard = Guard(allow)
     notices = Notices()
@@ -77,7 +80,9 @@ def build_server(allow: Tier = "run", tools: Sequence[ToolDeclaration] = TOOLS) 
 
     @asynccontextmanager
     async def attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
-        kernels = Kernels(notices, may_run=guard.allows("run"), may_install=guard.allows("all"))
+        kernels = Kernels(
+            notices, may_run=guard.allows("run"), may_install=guard.allows("all"), attach=attach
+        )
         try:
             yield kernels
         finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -18,7 +19,7 @@ from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Notices, Watch
 from marimo_kernel_bridge.protocol.secrets import in_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.endpoint import Endpoint
@@ -103,6 +104,17 @@ class Attached:
             )
 
 
+Attach = Callable[["Endpoint", str], Awaitable["KernelClient"]]
+"""Attaches to a kernel under the name of a client. Raises `BridgeError`."""
+
+
+async def attach_client(endpoint: Endpoint, client_name: str) -> KernelClient:
+    """Attach to a kernel where it is."""
+    from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415  # a server starts without ZMQ
+
+    return await KernelClient.attach(endpoint, client_name)
+
+
 class Kernels:
     """Attached kernels. Safe to use from concurrent tool calls, and by several clients.
 
@@ -110,8 +122,14 @@ class Kernels:
     """
 
     def __init__(
-        self, notices: Notices | None = None, *, may_run: bool = True, may_install: bool = False
+        self,
+        notices: Notices | None = None,
+        *,
+        may_run: bool = True,
+        may_install: bool = False,
+        attach: Attach = attach_client,
     ) -> None:
+        self._attach = attach
         self._notices = notices
         self.may_run = may_run  # or else the person need not even be asked
         self.may_install = may_install  # without asking the person
@@ -141,15 +159,13 @@ class Kernels:
 
         Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
-        from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415  # a server starts without ZMQ
-
         async with self._connecting:
             known = self.at(endpoint.where, client_name)
             if known is not None:
                 if known.client.connection == endpoint and await known.client.liveness() == "alive":
                     return known
                 await self._detach(known)
-            client = await KernelClient.attach(endpoint, client_name)
+            client = await self._attach(endpoint, client_name)
             self._made += 1
             attached = Attached(f"k{self._made}" if known is None else known.handle, client)
             await attached.learn_secrets()

@@ -1,7 +1,7 @@
 """The tools for a notebook as a whole: outline, search, dataflow, variables, errors, previews, batches, UI elements."""
 
 import pytest
-from person import BOUND, change, refused
+from person import change, refused
 
 pytestmark = pytest.mark.anyio
 
@@ -25,40 +25,6 @@ async def cells(agent) -> dict[str, dict]:
 
 async def ids(agent) -> list[str]:
     return [cell["cell_id"] for cell in (await cells(agent)).values()]
-
-
-async def test_the_outline_tells_kind_and_last_run(shared):
-    agent, person = shared
-    await person.run("dddd", "import json\nimport math")
-    await person.run("eeee", "def f():\n    return 1")
-    outline = await cells(agent)
-    assert [outline[name].get("kind") for name in ("aaaa", "dddd", "eeee")] == [None, "imports", "function"]
-    assert outline["bbbb"]["seconds"] >= 0
-    assert outline["bbbb"]["ran_at"].count(":") == 2
-    assert f"run by the person at {outline['bbbb']['ran_at']}" in (await agent("list_cells")).text
-
-
-async def test_search_finds_code_and_outputs(shared):
-    agent, _ = shared
-    answer = await agent("search_cells", query="Y IS")
-    ccc = (await cells(agent))["cccc"]["cell_id"]
-    assert [(match["cell_id"], match["where"]) for match in answer.data["matches"]] == [
-        (ccc, "code"),
-        (ccc, "output"),
-    ]
-    assert "2 lines contain" in answer.text
-
-
-async def test_dataflow_follows_cells_and_variables(shared):
-    agent, _ = shared
-    first, second, third = await ids(agent)
-    flow = (await agent("read_dataflow", cell_id="bbbb")).data
-    assert [cell["cell_id"] for cell in flow["upstream"]] == [first]
-    assert [(cell["cell_id"], cell["names"]) for cell in flow["downstream"]] == [(third, ["y"])]
-    flow = (await agent("read_dataflow", variable="x")).data
-    assert [(cell["cell_id"], cell["distance"]) for cell in flow["downstream"]] == [(second, 1), (third, 2)]
-    assert refused(await agent("read_dataflow", variable="nosuch"), "no_such_variable")
-    assert refused(await agent("read_dataflow"), "bad_request")
 
 
 async def test_variables_are_listed_with_their_cells_and_looked_into(shared):
@@ -166,22 +132,6 @@ async def test_edits_that_the_graph_would_not_take_are_refused_as_a_whole(shared
     assert refused(await agent("edit_cells", edits=stale), "stale_version")
 
 
-@pytest.mark.parametrize(
-    ("edit", "culprit"),
-    [
-        ({"action": "change", "cell_id": "aaaa", "code": "x = 2"}, "needs version"),
-        ({"action": "add", "code": "z = 2", "version": 1}, "takes no version"),
-        ({"action": "add", "code": "z = 2", "cell": "x"}, "cell"),
-        ({"action": "destroy", "cell_id": "aaaa"}, "action"),
-    ],
-)
-async def test_malformed_edits_are_refused_with_what_is_wrong(shared, edit, culprit):
-    agent, _ = shared
-    answer = await agent("edit_cells", edits=[edit])
-    assert answer.failed
-    assert culprit in answer.text
-
-
 async def test_stale_cells_are_run_together(shared):
     agent, person = shared
     await agent("edit_cells", edits=[change("aaaa", 1, "x = 7")], run=False)
@@ -222,60 +172,6 @@ async def test_a_widget_is_set_and_the_cells_that_read_it_are_named(shared):
     assert "did not" in answer.data["message"]
     await agent("run_cells", cell_ids=answer.data["to_run"])
     await person.until_shown("eeee", "at 5")
-
-
-async def test_what_a_widgets_callback_prints_and_raises_is_told(shared):
-    agent, person = shared
-    code = "import ipywidgets\ndef clicked(_):\n    print('clicked')\n    1 / 0\nb = ipywidgets.Button()\nb.on_click(clicked)"
-    await person.run("dddd", code)
-    answer = await agent("set_ui_value", element="b", value=True)
-    assert answer.data["status"] == "error"
-    assert "ZeroDivisionError" in answer.data["message"]
-    assert answer.data["outputs"].startswith("clicked")
-
-
-async def test_an_error_in_a_dependent_is_told_as_that(shared):
-    agent, person = shared
-    await person.run("dddd", "print(1 // (x - 2))")
-    version = (await cells(agent))["aaaa"]["version"]
-    answer = await agent("edit_cells", edits=[change("aaaa", version, "x = 2")])
-    assert answer.data["status"] == "ok"
-    failed = [ran for ran in answer.data["reran"] if ran["status"] == "error"]
-    assert "ZeroDivisionError" in failed[0]["error"]
-    assert "ZeroDivisionError" in answer.text
-
-
-async def test_what_a_run_prints_comes_as_progress_while_it_runs(shared, gate):
-    agent, _ = shared
-    told: list[str] = []
-    code = f"print('one')\nprint('two', flush=True)\n{gate.code}\nprint('three')"
-
-    async def heard(_progress, _total, message):
-        told.append(message)
-        if "two" in "".join(told):
-            gate.open()
-
-    arguments = {"code": code, "timeout": BOUND}
-    result = await agent.client.call_tool("execute_code", arguments, progress_callback=heard)
-    assert result.structured_content["outputs"] == "one\ntwo\nthree"
-    assert "".join(told).count("one") == "".join(told).count("two") == 1
-    assert told[0].startswith("running, ")
-
-
-async def test_each_answer_keeps_to_a_budget_and_says_what_it_left_out(shared):
-    agent, person = shared
-    await person.run("dddd", "\n".join(f"name_{number} = {number}" for number in range(300)))
-    whole = await agent("list_variables", limit=500, max_chars=100_000)
-    assert len(whole.data["variables"]) == 302
-    cut = await agent("list_variables", limit=500, max_chars=2000)
-    assert len(cut.text) < 2500
-    left = 302 - len(cut.data["variables"])
-    assert f"{left} of 302 variables left out" in cut.data["note"]
-    assert f"list_variables(offset={len(cut.data['variables'])})" in cut.text
-    long = await agent("read_cell", cell_id="dddd", max_chars=1000)
-    assert len(long.data["code"]) < 1300
-    assert long.data["full"] in long.data["code"]
-    assert len((await agent("read_variable", variable="name_1", max_chars=200)).text) < 200
 
 
 async def test_names_and_changes_mean_what_the_instructions_say(agent, reactive_kernel):

@@ -10,12 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from person import BOUND, Gate, add, change, refused, suspend, until, wait_for_ready
-
-from marimo_kernel_bridge.mcp_server.attachments import Attached
-from marimo_kernel_bridge.mcp_server.views import run_messages
-from marimo_kernel_bridge.mcp_server.views.runs import run_view
-from marimo_kernel_bridge.mcp_server.views.window import Window
+from person import BOUND, Gate, add, change, refused, suspend, wait_for_ready
 
 pytestmark = pytest.mark.anyio
 
@@ -48,32 +43,6 @@ async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reacti
     handle = (await agent("connect_to_kernel", connection_file=next(iter(kernels)))).data["kernel"]
     assert f"connected as {handle}" in (await agent("list_kernels")).text
     await agent("disconnect_kernel")
-
-
-async def test_with_several_kernels_the_handle_must_be_given(plain, start_kernel):
-    first = (await plain("kernel_status")).data["kernel"]
-    second = await plain.connect(start_kernel())
-    await plain("execute_code", code="where = 'second'", kernel=second)
-    answer = await plain("execute_code", code="where")
-    assert refused(answer, "not_connected")
-    assert first in answer.text
-    assert second in answer.text
-    assert (await plain("execute_code", code="where", kernel=second)).data["outputs"] == "'second'"
-    assert "NameError" in (await plain("execute_code", code="where", kernel=first)).data["message"]
-    assert refused(await plain("execute_code", code="1", kernel="k999"), "not_connected")
-    await plain("disconnect_kernel", kernel=second)
-
-
-async def test_a_queued_run_says_who_is_in_its_way(plain, plain_kernel, person_at, gate):
-    person = await person_at(plain_kernel)
-    message_id = person.send("aaaa", gate.code)
-    assert (await plain.sees_busy())["working_on"][0]["client"] == "ada"
-    answer = await plain("execute_code", code="1", timeout=0.1)
-    assert answer.data["status"] == "queued"
-    assert "ada's `open(" in answer.text
-    gate.open()
-    await person.until_idle(message_id)
-    assert (await plain("read_run", run_id=answer.data["run_id"])).data["status"] == "ok"
 
 
 async def test_a_queued_run_can_be_given_up(plain, plain_kernel, person_at, gate):
@@ -145,16 +114,6 @@ async def test_connecting_again_after_a_kernels_end_is_a_fresh_start(agent, star
     await agent("disconnect_kernel")
 
 
-async def test_a_restart_is_told_with_the_status(agent, start_kernel):
-    manager = start_kernel()
-    await agent.connect(manager)
-    await asyncio.to_thread(manager.restart_kernel, now=True)
-    await asyncio.to_thread(wait_for_ready, manager)
-    assert "restarted" in (await agent("kernel_status")).data["message"]
-    assert (await agent("execute_code", code="1")).data["outputs"] == "1"
-    await agent("disconnect_kernel")
-
-
 async def test_a_suspended_kernel_is_called_silent(agent, start_kernel):
     manager = start_kernel()
     await agent.connect(manager)
@@ -165,19 +124,6 @@ async def test_a_suspended_kernel_is_called_silent(agent, start_kernel):
         os.kill(manager.provisioner.pid, signal.SIGCONT)
     assert answer.data["state"] == "silent"
     await agent("disconnect_kernel")
-
-
-async def test_a_long_silence_is_told_with_the_proof_of_life(plain_kernel, attach, gate, monkeypatch):
-    monkeypatch.setattr(run_messages, "_SILENT_RUN", 0.0)
-    attached = Attached("k1", await attach(plain_kernel))
-    run = await attached.client.execute(f"print('begun')\n{gate.code}")
-    await until(run.log.outputs)
-    view, _ = await run_view(attached, run, Window(1000))
-    gate.open()
-    assert view.status == "running"
-    assert "silent for" in view.message
-    assert "The kernel is alive." in view.message
-    assert await attached.client.runs.wait(run, BOUND)
 
 
 async def test_a_gigabyte_of_output_is_told_as_that_and_the_server_lives_on(agent, reactive_kernel):

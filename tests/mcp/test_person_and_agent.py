@@ -59,12 +59,6 @@ async def test_a_stale_edit_is_refused_and_changes_nothing(shared):
     await person.until_shown("cccc", "y is 3")
 
 
-async def test_an_edit_of_an_unknown_cell_is_refused(shared):
-    agent, _ = shared
-    answer = await agent("edit_cells", edits=[change("nosuch", 1, "x = 1")])
-    assert "[no_such_cell]" in answer.text
-
-
 async def test_executed_code_becomes_a_cell_that_follows_the_persons(shared):
     agent, person = shared
     answer = await agent("execute_code", code="z = y * 100\nz")
@@ -85,13 +79,6 @@ async def test_executed_code_that_redefines_a_name_reruns_its_users(shared):
     await person.until_shown("cccc", "y is 42")
 
 
-async def test_executed_code_says_whose_name_it_took(shared):
-    agent, _ = shared
-    owner = (await cell(agent, "aaaa"))["cell_id"]
-    answer = await agent("execute_code", code="x = 100")
-    assert f"took names over from cell {owner}" in answer.text
-
-
 async def test_scratch_code_looks_and_leaves_no_cell(shared):
     agent, _ = shared
     before = (await agent("list_cells")).data["total"]
@@ -99,36 +86,6 @@ async def test_scratch_code_looks_and_leaves_no_cell(shared):
     assert answer.data["outputs"] == "(1, 2)"
     assert "cell_id" not in answer.data
     assert (await agent("list_cells")).data["total"] == before
-
-
-async def test_an_edit_without_running_makes_the_cell_and_its_dependents_stale(shared):
-    agent, person = shared
-    version = (await cell(agent, "aaaa"))["version"]
-    answer = await agent("edit_cells", edits=[change("aaaa", version, "x = 7")], run=False)
-    assert "not run" in answer.data["message"]
-    assert (await cell(agent, "aaaa"))["stale"]
-    ran = await agent("run_cells", cell_ids=["aaaa"])
-    assert len(ran.data["reran"]) == 2
-    await person.until_shown("cccc", "y is 8")
-
-
-async def test_an_edit_that_fails_says_so_and_what_was_cancelled(shared):
-    agent, _ = shared
-    version = (await cell(agent, "aaaa"))["version"]
-    answer = await agent("edit_cells", edits=[change("aaaa", version, "x = 1 / 0")])
-    assert not answer.failed
-    assert answer.data["status"] == "error"
-    assert "ZeroDivisionError" in answer.data["message"]
-    assert {ran["status"] for ran in answer.data["reran"]} == {"cancelled"}
-
-
-async def test_a_name_defined_twice_is_refused_with_the_reason(shared):
-    agent, person = shared
-    await person.run("mode", "%marimo strict")
-    version = (await cell(agent, "bbbb"))["version"]
-    answer = await agent("edit_cells", edits=[change("bbbb", version, "x = 3")])
-    assert answer.data["status"] == "refused"
-    assert "`x`" in answer.data["problems"][0]["message"]
 
 
 async def test_cells_are_read_in_milliseconds_while_the_persons_cell_runs(shared, gate):
@@ -146,18 +103,6 @@ async def test_cells_are_read_in_milliseconds_while_the_persons_cell_runs(shared
     gate.open()
     await person.until_idle(message_id)
     await person.until_shown("dddd", "'opened'")
-
-
-async def test_an_edit_that_takes_long_can_be_waited_for(shared, gate):
-    agent, _ = shared
-    version = (await cell(agent, "aaaa"))["version"]
-    code = f"x = len({gate.code}) + 20"
-    answer = await agent("edit_cells", edits=[change("aaaa", version, code)], timeout=0.2)
-    assert answer.data["status"] == "running"
-    gate.open()
-    over = await agent("read_run", run_id=answer.data["run_id"])
-    assert (over.data["status"], len(over.data["reran"])) == ("ok", 2)
-    assert (await cell(agent, "cccc"))["outputs"] == "y is 21"
 
 
 async def test_dependents_are_waited_for_when_code_runs(shared, gate):

@@ -44,21 +44,6 @@ async def test_of_two_edits_made_for_one_version_the_second_is_refused_and_loses
     assert (await ann("read_cell", cell_id="bbbb")).data["outputs"] == "x is 4"
 
 
-async def test_an_agent_waits_behind_the_others_run_by_name_and_can_neither_read_nor_stop_it(together, gate):
-    ann, ben, _ = together
-    running = await ann("execute_code", code=f"{gate.code}\n'from ann'", timeout=0.3)
-    assert running.data["status"] == "running"
-    waiting = await ben("execute_code", code="'from ben'", timeout=0.1)
-    assert waiting.data["status"] == "queued"
-    assert "ann's `open(" in waiting.data["message"]
-    assert (await ben("kernel_status")).data["working_on"][0]["client"] == "ann"
-    for tool in ("read_run", "interrupt_run"):
-        assert refused(await ben(tool, run_id=running.data["run_id"]), "no_such_run")
-    gate.open()
-    assert (await ann("read_run", run_id=running.data["run_id"])).data["outputs"] == "'from ann'"
-    assert (await ben("read_run", run_id=waiting.data["run_id"])).data["outputs"] == "'from ben'"
-
-
 async def test_an_agent_that_leaves_or_gives_up_takes_nothing_of_the_others_along(together, gate):
     ann, ben, person = together
     running = await ann("execute_code", code=f"{gate.code}\ny = 'kept'\ny", timeout=0.3)

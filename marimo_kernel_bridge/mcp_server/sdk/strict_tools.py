@@ -6,6 +6,7 @@ it parses JSON inside of strings and turns "3" into 3; and it passes pydantic's 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import msgspec
@@ -29,8 +30,15 @@ class StrictTool(Tool):
     """A tool of the SDK's that takes exactly what its schema says, and whose refusals begin with their code."""
 
     @classmethod
-    def of(cls, declaration: ToolDeclaration, guarded: ToolFunction) -> Tool:
+    def of(cls, declaration: ToolDeclaration, guarded: ToolFunction) -> StrictTool:
         """Make the tool of a declaration. `guarded` is its function, behind the guard."""
+        return cls._described(declaration).model_copy(update={"fn": guarded})
+
+    @classmethod
+    @cache
+    def _described(cls, declaration: ToolDeclaration) -> StrictTool:
+        """Return the tool with its schemas, which take a while, unguarded."""
+        function = declaration.function
         annotations = ToolAnnotations(
             title=declaration.title,
             read_only_hint=declaration.reads,
@@ -39,15 +47,16 @@ class StrictTool(Tool):
             open_world_hint=declaration.runs_code,  # code can reach whatever the person's own code can
         )
         made = cls.from_function(
-            guarded,
+            function,
             title=declaration.title,
             description=declaration.description,
             annotations=annotations,
             structured_output=False,  # the SDK would make a schema of its own for each tool
         )
+        assert isinstance(made, StrictTool)
         loose = made.fn_metadata.arg_model
         strict: type[ArgModelBase] = create_model(loose.__name__, __base__=(_StrictArguments, loose))
-        view, *parts = get_type_hints(guarded, include_extras=True)["return"].__metadata__
+        view, *parts = get_type_hints(function, include_extras=True)["return"].__metadata__
         schema = schemas.of_answer(view, *parts or (schemas.Without(),))
         made.fn_metadata = _StrictMetadata(arg_model=strict, output_model=view, output_schema=schema)
         made.parameters = schemas.of_arguments(strict)

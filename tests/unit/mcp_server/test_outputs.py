@@ -1,13 +1,14 @@
 """Outputs as a model gets them: readable text within a budget, images as images, nothing of our own machinery."""
 
 import json
+from typing import Any
 
 import altair as alt
 import pandas as pd
-import plotly.express as px
+import plotly.express as px  # type: ignore[import-untyped]  # plotly has no types
 import polars as pl
 import pytest
-from plotly.utils import PlotlyJSONEncoder
+from plotly.utils import PlotlyJSONEncoder  # type: ignore[import-untyped]  # plotly has no types
 
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_text
 from marimo_kernel_bridge.mcp_server.media.output_text import (
@@ -21,12 +22,12 @@ from marimo_kernel_bridge.mcp_server.media.output_text import (
 )
 
 
-def displayed(**data) -> dict:
-    data = {name.replace("_", "/", 1): value for name, value in data.items()}
-    return {"output_type": "display_data", "data": data, "metadata": {}}
+def displayed(**data: Any) -> dict[str, Any]:  # a mime bundle, with _ in place of /
+    bundle = {name.replace("_", "/", 1): value for name, value in data.items()}
+    return {"output_type": "display_data", "data": bundle, "metadata": {}}
 
 
-def stream(text, name="stdout") -> dict:
+def stream(text: str | list[str], name: str = "stdout") -> dict[str, Any]:
     return {"output_type": "stream", "name": name, "text": text}
 
 
@@ -48,11 +49,11 @@ def stream(text, name="stdout") -> dict:
         (displayed(), ""),
     ],
 )  # fmt: skip
-def test_each_output_has_the_text_that_says_most(output, text):
+def test_each_output_has_the_text_that_says_most(output: dict[str, Any], text: str) -> None:
     assert show([output]).text == text
 
 
-def test_an_image_is_an_image_and_its_base64_is_in_no_text():
+def test_an_image_is_an_image_and_its_base64_is_in_no_text() -> None:
     png = "iVBORw0KGgo" * 50
     shown = show(
         [displayed(image_png=png + "\n", text_plain="<Figure size 640x480 with 1 Axes>"), stream("after")]
@@ -61,25 +62,25 @@ def test_an_image_is_an_image_and_its_base64_is_in_no_text():
     assert [(image.mime_type, image.data) for image in shown.images] == [("image/png", png)]
 
 
-def test_images_beyond_what_clients_take_are_named_instead():
+def test_images_beyond_what_clients_take_are_named_instead() -> None:
     large, small = "A" * MAX_IMAGE_CHARACTERS, "A" * 100
     shown = show([displayed(image_png=large), displayed(image_jpeg=small)])
     assert [image.data for image in shown.images] == [large]
     assert "image/jpeg of 0 kB, too large to send" in shown.text
 
 
-def test_html_tables_keep_their_rows_and_scripts_vanish():
+def test_html_tables_keep_their_rows_and_scripts_vanish() -> None:
     markup = """<style>td {color: red}</style><script>alert("x")</script>
     <table><tr><th>species</th><th>mass</th></tr><tr><td>Adélie &amp; co</td><td>3750</td></tr></table>
     <img src="data:image/png;base64,AAAA" alt="a plot">"""
     assert html_text(markup) == "species | mass\nAdélie & co | 3750\n[image: a plot]"
 
 
-def test_a_progress_bar_is_shown_as_it_last_was():
+def test_a_progress_bar_is_shown_as_it_last_was() -> None:
     assert terminal_text("10%\r50%\r100%\ndone\r\n") == "100%\ndone\n"
 
 
-def test_a_traceback_has_neither_colours_nor_frames_of_the_kernel():
+def test_a_traceback_has_neither_colours_nor_frames_of_the_kernel() -> None:
     traceback = [
         "\x1b[31m---------------------------------------------------------------------------\x1b[39m",
         "\x1b[31mNameError\x1b[39m                                 Traceback (most recent call last)",
@@ -97,16 +98,16 @@ def test_a_traceback_has_neither_colours_nor_frames_of_the_kernel():
     ]
 
 
-def test_an_error_without_a_traceback_still_says_what_it_is():
+def test_an_error_without_a_traceback_still_says_what_it_is() -> None:
     assert error_text({"ename": "CycleError", "evalue": "a and b", "traceback": []}) == "CycleError: a and b"
 
 
-def test_text_within_the_budget_is_whole():
+def test_text_within_the_budget_is_whole() -> None:
     assert cut("abc", 3, 0, "unused") == "abc"
     assert cut("abcdef", 3, 3, "unused") == "def"
 
 
-def test_what_is_cut_is_said_and_can_be_read_on_to_the_end():
+def test_what_is_cut_is_said_and_can_be_read_on_to_the_end() -> None:
     text = "".join(f"{number:05}" for number in range(2000))
     first = cut(text, 1000, 0, "next: {offset}")
     assert first.startswith(text[:700])
@@ -121,11 +122,11 @@ def test_what_is_cut_is_said_and_can_be_read_on_to_the_end():
     assert read == text
 
 
-def test_braces_in_output_do_not_disturb_the_notice():
+def test_braces_in_output_do_not_disturb_the_notice() -> None:
     assert "{x}" in cut("{x}" * 1000, 300, 0, "go on at {offset}")
 
 
-def test_a_plotly_figure_is_told_in_lines():
+def test_a_plotly_figure_is_told_in_lines() -> None:
     figure = px.scatter(x=[1, 2, 3.5], y=[3, 1, 2], title="Growth", labels={"x": "days"})
     bundle = {"application/vnd.plotly.v1+json": figure.to_plotly_json(), "text/html": "<div></div>"}
     bundle = json.loads(json.dumps(bundle, cls=PlotlyJSONEncoder))
@@ -136,7 +137,7 @@ def test_a_plotly_figure_is_told_in_lines():
 
 
 @pytest.mark.parametrize("as_html", [False, True])
-def test_a_vega_lite_chart_is_told_in_lines(as_html):
+def test_a_vega_lite_chart_is_told_in_lines(as_html: bool) -> None:
     data = pd.DataFrame({"day": ["mon", "tue"], "count": [3, 4]})
     chart = alt.Chart(data, title="Visits").mark_bar().encode(x="day", y="sum(count)")
     bundle = (
@@ -151,9 +152,10 @@ def test_a_vega_lite_chart_is_told_in_lines(as_html):
     )
 
 
-def test_layers_are_told_each_with_what_they_share():
+def test_layers_are_told_each_with_what_they_share() -> None:
     base = alt.Chart(pd.DataFrame({"a": [1], "b": [2]})).encode(x="a:Q", y="b:Q")
     text = chart_text({"application/vnd.vegalite.v5+json": (base.mark_line() + base.mark_point()).to_dict()})
+    assert text is not None
     assert "- line (layer): x a (quantitative); y b (quantitative)" in text
     assert "- point (layer): x a (quantitative); y b (quantitative)" in text
 
@@ -166,11 +168,12 @@ def test_layers_are_told_each_with_what_they_share():
         {},
     ],
 )
-def test_a_broken_figure_breaks_nothing(broken):
-    assert chart_text({"application/vnd.plotly.v1+json": broken}).startswith("[Plotly chart")
+def test_a_broken_figure_breaks_nothing(broken: dict[str, Any]) -> None:
+    text = chart_text({"application/vnd.plotly.v1+json": broken}) or ""
+    assert text.startswith("[Plotly chart")
 
 
-def test_a_table_drawn_with_lines_is_told_in_rows():
+def test_a_table_drawn_with_lines_is_told_in_rows() -> None:
     frame = pl.DataFrame({"a": [1, 2], "b": ["x", "y"]})
     text = bundle_text({"text/plain": str(frame), "text/html": frame._repr_html_()})
     assert text.splitlines()[0] == "shape: (2, 2)"

@@ -1,0 +1,55 @@
+"""An agent behind a whole MCP server in memory: `await agent("read_cell", cell_id="aaaa")`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
+
+from marimo_kernel_bridge.errors import CODES
+
+if TYPE_CHECKING:
+    from mcp import Client
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a tool answered."""
+
+    text: str
+    data: dict[str, Any]  # the structured content
+    images: tuple[ImageContent, ...]
+    links: tuple[str, ...]
+    failed: bool
+
+    def refused(self, code: str) -> bool:
+        """Whether the tool refused with this code."""
+        assert code in CODES
+        return self.failed and self.text.startswith(f"[{code}] ")
+
+
+class Agent:
+    """Calls tools of a server, and checks that each answer is what the tool's schema says."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._fields: dict[str, set[str]] = {}
+
+    async def __call__(self, tool: str, **arguments: Any) -> Answer:  # JSON
+        if not self._fields:
+            for listed in (await self.client.list_tools()).tools:
+                assert listed.output_schema is not None
+                self._fields[listed.name] = set(listed.output_schema["properties"])
+        result = await self.client.call_tool(tool, arguments)
+        assert isinstance(result, CallToolResult)
+        assert set(result.structured_content or ()) <= self._fields[tool]
+        first = result.content[0]
+        assert isinstance(first, TextContent)
+        return Answer(
+            first.text,
+            result.structured_content or {},
+            tuple(block for block in result.content if isinstance(block, ImageContent)),
+            tuple(str(block.uri) for block in result.content if isinstance(block, ResourceLink)),
+            bool(result.is_error),
+        )

@@ -1,0 +1,119 @@
+"""Pictures as a model gets them: scaled, readable, drawn where there is only a specification."""
+
+import base64
+import io
+import os
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from PIL import Image as Pillow
+
+from marimo_kernel_bridge.mcp_server.media.chart_drawing import draw
+from marimo_kernel_bridge.mcp_server.media.chart_text import chart_in
+from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, show
+from marimo_kernel_bridge.mcp_server.media.pictures import LONGEST_SIDE, scaled
+
+pytestmark = pytest.mark.anyio
+
+BARS = {
+    "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+    "data": {"values": [{"a": 1, "b": 2}, {"a": 2, "b": 3}]},
+    "mark": "bar",
+    "encoding": {"x": {"field": "a"}, "y": {"field": "b"}},
+}
+
+
+def written(picture: Pillow.Image, form: str = "PNG") -> Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, form)
+    return Image(f"image/{form.lower()}", base64.b64encode(buffer.getvalue()).decode())
+
+
+def noise(width: int, height: int, mode: str = "RGB") -> Pillow.Image:
+    return Pillow.frombytes(mode, (width, height), os.urandom(width * height * len(mode)))
+
+
+def size_of(image: Image | None) -> tuple[int, int]:
+    assert image is not None
+    return Pillow.open(io.BytesIO(base64.b64decode(image.data))).size
+
+
+# Scaling
+
+
+def test_an_image_that_fits_is_sent_as_it_is() -> None:
+    image = written(Pillow.new("RGB", (640, 480)))
+    assert scaled(image) == Picture(image, "")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_large_image_is_scaled_to_what_models_look_at(form: str) -> None:
+    picture = scaled(written(Pillow.new("RGB", (4000, 3000)), form))
+    assert size_of(picture.image) == (LONGEST_SIDE, 1176)
+    assert picture.note.startswith(f"scaled to 1568x1176 from image/{form.lower()} of")
+    assert "4000x3000" in picture.note
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_an_image_of_many_megabytes_is_made_small_enough_to_send(mode: str) -> None:
+    image = written(noise(1500, 1500, mode))
+    assert len(image.data) > 10 * MAX_IMAGE_CHARACTERS
+    picture = scaled(image)
+    assert picture.image is not None
+    assert len(picture.image.data) <= MAX_IMAGE_CHARACTERS // 2
+    assert picture.image.mime_type == "image/jpeg"
+    assert size_of(picture.image)[0] >= 400
+
+
+@pytest.mark.parametrize("data", ["iVBORw0KGgo=", "AAAA", "not base64!"])
+def test_what_cannot_be_read_is_told_and_not_sent(data: str) -> None:
+    picture = scaled(Image("image/png", data))
+    assert picture.image is None
+    assert "cannot be read" in picture.note
+
+
+def test_the_text_says_what_was_done_to_each_image() -> None:
+    png = written(Pillow.new("RGB", (10, 10)))
+    outputs = [
+        {"output_type": "display_data", "data": {"image/png": "unread"}},
+        {"output_type": "display_data", "data": {"image/png": "unread"}},
+    ]
+    shown = show(
+        outputs,
+        {0: Picture(png, "scaled to 10x10"), 1: Picture(None, "image/png of 9 kB that cannot be read")},
+    )
+    assert shown.text == "[image 1: image/png, scaled to 10x10]\n[image/png of 9 kB that cannot be read]"
+    assert (shown.images, shown.complete) == ((png,), False)
+
+
+# Drawing
+
+
+async def test_a_vega_lite_chart_is_drawn() -> None:
+    assert chart_in({"application/vnd.vegalite.v5+json": BARS}) == ("vega-lite", BARS)
+    drawing = await draw("vega-lite", BARS, [sys.executable])
+    assert drawing.png.startswith(b"\x89PNG")
+
+
+async def test_data_of_other_hosts_is_not_fetched_for_a_drawing() -> None:
+    drawing = await draw(
+        "vega-lite", BARS | {"data": {"url": "http://127.0.0.1:1/data.csv"}}, [sys.executable]
+    )
+    assert drawing.png == b"" or len(drawing.png) < 10_000  # no bars
+    assert "install_packages" not in drawing.why_not
+
+
+async def test_without_the_package_it_is_told_how_a_chart_can_be_drawn(tmp_path: Path) -> None:
+    venv.create(tmp_path / "env", symlinks=True)
+    bare = str(tmp_path / "env" / "bin" / "python")
+    drawing = await draw("plotly", {"data": [{"y": [1, 2]}]}, [bare, "/no/such/python"])
+    assert drawing.png == b""
+    assert "install_packages(['kaleido'])" in drawing.why_not
+    assert "vl-convert-python" in (await draw("vega-lite", BARS | {"title": "x"}, [bare])).why_not
+
+
+async def test_a_specification_that_cannot_be_drawn_says_why() -> None:
+    drawing = await draw("vega", {"marks": 7}, [sys.executable])
+    assert "could not draw it" in drawing.why_not

@@ -1,0 +1,278 @@
+"""What the tools that only look answer, and how many questions to the kernel that takes."""
+
+from typing import Any
+
+import pytest
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.environment import MissingImport
+from marimo_kernel_bridge.protocol.inspection import Column, UiElement, Variable, VariableContent
+from marimo_kernel_bridge.protocol.notebook import CellError
+from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.fake_kernel import FakeKernel, result, stream
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def chain(kernel: FakeKernel) -> FakeKernel:
+    """Three cells, each using the one above."""
+    kernel.add("aaaa", "x = 1", defines=("x",), downstream=("bbbb",))
+    kernel.add(
+        "bbbb", "y = x + 1\ny", result("2"), uses=("x",), defines=("y",), upstream=("aaaa",), downstream=("cccc",)
+    )  # fmt: skip
+    kernel.add("cccc", "print('y is', y)", stream("y is 2\n"), uses=("y",), upstream=("bbbb",))
+    return kernel
+
+
+# Cells
+
+
+async def test_the_outline_tells_kind_names_and_last_run(connected: Agent, chain: FakeKernel) -> None:
+    chain.add("dddd", "import json\nimport math")
+    chain.add("eeee", "def f():\n    return 1")
+    answer = await connected("list_cells")
+    cells = {cell["cell_id"]: cell for cell in answer.data["cells"]}
+    assert [cells[name].get("kind") for name in ("aaaa", "dddd", "eeee")] == [None, "imports", "function"]
+    assert (cells["bbbb"]["defines"], cells["bbbb"]["uses"]) == (["y"], ["x"])
+    assert f"run by the person at {cells['bbbb']['ran_at']}, 0.5 s" in answer.text
+    assert "`y = x + 1` (+1 lines)" in answer.text
+
+
+async def test_the_outline_is_read_in_pages(connected: Agent, chain: FakeKernel) -> None:
+    answer = await connected("list_cells", offset=1, limit=1)
+    assert [cell["cell_id"] for cell in answer.data["cells"]] == ["bbbb"]
+    assert "Cells 2 to 2 of 3:" in answer.text
+    assert "list_cells(offset=2) gives the next." in answer.text
+
+
+async def test_a_cell_is_read_by_the_notebooks_id_too(connected: Agent, chain: FakeKernel) -> None:
+    answer = await connected("read_cell", cell_id="nb-cccc")
+    assert (answer.data["cell_id"], answer.data["outputs"]) == ("cccc", "y is 2")
+    assert answer.links == ()
+    assert (await connected("read_cell", cell_id="nosuch")).refused("no_such_cell")
+
+
+async def test_what_is_cut_off_a_cell_says_where_the_whole_is(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("aaaa", "print('x' * 9000)", stream("x" * 9000))
+    answer = await connected("read_cell", cell_id="aaaa", max_chars=1000)
+    assert len(answer.data["outputs"]) < 1300
+    assert 'read_cell(cell_id="aaaa", offset=700)' in answer.data["outputs"]
+    assert answer.links == (answer.data["full"],) == ("marimo://k1/cells/aaaa",)
+
+
+async def test_search_finds_lines_whatever_their_case(connected: Agent, chain: FakeKernel) -> None:
+    answer = await connected("search_cells", query="Y IS")
+    (match,) = answer.data["matches"]
+    assert (match["cell_id"], match["where"], match["line"]) == ("cccc", "code", 1)
+    assert answer.text.startswith("1 line contains 'Y IS'")
+
+
+# Dataflow
+
+
+async def test_dataflow_follows_a_cell_up_and_down(connected: Agent, chain: FakeKernel) -> None:
+    flow = (await connected("read_dataflow", cell_id="nb-bbbb")).data
+    assert [cell["cell_id"] for cell in flow["upstream"]] == ["aaaa"]
+    assert [(cell["cell_id"], cell["names"]) for cell in flow["downstream"]] == [("cccc", ["y"])]
+
+
+async def test_dataflow_follows_a_variable_however_far(connected: Agent, chain: FakeKernel) -> None:
+    answer = await connected("read_dataflow", variable="x")
+    reached = [(cell["cell_id"], cell["distance"]) for cell in answer.data["downstream"]]
+    assert reached == [("bbbb", 1), ("cccc", 2)]
+    assert "--- depends on: nothing" in answer.text
+
+
+async def test_a_variable_reaches_only_cells_that_use_it(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("aaaa", "x = y = 1", defines=("x", "y"), downstream=("bbbb", "cccc"))
+    kernel.add("bbbb", "x", uses=("x",), upstream=("aaaa",))
+    kernel.add("cccc", "y", uses=("y",), upstream=("aaaa",))
+    flow = (await connected("read_dataflow", variable="y")).data
+    assert [cell["cell_id"] for cell in flow["downstream"]] == ["cccc"]
+
+
+async def test_dataflow_needs_one_thing_that_exists(connected: Agent, chain: FakeKernel) -> None:
+    assert (await connected("read_dataflow", variable="nosuch")).refused("no_such_variable")
+    assert (await connected("read_dataflow", cell_id="nosuch")).refused("no_such_cell")
+    assert (await connected("read_dataflow")).refused("bad_request")
+    assert (await connected("read_dataflow", cell_id="aaaa", variable="x")).refused("bad_request")
+
+
+# Variables and UI elements
+
+
+async def test_variables_are_listed_with_the_cells_that_define_them(
+    connected: Agent, chain: FakeKernel
+) -> None:
+    chain.variables = [
+        Variable("x", "int", "1", defined_by="aaaa"),
+        Variable("made_by_hand", "int", "7"),
+        Variable("slider", "marimo.ui.slider", "value 0", ui_element=True),
+        Variable("pd", "module", "pandas"),
+    ]
+    answer = await connected("list_variables")
+    first, second, third = answer.data["variables"]
+    assert (first["cell_id"], "cell_id" in second, third["ui_element"]) == ("aaaa", False, True)
+    assert answer.data["modules"] == ["pd"]
+    assert "x: int · 1 · cell aaaa" in answer.text
+
+
+async def test_a_variable_is_sampled_from_an_offset_on(connected: Agent, chain: FakeKernel) -> None:
+    columns, rows = (Column("a", "int64"), Column("b", "object")), (("0", "text"), ("1", "text"))
+    frame = Variable("x", "pandas.DataFrame", "1000 rows, 2 columns", defined_by="aaaa")
+    chain.contents["x"] = VariableContent(frame, columns, 2, rows, 1000)
+    first = await connected("read_variable", variable="x", limit=2)
+    assert (first.data["rows"], first.data["cell_id"]) == ([["0", "text"], ["1", "text"]], "aaaa")
+    assert "2 of 1000 rows; offset=2 gives the next" in first.text
+    last = await connected("read_variable", variable="x", offset=998, limit=5)
+    assert "2 of 1000 rows, from 998 on" in last.text
+    assert "gives the next" not in last.text
+    assert (await connected("read_variable", variable="nosuch")).refused("no_such_variable")
+
+
+async def test_a_variable_that_could_not_be_sampled_says_when_it_can(
+    connected: Agent, chain: FakeKernel
+) -> None:
+    values = Variable("x", "list", "3 items: [1, 2, 3]")
+    chain.contents["x"] = VariableContent(values, sampled=False)
+    assert "when it is idle" in (await connected("read_variable", variable="x")).data["note"]
+
+
+async def test_ui_elements_say_which_values_they_take(connected: Agent, chain: FakeKernel) -> None:
+    chain.elements = [
+        UiElement("x", "mo.ui.slider", "3", "a number from 0 to 10", "Size", defined_by="aaaa"),
+        UiElement("knob", "ipywidgets.IntSlider", "1", "a whole number", runs_readers=False),
+    ]
+    answer = await connected("list_ui_elements", limit=1)
+    (slider,) = answer.data["elements"]
+    assert (slider["cell_id"], slider["takes"]) == ("aaaa", "a number from 0 to 10")
+    assert "list_ui_elements(offset=1) gives the next." in answer.text
+    assert "runs no cells by itself" in (await connected("list_ui_elements", offset=1)).text
+
+
+# Errors
+
+
+async def test_errors_are_listed_with_line_hint_and_what_they_block(
+    connected: Agent, chain: FakeKernel
+) -> None:
+    traceback = ("Cell In[1], line 2", "ZeroDivisionError: division by zero")
+    failed = CellError("ZeroDivisionError", "division by zero", traceback)
+    chain.add("aaaa", "ready = True\nx = 1 / 0", status="error", error=failed, downstream=("bbbb",))
+    for cell_id, below in (("bbbb", ("cccc",)), ("cccc", ())):
+        chain.add(cell_id, "y", status="cancelled", downstream=below)
+    gone = CellError("ModuleNotFoundError", "No module named 'sklearn'")
+    chain.add("dddd", "import sklearn", status="error", error=gone)
+    missing = MissingImport("sklearn", "scikit-learn", ("dddd",))
+    chain.environment = chain.environment.__class__("/env/bin/python", "/env", "venv", "pip", (missing,))
+    answer = await connected("list_errors")
+    division, module = answer.data["errors"]
+    assert (division["line"], division["kind"], division["code"]) == (2, "runtime", "x = 1 / 0")
+    assert division["blocks"] == ["bbbb", "cccc"]
+    assert module["kind"] == "missing_package"
+    assert "install_packages(['scikit-learn'])" in module["hint"]
+    assert "2 of 4 cells have problems" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (CellError("NameError", "name 'nosuch' is not defined"), "No cell that the kernel knows defines"),
+        (CellError("NameError", "name 'x' is not defined"), "Cell aaaa defines `x`, but is ok"),
+        (CellError("StdinNotImplementedError", "raw_input"), "Nobody can type here"),
+    ],
+)
+async def test_the_hint_of_an_error_says_what_to_do(
+    connected: Agent, chain: FakeKernel, error: CellError, hint: str
+) -> None:
+    chain.add("dddd", "nosuch", status="error", error=error)
+    (told,) = (await connected("list_errors")).data["errors"]
+    assert hint in told["hint"]
+
+
+# Budgets and costs
+
+
+async def test_each_list_keeps_to_a_budget_and_says_what_it_left_out(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.variables = [Variable(f"name_{number}", "int", str(number)) for number in range(302)]
+    whole = await connected("list_variables", limit=500, max_chars=100_000)
+    assert len(whole.data["variables"]) == 302
+    cut = await connected("list_variables", limit=500, max_chars=2000)
+    shown = len(cut.data["variables"])
+    assert len(cut.text) < 2500
+    assert f"{302 - shown} of 302 variables left out" in cut.data["note"]
+    assert f"list_variables(offset={shown})" in cut.text
+
+
+NEEDED: list[tuple[str, dict[str, Any], list[str]]] = [
+    ("list_cells", {}, ["read_outline"]),
+    ("read_cell", {"cell_id": "aaaa"}, ["read_cell"]),
+    ("search_cells", {"query": "x"}, ["search_cells"]),
+    ("read_dataflow", {"variable": "x"}, ["list_cells"]),
+    ("list_variables", {}, ["list_variables"]),
+    ("list_errors", {}, ["list_cells", "read_environment"]),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments", "questions"), NEEDED)
+async def test_a_look_takes_no_more_questions_than_it_needs(
+    connected: Agent, chain: FakeKernel, tool: str, arguments: dict[str, Any], questions: list[str]
+) -> None:
+    assert not (await connected(tool, **arguments)).failed
+    assert sorted(chain.asked) == questions
+
+
+# A kernel's state
+
+
+async def test_an_idle_kernel_says_what_it_is(connected: Agent, chain: FakeKernel) -> None:
+    chain.add("aaaa", "x = 1", stale=True)
+    answer = await connected("kernel_status")
+    assert (answer.data["state"], answer.data["mode"], answer.data["stale"]) == ("idle", "autorun", ["aaaa"])
+    assert "3 cells, autorun; stale: aaaa" in answer.text
+
+
+async def test_a_busy_kernel_says_with_whose_request(connected: Agent, kernel: FakeKernel) -> None:
+    end = kernel.somebody_else_runs("train()")
+    status = await connected("kernel_status")
+    assert status.data["state"] == "busy"
+    (work,) = status.data["working_on"]
+    assert (work["client"], work["code"]) == ("ada", "train()")
+    end()
+    assert (await connected("kernel_status")).data["state"] == "idle"
+
+
+async def test_a_suspended_kernel_is_silent_and_not_dead(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.beats = False
+    answer = await connected("kernel_status")
+    assert (answer.data["state"], answer.failed) == ("silent", False)
+
+
+async def test_a_killed_kernel_is_dead_which_is_an_answer_to_its_status_alone(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.die()
+    status = await connected("kernel_status")
+    assert (status.data["state"], status.failed) == ("dead", False)
+    assert (await connected("list_cells")).refused("kernel_dead")
+
+
+async def test_a_restart_is_told_once(connected: Agent, kernel: FakeKernel) -> None:
+    await kernel.restart()
+    assert "restarted" in (await connected("kernel_status")).data["message"]
+    assert "restarted" not in (await connected("kernel_status")).data["message"]
+
+
+async def test_a_refusal_of_the_kernel_is_passed_on(
+    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise BridgeError("kernel_busy", "Not now.", "Try again.")
+
+    monkeypatch.setattr(kernel, "_found", refuse)
+    answer = await connected("list_variables")
+    assert answer.refused("kernel_busy")
+    assert "Try again." in answer.text

@@ -1,0 +1,230 @@
+"""What an agent may do and see, and what is kept of it: permissions, the audit log, secrets."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, Implementation
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
+from marimo_kernel_bridge.mcp_tools import build_server
+from marimo_kernel_bridge.protocol.environment import InstallReport
+from marimo_kernel_bridge.protocol.inspection import Secret, Variable
+from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.conftest import Serve
+from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, result, stream
+
+pytestmark = pytest.mark.anyio
+
+KEY = "zq81-HUSH-hush-99!"
+ADD = {"action": "add", "code": "a = 1"}
+
+# Each tool with the tier that it needs, and arguments with which it gets as far as its permission.
+NEEDS: list[tuple[str, dict[str, Any], Tier]] = [
+    ("list_kernels", {}, "read"),
+    ("kernel_status", {}, "read"),
+    ("list_cells", {}, "read"),
+    ("read_variable", {"variable": "x"}, "read"),
+    ("export_notebook", {}, "read"),
+    ("execute_code", {"code": "1", "scratch": True}, "scratch"),
+    ("interrupt_run", {"run_id": "x"}, "scratch"),
+    ("edit_cells", {"edits": [ADD], "run": False}, "edit"),
+    ("export_notebook", {"output": "a.ipynb"}, "edit"),
+    ("execute_code", {"code": "1"}, "run"),
+    ("edit_cells", {"edits": [ADD]}, "run"),
+    ("run_cells", {"cell_ids": ["x"]}, "run"),
+    ("run_cells", {"which": "all"}, "run"),
+    ("set_ui_value", {"element": "x", "value": 1}, "run"),
+    ("install_packages", {"packages": ["x"]}, "run"),
+    ("control_kernel", {"action": "interrupt"}, "all"),
+    ("start_kernel", {"kernelspec": "nosuch"}, "all"),
+]
+
+
+@pytest.mark.parametrize("allow", TIERS)
+async def test_a_call_beyond_the_permission_is_refused_with_the_tier_that_it_needs(
+    serve: Serve, allow: Tier
+) -> None:
+    agent = await serve(allow)
+    for tool, arguments, needs in NEEDS:
+        answer = await agent(tool, **arguments)
+        beyond = TIERS.index(needs) > TIERS.index(allow)
+        assert ("[not_allowed]" in answer.text) == beyond, (tool, arguments)
+        if beyond:
+            assert f"--allow {needs}" in answer.text
+
+
+# The audit log
+
+
+def lines(audit_log: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in audit_log.read_text().splitlines()]
+
+
+def make_unwritable(audit_log: Path) -> None:
+    """Put a link in its place, which the log does not follow."""
+    audit_log.unlink()
+    audit_log.symlink_to("/nowhere/else")
+
+
+async def test_every_call_is_in_the_audit_log_without_its_arguments(
+    connected: Agent, kernel: FakeKernel, audit_log: Path
+) -> None:
+    answer = await connected("execute_code", code="'a private matter'")
+    _connected, begun, over = lines(audit_log)
+    assert begun["effect"] == "begins"
+    assert (over["client"], over["tool"], over["tier"], over["effect"], over["run_id"]) == (
+        "ann",
+        "execute_code",
+        "run",
+        "ok",
+        answer.data["run_id"],
+    )
+    assert over["arguments"] == begun["arguments"]
+    assert over["time"] >= begun["time"]
+    assert "private" not in json.dumps([begun, over])
+
+
+async def test_refusals_are_in_the_audit_log(connected: Agent, audit_log: Path) -> None:
+    await connected("read_run", run_id="nosuch")
+    assert lines(audit_log)[-1]["effect"] == "refused: no_such_run"
+
+
+async def test_what_cannot_be_audited_is_not_done_and_reading_goes_on(
+    connected: Agent, kernel: FakeKernel, audit_log: Path
+) -> None:
+    make_unwritable(audit_log)
+    assert (await connected("execute_code", code="done = True")).refused("not_audited")
+    assert kernel.asked == []
+    assert not (await connected("list_cells")).failed
+
+
+# Secrets
+
+
+async def test_secrets_of_the_kernel_reach_no_answer(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.secrets = [Secret("SERVICE_TOKEN", KEY)]
+    kernel.add("aaaa", f"held = {KEY!r}", result(KEY))
+    kernel.variables = [Variable("held", "str", repr(KEY))]
+    kernel.executions["print(held)"] = Execution((stream(KEY),))
+    for answer in (
+        await connected("read_cell", cell_id="aaaa"),
+        await connected("list_cells"),
+        await connected("list_variables"),
+        await connected("search_cells", query="held"),
+        await connected("execute_code", code="print(held)", scratch=True),
+    ):
+        assert KEY not in answer.text + json.dumps(answer.data)
+        assert "<<redacted:SERVICE_TOKEN>>" in answer.text
+
+
+async def test_no_part_of_a_secret_is_left_where_an_output_is_cut(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.secrets = [Secret("SERVICE_TOKEN", KEY)]
+    kernel.executions["long"] = Execution((stream("x" * 695 + KEY + "x" * 3000),))
+    assert KEY[:6] not in (await connected("execute_code", code="long", scratch=True, max_chars=1000)).text
+
+
+async def test_a_secret_that_left_the_environment_stays_hidden(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.secrets = [Secret("SERVICE_TOKEN", KEY)]
+    await connected("list_cells")
+    kernel.secrets = []
+    kernel.add("aaaa", "print(held)", stream(KEY))
+    assert KEY not in (await connected("read_cell", cell_id="aaaa")).text
+
+
+async def test_secrets_reach_no_refusal(
+    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel.secrets = [Secret("SERVICE_TOKEN", KEY)]
+    await connected("list_cells")
+
+    def refuse(_: object) -> None:
+        raise BridgeError("no_such_variable", f"There is no variable {KEY!r}.")
+
+    monkeypatch.setattr(kernel, "_found", refuse)
+    assert KEY not in (await connected("list_variables")).text
+
+
+async def test_a_mark_that_stands_for_a_secret_is_not_taken_as_code(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    answer = await connected("execute_code", code="key = '<<redacted:SERVICE_TOKEN>>'")
+    assert answer.refused("bad_request")
+    assert "os.environ" in answer.text
+    assert kernel.asked == []
+
+
+# The person's consent to an installation
+
+
+async def answering(kernel: FakeKernel, connection_file: str, action: Any, asked: list[str]) -> Any:
+    """Install a package behind a client that puts the question to a person; return the answer's text."""
+
+    async def ask(context: object, params: ElicitRequestParams) -> ElicitResult:
+        del context
+        assert isinstance(params, ElicitRequestFormParams)
+        asked.append(params.message)
+        return ElicitResult(action=action, content={"install": True} if action == "accept" else None)
+
+    who = Implementation(name="ann", version="1")
+    server = build_server(attach=kernel.attach)
+    async with Client(server, client_info=who, elicitation_callback=ask) as client:
+        agent = Agent(client)
+        await agent("connect_to_kernel", connection_file=connection_file)
+        return await agent("install_packages", packages=["polars>=1"])
+
+
+async def test_packages_are_installed_when_the_person_agrees(
+    kernel: FakeKernel, connection_file: str, audit_log: Path
+) -> None:
+    kernel.description = replace(kernel.description, notebook="/work/penguins.ipynb")
+    kernel.executions["install_packages"] = Execution(installed=InstallReport("pip", "/env/bin/python", 0))
+    asked: list[str] = []
+    answer = await answering(kernel, connection_file, "accept", asked)
+    assert answer.data["status"] == "ok"
+    (question,) = asked
+    assert "polars>=1 with pip into /env" in question
+    assert "/work/penguins.ipynb" in question
+    assert lines(audit_log)[-1]["consent"] == "yes"
+
+
+@pytest.mark.parametrize("action", ["decline", "cancel"])
+async def test_nothing_is_installed_when_the_person_does_not_agree(
+    kernel: FakeKernel, connection_file: str, action: str
+) -> None:
+    answer = await answering(kernel, connection_file, action, [])
+    assert answer.refused("not_allowed")
+    assert "%pip install polars>=1" in answer.text
+    assert "install_packages" not in kernel.asked
+
+
+async def test_a_client_that_cannot_ask_is_refused_with_what_the_person_can_do(connected: Agent) -> None:
+    answer = await connected("install_packages", packages=["polars"])
+    assert answer.refused("not_allowed")
+    assert "--allow all" in answer.text
+
+
+async def test_a_paused_person_is_not_asked(kernel: FakeKernel, connection_file: str) -> None:
+    kernel.description = replace(kernel.description, agents_paused=True)
+    asked: list[str] = []
+    answer = await answering(kernel, connection_file, "accept", asked)
+    assert answer.refused("paused")
+    assert "%marimo resume" in answer.text
+    assert asked == []
+
+
+async def test_a_paused_kernel_says_so_in_its_status(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.description = replace(kernel.description, agents_paused=True)
+    assert "The person has paused agents" in (await connected("kernel_status")).data["message"]
+
+
+async def test_what_is_no_plain_requirement_is_refused(connected: Agent, kernel: FakeKernel) -> None:
+    answer = await connected("install_packages", packages=["git+https://example.org/x"])
+    assert answer.refused("bad_request")
+    assert "nothing was installed" in answer.text
