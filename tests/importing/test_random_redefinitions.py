@@ -78,8 +78,7 @@ class Notebook:
         self.cells = CellTable()
         self.values = {"display": lambda value: print(repr(value))}  # noqa: T201  # what cells show is printed
         self.graph = Graph(self.values)
-        self.redefinitions = Redefinitions(self.cells)
-        self.redefinitions.attach(self.graph, nullcontext)
+        self.redefinitions = Redefinitions(self.cells, self.graph, nullcontext)
         self.shown: dict[str, str] = {}
 
     def add(self, code):

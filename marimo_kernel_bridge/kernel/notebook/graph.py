@@ -55,9 +55,9 @@ class NotebookGraph:
     ) -> None:
         """`interruptible` surrounds copies of values, which may run user code."""
         self.runtime = runtime
-        self.redefinitions = Redefinitions(cells)
-        self.redefinitions.attach(runtime, interruptible)
-        self.redefinitions.strict = runtime.redefinitions == "strict"
+        self.redefinitions = Redefinitions(
+            cells, runtime, interruptible, strict=runtime.redefinitions == "strict"
+        )
         self._cells = cells
         self._published = published
         self._refused: set[str] = set()

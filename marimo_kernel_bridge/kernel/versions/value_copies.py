@@ -1,7 +1,7 @@
-"""Copies of objects that user code is about to change, where there can be one at a price that nobody notices.
+"""Copies of objects that user code is about to change, where a copy is possible and cheap.
 
-No copy: of what draws, runs or is tied to something outside (figures, widgets, files, modules), of what is large with
-all that it holds, and of anything once all copies together are.
+Not copied: what draws, runs or is tied to something outside (figures, widgets, files, modules), what is large with all
+that it holds, and anything once all copies together are large.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ _UNCHANGING: Final = (
 
 
 @dataclass(frozen=True)
-class Kept(Generic[T]):
-    """A copy, and about how many bytes it takes."""
+class ValueCopy(Generic[T]):
+    """A copy of a value, and about how many bytes it takes."""
 
-    copy: T
+    value: T
     size: int
 
 
-def kept(value: T, copied: Callable[[T], T], taken: int = 0) -> Kept[T] | None:
+def copy_of(value: T, copying: Callable[[T], T], taken: int = 0) -> ValueCopy[T] | None:
     """Return a copy of a value, None where there is none to be had. `taken`: the bytes of other copies."""
     parts = value if isinstance(value, tuple) else (value,)
     try:
         if any(_is_tied(part) for part in parts):
             return None
-        size = size_of(parts, deep=copied is deepcopy or not hasattr(value, "copy"))
-        return Kept(copied(value), size) if size <= min(LARGEST, MOST - taken) else None
+        size = size_of(parts, deep=copying is deepcopy or not hasattr(value, "copy"))
+        return ValueCopy(copying(value), size) if size <= min(LARGEST, MOST - taken) else None
     except Exception:  # noqa: BLE001  # whatever user code's classes raise
         return None
 

@@ -1,0 +1,239 @@
+"""The values of names with several versions, swapped around the body of each cell.
+
+Code runs as it is written. Before a cell's body each plain name is given the value that it would have at the cell's
+place in the document, and after it that of the last definition. What a cell changes is preserved for the cells above
+by a copy; where there can be none, it is consumed, and its maker runs again before the next cell that needs it. What
+binds a plain name where no analysis sees it (a callback, a thread, `exec`) binds the version that stands there.
+
+Owns the values under the names of versions. Which versions there are, and what the graph knows of them, is for
+`redefinitions`. Main thread only.
+"""
+
+from __future__ import annotations
+
+from copy import copy, deepcopy
+from math import inf
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, shares
+from marimo_kernel_bridge.runtime.interface import version_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from marimo_kernel_bridge.analysis.value_flows import Flow
+    from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
+
+T = TypeVar("T")
+
+_NOTHING: Final = object()
+_OUTSIDE: Final = ""
+"""Stands for the version of a name that no cell made."""
+
+
+class VersionValues:
+    """The namespace, in which names may have several versions, each with a value under a name of its own.
+
+    `makers` are the cells that make versions of a name, in document order, for names with several versions.
+    """
+
+    def __init__(
+        self,
+        values: MutableMapping[str, Any],  # the user's
+        interruptible: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """`values` is the namespace in which all code runs; `interruptible` surrounds copies, which may run user code."""
+        self.makers: dict[str, list[str]] = {}
+        self._values = values
+        self._interruptible = interruptible
+        self._outside: dict[str, object] = {}  # values that a name had before any cell defined it
+        self._absent: set[str] = set()  # versions whose cell ran and left the name without a value
+        self._consumed: set[str] = set()  # versions whose object a cell below has changed
+        self._sizes: dict[str, int] = {}  # of versions that are copies, in bytes
+        self._standing: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
+
+    # -- which names have versions ---------------------------------------------------------------------------------
+
+    def set_makers(self, name: str, makers: Sequence[str], definers: frozenset[str]) -> None:
+        """Give a name a version for each of its makers. `definers` are the cells that define it in the graph."""
+        before = self.makers.get(name)
+        if before is None and name in self._values:
+            definer = next((maker for maker in makers if maker in definers), None)
+            if definer is not None:
+                self._values[version_name(name, definer)] = self._values[name]
+            elif not definers:
+                self._outside[name] = self._values[name]
+        for maker in set(before or ()) - set(makers):
+            self._forget(version_name(name, maker))
+        self.makers[name] = list(makers)
+
+    def make_plain(self, name: str, makers: Sequence[str]) -> None:
+        """Take a name's versions away; its value is that of the cell that still makes it, if there is one."""
+        before = self.makers.pop(name)
+        self._values.pop(name, None)
+        self._standing.pop(name, None)
+        if name in self._outside:
+            self._values[name] = self._outside.pop(name)
+        for maker in makers:
+            if (version := version_name(name, maker)) in self._values:
+                self._values[name] = self._values[version]
+        for maker in before:
+            self._forget(version_name(name, maker))
+
+    def is_made(self, name: str, maker: str) -> bool:
+        """Return whether a cell has made its version: there is a value, or the cell ran and left none."""
+        version = version_name(name, maker)
+        return version in self._values or version in self._absent
+
+    def is_consumed(self, name: str, maker: str) -> bool:
+        """Return whether a cell below has changed the object of a version, so that its maker must run again."""
+        return version_name(name, maker) in self._consumed
+
+    def _forget(self, version: str) -> None:
+        self._values.pop(version, None)
+        self._absent.discard(version)
+        self._consumed.discard(version)
+        self._sizes.pop(version, None)
+
+    # -- around a cell's body ----------------------------------------------------------------------------------------
+
+    def enter(self, cell_id: str, flow: ValueFlow) -> None:
+        """Give the plain names the values that they have at a cell's place."""
+        if not self.makers:
+            return
+        self.adopt()
+        part = flow.parts.get(cell_id)
+        versions = {name: self._version_at(name, flow, cell_id) for name in self.makers}
+        for name, version in versions.items():
+            if version is None and (part is None or name not in part.names or name in part.circular):
+                self._stand(name, self._version_at(name, flow))  # threads and callbacks may read it meanwhile
+            else:
+                self._stand(name, version)
+        if part is not None:
+            made = {name: version for name, version in versions.items() if version is not None}
+            self._preserve(part.flow, made, flow)
+
+    def leave(self, cell_id: str, flow: ValueFlow) -> None:
+        """Take what a cell made, and give the plain names back to the last definitions."""
+        if not self.makers:
+            return
+        part = flow.parts.get(cell_id)
+        for name in part.flow.makes if part is not None else ():
+            if name not in self.makers:
+                continue
+            version = version_name(name, cell_id)
+            self._forget(version)
+            self._standing.pop(name, None)
+            if name in self._values:
+                self._values[version] = self._values[name]
+            else:
+                self._absent.add(version)
+        self.show_last(flow)
+
+    def show_last(self, flow: ValueFlow) -> None:
+        """Give each plain name the value of its last definition."""
+        self.adopt()
+        for name in self.makers:
+            self._stand(name, self._version_at(name, flow))
+
+    def adopt(self) -> None:
+        """Take values that plain names were given meanwhile as those of the versions that stood there."""
+        for name, (version, value) in self._standing.items():
+            current = self._values.get(name, _NOTHING)
+            if current is value or current is _NOTHING:
+                continue
+            if version and (version in self._values or version in self._absent):
+                self._forget(version)
+                self._values[version] = current
+            else:
+                self._outside[name] = current
+            self._standing[name] = version, current
+
+    def _version_at(self, name: str, flow: ValueFlow, cell_id: str | None = None) -> str | None:
+        """Return the version that a name stands for at a cell's place, or at the end of the document."""
+        place = inf if cell_id is None else flow.place.get(cell_id, inf)
+        for maker in reversed(self.makers[name]):
+            if flow.place[maker] < place and self.is_made(name, maker):
+                return version_name(name, maker)
+        if name in self._outside:
+            return _OUTSIDE
+        part: Part | None = None if cell_id is None else flow.parts.get(cell_id)
+        below = part.early.get(name) if part is not None else None
+        return None if below is None else version_name(name, below)
+
+    def _stand(self, name: str, version: str | None) -> None:
+        if version == _OUTSIDE:
+            self._values[name] = self._outside[name]
+        elif version is not None and version in self._values:
+            self._values[name] = self._values[version]
+        else:
+            self._values.pop(name, None)
+        self._standing[name] = version, self._values.get(name, _NOTHING)
+
+    # -- copies before a cell changes objects --------------------------------------------------------------------------
+
+    def _preserve(self, part: Flow, versions: Mapping[str, str], flow: ValueFlow) -> None:
+        """Preserve what a cell changes, for others and for when it runs again."""
+        values = self._values
+        done: set[str] = set()
+        for names in part.together:
+            shared = [versions[name] for name in names if values.get(versions.get(name, "")) is not None]
+            objects = tuple(values[version] for version in shared)
+            copies = self._copied(objects, deepcopy, flow)
+            done.update(names)
+            for number, original in enumerate(objects):
+                own_copy = None if copies is None else ValueCopy(copies.value[number], 0)
+                self._replace_with_copy(original, own_copy)
+            if copies is not None and shared:
+                self._sizes[shared[0]] = copies.size
+        for name, how in part.keeps.items():
+            version = versions.get(name, "")
+            if name in done or version not in values:
+                continue
+            if name in part.draws_on:
+                self._replace_with_copy(values[version], None)
+            elif how != "{}":
+                copying = _COPYING.get(how, deepcopy)
+                self._replace_with_copy(values[version], self._copied(values[version], copying, flow))
+
+    def _copied(self, value: T, copying: Callable[[T], T], flow: ValueFlow) -> ValueCopy[T] | None:
+        try:
+            with self._interruptible():
+                if shares(value, self._other_values(flow)):
+                    return None
+                return copy_of(value, copying, sum(self._sizes.values()))
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001  # whatever user code's classes raise, also `SystemExit`
+            return None
+
+    def _other_values(self, flow: ValueFlow) -> Iterator[object]:
+        for name, makers in flow.makers.items():
+            names = [version_name(name, maker) for maker in makers] if name in self.makers else [name]
+            for version in names:
+                if version in self._values:
+                    yield self._values[version]
+
+    def _replace_with_copy(self, original: object, value_copy: ValueCopy[Any] | None) -> None:  # of any class
+        """Make the copy the value of all versions that are an object; without one, they are consumed."""
+        size = 0 if value_copy is None else value_copy.size
+        for name, makers in self.makers.items():
+            for maker in makers:
+                version = version_name(name, maker)
+                if version in self._values and self._values[version] is original:
+                    if value_copy is None:
+                        self._consumed.add(version)
+                    else:
+                        self._values[version] = value_copy.value
+                        self._sizes[version], size = size, 0  # one copy for all of them
+
+
+def _copy_by_method(value: Any) -> Any:  # of whatever class
+    return value.copy() if hasattr(value, "copy") else deepcopy(value)
+
+
+_COPYING: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "{}.copy()": _copy_by_method,
+    "copy.copy({})": copy,
+}
