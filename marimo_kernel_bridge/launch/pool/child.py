@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 
-from marimo_kernel_bridge.launch.pool.protocol import send_line
+from marimo_kernel_bridge.launch.pool.protocol import KernelReply, send_line
 
 if TYPE_CHECKING:
     import socket
@@ -60,7 +60,7 @@ def become(
 def _tell(requester: socket.socket) -> None:
     """Tell who asked for the kernel that it can be connected to: ZeroMQ tries again 0.1 s later where it cannot."""
     with suppress(OSError):  # the requester may have left
-        send_line(requester, {"pid": os.getpid()})
+        send_line(requester, KernelReply(pid=os.getpid()))
 
 
 def _reseed() -> None:

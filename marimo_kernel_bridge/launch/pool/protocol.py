@@ -1,13 +1,13 @@
-"""Where a pool of warm kernels is, whom it is for, and how one asks it: what its two ends agree on.
+"""What both ends of a pool's socket agree on: where the socket is, whom the pool serves, which messages pass.
 
 A pool is a process that has imported what a kernel needs and forks a kernel on request. It listens on a Unix socket
 in a directory that only its user can enter; each end checks the other's user id as well. Requests and replies are
 lines of JSON, the kernel's stdin, stdout and stderr travel beside the request. No key of a kernel passes here: the
 requester writes the connection file, and gives its path.
 
-A forked kernel has of its pool what a new interpreter would read anew: flags, locale, resource limits, and what
-libraries took from the environment when they were imported. So pools are told apart by all of that (`digest`): who
-asks gets kernels as they would be if started plainly, or another pool.
+A forked kernel has from its pool what a new interpreter would read for itself: flags, locale, resource limits, and
+what libraries took from the environment when they were imported. So a pool's name is a digest of all of that: a
+requester gets kernels as they would be if started plainly, or another pool.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ import struct
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
 from jupyter_core.paths import jupyter_runtime_dir
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -34,6 +35,9 @@ PROVISIONER: Final = "marimo-pool"
 """What kernelspecs call the provisioner that asks a pool; an entry point of the package."""
 
 PROTOCOL: Final = 1
+OUTDATED: Final = "outdated"
+"""The refusal of a pool whose modules have changed on disk: another one is to be asked."""
+
 START_BOUND: Final = 60.0
 _MAX_LINE: Final = 8 * 1024 * 1024
 _MAX_SOCKET_PATH: Final = 100  # bytes; the systems' limits are 104 and 108
@@ -79,6 +83,45 @@ class KernelRequest:
     dies_with_requester: bool
 
 
+class PoolRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A request to a pool: for a kernel, for its state, or to stop. The reply is a `KernelReply` or a `PoolState`."""
+
+    protocol: int
+    kernel: KernelRequest | None = None
+    status: bool = False
+    stop: bool = False
+
+
+class KernelReply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What becomes of a request for a kernel; one field is set.
+
+    `pid`: its sockets are open. `refused`: why the pool makes none. `exit`: its exit code; it has ended.
+    """
+
+    pid: int | None = None
+    refused: str | None = None
+    exit: int | None = None
+
+
+class PoolState(msgspec.Struct, frozen=True):
+    """A pool as it describes itself.
+
+    `modules` is how many it has imported, `kernels` are the pids of those that run, `forked` is how many kernels it has
+    made, `trouble` why it makes none ("": it does).
+    """
+
+    pid: int
+    python: str
+    preload: tuple[str, ...]
+    modules: int
+    kernels: tuple[int, ...]
+    forked: int
+    trouble: str = ""  # a pool of an earlier version has none
+
+
+_T = TypeVar("_T")
+
+
 def is_supported() -> bool:
     """Tell whether this system can fork and pass sockets."""
     return hasattr(os, "fork") and hasattr(socket, "AF_UNIX") and hasattr(socket, "send_fds")
@@ -93,7 +136,7 @@ def own_directory() -> Path:
         raise BridgeError(
             "bad_request",
             f"{directory} is not a directory of this user alone, so no pool of kernels is kept in it.",
-            "Remove it; it is made anew.",
+            "Remove it; the next pool makes a new one.",
         )
     return directory
 
@@ -166,51 +209,57 @@ def peer_uid(connection: socket.socket) -> int:
     return int(struct.unpack_from("2I", credentials)[1])
 
 
-def send_line(connection: socket.socket, message: dict[str, Any], descriptors: tuple[int, ...] = ()) -> None:
+def send_line(connection: socket.socket, message: msgspec.Struct, descriptors: tuple[int, ...] = ()) -> None:
     """Send a message, and open files beside it."""
-    data = json.dumps(message).encode() + b"\n"
+    # Not msgspec's own JSON: an environment may hold bytes that are no text.
+    data = json.dumps(msgspec.to_builtins(message)).encode() + b"\n"
     sent = socket.send_fds(connection, [data], descriptors) if descriptors else 0
     connection.sendall(data[sent:])
 
 
 def ask(
-    connection: socket.socket, message: dict[str, Any], descriptors: tuple[int, ...] = ()
-) -> dict[str, Any]:
-    """Send a request to a pool and return its reply; it has one once it is ready. Raises `OSError`, `ValueError`."""
+    connection: socket.socket, request: PoolRequest, kind: type[_T], descriptors: tuple[int, ...] = ()
+) -> _T | None:
+    """Send a request to a pool and return its reply, once it has one; None if it ends before.
+
+    Raises `OSError`, `ValueError`.
+    """
     connection.settimeout(START_BOUND)
     if peer_uid(connection) != os.getuid():
         raise PermissionError("the pool belongs to another user")
-    send_line(connection, {"protocol": PROTOCOL, **message}, descriptors)
-    return receive_reply(connection)
+    send_line(connection, request, descriptors)
+    return receive_reply(connection, kind)
 
 
-def receive_request(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Receive a message and open files; `{}` if the other end has closed. Raises `ValueError` for anything else."""
+def receive_request(connection: socket.socket) -> tuple[PoolRequest | None, list[int]]:
+    """Receive a request and open files; None if the other end has closed. Raises `ValueError` for anything else."""
     data, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
     try:
         while data and not data.endswith(b"\n") and len(data) < _MAX_LINE:
             more = connection.recv(65536)
             data = data + more if more else b"unfinished\n"
-        return _parsed(data), descriptors
+        return _parsed(data, PoolRequest), descriptors
     except (OSError, ValueError):
         for descriptor in descriptors:
             os.close(descriptor)
         raise
 
 
-def receive_reply(connection: socket.socket) -> dict[str, Any]:
-    """Receive one message and nothing of the next; `{}` if the other end has closed. Raises `ValueError`, `OSError`."""
+def receive_reply(connection: socket.socket, kind: type[_T]) -> _T | None:
+    """Receive one message and nothing of the next; None if the other end has closed. Raises `ValueError`, `OSError`."""
     data = b""
     while not data.endswith(b"\n"):
         byte = connection.recv(1)  # replies are short
         if not byte:
-            return {}
+            return None
         data += byte
-    return _parsed(data)
+    return _parsed(data, kind)
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
-    message = json.loads(data) if data else {}
-    if not isinstance(message, dict):
-        raise ValueError("not an object")  # noqa: TRY004  # one kind of error for whatever comes in
-    return message
+def _parsed(data: bytes, kind: type[_T]) -> _T | None:
+    if not data:
+        return None
+    try:
+        return msgspec.convert(json.loads(data), kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error

@@ -25,9 +25,13 @@ from traitlets import Float, Integer, List, Unicode
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.protocol import (
+    OUTDATED,
+    PROTOCOL,
     START_BOUND,
+    KernelReply,
     KernelRequest,
     PoolOptions,
+    PoolRequest,
     ask,
     digest,
     is_supported,
@@ -116,6 +120,7 @@ def _ask(
     popen_options: dict[str, Any],
 ) -> PooledKernel:
     path = socket_path(own_directory(), digest(python, env, options))
+    wanted = PoolRequest(protocol=PROTOCOL, kernel=request)
     with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
         output = _descriptor(popen_options.get("stdout"), 1, nothing)
         errors = popen_options.get("stderr")
@@ -124,17 +129,18 @@ def _ask(
         for _ in range(3):  # a pool may be at its end just then
             connection = _connect(path) or _start_pool(path, python, env, options)
             try:
-                reply = ask(connection, {"kernel": asdict(request)}, streams)
+                reply = ask(connection, wanted, KernelReply, streams)
             except BaseException:
                 connection.close()
                 raise
-            if "pid" in reply:
-                return PooledKernel(int(reply["pid"]), connection)
+            if reply is not None and reply.pid is not None:
+                return PooledKernel(reply.pid, connection)
             connection.close()
-            if "exit" in reply:
-                raise NoPoolError(f"it ended before its sockets were open, see {_log_of(path)}")
-            if reply.get("refused") != "outdated":
-                raise NoPoolError(str(reply.get("refused", f"the pool ended, see {_log_of(path)}")))
+            if reply is None or reply.exit is not None:
+                ended = "the pool ended" if reply is None else "it ended before its sockets were open"
+                raise NoPoolError(f"{ended}, see {_log_of(path)}")
+            if reply.refused != OUTDATED:
+                raise NoPoolError(str(reply.refused))
     raise NoPoolError("pools end as soon as they are asked")
 
 
@@ -219,12 +225,12 @@ class PooledKernel:
         """Return the exit code, None while the kernel runs."""
         if self.returncode is None:
             try:
-                message = receive_reply(self._connection)
+                reply = receive_reply(self._connection, KernelReply)
             except BlockingIOError:
                 return None
             except (OSError, ValueError):
-                message = {}
-            self.returncode = int(message.get("exit", _UNKNOWN))
+                reply = None
+            self.returncode = _UNKNOWN if reply is None or reply.exit is None else reply.exit
             self._connection.close()  # from now on the pid may be another process's
             _running.discard(self)
         return self.returncode

@@ -24,14 +24,17 @@ import time
 import traceback
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.launch.pool.child import become
 from marimo_kernel_bridge.launch.pool.preload_check import STARTS_A_THREAD
 from marimo_kernel_bridge.launch.pool.protocol import (
+    OUTDATED,
     PROTOCOL,
+    KernelReply,
     KernelRequest,
     PoolOptions,
+    PoolState,
     locked,
     own_directory,
     peer_uid,
@@ -180,19 +183,17 @@ class Pool:
         if peer_uid(connection) != os.getuid():
             return None
         connection.settimeout(_REQUEST_BOUND)
-        message, streams = receive_request(connection)
+        request, streams = receive_request(connection)
         try:
-            match message:
-                case {"kernel": dict(kernel), "protocol": version} if version == PROTOCOL:
-                    refused = self._refusal()
-                    if refused is None:
-                        return self._fork(connection, KernelRequest(**kernel), streams)
-                    send_line(connection, {"refused": refused})
-                case {"stop": _}:
+            if request is not None and request.kernel is not None and request.protocol == PROTOCOL:
+                refused = self._refusal()
+                if refused is None:
+                    return self._fork(connection, request.kernel, streams)
+                send_line(connection, KernelReply(refused=refused))
+            else:
+                if request is not None and request.stop:
                     self._close()
-                    send_line(connection, self._status())
-                case _:
-                    send_line(connection, self._status())
+                send_line(connection, self._status())
         finally:
             for stream in streams:
                 os.close(stream)
@@ -202,7 +203,7 @@ class Pool:
         """Say why no kernel can be forked."""
         if self._closed or _files_of_modules(self._modules) != self._modules:
             self._close()
-            return "outdated"
+            return OUTDATED
         if self._trouble:
             return self._trouble
         if len(self._kernels) >= self._options.limit:
@@ -229,16 +230,16 @@ class Pool:
         self._selector.register(connection, selectors.EVENT_READ, partial(self._requester_left, connection))
         return None
 
-    def _status(self) -> dict[str, Any]:
-        return {
-            "pid": os.getpid(),
-            "python": sys.executable,
-            "preload": list(self._options.preload),
-            "modules": len(sys.modules),
-            "kernels": sorted(set(self._kernels) - self._ended),
-            "forked": self._forked,
-            "trouble": self._trouble,
-        }
+    def _status(self) -> PoolState:
+        return PoolState(
+            pid=os.getpid(),
+            python=sys.executable,
+            preload=tuple(self._options.preload),
+            modules=len(sys.modules),
+            kernels=tuple(sorted(set(self._kernels) - self._ended)),
+            forked=self._forked,
+            trouble=self._trouble,
+        )
 
     # -- kernels that end, requesters that leave -----------------------------------------------------------------------
 
@@ -259,7 +260,7 @@ class Pool:
                 self._ended.add(pid)
                 if requester is not None:
                     with suppress(OSError):
-                        send_line(requester, {"exit": code})
+                        send_line(requester, KernelReply(exit=code))
             if requester is None:
                 with suppress(ChildProcessError):
                     os.waitpid(pid, 0)
