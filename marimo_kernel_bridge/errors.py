@@ -1,4 +1,4 @@
-"""Requests that cannot be honoured, each with a stable code.
+"""Requests that are refused, each with a stable code.
 
 What user code raises is data, never one of these; a bug is any other exception. A `BridgeError` becomes an
 error reply on the wire, a tool error in MCP and one line on the command line's stderr.
@@ -50,7 +50,7 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "Give a Python notebook that Jupyter opens.",
     ),
     "bad_request": (
-        "The request cannot be meant so; nothing was done.",
+        "The request makes no sense; nothing was done.",
         "The message names what is wrong and what is valid.",
     ),
     "cell_not_converted": ("A cell could not be carried over.", "The report names the cell and why."),
@@ -107,7 +107,7 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     ),
     "not_audited": (
         "The audit log cannot be written, so nothing is done.",
-        "The person must mend the log's file.",
+        "The person must repair the log's file.",
     ),
     "not_connected": ("No kernel is connected, or several are.", "`connect_to_kernel`, or give the handle."),
     "not_installed": (
@@ -130,7 +130,7 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     ),
     "stale_version": (
         "The cell has changed since it was read; nothing was changed.",
-        "Read it again and make the edit anew.",
+        "Read it again and repeat the edit.",
     ),
     "ui_value_refused": ("The UI element does not take this value.", "The message tells what it takes."),
     "too_large": (
@@ -167,7 +167,7 @@ class BridgeError(Exception):
 
 
 class WrongUsageError(BridgeError):
-    """A command line that cannot be meant so, whatever is on disk."""
+    """A command line that makes no sense, whatever is on disk."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__("bad_request", message, hint)

@@ -1,8 +1,8 @@
-"""Jupyter connection files: finding, reading and judging them.
+"""Jupyter connection files: locating, reading and judging them.
 
-Owns what can be known of a kernel without speaking to it: which file is meant, whether it may be trusted, which
-addresses and keys it gives, and whether anything listens there. Opens no ZMQ socket (`kernel_channels.py` does)
-and never lets a key into a message, a repr or a log.
+Owns what can be known of a kernel without speaking to it: which file a name denotes, whether the file may be trusted,
+which addresses and keys it has, and whether anything listens there. Opens no ZMQ socket, and never lets a key into a
+message, a repr or a log.
 
 A connection file is as good as a password: who can write it chooses the kernel that we feed code to. So the file
 must belong to this user, and nobody else may be able to write it. That others can read it is a warning only: they
@@ -87,28 +87,28 @@ class Connection:
 
 
 def kernel_id_of(path: Path) -> str:
-    """Give what Jupyter servers call the kernel: the middle of its file's name."""
+    """Return the id that Jupyter servers give the kernel: the middle of its file's name."""
     return path.stem.removeprefix("kernel-")
 
 
 def runtime_dir() -> Path:
-    """Where Jupyter servers and front ends of this user put their connection files."""
+    """Return the directory where Jupyter servers and front ends of this user put their connection files."""
     return Path(jupyter_runtime_dir())
 
 
 def connection_files() -> list[Path]:
-    """All connection files in Jupyter's runtime directory, the newest first, whatever they are worth."""
-    found: list[tuple[float, Path]] = []
+    """Return all connection files in Jupyter's runtime directory, the newest first, valid or not."""
+    paths: list[tuple[float, Path]] = []
     for path in runtime_dir().glob("kernel-*.json"):
         try:
-            found.append((path.stat().st_mtime, path))
+            paths.append((path.stat().st_mtime, path))
         except OSError:  # removed meanwhile, or a dangling link
             continue
-    return [path for _, path in sorted(found, reverse=True)]
+    return [path for _, path in sorted(paths, reverse=True)]
 
 
 def locate(name: str) -> Path:
-    """Find the file meant by a path, the name of a file in the runtime directory, or a bare kernel id.
+    """Return the file that a path, the name of a file in the runtime directory, or a bare kernel id denotes.
 
     Raises `BridgeError`: connection_file_missing.
     """
@@ -131,7 +131,7 @@ def locate(name: str) -> Path:
 
 
 def read_connection(name: str | Path) -> Connection:
-    """Find, read and check a connection file; see `locate` for what `name` may be.
+    """Locate, read and check a connection file; `name` is as `locate` takes it.
 
     Raises `BridgeError`: connection_file_missing, connection_file_foreign or connection_file_malformed.
     """
@@ -171,12 +171,12 @@ def read_connection(name: str | Path) -> Connection:
 
 
 def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
-    """Read a file that only this user can write, and give warnings if others can read it.
+    """Return the content of a file that only this user can write, and warnings if others can read it.
 
     Judges the open file, so that nobody can swap it meanwhile. Raises `BridgeError` as `read_connection` does.
     """
     try:
-        # Without O_NONBLOCK, opening a named pipe would wait for a writer for ever.
+        # Without O_NONBLOCK, opening a named pipe would wait for a writer forever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise BridgeError(
@@ -201,7 +201,7 @@ def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
 
 
 async def listens(connection: Connection, bound: float = 1.0) -> bool:
-    """Whether anything accepts connections at the kernel's shell address.
+    """Return whether anything accepts connections at the kernel's shell address.
 
     False is proof that the kernel is gone: its sockets close with its process. True is no proof that it lives.
     """
@@ -220,7 +220,7 @@ async def listens(connection: Connection, bound: float = 1.0) -> bool:
 
 
 def stale(connection: Connection) -> BridgeError:
-    """Say that nothing listens where the file points."""
+    """Return the refusal of a file at whose addresses nothing listens."""
     return BridgeError(
         "connection_file_stale",
         f"No kernel listens where {connection.path.name} points: it has ended and left its file behind.",

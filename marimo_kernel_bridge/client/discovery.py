@@ -1,4 +1,4 @@
-"""Which kernels run here, and which notebook each belongs to.
+"""Discovery of the kernels that run here, and of the notebook that each belongs to.
 
 Asks every connection file of Jupyter's runtime directory who answers there, and every Jupyter server of this user
 which notebook it opened with which kernel. Attaches only for the moment of the question.
@@ -93,7 +93,7 @@ class _Session(msgspec.Struct, frozen=True):
 
 
 async def find_kernels() -> list[FoundKernel]:
-    """Look at every connection file in the runtime directory, the newest first. Dead ones carry a `problem`."""
+    """Return every connection file of the runtime directory, the newest first. Dead ones carry a `problem`."""
     notebooks = await notebooks_by_kernel()
     at_once = asyncio.Semaphore(_AT_ONCE)
     starting_ones = functools.cache(files_of_starting_kernels)
@@ -106,7 +106,7 @@ async def find_kernels() -> list[FoundKernel]:
 
 
 async def notebooks_by_kernel() -> dict[str, str]:
-    """Ask the Jupyter servers that run here which notebook each kernel id belongs to."""
+    """Return the path of the notebook of each kernel id, as the Jupyter servers that run here know it."""
     servers = [server for path in runtime_dir().glob("jpserver-*.json") if (server := _read_server(path))]
     answers = await asyncio.gather(*(asyncio.to_thread(_sessions, server) for server in servers))
     return {
@@ -120,32 +120,32 @@ async def notebooks_by_kernel() -> dict[str, str]:
 async def connection_file_of(notebook: str) -> Path:
     """Return the connection file of a notebook's kernel, by the notebook's path. Raises `BridgeError`."""
     ending = "/" + notebook.strip().removeprefix("./").lstrip("/")
-    # One that is silent may be starting, or stuck: who connects to it is told so.
-    known = [
+    # One that is silent may be starting, or stuck: connecting to it says so.
+    running = [
         kernel
         for kernel in await find_kernels()
         if kernel.notebook and (kernel.problem is None or kernel.problem.code == "kernel_silent")
     ]
-    wanted = [kernel for kernel in known if ("/" + str(kernel.notebook).lstrip("/")).endswith(ending)]
-    if len(wanted) != 1:
-        names = ", ".join(sorted(str(kernel.notebook) for kernel in wanted or known)) or "none"
-        which = f"{len(wanted)} running notebooks are" if wanted else "No running notebook is"
+    matches = [kernel for kernel in running if ("/" + str(kernel.notebook).lstrip("/")).endswith(ending)]
+    if len(matches) != 1:
+        names = ", ".join(sorted(str(kernel.notebook) for kernel in matches or running)) or "none"
+        which = f"{len(matches)} running notebooks are" if matches else "No running notebook is"
         raise BridgeError(
             "no_such_notebook",
             f"{which} called {notebook!r}.",
             f"There are: {names}. Not every front end tells which notebook it shows. {SHOW_KERNELS}",
         )
-    return wanted[0].path
+    return matches[0].path
 
 
 async def server_of_kernel(kernel_id: str) -> ServerKernel | None:
     """Return the kernel as it is reached through the Jupyter server here that started it, None if none did."""
     for path in runtime_dir().glob("jpserver-*.json"):
-        found = _read_server(path)
-        if found is None:
+        announced = _read_server(path)
+        if announced is None:
             continue
-        url = f"http://{_host(found.hostname)}:{found.port}{found.base_url.rstrip('/')}"
-        server = JupyterServer(url, found.token)
+        url = f"http://{_host(announced.hostname)}:{announced.port}{announced.base_url.rstrip('/')}"
+        server = JupyterServer(url, announced.token)
         try:
             if await server.has_kernel(kernel_id):
                 return ServerKernel(server, kernel_id)
@@ -162,7 +162,7 @@ async def _look_at(
         connection = read_connection(path)
         if not await listens(connection):
             raise starting(connection) if connection.where in starting_ones() else stale(connection)
-        # Without a name: who only asks what runs here is not yet an agent that uses the kernel.
+        # Without a name: a client that only asks what runs here is not yet an agent that uses the kernel.
         async with await KernelClient.attach(connection, "", bound=_ATTACH_BOUND) as client:
             description = await client.reads.describe() if client.info.reactive else None
             return FoundKernel(
@@ -190,7 +190,7 @@ def _read_server(path: Path) -> _Server | None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process is there. The port of a server that is gone may be somebody else's by now."""
+    """Return whether a process is there. The port of a server that is gone may be another program's by now."""
     if sys.platform == "win32":  # os.kill would end the process there
         return True
     try:
@@ -204,7 +204,7 @@ def _sessions(server: _Server) -> list[_Session]:
     url = f"http://{_host(server.hostname)}:{server.port}{server.base_url}api/sessions"
     request = urllib.request.Request(
         url, headers={"Authorization": f"token {server.token}"}
-    )  # http on loopback, see above
+    )  # http, on loopback alone
     # No proxy and no redirect: the token is for this server alone.
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.HTTPHandler())

@@ -1,7 +1,7 @@
 """A Jupyter server's own interface: which kernels it has, for which notebooks, and what it does with them.
 
 Owns HTTP requests to one server. Its token goes to that server alone: no redirect is followed, no proxy used. Messages
-to and from kernels are `server_channels.py`'s.
+to and from kernels are `websocket_channels`' business.
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ class JupyterServer:
                 f"Its address is like {parts.scheme}://{parts.netloc}{path.removesuffix('hub')}user/NAME/.",
             )
         query = dict(pair.partition("=")[::2] for pair in parts.query.split("&") if pair)
-        found = token or query.get("token") or _configured_token(parts.scheme, parts.netloc, path)
+        secret = token or query.get("token") or _configured_token(parts.scheme, parts.netloc, path)
         notebook = re.search(r"(?:^|/)(?:tree|notebooks)/(?!.*/tree/)(.+\.ipynb)$", page)
         return cls(
             urlunsplit((parts.scheme, parts.netloc, path, "", "")),
-            found,
+            secret,
             unquote(notebook.group(1)) if notebook else None,
         )
 
@@ -98,17 +98,17 @@ class JupyterServer:
     async def kernel_of_notebook(self, notebook: str) -> tuple[str, str]:
         """Return the id of the kernel of a notebook, and the notebook's path. Raises `BridgeError`."""
         sessions = await self._list("api/sessions", list[_Session])
-        known = {session.path: session.kernel.id for session in sessions if session.kernel is not None}
-        matches = [path for path in known if path == notebook.strip("/")] or [
-            path for path in known if path.endswith("/" + notebook.strip("/"))
+        kernels = {session.path: session.kernel.id for session in sessions if session.kernel is not None}
+        matches = [path for path in kernels if path == notebook.strip("/")] or [
+            path for path in kernels if path.endswith("/" + notebook.strip("/"))
         ]
         if len(matches) != 1:
             raise BridgeError(
                 "server_refused",
                 f"{len(matches) or 'No'} notebooks with a kernel there are called {notebook!r}.",
-                f"Those there are: {', '.join(sorted(known)) or 'none'}.",
+                f"Those there are: {', '.join(sorted(kernels)) or 'none'}.",
             )
-        kernel_id: str = known[matches[0]]
+        kernel_id: str = kernels[matches[0]]
         return kernel_id, matches[0]
 
     async def only_kernel(self) -> str:
@@ -125,7 +125,7 @@ class JupyterServer:
         return only
 
     async def has_kernel(self, kernel_id: str) -> bool:
-        """Tell whether the server has a kernel. Raises `BridgeError` if it does not say."""
+        """Return whether the server has a kernel. Raises `BridgeError` if it does not say."""
         answer = await self._ask("GET", f"api/kernels/{quote(kernel_id, safe='')}")
         status = _status(answer)
         if status in {_NOT_FOUND, _NOT_STARTED}:
@@ -135,7 +135,7 @@ class JupyterServer:
         return msgspec.json.decode(answer.body, type=_Kernel).execution_state != "dead"
 
     async def do(self, kernel_id: str, action: Literal["interrupt", "restart", "shut_down"]) -> None:
-        """Have the server do something with a kernel. Raises `BridgeError`."""
+        """Interrupt, restart or shut down a kernel through the server. Raises `BridgeError`."""
         path = f"api/kernels/{quote(kernel_id, safe='')}"
         if action == "shut_down":
             answer = await self._ask("DELETE", path)
@@ -223,7 +223,7 @@ def _split(path: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class ServerKernel:
-    """A kernel that is reached through its server. As `connection.Connection`: what there is to know before a word."""
+    """A kernel as it is reached through its Jupyter server: the server and the kernel's id there."""
 
     server: JupyterServer
     kernel_id: str

@@ -1,7 +1,7 @@
 """The life of one kernel, as what is seen of it tells: a state machine without I/O.
 
 Owns who the kernel is, whether it has ended and how, and how often another process took its place. Sees nothing by
-itself: the link tells it each event.
+itself: the link reports each event.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class KernelLife:
         self._shutdown_announced = False
 
     def answered(self, info: KernelInfo) -> None:
-        """Take what the kernel says of itself."""
+        """Record what the kernel says of itself."""
         before = self.info
         if self.state == "ended":
             # A Jupyter server announces a restart while the old process still answers.
@@ -73,11 +73,11 @@ class KernelLife:
         self.state = _NEXT[self.state, "answered"]
 
     def announce_shutdown(self) -> None:
-        """Take that somebody shuts the kernel down, or restarts it: an end is no crash then."""
+        """Record that somebody shuts the kernel down, or restarts it: an end is no crash then."""
         self._shutdown_announced = True
 
     def vanished(self) -> BridgeError | None:
-        """Take that the kernel's process is gone. Return how it ended, None if it had before."""
+        """Record that the kernel's process is gone. Return how it ended, None if it had before."""
         how = (
             "The kernel was shut down."
             if self._shutdown_announced
@@ -86,11 +86,11 @@ class KernelLife:
         return self._end("vanished", how)
 
     def replaced(self) -> BridgeError | None:
-        """Take that another process answers. Return how the kernel ended, None if it had before."""
+        """Record that another process answers. Return how the kernel ended, None if it had before."""
         return self._end("replaced", "The kernel was restarted.")
 
     def heard(self, session: str | None) -> BridgeError | None:
-        """Take the session in a message. Return how the kernel ended, if the message proves that it has."""
+        """Compare the session in a message. Return how the kernel ended, if the message proves that it has."""
         if self.info is None or self.info.session in {None, session}:
             return None
         return self.replaced()

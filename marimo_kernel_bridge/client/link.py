@@ -41,17 +41,17 @@ Liveness = Literal["alive", "silent", "dead"]
 
 
 class Listener(Protocol):
-    """Takes what the link does not want itself."""
+    """The owner of a link: receives the messages that answer no `ask`, and the kernel's end."""
 
     def on_message(self, channel: Channel, message: Message, *, asked: bool) -> None:
-        """Take a message. `asked`: it belongs to an `ask` that is under way, of which only iopub messages come here."""
+        """Handle a message. `asked`: it belongs to an `ask` that is under way, of which only iopub messages come here."""
 
     def on_end(self, why: BridgeError) -> None:
-        """Take that the kernel's process is gone: nothing that was asked of it will be answered."""
+        """Handle the kernel's end: nothing that was asked of it will be answered."""
 
 
 class KernelLink:
-    """One attached kernel's channels, read. `open` first, `close` at last."""
+    """The conversation with one attached kernel. `open` it first, `close` it at last."""
 
     def __init__(self, channels: Channels, listener: Listener) -> None:
         self._channels = channels
@@ -97,7 +97,7 @@ class KernelLink:
         return self._life.end
 
     async def liveness(self) -> Liveness:
-        """Tell dead (nothing is there any more) from silent (a process is there, but its heartbeat is not)."""
+        """Return whether the kernel is alive, silent (a process is there, but its heartbeat is not) or dead."""
         if self.end is None and await self._channels.beat(HEARTBEAT_BOUND):
             return "alive"
         if self.end is None and not await self._channels.is_there():
@@ -254,7 +254,7 @@ class KernelLink:
             future.set_result(message)
 
     def _take_server_state(self, state: str) -> None:
-        """Take a Jupyter server's own message about a kernel of its: it comes before the process is another one."""
+        """Handle a Jupyter server's own message about a kernel of its: it comes before the process is another one."""
         if state == "dead":
             self._end(self._life.vanished())
         elif self.end is None:

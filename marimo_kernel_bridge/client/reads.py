@@ -93,7 +93,7 @@ class Reads:
         return await self._read(wire.ReadEnvironment(), Environment)
 
     async def secrets(self, bound: float = ANSWER_BOUND) -> None:
-        """Have the kernel send its secrets to the observers, which each of its answers does by the way."""
+        """Ask for the kernel's secrets, which every answer passes to the observers of `on_secrets`."""
         await self._read(wire.ReadSecrets(), type(None), bound)
 
     async def inspect_variable(self, name: str, rows: int, offset: int = 0) -> VariableContent:

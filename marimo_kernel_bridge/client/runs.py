@@ -136,7 +136,7 @@ class Run:
         self._end(now)
 
     def on_iopub(self, msg_type: str, content: Content, now: float) -> None:
-        """Take an iopub message whose parent is this run."""
+        """Handle an iopub message whose parent is this run."""
         if msg_type == "status":
             self._on_status(content.get("execution_state"), now)
         elif msg_type == "execute_input":
@@ -196,7 +196,7 @@ class Activity:
         return tuple(self._working.values())
 
     def on_iopub(self, message: Message, now: float) -> bool:
-        """Take any iopub message. Return whether a request has begun or ended by it."""
+        """Handle any iopub message. Return whether a request has begun or ended by it."""
         request_id, content = message.parent_id, message.content
         if request_id is None or message.parent_type not in _WORK:
             return False

@@ -1,4 +1,4 @@
-"""Which kernels are starting: what tells, while nothing listens yet, a new kernel from one that has ended.
+"""Kernels that are starting: the difference, while nothing listens yet, between a new kernel and one that has ended.
 
 A connection file is there before the kernel's process, and stays when that is killed. What starts a kernel names the
 file among the process's arguments; one that is young and does so is about to listen. A kernel that a pool forks is not
@@ -55,7 +55,7 @@ async def require_listening(connection: Connection, bound: float) -> None:
 
 
 def starting(connection: Connection) -> BridgeError:
-    """Say that a kernel is not ready yet."""
+    """Return the refusal of a kernel that is not ready yet."""
     return BridgeError(
         "kernel_silent",
         f"The kernel of {connection.path.name} is starting: its process runs, but does not listen yet.",

@@ -19,9 +19,9 @@ _WIDTH: Final = 200
 
 
 def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
-    """Find lines that contain `query`, whatever the case. Plain text: a pattern could take for ever."""
-    wanted = query.casefold()
-    found: list[Match] = []
+    """Return the lines that contain `query`, whatever the case. Plain text: a pattern could take forever."""
+    needle = query.casefold()
+    matches: list[Match] = []
     total = 0
     unread: list[str] = []
     for both in cells:
@@ -31,11 +31,11 @@ def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
             unread.append(cell_id)
         for where, text in (("code", both.cell.code), ("output", output)):
             for number, line in enumerate(text.splitlines(), 1):
-                if wanted in line.casefold():
+                if needle in line.casefold():
                     total += 1
-                    if len(found) < limit:
-                        found.append(Match(cell_id, where, number, _around(line, wanted)))  # type: ignore[arg-type]  # one of two literals
-    return Matches(tuple(found), total, tuple(unread))
+                    if len(matches) < limit:
+                        matches.append(Match(cell_id, where, number, _around(line, needle)))  # type: ignore[arg-type]  # one of two literals
+    return Matches(tuple(matches), total, tuple(unread))
 
 
 def _text(outputs: Iterable[dict[str, Any]]) -> tuple[str, bool]:
@@ -50,7 +50,7 @@ def _text(outputs: Iterable[dict[str, Any]]) -> tuple[str, bool]:
     return "\n".join(texts), True
 
 
-def _around(line: str, wanted: str) -> str:
-    start = max(0, line.casefold().find(wanted) - _WIDTH // 2)
+def _around(line: str, needle: str) -> str:
+    start = max(0, line.casefold().find(needle) - _WIDTH // 2)
     part = line[start : start + _WIDTH].strip()
     return ("…" if start else "") + part + ("…" if start + _WIDTH < len(line) else "")

@@ -196,7 +196,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def _own_traits(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Give what is the widget's own of its traits: not what every widget has."""
+    """Yield the widget's own traits: not what every widget has."""
     common = {"comm", "keys", "layout", "style", "tabbable", "tooltip"}
     for name, value in state.items():
         if not name.startswith("_") and name not in common:
@@ -204,7 +204,7 @@ def _own_traits(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_input(widget: object) -> bool:
-    """Tell widgets that a person can set from layouts and displays."""
+    """Return whether a person can set a widget: not a layout, nor a display."""
     state = _state(widget)
     if _name(widget) == "Button":
         return True

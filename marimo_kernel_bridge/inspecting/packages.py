@@ -1,7 +1,7 @@
 """The packages of the kernel's own environment: which the notebook lacks, and installing them.
 
-Runs in the kernel, which may be on another machine than whoever asks. The installer is a process of its own, started
-without a shell; what it prints is handed on line by line.
+Runs in the kernel, which may be on another machine than the client that asks. The installer is a process of its own,
+started without a shell; what it prints is passed on line by line.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ _GRACE: Final = 5.0
 
 
 def environment(cells: Iterable[Cell], package_of: Callable[[str], str]) -> Environment:
-    """Say where packages are installed and which imports of the cells lead nowhere. Any thread."""
-    wanted: dict[str, list[str]] = {}
+    """Return where packages are installed and which imports of the cells lead nowhere. Any thread."""
+    users: dict[str, list[str]] = {}
     for cell in cells:
         for module in dict.fromkeys(imports(cell.code)):
-            wanted.setdefault(module, []).append(cell.cell_id)
+            users.setdefault(module, []).append(cell.cell_id)
     missing = tuple(
-        MissingImport(module, package_of(module), tuple(users))
-        for module, users in sorted(wanted.items())
+        MissingImport(module, package_of(module), tuple(cell_ids))
+        for module, cell_ids in sorted(users.items())
         if not _is_there(module)
     )
     return Environment(sys.executable, sys.prefix, _kind(), _installer(), missing)
 
 
 def imports(code: str) -> Iterator[str]:
-    """Give the top-level modules that code imports and cannot do without: not those in `try ... except ImportError`."""
+    """Yield the top-level modules that code imports and cannot do without: not those in `try ... except ImportError`."""
     try:
         tree = ast.parse(_MAGIC_LINE.sub(r"\1pass", code))
     except (SyntaxError, ValueError):
@@ -74,7 +74,7 @@ def imports(code: str) -> Iterator[str]:
 def install(
     requirements: Sequence[str], cells: Callable[[], Iterable[Cell]], show: Callable[[str], None]
 ) -> InstallReport:
-    """Install into the environment of this interpreter, handing on what the installer prints.
+    """Install into the environment of this interpreter, passing on what the installer prints.
 
     For the main thread, which a KeyboardInterrupt may stop. Raises `BridgeError`: no_installer.
     """
@@ -95,7 +95,7 @@ def install(
         if before.get(name) != after.get(name)
     )
     return InstallReport(
-        tool, sys.executable, exit_code, changes, tuple(_failed_for_want(cells())), _loaded_before(changes)
+        tool, sys.executable, exit_code, changes, tuple(_failed_without(cells())), _loaded_before(changes)
     )
 
 
@@ -133,7 +133,7 @@ def _process(tool: Installer, requirements: Sequence[str]) -> Iterator[subproces
         command.append("--disable-pip-version-check")
     # pip runs in an empty directory: a pip.py in the notebook's would be run in its place. uv reads settings there.
     with tempfile.TemporaryDirectory(prefix="marimo-kernel-bridge-") as empty:
-        process = subprocess.Popen(  # noqa: S603  # no shell, and requirements only behind "--" (environment.py)
+        process = subprocess.Popen(  # noqa: S603  # no shell, and requirements only behind "--" (`requirements`)
             [*command, "--", *requirements],
             cwd=None if tool == "uv" else empty,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -164,14 +164,18 @@ def _signal(process: subprocess.Popen[str], number: int) -> None:
 
 
 def _versions() -> dict[str, str]:
-    return {found.name: found.version for found in metadata.distributions() if found.name and found.version}
+    return {
+        package.name: package.version
+        for package in metadata.distributions()
+        if package.name and package.version
+    }
 
 
-def _failed_for_want(cells: Iterable[Cell]) -> Iterator[str]:
-    """Give the cells that failed because a module was not there which now is."""
+def _failed_without(cells: Iterable[Cell]) -> Iterator[str]:
+    """Yield the cells that failed because a module was not there which now is."""
     for cell in cells:
-        found = _NO_MODULE.search(cell.error.evalue) if cell.error is not None else None
-        if found and _is_there(found[1].partition(".")[0]):
+        match = _NO_MODULE.search(cell.error.evalue) if cell.error is not None else None
+        if match and _is_there(match[1].partition(".")[0]):
             yield cell.cell_id
 
 

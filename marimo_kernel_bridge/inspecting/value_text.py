@@ -35,8 +35,8 @@ _LIBRARY_SCALARS: Final = ("numpy", "pandas")
 
 
 def is_one_of(kind: type, kinds: tuple[type, ...]) -> bool:
-    """Tell whether `kind` is one of `kinds` itself; `in` would run a metaclass's code."""
-    return any(kind is known for known in kinds)
+    """Return whether `kind` is one of `kinds` itself; `in` would run a metaclass's code."""
+    return any(kind is candidate for candidate in kinds)
 
 
 def class_name(kind: type) -> str:
@@ -68,7 +68,7 @@ def value_text(value: object, longest: int = LONGEST, depth: int = 0) -> str:
         bits = int.bit_length(value)  # type: ignore[arg-type]  # told by its exact type
         return f"{value}" if bits <= _MOST_BITS else f"<int of {bits} bits>"
     if kind is str or kind is bytes:
-        return _quoted(value, longest)  # type: ignore[arg-type]  # as above
+        return _quoted(value, longest)  # type: ignore[arg-type]  # its exact type is known
     if kind is float or is_one_of(kind, _SAFE_STR) or _is_library_scalar(kind):
         return shorten(f"{value}", longest)
     if is_one_of(kind, (list, tuple, set, frozenset, dict)) and depth < _DEEPEST:
@@ -109,7 +109,7 @@ def first_items(value: Any, most: int, offset: int = 0) -> list[Any]:  # an exac
 
 
 def _is_library_scalar(kind: type) -> bool:
-    """Tell a scalar of NumPy or pandas (`numpy.float64`, `Timestamp`), by identity with what the library has."""
+    """Return whether this is a scalar of NumPy or pandas (`numpy.float64`, `Timestamp`), by identity with the library's."""
     module, _, name = class_name(kind).rpartition(".")
     if module.partition(".")[0] not in _LIBRARY_SCALARS:
         return False
@@ -117,9 +117,9 @@ def _is_library_scalar(kind: type) -> bool:
     if library == "numpy":
         generic = library_class("numpy", "generic")
         return library_class("numpy", name) is kind and any(base is generic for base in bases(kind))
-    known = ("Timestamp", "Timedelta", "Period", "Interval")
+    scalars = ("Timestamp", "Timedelta", "Period", "Interval")
     missing = ("NaTType", "NAType")
-    return any(library_class("pandas", one) is kind for one in known) or name in missing
+    return any(library_class("pandas", scalar) is kind for scalar in scalars) or name in missing
 
 
 def describe_function(function: types.FunctionType) -> str:

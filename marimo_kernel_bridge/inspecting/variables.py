@@ -1,7 +1,7 @@
-"""The notebook's variables as data, looked at and never run: type, shape, columns, a few rows.
+"""The notebook's variables as data, read and never run: type, shape, columns, a few rows.
 
-Knows Python's containers, NumPy, pandas, Polars and Arrow by the exact class; a subclass is named, not read. What an
-unknown object would say of itself is not asked (`value_text.py`).
+Knows Python's containers, NumPy, pandas, Polars and Arrow by the exact class; a subclass is named, not read. An unknown
+object's own methods are not called (`value_text`).
 
 Two looks. A list, and an inspection while a cell runs, read types, lengths and shapes only: safe on the control
 thread. Rows are taken on the main thread between cells, for user code may change a table while another thread reads it.
@@ -68,11 +68,11 @@ def inspect(
     Raises `BridgeError`: no_such_variable.
     """
     if name not in names:
-        known = sorted(one for one in list(names) if type(one) is str and not one.startswith("_"))
+        public = sorted(key for key in list(names) if type(key) is str and not key.startswith("_"))
         raise BridgeError(
             "no_such_variable",
             f"There is no variable {name!r}.",
-            f"Some there are: {', '.join(known[:_MOST_NAMED])}. A variable is a plain global name.",
+            f"Some there are: {', '.join(public[:_MOST_NAMED])}. A variable is a plain global name.",
         )
     value = names[name]
     variable = describe(name, value, definers.get(name))
@@ -113,12 +113,12 @@ def _summary(value: object) -> str:  # noqa: PLR0911  # one for each kind of val
     text = value_text(value, 80)
     if text != f"<{class_name(kind)}>":
         return text
-    known = [class_name(base) for base in bases(kind)[1:-1]]
-    return f"instance of a class of {', '.join(known[:3])}" if known else ""
+    parents = [class_name(base) for base in bases(kind)[1:-1]]
+    return f"instance of a class of {', '.join(parents[:3])}" if parents else ""
 
 
 def is_class(value: object) -> TypeGuard[type]:
-    """Tell a class, without asking the object what its `__class__` is."""
+    """Return whether this is a class, without asking the object what its `__class__` is."""
     return any(base is type for base in bases(type(value)))
 
 
@@ -131,13 +131,13 @@ def _plain_content(value: object, part: slice) -> dict[str, Any]:
         pairs = first_items(value, part.stop - part.start, part.start)
         return {
             "items": tuple(f"{value_text(key, 80)}: {value_text(item)}" for key, item in pairs),
-            "total_items": len(value),  # type: ignore[arg-type]  # as above
+            "total_items": len(value),  # type: ignore[arg-type]  # an exact dict
         }
     if kind is str:
         return {"facts": (value_text(value, 2000),)}
     if kind is types.FunctionType:
         doc = value.__doc__ if type(value.__doc__) is str else ""
-        lines = (f"line {value.__code__.co_firstlineno} of its cell", doc.strip())  # type: ignore[attr-defined]  # as above
+        lines = (f"line {value.__code__.co_firstlineno} of its cell", doc.strip())  # type: ignore[attr-defined]  # an exact function
         return {"facts": tuple(filter(None, lines))}
     attributes = _attributes(value)
     shown = [(key, item) for key, item in attributes.items() if type(key) is str and not key.startswith("_")]

@@ -1,4 +1,4 @@
-"""Writing the kernelspec where Jupyter looks, for environments that a wheel's own kernelspec does not reach.
+"""Installation of the kernelspec where Jupyter looks, for environments that a wheel's own kernelspec does not reach.
 
 `pip install` already puts one into the environment. This one names the interpreter by its absolute path, so that a
 Jupyter installed elsewhere can start the kernel.
@@ -75,6 +75,6 @@ def install_kernelspec(
 
 
 def seen_by_jupyter(name: str, place: Path) -> bool:
-    """Whether a Jupyter started here finds the kernelspec at `place` under this name."""
-    found = KernelSpecManager().find_kernel_specs().get(name.lower())
-    return found is not None and Path(found).resolve() == place.resolve()
+    """Return whether a Jupyter started here finds the kernelspec at `place` under this name."""
+    folder = KernelSpecManager().find_kernel_specs().get(name.lower())
+    return folder is not None and Path(folder).resolve() == place.resolve()

@@ -1,6 +1,6 @@
-"""Which kernels can be started: those installed as kernelspecs, and the reactive one of any Python that has the bridge.
+"""Kernels that can be started: those installed as kernelspecs, and the reactive one of any Python that has the bridge.
 
-Starts none; `kernel_owner.py` does.
+Starts none: `owned_kernels` does.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ class Startable:
 
 def installed() -> list[Startable]:
     """Return the installed kernelspecs, reactive ones first."""
-    found = [_startable(name, one["spec"]) for name, one in KernelSpecManager().get_all_specs().items()]
-    return sorted(found, key=lambda one: (not one.reactive, one.name))
+    specs = KernelSpecManager().get_all_specs()
+    kernels = [_startable(name, entry["spec"]) for name, entry in specs.items()]
+    return sorted(kernels, key=lambda kernel: (not kernel.reactive, kernel.name))
 
 
 def by_name(name: str) -> KernelSpec:
@@ -47,9 +48,9 @@ def by_name(name: str) -> KernelSpec:
     try:
         spec = KernelSpecManager().get_kernel_spec(name)
     except NoSuchKernel:
-        known = ", ".join(one.name for one in installed()) or "none"
+        names = ", ".join(kernel.name for kernel in installed()) or "none"
         raise BridgeError(
-            "no_such_kernelspec", f"No kernelspec {name!r} is installed.", f"There are: {known}."
+            "no_such_kernelspec", f"No kernelspec {name!r} is installed.", f"There are: {names}."
         ) from None
     if _program(spec.argv) is None:
         raise BridgeError(
@@ -92,7 +93,7 @@ def of_interpreter(interpreter: str) -> KernelSpec:
 
 
 class OneSpec(KernelSpecManager):
-    """Knows one kernelspec, whatever its name: for a kernel that is not installed as one."""
+    """A kernelspec manager with one kernelspec, whatever its name: for a kernel that is not installed as one."""
 
     def __init__(self, spec: KernelSpec) -> None:
         super().__init__()
@@ -128,11 +129,11 @@ def _python_at(path: Path) -> Path | None:
     candidates = (
         [here] if here.is_file() else [here / "bin/python", here / "Scripts/python.exe", here / "python.exe"]
     )
-    return next((one for one in candidates if one.is_file() and os.access(one, os.X_OK)), None)
+    return next((path for path in candidates if path.is_file() and os.access(path, os.X_OK)), None)
 
 
 def _look(program: Path) -> tuple[str, bool]:
-    """Ask a Python for its prefix and whether it has the bridge. Raises `BridgeError` bad_request."""
+    """Return a Python's prefix and whether it has the bridge. Raises `BridgeError` bad_request."""
     try:
         done = subprocess.run(  # noqa: S603  # what the person allowed to be started
             [str(program), "-c", _LOOK],

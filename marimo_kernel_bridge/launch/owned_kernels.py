@@ -1,6 +1,6 @@
-"""Who can restart and shut down a kernel: the Jupyter server that started it, or this process.
+"""Control of kernels by their owner: the Jupyter server that started a kernel, or this process.
 
-A kernel that is reached through its connection file alone can be told to end, but only who started it starts it again.
+A kernel that is reached through its connection file alone can be told to end, but only its owner starts it again.
 Kernels that this process started end with it.
 """
 

@@ -1,4 +1,4 @@
-"""A kernel's Python environment: what the notebook lacks, and what an installation did. Values only."""
+"""A kernel's Python environment as values: what the notebook lacks, what may be installed, what an installation did."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class PackageChange:
 class InstallReport:
     """What became of an installation. `exit_code` is the installer's, None if it was interrupted.
 
-    `cells` failed for want of what is there now; `loaded` are modules that the kernel still has in their old version.
+    `cells` failed because they lacked what is there now; `loaded` are modules that the kernel still has in their old version.
     """
 
     installer: Installer
@@ -72,19 +72,19 @@ class InstallReport:
 
 
 def installs_packages(code: str) -> bool:
-    """Tell code with a line that installs packages: `%pip install`, `!uv pip install`, `!python -m pip install`."""
+    """Return whether a line of code installs packages: `%pip install`, `!uv pip install`, `!python -m pip install`."""
     return _INSTALLS.search(code) is not None
 
 
-def requirements(wanted: list[str]) -> tuple[str, ...]:
+def requirements(texts: list[str]) -> tuple[str, ...]:
     """Return requirement specifiers without spaces: a name, extras, versions.
 
     Options, addresses, paths and markers are refused: what is installed is what a person reads. Raises
     `BridgeError`: bad_request.
     """
-    if not 0 < len(wanted) <= MOST_PACKAGES:
-        raise BridgeError("bad_request", f"Give 1 to {MOST_PACKAGES} packages, not {len(wanted)}.")
-    return tuple(_requirement(text) for text in wanted)
+    if not 0 < len(texts) <= MOST_PACKAGES:
+        raise BridgeError("bad_request", f"Give 1 to {MOST_PACKAGES} packages, not {len(texts)}.")
+    return tuple(_requirement(text) for text in texts)
 
 
 def _requirement(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a look into a kernel gives: variables, matches of a search, agents. Values only."""
+"""What can be read of a kernel besides its cells, as values: variables, UI elements, matches of a search, secrets."""
 
 from __future__ import annotations
 

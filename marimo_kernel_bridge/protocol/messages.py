@@ -1,4 +1,4 @@
-"""The wire contract between a client and the reactive kernel, beyond Jupyter's own messages.
+"""The messages between a client and the reactive kernel, beyond Jupyter's own.
 
 One request/reply message type of our own, carried by two Jupyter channels. Reads go on *control* and are
 answered while a cell runs; what runs code goes on *shell* and waits its turn. The content of a request is one of
@@ -6,15 +6,16 @@ the tagged structs below; the content of a reply is `{"status": "ok", "protocol"
 `{"status": "error", "protocol": 1, "ename": "BridgeError", "code": ..., "evalue": ..., "hint": ...,
 "traceback": []}`. Around a request on shell Jupyter's `status` busy and idle are published, so a client knows that it is
 over by the reply *and* idle. Around one on control they are not: front ends take any idle for the kernel's.
-`secrets` are what the kernel has as such (`Secret`), so that a client can keep them from a model; it has the kernel's key
-anyway. A look at them by itself would cost each answer a second request.
+`secrets` are the kernel's secrets (`Secret`), so that a client can keep them from a model; it has the kernel's key
+anyway. To ask for them separately would cost each answer a second request.
 
-Running code needs nothing of this: it is a plain `execute_request`. Its metadata may carry
+Running code needs none of this: it is a plain `execute_request`. Its metadata may carry
 `{METADATA_KEY: {"client": "a name"}}`, which the kernel records as the author; `ReadRun` with the request's
-message id then tells which cells ran because of it. With `"outcome": true` beside it the kernel tells what `ReadOutcome`
-would by itself, in a second reply on shell (`REPLY`) before idle, to spare the client the question; it may stay away.
+message id then returns which cells ran because of it. With `"outcome": true` beside it the kernel sends what `ReadOutcome`
+would return, in a second reply on shell (`REPLY`) before idle, to spare the client the question; it may be missing.
 
-This module moves no bytes; `zmq_kernel.py` and `kernel_client.py` do.
+This module moves no bytes: `zmq_kernel` and `client` do. Within one `PROTOCOL` a reply may get further fields, all
+optional: a client ignores fields that it does not know.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class ReadRun(_Request, frozen=True, tag="read_run"):
 class ReadOutcome(_Request, frozen=True, tag="read_outcome"):
     """Control. Result: `RunOutcome`: all that an answer about this run needs, in one look.
 
-    What `ReadRun`, and `ReadCell` for the cells in it, would tell, without their refusals.
+    What `ReadRun`, and `ReadCell` for the cells in it, would return, without their refusals.
     """
 
     run_id: str
@@ -238,7 +239,7 @@ _T = TypeVar("_T")
 
 
 def encode_request(request: Request) -> dict[str, Any]:
-    """Turn a request into the content of a Jupyter message."""
+    """Return a request as the content of a Jupyter message."""
     content: dict[str, Any] = msgspec.to_builtins(request)
     return content
 
@@ -260,13 +261,13 @@ def decode_request(content: object) -> Request:
 
 
 def encode_result(result: Result, secrets: Sequence[Secret]) -> dict[str, Any]:
-    """Turn a result into the content of an ok reply."""
+    """Return a result as the content of an ok reply."""
     content = {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
     return {**content, "secrets": msgspec.to_builtins(secrets)}
 
 
 def encode_error(error: BridgeError) -> dict[str, Any]:
-    """Turn a refusal into the content of an error reply, in Jupyter's shape for errors."""
+    """Return a refusal as the content of an error reply, in Jupyter's shape for errors."""
     return {
         "status": "error",
         "protocol": PROTOCOL,

@@ -1,6 +1,6 @@
-"""What a reactive notebook is made of, as values: cells, runs, and the state that both sides agree on.
+"""The parts of a reactive notebook as values: cells, runs, and the kernel's state.
 
-Nothing here knows Jupyter, marimo or sockets. All values are frozen; `session.py` replaces them.
+Nothing here knows Jupyter, marimo or sockets. All values are frozen; the kernel replaces them.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ class RunReport:
 class KernelDescription:
     """What a reactive kernel says of itself. Times are seconds since the epoch.
 
-    `queued` counts requests that wait; `settling` tells that dependents will run, or that outputs are held back
-    until a front end is ready for them. `agents_paused`: the person lets agents only read.
+    `queued` counts requests that wait; `settling`: dependents will run, or outputs are held back until a front end is
+    ready for them. `agents_paused`: the person lets agents only read.
     """
 
     protocol: int

@@ -1,4 +1,4 @@
-"""The outputs of one cell, as a front end would have them after the same iopub messages.
+"""The outputs of one cell, as a front end has them after the same iopub messages.
 
 `OutputLog.apply` takes Jupyter's output messages and keeps nbformat 4 outputs. It moves no messages. Safe to use
 from several threads: stream messages come from ipykernel's iopub thread, reads from the control thread.
@@ -99,7 +99,7 @@ class _Entry:
         return {**self.output, "text": text}
 
     def add(self, text: str) -> None:
-        """Take more of a stream."""
+        """Append to a stream."""
         assert self.chunks is not None
         self.chunks.append(text)
         self.size += len(text)
@@ -115,14 +115,14 @@ class _Entry:
 
 @dataclass
 class OutputLog:
-    """A cell's outputs."""
+    """The outputs of one cell; any thread may apply messages and read."""
 
     _entries: list[_Entry] = field(default_factory=list)
     _clear_next: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def apply(self, msg_type: str, content: dict[str, Any]) -> None:
-        """Take one of the `OUTPUT_TYPES` addressed to this cell."""
+        """Apply one of the `OUTPUT_TYPES` addressed to this cell."""
         with self._lock:
             if msg_type == "clear_output":
                 self._clear_next = bool(content.get("wait"))
@@ -138,7 +138,7 @@ class OutputLog:
             self._append(msg_type, content)
 
     def update_display(self, content: dict[str, Any]) -> None:
-        """Take an `update_display_data` that any request may have sent: display ids belong to the kernel."""
+        """Apply an `update_display_data` of whatever request: display ids belong to the kernel."""
         with self._lock:
             self._update(content)
 
@@ -177,7 +177,7 @@ class OutputLog:
                 self._entries.append(_Entry({"output_type": "error", **output}))
 
     def restart(self) -> None:
-        """Forget everything: the cell runs anew by a request of its own."""
+        """Forget everything: the cell is run again by a request of its own."""
         with self._lock:
             self._entries.clear()
             self._clear_next = False
@@ -190,7 +190,7 @@ class OutputLog:
     def messages(self) -> list[tuple[str, dict[str, Any]]]:
         """Return messages that would make these outputs, as (msg_type, content)."""
         with self._lock:
-            made = []
+            messages = []
             for entry in self._entries:
                 content = entry.value()
                 msg_type = content.pop("output_type")
@@ -198,8 +198,8 @@ class OutputLog:
                     content["transient"] = (
                         {} if entry.display_id is None else {"display_id": entry.display_id}
                     )
-                made.append((msg_type, content))
-            return made
+                messages.append((msg_type, content))
+            return messages
 
     def display_ids(self) -> tuple[str | None, ...]:
         """Return the display id of each output, None where it has none."""

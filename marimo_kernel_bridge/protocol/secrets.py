@@ -1,7 +1,7 @@
-"""Which values are secrets: of environment variables whose names say so, and all of a `.env` file.
+"""Secrets of a process: values of environment variables whose names say so, and all of a `.env` file.
 
 Runs in the kernel, which has the environment that counts (a notebook may load a `.env` at any time), and in the MCP
-process for its own. What to do with them is `redaction.py`'s.
+process for its own. Keeping them from a model is the MCP server's task.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def in_dotenv(directory: str) -> list[Secret]:
 
 
 def _could_be_secret(value: str) -> bool:
-    """Leave out words and paths, which a text without secrets has too."""
+    """Return False for words and paths, which a text without secrets has too."""
     return (
         len(value) >= _SHORTEST
         and not value.isalpha()

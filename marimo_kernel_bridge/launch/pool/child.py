@@ -1,4 +1,4 @@
-"""A kernel in a process that a pool has just forked: how it becomes what a new interpreter would be.
+"""A process that a pool has just forked: how it becomes the kernel that a new interpreter would be.
 
 Python itself reseeds `random` after a fork, and OpenSSL, `uuid`, `secrets` and `tempfile` notice one. Environment,
 working directory, streams, signals and session are the requester's or new. What a fork shares with its pool and no
@@ -54,11 +54,11 @@ def become(
     _reseed()
     if request.dies_with_requester:
         threading.Thread(target=_end_with, args=(requester,), name="RequesterWatch", daemon=True).start()
-    run_kernel(request.arguments, forked=partial(_tell, requester))
+    run_kernel(request.arguments, forked=partial(_report_ready, requester))
 
 
-def _tell(requester: socket.socket) -> None:
-    """Tell who asked for the kernel that it can be connected to: ZeroMQ tries again 0.1 s later where it cannot."""
+def _report_ready(requester: socket.socket) -> None:
+    """Report to the requester that the kernel accepts connections: ZeroMQ retries only 0.1 s later where it does not."""
     with suppress(OSError):  # the requester may have left
         send_line(requester, KernelReply(pid=os.getpid()))
 

@@ -1,6 +1,6 @@
-"""Whether an interpreter can import what the kernels of a pool shall have imported already.
+"""A check that an interpreter can import the modules that a pool is to preload.
 
-Asked before a kernelspec is written, and by `doctor`. A pool finds out for itself (`pool_server.py`).
+For installing a kernelspec, and for `doctor`. A pool makes its own check when it starts.
 """
 
 from __future__ import annotations

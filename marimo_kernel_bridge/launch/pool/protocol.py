@@ -63,7 +63,7 @@ _READ_ONCE: Final = (
 
 @dataclass(frozen=True)
 class PoolOptions:
-    """What a kernelspec says about its pool."""
+    """A kernelspec's options of its pool."""
 
     preload: tuple[str, ...] = ()
     """Modules to import besides the kernel's own."""
@@ -123,7 +123,7 @@ _T = TypeVar("_T")
 
 
 def is_supported() -> bool:
-    """Tell whether this system can fork and pass sockets."""
+    """Return whether this system can fork and pass sockets."""
     return hasattr(os, "fork") and hasattr(socket, "AF_UNIX") and hasattr(socket, "send_fds")
 
 
@@ -155,7 +155,7 @@ def socket_path(directory: Path, name: str) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time bind a pool's socket, or take it away."""
+    """Hold the lock under which one process at a time binds or removes a pool's socket."""
     import fcntl  # noqa: PLC0415  # not on Windows
 
     lock = os.open(path.parent / "lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -167,7 +167,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def digest(command: list[str], env: dict[str, str], options: PoolOptions) -> str:
-    """Name the pool for kernels that `command` (a Python and its flags) would start in `env`."""
+    """Return the name of the pool for kernels that `command` (a Python and its flags) would start in `env`."""
     import resource  # noqa: PLC0415  # not on Windows
 
     limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))

@@ -1,8 +1,8 @@
-"""Kernels from a warm pool, for everything that starts kernels through jupyter_client.
+"""The kernel provisioner of warm pools, for everything that starts kernels through jupyter_client.
 
 A kernelspec names it as its `kernel_provisioner`; JupyterLab, nbclient, papermill and consoles then get kernels that a
-pool forks (`pool_server.py`), and start the pool if there is none. Whatever a pool cannot do, on Windows or with
-options of `Popen` that a fork has no equal of, is left to the superclass, which spawns a kernel as always.
+pool forks (`server`), and start the pool if there is none. What a pool cannot do, on Windows or with options of `Popen`
+that a fork has no equivalent of, is left to the superclass, which spawns a kernel as always.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ _UNKNOWN: Final = 255  # how a kernel ended whose pool is gone too
 
 
 def serves(kernel_spec: KernelSpec) -> bool:
-    """Tell whether a kernelspec starts this package's kernel and leaves it open by what means."""
+    """Return whether a kernelspec starts this package's kernel and names no provisioner of its own."""
     start = [*kernel_spec.argv[1:4]]
     return start == _KERNEL and "kernel_provisioner" not in kernel_spec.metadata
 
 
 class NoPoolError(Exception):
-    """The kernel has to be started without a pool; says why."""
+    """The kernel has to be started without a pool; the message is why."""
 
 
 class PoolProvisioner(LocalProvisioner):
-    """Starts kernels by asking a pool. See the module."""
+    """A provisioner that forks kernels from a pool, or spawns them where there can be none."""
 
     preload = List(Unicode(), help="Modules that kernels of this kernelspec have imported already.")
     idle_timeout = Float(PoolOptions.idle_timeout, help="Seconds after which a pool without kernels ends.")
@@ -120,7 +120,7 @@ def _ask(
     popen_options: dict[str, Any],
 ) -> PooledKernel:
     path = socket_path(own_directory(), digest(python, env, options))
-    wanted = PoolRequest(protocol=PROTOCOL, kernel=request)
+    for_kernel = PoolRequest(protocol=PROTOCOL, kernel=request)
     with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
         output = _descriptor(popen_options.get("stdout"), 1, nothing)
         errors = popen_options.get("stderr")
@@ -129,7 +129,7 @@ def _ask(
         for _ in range(3):  # a pool may be at its end just then
             connection = _connect(path) or _start_pool(path, python, env, options)
             try:
-                reply = ask(connection, wanted, KernelReply, streams)
+                reply = ask(connection, for_kernel, KernelReply, streams)
             except BaseException:
                 connection.close()
                 raise
@@ -209,7 +209,7 @@ class PooledKernel:
     """The process of a forked kernel, with what `LocalProvisioner` uses of `subprocess.Popen`.
 
     It is the pool's child, not ours: how it ended comes over the connection on which it was asked for. If the pool is
-    gone too, the end of the connection tells that it has ended, not how.
+    gone too, the end of the connection shows that it has ended, not how.
     """
 
     stdin = stdout = stderr = None

@@ -1,7 +1,7 @@
 """A pool of warm kernels: a process that has imported what kernels need, and forks one on request.
 
 One thread, no event loop and no ZMQ context, so that a fork has all that its parent had. It keeps each kernel's
-connection to the requester: there it tells how the kernel ended, and a kernel's number is free for another process
+connection to the requester: there it reports how the kernel ended, and a kernel's number is free for another process
 only after the requester has closed it. It ends when it has been idle for some time, and takes no more requests once
 a module or package was changed on disk: new kernels must not run old code.
 
@@ -116,7 +116,7 @@ Child = tuple[KernelRequest, list[int], socket.socket]
 
 
 class Pool:
-    """See the module."""
+    """A process that forks kernels on request, reports their ends to their requesters, and ends when it is idle."""
 
     def __init__(self, name: str, options: PoolOptions, listening: socket.socket, trouble: str) -> None:
         """`trouble` is why it forks nothing, "" if it does."""
@@ -200,7 +200,7 @@ class Pool:
         return None
 
     def _refusal(self) -> str | None:
-        """Say why no kernel can be forked."""
+        """Return why no kernel can be forked, None if one can."""
         if self._closed or _files_of_modules(self._modules) != self._modules:
             self._close()
             return OUTDATED
@@ -251,7 +251,7 @@ class Pool:
                 self._kernels[pid] = None
 
     def _reap(self) -> None:
-        """Tell requesters which kernels have ended, and let go of those that nobody asks for."""
+        """Report to requesters which kernels have ended, and reap those without a requester."""
         for pid, requester in list(self._kernels.items()):
             if pid not in self._ended:
                 code = _exit_code(pid)
@@ -271,7 +271,7 @@ class Pool:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        """Take no more requests. Who has asked already is told to ask again, which starts another pool."""
+        """Stop accepting requests. Requesters that wait are told to ask again, which starts another pool."""
         if self._closed:
             return
         self._closed = True

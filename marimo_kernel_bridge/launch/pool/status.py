@@ -25,7 +25,7 @@ def running_pools() -> list[PoolState]:
 
 
 def stop_pools() -> list[PoolState]:
-    """Have pools fork no more kernels, and return their states; each ends when its kernels have."""
+    """Stop all pools from forking kernels, and return their states; each ends when its kernels have."""
     return _ask_all(PoolRequest(protocol=PROTOCOL, stop=True))
 
 
