@@ -15,7 +15,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format floors docs conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test browser lint types format floors reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -52,8 +52,9 @@ format: install ## Apply the formatter and the linter's fixes
 floors: install ## Draw the packages and their imports for docs/architecture.md
 	$(BIN)/python tests/house/floors.py
 
-docs: install ## Write docs/mcp.md anew: what the server says of its tools, and their story played again
-	$(BIN)/python tests/mcp/mcp_page.py
+reference: install ## Write docs/_generated: what the MCP server says of itself, and its story played on a real kernel
+	$(BIN)/python docs/mcp_reference.py docs/_generated
+	$(BIN)/python tests/mcp/story_page.py docs/_generated
 
 conformance: install ## Run MCP's conformance suite and two clients that are not ours (fetches them from npm)
 	$(BIN)/python tests/conformance/run.py

@@ -17,9 +17,9 @@ from marimo_kernel_bridge.errors import CODES
 BOUND = 20.0  # seconds for any single wait
 
 
-async def until(happened: Callable[[], object]) -> None:
+async def until(happened: Callable[[], object], bound: float = BOUND) -> None:
     """Wait until something is so that no event tells of."""
-    async with asyncio.timeout(BOUND):
+    async with asyncio.timeout(bound):
         while not happened():  # noqa: ASYNC110  # nothing else tells of it
             await asyncio.sleep(0.005)
 

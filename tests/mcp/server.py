@@ -51,7 +51,7 @@ def open_notebook(server: dict, path: str, kernel_name: str = "python3") -> str:
 
 async def opened(runtime_dir: Path, path: str, kernel_name: str = "python3") -> tuple[dict, str]:
     """Wait for the server and open a notebook; returns what the server wrote and the kernel's id."""
-    await until(lambda: written_by_server(runtime_dir))
+    await until(lambda: written_by_server(runtime_dir), 4 * BOUND)  # a server's start takes most of the CPU
     server = written_by_server(runtime_dir)
     async with asyncio.timeout(BOUND):
         while True:

@@ -1,7 +1,7 @@
-"""The story that docs/mcp.md tells and a test replays: Ada, her notebook, and an agent beside her.
+"""The story that a test plays and the documentation shows: Ada, her notebook, and an agent beside her.
 
 Each tool is called at least once. To add a tool, put a `Call` of it where it fits, with one sentence that leads to it and
-some words that its answer must have; then `make docs` plays the story and writes the answers into the page.
+some words that its answer must have.
 "{run}" in an argument is the newest run's id, "{cell}" the newest new cell's.
 """
 

@@ -34,30 +34,12 @@ class Seen:
     data: str = ""
 
 
-@dataclass(frozen=True)
-class Played:
-    """What a client sees of the server, and the story."""
-
-    tools: list[Any]
-    templates: list[Any]
-    prompts: list[Any]
-    instructions: str
-    steps: list[Seen]
-
-
-async def play(story: tuple[Step, ...], folder: Path) -> Played:
+async def play(story: tuple[Step, ...], folder: Path) -> list[Seen]:
     """Play the story with `folder` as Ada's home. Raises `AssertionError` naming the step that went otherwise."""
     async with joined(folder) as (person, agent):
         player = _Player(person, agent, folder)
-        client = agent.client
         try:
-            return Played(
-                (await client.list_tools()).tools,
-                (await client.list_resource_templates()).resource_templates,
-                (await client.list_prompts()).prompts,
-                client.instructions or "",
-                [await player.take(step) for step in story],
-            )
+            return [await player.take(step) for step in story]
         except AssertionError as problem:
             went_otherwise = problem
     raise went_otherwise  # not from within: task groups wrap what passes them

@@ -1,34 +1,14 @@
-"""docs/mcp.md is what the server says of itself, and its story is what happens: played again, every answer is the same."""
+"""The story of the documentation is what happens on a real kernel."""
 
 import pytest
-from mcp_page import PAGE, page
-from story import STORY, Call
+from story import STORY
+from story_page import page
 from story_player import play
-
-from marimo_kernel_bridge.errors import CODES, MEANINGS
-from marimo_kernel_bridge.mcp_tools import TOOLS
-
-AGAIN = "`make docs` writes docs/mcp.md anew"
 
 
 @pytest.mark.anyio
-async def test_the_page_is_what_the_server_says_and_what_the_story_gives(tmp_path):
-    written = PAGE.read_text()
-    made = page(written, await play(STORY, tmp_path))
-    differing = [
-        f"{old!r}\n  is now\n{new!r}"
-        for old, new in zip(written.splitlines(), made.splitlines(), strict=False)
-        if old != new
-    ]
-    assert made == written, f"{AGAIN}. The first line that differs: {differing[:1]}"
-
-
-def test_every_tool_has_its_place_in_the_story():
-    called = {step.tool for step in STORY if isinstance(step, Call) and step.refused is None}
-    assert not {declaration.name for declaration in TOOLS} - called, (
-        "These tools have no Call in tests/mcp/story.py"
-    )
-
-
-def test_every_error_code_is_explained():
-    assert set(MEANINGS) == CODES
+async def test_the_story_is_what_happens_and_its_page_shows_each_step(tmp_path):
+    steps = await play(STORY, tmp_path)
+    shown = page(steps)
+    assert len(steps) == len(STORY)
+    assert all(seen.text in shown for seen in steps)

@@ -1,0 +1,192 @@
+"""The reference of the MCP server, made from what the server says of itself: `python docs/mcp_reference.py FOLDER`.
+
+Writes `mcp-reference.md`: tools with permissions and arguments, resources, prompts, error codes and what hosts are
+configured with. Starts no kernel. What is explained rather than listed is in docs/mcp.md, by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from mcp import Client as McpClient
+
+from marimo_kernel_bridge.errors import MEANINGS
+from marimo_kernel_bridge.mcp_server.hosts import Client, Stdio, config_for
+from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from mcp.types import Prompt, ResourceTemplate, Tool
+
+    from marimo_kernel_bridge.mcp_server.tool import ToolDeclaration
+
+PAGE = "mcp-reference.md"
+_WIDTH = 110
+_HOSTS: dict[Client, str] = {
+    "claude-code": "Claude Code",
+    "claude-desktop": "Claude Desktop",
+    "cursor": "Cursor",
+    "vscode": "VS Code",
+}
+assert set(_HOSTS) == set(get_args(Client))
+
+
+async def reference() -> str:
+    """Return the page."""
+    async with McpClient(build_server("all")) as client:
+        tools = (await client.list_tools()).tools
+        templates = (await client.list_resource_templates()).resource_templates
+        prompts = (await client.list_prompts()).prompts
+    declared = {declaration.name: declaration for declaration in TOOLS}
+    parts = [
+        "# MCP reference",
+        "What the server tells its clients. How the parts work together: [The MCP server](../mcp.md).",
+        "## Tools",
+        _table(("tool", "permission", ""), (_tool_row(tool, declared[tool.name]) for tool in tools)),
+        *(_tool(tool, declared[tool.name]) for tool in tools),
+        "## Resources",
+        _table(("address", "", ""), map(_resource_row, templates)),
+        "## Prompts",
+        _table(("prompt", "", ""), map(_prompt_row, prompts)),
+        "## Error codes",
+        _table(("code", "meaning", "what to do"), _code_rows()),
+        "## Configuration of hosts",
+        *_configurations(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+# Tools
+
+
+def permission(declaration: ToolDeclaration, schema: Mapping[str, Any]) -> str:
+    """Return the permission that a tool needs, and those that it needs with other arguments than the default."""
+    usual = declaration.tier({})
+    others = {
+        f"`{declaration.tier({name: value})}` with `{name}={json.dumps(value)}`"
+        for name, argument in schema["properties"].items()
+        for value in argument.get("enum", (True, False) if argument.get("type") == "boolean" else ())
+        if declaration.tier({name: value}) != usual
+    }
+    return "; ".join([f"`{usual}`", *sorted(others)])
+
+
+def _tool_row(tool: Tool, declaration: ToolDeclaration) -> tuple[str, ...]:
+    needs = permission(declaration, tool.input_schema)
+    return f"[`{tool.name}`](#{tool.name})", needs, tool.title or ""
+
+
+def _tool(tool: Tool, declaration: ToolDeclaration) -> str:
+    hints = {
+        "reads only": declaration.reads,
+        "may overwrite or end something": declaration.changes,
+        "idempotent": declaration.reads or declaration.idempotent,
+        "may reach beyond the kernel": declaration.runs_code,
+    }
+    needs = f"permission {permission(declaration, tool.input_schema)}"
+    facts = " · ".join([needs, *(hint for hint, holds in hints.items() if holds)])
+    arguments = [
+        (f"`{name}`", _type(argument), default, argument.get("description", ""))
+        for name, argument, default in _fields("", tool.input_schema)
+    ]
+    table = _table(("argument", "type", "default", ""), arguments) if arguments else "It takes no arguments."
+    return "\n\n".join([f"### {tool.name}", f"**{tool.title}** · {facts}", tool.description or "", table])
+
+
+def _fields(prefix: str, part: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """Yield each argument, and below a list of objects the fields of those."""
+    for name, argument in part["properties"].items():
+        yield f"{prefix}{name}", argument, _default(name, argument, part)
+        match argument:
+            case {"type": "array", "items": {"properties": _}}:
+                yield from _fields(f"{prefix}{name}[].", argument["items"])
+
+
+def _default(name: str, argument: Mapping[str, Any], part: Mapping[str, Any]) -> str:
+    if name in part.get("required", ()):
+        return "required"
+    default = argument.get("default")
+    return "" if default is None else f"`{json.dumps(default)}`"
+
+
+def _type(argument: Mapping[str, Any]) -> str:
+    match argument:
+        case {"anyOf": choices} | {"oneOf": choices}:
+            return " or ".join(_type(choice) for choice in choices if choice.get("type") != "null")
+        case {"enum": values}:
+            return ", ".join(f"`{value}`" for value in values)
+        case {"type": "array"}:
+            return f"list of {_type(argument.get('items', {}))}"
+        case {"type": str(kind), "minimum": low, "maximum": high}:
+            return f"{kind}, {low} to {high}"
+        case _:
+            return str(argument.get("type", "anything"))
+
+
+# The rest
+
+
+def _resource_row(template: ResourceTemplate) -> tuple[str, ...]:
+    return f"`{template.uri_template}`", template.title or "", template.description or ""
+
+
+def _prompt_row(prompt: Prompt) -> tuple[str, ...]:
+    return f"`{prompt.name}`", prompt.title or "", prompt.description or ""
+
+
+def _code_rows() -> Iterator[tuple[str, ...]]:
+    for code, (meaning, remedy) in sorted(MEANINGS.items()):
+        yield f"`{code}`", meaning, remedy
+
+
+def _configurations() -> Iterator[str]:
+    ours = Stdio(("marimo-kernel-bridge", "mcp"))
+    for client, name in _HOSTS.items():
+        config = config_for(client, ours)
+        where = re.sub(r"\S+(?=claude_desktop_config\.json)", "", config.where)
+        is_json = config.text.startswith("{")
+        yield f"**{name}.** {where}"
+        yield block("json", pretty(config.text)) if is_json else block("sh", config.text)
+
+
+def block(language: str, text: str) -> str:
+    """Return a fenced block of Markdown."""
+    return f"```{language}\n{text}\n```"
+
+
+def pretty(text: str) -> str:
+    """Lay out JSON for people: what fits into a line is one."""
+    return _laid_out(json.loads(text), 0)
+
+
+def _laid_out(value: Any, depth: int) -> str:  # JSON
+    line = json.dumps(value, ensure_ascii=False)
+    if len(line) + 2 * depth <= _WIDTH or not isinstance(value, dict | list) or not value:
+        return line
+    inner = "  " * (depth + 1)
+    if isinstance(value, dict):
+        items = [f"{inner}{json.dumps(name)}: {_laid_out(item, depth + 1)}" for name, item in value.items()]
+    else:
+        items = [f"{inner}{_laid_out(item, depth + 1)}" for item in value]
+    first, last = ("{", "}") if isinstance(value, dict) else ("[", "]")
+    return first + "\n" + ",\n".join(items) + "\n" + "  " * depth + last
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PAGE).write_text(asyncio.run(reference()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
