@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Notices, Watch
 from marimo_kernel_bridge.protocol.secrets import in_environment
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
+    from marimo_kernel_bridge.mcp_server.media.chart_drawing import Drawing
+    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind
     from marimo_kernel_bridge.protocol.inspection import RunOutcome, Secret
     from marimo_kernel_bridge.protocol.notebook import Cell
 
@@ -44,6 +49,7 @@ class Attached:
     answers: bool = True
     """Whether the kernel answered when it was last asked. Code that holds the interpreter's lock lets it say nothing."""
     secrets: frozenset[Secret] = frozenset()
+    charts: ChartDrawer = field(default_factory=ChartDrawer)
     redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
 
     def __post_init__(self) -> None:
@@ -59,6 +65,14 @@ class Attached:
     def call_on_change(self, callback: Callable[[], None]) -> None:
         """Call back when a request of anybody's begins or ends, and when the kernel does."""
         self.client.runs.on_change(callback)
+
+    async def draw_chart(self, kind: ChartKind, spec: dict[str, Any]) -> Drawing:  # JSON
+        """Draw a chart with the kernel's Python, if it is on this machine, or with ours."""
+        interpreters = [sys.executable]
+        if self.reactive and isinstance(self.client.connection, Connection):
+            with suppress(BridgeError):
+                interpreters.insert(0, (await self.client.reads.describe()).interpreter or sys.executable)
+        return await self.charts.draw(kind, spec, interpreters)
 
     async def learn_secrets(self) -> None:
         """Ask the kernel for its secrets: what it prints is shown before anything else is asked."""

@@ -19,7 +19,7 @@ from mcp.types import (
 )
 
 from marimo_kernel_bridge.mcp_server.sdk import tasks as mcp_tasks
-from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks, _TaskParams, _UpdateParams
+from marimo_kernel_bridge.mcp_server.sdk.tasks import TaskContext, Tasks, _TaskParams, _UpdateParams
 
 Tool = Callable[[Any], Awaitable[Any]]
 
@@ -28,6 +28,8 @@ pytestmark = pytest.mark.anyio
 BOUND = 20.0
 CONTEXT: Any = SimpleNamespace(
     protocol_version="2026-07-28",
+    method="tools/call",
+    lifespan_context=None,
     request=None,
     session=SimpleNamespace(client_capabilities=ClientCapabilities(extensions={Tasks.identifier: {}})),
 )
@@ -181,7 +183,7 @@ async def test_a_task_waits_as_long_as_its_run_unless_the_caller_chose_a_timeout
 ) -> None:
     async def waits(**arguments: Any) -> object:
         async def tool(ctx: object) -> Any:
-            return {"waits": mcp_tasks.waits_for_ever.get()}
+            return {"waits": isinstance(ctx, TaskContext)}
 
         monkeypatch.setattr(mcp_tasks, "AT_ONCE", BOUND)
         answer = await tasks.intercept_tool_call(calling(**arguments), CONTEXT, tool)

@@ -14,6 +14,7 @@ import signal
 import sys
 import tempfile
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -60,29 +61,43 @@ class Drawing:
     why_not: str = ""
 
 
-_drawn: OrderedDict[str, Drawing] = OrderedDict()  # a cell is read more often than it changes
+DrawChart = Callable[["ChartKind", dict[str, Any]], Awaitable[Drawing]]
 
 
-async def draw(kind: ChartKind, spec: dict[str, Any], interpreters: Sequence[str]) -> Drawing:
-    """Draw a chart with the first interpreter that has what it takes."""
-    text = json.dumps(spec).encode()
-    if len(text) > _MOST_SPEC:
-        return Drawing(why_not=f"its specification of {len(text) // 1_000_000} MB is too large to draw")
-    key = hashlib.sha256(text).hexdigest()
-    if key in _drawn:
-        _drawn.move_to_end(key)
-        return _drawn[key]
+class ChartDrawer:
+    """Draws charts, and keeps the newest drawings: a cell is read more often than it changes."""
+
+    def __init__(self) -> None:
+        self._drawn: OrderedDict[str, Drawing] = OrderedDict()
+
+    async def draw(
+        self, kind: ChartKind, spec: dict[str, Any], interpreters: Sequence[str]
+    ) -> Drawing:  # JSON
+        """Draw a chart with the first interpreter that has the package for it."""
+        text = json.dumps(spec).encode()
+        if len(text) > _MOST_SPEC:
+            return Drawing(why_not=f"its specification of {len(text) // 1_000_000} MB is too large to draw")
+        key = hashlib.sha256(text).hexdigest()
+        if key in self._drawn:
+            self._drawn.move_to_end(key)
+            return self._drawn[key]
+        drawing = await _draw(kind, text, interpreters)
+        if drawing.png:
+            self._drawn[key] = drawing
+            while len(self._drawn) > _KEPT:
+                self._drawn.popitem(last=False)
+        return drawing
+
+
+async def _draw(kind: ChartKind, spec: bytes, interpreters: Sequence[str]) -> Drawing:
     package = "kaleido" if kind == "plotly" else "vl-convert-python"
     drawing = Drawing(
         why_not=f"it can be drawn with {package} in the kernel's environment: install_packages(['{package}'])"
     )
     for interpreter in dict.fromkeys(interpreters):
-        exit_code, png, complaint = await _run(interpreter, kind, text)
+        exit_code, png, complaint = await _run(interpreter, kind, spec)
         if exit_code == 0 and png.startswith(b"\x89PNG"):
-            drawing = _drawn[key] = Drawing(png)
-            while len(_drawn) > _KEPT:
-                _drawn.popitem(last=False)
-            break
+            return Drawing(png)
         if exit_code != _NOT_THERE:
             drawing = Drawing(why_not=f"{package} could not draw it: {complaint}")
     return drawing

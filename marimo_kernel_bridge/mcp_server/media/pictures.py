@@ -9,20 +9,15 @@ import asyncio
 import base64
 import binascii
 import io
-import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.client.connection import Connection
-from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.media.chart_drawing import draw
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_in
 from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, image_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.media.chart_drawing import DrawChart
 
 LONGEST_SIDE: Final = 1568
 """Pixels: beyond this models scale images down themselves, after they were paid for."""
@@ -37,8 +32,8 @@ _SMALLEST: Final = 200
 _SENT_AS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
-async def pictures(outputs: Sequence[dict[str, Any]], attached: Attached) -> dict[int, Picture]:
-    """Return the picture for each output that has one, by its position."""
+async def pictures(outputs: Sequence[dict[str, Any]], draw: DrawChart) -> dict[int, Picture]:
+    """Return the picture for each output that has one, by its position. `draw` makes one of a chart."""
     found: dict[int, Picture] = {}
     drawn = 0
     for position, output in enumerate(outputs):
@@ -54,21 +49,12 @@ async def pictures(outputs: Sequence[dict[str, Any]], attached: Attached) -> dic
             )
         elif (chart := chart_in(data)) is not None and drawn < _MOST_DRAWN:
             drawn += 1
-            drawing = await draw(*chart, await _interpreters(attached))
+            drawing = await draw(*chart)
             if drawing.png:
                 png = Image("image/png", base64.b64encode(drawing.png).decode())
                 found[position] = await asyncio.to_thread(scaled, png)
             else:
                 found[position] = Picture(None, f"no picture: {drawing.why_not}")
-    return found
-
-
-async def _interpreters(attached: Attached) -> list[str]:
-    """Return the Pythons that may have what draws: the kernel's, if it is on this machine, and ours."""
-    found = [sys.executable]
-    if attached.client.info.reactive and isinstance(attached.client.connection, Connection):
-        with suppress(BridgeError):
-            found.insert(0, (await attached.client.reads.describe()).interpreter or sys.executable)
     return found
 
 

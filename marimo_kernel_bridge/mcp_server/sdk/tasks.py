@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from mcp import MCPError
+from mcp.server.context import ServerRequestContext
 from mcp.server.extension import Extension, MethodBinding
 from mcp.server.mcpserver.server import require_client_extension
 from mcp.shared.inbound import MCP_NAME_HEADER, decode_header_value
@@ -41,7 +41,7 @@ from marimo_kernel_bridge.mcp_server.answers.size_limit import fit
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+    from mcp.server.context import CallNext, HandlerResult
 
 Status = Literal["working", "input_required", "completed", "failed", "cancelled"]
 
@@ -55,8 +55,10 @@ logger = logging.getLogger(__name__)
 
 _POLL: Final = timedelta(seconds=1)
 
-waits_for_ever: ContextVar[bool] = ContextVar("waits_for_ever", default=False)
-"""Whether a tool need not come back before its run is over, because a task waits for it, not a connection."""
+
+@dataclass(kw_only=True)
+class TaskContext(ServerRequestContext[Any, Any]):
+    """The context of a call that a task waits for, not a connection: it may take as long as its run does."""
 
 
 class _TaskParams(RequestParams):
@@ -127,7 +129,8 @@ class Tasks(Extension):
         if params.name not in self._tools or not self._wanted(ctx):
             return await call_next(ctx)
         # A timeout that the caller chose is kept. Without one, a task ends when its run does.
-        waits_for_ever.set("timeout" not in (params.arguments or {}))
+        if "timeout" not in (params.arguments or {}):
+            ctx = TaskContext(**vars(ctx))
         call = asyncio.ensure_future(call_next(ctx))
         try:
             done, _ = await asyncio.wait({call}, timeout=AT_ONCE)

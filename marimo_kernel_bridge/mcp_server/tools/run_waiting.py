@@ -11,7 +11,7 @@ import anyio
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.media.output_text import terminal_text
-from marimo_kernel_bridge.mcp_server.sdk.tasks import waits_for_ever
+from marimo_kernel_bridge.mcp_server.sdk.tasks import TaskContext
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views.runs import run_view
 
@@ -49,7 +49,7 @@ async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
     loop = asyncio.get_running_loop()
     began = reported = loop.time()
     told = 0  # characters of what it printed
-    if waits_for_ever.get():
+    if isinstance(ctx.request_context, TaskContext):
         bound = math.inf
     while (left := began + bound - loop.time()) > 0:
         if await attached.client.runs.wait(run, min(left, _OUTPUT_EVERY)):

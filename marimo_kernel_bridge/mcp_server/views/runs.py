@@ -100,7 +100,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     """Return how far a run is and what it caused. Raises the `BridgeError` with which the kernel refused it."""
     facts = await _facts(attached, run)
     outputs = await _outputs(attached.client, facts)
-    shown = show(outputs, await pictures(outputs, attached))
+    shown = show(outputs, await pictures(outputs, attached.draw_chart))
     text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"

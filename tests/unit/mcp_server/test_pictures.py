@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
-from marimo_kernel_bridge.mcp_server.media.chart_drawing import draw
+from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_in
 from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, show
 from marimo_kernel_bridge.mcp_server.media.pictures import LONGEST_SIDE, scaled
@@ -93,12 +93,12 @@ def test_the_text_says_what_was_done_to_each_image() -> None:
 
 async def test_a_vega_lite_chart_is_drawn() -> None:
     assert chart_in({"application/vnd.vegalite.v5+json": BARS}) == ("vega-lite", BARS)
-    drawing = await draw("vega-lite", BARS, [sys.executable])
+    drawing = await ChartDrawer().draw("vega-lite", BARS, [sys.executable])
     assert drawing.png.startswith(b"\x89PNG")
 
 
 async def test_data_of_other_hosts_is_not_fetched_for_a_drawing() -> None:
-    drawing = await draw(
+    drawing = await ChartDrawer().draw(
         "vega-lite", BARS | {"data": {"url": "http://127.0.0.1:1/data.csv"}}, [sys.executable]
     )
     assert drawing.png == b"" or len(drawing.png) < 10_000  # no bars
@@ -108,12 +108,14 @@ async def test_data_of_other_hosts_is_not_fetched_for_a_drawing() -> None:
 async def test_without_the_package_it_is_told_how_a_chart_can_be_drawn(tmp_path: Path) -> None:
     venv.create(tmp_path / "env", symlinks=True)
     bare = str(tmp_path / "env" / "bin" / "python")
-    drawing = await draw("plotly", {"data": [{"y": [1, 2]}]}, [bare, "/no/such/python"])
+    drawing = await ChartDrawer().draw("plotly", {"data": [{"y": [1, 2]}]}, [bare, "/no/such/python"])
     assert drawing.png == b""
     assert "install_packages(['kaleido'])" in drawing.why_not
-    assert "vl-convert-python" in (await draw("vega-lite", BARS | {"title": "x"}, [bare])).why_not
+    assert (
+        "vl-convert-python" in (await ChartDrawer().draw("vega-lite", BARS | {"title": "x"}, [bare])).why_not
+    )
 
 
 async def test_a_specification_that_cannot_be_drawn_says_why() -> None:
-    drawing = await draw("vega", {"marks": 7}, [sys.executable])
+    drawing = await ChartDrawer().draw("vega", {"marks": 7}, [sys.executable])
     assert "could not draw it" in drawing.why_not
