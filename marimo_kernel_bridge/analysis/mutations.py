@@ -49,7 +49,6 @@ _CHANGING_IF_DISCARDED: Final = frozenset(
     {"pop", "add", "resize", "partition", "shuffle", "set", "compile", "load"}
 )
 _FITTING: Final = frozenset({"fit", "train", "fit_generator"})
-_NOT_CHANGING: Final = frozenset({"copy", "update_display"})
 _DRAWING: Final = frozenset(
     """plot scatter bar barh hist hist2d fill fill_between fill_betweenx imshow contour contourf pcolormesh pcolor
     quiver streamplot errorbar boxplot violinplot pie stackplot step stem axhline axvline axhspan axvspan hlines vlines

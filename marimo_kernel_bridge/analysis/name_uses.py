@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import re
-import unicodedata
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
@@ -591,18 +590,6 @@ class _Reader:
 def _loosely(name: str) -> str:
     """Return a pattern for a name as it may be written: Python compares names in their NFKC form."""
     return re.escape(name) if name.isascii() else r"[^\W\d]\w*"
-
-
-def is_written(source: str, occurrence: Occurrence) -> bool:
-    """Tell whether the text at an occurrence is its name."""
-    written = source[occurrence.start : occurrence.end]
-    match occurrence.form:
-        case "shown":
-            return written == f"{{{occurrence.name}=}}"
-        case "import_dotted":
-            return written.startswith(f"{occurrence.name}.")
-        case _:
-            return unicodedata.normalize("NFKC", written) == occurrence.name
 
 
 def _only_name(targets: Sequence[ast.expr]) -> str | None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Literal
 
 EditKind = Literal["rename", "private", "public", "copy", "seed", "import", "delete", "late", "other"]
-
-PRIVATE: Final = "_"
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from marimo_kernel_bridge.analysis.model import Given
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
 from marimo_kernel_bridge.importing import figures, history, randomness, stars
-from marimo_kernel_bridge.importing.magics import IMPORTS, Notebooks, Translated, hides_its_value, translated
+from marimo_kernel_bridge.importing.magics import translated
+from marimo_kernel_bridge.importing.python_text import hides_its_value
+from marimo_kernel_bridge.importing.translation import IMPORTS, Notebooks, Translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.analysis.object_kinds import root_of
-from marimo_kernel_bridge.importing.magics import hides_its_value
+from marimo_kernel_bridge.importing.python_text import hides_its_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from marimo_kernel_bridge.analysis.name_uses import CellNames, read_cell
-from marimo_kernel_bridge.importing.magics import hides_its_value
+from marimo_kernel_bridge.importing.python_text import hides_its_value
 
 Value = Literal["none", "some", "any"]
 """What a cell ends in: always None, never None, or only a run can tell."""

@@ -29,8 +29,6 @@ names = getattr(module, "__all__", None) or [name for name in vars(module) if no
 sys.stdout.write("\\n" + json.dumps(sorted(map(str, names))))
 """
 
-StarNames = "Callable[[str], frozenset[str] | None]"
-
 
 @dataclass
 class Expanded:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare
-from marimo_kernel_bridge.importing.magics import parses
+from marimo_kernel_bridge.importing.python_text import parses
 from marimo_kernel_bridge.notebooks.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA
 

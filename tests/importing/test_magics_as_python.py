@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from reactive import shown
 
-from marimo_kernel_bridge.importing.magics import Notebooks, indented, translated
+from marimo_kernel_bridge.importing.magics import translated
+from marimo_kernel_bridge.importing.python_text import indented
 from marimo_kernel_bridge.importing.shell import requirements
+from marimo_kernel_bridge.importing.translation import Notebooks
 
 FILES = {"helper.py": "answer = 42\nprint('helper ran')\n"}
 AROUND = Notebooks(frozenset({"x", "name", "answer", "captured", "k"}), FILES.get)

@@ -15,7 +15,6 @@ import getopt
 import json
 import re
 import shlex
-import symtable
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,34 +23,24 @@ from typing import TYPE_CHECKING, Any, Final
 from IPython.core.displayhook import DisplayHook
 from IPython.utils.text import DollarFormatter
 
+from marimo_kernel_bridge.analysis.magics import (
+    MAGICS,
+    Magic,
+    method_and_texts,
+    names_of_script,
+    shell_calls,
+    split_options,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 MAGIC: Final = "marimo"
 """The line magic that makes a cell no part of reactivity: what commands the graph must not be run by it."""
 
-# Magics that run Python in the user's namespace, with the one-letter options that take a value. As a cell magic the
-# body is the Python; before it runs what the line has beside options, if anything.
-_PYTHON: Final = {
-    "time": "",
-    "prun": "DlsT",
-    "debug": "b",
-    "lprun": "fmDTu",
-    "memit": "rti",
-    "mprun": "fT",
-    "pyinstrument": "h",
-    "snakeviz": "f",
-    "viztracer": "p",
-}
-# Those of them, and others, that take their line as it is written: `{x}` and `$x` stay.
-_NOT_EXPANDED: Final = frozenset({"time", "timeit", "prun", "debug"})
-_SCRIPTS: Final = frozenset(
-    {"script", "sh", "bash", "perl", "ruby", "python", "python2", "python3", "pypy", "cmd"}
-)
-_SHELL: Final = frozenset({"!", "sx", "system"})
+_UNKNOWN: Final = Magic("session")
 _RUN_OPTIONS: Final = "nidtN:b:pD:l:rs:T:em:G"
 
-_OPTION: Final = re.compile(r"\s*(?:--[\w-]+(?:=\S+)?|-([A-Za-z])(\S*))(?:\s+|$)")
 _PRIVATE: Final = re.compile(r"\b_(?!_)\w*")
 _SQL_PARAMETER: Final = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)|\{\{\s*([A-Za-z_]\w*)")
 
@@ -138,9 +127,7 @@ class _Magics(ast.NodeTransformer):
 
     def _call(self, call: ast.Call) -> list[ast.stmt]:
         """Return what a call of a method of `get_ipython()` does with names."""
-        assert isinstance(call.func, ast.Attribute)
-        values = [arg.value if isinstance(arg, ast.Constant) else None for arg in call.args]
-        match call.func.attr, values:
+        match method_and_texts(call):
             case "run_line_magic", [str(name), str(line)]:
                 done = self._magic(name, line, "")
             case "run_cell_magic", [str(name), str(line), str(body)]:
@@ -159,64 +146,61 @@ class _Magics(ast.NodeTransformer):
         if name == MAGIC:
             self.commands_the_graph = True
             return []
-        rules = {
-            "timeit": self._timeit,
-            "capture": self._capture,
-            "run": self._run,
-            "store": self._store,
-            "macro": lambda line, _: _defined(_names(line)[:1]),
-            "sc": lambda line, _: _defined(re.findall(r"(\w+)\s*=", line)[:1]),
-            "R": self._r,
-            "sql": self._sql,
-        }
-        used = [] if name in _NOT_EXPANDED else self._expanded(line)
-        if name in rules:
-            return used + rules[name](line, body)
-        if name in _PYTHON:
-            return used + self._statement(line, _PYTHON[name]) + self._python(body)
-        if name in _SCRIPTS:
-            return used + _defined(re.findall(r"--(?:out|err|proc)[\s=]\s*(\w+)", line))
-        if name in _SHELL:
-            return used + self._expanded(body) + _defined(re.findall(r"--out[\s=]\s*(\w+)", line))
-        return used
+        magic = MAGICS.get(name, _UNKNOWN)
+        used = self._expanded(line) if magic.expanded else []
+        bound = [] if magic.kind == "capture" and _hides(body) else magic.bound(line)
+        return used + self._effects(magic, line, body) + _defined(bound)
+
+    def _effects(self, magic: Magic, line: str, body: str) -> list[ast.stmt]:
+        """Return what a magic does with names besides binding those of its line."""
+        match magic.kind:
+            case "timeit":
+                done = self._timeit(line, body, magic.valued)
+            case "time" | "debugger" | "profiler" if magic.in_namespace:
+                done = self._statement(line, magic.valued) + self._python(body)
+            case "capture":
+                done = self._python(body)
+            case "run":
+                done = self._run(line)
+            case "store":
+                done = self._store(line)
+            case "R":
+                done = self._r(line)
+            case "sql":
+                done = self._sql(line, body)
+            case "shell":
+                done = self._expanded(body)
+            case _:
+                done = []
+        return done
 
     def _statement(self, line: str, valued: str) -> list[ast.stmt]:
-        options, statement = _options(line, valued)
+        options, statement = split_options(line, valued)
         profiled = options.get("f", []) if "f" in valued else []
         return [made for code in (*profiled, statement) for made in self._python(code)]
 
-    def _timeit(self, line: str, body: str) -> list[ast.stmt]:
-        options, statement = _options(line, "nrpv")
+    def _timeit(self, line: str, body: str, valued: str) -> list[ast.stmt]:
+        options, statement = split_options(line, valued)
         timed = self._python(statement) + self._python(body)
         return _in_function(timed) + _defined(options.get("v", ()))
 
-    def _capture(self, line: str, body: str) -> list[ast.stmt]:
-        captured = _names(line)[:1]
-        try:
-            # As with `x = 1;` a semicolon hides, here by deleting what was captured.
-            if DisplayHook.semicolon_at_end_of_expression(body):  # type: ignore[no-untyped-call]  # IPython's
-                captured = []
-        except (tokenize.TokenError, SyntaxError):
-            pass
-        return self._python(body) + _defined(captured)
-
-    def _r(self, line: str, _body: str) -> list[ast.stmt]:
+    def _r(self, line: str) -> list[ast.stmt]:
         taken = re.findall(r"(?:^|\s)(?:-i|--input)[\s=]*([\w,]+)", line)
         given = re.findall(r"(?:^|\s)(?:-o|--output)[\s=]*([\w,]+)", line)
         return self._used(",".join(taken).split(",")) + _defined(",".join(given).split(","))
 
     def _sql(self, line: str, body: str) -> list[ast.stmt]:
         taken = [bound or template for bound, template in _SQL_PARAMETER.findall(f"{line}\n{body}")]
-        return self._used(taken) + _defined(re.findall(r"^\s*(\w+)\s*=?\s*<<", line))
+        return self._used(taken)
 
-    def _store(self, line: str, _body: str) -> list[ast.stmt]:
-        options, rest = _options(line, "")
+    def _store(self, line: str) -> list[ast.stmt]:
+        options, rest = split_options(line, "")
         names = _names(rest.partition(">")[0])
         if "r" in options:
             return _defined(names)
         return [] if options else self._used(names)
 
-    def _run(self, line: str, _body: str) -> list[ast.stmt]:
+    def _run(self, line: str) -> list[ast.stmt]:
         try:
             parsed, arguments = getopt.getopt(shlex.split(line), _RUN_OPTIONS)
         except (getopt.GetoptError, ValueError):
@@ -233,7 +217,8 @@ class _Magics(ast.NodeTransformer):
                 return [made for cell in _code_cells(text) for made in self._python(cell)]
             if arguments[0].lower().endswith(".ipy") or "-i" in options:  # in the user's namespace
                 return self._python(text)
-            return _defined(_top_level_names(text))
+            names = names_of_script(text).possible
+            return _defined(name for name in sorted(names) if not name.startswith("_"))
         finally:
             self._reading.pop()
 
@@ -274,22 +259,16 @@ def _calls(node: ast.stmt) -> Iterator[ast.Call]:
         child = waiting.pop(0)
         if isinstance(child, ast.stmt):
             continue
-        match child:
-            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="get_ipython")))):
-                yield child
+        yield from shell_calls(child)
         waiting += ast.iter_child_nodes(child)
 
 
-def _options(line: str, valued: str) -> tuple[dict[str, list[str]], str]:
-    """Split off the options at the start of a line. The one-letter options in `valued` take a value."""
-    options: dict[str, list[str]] = {}
-    while match := _OPTION.match(line):
-        letter, value = match[1] or match[0].strip().lstrip("-"), match[2] or ""
-        line = line[match.end() :]
-        if letter in valued and match[1] and not value:
-            value, _, line = line.partition(" ")
-        options.setdefault(letter, []).append(value)
-    return options, line.strip()
+def _hides(body: str) -> bool:
+    """Return whether a semicolon ends a body: as with `x = 1;` it hides, here by deleting what was captured."""
+    try:
+        return bool(DisplayHook.semicolon_at_end_of_expression(body))  # type: ignore[no-untyped-call]  # IPython's
+    except (tokenize.TokenError, SyntaxError):
+        return False
 
 
 def _names(line: str) -> list[str]:
@@ -315,18 +294,6 @@ def _in_function(body: list[ast.stmt]) -> list[ast.stmt]:
 def _is_future(node: ast.stmt) -> bool:
     """Tell an import that would have to come before all others."""
     return isinstance(node, ast.ImportFrom) and node.module == "__future__"
-
-
-def _top_level_names(script: str) -> list[str]:
-    try:
-        table = symtable.symtable(script, "<script>", "exec")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    return sorted(
-        symbol.get_name()
-        for symbol in table.get_symbols()
-        if (symbol.is_assigned() or symbol.is_imported()) and not symbol.get_name().startswith("_")
-    )
 
 
 def _code_cells(notebook: str) -> list[str]:

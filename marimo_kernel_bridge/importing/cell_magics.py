@@ -1,0 +1,187 @@
+"""IPython's cell magics as Python that does the same: one rule for each kind of magic."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, split_options
+from marimo_kernel_bridge.importing import shell
+from marimo_kernel_bridge.importing.python_text import commented, indented, with_value
+from marimo_kernel_bridge.importing.shell import text_literal
+from marimo_kernel_bridge.importing.translation import NOT_CARRIED_OVER, PER_LOOP, WALL_TIME, Translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marimo_kernel_bridge.importing.translation import Notebooks
+
+_CAPTURED: Final = {
+    "--no-stdout": "stdout=False",
+    "--no-stderr": "stderr=False",
+    "--no-display": "display=False",
+}
+
+
+@dataclass(frozen=True)
+class CellMagic:
+    """A cell that starts with `%%`. `translate` translates its body where that is IPython's Python."""
+
+    source: str
+    around: Notebooks
+    translate: Callable[[str], Translated]
+    result: Translated = field(default_factory=lambda: Translated(""))
+
+    @property
+    def first(self) -> str:
+        return self.source.partition("\n")[0]
+
+    @property
+    def body(self) -> str:
+        return self.source.partition("\n")[2]
+
+    @property
+    def name(self) -> str:
+        return self.first[2:].strip().partition(" ")[0]
+
+    @property
+    def line(self) -> str:
+        return self.first[2:].strip().partition(" ")[2].strip()
+
+    @property
+    def magic(self) -> Magic:
+        return MAGICS.get(self.name, _UNKNOWN)
+
+    def statement(self) -> str:
+        """Return the line without the options at its start."""
+        return split_options(self.line, self.magic.valued)[1]
+
+    def written(self, code: str, note: str, *needs: str) -> Translated:
+        self.result.notes.append(f"`{self.first}` {note}")
+        self.result.needs.update(needs)
+        self.result.code = code
+        return self.result
+
+    def inner(self, body: str) -> Translated:
+        inner = self.translate(body)
+        self.result.take_over(inner)
+        return inner
+
+
+_UNKNOWN: Final = Magic("ipython")  # a kind that has no rule here
+
+
+def python_of(cell: CellMagic) -> Translated:
+    """Return a cell that starts with `%%` in Python."""
+    rule = _RULES.get(cell.magic.kind)
+    if cell.magic.kind == "interpreter" and not cell.magic.word:
+        rule = None
+    if rule is None and not cell.body.strip() and cell.name != "cython":
+        rule = _left_out
+    return _lost(cell) if rule is None else rule(cell)
+
+
+def _left_out(cell: CellMagic) -> Translated:
+    inner = cell.translate(cell.body) if cell.body.strip() else Translated("")
+    inner.notes.insert(0, f"`{cell.first}` is left out: marimo does not need it")
+    inner.code = f"# {cell.first}\n{inner.code}".rstrip("\n")
+    return inner
+
+
+def _lost(cell: CellMagic) -> Translated:
+    return Translated(
+        "\n".join([NOT_CARRIED_OVER, commented(cell.source)]),
+        lost=[f"`{cell.first}` is commented out, with its text: marimo has no such magic"],
+    )
+
+
+def _time(cell: CellMagic) -> Translated:
+    inner = cell.inner(f"{cell.statement()}\n{cell.body}".strip("\n"))
+    code, value = with_value(inner.code, "_value")
+    lines = ["_started = time.perf_counter()", code, WALL_TIME, *([value] if value else [])]
+    note = "is written in Python" if cell.name == "time" else "is written as `%%time`"
+    result = cell.written("\n".join(lines), note, "time")
+    result.notes += inner.notes
+    return result
+
+
+def _timeit(cell: CellMagic) -> Translated:
+    inner = cell.inner(cell.body)
+    setup = cell.statement()
+    lines = [
+        *([setup] if setup else []),
+        "def _timed():",
+        indented(inner.code or "pass"),
+        "",
+        "_loops, _seconds = timeit.Timer(_timed).autorange()",
+        PER_LOOP,
+    ]
+    result = cell.written("\n".join(lines), "is written in Python", "timeit")
+    result.notes += inner.notes
+    return result
+
+
+def _capture(cell: CellMagic) -> Translated:
+    inner = cell.inner(cell.body)
+    arguments = ", ".join(_CAPTURED[word] for word in cell.line.split() if word in _CAPTURED)
+    bound = "".join(f" as {name}" for name in cell.magic.bound(cell.line))
+    code, value = with_value(inner.code, "_value")
+    lines = [code, f"if {value} is not None:\n    display({value})"] if value else [code]
+    written = f"with capture_output({arguments}){bound}:\n{indented(chr(10).join(lines) or 'pass')}"
+    needs = ("capture_output", "display") if value else ("capture_output",)
+    result = cell.written(written, "is written with IPython's capture_output", *needs)
+    result.notes += inner.notes
+    return result
+
+
+def _interpreter(cell: CellMagic) -> Translated:
+    try:
+        words = shlex.split(cell.line)
+    except ValueError:
+        words = cell.line.split()
+    if cell.name != "script":
+        words = [cell.magic.word, *(word for word in words if not word.startswith("--"))]
+    return cell.written(shell.script(words, f"{cell.body}\n"), "is a call of subprocess", "subprocess")
+
+
+def _display(cell: CellMagic) -> Translated:
+    shown_as = cell.magic.word
+    code = f"{shown_as}({text_literal(cell.body)})"
+    return cell.written(code, f"is written with IPython's {shown_as}", shown_as)
+
+
+def _file(cell: CellMagic) -> Translated:
+    append = bool(re.match(r"(-a|--append)\s", cell.line))
+    path = re.sub(r"^(-a|--append)\s+", "", cell.line).strip("\"'")
+    target = shell.quoted(path, cell.around.names)
+    report = f'print("{"Appending to" if append else "Writing"}", {target})'
+    text = text_literal(f"{cell.body}\n")
+    if append:
+        code = f"with open({target}, 'a', encoding='utf-8') as _file:\n    _file.write({text})\n{report}"
+    else:
+        code = f"Path({target}).write_text({text}, encoding='utf-8')\n{report}"
+    return cell.written(code, "is written in Python", "Path")
+
+
+def _sql(cell: CellMagic) -> Translated:
+    target = "".join(f"{name} = " for name in cell.magic.bound(cell.line))
+    return cell.written(f'{target}mo.sql(\n    f"""\n{cell.body}\n    """\n)', "is marimo's SQL", "mo")
+
+
+_RULES: Final[Mapping[Kind, Callable[[CellMagic], Translated]]] = {
+    "time": _time,
+    "profiler": _time,
+    "timeit": _timeit,
+    "capture": _capture,
+    "interpreter": _interpreter,
+    "shell": _interpreter,
+    "display": _display,
+    "file": _file,
+    "sql": _sql,
+    "session": _left_out,
+    "offered text": _left_out,
+    "help": _left_out,
+}
+"""By kind of magic. Other kinds have line magics only."""

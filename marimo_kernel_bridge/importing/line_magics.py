@@ -1,0 +1,211 @@
+"""IPython's line magics as Python that does the same: one rule for each kind of magic."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, names_of_script, split_options
+from marimo_kernel_bridge.importing import shell
+from marimo_kernel_bridge.importing.python_text import first_line, is_expression
+from marimo_kernel_bridge.importing.shell import text_literal
+from marimo_kernel_bridge.importing.translation import PER_LOOP, WALL_TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from marimo_kernel_bridge.importing.translation import Notebooks, Translated
+
+_PYLAB: Final = (
+    "import numpy\nimport matplotlib\nfrom matplotlib import pylab, mlab, pyplot\n"
+    "np = numpy\nplt = pyplot\nfrom pylab import *\nfrom numpy import *\n"
+    'print("%pylab is deprecated, use %matplotlib inline and import the required libraries.")\n'
+    'print("Populating the interactive namespace from numpy and matplotlib")'
+)
+
+
+@dataclass(frozen=True)
+class LineMagic:
+    """One use of a line magic. `alone`: it is a statement of its own, not a part of one. `result` takes the notes."""
+
+    name: str
+    line: str
+    alone: bool
+    around: Notebooks
+    result: Translated
+
+    @property
+    def text(self) -> str:
+        return f"%{self.name} {self.line}".rstrip()
+
+    @property
+    def magic(self) -> Magic | None:
+        return MAGICS.get(self.name)
+
+    def statement(self) -> str:
+        """Return the line without the options at its start."""
+        return split_options(self.line, self.magic.valued if self.magic is not None else "")[1]
+
+    def note(self, what: str) -> None:
+        self.result.notes.append(f"`{first_line(self.text)}` {what}")
+
+
+def python_of(use: LineMagic) -> str | None:
+    """Return Python for a line magic; None if it stays as it is."""
+    rule = _RULES.get(use.magic.kind, _unknown) if use.magic is not None else _unknown
+    code = rule(use)
+    if use.magic is not None and use.magic.kind in _WRITTEN:
+        use.note("is written in Python")
+    return code
+
+
+def _packages(use: LineMagic) -> str:
+    packages = shell.requirements(f"pip {use.line.removeprefix('pip ')}")
+    return use.result.leave_out(use.text) if packages is None else use.result.require(use.text, packages)
+
+
+def _help(use: LineMagic) -> str:
+    marks = "?" if use.name == "pinfo" else "??"
+    return use.result.leave_out(f"{use.line}{marks}", "it shows help beside the notebook")
+
+
+def _offered_text(use: LineMagic) -> str:
+    return use.result.leave_out(use.text, "it only offers text for a cell")
+
+
+def _session(use: LineMagic) -> str:
+    if use.alone:
+        return use.result.leave_out(use.text)
+    use.note("is left out")
+    return "None"
+
+
+def _profiler(use: LineMagic) -> str:
+    use.note("is what it profiles, without the profile")
+    return use.statement() or "pass"
+
+
+def _command(use: LineMagic) -> str:
+    assert use.magic is not None
+    return use.result.system(f"{use.magic.word} {use.line}".strip(), use.around.names)
+
+
+def _ipython(use: LineMagic) -> None:
+    use.result.needs.add("get_ipython")
+    use.note("runs through IPython")
+
+
+def _unknown(use: LineMagic) -> str:
+    if use.alone:
+        return use.result.lose(use.text, "marimo has no such magic")
+    use.result.lost.append(f"`{first_line(use.text)}` has no counterpart")
+    return "None"
+
+
+def _pylab(use: LineMagic) -> str:
+    use.result.notes.append(f"`{use.text}` is the imports that it makes")
+    return _PYLAB
+
+
+def _shell(use: LineMagic) -> str:
+    return use.result.getoutput(use.line, use.around.names)
+
+
+def _sql(use: LineMagic) -> str:
+    use.result.needs.add("mo")
+    return f"mo.sql({text_literal(use.line)})"
+
+
+def _pwd(use: LineMagic) -> str:
+    use.result.needs.add("os")
+    return "os.getcwd()"
+
+
+def _time(use: LineMagic) -> str:
+    use.result.needs.add("time")
+    statement = use.statement()
+    if not use.alone:
+        return f"({statement})"
+    if is_expression(statement):
+        return f"_started = time.perf_counter()\n_value = {statement}\n{WALL_TIME}\n_value"
+    return f"_started = time.perf_counter()\n{statement}\n{WALL_TIME}"
+
+
+def _timeit(use: LineMagic) -> str:
+    use.result.needs.add("timeit")
+    statement = use.statement()
+    returned = re.search(r"(?:^|\s)-\w*o", use.line[: len(use.line) - len(statement)])
+    if not use.alone or returned:
+        return f"timeit.Timer(lambda: ({statement})).autorange()"
+    return (
+        f"def _timed():\n    {statement}\n\n_loops, _seconds = timeit.Timer(_timed).autorange()\n{PER_LOOP}"
+    )
+
+
+def _cd(use: LineMagic) -> str:
+    use.result.needs.add("os")
+    quiet = re.match(r"\s*-q(?:\s+|$)", use.line)
+    place = use.line[quiet.end() if quiet else 0 :].strip().strip("\"'") or "~"
+    target = shell.quoted(place, use.around.names)
+    change = f"os.chdir(os.path.expanduser({target}))" if "~" in place else f"os.chdir({target})"
+    return change if quiet else f"{change}\nprint(os.getcwd())"
+
+
+def _env(use: LineMagic) -> str:
+    use.result.needs.add("os")
+    line = use.line.strip()
+    if not line:
+        return "dict(os.environ)"
+    setting = re.fullmatch(r"(\w+)(?:\s*=\s*|\s+)(.*)", line, re.DOTALL)
+    if setting is None:
+        return f"os.environ[{line!r}]"
+    name, value = setting[1], shell.quoted(setting[2], use.around.names)
+    return f'os.environ[{name!r}] = {value}\nprint("env: {name}=" + os.environ[{name!r}])'
+
+
+def _run(use: LineMagic) -> str:
+    try:
+        words = shlex.split(use.line)
+    except ValueError:
+        words = use.line.split()
+    if words and words[0].startswith("-"):
+        del words[0]
+    if not words:
+        return "pass"
+    path = words[0] if words[0].endswith((".py", ".ipy", ".ipynb")) else f"{words[0]}.py"
+    text = use.around.read(path)
+    if text is not None and not path.endswith(".py"):
+        return use.result.lose(f"%run {use.line}", "it runs another notebook")
+    use.result.needs.add("runpy")
+    if text is None:
+        use.result.notes.append(f"`{path}` could not be read: what it defines is not known to marimo")
+        return f"globals().update(runpy.run_path({path!r}, run_name='__main__'))"
+    names = sorted(names_of_script(text).certain & use.around.names)
+    lines = [f"_ran = runpy.run_path({path!r}, run_name='__main__')"]
+    return "\n".join([*lines, *(f"{name} = _ran[{name!r}]" for name in names)])
+
+
+_RULES: Final[Mapping[Kind, Callable[[LineMagic], str | None]]] = {
+    "session": _session,
+    "offered text": _offered_text,
+    "help": _help,
+    "ipython": _ipython,
+    "debugger": _ipython,
+    "store": _ipython,
+    "packages": _packages,
+    "command": _command,
+    "shell": _shell,
+    "profiler": _profiler,
+    "time": _time,
+    "timeit": _timeit,
+    "run": _run,
+    "sql": _sql,
+    "pylab": _pylab,
+    "cd": _cd,
+    "pwd": _pwd,
+    "env": _env,
+}
+"""By kind of magic. Other kinds have cell magics only."""
+_WRITTEN: Final[frozenset[Kind]] = frozenset({"time", "timeit", "cd", "pwd", "env", "run", "shell", "sql"})

@@ -1,0 +1,105 @@
+"""Python as text: whether it parses, what its last expression shows, and edits that keep everything else as it is."""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+
+
+def parses(source: str) -> bool:
+    """Return whether code is Python, with `await` outside of functions."""
+    try:
+        parsed(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def parsed(code: str) -> ast.Module:
+    """Parse code, with `await` outside of functions. Raises SyntaxError."""
+    tree = compile(
+        code, "<cell>", "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+    )
+    assert isinstance(tree, ast.Module)
+    return tree
+
+
+def is_expression(code: str) -> bool:
+    try:
+        ast.parse(code, mode="eval")
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+def span(code: str, node: ast.expr | ast.stmt) -> tuple[int, int]:
+    lines = code.split("\n")
+
+    def offset(line: int, column: int) -> int:
+        return sum(len(text) + 1 for text in lines[: line - 1]) + len(
+            lines[line - 1].encode()[:column].decode()
+        )
+
+    assert node.end_lineno is not None
+    assert node.end_col_offset is not None
+    return offset(node.lineno, node.col_offset), offset(node.end_lineno, node.end_col_offset)
+
+
+def with_value(code: str, name: str) -> tuple[str, str]:
+    """Bind the value of a cell's last expression to a name; return the code and the name, "" if it shows nothing."""
+    if not code.strip() or not parses(code):
+        return code, ""
+    tree = parsed(code)
+    last = tree.body[-1] if tree.body else None
+    if not isinstance(last, ast.Expr) or hides_its_value(code):
+        return code, ""
+    start, end = span(code, last)
+    value = code[start:end]
+    if "\n" in value and not value.startswith(("(", "[", "{")):
+        value = f"({value})"
+    return f"{code[:start]}{name} = {value}{code[end:]}", name
+
+
+def hides_its_value(code: str) -> bool:
+    """Return whether a cell ends with a semicolon, as one that shows nothing."""
+    last = ""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+            if token.type not in {
+                tokenize.COMMENT,
+                tokenize.NL,
+                tokenize.NEWLINE,
+                tokenize.ENDMARKER,
+                tokenize.DEDENT,
+            }:
+                last = token.string
+    except (tokenize.TokenError, SyntaxError, IndentationError):
+        return False
+    return last == ";"
+
+
+def indented(code: str) -> str:
+    """Indent code by four columns, but nothing that is inside of a string."""
+    inside: set[int] = set()
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+            if token.type == tokenize.STRING or tokenize.tok_name[token.type] in {
+                "FSTRING_MIDDLE",
+                "FSTRING_END",
+            }:
+                inside.update(range(token.start[0] + 1, token.end[0] + 1))
+    except (tokenize.TokenError, SyntaxError, IndentationError):
+        pass
+    return "\n".join(
+        line if number in inside or not line.strip() else f"    {line}"
+        for number, line in enumerate(code.split("\n"), start=1)
+    )
+
+
+def first_line(text: str) -> str:
+    return text.strip().split("\n")[0].rstrip()
+
+
+def commented(source: str) -> str:
+    return "\n".join(f"# {line}".rstrip() for line in source.splitlines())

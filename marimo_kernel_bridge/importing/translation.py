@@ -1,0 +1,100 @@
+"""One cell with IPython's syntax on its way to Python: the result, and what it needs of the notebook around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.importing import shell
+from marimo_kernel_bridge.importing.python_text import first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
+
+IMPORTS: Final = {
+    "subprocess": "import subprocess",
+    "SList": "from IPython.utils.text import SList",
+    "os": "import os",
+    "runpy": "import runpy",
+    "time": "import time",
+    "timeit": "import timeit",
+    "mo": "import marimo as mo",
+    "display": "from IPython.display import display",
+    "capture_output": "from IPython.utils.capture import capture_output",
+    "Path": "from pathlib import Path",
+    "HTML": "from IPython.display import HTML",
+    "Latex": "from IPython.display import Latex",
+    "Markdown": "from IPython.display import Markdown",
+    "Javascript": "from IPython.display import Javascript",
+    "SVG": "from IPython.display import SVG",
+    "get_ipython": "from IPython.core.interactiveshell import InteractiveShell\n\nget_ipython = InteractiveShell.instance",
+    "copy": "import copy",
+    "_shell": "from IPython.core.interactiveshell import InteractiveShell\n\n"
+    "_shell = InteractiveShell.instance()  # ipywidgets' Output asks it to show errors",
+}
+"""What written Python needs, by the name that it uses."""
+
+
+@dataclass
+class Translated:
+    """A cell in Python. `notes` say what changed, `lost` what could not be kept; `needs` are keys of `IMPORTS`."""
+
+    code: str
+    notes: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    needs: set[str] = field(default_factory=set)
+    requirements: list[str] = field(default_factory=list)
+    is_python: bool = True
+
+    def leave_out(self, line: str, why: str = "marimo does not need it") -> str:
+        """Note that a line is left out; return the comment that stands for it."""
+        self.notes.append(f"`{first_line(line)}` is left out: {why}")
+        return f"# {first_line(line)}"
+
+    def lose(self, line: str, why: str) -> str:
+        """Note that a line cannot be kept; return the comment that stands for it."""
+        self.lost.append(f"`{first_line(line)}` is commented out: {why}")
+        return "\n".join([NOT_CARRIED_OVER, *(f"# {text}" for text in line.splitlines())])
+
+    def require(self, line: str, packages: list[str]) -> str:
+        """Note the packages that a line installs; return the comment that stands for it."""
+        self.requirements += packages
+        listed = ", ".join(packages) or "nothing by name"
+        self.notes.append(f"`{first_line(line)}` is a requirement at the head of the file: {listed}")
+        return f"# {first_line(line)}"
+
+    def system(self, command: str, names: AbstractSet[str]) -> str:
+        """Return what runs a command as `!command` does. `names` are those that the notebook binds."""
+        packages = shell.requirements(command)
+        if packages is not None:
+            return self.require(f"!{command}", packages)
+        self.needs.add("subprocess")
+        self.notes.append(f"`!{first_line(command)}` is a call of subprocess")
+        return shell.run(command, names) if command.strip() else "pass"
+
+    def getoutput(self, command: str, names: AbstractSet[str]) -> str:
+        """Return an expression for what a command prints, as `x = !command` has it."""
+        self.needs |= {"subprocess", "SList"}
+        self.notes.append(f"`!{first_line(command)}` is a call of subprocess, with the same kind of list")
+        return shell.lines_of(command, names)
+
+    def take_over(self, inner: Translated) -> None:
+        """Take what code inside of this one needs, all but its notes."""
+        self.needs |= inner.needs
+        self.requirements += inner.requirements
+        self.lost += inner.lost
+        self.is_python = inner.is_python
+
+
+@dataclass(frozen=True)
+class Notebooks:
+    """What of the notebook a magic may need: the names that it binds, and how to read a file beside it."""
+
+    names: AbstractSet[str]
+    read: Callable[[str], str | None]
+
+
+NOT_CARRIED_OVER: Final = "# Not carried over from the Jupyter notebook:"
+PER_LOOP: Final = 'print(f"{_seconds / _loops:.3g} s per loop (mean of {_loops:,} loops)")'
+WALL_TIME: Final = 'print(f"Wall time: {time.perf_counter() - _started:.3g} s")'
