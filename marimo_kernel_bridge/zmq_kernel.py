@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +31,11 @@ from traitlets import DottedObjectName, Integer, Type, default
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
-from marimo_kernel_bridge.kernel.messaging.jupyter_session import RoutingSession
+from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
 from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
-from marimo_kernel_bridge.kernel.messaging.reply_guard import AnsweringHandlers, problem
-from marimo_kernel_bridge.kernel.messaging.request_metadata import (
-    address_of,
-    client_of,
-    is_for_a_cell,
-    wants_outcome,
-)
-from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellArrivals, lab_request
+from marimo_kernel_bridge.kernel.messaging.reply_guard import GuardedHandlers
+from marimo_kernel_bridge.kernel.messaging.requests import Cause, CellRequest, LabRequest, ReceivedMessage
+from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellQueue
 from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
@@ -49,7 +45,6 @@ from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEnd
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 from marimo_kernel_bridge.kernel.stale_scheduler import StaleScheduler
 from marimo_kernel_bridge.protocol import names as message_names
-from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 from marimo_kernel_bridge.protocol.output_log import error_text
 from marimo_kernel_bridge.startup import gc_pauses as garbage
 from marimo_kernel_bridge.startup.lazy_debugger import LateDebugger, debugger_is_late
@@ -61,7 +56,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeRequests
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
-    from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
+    from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames
     from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
     from marimo_kernel_bridge.runtime.interface import CellHost
 
@@ -81,7 +76,7 @@ class MarimoKernel(IPythonKernel):
     )
     shell_class = Type(ReactiveShell)
     debugger_class = Type(LateDebugger)
-    session: RoutingSession
+    session: JupyterSession
     shell: ReactiveShell
     shell_stream: ShellStream
 
@@ -94,9 +89,9 @@ class MarimoKernel(IPythonKernel):
         with debugger_is_late():
             super().__init__(**kwargs)
         self.scheduler = StaleScheduler(self)
-        self.arrivals = ShellArrivals(self.shell_stream.flush, self.session)
+        self.queue = ShellQueue(self.shell_stream.flush)
         self.notebook = NotebookSession(
-            self._send_output, self.scheduler.wake, self.arrivals, output_limit=self.output_limit
+            self._send_output, self.scheduler.wake, self.queue, output_limit=self.output_limit
         )
         self.subshells = Subshells(
             self.shell_stream,
@@ -115,21 +110,19 @@ class MarimoKernel(IPythonKernel):
         self.shell_handlers[message_names.REQUEST] = self.bridge_request
         self.control_handlers[message_names.REQUEST] = self.bridge_request
         self.control_handlers[message_names.READ_REQUEST] = self.bridge_request
-        self.shell_handlers = AnsweringHandlers(self.shell_handlers, self.session, self.log)
-        self.control_handlers = AnsweringHandlers(self.control_handlers, self.session, self.log)
+        self.shell_handlers = GuardedHandlers(self.shell_handlers, self.session, self.log)
+        self.control_handlers = GuardedHandlers(self.control_handlers, self.session, self.log)
 
     # -- start, stop, signals -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Listen. Counts what arrives, so that dependents can wait for requests."""
+        """Listen to the sockets."""
         super().start()
-        dispatch = _async_in_context(partial(self.shell_main, None))
-
-        def received(msg: Any) -> Any:
-            self.arrivals.received(msg)
-            return dispatch(msg)
-
-        self.shell_stream.on_recv(received, copy=False)
+        self.shell_stream.listen(
+            _Shell(
+                self.session, self.subshells, self.queue, _async_in_context(partial(self.shell_main, None))
+            )
+        )
         self.shell_channel_thread = self.subshells
         self._take_sigint()
 
@@ -156,7 +149,7 @@ class MarimoKernel(IPythonKernel):
         self.notebook.load(make_runtime, self.shell)
         self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
         self.shell.notebook = self.notebook
-        self.session.route = self.notebook.route
+        self.session.redirect_outputs(self.notebook.route)
         self.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - known]
         self._kernel_modules += [file for file in files if file]  # the debugger leaves them out
@@ -221,33 +214,24 @@ class MarimoKernel(IPythonKernel):
     # -- execute_request ----------------------------------------------------------------------------------------
 
     async def dispatch_shell(
-        self, msg: Any, /, subshell_id: str | None = None, *, concurrent: bool = False
+        self, msg: ReceivedFrames, /, subshell_id: str | None = None, *, concurrent: bool = False
     ) -> None:
         if subshell_id is not None:
-            self.subshells.handled(subshell_id, msg)
+            self.subshells.dequeue(subshell_id, msg)
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
             return
         # ipykernel's own flag is good for the one message that happens to be next.
-        self._aborting = self.arrivals.handled(msg)
-        first = not self._runtime_loaded and self._runs_a_cell(msg)
+        self._aborting = self.queue.dequeue(msg)
+        first = not self._runtime_loaded and msg.cell_request is not None
         with self.interrupts.deferred() if first else nullcontext():
             if first:
                 self.load_runtime()  # before busy is told: it is no part of the cell's time
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
 
-    def _runs_a_cell(self, frames: list[Any]) -> bool:
-        message = self.session.peek(frames)
-        return (
-            message is not None
-            and message["header"].get("msg_type") == "execute_request"
-            and problem(message) is None
-            and is_for_a_cell(message["content"])
-        )
-
     def _note_waiting(self) -> None:
         """Before an error is told: note what it aborts."""
         if _on_main_thread():
-            self.arrivals.note_waiting()
+            self.queue.note_waiting()
         else:
             self.subshells.note_waiting()
 
@@ -257,28 +241,29 @@ class MarimoKernel(IPythonKernel):
             self.subshells.abort(subshell_id, within=self.stop_on_error_timeout)
         elif _on_main_thread():  # what runs on control has no queue
             session = self.get_parent("shell")["header"].get("session")
-            self.arrivals.abort(within=self.stop_on_error_timeout, session=session)
+            self.queue.abort(within=self.stop_on_error_timeout, session=session)
 
-    async def execute_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+    async def execute_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
         """Run code. Only the front ends' cells on the shell channel are in the graph."""
-        agent = client_of(parent)
-        if agent is not None:
+        request = parent.request
+        assert request is not None, "checked before"
+        if request.client is not None:
             paused = self.notebook.agents.paused
-            self.notebook.agents.heard(agent, ran=not paused, refused=paused)
+            self.notebook.agents.heard(request.client, ran=not paused, refused=paused)
             if paused:
                 self._refuse_agent(stream, ident, parent)
                 return
-        if is_for_a_cell(parent["content"]) and _on_main_thread():
+        if isinstance(request, CellRequest) and _on_main_thread():
             with self.interrupts.deferred():
-                await self._execute_cell(stream, ident, parent)
+                await self._execute_cell(stream, ident, parent, request)
         else:
             await super().execute_request(stream, ident, parent)
-        if wants_outcome(parent):
+        if request.wants_outcome:
             with self.interrupts.deferred() if _on_main_thread() else nullcontext():
-                outcome = self._bridge.outcome_of(parent["header"]["msg_id"])
+                outcome = self._bridge.outcome_of(request.msg_id)
                 self.session.send(stream, message_names.REPLY, outcome, parent, ident=ident)
 
-    def _refuse_agent(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+    def _refuse_agent(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
         """Answer an agent's execute_request while the person has paused agents."""
         from marimo_kernel_bridge.protocol.messages import encode_error  # noqa: PLC0415  # a client waits for the sockets
 
@@ -288,17 +273,20 @@ class MarimoKernel(IPythonKernel):
             content = {**encode_error(refusal), "execution_count": self.shell.execution_count - 1}
             self.session.send(stream, "execute_reply", content, parent, ident=ident)
 
-    async def _execute_cell(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+    async def _execute_cell(
+        self, stream: Any, ident: Any, parent: ReceivedMessage, request: CellRequest
+    ) -> None:
         """Run a cell, reply, run its dependents, and only then let idle follow."""
-        request = lab_request(parent) if self._runtime_loaded else None
-        answer = None if request is None else await self.notebook.answer_early(request)
-        if request is not None and answer is not None:
-            self.scheduler.caused_by(ident, parent)
-            self._answer_without_running(stream, ident, parent, request, answer)
-            await self.scheduler.run_now()
-            return
-        entry = self._begin_cell(parent)
-        self.scheduler.caused_by(ident, parent)
+        cause = Cause(ident, parent, request.allow_stdin, request.sends_bursts)
+        if isinstance(request, LabRequest) and self._runtime_loaded:
+            answer = await self.notebook.answer_early(request)
+            if answer is not None:
+                self.scheduler.caused_by(cause)
+                self._answer_without_running(stream, ident, parent, request, answer)
+                await self.scheduler.run_now()
+                return
+        entry = self._begin_cell(request)
+        self.scheduler.caused_by(cause)
         try:
             await super().execute_request(stream, ident, parent)
         finally:
@@ -310,10 +298,10 @@ class MarimoKernel(IPythonKernel):
             await self.scheduler.run_now()
 
     def _answer_without_running(
-        self, stream: Any, ident: Any, parent: dict[str, Any], request: Waiting, answer: EarlyAnswer
+        self, stream: Any, ident: Any, parent: ReceivedMessage, request: LabRequest, answer: EarlyAnswer
     ) -> None:
         """Reply to a request whose cell ran before its turn, or whose outputs are shown again."""
-        self._publish_execute_input(parent["content"]["code"], parent, answer.execution_count)
+        self._publish_execute_input(request.code, parent, answer.execution_count)
         self.notebook.answered(answer, request)
         content: dict[str, Any] = {"status": "ok", "execution_count": answer.execution_count}
         content |= {"user_expressions": {}, "payload": []}
@@ -323,28 +311,23 @@ class MarimoKernel(IPythonKernel):
             self._note_waiting()
         metadata = self.finish_metadata(parent, self.init_metadata(parent), content)
         self.session.send(stream, "execute_reply", content, parent, metadata=metadata, ident=ident)
-        if answer.error is not None and parent["content"].get("stop_on_error", True):
+        if answer.error is not None and request.stop_on_error:
             self._abort_queues()
 
-    def _begin_cell(self, parent: dict[str, Any]) -> Entry:
+    def _begin_cell(self, request: CellRequest) -> Entry:
         """Return the cell that a request runs."""
-        content = parent["content"]
         self.load_runtime()
         self._read_settings()
         self._read_order()
-        metadata = parent.get("metadata") or {}
-        address = address_of(parent)
-        self.notebook.delete(metadata.get("deletedCells") or (), address)
-        cell_id = metadata.get("cellId")
-        author = client_of(parent) or NOTEBOOK
-        entry = self.notebook.begin(cell_id, content["code"], author, address)
+        self.notebook.delete(request.deleted or (), request.address)
+        entry = self.notebook.begin(request.notebook_cell_id, request.code, request.author, request.address)
         self.shell.requested = entry
         return entry
 
-    def _send_abort_reply(self, stream: Any, msg: dict[str, Any], idents: Any) -> None:
-        if self._runtime_loaded and msg["header"]["msg_type"] == "execute_request" and not problem(msg):
+    def _send_abort_reply(self, stream: Any, msg: ReceivedMessage, idents: Any) -> None:
+        if self._runtime_loaded and isinstance(msg.request, CellRequest):
             # JupyterLab shows late output through the newest request, also one that never ran.
-            self.notebook.aborted((msg.get("metadata") or {}).get("cellId"), address_of(msg))
+            self.notebook.aborted(msg.request.notebook_cell_id, msg.request.address)
         super()._send_abort_reply(stream, msg, idents)
 
     async def do_execute(
@@ -461,10 +444,10 @@ class MarimoKernel(IPythonKernel):
         return lock
 
     @contextmanager
-    def handling(self, ident: Any, parent: dict[str, Any]) -> Iterator[None]:
+    def handling(self, cause: Cause) -> Iterator[None]:
         """Do something between requests on behalf of one, as if it were still being handled."""
         self._take_sigint()
-        self.set_parent(ident, parent, channel="shell")
+        self.set_parent(cause.ident, cause.message, channel="shell")
         self._publish_status("busy", "shell")
         try:
             with self.interrupts.deferred():
@@ -536,12 +519,12 @@ class MarimoKernel(IPythonKernel):
 
         return BridgeRequests(self)
 
-    async def bridge_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
+    async def bridge_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
         """Answer one of `wire`'s requests; always."""
         on_control = not _on_main_thread()  # or in a subshell
         if not on_control:
-            self.scheduler.caused_by(ident, parent)
-        if not on_control and self.arrivals.is_cancelled(parent["header"]["msg_id"]):
+            self.scheduler.caused_by(Cause(ident, parent))
+        if not on_control and self.queue.is_cancelled(parent["header"]["msg_id"]):
             content: dict[str, Any] = {"status": "aborted"}
         else:
             with nullcontext() if on_control else self.interrupts.deferred():
@@ -550,7 +533,7 @@ class MarimoKernel(IPythonKernel):
 
     def cancel(self, request_id: str) -> None:
         """Let a request on shell that waits not start; any thread."""
-        self.arrivals.cancel(request_id)
+        self.queue.cancel(request_id)
 
     def is_busy(self) -> bool:
         """Tell whether a request is being handled or a cell runs."""
@@ -562,7 +545,27 @@ class MarimoKernel(IPythonKernel):
 
     def requests_waiting(self) -> int:
         """Return how many shell messages wait."""
-        return len(self.arrivals)
+        return len(self.queue)
+
+
+@dataclass(frozen=True)
+class _Shell:
+    """What takes the messages of the shell channel."""
+
+    session: JupyterSession
+    subshells: Subshells
+    queue: ShellQueue
+    dispatch: Callable[[ReceivedFrames], Any]
+
+    def read(self, frames: list[Any]) -> ReceivedFrames:
+        return self.session.receive(frames)
+
+    def route(self, frames: ReceivedFrames) -> bool:
+        return self.subshells.route(frames)
+
+    def receive(self, frames: ReceivedFrames) -> Any:
+        self.queue.add(frames)
+        return self.dispatch(frames)
 
 
 def _was_used(stream: object) -> bool:
@@ -585,8 +588,8 @@ class MarimoKernelApp(IPKernelApp):
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
 
     @default("session")
-    def _session_default(self) -> RoutingSession:
-        return RoutingSession(parent=self)
+    def _session_default(self) -> JupyterSession:
+        return JupyterSession(parent=self)
 
     def init_sockets(self) -> None:
         """Open the sockets, without ipykernel's advice to encrypt: nobody who gets it on each start can follow it."""

@@ -17,7 +17,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting import ipywidgets as jupyter_widgets
 from marimo_kernel_bridge.inspecting import packages, variables
 from marimo_kernel_bridge.inspecting.cell_search import search
-from marimo_kernel_bridge.kernel.messaging.request_metadata import agent_address
+from marimo_kernel_bridge.kernel.messaging.requests import agent_address
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import secrets as secret_values
 from marimo_kernel_bridge.protocol.changes import EditReport

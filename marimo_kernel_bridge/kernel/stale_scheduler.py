@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from marimo_kernel_bridge.kernel.messaging.requests import Cause
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
@@ -65,7 +67,7 @@ class Host(Protocol):
     def notebook(self) -> Notebook: ...
 
     @property
-    def arrivals(self) -> Queue: ...
+    def queue(self) -> Queue: ...
 
     @property
     def one_at_a_time(self) -> asyncio.Lock:
@@ -74,7 +76,7 @@ class Host(Protocol):
 
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]: ...
 
-    def handling(self, ident: Any, parent: dict[str, Any]) -> AbstractContextManager[None]:
+    def handling(self, cause: Cause) -> AbstractContextManager[None]:
         """Act on behalf of a request between requests, framed by busy and idle."""
         ...
 
@@ -86,7 +88,7 @@ class StaleScheduler:
         self._host = host
         self._timer: object = None
         self._running = False
-        self._request: tuple[Any, dict[str, Any]] = (b"", {"content": {}})
+        self._cause = Cause(b"", {})
 
     @property
     def running(self) -> bool:
@@ -98,21 +100,20 @@ class StaleScheduler:
         """Whether stale cells run, or will, or outputs are held back."""
         return self._running or self._timer is not None
 
-    def caused_by(self, ident: Any, request: dict[str, Any]) -> None:
+    def caused_by(self, cause: Cause) -> None:
         """Set the request that causes what runs from now on."""
-        self._request = (ident, request)
+        self._cause = cause
 
     async def run_now(self) -> None:
         """Run the stale cells. What another request interrupts goes on when that is answered."""
-        host, request = self._host, self._request[1]
+        host, cause = self._host, self._cause
         notebook = host.notebook
-        from_lab = "deletedCells" in (request.get("metadata") or {})
-        if from_lab and not host.arrivals.any_wait() and notebook.unsettled:
+        if cause.sends_bursts and not host.queue.any_wait() and notebook.unsettled:
             # JupyterLab sends the requests of a Run All some milliseconds apart.
-            await host.arrivals.soon(hurried=True)
+            await host.queue.soon(hurried=True)
         outer, self._running = self._running, True
         try:
-            with host.input_from_front_end(allowed=bool(request["content"].get("allow_stdin"))):
+            with host.input_from_front_end(allowed=cause.allow_stdin):
                 await notebook.run_stale_cells()
         finally:
             self._running = outer
@@ -143,10 +144,10 @@ class StaleScheduler:
             self.run_later(wait)
             return
         async with host.one_at_a_time:
-            if host.arrivals.any_wait():
+            if host.queue.any_wait():
                 self.run_later(0.0)
                 return
             if not host.notebook.follow_up():
                 return  # no cell yet that could be stale
-            with host.handling(*self._request):
+            with host.handling(self._cause):
                 await self.run_now()

@@ -274,11 +274,11 @@ def test_a_run_all_waits_for_a_burst_at_most_once_and_not_after_each_cell(lab):
         None,
         """
 kernel = get_ipython().kernel
-wait_for_burst, waits = kernel.arrivals.soon, []
+wait_for_burst, waits = kernel.queue.soon, []
 async def soon(**options):
     waits.append(1)
     return await wait_for_burst(**options)
-kernel.arrivals.soon = soon""",
+kernel.queue.soon = soon""",
         store_history=False,
     )
     for turn in range(2):

@@ -22,8 +22,8 @@ from marimo_kernel_bridge.analysis import components as groups
 from marimo_kernel_bridge.analysis import value_flows as flows
 from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
 from marimo_kernel_bridge.kernel.front_ends import Dialect
+from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
-from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
 from marimo_kernel_bridge.kernel.notebook import anonymous_cells
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 from marimo_kernel_bridge.protocol.changes import AddCell
@@ -46,16 +46,16 @@ class Queue:
     """The requests of a Run All: few wait when the first one's turn comes, the others come a little later."""
 
     def __init__(self) -> None:
-        self.here: list[Waiting] = []
-        self.coming: list[Waiting] = []
+        self.here: list[LabRequest] = []
+        self.coming: list[LabRequest] = []
 
     def any_wait(self) -> bool:
         return bool(self.here)
 
-    def now(self) -> list[Waiting]:
+    def now(self) -> list[LabRequest]:
         return list(self.here)
 
-    async def soon(self) -> list[Waiting]:
+    async def soon(self) -> list[LabRequest]:
         self.here, self.coming = self.here + self.coming, []
         return self.now()
 
@@ -305,7 +305,8 @@ async def run_all(
     ]
     queue = notebook.queue
     requests = [
-        Waiting(*cell, Address("lab", header, page)) for cell, header in zip(cells, headers, strict=True)
+        LabRequest(header=header, code=code, notebook_cell_id=cell, address=Address("lab", header, page))
+        for (cell, code), header in zip(cells, headers, strict=True)
     ]
     queue.here, queue.coming = requests[:few], requests[few:]
     while queue.here:

@@ -2,7 +2,7 @@
 
 ZeroMQ lets threads share a socket if a lock surrounds each use. So replies go out at once from the thread that made
 them, and a reader beside the main thread can pass on what subshells get while a cell runs. Owns the lock and the
-reader; whose a message is, is for `route` to say.
+reader; whose a message is, is the listener's to say.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import selectors
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
 
 import zmq
 from zmq.eventloop.zmqstream import ZMQStream
@@ -20,19 +21,34 @@ if TYPE_CHECKING:
 
     from tornado.ioloop import IOLoop
 
+    from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames
+
+
+class Listener(Protocol):
+    """What takes the messages of the channel."""
+
+    def read(self, frames: list[Any]) -> ReceivedFrames:
+        """Read a message; any thread."""
+        ...
+
+    def route(self, frames: ReceivedFrames) -> bool:
+        """Take a message that is not for the main thread. Return whether it was taken; any thread."""
+        ...
+
+    def receive(self, frames: ReceivedFrames) -> Any:
+        """Take a message for the main thread, in that thread."""
+        ...
+
 
 class ShellStream(ZMQStream):
-    """See the module. The callback of `on_recv` gets the main thread's messages, in that thread.
-
-    `route` is asked about each message first, in any thread, and returns whether it took it.
-    """
-
-    route: Callable[[list[Any]], bool] = staticmethod(lambda _frames: False)
+    """The stream of the shell channel, in place of ipykernel's."""
 
     def __init__(self, shell_socket: zmq.Socket[bytes], io_loop: IOLoop) -> None:
         self._lock = threading.RLock()
         self._reader: _Reader | None = None
-        # What was read beside the main thread waits for it here.
+        self._listener: Listener | None = None
+        # What was read beside the main thread waits for it here; the pair of sockets wakes its loop, once for each.
+        self._passed: deque[ReceivedFrames] = deque()
         self._to_main, from_reader = _pair(shell_socket.context)
         self._from_reader = ZMQStream(from_reader, io_loop)
         super().__init__(shell_socket, io_loop)
@@ -44,14 +60,16 @@ class ShellStream(ZMQStream):
         stream.io_loop.remove_handler(stream.socket)
         return cls(stream.socket, stream.io_loop)
 
-    def on_recv(self, callback: Callable[[list[Any]], Any] | None, copy: bool = True) -> None:  # noqa: FBT001, FBT002  # ZMQStream's signature
-        """Set what gets the main thread's messages."""
-        self._from_reader.on_recv(callback, copy=copy)
+    def listen(self, listener: Listener) -> None:
+        """Set what gets the messages from now on."""
+        self._listener = listener
+        self._from_reader.on_recv(lambda _wake_up: listener.receive(self._passed.popleft()), copy=False)
 
-        def routed(frames: list[Any]) -> Any:
-            return None if callback is None or self.route(frames) else callback(frames)
+        def received(frames: list[Any]) -> Any:
+            message = listener.read(frames)
+            return None if listener.route(message) else listener.receive(message)
 
-        super().on_recv(routed, copy=copy)
+        self.on_recv(received, copy=False)
 
     def send_multipart(self, msg: Any, flags: int = 0, copy: bool = True, **_options: Any) -> None:  # type: ignore[override]  # noqa: FBT001, FBT002  # ZMQStream's signature, without a callback
         """Send now, from any thread."""
@@ -109,13 +127,15 @@ class ShellStream(ZMQStream):
     def pass_on(self) -> None:
         """Pass on all that has arrived; any thread."""
         with self._lock:
-            while self._reader is not None and not self.socket.closed:
+            while self._reader is not None and self._listener is not None and not self.socket.closed:
                 try:
                     frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
                 except zmq.Again:
                     return
-                if not self.route(frames):
-                    self._to_main.send_multipart(frames, copy=False)
+                message = self._listener.read(frames)
+                if not self._listener.route(message):
+                    self._passed.append(message)
+                    self._to_main.send(b"")
 
     def _getsockopt(self, option: int) -> Any:
         """Return a socket option; GUI event loops watch the descriptor."""

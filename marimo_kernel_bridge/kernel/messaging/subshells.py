@@ -8,7 +8,6 @@ is there, unless a subshell's own code waits for them. Implements what ipykernel
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import uuid
 from dataclasses import dataclass
@@ -19,38 +18,39 @@ from ipykernel.subshell_manager import UnknownSubshellError
 from ipykernel.thread import BaseThread
 from ipykernel.utils import _async_in_context
 
-from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellArrivals
+from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from marimo_kernel_bridge.kernel.messaging.jupyter_session import RoutingSession
+    from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
+    from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
 
-    Handle = Callable[[str, list[Any]], Coroutine[Any, Any, None]]
+    Handle = Callable[[str, ReceivedFrames], Coroutine[Any, Any, None]]
 
 
 class Subshell(BaseThread):
     """One subshell."""
 
-    def __init__(self, subshell_id: str, handle: Handle, arrivals: ShellArrivals) -> None:
+    def __init__(self, subshell_id: str, handle: Handle, queue: ShellQueue) -> None:
         super().__init__(  # type: ignore[no-untyped-call]  # ipykernel has no types
             name=f"subshell-{subshell_id}", daemon=True
         )
         self.pydev_do_not_trace = self.is_pydev_daemon_thread = False  # it runs user code
         self.subshell_id = subshell_id
-        self.arrivals = arrivals
+        self.queue = queue
         self.aborting = False  # the request that is being handled
         self.asyncio_lock = asyncio.Lock()
         self._receiving = threading.Lock()
         self._ended = False
         self._handle = _async_in_context(partial(handle, subshell_id))
 
-    def receive(self, frames: list[Any]) -> bool:
+    def receive(self, frames: ReceivedFrames) -> bool:
         """Take a message, unless the thread is at its end; any thread."""
         with self._receiving:
             if not self._ended:
-                self.arrivals.received(frames)
+                self.queue.add(frames)
                 self.io_loop.add_callback(self._handle, frames)
             return not self._ended
 
@@ -63,7 +63,7 @@ class Subshell(BaseThread):
             async with self.asyncio_lock:
                 await asyncio.sleep(0)
             with self._receiving:
-                self._ended = not len(self.arrivals) and not self.asyncio_lock.locked()
+                self._ended = not len(self.queue) and not self.asyncio_lock.locked()
         self.io_loop.stop()
 
 
@@ -80,9 +80,9 @@ class Subshells:
     def __init__(
         self,
         stream: ShellStream,
-        session: RoutingSession,
+        session: JupyterSession,
         handle: Handle,
-        reply_unknown: Callable[[Any, dict[str, Any], UnknownSubshellError], None],
+        reply_unknown: Callable[[Any, ReceivedMessage, UnknownSubshellError], None],
         comms: dict[str, Any],
     ) -> None:
         self._stream = stream
@@ -93,13 +93,10 @@ class Subshells:
         self._subshells: dict[str, Subshell] = {}
         self.parent_thread = threading.main_thread()
         self.manager = self  # ipykernel looks for it at the thread that it would have read the channel with
-        stream.route = self._route
 
     def create(self) -> str:
         """Start a subshell; return its id."""
-        subshell = Subshell(
-            str(uuid.uuid4()), self._handle, ShellArrivals(self._stream.pass_on, self._session)
-        )
+        subshell = Subshell(str(uuid.uuid4()), self._handle, ShellQueue(self._stream.pass_on))
         subshell.start()
         self._subshells[subshell.subshell_id] = subshell
         self._stream.read_beside(wanted=True)
@@ -121,31 +118,31 @@ class Subshells:
         for subshell_id in self.list_subshell():
             self.delete(subshell_id)
 
-    def handled(self, subshell_id: str, frames: list[Any]) -> None:
-        """Note that a message's turn has come."""
+    def dequeue(self, subshell_id: str, frames: ReceivedFrames) -> None:
+        """Remove a message whose turn has come from its subshell's queue."""
         subshell = self._subshell(subshell_id)
-        subshell.aborting = subshell.arrivals.handled(frames)
+        subshell.aborting = subshell.queue.dequeue(frames)
 
     def note_waiting(self) -> None:
         """Before an error is told: if this thread is a subshell, note which of its requests wait."""
         thread = threading.current_thread()
         if isinstance(thread, Subshell):
-            thread.arrivals.note_waiting()
+            thread.queue.note_waiting()
 
     def abort(self, subshell_id: str, within: float) -> None:
         """After an error in a subshell: abort its requests noted, and those that follow `within` seconds."""
-        self._subshell(subshell_id).arrivals.abort(within)
+        self._subshell(subshell_id).queue.abort(within)
 
     # -- requests on control -----------------------------------------------------------------------------------------
 
     @property
-    def handlers(self) -> dict[str, Callable[[Any, Any, dict[str, Any]], None]]:
+    def handlers(self) -> dict[str, Callable[[Any, Any, ReceivedMessage], None]]:
         """Answer the requests that make, end and list subshells."""
         return {
             f"{verb}_subshell_request": partial(self._answer, verb) for verb in ("create", "delete", "list")
         }
 
-    def _answer(self, verb: str, stream: Any, ident: Any, request: dict[str, Any]) -> None:
+    def _answer(self, verb: str, stream: Any, ident: Any, request: ReceivedMessage) -> None:
         content: dict[str, Any] = {"status": "ok"}
         try:
             match verb:
@@ -202,23 +199,20 @@ class Subshells:
             return thread  # deleted by now, with requests to answer
         raise UnknownSubshellError(subshell_id)
 
-    def _route(self, frames: list[Any]) -> bool:
-        """Hand a message to its subshell, or answer that there is none. Returns whether that was done; any thread."""
-        try:
-            idents, parts = self._session.feed_identities(frames, copy=False)
-            if len(parts) < 5 or b'"subshell_id"' not in bytes(parts[1]):  # noqa: PLR2004  # signature and four dicts
-                return False
-            message = self._session.deserialize(parts, content=False, copy=False)
-            subshell_id = message["header"].get("subshell_id")
-            if message["header"]["msg_type"].startswith("comm_"):
-                subshell_id = self._waits_for_comm(json.loads(bytes(message["content"])))
-        except ValueError:
-            return False  # the main thread refuses it
+    def route(self, frames: ReceivedFrames) -> bool:
+        """Hand a message to its subshell, or reply that there is none. Return whether that was done; any thread."""
+        message = frames.message
+        if message is None or not message.names_subshell:
+            return False  # the main thread refuses what is malformed
+        if message["header"]["msg_type"].startswith("comm_"):
+            subshell_id = self._waits_for_comm(message["content"])
+        else:
+            subshell_id = message["header"]["subshell_id"]
         if subshell_id is None:
             return False
         subshell = self._subshells.get(subshell_id) if isinstance(subshell_id, str) else None
         if subshell is None or not subshell.receive(frames):
-            self._reply_unknown(idents, message, UnknownSubshellError(subshell_id))
+            self._reply_unknown(frames.idents, message, UnknownSubshellError(subshell_id))
         return True
 
     def _waits_for_comm(self, content: Any) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
+    from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
     from marimo_kernel_bridge.protocol.notebook import CellError
 
 
@@ -39,7 +39,7 @@ class EarlyAnswers:
         """Return whether a cell's own request waits."""
         return cell_id in self._cells
 
-    def unseen(self, requests: Iterable[Waiting]) -> list[Waiting]:
+    def unseen(self, requests: Iterable[LabRequest]) -> list[LabRequest]:
         """Return the requests not seen before whose cell has only one request waiting."""
         requests = list(requests)
         if not requests or requests[-1].msg_id in self._seen:
@@ -49,7 +49,7 @@ class EarlyAnswers:
         self._seen = {request.msg_id for request in requests}
         return unseen
 
-    def add(self, cell_id: str, request: Waiting) -> None:
+    def add(self, cell_id: str, request: LabRequest) -> None:
         """Note that a cell's own request waits."""
         self._cells[cell_id] = request.msg_id
 
@@ -57,7 +57,7 @@ class EarlyAnswers:
         """Note that a cell ran before its turn."""
         self._answers[self._cells.pop(cell_id)] = EarlyAnswer(cell_id, execution_count, error)
 
-    def replay(self, cell_id: str, request: Waiting, execution_count: int | None) -> None:
+    def replay(self, cell_id: str, request: LabRequest, execution_count: int | None) -> None:
         """Note that a request needs no run: what the cell showed is still fresh."""
         self._answers[request.msg_id] = EarlyAnswer(cell_id, execution_count, replay=True)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo_kernel_bridge.kernel.cells import Body, Entry
-    from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
+    from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
     from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
     from marimo_kernel_bridge.kernel.notebook.graph import NotebookGraph
     from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestQueue
@@ -71,7 +71,7 @@ class Lookahead:
         self._graph.runtime.set_aside(changed)
         return entries
 
-    def _expect(self, request: Waiting) -> Entry:
+    def _expect(self, request: LabRequest) -> Entry:
         """Prepare the cell of a request whose turn comes later."""
         entry = self._requested.entry_for(request.notebook_cell_id, request.code, NOTEBOOK, request.address)
         entry.body = self._prepare(entry, request.code)
@@ -79,7 +79,7 @@ class Lookahead:
         self._cells.change(entry.cell.cell_id, status="queued", error=None)
         return entry
 
-    def _arrange(self, entry: Entry, queued: list[Waiting]) -> None:
+    def _arrange(self, entry: Entry, queued: list[LabRequest]) -> None:
         """Take the order of the document from a Run All."""
         if not queued:
             self._arrange_newest_burst(entry.address.session)
@@ -126,7 +126,7 @@ class Lookahead:
         entry = self._cells.get(cell_id)
         return 0 if entry is None else entry.requested_at
 
-    async def answer(self, request: Waiting) -> EarlyAnswer | None:
+    async def answer(self, request: LabRequest) -> EarlyAnswer | None:
         """Return how to answer a request without running its cell, None if it must run.
 
         After a reload of the page, Run All shows again what is fresh; a single cell that is run, runs.
@@ -147,14 +147,14 @@ class Lookahead:
             self._replayed(self._cells.by_front_end(other.notebook_cell_id, other.address), other)
         return self._early.dequeue(request.msg_id)
 
-    def _replayed(self, entry: Entry | None, request: Waiting) -> bool:
+    def _replayed(self, entry: Entry | None, request: LabRequest) -> bool:
         """Decide whether a request need not run; then it is answered with what its cell showed."""
         if entry is None or not self._is_fresh(entry, request):
             return False
         self._early.replay(entry.cell.cell_id, request, entry.cell.execution_count)
         return True
 
-    def _is_fresh(self, entry: Entry | None, request: Waiting) -> bool:
+    def _is_fresh(self, entry: Entry | None, request: LabRequest) -> bool:
         """Return whether a request of another page would show again what its cell showed."""
         return not (
             entry is None

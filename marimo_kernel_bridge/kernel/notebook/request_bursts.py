@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Address, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
-    from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
+    from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
 
 AT_ONCE: Final = 0.5
 """Seconds between two requests of one Run All at the most; a person takes longer to go to another cell."""
@@ -32,11 +32,11 @@ class RequestQueue(Protocol):
         """Return whether any message waits, of whatever kind."""
         ...
 
-    def now(self) -> list[Waiting]:
+    def now(self) -> list[LabRequest]:
         """Return the queued requests for JupyterLab's cells, oldest first."""
         ...
 
-    async def soon(self) -> list[Waiting]:
+    async def soon(self) -> list[LabRequest]:
         """Wait a little, until no more arrive, and return them."""
         ...
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Address, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
-    from marimo_kernel_bridge.kernel.messaging.waiting import Waiting
+    from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
     from marimo_kernel_bridge.kernel.notebook.document import Settings
     from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
     from marimo_kernel_bridge.kernel.notebook.execution import BodyRunner
@@ -102,11 +102,11 @@ class NotebookSession:
 
     # -- requests of a front end -----------------------------------------------------------------------------------
 
-    async def answer_early(self, request: Waiting) -> EarlyAnswer | None:
+    async def answer_early(self, request: LabRequest) -> EarlyAnswer | None:
         """Return how to answer a request without running its cell, None if it must run."""
         return await self._parts.lookahead.answer(request)
 
-    def answered(self, answer: EarlyAnswer, request: Waiting) -> None:
+    def answered(self, answer: EarlyAnswer, request: LabRequest) -> None:
         """Close a request whose cell ran before its turn, or whose outputs are shown again."""
         entry = self.cells[answer.cell_id]
         self.runs.open(request.address, NOTEBOOK, (answer.cell_id,))

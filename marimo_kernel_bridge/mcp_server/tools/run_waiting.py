@@ -1,4 +1,4 @@
-"""Waiting for a run on behalf of a call: until it is over, its time is up, or the caller cancels. Reports progress."""
+"""LabRequest for a run on behalf of a call: until it is over, its time is up, or the caller cancels. Reports progress."""
 
 from __future__ import annotations
 

@@ -1,0 +1,195 @@
+"""What a request says of itself: whether it can be handled, whose code it runs, and from which front end it comes.
+
+Made once, when a message is received; nothing else reads an execute_request's message. Values and their parsing only:
+knows no sockets, and not what requests lead to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.kernel.cells import Address
+from marimo_kernel_bridge.kernel.front_ends import dialect_of
+from marimo_kernel_bridge.protocol.names import METADATA_KEY
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.kernel.front_ends import Header
+
+_REQUIRED: Final[dict[str, dict[str, type]]] = {
+    "execute_request": {"code": str},
+    "complete_request": {"code": str, "cursor_pos": int},
+    "inspect_request": {"code": str, "cursor_pos": int},
+    "is_complete_request": {"code": str},
+    "shutdown_request": {"restart": bool},
+    "delete_subshell_request": {"subshell_id": str},
+}
+"""Fields of a request's content without which it cannot be handled. The handlers of other requests check their own."""
+
+_OPTIONAL: Final[dict[str, dict[str, type]]] = {"execute_request": {"user_expressions": dict}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecuteRequest:
+    """A request to run code. One that is no `CellRequest` is hidden, as front ends send for themselves."""
+
+    header: Header
+    code: str
+    client: str | None = None
+    """The name that an agent's client gives itself."""
+    allow_stdin: bool = False
+    stop_on_error: bool = True
+    wants_outcome: bool = False
+    """Whether the kernel sends what became of the request without being asked."""
+
+    @property
+    def msg_id(self) -> str:
+        """The id of the request."""
+        return str(self.header["msg_id"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellRequest(ExecuteRequest):
+    """A request to run a cell of the notebook. Only these touch the graph."""
+
+    notebook_cell_id: str | None
+    address: Address
+    deleted: tuple[str, ...] | None = None
+    """The cells that the front end says are deleted, by its ids; None from a front end that does not say."""
+
+    @property
+    def author(self) -> str:
+        """Who wrote the code."""
+        return self.client or NOTEBOOK
+
+    @property
+    def sends_bursts(self) -> bool:
+        """Whether the front end sends the requests of a Run All without waiting for replies."""
+        return self.deleted is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabRequest(CellRequest):
+    """A request of JupyterLab or Notebook 7, which may be looked at before its turn."""
+
+    notebook_cell_id: str
+
+
+@dataclass(frozen=True)
+class Cause:
+    """The request that causes what runs now or later. `ident` and `message` are for replying to it only."""
+
+    ident: Any
+    message: dict[str, Any]
+    allow_stdin: bool = False
+    sends_bursts: bool = False
+
+
+class ReceivedMessage(dict[str, Any]):
+    """A message as `Session.deserialize` returns it, with what it says of itself."""
+
+    refusal: str | None
+    """Why the message cannot be handled."""
+    request: ExecuteRequest | None
+    names_subshell: bool
+
+    def __init__(self, message: dict[str, Any]) -> None:
+        super().__init__(message)
+        header = message["header"]
+        self.names_subshell = "subshell_id" in header
+        if header["msg_type"].startswith("comm_"):
+            header.pop("subshell_id", None)  # ipykernel would refuse what the main thread takes of those
+        self.refusal = refusal(message)
+        is_code = header["msg_type"] == "execute_request" and self.refusal is None
+        self.request = execute_request(header, message["metadata"], message["content"]) if is_code else None
+
+
+class ReceivedFrames(list[Any]):
+    """The frames of a message that was received, and the message that they hold: it is read once."""
+
+    idents: list[bytes]
+    message: ReceivedMessage | None
+    """None for one that is malformed, or not signed with our key."""
+    error: ValueError | None
+    """Why there is no message."""
+
+    def __init__(self, frames: list[Any], idents: list[bytes], read: ReceivedMessage | ValueError) -> None:
+        super().__init__(frames)
+        self.idents = idents
+        self.message, self.error = (None, read) if isinstance(read, ValueError) else (read, None)
+
+    @property
+    def msg_id(self) -> str | None:
+        """The id of the message."""
+        return None if self.message is None else self.message["header"]["msg_id"]
+
+    @property
+    def session(self) -> str | None:
+        """The front end's id."""
+        return None if self.message is None else self.message["header"].get("session")
+
+    @property
+    def cell_request(self) -> CellRequest | None:
+        """The request, if it is one for a cell."""
+        request = None if self.message is None else self.message.request
+        return request if isinstance(request, CellRequest) else None
+
+
+def execute_request(
+    header: Header, metadata: dict[str, Any], content: dict[str, Any]
+) -> CellRequest | ExecuteRequest:
+    """Read an execute_request that `refusal` finds nothing wrong with."""
+    ours = metadata.get(METADATA_KEY)
+    ours = ours if isinstance(ours, dict) else {}
+    client = ours.get("client")
+    client = client if isinstance(client, str) and client else None
+    said: dict[str, Any] = {
+        "header": header,
+        "code": content["code"],
+        "client": client,
+        "allow_stdin": bool(content.get("allow_stdin")),
+        "stop_on_error": bool(content.get("stop_on_error", True)),
+        "wants_outcome": ours.get("outcome") is True,
+    }
+    if content.get("silent", False) or not content.get("store_history", True):
+        return ExecuteRequest(**said)
+    dialect = dialect_of(metadata, allow_stdin=content.get("allow_stdin", True), client=client)
+    cell_id: Any = metadata.get("cellId")
+    return (LabRequest if dialect == "lab" else CellRequest)(
+        **said,
+        notebook_cell_id=cell_id,
+        address=Address(dialect, header, header.get("session", "")),
+        deleted=tuple(metadata["deletedCells"] or ()) if "deletedCells" in metadata else None,
+    )
+
+
+def agent_address(message: dict[str, Any]) -> Address:
+    """Return where the outputs of an agent's own cells go: to its request."""
+    return Address("agent", message["header"], message["header"].get("session", ""))
+
+
+def refusal(message: dict[str, Any]) -> str | None:
+    """Return what keeps a message from being handled, None if nothing does."""
+    content, metadata = message["content"], message["metadata"]
+    if not isinstance(content, dict):
+        return "its content is not an object"
+    if not isinstance(metadata, dict):
+        return "its metadata is not an object"
+    msg_type = message["header"].get("msg_type")
+    for name, kind in _REQUIRED.get(msg_type, {}).items():
+        if not isinstance(content.get(name), kind):
+            return f"`{name}` is missing or not a {kind.__name__}"
+    for name, kind in _OPTIONAL.get(msg_type, {}).items():
+        if not isinstance(content.get(name) or kind(), kind):
+            return f"`{name}` is not a {kind.__name__}"
+    return _metadata_refusal(metadata) if msg_type == "execute_request" else None
+
+
+def _metadata_refusal(metadata: dict[str, Any]) -> str | None:
+    if not isinstance(metadata.get("cellId"), str | None):
+        return "`cellId` is not a string"
+    deleted = metadata.get("deletedCells") or []
+    if not isinstance(deleted, list) or not all(isinstance(cell_id, str) for cell_id in deleted):
+        return "`deletedCells` is not a list of strings"
+    return None

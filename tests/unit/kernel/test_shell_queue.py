@@ -1,0 +1,153 @@
+"""Messages wait in a queue: each is looked at once, errors and senders abort them, a burst is waited for once."""
+
+import asyncio
+
+import pytest
+
+from marimo_kernel_bridge.kernel.messaging import shell_queue
+from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellQueue
+from tests.unit.kernel.shell_messages import lab_cell, received
+
+
+@pytest.fixture
+def queue() -> ShellQueue:
+    return ShellQueue(lambda: None)
+
+
+def test_requests_for_cells_are_seen_until_their_turn(queue: ShellQueue) -> None:
+    messages = [lab_cell(number) for number in range(50)]
+    for message in messages:
+        queue.add(message)
+    queue.add(received("history_request", {}))
+    for turn, message in enumerate(messages):
+        assert [request.code for request in queue.now()] == [f"x{number} = 1" for number in range(turn, 50)]
+        assert not queue.dequeue(message)
+    assert (queue.now(), len(queue), queue.any_wait()) == ([], 1, True)
+
+
+def test_a_crowd_is_looked_at_in_parts(queue: ShellQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell_queue, "_LOOKED_AT", 10)
+    messages = [lab_cell(number) for number in range(40)]
+    for message in messages:
+        queue.add(message)
+    assert len(queue.now()) == 10
+    for message in messages[:4]:
+        queue.dequeue(message)
+    assert len(queue.now()) == 6
+    queue.dequeue(messages[4])
+    assert [request.notebook_cell_id for request in queue.now()] == [f"c{number}" for number in range(5, 15)]
+
+
+def test_an_error_aborts_what_waited_and_what_follows_within_a_time(
+    queue: ShellQueue, clock: "Clock"
+) -> None:
+    waited, later, much_later = lab_cell(1), lab_cell(2), lab_cell(3)
+    queue.add(waited)
+    queue.note_waiting()
+    queue.abort(within=0.1)
+    queue.add(later)
+    clock.now += 0.05
+    assert queue.dequeue(later)
+    clock.now += 10
+    queue.add(much_later)
+    assert not queue.dequeue(much_later)
+    assert queue.dequeue(waited)
+
+
+def test_an_error_aborts_no_other_windows_requests(queue: ShellQueue, clock: "Clock") -> None:
+    mine, other = lab_cell(1, session="page"), lab_cell(2, session="agent")
+    queue.add(mine)
+    queue.add(other)
+    queue.note_waiting()
+    queue.abort(within=0.1, session="page")
+    assert (queue.dequeue(other), queue.dequeue(mine)) == (False, True)
+
+
+def test_what_is_sent_after_the_error_was_noted_is_not_aborted(queue: ShellQueue, clock: "Clock") -> None:
+    queue.note_waiting()
+    message = lab_cell(1)
+    queue.add(message)
+    queue.abort(within=0.0)
+    assert not queue.dequeue(message)
+
+
+def test_a_cancelled_request_does_not_start(queue: ShellQueue) -> None:
+    wanted, cancelled = lab_cell(1), lab_cell(2)
+    queue.add(wanted)
+    queue.add(cancelled)
+    assert cancelled.msg_id is not None
+    queue.cancel(cancelled.msg_id)
+    assert (queue.dequeue(wanted), queue.dequeue(cancelled)) == (False, True)
+    assert queue.is_cancelled(cancelled.msg_id)
+
+
+class Clock:
+    """Time that passes only in sleep."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(round(seconds, 3))
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(shell_queue, "time", clock)
+    monkeypatch.setattr(asyncio, "sleep", clock.sleep)
+    return clock
+
+
+def test_a_burst_that_is_over_is_not_waited_for_again_until_more_arrives(
+    queue: ShellQueue, clock: Clock
+) -> None:
+    queue.add(lab_cell(1))
+    asyncio.run(queue.soon())
+    assert clock.slept == [0.05]
+    asyncio.run(queue.soon())
+    assert clock.slept == [0.05]
+    queue.add(lab_cell(2))
+    asyncio.run(queue.soon())
+    assert clock.slept == [0.05, 0.05]
+
+
+def test_what_has_passed_since_the_newest_request_came_is_not_waited_again(
+    queue: ShellQueue, clock: Clock
+) -> None:
+    queue.add(lab_cell(1))
+    clock.now += 0.03
+    asyncio.run(queue.soon())
+    assert clock.slept == [0.02]
+    queue.add(lab_cell(2))
+    clock.now += 1  # a cell ran
+    asyncio.run(queue.soon())
+    assert clock.slept == [0.02]
+
+
+@pytest.mark.parametrize(("apart", "wait"), [([0.014, 0.002], 0.052), ([0.001, 0.0003], 0.013)])
+def test_the_wait_is_as_long_as_the_front_ends_pace_asks_for(
+    queue: ShellQueue, clock: Clock, apart: list[float], wait: float
+) -> None:
+    for seconds in apart:
+        queue.sent_apart(seconds)
+    queue.add(lab_cell(1))
+    asyncio.run(queue.soon(hurried=True))
+    assert clock.slept == [wait]
+    queue.add(lab_cell(2))
+    asyncio.run(queue.soon())
+    assert clock.slept == [wait, max(wait, 0.05)]
+
+
+def test_a_burst_without_an_end_is_not_waited_for(clock: Clock) -> None:
+    def again() -> None:
+        arriving.add(lab_cell(len(arriving)))
+
+    arriving = ShellQueue(again)
+    asyncio.run(arriving.soon())
+    assert sum(clock.slept) == pytest.approx(0.4)
