@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from marimo_kernel_bridge.client.link import ANSWER_BOUND
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.changes import EditReport
+from marimo_kernel_bridge.protocol.changes import EditReport, ExpectedRun
 from marimo_kernel_bridge.protocol.environment import Environment
 from marimo_kernel_bridge.protocol.inspection import (
     Matches,
@@ -110,6 +110,10 @@ class Reads:
                 if refusal.code != "kernel_silent":
                     raise
         return await self._read(request, VariableContent)
+
+    async def preview_run(self, cell_ids: Sequence[str]) -> list[ExpectedRun]:
+        """Return the cells that running these would run. Raises `BridgeError` no_such_cell."""
+        return await self._read(wire.PreviewRun(cell_ids=list(cell_ids)), list[ExpectedRun])
 
     async def preview_edits(self, changes: Sequence[Change]) -> EditReport:
         """Return what a batch of changes would do. Raises `BridgeError` kernel_busy unless the kernel is free."""

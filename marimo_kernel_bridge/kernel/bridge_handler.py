@@ -161,6 +161,8 @@ class BridgeRequests:
                 )
             case wire.ReadSecrets():
                 return None
+            case wire.PreviewRun(cell_ids=cell_ids):
+                return list(notebook.view.would_run(cell_ids, autorun=notebook.mode == "autorun"))
             case wire.ReadEnvironment():
                 return packages.environment(notebook.view.snapshot(), self._package_of)
 

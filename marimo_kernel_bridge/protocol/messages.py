@@ -26,7 +26,14 @@ import msgspec
 
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.protocol import names as message_names
-from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
+from marimo_kernel_bridge.protocol.changes import (
+    AddCell,
+    ChangeCell,
+    DeleteCell,
+    EditReport,
+    ExpectedRun,
+    MoveCell,
+)
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
     Matches,
@@ -134,6 +141,15 @@ class ReadSecrets(_Request, frozen=True, tag="read_secrets"):
     """Control. Result: none; the secrets are in each reply."""
 
 
+class PreviewRun(_Request, frozen=True, tag="preview_run"):
+    """Control. Result: list of `ExpectedRun`: the cells that `RunCells` of these would run, in the kernel's order.
+
+    What `EditCells` would run, its `dry_run` tells.
+    """
+
+    cell_ids: list[str]
+
+
 class ReadEnvironment(_Request, frozen=True, tag="read_environment"):
     """Control. Result: `Environment`: where packages are installed, and which imports lead nowhere."""
 
@@ -213,6 +229,7 @@ ReadRequest = (
     | InspectVariable
     | ReadSecrets
     | ReadEnvironment
+    | PreviewRun
 )
 ControlRequest = ReadRequest | CancelRun
 ShellRequest = EditCells | RunCells | RunStale | SetUiValue | InstallPackages
@@ -231,6 +248,7 @@ Result = (
     | VariableContent
     | Environment
     | EditReport
+    | list[ExpectedRun]
     | InstallReport
     | None
 )

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.cycles import cycles
-from marimo_kernel_bridge.protocol.changes import GraphProblem
+from marimo_kernel_bridge.protocol.changes import ExpectedRun, GraphProblem
 from marimo_kernel_bridge.runtime.interface import plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from marimo_kernel_bridge.protocol.notebook import Cell
     from marimo_kernel_bridge.runtime.interface import Names
 
 
@@ -52,6 +53,28 @@ def below(cells: Mapping[str, Names], changed: Iterable[str]) -> set[str]:
             found.add(cell_id)
             waiting.extend(users.get(cell_id, ()))
     return found
+
+
+def would_run(cells: Sequence[Cell], requested: Iterable[str], *, autorun: bool) -> tuple[ExpectedRun, ...]:
+    """Return the cells that run with those requested: the stale ones above and, in autorun mode, all below.
+
+    In the order of `cells`, which have their place in the graph.
+    """
+    by_id = {cell.cell_id: cell for cell in cells}
+    reached = set(requested)
+    waiting = list(reached)
+    while waiting:
+        for above in by_id[waiting.pop()].upstream:
+            if above in by_id and above not in reached and by_id[above].stale:
+                reached.add(above)
+                waiting.append(above)
+    waiting = list(reached) if autorun else []
+    while waiting:
+        for other in by_id[waiting.pop()].downstream:
+            if other in by_id and other not in reached:
+                reached.add(other)
+                waiting.append(other)
+    return tuple(ExpectedRun(cell.cell_id, cell.duration) for cell in cells if cell.cell_id in reached)
 
 
 def problems(before: Mapping[str, Names], after: Mapping[str, Names]) -> list[GraphProblem]:

@@ -10,12 +10,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.kernel.notebook.preview import would_run
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from marimo_kernel_bridge.kernel.cells import CellTable
+    from marimo_kernel_bridge.protocol.changes import ExpectedRun
     from marimo_kernel_bridge.protocol.notebook import Cell
     from marimo_kernel_bridge.runtime.interface import Node
 
@@ -83,6 +85,12 @@ class NotebookView:
     def stale(self) -> tuple[str, ...]:
         """Ids of the stale cells."""
         return tuple(sorted(self._graph.stale))
+
+    def would_run(self, cell_ids: Iterable[str], *, autorun: bool) -> tuple[ExpectedRun, ...]:
+        """Return the cells that running some would run. Raises `BridgeError`: no_such_cell."""
+        return would_run(
+            self.snapshot(), [self._cells.find(cell_id).cell.cell_id for cell_id in cell_ids], autorun=autorun
+        )
 
     def _placed(self, cell: Cell) -> Cell:
         """Return a cell with its place in the graph."""

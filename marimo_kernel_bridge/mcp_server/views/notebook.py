@@ -177,8 +177,8 @@ async def preview(
         refused = [problem for problem in report.problems if problem.kind != "undefined_name"]
         message = "These edits would be refused: nothing would change." if refused else ""
         return _preview(cells, seconds, mode, attached.news(), message, report.problems)
-    wanted = chosen(cells.values(), cell_ids, which)
-    seconds = {cell_id: cells[cell_id].duration for cell_id in _would_run(cells, wanted, mode)}
+    expected_runs = await attached.client.reads.preview_run(chosen(known, cell_ids, which))
+    seconds = {expected.cell_id: expected.last_seconds for expected in expected_runs}
     return _preview(cells, seconds, mode, attached.news())
 
 
@@ -190,24 +190,6 @@ def chosen(cells: Iterable[Cell], cell_ids: Sequence[str], which: Which | None) 
     if cell_ids:
         return [find(cells, cell_id).cell_id for cell_id in cell_ids]
     return [cell.cell_id for cell in cells if which == "all" or cell.stale]
-
-
-def _would_run(cells: dict[str, Cell], wanted: Iterable[str], mode: str) -> list[str]:
-    """Return the cells that run with these: stale ones above, and in autorun mode all below."""
-    found = set(wanted)
-    waiting = list(found)
-    while waiting:
-        for above in cells[waiting.pop()].upstream:
-            if above in cells and above not in found and cells[above].stale:
-                found.add(above)
-                waiting.append(above)
-    waiting = list(found) if mode == "autorun" else []
-    while waiting:
-        for below in cells[waiting.pop()].downstream:
-            if below in cells and below not in found:
-                found.add(below)
-                waiting.append(below)
-    return [cell_id for cell_id in cells if cell_id in found]
 
 
 def _preview(  # noqa: PLR0917  # six facts, one answer

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.client.endpoint import Endpoint
-    from marimo_kernel_bridge.protocol.changes import EditReport
+    from marimo_kernel_bridge.protocol.changes import EditReport, ExpectedRun
 
 Json = dict[str, Any]  # Jupyter's
 
@@ -90,6 +90,7 @@ class FakeKernel:
         self.contents: dict[str, VariableContent] = {}
         self.elements: list[UiElement] = []
         self.history: list[RunReport] = []
+        self.expected: list[ExpectedRun] = []
         self.secrets: list[Secret] = []
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
         self.description = KernelDescription(
@@ -261,6 +262,7 @@ class FakeKernel:
             wire.ListUiElements: self.elements,
             wire.ReadEnvironment: self.environment,
             wire.EditCells: edits,
+            wire.PreviewRun: self.expected,
         }
         return values.get(type(request))
 

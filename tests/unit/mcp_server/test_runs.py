@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -396,6 +397,21 @@ async def test_a_preview_of_edits_says_what_would_run_and_that_it_would_be_refus
     cycle = GraphProblem("cycle", "a and b", ("a", "b"))
     kernel.executions["edit_cells"] = Execution(edits=EditReport(applied=False, problems=(cycle,)))
     assert "would be refused" in (await connected("preview_run", edits=edits)).data["message"]
+
+
+async def test_a_preview_of_a_run_is_what_the_kernel_expects(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("aaaa", "x = 1")
+    kernel.add("bbbb", "print(x)", stale=True)
+    kernel.expected = [ExpectedRun("aaaa", 0.5), ExpectedRun("bbbb", 1.5)]
+    kernel.description = replace(kernel.description, mode="lazy")
+    answer = await connected("preview_run", cell_ids=["nb-aaaa"])
+    assert answer.data["message"] == (
+        "2 cells would run; the last time they took 2 s. "
+        "Lazy mode: what depends on them becomes stale and waits."
+    )
+    assert [cell.get("stale") for cell in answer.data["would_run"]] == [None, True]
+    assert kernel.requests[-1] == wire.PreviewRun(cell_ids=["aaaa"])
+    assert (await connected("preview_run")).refused("bad_request")
 
 
 # Packages
