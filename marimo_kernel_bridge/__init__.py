@@ -1,7 +1,12 @@
 """marimo's reactive runtime as a Jupyter kernel, and an MCP server that joins it.
 
-This package's root imports nothing: the kernel must bind its sockets before marimo is imported, and the
-MCP server must start without marimo at all.
+This package's root imports nothing but its version: the kernel must bind its sockets before marimo is imported, and
+the MCP server must start without marimo at all.
 """
 
-__version__ = "2026.11.0"
+try:
+    from marimo_kernel_bridge._version import __version__
+except ModuleNotFoundError:  # a checkout that was never installed
+    __version__ = "0+unknown"
+
+__all__ = ["__version__"]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -20,11 +21,17 @@ def run(*command, check=True, **options):
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def built(tmp_path_factory):
+    """The folder with the sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT)
-    (built,) = folder.glob("*.whl")
-    return built
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    (wheel,) = built.glob("*.whl")
+    return wheel
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +59,26 @@ def test_the_wheel_holds_code_kernelspec_example_and_licence_and_nothing_else(wh
             for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
         ),
     }
+
+
+def test_the_sdist_is_small_and_has_neither_pictures_nor_benchmarks(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    assert sdist.stat().st_size < 1_000_000
+    assert {name.split("/")[0] for name in names if "/" in name} == {
+        "docs",
+        "examples",
+        "kernelspec",
+        "marimo_kernel_bridge",
+        "tests",
+    }
+    assert [name for name in names if name.startswith("docs/images/")] == []
+
+
+def test_the_installed_version_is_that_of_the_wheel(wheel, environment, tmp_path):
+    told = run(environment / "marimo-kernel-bridge", "--version", cwd=tmp_path).stdout.split()[-1]
+    assert f"-{told}-" in wheel.name
 
 
 def test_jupyter_finds_the_kernelspec_of_the_installed_wheel(environment, tmp_path):
