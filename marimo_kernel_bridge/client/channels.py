@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.errors import BridgeError
-
-Content = dict[str, Any]
-"""The content or metadata of a Jupyter message: JSON, whose fields depend on the message's type."""
+    from marimo_kernel_bridge.protocol.messages import Content
 
 
 class BadSignature(Exception):  # noqa: N818  # named for what came in, like zmq.Again

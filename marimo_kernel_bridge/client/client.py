@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from marimo_kernel_bridge.client.channels import Channels, Content
+    from marimo_kernel_bridge.client.channels import Channels
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.client.life import KernelInfo
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.inspection import Secret
+    from marimo_kernel_bridge.protocol.messages import Content
 
 
 class KernelClient:

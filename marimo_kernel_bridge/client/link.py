@@ -23,8 +23,9 @@ from marimo_kernel_bridge.client.life import KernelInfo, KernelLife
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.client.channels import Channels, Content, Message, Request
+    from marimo_kernel_bridge.client.channels import Channels, Message, Request
     from marimo_kernel_bridge.client.connection import Channel
+    from marimo_kernel_bridge.protocol.messages import Content
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,8 @@ from marimo_kernel_bridge.protocol.output_text import shown_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marimo_kernel_bridge.protocol.messages import Content
+
 Dialect = Literal["lab", "vscode", "batch", "console", "agent"]
 """JupyterLab and Notebook 7; VS Code; nbclient and papermill; a terminal; a client of the bridge protocol."""
 
@@ -70,7 +72,7 @@ class Page:
                 cell.late.append(kind)
 
 
-def execute_content(code: str, dialect: Dialect = "lab") -> dict[str, Any]:
+def execute_content(code: str, dialect: Dialect = "lab") -> Content:
     """Return the content of the execute_request with which a front end runs a cell."""
     return {
         "code": code,
@@ -82,7 +84,7 @@ def execute_content(code: str, dialect: Dialect = "lab") -> dict[str, Any]:
     }
 
 
-def execute_metadata(cell_id: str | None, dialect: Dialect = "lab") -> dict[str, Any]:
+def execute_metadata(cell_id: str | None, dialect: Dialect = "lab") -> Content:
     """Return the metadata of that request, by which a kernel knows the cell and the front end."""
     match dialect:
         case "lab":

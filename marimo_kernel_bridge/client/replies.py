@@ -12,8 +12,8 @@ from marimo_kernel_bridge.protocol import messages as wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from marimo_kernel_bridge.client.channels import Content
     from marimo_kernel_bridge.protocol.inspection import Secret
+    from marimo_kernel_bridge.protocol.messages import Content
 
 _T = TypeVar("_T")
 

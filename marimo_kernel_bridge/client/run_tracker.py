@@ -25,9 +25,10 @@ from marimo_kernel_bridge.protocol.notebook import RunReport
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from marimo_kernel_bridge.client.channels import Content, Message
+    from marimo_kernel_bridge.client.channels import Message
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.client.replies import Replies
+    from marimo_kernel_bridge.protocol.messages import Content
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,9 @@ from marimo_kernel_bridge.protocol.notebook import RunReport
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, strip_ansi
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.client.channels import Content, Message
+    from marimo_kernel_bridge.client.channels import Message
     from marimo_kernel_bridge.errors import BridgeError
+    from marimo_kernel_bridge.protocol.messages import Content
 
 RunStatus = Literal[
     "queued",  # sent; the kernel has not started it, because it is busy with another request

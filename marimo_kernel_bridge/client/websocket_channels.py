@@ -20,7 +20,7 @@ from jupyter_client.session import Session
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
-from marimo_kernel_bridge.client.channels import Content, Message, NotConnected, Request
+from marimo_kernel_bridge.client.channels import Message, NotConnected, Request
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.client.jupyter_server import ServerKernel
+    from marimo_kernel_bridge.protocol.messages import Content
 
 logger = logging.getLogger(__name__)
 

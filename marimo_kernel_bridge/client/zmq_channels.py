@@ -21,7 +21,7 @@ from jupyter_client.adapter import adapt
 from jupyter_client.session import Session
 from zmq.utils.monitor import recv_monitor_message
 
-from marimo_kernel_bridge.client.channels import BadSignature, Content, Message, NotConnected, Request
+from marimo_kernel_bridge.client.channels import BadSignature, Message, NotConnected, Request
 from marimo_kernel_bridge.client.connection import listens
 from marimo_kernel_bridge.client.starting_kernels import require_listening
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.connection import Channel, Connection
     from marimo_kernel_bridge.errors import BridgeError
+    from marimo_kernel_bridge.protocol.messages import Content
 
 logger = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.protocol.inspection import Match, Matches
 from marimo_kernel_bridge.protocol.output_text import plain_text
@@ -10,7 +10,7 @@ from marimo_kernel_bridge.protocol.output_text import plain_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
+    from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Output
 
 MOST_SEARCHED: Final = 1_000_000
 """Characters of one cell's outputs. The search is answered while a cell runs, and must not hold that up."""
@@ -38,7 +38,7 @@ def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
     return Matches(tuple(matches), total, tuple(unread))
 
 
-def _text(outputs: Iterable[dict[str, Any]]) -> tuple[str, bool]:
+def _text(outputs: Iterable[Output]) -> tuple[str, bool]:
     """Return the text in outputs, and whether that is all of it."""
     room, texts = MOST_SEARCHED, []
     for output in outputs:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import types
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeGuard
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting.value_text import (
@@ -38,7 +38,20 @@ _TRUSTED_DTYPES: Final = ("numpy", "pandas")
 _CHANGED: Final = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 """What reading a library's object may raise, most of all while user code changes it."""
 
-_Reader = tuple[str, str, "Callable[[Any], str]", "Callable[[Any, slice], dict[str, Any]]"]
+
+class _Sample(TypedDict, total=False):
+    """What is in a value, in the fields of `VariableContent`."""
+
+    columns: tuple[Column, ...]
+    total_columns: int
+    rows: tuple[tuple[str, ...], ...]
+    total_rows: int
+    items: tuple[str, ...]
+    total_items: int
+    facts: tuple[str, ...]
+
+
+_Reader = tuple[str, str, "Callable[[Any], str]", "Callable[[Any, slice], _Sample]"]
 
 
 def list_variables(
@@ -78,7 +91,7 @@ def inspect(
     variable = describe(name, value, definers.get(name))
     if not sample:
         return VariableContent(variable, sampled=False)
-    content: dict[str, Any] = {}
+    content: _Sample = {}
     reader = _reader(type(value))
     with suppress(*_CHANGED):
         part = slice(offset, offset + max(0, min(rows, MOST_ROWS)))
@@ -122,7 +135,7 @@ def is_class(value: object) -> TypeGuard[type]:
     return any(base is type for base in bases(type(value)))
 
 
-def _plain_content(value: object, part: slice) -> dict[str, Any]:
+def _plain_content(value: object, part: slice) -> _Sample:
     kind = type(value)
     if is_one_of(kind, (list, tuple, set, frozenset)):
         items = [value_text(item) for item in first_items(value, part.stop - part.start, part.start)]
@@ -197,7 +210,7 @@ def _array_summary(array: Any) -> str:
     return f"shape {array.shape}, {_dtype(array.dtype)}"
 
 
-def _array_content(array: Any, part: slice) -> dict[str, Any]:
+def _array_content(array: Any, part: slice) -> _Sample:
     values = array.reshape(-1)[part] if array.flags.c_contiguous else array.flat[part]
     facts = [f"{array.nbytes} bytes"]
     if array.size and array.dtype.kind in "biuf" and array.size <= 10_000_000:  # noqa: PLR2004  # about 10 ms
@@ -209,9 +222,7 @@ def _array_content(array: Any, part: slice) -> dict[str, Any]:
     }
 
 
-def _table_content(
-    total: int, names: list[Any], dtypes: list[str], columns: list[list[Any]]
-) -> dict[str, Any]:
+def _table_content(total: int, names: list[Any], dtypes: list[str], columns: list[list[Any]]) -> _Sample:
     shown = [
         Column(name if type(name) is str else value_text(name), dtype)
         for name, dtype in zip(names, dtypes, strict=True)
@@ -237,7 +248,7 @@ def _pandas_values(array: Any) -> list[Any]:
     return list(array.tolist())
 
 
-def _pandas_table(table: Any, part: slice) -> dict[str, Any]:
+def _pandas_table(table: Any, part: slice) -> _Sample:
     names = table.columns.tolist()
     dtypes = [_dtype(dtype) for dtype in table.dtypes.tolist()]
     head = table.iloc[part, :MOST_COLUMNS]
@@ -246,22 +257,22 @@ def _pandas_table(table: Any, part: slice) -> dict[str, Any]:
         sum(block.nbytes for block in (table.iloc[:, i].array for i in range(min(len(names), MOST_COLUMNS))))
     )
     content = _table_content(len(table), names, dtypes, columns)
-    index = table.index
-    return content | {"facts": (f"index {_dtype(index.dtype)}, about {memory} bytes",)}
+    content["facts"] = (f"index {_dtype(table.index.dtype)}, about {memory} bytes",)
+    return content
 
 
-def _pandas_series(series: Any, part: slice) -> dict[str, Any]:
+def _pandas_series(series: Any, part: slice) -> _Sample:
     values = _pandas_values(series.array[part])
     return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
 
 
-def _polars_table(table: Any, part: slice) -> dict[str, Any]:
+def _polars_table(table: Any, part: slice) -> _Sample:
     head = table[part].select(table.columns[:MOST_COLUMNS])
     columns = [head[name].to_list() for name in head.columns]
     return _table_content(table.height, table.columns, [f"{dtype}" for dtype in table.dtypes], columns)
 
 
-def _polars_series(series: Any, part: slice) -> dict[str, Any]:
+def _polars_series(series: Any, part: slice) -> _Sample:
     values = series[part].to_list()
     return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
 
@@ -270,7 +281,7 @@ def _arrow_shape(table: Any) -> str:
     return f"{table.num_rows} rows, {table.num_columns} columns"
 
 
-def _arrow_table(table: Any, part: slice) -> dict[str, Any]:
+def _arrow_table(table: Any, part: slice) -> _Sample:
     names = list(table.schema.names)
     dtypes = [f"{kind}" for kind in table.schema.types]
     head = table.slice(part.start, part.stop - part.start)

@@ -20,7 +20,7 @@ optional: a client ignores fields that it does not know.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -52,7 +52,10 @@ from marimo_kernel_bridge.protocol.notebook import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
+
+Content: TypeAlias = dict[str, Any]
+"""The content or metadata of a Jupyter message: JSON, whose fields depend on the message's type."""
 
 PROTOCOL: Final = 1
 REQUEST: Final = message_names.REQUEST
@@ -256,9 +259,9 @@ Result = (
 _T = TypeVar("_T")
 
 
-def encode_request(request: Request) -> dict[str, Any]:
+def encode_request(request: Request) -> Content:
     """Return a request as the content of a Jupyter message."""
-    content: dict[str, Any] = msgspec.to_builtins(request)
+    content: Content = msgspec.to_builtins(request)
     return content
 
 
@@ -278,13 +281,13 @@ def decode_request(content: object) -> Request:
     return request
 
 
-def encode_result(result: Result, secrets: Sequence[Secret]) -> dict[str, Any]:
+def encode_result(result: Result, secrets: Sequence[Secret]) -> Content:
     """Return a result as the content of an ok reply."""
     content = {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
     return {**content, "secrets": msgspec.to_builtins(secrets)}
 
 
-def encode_error(error: BridgeError) -> dict[str, Any]:
+def encode_error(error: BridgeError) -> Content:
     """Return a refusal as the content of an error reply, in Jupyter's shape for errors."""
     return {
         "status": "error",
@@ -297,7 +300,7 @@ def encode_error(error: BridgeError) -> dict[str, Any]:
     }
 
 
-def decode_reply(content: Mapping[str, Any], kind: type[_T]) -> _T:
+def decode_reply(content: Content, kind: type[_T]) -> _T:
     """Parse the content of a reply into `kind`. Raises the `BridgeError` that an error reply carries."""
     if content.get("status") != "ok":
         code = content.get("code")
@@ -308,7 +311,7 @@ def decode_reply(content: Mapping[str, Any], kind: type[_T]) -> _T:
     return _of_this_version(content.get("result"), kind)
 
 
-def secrets_in(content: Mapping[str, Any]) -> list[Secret]:
+def secrets_in(content: Content) -> list[Secret]:
     """Return the secrets in the content of an ok reply. Raises `BridgeError`: unsupported_version."""
     return _of_this_version(content.get("secrets"), list[Secret])
 

@@ -6,7 +6,7 @@ Nothing here knows Jupyter, marimo or sockets. All values are frozen; the kernel
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 CellStatus = Literal[
     "new",  # known, never run
@@ -19,6 +19,9 @@ CellStatus = Literal[
     "interrupted",
     "superseded",  # another cell took over a name that it defined: it is out of the graph until it runs again
 ]
+
+Output: TypeAlias = dict[str, Any]
+"""An output of a cell in the shape of nbformat 4: `output_type`, and `text`, `data` and `metadata`, or `ename`, ..."""
 
 NOTEBOOK: Literal["notebook"] = "notebook"
 """The author of runs that a person's front end asked for."""
@@ -74,7 +77,7 @@ class CellWithOutputs:
     """A cell and its outputs, each in the shape of nbformat 4 (`output_type`, `data`, `metadata`, ...)."""
 
     cell: Cell
-    outputs: tuple[dict[str, Any], ...]
+    outputs: tuple[Output, ...]
 
 
 @dataclass(frozen=True)

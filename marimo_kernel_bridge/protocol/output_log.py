@@ -16,6 +16,9 @@ from marimo_kernel_bridge.protocol.names import METADATA_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from marimo_kernel_bridge.protocol.messages import Content
+    from marimo_kernel_bridge.protocol.notebook import Output
+
 OUTPUT_TYPES: Final = frozenset(
     {"stream", "display_data", "execute_result", "error", "update_display_data", "clear_output"}
 )
@@ -32,14 +35,14 @@ def strip_ansi(text: str) -> str:
     return _ANSI.sub("", text)
 
 
-def without_edited(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_edited(outputs: Iterable[Output]) -> list[Output]:
     """Return the outputs but for the `EDITED` notice, which is for the notebook's reader and no output of the cell."""
     return [
         output for output in outputs if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": EDITED}
     ]
 
 
-def shortened(outputs: tuple[dict[str, Any], ...], most: int) -> tuple[dict[str, Any], ...]:
+def shortened(outputs: tuple[Output, ...], most: int) -> tuple[Output, ...]:
     """Cut text in outputs to about `most` characters each, the beginning and the end kept."""
     return tuple(
         {**output, "text": _middle_cut(output["text"], most)}
@@ -79,14 +82,14 @@ def error_text(error: object) -> str:
 
 @dataclass
 class _Entry:
-    output: dict[str, Any]
+    output: Output
     display_id: str | None = None
     chunks: list[str] | None = None  # a stream's text, joined when it is read
     head: str = ""  # of a stream that is too long to be kept whole
     size: int = 0  # of chunks
     dropped: int = 0  # characters between head and chunks
 
-    def value(self) -> dict[str, Any]:
+    def value(self) -> Output:
         if self.chunks is None:
             return dict(self.output)
         if len(self.chunks) > 1:
@@ -121,7 +124,7 @@ class OutputLog:
     _clear_next: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def apply(self, msg_type: str, content: dict[str, Any]) -> None:
+    def apply(self, msg_type: str, content: Content) -> None:
         """Apply one of the `OUTPUT_TYPES` addressed to this cell."""
         with self._lock:
             if msg_type == "clear_output":
@@ -137,12 +140,12 @@ class OutputLog:
                 self._entries.clear()
             self._append(msg_type, content)
 
-    def update_display(self, content: dict[str, Any]) -> None:
+    def update_display(self, content: Content) -> None:
         """Apply an `update_display_data` of whatever request: display ids belong to the kernel."""
         with self._lock:
             self._update(content)
 
-    def _update(self, content: dict[str, Any]) -> None:
+    def _update(self, content: Content) -> None:
         display_id = content.get("transient", {}).get("display_id")
         for entry in self._entries:
             if display_id is not None and entry.display_id == display_id:
@@ -152,7 +155,7 @@ class OutputLog:
                     "metadata": content.get("metadata", {}),
                 }
 
-    def _append(self, msg_type: str, content: dict[str, Any]) -> None:
+    def _append(self, msg_type: str, content: Content) -> None:
         match msg_type:
             case "stream":
                 name, text = content["name"], content["text"]
@@ -182,12 +185,12 @@ class OutputLog:
             self._entries.clear()
             self._clear_next = False
 
-    def outputs(self) -> tuple[dict[str, Any], ...]:
+    def outputs(self) -> tuple[Output, ...]:
         """Return the outputs in the shape of nbformat 4."""
         with self._lock:
             return tuple(entry.value() for entry in self._entries)
 
-    def messages(self) -> list[tuple[str, dict[str, Any]]]:
+    def messages(self) -> list[tuple[str, Content]]:
         """Return messages that would make these outputs, as (msg_type, content)."""
         with self._lock:
             messages = []
