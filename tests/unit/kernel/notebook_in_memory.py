@@ -1,0 +1,361 @@
+"""A kernel in this process, and front ends that talk to it without sockets.
+
+The kernel is the real one: IPython's shell, marimo's graph, the notebook session, dispatch and replies. What is not here
+is the process boundary: no ZMQ, no threads of ipykernel, no second process. A front end has the vocabulary of those on a
+real kernel: it sends what JupyterLab, VS Code, nbclient, a terminal or an agent sends and keeps each cell's outputs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import zmq
+from ipykernel.inprocess.socket import DummySocket
+from ipykernel.iostream import IOPubThread
+from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core.profiledir import ProfileDir
+from tornado.ioloop import IOLoop
+from traitlets import Any as AnyTrait
+from traitlets.config import Config
+
+from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
+from marimo_kernel_bridge.kernel.messaging.jupyter_session import RoutingSession
+from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
+from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription
+from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog
+from marimo_kernel_bridge.protocol.output_text import shown_text
+from marimo_kernel_bridge.zmq_kernel import MarimoKernel
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+    from pathlib import Path
+
+    from marimo_kernel_bridge.client.page import Dialect
+
+BOUND = 60.0  # seconds for any single wait
+
+Message = dict[str, Any]
+"""A Jupyter message, as a front end gets it."""
+
+
+class _Socket(DummySocket):
+    """A socket of the kernel that hands each message to who listens."""
+
+    def __init__(self, listener: Callable[[list[Any]], None]) -> None:
+        super().__init__()
+        self._listener = listener
+
+    def send_multipart(self, msg_parts: Any, *_args: Any, **_options: Any) -> None:
+        self._listener([bytes(getattr(part, "buffer", part)) for part in msg_parts])
+
+    def on_recv(self, *_args: Any, **_options: Any) -> None:
+        """Nothing comes by itself: `KernelInMemory` hands messages over."""
+
+
+class _ShellStream(_Socket):
+    """The shell channel's stream: what front ends sent waits in `arriving` until the kernel looks."""
+
+    def __init__(self, listener: Callable[[list[Any]], None], io_loop: IOLoop) -> None:
+        super().__init__(listener)
+        self.io_loop = io_loop
+        self.arriving: deque[list[Any]] = deque()
+        self._received: Callable[[list[Any]], Awaitable[None]] | None = None
+        self._tasks: set[asyncio.Future[None]] = set()
+
+    def on_recv(self, callback: Callable[[list[Any]], Awaitable[None]], **_options: Any) -> None:
+        self._received = callback
+
+    def flush(self, *_args: Any) -> int:
+        count = len(self.arriving)
+        while self.arriving:
+            assert self._received is not None
+            task = asyncio.ensure_future(self._received(self.arriving.popleft()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return count
+
+    def closed(self) -> bool:
+        return False
+
+
+class _Kernel(MarimoKernel):
+    """The kernel without sockets."""
+
+    shell_stream = AnyTrait()  # the superclass wants a ZMQStream
+    control_stream = AnyTrait()
+
+    def load_runtime(self) -> None:
+        # Hooks for forks cannot be taken back, and would keep each kernel.
+        with patch.object(os, "register_at_fork", lambda **_: None):
+            super().load_runtime()
+
+
+class KernelInMemory:
+    """A `MarimoKernel` in this process. One at a time: IPython, marimo and `sys.modules` know a single one."""
+
+    def __init__(self, folder: Path) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._front_ends: dict[bytes, FrontEnd] = {}
+        self._main_module, self._sigint = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._start(folder))
+
+    async def _start(self, folder: Path) -> None:
+        session = RoutingSession(key=b"")
+        self._iopub = _Socket(self._published)
+        self.stream = _ShellStream(self._replied, IOLoop.current())
+        iopub_thread = IOPubThread(self._iopub)  # type: ignore[no-untyped-call]  # ipykernel's
+        profile = ProfileDir.create_profile_dir(str(folder / "profile"))  # type: ignore[no-untyped-call]  # IPython's
+        with patch.object(ShellStream, "replacing", lambda stream: stream):
+            self.kernel = _Kernel(
+                session=session,
+                shell_stream=self.stream,
+                control_stream=_Socket(self._replied),
+                iopub_thread=iopub_thread,
+                iopub_socket=self._iopub,
+                profile_dir=profile,
+                log=logging.getLogger("kernel"),
+                config=Config(
+                    {
+                        "HistoryManager": {"hist_file": ":memory:"},
+                        "ZMQInteractiveShell": {"ipython_dir": str(folder)},
+                    }
+                ),
+            )
+        self._streams = [
+            CellStream(session, iopub_thread, name, watchfd=False)  # type: ignore[no-untyped-call]  # ipykernel's
+            for name in ("stdout", "stderr")
+        ]
+        self.kernel.start()
+
+    def close(self) -> None:
+        """End the kernel, and leave this process as it was."""
+        runtime = self.kernel.notebook.runtime if self.kernel.notebook.loaded else None
+        self.kernel.scheduler.stop()
+        self.kernel.subshells.close()
+        if runtime is not None:
+            runtime.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+        asyncio.set_event_loop(None)
+        ZMQInteractiveShell.clear_instance()
+        type(self.kernel.shell).clear_instance()
+        signal.signal(signal.SIGINT, self._sigint)
+        sys.modules["__main__"] = self._main_module
+
+    def connect(self, dialect: Dialect = "lab") -> FrontEnd:
+        """Return a new page of a front end."""
+        front_end = FrontEnd(self, dialect)
+        self._front_ends[front_end.ident] = front_end
+        return front_end
+
+    # -- messages --------------------------------------------------------------------------------------------------
+
+    def _published(self, frames: list[bytes]) -> None:
+        message = self._read(frames)[1]
+        for front_end in self._front_ends.values():
+            front_end.take(message)
+
+    def _replied(self, frames: list[bytes]) -> None:
+        idents, message = self._read(frames)
+        self._front_ends[idents[0]].replies[message["parent_header"]["msg_id"]] = message
+
+    def _read(self, frames: list[bytes]) -> tuple[list[bytes], Message]:
+        idents, parts = self.kernel.session.feed_identities(frames, copy=True)
+        return idents, self.kernel.session.deserialize(parts, copy=True)
+
+    def send(self, frames: list[bytes]) -> None:
+        """Put a message into the shell channel."""
+        self.stream.arriving.append([zmq.Frame(part) for part in frames])
+
+    def control(self, frames: list[bytes]) -> None:
+        """Have a message handled on the control channel, in a thread, as the control thread does."""
+        parts = [zmq.Frame(part) for part in frames]
+        thread = threading.Thread(target=lambda: asyncio.run(self.kernel.process_control(parts)))
+        thread.start()
+        thread.join(BOUND)
+
+    def run_until(self, done: Callable[[], bool]) -> bool:
+        """Run the kernel until something is true, and return whether it became so in time."""
+        with self._own_streams():
+            return self._loop.run_until_complete(self._until(done))
+
+    async def _until(self, done: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + BOUND
+        while not done():
+            if time.monotonic() > deadline:
+                return False
+            self.stream.flush()
+            await asyncio.sleep(0 if self.stream._tasks else 0.001)
+        return True
+
+    @contextmanager
+    def _own_streams(self) -> Iterator[None]:
+        outer = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = self._streams
+        try:
+            yield
+        finally:
+            for stream in self._streams:
+                stream.flush()
+            sys.stdout, sys.stderr = outer
+
+
+@dataclass
+class Reply:
+    """The answer to a request, once it is idle, and the iopub messages until then, oldest first."""
+
+    msg_id: str
+    content: dict[str, Any]
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.content["status"] == "ok")
+
+    @property
+    def text(self) -> str:
+        """What a person sees that is addressed to this very request."""
+        log = OutputLog()
+        for message in self.messages:
+            if message["parent_header"].get("msg_id") == self.msg_id and message["msg_type"] in OUTPUT_TYPES:
+                log.apply(message["msg_type"], message["content"])
+        return shown_text(log.outputs()).strip()
+
+
+class FrontEnd:
+    """A page of a front end that shows cells."""
+
+    def __init__(self, kernel: KernelInMemory, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.kernel = kernel
+        self.session = RoutingSession(key=b"")
+        self.ident = self.session.bsession
+        self.page = Page()
+        self.counts: dict[str, int | None] = {}
+        self.seen: list[Message] = []
+        self.replies: dict[str, Message] = {}  # that nobody has asked for yet, by the id of their request
+        self._idle: dict[str, int] = {}  # message id -> how many messages had come when its request was over
+        self._read = 0  # messages that replies and waits have looked at
+
+    # -- sending ---------------------------------------------------------------------------------------------------
+
+    def send(
+        self, cell: str | None, code: str, *, metadata: dict[str, Any] | None = None, **content: Any
+    ) -> str:
+        """Send an execute_request as the dialect does, and return its message id. It waits until `finish`."""
+        message = self.session.msg(
+            "execute_request",
+            execute_content(code, self.dialect) | content,
+            metadata=execute_metadata(cell, self.dialect) | (metadata or {}),
+        )
+        msg_id: str = message["header"]["msg_id"]
+        if cell is not None:
+            self.page.sent(cell, msg_id)
+        self.kernel.send(self.session.serialize(message, self.ident))
+        return msg_id
+
+    def ask(self, request: wire.Request, channel: str = "control") -> dict[str, Any]:
+        """Send a bridge request and return the content of its reply."""
+        return self.answer(self.session.msg(wire.REQUEST, wire.encode_request(request)), channel)
+
+    def answer(self, message: Message, channel: str = "control") -> dict[str, Any]:
+        """Send a message made by hand and return the content of its reply; on shell, once it is idle."""
+        frames = self.session.serialize(message, self.ident)
+        msg_id = message["header"]["msg_id"]
+        if channel == "control":
+            self.kernel.control(frames)
+        else:
+            self.kernel.send(frames)
+            self.wait_idle(msg_id)
+        return self._reply(msg_id)["content"]  # type: ignore[no-any-return]  # a Jupyter message
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def run(self, cell: str | None, code: str, **options: Any) -> Reply:
+        """Run a cell and wait for its reply and idle."""
+        return self.finish(self.send(cell, code, **options))
+
+    def finish(self, msg_id: str) -> Reply:
+        """Wait for the reply to a request and for idle."""
+        content = self._reply(msg_id)["content"]
+        self.wait_idle(msg_id)
+        messages = self.seen[self._read : self._idle[msg_id]]
+        self._read = max(self._read, self._idle[msg_id])
+        cell = next((name for name, shown in self.page.cells.items() if shown.request_id == msg_id), None)
+        if cell is not None:
+            self.counts[cell] = content.get("execution_count")
+        return Reply(msg_id, content, messages)
+
+    def run_all(self, cells: dict[str, str]) -> list[Reply]:
+        """Send all cells at once, as Run All does, and wait for all."""
+        return [self.finish(msg_id) for msg_id in [self.send(cell, code) for cell, code in cells.items()]]
+
+    def _reply(self, msg_id: str) -> Message:
+        assert self.kernel.run_until(lambda: msg_id in self.replies), "no reply"
+        return self.replies.pop(msg_id)
+
+    def wait_idle(self, msg_id: str) -> None:
+        assert self.kernel.run_until(lambda: msg_id in self._idle), "never idle"
+
+    def wait_for(self, cell: str, text: str) -> None:
+        """Wait until a cell shows `text`."""
+        assert self.kernel.run_until(lambda: text in self.text(cell)), f"{cell} shows {self.text(cell)!r}"
+        self.sync()
+
+    def wait_quiet(self) -> None:
+        """Wait until the kernel has run what it runs after VS Code's pause."""
+        assert self.kernel.run_until(lambda: not self.kernel.kernel.is_settling()), "dependents never ran"
+        self.sync()
+
+    def sync(self) -> None:
+        """See everything that the kernel has sent so far: nothing is on its way."""
+        self._read = len(self.seen)
+
+    def take(self, message: Message) -> None:
+        """Take an iopub message."""
+        self.seen.append(message)
+        parent = message["parent_header"].get("msg_id")
+        if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
+            self._idle[parent] = len(self.seen)
+        self.page.show(message)
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def text(self, cell: str) -> str:
+        return self.page.cells[cell].text.strip()
+
+    def outputs(self, cell: str) -> tuple[dict[str, Any], ...]:
+        return self.page.cells[cell].log.outputs()
+
+    def request_of(self, cell: str) -> str:
+        """Return the message id of the newest request of a cell."""
+        return self.page.cells[cell].request_id
+
+    def cells(self) -> dict[str, Cell]:
+        """Return the kernel's cells by the id that this front end has for them, else the kernel's."""
+        cells = wire.decode_reply(self.ask(wire.ListCells()), list[Cell])
+        return {cell.notebook_cell_id or cell.cell_id: cell for cell in cells}
+
+    def describe(self) -> KernelDescription:
+        return wire.decode_reply(self.ask(wire.Describe()), KernelDescription)
+
+
+Connect = Callable[..., FrontEnd]
+"""Makes a front end: `connect("vscode")`."""
