@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.protocol.messages import Content
 
-Dialect = Literal["lab", "vscode", "batch", "console", "agent"]
+Dialect = Literal["lab", "vscode", "batch", "terminal", "agent"]
 """JupyterLab and Notebook 7; VS Code; nbclient and papermill; a terminal; a client of the bridge protocol."""
 
 
@@ -93,7 +93,7 @@ def execute_metadata(cell_id: str | None, dialect: Dialect = "lab") -> Content:
             return {"cellId": f"vscode-notebook-cell:/n.ipynb#{cell_id}"} if cell_id else {}
         case "agent":
             return {METADATA_KEY: {"client": "agent"}}
-        case "batch" | "console":
+        case "batch" | "terminal":
             return {}
         case _:
             assert_never(dialect)

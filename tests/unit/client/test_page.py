@@ -75,7 +75,7 @@ def test_outputs_are_found_by_their_mime_type() -> None:
         ("vscode", {"cellId": "vscode-notebook-cell:/n.ipynb#one"}),
         ("agent", {"marimo_kernel_bridge": {"client": "agent"}}),
         ("batch", {}),
-        ("console", {}),
+        ("terminal", {}),
     ],
 )
 def test_each_front_end_names_its_cells_in_its_own_way(dialect: Dialect, metadata: dict[str, Any]) -> None:
