@@ -166,6 +166,17 @@ class BridgeError(Exception):
         return f"{self.message} {self.hint}".rstrip()
 
 
+class AgentsPausedError(BridgeError):
+    """The person has paused agents in this notebook. `effect` says what was not done."""
+
+    def __init__(self, effect: str) -> None:
+        super().__init__(
+            "paused",
+            f"The person has paused agents in this notebook: {effect}.",
+            "Reading still works. Ask the person to run `%marimo resume`; do not try again before that.",
+        )
+
+
 class WrongUsageError(BridgeError):
     """A command line that makes no sense, whatever is on disk."""
 

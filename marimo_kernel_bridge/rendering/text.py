@@ -55,8 +55,9 @@ class _Block:
 
 
 class _Reader(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, *, compact: bool) -> None:
         super().__init__()
+        self._lay_out_rows = _joined if compact else _aligned
         self.stack = [_Block("")]
         self.skipping = ""  # the tag of an element that is not read
         self.depth = 0  # how many of those are open
@@ -170,7 +171,7 @@ class _Reader(HTMLParser):
             else:
                 table.rows[-1].append(text)
             return
-        lines = block.result() + _aligned(block.rows)
+        lines = block.result() + self._lay_out_rows(block.rows)
         parent.break_line()
         for line in lines:
             parent.lines[-1] = line
@@ -228,16 +229,23 @@ def _aligned(rows: list[list[str]]) -> list[str]:
     ]
 
 
+def _joined(rows: list[list[str]]) -> list[str]:
+    return [" | ".join(row) for row in rows if any(row)]
+
+
 def _short(text: str) -> str:
     return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
 
 
-def html_to_text(html: str) -> str:
-    """Return what a reader of `html` sees, as text."""
-    reader = _Reader()
+def html_to_text(html: str, *, compact: bool = False) -> str:
+    """Return what a reader of `html` sees, as text.
+
+    `compact`, for models, which pay for each blank: no empty lines, and tables as rows of whole cells with bars between.
+    """
+    reader = _Reader(compact=compact)
     reader.feed(html)
     reader.close()
     while len(reader.stack) > 1:
         reader._close(reader.stack.pop())  # noqa: SLF001  # of this module
     text = "\n".join(reader.stack[0].result())
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return re.sub(r"\n\s*\n", "\n", text) if compact else re.sub(r"\n{3,}", "\n\n", text)

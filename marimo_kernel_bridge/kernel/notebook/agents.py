@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.errors import AgentsPausedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,8 +51,4 @@ class Agents:
     def require_not_paused(self) -> None:
         """Raise `BridgeError` paused if the person has paused the agents."""
         if self.paused:
-            raise BridgeError(
-                "paused",
-                "The person has paused agents in this notebook: nothing was run or changed.",
-                "Reading still works. Ask the person to run `%marimo resume`; do not try again before that.",
-            )
+            raise AgentsPausedError("nothing was run or changed")

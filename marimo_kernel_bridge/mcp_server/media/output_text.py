@@ -6,7 +6,6 @@ with its size, so that the reader knows that it is there.
 
 from __future__ import annotations
 
-import html.parser
 import json
 import re
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_text
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
 from marimo_kernel_bridge.protocol.output_text import joined
+from marimo_kernel_bridge.rendering.text import html_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -151,7 +151,7 @@ def _plain(data: dict[str, Any]) -> str:
 
 
 def _reduced(data: dict[str, Any]) -> str:
-    return html_text(joined(data["text/html"])) if "text/html" in data else ""
+    return html_to_text(joined(data["text/html"]), compact=True) if "text/html" in data else ""
 
 
 def _rows(data: dict[str, Any]) -> str:
@@ -173,48 +173,6 @@ def _rows_text(rows: list[Any]) -> str:
 
 def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def html_text(markup: str) -> str:
-    """Reduce HTML to its text; table rows become lines."""
-    reader = _HtmlText()
-    reader.feed(markup)
-    reader.close()
-    lines = (" ".join(line.split()).strip(" |") for line in "".join(reader.pieces).splitlines())
-    return "\n".join(line for line in lines if line)
-
-
-class _HtmlText(html.parser.HTMLParser):
-    _SKIPPED: Final = frozenset({"script", "style", "head", "template", "svg"})
-    _BREAKS: Final = frozenset(
-        {"br", "p", "div", "tr", "li", "table", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "ul", "ol", "hr"}
-    )
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._skipping = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in self._SKIPPED:
-            self._skipping += 1
-        elif tag in self._BREAKS:
-            self.pieces.append("\n")
-        if tag == "img" and not self._skipping:
-            self.pieces.append(f"[image: {dict(attrs).get('alt') or 'no description'}]")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in self._SKIPPED:
-            self._skipping = max(0, self._skipping - 1)
-        elif tag in {"td", "th"}:
-            self.pieces.append(" | ")
-        elif tag in self._BREAKS:
-            self.pieces.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self._skipping:
-            # A line break in the source is a space on the page.
-            self.pieces.append(data.replace("\n", " "))
 
 
 def image_in(data: dict[str, Any]) -> Image | None:

@@ -13,7 +13,7 @@ from mcp.server.mcpserver import AcceptedElicitation, DeclinedElicitation, Elici
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import BaseModel, Field
 
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.mcp_server.answers.runs import RunView
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
@@ -67,13 +67,7 @@ async def ask_consent(
     except BridgeError as refusal:
         return Refused(refusal)
     if now.agents_paused:
-        return Refused(
-            BridgeError(
-                "paused",
-                "The person has paused agents in this notebook: nothing was installed.",
-                "Reading still works. Ask the person to run `%marimo resume`; do not try again before that.",
-            )
-        )
+        return Refused(AgentsPausedError("nothing was installed"))
     return Elicit(
         f"An agent wants to install {', '.join(wanted)} with {there.installer} into {there.prefix}, the environment of "
         f"the kernel{f' of {now.notebook}' if now.notebook else ''}. Packages run code of others when they are installed.",

@@ -16,10 +16,10 @@ from marimo_kernel_bridge.mcp_server.media.output_text import (
     bundle_text,
     cut,
     error_text,
-    html_text,
     show,
     terminal_text,
 )
+from marimo_kernel_bridge.rendering.text import html_to_text
 
 
 def displayed(**data: Any) -> dict[str, Any]:  # a mime bundle, with _ in place of /
@@ -73,7 +73,7 @@ def test_html_tables_keep_their_rows_and_scripts_vanish() -> None:
     markup = """<style>td {color: red}</style><script>alert("x")</script>
     <table><tr><th>species</th><th>mass</th></tr><tr><td>Adélie &amp; co</td><td>3750</td></tr></table>
     <img src="data:image/png;base64,AAAA" alt="a plot">"""
-    assert html_text(markup) == "species | mass\nAdélie & co | 3750\n[image: a plot]"
+    assert html_to_text(markup, compact=True) == "species | mass\nAdélie & co | 3750\n[image: a plot]"
 
 
 def test_a_progress_bar_is_shown_as_it_last_was() -> None:
