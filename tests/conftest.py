@@ -1,14 +1,73 @@
-"""For all tests: none is skipped in silence, and the browser comes last.
+"""For all tests: a home of their own, nothing left behind, none skipped in silence, and the browser comes last.
+
+Whatever a test starts lives in a home that no other test has (`isolation`): kernels write their history there, servers
+announce themselves there. What the tests of a module share, and what all share, has a home likewise.
 
 A skipped test proves nothing, so a run with one fails, unless its id starts with one of `MAY_SKIP`.
 """
 
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+
+from tests.isolation import FOLDER, Home, Homes, Outside, begin, remove, running
 
 MAY_SKIP: dict[str, str] = {}
 """The beginning of a test's id -> why it may be skipped."""
 
-UNLISTED = pytest.StashKey[list[str]]()
+FAULTS = pytest.StashKey[list[str]]()
+NOTES = pytest.StashKey[list[str]]()
+OUTSIDE = pytest.StashKey[Outside]()
+HOMES = pytest.StashKey[Homes]()
+
+
+# Homes
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the person's home before anything is imported that looks for it."""
+    if FOLDER not in os.environ:
+        config.stash[OUTSIDE] = Outside(Path.home())
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    config.stash[HOMES] = homes = Homes(begin() / worker)
+    os.environ.update(homes.new("s").variables)
+
+
+@pytest.fixture(scope="session")
+def homes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Homes]:
+    """Homes for what lives longer than a test: `homes.new("k")`. With the session all ends that lives there."""
+    tmp_path_factory.getbasetemp()  # where it is without us
+    homes = pytestconfig.stash[HOMES]
+    yield homes
+    assert not (processes := running(homes.folder)), f"still running after all tests: {processes}"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def module_home(homes: Homes) -> Iterator[Home]:
+    """The home of what the tests of a module share. With the module all ends that it or its tests have started."""
+    home = homes.new("m")
+    with home.lived_in():
+        yield home
+    assert not (processes := running(home.folder)), f"still running after the module: {processes}"
+
+
+@pytest.fixture(scope="module")
+def _homes_of_tests(module_home: Home) -> Homes:
+    return Homes(module_home.folder)
+
+
+@pytest.fixture(autouse=True)
+def home(_homes_of_tests: Homes) -> Iterator[Home]:
+    """The home of one test."""
+    home = _homes_of_tests.new("t")
+    with home.lived_in():
+        yield home
+    assert not (files := home.temporary_files()), f"temporary files are left: {files}"
+
+
+# The session
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -17,14 +76,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    faults = session.config.stash.setdefault(FAULTS, [])
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = [report.nodeid for report in reporter.stats.get("skipped", ())] if reporter else []
-    unlisted = [test for test in skipped if not test.startswith(tuple(MAY_SKIP))]
-    session.config.stash[UNLISTED] = unlisted
-    if unlisted and session.exitstatus == pytest.ExitCode.OK:
+    faults += [
+        f"SKIPPED BUT NOT LISTED in tests/conftest.py: {test}"
+        for test in skipped
+        if not test.startswith(tuple(MAY_SKIP))
+    ]
+    if outside := session.config.stash.get(OUTSIDE, None):
+        others = outside.other_programs()
+        changed = [f"CHANGED OUTSIDE of the tests' homes: {file}" for file in outside.changed()]
+        if others and changed:  # these may have done it
+            session.config.stash[NOTES] = [*changed, *(f"  perhaps by {program}" for program in others)]
+        else:
+            faults += changed
+    if faults and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if OUTSIDE in config.stash:
+        remove(Path(os.environ[FOLDER]))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for test in config.stash.get(UNLISTED, []):
-        terminalreporter.write_line(f"SKIPPED BUT NOT LISTED in tests/conftest.py: {test}", red=True)
+    for fault in config.stash.get(FAULTS, []):
+        terminalreporter.write_line(fault, red=True)
+    for note in config.stash.get(NOTES, []):
+        terminalreporter.write_line(note)

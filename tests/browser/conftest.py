@@ -16,6 +16,8 @@ from playwright.sync_api import Error as PlaywrightError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.isolation import Homes
+
 OPEN_PAGE = pytest.StashKey[LabPage]()
 
 
@@ -29,8 +31,8 @@ def browser() -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServer]:
-    with running_lab(tmp_path_factory.mktemp("lab")) as server:
+def server(homes: Homes) -> Iterator[LabServer]:
+    with running_lab(homes.new("lab").folder) as server:
         yield server
 
 

@@ -15,6 +15,7 @@ from anyio import fail_after
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from jupyter_client.session import Session
 from mcp import Client, StdioServerParameters
+from mcp.shared.subscriptions import ResourceUpdated
 
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport
@@ -63,8 +64,10 @@ class ZmqAgent:
     def _ask(self, channel: str, request: wire.Request, kind: type[T]) -> T:
         socket = self._sockets[channel]
         sent = self._session.send(socket, wire.REQUEST, wire.encode_request(request))
+        assert sent is not None
         while socket.poll(TIMEOUT_MS):
             _, reply = self._session.recv(socket, mode=0)
+            assert reply is not None
             if reply["parent_header"].get("msg_id") == sent["header"]["msg_id"]:
                 return wire.decode_reply(reply["content"], kind)
         raise TimeoutError(f"no reply to {request} on the {channel} channel")
@@ -90,7 +93,8 @@ class McpAgent:
         """Call a tool and return its structured content; `ToolRefusedError` if it is an error."""
         result = self.result(tool, **arguments)
         if result.is_error:
-            raise ToolRefusedError(" ".join(block.text for block in result.content))
+            raise ToolRefusedError(" ".join(block.text for block in result.content if block.type == "text"))
+        assert result.structured_content is not None
         return result.structured_content
 
     def result(self, tool: str, **arguments: Any) -> CallToolResult:
@@ -105,7 +109,7 @@ class McpAgent:
             async def told(uri: str) -> None:
                 with fail_after(TIMEOUT_MS / 1000):
                     async for event in events:
-                        if str(event.uri) == uri:
+                        if isinstance(event, ResourceUpdated) and str(event.uri) == uri:
                             return
 
             yield lambda uri: self._portal.call(told, uri)

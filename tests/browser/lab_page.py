@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab_server import LabServer
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Locator, Page, Response
 
 STARTUP_MS = 60_000  # the first load of Lab's JavaScript on a busy machine
 TIMEOUT_MS = 30_000  # what is slow is a cold matplotlib, and other work on the machine
@@ -142,7 +142,7 @@ class LabPage:
             self._toolbar("docmanager:save")
         return nbformat.read(self.path, as_version=4)
 
-    def _is_saved(self, reply: object) -> bool:
+    def _is_saved(self, reply: Response) -> bool:
         return reply.request.method == "PUT" and f"/api/contents/{self.name}" in reply.url
 
     def _toolbar(self, command: str) -> None:

@@ -31,7 +31,7 @@ QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], what: str, timeout: float = 30) -> T:
+def wait_for(condition: Callable[[], T | None], what: str, timeout: float = 60) -> T:
     """Ask until the answer is truthy and return it; for what no event announces (a file, another process)."""
     deadline = time.monotonic() + timeout
     while not (answer := condition()):

@@ -16,10 +16,10 @@ from pathlib import Path
 from chromium import launch
 from lab_page import LabPage
 from lab_server import REPOSITORY, running_lab
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import ViewportSize, expect, sync_playwright
 
 SPECIES, TABLE, SUMMARY, CHART = 5, 6, 7, 8
-WINDOW = {"width": 1600, "height": 1080}
+WINDOW: ViewportSize = {"width": 1600, "height": 1080}
 SCALE = 0.8  # of the window: the picture is 1280 by 864
 
 

@@ -1,47 +1,51 @@
 """Kernel processes for the tests of this folder. A spare one starts while a test runs, so none waits for marimo."""
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from front_end import FrontEnd
 from jupyter_client import KernelManager
 
+from marimo_kernel_bridge.client.page import Dialect
+from tests.isolation import Homes
 
-def _started(folders: pytest.TempPathFactory) -> KernelManager:
-    # Ports are chosen before a kernel binds them, and another process may take them: sockets in a folder are ours.
-    sockets = str(folders.mktemp("k") / "s")
-    manager = KernelManager(kernel_name="marimo", transport="ipc", ip=sockets)
-    # ipykernel does not capture file descriptors where it finds pytest's variable.
-    manager.start_kernel(
-        env={key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
+
+def _started(homes: Homes) -> KernelManager:
+    home = homes.new("k")
+    manager = KernelManager(
+        kernel_name="marimo",
+        connection_file=str(home.runtime / "kernel.json"),
+        # Ports are chosen before a kernel binds them, and another process may take them: sockets in a folder are ours.
+        transport="ipc",
+        ip=str(home.folder / "s"),
     )
+    manager.start_kernel(env=home.environment())
     return manager
 
 
 @pytest.fixture(scope="session")
-def _spare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[KernelManager]]:
-    spare = [_started(tmp_path_factory)]
+def _spare(homes: Homes) -> Iterator[list[KernelManager]]:
+    spare = [_started(homes)]
     yield spare
     for manager in spare:
         manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture
-def kernel(_spare: list[KernelManager], tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
+def kernel(_spare: list[KernelManager], homes: Homes) -> Iterator[KernelManager]:
     """A running kernel of its own, from the installed kernelspec."""
     manager = _spare.pop()
-    _spare.append(_started(tmp_path_factory))
+    _spare.append(_started(homes))
     yield manager
     if manager.has_kernel:
         manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture(scope="module")
-def shared(_spare: list[KernelManager], tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontEnd]:
+def shared(_spare: list[KernelManager], homes: Homes) -> Iterator[FrontEnd]:
     """One front end on one kernel, for the tests of a module that do not mind each other."""
     manager = _spare.pop()
-    _spare.append(_started(tmp_path_factory))
+    _spare.append(_started(homes))
     front_end = FrontEnd(manager.connection_file)
     yield front_end
     front_end.close()
@@ -49,11 +53,11 @@ def shared(_spare: list[KernelManager], tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def connect(kernel: KernelManager) -> Iterator:
+def connect(kernel: KernelManager) -> Iterator[Callable[..., FrontEnd]]:
     """Make a front end on the kernel: `connect("lab")`."""
-    front_ends = []
+    front_ends: list[FrontEnd] = []
 
-    def connect(dialect: str = "lab") -> FrontEnd:
+    def connect(dialect: Dialect = "lab") -> FrontEnd:
         front_ends.append(FrontEnd(kernel.connection_file, dialect))
         return front_ends[-1]
 
@@ -63,7 +67,7 @@ def connect(kernel: KernelManager) -> Iterator:
 
 
 @pytest.fixture
-def lab(connect) -> FrontEnd:
+def lab(connect: Callable[..., FrontEnd]) -> FrontEnd:
     return connect("lab")
 
 

@@ -6,6 +6,7 @@ One kernel process may have several.
 import time
 from dataclasses import dataclass, field
 from queue import Empty
+from typing import Any
 
 from jupyter_client import BlockingKernelClient
 
@@ -23,12 +24,12 @@ class Reply:
     """The answer to a request, once it is idle, and the iopub messages until then, oldest first."""
 
     msg_id: str
-    content: dict
-    messages: list = field(default_factory=list)
+    content: dict[str, Any]
+    messages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        return self.content["status"] == "ok"
+        return bool(self.content["status"] == "ok")
 
     @property
     def text(self) -> str:
@@ -53,11 +54,13 @@ class FrontEnd:
         self.client = BlockingKernelClient(connection_file=connection_file)
         self.client.load_connection_file()
         self.client.start_channels()
-        self._replies: dict[str, dict] = {}  # those that nobody has asked for yet, by the id of their request
+        self._replies: dict[
+            str, dict[str, Any]
+        ] = {}  # those that nobody has asked for yet, by the id of their request
         self._await_kernel()
         self.page = Page()
         self.counts: dict[str, int | None] = {}
-        self.seen: list[dict] = []
+        self.seen: list[dict[str, Any]] = []
         self._idle: set[str] = set()
 
     def _await_kernel(self) -> None:
@@ -84,9 +87,9 @@ class FrontEnd:
         cell: str | None,
         code: str,
         *,
-        metadata: dict | None = None,
+        metadata: dict[str, Any] | None = None,
         subshell: str | None = None,
-        **content,
+        **content: Any,
     ) -> str:
         """Send an execute_request as the dialect does and return its message id."""
         message = self.client.session.msg(
@@ -102,16 +105,16 @@ class FrontEnd:
         self.client.shell_channel.send(message)
         return msg_id
 
-    def ask(self, request: wire.Request, channel: str = "control") -> dict:
+    def ask(self, request: wire.Request, channel: str = "control") -> dict[str, Any]:
         """Send a bridge request and return the content of its reply."""
         message = self.client.session.msg(wire.REQUEST, wire.encode_request(request))
         return self.answer(message, channel)
 
-    def control(self, msg_type: str, **content) -> dict:
+    def control(self, msg_type: str, **content: Any) -> dict[str, Any]:
         """Send a request on control and return the content of its reply."""
         return self.answer(self.client.session.msg(msg_type, content), "control")
 
-    def answer(self, message: dict, channel: str = "control") -> dict:
+    def answer(self, message: dict[str, Any], channel: str = "control") -> dict[str, Any]:
         """Send a message made by hand and return the content of its reply; on shell, once it is idle."""
         socket = getattr(self.client, f"{channel}_channel")
         socket.send(message)
@@ -123,7 +126,7 @@ class FrontEnd:
 
     # -- running ---------------------------------------------------------------------------------------------
 
-    def run(self, cell: str | None, code: str, **options) -> Reply:
+    def run(self, cell: str | None, code: str, **options: Any) -> Reply:
         """Run a cell and wait for its reply and idle."""
         return self.finish(self.send(cell, code, **options))
 
@@ -136,7 +139,7 @@ class FrontEnd:
             self.counts[cell] = content.get("execution_count")
         return Reply(msg_id, content, self.seen[start:])
 
-    def _reply(self, msg_id: str, channel) -> dict:
+    def _reply(self, msg_id: str, channel: Any) -> dict[str, Any]:
         deadline = time.monotonic() + BOUND
         while msg_id not in self._replies:
             assert time.monotonic() < deadline, "no reply"
@@ -159,7 +162,7 @@ class FrontEnd:
             except Empty:
                 raise AssertionError(f"{cell} shows {self.text(cell)!r}, not {text!r}") from None
 
-    def _take(self, timeout: float) -> dict:
+    def _take(self, timeout: float) -> dict[str, Any]:
         message = self.client.get_iopub_msg(timeout=timeout)
         self.seen.append(message)
         parent = message["parent_header"].get("msg_id")
@@ -180,7 +183,7 @@ class FrontEnd:
     def text(self, cell: str) -> str:
         return self.page.cells[cell].text.strip()
 
-    def outputs(self, cell: str) -> tuple[dict, ...]:
+    def outputs(self, cell: str) -> tuple[dict[str, Any], ...]:
         return self.page.cells[cell].log.outputs()
 
     def sync(self) -> None:

@@ -62,9 +62,12 @@ def codes(draw: st.DrawFn) -> Code:
             ]
         )
     )
-    names = {"t": target, "x": x, "y": y, "n": n}
-    pick = lambda letters: frozenset(names[letter] for letter in letters)  # noqa: E731
-    return Code(template.format(**names), pick(defines), pick(uses))
+    names: dict[str, str] = {"t": target, "x": x, "y": y}
+
+    def pick(letters: str) -> frozenset[str]:
+        return frozenset(names[letter] for letter in letters)
+
+    return Code(template.format(**names, n=n), pick(defines), pick(uses))
 
 
 @dataclass(frozen=True)

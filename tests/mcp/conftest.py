@@ -1,8 +1,10 @@
 """Kernels, the person at one of them, and the MCP server as a real process."""
 
+import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 
 import pytest
 from jupyter_client import KernelManager
@@ -13,6 +15,7 @@ from person import Agent, Gate, Person, wait_for_ready
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import read_connection
 from marimo_kernel_bridge.launch.pool.status import stop_pools
+from tests.isolation import Home, Homes
 
 
 @pytest.fixture(scope="session")
@@ -20,35 +23,31 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(scope="session")
-def runtime_dir(tmp_path_factory) -> Iterator:
-    """Jupyter's runtime directory, for this process and the servers that it starts."""
-    directory = tmp_path_factory.mktemp("runtime")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_RUNTIME_DIR", str(directory))
-        yield directory
-        stop_pools()
+@pytest.fixture(scope="module")
+def runtime_dir(module_home: Home) -> Iterator[Path]:
+    """Jupyter's runtime folder of a module's kernels and servers."""
+    yield module_home.runtime
+    stop_pools()
 
 
-@pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    """Where servers that the tests start put their audit log."""
-    return tmp_path_factory.mktemp("data")
+@pytest.fixture(autouse=True)
+def _kernels_of_the_module_are_found(home: Home, runtime_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(runtime_dir))
 
 
-@pytest.fixture(scope="session")
-def start_kernel(runtime_dir) -> Iterator[Callable[..., KernelManager]]:
+@pytest.fixture(scope="module")
+def data_dir(module_home: Home) -> Path:
+    """Where servers that the tests of a module start put their audit log."""
+    return module_home.folder / "data"
+
+
+@pytest.fixture(scope="module")
+def start_kernel(homes: Homes, runtime_dir: Path) -> Iterator[Callable[..., KernelManager]]:
     """Start a kernel by the name of its kernelspec and wait until it answers."""
     with ExitStack() as stack:
-        count = 0
 
         def start(name: str = "python3", *, wait: bool = True) -> KernelManager:
-            nonlocal count
-            count += 1
-            manager = KernelManager(
-                kernel_name=name, connection_file=str(runtime_dir / f"kernel-{name}-{count}.json")
-            )
-            manager.start_kernel()
+            manager = _started(homes, name, runtime_dir)
             stack.callback(_stop, manager)
             if wait:
                 wait_for_ready(manager)
@@ -57,37 +56,57 @@ def start_kernel(runtime_dir) -> Iterator[Callable[..., KernelManager]]:
         yield start
 
 
+def _started(homes: Homes, name: str, runtime_dir: Path | None = None) -> KernelManager:
+    home = homes.new("k")
+    # A name of its own: the file lies beside those of other kernels.
+    path = (runtime_dir or home.runtime) / f"kernel-{name}-{home.folder.name}.json"
+    manager = KernelManager(kernel_name=name, connection_file=str(path))
+    manager.start_kernel(env=home.environment())
+    return manager
+
+
+def _move(manager: KernelManager, runtime_dir: Path) -> None:
+    """Have a kernel found in another runtime folder."""
+    path = Path(manager.connection_file)
+    os.link(path, runtime_dir / path.name)
+    manager.connection_file = str(runtime_dir / path.name)
+
+
 def _stop(manager: KernelManager) -> None:
     if manager.has_kernel:
         manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture(scope="module")
-def plain_kernel(start_kernel) -> KernelManager:
+def plain_kernel(start_kernel: Callable[..., KernelManager]) -> KernelManager:
     """A plain ipykernel, shared by the tests of a module: none may end it."""
     return start_kernel()
 
 
 @pytest.fixture(scope="session")
-def _spare(start_kernel) -> list[KernelManager]:
+def _spare(homes: Homes) -> Iterator[list[KernelManager]]:
     """A reactive kernel that starts while a test runs, so that the next test need not wait for it."""
-    return [start_kernel("marimo", wait=False)]
+    spare = [_started(homes, "marimo")]
+    yield spare
+    for manager in spare:
+        _stop(manager)
 
 
 @pytest.fixture
-def reactive_kernel(_spare, start_kernel) -> Iterator[KernelManager]:
+def reactive_kernel(_spare: list[KernelManager], homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
     """A reactive kernel of the test's own."""
     manager = _spare.pop()
-    _spare.append(start_kernel("marimo", wait=False))
+    _spare.append(_started(homes, "marimo"))
+    _move(manager, runtime_dir)
     wait_for_ready(manager)
     yield manager
     _stop(manager)
 
 
 @pytest.fixture
-async def attach() -> AsyncIterator[Callable]:
+async def attach() -> AsyncIterator[Callable[..., Awaitable[KernelClient]]]:
     """Attach a client to a kernel: `await attach(manager)`."""
-    clients = []
+    clients: list[KernelClient] = []
 
     async def attach(manager: KernelManager, name: str = "agent") -> KernelClient:
         clients.append(await KernelClient.attach(read_connection(manager.connection_file), name))
@@ -99,9 +118,9 @@ async def attach() -> AsyncIterator[Callable]:
 
 
 @pytest.fixture
-async def person_at() -> AsyncIterator[Callable]:
+async def person_at() -> AsyncIterator[Callable[..., Awaitable[Person]]]:
     """Open a notebook on a kernel: `await person_at(manager)`."""
-    people = []
+    people: list[Person] = []
 
     async def person_at(manager: KernelManager) -> Person:
         people.append(await Person.open(manager.connection_file))
@@ -113,32 +132,36 @@ async def person_at() -> AsyncIterator[Callable]:
 
 
 @pytest.fixture
-def gate(tmp_path) -> Iterator[Gate]:
+def gate(tmp_path: Path) -> Iterator[Gate]:
     gate = Gate(tmp_path / "gate")
     yield gate
     gate.release()
 
 
-@pytest.fixture(scope="session")
-def serving(runtime_dir, data_dir) -> Callable[..., StdioServerParameters]:
+@pytest.fixture(scope="module")
+def serving(module_home: Home, data_dir: Path) -> Callable[..., StdioServerParameters]:
     """How a client starts the server: `serving(*options)`."""
 
-    def serving(*options: str, env: dict | None = None) -> StdioServerParameters:
+    def serving(*options: str, env: dict[str, str] | None = None) -> StdioServerParameters:
         return StdioServerParameters(
             command=sys.executable,
             args=["-m", "marimo_kernel_bridge", "mcp", *options],
-            env={"JUPYTER_RUNTIME_DIR": str(runtime_dir), "JUPYTER_DATA_DIR": str(data_dir)} | (env or {}),
+            env=module_home.variables | {"JUPYTER_DATA_DIR": str(data_dir)} | (env or {}),
         )
 
     return serving
 
 
 @pytest.fixture(scope="module")
-async def serve(serving) -> AsyncIterator[Callable]:
+async def serve(
+    serving: Callable[..., StdioServerParameters],
+) -> AsyncIterator[Callable[..., Awaitable[Agent]]]:
     """Start the server as a process of its own and connect a client: `await serve(mode, *options)`."""
     async with AsyncExitStack() as stack:
 
-        async def serve(mode: str, *options: str, env: dict | None = None, name: str = "mcp") -> Agent:
+        async def serve(
+            mode: str, *options: str, env: dict[str, str] | None = None, name: str = "mcp"
+        ) -> Agent:
             who = Implementation(name=name, version="1")
             client = Client(serving(*options, env=env), mode=mode, client_info=who)
             return Agent(await stack.enter_async_context(client))
@@ -147,13 +170,13 @@ async def serve(serving) -> AsyncIterator[Callable]:
 
 
 @pytest.fixture(scope="module")
-async def agent(serve) -> Agent:
+async def agent(serve: Callable[..., Awaitable[Agent]]) -> Agent:
     """An MCP client on the server's real process."""
     return await serve("auto")
 
 
 @pytest.fixture
-async def plain(agent, plain_kernel) -> AsyncIterator[Agent]:
+async def plain(agent: Agent, plain_kernel: KernelManager) -> AsyncIterator[Agent]:
     """The agent, connected to a plain kernel only."""
     handle = await agent.connect(plain_kernel)
     yield agent

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jupyter_client import KernelManager
 from jupyter_client.asynchronous import AsyncKernelClient
@@ -14,7 +15,7 @@ from mcp import Client
 from marimo_kernel_bridge.client.front_end import FrontEnd
 from marimo_kernel_bridge.errors import CODES
 
-BOUND = 20.0  # seconds for any single wait
+BOUND = 60.0  # seconds for any single wait, on a machine that computes something else too
 
 
 async def until(happened: Callable[[], object], bound: float = BOUND) -> None:
@@ -61,6 +62,8 @@ def wait_for_ready(manager: KernelManager) -> None:
 class Person(FrontEnd):
     """Ada, in a notebook on a kernel."""
 
+    listening: asyncio.Task[None]
+
     @classmethod
     async def open(cls, connection_file: str) -> "Person":
         client = AsyncKernelClient(connection_file=connection_file)
@@ -94,8 +97,8 @@ class Answer:
     """What a tool answered."""
 
     text: str
-    data: dict
-    images: list
+    data: dict[str, Any]
+    images: list[Any]
     failed: bool
 
 
@@ -104,38 +107,40 @@ class Agent:
     """Calls tools: `await agent("read_cell", cell_id="aaaa")`."""
 
     client: Client
-    _told: dict[str, dict] = field(default_factory=dict)
+    _told: dict[str, dict[str, Any]] = field(default_factory=dict)
 
-    async def __call__(self, tool: str, **arguments) -> Answer:
+    async def __call__(self, tool: str, **arguments: Any) -> Answer:
         result = await self.client.call_tool(tool, arguments)
         # The client checks types, but not whether the schema tells of all that came.
         self._told = self._told or {
-            one.name: one.output_schema for one in (await self.client.list_tools()).tools
+            one.name: one.output_schema or {} for one in (await self.client.list_tools()).tools
         }
         assert set(result.structured_content or ()) <= set(self._told[tool]["properties"])
         images = [block for block in result.content if block.type == "image"]
-        return Answer(result.content[0].text, result.structured_content or {}, images, bool(result.is_error))
+        text = result.content[0]
+        assert text.type == "text"
+        return Answer(text.text, result.structured_content or {}, images, bool(result.is_error))
 
-    async def sees_busy(self, **arguments) -> dict:
+    async def sees_busy(self, **arguments: Any) -> dict[str, Any]:
         """Wait until the kernel's status is busy, and return it."""
         async with asyncio.timeout(BOUND):
             while (status := (await self("kernel_status", **arguments)).data)["state"] != "busy":
                 pass
         return status
 
-    async def connect(self, manager) -> str:
+    async def connect(self, manager: KernelManager) -> str:
         """Connect to a kernel and return its handle."""
         answer = await self("connect_to_kernel", connection_file=manager.connection_file)
         assert not answer.failed, answer.text
-        return answer.data["kernel"]
+        return str(answer.data["kernel"])
 
 
-def change(cell_id: str, version: int, code: str) -> dict:
+def change(cell_id: str, version: int, code: str) -> dict[str, Any]:
     """An edit: new code for a cell."""
     return {"action": "change", "cell_id": cell_id, "version": version, "code": code}
 
 
-def add(code: str) -> dict:
+def add(code: str) -> dict[str, Any]:
     """An edit: a new cell."""
     return {"action": "add", "code": code}
 

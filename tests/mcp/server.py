@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from person import BOUND, until
 
@@ -28,16 +29,18 @@ def jupyter_server(root: Path, runtime_dir: Path | None = None) -> Iterator[None
         server.wait(BOUND)
 
 
-def written_by_server(runtime_dir: Path) -> dict | None:
+def written_by_server(runtime_dir: Path) -> dict[str, Any] | None:
     for path in runtime_dir.glob("jpserver-*.json"):
         try:
-            return json.loads(path.read_text())
+            written = json.loads(path.read_text())
         except ValueError:  # half written
             return None
+        assert isinstance(written, dict)
+        return written
     return None
 
 
-def open_notebook(server: dict, path: str, kernel_name: str = "python3") -> str:
+def open_notebook(server: dict[str, Any], path: str, kernel_name: str = "python3") -> str:
     """Open a notebook as JupyterLab does; returns the kernel's id."""
     body = {"path": path, "name": path, "type": "notebook", "kernel": {"name": kernel_name}}
     request = urllib.request.Request(
@@ -46,13 +49,14 @@ def open_notebook(server: dict, path: str, kernel_name: str = "python3") -> str:
         headers={"Authorization": f"token {server['token']}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=BOUND) as answer:
-        return json.loads(answer.read())["kernel"]["id"]
+        return str(json.loads(answer.read())["kernel"]["id"])
 
 
-async def opened(runtime_dir: Path, path: str, kernel_name: str = "python3") -> tuple[dict, str]:
+async def opened(runtime_dir: Path, path: str, kernel_name: str = "python3") -> tuple[dict[str, Any], str]:
     """Wait for the server and open a notebook; returns what the server wrote and the kernel's id."""
     await until(lambda: written_by_server(runtime_dir), 4 * BOUND)  # a server's start takes most of the CPU
     server = written_by_server(runtime_dir)
+    assert server is not None
     async with asyncio.timeout(BOUND):
         while True:
             try:

@@ -16,7 +16,8 @@ from typing import Any
 
 from environments import make_environment, make_wheel
 from mcp import Client, StdioServerParameters
-from mcp.types import Implementation
+from mcp.shared.subscriptions import ResourceUpdated
+from mcp.types import Implementation, TextResourceContents
 from person import BOUND, Agent, Person
 from server import jupyter_server, opened
 from story import Ada, Call, Changes, Read, Sees, Step
@@ -75,7 +76,7 @@ async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent]]:
 def write_masses(path: Path) -> None:
     """Write a notebook as people write them for Jupyter: with a name that means something else further down."""
     sources = {"first": "mass = 3750", "more": "mass = mass + 50", "show": "mass"}
-    cells = [
+    cells: list[dict[str, Any]] = [
         {
             "cell_type": "code",
             "id": name,
@@ -108,6 +109,7 @@ class _Player:
                     return await self._calls(step)
                 case Read(uri):
                     (content,) = (await self._agent.client.read_resource(uri)).contents
+                    assert isinstance(content, TextResourceContents)
                     _expect(step.has, content.text, uri)
                     data = self._steady.json(json.loads(content.text))
                     return Seen(step, self._steady.json({"method": "resources/read", "uri": uri}), data=data)
@@ -115,6 +117,7 @@ class _Player:
                     async with self._agent.client.listen(resource_subscriptions=[uri]) as events:
                         await self._acts(because)
                         told = await anext(events)
+                    assert isinstance(told, ResourceUpdated)
                     assert str(told.uri) == uri
                     return Seen(
                         step, self._steady.json({"method": "notifications/resources/updated", "uri": uri})

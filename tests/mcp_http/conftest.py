@@ -35,6 +35,7 @@ def start_server() -> Iterator[Callable[..., Server]]:
             )
             stack.callback(process.wait)
             stack.callback(process.kill)
+            assert process.stdout is not None
             stack.callback(process.stdout.close)
             serving = process.stdout.readline()
             assert serving.startswith("Serving MCP at "), (folder / "printed").read_text()
@@ -46,19 +47,19 @@ def start_server() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(scope="module")
-def server(start_server, tmp_path_factory) -> Server:
+def server(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
     """A server that the tests of a module share: none may end it."""
     return start_server(tmp_path_factory.mktemp("server"), "--port", "0")
 
 
 @pytest.fixture
-def own_server(start_server, tmp_path) -> Server:
+def own_server(start_server: Callable[..., Server], tmp_path: Path) -> Server:
     """A server of the test's own."""
     return start_server(tmp_path, "--port", "0")
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory) -> Iterator[KernelManager]:
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
     """A plain kernel, shared by the tests of a module: none may end it."""
     folder = tmp_path_factory.mktemp("kernel")
     manager = KernelManager(kernel_name="python3", connection_file=str(folder / "kernel-http.json"))
@@ -74,14 +75,14 @@ def kernel(tmp_path_factory) -> Iterator[KernelManager]:
 
 
 @pytest.fixture(params=["auto", "legacy"])
-async def client(request, server) -> AsyncIterator[Client]:
+async def client(request: pytest.FixtureRequest, server: Server) -> AsyncIterator[Client]:
     """A client of each era of the protocol: with `server/discover`, and with `initialize`."""
     async with server.client(request.param) as client:
         yield client
 
 
 @pytest.fixture
-async def http(server) -> AsyncIterator[httpx2.AsyncClient]:
+async def http(server: Server) -> AsyncIterator[httpx2.AsyncClient]:
     """A bare HTTP client that sends what a test gives it."""
     async with httpx2.AsyncClient(timeout=BOUND) as http:
         yield http

@@ -12,14 +12,14 @@ import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-BOUND = 30.0  # seconds for any single wait
+BOUND = 60.0  # seconds for any single wait
 
 
 @dataclass
 class Server:
     """A server process, its folder, and where it said that it listens."""
 
-    process: subprocess.Popen
+    process: subprocess.Popen[str]
     folder: Path
     url: str
 
@@ -33,7 +33,9 @@ class Server:
 
     @property
     def port(self) -> int:
-        return httpx2.URL(self.url).port
+        port = httpx2.URL(self.url).port
+        assert port is not None
+        return port
 
     @property
     def printed(self) -> str:

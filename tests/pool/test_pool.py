@@ -166,7 +166,7 @@ def test_an_unexpected_end_is_noticed_with_its_exit_code(start, code, exit_code)
 
 
 def test_a_kernel_ends_when_its_requester_is_killed():
-    script = "from conftest import Kernel; print(Kernel({}).pid, flush=True); input()"
+    script = "from pooled_kernel import Kernel; print(Kernel({}).pid, flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", script],
         cwd=Path(__file__).parent,

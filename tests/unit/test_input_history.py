@@ -1,5 +1,6 @@
 """The history has every line, and the next cell never waits for the disk."""
 
+import atexit
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -25,10 +26,13 @@ class SlowConnection(sqlite3.Connection):
 
 @pytest.fixture
 def history(tmp_path: Path) -> Iterator[InputHistory]:
-    made = InputHistory(shell=InteractiveShell(), hist_file=str(tmp_path / "history.sqlite"))
+    shell = InteractiveShell()
+    made = InputHistory(shell=shell, hist_file=str(tmp_path / "history.sqlite"))
     yield made
     made._stop_thread()
     made.db.close()
+    atexit.unregister(shell.atexit_operations)
+    shell._atexit_once()
 
 
 def lines(history: InputHistory) -> list[tuple[int, object]]:
