@@ -6,9 +6,9 @@ Owns the requests of one notebook's cells and what the cells show, late messages
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
-from marimo_kernel_bridge.protocol.names import METADATA_KEY
+from marimo_kernel_bridge.protocol.names import METADATA_KEY, Dialect
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog
 from marimo_kernel_bridge.protocol.output_text import shown_text
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marimo_kernel_bridge.protocol.messages import Content
-
-Dialect = Literal["lab", "vscode", "batch", "terminal", "agent"]
-"""JupyterLab and Notebook 7; VS Code; nbclient and papermill; a terminal; a client of the bridge protocol."""
 
 
 @dataclass

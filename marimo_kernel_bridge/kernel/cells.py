@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Iterable, Iterator, Sequence
 
-    from marimo_kernel_bridge.kernel.front_ends import Delivery, Dialect, Header
+    from marimo_kernel_bridge.kernel.front_ends import Delivery, Header
+    from marimo_kernel_bridge.protocol.names import Dialect
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,17 @@
 """The vocabulary that the kernel shares about front ends: which one shows a cell, and the messages that it is sent.
 
-Owns the dialects and how a request reveals its own, the message to send, and the protocol of a delivery. Chooses no
+Owns how a request reveals its front end's dialect, the message to send, and the protocol of a delivery. Chooses no
 delivery and implements none: those are `outputs`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-Dialect = Literal["lab", "vscode", "batch", "terminal", "agent"]
-"""Who shows a cell.
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.protocol.names import Dialect
 
-lab: JupyterLab, Notebook 7. vscode: VS Code's notebook editor. batch: nbclient, papermill. terminal:
-jupyter-console, euporie. agent: a client that names itself in the request's metadata.
-"""
 
 Header = dict[str, Any]
 

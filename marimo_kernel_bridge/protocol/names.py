@@ -5,7 +5,7 @@ Imports nothing: the kernel reads them before it binds its sockets. The messages
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 KERNELSPEC: Final = "marimo"
 """The name under which the kernelspec is installed."""
@@ -18,6 +18,13 @@ IMPLEMENTATION: Final = "marimo_kernel_bridge"
 
 METADATA_KEY: Final = "marimo_kernel_bridge"
 """The key of this package's fields in the metadata of Jupyter messages, cells and notebooks."""
+
+Dialect = Literal["lab", "vscode", "batch", "terminal", "agent"]
+"""The kinds of front ends, by how they send and show a cell.
+
+lab: JupyterLab, Notebook 7. vscode: VS Code's notebook editor. batch: nbclient, papermill. terminal: jupyter-console,
+euporie. agent: a client that names itself in the request's metadata.
+"""
 
 REQUEST: Final = "marimo_bridge_request"
 READ_REQUEST: Final = "marimo_bridge_read_request"

@@ -10,8 +10,9 @@ from typing import Any
 
 from jupyter_client import BlockingKernelClient
 
-from marimo_kernel_bridge.client.page import Dialect, Page, execute_content, execute_metadata
+from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.names import Dialect
 from marimo_kernel_bridge.protocol.notebook import KernelDescription
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog
 from marimo_kernel_bridge.protocol.output_text import shown_text

@@ -21,12 +21,12 @@ from marimo._runtime import runtime as marimos_kernel
 from marimo_kernel_bridge.analysis import components as groups
 from marimo_kernel_bridge.analysis import value_flows as flows
 from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
-from marimo_kernel_bridge.kernel.front_ends import Dialect
 from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.notebook import anonymous_cells
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 from marimo_kernel_bridge.protocol.changes import AddCell
+from marimo_kernel_bridge.protocol.names import Dialect
 from marimo_kernel_bridge.protocol.notebook import Outline
 from marimo_kernel_bridge.runtime.engine import Engine
 from marimo_kernel_bridge.runtime.graph import compiled_cells as compiling

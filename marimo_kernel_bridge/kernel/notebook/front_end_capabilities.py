@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo_kernel_bridge.kernel.cells import CellTable
-    from marimo_kernel_bridge.kernel.front_ends import Dialect, Header
+    from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.protocol.names import Dialect
 
 
 class FrontEndCapabilities:

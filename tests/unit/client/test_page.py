@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marimo_kernel_bridge.client.page import Dialect, Page, execute_content, execute_metadata
+from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.protocol.names import Dialect
 
 
 def message(msg_type: str, request_id: str | None, **content: Any) -> dict[str, Any]:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
     from pathlib import Path
 
-    from marimo_kernel_bridge.client.page import Dialect
+    from marimo_kernel_bridge.protocol.names import Dialect
 
 BOUND = 60.0  # seconds for any single wait
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from marimo_kernel_bridge.kernel.front_ends import Dialect
 from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
 from marimo_kernel_bridge.kernel.messaging.requests import (
     CellRequest,
@@ -12,7 +11,7 @@ from marimo_kernel_bridge.kernel.messaging.requests import (
     LabRequest,
     ReceivedMessage,
 )
-from marimo_kernel_bridge.protocol.names import METADATA_KEY
+from marimo_kernel_bridge.protocol.names import METADATA_KEY, Dialect
 from tests.unit.kernel.shell_messages import KEY, frames_of, received
 
 CODE = {"code": "x = 1", "silent": False, "store_history": True}
