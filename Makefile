@@ -45,6 +45,9 @@ lint: install ## Formatter, linter and the contracts of the packages (.importlin
 types: install ## Strict type check
 	$(BIN)/mypy
 
+record-api: install ## Record the private names of other packages that the code uses (startup/supported_api.json)
+	$(BIN)/python -m tests.unit.contracts.derived_api
+
 format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

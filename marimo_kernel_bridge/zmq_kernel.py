@@ -135,14 +135,14 @@ class MarimoKernel(IPythonKernel):
             from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # the first cell needs it
             from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
             from marimo_kernel_bridge.runtime import lazy_imports as late_parts  # noqa: F401, PLC0415  # first
-            from marimo_kernel_bridge.runtime.engine import Engine  # noqa: PLC0415  # see the module
+            from marimo_kernel_bridge.runtime.engine import Engine, Screen  # noqa: PLC0415  # see the module
 
         self._preload_due = False
 
         def make_runtime(host: CellHost) -> Engine:
-            runtime = Engine(self.shell.user_module, host, self.notebook_path())
             cells, notebook = self.notebook.cells, self.notebook
-            runtime.show_in(self.shell, FrontEndCapabilities(cells, lambda: notebook.running))
+            screen = Screen(self.shell, FrontEndCapabilities(cells, lambda: notebook.running))
+            runtime = Engine(self.shell.user_module, host, self.notebook_path(), screen)
             self.interrupts.runtime = runtime
             return runtime
 

@@ -12,8 +12,8 @@ import linecache
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo._ast.load import find_cell as marimos_find_cell
 from marimo._save import hash as hashing
-from marimo._save import save
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,20 +29,12 @@ class CompiledCell:
     lineno: int = 0
 
 
-def install() -> None:
-    """Let marimo's caches find the code of cells, and the builtin names."""
-    find = functools.partial(_find_cell, getattr(save, "find_cell"))  # noqa: B009  # not an exported name
-    setattr(save, "find_cell", find)  # noqa: B010
-    for name in ("extract_missing_ref", "extract_ref_state_and_normalize_scope"):
-        method = getattr(hashing.BlockHasher, name)
-        setattr(hashing.BlockHasher, name, _with_builtin_names(getattr(method, "__wrapped__", method)))
-
-
-def _find_cell(find: Callable[[str, int], Any], filename: str, lineno: int) -> Any:
+def find_cell(filename: str, lineno: int) -> Any:
+    """Return the cell whose code is at a line: as marimo does, or from IPython's entries in `linecache`."""
     cached = linecache.cache.get(filename)
     if cached is not None and len(cached) > 1 and cached[1] is None:  # no file: IPython put it there
         return CompiledCell("".join(cached[2]))
-    return find(filename, lineno)
+    return marimos_find_cell(filename, lineno)
 
 
 def _with_builtin_names(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,3 +50,9 @@ def _with_builtin_names(method: Callable[..., Any]) -> Callable[..., Any]:
             scope[_BUILTINS] = found
 
     return call
+
+
+extract_missing_ref: Final = _with_builtin_names(hashing.BlockHasher.extract_missing_ref)
+extract_ref_state_and_normalize_scope: Final = _with_builtin_names(
+    hashing.BlockHasher.extract_ref_state_and_normalize_scope
+)

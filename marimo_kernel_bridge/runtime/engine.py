@@ -9,27 +9,24 @@ from __future__ import annotations
 import asyncio
 import builtins
 import linecache
-import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from marimo._ast.compiler import get_filename
-from marimo._messaging import errors as marimo_errors
-from marimo._runtime.commands import DeleteCellCommand, ExecuteCellCommand, UpdateUIElementCommand
-from marimo._runtime.context.kernel_context import initialize_kernel_context
+from marimo._runtime.commands import DeleteCellCommand, ExecuteCellCommand
 from marimo._runtime.control_flow import MarimoStopError
-from marimo._runtime.kernel_lifecycle import teardown_kernel
-from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.runtime import caching, cell_code, package_names
+from marimo_kernel_bridge.runtime import cell_code, package_names, patches
 from marimo_kernel_bridge.runtime.display.formatters import Display
 from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
 from marimo_kernel_bridge.runtime.graph.compiled_cells import names_of
-from marimo_kernel_bridge.runtime.interface import GraphError, Node, plain_name
+from marimo_kernel_bridge.runtime.graph.refusals import graph_error
+from marimo_kernel_bridge.runtime.interface import Node, plain_name
 from marimo_kernel_bridge.runtime.marimo_kernel import ReactiveKernel
 from marimo_kernel_bridge.runtime.supported_api import check_version
 from marimo_kernel_bridge.runtime.ui import values as ui_values
-from marimo_kernel_bridge.runtime.ui import widgets
+from marimo_kernel_bridge.runtime.ui.queue import UiValueQueue
 
 if TYPE_CHECKING:
     import ast
@@ -38,48 +35,46 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from IPython.core.interactiveshell import InteractiveShell
-    from marimo._plugins.ui._core.ui_element import UIElement
 
     from marimo_kernel_bridge.protocol.inspection import UiElement
     from marimo_kernel_bridge.runtime.display.output_areas import Audience
-    from marimo_kernel_bridge.runtime.interface import CellHost, Names, Redrawn, Versions
+    from marimo_kernel_bridge.runtime.interface import CellHost, GraphError, Names, Redrawn, Versions
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a kernel shows marimo's objects: its shell, and the front end that shows the running cell."""
+
+    shell: InteractiveShell
+    audience: Audience
 
 
 class Engine:
-    """See `dataflow.Runtime`, which this implements."""
+    """Implements `interface.Runtime` with marimo's kernel."""
 
-    def __init__(self, module: ModuleType, host: CellHost, notebook: str | None = None) -> None:
+    def __init__(
+        self, module: ModuleType, host: CellHost, notebook: str | None = None, screen: Screen | None = None
+    ) -> None:
         """Embed marimo in the namespace of `module`.
 
-        `notebook` is the path of the notebook if it is known: marimo reads the `pyproject.toml` beside it.
+        `notebook` is the path of the notebook if it is known: marimo reads the `pyproject.toml` beside it. Without a
+        `screen`, marimo's objects have no formatters and `mo.output` shows nothing.
         Raises `BridgeError`: runtime_mismatch.
         """
         check_version()
+        patches.install()
         self._host = host
-        self._kernel = ReactiveKernel(module, host, notebook)
-        self._context = initialize_kernel_context(
-            kernel=self._kernel,
-            streams=self._kernel._streams,
-            virtual_file_storage=None,  # data URLs in place of files that only marimo's server serves
-            mode=SessionMode.EDIT,
-        )
-        self._kernel.runtime_context = self._context
         self._display: Display | None = None
-        self._ui_values: list[tuple[UIElement[Any, Any], Any]] = []  # to be set before the next run
+        areas = None
+        if screen is not None:
+            self._display = Display(screen.shell, screen.audience.prefers_markdown)
+            self._display.install()
+            areas = OutputAreas(screen.shell, self._display, screen.audience)
+        self._ui_values = UiValueQueue(host.wake)
+        self._kernel = ReactiveKernel(module, host, notebook, areas, self._ui_values.widget_changed)
         self._versions: dict[
             str, set[str]
-        ] = {}  # names of which the graph knows versions, and who defines them
-        self._set_elements: list[weakref.ref[UIElement[Any, Any]]] = []  # that were, and not released since
-        self._context.ui_element_registry = widgets.ElementRegistry()
-        widgets.install(self._widget_changed)
-        caching.install()
-
-    def show_in(self, shell: InteractiveShell, audience: Audience) -> None:
-        """Show marimo's objects and output areas by a shell's display machinery."""
-        self._display = Display(shell, audience.prefers_markdown)
-        self._display.install()
-        self._kernel.output_areas = OutputAreas(shell, self._display, audience)
-        self._kernel.output_areas.install(self._kernel.stream)
+        ] = {}  # names with versions in the graph, and the cells that define them
 
     @property
     def mode(self) -> Literal["autorun", "lazy"]:
@@ -172,7 +167,7 @@ class Engine:
     def errors(self) -> dict[str, tuple[GraphError, ...]]:
         """Return the cells that the graph refuses, and why."""
         return {
-            cell_id: tuple(_graph_error(error) for error in errors)
+            cell_id: tuple(graph_error(error) for error in errors)
             for cell_id, errors in self._kernel.errors.items()
         }
 
@@ -218,37 +213,17 @@ class Engine:
                 cell.set_stale(stale, broadcast=False)
 
     def queue_ui_value(self, target: str, value: object) -> None:
-        element = ui_values.find(target, self._kernel.globals, self._context.ui_element_registry)
-        self._ui_values.append((element, ui_values.frontend_value(element, value)))
-
-    def _widget_changed(self, element: UIElement[Any, Any]) -> None:
-        """Hear that a person changed the widget in a `mo.ui.anywidget`: its value is the widget's state already."""
-        self._ui_values.append((element, {}))
-        self._host.wake()
-
-    async def _set_ui_values(self) -> None:
-        while self._ui_values:
-            element, value = self._ui_values.pop(0)
-            self._set_elements.append(weakref.ref(element))
-            await self._kernel.set_ui_element_value(
-                UpdateUIElementCommand.from_ids_and_values([(element._id, value)]), notify_frontend=False
-            )
+        element = ui_values.find(target, self._kernel.globals, self._kernel.context.ui_element_registry)
+        self._ui_values.put(element, ui_values.frontend_value(element, value))
 
     def settle_ui_values(self, *, release: bool) -> dict[str, list[Redrawn]]:
-        elements = [element for reference in self._set_elements if (element := reference()) is not None]
-        self._set_elements.clear()
+        elements = self._ui_values.take_set()
         if release:
-            # In lazy mode, which our kernel is always in, marimo leaves `mo.ui.run_button` pressed.
-            self._kernel.reactive_execution_mode = "autorun"
-            try:
-                for element in elements:
-                    element._on_update_completion()
-            finally:
-                self._kernel.reactive_execution_mode = "lazy"
+            self._kernel.release_buttons(elements)
         return {} if self._display is None or not elements else self._display.redrawn(elements)
 
     async def run(self, cell_ids: Iterable[str]) -> None:
-        await self._set_ui_values()
+        await self._ui_values.set_all(self._kernel)
         wanted = {CellId_t(cell_id) for cell_id in cell_ids}
         if wanted or self._kernel.state_updates:
             await self._kernel._run_cells(wanted)
@@ -258,7 +233,7 @@ class Engine:
         return self._kernel.scheduler() is not None
 
     def interrupt(self) -> bool:
-        execution = self._context.execution_context
+        execution = self._kernel.context.execution_context
         if execution is not None and execution.duckdb_connection is not None:
             # A connection interrupted by a signal is left in an inconsistent state; its own API is safe.
             execution.duckdb_connection.interrupt()
@@ -288,29 +263,9 @@ class Engine:
     def package_of(self, module: str) -> str:
         return package_names.package_of(module)
 
-    def close(self) -> None:
-        teardown_kernel(self._kernel, self._context)
-
 
 def _running_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
     except RuntimeError:  # no loop runs
         return None
-
-
-def _graph_error(error: marimo_errors.Error) -> GraphError:
-    match error:
-        case marimo_errors.MultipleDefinitionError(name=name, cells=cells):
-            return GraphError("multiple_definition", error.describe(), name, tuple(cells))
-        case marimo_errors.CycleError(edges_with_vars=edges):
-            names = ", ".join(sorted({plain_name(name) for _, names, _ in edges for name in names}))
-            cells = tuple(sorted({cell for source, _, target in edges for cell in (source, target)}))
-            return GraphError("cycle", error.describe(), names, cells)
-        case marimo_errors.ImportStarError():
-            return GraphError("import_star", error.describe())
-        case marimo_errors.MarimoSyntaxError():
-            return GraphError("syntax", error.describe())
-        case _:
-            # For code that marimo fails on, this is a whole traceback of marimo.
-            return GraphError("other", error.describe().rstrip().rpartition("\n")[2])

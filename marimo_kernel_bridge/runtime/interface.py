@@ -122,13 +122,8 @@ class CellHost(Protocol):
         ...
 
 
-class Runtime(Protocol):
-    """A dataflow graph over one namespace that knows which cells are stale and in which order to run them."""
-
-    @property
-    def mode(self) -> Literal["autorun", "lazy"]:
-        """Return what the configuration says about running dependents."""
-        ...
+class Graph(Protocol):
+    """The dataflow graph: which cells it holds, what they define and use, and which are stale."""
 
     @property
     def redefinitions(self) -> Literal["relaxed", "strict"]:
@@ -161,11 +156,6 @@ class Runtime(Protocol):
 
     def check_again(self, cell_ids: Iterable[str]) -> None:
         """Look for errors of cells in the graph, as if they were registered just now."""
-        ...
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """Return the namespace in which all code runs."""
         ...
 
     def unresolved(self, names: Names) -> frozenset[str]:
@@ -204,6 +194,40 @@ class Runtime(Protocol):
         """Mark cells as stale, or as fresh."""
         ...
 
+
+class Runs(Protocol):
+    """Runs of cells in the order of the graph."""
+
+    @property
+    def mode(self) -> Literal["autorun", "lazy"]:
+        """Return what the configuration says about running dependents."""
+        ...
+
+    async def run(self, cell_ids: Iterable[str]) -> None:
+        """Run cells, their stale ancestors first, through `CellHost.execute`; mark their descendants stale."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Return whether a run is in progress."""
+        ...
+
+    def interrupt(self) -> bool:
+        """React to SIGINT (in a signal handler). Returns whether KeyboardInterrupt should be raised."""
+        ...
+
+    def is_stop(self, error: BaseException) -> bool:
+        """Return whether an exception is `mo.stop` ending a cell; its `output` is what to show."""
+        ...
+
+
+class UiValues(Protocol):
+    """UI elements, and values of theirs that are set from code."""
+
+    def ui_elements(self) -> list[UiElement]:
+        """Return the UI elements that global variables hold; any thread."""
+        ...
+
     def queue_ui_value(self, target: str, value: object) -> None:
         """Let a UI element have a value from the next run on, whose readers become stale by that.
 
@@ -220,17 +244,13 @@ class Runtime(Protocol):
         """
         ...
 
-    async def run(self, cell_ids: Iterable[str]) -> None:
-        """Run cells, their stale ancestors first, through `CellHost.execute`; mark their descendants stale."""
-        ...
+
+class Namespace(Protocol):
+    """The namespace in which all code runs, and what names in code mean there."""
 
     @property
-    def running(self) -> bool:
-        """Return whether a run is in progress."""
-        ...
-
-    def interrupt(self) -> bool:
-        """React to SIGINT (in a signal handler). Returns whether KeyboardInterrupt should be raised."""
+    def values(self) -> dict[str, Any]:
+        """Return the namespace in which all code runs."""
         ...
 
     def mangle_locals(self, cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
@@ -241,18 +261,10 @@ class Runtime(Protocol):
         """Return the `_private` names that a cell's code defines, except those that its functions need later."""
         ...
 
-    def is_stop(self, error: BaseException) -> bool:
-        """Return whether an exception is `mo.stop` ending a cell; its `output` is what to show."""
-        ...
-
-    def ui_elements(self) -> list[UiElement]:
-        """Return the UI elements that global variables hold; any thread."""
-        ...
-
     def package_of(self, module: str) -> str:
         """Return the name of the package to install for a top-level module; any thread."""
         ...
 
-    def close(self) -> None:
-        """Release what the runtime holds."""
-        ...
+
+class Runtime(Graph, Runs, UiValues, Namespace, Protocol):
+    """A dataflow graph over one namespace that knows which cells are stale and in which order to run them."""

@@ -8,9 +8,7 @@ mode, where a run marks the descendants stale, and the session runs them when it
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
 from marimo._ast.app_config import _AppConfig
@@ -20,9 +18,8 @@ from marimo._messaging.context import RUN_ID_CTX, run_id_context
 from marimo._messaging.types import KernelStreams
 from marimo._runtime import patches
 from marimo._runtime.commands import AppMetadata
-from marimo._runtime.exceptions import MarimoRuntimeException
+from marimo._runtime.context.kernel_context import initialize_kernel_context
 from marimo._runtime.runner import (
-    cell_runner,
     hooks_lens,
     hooks_on_finish,
     hooks_post_execution,
@@ -30,22 +27,27 @@ from marimo._runtime.runner import (
 )
 from marimo._runtime.runner.hooks import NotebookCellHooks, Priority
 from marimo._runtime.runtime import Kernel
+from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.protocol.names import IMPLEMENTATION
-from marimo_kernel_bridge.runtime.display.output_areas import NotificationStream
-from marimo_kernel_bridge.runtime.graph import indexed_graph as graph
+from marimo_kernel_bridge.runtime import process_state
+from marimo_kernel_bridge.runtime.display.notification_stream import NotificationStream
 from marimo_kernel_bridge.runtime.graph import run_steps
 from marimo_kernel_bridge.runtime.graph.compiled_cells import CompiledCells
+from marimo_kernel_bridge.runtime.graph.indexed_graph import IndexedGraph, IndexedModules
+from marimo_kernel_bridge.runtime.graph.versioned_cells import with_versions
+from marimo_kernel_bridge.runtime.host_executor import HostExecutor
 from marimo_kernel_bridge.runtime.interface import plain_name
+from marimo_kernel_bridge.runtime.ui.widgets import ElementRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import ModuleType
 
     from marimo._ast.cell import CellImpl
     from marimo._ast.visitor import ImportData
     from marimo._messaging.errors import Error
+    from marimo._plugins.ui._core.ui_element import UIElement
     from marimo._runtime.runner.cell_runner import RunResult
     from marimo._runtime.runner.hook_context import (
         OnFinishHookContext,
@@ -55,83 +57,78 @@ if TYPE_CHECKING:
     from marimo._runtime.state import State
 
     from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
-    from marimo_kernel_bridge.runtime.interface import CellHost, Outcome, Versions
-
-
-class HostExecutor:
-    """marimo's extension point for how a cell's body runs: the host runs it, as IPython would."""
-
-    name = IMPLEMENTATION
-
-    def __init__(self, execute: Callable[[str], Awaitable[Outcome]]) -> None:
-        self._execute = execute
-
-    def execute_cell(self, cell: CellImpl, glbls: dict[str, Any]) -> Any:
-        raise NotImplementedError("the reactive kernel runs cells in an event loop only")
-
-    async def execute_cell_async(self, cell: CellImpl, glbls: dict[str, Any]) -> Any:  # noqa: ARG002  # marimo's signature; the host shares the namespace
-        outcome = await self._execute(cell.cell_id)
-        if isinstance(outcome.error, asyncio.CancelledError):
-            raise outcome.error  # control flow for marimo, which makes an interrupt of it
-        if outcome.error is not None:
-            # marimo tells user errors from its own by this wrapper, and reads the cause.
-            raise MarimoRuntimeException from outcome.error
-        return outcome.value
+    from marimo_kernel_bridge.runtime.interface import CellHost, Versions
 
 
 class ReactiveKernel(Kernel):
     """marimo's kernel in an IPython namespace."""
 
-    def __init__(self, module: ModuleType, host: CellHost, notebook: str | None) -> None:
+    def __init__(
+        self,
+        module: ModuleType,
+        host: CellHost,
+        notebook: str | None = None,
+        areas: OutputAreas | None = None,
+        widget_changed: Callable[[UIElement[Any, Any]], None] = lambda _: None,
+    ) -> None:
+        """Embed marimo in the namespace of `module`.
+
+        `notebook` is the path of the notebook if it is known; `areas` show what cells write with `mo.output`;
+        `widget_changed` is called with the UI element around a widget that a person changed.
+        """
         self._host = host
+        self._output_areas = areas
         # Names that each cell itself defined when it last ran. marimo deletes all names a cell *could* define
         # before it runs; a cell that takes over `x` from another one in `x = x + 1` still needs the old value.
         self._defined: dict[CellId_t, set[str]] = {}
         self._keeping: set[str] = set()
+        self._paused = False
         self.versions: dict[str, Versions] = {}
         self.compiled_cells = CompiledCells()
         self._compiled: dict[CellId_t, CellImpl] = {}  # as their code says
         config = get_default_config_manager(current_path=notebook).get_config(hide_secrets=False)
         self.on_cell_change = config["runtime"]["on_cell_change"]
         # A key of ours, which marimo leaves alone.
-        asked: Mapping[str, object] = {**config["runtime"]}
+        settings: Mapping[str, object] = {**config["runtime"]}
         self.redefinitions: Literal["relaxed", "strict"] = (
-            "strict" if asked.get("redefinitions") == "strict" else "relaxed"
+            "strict" if settings.get("redefinitions") == "strict" else "relaxed"
         )
         config["runtime"]["on_cell_change"] = "lazy"
         config["runtime"]["auto_reload"] = "off"
-        with _no_side_effects():
+        with process_state.preserved():
             super().__init__(
                 cell_configs={},
                 app_metadata=AppMetadata(
                     query_params={}, cli_args={}, app_config=_AppConfig(), filename=notebook
                 ),
                 user_config=config,
-                streams=KernelStreams(stream=NotificationStream(), stdout=None, stderr=None, stdin=None),
+                streams=KernelStreams(stream=NotificationStream(areas), stdout=None, stderr=None, stdin=None),
                 module=module,
                 enqueue_control_request=lambda _: host.wake(),
                 hooks=self._build_hooks(),
             )
-        self.graph: graph.IndexedGraph = graph.IndexedGraph()
-        self.module_registry = graph.IndexedModules(self.graph)
-        graph.install()
-        setattr(cell_runner, "SequentialScheduler", run_steps.Scheduler)  # noqa: B010  # not an exported name
-        executor = HostExecutor(host.execute)
-        # marimo looks its executor up among the entry points on each run, which costs 6 ms.
-        setattr(cell_runner, "resolve_executor", lambda: executor)  # noqa: B010  # not an exported name
-        # The host has shown the traceback.
-        setattr(cell_runner, "write_traceback", lambda *_: None)  # noqa: B010
+        self.graph: IndexedGraph = IndexedGraph()
+        self.module_registry = IndexedModules(self.graph)
+        self.host_executor = HostExecutor(host.execute)
+        self.context = initialize_kernel_context(
+            kernel=self,
+            streams=self._streams,
+            virtual_file_storage=None,  # data URLs instead of files that only marimo's server serves
+            mode=SessionMode.EDIT,
+        )
+        self.context.ui_element_registry = ElementRegistry(widget_changed)
 
     def mutate_graph(self, *args: Any, **kwargs: Any) -> set[CellId_t]:
         """Change the graph without marimo's list of all variables.
 
         It looks at every cell for every variable, and only marimo's own editor shows it. An embedded app sends none.
         """
-        self.runtime_context.is_embedded = lambda: True
+        context: Any = self.context  # whose method is shadowed for the call
+        context.is_embedded = lambda: True
         try:
             return super().mutate_graph(*args, **kwargs)
         finally:
-            del self.runtime_context.is_embedded
+            del context.is_embedded
 
     def _try_compiling_cell(
         self, cell_id: CellId_t, code: str, carried_imports: list[ImportData]
@@ -204,11 +201,9 @@ class ReactiveKernel(Kernel):
         hooks.add_on_finish(hooks_on_finish._flush_cache_manifests)
         return hooks
 
-    output_areas: OutputAreas | None = None  # set by the engine, if there is a shell to show things in
-
     def _end_output_area(self, cell: CellImpl, ctx: PostExecutionHookContext, result: RunResult) -> None:
-        if self.output_areas is not None:
-            self.output_areas.end_run(cell, ctx, result)
+        if self._output_areas is not None:
+            self._output_areas.end_run(cell, ctx, result)
 
     def _note_defined(self, cell: CellImpl, ctx: PostExecutionHookContext, _result: object) -> None:
         self._defined[cell.cell_id] = {name for name in cell.defs if name in ctx.glbls}
@@ -220,13 +215,9 @@ class ReactiveKernel(Kernel):
             self._paused = True
             scheduler.interrupted = True
 
-    _paused = False
-
     def scheduler(self) -> Any:
         """Return marimo's scheduler of the run in progress, None if there is none."""
-        return self.runtime_context.active_scheduler
-
-    runtime_context: Any = None  # set by the engine, once marimo has made it from this kernel
+        return self.context.active_scheduler
 
     def _tell_host_what_did_not_run(self, ctx: OnFinishHookContext) -> None:
         paused, self._paused = self._paused, False
@@ -265,7 +256,7 @@ class ReactiveKernel(Kernel):
         temporaries = {name: [VariableData(kind="variable")] for name in cell.temporaries}
         self._delete_variables({**cell.variable_data, **temporaries}, (exclude_defs or set()) | kept)
         cell.set_output(None)
-        self.runtime_context.cell_lifecycle_registry.dispose(cell_id, deletion=deletion)
+        self.context.cell_lifecycle_registry.dispose(cell_id, deletion=deletion)
         if (
             deletion or exclude_defs is not None
         ):  # else cells are about to run: `_dispose_below` follows for all
@@ -279,7 +270,7 @@ class ReactiveKernel(Kernel):
 
     def _dispose(self, cell_ids: Iterable[CellId_t], *, deletion: bool) -> None:
         """Free what cells below hold beside their values; marimo does it below each cell of a run."""
-        registry = self.runtime_context.cell_lifecycle_registry
+        registry = self.context.cell_lifecycle_registry
         if registry.registry:
             for cell_id in registry.registry.keys() & self.graph.topology.below(cell_ids):
                 registry.dispose(cell_id, deletion=deletion)
@@ -299,40 +290,15 @@ class ReactiveKernel(Kernel):
         if cell_id not in self.graph.cells:
             self._compiled.pop(cell_id, None)  # type: ignore[call-overload]  # as above
 
+    def release_buttons(self, elements: Iterable[UIElement[Any, Any]]) -> None:
+        """Release what was pressed for one run: in lazy mode, in which this kernel always is, marimo would not."""
+        self.reactive_execution_mode = "autorun"
+        try:
+            for element in elements:
+                element._on_update_completion()
+        finally:
+            self.reactive_execution_mode = "lazy"
+
     def register_state_update(self, state: State[Any]) -> None:
         super().register_state_update(state)
         self._host.wake()
-
-
-def with_versions(cell: CellImpl, versions: Versions | None) -> CellImpl:
-    """Return a compiled cell as the graph is to see it."""
-    if versions is None or versions.code != cell.code:
-        return cell
-    data = {name: known for name, known in cell.variable_data.items() if name not in versions.names}
-    for name in versions.defines:
-        known = cell.variable_data.get(name)
-        data[name] = known if known is not None else [VariableData(kind="variable")]
-    return dataclasses.replace(
-        cell,
-        defs=(cell.defs - versions.names) | versions.defines,
-        refs=(cell.refs - versions.names) | versions.uses,
-        deleted_refs=cell.deleted_refs - versions.names,
-        temporaries=set(),  # `_names` are not local, so marimo must not delete those that are imported
-        variable_data=data,
-    )
-
-
-@contextlib.contextmanager
-def _no_side_effects() -> Iterator[None]:
-    """Undo what marimo's Kernel changes in the process and IPython needs as it was."""
-    import getpass  # noqa: PLC0415  # patched by marimo, restored here
-    import sys  # noqa: PLC0415
-    import webbrowser  # noqa: PLC0415
-
-    saved_getpass, saved_open, saved_argv = getpass.getpass, webbrowser.open, sys.argv
-    micropip, patches.patch_micropip = patches.patch_micropip, lambda glbls: None  # noqa: ARG005  # marimo's signature
-    try:
-        yield
-    finally:
-        getpass.getpass, webbrowser.open, sys.argv = saved_getpass, saved_open, saved_argv
-        patches.patch_micropip = micropip

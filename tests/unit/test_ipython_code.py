@@ -4,7 +4,6 @@ import builtins
 import json
 import re
 import types
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -216,10 +215,8 @@ IGNORED = {"get_ipython", *dir(builtins)}
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    made = Engine(types.ModuleType("__main__"), types.SimpleNamespace(execute=None))
-    yield made
-    made.close()
+def engine() -> Engine:
+    return Engine(types.ModuleType("__main__"), types.SimpleNamespace(execute=None, wake=None))
 
 
 def transform(code: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import pytest
 from marimo._ast.compiler import compile_cell
 from marimo._runtime import runtime as marimos_kernel
+from marimo._runtime.context.types import teardown_context
 
 from marimo_kernel_bridge.analysis import components as groups
 from marimo_kernel_bridge.analysis import value_flows as flows
@@ -84,7 +85,7 @@ class Notebook:
         return self.engine
 
     def close(self) -> None:
-        self.engine.close()
+        teardown_context()
         self.loop.close()
 
     def prepare(self, _entry: Entry, code: str) -> Body:

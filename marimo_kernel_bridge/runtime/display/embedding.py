@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from IPython.core.getipython import get_ipython
 from IPython.utils.capture import capture_output
 from IPython.utils.dir2 import get_real_method
 from marimo._output import formatting
@@ -50,11 +51,6 @@ class Shown(str):
 class JupyterFormatters(formatting.FormatterRegistry):
     """In place of marimo's registry: what has no formatter of marimo's own is shown as by Jupyter."""
 
-    def __init__(self, display_formatter: Any) -> None:
-        """`display_formatter` is IPython's, which is untyped."""
-        super().__init__()
-        self._display_formatter = display_formatter
-
     def is_empty(self) -> bool:
         return False  # an empty registry makes marimo register its formatters on other threads
 
@@ -76,20 +72,30 @@ class JupyterFormatters(formatting.FormatterRegistry):
     def outputs(self, value: object) -> list[Bundle]:
         """Return what displaying `value` shows."""
         value = _figure_of(value)
+        formatter = _display_formatter()
         if get_real_method(value, "_ipython_display_") is None:
-            data, metadata = self._display_formatter.format(value)
+            data, metadata = formatter.format(value)
             return [(data, metadata)] if data else []
         with capture_output(stdout=False, stderr=False) as captured:
-            data, metadata = self._display_formatter.format(value)
+            data, metadata = formatter.format(value)
         shown = [(output.data, output.metadata or {}) for output in captured.outputs]
         return shown + ([(data, metadata)] if data else [])
+
+
+FORMATTERS: Final = JupyterFormatters()
+"""Takes the place of marimo's registry, which is one for the process as well."""
+
+
+def _display_formatter() -> Any:
+    shell: Any = get_ipython()  # untyped; each process has one
+    return shell.display_formatter
 
 
 def _format_structure(value: Any) -> tuple[Any, str]:
     """Format a list, tuple or dict: artists as their figure, the rest as a tree."""
     figure = _figure_of(value)
     if figure is not value:
-        formatter = formatting.FORMATTERS.get_formatter(figure)
+        formatter = FORMATTERS.get_formatter(figure)
         assert formatter is not None
         return formatter(figure)
     return "text/html", build_stateless_plugin("marimo-json-output", {"json-data": format_structure(value)})

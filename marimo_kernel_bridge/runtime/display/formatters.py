@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.display import publish_display_data
-from marimo._output import formatting
 from marimo._output.formatting import Plain, as_html
 from marimo._output.hypertext import Html
 from marimo._output.md import _md
@@ -27,7 +26,7 @@ from marimo_kernel_bridge.rendering.components import draw, styled
 from marimo_kernel_bridge.rendering.elements import Element, rewrite
 from marimo_kernel_bridge.rendering.page import Control, muted
 from marimo_kernel_bridge.rendering.text import html_to_text
-from marimo_kernel_bridge.runtime.display.embedding import WIDGET, Bundle, JupyterFormatters, Shown
+from marimo_kernel_bridge.runtime.display.embedding import FORMATTERS, WIDGET, Bundle, Shown
 from marimo_kernel_bridge.runtime.display.native_views import CONTENTS, WRAPPED
 from marimo_kernel_bridge.runtime.display.shown_elements import DrawnElements
 
@@ -50,7 +49,6 @@ _MARIMOS_MARKDOWN: Final = re.compile(
 class RenderedPage:
     """Implements `rendering.page.Page`: looks up UI elements, collects what a front end must show itself."""
 
-    formatters: JupyterFormatters
     natives: list[Bundle] = field(default_factory=list)
     element_ids: set[str] = field(default_factory=set)
     _contents: dict[str, str | None] = field(default_factory=dict)
@@ -123,13 +121,11 @@ class Display:
         formatter: Any = shell.display_formatter  # a trait, typed as optional
         self._formatter = formatter
         self._prefers_markdown = prefers_markdown
-        self.formatters = JupyterFormatters(formatter)
         self._drawn = DrawnElements()
         self._latest: tuple[Callable[[], object], list[Bundle]] | None = None
 
     def install(self) -> None:
-        """Register the formatters, and let marimo ask IPython for what stands in a layout."""
-        setattr(formatting, "FORMATTERS", self.formatters)  # noqa: B010  # marimo has no public way
+        """Register the formatters of marimo's types with the shell."""
         for kind in (Html, Plain, spinner):
             self._formatter.ipython_display_formatter.for_type(kind, self._show_several)
             self._formatter.mimebundle_formatter.for_type(kind, self._bundle)
@@ -143,13 +139,13 @@ class Display:
         """Return what displaying `value` shows: one output, or more if it holds what only a front end can show."""
         value = _unwrapped(value)
         if not isinstance(value, Html):
-            return self.formatters.outputs(value)
+            return FORMATTERS.outputs(value)
         if isinstance(value, UIElement) and value._args.component_name in WRAPPED:
-            return self.formatters.outputs(WRAPPED[value._args.component_name](value))
+            return FORMATTERS.outputs(WRAPPED[value._args.component_name](value))
         text = value.text
         if isinstance(text, Shown):
             return list(text.outputs)
-        page = RenderedPage(self.formatters)
+        page = RenderedPage()
         if isinstance(value, _md):
             data = self._markdown(value, page)
         elif _MERMAID.fullmatch(text):
@@ -208,7 +204,7 @@ class Display:
     def _line(self, value: Html) -> str:
         if isinstance(value, UIElement):
             return f"{type(value).__name__}(value={reprlib.repr(value._value)})"
-        text = " ".join(html_to_text(RenderedPage(self.formatters).html(value.text)).split())
+        text = " ".join(html_to_text(RenderedPage().html(value.text)).split())
         return f"{type(value).__name__.strip('_')}({reprlib.repr(text)})"
 
 

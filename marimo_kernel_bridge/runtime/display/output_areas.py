@@ -3,37 +3,26 @@
 marimo sends a cell's output area as a whole, each time anew. Here each thing in it is a display of its own with a
 display id, shown once and updated in place: `append` costs one message, native bundles stay native, and streams and
 `display()` keep their place beside it. Display ids are the same in every run of a cell, so batch front ends can
-update them too. Everything else that marimo would tell its frontend, the session learns by hooks.
+update them too. Which of marimo's functions end here: `notification_stream`.
 """
 
 from __future__ import annotations
 
 import builtins
-import sys
 import threading
 import weakref
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import marimo._runtime.output as output_module
-from marimo._messaging import print_override
-from marimo._messaging.notification import AlertNotification
-from marimo._messaging.serde import deserialize_kernel_message
-from marimo._messaging.types import Stream
 from marimo._output.hypertext import Html
 from marimo._plugins.stateless.callout import callout
-from marimo._runtime import capture, runtime
 from marimo._runtime.context import safe_get_context
-from marimo._runtime.output import _output
-from marimo._save import save
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from IPython.core.interactiveshell import InteractiveShell
     from marimo._ast.cell import CellImpl
-    from marimo._messaging.types import KernelMessage
+    from marimo._messaging.notification import AlertNotification
     from marimo._runtime.cell_output_list import CellOutputList
     from marimo._runtime.runner.cell_runner import RunResult
     from marimo._runtime.runner.hook_context import PostExecutionHookContext
@@ -42,7 +31,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.display.formatters import Display
     from marimo_kernel_bridge.runtime.interface import Header
 
-_ALERT: Final = b'"alert"'
 _NOTHING: Final = {"text/html": "", "text/plain": ""}
 """Shown in place of what was taken away. Plain text alone takes a line, and nbconvert warns of an empty bundle."""
 _TEXT_KEPT_TOGETHER: Final = 16_384  # characters; a longer text would be sent anew with each print
@@ -64,24 +52,6 @@ class Audience(Protocol):
         ...
 
 
-class NotificationStream(Stream):
-    """Where marimo writes its notifications. `alert` takes the only ones that nobody else tells."""
-
-    def __init__(self, alert: Callable[[AlertNotification], None] | None = None) -> None:
-        self.alert = alert
-
-    def write(self, data: KernelMessage) -> None:
-        if self.alert is not None and _ALERT in data[:64]:
-            notification = deserialize_kernel_message(data)
-            if isinstance(notification, AlertNotification):
-                self.alert(notification)
-
-    def copy_for_thread(self) -> Stream:
-        copy = NotificationStream(self.alert)
-        copy.cell_id = self.cell_id  # by which mo.Thread knows whose thread it is
-        return copy
-
-
 class RedirectedText(Html):
     """What is printed inside `mo.redirect_stdout()`: one thing in the output area, however many prints."""
 
@@ -101,10 +71,6 @@ class RedirectedText(Html):
         return True
 
 
-def _write_error(traceback: str) -> None:
-    sys.stderr.write(traceback)
-
-
 @dataclass
 class _Area:
     """The output area of one run of a cell: what has been shown of each thing in it."""
@@ -122,23 +88,10 @@ class OutputAreas:
 
     def __init__(self, shell: InteractiveShell, display: Display, audience: Audience) -> None:
         self._publisher: Any = shell.display_pub  # a trait
-        self._hidden: dict[str, Any] = shell.user_ns_hidden
+        shell.user_ns_hidden["print"] = builtins.print  # mo.Thread puts it into the namespace
         self._display = display
         self._audience = audience
         self._areas: weakref.WeakKeyDictionary[CellOutputList, _Area] = weakref.WeakKeyDictionary()
-
-    def install(self, stream: Stream) -> None:
-        """Take the place of the functions by which marimo sends outputs to its frontend."""
-        setattr(_output, "write_internal", lambda cell_id, value: self.write(cell_id))  # noqa: B010, ARG005
-        setattr(output_module, "clear_console", self.clear_console)  # noqa: B010
-        setattr(capture, "_redirect", self.redirect)  # noqa: B010
-        for module in (runtime, save):  # of `on_change` handlers, and of caches
-            setattr(module, "write_traceback", _write_error)  # noqa: B010
-        # marimo's `print` for threads sends notifications; ipykernel's streams know threads themselves.
-        setattr(print_override, "print_override", builtins.print)  # noqa: B010
-        self._hidden["print"] = builtins.print  # mo.Thread puts it into the namespace
-        assert isinstance(stream, NotificationStream)
-        stream.alert = self.alert
 
     def write(self, cell_id: str) -> None:
         """Show the output area of the running cell as it is now."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from marimo._runtime.context.types import get_context
 from marimo._runtime.runner import hooks_pre_execution
-from marimo._runtime.runner.scheduler import SequentialScheduler
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,18 +19,6 @@ if TYPE_CHECKING:
         PreExecutionHookContext,
         PreparationHookContext,
     )
-    from marimo._types.ids import CellId_t
-
-
-class Scheduler(SequentialScheduler):
-    """marimo's, which looks for each descendant of a failed cell in the whole queue."""
-
-    def cancel(self, cell_id: CellId_t) -> None:
-        waiting = set(self._cells_to_run)
-        cancelled = waiting & {cell_id, *self._graph.descendants(cell_id)}
-        self._cancelled.add(cell_id, cancelled)
-        for other in cancelled:
-            self._graph.cells[other].set_run_result_status("cancelled")
 
 
 def update_staleness(ctx: PreparationHookContext) -> None:

@@ -24,7 +24,14 @@ _NO_CELL: Final = CellId_t("__external__")  # as marimo calls what is no cell
 
 
 class ElementRegistry(UIElementRegistry):
-    """marimo's registry, which also takes elements that no cell makes: a callback, or a request outside the graph."""
+    """marimo's registry, which also takes elements that no cell makes: a callback, or a request outside the graph.
+
+    `widget_changed` is called with the UI element around a widget that a person changed.
+    """
+
+    def __init__(self, widget_changed: Callable[[UIElement[Any, Any]], None]) -> None:
+        super().__init__()
+        self.widget_changed = widget_changed
 
     def register(self, object_id: UIElementId, ui_element: UIElement[Any, Any]) -> None:
         context = safe_get_context()
@@ -34,32 +41,30 @@ class ElementRegistry(UIElementRegistry):
         else:
             super().register(object_id, ui_element)
 
-
-def install(changed: Callable[[UIElement[Any, Any]], None]) -> None:
-    """Let `mo.ui.anywidget` wrap widgets with Jupyter's comms; `changed` hears of what a person does with them."""
-
-    def observe(change: Any) -> None:
-        # Code that sets a trait changes no UI element: only what comes from the front end is locked meanwhile.
-        if change.name in change.owner._property_lock:
-            for element in _wrappers(change.owner):
-                changed(element)
-
-    def model_id(widget: Any) -> WidgetModelId:
-        # Called once for each element, before it is made.
-        widget.observe(observe)
-        return WidgetModelId(widget.model_id)
-
-    setattr(from_anywidget, "get_anywidget_model_id", model_id)  # noqa: B010  # marimo has no public way
+    def around(self, widget: object) -> list[UIElement[Any, Any]]:
+        """Return the UI elements around a widget."""
+        elements = [reference() for reference in list(self._objects.values())]
+        return [
+            element
+            for element in elements
+            if isinstance(element, from_anywidget.anywidget) and element.__dict__.get("widget") is widget
+        ]
 
 
-def _wrappers(widget: object) -> list[UIElement[Any, Any]]:
-    """Return the UI elements around a widget."""
+def observe_widget(widget: Any) -> WidgetModelId:
+    """Return the id of a widget's own comm, and follow what a person does with the widget.
+
+    Takes the place of the function that gives the widget a comm of marimo's; marimo calls it once for each element,
+    before it is made.
+    """
+    widget.observe(_changed)
+    return WidgetModelId(widget.model_id)
+
+
+def _changed(change: Any) -> None:
     context = safe_get_context()
-    if context is None:
-        return []
-    elements = [reference() for reference in list(context.ui_element_registry._objects.values())]
-    return [
-        element
-        for element in elements
-        if isinstance(element, from_anywidget.anywidget) and element.__dict__.get("widget") is widget
-    ]
+    registry = None if context is None else context.ui_element_registry
+    # Code that sets a trait changes no UI element: only what comes from the front end is locked meanwhile.
+    if isinstance(registry, ElementRegistry) and change.name in change.owner._property_lock:
+        for element in registry.around(change.owner):
+            registry.widget_changed(element)

@@ -15,18 +15,15 @@ from marimo._lint.validate_graph import check_for_errors
 from marimo._runtime import dataflow
 from marimo._runtime.dataflow.graph import DirectedGraph
 from marimo._runtime.packages.module_registry import ModuleRegistry
-from marimo._runtime.runner.scheduler import SequentialScheduler
 from marimo._types.ids import CellId_t
 
-from marimo_kernel_bridge.runtime.graph.indexed_graph import (
-    IndexedGraph,
-    IndexedModules,
+from marimo_kernel_bridge.runtime.graph.indexed_graph import IndexedGraph, IndexedModules
+from marimo_kernel_bridge.runtime.graph.run_order import (
     cells_to_run,
     marimos_cells_to_run,
     marimos_sort,
     topological_sort,
 )
-from marimo_kernel_bridge.runtime.graph.run_steps import Scheduler
 
 NAMES = ("a", "b", "c", "d", "e")
 IDS = tuple(CellId_t(f"C{number:03}") for number in range(7))
@@ -153,25 +150,6 @@ def test_whatever_cells_come_and_go_the_answers_are_marimos(steps: list[Step]) -
             ours.definition_registry.conflicting,
         )
     )
-
-
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
-@given(st.lists(st.tuples(st.just("put"), cell_id, code), min_size=3, max_size=12), st.sets(cell_id), cell_id)
-def test_a_failed_cell_cancels_what_it_cancels_in_marimo(
-    steps: list[Step], waiting: set[CellId_t], failed: CellId_t
-) -> None:
-    graph = IndexedGraph()
-    for step in steps:
-        apply(graph, step)
-    queue = [one for one in IDS if one in waiting and one in graph.cells]
-    if failed not in graph.cells:
-        return
-    theirs, ours = SequentialScheduler(queue, graph), Scheduler(queue, graph)
-    theirs.cancel(failed)
-    ours.cancel(failed)
-    assert [theirs.cancelled(one) for one in IDS] == [ours.cancelled(one) for one in IDS]
-    assert list(theirs.cancelled_cells) == list(ours.cancelled_cells)
-    assert theirs.cancelled_cells[failed] == ours.cancelled_cells[failed]
 
 
 @settings(max_examples=100, deadline=None, derandomize=True, database=None)

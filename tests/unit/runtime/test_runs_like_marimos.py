@@ -13,21 +13,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marimo._ast.compiler import compile_cell
 from marimo._runtime import dataflow
+from marimo._runtime.context.types import teardown_context
 from marimo._runtime.dataflow.graph import DirectedGraph
 from marimo._runtime.packages.module_registry import ModuleRegistry
 from marimo._runtime.runner import cell_runner, hooks_post_execution, hooks_pre_execution, hooks_preparation
 from marimo._runtime.runner.hook_context import PreExecutionHookContext
 from marimo._runtime.runner.hooks import HookPhase
-from marimo._runtime.runner.scheduler import SequentialScheduler
 from marimo._runtime.runtime import Kernel
 from marimo._runtime.side_effect import SideEffect
 from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.runtime import engine as engine_module
 from marimo_kernel_bridge.runtime import marimo_kernel as reactive
+from marimo_kernel_bridge.runtime import patches
 from marimo_kernel_bridge.runtime.graph import indexed_graph as graph
 from marimo_kernel_bridge.runtime.graph import run_steps
-from marimo_kernel_bridge.runtime.graph.indexed_graph import marimos_cells_to_run, marimos_sort
+from marimo_kernel_bridge.runtime.graph.run_order import marimos_cells_to_run, marimos_sort
 from marimo_kernel_bridge.runtime.interface import Outcome
 
 
@@ -38,7 +39,6 @@ class AsMarimoDoes(reactive.ReactiveKernel):
         super().__init__(*arguments)
         self.graph = DirectedGraph()
         self.module_registry = ModuleRegistry(self.graph)
-        cell_runner.SequentialScheduler = SequentialScheduler
         dataflow.topological_sort = marimos_sort
         cell_runner.Runner.compute_cells_to_run = staticmethod(marimos_cells_to_run)
 
@@ -80,7 +80,7 @@ class Host:
 
     async def execute(self, cell_id: Any) -> Outcome:
         self.said.append(("ran", cell_id))
-        registry = self.engine._context.cell_lifecycle_registry
+        registry = self.engine._kernel.context.cell_lifecycle_registry
         registry.add(SideEffect(f"{cell_id}-{len(self.said)}"))
         try:
             exec(self.engine._kernel.graph.cells[cell_id].code, self.module.__dict__)
@@ -165,24 +165,23 @@ def story(
                     "states": str(host.module.__dict__.get("get", str)()),
                     "kept": {
                         one: len(items)
-                        for one, items in engine._context.cell_lifecycle_registry.registry.items()
+                        for one, items in kernel.context.cell_lifecycle_registry.registry.items()
                     },
-                    "named": sorted(engine._context.state_registry._states),
+                    "named": sorted(kernel.context.state_registry._states),
                     "ended": {one: cell.run_result_status for one, cell in kernel.graph.cells.items()},
                     "imported": [cell.import_workspace.imported_defs for cell in kernel.graph.cells.values()],
                 }
             )
             host.said = []
     finally:
-        engine.close()
+        teardown_context()
     return told
 
 
 @pytest.fixture(autouse=True)
 def _modules_as_they_were() -> Iterator[None]:
     yield
-    cell_runner.SequentialScheduler = run_steps.Scheduler
-    graph.install()
+    patches.install()
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)

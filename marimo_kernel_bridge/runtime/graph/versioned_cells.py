@@ -1,0 +1,31 @@
+"""Compiled cells as the graph is to see them: with versions of names instead of the names in their code."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from marimo._ast.visitor import VariableData
+
+if TYPE_CHECKING:
+    from marimo._ast.cell import CellImpl
+
+    from marimo_kernel_bridge.runtime.interface import Versions
+
+
+def with_versions(cell: CellImpl, versions: Versions | None) -> CellImpl:
+    """Return a compiled cell that defines and uses these versions; the cell itself if they are for other code."""
+    if versions is None or versions.code != cell.code:
+        return cell
+    data = {name: known for name, known in cell.variable_data.items() if name not in versions.names}
+    for name in versions.defines:
+        known = cell.variable_data.get(name)
+        data[name] = known if known is not None else [VariableData(kind="variable")]
+    return dataclasses.replace(
+        cell,
+        defs=(cell.defs - versions.names) | versions.defines,
+        refs=(cell.refs - versions.names) | versions.uses,
+        deleted_refs=cell.deleted_refs - versions.names,
+        temporaries=set(),  # `_names` are not local, so marimo must not delete those that are imported
+        variable_data=data,
+    )

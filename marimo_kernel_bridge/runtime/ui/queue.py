@@ -1,0 +1,48 @@
+"""Values that UI elements get with the next run. Knows what was set since; decides no value (`values` does)."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from marimo._runtime.commands import UpdateUIElementCommand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marimo._plugins.ui._core.ui_element import UIElement
+    from marimo._runtime.runtime import Kernel
+
+
+class UiValueQueue:
+    """Values that wait for a run, and the elements that were set and not released since."""
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        """`wake` is called when a person changes a widget, so that a run comes."""
+        self._wake = wake
+        self._waiting: list[tuple[UIElement[Any, Any], Any]] = []
+        self._set: list[weakref.ref[UIElement[Any, Any]]] = []
+
+    def put(self, element: UIElement[Any, Any], frontend_value: object) -> None:
+        """Queue a value, as marimo's frontend would send it."""
+        self._waiting.append((element, frontend_value))
+
+    def widget_changed(self, element: UIElement[Any, Any]) -> None:
+        """Queue the change of the widget in a `mo.ui.anywidget`: its value is the widget's state already."""
+        self.put(element, {})
+        self._wake()
+
+    async def set_all(self, kernel: Kernel) -> None:
+        """Set the elements, whose readers become stale."""
+        while self._waiting:
+            element, value = self._waiting.pop(0)
+            self._set.append(weakref.ref(element))
+            await kernel.set_ui_element_value(
+                UpdateUIElementCommand.from_ids_and_values([(element._id, value)]), notify_frontend=False
+            )
+
+    def take_set(self) -> list[UIElement[Any, Any]]:
+        """Return the elements that were set since this was last called, and still exist."""
+        elements = [element for reference in self._set if (element := reference()) is not None]
+        self._set.clear()
+        return elements
