@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from notebook_in_memory import Connect, FrontEnd, KernelInMemory
+
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, KernelInMemory
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from notebook_in_memory import Connect, FrontEnd
 
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 MARK = "stale: an input changed since this cell ran."
 

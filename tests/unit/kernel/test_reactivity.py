@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from notebook_in_memory import Connect, FrontEnd
 
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.notebook import RunReport
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 
 def test_a_dependents_result_keeps_its_own_execution_count(lab: FrontEnd) -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from notebook_in_memory import Connect, FrontEnd
+
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 
 def counted(name: str, code: str) -> str:
