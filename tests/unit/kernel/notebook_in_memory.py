@@ -31,7 +31,7 @@ from traitlets import Any as AnyTrait
 from traitlets.config import Config
 
 from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
-from marimo_kernel_bridge.kernel.messaging.jupyter_session import RoutingSession
+from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
 from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
 from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
 from marimo_kernel_bridge.protocol import messages as wire
@@ -115,11 +115,11 @@ class KernelInMemory:
         self._loop.run_until_complete(self._start(folder))
 
     async def _start(self, folder: Path) -> None:
-        session = RoutingSession(key=b"")
+        session = JupyterSession(key=b"")
         self._iopub = _Socket(self._published)
         self.stream = _ShellStream(self._replied, IOLoop.current())
-        iopub_thread = IOPubThread(self._iopub)  # type: ignore[no-untyped-call]  # ipykernel's
-        profile = ProfileDir.create_profile_dir(str(folder / "profile"))  # type: ignore[no-untyped-call]  # IPython's
+        iopub_thread = IOPubThread(self._iopub)
+        profile = ProfileDir.create_profile_dir(str(folder / "profile"))
         with patch.object(ShellStream, "replacing", lambda stream: stream):
             self.kernel = _Kernel(
                 session=session,
@@ -137,8 +137,7 @@ class KernelInMemory:
                 ),
             )
         self._streams = [
-            CellStream(session, iopub_thread, name, watchfd=False)  # type: ignore[no-untyped-call]  # ipykernel's
-            for name in ("stdout", "stderr")
+            CellStream(session, iopub_thread, name, watchfd=False) for name in ("stdout", "stderr")
         ]
         self.kernel.start()
 
@@ -245,7 +244,7 @@ class FrontEnd:
     def __init__(self, kernel: KernelInMemory, dialect: Dialect) -> None:
         self.dialect = dialect
         self.kernel = kernel
-        self.session = RoutingSession(key=b"")
+        self.session = JupyterSession(key=b"")
         self.ident = self.session.bsession
         self.page = Page()
         self.counts: dict[str, int | None] = {}
