@@ -21,7 +21,7 @@ from marimo_kernel_bridge.analysis.plan import CellPlan, Edit, Note
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from marimo_kernel_bridge.analysis.name_uses import Occurrence
+    from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
 

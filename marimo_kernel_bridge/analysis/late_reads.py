@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.analysis.document import Document
     from marimo_kernel_bridge.analysis.model import Cell, Version
-    from marimo_kernel_bridge.analysis.name_uses import Occurrence
+    from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
     _Carrier = tuple[Version, str, bool]
     """What stands for a function: a version, its name, and whether it calls the function by name only.

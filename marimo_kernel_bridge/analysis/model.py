@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marimo_kernel_bridge.analysis.mutations import Mutation
-    from marimo_kernel_bridge.analysis.name_uses import CellNames, Occurrence
+    from marimo_kernel_bridge.analysis.name_uses import CellNames
+    from marimo_kernel_bridge.analysis.occurrence import Occurrence
     from marimo_kernel_bridge.analysis.plan import Note
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.document import Document
     from marimo_kernel_bridge.analysis.late_reads import LateReads
     from marimo_kernel_bridge.analysis.model import Cell
-    from marimo_kernel_bridge.analysis.name_uses import Occurrence
+    from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
 
 def for_global_statements(cells: Sequence[Cell]) -> list[Join]:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marimo_kernel_bridge.analysis.document import Document
-    from marimo_kernel_bridge.analysis.name_uses import CellNames, Occurrence
+    from marimo_kernel_bridge.analysis.name_uses import CellNames
+    from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
 _ITSELF: Final = "{}"

@@ -397,7 +397,7 @@ class Optimizer:
 def test_once_copies_take_too_much_makers_run_again(lab):
     lab.run(
         "m",
-        "import marimo_kernel_bridge.kernel.versions.value_copies\nmarimo_kernel_bridge.keeping.MOST = 1500\nimport numpy as np",
+        "from marimo_kernel_bridge.kernel.versions import value_copies\nvalue_copies.MOST = 1500\nimport numpy as np",
     )
     cells = {
         "a": "a = np.zeros(100)",

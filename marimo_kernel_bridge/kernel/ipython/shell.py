@@ -21,7 +21,6 @@ from traitlets import Type
 
 from marimo_kernel_bridge.kernel.cells import Body
 from marimo_kernel_bridge.kernel.ipython.history import InputHistory
-from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code
 from marimo_kernel_bridge.kernel.messaging.sigint import leave_out_handler
 from marimo_kernel_bridge.kernel.versions.star_imports import without_stars
 from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi
@@ -120,6 +119,8 @@ class ReactiveShell(ZMQInteractiveShell):
     def _body(
         self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
     ) -> Body:
+        from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code  # noqa: PLC0415  # not before the first cell
+
         graph = graph_code(code, self.transform_cell)
         private: frozenset[str] = frozenset()
         if self.notebook is None or not self.notebook.commands.strict:  # `_names` are as global as others
