@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: what runs, what is printed, what is written."""
+"""The command line of the benchmarks: which run, what is printed, what is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernels that are compared: how each is had and started, and a client that sends what JupyterLab sends.
+"""The kernels that are compared: how each is installed and started, and a client that sends what JupyterLab sends.
 
 Peers live in environments of their own below .build/peers, made with pip on demand; one that cannot be installed is
 left out, and the output says so.
@@ -23,7 +23,9 @@ import psutil
 from jupyter_client import KernelManager
 
 from benchmarks.measuring import FLOW, OURS, POOL, STOCK, XEUS, UnavailableError, WrongResultError, check, say
+from marimo_kernel_bridge.client.page import execute_content, execute_metadata
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.protocol.names import MODULE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +39,8 @@ _PEERS = {
 }
 _MODULES = {
     STOCK: ["ipykernel_launcher"],
-    OURS: ["marimo_kernel_bridge", "kernel"],
-    POOL: ["marimo_kernel_bridge", "kernel"],
+    OURS: [MODULE, "kernel"],
+    POOL: [MODULE, "kernel"],
     XEUS: ["xpython_launcher"],
     FLOW: ["ipyflow.kernel"],
 }
@@ -46,7 +48,7 @@ _PEER_OF = {XEUS: "xeus-python", FLOW: "ipyflow"}
 
 
 def peer_python(peer: str) -> Path:
-    """Return the interpreter of a peer's environment, which is made if need be. Raises `UnavailableError`."""
+    """Return the interpreter of a peer's environment, which is made if missing. Raises `UnavailableError`."""
     folder = BUILD / "peers" / peer
     python = folder / "bin" / "python"
     done, failed = folder / ".installed", folder / ".failed"
@@ -78,7 +80,7 @@ def prepare_kernelspecs() -> None:
 
     Our own modules are compiled before, as pip does when it installs: an editable install need not have been.
     """
-    package = importlib.util.find_spec("marimo_kernel_bridge")
+    package = importlib.util.find_spec(MODULE)
     assert package is not None
     for folder in package.submodule_search_locations or ():
         compileall.compile_dir(folder, quiet=1)
@@ -158,16 +160,8 @@ class Kernel:
 
     def send(self, code: str, cell: str | None = None, *, hidden: bool = False, **content: object) -> str:
         """Send an execute_request, for a notebook's cell or as a console does; return its id."""
-        body = {
-            "code": code,
-            "silent": False,
-            "store_history": not hidden,
-            "user_expressions": {},
-            "allow_stdin": False,
-            "stop_on_error": True,
-        } | content
-        metadata = {} if cell is None else {"cellId": cell, "deletedCells": [], "recordTiming": False}
-        message = self.client.session.msg("execute_request", body, metadata=metadata)
+        body = execute_content(code) | {"store_history": not hidden, "allow_stdin": False} | content
+        message = self.client.session.msg("execute_request", body, metadata=execute_metadata(cell))
         self.client.shell_channel.send(message)
         return str(message["header"]["msg_id"])
 
@@ -212,7 +206,7 @@ class Kernel:
 
 @contextmanager
 def started(*names: str) -> Iterator[dict[str, Kernel]]:
-    """Start kernels and wait until they are ready; those that cannot be had are missing."""
+    """Start kernels and wait until they are ready; those that are not available are left out."""
     kernels: dict[str, Kernel] = {}
     try:
         for name in names:

@@ -1,4 +1,4 @@
-"""How long a cell goes on after it was interrupted."""
+"""The time that a cell goes on after an interrupt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CODES = {
 def interrupt(kernel: Kernel, code: str) -> Sample:
     """Interrupt a cell that runs; until its reply and idle."""
     if not kernel.manager.is_alive():
-        raise UnavailableError("its kernel is gone, see above")
+        raise UnavailableError("its kernel is gone since the benchmark before")
     sent = kernel.send(f"print('runs')\n{code}", "cell")
     kernel.until("stream", "runs")
     time.sleep(0.05)  # what was printed was sent before the line after it began

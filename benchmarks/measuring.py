@@ -1,4 +1,4 @@
-"""What is measured and how it adds up: samples, interleaved rounds, rows against targets. Starts nothing itself.
+"""Measurements and their sums: samples, interleaved rounds, rows against targets. Starts nothing itself.
 
 A figure is a ratio of what was measured in the same run, a round of one contender right beside a round of the other:
 on a busy machine both are slow. Wall-clock time and the process's own CPU time are kept apart.
@@ -37,7 +37,7 @@ class WrongResultError(Exception):
 
 
 class UnavailableError(Exception):
-    """A contender cannot be had here, or does not do what is measured."""
+    """A contender is not available here, or does not do what is measured."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def check(condition: object, what: str) -> None:
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Tell how far it has got."""
+    """Print progress."""
     sys.stderr.write(text + end)
     sys.stderr.flush()
 

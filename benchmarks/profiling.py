@@ -1,4 +1,4 @@
-"""Where the time goes: cProfile inside the kernel while it does what the benchmarks measure."""
+"""Profiles of the kernel: cProfile inside it while it does what the benchmarks measure."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Bare:
         line = self._process.stdout.readline()
         check(line, "marimo's process ended")
         answer = json.loads(line)
-        check(value is None or answer["value"] == value, f"{answer['value']} in place of {value}")
+        check(value is None or answer["value"] == value, f"{answer['value']} instead of {value}")
         return Sample(answer["wall"], answer["cpu"])
 
     def close(self) -> None:

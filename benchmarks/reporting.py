@@ -1,4 +1,4 @@
-"""What the benchmarks say: a Markdown table, JSON with every sample, and plots for docs/performance.md."""
+"""The results as a Markdown table, JSON with every sample, and plots for docs/performance.md."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def read(folder: Path) -> tuple[list[dict[str, Any]], list[Row]]:
 
 
 def write_docs(folder: Path) -> None:
-    """Put the kept rows between the marks of docs/performance.md, and draw docs/images/performance.svg."""
+    """Write the kept rows between the marks of docs/performance.md, and draw docs/images/performance.svg."""
     page = DOCS / "performance.md"
     before, _, rest = page.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)

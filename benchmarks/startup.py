@@ -1,4 +1,4 @@
-"""From the wish for a kernel to its first answers, and the memory that it then has."""
+"""The time from starting a kernel to its first answers, and the memory that it then has."""
 
 from __future__ import annotations
 
