@@ -3,7 +3,7 @@
 What a tool says and does is in `mcp_server.tools`. No state here: attached kernels are the server's lifespan value.
 The process never imports marimo. Standard output belongs to the protocol; everything else goes to stderr.
 
-Names: `list_` gives many things in a line each, `read_` one thing whole, `search_` and `preview_` look too; every other
+Names: `list_` returns many things in a line each, `read_` one thing whole, `search_` and `preview_` read, too; every other
 verb acts. An argument has one name in all tools (a test holds it): `kernel` is a handle, `cell_id` and `cell_ids` are
 cells, `variable` is a global name, `element` a UI element, `run_id` a run, `file` and `output` are paths, `offset` and
 `limit` page, `max_chars` and `timeout` bound an answer.
@@ -23,7 +23,7 @@ from marimo_kernel_bridge.mcp_server.guard import Guard
 from marimo_kernel_bridge.mcp_server.prompts import add_prompts
 from marimo_kernel_bridge.mcp_server.resources import add_resources
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
-from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Notices
+from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions
 from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks
 from marimo_kernel_bridge.mcp_server.tool import tools_of
 from marimo_kernel_bridge.mcp_server.tools import files, kernels, packages, reading, running
@@ -48,12 +48,12 @@ the answer lists those that ran, with status and whether outputs changed.
 runs. Scratch code sees the last state.
 - Clearest is one cell per name: assign a new name, or change the value in the cell that makes it. In strict mode a \
 second definition is refused, and mutation re-runs nothing.
-- If a cell fails, its dependents are cancelled. Mend it, and they run.
+- If a cell fails, its dependents are cancelled. Fix it, and they run.
 
 Working with it:
 - Look first: list_cells, read_cell, search_cells, read_dataflow, list_variables, read_variable, \
 list_ui_elements, list_errors. All answer while a cell runs.
-- Before a costly change: preview_run tells what would run and how long that took.
+- Before a costly change: preview_run says what would run and how long that took.
 - Change cells with edit_cells (several, all or nothing), giving the version you last read; on stale_version read \
 again, the person changed it.
 - execute_code adds a cell of your own that no notebook shows, and takes names over that it defines. To look at values \
@@ -61,7 +61,7 @@ pass scratch=true.
 - The person sees new outputs at once under their cells, but not your code: say what you changed.
 - A timeout never stops a run: read_run waits on, interrupt_run stops it.
 - install_packages asks the person. start_kernel is for when they ask for a kernel: else join theirs.
-- not_allowed and paused are the person's decisions: tell them, find no way around. input() cannot work.
+- not_allowed and paused are the person's decisions: tell them, do not work around it. input() cannot work.
 
 Plain Python kernels have no graph: only execute_code, read_run, interrupt_run and kernel_status work.
 """
@@ -75,13 +75,13 @@ def build_server(
 ) -> MCPServer[Kernels]:
     """Return the server, for a transport to run. `allow` is what the person lets agents do with the tools."""
     guard = Guard(allow)
-    notices = Notices()
+    subscriptions = Subscriptions()
     tasks = Tasks({declaration.name for declaration in tools if declaration.changes})
 
     @asynccontextmanager
     async def attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
         kernels = Kernels(
-            notices, may_run=guard.allows("run"), may_install=guard.allows("all"), attach=attach
+            subscriptions, may_run=guard.allows("run"), may_install=guard.allows("all"), attach=attach
         )
         try:
             yield kernels
@@ -97,10 +97,10 @@ def build_server(
         tools=[StrictTool.of(declaration, guard.around(declaration)) for declaration in tools],
         extensions=[tasks],
         lifespan=attached_kernels,
-        subscriptions=notices.bus,
+        subscriptions=subscriptions.bus,
         log_level="WARNING",
     )
-    notices.serve(server)
+    subscriptions.serve(server)
     add_resources(server, guard)
     add_prompts(server)
     return server

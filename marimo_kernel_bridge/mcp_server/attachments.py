@@ -1,6 +1,6 @@
 """The kernels that one MCP server is attached to, by handle: the server's lifespan value.
 
-A handle (`k1`) is short, for a model to repeat; it names a kernel, and proves nothing. There is no current kernel:
+A handle (`k1`) is short, for a model to repeat; it names a kernel and is no credential. There is no current kernel:
 with one attached the handle may be left out, with several it must be given.
 """
 
@@ -18,7 +18,7 @@ from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
-from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Notices, Watch
+from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.protocol.secrets import in_environment
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _ASKED_BOUND: Final = 1.0  # seconds; each answer waits for this one
 
 @dataclass
 class Attached:
-    """A kernel that a client of ours is attached to, what that was told of it, and what it must not be told."""
+    """A kernel that an agent is attached to, what the agent was told about it, and the secrets that it must not see."""
 
     handle: str
     client: KernelClient
@@ -47,7 +47,7 @@ class Attached:
     """Path of the notebook that shows it, if that was known when it was connected."""
     restarts_told: int = 0
     answers: bool = True
-    """Whether the kernel answered when it was last asked. Code that holds the interpreter's lock lets it say nothing."""
+    """Whether the kernel answered the last question. Code that holds the interpreter's lock prevents it."""
     secrets: frozenset[Secret] = frozenset()
     charts: ChartDrawer = field(default_factory=ChartDrawer)
     redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
@@ -81,7 +81,7 @@ class Attached:
                 await self.client.reads.secrets(_ASKED_BOUND)
 
     async def outcome_of(self, run: Run) -> RunOutcome | None:
-        """Ask what became of a run; None if the kernel does not tell."""
+        """Return what became of a run; None if the kernel does not answer."""
         if not self.client.info.reactive or self.client.end is not None:
             return None
         outcome = self.client.runs.outcome_of(run)
@@ -100,7 +100,7 @@ class Attached:
             self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
 
     def news(self) -> str:
-        """Say once that the kernel was restarted; empty otherwise."""
+        """Return once that the kernel was restarted; empty otherwise."""
         if self.client.restarts == self.restarts_told:
             return ""
         self.restarts_told = self.client.restarts
@@ -137,14 +137,14 @@ class Kernels:
 
     def __init__(
         self,
-        notices: Notices | None = None,
+        subscriptions: Subscriptions | None = None,
         *,
         may_run: bool = True,
         may_install: bool = False,
         attach: Attach = attach_client,
     ) -> None:
         self._attach = attach
-        self._notices = notices
+        self._subscriptions = subscriptions
         self.may_run = may_run  # or else the person need not even be asked
         self.may_install = may_install  # without asking the person
         self._watches: dict[str, Watch] = {}
@@ -155,7 +155,7 @@ class Kernels:
 
     @property
     def redactor(self) -> Redactor:
-        """Takes out what any of the kernels has as a secret."""
+        """The redactor for the secrets of all kernels."""
         if len(self._attached) == 1:
             return next(iter(self._attached.values())).redactor
         own = in_environment(os.environ)
@@ -184,8 +184,8 @@ class Kernels:
             attached = Attached(f"k{self._made}" if known is None else known.handle, client)
             await attached.learn_secrets()
             self._attached[attached.handle] = attached
-            if self._notices is not None:
-                self._watches[attached.handle] = Watch(attached, self._notices)
+            if self._subscriptions is not None:
+                self._watches[attached.handle] = Watch(attached, self._subscriptions)
             return attached
 
     def get(self, handle: str | None, client_name: str) -> Attached:
@@ -225,7 +225,7 @@ class Kernels:
 
     async def control(self, attached: Attached, action: Action) -> str:
         """Interrupt, restart or shut down a kernel; return what was done. Raises `BridgeError`."""
-        from marimo_kernel_bridge.launch.owned_kernels import StartedKernels, control  # noqa: PLC0415  # as above
+        from marimo_kernel_bridge.launch.owned_kernels import StartedKernels, control  # noqa: PLC0415  # a server starts without ZMQ
 
         return await control(attached.client, action, self._started or StartedKernels())
 

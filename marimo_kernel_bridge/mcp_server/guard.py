@@ -1,4 +1,4 @@
-"""What stands between a tool call and its effect: the person's permission, the audit log, the redaction of secrets.
+"""The guard between a tool call and its effect: the person's permission, the audit log, the redaction of secrets.
 
 The one place for all three: `mcp_tools` serves no tool and no resource that has not passed it.
 """
@@ -144,7 +144,7 @@ def _require_size(ctx: Ctx, content: str | bytes) -> None:
 
 
 def _effect(result: CallToolResult) -> dict[str, Any]:
-    """Say what a call did, from what it answers."""
+    """Return what a call did, from its answer."""
     data = result.structured_content or {}
     effect: dict[str, Any] = {"effect": data.get("status") or data.get("state") or "ok"}
     for key in ("kernel", "run_id", "cell_id"):

@@ -1,4 +1,4 @@
-"""What MCP clients need to start our server or to reach it: the text to paste, and the command that does it.
+"""Configurations with which MCP clients start this server or reach it: the text to paste, and the command that adds it.
 
 Owns the clients' formats and where each keeps them. The interpreter is named by its full path: clients that are
 started from a desktop have no environment of ours on their PATH.
@@ -102,7 +102,7 @@ def config_for(client: Client, way: Way) -> Config:
 
 
 def install(client: Client, way: Stdio) -> str:
-    """Have the client's own command add the server, and return what was run.
+    """Add the server with the client's own command, and return the command line.
 
     Only for stdio: a token in a command line can be seen by everyone on the machine while the command runs.
     Raises `BridgeError`: bad_request, if the client has no such command, it is not found, or it fails.
@@ -132,7 +132,7 @@ def install(client: Client, way: Stdio) -> str:
         raise BridgeError(
             "bad_request",
             f"`{shlex.join(command)}` failed with exit code {done.returncode}.",
-            "What it printed above tells why.",
+            "Its output says why.",
         )
     return shlex.join(command)
 

@@ -32,17 +32,17 @@ def explore_notebook(notebook: NotebookArg = "") -> str:
 
 
 def fix_errors(notebook: NotebookArg = "") -> str:
-    """Find and mend what is broken in a notebook, with the person's consent for what changes results."""
+    """Find and fix what is broken in a notebook, with the person's consent for what changes results."""
     return _joined(notebook) + (
-        "Then mend what is broken, one cause at a time:\n"
-        "1. list_errors. Begin with errors that block other cells; those that are only blocked mend themselves.\n"
+        "Then fix what is broken, one cause at a time:\n"
+        "1. list_errors. Begin with errors that block other cells; those that are only blocked run again by themselves.\n"
         "2. For each: read_cell, read_variable for the values it stumbled on, read_dataflow for where they come from. Find "
         "the cause before you edit; for a missing package use install_packages, which asks the person.\n"
         "3. preview_run with your edit: what it would run, and what the graph says. Ask first if that takes long or "
         "changes a result.\n"
         "4. edit_cells with the versions you read. On stale_version read again: the person has changed it.\n"
         "5. Look at what re-ran, then list_errors again. Stop when it is empty, or when only the person can decide.\n"
-        "In the end say for each error what the cause was and which cell you changed, and show the new code: the person's "
+        "At the end say for each error what the cause was and which cell you changed, and show the new code: the person's "
         "notebook still has the old one."
     )
 
@@ -59,7 +59,7 @@ def make_reactive(notebook: NotebookArg = "") -> str:
         "4. Try the whole batch with preview_run(edits=...) until the graph has no objection, then show the person the "
         "plan and how long the run will take.\n"
         "5. After their yes: edit_cells, all at once. Compare the results with those you noted.\n"
-        "In the end list each change with its reason, and the new code of each cell."
+        "At the end list each change with its reason, and the new code of each cell."
     )
 
 

@@ -1,4 +1,4 @@
-"""Resources: what the reading tools tell, whole and as JSON, and the notebook in other formats, by address."""
+"""Resources: what the reading tools answer, whole and as JSON, and the notebook in other formats, by address."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ _PAGE = 150_000
 
 
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
-    """Give the outline of the notebook: all cells with their place in the graph, status and last run."""
+    """Return the outline of the notebook: all cells with their place in the graph, status and last run."""
     attached = attached_to(ctx, kernel)
     return _json(as_data(mcp_views.cell_list(await attached.client.reads.outline(0, _MOST_CELLS), 0, "")))
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
-    """Give what ran, the newest first: who asked for it, when, which cells it ran, how they ended."""
+    """Return the runs, the newest first: which client, when, which cells, how they ended."""
     attached = attached_to(ctx, kernel)
     runs = await attached.client.reads.history(_MOST_RUNS)
     return _json(
@@ -63,7 +63,7 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
 
 
 async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
-    """Give a cell's code and the whole text of its outputs, long ones in pages."""
+    """Return a cell's code and the whole text of its outputs, in pages if it is long."""
     attached = attached_to(ctx, kernel)
     both = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
     shown = show(without_edited(both.outputs))
@@ -80,7 +80,7 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "
 
 
 async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0") -> str:
-    """Give the whole text of what a run of this client put out, in pages."""
+    """Return the whole text of the outputs of a run of this client, in pages."""
     attached = attached_to(ctx, kernel)
     run = attached.client.runs.find(run_id)
     text = attached.redactor.text(show(await mcp_run_views.run_outputs(attached, run)).text)
@@ -90,17 +90,17 @@ async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0"
 
 
 async def read_png(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
-    """Give an image as a cell put it out, in full size. Outputs are numbered from 0."""
+    """Return an image of a cell's outputs, in full size. Outputs are numbered from 0."""
     return await _image(ctx, kernel, cell_id, output, "png")
 
 
 async def read_jpeg(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
-    """Give an image as a cell put it out, in full size."""
+    """Return an image of a cell's outputs, in full size."""
     return await _image(ctx, kernel, cell_id, output, "jpeg")
 
 
 async def read_output(ctx: Ctx, kernel: str, cell_id: str, output: str) -> str:
-    """Give one output of a cell as the notebook's format has it, without images: a chart's whole specification, say."""
+    """Return one output of a cell in the notebook's format, without images: for example the whole specification of a chart."""
     found = await _output(attached_to(ctx, kernel), cell_id, output)
     data = found.get("data")
     if isinstance(data, dict):
@@ -153,27 +153,27 @@ def _page(text: str, offset: str, uri: str) -> dict[str, Any]:
 
 
 async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
-    """Give a variable's type, size and a sample of what is in it."""
+    """Return a variable's type, size and a sample of its content."""
     return _json(as_data(await mcp_notebook_views.variable_view(attached_to(ctx, kernel), variable, _ROWS)))
 
 
 async def read_ipynb(ctx: Ctx, kernel: str) -> str:
-    """Give the notebook as an .ipynb: code and outputs as the kernel has them now."""
+    """Return the notebook as an .ipynb: code and outputs as the kernel has them now."""
     return await _in_format(ctx, kernel, "ipynb")
 
 
 async def read_py(ctx: Ctx, kernel: str) -> str:
-    """Give the notebook as a marimo .py file."""
+    """Return the notebook as a marimo .py file."""
     return await _in_format(ctx, kernel, "py")
 
 
 async def read_md(ctx: Ctx, kernel: str) -> str:
-    """Give the notebook as marimo's Markdown, without outputs."""
+    """Return the notebook as marimo's Markdown, without outputs."""
     return await _in_format(ctx, kernel, "md")
 
 
 async def read_html(ctx: Ctx, kernel: str) -> str:
-    """Give the notebook as one HTML page, with outputs."""
+    """Return the notebook as one HTML page, with outputs."""
     return await _in_format(ctx, kernel, "html")
 
 

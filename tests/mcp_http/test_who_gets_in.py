@@ -9,7 +9,7 @@ import pytest
 from served import BOUND
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.transport.http import Guard
+from marimo_kernel_bridge.mcp_server.transport.http import AccessCheck
 from marimo_kernel_bridge.mcp_server.transport.token import Token, read_or_make_token, token_path
 
 pytestmark = pytest.mark.anyio
@@ -151,7 +151,7 @@ def statuses(hosts, origin=None, *, loopback, served_as="0.0.0.0"):
         await send({"type": "http.response.body", "body": b""})
 
     token = Token(None, "t" * 43)
-    guard = Guard(let_in, token, host=served_as, loopback=loopback)
+    guard = AccessCheck(let_in, token, host=served_as, loopback=loopback)
 
     async def ask(host):
         transport = httpx2.ASGITransport(guard)

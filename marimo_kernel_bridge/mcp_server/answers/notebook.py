@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
-from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # as above
-from marimo_kernel_bridge.protocol.inspection import Column, Match  # noqa: TC001  # as above
+from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.protocol.inspection import Column, Match  # noqa: TC001  # pydantic looks at it
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class VariableView:
         return "\n".join(lines)
 
     def _next(self, shown: int, total: int | None) -> str:
-        """Tell where this part begins, and how to read on."""
+        """Return where this part begins, and how to read on."""
         begins = f", from {self.offset} on" if self.offset else ""
         end = self.offset + shown
         return begins + (
@@ -179,7 +179,7 @@ class VariableView:
 class Problem:
     """What is wrong with a cell. `kind` is runtime, missing_package, multiple_definition, cycle, syntax or interrupted.
 
-    `line` counts in the cell's code, missing where nobody can tell, and `code` is that line. `blocks` are cells that did
+    `line` counts in the cell's code, missing where it is unknown, and `code` is that line. `blocks` are cells that did
     not run because of it.
     """
 

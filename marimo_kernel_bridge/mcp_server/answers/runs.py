@@ -29,7 +29,7 @@ class RunView:
     `status` is ok, error, refused, interrupted, aborted, cancelled, queued, running or lost; `message` says what that
     means here and what to do. `ran` are the cells asked for if there are several, `reran` the dependents, `added` new
     cells. `outputs` are of the code or cells asked for, or the installer's. `packages` are those that an installation
-    changed. `to_run` are cells that wait to be run: they failed for want of a package, or read an ipywidget. `full` is the
+    changed. `to_run` are cells that wait to be run: they lacked a package, or read an ipywidget. `full` is the
     resource with all outputs, where these are a part.
     """
 

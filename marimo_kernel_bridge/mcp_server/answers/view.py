@@ -13,7 +13,7 @@ CODE_WIDTH: Final = 80
 
 
 class Noted(Protocol):
-    """A view that can say something about itself."""
+    """A view with a note about itself."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -33,13 +33,13 @@ class View(Protocol):
 
 
 def as_data(view: View) -> dict[str, Any]:
-    """Turn a view into structured content, without what is as by default: a model pays for every null."""
+    """Return a view as structured content, without fields that have their default: a model pays for every null."""
     data: dict[str, Any] = _plain(view)
     return data
 
 
 def within(view: _Paged, budget: int) -> _Paged:
-    """Leave out the ends of a view's longest lists until its text has about `budget` characters, and say so."""
+    """Return the view with its longest lists cut until its text has about `budget` characters, and a note about that."""
     whole = view
     while len(view.text()) > budget:
         lists = [(field.name, getattr(view, field.name)) for field in fields(view)]
@@ -62,7 +62,7 @@ def within(view: _Paged, budget: int) -> _Paged:
 
 
 def first_line(code: str) -> str:
-    """Give the first line of code that says something, cut to a width."""
+    """Return the first line of code that is not blank, cut to a width."""
     line = next((line.strip() for line in code.splitlines() if line.strip()), "")
     return line if len(line) <= CODE_WIDTH else line[: CODE_WIDTH - 1] + "…"
 

@@ -132,7 +132,7 @@ def vega_text(spec: dict[str, Any]) -> str:
 
 
 def _views(spec: dict[str, Any], how: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
-    """Give the single views of a composed one, each with what composes it."""
+    """Yield the single views of a composed one, each with the composition around it."""
     for key in _COMPOSED:
         parts = spec.get(key)
         if isinstance(parts, list):

@@ -110,7 +110,7 @@ def cut(text: str, budget: int, offset: int, rest: str) -> str:
 
 
 def error_text(output: dict[str, Any]) -> str:
-    """Give a traceback without colours and without the frames of the kernel's own machinery."""
+    """Return a traceback without colors and without the frames of the kernel's own machinery."""
     lines: Sequence[Any] = output.get("traceback") or ()
     frames = [strip_ansi(str(frame)).rstrip() for frame in lines]
     kept = [frame for frame in frames if not _OUR_FRAME.match(frame) and frame.strip("- ")]
@@ -121,7 +121,7 @@ def error_text(output: dict[str, Any]) -> str:
 
 
 def terminal_text(text: str) -> str:
-    """Give text as a terminal shows it: without colours, and progress bars only as they last were."""
+    """Return text as a terminal shows it: without colors, and with only the last state of a progress bar."""
     return "\n".join(
         line.rstrip("\r").rsplit("\r", 1)[-1] if "\r" in line else line
         for line in strip_ansi(text).split("\n")
@@ -143,7 +143,7 @@ def _written(data: dict[str, Any]) -> str:
 
 
 def _plain(data: dict[str, Any]) -> str:
-    """Give the plain text, if it says something and is no drawing of a table, whose lines cost more than its rows."""
+    """Return the plain text, unless it is the default repr or draws a table with lines, which cost more than its rows."""
     plain = strip_ansi(joined(data.get("text/plain")))
     markup = joined(data.get("text/html"))
     drawn = "<table" in markup and ("┌" in plain or 'class="dataframe"' in markup)
@@ -164,7 +164,7 @@ def _json(data: dict[str, Any]) -> str:
 
 
 def _rows_text(rows: list[Any]) -> str:
-    """Give a table as compact rows, with the total."""
+    """Return a table as compact rows, with the total."""
     names = list(_dict(rows[0])) if rows else []
     lines = [" | ".join(names)]
     lines += [" | ".join(str(_dict(row).get(name, "")) for name in names) for row in rows[:_MOST_ROWS]]

@@ -84,7 +84,7 @@ def scaled(image: Image) -> Picture:
 
 def _smaller(opened: Any, what: str) -> Picture:  # a Pillow image
     """Scale down, and then on until it is small enough: as PNG if that is, or else as JPEG."""
-    from PIL import Image as Pillow  # noqa: PLC0415  # as above
+    from PIL import Image as Pillow  # noqa: PLC0415  # only where there is an image
 
     picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
     side = LONGEST_SIDE

@@ -1,8 +1,8 @@
-"""Keeping secrets from a model: known values, and texts in the formats of well-known tokens.
+"""Redaction of secrets: known values, and texts in the formats of well-known tokens.
 
-A brake against accidents (a printed environment, a key in a traceback), no wall against code that hides what it
-prints. Pure. A mark stands for each secret and has its name; whoever sends a mark back as code is refused, or it would
-overwrite the secret.
+A guard against accidents (a printed environment, a key in a traceback), not against code that hides what it prints.
+Pure. A mark with the secret's name replaces each secret; code with a mark is refused, because it would overwrite the
+secret.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _WHOLE: Final = 16
 
 
 class Redactor:
-    """Takes known secrets out of texts."""
+    """Replaces known secrets in texts by marks."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
         known = sorted({(secret.value, secret.name) for secret in secrets}, key=lambda pair: -len(pair[0]))
@@ -61,14 +61,14 @@ class Redactor:
         self._values = re.compile("|".join(patterns)) if patterns else None
 
     def text(self, text: str) -> str:
-        """Return the text with marks in place of secrets."""
+        """Return the text with marks instead of secrets."""
         if self._values is not None and self._may_have_values(text):
             text = self._values.sub(lambda match: _mark(self._names[_number(match)]), text)
         likely = _likely(text)
         return _tokens(likely).sub(lambda match: _mark(_FORMATS[_number(match)][0]), text) if likely else text
 
     def data(self, value: Any) -> Any:
-        """Return JSON with marks in place of secrets."""
+        """Return JSON with marks instead of secrets."""
         together = "\n".join(_texts(value))  # many short texts are looked through sooner as one
         if not (self._may_have_values(together) or _likely(together)):
             return value
@@ -86,7 +86,7 @@ class Redactor:
 
 
 def has_mark(value: Any) -> bool:
-    """Tell whether JSON has a mark of ours."""
+    """Return whether JSON contains a mark."""
     if isinstance(value, str):
         return MARK.search(value) is not None
     if isinstance(value, dict):

@@ -1,7 +1,7 @@
-"""What is wrong with the arguments of a tool call, in words that say what to send instead.
+"""Refusals of a call's arguments, in words that say what to send instead.
 
-Reads the tool's own input schema, so what it says is what the client was told. pydantic finds the faults; its texts
-are about Python's types and its own web pages, and reach nobody.
+Words them from the tool's own input schema, which the client knows. pydantic finds the faults; its texts are about
+Python's types and its own web pages, and are not used.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _MEANT: Final = {
 
 
 def explain(tool: str, schema: Mapping[str, Any], error: ValidationError) -> str:
-    """Say all that is wrong with the arguments of a call, and what the tool takes."""
+    """Return all that is wrong with the arguments of a call, and what the tool takes."""
     faults = [_fault(schema, fault) for fault in error.errors(include_url=False)]
     lines = [f"[bad_request] {tool} was not called; its arguments are wrong:"]
     lines += [f"- {fault}" for fault in dict.fromkeys(faults)]
@@ -92,7 +92,7 @@ def _arguments(schema: Mapping[str, Any]) -> str:
 
 
 def expected(root: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    """Say what values a schema takes: "a number from 0 to 600"."""
+    """Return which values a schema takes: "a number from 0 to 600"."""
     wanted = _resolved(root, wanted)
     if "enum" in wanted:
         return "one of " + ", ".join(json.dumps(value) for value in wanted["enum"])

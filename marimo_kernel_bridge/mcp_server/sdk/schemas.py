@@ -1,8 +1,8 @@
-"""The JSON schemas of the tools: all that clients need to know, and not a word more, for each agent pays for each.
+"""The JSON schemas of the tools, as short as they can be: each agent pays for each word.
 
-pydantic makes those of arguments, msgspec those of answers (at a fifth of the time). What they say besides is left out
-here: the names of Python's classes and fields once more as titles ("Cell Id" for `cell_id`), that what may be missing
-may be null or empty too, and definitions apart of what is used once (some hosts cannot follow a `$ref`).
+pydantic makes those of arguments, msgspec those of answers (at a fifth of the time). Left out here are the
+names of Python's classes and fields repeated as titles ("Cell Id" for `cell_id`), nulls and empty
+defaults of optional fields, and definitions that are used once (some hosts cannot follow a `$ref`).
 """
 
 from __future__ import annotations

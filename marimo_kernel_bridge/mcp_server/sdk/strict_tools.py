@@ -82,7 +82,7 @@ class StrictTool(Tool):
 
 
 class _StrictMetadata(FuncMetadata):
-    """Takes arguments as they are, and checks answers."""
+    """Takes arguments as they are and checks answers."""
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         return data

@@ -1,4 +1,4 @@
-"""Telling clients that a resource has changed, in both eras of the protocol, and finding out which has.
+"""Subscriptions: which clients want to know of changed resources, and which resources changed.
 
 Clients of the newer protocol listen to a bus that the SDK serves (`subscriptions/listen`); those of the older one
 subscribe to single resources, which the SDK leaves to us. A kernel says only that a request of somebody's began or
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-class Notices:
-    """Who wants to know of which resource."""
+class Subscriptions:
+    """The clients that listen, in both eras of the protocol."""
 
     def __init__(self) -> None:
-        self.bus = _Bus(self._came)
+        self.bus = _Bus(self._look_now)
         self._subscribers: dict[ServerSession, set[str]] = {}
         self.watches: set[Watch] = set()
 
     @property
-    def wanted(self) -> bool:
-        """Whether anybody would be told."""
+    def has_listeners(self) -> bool:
+        """Whether anybody listens."""
         return self.bus.listeners > 0 or any(self._subscribers.values())
 
-    def _came(self) -> None:
+    def _look_now(self) -> None:
         for watch in self.watches:
             watch.look()
 
     def serve(self, server: MCPServer[Any]) -> None:
-        """Take subscriptions of clients of the older protocol."""
+        """Serve subscriptions of clients of the older protocol."""
         lowlevel = server._lowlevel_server  # noqa: SLF001  # MCPServer has no way to serve resources/subscribe
         lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
         lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
 
     async def publish(self, uri: str) -> None:
-        """Tell that a resource has changed."""
+        """Notify subscribers that a resource changed."""
         await self.bus.publish(ResourceUpdated(uri=uri))
         for session, uris in list(self._subscribers.items()):
             if uri in uris:
@@ -67,7 +67,7 @@ class Notices:
         self, ctx: ServerRequestContext[Any, Any], params: SubscribeRequestParams
     ) -> EmptyResult:
         self._subscribers.setdefault(ctx.session, set()).add(str(params.uri))
-        self._came()
+        self._look_now()
         return EmptyResult()
 
     async def _unsubscribe(
@@ -78,17 +78,17 @@ class Notices:
 
 
 class _Bus(InMemorySubscriptionBus):
-    """Knows how many listen, and tells when one more does."""
+    """The SDK's bus, with a count of its listeners and a callback for each new one."""
 
-    def __init__(self, came: Callable[[], None]) -> None:
+    def __init__(self, on_listener: Callable[[], None]) -> None:
         super().__init__()
-        self._came = came
+        self._look_now = on_listener
         self.listeners = 0
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         end = super().subscribe(listener)
         self.listeners += 1
-        self._came()
+        self._look_now()
         left = False
 
         def unsubscribe() -> None:
@@ -116,25 +116,25 @@ class Watched(Protocol):
 
 
 class Watch:
-    """Finds out what changed in one kernel, and tells it. End it with `close`.
+    """Finds out what changed in one kernel and notifies the subscribers. End it with `close`.
 
-    Looks at the cells only while somebody wants to know: it costs as much as a small request, and more in a big
-    notebook. What changes while it looks for the first time cannot be told apart: then all cells are said to change.
+    Looks at the cells only while somebody listens: it costs as much as a small request, and more in a big
+    notebook. What changes while it looks for the first time cannot be told apart: then all cells count as changed.
     """
 
-    def __init__(self, watched: Watched, notices: Notices) -> None:
+    def __init__(self, watched: Watched, subscriptions: Subscriptions) -> None:
         self._watched = watched
-        self._notices = notices
+        self._subscriptions = subscriptions
         self._known: dict[str, Cell] | None = None  # as last seen
         self._happened = False  # something, since the last look
         self._due = asyncio.Event()
         self._watching = asyncio.create_task(self._watch())
         watched.call_on_change(self._note)
-        notices.watches.add(self)
+        subscriptions.watches.add(self)
         self.look()
 
     def close(self) -> None:
-        self._notices.watches.discard(self)
+        self._subscriptions.watches.discard(self)
         self._watching.cancel()
 
     def look(self) -> None:
@@ -150,11 +150,11 @@ class Watch:
             await self._due.wait()
             self._due.clear()
             happened, self._happened = self._happened, False
-            if not self._notices.wanted:
+            if not self._subscriptions.has_listeners:
                 self._known = None
             elif happened:
                 for uri in await self._changed():
-                    await self._notices.publish(uri)
+                    await self._subscriptions.publish(uri)
             elif self._known is None and self._watched.reactive:
                 cells = await self._cells()
                 self._known = None if self._happened else cells
@@ -181,4 +181,4 @@ class Watch:
         try:
             return {cell.cell_id: cell for cell in await self._watched.list_cells()}
         except BridgeError:
-            return None  # it does not answer; the next sign of life asks again
+            return None  # it does not answer; the next event asks again

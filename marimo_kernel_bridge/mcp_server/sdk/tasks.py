@@ -223,7 +223,7 @@ class Tasks(Extension):
 
 
 async def _ask(task: Task, question: InputRequiredResult, params: CallToolRequestParams) -> None:
-    """Wait until the client has answered all that a tool asks, and put the answers into the call."""
+    """Wait until the client has answered all questions of a tool, and put the answers into the call."""
     task.asked = {key: _dump(request) for key, request in (question.input_requests or {}).items()}
     task.answers = {}
     task.answered.clear()
@@ -243,7 +243,7 @@ def _parse_answer(key: str, answer: object) -> InputResponse:
 
 
 def _check_header(ctx: ServerRequestContext[Any, Any], task_id: str) -> None:
-    """Over HTTP proxies route by this header (SEP-2243): it must not say anything else than the request."""
+    """Over HTTP proxies route by this header (SEP-2243): it must agree with the request."""
     name = None if ctx.request is None else ctx.request.headers.get(MCP_NAME_HEADER)
     if name is not None and decode_header_value(name) != task_id:
         raise MCPError(code=HEADER_MISMATCH, message=f"{MCP_NAME_HEADER} is not the request's taskId.")

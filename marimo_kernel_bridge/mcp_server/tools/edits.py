@@ -1,9 +1,10 @@
-"""A batch of edits as a model writes it: one flat shape for all four kinds, checked with words that tell what is missing."""
+"""A batch of edits as a model writes it: one flat shape for all four kinds of `protocol.changes`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -34,13 +35,12 @@ EditsArg = Annotated[
     list[Edit], Field(description="Changes that hold all together or not at all.", max_length=100)
 ]
 
-_NEEDS = {
-    "add": {"code"},
-    "change": {"cell_id", "version", "code"},
-    "delete": {"cell_id", "version"},
-    "move": {"cell_id", "version"},
+_KINDS: Final[dict[str, type[Change]]] = {
+    "add": AddCell,
+    "change": ChangeCell,
+    "delete": DeleteCell,
+    "move": MoveCell,
 }
-_MAY = {"add": {"after"}, "change": set[str](), "delete": set[str](), "move": {"after"}}
 
 
 def changes_of(edits: Sequence[Edit]) -> tuple[Change, ...]:
@@ -49,24 +49,17 @@ def changes_of(edits: Sequence[Edit]) -> tuple[Change, ...]:
 
 
 def _change(number: int, edit: Edit) -> Change:
-    given = {name for name, value in edit.model_dump(exclude={"action"}).items() if value is not None}
-    needs = _NEEDS[edit.action]
-    wrong = sorted(needs - given) or sorted(given - needs - _MAY[edit.action])
-    if wrong:
-        verb = "needs" if needs - given else "takes no"
+    kind, given = _KINDS[edit.action], edit.model_dump(exclude={"action"}, exclude_none=True)
+    fields = msgspec.structs.fields(kind)
+    required = {field.name for field in fields if field.required}
+    optional = {field.name for field in fields if not field.required}
+    missing, unknown = required - given.keys(), given.keys() - required - optional
+    if missing or unknown:
+        verb, names = ("needs", missing) if missing else ("takes no", unknown)
         raise BridgeError(
             "bad_request",
-            f"Edit {number} ({edit.action}) {verb} {', '.join(wrong)}; nothing was changed.",
-            f"It takes {', '.join(sorted(needs))}"
-            + (f" and may have {', '.join(_MAY[edit.action])}." if _MAY[edit.action] else "."),
+            f"Edit {number} ({edit.action}) {verb} {', '.join(sorted(names))}; nothing was changed.",
+            f"It takes {', '.join(sorted(required))}"
+            + (f" and may have {', '.join(optional)}." if optional else "."),
         )
-    cell_id, version, code = edit.cell_id or "", edit.version or 0, edit.code or ""
-    match edit.action:
-        case "add":
-            return AddCell(code, edit.after)
-        case "change":
-            return ChangeCell(cell_id, version, code)
-        case "delete":
-            return DeleteCell(cell_id, version)
-        case "move":
-            return MoveCell(cell_id, version, edit.after)
+    return kind(**given)

@@ -45,7 +45,7 @@ async def export_notebook(
     *,
     format: FormatArg = "ipynb",  # noqa: A002  # what a caller would call it
     file: Annotated[
-        str | None, Field(description="A marimo .py or an .ipynb on disk, in place of the kernel's notebook.")
+        str | None, Field(description="A marimo .py or an .ipynb on disk, instead of the kernel's notebook.")
     ] = None,
     output: Annotated[
         str | None,
@@ -56,16 +56,16 @@ async def export_notebook(
     offset: OffsetArg = 0,
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, ExportedNotebook]:
-    """Give the notebook in another format: what the connected kernel has now, or a file. Runs no code.
+    """Export the notebook in another format: what the connected kernel has now, or a file. Runs no code.
 
     The kernel's code and outputs go into the notebook on disk that it belongs to, where that is known. Of a marimo .py
     that was imported, ipynb brings back the cells' ids, metadata and attachments. Existing files are left alone.
     """
-    wanted = mcp_files.Wanted(format, output, overwrite, Window(max_chars, offset))
-    mcp_files.check(wanted)
+    request = mcp_files.ExportRequest(format, output, overwrite, Window(max_chars, offset))
+    mcp_files.check(request)
     if file is not None:
-        return answer(await mcp_files.export_file(file, wanted))
-    return answer(await mcp_files.export_live(attached_to(ctx, kernel), wanted))
+        return answer(await mcp_files.export_file(file, request))
+    return answer(await mcp_files.export_live(attached_to(ctx, kernel), request))
 
 
 @tool("Make a notebook reactive", needs="run", runs_code=True)
@@ -79,16 +79,16 @@ async def import_notebook(
     ] = "marimo",
     output: Annotated[str | None, Field(description="File to write; else beside the notebook.")] = None,
     keep_outputs: Annotated[bool, Field(description="Carry saved outputs over.")] = False,
-    check: Annotated[bool, Field(description="Only say what would happen; write nothing.")] = False,
+    check: Annotated[bool, Field(description="Only report what would happen; write nothing.")] = False,
     verify: Annotated[
         bool, Field(description="Run both notebooks and compare what cells show. Takes as long as that.")
     ] = False,
     overwrite: OverwriteArg = False,
 ) -> Annotated[CallToolResult, ImportedNotebook]:
-    """Make a Jupyter notebook reactive, and tell what was changed in each cell and why.
+    """Make a Jupyter notebook reactive, and report what was changed in each cell and why.
 
     Names defined twice become versions (df, df_1), changes of other cells' objects work on copies, magics become Python.
     Needs the permission run: it may import modules that the notebook imports with *, and verify runs the notebook.
     """
-    wanted = mcp_files.ImportWanted(target, output, keep_outputs, check, verify, overwrite)
-    return answer(await mcp_files.import_file(ctx, file, wanted))
+    request = mcp_files.ImportRequest(target, output, keep_outputs, check, verify, overwrite)
+    return answer(await mcp_files.import_file(ctx, file, request))

@@ -1,4 +1,4 @@
-"""The tools about kernels as such: finding, joining, judging and leaving them."""
+"""The tools about kernels: listing, connecting to, starting, controlling and leaving them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
 
 
 @tool("List kernels that can be started", needs="read", reads=True)
-async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:  # noqa: ARG001  # as all tools
+async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:  # noqa: ARG001  # a tool takes a context
     """List the kernels that can be started here, each with the interpreter that it runs in."""
     from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # a server starts without jupyter_client
 
@@ -60,7 +60,7 @@ async def connect_to_kernel(
     ] = None,
     notebook: Annotated[
         str | None,
-        Field(description="Path of an open notebook, or the end of it, in place of connection_file."),
+        Field(description="Path of an open notebook, or the end of it, instead of connection_file."),
     ] = None,
     server_url: Annotated[
         str | None,
@@ -88,8 +88,8 @@ async def connect_to_kernel(
 async def _endpoint(
     connection_file: str | None, notebook: str | None, server_url: str | None, token: str | None
 ) -> Endpoint:
-    """Find the kernel that a caller means. Raises `BridgeError`."""
-    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # as below
+    """Return the endpoint that the arguments name. Raises `BridgeError`."""
+    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
     from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415  # urllib is slow to import
 
     if connection_file is not None and notebook is not None:
@@ -133,7 +133,7 @@ async def start_kernel(
     interpreter: Annotated[
         str | None,
         Field(
-            description="In place of kernelspec, a Python that has marimo-kernel-bridge: its path, or the directory of its venv, conda or uv environment."
+            description="Instead of kernelspec, a Python that has marimo-kernel-bridge: its path, or the directory of its venv, conda or uv environment."
         ),
     ] = None,
     directory: Annotated[
@@ -176,7 +176,7 @@ async def control_kernel(
 
 @tool("Kernel status", needs="read", reads=True)
 async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, KernelState]:
-    """Tell whether a kernel is idle, busy (with whose request, since when), silent or dead, and which runs are open."""
+    """Return whether a kernel is idle, busy (with whose request, since when), silent or dead, and which runs are open."""
     return answer(await kernel_state(attached_to(ctx, kernel)))
 
 

@@ -35,7 +35,7 @@ _INSTALL_WAIT = 120.0
 
 
 class Consent(BaseModel):
-    """What the person is asked."""
+    """The question to the person."""
 
     install: Annotated[bool, Field(title="Install", description="Yes: install these packages now.")]
 
@@ -46,7 +46,7 @@ class StandingConsent(Consent):
 
 @dataclass(frozen=True)
 class Refused:
-    """Nobody need be asked: the call is refused anyway. The tool raises it, where it is logged."""
+    """A refusal that needs no question. The tool raises it, so that it is logged."""
 
     why: BridgeError
 
@@ -94,7 +94,7 @@ async def install_packages(
     ],
     consent: Annotated[ElicitationResult[Consent], Resolve(ask_consent)],
     kernel: KernelArg = None,
-    timeout: TimeoutArg = _INSTALL_WAIT,  # noqa: ASYNC109  # the run outlives it, see TimeoutArg
+    timeout: TimeoutArg = _INSTALL_WAIT,  # noqa: ASYNC109  # the run outlives it
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, RunView, Without(("added", "problems"))]:
     """Install packages into the kernel's own environment with pip or uv, if the person agrees; they are asked.
@@ -109,7 +109,7 @@ async def install_packages(
 
 
 def said(consent: ElicitationResult[Consent]) -> str:
-    """Say how the person answered, for the audit log."""
+    """Return how the person answered, for the audit log."""
     if not isinstance(consent, AcceptedElicitation):
         return "declined" if isinstance(consent, DeclinedElicitation) else "no answer"
     match consent.data:

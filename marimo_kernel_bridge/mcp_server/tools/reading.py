@@ -1,4 +1,4 @@
-"""The tools that only look: cells, search, dataflow, variables, errors, what would run."""
+"""The tools that only read: cells, search, dataflow, variables, errors, what would run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from marimo_kernel_bridge.mcp_server.views.window import Window
 SkipArg = Annotated[int, Field(ge=0, description="How many to skip, to read on.")]
 LimitArg = Annotated[int, Field(ge=1, le=500, description="How many to return.")]
 WhichArg = Annotated[
-    Literal["stale", "all"] | None, Field(description="All stale cells, or all cells, in place of cell_ids.")
+    Literal["stale", "all"] | None, Field(description="All stale cells, or all cells, instead of cell_ids.")
 ]
 
 
@@ -104,9 +104,9 @@ async def read_dataflow(
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, Dataflow]:
-    """Tell what a cell or a variable depends on and what depends on it, however far, and through which names.
+    """Return what a cell or a variable depends on and what depends on it, however far, and through which names.
 
-    What a change would reach; preview_run tells how long that takes. Answered while a cell runs.
+    That is what a change would reach; preview_run says how long it takes. Answered while a cell runs.
     """
     return answer(
         within(await mcp_notebook_views.dataflow(attached_to(ctx, kernel), cell_id, variable), max_chars)
@@ -168,7 +168,7 @@ async def read_variable(
     """Look into a variable: a table's columns, types and first rows, an array's shape and range, a container's items.
 
     Knows pandas, Polars, Arrow, NumPy and Python's own containers; shows other objects' attributes. Never calls an
-    object's str or repr. While a cell runs it tells types and sizes only.
+    object's str or repr. While a cell runs it returns types and sizes only.
     """
     return answer(
         within(
@@ -198,12 +198,12 @@ async def preview_run(
     *,
     cell_ids: CellsArg = [],  # noqa: B006  # never changed
     which: WhichArg = None,
-    edits: EditsArg = [],  # noqa: B006  # as above
+    edits: EditsArg = [],  # noqa: B006  # never changed
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, Preview]:
     """Before running or editing: which cells would run, how long each took the last time, and, for edits, what the
-    graph would say (cycles, syntax, in strict mode names defined twice, names that nobody defines any more). Changes nothing.
+    graph would say (cycles, syntax, in strict mode names defined twice, names that no cell defines any more). Changes nothing.
 
     Give one of cell_ids, which and edits (as for edit_cells).
     """  # noqa: D205  # one thought

@@ -25,7 +25,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
-from marimo_kernel_bridge.mcp_server.tools.reading import WhichArg  # noqa: TC001  # as above
+from marimo_kernel_bridge.mcp_server.tools.reading import WhichArg  # noqa: TC001  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import INTERRUPT_GRACE, finish, run_answer, wait
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
 from marimo_kernel_bridge.mcp_server.views.window import Window
@@ -52,7 +52,7 @@ async def execute_code(
         ),
     ] = False,
     kernel: KernelArg = None,
-    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the run outlives it, see TimeoutArg
+    timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the run outlives it
     max_chars: BudgetArg = BUDGET,
 ) -> CodeRun:
     """Run code in the kernel and return its output.
@@ -117,8 +117,8 @@ async def edit_cells(
 ) -> EditRun:
     """Change, add, delete and move cells, one or several, and run them with all that depends on them, each once.
 
-    All or nothing: with one version that is not the newest (stale_version: the person changed it, read it again), or a
-    graph that would not hold (a cycle, a syntax error, in strict mode a name defined twice), nothing changes and the answer says why.
+    All or nothing: with one version that is not the newest (stale_version: the person changed it, read it again), or an
+    invalid graph (a cycle, a syntax error, in strict mode a name defined twice), nothing changes and the answer says why.
     preview_run with the same edits is the dry run. The person sees the fresh outputs under their own cells, but still
     their own code there: tell them what you changed.
     """
@@ -141,7 +141,7 @@ async def run_cells(
 ) -> CodeRun:
     """Run one cell or several as they are, all stale ones, or all, in the order of the graph; then what depends on them.
 
-    preview_run tells before which cells that are and how long they took.
+    preview_run says beforehand which cells these are and how long they took.
     """
     attached = await to_run_in(ctx, kernel)
     if which == "stale" and not cell_ids:
@@ -163,7 +163,7 @@ async def set_ui_value(
     value: Annotated[
         Any,
         Field(
-            description="What its .value shall be, as list_ui_elements tells: a number, text, an option, an ISO date, a list or an object of those; true clicks a button."
+            description="Its new .value, as list_ui_elements describes it: a number, text, an option, an ISO date, a list or an object of those; true clicks a button."
         ),
     ],
     kernel: KernelArg = None,
@@ -181,7 +181,7 @@ async def set_ui_value(
 
 
 def _require_no_installing(ctx: Ctx, code: str) -> None:
-    """Refuse the magics that install packages: an agent that means well asks first. Raises `BridgeError` not_allowed."""
+    """Refuse the magics that install packages: install_packages asks the person. Raises `BridgeError` not_allowed."""
     if not kernels_of(ctx).may_install and installs_packages(code):
         raise BridgeError(
             "not_allowed",

@@ -51,7 +51,7 @@ def listen(host: str, port: int, *, allow_remote: bool = False) -> Listening:
     if not loopback and not allow_remote:
         raise BridgeError(
             "bad_request",
-            f"Other machines could reach the server on {host}, and whoever has the token runs code as you.",
+            f"Other machines could reach the server on {host}, and anyone with the token runs code as you.",
             "An SSH tunnel to a server on 127.0.0.1 is safer. If you mean it, pass --allow-remote.",
         )
     sock = socket.socket(family, socket.SOCK_STREAM)

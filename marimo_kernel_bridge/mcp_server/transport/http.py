@@ -37,7 +37,7 @@ _GRACE: Final = 6  # seconds for open calls to end, once they are told to; inter
 logger = logging.getLogger(__name__)
 
 
-class Guard:
+class AccessCheck:
     """Lets requests in, or answers them: 421 wrong host, 403 foreign page, 404 no such path, 401 no token.
 
     Rule 1: nothing of a request but its head is read before it is let in.
@@ -72,7 +72,7 @@ class Guard:
         return None
 
     def _is_ours(self, hostname: str | None) -> bool:
-        """Tell our names from one that a foreign site had resolve to our address."""
+        """Return whether a host name is ours, and not one that a foreign site resolves to our address."""
         if hostname is None:
             return False
         if self._loopback:
@@ -107,7 +107,7 @@ def _refuse(status: int, why: str, headers: dict[str, str] | None = None) -> JSO
 
 
 class OpenCalls:
-    """Knows the calls under way, to end them in order when the server is: uvicorn would wait for them for ever.
+    """The calls in progress, to end them in order with the server: uvicorn would wait for them without end.
 
     A tool whose call is cancelled stops its run in the kernel.
     """
@@ -154,15 +154,15 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def http_app(server: MCPServer[Any], token: Token, listening: Listening) -> Guard:
-    """Put the server behind the guard."""
+def http_app(server: MCPServer[Any], token: Token, listening: Listening) -> AccessCheck:
+    """Return the server behind the access check."""
     server.middleware.append(keep_answers_small)
     app = server.streamable_http_app(
         streamable_http_path=PATH,
-        # The guard has checked Host and Origin before any request comes there.
+        # The access check has seen Host and Origin before any request comes there.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return Guard(app, token, host=listening.host, loopback=listening.loopback)
+    return AccessCheck(app, token, host=listening.host, loopback=listening.loopback)
 
 
 def serve_http(
@@ -180,9 +180,9 @@ def serve_http(
         ws="none",
         timeout_graceful_shutdown=_GRACE,
     )
-    # uvicorn ends in order, and then raises the signal again for whoever had it before: that ends us without a word.
+    # uvicorn ends in order, then raises the signal again for its previous handler, which would end this process at once.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if ready is not None:
-        ready()  # the socket listens already, so whoever comes now waits in its queue
+        ready()  # the socket listens already, so a client that connects now waits in its queue
     with listening.socket, suppress(KeyboardInterrupt):
         asyncio.run(_Server(config, calls).serve(sockets=[listening.socket]))

@@ -89,7 +89,7 @@ def _read(path: Path) -> str:
 def _judge(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _unsafe(path, "it is no ordinary file")
-    if sys.platform == "win32":  # neither uids nor modes tell anything there
+    if sys.platform == "win32":  # uids and modes mean nothing there
         return
     if status.st_uid != os.getuid():
         raise _unsafe(path, f"it belongs to user id {status.st_uid}, and we run as {os.getuid()}")

@@ -90,7 +90,7 @@ def _cell_line(cell: Cell) -> CellLine:
 
 
 def _time(seconds: float | None) -> str | None:
-    """Give a time of day of this machine, with the date unless that is today's."""
+    """Return a local time of day, with the date unless it is today's."""
     if seconds is None:
         return None
     then = dt.datetime.fromtimestamp(seconds).astimezone()
@@ -99,7 +99,7 @@ def _time(seconds: float | None) -> str | None:
 
 
 def _kind(code: str) -> str:
-    """Say what kind of cell it is by its first lines; "code" where nothing stands out."""
+    """Return the kind of a cell by its first lines; "code" if it is nothing special."""
     lines = [line.strip() for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]
     if lines and all(line.startswith(("import ", "from ")) for line in lines):
         return "imports"

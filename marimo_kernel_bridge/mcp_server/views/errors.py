@@ -1,4 +1,4 @@
-"""What is wrong in a notebook, as data: which cell, which line, why, what to do. Pure."""
+"""The problems in a notebook: which cell, which line, why, what to do. Pure."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def _about_name(name: str, cells: Iterable[Cell]) -> str:
     definer = next((cell for cell in cells if name in cell.defines), None)
     if definer is None:
         return f"No cell that the kernel knows defines `{name}`: it has not run yet, was deleted, or the name is wrong."
-    return f"Cell {definer.cell_id} defines `{name}`, but is {definer.status}: run or mend that one."
+    return f"Cell {definer.cell_id} defines `{name}`, but is {definer.status}: run or fix that one."
 
 
 def _cancelled_below(cell: Cell, cells: Sequence[Cell]) -> set[str]:

@@ -1,4 +1,4 @@
-"""Exports and imports for agents: what a kernel has is read here, what needs marimo is asked of the command line.
+"""Exports and imports for agents. Reads what a kernel has; runs the command line for what needs marimo.
 
 Owns the process of the command line, its bound and its answer. A caller that cancels ends it.
 """
@@ -39,7 +39,7 @@ _PROGRESS_EVERY: Final = 5.0
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportRequest:
     """What an export was asked for. Without `output` the text is answered, as much as `window` shows of it."""
 
     format: ExportFormat
@@ -49,7 +49,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class ImportWanted:
+class ImportRequest:
     """What an import was asked for."""
 
     target: str
@@ -60,30 +60,32 @@ class ImportWanted:
     overwrite: bool
 
 
-async def export_file(file: str, wanted: Wanted) -> ExportedNotebook:
+async def export_file(file: str, request: ExportRequest) -> ExportedNotebook:
     """Export a file. Raises `BridgeError`."""
-    report, content = await _converted(Path(file), wanted.format, wanted.output, overwrite=wanted.overwrite)
-    return _answer(wanted, file, content, report["cells"], report["with_outputs"], tuple(report["notes"]))
+    report, content = await _converted(
+        Path(file), request.format, request.output, overwrite=request.overwrite
+    )
+    return _answer(request, file, content, report["cells"], report["with_outputs"], tuple(report["notes"]))
 
 
-async def export_live(attached: Attached, wanted: Wanted) -> ExportedNotebook:
+async def export_live(attached: Attached, request: ExportRequest) -> ExportedNotebook:
     """Export what a kernel has now. Raises `BridgeError`."""
     found = await live(attached)
-    content, notes = await as_format(found, wanted.format)
-    if wanted.output is not None:
-        write_whole(Path(wanted.output), content, overwrite=wanted.overwrite)
+    content, notes = await as_format(found, request.format)
+    if request.output is not None:
+        write_whole(Path(request.output), content, overwrite=request.overwrite)
     cells = found.document["cells"]
     source = str(found.path) if found.path is not None else f"kernel {attached.handle}"
     showing = sum(bool(cell.get("outputs")) for cell in cells)
     text = content if isinstance(content, str) else ""
-    return _answer(wanted, source, text, len(cells), showing, (*found.notes(), *notes))
+    return _answer(request, source, text, len(cells), showing, (*found.notes(), *notes))
 
 
 async def live(attached: Attached) -> LiveNotebook:
     """Read what a kernel has now. A notebook elsewhere is not looked for on this machine. Raises `BridgeError`."""
     from marimo_kernel_bridge.client.connection import Connection  # noqa: PLC0415  # a server starts without it
     from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
-    from marimo_kernel_bridge.exporting.live import read_live  # noqa: PLC0415  # as the first
+    from marimo_kernel_bridge.exporting.live import read_live  # noqa: PLC0415  # a server starts without it
 
     client = attached.client
     if not client.info.reactive:
@@ -96,8 +98,8 @@ async def live(attached: Attached) -> LiveNotebook:
 
 async def as_format(found: LiveNotebook, to: ExportFormat) -> tuple[str | bytes, tuple[str, ...]]:
     """Return what was read of a kernel in a format, and what to know of it. Raises `BridgeError`."""
-    from marimo_kernel_bridge.exporting.description import description_of, graph_of_kernel  # noqa: PLC0415  # as above
-    from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # as above
+    from marimo_kernel_bridge.exporting.description import description_of, graph_of_kernel  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # a server starts without it
 
     name = found.path.stem if found.path is not None else "notebook"
     folder = found.path.parent if found.path is not None else None
@@ -119,13 +121,13 @@ async def as_format(found: LiveNotebook, to: ExportFormat) -> tuple[str | bytes,
                 return text, tuple(report["notes"])
 
 
-def check(wanted: Wanted) -> None:
-    """Refuse what is known to be refused before anything is read. Raises `BridgeError`: bad_request, output_exists."""
-    if wanted.output is None:
-        if wanted.format == "pdf":
+def check(request: ExportRequest) -> None:
+    """Refuse before anything is read what would be refused anyway. Raises `BridgeError`: bad_request, output_exists."""
+    if request.output is None:
+        if request.format == "pdf":
             raise BridgeError("bad_request", "A PDF is no text: give output.", "output is the file to write.")
-    elif not wanted.overwrite and os.path.lexists(wanted.output):
-        raise _existing(wanted.output)
+    elif not request.overwrite and os.path.lexists(request.output):
+        raise _existing(request.output)
 
 
 def _existing(output: str) -> BridgeError:
@@ -135,19 +137,19 @@ def _existing(output: str) -> BridgeError:
 
 
 def _answer(  # noqa: PLR0917  # six facts, one answer
-    wanted: Wanted, source: str, content: str, cells: int, showing: int, notes: tuple[str, ...]
+    request: ExportRequest, source: str, content: str, cells: int, showing: int, notes: tuple[str, ...]
 ) -> ExportedNotebook:
-    offset, window = wanted.window.offset, wanted.window
-    shown = content[offset : offset + window.budget] if wanted.output is None else ""
+    offset, window = request.window.offset, request.window
+    shown = content[offset : offset + window.budget] if request.output is None else ""
     return ExportedNotebook(
-        wanted.format,
+        request.format,
         source,
         cells,
         showing,
-        str(Path(wanted.output).absolute()) if wanted.output is not None else None,
+        str(Path(request.output).absolute()) if request.output is not None else None,
         shown,
-        offset if wanted.output is None else 0,
-        len(content) if wanted.output is None else 0,
+        offset if request.output is None else 0,
+        len(content) if request.output is None else 0,
         notes,
     )
 
@@ -162,15 +164,15 @@ async def _converted(
         return report, "" if output is not None else target.read_text(encoding="utf-8")
 
 
-async def import_file(ctx: Ctx, file: str, wanted: ImportWanted) -> ImportedNotebook:
+async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNotebook:
     """Import a notebook. Raises `BridgeError`."""
-    options = ["--target", wanted.target, "--outputs", "keep" if wanted.keep_outputs else "drop"]
-    options += ["-o", wanted.output] if wanted.output is not None else []
-    for name, on in (("check", wanted.check), ("verify", wanted.verify), ("force", wanted.overwrite)):
+    options = ["--target", request.target, "--outputs", "keep" if request.keep_outputs else "drop"]
+    options += ["-o", request.output] if request.output is not None else []
+    for name, on in (("check", request.check), ("verify", request.verify), ("force", request.overwrite)):
         options += [f"--{name}"] if on else []
-    telling = asyncio.create_task(_tell(ctx))
+    progress = asyncio.create_task(_report_progress(ctx))
     try:
-        report = await _command("import", file, *options, bound=_VERIFY_BOUND if wanted.verify else _BOUND)
+        report = await _command("import", file, *options, bound=_VERIFY_BOUND if request.verify else _BOUND)
     except BridgeError as refusal:
         if refusal.code == "output_exists":
             raise BridgeError(
@@ -178,12 +180,12 @@ async def import_file(ctx: Ctx, file: str, wanted: ImportWanted) -> ImportedNote
             ) from refusal
         raise
     finally:
-        telling.cancel()
+        progress.cancel()
     return _imported(report)
 
 
-async def _tell(ctx: Ctx) -> None:
-    """Report progress: many clients give up on a call that says nothing."""
+async def _report_progress(ctx: Ctx) -> None:
+    """Report progress until cancelled: many clients give up on a call without it."""
     passed = 0.0
     while True:
         await asyncio.sleep(_PROGRESS_EVERY)

@@ -57,7 +57,7 @@ def kernel_list(found: list[FoundKernel], kernels: Kernels, client_name: str) ->
 
 
 async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> KernelState:
-    """Find out what a kernel is doing. A kernel that is dead or silent is an answer, not an error.
+    """Return what a kernel is doing. A kernel that is dead or silent is an answer, not an error.
 
     `not_of` are notebooks with kernels of their own, for which a new one could be mistaken.
     """
@@ -121,7 +121,7 @@ def _state(
 async def _work(
     client: KernelClient, description: KernelDescription | None
 ) -> tuple[bool, tuple[WorkLine, ...]]:
-    """Tell whether the kernel works, and on what, as far as messages that reached us say."""
+    """Return whether the kernel works, and on what, as far as the messages that reached us show."""
     cell = description.running_cell if description else None
     if working := _seen_work(client, cell):
         return True, working

@@ -164,7 +164,7 @@ async def error_list(attached: Attached) -> ErrorList:
 async def preview(
     attached: Attached, cell_ids: Sequence[str], which: Which | None, changes: Sequence[Change]
 ) -> Preview:
-    """Say what running cells, or making changes, would run. Raises `BridgeError`."""
+    """Return what running cells, or making changes, would run. Raises `BridgeError`."""
     known, kernel = await asyncio.gather(attached.client.reads.list_cells(), attached.client.reads.describe())
     cells, mode = {cell.cell_id: cell for cell in known}, kernel.mode
     if changes:

@@ -70,7 +70,7 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
 
 
 def _whose_names(report: RunReport | None) -> str:
-    """Say whether code that has succeeded took names over."""
+    """Return which names code that succeeded took over, or could not."""
     if report is not None and report.not_taken:
         names = ", ".join(report.not_taken)
         return (
@@ -87,7 +87,7 @@ def _whose_names(report: RunReport | None) -> str:
 
 
 def _failed_dependents(report: RunReport | None) -> str:
-    """Say in the first line that cells failed which ran because of this one: its own status does not tell."""
+    """Return which dependents failed, for the first line: the run's own status does not show it."""
     if report is None:
         return ""
     ran = (cell for cell in report.cells if cell.cell_id not in report.requested)
@@ -109,7 +109,7 @@ def install_message(installed: InstallReport) -> str:
             "all variables are lost by it. Ask the person."
         )
     if installed.cells:
-        parts.append(f"Run what failed for want of it: run_cells(cell_ids={list(installed.cells)}).")
+        parts.append(f"Run the cells that lacked it: run_cells(cell_ids={list(installed.cells)}).")
     return " ".join(parts)
 
 

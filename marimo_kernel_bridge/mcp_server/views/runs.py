@@ -148,7 +148,7 @@ async def _facts(attached: Attached, run: Run) -> _Facts:
 
 
 def _report(client: KernelClient, run: Run, outcome: RunOutcome | None) -> RunReport | None:
-    """Return what a run caused; None if it is not in the graph, or forgotten, or the kernel does not tell."""
+    """Return what a run caused; None if it is not in the graph, or forgotten, or the kernel does not answer."""
     if not client.info.reactive or run.status in {"queued", "aborted", "lost"}:
         return None
     if run.over:

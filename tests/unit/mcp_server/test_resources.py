@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.types import BlobResourceContents, TextContent, TextResourceContents
 
-from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Notices, Watch
+from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
 from marimo_kernel_bridge.protocol.inspection import Secret, Variable, VariableContent
 from marimo_kernel_bridge.protocol.notebook import RunReport
@@ -186,7 +186,7 @@ class Watched:
 
 async def test_nobody_looks_for_changes_that_nobody_wants_to_know_of() -> None:
     watched = Watched()
-    watch = Watch(watched, Notices())
+    watch = Watch(watched, Subscriptions())
     for _ in range(3):
         watched.happened()
         await asyncio.sleep(0)
