@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from marimo_kernel_bridge.analysis.model import Cell
-    from marimo_kernel_bridge.analysis.mutations import Mutation
+    from marimo_kernel_bridge.analysis.mutation import Mutation
 
 Decision = Literal["nothing", "copy", "order", "join"]
 """`copy`: the cell changes a copy, under a new version of the name. `order`: it changes the object itself, and the new

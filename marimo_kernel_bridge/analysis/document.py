@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.model import PYTHON, InForce, Version
-from marimo_kernel_bridge.analysis.mutations import Known
+from marimo_kernel_bridge.analysis.mutation import Known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

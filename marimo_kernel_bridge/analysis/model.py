@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marimo_kernel_bridge.analysis.mutations import Mutation
+    from marimo_kernel_bridge.analysis.mutation import Mutation
     from marimo_kernel_bridge.analysis.name_uses import CellNames
     from marimo_kernel_bridge.analysis.occurrence import Occurrence
     from marimo_kernel_bridge.analysis.plan import Note

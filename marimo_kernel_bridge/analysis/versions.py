@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis import changes
 from marimo_kernel_bridge.analysis.model import PYTHON, Cell, Version, definition, simple_augmented
-from marimo_kernel_bridge.analysis.mutations import Mutation, mutations
+from marimo_kernel_bridge.analysis.mutations import mutations
 from marimo_kernel_bridge.analysis.object_kinds import COPIED_BY_METHOD
 from marimo_kernel_bridge.analysis.plan import Join
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marimo_kernel_bridge.analysis.document import Document
+    from marimo_kernel_bridge.analysis.mutation import Mutation
     from marimo_kernel_bridge.analysis.name_uses import CellNames
     from marimo_kernel_bridge.analysis.occurrence import Occurrence
 

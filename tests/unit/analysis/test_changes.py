@@ -9,7 +9,7 @@ from marimo_kernel_bridge.analysis import changes
 from marimo_kernel_bridge.analysis.changes import DECISIONS, Decision, Manner, Readers
 from marimo_kernel_bridge.analysis.document import Document
 from marimo_kernel_bridge.analysis.model import Cell, Given
-from marimo_kernel_bridge.analysis.mutations import How, Mutation
+from marimo_kernel_bridge.analysis.mutation import How, Mutation
 from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.analysis.object_kinds import Kind
 from marimo_kernel_bridge.analysis.versions import DocumentOrder

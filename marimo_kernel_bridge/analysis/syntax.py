@@ -1,0 +1,87 @@
+"""Questions about syntax trees that need nothing but the tree."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def assigned_in(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    return {
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    }
+
+
+def calls(node: ast.expr) -> Iterator[ast.Call]:
+    """Yield the calls in an expression that are made when it is evaluated, innermost first."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Lambda):
+            continue
+        if isinstance(child, ast.expr):
+            yield from calls(child)
+        elif isinstance(child, ast.keyword):
+            yield from calls(child.value)
+        elif isinstance(child, ast.comprehension):
+            yield from calls(child.iter)
+            for condition in child.ifs:
+                yield from calls(condition)
+    if isinstance(node, ast.Call):
+        yield node
+
+
+def is_generator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a function is a generator: whether it yields itself, not in a function inside of it."""
+    waiting: list[ast.AST] = list(node.body)
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, ast.Yield | ast.YieldFrom):
+            return True
+        if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(each)
+    return False
+
+
+def stored(target: ast.expr) -> list[str]:
+    return [
+        node.id for node in ast.walk(target) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
+
+
+def called_name(value: ast.expr) -> str:
+    return value.func.id if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) else ""
+
+
+def key_of(target: ast.expr) -> str | None:
+    match target:
+        case ast.Subscript(slice=ast.Constant(value=value)):
+            return repr(value)
+        case ast.Attribute(attr=attr):
+            return f".{attr}"
+        case _:
+            return None
+
+
+def is_repeatable(name: str, key: str | None, value: ast.expr, target: ast.expr) -> bool:
+    """Return whether what is assigned does not depend on what the assignment changes."""
+    parents = {child: node for node in ast.walk(value) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(value):
+        if isinstance(node, ast.Name) and node.id == name:
+            around = parents.get(node)
+            read = key_of(around) if isinstance(around, ast.Subscript | ast.Attribute) else None
+            if key is None or read is None or read in {key, f".{key.strip(chr(39))}"}:
+                return False
+            if isinstance(around, ast.Attribute) and not isinstance(
+                parents.get(around), ast.Attribute | ast.BinOp
+            ):
+                return False
+    return not any(
+        isinstance(node, ast.Name) and node.id == name
+        for node in ast.walk(getattr(target, "slice", ast.Pass()))
+    )
+
+
+def is_true(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
