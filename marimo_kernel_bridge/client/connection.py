@@ -16,6 +16,7 @@ import hashlib
 import os
 import stat
 import sys
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -94,6 +95,13 @@ def kernel_id_of(path: Path) -> str:
 def runtime_dir() -> Path:
     """Return the directory where Jupyter servers and front ends of this user put their connection files."""
     return Path(jupyter_runtime_dir())
+
+
+def new_connection_file() -> Path:
+    """Return a path for the file of a kernel that is about to start, where a Jupyter server would put it."""
+    directory = runtime_dir()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return directory / f"kernel-{uuid.uuid4()}.json"
 
 
 def connection_files() -> list[Path]:

@@ -7,18 +7,16 @@ with a person. Owns the conversation with the kernel; which cell shows what is `
 from __future__ import annotations
 
 import asyncio
-import uuid
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from jupyter_core.paths import jupyter_runtime_dir
-
+from marimo_kernel_bridge.client.connection import new_connection_file
 from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
     from jupyter_client.asynchronous.client import AsyncKernelClient
     from jupyter_client.manager import AsyncKernelManager
@@ -115,10 +113,8 @@ async def started_kernel(name: str, folder: Path, log: int) -> AsyncIterator[Asy
     """
     from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # 0.2 s that only those who start a kernel pay
 
-    # Where and under which name a Jupyter server would put it, so that agents find it.
-    connection_file = Path(jupyter_runtime_dir(), f"kernel-{uuid.uuid4()}.json")
-    connection_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    manager = AsyncKernelManager(kernel_name=name, connection_file=str(connection_file))
+    # Its file is where agents find it.
+    manager = AsyncKernelManager(kernel_name=name, connection_file=str(new_connection_file()))
     await manager.start_kernel(cwd=str(folder), stdout=log, stderr=log)
     try:
         yield manager

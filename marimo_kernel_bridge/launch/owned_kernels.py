@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from marimo_kernel_bridge.client.connection import kernel_id_of, read_connection, runtime_dir
+from marimo_kernel_bridge.client.connection import kernel_id_of, new_connection_file, read_connection
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
+    from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
     from marimo_kernel_bridge.client.client import KernelClient
@@ -42,47 +42,14 @@ class StartedKernels:
 
         Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead.
         """
-        from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # slow to import
-
-        from marimo_kernel_bridge.launch.kernelspecs import OneSpec, by_name, of_interpreter  # noqa: PLC0415
-        from marimo_kernel_bridge.launch.pool.provisioner import PoolProvisioner, serves  # noqa: PLC0415
-
         where = None if directory is None else await asyncio.to_thread(_existing, directory)
         if directory is not None and where is None:
             raise BridgeError("bad_request", f"There is no directory {directory!r}.", "Nothing was started.")
-        name = kernelspec or KERNELSPEC
-        if interpreter is None:
-            spec = by_name(name)
-        elif kernelspec is not None:
-            raise BridgeError(
-                "bad_request",
-                "Give one of kernelspec and interpreter; nothing was started.",
-                "A kernelspec has its interpreter; with an interpreter its own reactive kernel is started.",
-            )
-        else:
-            spec = await asyncio.to_thread(of_interpreter, interpreter)
-        path = runtime_dir() / f"kernel-{uuid.uuid4()}.json"
-        await asyncio.to_thread(path.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
-        manager = AsyncKernelManager(
-            kernel_name=name, connection_file=str(path), kernel_spec_manager=OneSpec(spec)
-        )
-        if sys.platform == "linux" and serves(spec):  # on macOS libraries may break in a forked process
-            manager.kernel_id = kernel_id_of(path)
-            manager.provisioner = PoolProvisioner(
-                kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager
-            )
+        spec = await _spec_of(kernelspec, interpreter)
+        path = await asyncio.to_thread(new_connection_file)
+        manager = _manager_for(spec, kernelspec or KERNELSPEC, path)
         await manager.start_kernel(cwd=where)
-        client = manager.client()
-        client.start_channels()
-        try:
-            await client.wait_for_ready(timeout=_START_BOUND)
-        except RuntimeError as error:
-            await manager.shutdown_kernel(now=True)
-            raise BridgeError(
-                "kernel_dead", f"The kernel {spec.display_name!r} did not start: {error}."
-            ) from None
-        finally:
-            client.stop_channels()
+        await _await_answer(manager, spec.display_name)
         connection = read_connection(path)
         self._managers[connection.where] = manager
         return connection
@@ -96,6 +63,50 @@ class StartedKernels:
         managers, self._managers = list(self._managers.values()), {}
         for manager in managers:
             await manager.shutdown_kernel(now=True)
+
+
+async def _spec_of(kernelspec: str | None, interpreter: str | None) -> KernelSpec:
+    """Return the kernelspec to start. Raises `BridgeError`: no_such_kernelspec, bad_request."""
+    from marimo_kernel_bridge.launch.kernelspecs import by_name, of_interpreter  # noqa: PLC0415  # slow to import
+
+    if interpreter is None:
+        return by_name(kernelspec or KERNELSPEC)
+    if kernelspec is not None:
+        raise BridgeError(
+            "bad_request",
+            "Give one of kernelspec and interpreter; nothing was started.",
+            "A kernelspec has its interpreter; with an interpreter its own reactive kernel is started.",
+        )
+    return await asyncio.to_thread(of_interpreter, interpreter)
+
+
+def _manager_for(spec: KernelSpec, name: str, path: Path) -> AsyncKernelManager:
+    """Return what starts the kernel, from a warm pool where that can be."""
+    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # slow to import
+
+    from marimo_kernel_bridge.launch.kernelspecs import OneSpec  # noqa: PLC0415  # with jupyter_client
+    from marimo_kernel_bridge.launch.pool.provisioner import PoolProvisioner, serves  # noqa: PLC0415  # likewise
+
+    manager = AsyncKernelManager(
+        kernel_name=name, connection_file=str(path), kernel_spec_manager=OneSpec(spec)
+    )
+    if sys.platform == "linux" and serves(spec):  # on macOS libraries may break in a forked process
+        manager.kernel_id = kernel_id_of(path)
+        manager.provisioner = PoolProvisioner(kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager)
+    return manager
+
+
+async def _await_answer(manager: AsyncKernelManager, name: str) -> None:
+    """Wait until a kernel that was just started answers. Raises `BridgeError`: kernel_dead."""
+    client = manager.client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=_START_BOUND)
+    except RuntimeError as error:
+        await manager.shutdown_kernel(now=True)
+        raise BridgeError("kernel_dead", f"The kernel {name!r} did not start: {error}.") from None
+    finally:
+        client.stop_channels()
 
 
 def _existing(directory: str) -> str | None:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marimo_kernel_bridge.client.client import KernelClient
-from marimo_kernel_bridge.client.connection import connection_files, listens, read_connection
+from marimo_kernel_bridge.client.connection import (
+    connection_files,
+    listens,
+    new_connection_file,
+    read_connection,
+)
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -204,3 +209,14 @@ def test_a_kernel_that_binds_every_address_is_reached_on_loopback(write: Write) 
 def test_a_kernel_s_sockets_may_be_files(write: Write) -> None:
     connection = read_connection(write(a_file(ports_from=1, transport="ipc", ip="/run/k")))
     assert connection.url("shell") == "ipc:///run/k-1"
+
+
+def test_a_new_kernel_s_file_is_where_jupyter_servers_put_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "run"))
+    path = new_connection_file()
+    assert (path.parent, path.exists()) == (tmp_path / "run", False)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    path.write_text("{}")
+    assert connection_files() == [path]
