@@ -15,7 +15,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format floors reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test browser lint types format lock floors reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -37,10 +37,11 @@ check: test ## The same as test
 browser: ## Install Debian's chromium for the browser tests, if there is none (CHROMIUM=/path names another)
 	@tests/browser/install-chromium
 
-lint: install ## Formatter, linter and the contracts of the packages (.importlinter)
+lint: install ## Formatter, linter, the contracts of the packages (.importlinter) and the syntax of workflows
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/actionlint
 
 types: install ## Strict type check
 	$(BIN)/mypy
@@ -51,6 +52,9 @@ record-api: install ## Record the private names of other packages that the code 
 format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+lock: install ## Lock the newest versions that pyproject.toml allows (uv.lock)
+	$(BIN)/uv lock --upgrade
 
 floors: install ## Draw the packages and their imports for docs/architecture.md
 	$(BIN)/python tests/house/floors.py
