@@ -15,7 +15,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format lock floors reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test browser lint types format lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ floors: install ## Draw the packages and their imports for docs/architecture.md
 reference: install ## Write docs/_generated: what the MCP server says of itself, and its story played on a real kernel
 	$(BIN)/python docs/mcp_reference.py docs/_generated
 	$(BIN)/python tests/mcp/story_page.py docs/_generated
+
+site: reference ## Build the documentation as a site in .build/site; fails on a dead link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 conformance: install ## Run MCP's conformance suite and two clients that are not ours (fetches them from npm)
 	$(BIN)/python tests/conformance/run.py

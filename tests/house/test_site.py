@@ -1,0 +1,80 @@
+"""The documentation builds as a site, without a dead link, and loads nothing from elsewhere."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A copy of what the site is made of, with the reference but a stand-in for the story, which needs a kernel."""
+    folder = tmp_path_factory.mktemp("source")
+    for name in ("docs", "examples", "marimo_kernel_bridge"):
+        shutil.copytree(
+            ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "_generated")
+        )
+    for path in (*ROOT.glob("*.md"), ROOT / "mkdocs.yml", *ROOT.glob("tests/**/*.py")):
+        (folder / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / path.relative_to(ROOT))
+    subprocess.run([sys.executable, "docs/mcp_reference.py", "docs/_generated"], check=True, cwd=folder)
+    (folder / "docs/_generated/mcp-story.md").write_text("# The story\n")
+    return folder
+
+
+def build(folder):
+    return subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+    )
+
+
+@pytest.fixture(scope="module")
+def site(source):
+    built = build(source)
+    assert built.returncode == 0, built.stderr
+    return source / ".build/site"
+
+
+def test_pages_load_nothing_from_elsewhere(site):
+    pages = list(site.rglob("*.html"))
+    loaded = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"?(https?:[^\"\s>]+)")
+    assert len(pages) > 20
+    assert {url for page in pages for url in loaded.findall(page.read_text())} == set()
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("api/client", ("KernelClient", "attach")),
+        ("api/protocol", ("Cell", "CellWithOutputs")),
+        ("_generated/mcp-reference", ("edit_cells", "run_cells")),
+    ],
+)
+def test_reference_pages_are_made_from_the_code(site, page, names):
+    text = (site / page / "index.html").read_text()
+    assert [name for name in names if name not in text] == []
+
+
+def test_dead_links_fail_the_build(source, site):
+    del site  # built before the links are broken
+    page = source / "docs/kernel.md"
+    text = page.read_text()
+    page.write_text(f"{text}\n[dead](no-such-page.md) [dead](cli.md#no-such-anchor)\n")
+    try:
+        built = build(source)
+    finally:
+        page.write_text(text)
+    assert built.returncode != 0
+    assert "no-such-page.md" in built.stderr
+    assert "no-such-anchor" in built.stderr
