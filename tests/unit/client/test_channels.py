@@ -1,0 +1,124 @@
+"""What a message is on the wire, signed over ZMQ and framed on a websocket; nothing is at the other end."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jupyter_client.session import Session
+
+from marimo_kernel_bridge.client.channels import BadSignature, Message, NotConnected
+from marimo_kernel_bridge.client.connection import Connection
+from marimo_kernel_bridge.client.websocket_channels import _framed, _parsed
+from marimo_kernel_bridge.client.zmq_channels import ZmqChannels
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+KEY = b"the-key"
+
+
+@pytest.fixture
+async def channels(tmp_path: Path) -> AsyncIterator[ZmqChannels]:
+    connection = Connection(
+        path=tmp_path / "kernel-1.json",
+        transport="ipc",
+        ip=str(tmp_path / "s"),
+        ports={"shell": 1, "iopub": 2, "control": 3, "hb": 4},
+        signature_scheme="hmac-sha256",
+        kernel_name="marimo",
+        key=KEY,
+    )
+    channels = ZmqChannels(connection, "agent")
+    yield channels
+    channels.close()
+
+
+PARENT = {"msg_id": "r-1", "msg_type": "execute_request", "username": "ada"}
+
+
+def frames(key: bytes = KEY, **changes: Any) -> list[bytes]:
+    session = Session(key=key, signature_scheme="hmac-sha256")
+    message = session.msg("stream", {"name": "stdout", "text": "hi"}, parent=PARENT)
+    message["header"] |= changes
+    return [b"topic", *session.serialize(message)]
+
+
+async def test_a_signed_message_is_read(channels: ZmqChannels) -> None:
+    message = channels._decode(frames(session="process-1"))
+    assert message == Message(
+        "stream", {"name": "stdout", "text": "hi"}, "process-1", "r-1", "execute_request", "ada"
+    )
+
+
+async def test_a_message_with_another_key_is_not_believed(channels: ZmqChannels) -> None:
+    with pytest.raises(BadSignature):
+        channels._decode(frames(b"another"))
+
+
+async def test_a_message_that_comes_again_is_refused(channels: ZmqChannels) -> None:
+    message = frames()
+    channels._decode(message)
+    with pytest.raises(ValueError, match="twice"):
+        channels._decode(message)
+
+
+async def test_what_is_no_message_is_refused(channels: ZmqChannels) -> None:
+    with pytest.raises(ValueError, match="too few parts"):
+        channels._decode([b"<IDS|MSG>", b"signature", b"{}"])
+
+
+async def test_numbers_that_json_has_not_are_read_as_front_ends_read_them(channels: ZmqChannels) -> None:
+    session = Session(key=KEY)
+    parts = [b'{"msg_type": "stream", "msg_id": "m"}', b"{}", b"{}", b'{"value": NaN}']
+    content = channels._decode([b"<IDS|MSG>", session.sign(parts), *parts]).content
+    assert content["value"] != content["value"]  # only NaN does
+
+
+async def test_requests_have_short_ids_of_their_own(channels: ZmqChannels) -> None:
+    first, second = (channels.request("kernel_info_request", {}, {"key": 1}) for _ in range(2))
+    assert first.msg_id != second.msg_id
+    assert len(first.msg_id) < 12
+    assert first.message["header"]["msg_id"] == first.msg_id
+    assert first.message["header"]["username"] == "agent"
+    assert first.message["metadata"] == {"key": 1}
+
+
+async def test_nothing_is_sent_where_no_connection_is(channels: ZmqChannels) -> None:
+    with pytest.raises(NotConnected):
+        await channels.send_now("shell", channels.request("execute_request", {}))
+    assert not await channels.beat(0.01)
+    assert not await channels.is_there()
+
+
+# Websocket
+
+
+def test_a_framed_message_is_parsed_again() -> None:
+    session = Session()
+    message = session.msg("stream", {"text": "ä"}, parent=PARENT)
+    channel, parsed = _parsed(_framed("iopub", message, session), session)
+    assert (channel, parsed.msg_type, parsed.content, parsed.parent_id) == (
+        "iopub",
+        "stream",
+        {"text": "ä"},
+        "r-1",
+    )
+
+
+def test_the_older_protocol_of_websockets_is_json() -> None:
+    text = json.dumps(
+        {"channel": "shell", "header": {"msg_type": "x"}, "parent_header": {}, "metadata": {}, "content": {}}
+    )
+    assert _parsed(text, Session()) == ("shell", Message("x", {}))
+
+
+def test_a_frame_of_too_few_pieces_is_refused() -> None:
+    offsets = [3, 32, 37, 39]
+    numbers = b"".join(number.to_bytes(8, "little") for number in offsets)
+    with pytest.raises(ValueError, match="not a message"):
+        _parsed(numbers + b"shell{}", Session())
