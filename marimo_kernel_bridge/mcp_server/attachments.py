@@ -94,9 +94,9 @@ class Attached:
 
     def _learn(self, secrets: Iterable[Secret]) -> None:
         self.answers = True
-        found = frozenset(secrets)
-        if found - self.secrets:
-            self.secrets |= found  # one that was taken out of the environment may still be shown
+        current = frozenset(secrets)
+        if current - self.secrets:
+            self.secrets |= current  # one that was taken out of the environment may still be shown
             self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
 
     def news(self) -> str:
@@ -158,15 +158,22 @@ class Kernels:
         """The redactor for the secrets of all kernels."""
         if len(self._attached) == 1:
             return next(iter(self._attached.values())).redactor
-        own = in_environment(os.environ)
-        return Redactor([*own, *(secret for one in self._attached.values() for secret in one.secrets)])
+        ours = in_environment(os.environ)
+        return Redactor(
+            [*ours, *(secret for attached in self._attached.values() for secret in attached.secrets)]
+        )
 
     def at(self, where: str, client_name: str) -> Attached | None:
         """Return the kernel that a client is attached to, by its connection file's path or its address on a server."""
-        return next((one for one in self._of(client_name) if one.client.connection.where == where), None)
+        return next(
+            (attached for attached in self._of(client_name) if attached.client.connection.where == where),
+            None,
+        )
 
     def _of(self, client_name: str) -> list[Attached]:
-        return [one for one in self._attached.values() if one.client.client_name == client_name]
+        return [
+            attached for attached in self._attached.values() if attached.client.client_name == client_name
+        ]
 
     async def connect(self, endpoint: Endpoint, client_name: str) -> Attached:
         """Attach, or return the attachment that is there and alive.
@@ -174,14 +181,14 @@ class Kernels:
         Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
         async with self._connecting:
-            known = self.at(endpoint.where, client_name)
-            if known is not None:
-                if known.client.connection == endpoint and await known.client.liveness() == "alive":
-                    return known
-                await self._detach(known)
+            previous = self.at(endpoint.where, client_name)
+            if previous is not None:
+                if previous.client.connection == endpoint and await previous.client.liveness() == "alive":
+                    return previous
+                await self._detach(previous)
             client = await self._attach(endpoint, client_name)
             self._made += 1
-            attached = Attached(f"k{self._made}" if known is None else known.handle, client)
+            attached = Attached(f"k{self._made}" if previous is None else previous.handle, client)
             await attached.learn_secrets()
             self._attached[attached.handle] = attached
             if self._subscriptions is not None:
@@ -190,23 +197,25 @@ class Kernels:
 
     def get(self, handle: str | None, client_name: str) -> Attached:
         """Return a kernel that a client is attached to. Raises `BridgeError`: not_connected."""
-        own = self._of(client_name)
-        if handle is None and len(own) == 1:
-            return own[0]
-        attached = next((one for one in own if one.handle == handle), None)
+        candidates = self._of(client_name)
+        if handle is None and len(candidates) == 1:
+            return candidates[0]
+        attached = next((candidate for candidate in candidates if candidate.handle == handle), None)
         if attached is not None:
             return attached
-        if not own:
+        if not candidates:
             raise BridgeError(
                 "not_connected",
                 "No kernel is connected.",
                 "Call list_kernels, then connect_to_kernel with a connection file from there.",
             )
-        handles = ", ".join(f"{one.handle} ({one.client.connection.name})" for one in own)
-        wanted = (
+        handles = ", ".join(
+            f"{candidate.handle} ({candidate.client.connection.name})" for candidate in candidates
+        )
+        problem = (
             "Several kernels are connected" if handle is None else f"No kernel is connected as {handle!r}"
         )
-        raise BridgeError("not_connected", f"{wanted}: {handles}.", "Pass one of these handles as `kernel`.")
+        raise BridgeError("not_connected", f"{problem}: {handles}.", "Pass one of these handles as `kernel`.")
 
     async def disconnect(self, attached: Attached) -> None:
         """Detach from a kernel, which goes on."""

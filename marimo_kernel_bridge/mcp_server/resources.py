@@ -65,17 +65,17 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
 async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
     """Return a cell's code and the whole text of its outputs, in pages if it is long."""
     attached = attached_to(ctx, kernel)
-    both = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
-    shown = show(without_edited(both.outputs))
+    read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
+    shown = show(without_edited(read.outputs))
     cell = {
-        "cell_id": both.cell.cell_id,
-        "version": both.cell.version,
-        "status": both.cell.status,
-        "code": both.cell.code,
+        "cell_id": read.cell.cell_id,
+        "version": read.cell.version,
+        "status": read.cell.status,
+        "code": read.cell.code,
     }
     text = attached.redactor.text(shown.text)
     uri = f"marimo://{kernel}/cells/{cell_id}"
-    images = [f"{uri}/{number}.{kind}" for number, kind in _images(both.outputs)]
+    images = [f"{uri}/{number}.{kind}" for number, kind in _images(read.outputs)]
     return _json(cell | _page(text, offset, uri) | {"images": images})
 
 
@@ -101,19 +101,19 @@ async def read_jpeg(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
 
 async def read_output(ctx: Ctx, kernel: str, cell_id: str, output: str) -> str:
     """Return one output of a cell in the notebook's format, without images: for example the whole specification of a chart."""
-    found = await _output(attached_to(ctx, kernel), cell_id, output)
-    data = found.get("data")
+    entry = await _output(attached_to(ctx, kernel), cell_id, output)
+    data = entry.get("data")
     if isinstance(data, dict):
-        found = {
-            **found,
+        entry = {
+            **entry,
             "data": {kind: value for kind, value in data.items() if not kind.startswith("image/")},
         }
-    return _json(found)
+    return _json(entry)
 
 
 async def _image(ctx: Ctx, kernel: str, cell_id: str, output: str, kind: str) -> bytes:
-    found = await _output(attached_to(ctx, kernel), cell_id, output)
-    data = (found.get("data") or {}).get(f"image/{kind}")
+    entry = await _output(attached_to(ctx, kernel), cell_id, output)
+    data = (entry.get("data") or {}).get(f"image/{kind}")
     if data is None:
         raise BridgeError(
             "bad_request",

@@ -80,7 +80,7 @@ class ImportedNotebook:
         if self.same is not None:
             lines.append("Verified: the same." if self.same else "Verified: these cells show something else:")
         lines += [
-            f"- cell {'+'.join(map(str, each.cells))}: {each.what}: {each.before!r} became {each.after!r}"
-            for each in self.differences
+            f"- cell {'+'.join(map(str, difference.cells))}: {difference.what}: {difference.before!r} became {difference.after!r}"
+            for difference in self.differences
         ]
         return "\n".join(lines)

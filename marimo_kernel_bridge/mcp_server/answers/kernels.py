@@ -76,9 +76,9 @@ class KernelspecList:
         if not self.kernelspecs:
             return "No kernelspec is installed. Give start_kernel an interpreter."
         return "\n".join(
-            f"- {one.name}: {one.display_name} · {one.language} · "
-            f"{'reactive' if one.reactive else 'not reactive'} · {one.interpreter or 'its program is not there'}"
-            for one in self.kernelspecs
+            f"- {spec.name}: {spec.display_name} · {spec.language} · "
+            f"{'reactive' if spec.reactive else 'not reactive'} · {spec.interpreter or 'its program is not there'}"
+            for spec in self.kernelspecs
         )
 
 

@@ -85,7 +85,7 @@ class VariableList:
     def text(self) -> str:
         lines = [self.note] if self.note else []
         lines.append(f"{self.total} variables" + (":" if self.variables else ""))
-        lines += [_variable_line(one) for one in self.variables]
+        lines += [_variable_line(variable) for variable in self.variables]
         end = self.offset + len(self.variables)
         if self.variables and end < self.total:
             lines.append(f"list_variables(offset={end}) gives the next.")
@@ -122,7 +122,7 @@ class UiElementList:
     def text(self) -> str:
         lines = [self.note] if self.note else []
         lines.append(f"{self.total} UI elements" + (":" if self.elements else ""))
-        lines += [_element_line(one) for one in self.elements]
+        lines += [_element_line(element) for element in self.elements]
         end = self.offset + len(self.elements)
         if self.elements and end < self.total:
             lines.append(f"list_ui_elements(offset={end}) gives the next.")
@@ -214,8 +214,8 @@ class ErrorList:
             if error.blocks:
                 lines.append(f"  not run because of it: {', '.join(error.blocks)}")
         lines += [
-            f"missing: {one.module} (package {one.package}), imported by {', '.join(one.cells)}"
-            for one in self.missing
+            f"missing: {module.module} (package {module.package}), imported by {', '.join(module.cells)}"
+            for module in self.missing
         ]
         if self.stale:
             lines.append(f"stale: {', '.join(self.stale)}")
@@ -262,15 +262,23 @@ def _flow_line(cell: FlowCell) -> str:
     return f"{'  ' * (cell.distance - 1)}{cell.cell_id} through {', '.join(cell.names)} · {state} · `{cell.code}`"
 
 
-def _element_line(one: UiElementLine) -> str:
-    facts = [f"{one.element}: {one.kind}", one.label, f"value {one.value}" if one.value else ""]
-    facts.append(f"takes {one.takes}" if one.takes else "")
-    facts.append(f"cell {one.cell_id}" if one.cell_id else "")
-    facts.append("" if one.runs_readers else "runs no cells by itself")
+def _element_line(element: UiElementLine) -> str:
+    facts = [
+        f"{element.element}: {element.kind}",
+        element.label,
+        f"value {element.value}" if element.value else "",
+    ]
+    facts.append(f"takes {element.takes}" if element.takes else "")
+    facts.append(f"cell {element.cell_id}" if element.cell_id else "")
+    facts.append("" if element.runs_readers else "runs no cells by itself")
     return " · ".join(filter(None, facts))
 
 
-def _variable_line(one: VariableLine) -> str:
-    facts = [f"{one.name}: {one.type}", one.summary, "UI element" if one.ui_element else ""]
-    facts.append(f"cell {one.cell_id}" if one.cell_id else "")
+def _variable_line(variable: VariableLine) -> str:
+    facts = [
+        f"{variable.name}: {variable.type}",
+        variable.summary,
+        "UI element" if variable.ui_element else "",
+    ]
+    facts.append(f"cell {variable.cell_id}" if variable.cell_id else "")
     return " · ".join(filter(None, facts))

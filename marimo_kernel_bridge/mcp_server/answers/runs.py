@@ -62,7 +62,8 @@ class RunView:
             lines.append(f"new cells: {', '.join(self.added)}")
         lines += [_ran_line(cell) for cell in self.ran]
         lines += [
-            f"- {one.name}: {one.before or 'not there'} -> {one.after or 'gone'}" for one in self.packages
+            f"- {package.name}: {package.before or 'not there'} -> {package.after or 'gone'}"
+            for package in self.packages
         ]
         if self.outputs:
             lines += ["--- outputs", self.outputs]

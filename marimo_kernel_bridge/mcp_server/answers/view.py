@@ -45,7 +45,7 @@ def within(view: _Paged, budget: int) -> _Paged:
         lists = [(field.name, getattr(view, field.name)) for field in fields(view)]
         name, longest = max(
             ((name, items) for name, items in lists if isinstance(items, tuple)),
-            key=lambda one: len(str(one[1])),
+            key=lambda entry: len(str(entry[1])),
         )
         if len(longest) <= 1:
             break

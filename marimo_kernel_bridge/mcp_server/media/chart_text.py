@@ -50,10 +50,10 @@ def chart_in(data: dict[str, Any]) -> tuple[ChartKind, dict[str, Any]] | None:
 
 def chart_text(data: dict[str, Any]) -> str | None:
     """Describe the chart in a mime bundle, None if there is none."""
-    found = chart_in(data)
-    if found is None:
+    chart = chart_in(data)
+    if chart is None:
         return None
-    kind, spec = found
+    kind, spec = chart
     return plotly_text(spec) if kind == "plotly" else vega_text(spec)
 
 
@@ -112,8 +112,8 @@ def _range_text(values: Sequence[Any] | None, shape: Any) -> str:
     if not texts:
         return count
     distinct = list(dict.fromkeys(texts))
-    shown = ", ".join(text[:30] for text in distinct[:5])
-    return f"{count}: {shown}{', …' if len(distinct) > 5 else ''}"  # noqa: PLR2004  # as shown
+    examples = ", ".join(text[:30] for text in distinct[:5])
+    return f"{count}: {examples}{', …' if len(distinct) > 5 else ''}"  # noqa: PLR2004  # as shown
 
 
 def vega_text(spec: dict[str, Any]) -> str:

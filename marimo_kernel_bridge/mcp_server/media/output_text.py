@@ -74,12 +74,12 @@ def show(outputs: Iterable[dict[str, Any]], pictures: Mapping[int, Picture] = Ma
                 texts.append(error_text(output))
             case _:
                 data: dict[str, Any] = output.get("data") or {}
-                own = image_in(data)
-                picture = pictures.get(position, Picture(own, ""))
+                original = image_in(data)
+                picture = pictures.get(position, Picture(original, ""))
                 image = picture.image
-                if own is None or chart_text(data):
+                if original is None or chart_text(data):
                     texts.append(bundle_text(data))
-                if own is not None and image != own:
+                if original is not None and image != original:
                     complete = False
                 if image is not None and len(image.data) <= room:
                     room -= len(image.data)

@@ -34,17 +34,17 @@ _SENT_AS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif",
 
 async def pictures(outputs: Sequence[dict[str, Any]], draw: DrawChart) -> dict[int, Picture]:
     """Return the picture for each output that has one, by its position. `draw` makes one of a chart."""
-    found: dict[int, Picture] = {}
+    ready: dict[int, Picture] = {}
     drawn = 0
     for position, output in enumerate(outputs):
         data = output.get("data")
         if not isinstance(data, dict):
             continue
         image = image_in(data)
-        if image is not None and len(found) < MOST_PICTURES:
-            found[position] = await asyncio.to_thread(scaled, image)
+        if image is not None and len(ready) < MOST_PICTURES:
+            ready[position] = await asyncio.to_thread(scaled, image)
         elif image is not None:
-            found[position] = Picture(
+            ready[position] = Picture(
                 None, f"{image.mime_type} not shown: {MOST_PICTURES} are in this answer"
             )
         elif (chart := chart_in(data)) is not None and drawn < _MOST_DRAWN:
@@ -52,10 +52,10 @@ async def pictures(outputs: Sequence[dict[str, Any]], draw: DrawChart) -> dict[i
             drawing = await draw(*chart)
             if drawing.png:
                 png = Image("image/png", base64.b64encode(drawing.png).decode())
-                found[position] = await asyncio.to_thread(scaled, png)
+                ready[position] = await asyncio.to_thread(scaled, png)
             else:
-                found[position] = Picture(None, f"no picture: {drawing.why_not}")
-    return found
+                ready[position] = Picture(None, f"no picture: {drawing.why_not}")
+    return ready
 
 
 def scaled(image: Image) -> Picture:

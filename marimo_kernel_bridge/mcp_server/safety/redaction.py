@@ -54,10 +54,10 @@ class Redactor:
     """Replaces known secrets in texts by marks."""
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        known = sorted({(secret.value, secret.name) for secret in secrets}, key=lambda pair: -len(pair[0]))
-        self._names = [name for _, name in known]
-        self._beginnings = [_beginning(value) for value, _ in known]
-        patterns = [f"(?P<s{number}>{_pattern(value)})" for number, (value, _) in enumerate(known)]
+        values = sorted({(secret.value, secret.name) for secret in secrets}, key=lambda pair: -len(pair[0]))
+        self._names = [name for _, name in values]
+        self._beginnings = [_beginning(value) for value, _ in values]
+        patterns = [f"(?P<s{number}>{_pattern(value)})" for number, (value, _) in enumerate(values)]
         self._values = re.compile("|".join(patterns)) if patterns else None
 
     def text(self, text: str) -> str:

@@ -65,23 +65,23 @@ def _fault(root: Mapping[str, Any], fault: Mapping[str, Any]) -> str:
     if fault["type"] == "extra_forbidden":
         return _unknown(name, str(where[-1]), _fields(root, _at(root, where[:-1])))
     if fault["type"] == "missing":
-        wanted = _at(root, where)
-        description = wanted.get("description", "")
-        return f"`{name}` is missing. It is {expected(root, wanted)}" + (
+        schema = _at(root, where)
+        description = schema.get("description", "")
+        return f"`{name}` is missing. It is {expected(root, schema)}" + (
             f": {description}" if description else "."
         )
-    wanted = _at(root, where)
-    instead = _instead(root, wanted, given)
-    return f"`{name}` takes {expected(root, wanted)}, not {_shown(given)}." + (
+    schema = _at(root, where)
+    instead = _instead(root, schema, given)
+    return f"`{name}` takes {expected(root, schema)}, not {_shown(given)}." + (
         f" Send {instead}." if instead else ""
     )
 
 
-def _unknown(name: str, last: str, known: Iterable[str]) -> str:
-    known = list(known)
-    meant = [_MEANT[last]] if _MEANT.get(last) in known else difflib.get_close_matches(last, known, n=1)
-    if meant:
-        return f"`{name}` is unknown. Did you mean `{meant[0]}`?"
+def _unknown(name: str, last: str, names: Iterable[str]) -> str:
+    names = list(names)
+    guesses = [_MEANT[last]] if _MEANT.get(last) in names else difflib.get_close_matches(last, names, n=1)
+    if guesses:
+        return f"`{name}` is unknown. Did you mean `{guesses[0]}`?"
     return f"`{name}` is unknown; leave it out."
 
 
@@ -91,35 +91,35 @@ def _arguments(schema: Mapping[str, Any]) -> str:
     return ", ".join(names) or "no arguments"
 
 
-def expected(root: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def expected(root: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """Return which values a schema takes: "a number from 0 to 600"."""
-    wanted = _resolved(root, wanted)
-    if "enum" in wanted:
-        return "one of " + ", ".join(json.dumps(value) for value in wanted["enum"])
-    if "const" in wanted:
-        return json.dumps(wanted["const"])
-    if "anyOf" in wanted:
-        kinds = [_resolved(root, kind) for kind in wanted["anyOf"]]
+    schema = _resolved(root, schema)
+    if "enum" in schema:
+        return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
+    if "const" in schema:
+        return json.dumps(schema["const"])
+    if "anyOf" in schema:
+        kinds = [_resolved(root, kind) for kind in schema["anyOf"]]
         return " or ".join(expected(root, kind) for kind in kinds if kind.get("type") != "null")
-    kind = wanted.get("type", "")
-    if kind == "array" and "items" in wanted:
-        text = f"a list of {_PLURALS.get(_resolved(root, wanted['items']).get('type', ''), 'values')}"
+    kind = schema.get("type", "")
+    if kind == "array" and "items" in schema:
+        text = f"a list of {_PLURALS.get(_resolved(root, schema['items']).get('type', ''), 'values')}"
     else:
         text = _NAMES.get(kind, "a value")
-    return text + _limits(wanted)
+    return text + _limits(schema)
 
 
-def _limits(wanted: Mapping[str, Any]) -> str:
-    low, high = wanted.get("minimum"), wanted.get("maximum")
+def _limits(schema: Mapping[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
         return f" from {low:g} to {high:g}"
     if low is not None:
         return f" from {low:g} on"
     least, most = (
-        wanted.get("minLength", wanted.get("minItems")),
-        wanted.get("maxLength", wanted.get("maxItems")),
+        schema.get("minLength", schema.get("minItems")),
+        schema.get("maxLength", schema.get("maxItems")),
     )
-    unit = "entries" if wanted.get("type") == "array" else "characters"
+    unit = "entries" if schema.get("type") == "array" else "characters"
     if least and most:
         return f" of {least} to {most} {unit}"
     if most:
@@ -127,9 +127,9 @@ def _limits(wanted: Mapping[str, Any]) -> str:
     return " that is not empty" if least else ""
 
 
-def _instead(root: Mapping[str, Any], wanted: Mapping[str, Any], given: Any) -> str:
+def _instead(root: Mapping[str, Any], schema: Mapping[str, Any], given: Any) -> str:
     """Guess what was meant, as JSON: the number in a string, a list of one. Empty if nothing suggests itself."""
-    kinds = _resolved(root, wanted).get("anyOf", (wanted,))
+    kinds = _resolved(root, schema).get("anyOf", (schema,))
     guesses = (_guess(_resolved(root, kind), given) for kind in kinds)
     return next(filter(None, guesses), "")
 
@@ -171,10 +171,10 @@ def _at(root: Mapping[str, Any], where: Sequence[int | str]) -> Mapping[str, Any
         if "anyOf" in schema:
             schema = next((kind for kind in schema["anyOf"] if kind.get("type") != "null"), {})
             schema = _resolved(root, schema)
-        found = schema.get("items") if isinstance(step, int) else schema.get("properties", {}).get(step)
-        if found is None:
+        part = schema.get("items") if isinstance(step, int) else schema.get("properties", {}).get(step)
+        if part is None:
             return schema  # a step of pydantic's own, as the name of one kind of several
-        schema = found
+        schema = part
     return schema
 
 
@@ -185,8 +185,8 @@ def _fields(root: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
 def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
     if "$ref" in schema:
         name = str(schema["$ref"]).rsplit("/", 1)[-1]
-        found: Mapping[str, Any] = root.get("$defs", {}).get(name, {})
-        return {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
+        definition: Mapping[str, Any] = root.get("$defs", {}).get(name, {})
+        return {**definition, **{key: value for key, value in schema.items() if key != "$ref"}}
     return schema
 
 

@@ -69,5 +69,5 @@ def _short(schema: dict[str, Any]) -> dict[str, Any]:
             if key not in idle or isinstance(value, dict)  # a field of this name
         }
 
-    often = {name: short(one) for name, one in definitions.items() if uses[name] > 1}
-    return {**({"$defs": often} if often else {}), **short(schema)}
+    shared = {name: short(definition) for name, definition in definitions.items() if uses[name] > 1}
+    return {**({"$defs": shared} if shared else {}), **short(schema)}

@@ -46,21 +46,21 @@ class StrictTool(Tool):
             idempotent_hint=declaration.reads or declaration.idempotent,
             open_world_hint=declaration.runs_code,  # code can reach whatever the person's own code can
         )
-        made = cls.from_function(
+        described = cls.from_function(
             function,
             title=declaration.title,
             description=declaration.description,
             annotations=annotations,
             structured_output=False,  # the SDK would make a schema of its own for each tool
         )
-        assert isinstance(made, StrictTool)
-        loose = made.fn_metadata.arg_model
+        assert isinstance(described, StrictTool)
+        loose = described.fn_metadata.arg_model
         strict: type[ArgModelBase] = create_model(loose.__name__, __base__=(_StrictArguments, loose))
         view, *parts = get_type_hints(function, include_extras=True)["return"].__metadata__
         schema = schemas.of_answer(view, *parts or (schemas.Without(),))
-        made.fn_metadata = _StrictMetadata(arg_model=strict, output_model=view, output_schema=schema)
-        made.parameters = schemas.of_arguments(strict)
-        return made
+        described.fn_metadata = _StrictMetadata(arg_model=strict, output_model=view, output_schema=schema)
+        described.parameters = schemas.of_arguments(strict)
+        return described
 
     async def run(
         self,

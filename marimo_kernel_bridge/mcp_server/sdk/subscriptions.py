@@ -171,10 +171,10 @@ class Watch:
         for cell_id in before.keys() | cells.keys():
             old, new = before.get(cell_id), cells.get(cell_id)
             if old != new:
-                both = [cell for cell in (old, new) if cell is not None]
-                called = {cell_id, *(cell.notebook_cell_id for cell in both if cell.notebook_cell_id)}
+                versions = [cell for cell in (old, new) if cell is not None]
+                called = {cell_id, *(cell.notebook_cell_id for cell in versions if cell.notebook_cell_id)}
                 uris += [f"marimo://{handle}/cells/{name}" for name in sorted(called)]
-                names.update(*(cell.defines for cell in both))
+                names.update(*(cell.defines for cell in versions))
         return uris + [f"marimo://{handle}/variables/{name}" for name in sorted(names)]
 
     async def _cells(self) -> dict[str, Cell] | None:

@@ -147,8 +147,8 @@ class Tasks(Extension):
     async def close(self) -> None:
         """Cancel all tasks, and wait until their runs are stopped."""
         work = [task.work for task in self._tasks.values() if task.work is not None]
-        for one in work:
-            one.cancel()
+        for call in work:
+            call.cancel()
         if work:
             await asyncio.wait(work)
 

@@ -43,8 +43,8 @@ async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList
     return answer(
         KernelspecList(
             tuple(
-                KernelspecLine(one.name, one.display_name, one.language, one.interpreter, one.reactive)
-                for one in await asyncio.to_thread(installed)
+                KernelspecLine(spec.name, spec.display_name, spec.language, spec.interpreter, spec.reactive)
+                for spec in await asyncio.to_thread(installed)
             )
         )
     )
@@ -79,9 +79,9 @@ async def connect_to_kernel(
 
     Give connection_file or notebook for a kernel on this machine. Starts no kernel: if there is none, ask the person.
     """
-    wanted = await _endpoint(connection_file, notebook, server_url, token)
-    attached = await kernels_of(ctx).connect(wanted, client_name(ctx))
-    attached.notebook = await _notebook_of(wanted)
+    endpoint = await _endpoint(connection_file, notebook, server_url, token)
+    attached = await kernels_of(ctx).connect(endpoint, client_name(ctx))
+    attached.notebook = await _notebook_of(endpoint)
     return answer(await kernel_state(attached))
 
 

@@ -55,22 +55,25 @@ async def ask_consent(
     ctx: Ctx, packages: list[str], kernel: str | None
 ) -> Elicit[Consent] | Consent | Refused:
     """Ask the person, unless they agreed when they started the server, or nothing would come of it."""
-    known = kernels_of(ctx)
+    kernels = kernels_of(ctx)
     try:
-        wanted = requirements(packages)
+        specifiers = requirements(packages)
         attached = await to_run_in(ctx, kernel)
-        if known.may_install:
+        if kernels.may_install:
             return StandingConsent(install=True)
-        if not known.may_run or not can_ask(ctx):
+        if not kernels.may_run or not can_ask(ctx):
             return Refused(_nobody_asked(packages))
-        there, now = await attached.client.reads.environment(), await attached.client.reads.describe()
+        environment, description = (
+            await attached.client.reads.environment(),
+            await attached.client.reads.describe(),
+        )
     except BridgeError as refusal:
         return Refused(refusal)
-    if now.agents_paused:
+    if description.agents_paused:
         return Refused(AgentsPausedError("nothing was installed"))
     return Elicit(
-        f"An agent wants to install {', '.join(wanted)} with {there.installer} into {there.prefix}, the environment of "
-        f"the kernel{f' of {now.notebook}' if now.notebook else ''}. Packages run code of others when they are installed.",
+        f"An agent wants to install {', '.join(specifiers)} with {environment.installer} into {environment.prefix}, the environment of "
+        f"the kernel{f' of {description.notebook}' if description.notebook else ''}. Packages run code of others when they are installed.",
         Consent,
     )
 

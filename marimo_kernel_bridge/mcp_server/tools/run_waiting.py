@@ -48,24 +48,26 @@ async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
     """
     loop = asyncio.get_running_loop()
     began = reported = loop.time()
-    told = 0  # characters of what it printed
+    reported_characters = 0  # characters of what it printed
     if isinstance(ctx.request_context, TaskContext):
         bound = math.inf
     while (left := began + bound - loop.time()) > 0:
         if await attached.client.runs.wait(run, min(left, _OUTPUT_EVERY)):
             return
         printed = run.printed() if run.last_output_at is not None else ""
-        lines = printed[told if told <= len(printed) else 0 : printed.rfind("\n") + 1]
+        lines = printed[
+            reported_characters if reported_characters <= len(printed) else 0 : printed.rfind("\n") + 1
+        ]
         if lines or loop.time() - reported > _PROGRESS_EVERY:
-            told, reported = printed.rfind("\n") + 1, loop.time()
+            reported_characters, reported = printed.rfind("\n") + 1, loop.time()
             elapsed = reported - began
             text = _how_far(run, elapsed, attached.redactor.text(terminal_text(lines)))
             await ctx.report_progress(elapsed, None if math.isinf(bound) else bound, text)
 
 
 def _how_far(run: Run, elapsed: float, lines: str) -> str:
-    shown = lines.strip()
-    return f"{run.status}, {elapsed:.0f} s" + (f": {shown[-_MOST_PROGRESS:]}" if shown else "")
+    newest = lines.strip()
+    return f"{run.status}, {elapsed:.0f} s" + (f": {newest[-_MOST_PROGRESS:]}" if newest else "")
 
 
 async def run_answer(attached: Attached, run: Run, window: Window) -> CallToolResult:

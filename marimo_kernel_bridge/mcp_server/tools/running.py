@@ -147,8 +147,8 @@ async def run_cells(
     if which == "stale" and not cell_ids:
         started = await attached.client.run_stale()
     else:
-        wanted = chosen(await attached.client.reads.list_cells(), cell_ids, which)
-        started = await attached.client.run_cells(wanted)
+        chosen_ids = chosen(await attached.client.reads.list_cells(), cell_ids, which)
+        started = await attached.client.run_cells(chosen_ids)
     return await finish(ctx, attached, started, timeout, Window(max_chars))
 
 

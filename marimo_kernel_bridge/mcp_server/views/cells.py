@@ -35,9 +35,9 @@ def cell_list(outline: Outline, offset: int, note: str) -> CellList:
 
 
 async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[CellView, tuple[Image, ...]]:
-    both = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
-    outputs = without_edited(both.outputs)
-    cell, shown = both.cell, show(outputs, await pictures(outputs, attached.draw_chart))
+    read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
+    outputs = without_edited(read.outputs)
+    cell, shown = read.cell, show(outputs, await pictures(outputs, attached.draw_chart))
     text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     full = f"marimo://{attached.handle}/cells/{cell.cell_id}"

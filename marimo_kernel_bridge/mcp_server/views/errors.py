@@ -29,7 +29,7 @@ def problems(cells: Sequence[Cell], missing: Iterable[MissingImport] = ()) -> li
 
     A cell that only waits for another one is no problem itself, nor is one whose names another cell took over.
     """
-    packages = {one.module: one.package for one in missing}
+    packages = {import_.module: import_.package for import_ in missing}
     return [_problem(cell, cells, packages) for cell in cells if cell.status in _TROUBLED]
 
 
@@ -57,15 +57,15 @@ def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> 
 
 def line_of(error: CellError) -> int | None:
     """Return the line of the cell's own code in which it failed: the last frame that is a cell."""
-    found: int | None = None
+    line: int | None = None
     for text in error.traceback:
         for match in _OWN_FRAME.finditer(text):
             if match.group(1) or match.group(2) or "<ipython" in text:
-                found = int(next(filter(None, match.groups())))
-    if found is None and error.ename in {"SyntaxError", "IndentationError"}:
-        told = re.search(r"line (\d+)", error.evalue)
-        found = int(told[1]) if told else None
-    return found
+                line = int(next(filter(None, match.groups())))
+    if line is None and error.ename in {"SyntaxError", "IndentationError"}:
+        reported = re.search(r"line (\d+)", error.evalue)
+        line = int(reported[1]) if reported else None
+    return line
 
 
 def _hint(error: CellError, kind: str, cells: Iterable[Cell]) -> str:
@@ -100,11 +100,11 @@ def _about_name(name: str, cells: Iterable[Cell]) -> str:
 
 
 def _cancelled_below(cell: Cell, cells: Sequence[Cell]) -> set[str]:
-    known = {one.cell_id: one for one in cells}
-    waiting, found = list(cell.downstream), set()
+    by_id = {other.cell_id: other for other in cells}
+    waiting, cancelled = list(cell.downstream), set()
     while waiting:
-        below = known.get(waiting.pop())
-        if below is not None and below.cell_id not in found and below.status == "cancelled":
-            found.add(below.cell_id)
+        below = by_id.get(waiting.pop())
+        if below is not None and below.cell_id not in cancelled and below.status == "cancelled":
+            cancelled.add(below.cell_id)
             waiting.extend(below.downstream)
-    return found
+    return cancelled

@@ -70,15 +70,15 @@ async def export_file(file: str, request: ExportRequest) -> ExportedNotebook:
 
 async def export_live(attached: Attached, request: ExportRequest) -> ExportedNotebook:
     """Export what a kernel has now. Raises `BridgeError`."""
-    found = await live(attached)
-    content, notes = await as_format(found, request.format)
+    notebook = await live(attached)
+    content, notes = await as_format(notebook, request.format)
     if request.output is not None:
         write_whole(Path(request.output), content, overwrite=request.overwrite)
-    cells = found.document["cells"]
-    source = str(found.path) if found.path is not None else f"kernel {attached.handle}"
+    cells = notebook.document["cells"]
+    source = str(notebook.path) if notebook.path is not None else f"kernel {attached.handle}"
     showing = sum(bool(cell.get("outputs")) for cell in cells)
     text = content if isinstance(content, str) else ""
-    return _answer(request, source, text, len(cells), showing, (*found.notes(), *notes))
+    return _answer(request, source, text, len(cells), showing, (*notebook.notes(), *notes))
 
 
 async def live(attached: Attached) -> LiveNotebook:
@@ -96,27 +96,27 @@ async def live(attached: Attached) -> LiveNotebook:
     return await read_live(client, notebook or (await notebooks_by_kernel()).get(client.connection.kernel_id))
 
 
-async def as_format(found: LiveNotebook, to: ExportFormat) -> tuple[str | bytes, tuple[str, ...]]:
+async def as_format(notebook: LiveNotebook, to: ExportFormat) -> tuple[str | bytes, tuple[str, ...]]:
     """Return what was read of a kernel in a format, and what to know of it. Raises `BridgeError`."""
     from marimo_kernel_bridge.exporting.description import description_of, graph_of_kernel  # noqa: PLC0415  # a server starts without it
     from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # a server starts without it
 
-    name = found.path.stem if found.path is not None else "notebook"
-    folder = found.path.parent if found.path is not None else None
+    name = notebook.path.stem if notebook.path is not None else "notebook"
+    folder = notebook.path.parent if notebook.path is not None else None
     match to:
         case "ipynb":
-            return json.dumps(found.document, indent=1, ensure_ascii=False) + "\n", ()
+            return json.dumps(notebook.document, indent=1, ensure_ascii=False) + "\n", ()
         case "json":
-            content = description_of(found.document, name, graph_of_kernel(found.cells))
+            content = description_of(notebook.document, name, graph_of_kernel(notebook.cells))
             return json.dumps(content, indent=1, ensure_ascii=False) + "\n", ()
         case "html" | "pdf":
-            page = await asyncio.to_thread(to_html, found.document, name, folder)
+            page = await asyncio.to_thread(to_html, notebook.document, name, folder)
             loads = (f"When opened, it loads {', '.join(page.loads)}.",) if page.loads else ()
             return (page.text if to == "html" else await asyncio.to_thread(to_pdf, page.text)), loads
         case "py" | "md" | "script":
             with tempfile.TemporaryDirectory() as place:
                 file = Path(place, f"{name}.ipynb")
-                write_whole(file, json.dumps(found.document), overwrite=False)
+                write_whole(file, json.dumps(notebook.document), overwrite=False)
                 report, text = await _converted(file, to, None, overwrite=False)
                 return text, tuple(report["notes"])
 
@@ -140,14 +140,14 @@ def _answer(  # noqa: PLR0917  # six facts, one answer
     request: ExportRequest, source: str, content: str, cells: int, showing: int, notes: tuple[str, ...]
 ) -> ExportedNotebook:
     offset, window = request.window.offset, request.window
-    shown = content[offset : offset + window.budget] if request.output is None else ""
+    part = content[offset : offset + window.budget] if request.output is None else ""
     return ExportedNotebook(
         request.format,
         source,
         cells,
         showing,
         str(Path(request.output).absolute()) if request.output is not None else None,
-        shown,
+        part,
         offset if request.output is None else 0,
         len(content) if request.output is None else 0,
         notes,
@@ -211,8 +211,10 @@ def _imported(report: dict[str, Any]) -> ImportedNotebook:  # the command's repo
         marimo_check=() if report["marimo_check"]["passes"] else tuple(report["marimo_check"]["findings"]),
         same=verified["same"] if verified is not None else None,
         differences=tuple(
-            CellDifference(tuple(each["cells"]), each["what"], each["before"], each["after"])
-            for each in (verified["differences"] if verified is not None else ())
+            CellDifference(
+                tuple(difference["cells"]), difference["what"], difference["before"], difference["after"]
+            )
+            for difference in (verified["differences"] if verified is not None else ())
         ),
     )
 
@@ -247,6 +249,6 @@ async def _command(*arguments: str, bound: float) -> dict[str, Any]:  # the comm
             "bad_notebook", f"The {arguments[0]} failed: {lines[-1] if lines else 'it said nothing'}."
         ) from None
     if "refused" in report:
-        known: ErrorCode = report["code"] if report["code"] in CODES else "bad_request"
-        raise BridgeError(known, str(report["refused"]), str(report.get("hint", "")))
+        code: ErrorCode = report["code"] if report["code"] in CODES else "bad_request"
+        raise BridgeError(code, str(report["refused"]), str(report.get("hint", "")))
     return report

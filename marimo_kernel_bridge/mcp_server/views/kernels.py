@@ -30,11 +30,11 @@ _SHELL_BOUND: Final = 0.3
 """How long a free shell channel may take to answer before we call the kernel busy."""
 
 
-def kernel_list(found: list[FoundKernel], kernels: Kernels, client_name: str) -> KernelList:
+def kernel_list(running: list[FoundKernel], kernels: Kernels, client_name: str) -> KernelList:
     lines: list[KernelLine] = []
     unusable: list[UnusableFile] = []
     ended = 0
-    for kernel in found:
+    for kernel in running:
         if kernel.info is not None:
             attached = kernels.at(str(kernel.path.resolve()), client_name)
             lines.append(

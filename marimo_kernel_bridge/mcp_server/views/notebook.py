@@ -40,8 +40,8 @@ Which = Literal["stale", "all"]
 
 
 async def search_result(attached: Attached, query: str, limit: int) -> SearchResult:
-    found = await attached.client.reads.search(query, limit)
-    return SearchResult(query, found.found, found.total, found.unread, attached.news())
+    matches = await attached.client.reads.search(query, limit)
+    return SearchResult(query, matches.found, matches.total, matches.unread, attached.news())
 
 
 async def dataflow(attached: Attached, cell_id: str | None, variable: str | None) -> Dataflow:
@@ -77,7 +77,7 @@ def find(cells: Iterable[Cell], cell_id: str) -> Cell:
 def _reach(
     cells: dict[str, Cell], start: Cell, way: Literal["upstream", "downstream"], only: str | None = None
 ) -> tuple[FlowCell, ...]:
-    found: dict[str, FlowCell] = {}
+    reached_cells: dict[str, FlowCell] = {}
     edge, distance = [start], 0
     while edge:
         distance += 1
@@ -85,47 +85,47 @@ def _reach(
         for cell in edge:
             for other_id in getattr(cell, way):
                 other = cells.get(other_id)
-                if other is None or other_id in found or other_id == start.cell_id:
+                if other is None or other_id in reached_cells or other_id == start.cell_id:
                     continue
                 giver, taker = (other, cell) if way == "upstream" else (cell, other)
                 names = tuple(sorted(set(giver.defines) & set(taker.uses)))
                 if only is not None and distance == 1 and only not in names:
                     continue
-                found[other_id] = FlowCell(
+                reached_cells[other_id] = FlowCell(
                     other_id, first_line(other.code), distance, names, other.status, other.stale
                 )
                 reached.append(other)
         edge = reached
-    return tuple(found.values())
+    return tuple(reached_cells.values())
 
 
 async def variable_list(attached: Attached, contains: str, offset: int, limit: int) -> VariableList:
     listed = await attached.client.reads.list_variables()
-    wanted = [one for one in listed if contains.casefold() in one.name.casefold()]
-    modules = tuple(one.name for one in wanted if one.type == "module")
-    others = [one for one in wanted if one.type != "module"]
+    matching = [variable for variable in listed if contains.casefold() in variable.name.casefold()]
+    modules = tuple(variable.name for variable in matching if variable.type == "module")
+    others = [variable for variable in matching if variable.type != "module"]
     lines = tuple(
-        VariableLine(one.name, one.type, one.summary, one.defined_by, one.ui_element)
-        for one in others[offset : offset + limit]
+        VariableLine(variable.name, variable.type, variable.summary, variable.defined_by, variable.ui_element)
+        for variable in others[offset : offset + limit]
     )
     return VariableList(lines, len(others), modules, offset, attached.news())
 
 
 async def ui_element_list(attached: Attached, offset: int, limit: int) -> UiElementList:
-    found = await attached.client.reads.list_ui_elements()
+    elements = await attached.client.reads.list_ui_elements()
     lines = tuple(
         UiElementLine(
-            one.element,
-            one.kind,
-            one.value,
-            one.takes,
-            one.label,
-            one.defined_by,
-            one.runs_readers,
+            element.element,
+            element.kind,
+            element.value,
+            element.takes,
+            element.label,
+            element.defined_by,
+            element.runs_readers,
         )
-        for one in found[offset : offset + limit]
+        for element in elements[offset : offset + limit]
     )
-    return UiElementList(lines, len(found), offset, attached.news())
+    return UiElementList(lines, len(elements), offset, attached.news())
 
 
 async def variable_view(attached: Attached, name: str, rows: int, offset: int = 0) -> VariableView:
@@ -165,8 +165,10 @@ async def preview(
     attached: Attached, cell_ids: Sequence[str], which: Which | None, changes: Sequence[Change]
 ) -> Preview:
     """Return what running cells, or making changes, would run. Raises `BridgeError`."""
-    known, kernel = await asyncio.gather(attached.client.reads.list_cells(), attached.client.reads.describe())
-    cells, mode = {cell.cell_id: cell for cell in known}, kernel.mode
+    listed, kernel = await asyncio.gather(
+        attached.client.reads.list_cells(), attached.client.reads.describe()
+    )
+    cells, mode = {cell.cell_id: cell for cell in listed}, kernel.mode
     if changes:
         report = await attached.client.reads.preview_edits(changes)
         for change in changes:
@@ -177,7 +179,7 @@ async def preview(
         refused = [problem for problem in report.problems if problem.kind != "undefined_name"]
         message = "These edits would be refused: nothing would change." if refused else ""
         return _preview(cells, seconds, mode, attached.news(), message, report.problems)
-    expected_runs = await attached.client.reads.preview_run(chosen(known, cell_ids, which))
+    expected_runs = await attached.client.reads.preview_run(chosen(listed, cell_ids, which))
     seconds = {expected.cell_id: expected.last_seconds for expected in expected_runs}
     return _preview(cells, seconds, mode, attached.news())
 
@@ -198,7 +200,7 @@ def _preview(  # noqa: PLR0917  # six facts, one answer
     mode: str,
     note: str,
     message: str = "",
-    found: tuple[GraphProblem, ...] = (),
+    problems: tuple[GraphProblem, ...] = (),
 ) -> Preview:
     expected = tuple(
         ExpectedCell(
@@ -216,4 +218,4 @@ def _preview(  # noqa: PLR0917  # six facts, one answer
     never = f", {unknown} never ran" if unknown else ""
     lazy = " Lazy mode: what depends on them becomes stale and waits." if mode == "lazy" else ""
     text = message or f"{count}{took}{never}.{lazy}"
-    return Preview(text, expected, total, unknown, found, note)
+    return Preview(text, expected, total, unknown, problems, note)

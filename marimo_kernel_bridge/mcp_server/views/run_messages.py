@@ -117,8 +117,8 @@ def raised_by(run: Run) -> CellError | None:
     """Return what a callback of a UI element raised: it is shown as output, and nowhere else."""
     if run.kind != "set_ui_value":
         return None
-    shown = (output for output in run.log.outputs() if output["output_type"] == "error")
-    return next((CellError(output["ename"], output["evalue"]) for output in shown), None)
+    errors = (output for output in run.log.outputs() if output["output_type"] == "error")
+    return next((CellError(output["ename"], output["evalue"]) for output in errors), None)
 
 
 def _failure(run: Run, report: RunReport | None, took: str) -> str:

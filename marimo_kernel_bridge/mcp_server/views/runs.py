@@ -79,8 +79,8 @@ class _Facts:
             return "error"
         if self.run.kind == "execute" or status != "ok":
             return status
-        own = [run.status for run in self.runs if run.cell_id in self.requested]
-        return next((status for status in own if status != "ok"), "ok")
+        statuses = [run.status for run in self.runs if run.cell_id in self.requested]
+        return next((status for status in statuses if status != "ok"), "ok")
 
     @property
     def to_run(self) -> tuple[str, ...]:
@@ -165,10 +165,10 @@ async def _outputs(client: KernelClient, facts: _Facts) -> list[dict[str, Any]]:
     cell_ids = [cell_id for cell_id in facts.requested if cell_id in facts.cells]
     outputs: list[dict[str, Any]] = []
     for cell_id in cell_ids[:_MOST_CELLS]:
-        own = without_edited((await client.reads.read_cell(cell_id, MOST_OUTPUT)).outputs)
-        if own and len(cell_ids) > 1:
+        of_cell = without_edited((await client.reads.read_cell(cell_id, MOST_OUTPUT)).outputs)
+        if of_cell and len(cell_ids) > 1:
             outputs.append({"output_type": "stream", "name": "stdout", "text": f"[cell {cell_id}]\n"})
-        outputs += own
+        outputs += of_cell
     return outputs
 
 
