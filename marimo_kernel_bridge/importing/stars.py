@@ -5,28 +5,28 @@ Asks another Python process for the names of a module, because importing one may
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import subprocess
 import sys
-import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import CellNames, parse, read_cell
+from marimo_kernel_bridge.analysis.star_imports import import_of, module_of, star_imports
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
 _TIMEOUT: Final = 120
 _ASK: Final = """\
 import importlib, json, sys
+from marimo_kernel_bridge.analysis.star_imports import public_names
 sys.path.insert(0, "")
 module = importlib.import_module(sys.argv[1])
-names = getattr(module, "__all__", None) or [name for name in vars(module) if not name.startswith("_")]
-sys.stdout.write("\\n" + json.dumps(sorted(map(str, names))))
+sys.stdout.write("\\n" + json.dumps(public_names(module)))
 """
 
 
@@ -74,13 +74,8 @@ def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) 
     if not any("import *" in " ".join(code.split()) for code in codes):
         return [Expanded(code) for code in codes]
     cells = [read_cell(code) for code in codes]
-    stars = [
-        (number, node)
-        for number, cell in enumerate(cells)
-        for node in ast.walk(cell.tree)
-        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
-    ]
-    modules = ["." * node.level + (node.module or "") for _, node in stars]
+    stars = [(number, node) for number, cell in enumerate(cells) for node in star_imports(cell.tree)]
+    modules = [module_of(node) for _, node in stars]
     known = {module: ask(module) for module in dict.fromkeys(modules)}
     wanted = _wanted(cells)
     results = [Expanded(code) for code in codes]
@@ -125,10 +120,7 @@ def _wanted(cells: Sequence[CellNames]) -> frozenset[str]:
 def _import(module: str, names: Sequence[str]) -> str:
     if not names:
         return f"import {module} as _{module.replace('.', '_')}"
-    line = f"from {module} import {', '.join(names)}"
-    if len(line) <= 88:  # noqa: PLR2004  # a common width of lines
-        return line
-    return f"from {module} import (\n{textwrap.fill(', '.join(names), 80, initial_indent='    ', subsequent_indent='    ')},\n)"
+    return import_of(module, names)
 
 
 def _replaced(code: str, node: ast.ImportFrom, text: str) -> str:

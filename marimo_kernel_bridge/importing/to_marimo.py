@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.importing import stars
-from marimo_kernel_bridge.importing.cells import Prepared, prepare, unresolved
+from marimo_kernel_bridge.importing.cells import prepare, unresolved
 from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
 from marimo_kernel_bridge.notebooks.ipynb import EMPTY, CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.origin import RAW, data_url
@@ -21,6 +21,8 @@ from marimo_kernel_bridge.runtime.supported_api import check_version
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from marimo_kernel_bridge.importing.prepared import Prepared
 
 _IMPORT: Final = "import marimo as mo"
 _HEADER: Final = "# /// script"

@@ -6,7 +6,8 @@ from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 
 from marimo_kernel_bridge.analysis.name_uses import read_cell
-from marimo_kernel_bridge.importing.cells import Prepared, prepare
+from marimo_kernel_bridge.importing.cells import prepare
+from marimo_kernel_bridge.importing.prepared import Prepared
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
 
 

@@ -22,7 +22,6 @@ from traitlets import Type
 from marimo_kernel_bridge.kernel.cells import Body
 from marimo_kernel_bridge.kernel.ipython.history import InputHistory
 from marimo_kernel_bridge.kernel.messaging.sigint import leave_out_handler
-from marimo_kernel_bridge.kernel.versions.star_imports import without_stars
 from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi
 from marimo_kernel_bridge.runtime.interface import Outcome
 
@@ -120,6 +119,7 @@ class ReactiveShell(ZMQInteractiveShell):
         self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
     ) -> Body:
         from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code  # noqa: PLC0415  # not before the first cell
+        from marimo_kernel_bridge.kernel.versions.star_imports import without_stars  # noqa: PLC0415  # likewise
 
         graph = graph_code(code, self.transform_cell)
         private: frozenset[str] = frozenset()

@@ -13,7 +13,6 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from marimo_kernel_bridge.kernel.versions.star_imports import written_out
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
@@ -113,7 +112,8 @@ class Redefinitions:
         touched = self._cells.take_touched()
         if self.strict:
             return dict.fromkeys(known)
-        from marimo_kernel_bridge.kernel.versions.value_flow import Source  # noqa: PLC0415  # late, like `ValueFlow`
+        from marimo_kernel_bridge.kernel.versions.star_imports import written_out  # noqa: PLC0415  # late, like `ValueFlow`
+        from marimo_kernel_bridge.kernel.versions.value_flow import Source  # noqa: PLC0415  # likewise
 
         bodies = {cell_id: self._body(cell_id) for cell_id in touched}
         for cell_id, body in bodies.items():

@@ -9,14 +9,16 @@ import ast
 import sys
 from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.analysis.star_imports import is_star, module_of, public_names
+
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
 
 def without_stars(code: str) -> tuple[str, tuple[str, ...]]:
-    """Return a cell's code without its star imports, and the modules that they name.
+    """Return a cell's code without its star imports, and the modules that they name ("" for a relative one).
 
-    And without imports from `__future__`, which bind nothing, and which Jupyter takes anywhere in a cell.
+    Imports from `__future__`, which bind nothing and which Jupyter takes anywhere in a cell, are taken out, too.
     """
     if "import" not in code or ("*" not in code and "__future__" not in code):
         return code, ()
@@ -35,26 +37,21 @@ class _Stars(ast.NodeTransformer):
         self.changed = False
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
-        star = any(alias.name == "*" for alias in node.names)
+        star = is_star(node)
         if not star and node.module != "__future__":
             return node
         self.changed = True
-        if not star:
-            return ast.copy_location(ast.Pass(), node)
-        self.modules.append(node.module if node.module is not None and not node.level else "")
+        if star:
+            self.modules.append("" if node.level else module_of(node))
         return ast.copy_location(ast.Pass(), node)
 
 
-def written_out(modules: Sequence[str], wanted: Container[str]) -> str:
-    """Return imports of those names of loaded modules that are wanted."""
+def written_out(modules: Sequence[str], words: Container[str]) -> str:
+    """Return imports of the names of loaded modules that are among `words`."""
     lines = []
     for name in modules:
         module = sys.modules.get(name)
-        if module is None:
-            continue
-        public = getattr(module, "__all__", None)
-        names = public if public is not None else [one for one in vars(module) if not one.startswith("_")]
-        used = sorted({one for one in names if one in wanted})
+        used = [] if module is None else [public for public in public_names(module) if public in words]
         if used:
-            lines.append(f"from {name} import {', '.join(used)}\n")
+            lines.append(f"from {name} import {', '.join(dict.fromkeys(used))}\n")
     return "".join(lines)

@@ -1,0 +1,143 @@
+"""Rounds of analysis: cells are joined and functions defined again until the names alone can be settled."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.analysis.analyse import analyse
+from marimo_kernel_bridge.analysis.model import Given
+from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
+from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
+from marimo_kernel_bridge.importing.joining import joined
+from marimo_kernel_bridge.importing.prepared import Working
+from marimo_kernel_bridge.importing.translation import IMPORTS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.analysis.plan import Plan
+    from marimo_kernel_bridge.importing.prepared import Prepared
+
+_MOST_ROUNDS: Final = 60
+
+
+def make_reactive(prepared: Prepared, needs: set[str], *, ipython: bool) -> None:
+    """Analyse the cells and do what the analysis asks for, until it asks for nothing more; then rename.
+
+    `needs` are the keys of `IMPORTS` that the code uses. With `ipython`, IPython provides `display`.
+    """
+    cells = prepared.cells
+    copied: set[tuple[str, int]] = set()
+    for number in range(_MOST_ROUNDS):
+        plan = analyse([Given(cell.code, cell.fails) for cell in cells])
+        if not plan.requests or number == _MOST_ROUNDS - 1:
+            break
+        needs |= _meet(prepared, plan, copied)
+    needs |= {need for each in plan.cells for need in each.needs}
+    if ipython:
+        needs.discard("display")
+    if added := cell_of_imports(cells, needs):
+        prepared.cells.insert(0, added)
+        plan = analyse([Given(cell.code, cell.fails) for cell in cells])
+    _apply(prepared, plan)
+
+
+def _apply(prepared: Prepared, plan: Plan) -> None:
+    for cell, change in zip(prepared.cells, plan.cells, strict=True):
+        cell.code = rewritten(cell.code, change).strip("\n")
+        for note in change.notes:
+            prepared.note(cell.positions, note.text)
+    prepared.added = [cell.code for cell in prepared.cells if not cell.positions]
+
+
+def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[str]:
+    """Do what the analysis asks for first; return what the new code needs."""
+    cells = prepared.cells
+    match request := plan.requests[0]:
+        case CopyDefinition(name, source, target, reason) if (name, id(cells[target])) not in copied:
+            copied.add((name, id(cells[target])))
+            definition = _definition_text(cells[source].code, name)
+            changed = cells[target]
+            first = min(changed.parts)
+            changed.parts[first] = f"{definition}\n\n\n{changed.parts[first]}"
+            changed.code, _ = joined([changed.parts[position] for position in sorted(changed.parts)])
+            prepared.note(
+                cells[target].positions, f"it defines `{name}` of {_named(cells[source])} again: {reason}"
+            )
+            return set()
+        case CopyDefinition(name, source, target, reason):
+            request = Join(
+                tuple(range(min(source, target), max(source, target) + 1)), min(source, target), reason
+            )
+        case Join():
+            pass
+    request = _closed(request, cells, plan)
+    members = [cells[index] for index in request.cells]
+    parts = {position: code for member in members for position, code in member.parts.items()}
+    positions = tuple(sorted(parts))
+    code, needs = joined([parts[position] for position in positions])
+    whole = Working(positions, code, any(member.fails for member in members), parts)
+    listed = " and ".join(_named(member) for member in members)
+    prepared.note(positions, f"{listed} are one cell: {request.reason}")
+    at = cells[request.at]
+    prepared.cells[:] = [
+        whole if cell is at else cell
+        for index, cell in enumerate(cells)
+        if cell is at or index not in request.cells
+    ]
+    return needs
+
+
+def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
+    """Find a place for the joined cell at which the cells between still read what they did; else take them in."""
+    makes = [set(each.defines) for each in plan.cells]
+    reads = [
+        {
+            each.name
+            for each in read_cell(cell.code).occurrences
+            if each.act == "load" and (each.exposed or each.late)
+        }
+        for cell in cells
+    ]
+    members = set(request.cells)
+
+    def crossed(one: int, other: int) -> bool:
+        return bool(makes[one] & (reads[other] | makes[other]) or reads[one] & makes[other])
+
+    while True:
+        between = [index for index in range(min(members), max(members)) if index not in members]
+        up = [each for each in between if any(crossed(member, each) for member in members if member > each)]
+        down = [each for each in between if any(crossed(member, each) for member in members if member < each)]
+        if not up or not down:
+            place = min(members) if not up else max(members)
+            return Join(tuple(sorted(members)), place, request.reason)
+        members.update(up if len(up) <= len(down) else down)
+
+
+def _named(cell: Working) -> str:
+    return "cell " + "+".join(map(str, cell.positions)) if cell.positions else "the added cell"
+
+
+def _definition_text(code: str, name: str) -> str:
+    for node in reversed(parse(code).body):  # the last one counts
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            return "\n".join(code.split("\n")[first - 1 : node.end_lineno])
+    raise AssertionError(name)
+
+
+def cell_of_imports(cells: Sequence[Working], needs: set[str]) -> Working | None:
+    """Return a cell of imports for what the written code uses and the notebook does not import itself."""
+    bound: dict[str, set[str | None]] = {}
+    for cell in cells:
+        for each in read_cell(cell.code).occurrences:
+            if each.act == "store":
+                bound.setdefault(each.name, set()).add(each.origin)
+    lines = []
+    for need in sorted(needs, key=lambda each: (each != "mo", IMPORTS[each].split()[1], each)):
+        origins = {each.origin for each in read_cell(IMPORTS[need]).occurrences if each.name == need}
+        if need in bound and bound[need] <= origins:
+            continue
+        lines.append(IMPORTS[need])
+    return Working((), "\n".join(lines)) if lines else None
