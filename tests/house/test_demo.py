@@ -8,7 +8,7 @@ import pytest
 
 from marimo_kernel_bridge.cli import demo
 from marimo_kernel_bridge.cli.demo import DemoFailedError, run_demo
-from marimo_kernel_bridge.client.front_end import FrontEnd
+from marimo_kernel_bridge.client.page import Page
 
 
 def test_the_demo_shows_every_step_and_leaves_what_it_made(tmp_path):
@@ -50,15 +50,15 @@ def test_the_demo_fails_when_nothing_reacts(tmp_path, monkeypatch):
 
 
 def test_the_demo_fails_when_the_agents_change_does_not_reach_the_person(monkeypatch):
-    show = FrontEnd._show
+    show = Page.show
 
-    def show_until_idle(front_end, message):
-        requests = {cell.request_id: cell for cell in front_end.cells.values()}
+    def show_until_idle(page, message):
+        requests = {cell.request_id: cell for cell in page.cells.values()}
         cell = requests.get(message["parent_header"].get("msg_id"))
         if cell is not None and not cell.over:
-            show(front_end, message)
+            show(page, message)
 
-    monkeypatch.setattr(FrontEnd, "_show", show_until_idle)
+    monkeypatch.setattr(Page, "show", show_until_idle)
     monkeypatch.setattr("marimo_kernel_bridge.client.front_end.SHOW_BOUND", 1.0)
     with pytest.raises(DemoFailedError, match="in vain for the dependents' new outputs"):
         run_demo(None, lambda _: None)
