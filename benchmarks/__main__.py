@@ -28,6 +28,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, default=BUILD / "benchmarks", help="where JSON and tables go")
     parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="PYTHON",
+        help="compare with the kernel of another checkout, by the interpreter of its environment, and with nothing else",
+    )
+    parser.add_argument(
         "--docs",
         action="store_true",
         help="put what was measured last into docs/performance.md, and measure nothing",
@@ -46,8 +52,10 @@ def main() -> int:
         return 2
     settings = Settings(arguments.quick, arguments.rounds or (3 if arguments.quick else 5), arguments.profile)
     (BUILD / "benchmarks").mkdir(parents=True, exist_ok=True)
-    prepare_kernelspecs()
+    prepare_kernelspecs(arguments.against)
     arguments.output.mkdir(parents=True, exist_ok=True)
+    if arguments.against:
+        return _compare(arguments.against, arguments.output, settings)
     failed = False
     for name in chosen:
         start = time.monotonic()
@@ -69,6 +77,17 @@ def main() -> int:
 
         sys.stdout.write(profile(arguments.output))
     return 1 if failed else 0
+
+
+def _compare(python: Path, output: Path, settings: Settings) -> int:
+    from benchmarks.versions import run_against  # noqa: PLC0415  # rarely
+
+    rows: list[Row] = []
+    for row in run_against(python, settings):
+        rows.append(row)
+        reporting.write(output, "versions", rows, settings)
+    sys.stdout.write(reporting.table(rows) + "\n")
+    return int(any(row.verdict == "missed" for row in rows))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ async def served(command: list[str], env: dict[str, str] | None = None) -> Async
             yield Server(client, process)
 
 
-OUR_COMMAND = [sys.executable, "-m", "marimo_kernel_bridge", "mcp", "--allow", "all"]
+MCP_ARGUMENTS = ["-m", "marimo_kernel_bridge", "mcp", "--allow", "all"]
+OUR_COMMAND = [sys.executable, *MCP_ARGUMENTS]
 
 
 async def _calls(settings: Settings) -> list[Row]:

@@ -22,7 +22,18 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from jupyter_client import KernelManager
 
-from benchmarks.measuring import FLOW, OURS, POOL, STOCK, XEUS, UnavailableError, WrongResultError, check, say
+from benchmarks.measuring import (
+    BEFORE,
+    FLOW,
+    OURS,
+    POOL,
+    STOCK,
+    XEUS,
+    UnavailableError,
+    WrongResultError,
+    check,
+    say,
+)
 from marimo_kernel_bridge.client.page import execute_content, execute_metadata
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.protocol.names import MODULE
@@ -41,6 +52,7 @@ _MODULES = {
     STOCK: ["ipykernel_launcher"],
     OURS: [MODULE, "kernel"],
     POOL: [MODULE, "kernel"],
+    BEFORE: [MODULE, "kernel"],
     XEUS: ["xpython_launcher"],
     FLOW: ["ipyflow.kernel"],
 }
@@ -75,8 +87,10 @@ def _plain_env() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
-def prepare_kernelspecs() -> None:
+def prepare_kernelspecs(before: Path | None = None) -> None:
     """Write a kernelspec for each contender where only this process's Jupyter looks.
+
+    `before` is the interpreter of an earlier checkout's environment; no peer is installed for a comparison with it.
 
     Our own modules are compiled before, as pip does when it installs: an editable install need not have been.
     """
@@ -86,10 +100,14 @@ def prepare_kernelspecs() -> None:
         compileall.compile_dir(folder, quiet=1)
     data = BUILD / "benchmarks" / "jupyter"
     for name, module in _MODULES.items():
+        if name == BEFORE and before is None:
+            continue
         folder = data / "kernels" / slug(name)
         folder.mkdir(parents=True, exist_ok=True)
         python = sys.executable
-        if name in _PEER_OF:
+        if name == BEFORE:
+            python = str(before or "")
+        if name in _PEER_OF and before is None:
             try:
                 python = str(peer_python(_PEER_OF[name]))
             except UnavailableError as error:

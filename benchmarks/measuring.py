@@ -22,6 +22,7 @@ SUBJECTS = ("requests", "startup", "outputs", "interrupts", "reactive", "agents"
 
 OURS = "marimo-kernel-bridge"
 POOL = "marimo-kernel-bridge, warm pool"
+BEFORE = "marimo-kernel-bridge, before"
 STOCK = "ipykernel"
 XEUS = "xeus-python"
 FLOW = "ipyflow"
@@ -110,7 +111,7 @@ def interleave(
             try:
                 sample = contenders[name]()
             except (UnavailableError, WrongResultError) as error:
-                if name in {OURS, POOL, STOCK} and isinstance(error, WrongResultError):
+                if name in {OURS, POOL, BEFORE, STOCK} and isinstance(error, WrongResultError):
                     raise
                 notes.append(f"{name}: {error}")
                 left.remove(name)

@@ -41,7 +41,7 @@ def _text(messages: list[dict[str, Any]]) -> str:
     return "".join(message["content"]["text"] for message in messages if message["msg_type"] == "stream")
 
 
-def _outputs(settings: Settings) -> list[Output]:
+def samples_of_output(settings: Settings) -> list[Output]:
     lines, size = settings.pick(100_000, 10_000), settings.pick(50_000_000, 5_000_000)
     displays, long = settings.pick(2_000, 200), settings.pick(10_000_000, 1_000_000)
     printed = "".join(f"{number}\n" for number in range(lines))
@@ -84,7 +84,7 @@ def put_out(kernel: Kernel, output: Output, cell: str) -> Sample:
 
 def run(settings: Settings) -> Iterator[Row]:
     with started(*KERNELS) as kernels:
-        for number, output in enumerate(_outputs(settings)):
+        for number, output in enumerate(samples_of_output(settings)):
             notes: list[str] = []
             contenders = {n: partial(put_out, k, output, f"cell-{number}") for n, k in kernels.items()}
             samples = interleave(settings.rounds, contenders, notes)
