@@ -9,13 +9,15 @@ ARGS ?=
 # Chosen tests may all be of one of the two runs
 NONE_IS_FINE = $(if $(ARGS),|| [ $$$$? = 5 ])
 CORPUS ?= tests/importing/sample
+# What is run with other versions of the packages that we patch
+CONTRACTS := tests/unit/contracts tests/unit/startup tests/unit/runtime tests/kernel/test_reactivity.py tests/kernel/test_bad_messages.py tests/mcp/test_mcp_stdio.py
 
 DEMO := .build/demo
 WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types format lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test browser lint types record-api contracts format lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -48,6 +50,16 @@ types: install ## Strict type check
 
 record-api: install ## Record the private names of other packages that the code uses (startup/supported_api.json)
 	$(BIN)/python -m tests.unit.contracts.derived_api
+
+contracts: install ## Test the names that we patch and override with the lowest and the newest versions that we allow
+	for versions in lowest-direct highest; do \
+	  $(BIN)/uv venv --quiet --clear --python $(BIN)/python .build/contracts/$$versions && \
+	  $(BIN)/uv pip install --quiet --python .build/contracts/$$versions --resolution $$versions --editable . && \
+	  $(BIN)/uv pip install --quiet --python .build/contracts/$$versions pytest pytest-timeout hypothesis && \
+	  $(BIN)/uv pip list --quiet --python .build/contracts/$$versions | \
+	    grep -E '^(ipykernel|ipython|jupyter-client|marimo|mcp|pyzmq) ' && \
+	  .build/contracts/$$versions/bin/python -m pytest -q $(CONTRACTS) || exit 1; \
+	done
 
 format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .

@@ -12,7 +12,7 @@ import pkgutil
 import sys
 import textwrap
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +23,7 @@ from marimo_kernel_bridge.startup import patching
 
 PACKAGES = ("IPython", "ipykernel", "jupyter_client", "marimo", "mcp")
 ROOT = Path(marimo_kernel_bridge.__file__).parent
+PAGE = ROOT.parent / "docs/decisions/0007-patches.md"
 COMMAND = "make record-api"
 
 OWNERS = {
@@ -92,6 +93,17 @@ def derived() -> dict[str, str]:
 def patches() -> list[patching.Patch]:
     """Return all patches of the package: those in a constant `PATCHES` of a module."""
     return [patch for module in modules() for patch in vars(module).get("PATCHES", ())]
+
+
+def overrides() -> list[tuple[str, str, list[str]]]:
+    """Return which class of ours overrides what of which class of a package."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for module in modules():
+        for node in _classes(module):
+            for target in _overridden_by(vars(module)[node.name], node):
+                base, _, name = target.rpartition(".")
+                found[f"{module.__name__.partition('.')[2]}.{node.name}", base].append(name)
+    return sorted((ours, base, names) for (ours, base), names in found.items())
 
 
 def signature_of(name: str) -> str:
@@ -207,20 +219,26 @@ def _overridden(module: ModuleType) -> Iterator[str]:
     """Yield what classes of a module override of the packages' classes, and the private names that they use of them."""
     for node in _classes(module):
         cls = vars(module)[node.name]  # some call themselves otherwise, so that their source is not found
-        bases = [
-            base for base in cls.__mro__ if base.__module__.partition(".")[0] in PACKAGES and base is not cls
-        ]
-        if not bases:
-            continue
+        yield from _overridden_by(cls, node)
         used = {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute) and _is_own(part)}
-        own = _written(node)
-        for name in sorted(own | used):
-            declaring = (base for base in bases if name in _attributes_of(base, inherited=False))
-            base = next(declaring, None)
-            if base is not None:
-                target = f"{base.__module__}:{base.__qualname__}.{name}"
-                if name in own or _is_private_path(target):
-                    yield target
+        inherited = _declared(cls, used - _written(node))
+        yield from (target for target in inherited if _is_private_path(target))
+
+
+def _overridden_by(cls: type, node: ast.ClassDef) -> list[str]:
+    return _declared(cls, _written(node))
+
+
+def _declared(cls: type, names: Iterable[str]) -> list[str]:
+    """Return where the packages' classes above `cls` declare these names, if they do."""
+    bases = [base for base in cls.__mro__[1:] if base.__module__.partition(".")[0] in PACKAGES]
+    targets = []
+    for name in sorted(names):
+        declaring = (base for base in bases if name in _attributes_of(base, inherited=False))
+        base = next(declaring, None)
+        if base is not None:
+            targets.append(f"{base.__module__}:{base.__qualname__}.{name}")
+    return targets
 
 
 def _classes(module: ModuleType) -> Iterator[ast.ClassDef]:
@@ -322,6 +340,24 @@ def _named_attribute(node: ast.Call) -> str:
     return attribute if isinstance(attribute, str) and _is_private(attribute) else ""
 
 
+def page(text: str) -> str:
+    """Return the page about the patches with its tables as the code has them."""
+    rows = [(f"`{patch.target}`", patch.why, patch.upstream) for patch in patches()]
+    classes = [
+        (f"`{ours}`", f"`{base}`", ", ".join(f"`{n}`" for n in names)) for ours, base, names in overrides()
+    ]
+    text = _with_table(text, "patches", ("target", "why", "upstream"), rows)
+    return _with_table(text, "overrides", ("class", "of", "what it overrides"), classes)
+
+
+def _with_table(text: str, name: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    start, end = f"<!-- {name}: made by `{COMMAND}` -->", f"<!-- end of {name} -->"
+    before, _, rest = text.partition(start)
+    after = rest.partition(end)[2]
+    lines = [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
+    return "\n".join((f"{before}{start}", "", *lines, "", f"{end}{after}"))
+
+
 def main() -> None:
     """Record the names, with the signatures of what is installed; `--merge`: beside those of the record."""
     before = json.loads(patching.RECORD.read_text()) if "--merge" in sys.argv else {}
@@ -333,6 +369,7 @@ def main() -> None:
             "names": {name: _joined(old["names"].get(name, []), known) for name, known in names.items()},
         }
     patching.RECORD.write_text(json.dumps(record, indent=1) + "\n")
+    PAGE.write_text(page(PAGE.read_text()))
 
 
 def _joined(before: str | list[str], known: str) -> str | list[str]:

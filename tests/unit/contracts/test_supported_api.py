@@ -1,8 +1,10 @@
 """What this package takes for granted about the packages that it patches and subclasses. A failure: they moved."""
 
+import tomllib
 from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
 
 from marimo_kernel_bridge.runtime import patches, supported_api
 from marimo_kernel_bridge.startup import patching
@@ -39,12 +41,21 @@ def test_no_name_is_recorded_as_missing() -> None:
 
 @pytest.mark.parametrize("package", derived_api.PACKAGES)
 def test_the_names_were_recorded_with_versions_that_the_package_allows(package: str) -> None:
-    allowed = supported_api.supported("ipykernel" if package == "IPython" else package)
+    project = tomllib.loads((derived_api.ROOT.parent / "pyproject.toml").read_text())["project"]
+    requirements = {Requirement(line).name.lower(): Requirement(line) for line in project["dependencies"]}
+    allowed = requirements[package.lower()].specifier
     versions = patching.recorded_versions(package)
     assert versions
-    if package != "IPython":  # which comes with ipykernel, whose range counts
-        assert [version for version in versions if version not in allowed] == []
-        assert metadata.version(package) in allowed
+    assert [version for version in (*versions, metadata.version(package)) if version not in allowed] == []
+
+
+def test_the_range_of_marimo_is_the_one_in_the_metadata() -> None:
+    assert str(supported_api.supported()) in ",".join(metadata.requires("marimo-kernel-bridge") or ())
+
+
+def test_the_page_about_the_patches_has_the_tables_of_the_code() -> None:
+    text = derived_api.PAGE.read_text()
+    assert derived_api.page(text) == text, f"run `{derived_api.COMMAND}`"
 
 
 @pytest.mark.parametrize("patch", derived_api.patches(), ids=lambda patch: patch.target)

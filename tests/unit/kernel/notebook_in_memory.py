@@ -26,6 +26,7 @@ from ipykernel.inprocess.socket import DummySocket
 from ipykernel.iostream import IOPubThread
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.profiledir import ProfileDir
+from marimo._runtime.context.types import teardown_context  # noqa: TID251  # ends what the kernel leaves
 from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 from traitlets.config import Config
@@ -143,11 +144,11 @@ class KernelInMemory:
 
     def close(self) -> None:
         """End the kernel, and leave this process as it was."""
-        runtime = self.kernel.notebook.runtime if self.kernel.notebook.loaded else None
+        loaded = self.kernel.notebook.loaded
         self.kernel.scheduler.stop()
         self.kernel.subshells.close()
-        if runtime is not None:
-            runtime.close()
+        if loaded:
+            teardown_context()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
@@ -283,7 +284,7 @@ class FrontEnd:
         else:
             self.kernel.send(frames)
             self.wait_idle(msg_id)
-        return self._reply(msg_id)["content"]  # type: ignore[no-any-return]  # a Jupyter message
+        return self._reply(msg_id)["content"]
 
     # -- running ---------------------------------------------------------------------------------------------------
 
