@@ -10,9 +10,9 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_server.media.output_text import show
-from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
-from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views
-from marimo_kernel_bridge.mcp_server.views import runs as mcp_run_views
+from marimo_kernel_bridge.mcp_server.views import cells as cell_views
+from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
+from marimo_kernel_bridge.mcp_server.views import runs as run_views
 from marimo_kernel_bridge.mcp_server.views.files import as_format, live
 from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, LIVE_FORMATS
@@ -37,7 +37,7 @@ _PAGE = 150_000
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
     """Return the outline of the notebook: all cells with their place in the graph, status and last run."""
     attached = attached_to(ctx, kernel)
-    return _json(as_data(mcp_views.cell_list(await attached.client.reads.outline(0, _MOST_CELLS), 0, "")))
+    return _json(as_data(cell_views.cell_list(await attached.client.reads.outline(0, _MOST_CELLS), 0, "")))
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
@@ -83,7 +83,7 @@ async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0"
     """Return the whole text of the outputs of a run of this client, in pages."""
     attached = attached_to(ctx, kernel)
     run = attached.client.runs.find(run_id)
-    text = attached.redactor.text(show(await mcp_run_views.run_outputs(attached, run)).text)
+    text = attached.redactor.text(show(await run_views.run_outputs(attached, run)).text)
     return _json(
         {"run_id": run_id, "status": run.status} | _page(text, offset, f"marimo://{kernel}/runs/{run_id}")
     )
@@ -154,7 +154,7 @@ def _page(text: str, offset: str, uri: str) -> dict[str, Any]:
 
 async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
     """Return a variable's type, size and a sample of its content."""
-    return _json(as_data(await mcp_notebook_views.variable_view(attached_to(ctx, kernel), variable, _ROWS)))
+    return _json(as_data(await notebook_views.variable_view(attached_to(ctx, kernel), variable, _ROWS)))
 
 
 async def read_ipynb(ctx: Ctx, kernel: str) -> str:

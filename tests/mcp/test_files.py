@@ -42,18 +42,6 @@ async def test_what_the_kernel_has_is_given_as_text_and_written_to_files(shared,
         assert "content" not in answer.data
 
 
-async def test_a_long_text_is_read_on_from_an_offset(shared):
-    agent, _, handle = shared
-    whole = (await agent("export_notebook", kernel=handle, format="json", max_chars=50_000)).data
-    parts, offset = "", 0
-    while offset < whole["total_chars"]:
-        part = await agent("export_notebook", kernel=handle, format="json", max_chars=300, offset=offset)
-        parts += part.data["content"]
-        offset = part.data.get("offset", 0) + len(part.data["content"])
-    assert parts == whole["content"]
-    assert json.loads(parts)["cells"][1]["upstream"] == ["aaaa"]
-
-
 async def test_a_file_is_exported_and_imported_and_left_alone_when_it_exists(agent, tmp_path):
     write_masses(tmp_path / "masses.ipynb")
     checked = await agent("import_notebook", file=str(tmp_path / "masses.ipynb"), check=True)
@@ -79,7 +67,6 @@ async def test_a_file_is_exported_and_imported_and_left_alone_when_it_exists(age
             {"file": "none.ipynb", "format": "py"},
             "[bad_notebook] none.ipynb does not exist",
         ),
-        ("export_notebook", {"format": "pdf"}, "[bad_request] A PDF is no text"),
         ("import_notebook", {"file": "pyproject.toml"}, "[bad_notebook]"),
     ],
 )
@@ -108,16 +95,6 @@ async def test_an_export_to_text_imports_no_module_of_the_notebook(agent, tmp_pa
     answer = await agent("export_notebook", file=str(tmp_path / "a.ipynb"), format="py")
     assert "from trap import value" in answer.data["content"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ipynb", "trap.py"]
-
-
-async def test_reading_is_allowed_to_everybody_and_writing_is_not(serve, reactive_kernel, tmp_path):
-    reader = await serve("auto", "--allow", "read")
-    await reader.connect(reactive_kernel)
-    assert not (await reader("export_notebook")).failed
-    refused = await reader("export_notebook", output=str(tmp_path / "a.ipynb"))
-    assert "[not_allowed]" in refused.text
-    assert "[not_allowed]" in (await reader("import_notebook", file="a.ipynb", check=True)).text
-    assert not list(tmp_path.iterdir())
 
 
 async def test_the_notebook_is_a_resource_in_four_formats_without_secrets(shared):

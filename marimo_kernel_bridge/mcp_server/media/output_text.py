@@ -60,7 +60,7 @@ class Shown:
 def show(outputs: Iterable[dict[str, Any]], pictures: Mapping[int, Picture] = MappingProxyType({})) -> Shown:
     """Turn nbformat outputs into text and images, in their order.
 
-    `pictures` are images made ready and charts drawn, by the position of their output (`mcp_pictures.py`).
+    `pictures` are images made ready and charts drawn, by the position of their output (`pictures`).
     """
     texts: list[str] = []
     images: list[Image] = []

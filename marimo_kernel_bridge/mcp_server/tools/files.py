@@ -21,7 +21,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 )
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
-from marimo_kernel_bridge.mcp_server.views import files as mcp_files
+from marimo_kernel_bridge.mcp_server.views import files as file_views
 from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.notebooks.export_formats import ExportFormat  # the SDK looks at annotations
 
@@ -61,11 +61,11 @@ async def export_notebook(
     The kernel's code and outputs go into the notebook on disk that it belongs to, where that is known. Of a marimo .py
     that was imported, ipynb brings back the cells' ids, metadata and attachments. Existing files are left alone.
     """
-    request = mcp_files.ExportRequest(format, output, overwrite, Window(max_chars, offset))
-    mcp_files.check(request)
+    request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
+    file_views.check(request)
     if file is not None:
-        return answer(await mcp_files.export_file(file, request))
-    return answer(await mcp_files.export_live(attached_to(ctx, kernel), request))
+        return answer(await file_views.export_file(file, request))
+    return answer(await file_views.export_live(attached_to(ctx, kernel), request))
 
 
 @tool("Make a notebook reactive", needs="run", runs_code=True)
@@ -90,5 +90,5 @@ async def import_notebook(
     Names defined twice become versions (df, df_1), changes of other cells' objects work on copies, magics become Python.
     Needs the permission run: it may import modules that the notebook imports with *, and verify runs the notebook.
     """
-    request = mcp_files.ImportRequest(target, output, keep_outputs, check, verify, overwrite)
-    return answer(await mcp_files.import_file(ctx, file, request))
+    request = file_views.ImportRequest(target, output, keep_outputs, check, verify, overwrite)
+    return answer(await file_views.import_file(ctx, file, request))

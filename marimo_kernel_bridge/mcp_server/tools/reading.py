@@ -32,8 +32,8 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
-from marimo_kernel_bridge.mcp_server.views import cells as mcp_views
-from marimo_kernel_bridge.mcp_server.views import notebook as mcp_notebook_views
+from marimo_kernel_bridge.mcp_server.views import cells as cell_views
+from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views.window import Window
 
 SkipArg = Annotated[int, Field(ge=0, description="How many to skip, to read on.")]
@@ -58,7 +58,7 @@ async def list_cells(
     """
     attached = attached_to(ctx, kernel)
     outline = await attached.client.reads.outline(offset, limit)
-    return answer(within(mcp_views.cell_list(outline, offset, attached.news()), max_chars))
+    return answer(within(cell_views.cell_list(outline, offset, attached.news()), max_chars))
 
 
 @tool("Read a cell", needs="read", reads=True)
@@ -72,7 +72,7 @@ async def read_cell(
 ) -> Annotated[CallToolResult, CellView]:
     """Read one cell's code, version, place in the graph and outputs, with images. Answered while a cell runs."""
     attached = attached_to(ctx, kernel)
-    view, images = await mcp_views.cell_view(attached, cell_id, Window(max_chars, offset))
+    view, images = await cell_views.cell_view(attached, cell_id, Window(max_chars, offset))
     return answer(view, images, full=view.full)
 
 
@@ -89,7 +89,7 @@ async def search_cells(
 ) -> Annotated[CallToolResult, SearchResult]:
     """Find text in the code and the text outputs of all cells: which cell, which line. Answered while a cell runs."""
     return answer(
-        within(await mcp_notebook_views.search_result(attached_to(ctx, kernel), query, limit), max_chars)
+        within(await notebook_views.search_result(attached_to(ctx, kernel), query, limit), max_chars)
     )
 
 
@@ -109,7 +109,7 @@ async def read_dataflow(
     That is what a change would reach; preview_run says how long it takes. Answered while a cell runs.
     """
     return answer(
-        within(await mcp_notebook_views.dataflow(attached_to(ctx, kernel), cell_id, variable), max_chars)
+        within(await notebook_views.dataflow(attached_to(ctx, kernel), cell_id, variable), max_chars)
     )
 
 
@@ -131,7 +131,7 @@ async def list_variables(
     """
     return answer(
         within(
-            await mcp_notebook_views.variable_list(attached_to(ctx, kernel), query, offset, limit),
+            await notebook_views.variable_list(attached_to(ctx, kernel), query, offset, limit),
             max_chars,
         )
     )
@@ -151,7 +151,7 @@ async def list_ui_elements(
     Answered while a cell runs.
     """
     return answer(
-        within(await mcp_notebook_views.ui_element_list(attached_to(ctx, kernel), offset, limit), max_chars)
+        within(await notebook_views.ui_element_list(attached_to(ctx, kernel), offset, limit), max_chars)
     )
 
 
@@ -172,7 +172,7 @@ async def read_variable(
     """
     return answer(
         within(
-            await mcp_notebook_views.variable_view(attached_to(ctx, kernel), variable, limit, offset),
+            await notebook_views.variable_view(attached_to(ctx, kernel), variable, limit, offset),
             max_chars,
         )
     )
@@ -189,7 +189,7 @@ async def list_errors(
 
     Answered while a cell runs.
     """
-    return answer(within(await mcp_notebook_views.error_list(attached_to(ctx, kernel)), max_chars))
+    return answer(within(await notebook_views.error_list(attached_to(ctx, kernel)), max_chars))
 
 
 @tool("Preview a run or edits", needs="read", reads=True)
@@ -209,4 +209,4 @@ async def preview_run(
     """  # noqa: D205  # one thought
     attached = attached_to(ctx, kernel)
     changes = changes_of(edits) if edits else ()
-    return answer(within(await mcp_notebook_views.preview(attached, cell_ids, which, changes), max_chars))
+    return answer(within(await notebook_views.preview(attached, cell_ids, which, changes), max_chars))

@@ -100,14 +100,6 @@ async def test_long_output_is_cut_with_the_way_to_the_rest(connected: Agent, ker
     assert "MIDDLE" in rest.data["outputs"]
 
 
-async def test_code_that_installs_packages_is_refused_before_it_runs(
-    connected: Agent, kernel: FakeKernel
-) -> None:
-    answer = await connected("execute_code", code="%pip install polars")
-    assert answer.refused("not_allowed")
-    assert kernel.asked == []
-
-
 # Time
 
 

@@ -3,18 +3,18 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from mcp import Client
-from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult, Implementation
+from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol.environment import InstallReport
 from marimo_kernel_bridge.protocol.inspection import Secret, Variable
-from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.agent import Agent, Answer
 from tests.unit.mcp_server.conftest import Serve
 from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, result, stream
 
@@ -163,45 +163,69 @@ async def test_a_mark_that_stands_for_a_secret_is_not_taken_as_code(
 # The person's consent to an installation
 
 
-async def answering(kernel: FakeKernel, connection_file: str, action: Any, asked: list[str]) -> Any:
-    """Install a package behind a client that puts the question to a person; return the answer's text."""
+Era = Literal["auto", "legacy"]
+YES = ElicitResult(action="accept", content={"install": True})
+
+
+async def install(
+    kernel: FakeKernel, connection_file: str, reply: ElicitResult, allow: Tier = "run", era: Era = "auto"
+) -> tuple[Answer, list[str]]:
+    """Install a package behind a client that asks its person; return the answer, and what was asked."""
+    asked: list[str] = []
 
     async def ask(context: object, params: ElicitRequestParams) -> ElicitResult:
         del context
         assert isinstance(params, ElicitRequestFormParams)
         asked.append(params.message)
-        return ElicitResult(action=action, content={"install": True} if action == "accept" else None)
+        return reply
 
-    who = Implementation(name="ann", version="1")
-    server = build_server(attach=kernel.attach)
-    async with Client(server, client_info=who, elicitation_callback=ask) as client:
+    server = build_server(allow, attach=kernel.attach)
+    async with Client(server, mode=era, elicitation_callback=ask) as client:
         agent = Agent(client)
         await agent("connect_to_kernel", connection_file=connection_file)
-        return await agent("install_packages", packages=["polars>=1"])
+        return await agent("install_packages", packages=["polars>=1"]), asked
 
 
+@pytest.mark.parametrize("era", ["auto", "legacy"])
 async def test_packages_are_installed_when_the_person_agrees(
-    kernel: FakeKernel, connection_file: str, audit_log: Path
+    kernel: FakeKernel, connection_file: str, audit_log: Path, era: Era
 ) -> None:
     kernel.description = replace(kernel.description, notebook="/work/penguins.ipynb")
     kernel.executions["install_packages"] = Execution(installed=InstallReport("pip", "/env/bin/python", 0))
-    asked: list[str] = []
-    answer = await answering(kernel, connection_file, "accept", asked)
+    answer, (question,) = await install(kernel, connection_file, YES, era=era)
     assert answer.data["status"] == "ok"
-    (question,) = asked
     assert "polars>=1 with pip into /env" in question
     assert "/work/penguins.ipynb" in question
     assert lines(audit_log)[-1]["consent"] == "yes"
 
 
-@pytest.mark.parametrize("action", ["decline", "cancel"])
+@pytest.mark.parametrize(
+    ("reply", "consent"),
+    [
+        (ElicitResult(action="accept", content={"install": False}), "no"),
+        (ElicitResult(action="decline"), "declined"),
+        (ElicitResult(action="cancel"), "no answer"),
+    ],
+    ids=["no", "declined", "no answer"],
+)
 async def test_nothing_is_installed_when_the_person_does_not_agree(
-    kernel: FakeKernel, connection_file: str, action: str
+    kernel: FakeKernel, connection_file: str, audit_log: Path, reply: ElicitResult, consent: str
 ) -> None:
-    answer = await answering(kernel, connection_file, action, [])
+    answer, asked = await install(kernel, connection_file, reply)
     assert answer.refused("not_allowed")
     assert "%pip install polars>=1" in answer.text
+    assert len(asked) == 1
     assert "install_packages" not in kernel.asked
+    assert lines(audit_log)[-1]["consent"] == consent
+
+
+async def test_a_person_who_allows_less_than_running_is_not_asked(
+    kernel: FakeKernel, connection_file: str
+) -> None:
+    answer, asked = await install(kernel, connection_file, YES, allow="edit")
+    assert answer.refused("not_allowed")
+    assert "--allow run" in answer.text
+    assert asked == []
 
 
 async def test_a_client_that_cannot_ask_is_refused_with_what_the_person_can_do(connected: Agent) -> None:
@@ -210,13 +234,31 @@ async def test_a_client_that_cannot_ask_is_refused_with_what_the_person_can_do(c
     assert "--allow all" in answer.text
 
 
-async def test_a_paused_person_is_not_asked(kernel: FakeKernel, connection_file: str) -> None:
+async def test_a_paused_person_is_not_asked(
+    kernel: FakeKernel, connection_file: str, audit_log: Path
+) -> None:
     kernel.description = replace(kernel.description, agents_paused=True)
-    asked: list[str] = []
-    answer = await answering(kernel, connection_file, "accept", asked)
+    answer, asked = await install(kernel, connection_file, YES)
     assert answer.refused("paused")
     assert "%marimo resume" in answer.text
     assert asked == []
+    assert lines(audit_log)[-1]["consent"] == "not asked"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("execute_code", {"code": "%pip install polars"}),
+        ("edit_cells", {"edits": [{"action": "add", "code": "x = 1\n!pip install polars"}]}),
+    ],
+)
+async def test_magics_that_install_are_refused_with_the_tool_that_asks(
+    connected: Agent, kernel: FakeKernel, tool: str, arguments: dict[str, Any]
+) -> None:
+    answer = await connected(tool, **arguments)
+    assert answer.refused("not_allowed")
+    assert "install_packages asks them" in answer.text
+    assert kernel.asked == []
 
 
 async def test_a_paused_kernel_says_so_in_its_status(connected: Agent, kernel: FakeKernel) -> None:

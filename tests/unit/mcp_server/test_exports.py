@@ -1,0 +1,98 @@
+"""Exports of what a kernel has: as text in pages, into files, and what is refused before anything is read."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from mcp.types import TextResourceContents
+
+from marimo_kernel_bridge.protocol.inspection import Secret
+from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.conftest import Serve
+from tests.unit.mcp_server.fake_kernel import FakeKernel, stream
+
+pytestmark = pytest.mark.anyio
+
+KEY = "zq81-HUSH-hush-99!"
+
+
+@pytest.fixture
+def notebook(kernel: FakeKernel) -> FakeKernel:
+    kernel.add("aaaa", "x = 1", defines=("x",), downstream=("bbbb",))
+    kernel.add("bbbb", "print('x is', x)", stream("x is 1\n"), uses=("x",), upstream=("aaaa",))
+    return kernel
+
+
+def notebooks_in(folder: Path) -> list[Path]:
+    return list(folder.glob("*.ipynb"))
+
+
+def content_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+async def test_what_the_kernel_has_is_a_valid_notebook(connected: Agent, notebook: FakeKernel) -> None:
+    answer = await connected("export_notebook", max_chars=50_000)
+    document = nbformat.reads(answer.data["content"], 4)
+    nbformat.validate(document)
+    assert [cell.source for cell in document.cells] == ["x = 1", "print('x is', x)"]
+    assert document.cells[1].outputs[0].text == "x is 1\n"
+    assert (answer.data["cells"], answer.data["with_outputs"]) == (2, 1)
+
+
+async def test_a_long_text_is_read_on_from_an_offset(connected: Agent, notebook: FakeKernel) -> None:
+    whole = (await connected("export_notebook", format="json", max_chars=50_000)).data
+    parts = ""
+    while len(parts) < whole["total_chars"]:
+        part = await connected("export_notebook", format="json", max_chars=300, offset=len(parts))
+        assert part.data.get("offset", 0) == len(parts)
+        parts += part.data["content"]
+    assert parts == whole["content"]
+    assert len(json.loads(parts)["cells"]) == 2
+
+
+async def test_an_existing_file_is_left_alone_unless_it_may_be_overwritten(
+    connected: Agent, notebook: FakeKernel, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.ipynb"
+    answer = await connected("export_notebook", output=str(output))
+    assert (answer.data["output"], "content" in answer.data) == (str(output), False)
+    first = content_of(output)
+    notebook.add("cccc", "x + 1")
+    again = await connected("export_notebook", output=str(output))
+    assert again.refused("output_exists")
+    assert "overwrite=true" in again.text
+    assert content_of(output) == first
+    assert not (await connected("export_notebook", output=str(output), overwrite=True)).failed
+    assert "x + 1" in content_of(output)
+
+
+async def test_a_pdf_needs_a_file(connected: Agent, notebook: FakeKernel) -> None:
+    answer = await connected("export_notebook", format="pdf")
+    assert answer.refused("bad_request")
+    assert "A PDF is no text" in answer.text
+    assert notebook.asked == []
+
+
+async def test_reading_is_allowed_to_everybody_and_writing_is_not(
+    serve: Serve, notebook: FakeKernel, connection_file: str, tmp_path: Path
+) -> None:
+    reader = await serve("read")
+    await reader("connect_to_kernel", connection_file=connection_file)
+    assert not (await reader("export_notebook")).failed
+    output = tmp_path / "a.ipynb"
+    assert (await reader("export_notebook", output=str(output))).refused("not_allowed")
+    assert (await reader("import_notebook", file="a.ipynb", check=True)).refused("not_allowed")
+    assert notebooks_in(tmp_path) == []
+
+
+async def test_secrets_are_kept_out_of_exports(connected: Agent, notebook: FakeKernel) -> None:
+    notebook.secrets = [Secret("SERVICE_TOKEN", KEY)]
+    notebook.add("cccc", f"print({KEY!r})", stream(KEY))
+    assert KEY not in (await connected("export_notebook", max_chars=50_000)).text
+    (content,) = (await connected.client.read_resource("marimo://k1/notebook.ipynb")).contents
+    assert isinstance(content, TextResourceContents)
+    assert content.mime_type == "application/x-ipynb+json"
+    assert KEY not in content.text
+    assert "<<redacted:SERVICE_TOKEN>>" in content.text
