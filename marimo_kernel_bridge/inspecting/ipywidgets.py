@@ -36,11 +36,14 @@ def elements(names: Mapping[str, object]) -> list[UiElement]:
         for name, value in list(names.items())
         if type(name) is str and not name.startswith("_") and _is_widget(value)
     ]
-    known = {id(widget) for _, widget in named}
+    named_ids = {id(widget) for _, widget in named}
     unnamed = [
-        (str(key), one)
-        for key, one in _registry().items()
-        if id(one) not in known and _is_widget(one) and _of_the_library(one) and _is_input(one)
+        (str(key), widget)
+        for key, widget in _registry().items()
+        if id(widget) not in named_ids
+        and _is_widget(widget)
+        and _of_the_library(widget)
+        and _is_input(widget)
     ]
     inputs = [(name, widget) for name, widget in named if _is_input(widget)]
     return [_described(name, widget) for name, widget in [*inputs, *unnamed[:_MOST_UNNAMED]]]
@@ -48,8 +51,8 @@ def elements(names: Mapping[str, object]) -> list[UiElement]:
 
 def find(target: str, names: Mapping[str, object]) -> object | None:
     """Return the widget that a variable holds, or that has this id; None if there is none."""
-    found = names.get(target) if target in names else _registry().get(target)
-    return found if _is_widget(found) else None
+    widget = names.get(target) if target in names else _registry().get(target)
+    return widget if _is_widget(widget) else None
 
 
 def set_value(widget: Any, value: object) -> None:
@@ -103,7 +106,7 @@ def _index(widget: Any, value: object) -> Any:
     if multiple:
         if not isinstance(value, list):
             raise _refused(widget, f"takes a list, not {value_text(value)}", f"Options: {_listed(labels)}.")
-        return [_position(widget, labels, options, one) for one in value]
+        return [_position(widget, labels, options, item) for item in value]
     return None if value is None else _position(widget, labels, options, value)
 
 
@@ -142,8 +145,8 @@ def _traits_hint(widget: Any) -> str:
 
 def _listed(names: list[Any]) -> str:
     more = len(names) - _MOST_OPTIONS
-    shown = ", ".join(value_text(name, 60) for name in names[:_MOST_OPTIONS])
-    return shown + (f" and {more} more" if more > 0 else "")
+    listed = ", ".join(value_text(name, 60) for name in names[:_MOST_OPTIONS])
+    return listed + (f" and {more} more" if more > 0 else "")
 
 
 # -- looking, which runs no code of the widgets -------------------------------------------------------------------
@@ -166,7 +169,9 @@ def _described(name: str, widget: object) -> UiElement:
 def _value(state: Mapping[str, Any]) -> object:
     labels, index = state.get("_options_labels"), state.get("index")
     if type(labels) is tuple:
-        chosen = [labels[one] for one in (index if type(index) is tuple else (index,)) if type(one) is int]
+        chosen = [
+            labels[place] for place in (index if type(index) is tuple else (index,)) if type(place) is int
+        ]
         return chosen if type(index) is tuple else next(iter(chosen), None)
     return state["value"] if "value" in state else dict(_own_traits(state))
 
@@ -181,7 +186,7 @@ def _takes(widget: object, state: Mapping[str, Any]) -> str:
     if name in _DATES:
         return f"an ISO {_DATES[name].__name__}"
     value = state.get("value")
-    low, high, step = (state.get(one) for one in ("min", "max", "step"))
+    low, high, step = (state.get(name) for name in ("min", "max", "step"))
     if _is_number(low) or _is_number(high):
         ends = f" from {low} to {high}" + (f" in steps of {step}" if _is_number(step) else "")
         return f"two numbers{ends}" if type(value) is tuple else f"a number{ends}"
@@ -237,5 +242,5 @@ def _state(widget: object) -> Mapping[str, Any]:
 
 def _registry() -> dict[Any, Any]:
     """Return all live widgets by their ids."""
-    found = vars(sys.modules[_MODULE]).get("_instances") if _MODULE in sys.modules else None
-    return dict(found) if type(found) is dict else {}
+    instances = vars(sys.modules[_MODULE]).get("_instances") if _MODULE in sys.modules else None
+    return dict(instances) if type(instances) is dict else {}

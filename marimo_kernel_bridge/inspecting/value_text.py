@@ -49,14 +49,14 @@ def class_name(kind: type) -> str:
 
 def bases(kind: type) -> tuple[type, ...]:
     """Return the classes that a class descends from, itself first."""
-    found: tuple[type, ...] = type.__dict__["__mro__"].__get__(kind)
-    return found
+    classes: tuple[type, ...] = type.__dict__["__mro__"].__get__(kind)
+    return classes
 
 
 def library_class(module: str, name: str) -> type | None:
     """Return a class of a module if that is imported."""
-    found = vars(sys.modules[module]).get(name) if module in sys.modules else None
-    return found if type(found) is type or isinstance(found, type) else None
+    value = vars(sys.modules[module]).get(name) if module in sys.modules else None
+    return value if type(value) is type or isinstance(value, type) else None
 
 
 def value_text(value: object, longest: int = LONGEST, depth: int = 0) -> str:
@@ -82,23 +82,23 @@ def shorten(text: str, longest: int = LONGEST) -> str:
 
 
 def _quoted(value: str | bytes, longest: int) -> str:
-    shown = repr(value[:longest])
-    return shown if len(value) <= longest else f"{shown}… ({len(value)} in all)"
+    text = repr(value[:longest])
+    return text if len(value) <= longest else f"{text}… ({len(value)} in all)"
 
 
 def _container_text(value: Any, longest: int, depth: int) -> str:  # an exact builtin container
     items = first_items(value, _MOST_ITEMS)
     if type(value) is dict:
-        shown = [
+        texts = [
             f"{value_text(key, longest, depth + 1)}: {value_text(item, longest, depth + 1)}"
             for key, item in items
         ]
         brackets = "{}"
     else:
-        shown = [value_text(item, longest, depth + 1) for item in items]
-        brackets = next(pair for known, pair in _BRACKETS if known is type(value))
+        texts = [value_text(item, longest, depth + 1) for item in items]
+        brackets = next(pair for container, pair in _BRACKETS if container is type(value))
     more = len(value) - len(items)
-    inside = ", ".join([*shown, *([f"… {more} more"] if more > 0 else [])])
+    inside = ", ".join([*texts, *([f"… {more} more"] if more > 0 else [])])
     return f"{brackets[0]}{inside}{brackets[1]}"
 
 

@@ -58,13 +58,13 @@ def list_variables(
     names: Mapping[str, object], hidden: Container[str], definers: Mapping[str, str]
 ) -> list[Variable]:
     """Return global variables, modules last. `definers` are the ids of the cells that define names. Any thread."""
-    shown = [
+    public = [
         (name, value)
         for name, value in list(names.items())
         if type(name) is str and not name.startswith("_") and name not in hidden
     ]
-    shown.sort(key=lambda item: type(item[1]) is types.ModuleType)
-    return [describe(name, value, definers.get(name)) for name, value in shown]
+    public.sort(key=lambda item: type(item[1]) is types.ModuleType)
+    return [describe(name, value, definers.get(name)) for name, value in public]
 
 
 def inspect(
@@ -153,10 +153,10 @@ def _plain_content(value: object, part: slice) -> _Sample:
         lines = (f"line {value.__code__.co_firstlineno} of its cell", doc.strip())  # type: ignore[attr-defined]  # an exact function
         return {"facts": tuple(filter(None, lines))}
     attributes = _attributes(value)
-    shown = [(key, item) for key, item in attributes.items() if type(key) is str and not key.startswith("_")]
+    public = [(key, item) for key, item in attributes.items() if type(key) is str and not key.startswith("_")]
     return {
-        "items": tuple(f".{key}: {value_text(item)}" for key, item in shown[part]),
-        "total_items": len(shown),
+        "items": tuple(f".{key}: {value_text(item)}" for key, item in public[part]),
+        "total_items": len(public),
     }
 
 
@@ -165,10 +165,10 @@ def _attributes(value: object) -> dict[str, object]:
     if is_class(value) or type(value) is types.ModuleType:
         return {}
     try:
-        found = object.__getattribute__(value, "__dict__")
+        attributes = object.__getattribute__(value, "__dict__")
     except AttributeError:
         return {}
-    return dict(found) if type(found) is dict else {}
+    return dict(attributes) if type(attributes) is dict else {}
 
 
 def _attribute(value: object, name: str) -> object:
@@ -223,14 +223,14 @@ def _array_content(array: Any, part: slice) -> _Sample:
 
 
 def _table_content(total: int, names: list[Any], dtypes: list[str], columns: list[list[Any]]) -> _Sample:
-    shown = [
+    described = [
         Column(name if type(name) is str else value_text(name), dtype)
         for name, dtype in zip(names, dtypes, strict=True)
     ]
     rows = zip(*columns, strict=True) if columns else ()
     return {
-        "columns": tuple(shown[:MOST_COLUMNS]),
-        "total_columns": len(shown),
+        "columns": tuple(described[:MOST_COLUMNS]),
+        "total_columns": len(described),
         "rows": tuple(tuple(_cell_text(item) for item in row) for row in rows),
         "total_rows": total,
     }

@@ -1,4 +1,4 @@
-"""Where the files that come with the package are: the example notebook and the kernelspec.
+"""The files that come with the package: the example notebook and the kernelspec.
 
 A wheel carries them inside the package; a checkout has them at its root, once.
 """
