@@ -6,8 +6,19 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # Further arguments: make lab ARGS=analysis.ipynb, make test ARGS=tests/house
 ARGS ?=
+# How often test-hard runs all tests
+TIMES ?= 1
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile
+# JupyterLab/Notebook
+FRONT_ENDS ?= 4.4/7.4 4.5/7.5 4/7
+define with_front_end
+$(BIN)/uv run --no-project --isolated --python $(BIN)/python --with-editable '.[test]' \
+	--with 'jupyterlab==$(word 1,$(1)).*' --with 'notebook==$(word 2,$(1)).*' python -m pytest -m browser $(ARGS)
+
+endef
 # Chosen tests may all be of one of the two runs
 NONE_IS_FINE = $(if $(ARGS),|| [ $$$$? = 5 ])
+SHARED_BY_TESTS := tests/browser tests/kernel tests/mcp tests/mcp_http tests/pool
 CORPUS ?= tests/importing/sample
 # What is run with other versions of the packages that we patch
 CONTRACTS := tests/unit/contracts tests/unit/startup tests/unit/runtime tests/kernel/test_reactivity.py tests/kernel/test_bad_messages.py tests/mcp/test_mcp_stdio.py
@@ -17,7 +28,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test browser lint types record-api contracts format lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-hard front-ends browser lint types record-api contracts format lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -31,8 +42,19 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	@touch $@
 
 test: install browser lint types ## All set-up, the linter, the types and all tests
-	$(BIN)/python -m pytest --reruns 1 -m "not browser" -n $(WORKERS) --dist loadfile $(ARGS) $(NONE_IS_FINE)
-	$(BIN)/python -m pytest --reruns 1 -m browser $(ARGS) $(NONE_IS_FINE)
+	rm -rf .build/coverage && mkdir -p .build/coverage
+	$(BIN)/coverage run -m pytest --durations=10 -m "not browser" $(SIDE_BY_SIDE) $(ARGS) $(NONE_IS_FINE)
+	$(BIN)/coverage run -m pytest --durations=10 -m browser $(ARGS) $(NONE_IS_FINE)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
+
+test-hard: install browser ## All tests TIMES times in random order, while one processor computes something else
+	$(BIN)/python tests/hard.py $(TIMES) -m "not browser" $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python tests/hard.py $(TIMES) -m browser $(ARGS)
+
+# The oldest JupyterLab and Notebook that work, and those between; `make test` has the newest.
+front-ends: install browser ## The browser tests with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)
+	$(foreach pair,$(FRONT_ENDS),$(call with_front_end,$(subst /, ,$(pair))))
 
 check: test ## The same as test
 
@@ -47,6 +69,9 @@ lint: install ## Formatter, linter, the contracts of the packages (.importlinter
 
 types: install ## Strict type check
 	$(BIN)/mypy
+	@# What the tests of a folder share; each folder has a conftest.py.
+	set -e; for folder in $(SHARED_BY_TESTS); do MYPYPATH=$$folder:tests/mcp:tests/mcp_http \
+		$(BIN)/mypy $$(ls $$folder/*.py | grep -v /test_); done
 
 record-api: install ## Record the private names of other packages that the code uses (startup/supported_api.json)
 	$(BIN)/python -m tests.unit.contracts.derived_api

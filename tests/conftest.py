@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.isolation import FOLDER, Home, Homes, Outside, begin, remove, running
+from tests.measuring import kernels_write
 
 MAY_SKIP: dict[str, str] = {}
 """The beginning of a test's id -> why it may be skipped."""
@@ -40,7 +41,8 @@ def homes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     """Homes for what lives longer than a test: `homes.new("k")`. With the session all ends that lives there."""
     tmp_path_factory.getbasetemp()  # where it is without us
     homes = pytestconfig.stash[HOMES]
-    yield homes
+    with kernels_write():
+        yield homes
     assert not (processes := running(homes.folder)), f"still running after all tests: {processes}"
 
 

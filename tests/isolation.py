@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]  # it has no types
 
+from tests import measuring
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -52,11 +54,15 @@ class Home:
     def variables(self) -> dict[str, str]:
         home = str(self.folder)
         windows = {name: home for name in ("USERPROFILE", "APPDATA", "LOCALAPPDATA") if os.name == "nt"}
-        return windows | {
-            "HOME": home,
-            "JUPYTER_RUNTIME_DIR": str(self.runtime),
-            "TMPDIR": str(self.temporary),
-        }
+        return (
+            windows
+            | measuring.variables()
+            | {
+                "HOME": home,
+                "JUPYTER_RUNTIME_DIR": str(self.runtime),
+                "TMPDIR": str(self.temporary),
+            }
+        )
 
     def temporary_files(self) -> list[str]:
         """Return what lies in the folder of temporary files."""

@@ -18,6 +18,15 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a server; one that does not listen any more is killed."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
 @pytest.fixture(scope="module")
 def start_server() -> Iterator[Callable[..., Server]]:
     """Start a server: `start_server(folder, "--port", "0")`. It is ended with the module."""
@@ -34,7 +43,7 @@ def start_server() -> Iterator[Callable[..., Server]]:
                 text=True,
             )
             stack.callback(process.wait)
-            stack.callback(process.kill)
+            stack.callback(_end, process)
             assert process.stdout is not None
             stack.callback(process.stdout.close)
             serving = process.stdout.readline()

@@ -126,11 +126,12 @@ class Notebook:
             return count
 
         gc.disable()
+        outer = sys.gettrace()  # coverage measures by the same means
         sys.settrace(count)
         try:
             self.run(cell, code)
         finally:
-            sys.settrace(None)
+            sys.settrace(outer)
             gc.enable()
         return lines
 

@@ -34,7 +34,7 @@ from traitlets.config import Config
 from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
 from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
 from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
-from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
+from marimo_kernel_bridge.kernel.messaging.shell_stream import Listener, ShellStream
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog
@@ -77,8 +77,8 @@ class _ShellStream(_Socket):
         self._received: Callable[[list[Any]], Awaitable[None]] | None = None
         self._tasks: set[asyncio.Future[None]] = set()
 
-    def on_recv(self, callback: Callable[[list[Any]], Awaitable[None]], **_options: Any) -> None:
-        self._received = callback
+    def listen(self, listener: Listener) -> None:
+        self._received = lambda frames: listener.receive(listener.read(frames))
 
     def flush(self, *_args: Any) -> int:
         count = len(self.arriving)
