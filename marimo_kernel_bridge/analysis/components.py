@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Words:
     imports: bool = False
 
 
-@lru_cache(maxsize=5000)
+@lru_cache(maxsize=TEXTS_REMEMBERED)
 def words(source: str) -> Words:
     """Return what names are in the text of a cell, which may not be Python."""
     try:

@@ -20,6 +20,10 @@ PYTHON: Final = -1
 """The number that stands for a cell's where Python itself makes a version: of a builtin."""
 
 
+TEXTS_REMEMBERED: Final = 2000
+"""How many cells' texts are remembered with what they come to, some 11 KB each: twice the cells of a large notebook."""
+
+
 @dataclass(frozen=True)
 class Given:
     """One cell as it goes into the analysis. `fails`: it is known to end with an error."""

@@ -48,17 +48,31 @@ _BUILTINS: Final[dict[str, Kind]] = {
     ),
     **dict.fromkeys(("default_rng", "RandomState", "Random"), "random"),
 }
-_FRAMES: Final = frozenset(
-    {"DataFrame", "Series", "load_dataset", "get_dummies", "concat", "merge", "crosstab"}
-)
-_PLOTS: Final = frozenset(
-    {"subplots", "figure", "add_subplot", "add_axes", "subplot", "axes", "gca", "gcf", "twinx"}
-)
+# By what is called, whatever module or object it is of.
+_CALLED: Final[dict[str, Kind]] = {
+    **dict.fromkeys(
+        ("DataFrame", "Series", "load_dataset", "get_dummies", "concat", "merge", "crosstab"), "frame"
+    ),
+    **dict.fromkeys(
+        ("subplots", "figure", "add_subplot", "add_axes", "subplot", "axes", "gca", "gcf", "twinx"), "plot"
+    ),
+    **dict.fromkeys(
+        ("connect", "cursor", "urlopen", "socket", "Output", "IntSlider", "FloatSlider", "Thread"), "live"
+    ),
+}
+_PACKAGES: Final[dict[str, Kind]] = {"numpy": "array", "ipywidgets": "live"}
+_NODES: Final[dict[type[ast.expr], Kind]] = {
+    **dict.fromkeys((ast.List, ast.ListComp), "list"),
+    **dict.fromkeys((ast.Dict, ast.DictComp), "dict"),
+    **dict.fromkeys((ast.Set, ast.SetComp), "set"),
+    **dict.fromkeys((ast.Constant, ast.JoinedStr, ast.Compare, ast.Tuple, ast.Lambda), "value"),
+    ast.GeneratorExp: "iterator",
+}
+# What an operation of two kinds makes: the first of these that is one of them.
+_STRONGER: Final[tuple[Kind, ...]] = ("frame", "array", "list", "unknown")
+# Methods whose result is of the kind of their object.
 _SAME_KIND: Final = frozenset(
     {"copy", "reset_index", "sort_values", "dropna", "fillna", "rename", "head", "tail"}
-)
-_LIVE: Final = frozenset(
-    {"connect", "cursor", "urlopen", "socket", "Output", "IntSlider", "FloatSlider", "Thread"}
 )
 # Methods and functions whose result shares its data with what they are given.
 VIEWS: Final = frozenset(
@@ -82,83 +96,86 @@ _FRAME_ATTRIBUTES: Final = frozenset(
 _PASSING: Final = frozenset({"iter", "enumerate", "zip", "reversed", "items", "values"})
 
 
-def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: C901, PLR0911, PLR0912  # one case for each form
-    """Tell the kind of what an expression makes.
+def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+    """Return the kind of what an expression makes.
 
-    `known` are the kinds of names; `modules` tells for imported names what they stand for (`np` -> `numpy`).
+    `known` are the kinds of names, `modules` what imported names stand for (`np` -> `numpy`).
     """
+    if node is None:
+        return "unknown"
+    if type(node) in _NODES:
+        return _NODES[type(node)]
+    kind: Kind
     match node:
-        case ast.List() | ast.ListComp():
-            return "list"
-        case ast.Dict() | ast.DictComp():
-            return "dict"
-        case ast.Set() | ast.SetComp():
-            return "set"
-        case ast.Constant() | ast.JoinedStr() | ast.Compare() | ast.Tuple() | ast.Lambda():
-            return "value"
-        case ast.GeneratorExp():
-            return "iterator"
         case ast.Name():
-            return known.get(node.id, "unknown")
+            kind = known.get(node.id, "unknown")
         case ast.BinOp():
-            kinds = {kind_of(node.left, known, modules), kind_of(node.right, known, modules)}
-            for kind in ("frame", "array", "list", "unknown"):
-                if kind in kinds:
-                    return kind
-            return "value"
-        case ast.UnaryOp():
-            return kind_of(node.operand, known, modules)
-        case ast.Subscript(value=value, slice=key):
+            kinds = {kind_of(side, known, modules) for side in (node.left, node.right)}
+            kind = next((stronger for stronger in _STRONGER if stronger in kinds), "value")
+        case ast.UnaryOp(operand=value) | ast.Await(value=value) | ast.NamedExpr(value=value):
             kind = kind_of(value, known, modules)
-            if kind == "plot" or (kind in {"frame", "array", "list"} and isinstance(key, ast.Slice)):
-                return kind
-            return "frame" if kind == "frame" else "unknown"
-        case ast.Await(value=value) | ast.NamedExpr(value=value):
-            return kind_of(value, known, modules)
-        case ast.Attribute(value=value, attr=attr):
-            return (
-                "frame"
-                if attr in {"loc", "iloc"}
-                else "plot"
-                if kind_of(value, known, modules) == "plot"
-                else "unknown"
-            )
-        case ast.Call(func=func):
-            return _kind_of_call(func, known, modules)
+        case ast.Subscript():
+            kind = _kind_of_part(kind_of(node.value, known, modules), node.slice)
+        case ast.Attribute(attr="loc" | "iloc"):
+            kind = "frame"
+        case ast.Attribute():
+            kind = "plot" if kind_of(node.value, known, modules) == "plot" else "unknown"
+        case ast.Call():
+            kind = _kind_of_call(node.func, known, modules)
+        case _:
+            kind = "unknown"
+    return kind
+
+
+def _kind_of_part(kind: Kind, key: ast.expr) -> Kind:
+    """Return the kind of `x[key]` for an `x` of a kind."""
+    if kind in {"plot", "frame"} or (kind in {"array", "list"} and isinstance(key, ast.Slice)):
+        return kind
+    return "unknown"
+
+
+def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+    match func:
+        case ast.Name(id=name):
+            return _kind_of_call_by_name(name, known.get(name, "unknown"), modules.get(name, ""))
+        case ast.Attribute():
+            return _kind_of_method(func, known, modules)
         case _:
             return "unknown"
 
 
-def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: C901, PLR0911, PLR0912  # one case for each form
-    name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
-    if isinstance(func, ast.Name) and known.get(name) == "own":
+def _kind_of_call_by_name(name: str, function: Kind, module: str) -> Kind:
+    """Return the kind of what a function makes; `function` is its kind, `module` what it is imported as."""
+    if function == "own":
         return "own"
-    if isinstance(func, ast.Name) and known.get(name) == "generator":
+    if function == "generator":
         return "iterator"
-    if name in _FRAMES or name.startswith("read_"):
-        return "frame"
-    if name in _PLOTS:
-        return "plot"
-    if name in _LIVE:
-        return "live"
-    root = root_of(func)
+    by_name: Kind | None = "frame" if name.startswith("read_") else _CALLED.get(name)
+    if by_name is None and module == "seaborn":
+        return _kind_of_seaborn(name)
+    return by_name or _BUILTINS.get(name) or _PACKAGES.get(module.partition(".")[0], "unknown")
+
+
+def _kind_of_method(func: ast.Attribute, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+    """Return the kind of what a method makes, or a function of a module."""
+    name, root = func.attr, root_of(func)
     module = modules.get(root.id, "") if root is not None else ""
+    by_name: Kind | None = "frame" if name.startswith("read_") else _CALLED.get(name)
+    if by_name is None and not module and name in {"plot", "boxplot", "hist"}:
+        by_name = "plot"
+    if by_name is not None:
+        return by_name
     if module == "seaborn":
-        return "plot" if name.endswith(("plot", "map", "Grid")) else "unknown"
-    if not module and isinstance(func, ast.Attribute) and name in {"plot", "boxplot", "hist"}:
-        return "plot"
-    if isinstance(func, ast.Attribute) and kind_of(func.value, known, modules) == "random":
+        return _kind_of_seaborn(name)
+    if kind_of(func.value, known, modules) == "random":
         return "array"
-    if isinstance(func, ast.Name) or module:
-        if name in _BUILTINS:
-            return _BUILTINS[name]
-        if module.partition(".")[0] == "numpy":
-            return "array"
-        if module.partition(".")[0] == "ipywidgets":
-            return "live"
-    elif isinstance(func, ast.Attribute) and name in _SAME_KIND:
-        return kind_of(func.value, known, modules)
-    return "unknown"
+    if module:
+        return _BUILTINS.get(name) or _PACKAGES.get(module.partition(".")[0], "unknown")
+    return kind_of(func.value, known, modules) if name in _SAME_KIND else "unknown"
+
+
+def _kind_of_seaborn(name: str) -> Kind:
+    return "plot" if name.endswith(("plot", "map", "Grid")) else "unknown"
 
 
 def root_of(node: ast.expr) -> ast.Name | None:
@@ -201,7 +218,7 @@ def shared_with(node: ast.expr, known: Mapping[str, Kind]) -> frozenset[str]:  #
 
 
 def is_view(node: ast.expr, known: Mapping[str, Kind]) -> bool:
-    """Tell whether an expression gives an array that looks into the memory of another."""
+    """Return whether an expression gives an array that looks into the memory of another."""
     root = root_of(node) if not isinstance(node, ast.Call) else None
     kind = known.get(root.id, "unknown") if root is not None else "unknown"
     if isinstance(node, ast.Subscript):

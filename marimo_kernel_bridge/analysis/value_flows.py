@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.document import Document
 from marimo_kernel_bridge.analysis.late_reads import LateReads
-from marimo_kernel_bridge.analysis.model import PYTHON, Cell, Given, Version
+from marimo_kernel_bridge.analysis.model import PYTHON, TEXTS_REMEMBERED, Cell, Given, Version
 from marimo_kernel_bridge.analysis.name_uses import CellNames, read_cell
 from marimo_kernel_bridge.analysis.object_kinds import frames_in
 from marimo_kernel_bridge.analysis.versions import DocumentOrder
@@ -76,13 +76,13 @@ def flows(sources: Sequence[str]) -> list[Flow]:
 SMALL: Final = 16  # cells of a group whose analysis is kept by their texts
 
 
-@lru_cache(maxsize=8000)
+@lru_cache(maxsize=TEXTS_REMEMBERED)
 def flows_of_small(sources: tuple[str, ...]) -> list[Flow]:
     """Do as `flows` does; the same objects each time."""
     return flows(sources)
 
 
-@lru_cache(maxsize=5000)
+@lru_cache(maxsize=TEXTS_REMEMBERED)
 def _read(source: str) -> CellNames | None:
     """Read a cell's text; None if it cannot be analysed."""
     try:
@@ -91,7 +91,7 @@ def _read(source: str) -> CellNames | None:
         return None
 
 
-@lru_cache(maxsize=5000)
+@lru_cache(maxsize=TEXTS_REMEMBERED)
 def _frames(source: str) -> frozenset[str]:
     names = _read(source)
     return frozenset() if names is None else frames_in(names.tree)

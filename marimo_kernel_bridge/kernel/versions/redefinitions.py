@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
@@ -48,9 +48,6 @@ class VersionGraph(Protocol):
     def set_stale(self, cell_ids: Iterable[str]) -> None:
         """Mark cells as stale."""
         ...
-
-
-_TEXTS_KEPT: Final = 2000  # cells whose words are not searched again where star imports are
 
 
 class Redefinitions:
@@ -283,7 +280,7 @@ class Redefinitions:
         return redefined
 
 
-@lru_cache(maxsize=_TEXTS_KEPT)
+@lru_cache(maxsize=2000)
 def _words(code: str) -> frozenset[str]:
     return frozenset(re.findall(r"[^\W\d]\w*", code))
 
