@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mcp.types import CallToolResult
 
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 60_000
 
 T = TypeVar("T")
 

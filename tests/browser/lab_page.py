@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lab_server import LabServer
     from playwright.sync_api import Locator, Page, Response
 
-STARTUP_MS = 60_000  # the first load of Lab's JavaScript on a busy machine
-TIMEOUT_MS = 30_000  # what is slow is a cold matplotlib, and other work on the machine
+STARTUP_MS = 120_000  # the first load of Lab's JavaScript on a busy machine
+TIMEOUT_MS = 60_000  # what is slow is a cold matplotlib, and other work on the machine
 expect.set_options(timeout=TIMEOUT_MS)
 
 # The toolbar's indicator says "idle" even before a kernel is connected, so ask the notebook's session itself.

@@ -261,7 +261,7 @@ def test_who_wants_it_is_told_what_became_of_a_run_when_its_dependents_have_run(
     lab.run("two", "b = a * 10\nb")
     sent = agent.send(None, "a = 5", metadata={wire.METADATA_KEY: {"client": "claude", "outcome": True}})
     agent.wait_idle(sent)
-    replies = [agent.client.get_shell_msg(timeout=20) for _ in range(2)]
+    replies = [agent.client.get_shell_msg(timeout=60) for _ in range(2)]
     assert [reply["msg_type"] for reply in replies] == ["execute_reply", wire.REPLY]
     assert {reply["parent_header"]["msg_id"] for reply in replies} == {sent}
     outcome = wire.decode_reply(replies[1]["content"], RunOutcome)

@@ -120,7 +120,7 @@ def test_a_terminal_prints_changed_dependents_with_a_heading(connect):
 def test_output_of_a_thread_that_outlives_a_batch_dependent_goes_to_the_request_around_it(connect):
     terminal = connect("terminal")
     terminal.run(None, "import threading; go = threading.Event(); a = 1")
-    terminal.run(None, "a; t = threading.Thread(target=lambda: (go.wait(5), print('late'))); t.start()")
+    terminal.run(None, "a; t = threading.Thread(target=lambda: (go.wait(60), print('late'))); t.start()")
     terminal.run(None, "a = 2")
     terminal.run(None, "go.set()")
     while not any(m["msg_type"] == "stream" and "late" in m["content"]["text"] for m in terminal.seen):

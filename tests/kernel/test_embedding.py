@@ -127,7 +127,7 @@ def test_functions_of_cells_run_in_forked_processes(used):
 )
 def test_input_and_getpass_ask_the_front_end(used, call, password):
     msg_id = used.send("ask", f"import getpass\nprint('got', {call})")
-    request = used.client.get_stdin_msg(timeout=20)["content"]
+    request = used.client.get_stdin_msg(timeout=60)["content"]
     assert request == {"prompt": "say: ", "password": password}
     used.client.input("words")
     assert used.finish(msg_id).ok

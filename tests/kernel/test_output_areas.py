@@ -138,7 +138,7 @@ def test_a_thread_that_outlives_its_cell_still_writes_there(notebook):
     code = """
 go_on = threading.Event()
 def work():
-    go_on.wait(20)
+    go_on.wait(60)
     mo.output.append('late')
 worker = mo.Thread(target=work)
 worker.start()

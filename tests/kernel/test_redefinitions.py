@@ -125,7 +125,7 @@ def test_what_is_bound_between_cells_stays(lab):
         "d": "print(count)",
     }
     run_all(lab, cells)
-    people_see(lab, "handler(); go.set(); done.wait(5); None")
+    people_see(lab, "handler(); go.set(); done.wait(60); None")
     assert people_see(lab, "count") == "2"
     lab.run("d", cells["d"])
     assert lab.text("d") == "2"
@@ -181,7 +181,7 @@ def test_what_refuses_to_be_copied_is_changed_all_the_same(lab, hostile):
 
 
 def test_threads_find_names_while_a_cell_runs_above_their_definitions(lab):
-    ask = "ask.set(); print(answered.wait(20), *seen[-1:]); answered.clear()"
+    ask = "ask.set(); print(answered.wait(60), *seen[-1:]); answered.clear()"
     thread = """
 def watch():
     while ask.wait(60):

@@ -20,7 +20,7 @@ class SlowConnection(sqlite3.Connection):
 
     def executemany(self, *arguments: Any) -> sqlite3.Cursor:
         self.writing.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         return super().executemany(*arguments)
 
 
@@ -51,11 +51,11 @@ def test_a_line_is_taken_while_earlier_ones_are_being_written(history: InputHist
     history.db_input_cache.append((1, "first", "first"))
     writer = threading.Thread(target=history.writeout_cache, args=(slow,))
     writer.start()
-    assert SlowConnection.writing.wait(10)
+    assert SlowConnection.writing.wait(60)
     history.db_cache_size = 100  # the thread of the history itself stays out of it
     taken = threading.Thread(target=history.store_inputs, args=(2, "second"))
     taken.start()
-    taken.join(5)
+    taken.join(30)
     waited = taken.is_alive()
     SlowConnection.gate.set()
     writer.join()

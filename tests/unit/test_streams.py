@@ -23,7 +23,7 @@ class RecordingSession(Session):
 
     def send(self, _stream: object, msg: Any, **_options: object) -> None:  # type: ignore[override]
         self.begun.set()
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         self.texts.append(msg["content"]["text"])
 
 
@@ -84,13 +84,13 @@ def test_flush_waits_for_a_text_that_another_flush_is_sending(
     stream.write("slow")
     first = threading.Thread(target=stream.flush)
     first.start()
-    assert session.begun.wait(10)
+    assert session.begun.wait(60)
     second_done = threading.Event()
     second = threading.Thread(target=lambda: (stream.flush(), second_done.set()))
     second.start()
     assert not second_done.wait(0.1)
     session.gate.set()
-    assert second_done.wait(10)
+    assert second_done.wait(60)
     assert session.texts == ["slow"]
     first.join()
     second.join()

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning"),  # the older protocol is what is tested
 ]
 
-BOUND = 20.0  # seconds
+BOUND = 60.0  # seconds
 
 
 async def read(agent: Agent, uri: str) -> Any:

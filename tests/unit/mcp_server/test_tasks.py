@@ -25,7 +25,7 @@ Tool = Callable[[Any], Awaitable[Any]]
 
 pytestmark = pytest.mark.anyio
 
-BOUND = 20.0
+BOUND = 60.0
 CONTEXT: Any = SimpleNamespace(
     protocol_version="2026-07-28",
     method="tools/call",
