@@ -38,7 +38,10 @@ async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reacti
         assert kernels[Path(manager.connection_file).name]["reactive"] is reactive
     assert "kernel-ended.json" not in kernels
     assert answer.data["ended"] >= 1
-    assert [file["code"] for file in answer.data["unusable"]] == ["connection_file_malformed"]
+    codes = {
+        file["connection_file"]: file["code"] for file in answer.data["unusable"]
+    }  # a kernel may be starting
+    assert codes["kernel-broken.json"] == "connection_file_malformed"
     # The list is short enough to choose from, and its names can be passed on.
     handle = (await agent("connect_to_kernel", connection_file=next(iter(kernels)))).data["kernel"]
     assert f"connected as {handle}" in (await agent("list_kernels")).text
