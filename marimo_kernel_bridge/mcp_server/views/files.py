@@ -1,6 +1,6 @@
 """Exports and imports for agents. Reads what a kernel has; runs the command line for what needs marimo.
 
-Owns the process of the command line, its bound and its answer. A caller that cancels ends it.
+Owns what an export or an import of a tool does; `command_line` owns the process.
 """
 
 from __future__ import annotations
@@ -8,22 +8,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.files import (
-    CellDifference,
     ExportedNotebook,
-    ImportedCell,
     ImportedNotebook,
 )
+from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, ImportReport, run_command
 from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
-from marimo_kernel_bridge.protocol.names import MODULE
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.exporting.live import LiveNotebook
@@ -65,7 +61,7 @@ async def export_file(file: str, request: ExportRequest) -> ExportedNotebook:
     report, content = await _converted(
         Path(file), request.format, request.output, overwrite=request.overwrite
     )
-    return _answer(request, file, content, report["cells"], report["with_outputs"], tuple(report["notes"]))
+    return _answer(request, file, content, report.cells, report.with_outputs, report.notes)
 
 
 async def export_live(attached: Attached, request: ExportRequest) -> ExportedNotebook:
@@ -118,7 +114,7 @@ async def as_format(notebook: LiveNotebook, to: ExportFormat) -> tuple[str | byt
                 file = Path(place, f"{name}.ipynb")
                 write_whole(file, json.dumps(notebook.document), overwrite=False)
                 report, text = await _converted(file, to, None, overwrite=False)
-                return text, tuple(report["notes"])
+                return text, report.notes
 
 
 def check(request: ExportRequest) -> None:
@@ -156,11 +152,11 @@ def _answer(  # noqa: PLR0917  # six facts, one answer
 
 async def _converted(
     source: Path, to: ExportFormat, output: str | None, *, overwrite: bool
-) -> tuple[dict[str, Any], str]:  # the command's report, JSON
+) -> tuple[ExportReport, str]:
     with tempfile.TemporaryDirectory() as place:
         target = Path(output) if output is not None else Path(place, "exported")
         options = ["--to", to, "-o", str(target), "--no-imports", *(["--force"] if overwrite else [])]
-        report = await _command("export", str(source), *options, bound=_BOUND)
+        report = await run_command(ExportReport, "export", str(source), *options, bound=_BOUND)
         return report, "" if output is not None else target.read_text(encoding="utf-8")
 
 
@@ -172,7 +168,8 @@ async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNo
         options += [f"--{name}"] if on else []
     progress = asyncio.create_task(_report_progress(ctx))
     try:
-        report = await _command("import", file, *options, bound=_VERIFY_BOUND if request.verify else _BOUND)
+        bound = _VERIFY_BOUND if request.verify else _BOUND
+        report = await run_command(ImportReport, "import", file, *options, bound=bound)
     except BridgeError as refusal:
         if refusal.code == "output_exists":
             raise BridgeError(
@@ -193,62 +190,17 @@ async def _report_progress(ctx: Ctx) -> None:
         await ctx.report_progress(passed, None, f"importing, {passed:.0f} s")
 
 
-def _imported(report: dict[str, Any]) -> ImportedNotebook:  # the command's report, JSON
-    verified = report.get("verified")
-    cells = report["cells"]
+def _imported(report: ImportReport) -> ImportedNotebook:
+    changed = tuple(cell for cell in report.cells if cell.fate != "kept")
     return ImportedNotebook(
-        notebook=report["notebook"],
-        output=report["output"],
-        written=report["written"],
-        complete=report["complete"],
-        kept=sum(cell["fate"] == "kept" for cell in cells),
-        changed=tuple(
-            ImportedCell(cell["position"], cell["cell_id"], cell["fate"], tuple(cell["notes"]))
-            for cell in cells
-            if cell["fate"] != "kept"
-        ),
-        added=tuple(report["added"]),
-        marimo_check=() if report["marimo_check"]["passes"] else tuple(report["marimo_check"]["findings"]),
-        same=verified["same"] if verified is not None else None,
-        differences=tuple(
-            CellDifference(
-                tuple(difference["cells"]), difference["what"], difference["before"], difference["after"]
-            )
-            for difference in (verified["differences"] if verified is not None else ())
-        ),
+        notebook=report.notebook,
+        output=report.output,
+        written=report.written,
+        complete=report.complete,
+        kept=len(report.cells) - len(changed),
+        changed=changed,
+        added=report.added,
+        marimo_check=() if report.marimo_check.passes else report.marimo_check.findings,
+        same=report.verified.same if report.verified is not None else None,
+        differences=report.verified.differences if report.verified is not None else (),
     )
-
-
-async def _command(*arguments: str, bound: float) -> dict[str, Any]:  # the command's report, JSON
-    """Run our command line and return its report. Raises the `BridgeError` with which it refused."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        MODULE,
-        *arguments,
-        "--json",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(bound):
-            out, err = await process.communicate()
-    except TimeoutError:
-        raise BridgeError("bad_request", f"The {arguments[0]} took longer than {bound:g} s.") from None
-    finally:
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-    try:
-        report: dict[str, Any] = json.loads(out)
-    except ValueError:
-        lines = err.decode(errors="replace").strip().splitlines()
-        raise BridgeError(
-            "bad_notebook", f"The {arguments[0]} failed: {lines[-1] if lines else 'it said nothing'}."
-        ) from None
-    if "refused" in report:
-        code: ErrorCode = report["code"] if report["code"] in CODES else "bad_request"
-        raise BridgeError(code, str(report["refused"]), str(report.get("hint", "")))
-    return report

@@ -1,0 +1,105 @@
+"""Our own command line as a process: how it is run, bounded and ended, and the report that it prints.
+
+A caller that is cancelled ends the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import suppress
+from typing import TypeVar
+
+import msgspec
+
+from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
+from marimo_kernel_bridge.mcp_server.answers.files import (
+    CellDifference,  # noqa: TC001  # msgspec looks at it
+    ImportedCell,  # noqa: TC001  # msgspec looks at it
+)
+from marimo_kernel_bridge.protocol.names import MODULE
+
+
+class ExportReport(msgspec.Struct, frozen=True):
+    """What `export --json` prints."""
+
+    cells: int
+    with_outputs: int
+    notes: tuple[str, ...]
+
+
+class MarimoCheck(msgspec.Struct, frozen=True):
+    """The verdict of `marimo check` on an imported notebook."""
+
+    passes: bool
+    findings: tuple[str, ...]
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """The comparison of both notebooks' outputs."""
+
+    same: bool
+    differences: tuple[CellDifference, ...]
+
+
+class ImportReport(msgspec.Struct, frozen=True):
+    """What `import --json` prints. `verified` is there if it was asked for."""
+
+    notebook: str
+    output: str
+    written: bool
+    complete: bool
+    cells: tuple[ImportedCell, ...]
+    added: tuple[str, ...]
+    marimo_check: MarimoCheck
+    verified: Verified | None = None
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    refused: str
+    code: str
+    hint: str = ""
+
+
+_Report = TypeVar("_Report", ExportReport, ImportReport)
+
+
+async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Report:
+    """Run our command line and return its report. Raises the `BridgeError` with which it refused."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        MODULE,
+        *arguments,
+        "--json",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(bound):
+            out, err = await process.communicate()
+    except TimeoutError:
+        raise BridgeError("bad_request", f"The {arguments[0]} took longer than {bound:g} s.") from None
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    try:
+        return parse_report(kind, out)
+    except msgspec.DecodeError:
+        lines = err.decode(errors="replace").strip().splitlines()
+        raise BridgeError(
+            "bad_notebook", f"The {arguments[0]} failed: {lines[-1] if lines else 'it said nothing'}."
+        ) from None
+
+
+def parse_report(kind: type[_Report], printed: bytes) -> _Report:
+    """Parse what the command printed. Raises the `BridgeError` with which it refused, or `msgspec.DecodeError`."""
+    report = msgspec.json.decode(printed)
+    if isinstance(report, dict) and "refused" in report:
+        refusal = msgspec.convert(report, _Refusal)
+        code: ErrorCode = refusal.code if refusal.code in CODES else "bad_request"  # type: ignore[assignment]  # narrowed by the test against CODES
+        raise BridgeError(code, refusal.refused, refusal.hint)
+    return msgspec.convert(report, kind)
