@@ -321,7 +321,7 @@ class FrontEnd:
 
     def wait_quiet(self) -> None:
         """Wait until the kernel has run what it runs after VS Code's pause."""
-        assert self.kernel.run_until(lambda: not self.kernel.kernel.is_settling()), "dependents never ran"
+        assert self.kernel.run_until(lambda: not self.kernel.kernel.status.settling), "dependents never ran"
         self.sync()
 
     def sync(self) -> None:
