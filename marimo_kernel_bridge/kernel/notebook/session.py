@@ -14,7 +14,7 @@ from marimo_kernel_bridge.kernel.cells import Body, CellTable
 from marimo_kernel_bridge.kernel.notebook.agents import Agents
 from marimo_kernel_bridge.kernel.notebook.state import NotebookState
 from marimo_kernel_bridge.kernel.notebook.view import NotebookView
-from marimo_kernel_bridge.kernel.outputs.router import Outlet
+from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ class NotebookSession:
         """
         self.cells = CellTable()
         self.agents = Agents()
-        self._state = NotebookState(self.cells, Outlet(self.cells, send, queue.any_wait, limit=output_limit))
+        self._state = NotebookState(
+            self.cells, OutputRouter(self.cells, send, queue.any_wait, limit=output_limit)
+        )
         self.runs: RunHistory = self._state.runs
         self.view = NotebookView(self.cells, self._state.published)
         self._queue = queue
