@@ -190,3 +190,16 @@ def test_a_watched_file_runs_its_readers_when_it_changes(used, tmp_path):
     assert used.text("watcher") == "text one"
     path.write_text("two, and longer")
     used.wait_for("watcher", "text two")
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "_fig, _axes = plt.subplots(); _axes.plot([1, 2])\nmo.hstack([_fig, 'beside'])",
+        "mo.vstack([plt.plot([1, 2])])",
+    ],
+)
+def test_a_figure_in_a_layout_is_not_shown_once_more(used, layout):
+    """By matplotlib's inline backend, which a kernel process has from its environment."""
+    (output,) = outputs(used, f"import marimo as mo, matplotlib.pyplot as plt\n{layout}")
+    assert output["data"]["text/html"].count("data:image/png;base64,") == 1
