@@ -200,7 +200,7 @@ def _stat(element: Element, page: Page) -> str:
 
 
 def _tex(element: Element, _page: Page) -> str:
-    """Give MathJax's delimiters to formulas; marimo writes `||(` and `||[`, as Markdown eats the backslashes."""
+    """Return HTML with MathJax's delimiters around formulas; marimo writes `||(` and `||[`, as Markdown eats the backslashes."""
     formula = element.content
     for marimos, mathjax in (("||(", r"\("), ("||)", r"\)"), ("||[", r"\["), ("||]", r"\]")):
         formula = formula.replace(marimos, mathjax)
@@ -228,7 +228,7 @@ _COMPONENTS: Final[dict[str, Callable[[Element, Page], str]]] = {
 
 
 def styled(text: str) -> str:
-    """Give styles to what only marimo's style sheet styles, and drop calls of its scripts."""
+    """Return HTML with the styles of marimo's style sheet inline, and without calls of its scripts."""
 
     def admonition(match: re.Match[str]) -> str:
         kind = _ADMONITION_KINDS.get(match[1], match[1] or "info")
@@ -238,7 +238,7 @@ def styled(text: str) -> str:
 
 
 def draw(element: Element, page: Page) -> str:
-    """Return what to show in place of an element. One that nobody knows shows its content, or else its name."""
+    """Return what to show instead of an element. An unknown one shows its content, or else its name."""
     component = _COMPONENTS.get(element.name)
     if component is not None:
         return component(element, page)

@@ -43,7 +43,7 @@ def _options(element: Element) -> str:
 
 
 def _range(element: Element) -> str:
-    """Say which numbers or dates are allowed, as far as there are bounds."""
+    """Return which numbers or dates are allowed, as far as there are bounds."""
     start, stop, step = (element.attributes.get(name) for name in ("start", "stop", "step"))
     start = None if str(start).startswith("0001-01-01") else start
     stop = None if str(stop).startswith("9999-12-31") else stop

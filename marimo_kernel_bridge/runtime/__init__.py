@@ -1,6 +1,7 @@
-"""The only package that imports marimo, whose runtime is private API and moves.
+"""marimo's runtime: the graph, runs, UI elements and the display of marimo's objects, behind `interface`.
 
-`engine` embeds marimo's kernel behind the `Runtime` protocol of `dataflow.py`; `convert` is marimo's .ipynb
-converter; `versions` refuses a marimo that the contract tests have not seen. Importing this package imports nothing:
-marimo takes about a second, and the kernel answers its sockets first.
+`engine` implements the interface with marimo's kernel, `marimo_kernel`; `patches` lists what is replaced in marimo, and
+`supported_api` refuses versions of marimo that this package was not made for. marimo's file format is in
+`marimo_format`. Importing this package imports nothing: marimo takes about a second, and the kernel answers its
+sockets first.
 """

@@ -46,7 +46,7 @@ def plain_name(name: str) -> str:
 
 @dataclass(frozen=True)
 class Versions:
-    """What the graph is to know of a cell with this `code` in place of what the code says of `names`."""
+    """Names that the graph takes for a cell with this `code`, instead of what the code says about `names`."""
 
     code: str
     names: frozenset[str] = frozenset()
@@ -95,30 +95,30 @@ class Outcome:
 
 
 class CellHost(Protocol):
-    """Runs the bodies of cells for a runtime and hears what becomes of them. All calls on the main thread."""
+    """Runs the bodies of cells for a runtime and reacts to what becomes of them. All calls on the main thread."""
 
     async def execute(self, cell_id: str) -> Outcome:
         """Run the cell's body in the shared namespace and show its outputs."""
         ...
 
     def cancelled(self, cell_id: str, because: str) -> None:
-        """Hear that a cell was to run but did not, because the cell `because` failed or stopped."""
+        """React to a cell that was to run and did not, because the cell `because` failed or stopped."""
         ...
 
     def interrupted(self, cell_id: str) -> None:
-        """Hear that a cell was to run but did not, because the run was interrupted."""
+        """React to a cell that was to run and did not, because the run was interrupted."""
         ...
 
     def should_pause(self) -> bool:
-        """Tell whether the run shall stop after the present cell and leave the others stale."""
+        """Return whether the run should stop after the current cell and leave the others stale."""
         ...
 
     def graph_errors_changed(self, errors: dict[str, tuple[GraphError, ...]]) -> None:
-        """Hear which cells the graph now refuses; cells missing from `errors` are no longer refused."""
+        """React to a change of the cells that the graph refuses; cells missing from `errors` are no longer refused."""
         ...
 
     def wake(self) -> None:
-        """Hear that cells became stale outside of a run. May be called on any thread."""
+        """Schedule a run: cells became stale outside of one. May be called on any thread."""
         ...
 
 
@@ -135,19 +135,19 @@ class Graph(Protocol):
         ...
 
     def register(self, cell_id: str, code: str, *, stale: bool = False) -> tuple[GraphError, ...]:
-        """Put a cell into the graph, replacing its earlier code, without running it.
+        """Register a cell, replacing its earlier code, without running it.
 
         Dependents that lost an input become stale. A refused cell stays known, so that it is accepted when the
-        graph is mended.
+        graph is fixed.
         """
         ...
 
     def register_stale(self, cells: Sequence[tuple[str, str]]) -> None:
-        """Put cells (id, code) into the graph together, stale: they run before what needs them."""
+        """Register cells (id, code) together, stale: they run before what needs them."""
         ...
 
     def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
-        """Let cells (by id) define and use versions of names; None: what their code says. Others stay as they are.
+        """Make cells (by id) define and use versions of names; None: what their code says. Others stay as they are.
 
         Changes no values. `places` are those of cells in the document, which the caller keeps up to date. Cells of
         other code than given are taken by it once they are registered.
@@ -229,7 +229,7 @@ class UiValues(Protocol):
         ...
 
     def queue_ui_value(self, target: str, value: object) -> None:
-        """Let a UI element have a value from the next run on, whose readers become stale by that.
+        """Queue a value for a UI element, which it gets with the next run; its readers become stale then.
 
         `target` is the global variable that holds the element, or the element's id. May be called while cells run.
         Raises `BridgeError`: no_such_ui_element, ui_value_refused.
@@ -237,7 +237,7 @@ class UiValues(Protocol):
         ...
 
     def settle_ui_values(self, *, release: bool) -> dict[str, list[Redrawn]]:
-        """Return what of each cell's outputs is to be drawn anew because UI elements in it were set.
+        """Return what of each cell's outputs changes because UI elements in it were set.
 
         Called when the cells that read the elements have run. `release` buttons: `mo.ui.run_button` is pressed for
         one run only.

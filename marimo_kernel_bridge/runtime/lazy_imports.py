@@ -1,7 +1,7 @@
-"""Imports marimo, but for parts that take a quarter of its import and that not every notebook needs.
+"""The import of marimo without parts that take a quarter of it and that many notebooks never use.
 
-They are loaded when something in them is used: `mo.ui`'s elements by the first that is made. To be imported before the
-other modules of this package, which work without it just as well.
+They are loaded when something in them is used: the elements of `mo.ui` by the first that is made. Import this before the
+other modules of the package, which work without it just as well.
 """
 
 from __future__ import annotations

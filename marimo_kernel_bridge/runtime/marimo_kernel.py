@@ -1,4 +1,4 @@
-"""marimo's Kernel, told to leave showing and running to us.
+"""marimo's Kernel with showing and running delegated to the host.
 
 marimo keeps: the graph, its errors, staleness, the order of a run, `mo.state`, UI elements, cell-local names.
 Taken away: its output formatting and broadcasts (Jupyter's display machinery shows outputs), its closing of figures
@@ -147,7 +147,7 @@ class ReactiveKernel(Kernel):
         return with_versions(cell, self.versions.get(cell_id)), error
 
     def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
-        """Let cells define and use versions of names. Freshness, values and UI elements stay as they are."""
+        """Make cells define and use versions of names. Freshness, values and UI elements stay as they are."""
         self.graph.topology.places = places
         for cell_id, wanted in versions.items():
             if wanted is None:
@@ -197,7 +197,7 @@ class ReactiveKernel(Kernel):
         ):
             hooks.add_post_execution(after)
         hooks.add_finalization(hooks_post_execution._set_status_idle)
-        hooks.add_on_finish(self._tell_host_what_did_not_run)
+        hooks.add_on_finish(self._report_cells_that_did_not_run)
         hooks.add_on_finish(hooks_on_finish._flush_cache_manifests)
         return hooks
 
@@ -219,7 +219,7 @@ class ReactiveKernel(Kernel):
         """Return marimo's scheduler of the run in progress, None if there is none."""
         return self.context.active_scheduler
 
-    def _tell_host_what_did_not_run(self, ctx: OnFinishHookContext) -> None:
+    def _report_cells_that_did_not_run(self, ctx: OnFinishHookContext) -> None:
         paused, self._paused = self._paused, False
         for cell_id in ctx.cells_to_run:
             ctx.graph.cells[cell_id].set_runtime_state("idle")
@@ -247,7 +247,7 @@ class ReactiveKernel(Kernel):
     ) -> None:
         """Free what a cell holds, as marimo does.
 
-        Not done, as nobody hears it: telling which modules are missing, for which marimo looks at all cells twice.
+        Unlike marimo, it does not announce missing modules: that looks at all cells twice, and nothing listens.
         """
         cell = self.graph.cells[cell_id]
         defs, defined = cell.defs, self._defined.get(cell_id, set())
@@ -277,7 +277,7 @@ class ReactiveKernel(Kernel):
 
     @contextlib.contextmanager
     def keeping(self, cell_ids: set[str]) -> Iterator[None]:
-        """Let the values of cells stay while they are out of the graph, until they run again."""
+        """Keep the values of cells that leave the graph meanwhile, until they run again."""
         outer, self._keeping = self._keeping, cell_ids
         try:
             yield
@@ -285,10 +285,10 @@ class ReactiveKernel(Kernel):
             self._keeping = outer
 
     def forget_definitions(self, cell_id: str) -> None:
-        """Let the values of a cell outlive its deletion."""
+        """Keep the values of a cell when it is deleted."""
         self._defined.pop(cell_id, None)  # type: ignore[call-overload]  # CellId_t is a NewType of str
         if cell_id not in self.graph.cells:
-            self._compiled.pop(cell_id, None)  # type: ignore[call-overload]  # as above
+            self._compiled.pop(cell_id, None)  # type: ignore[call-overload]  # CellId_t is a NewType of str
 
     def release_buttons(self, elements: Iterable[UIElement[Any, Any]]) -> None:
         """Release what was pressed for one run: in lazy mode, in which this kernel always is, marimo would not."""

@@ -49,7 +49,7 @@ class Shown(str):
 
 
 class JupyterFormatters(formatting.FormatterRegistry):
-    """In place of marimo's registry: what has no formatter of marimo's own is shown as by Jupyter."""
+    """marimo's registry of formatters, in which Jupyter formats whatever marimo has no formatter for."""
 
     def is_empty(self) -> bool:
         return False  # an empty registry makes marimo register its formatters on other threads
@@ -140,7 +140,7 @@ def _embedded(value: Any, data: dict[str, Any]) -> str:
 
 
 def _described(drawn: str, data: dict[str, Any]) -> str:
-    """Give something that is drawn by scripts a text for those who cannot see it."""
+    """Label what scripts draw with its text, for those who cannot see it."""
     if "<script" not in drawn and "<iframe" not in drawn:
         return drawn
     return f"<div role='img' aria-label={quoted(data.get('text/plain', 'a chart'))}>{drawn}</div>"
@@ -164,7 +164,7 @@ def _shown_below(mime_type: str, data: dict[str, Any]) -> str:
 
 
 def _framed(page: str, library: str) -> str:
-    """Put a page with scripts into a frame that grows with it. `library` is the global that a script loads."""
+    """Return a frame around a page with scripts that grows with the page. `library` is the global that a script loads."""
     script = (
         f"<script>if(!window.{library})document.body.textContent="
         "'This chart in a layout is drawn by a script from the network, which could not be loaded. "

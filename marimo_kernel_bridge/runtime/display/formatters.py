@@ -28,7 +28,7 @@ from marimo_kernel_bridge.rendering.page import Control, muted
 from marimo_kernel_bridge.rendering.text import html_to_text
 from marimo_kernel_bridge.runtime.display.embedding import FORMATTERS, WIDGET, Bundle, Shown
 from marimo_kernel_bridge.runtime.display.native_views import CONTENTS, WRAPPED
-from marimo_kernel_bridge.runtime.display.shown_elements import DrawnElements
+from marimo_kernel_bridge.runtime.display.shown_elements import ShownElements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +121,7 @@ class Display:
         formatter: Any = shell.display_formatter  # a trait, typed as optional
         self._formatter = formatter
         self._prefers_markdown = prefers_markdown
-        self._drawn = DrawnElements()
+        self._shown = ShownElements()
         self._latest: tuple[Callable[[], object], list[Bundle]] | None = None
 
     def install(self) -> None:
@@ -154,12 +154,12 @@ class Display:
             drawn = page.html(text)
             data = {"text/html": drawn, "text/plain": html_to_text(drawn)}
         if page.element_ids:
-            self._drawn.note(value, page.element_ids, data)
+            self._shown.note(value, page.element_ids, data)
         return [(data, {}), *page.natives]
 
     def redrawn(self, elements: list[UIElement[Any, Any]]) -> dict[str, list[Redrawn]]:
-        """Draw what cells show of these elements anew. Returns what changed, by cell."""
-        return self._drawn.redrawn(elements, lambda thing: self.outputs(thing)[0][0])
+        """Redraw what cells show of these elements, and return what changed, by cell."""
+        return self._shown.redrawn(elements, lambda thing: self.outputs(thing)[0][0])
 
     def _markdown(self, value: _md, page: RenderedPage) -> dict[str, Any]:
         source = page.markdown(value._markdown_text)
@@ -215,6 +215,6 @@ def _unwrapped(value: object) -> object:
 
 
 def _mermaid(drawn: str) -> dict[str, Any]:
-    """Give a diagram as a code block: JupyterLab and GitHub draw it, others show its source."""
+    """Return a diagram as a code block: JupyterLab and GitHub draw it, others show its source."""
     source = html.unescape(_TAG.sub("", drawn))
     return {"text/markdown": f"```mermaid\n{source.strip()}\n```", "text/plain": source.strip()}

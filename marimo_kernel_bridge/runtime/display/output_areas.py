@@ -1,6 +1,6 @@
 """`mo.output`, progress bars, `mo.redirect_stdout` and toasts as Jupyter outputs.
 
-marimo sends a cell's output area as a whole, each time anew. Here each thing in it is a display of its own with a
+marimo sends a cell's output area as a whole, every time. Here each thing in it is a display of its own with a
 display id, shown once and updated in place: `append` costs one message, native bundles stay native, and streams and
 `display()` keep their place beside it. Display ids are the same in every run of a cell, so batch front ends can
 update them too. Which of marimo's functions end here: `notification_stream`.
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.interface import Header
 
 _NOTHING: Final = {"text/html": "", "text/plain": ""}
-"""Shown in place of what was taken away. Plain text alone takes a line, and nbconvert warns of an empty bundle."""
-_TEXT_KEPT_TOGETHER: Final = 16_384  # characters; a longer text would be sent anew with each print
+"""Shown instead of what was taken away. Plain text alone takes a line, and nbconvert warns of an empty bundle."""
+_TEXT_KEPT_TOGETHER: Final = 16_384  # characters; a longer text would be sent again with each print
 
 
 class Audience(Protocol):
     """The front end that shows the running cell."""
 
     def prefers_markdown(self) -> bool:
-        """Tell whether it shows Markdown better than the same as HTML."""
+        """Return whether it shows Markdown better than the same as HTML."""
         ...
 
     def updates_displays(self) -> bool:
-        """Tell whether it can change what it has shown."""
+        """Return whether it can change what it has shown."""
         ...
 
     def parent_of(self, cell_id: str) -> Header | None:

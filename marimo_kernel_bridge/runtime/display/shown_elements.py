@@ -1,4 +1,4 @@
-"""Which outputs show which UI elements, so that they can be drawn anew when an element is set.
+"""Which outputs show which UI elements, so that they can be redrawn when an element is set.
 
 marimo's frontend moves a slider wherever it is on the page. Here a cell shows it as it was when the cell ran, and
 the cell that makes an element never runs because of it. Remembers the outputs of each cell's newest run.
@@ -40,8 +40,8 @@ class _Run:
     drawings: list[_Drawing]
 
 
-class DrawnElements:
-    """See the module."""
+class ShownElements:
+    """What the newest run of each cell shows of UI elements."""
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
@@ -60,7 +60,7 @@ class DrawnElements:
     def redrawn(
         self, elements: Iterable[UIElement[Any, Any]], draw: Callable[[Html], Data]
     ) -> dict[str, list[Redrawn]]:
-        """Draw what shows any of `elements` anew. Returns what changed, by cell."""
+        """Redraw what shows any of `elements`, and return what changed, by cell."""
         ids = {element_id for element in elements for element_id in _ids(element)}
         changed: dict[str, list[Redrawn]] = {}
         for cell_id, run in self._runs.items():
@@ -75,7 +75,7 @@ class DrawnElements:
 
 
 def _ids(element: UIElement[Any, Any]) -> Iterator[str]:
-    """Give the ids of an element and of those inside it, which are set with it."""
+    """Yield the ids of an element and of those inside it, which are set with it."""
     yield element._id
     inside: Any = element.__dict__.get("_elements") or element.__dict__.get("element")
     children = (

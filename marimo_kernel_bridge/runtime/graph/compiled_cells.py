@@ -20,7 +20,7 @@ _KEPT: Final = 1000  # an agent may register a whole notebook in one request
 
 
 class CompiledCells:
-    """See the module."""
+    """Compiled cells by id and code, and the names of each. Holds the newest thousand."""
 
     def __init__(self) -> None:
         self._names: OrderedDict[tuple[str, str], Names | None] = OrderedDict()
@@ -41,7 +41,7 @@ class CompiledCells:
         return self._names[key]
 
     def registered(self, cell_id: str, code: str, cell: CellImpl) -> None:
-        """Learn the names of a cell that the graph had compiled itself, and keeps."""
+        """Record the names of a cell that the graph compiled itself, and keeps."""
         self._names[cell_id, code] = names_of(cell)
         self._forget_oldest()
 
@@ -51,7 +51,7 @@ class CompiledCells:
                 kept.popitem(last=False)
 
     def take(self, cell_id: str, code: str) -> CellImpl | None:
-        """Give out a cell that was compiled with this id and code, if there is one; it is the caller's from now on."""
+        """Return the cell that was compiled with this id and code, if there is one. It belongs to the caller from now on."""
         return self._cells.pop((cell_id, code), None)
 
 

@@ -29,13 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IndexedGraph(DirectedGraph):
-    """See the module."""
+    """`DirectedGraph` that answers from indexes what marimo finds by looking at all cells."""
 
     topology: IndexedTopology = field(default_factory=IndexedTopology)
     definition_registry: IndexedDefinitions = field(default_factory=IndexedDefinitions)
     stale_cells: StaleCells = field(init=False)
     disabled_cells: set[CellId_t] = field(default_factory=set)  # by their own configuration
-    touched: set[CellId_t] = field(default_factory=set)  # cells whose place changed, for who clears it
+    touched: set[CellId_t] = field(
+        default_factory=set
+    )  # cells whose place changed since the set was last cleared
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stale_cells", StaleCells(self.topology))

@@ -76,7 +76,7 @@ class IndexedTopology(MutableGraphTopology):
         return edges.get_referring_cells(name, "sql", MutableGraphTopology(self.sql_cells))
 
     def leads_to(self, sources: Iterable[CellId_t], targets: Iterable[CellId_t]) -> bool:
-        """Tell whether one of `targets` is, or is below, one of `sources`.
+        """Return whether one of `targets` is, or is below, one of `sources`.
 
         Searches down and up by turns, so that it takes no longer than the shorter of the two takes.
         """

@@ -1,8 +1,7 @@
 """Which cells are stale, and whether all that is below stale cells is stale too.
 
-Nearly always it is: what marks a cell marks all below it. Who knows that need not look below a stale cell for more to
-mark, nor above a fresh one for one that must run first, which takes a walk through the whole chain in each run of a
-Run All. There are exceptions (below an import, a cell that the graph refuses, one whose state was set by itself), so
+Nearly always it is: what marks a cell marks all below it. Then a run need not look below a stale cell for more to mark,
+nor above a fresh one for one that must run first, which takes a walk through the whole chain in each run of a Run All. There are exceptions (below an import, a cell that the graph refuses, one whose state was set by itself), so
 the fresh cells right below a stale one are kept beside the stale ones. Without any, nothing fresh is below a stale cell.
 """
 
@@ -40,7 +39,10 @@ class StaleFlag(CellStaleState):
 
 
 class StaleCells(MutableSet["CellId_t"]):
-    """See the module. Who adds or removes edges says so; a cell is discarded before it leaves the graph."""
+    """The stale cells of a graph.
+
+    The graph reports edges that it adds, and discards a cell before the cell leaves it.
+    """
 
     def __init__(self, topology: GraphTopology) -> None:
         self._topology = topology
@@ -86,7 +88,7 @@ class StaleCells(MutableSet["CellId_t"]):
             self.add(cell_id)
 
     def become(self, cell_ids: set[CellId_t]) -> None:
-        """Let these be stale and no others."""
+        """Make these cells stale and all others fresh."""
         for cell_id in self._cells ^ cell_ids:
             self.add(cell_id) if cell_id in cell_ids else self.discard(cell_id)
 

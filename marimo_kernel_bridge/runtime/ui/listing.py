@@ -39,7 +39,7 @@ def _described(name: str, element: Any) -> UiElement:
 
 
 def takes(element: Any) -> str:
-    """Say which values an element takes, empty if nobody can."""
+    """Return a description of the values that an element takes, empty if there is none."""
     told = _TAKES.get(element._args.component_name)
     with suppress(AttributeError, KeyError, TypeError):
         return "" if told is None else told(element, element._component_args)
