@@ -1,4 +1,4 @@
-"""The cells that a kernel knows: their identity, their frozen values, their outputs, and where those are shown.
+"""The cells that a kernel has: their identity, their frozen values, their outputs, and where those are shown.
 
 The main thread writes; any thread reads. A `Cell` is never changed, only replaced in the table in one step, so a
 reader sees the old value or the new one. Knows neither the graph nor how cells run.
@@ -43,7 +43,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Address:
-    """Where a cell is shown: the newest request of it (also an aborted one), and who sent that.
+    """The place where a cell is shown: its newest request (also an aborted one), and who sent that.
 
     `session` is the front end's id in message headers; VS Code's cell ids are good only within one.
     """
@@ -55,7 +55,7 @@ class Address:
 
 @dataclass
 class Entry:
-    """What the table holds of one cell. `cell` is for all threads, the rest for the main thread."""
+    """One cell in the table. `cell` is for all threads, the rest for the main thread."""
 
     cell: Cell
     address: Address
@@ -140,7 +140,7 @@ class CellTable:
         return None if cell_id is None else self._entries.get(cell_id)
 
     def adopt(self, notebook_cell_id: str, code: str, address: Address) -> Entry | None:
-        """Find a cell of an earlier session of VS Code by its code, and give it its new id.
+        """Return a cell of an earlier session of VS Code, found by its code, under its new id.
 
         VS Code's cell ids are good for one session; after a reload another cell may carry an old id.
         """
@@ -256,7 +256,7 @@ class CellTable:
         return entry.cell
 
     def set_code(self, cell_id: str, code: str, author: str) -> None:
-        """Give a cell new code; the same code is no new version."""
+        """Set the code of a cell; the same code is no new version."""
         cell = self._entries[cell_id].cell
         if cell.code != code:
             self.change(cell_id, code=code, version=cell.version + 1, edited_by=author)
@@ -279,5 +279,5 @@ class CellTable:
 
 
 def _front_end_key(notebook_cell_id: str, address: Address) -> tuple[str, str]:
-    """Tell whose id it is: nbformat ids outlive a reload, VS Code's document URIs do not."""
+    """Return the key of an id: nbformat ids outlive a reload, VS Code's document URIs do not."""
     return (address.session if address.dialect == "vscode" else "", notebook_cell_id)

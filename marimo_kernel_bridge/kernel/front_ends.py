@@ -26,7 +26,7 @@ class Message:
 
 
 def dialect_of(metadata: dict[str, Any], *, allow_stdin: bool, client: str | None) -> Dialect:
-    """Tell a front end by what it puts into an execute_request."""
+    """Return the front end that sends an execute_request with this metadata."""
     if client is not None:
         return "agent"
     cell_id = metadata.get("cellId")

@@ -1,6 +1,6 @@
-"""What the kernel says to people: refusals, reasons why a cell did not run, notices, headings.
+"""The kernel's texts for people: refusals, reasons why a cell did not run, notices, headings.
 
-Texts only; each error says what to do next.
+Texts only; each error names the next step. Which cell shows them is `outputs`' and `notebook`'s business.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LABEL_WIDTH = 40
 
 
 def label(cell: Cell) -> str:
-    """Name a cell so that a person finds it: its execution count and its first line."""
+    """Return a name by which a person finds a cell: its execution count and its first line."""
     lines = [line.strip() for line in cell.code.splitlines() if line.strip()]
     first = lines[0] if lines else "(empty)"
     if len(first) > _LABEL_WIDTH or len(lines) > 1:
@@ -31,7 +31,7 @@ def label(cell: Cell) -> str:
 
 
 def refusal(errors: Sequence[GraphError], find: Callable[[str], Cell | None]) -> CellError:
-    """Say why the graph does not take a cell, and how to mend it."""
+    """Return why the graph does not take a cell, and how to fix it."""
     names = {"multiple_definition": "MultipleDefinitionError", "cycle": "CycleError", "syntax": "SyntaxError"}
     texts = [_refusal_text(error, find) for error in errors]
     return CellError(names.get(errors[0].kind, "NotebookError"), "\n".join(texts))
@@ -57,7 +57,7 @@ def _refusal_text(error: GraphError, find: Callable[[str], Cell | None]) -> str:
 
 
 def not_run(because: Cell) -> CellError:
-    """Say that a cell did not run because one upstream failed."""
+    """Return the error of a cell that did not run because one upstream failed."""
     reason = f"failed with {because.error.ename}" if because.error is not None else "did not run"
     if because.status == "interrupted":
         reason = "was interrupted"
@@ -67,17 +67,17 @@ def not_run(because: Cell) -> CellError:
 
 
 def interrupted() -> CellError:
-    """Say that a cell was to run when the run was interrupted."""
+    """Return the error of a cell that was about to run when the run was interrupted."""
     return CellError("KeyboardInterrupt", "not run: interrupted before its turn. Run it again to refresh it.")
 
 
 def stopped(because: Cell) -> dict[str, Any]:
-    """Say, as the content of a display_data, that a cell did not run because `mo.stop` ended one upstream."""
+    """Return the notice that a cell did not run because `mo.stop` ended one upstream."""
     return _notice("stopped", f"not run: {label(because)} was stopped by mo.stop")
 
 
 def edited(cell: Cell) -> dict[str, Any]:
-    """Say, as the content of a display_data, that the notebook shows older code than the kernel runs."""
+    """Return the notice that the notebook shows older code than the kernel runs."""
     text = f"changed by {cell.edited_by}; this notebook still shows the older code. The kernel runs:\n{cell.code}"
     fence = "```"
     markdown = (
@@ -88,14 +88,14 @@ def edited(cell: Cell) -> dict[str, Any]:
 
 
 def deleted(client: str) -> dict[str, Any]:
-    """Say, as the content of a display_data, that the kernel no longer has a cell."""
+    """Return the notice that the kernel no longer has a cell."""
     return _notice(
         "deleted", f"deleted by {client}: the kernel has forgotten this cell. Run it to bring it back."
     )
 
 
 def superseded(name: str, by: Cell) -> dict[str, Any]:
-    """Say, as the content of a display_data, that another cell took over a name of this one."""
+    """Return the notice that another cell took over a name of this one."""
     author = "" if by.edited_by == "notebook" else f", run by {by.edited_by},"
     return _notice(
         "superseded",
@@ -104,7 +104,7 @@ def superseded(name: str, by: Cell) -> dict[str, Any]:
 
 
 def redefined(names: Sequence[tuple[Sequence[str], Cell]]) -> dict[str, Any]:
-    """Say, as the content of a display_data, that a cell defines names that another defines for others, too."""
+    """Return the notice that a cell defines names that another cell defines for others, too."""
     whose = ", ".join(f"{_listed(each)}: defined here and by {label(cell)}" for each, cell in names)
     rule = "each cell uses the definition above it (`%marimo strict` refuses this)"
     return _notice("redefined", f"{whose}; {rule}")
@@ -115,7 +115,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def output_limit(limit: int) -> str:
-    """Say that a run shows no more."""
+    """Return the last line of a run whose further output is not shown."""
     return (
         f"\n[This run has shown {limit:,} characters; the rest is not shown. The kernel keeps the beginning and the end; "
         "--MarimoKernel.output_limit=0 shows everything.]\n"
@@ -123,29 +123,30 @@ def output_limit(limit: int) -> str:
 
 
 def stale() -> dict[str, Any]:
-    """Say, as the content of a display_data, that an input of a cell changed since it ran."""
+    """Return the notice that an input of a cell changed since it ran."""
     text = "stale: an input changed since this cell ran. Run it, or `%marimo run stale`."
     return _notice("stale", text, f"*{text}*")
 
 
 def stale_elsewhere(cells: Sequence[Cell]) -> dict[str, Any]:
-    """Say of cells on a page that may be gone, as the content of a display_data, that they are stale."""
+    """Return the notice, for another cell, that cells on a page that may be gone are stale."""
     return _notice(
         "stale", "now stale: " + ", ".join(map(label, cells)) + ". Run them, or `%marimo run stale`."
     )
 
 
 def nothing() -> dict[str, Any]:
-    """Be what is left of a notice that is no longer true."""
+    """Return what replaces a notice that is no longer true."""
     return _notice("none", "")
 
 
 def heading(cell: Cell) -> str:
-    """Head the outputs of a dependent that are shown under another cell."""
+    """Return the heading of a dependent's outputs that are shown under another cell."""
     return f"↻ {label(cell)}"
 
 
 def _notice(kind: str, text: str, markdown: str | None = None) -> dict[str, Any]:
+    """Return the content of a display_data."""
     data = {"text/plain": text}
     if markdown is not None:
         data["text/markdown"] = markdown

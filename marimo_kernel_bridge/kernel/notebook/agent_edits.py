@@ -131,7 +131,7 @@ class AgentEdits:
         return run.report()
 
     def run_stale(self, client: str, address: Address) -> RunReport:
-        """Have all stale cells run once when stale cells run next."""
+        """Make all stale cells due once."""
         report = self._runs.open(address, client, ()).report()
         self._stale_cells.catch_up()
         return report

@@ -1,4 +1,4 @@
-"""Which agents use the kernel, and whether the person lets them.
+"""The agents that use the kernel, and whether the person has paused them.
 
 An agent is whoever names itself in a request: in the metadata of an `execute_request`, or as the user in the header of
 a bridge request. Nothing keeps another client of the same user from running code under no name; this is a brake
@@ -31,7 +31,7 @@ class SeenAgent:
 
 
 class Agents:
-    """See the module. Any thread may call `heard`; the main thread decides who is paused."""
+    """The agents that use a kernel. Any thread may call `heard`; the main thread sets `paused`."""
 
     def __init__(self) -> None:
         self.paused = False

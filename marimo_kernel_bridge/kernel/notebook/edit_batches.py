@@ -116,13 +116,13 @@ def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]
                     "bad_request", f"The batch changes cell {cell.cell_id} twice.", "Make it one change."
                 )
             touched.add(cell.cell_id)
-            change = msgspec.structs.replace(change, cell_id=cell.cell_id)  # noqa: PLW2901  # as above
+            change = msgspec.structs.replace(change, cell_id=cell.cell_id)  # noqa: PLW2901  # the same change
         known.append(change)
     if conflicts:
         raise BridgeError(
             "stale_version",
             f"Changed since you read: {'; '.join(conflicts)}. Nothing was changed.",
-            "Read these cells again and make the batch anew.",
+            "Read these cells again and make the batch again.",
         )
     return tuple(known)
 

@@ -126,7 +126,7 @@ class Execution:
         return admission.refused
 
     def take_or_leave(self, entry: Entry, names: tuple[str, ...]) -> None:
-        """Give a cell the names that it wanted from others if it succeeded; record those that it did not get."""
+        """Move the names that a cell wanted to it if it succeeded; record those that it did not get."""
         superseded = self.graph.take_names(entry, names)
         if superseded is None:
             self._runs.current.not_taken += names

@@ -67,7 +67,7 @@ class NotebookGraph:
     # -- admission -------------------------------------------------------------------------------------------------
 
     def admit(self, entry: Entry, body: Body, *, stale: bool = False, supersede: bool = True) -> Admission:
-        """Put a cell into the graph with new code, in place of what it had there.
+        """Put a cell into the graph with new code, instead of what it had there.
 
         `supersede`: cells that no notebook shows lose the names that it defines.
         """
@@ -129,7 +129,7 @@ class NotebookGraph:
         )
 
     def take_names(self, entry: Entry, names: Iterable[str]) -> tuple[Superseded, ...] | None:
-        """Give a cell the names that it wanted from others, if it succeeded; return None if it did not get them.
+        """Move the names that a cell wanted from others to it, if it succeeded; return None if it did not get them.
 
         A cell that failed leaves the graph. One that builds on what is made from such a name would close a cycle with
         it: it stays one more version.

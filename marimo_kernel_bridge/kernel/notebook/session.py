@@ -129,7 +129,7 @@ class NotebookSession:
         return await self._parts.execution.run_requested(entry, body, queued)
 
     def refuse(self, entry: Entry, code: str) -> None:
-        """Tell the graph that the code is no Python, so that dependents do not build on what is gone."""
+        """Register code that is no Python, so that dependents do not build on what is gone."""
         self._parts.execution.admit(entry, Body(code, (), "", "none"))
 
     def end(self, entry: Entry, execution_count: int | None) -> None:

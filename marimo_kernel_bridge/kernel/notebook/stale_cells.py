@@ -33,7 +33,7 @@ class StaleCells:
             self._held.clear()
 
     def catch_up(self) -> None:
-        """Have all stale cells run once."""
+        """Make all stale cells due once."""
         self._held.clear()
         self._catching_up = True
 

@@ -1,4 +1,4 @@
-"""How the fresh outputs of a cell that ran reactively reach the front end that shows it.
+"""Delivery strategies: how the fresh outputs of a cell that ran reactively reach the front end that shows it.
 
 Jupyter has no message that says "replace the output of that other cell". What works differs between front ends
 (all measured; see docs/architecture.md), so there is one small state machine for each way: it is told of the run and

@@ -1,4 +1,4 @@
-"""Where the outputs of cells go: keeps each cell's output log and sends each message to who shows the cell.
+"""The router of outputs: keeps each cell's output log and sends each message to the front end that shows the cell.
 
 Chooses the `Delivery` for a run that was not the cell's own request. Decides nothing about what runs. `route` is
 called on any thread (streams come from ipykernel's iopub thread), the rest on the main thread.
@@ -57,7 +57,7 @@ class Outlet:
     # -- what cells show ------------------------------------------------------------------------------------------
 
     def restart(self, entry: Entry) -> None:
-        """Note that a cell begins to show outputs anew."""
+        """Note that a cell's outputs start over."""
         cell_id = entry.cell.cell_id
         self._marked.discard(cell_id)
         for display_id in self._display_ids.pop(cell_id, ()):
@@ -212,7 +212,7 @@ class Outlet:
             self._send(Message(msg_type, content, entry.address.parent))
 
     def mark_stale(self, stale: Collection[str], trigger: Address) -> None:
-        """Let the outputs of these cells, and of no others, end in a notice that they are stale.
+        """End the outputs of these cells, and of no others, with a notice that they are stale.
 
         Only where the notice can be taken away again. It is no output of the cell: the log does not have it.
         """
@@ -289,7 +289,7 @@ class Outlet:
 
 
 def _on_another_page(entry: Entry, trigger: Address) -> bool:
-    """Tell whether the page that ran a cell was reloaded, or is another window: it may not listen any more."""
+    """Return whether the page that ran a cell was reloaded, or is another window: it may not listen any more."""
     return (
         entry.address.dialect in {"lab", "vscode"}
         and trigger.dialect == entry.address.dialect
@@ -305,7 +305,7 @@ def _size(content: dict[str, Any]) -> int:
 
 
 def _with_display_id(entry: Entry, content: dict[str, Any]) -> dict[str, Any]:
-    """Give an output of a batch client a display id, the only way to replace it later."""
+    """Return an output of a batch client with a display id, the only way to replace it later."""
     transient = content.get("transient") or {}
     if "display_id" in transient:
         return content
