@@ -21,7 +21,7 @@ NONE_IS_FINE = $(if $(ARGS),|| [ $$$$? = 5 ])
 SHARED_BY_TESTS := tests/browser tests/kernel tests/mcp tests/mcp_http tests/pool
 CORPUS ?= tests/importing/sample
 # What is run with other versions of the packages that we patch
-CONTRACTS := tests/unit/contracts tests/unit/startup tests/unit/runtime tests/kernel/test_reactivity.py tests/kernel/test_bad_messages.py tests/mcp/test_mcp_stdio.py
+CONTRACTS := tests/unit/contracts tests/unit/startup tests/unit/runtime/test_engine.py tests/unit/runtime/test_*_like_marimos.py tests/kernel/test_reactivity.py tests/kernel/test_bad_messages.py tests/mcp/test_mcp_stdio.py
 
 DEMO := .build/demo
 WHEELS := .build/wheels
