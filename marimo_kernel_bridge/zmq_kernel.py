@@ -1,20 +1,16 @@
-"""The Jupyter kernel: ipykernel's, with marimo's dataflow graph between requests and their execution.
+"""The Jupyter kernel: ipykernel's, composed with the reactive notebook.
 
-Owns sockets, threads, signals and message parsing. What cells there are and where their outputs go is `session.py`'s,
-when dependents run is `stale_scheduler.py`'s, how code runs `shell.py`'s. marimo is imported after the first kernel_info_reply:
-it takes a second, in which a client would take the kernel for dead.
+Owns sockets, threads and what is sent for itself: status, inputs, replies. What a request leads to is the business of
+`kernel.cell_requests`, `kernel.ipython` and `kernel.bridge_handler`. marimo is imported after the first
+kernel_info_reply: that takes a second, in which a client would take the kernel for dead.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import os
 import platform
-import signal
 import sys
 import threading
-import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -25,39 +21,37 @@ from ipykernel.ipkernel import IPythonKernel
 from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.utils import _async_in_context
-from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 from traitlets import DottedObjectName, Integer, Type, default
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.cell_requests import CellRequests
+from marimo_kernel_bridge.kernel.ipython.execution import CodeExecution
 from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
 from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
 from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
 from marimo_kernel_bridge.kernel.messaging.reply_guard import GuardedHandlers
-from marimo_kernel_bridge.kernel.messaging.requests import Cause, CellRequest, LabRequest, ReceivedMessage
+from marimo_kernel_bridge.kernel.messaging.requests import Cause, CellRequest
 from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellQueue
 from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
 from marimo_kernel_bridge.kernel.messaging.switch_interval import QuickSwitches
-from marimo_kernel_bridge.kernel.notebook.document import NotebookDocument, read_settings
-from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+from marimo_kernel_bridge.kernel.notebook_file import NotebookFile
 from marimo_kernel_bridge.kernel.stale_scheduler import StaleScheduler
+from marimo_kernel_bridge.kernel.status import KernelStatus
 from marimo_kernel_bridge.protocol import names as message_names
-from marimo_kernel_bridge.protocol.output_log import error_text
 from marimo_kernel_bridge.startup import gc_pauses as garbage
 from marimo_kernel_bridge.startup.lazy_debugger import LateDebugger, debugger_is_late
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    import asyncio
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from marimo_kernel_bridge.kernel.bridge_handler import BridgeRequests
-    from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
-    from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames
-    from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
+    from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.runtime.interface import CellHost
 
 _AFTER_PRINTING = 0.0005  # seconds, as ipykernel has it
@@ -66,7 +60,7 @@ _UNREAD = 100_000  # iopub messages kept for a client that is slow to read; what
 
 
 class MarimoKernel(IPythonKernel):
-    """See the module."""
+    """ipykernel's kernel with marimo's dataflow graph between requests and their execution."""
 
     implementation = message_names.IMPLEMENTATION
     implementation_version = __version__
@@ -93,6 +87,10 @@ class MarimoKernel(IPythonKernel):
         self.notebook = NotebookSession(
             self._send_output, self.scheduler.wake, self.queue, output_limit=self.output_limit
         )
+        self.file = NotebookFile(self.shell.user_ns, self.notebook)
+        self.interrupts = Interrupts(lambda: self.notebook.runtime if self.notebook.loaded else None)
+        self.status = KernelStatus(self.notebook, self.scheduler, self.queue, self.interrupts)
+        self.cell_requests = CellRequests(self)
         self.subshells = Subshells(
             self.shell_stream,
             self.session,
@@ -100,12 +98,9 @@ class MarimoKernel(IPythonKernel):
             self._send_unknown_subshell_reply,
             self.comm_manager.comms,
         )
-        self.started_at = time.time()
-        self.interrupts = Interrupts()
+        self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._quick_switches = QuickSwitches()
         self._preload_due = True
-        self._document = NotebookDocument()
-        self._runtime_loaded = self._settings_read = False
         self.control_handlers |= self.subshells.handlers
         self.shell_handlers[message_names.REQUEST] = self.bridge_request
         self.control_handlers[message_names.REQUEST] = self.bridge_request
@@ -124,16 +119,17 @@ class MarimoKernel(IPythonKernel):
             )
         )
         self.shell_channel_thread = self.subshells
-        self._take_sigint()
+        self.interrupts.take_signal()
 
     def load_runtime(self) -> None:
         """Import marimo and embed it in the shell's namespace; once."""
-        if self._runtime_loaded:
+        if self.notebook.loaded:
             return
         known = set(sys.modules)
         with garbage.not_looked_for():
             from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # the first cell needs it
             from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
+            from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities  # noqa: PLC0415  # the same
             from marimo_kernel_bridge.runtime import lazy_imports as late_parts  # noqa: F401, PLC0415  # first
             from marimo_kernel_bridge.runtime.engine import Engine, Screen  # noqa: PLC0415  # see the module
 
@@ -142,63 +138,33 @@ class MarimoKernel(IPythonKernel):
         def make_runtime(host: CellHost) -> Engine:
             cells, notebook = self.notebook.cells, self.notebook
             screen = Screen(self.shell, FrontEndCapabilities(cells, lambda: notebook.running))
-            runtime = Engine(self.shell.user_module, host, self.notebook_path(), screen)
-            self.interrupts.runtime = runtime
-            return runtime
+            return Engine(self.shell.user_module, host, self.file.path(), screen)
 
         self.notebook.load(make_runtime, self.shell)
         self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
-        self.shell.notebook = self.notebook
         self.session.redirect_outputs(self.notebook.route)
         self.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - known]
         self._kernel_modules += [file for file in files if file]  # the debugger leaves them out
-        self._runtime_loaded = True
-        self._read_settings()
+        self.file.read_settings()
 
-    def _read_settings(self) -> None:
-        """Ask the notebook for its mode, once it is known where it is; VS Code tells that some time after the start."""
-        path = None if self._settings_read else self.notebook_path()
-        if path is not None:
-            self._settings_read = True
-            self.notebook.apply_settings(read_settings(path))
-
-    def _read_order(self) -> None:
-        """Look whether the notebook was saved with its cells in another order."""
-        path = self.notebook_path()
-        order = None if path is None else self._document.new_order(path)
-        if order is not None:
-            self.notebook.arrange(order)
-
-    def notebook_path(self) -> str | None:
-        """Return where the notebook is, if the front end says so truthfully."""
-        path = self.shell.user_ns.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
-        return os.path.abspath(path) if isinstance(path, str) and os.path.exists(path) else None  # noqa: PTH100, PTH110  # a path from outside
+    def prepare_notebook(self) -> None:
+        """Load the runtime, and read what the notebook's file says, where that is not done yet."""
+        self.load_runtime()
+        self.file.read_settings()
+        self.file.read_order()
 
     def pre_handler_hook(self) -> None:
         """Note that user code may run. The signal handler stays: ipykernel's own cannot interrupt dependents."""
-        if _on_main_thread():
-            self._take_sigint()
-            self.interrupts.in_handler = True
+        self.interrupts.request_begins()
 
     def post_handler_hook(self) -> None:
-        if _on_main_thread():
-            self._take_sigint()
-            self.interrupts.in_handler = False
+        self.interrupts.request_ends()
 
-    def _take_sigint(self) -> None:
-        """Handle SIGINT ourselves, whatever user code has set before."""
-        if _on_main_thread():
-            signal.signal(signal.SIGINT, self.interrupts.on_sigint)
-
-    @contextmanager
-    def sigint_for_runner(self) -> Iterator[None]:
-        """Let a runner of coroutines that is not asyncio's handle SIGINT: trio does where Python's handler is."""
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            yield
-        finally:
-            self._take_sigint()
+    def cancel_on_sigint(self, task: asyncio.Future[Any]) -> AbstractContextManager[None]:
+        """Cancel a task on SIGINT."""
+        cancelling: AbstractContextManager[None] = self._cancel_on_sigint(task)
+        return cancelling
 
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
         self.scheduler.stop()
@@ -222,14 +188,14 @@ class MarimoKernel(IPythonKernel):
             return
         # ipykernel's own flag is good for the one message that happens to be next.
         self._aborting = self.queue.dequeue(msg)
-        first = not self._runtime_loaded and msg.cell_request is not None
+        first = not self.notebook.loaded and msg.cell_request is not None
         with self.interrupts.deferred() if first else nullcontext():
             if first:
-                self.load_runtime()  # before busy is told: it is no part of the cell's time
+                self.load_runtime()  # before busy is published: it is no part of the cell's time
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
 
-    def _note_waiting(self) -> None:
-        """Before an error is told: note what it aborts."""
+    def note_waiting(self) -> None:
+        """Note, before an error is reported, which requests it aborts."""
         if _on_main_thread():
             self.queue.note_waiting()
         else:
@@ -246,88 +212,43 @@ class MarimoKernel(IPythonKernel):
     async def execute_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
         """Run code. Only the front ends' cells on the shell channel are in the graph."""
         request = parent.request
-        assert request is not None, "checked before"
-        if request.client is not None:
-            paused = self.notebook.agents.paused
-            self.notebook.agents.heard(request.client, ran=not paused, refused=paused)
-            if paused:
-                self._refuse_agent(stream, ident, parent)
-                return
+        assert request is not None, "the reply guard refuses what is none"
+        refusal = self.cell_requests.refuse_agent(request)
+        if refusal is not None:
+            from marimo_kernel_bridge.protocol.messages import encode_error  # noqa: PLC0415  # a client waits for the sockets
+
+            content = {**encode_error(refusal), "execution_count": self.shell.execution_count - 1}
+            self.session.send(stream, "execute_reply", content, parent, ident=ident)
+            return
+        execute = partial(super().execute_request, stream, ident, parent)
         if isinstance(request, CellRequest) and _on_main_thread():
+            cause = Cause(ident, parent, request.allow_stdin, request.sends_bursts)
             with self.interrupts.deferred():
-                await self._execute_cell(stream, ident, parent, request)
+                await self.cell_requests.handle(stream, cause, request, execute)
         else:
-            await super().execute_request(stream, ident, parent)
+            await execute()
         if request.wants_outcome:
             with self.interrupts.deferred() if _on_main_thread() else nullcontext():
                 outcome = self._bridge.outcome_of(request.msg_id)
                 self.session.send(stream, message_names.REPLY, outcome, parent, ident=ident)
 
-    def _refuse_agent(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
-        """Answer an agent's execute_request while the person has paused agents."""
-        from marimo_kernel_bridge.protocol.messages import encode_error  # noqa: PLC0415  # a client waits for the sockets
+    def publish_input(self, cause: Cause, code: str, execution_count: int | None) -> None:
+        """Publish an execute_input for a request whose code need not run."""
+        self._publish_execute_input(code, cause.message, execution_count)
 
-        try:
-            self.notebook.agents.require_not_paused()
-        except BridgeError as refusal:
-            content = {**encode_error(refusal), "execution_count": self.shell.execution_count - 1}
-            self.session.send(stream, "execute_reply", content, parent, ident=ident)
-
-    async def _execute_cell(
-        self, stream: Any, ident: Any, parent: ReceivedMessage, request: CellRequest
-    ) -> None:
-        """Run a cell, reply, run its dependents, and only then let idle follow."""
-        cause = Cause(ident, parent, request.allow_stdin, request.sends_bursts)
-        if isinstance(request, LabRequest) and self._runtime_loaded:
-            answer = await self.notebook.answer_early(request)
-            if answer is not None:
-                self.scheduler.caused_by(cause)
-                self._answer_without_running(stream, ident, parent, request, answer)
-                await self.scheduler.run_now()
-                return
-        entry = self._begin_cell(request)
-        self.scheduler.caused_by(cause)
-        try:
-            await super().execute_request(stream, ident, parent)
-        finally:
-            self.shell.requested = None
-        if entry.address.dialect == "vscode":
-            # VS Code sends the next request of a Run All after idle.
-            self.scheduler.run_later(self.notebook.quiet_in())
-        elif entry.address.dialect in {"lab", "agent"}:
-            await self.scheduler.run_now()
-
-    def _answer_without_running(
-        self, stream: Any, ident: Any, parent: ReceivedMessage, request: LabRequest, answer: EarlyAnswer
-    ) -> None:
-        """Reply to a request whose cell ran before its turn, or whose outputs are shown again."""
-        self._publish_execute_input(request.code, parent, answer.execution_count)
-        self.notebook.answered(answer, request)
-        content: dict[str, Any] = {"status": "ok", "execution_count": answer.execution_count}
-        content |= {"user_expressions": {}, "payload": []}
-        if answer.error is not None:
-            error = {"ename": answer.error.ename, "evalue": answer.error.evalue}
-            content |= {"status": "error", **error, "traceback": list(answer.error.traceback)}
-            self._note_waiting()
+    def send_execute_reply(self, stream: Any, cause: Cause, content: dict[str, Any], *, aborts: bool) -> None:
+        """Send an execute_reply for a request whose code need not run; `aborts` the requests that wait."""
+        if content["status"] == "error":
+            self.note_waiting()
+        parent = cause.message
         metadata = self.finish_metadata(parent, self.init_metadata(parent), content)
-        self.session.send(stream, "execute_reply", content, parent, metadata=metadata, ident=ident)
-        if answer.error is not None and request.stop_on_error:
+        self.session.send(stream, "execute_reply", content, parent, metadata=metadata, ident=cause.ident)
+        if aborts:
             self._abort_queues()
 
-    def _begin_cell(self, request: CellRequest) -> Entry:
-        """Return the cell that a request runs."""
-        self.load_runtime()
-        self._read_settings()
-        self._read_order()
-        self.notebook.delete(request.deleted or (), request.address)
-        entry = self.notebook.begin(request.notebook_cell_id, request.code, request.author, request.address)
-        self.shell.requested = entry
-        return entry
-
     def _send_abort_reply(self, stream: Any, msg: ReceivedMessage, idents: Any) -> None:
-        if self._runtime_loaded and isinstance(msg.request, CellRequest):
-            # JupyterLab shows late output through the newest request, also one that never ran.
-            self.notebook.aborted(msg.request.notebook_cell_id, msg.request.address)
+        if isinstance(msg.request, CellRequest):
+            self.cell_requests.abort(msg.request)
         super()._send_abort_reply(stream, msg, idents)
 
     async def do_execute(
@@ -342,87 +263,18 @@ class MarimoKernel(IPythonKernel):
         cell_id: str | None = None,
     ) -> dict[str, Any]:
         """Execute code and return the content of the reply."""
-        shell = self.shell
-        beside = not _on_main_thread()  # on control, or in a subshell
-        entry = None if beside else shell.requested
-        shell._last_traceback = None
-        shell._last_traceback_during_displayhook = False
-        options = {
-            "store_history": store_history and not beside,  # which would take the running cell's line in it
-            "silent": silent,
-            "cell_id": cell_id,
-            "cell_meta": cell_meta,
-        }
-        result = None
-        try:
-            with self.input_from_front_end(allowed=allow_stdin):
-                result = await self._run_code(entry, code, options)
-            if entry is not None and shell.requested is entry:  # IPython did not get as far as running it
-                self.notebook.refuse(entry, code)
-        finally:
-            if entry is not None:
-                self.notebook.end(entry, None if result is None else result.execution_count)
-        if entry is not None and entry.address.dialect in {"batch", "terminal"}:
-            await self.scheduler.run_now()
-        content = self._reply_content(result, user_expressions)
+        content = await self._execution.execute(
+            code,
+            silent=silent,
+            store_history=store_history,
+            user_expressions=user_expressions,
+            allow_stdin=allow_stdin,
+            cell_meta=cell_meta,
+            cell_id=cell_id,
+        )
         # ipykernel waits before each reply until clients are likely to have what was printed.
         printed = [_was_used(stream) for stream in (sys.stdout, sys.stderr)]
         self._execute_sleep = _AFTER_PRINTING if any(printed) else 0.0
-        return content
-
-    async def _run_code(self, entry: Entry | None, code: str, options: dict[str, Any]) -> Any:
-        shell = self.shell
-        problem = None
-        try:
-            transformed = shell.transform_cell(code)
-        except Exception:  # noqa: BLE001  # IPython shows whatever a user's transformer raised
-            transformed, problem = code, sys.exc_info()
-        parsed = {"transformed_cell": transformed, "preprocessing_exc_tuple": problem}
-        if entry is None and not (shell.awaits_asyncio and shell.should_run_async(code, **parsed)):
-            return shell.run_cell(code, **options)
-        running: Awaitable[Any] = shell.run_cell_async(code, **options, **parsed)
-        cancelling: AbstractContextManager[None] = nullcontext()
-        # marimo's scheduler cancels a cell; a task of its own would have its own context variables.
-        if entry is None and _on_main_thread():
-            running = task = asyncio.ensure_future(running)
-            cancelling = self._cancel_on_sigint(task)
-        result = None
-        with cancelling:
-            try:
-                result = await running
-            except Exception as error:  # noqa: BLE001  # code too deep to parse, a broken transformer: as IPython's own way
-                info = ExecutionInfo(code, options["store_history"], options["silent"], True, None)  # noqa: FBT003
-                result = ExecutionResult(info)
-                result.error_in_exec = error
-                shell.showtraceback(running_compiled_code=True)
-            finally:
-                shell.events.trigger("post_execute")
-                if not options["silent"]:
-                    shell.events.trigger("post_run_cell", result)
-        return result
-
-    def _reply_content(self, result: Any, user_expressions: dict[str, str] | None) -> dict[str, Any]:
-        shell = self.shell
-        error = result.error_before_exec or result.error_in_exec
-        if error is None and shell._last_traceback_during_displayhook:
-            error = shell.shown_error  # a value's `__repr__` raised it
-        count = result.execution_count or shell.execution_count - 1
-        content: dict[str, Any] = {"status": "ok", "execution_count": count}
-        if error is not None:
-            content |= {
-                "status": "error",
-                "ename": type(error).__name__,
-                "evalue": error_text(error),
-                "traceback": shell._last_traceback or [],
-                "user_expressions": {},
-            }
-            self._note_waiting()
-        else:
-            with self.interrupts.body():
-                content["user_expressions"] = shell.user_expressions(user_expressions or {})
-        payloads: Any = shell.payload_manager
-        content["payload"] = payloads.read_payload()
-        payloads.clear_payload()
         return content
 
     def do_history(self, hist_access_type: str, *args: Any, **kwargs: Any) -> Any:
@@ -433,20 +285,16 @@ class MarimoKernel(IPythonKernel):
         reply["history"] = [(session or present, *line) for session, *line in reply["history"]]
         return reply
 
-    async def settle(self) -> None:
-        """Run the stale cells."""
-        await self.scheduler.run_now()
-
     @property
     def one_at_a_time(self) -> asyncio.Lock:
-        """What the main thread's requests wait for."""
+        """The lock that the main thread's requests wait for."""
         lock: asyncio.Lock = self._main_asyncio_lock
         return lock
 
     @contextmanager
     def handling(self, cause: Cause) -> Iterator[None]:
-        """Do something between requests on behalf of one, as if it were still being handled."""
-        self._take_sigint()
+        """Act between requests on behalf of one, as if it were still being handled."""
+        self.interrupts.take_signal()
         self.set_parent(cause.ident, cause.message, channel="shell")
         self._publish_status("busy", "shell")
         try:
@@ -463,7 +311,7 @@ class MarimoKernel(IPythonKernel):
 
     @contextmanager
     def input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
-        """Let `input` and `getpass` ask the front end of the present request."""
+        """Forward `input` and `getpass` to the front end of the present request, if it is `allowed`."""
         if not _on_main_thread():  # a cell may be running
             yield
             return
@@ -474,14 +322,14 @@ class MarimoKernel(IPythonKernel):
             self._restore_input()
 
     def _publish_status(self, status: str, channel: str, parent: dict[str, Any] | None = None) -> None:
-        """Say busy and idle, but not around a read on control: JupyterLab would call a kernel idle that runs a cell."""
+        """Publish busy and idle, but not around a read on control: JupyterLab would show a kernel as idle that runs a cell."""
         asked = (parent or self.get_parent(channel)).get("header", {}).get("msg_type")
         if channel != "control" or asked not in {message_names.REQUEST, message_names.READ_REQUEST}:
             super()._publish_status(status, channel, parent)
 
     @contextmanager
     def parent_set_to(self, header: Header) -> Iterator[None]:
-        """Make what runs inside show its output as if it were the request with this header."""
+        """Show output as if it were caused by the request with this header."""
         outer = self.get_parent("shell")
         ident = self._get_shell_context_var(self._shell_parent_ident)
         inner = {
@@ -500,7 +348,7 @@ class MarimoKernel(IPythonKernel):
     def _send_output(self, message: Message) -> None:
         self.session.send_unrouted(self.iopub_socket, message, self._topic(message.msg_type))
 
-    def show_text(self, text: str, parent: dict[str, Any]) -> None:
+    def show_text(self, text: str, parent: Header) -> None:
         """Show text as output of a request."""
         self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
 
@@ -514,13 +362,13 @@ class MarimoKernel(IPythonKernel):
     # -- requests of the bridge protocol ------------------------------------------------------------------------------
 
     @cached_property
-    def _bridge(self) -> BridgeRequests:
-        from marimo_kernel_bridge.kernel.bridge_handler import BridgeRequests  # noqa: PLC0415  # only agents' clients need it
+    def _bridge(self) -> BridgeHandler:
+        from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # only agents' clients need it
 
-        return BridgeRequests(self)
+        return BridgeHandler(self)
 
     async def bridge_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
-        """Answer one of `wire`'s requests; always."""
+        """Reply to one of the bridge protocol's requests; always."""
         on_control = not _on_main_thread()  # or in a subshell
         if not on_control:
             self.scheduler.caused_by(Cause(ident, parent))
@@ -530,22 +378,6 @@ class MarimoKernel(IPythonKernel):
             with nullcontext() if on_control else self.interrupts.deferred():
                 content = await self._bridge.reply_to(parent, on_control=on_control)
         self.session.send(stream, message_names.REPLY, json_clean(content), parent, ident=ident)
-
-    def cancel(self, request_id: str) -> None:
-        """Let a request on shell that waits not start; any thread."""
-        self.queue.cancel(request_id)
-
-    def is_busy(self) -> bool:
-        """Tell whether a request is being handled or a cell runs."""
-        return self.interrupts.in_handler or self.scheduler.running or self.notebook.running is not None
-
-    def is_settling(self) -> bool:
-        """Tell whether dependents will run, or outputs are held back."""
-        return self.scheduler.due
-
-    def requests_waiting(self) -> int:
-        """Return how many shell messages wait."""
-        return len(self.queue)
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def analyse(given: Sequence[Given]) -> Plan:
     plans = [CellPlan(notes=list(cell.notes)) for cell in cells]
     names_shown = any(_FUNCTION_NAMES_SHOWN.search(cell.given.source) for cell in cells)
     for cell, plan in zip(cells, plans, strict=True):
-        edit(cell, plan, names_told=names_shown)
+        edit(cell, plan, names_shown=names_shown)
     return Plan(plans, document.requests)
 
 

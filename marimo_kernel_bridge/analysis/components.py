@@ -1,9 +1,9 @@
-"""Which cells can have to do with each other, so that each group is analysed by itself.
+"""Connected components of cells by the names that they share, so that each group is analysed by itself.
 
-Two cells are in one group if a name stands in both; builtin functions that are only called say nothing about values.
-Cells that do nothing but import are no link: nobody changes a module's name, so who uses it is analysed with the cell
-that imports it, and otherwise alone. Errs on the side of larger groups. A change of some cells looks at their names, and
-at the cells of their groups; a new cell joins groups as they are.
+Two cells are in one group if both have a name; builtin functions that are only called do not count. Cells that only
+import do not connect others: nothing changes a module's name, so a cell that uses it is analysed with the cell that
+imports it, and otherwise alone. Errs on the side of larger groups. A change of some cells reads their names, and
+those of the cells of their groups; a new cell joins groups as they are.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def words(source: str) -> Words:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Words(frozenset(), frozenset())
     if _EVALUATED.search(source):
-        found = frozenset(re.findall(r"[^\W\d]\w*", source))
-        return Words(found, found)
+        text = frozenset(re.findall(r"[^\W\d]\w*", source))
+        return Words(text, text)
     used: Counter[str] = Counter()
     called: Counter[str] = Counter()
     bound: set[str] = set()
@@ -59,8 +59,8 @@ def words(source: str) -> Words:
                     bound.add(name)
             case ast.Call(func=ast.Name(id=name)):
                 called[name] += 1
-            case ast.alias(name=name, asname=other):
-                bound.add(other or name.partition(".")[0])
+            case ast.alias(name=name, asname=alias):
+                bound.add(alias or name.partition(".")[0])
             case _:
                 bound.update(_bound_by(node))
     only = bool(tree.body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
@@ -108,7 +108,7 @@ class Groups(Generic[K]):
         return set(self._group.values())
 
     def change(self, sources: Mapping[K, str | None]) -> tuple[list[Group[K]], list[Group[K]]]:
-        """Take new texts of cells, None for those that are gone. Returns the groups that are gone, and new ones.
+        """Take new texts of cells, None for removed ones. Return the groups that are gone, and the new ones.
 
         A group is new if a cell of it has another text, or if it has other cells.
         """
@@ -132,26 +132,26 @@ class Groups(Generic[K]):
 
     def _joined(self, sources: Mapping[K, str | None]) -> tuple[list[Group[K]], list[Group[K]]] | None:
         """Join one new cell to the groups that it is linked to; None if it changes how others are linked."""
-        found = [(cell, words(source)) for cell, source in sources.items() if source is not None]
-        if len(found) != 1:
+        added = [(cell, words(source)) for cell, source in sources.items() if source is not None]
+        if len(added) != 1:
             return None
-        cell, known = found[0]
-        for name in known.bound:
+        cell, names = added[0]
+        for name in names.bound:
             binders = self._binders.get(name, ())
-            if (not binders and name in _BUILTINS) or any(self._words[one].imports for one in binders):
+            if (not binders and name in _BUILTINS) or any(self._words[binder].imports for binder in binders):
                 return None
-        if known.imports:
+        if names.imports:
             return None
         gone: dict[Group[K], None] = {}
         imports = set[K]()
-        for name in known.used:
+        for name in names.used:
             users: Iterable[K] = self._users.get(name, ())
             importer = self._importer(name)
             if importer is not None:
                 imports.add(importer)
                 continue
             if name in _BUILTINS and name not in self._binders:
-                users = () if name in known.called else [one for one in users if self._is_link(one, name)]
+                users = () if name in names.called else [user for user in users if self._is_link(user, name)]
             for other in users:
                 gone[self._group[other]] = None
                 break  # they are of one group
@@ -162,37 +162,37 @@ class Groups(Generic[K]):
         return list(gone), [new]
 
     def _read(self, sources: Mapping[K, str | None]) -> set[K]:
-        """Note what names the cells have now. Returns them, and the others that are linked otherwise by that."""
+        """Index the names that the cells have now. Return these cells, and others whose links that changes."""
         rebound: set[str] = set()  # names that other cells bind than before
-        said: set[str] = set()  # names of cells that only import and have another text
+        mentioned: set[str] = set()  # names of cells that only import and have another text
         for cell, source in sources.items():
             before = self._words.pop(cell, _NO_WORDS)
-            now = _NO_WORDS if source is None else words(source)
+            after = _NO_WORDS if source is None else words(source)
             if source is not None:
-                self._words[cell] = now
-            _reindex(self._users, cell, before.used, now.used)
-            _reindex(self._binders, cell, before.bound, now.bound)
-            rebound |= before.bound ^ now.bound
-            for each in (before, now):
-                if each.imports:
-                    said |= each.bound
-        for cell in sources.keys() | {one for name in rebound for one in self._binders.get(name, ())}:
+                self._words[cell] = after
+            _reindex(self._users, cell, before.used, after.used)
+            _reindex(self._binders, cell, before.bound, after.bound)
+            rebound |= before.bound ^ after.bound
+            for words_of_cell in (before, after):
+                if words_of_cell.imports:
+                    mentioned |= words_of_cell.bound
+        for cell in sources.keys() | {binder for name in rebound for binder in self._binders.get(name, ())}:
             known = self._words.get(cell, _NO_WORDS)
             shared = known.imports and all(len(self._binders[name]) == 1 for name in known.bound)
             (self._shared.add if shared else self._shared.discard)(cell)
-        return {cell for name in rebound | said for cell in self._users.get(name, ())} | sources.keys()
+        return {cell for name in rebound | mentioned for cell in self._users.get(name, ())} | sources.keys()
 
     def _around(self, cell: K) -> Group[K]:
         own, names, imports = {cell}, set[str](), set[K]()
         waiting = [] if cell in self._shared else [cell]
         while waiting:
-            one = waiting.pop()
-            for name in self._words[one].used - names:
+            member = waiting.pop()
+            for name in self._words[member].used - names:
                 importer = self._importer(name)
                 if importer is not None:
                     imports.add(importer)
-                elif self._is_link(one, name):
-                    joined = {each for each in self._users[name] - own if self._is_link(each, name)}
+                elif self._is_link(member, name):
+                    joined = {user for user in self._users[name] - own if self._is_link(user, name)}
                     own |= joined
                     waiting += joined
                 else:
@@ -201,23 +201,23 @@ class Groups(Generic[K]):
         return Group(frozenset(own), frozenset(own | imports))
 
     def _is_link(self, cell: K, name: str) -> bool:
-        """Tell whether a cell is linked to others by a name that it has."""
+        """Return whether a name links a cell to others."""
         return cell not in self._shared and (
             name in self._binders or name not in _BUILTINS or name not in self._words[cell].called
         )
 
     def _importer(self, name: str) -> K | None:
         binders = self._binders.get(name, ())
-        return next((one for one in binders if one in self._shared), None) if len(binders) == 1 else None
+        return next((cell for cell in binders if cell in self._shared), None) if len(binders) == 1 else None
 
 
 _NO_WORDS: Final = Words(frozenset(), frozenset())
 
 
-def _reindex(index: dict[str, set[K]], cell: K, before: frozenset[str], now: frozenset[str]) -> None:
-    for name in before - now:
+def _reindex(index: dict[str, set[K]], cell: K, before: frozenset[str], after: frozenset[str]) -> None:
+    for name in before - after:
         index[name].discard(cell)
         if not index[name]:
             del index[name]
-    for name in now - before:
+    for name in after - before:
         index.setdefault(name, set()).add(cell)

@@ -15,7 +15,7 @@ def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:  # noqa
     lowest: dict[int, int] = {}
     stack: list[int] = []
     stacked: set[int] = set()
-    found: list[list[int]] = []
+    components: list[list[int]] = []
     for root in sorted(upstream):
         if root in number:
             continue
@@ -45,5 +45,5 @@ def cycles(upstream: Mapping[int, AbstractSet[int]]) -> list[list[int]]:  # noqa
                         component.append(stack.pop())
                     stacked.difference_update(component)
                     if len(component) > 1:
-                        found.append(sorted(component))
-    return found
+                        components.append(sorted(component))
+    return components

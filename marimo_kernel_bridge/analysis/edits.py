@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
 
 
-def edit(cell: Cell, plan: CellPlan, *, names_told: bool = False) -> None:
+def edit(cell: Cell, plan: CellPlan, *, names_shown: bool = False) -> None:
     """Put into a plan what its cell needs for the names that versions now have.
 
-    `names_told`: the notebook shows what functions are called.
+    `names_shown`: the notebook shows what functions are called.
     """
     _edit_imports(cell, plan)
-    rewritten = [
-        (each.start, each.end) for each in plan.edits
-    ]  # whole imports, the other names in them as well
-    repeated = {each.start for each in cell.repeated_imports}
+    rewritten = [(edit.start, edit.end) for edit in plan.edits]  # whole imports, with the other names in them
+    repeated = {use.start for use in cell.repeated_imports}
     for name in cell.names.names:
         made, before = cell.made.get(name), cell.incoming.get(name)
         if made is not None:
@@ -52,12 +50,12 @@ def edit(cell: Cell, plan: CellPlan, *, names_told: bool = False) -> None:
             if version is not None and version.text != name:
                 plan.edits.append(_renaming(occurrence, version.text))
         _edit_deletions(cell, name, plan)
-        _keep_own_name(cell, name, plan, functions=names_told)
+        _keep_own_name(cell, name, plan, functions=names_shown)
     _edit_seeds(cell, plan)
 
 
 def _keep_own_name(cell: Cell, name: str, plan: CellPlan, *, functions: bool) -> None:
-    """Let a class that is called otherwise still show itself, and its objects, under its name; functions if asked."""
+    """Keep the name under which a renamed class shows itself and its objects; also of functions, if asked."""
     made = cell.made.get(name)
     node = definition(cell.names.tree, name)
     if made is None or made.text == name or node is None:
@@ -147,7 +145,7 @@ def _edit_imports(cell: Cell, plan: CellPlan) -> None:
     for number, occurrences in by_statement.items():
         statement = cell.names.tree.body[number]
         assert isinstance(statement, ast.Import | ast.ImportFrom)
-        gone = {each.name for each in occurrences}
+        gone = {use.name for use in occurrences}
         kept: list[ast.alias] = []
         for alias in statement.names:
             bound = alias.asname or alias.name.partition(".")[0]
@@ -157,7 +155,7 @@ def _edit_imports(cell: Cell, plan: CellPlan) -> None:
                 kept.append(ast.alias(alias.name, f"_{alias.name.replace('.', '_')}"))
         for name in sorted(gone):
             plan.notes.append(Note("import", f"`{name}` is imported by a cell above"))
-        plan.edits.append(_without(cell.given.source, cell.names.tree, number, statement, kept, cell))
+        plan.edits.append(_with_aliases(cell, statement, kept))
 
 
 def _renamed_aliases(cell: Cell, aliases: list[ast.alias]) -> list[ast.alias]:
@@ -198,7 +196,7 @@ def _edit_deletions(cell: Cell, name: str, plan: CellPlan) -> None:
         ]
         plan.notes.append(Note("delete", f"`del {name}` is left out: marimo keeps what other cells define"))
         start, end = span(cell.given.source, statement)
-        plan.edits = [each for each in plan.edits if not (start <= each.start < end)]
+        plan.edits = [edit for edit in plan.edits if not (start <= edit.start < end)]
         remaining = [target for target in others if target not in cell.incoming or target in cell.made]
         plan.edits.append(Edit(start, end, f"del {', '.join(remaining)}" if remaining else "pass"))
 
@@ -216,15 +214,9 @@ def _renaming(occurrence: Occurrence, text: str) -> Edit:
     return Edit(occurrence.start, occurrence.end, new)
 
 
-def _without(  # noqa: PLR0917  # one case for each form
-    source: str,
-    tree: ast.Module,
-    number: int,
-    statement: ast.Import | ast.ImportFrom,
-    kept: list[ast.alias],
-    cell: Cell,
-) -> Edit:
-    """Write an import without the aliases that are gone; without it at all if none is left."""
+def _with_aliases(cell: Cell, statement: ast.Import | ast.ImportFrom, kept: list[ast.alias]) -> Edit:
+    """Return the edit that leaves these aliases of an import; without any, that takes the statement out."""
+    source = cell.given.source
     start, end = span(source, statement)
     if kept:
         if isinstance(statement, ast.Import):
@@ -244,7 +236,6 @@ def _without(  # noqa: PLR0917  # one case for each form
         return Edit(start, following, "")
     if rest:  # a comment stays
         return Edit(start, end + len(source[end:line_end]) - len(source[end:line_end].lstrip()), "")
-    del tree, number
     return Edit(line_start, min(line_end + 1, len(source)), "")
 
 

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 class LateReads:
-    """The reads of a visited document that its order does not tell."""
+    """The reads of a visited document that do not follow from its order."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
 
     def resolve_early(self) -> None:
-        """Let cells read what only a cell below defines: saved out of order, or an error on purpose."""
+        """Note reads of what only a cell below defines: a notebook saved out of order, or an error on purpose."""
         versions = self._document.versions
         for cell in self._document.cells:
             for use in cell.names.occurrences:
@@ -47,9 +47,9 @@ class LateReads:
                     cell.notes.append(Note("other", text, warning=True))
 
     def resolve(self) -> None:
-        """Let functions read the versions that are in force where they are called.
+        """Find the versions that functions read: those in force where they are called.
 
-        Where that is more than one version, ask for the function to be defined again.
+        Where a function reads more than one version, request that it is defined again.
         """
         for cell in self._document.cells:
             late = dict.fromkeys(
@@ -80,12 +80,12 @@ class LateReads:
         version = next(iter(places))
         if len(places) > 1 and owner is not None:
             _, at = list(places.items())[1]
-            if not self._is_asked_for(owner, at):
-                self._ask_for_definition(cell, owner, at, f"it reads `{name}`, which has changed by then")
+            if not self._is_requested(owner, at):
+                self._request_definition(cell, owner, at, f"it reads `{name}`, which has changed by then")
         version.readers.add(cell.index)
         cell.late[owner, name] = version
 
-    def _ask_for_definition(self, cell: Cell, owner: str, at: int, why: str) -> None:
+    def _request_definition(self, cell: Cell, owner: str, at: int, why: str) -> None:
         if at == cell.index:
             return
         requests = self._document.requests
@@ -94,7 +94,7 @@ class LateReads:
         else:
             requests.append(Join(tuple(range(cell.index, at + 1)), cell.index, f"`{owner}`: {why}"))
 
-    def _is_asked_for(self, owner: str, at: int) -> bool:
+    def _is_requested(self, owner: str, at: int) -> bool:
         return any(
             isinstance(request, CopyDefinition) and (request.name, request.target) == (owner, at)
             for request in self._document.requests

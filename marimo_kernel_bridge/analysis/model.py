@@ -48,7 +48,7 @@ class Version:
 
 
 class InForce:
-    """The versions of names in force at one place of the document. As good as a copy of the newest ones, and quicker."""
+    """The versions of names in force at one place of the document: like a copy of the newest ones, but cheaper."""
 
     def __init__(self, log: Mapping[str, Sequence[tuple[int, Version]]], time: int) -> None:
         """`log` has each name's versions with the times when they came into force; it may grow."""
@@ -60,7 +60,7 @@ class InForce:
         if name in self._own:
             return self._own[name]
         versions = self._log.get(name, ())
-        place = bisect_left(versions, self._time, key=lambda each: each[0])
+        place = bisect_left(versions, self._time, key=lambda entry: entry[0])
         return versions[place - 1][1] if place else None
 
     def __contains__(self, name: str) -> bool:
@@ -100,12 +100,12 @@ def simple_augmented(cell: Cell, name: str) -> ast.AugAssign | None:
     """Return the first `x += 1` of a cell if it can be written out: `x_1 = x + 1`."""
     stores = cell.names.stores(name)
     node = cell.names.tree.body[stores[0].statement]
-    exposed = [each for each in cell.names.of(name) if each.exposed]
+    exposed = [use for use in cell.names.of(name) if use.exposed]
     if (
         isinstance(node, ast.AugAssign)
         and isinstance(node.value, ast.Constant)
         and stores[0].augmented
-        and all(each.order <= stores[0].order for each in exposed)
+        and all(use.order <= stores[0].order for use in exposed)
     ):
         return node
     return None
@@ -125,7 +125,7 @@ def offset(source: str, line: int, column: int) -> int:
     lines = source.split("\n")
     text = lines[line - 1]
     width = column if text.isascii() else len(text.encode()[:column].decode(errors="replace"))
-    return sum(len(each) + 1 for each in lines[: line - 1]) + width
+    return sum(len(above) + 1 for above in lines[: line - 1]) + width
 
 
 def definition(tree: ast.Module, name: str) -> ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | None:

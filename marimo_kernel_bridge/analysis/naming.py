@@ -13,44 +13,52 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.model import Version
 
 
-def name_versions(  # noqa: C901  # one case for each form
+def name_versions(
     all_versions: Mapping[str, list[Version]], words: AbstractSet[str], quoted: AbstractSet[str]
 ) -> None:
-    """Give each version its name; `words` are all that the cells use, so that no new name is one of them.
+    """Set the name of each version. `words` are all that the cells use, so that no new name is one of them.
 
-    `quoted` names are also used in strings, where a private one would not be found.
+    `quoted` names are also used in strings, where a private name would not be found.
     """
     taken = set(words)
     for name, versions in all_versions.items():
-        crossing = [each for each in versions if each.readers - {each.cell} or name in quoted]
+        crossing = [version for version in versions if version.readers - {version.cell} or name in quoted]
         if name.startswith("_") and not name.startswith("__"):
-            if not crossing:
-                for each in versions:
-                    each.text = name
-                continue
-            base = name.strip("_") or "underscore"
-            if base in taken:
-                base = _next_free(base, taken)
-            taken.add(base)
-            for each in versions:
-                each.text = (
-                    base if each is crossing[0] else _next_free(base, taken) if each in crossing else name
-                )
-                taken.add(each.text)
-            continue
-        if len(versions) == 1:
+            _name_private(name, versions, crossing, taken)
+        elif len(versions) == 1:
             versions[0].text = name
-            continue
-        plain_free = True
-        for each in versions:
-            public = each in crossing or each.derived or each.definition or each.cell == PYTHON
-            if not public and f"_{name}" not in taken:
-                each.text = f"_{name}"
-            elif plain_free:
-                each.text, plain_free = name, False
-            else:
-                each.text = _next_free(name, taken)
-                taken.add(each.text)
+        else:
+            _name_several(name, versions, crossing, taken)
+
+
+def _name_private(name: str, versions: list[Version], crossing: list[Version], taken: set[str]) -> None:
+    """Name the versions of a `_name`, which marimo keeps to its cell: those that other cells read become public."""
+    base = name
+    if crossing:
+        base = name.strip("_") or "underscore"
+        base = _next_free(base, taken) if base in taken else base
+        taken.add(base)
+    for version in versions:
+        if version not in crossing:
+            version.text = name
+        else:
+            version.text = base if version is crossing[0] else _next_free(base, taken)
+        if crossing:
+            taken.add(version.text)
+
+
+def _name_several(name: str, versions: list[Version], crossing: list[Version], taken: set[str]) -> None:
+    """Name several versions: private to their cell where nobody else reads them, the first other one as before."""
+    plain_free = True
+    for version in versions:
+        public = version in crossing or version.derived or version.definition or version.cell == PYTHON
+        if not public and f"_{name}" not in taken:
+            version.text = f"_{name}"
+        elif plain_free:
+            version.text, plain_free = name, False
+        else:
+            version.text = _next_free(name, taken)
+            taken.add(version.text)
 
 
 def _next_free(name: str, taken: set[str]) -> str:

@@ -69,7 +69,7 @@ def rewritten(source: str, plan: CellPlan) -> str:
     """Apply a plan to a cell's text: nothing changes but what it says."""
     text = source
     last = len(source) + 1
-    for edit in sorted(set(plan.edits), key=lambda each: (each.start, each.end), reverse=True):
+    for edit in sorted(set(plan.edits), key=lambda edit: (edit.start, edit.end), reverse=True):
         if edit.end > last:
             continue  # the same place twice: `x += 1` loads and stores
         text = text[: edit.start] + edit.text + text[edit.end :]

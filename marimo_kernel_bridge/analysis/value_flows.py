@@ -1,8 +1,8 @@
-"""What flows between cells that run as they are, in document order: who makes each version of a name, who reads it.
+"""What flows between cells that run as they are, in document order: which cell makes each version of a name, which read it.
 
-The same analysis as for imported cells, with two differences. Cells may still come below, so no version is left out
-because nobody reads it yet. And a function reads a global where it is called, not where it is written: whoever runs
-the cells gives each of them the versions that are in force at its place.
+The same analysis as for imported cells, with two differences. Cells may still be added below, so no version is left out
+because nothing reads it yet. And a function reads a global where it is called, not where it is written: what runs the
+cells supplies each of them with the versions that are in force at its place.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Flow:
 
     `makes` are the names that it makes a version of: binds, changes or deletes. `reads` are (name, cell that makes
     what is read), also through functions that the cell calls; `early` those of them that a cell below makes.
-    `keeps` tells for objects that the cell changes how to keep them for the cells above, as `model.Cell.seeded` does:
-    "{}" changes the object itself. `together` are names whose objects are copied as one. `draws_on` are names of
+    `keeps` says how objects that the cell changes are preserved for the cells above, as `model.Cell.seeded` does: with
+    "{}" the object itself is changed. `together` are names whose objects are copied as one. `draws_on` are names of
     objects that cannot be copied, and are changed each time. `redefines` names the cell that made the version before,
     where others read that.
     """
@@ -51,7 +51,7 @@ class Flow:
 
 
 class GroupFlows:
-    """The flows of a group (`groups.py`) whose cells come one after the other: what is known of those above stays."""
+    """The flows of a group (see `components`) whose cells are added one after the other; those above are not analysed again."""
 
     def __init__(self) -> None:
         self._sources: list[str] = []
@@ -78,7 +78,7 @@ SMALL: Final = 16  # cells of a group whose analysis is kept by their texts
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
 def flows_of_small(sources: tuple[str, ...]) -> list[Flow]:
-    """Do as `flows` does; the same objects each time."""
+    """Return what flows between cells in document order; the same objects each time."""
     return flows(sources)
 
 
@@ -98,15 +98,15 @@ def _frames(source: str) -> frozenset[str]:
 
 
 class _Readers(set[int]):
-    """The cells that read a version. New ones are noted."""
+    """The cells that read a version. New ones are recorded."""
 
-    def __init__(self, version: Version, noted: list[tuple[Version, int]]) -> None:
+    def __init__(self, version: Version, record: list[tuple[Version, int]]) -> None:
         super().__init__(version.readers)
-        self._version, self._noted = version, noted
+        self._version, self._record = version, record
 
     def add(self, reader: int) -> None:
         if reader not in self:
-            self._noted.append((self._version, reader))
+            self._record.append((self._version, reader))
         super().add(reader)
 
 
@@ -192,7 +192,7 @@ class _Flows:
         ] = {}  # by reading cell: names whose version depends on who calls
 
     def is_outdated_by(self, sources: Iterable[str]) -> bool:
-        """Return whether what is known of cells would be otherwise with these below them."""
+        """Return whether cells below make the analysis of those above wrong."""
         return not all(_frames(source) <= self._used_as_frames for source in sources)
 
     def add(self, source: str) -> None:

@@ -56,7 +56,7 @@ def prepare(
     prepared = Prepared([])
     needs: set[str] = set()
     for cell, translation in zip(code_cells, translations, strict=True):
-        _tell(prepared, cell, translation)
+        _note(prepared, cell, translation)
         needs |= translation.needs
     expansions = stars.expanded([translation.code for translation in translations], star_names)
     for cell, result in zip(code_cells, expansions, strict=True):
@@ -91,7 +91,7 @@ def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: l
 
 
 def _with_pretty_values(code: str) -> str:
-    """Let SymPy's `init_printing()` do what it does in IPython: there, values are shown in its pretty form."""
+    """Make SymPy's `init_printing()` do what it does in IPython, which then shows values in their pretty form."""
     tree = parse(code)
     for node in reversed(tree.body):
         match node:
@@ -107,11 +107,11 @@ def _with_pretty_values(code: str) -> str:
 
 def _plain(source: str) -> str:
     return _FUTURE.sub(
-        lambda found: "\n".join(f"# {line}" for line in found[0].split("\n")), source.replace("\r\n", "\n")
+        lambda match: "\n".join(f"# {line}" for line in match[0].split("\n")), source.replace("\r\n", "\n")
     )
 
 
-def _tell(prepared: Prepared, cell: NotebookCell, translation: Translated) -> None:
+def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> None:
     if _FUTURE.search(cell.source):
         prepared.note(
             [cell.position], "its `from __future__` line is a comment: marimo compiles cells without it"
@@ -129,10 +129,10 @@ def _tell(prepared: Prepared, cell: NotebookCell, translation: Translated) -> No
 
 def _bound_names(cells: Iterable[NotebookCell]) -> frozenset[str]:
     """Return every name that the notebook may bind, however its cells are written."""
-    found: set[str] = set()
+    names: set[str] = set()
     for cell in cells:
-        found.update(re.findall(r"[^\W\d]\w*", cell.source))
-    return frozenset(found)
+        names.update(re.findall(r"[^\W\d]\w*", cell.source))
+    return frozenset(names)
 
 
 def _is_known_to_fail(cell: NotebookCell) -> bool:

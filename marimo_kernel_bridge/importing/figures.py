@@ -108,7 +108,7 @@ def _draws(call: ast.Call, pyplot: str, seaborn: str) -> bool:
 
 
 def _is_figure(call: ast.Call, pyplot: str, seaborn: str) -> bool:
-    """Tell whether marimo shows the figure for the value of a call: for what is part of one."""
+    """Return whether marimo shows the figure for the value of a call, which is part of one."""
     if isinstance(call.func, ast.Attribute):
         root = root_of(call.func)
         if root is not None and root.id == pyplot:

@@ -1,4 +1,4 @@
-"""IPython's memory of outputs, `_` and `Out[3]`, as names: the cell whose value is meant gets to bind it.
+"""IPython's memory of outputs, `_` and `Out[3]`, as names that the cells with these values bind.
 
 IPython does not remember a value that is None: `_` after `print("hi")` is the value before. Where only a run can tell
 whether a value is None, the code that reads `_` asks.
@@ -70,7 +70,7 @@ class Named:
 
 
 def named(codes: list[str]) -> Named:
-    """Give names to the values that other cells read as `_`, `__`, `_3` or `Out[3]`.
+    """Name the values that other cells read as `_`, `__`, `_3` or `Out[3]`.
 
     Execution counts are those of a run from top to bottom: cells that are not empty count.
     """
@@ -78,7 +78,7 @@ def named(codes: list[str]) -> Named:
     if not any(re.search(r"\bOut\b|(?<!\w)_(?:__?|\d+)?(?!\w)", code) for code in codes):
         return result
     cells = [read_cell(code) for code in codes]
-    bound = {each.name for cell in cells for each in cell.occurrences if each.act == "store"}
+    bound = {use.name for cell in cells for use in cell.occurrences if use.act == "store"}
     counts: dict[int, int] = {}
     for index, code in enumerate(codes):
         if code.strip():
@@ -86,10 +86,10 @@ def named(codes: list[str]) -> Named:
     by_index = {index: count for count, index in counts.items()}
     ends = [_value(cell, code, bound) for cell, code in zip(cells, codes, strict=True)]
     edits: dict[int, list[tuple[int, int, str]]] = {}
-    meant: set[int] = set()
+    sources: set[int] = set()
     for index, cell in enumerate(cells):
         for read in _reads(cell, index, bound, counts, codes, ends):
-            meant.update(read.sources)
+            sources.update(read.sources)
             names = [f"out_{by_index[source]}" for source in read.sources]
             edits.setdefault(index, []).append((read.start, read.end, read.text(names)))
             means = f"`{names[0]}`"
@@ -100,7 +100,7 @@ def named(codes: list[str]) -> Named:
         for start, end, text in sorted(changes, reverse=True):
             code = result.codes[index]
             result.codes[index] = f"{code[:start]}{text}{code[end:]}"
-    for index in meant:
+    for index in sources:
         name = f"out_{by_index[index]}"
         result.codes[index] = _binding(result.codes[index], name)
         result.notes[index].append(f"its value is called `{name}`: another cell reads it")
@@ -116,20 +116,20 @@ def _reads(  # noqa: PLR0917  # six facts
     ends: list[Value | None],
 ) -> list[_Read]:
     """Return the places that read a value of another cell, and which cells that may be."""
-    found = []
+    reads = []
     above = [other for other in reversed(range(index)) if ends[other] not in {None, "none"}]
-    for each in cell.occurrences:
-        if each.act != "load" or each.name in bound or each.form != "name":
+    for use in cell.occurrences:
+        if use.act != "load" or use.name in bound or use.form != "name":
             continue
-        if re.fullmatch(r"_{1,3}", each.name) and len(above) >= (which := len(each.name)):
-            found.append(_recalled(each.start, each.end, above, which, ends))
-        elif (number := re.fullmatch(r"_(\d+)", each.name)) and counts.get(int(number[1]), index) < index:
-            found.append(_Read(each.start, each.end, (counts[int(number[1])],)))
-        elif each.name == "Out":
-            subscript = re.compile(r"Out\[\s*(\d+)\s*\]").match(codes[index], each.start)
+        if re.fullmatch(r"_{1,3}", use.name) and len(above) >= (which := len(use.name)):
+            reads.append(_recalled(use.start, use.end, above, which, ends))
+        elif (number := re.fullmatch(r"_(\d+)", use.name)) and counts.get(int(number[1]), index) < index:
+            reads.append(_Read(use.start, use.end, (counts[int(number[1])],)))
+        elif use.name == "Out":
+            subscript = re.compile(r"Out\[\s*(\d+)\s*\]").match(codes[index], use.start)
             if subscript and counts.get(int(subscript[1]), index) < index:
-                found.append(_Read(each.start, subscript.end(), (counts[int(subscript[1])],)))
-    return [each for each in found if all(ends[source] is not None for source in each.sources)]
+                reads.append(_Read(use.start, subscript.end(), (counts[int(subscript[1])],)))
+    return [read for read in reads if all(ends[source] is not None for source in read.sources)]
 
 
 def _recalled(start: int, end: int, above: list[int], which: int, ends: list[Value | None]) -> _Read:
@@ -148,18 +148,18 @@ def _last(code: str) -> ast.Expr | None:
 
 
 def _value(cell: CellNames, code: str, bound: set[str]) -> Value | None:
-    """Tell what a cell ends in; None if it shows nothing, as one that ends in an assignment or a semicolon."""
+    """Return what a cell ends in; None if it shows nothing, such as one that ends in an assignment or a semicolon."""
     last = _last(code) if code.strip() else None
     if last is None or hides_its_value(code):
         return None
     value = last.value
     if isinstance(value, ast.Name):  # `%time f()` is written as `_value = f()`, ..., `_value`
-        stores = [each for each in cell.occurrences if each.name == value.id and each.act == "store"]
+        stores = [use for use in cell.occurrences if use.name == value.id and use.act == "store"]
         assigned = [
-            each.value
-            for each in (cell.tree.body if cell.tree is not None else [])
-            if isinstance(each, ast.Assign)
-            and [target.id for target in each.targets if isinstance(target, ast.Name)] == [value.id]
+            node.value
+            for node in (cell.tree.body if cell.tree is not None else [])
+            if isinstance(node, ast.Assign)
+            and [target.id for target in node.targets if isinstance(target, ast.Name)] == [value.id]
         ]
         if len(stores) == len(assigned) == 1:
             value = assigned[0]

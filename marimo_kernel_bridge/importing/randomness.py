@@ -1,6 +1,6 @@
 """Random numbers of a generator that the whole notebook shares: seeded in one cell, drawn from in others.
 
-A cell that runs again would draw other numbers, because the generator went on. So each cell that draws is given, when
+A cell that runs again would draw other numbers, because the generator went on. So each cell that draws restores, when
 it runs again, the generator as it was when the cell ran first; until the cell that seeds runs again. Nothing is rewound
 in a first run, so what libraries draw unseen in between counts as well.
 """
@@ -50,22 +50,22 @@ class _Cell:
 
 
 def repeated(codes: Sequence[str]) -> list[Seeded]:
-    """Let cells that draw repeat their draws, below a cell that seeds. All codes must be Python."""
+    """Return codes whose cells repeat their draws, below a cell that seeds. All codes must be Python."""
     results = [Seeded(code) for code in codes]
     if not any("seed(" in code for code in codes):
         return results
     read = [read_cell(code) for code in codes]
-    origins = {each.name: each.origin for cell in read for each in cell.occurrences if each.origin}
-    taken = {each.name for cell in read for each in cell.occurrences}
+    origins = {use.name: use.origin for cell in read for use in cell.occurrences if use.origin}
+    taken = {use.name for cell in read for use in cell.occurrences}
     memories: dict[int, list[tuple[int, list[str]]]] = {}
     for module, name in _NAMES.items():
         if name in taken or any(_keeps(cell, origins, module) for cell in read):
             continue
         for number, seed in _repeat(results, read, origins, module):
             memories.setdefault(number, []).append((seed.end_lineno or 0, _memory(seed, module)))
-    for number, found in memories.items():
+    for number, insertions in memories.items():
         lines = codes[number].split("\n")
-        for at, memory in sorted(found, reverse=True):
+        for at, memory in sorted(insertions, reverse=True):
             lines[at:at] = memory
         before = results[number].code.removesuffix(codes[number])  # it may draw below another seed
         results[number].code = before + "\n".join(lines).rstrip("\n")
@@ -107,7 +107,7 @@ def _cells(read: list[CellNames], origins: dict[str, str], module: str) -> list[
             ),
             any(_draws(call, origins, module, functions) for call in _calls(names.tree.body, into=False))
             or any(  # given to what calls it: `groups.apply(draw)`
-                each.act == "load" and not each.late and each.name in functions for each in names.occurrences
+                use.act == "load" and not use.late and use.name in functions for use in names.occurrences
             ),
         )
         for names in read
@@ -121,16 +121,16 @@ def _drawing_functions(read: list[CellNames], origins: dict[str, str], module: s
         for node in ast.walk(cell.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 bodies.setdefault(node.name, []).extend(_calls(node.body, into=True))
-    found: frozenset[str] = frozenset()
+    drawing: frozenset[str] = frozenset()
     while True:
         more = {
             name
             for name, calls in bodies.items()
-            if any(_draws(call, origins, module, found) for call in calls)
+            if any(_draws(call, origins, module, drawing) for call in calls)
         }
-        if more == found:
-            return found
-        found = frozenset(more)
+        if more == drawing:
+            return drawing
+        drawing = frozenset(more)
 
 
 def _draws(call: ast.Call, origins: dict[str, str], module: str, functions: frozenset[str]) -> bool:
@@ -146,9 +146,9 @@ def _draws(call: ast.Call, origins: dict[str, str], module: str, functions: froz
 
 
 def _keeps(cell: CellNames, origins: dict[str, str], module: str) -> bool:
-    """Tell whether a notebook sees to the generator's state itself."""
+    """Return whether a cell saves or restores the generator's state itself."""
     paths = (_path(call.func, origins) for call in _calls(cell.tree.body, into=True))
-    return any(path in {f"{module}.{each}" for each in _KEEPING[module]} for path in paths)
+    return any(path in {f"{module}.{function}" for function in _KEEPING[module]} for path in paths)
 
 
 def _path(node: ast.expr, origins: dict[str, str]) -> str | None:

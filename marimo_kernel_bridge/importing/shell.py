@@ -46,14 +46,14 @@ def script(interpreter: list[str], body: str) -> str:
 
 def requirements(command: str) -> list[str] | None:
     """Return what `pip install ...` installs, as requirements; None if the command is another."""
-    found = _PIP.fullmatch(command.split("#", maxsplit=1)[0].rstrip("; \n"))
-    if found is None:
+    match = _PIP.fullmatch(command.split("#", maxsplit=1)[0].rstrip("; \n"))
+    if match is None:
         return None
     try:
-        words = shlex.split(found[1].split("&&")[0].split("|")[0].split(">/")[0])
+        words = shlex.split(match[1].split("&&")[0].split("|")[0].split(">/")[0])
     except ValueError:
         return None
-    wanted: list[str] = []
+    packages: list[str] = []
     skip = False
     for word in words:
         if skip:
@@ -61,11 +61,11 @@ def requirements(command: str) -> list[str] | None:
         elif word.startswith("-"):
             skip = word in _VALUED or word in {"-r", "--requirement", "-e", "--editable"}
         elif re.match(r"[A-Za-z0-9][\w.\-]*(\[[\w,\- ]+\])?\s*([<>=!~].*)?$", word):
-            wanted.append(re.sub(r"(?<![<>=!~])=(?!=)", "==", word))
+            packages.append(re.sub(r"(?<![<>=!~])=(?!=)", "==", word))
         elif word.startswith("git+") or "://" in word:
             name = re.split(r"[/#@]", word.rstrip("/"))[-1].removesuffix(".git")
-            wanted.append(f"{name} @ {word}")
-    return wanted
+            packages.append(f"{name} @ {word}")
+    return packages
 
 
 def quoted(command: str, names: AbstractSet[str]) -> str:

@@ -77,7 +77,7 @@ def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) 
     stars = [(number, node) for number, cell in enumerate(cells) for node in star_imports(cell.tree)]
     modules = [module_of(node) for _, node in stars]
     known = {module: ask(module) for module in dict.fromkeys(modules)}
-    wanted = _wanted(cells)
+    unbound = _read_unbound(cells)
     results = [Expanded(code) for code in codes]
     for index in reversed(range(len(stars))):
         number, node = stars[index]
@@ -96,7 +96,7 @@ def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) 
             if module.startswith("."):
                 text = f"# from {module} import *"
         else:
-            used = sorted(wanted & names - frozenset().union(*later))
+            used = sorted(unbound & names - frozenset().union(*later))
             result.notes.append(
                 f"`from {module} import *` is the import of what is used: {', '.join(used) or 'nothing'}"
             )
@@ -105,16 +105,16 @@ def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) 
     return results
 
 
-def _wanted(cells: Sequence[CellNames]) -> frozenset[str]:
+def _read_unbound(cells: Sequence[CellNames]) -> frozenset[str]:
     """Return the names that some cell reads before any cell above, or itself, has bound them."""
     bound: set[str] = set()
-    wanted: set[str] = set()
+    unbound: set[str] = set()
     for cell in cells:
-        for each in cell.occurrences:
-            if each.act == "load" and each.name not in bound and (each.exposed or each.late):
-                wanted.add(each.name)
+        for use in cell.occurrences:
+            if use.act == "load" and use.name not in bound and (use.exposed or use.late):
+                unbound.add(use.name)
         bound |= cell.bound_at_end
-    return frozenset(wanted)
+    return frozenset(unbound)
 
 
 def _import(module: str, names: Sequence[str]) -> str:

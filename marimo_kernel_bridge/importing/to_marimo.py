@@ -123,7 +123,7 @@ def _imported(positions: tuple[int, ...], code: str, sources: Sequence[NotebookC
 
 
 def _is_hidden(cell: NotebookCell) -> bool:
-    """Tell whether a front end hides the cell's code: JupyterLab, Jupyter Book, Colab and VS Code each say it otherwise."""
+    """Return whether a front end hides the cell's code. JupyterLab, Jupyter Book, Colab and VS Code mark it differently."""
     jupyter, tags = cell.metadata.get("jupyter"), cell.metadata.get("tags")
     return (
         (isinstance(jupyter, dict) and jupyter.get("source_hidden") is True)
@@ -169,8 +169,14 @@ def _header(notebook: Notebook, prepared: Prepared) -> str:
     header = _marimo_metadata(notebook).get("header")
     text = header if isinstance(header, str) and _parses(header) else ""
     if prepared.requirements and _HEADER not in text:
-        needed = ["marimo", *(each for each in prepared.requirements if each != "marimo")]
-        block = [_HEADER, "# dependencies = [", *(f"#     {_toml(each)}," for each in needed), "# ]", "# ///"]
+        needed = ["marimo", *(package for package in prepared.requirements if package != "marimo")]
+        block = [
+            _HEADER,
+            "# dependencies = [",
+            *(f"#     {_toml(package)}," for package in needed),
+            "# ]",
+            "# ///",
+        ]
         text = "\n".join([*block, *([text] if text else [])])
     return text
 

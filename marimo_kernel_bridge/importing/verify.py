@@ -29,7 +29,7 @@ LONGEST_CELL: Final = 1800.0
 """Seconds that one cell may take."""
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
 _TIMED: Final = re.compile(r"CPU times: |Wall time: |.* per loop\b|The slowest run took ")
-"""How lines begin that tell how long something took. A magic's Python words them in its own way."""
+"""How lines begin that say how long something took. A magic's Python words them in its own way."""
 _SIDE: Final = 64
 """Pictures are compared as so many blocks on each side: text that is drawn a pixel further on is the same."""
 _VISIBLE: Final = 24
@@ -73,14 +73,14 @@ class Verdict:
 
     def __str__(self) -> str:
         if self.same:
-            told = f"all {self.compared} cells that show something show the same"
+            text = f"all {self.compared} cells that show something show the same"
         else:
-            told = f"{len(self.differences)} of {self.compared} cells that show something differ"
+            text = f"{len(self.differences)} of {self.compared} cells that show something differ"
         if self.varying:
-            told += f"; by itself varies {_cells(self.varying)}"
+            text += f"; by itself varies {_cells(self.varying)}"
         if self.failing:
-            told += f"; in the original fails {_cells(self.failing)}"
-        return told
+            text += f"; in the original fails {_cells(self.failing)}"
+        return text
 
     def as_json(self) -> dict[str, Any]:  # JSON
         return {
@@ -171,7 +171,7 @@ def _fails(outputs: _Outputs) -> bool:
 
 
 def _varies(before: _Outputs, again: _Outputs) -> bool:
-    """Tell whether two runs of the same cell show different things."""
+    """Return whether two runs of the same cell show different things."""
     one, other = _images(before), _images(again)
     return (
         shown_text(before) != shown_text(again)
@@ -200,7 +200,7 @@ def _differences(
 
 
 def _matches(new: list[str], old: list[str], again: list[str]) -> bool:
-    """Tell whether the lines are those on which two runs agree; any line is where these differ."""
+    """Return whether lines are those on which two runs agree; where these differ, any line is."""
     if len(old) != len(again):
         return True
     return len(new) == len(old) and all(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +17,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting import ipywidgets as jupyter_widgets
 from marimo_kernel_bridge.inspecting import packages, variables
 from marimo_kernel_bridge.inspecting.cell_search import search
-from marimo_kernel_bridge.kernel.messaging.requests import agent_address
+from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import secrets as secret_values
 from marimo_kernel_bridge.protocol.changes import EditReport
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import logging
     from contextlib import AbstractContextManager
 
+    from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
@@ -40,58 +41,120 @@ if TYPE_CHECKING:
 _SingleRequest = wire.RunCells | wire.RunStale | wire.SetUiValue
 
 
-class Host(Protocol):
-    """What is needed of the kernel."""
+class Status(Protocol):
+    """What the kernel does now."""
 
-    notebook: NotebookSession
-    shell: ReactiveShell
-    interrupts: Interrupts
-    log: logging.Logger
-    started_at: float
-    """In seconds since the epoch."""
+    @property
+    def started_at(self) -> float:
+        """In seconds since the epoch."""
+        ...
+
+    @property
+    def busy(self) -> bool: ...
+
+    @property
+    def settling(self) -> bool: ...
+
+    @property
+    def queued(self) -> int: ...
+
+
+class Scheduler(Protocol):
+    """What runs the stale cells."""
+
+    async def run_now(self) -> None: ...
+
+
+class Queue(Protocol):
+    """The messages that wait on shell."""
+
+    def cancel(self, request_id: str) -> None:
+        """Keep a request from starting whose turn has not come; any thread."""
+        ...
+
+
+class File(Protocol):
+    """The notebook's file."""
+
+    def path(self) -> str | None: ...
+
+
+class Host(Protocol):
+    """The kernel, as far as the bridge protocol uses it."""
+
+    @property
+    def notebook(self) -> NotebookSession: ...
+
+    @property
+    def shell(self) -> ReactiveShell: ...
+
+    @property
+    def interrupts(self) -> Interrupts: ...
+
+    @property
+    def log(self) -> logging.Logger: ...
+
+    @property
+    def status(self) -> Status: ...
+
+    @property
+    def scheduler(self) -> Scheduler: ...
+
+    @property
+    def queue(self) -> Queue: ...
+
+    @property
+    def file(self) -> File: ...
 
     def load_runtime(self) -> None: ...
 
-    def notebook_path(self) -> str | None: ...
-
-    async def settle(self) -> None:
-        """Run the dependents."""
-        ...
-
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
-        """Let `input` ask the front end of the present request, or say that it cannot."""
+        """Forward `input` to the front end of the present request, or make it fail."""
         ...
 
-    def show_text(self, text: str, parent: dict[str, Any]) -> None:
-        """Show text as output of a request."""
-        ...
-
-    def is_busy(self) -> bool: ...
-
-    def is_settling(self) -> bool: ...
-
-    def requests_waiting(self) -> int: ...
-
-    def cancel(self, request_id: str) -> None:
-        """Let a request that waits not start; any thread."""
+    def show_text(self, text: str, parent: Header) -> None:
+        """Show text as output of the request with this header."""
         ...
 
 
-class BridgeRequests:
-    """See the module."""
+@dataclass(frozen=True)
+class _Sender:
+    """The request's header, as far as it tells whom to serve."""
+
+    header: Header
+
+    @property
+    def run_id(self) -> str:
+        return str(self.header["msg_id"])
+
+    @property
+    def name(self) -> str:
+        """The name of the agent, empty for none."""
+        name = self.header.get("username")
+        return name if isinstance(name, str) else ""
+
+    @property
+    def address(self) -> Address:
+        """Where the outputs of an agent's own cells go: to its request."""
+        return Address("agent", self.header, self.header.get("session", ""))
+
+
+class BridgeHandler:
+    """Replies to the requests of the bridge protocol, on shell and on control."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    async def reply_to(self, parent: dict[str, Any], *, on_control: bool) -> dict[str, Any]:
-        """Return the content of the reply to a request."""
+    async def reply_to(self, message: dict[str, Any], *, on_control: bool) -> dict[str, Any]:
+        """Return the content of the reply to a message, which is read here and nowhere below."""
+        sender, heard = _Sender(message["header"]), self._host.notebook.agents.heard
         try:
-            request = wire.decode_request(parent["content"])
-            result = await self._answer(request, parent, on_control=on_control)
-            self._note_agent(parent, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
+            request = wire.decode_request(message["content"])
+            result = await self._answer(request, sender, on_control=on_control)
+            heard(sender.name, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
             return wire.encode_result(result, self._secrets())
         except BridgeError as refusal:
-            self._note_agent(parent, refused=True)
+            heard(sender.name, refused=True)
             return wire.encode_error(refusal)
         except Exception:
             self._host.log.exception("A bridge request failed")
@@ -103,11 +166,9 @@ class BridgeRequests:
         """Return what a question for the outcome of a run would be answered with."""
         return wire.encode_result(self._outcome(run_id), self._secrets())
 
-    async def _answer(
-        self, request: wire.Request, parent: dict[str, Any], *, on_control: bool
-    ) -> wire.Result:
+    async def _answer(self, request: wire.Request, sender: _Sender, *, on_control: bool) -> wire.Result:
         if isinstance(request, wire.CancelRun):
-            self._host.cancel(request.run_id)
+            self._host.queue.cancel(request.run_id)
             return None
         if not isinstance(request, wire.ShellRequest):
             return self._read(request, on_control=on_control)
@@ -117,13 +178,13 @@ class BridgeRequests:
             self._host.notebook.agents.require_not_paused()
         self._host.load_runtime()
         if isinstance(request, wire.EditCells):
-            return await self._edit_together(request, parent)
+            return await self._edit_together(request, sender)
         if isinstance(request, wire.InstallPackages):
-            return self._install(request, parent)
+            return self._install(request, sender)
         with self._host.input_from_front_end(allowed=False):
-            await self._run(request, parent)
-        await self._host.settle()
-        return self._host.notebook.runs.report(parent["header"]["msg_id"])
+            await self._run(request, sender)
+        await self._host.scheduler.run_now()
+        return self._host.notebook.runs.report(sender.run_id)
 
     def _read(self, request: wire.ReadRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911, PLR0912  # one for each
         notebook, shell = self._host.notebook, self._host.shell
@@ -189,8 +250,8 @@ class BridgeRequests:
     def _secrets(self) -> list[Secret]:
         return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string
 
-    async def _run(self, request: _SingleRequest, parent: dict[str, Any]) -> None:
-        notebook, address = self._host.notebook, agent_address(parent)
+    async def _run(self, request: _SingleRequest, sender: _Sender) -> None:
+        notebook, address = self._host.notebook, sender.address
         match request:
             case wire.RunCells(cell_ids=cell_ids, client=client):
                 await notebook.edits.run_cells(cell_ids, client, address)
@@ -201,24 +262,24 @@ class BridgeRequests:
                 if widget is None:
                     notebook.edits.set_ui_value(target, value, client, address)
                 else:
-                    self._set_widget(widget, request, parent)
+                    self._set_widget(widget, request, sender)
 
-    async def _edit_together(self, request: wire.EditCells, parent: dict[str, Any]) -> EditReport:
-        notebook, address = self._host.notebook, agent_address(parent)
+    async def _edit_together(self, request: wire.EditCells, sender: _Sender) -> EditReport:
+        notebook, address = self._host.notebook, sender.address
         batch = notebook.edits.plan(request.changes, address)
         if request.dry_run or not batch.fits:
             return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
 
         with self._host.input_from_front_end(allowed=False):
             added = await notebook.edits.apply(batch, request.client, address, run=request.run)
-        await self._host.settle()
-        report = notebook.runs.report(parent["header"]["msg_id"])
+        await self._host.scheduler.run_now()
+        report = notebook.runs.report(sender.run_id)
         return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
 
-    def _set_widget(self, widget: object, request: wire.SetUiValue, parent: dict[str, Any]) -> None:
+    def _set_widget(self, widget: object, request: wire.SetUiValue, sender: _Sender) -> None:
         """Set an ipywidget. What its callbacks raise is the user's, and shown as such."""
         notebook, shell = self._host.notebook, self._host.shell
-        run = notebook.runs.open(agent_address(parent), request.client, ())
+        run = notebook.runs.open(sender.address, request.client, ())
         try:
             with self._host.interrupts.body():
                 jupyter_widgets.set_value(widget, request.value)
@@ -232,16 +293,11 @@ class BridgeRequests:
             if request.ui_element in cell.uses and cell.status != "superseded"
         )
 
-    def _install(self, request: wire.InstallPackages, parent: dict[str, Any]) -> InstallReport:
+    def _install(self, request: wire.InstallPackages, sender: _Sender) -> InstallReport:
         wanted = requirements(request.requirements)
-        show = partial(self._host.show_text, parent=parent)
+        show = partial(self._host.show_text, parent=sender.header)
         with self._host.interrupts.body():
             return packages.install(wanted, self._host.notebook.view.snapshot, show)
-
-    def _note_agent(self, parent: dict[str, Any], *, ran: bool = False, refused: bool = False) -> None:
-        name = parent["header"].get("username")
-        if isinstance(name, str):
-            self._host.notebook.agents.heard(name, ran=ran, refused=refused)
 
     def _describe(self) -> KernelDescription:
         host, notebook = self._host, self._host.notebook
@@ -254,14 +310,14 @@ class BridgeRequests:
             python_version=platform.python_version(),
             pid=os.getpid(),
             cwd=os.getcwd(),  # noqa: PTH109  # a string is wanted
-            notebook=host.notebook_path(),
+            notebook=host.file.path(),
             mode=notebook.mode,
-            started_at=self._host.started_at,
-            busy=host.is_busy(),
+            started_at=host.status.started_at,
+            busy=host.status.busy,
             running_cell=None if running is None else running[0],
             running_since=None if running is None else running[1],
-            queued=host.requests_waiting(),
-            settling=host.is_settling(),
+            queued=host.status.queued,
+            settling=host.status.settling,
             cells=len(notebook.cells),
             stale=notebook.view.stale,
             agents_paused=notebook.agents.paused,

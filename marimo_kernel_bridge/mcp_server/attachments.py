@@ -12,7 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import BridgeError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
     from marimo_kernel_bridge.mcp_server.media.chart_drawing import Drawing
-    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind
+    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind, Specification
     from marimo_kernel_bridge.protocol.inspection import RunOutcome, Secret
     from marimo_kernel_bridge.protocol.notebook import Cell
 
@@ -66,7 +66,7 @@ class Attached:
         """Call back when a request of anybody's begins or ends, and when the kernel does."""
         self.client.runs.on_change(callback)
 
-    async def draw_chart(self, kind: ChartKind, spec: dict[str, Any]) -> Drawing:  # JSON
+    async def draw_chart(self, kind: ChartKind, spec: Specification) -> Drawing:
         """Draw a chart with the kernel's Python, if it is on this machine, or with ours."""
         interpreters = [sys.executable]
         if self.reactive and isinstance(self.client.connection, Connection):

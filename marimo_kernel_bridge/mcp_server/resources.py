@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.mcp_server.guard import Guard
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
+    from marimo_kernel_bridge.protocol.notebook import Output
 
 _MOST_CELLS = 10_000
 _MOST_RUNS = 200
@@ -123,7 +124,7 @@ async def _image(ctx: Ctx, kernel: str, cell_id: str, output: str, kind: str) ->
     return base64.b64decode("".join(data))
 
 
-async def _output(attached: Attached, cell_id: str, output: str) -> dict[str, Any]:
+async def _output(attached: Attached, cell_id: str, output: str) -> Output:
     outputs = (await attached.client.reads.read_cell(cell_id)).outputs
     if not output.isdecimal() or int(output) >= len(outputs):
         raise BridgeError(
@@ -132,7 +133,7 @@ async def _output(attached: Attached, cell_id: str, output: str) -> dict[str, An
     return outputs[int(output)]
 
 
-def _images(outputs: Iterable[dict[str, Any]]) -> Iterator[tuple[int, str]]:
+def _images(outputs: Iterable[Output]) -> Iterator[tuple[int, str]]:
     for number, output in enumerate(outputs):
         for kind in ("png", "jpeg"):
             if f"image/{kind}" in (output.get("data") or {}):

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from marimo_kernel_bridge.kernel.front_ends import Message, dialect_of
-from marimo_kernel_bridge.kernel.outputs.delivery import Held, Late, Printed, Updated, same_outputs
+from marimo_kernel_bridge.kernel.outputs.delivery import (
+    DisplayUpdates,
+    HeldMessages,
+    LateMessages,
+    PrintedBelow,
+    same_outputs,
+)
 
 CELL = {"msg_id": "cell"}
 NOW = {"msg_id": "now"}
@@ -49,31 +55,31 @@ def test_front_ends_are_told_by_their_requests(
 
 
 def test_late_output_clears_first_and_passes_as_it_comes() -> None:
-    late = Late(CELL)
+    late = LateMessages(CELL)
     assert sent(late.begin(None)) == [("clear_output", True, "cell")]
     assert sent(late.output("stream", stream("hi"))) == [("stream", "hi", "cell")]
     assert late.end((stream("old"),), (stream("hi"),)) == []
 
 
 def test_late_run_without_output_clears_at_its_end() -> None:
-    late = Late(CELL)
+    late = LateMessages(CELL)
     late.begin(None)
     assert sent(late.end((stream("old"),), ())) == [("clear_output", False, "cell")]
 
 
 def test_a_notice_comes_above_the_outputs() -> None:
     notice = {"data": {"text/plain": "changed"}, "metadata": {}}
-    assert sent(Late(CELL).begin(notice))[1] == ("display_data", "changed", "cell")
+    assert sent(LateMessages(CELL).begin(notice))[1] == ("display_data", "changed", "cell")
 
 
 def test_held_output_is_kept_and_nothing_is_sent() -> None:
-    held = Held(Late(CELL))
+    held = HeldMessages(LateMessages(CELL))
     assert held.begin(None) + held.output("stream", stream("hi")) + held.end((), (stream("hi"),)) == []
     assert sent(held.kept) == [("clear_output", True, "cell"), ("stream", "hi", "cell")]
 
 
-def updated(*display_ids: str | None) -> Updated:
-    return Updated(INNER, NOW, "↻ cell", display_ids)
+def updated(*display_ids: str | None) -> DisplayUpdates:
+    return DisplayUpdates(INNER, NOW, "↻ cell", display_ids)
 
 
 def test_batch_results_are_replaced_by_display_id_under_the_current_request() -> None:
@@ -99,7 +105,7 @@ def test_batch_says_nothing_of_what_did_not_change() -> None:
 
 
 def test_terminals_print_changes_with_a_heading_and_no_second_result() -> None:
-    printed = Printed(INNER, NOW, "↻ cell")
+    printed = PrintedBelow(INNER, NOW, "↻ cell")
     assert printed.begin(None) + printed.output("stream", stream("2")) == []
     assert sent(printed.end((result("1"),), (result("2"),))) == [
         ("stream", "↻ cell\n", "now"),
@@ -108,8 +114,8 @@ def test_terminals_print_changes_with_a_heading_and_no_second_result() -> None:
     assert printed.end((result("1"),), (result("1"),)) == []
 
 
-@pytest.mark.parametrize("delivery", [updated("d0"), Printed(INNER, NOW, "h")])
-def test_displays_that_user_code_updates_itself_pass_at_once(delivery: Updated | Printed) -> None:
+@pytest.mark.parametrize("delivery", [updated("d0"), PrintedBelow(INNER, NOW, "h")])
+def test_displays_that_user_code_updates_itself_pass_at_once(delivery: DisplayUpdates | PrintedBelow) -> None:
     content = {"data": {"text/plain": "3"}, "transient": {"display_id": "users"}}
     assert delivery.output("update_display_data", content) == [Message("update_display_data", content, NOW)]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from marimo_kernel_bridge.kernel.cells import Address, CellTable
-from marimo_kernel_bridge.kernel.outputs.router import Outlet
+from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
 from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 
@@ -16,15 +16,15 @@ def cells() -> CellTable:
 
 
 @pytest.fixture
-def outlet(cells: CellTable) -> Outlet:
-    return Outlet(cells, lambda _: None, lambda: False)
+def router(cells: CellTable) -> OutputRouter:
+    return OutputRouter(cells, lambda _: None, lambda: False)
 
 
 def show(
-    outlet: Outlet, number: int, text: str, display_id: str = "shown", kind: str = "display_data"
+    router: OutputRouter, number: int, text: str, display_id: str = "shown", kind: str = "display_data"
 ) -> None:
     content = {"data": {"text/plain": text}, "metadata": {}, "transient": {"display_id": display_id}}
-    outlet.route(kind, content, {"msg_id": f"m{number}"})
+    router.route(kind, content, {"msg_id": f"m{number}"})
 
 
 def texts(cells: CellTable) -> list[object]:
@@ -32,16 +32,16 @@ def texts(cells: CellTable) -> list[object]:
 
 
 def test_an_update_changes_each_cell_that_shows_the_display_and_asks_no_other(
-    outlet: Outlet, cells: CellTable, monkeypatch: pytest.MonkeyPatch
+    router: OutputRouter, cells: CellTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    show(outlet, 3, "old")
-    show(outlet, 7, "old")
-    show(outlet, 8, "another", display_id="other")
+    show(router, 3, "old")
+    show(router, 7, "old")
+    show(router, 8, "another", display_id="other")
     asked, update = [], OutputLog.update_display
     monkeypatch.setattr(
         OutputLog, "update_display", lambda log, content: asked.append(log) or update(log, content)
     )
-    show(outlet, 20, "new", kind="update_display_data")
+    show(router, 20, "new", kind="update_display_data")
     assert (texts(cells)[3], texts(cells)[7], texts(cells)[8], len(asked)) == (
         ["new"],
         ["new"],
@@ -50,11 +50,11 @@ def test_an_update_changes_each_cell_that_shows_the_display_and_asks_no_other(
     )
 
 
-def test_what_a_cell_no_longer_shows_is_forgotten(outlet: Outlet, cells: CellTable) -> None:
+def test_what_a_cell_no_longer_shows_is_forgotten(router: OutputRouter, cells: CellTable) -> None:
     first = next(iter(cells))
     for number in range(100):
-        outlet.restart(first)
-        show(outlet, 0, "text", display_id=f"display {number}")
-    assert outlet._displays == {"display 99": {first.cell.cell_id}}
-    outlet.restart(first)
-    assert (outlet._displays, outlet._display_ids) == ({}, {})
+        router.restart(first)
+        show(router, 0, "text", display_id=f"display {number}")
+    assert router._displays == {"display 99": {first.cell.cell_id}}
+    router.restart(first)
+    assert (router._displays, router._display_ids) == ({}, {})

@@ -117,7 +117,7 @@ class MarimoMagics(Magics):
 
     def _perhaps_deleted(self) -> str:
         """Name the cells of VS Code that the file as last saved has not: it tells no kernel what was deleted."""
-        path = self.shell.kernel.notebook_path()  # type: ignore[union-attr]  # only a kernel's shell has this magic
+        path = self.shell.kernel.file.path()  # type: ignore[union-attr]  # only a kernel's shell has this magic
         shown = [
             entry.cell
             for entry in self._notebook.cells

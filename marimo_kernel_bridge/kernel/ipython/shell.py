@@ -11,7 +11,7 @@ import ast
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQInteractiveShell
@@ -27,6 +27,7 @@ from marimo_kernel_bridge.runtime.interface import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
@@ -64,15 +65,36 @@ class CellDisplayHook(ZMQShellDisplayHook):
         return bool(self.semicolon_at_end_of_expression(self.running.transformed))
 
 
+class Requests(Protocol):
+    """The requests for cells."""
+
+    def take(self) -> Entry | None:
+        """Return the cell whose code runs now under its own request, once for each request."""
+        ...
+
+
+class Host(Protocol):
+    """The kernel, as far as its shell uses it."""
+
+    @property
+    def notebook(self) -> NotebookSession: ...
+
+    @property
+    def cell_requests(self) -> Requests: ...
+
+    @property
+    def interrupts(self) -> Interrupts: ...
+
+    def parent_set_to(self, header: Header) -> AbstractContextManager[None]:
+        """Show output as if it were caused by the request with this header."""
+        ...
+
+
 class ReactiveShell(ZMQInteractiveShell):
-    """See the module. `notebook` is set by the kernel before the first cell; `requested` before each."""
+    """IPython's shell of the kernel, which runs the bodies of the notebook's cells. Its `kernel` is a `Host`."""
 
     displayhook_class = Type(CellDisplayHook)
     displayhook: CellDisplayHook
-
-    notebook: NotebookSession | None = None
-    requested: Entry | None = None
-    """The cell of the execute_request that is being handled, until IPython has parsed it."""
 
     shown_error: BaseException | None = None
     """The newest exception that was shown."""
@@ -80,6 +102,11 @@ class ReactiveShell(ZMQInteractiveShell):
     _direct_result: ExecutionResult | None = None
     _shown: tuple[object, object, list[str]] = None, None, []
     """The newest exception whose traceback was shown, its traceback object, and the text."""
+
+    @property
+    def _host(self) -> Host:
+        host: Host = self.kernel
+        return host
 
     def init_history(self) -> None:
         self.history_manager = InputHistory(shell=self, parent=self)
@@ -98,8 +125,8 @@ class ReactiveShell(ZMQInteractiveShell):
         if (
             threading.current_thread() is threading.main_thread()
         ):  # requests on control run in their own thread
-            entry, self.requested = self.requested, None
-        if entry is None or self.notebook is None:
+            entry = self._host.cell_requests.take()
+        if entry is None:
             failed: bool | None = await super().run_ast_nodes(
                 nodelist, cell_name, interactivity, compiler, result
             )
@@ -107,7 +134,7 @@ class ReactiveShell(ZMQInteractiveShell):
         body = self._body(entry, result.info.transformed_cell, nodelist, cell_name, interactivity)
         self._direct_result = result
         try:
-            not_run = await self.notebook.run_requested(entry, body)
+            not_run = await self._host.notebook.run_requested(entry, body)
         finally:
             self._direct_result = None
         if not_run is not None:
@@ -123,13 +150,14 @@ class ReactiveShell(ZMQInteractiveShell):
 
         graph = graph_code(code, self.transform_cell)
         private: frozenset[str] = frozenset()
-        if self.notebook is None or not self.notebook.commands.strict:  # `_names` are as global as others
+        notebook = self._host.notebook
+        if not notebook.commands.strict:  # `_names` are as global as others
             without, stars = without_stars(graph.code)
             return Body(without, tuple(nodes), file_name, interactivity, code, stars=stars)
         if graph.private:
-            private = self.notebook.runtime.private_names(graph.code) - self.user_ns_hidden.keys()
+            private = notebook.runtime.private_names(graph.code) - self.user_ns_hidden.keys()
         elif "_" in code:
-            nodes = self.notebook.runtime.mangle_locals(entry.cell.cell_id, nodes)
+            nodes = notebook.runtime.mangle_locals(entry.cell.cell_id, nodes)
         return Body(graph.code, tuple(nodes), file_name, interactivity, code, private)
 
     @property
@@ -153,8 +181,7 @@ class ReactiveShell(ZMQInteractiveShell):
     @property
     def interrupts(self) -> Interrupts:
         """Return who decides what SIGINT does."""
-        interrupts: Interrupts = self.kernel.interrupts
-        return interrupts
+        return self._host.interrupts
 
     async def run_body(self, entry: Entry, parent: Header | None) -> Outcome:
         """Run a cell's body: under the present request (`parent` None), or as a dependent under its own parent."""
@@ -171,7 +198,7 @@ class ReactiveShell(ZMQInteractiveShell):
                     return await self._run(body, self._direct_result)
             count = entry.cell.execution_count
             self._name_in_tracebacks(body, count)
-            with self.kernel.parent_set_to(parent), self._count_set_to(count):
+            with self._host.parent_set_to(parent), self._count_set_to(count):
                 return await self._run_as_dependent(body)
         finally:
             hook.running = outer
@@ -223,7 +250,7 @@ class ReactiveShell(ZMQInteractiveShell):
                 if self.awaits_asyncio:
                     await running
                 else:
-                    with self.kernel.sigint_for_runner():  # `%autoawait trio` and the like
+                    with interrupts.left_to_python():  # `%autoawait trio` and the like
                         self.loop_runner(running)
         except KeyboardInterrupt as interrupt:  # just before or after the code: IPython takes those inside
             running.close()
@@ -277,7 +304,8 @@ class ReactiveShell(ZMQInteractiveShell):
         super()._showtraceback(etype, error_text(evalue), stb)
 
     def _is_stop(self, error: BaseException | None) -> bool:
-        return self.notebook is not None and error is not None and self.notebook.runtime.is_stop(error)
+        notebook = self._host.notebook
+        return error is not None and notebook.loaded and notebook.runtime.is_stop(error)
 
     def show_error(self, error: CellError) -> Exception:
         """Show an error that is not an exception of user code; return it as one, for IPython's records."""

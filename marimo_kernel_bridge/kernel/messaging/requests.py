@@ -164,11 +164,6 @@ def execute_request(
     )
 
 
-def agent_address(message: dict[str, Any]) -> Address:
-    """Return where the outputs of an agent's own cells go: to its request."""
-    return Address("agent", message["header"], message["header"].get("session", ""))
-
-
 def refusal(message: dict[str, Any]) -> str | None:
     """Return what keeps a message from being handled, None if nothing does."""
     content, metadata = message["content"], message["metadata"]

@@ -1,11 +1,12 @@
-"""What SIGINT does: raises `KeyboardInterrupt` in user code, and nowhere else.
+"""The kernel's handling of SIGINT: it raises `KeyboardInterrupt` in user code, and nowhere else.
 
-An interrupt in the middle of our own or marimo's bookkeeping would leave a graph that is half changed. So one that
-comes while a cell is put into the graph, between two cells, or while marimo is imported, is kept until the next body
-begins, which then ends at once. Owns the signal handler's decisions; knows no sockets.
+An interrupt amid our own or marimo's bookkeeping would leave a graph that is half changed. So one that comes while a
+cell is put into the graph, between two cells, or while marimo is imported, is kept until the next body begins, which
+then ends at once. Owns the signal handler; knows no sockets.
 
-Nor does one that comes while the process forks: Python drops what is raised in a function that runs before or after a
-fork (`os.register_at_fork`), and `logging`, whose lock is taken and let go so, would keep it for ever. It is sent anew.
+One that comes while the process forks is sent again afterwards: Python drops what is raised in a function that runs
+before or after a fork (`os.register_at_fork`), and `logging`, whose lock is acquired and released by such functions,
+would keep it locked.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from marimo_kernel_bridge.runtime.interface import Runtime
@@ -30,12 +31,16 @@ _PATIENCE = 1.0  # seconds after which a second interrupt is raised wherever it 
 
 
 def leave_out_handler(error: KeyboardInterrupt) -> None:
-    """Let a traceback end in user code, where the signal came, and not in its handler here."""
+    """Cut a traceback where the signal came, in user code, so that it does not show the handler."""
     traceback = error.__traceback__
     while traceback is not None and traceback.tb_next is not None:
         if traceback.tb_next.tb_frame.f_code is Interrupts.on_sigint.__code__:
             traceback.tb_next = None
         traceback = traceback.tb_next
+
+
+def _on_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:
@@ -45,24 +50,51 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 class Interrupts:
-    """See the module. All for the main thread, where Python runs signal handlers."""
+    """What becomes of a SIGINT. All for the main thread, where Python runs signal handlers."""
 
-    def __init__(self) -> None:
-        self.runtime: Runtime | None = None  # once it is loaded
-        self.in_handler = False  # of a request
+    def __init__(self, runtime: Callable[[], Runtime | None] = lambda: None) -> None:
+        """`runtime` returns the notebook's runtime, None as long as it is not loaded."""
+        self._runtime = runtime
+        self.handling = False  # a request
         self._in_body = False
-        self._forking = self._sending_anew = False
+        self._forking = self._resending = False
         self._deferring = 0
         self._due_since: float | None = None
+
+    def take_signal(self) -> None:
+        """Handle SIGINT here, whatever handler user code has set before; nothing on another thread."""
+        if _on_main_thread():
+            signal.signal(signal.SIGINT, self.on_sigint)
+
+    def request_begins(self) -> None:
+        """Note that a request is being handled, so that user code may run; nothing on another thread."""
+        if _on_main_thread():
+            self.take_signal()
+            self.handling = True
+
+    def request_ends(self) -> None:
+        """Note that no request is being handled any more; nothing on another thread."""
+        if _on_main_thread():
+            self.take_signal()
+            self.handling = False
+
+    @contextmanager
+    def left_to_python(self) -> Iterator[None]:
+        """Leave SIGINT to Python's own handler: a runner of coroutines like trio handles it only there."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            self.take_signal()
 
     def on_sigint(self, _signum: int, frame: FrameType | None) -> None:
         """Handle the signal."""
         if self._is_forking(frame):
-            if not self._sending_anew:
-                self._sending_anew = True
-                _thread.start_new_thread(self._send_anew, ())  # takes no lock, which a hook may have
+            if not self._resending:
+                self._resending = True
+                _thread.start_new_thread(self._resend, ())  # takes no lock, which a hook may have
             return
-        runtime = self.runtime
+        runtime = self._runtime()
         runs = runtime is not None and runtime.running
         # Also cancels what waits for its turn, and a body that awaits: that one must not be raised in.
         raises = runtime.interrupt() if runtime is not None and runs else True
@@ -71,7 +103,7 @@ class Interrupts:
                 raise KeyboardInterrupt
         elif runs or self._deferring:
             self._defer()
-        elif self.in_handler:
+        elif self.handling:
             raise KeyboardInterrupt
 
     def watch_forks(self) -> None:
@@ -84,28 +116,28 @@ class Interrupts:
             )
 
     def _fork_begins(self) -> None:
-        if threading.current_thread() is threading.main_thread():
+        if _on_main_thread():
             self._forking = True
 
     def _fork_is_over(self) -> None:
-        if threading.current_thread() is threading.main_thread():
+        if _on_main_thread():
             self._forking = False
 
     def _fork_is_over_in_child(self) -> None:
-        self._forking = self._sending_anew = False
+        self._forking = self._resending = False
 
     def _is_forking(self, frame: FrameType | None) -> bool:
-        """Tell whether the main thread, which is at `frame`, is in or between what runs before and after a fork."""
+        """Return whether the main thread, which is at `frame`, is in or between what runs before and after a fork."""
         own = {self._fork_begins.__code__, self._fork_is_over.__code__, self._fork_is_over_in_child.__code__}
-        return self._forking or any(each.f_code in own for each in _stack(frame))
+        return self._forking or any(caller.f_code in own for caller in _stack(frame))
 
-    def _send_anew(self) -> None:
+    def _resend(self) -> None:
         """Send the signal again as soon as the main thread has forked; in a thread."""
         main = threading.main_thread().ident
         assert main is not None, "it runs"
         while self._is_forking(sys._current_frames()[main]):  # noqa: SLF001  # Python's only name for it
             time.sleep(_PAUSE)
-        self._sending_anew = False
+        self._resending = False
         signal.pthread_kill(main, signal.SIGINT)
 
     def _defer(self) -> None:
@@ -129,7 +161,7 @@ class Interrupts:
 
     @contextmanager
     def body(self) -> Iterator[None]:
-        """Let user code be interrupted."""
+        """Raise interrupts: user code runs."""
         outer, self._in_body = self._in_body, True
         try:
             yield
@@ -137,10 +169,10 @@ class Interrupts:
             self._in_body = outer
 
     def fall_due(self) -> None:
-        """Let the body that begins next be interrupted at once."""
+        """Interrupt the body that begins next, at once."""
         self._due_since = time.monotonic()
 
     def take_due(self) -> bool:
-        """Tell whether the body that begins now is to be interrupted at once; then that is done with."""
+        """Return whether the body that begins now is to be interrupted at once, and forget it."""
         due, self._due_since = self._due_since is not None, None
         return due

@@ -12,7 +12,7 @@ from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.front_ends import Message
 from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
-from marimo_kernel_bridge.startup import gc_pauses as garbage
+from marimo_kernel_bridge.startup import gc_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -46,7 +46,7 @@ class AgentEdits:
 
     def plan(self, changes: Sequence[Change], address: Address) -> Plan:
         """Check a batch and look at what it would do. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
-        with garbage.looked_for_later():
+        with gc_pauses.looked_for_later():
             return plan(
                 changes,
                 self._cells,
@@ -63,7 +63,7 @@ class AgentEdits:
         edited = self._change_cells(batch.changes, client, address)
         ids = {entry.cell.cell_id for entry in edited}
         report.requested = tuple(entry.cell.cell_id for entry in edited)
-        with garbage.looked_for_later():
+        with gc_pauses.looked_for_later():
             for entry in edited:
                 code = entry.cell.code
                 prepared = batch.prepared.get((entry.cell.cell_id, code))

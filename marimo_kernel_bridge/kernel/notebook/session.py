@@ -11,16 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from marimo_kernel_bridge.kernel.cells import Body, CellTable
-from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits
 from marimo_kernel_bridge.kernel.notebook.agents import Agents
-from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands
-from marimo_kernel_bridge.kernel.notebook.execution import Execution
-from marimo_kernel_bridge.kernel.notebook.lookahead import Lookahead
-from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestBursts
-from marimo_kernel_bridge.kernel.notebook.requested_cells import RequestedCells
 from marimo_kernel_bridge.kernel.notebook.state import NotebookState
 from marimo_kernel_bridge.kernel.notebook.view import NotebookView
-from marimo_kernel_bridge.kernel.outputs.router import Outlet
+from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
@@ -29,10 +23,14 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import Address, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
     from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
+    from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits
+    from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands
     from marimo_kernel_bridge.kernel.notebook.document import Settings
     from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
-    from marimo_kernel_bridge.kernel.notebook.execution import BodyRunner
+    from marimo_kernel_bridge.kernel.notebook.execution import BodyRunner, Execution
+    from marimo_kernel_bridge.kernel.notebook.lookahead import Lookahead
     from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestQueue
+    from marimo_kernel_bridge.kernel.notebook.requested_cells import RequestedCells
     from marimo_kernel_bridge.kernel.notebook.run_history import RunHistory
     from marimo_kernel_bridge.protocol.notebook import CellError
     from marimo_kernel_bridge.runtime.interface import CellHost, Runtime
@@ -67,7 +65,9 @@ class NotebookSession:
         """
         self.cells = CellTable()
         self.agents = Agents()
-        self._state = NotebookState(self.cells, Outlet(self.cells, send, queue.any_wait, limit=output_limit))
+        self._state = NotebookState(
+            self.cells, OutputRouter(self.cells, send, queue.any_wait, limit=output_limit)
+        )
         self.runs: RunHistory = self._state.runs
         self.view = NotebookView(self.cells, self._state.published)
         self._queue = queue
@@ -76,6 +76,14 @@ class NotebookSession:
 
     def load(self, make_runtime: Callable[[CellHost], Runtime], runner: BodyRunner) -> None:
         """Make the runtime, and the parts that need it; once. `runner` runs the bodies of cells."""
+        # Imported here, as a client waits for the first kernel_info_reply.
+        from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits  # noqa: PLC0415
+        from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands  # noqa: PLC0415
+        from marimo_kernel_bridge.kernel.notebook.execution import Execution  # noqa: PLC0415
+        from marimo_kernel_bridge.kernel.notebook.lookahead import Lookahead  # noqa: PLC0415
+        from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestBursts  # noqa: PLC0415
+        from marimo_kernel_bridge.kernel.notebook.requested_cells import RequestedCells  # noqa: PLC0415
+
         execution = Execution(
             self._state, runner, make_runtime, requests_wait=self._queue.any_wait, wake=self._wake
         )

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import CellTable
     from marimo_kernel_bridge.kernel.notebook.graph import NotebookGraph
-    from marimo_kernel_bridge.kernel.outputs.router import Outlet
+    from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
 
 
 class StaleCells:
     """The stale cells, and which of them are due."""
 
-    def __init__(self, cells: CellTable, graph: NotebookGraph, router: Outlet) -> None:
+    def __init__(self, cells: CellTable, graph: NotebookGraph, router: OutputRouter) -> None:
         self.mode: Literal["autorun", "lazy"] = graph.runtime.mode
         self._cells = cells
         self._graph = graph

@@ -14,7 +14,7 @@ from marimo_kernel_bridge.kernel.notebook.view import PublishedGraph
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import CellTable
-    from marimo_kernel_bridge.kernel.outputs.router import Outlet
+    from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class NotebookState:
     """The mutable parts that the notebook's classes share. `early` is about requests that wait in the shell queue."""
 
     cells: CellTable
-    router: Outlet
+    router: OutputRouter
     runs: RunHistory = field(default_factory=RunHistory)
     published: PublishedGraph = field(default_factory=PublishedGraph)
     early: EarlyAnswers = field(default_factory=EarlyAnswers)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Late:
+class LateMessages:
     """Late messages with the newest parent of the cell, as they come: JupyterLab and Notebook 7.
 
     These front ends take output for a request that was answered long ago, show it under its cell and save it.
@@ -40,7 +40,7 @@ class Late:
 
 
 @dataclass
-class Detached(Late):
+class LateAndBelow(LateMessages):
     """Late messages, and the changed outputs once more under the cell that caused the run, with a heading.
 
     JupyterLab and VS Code drop late messages to cells that ran before the page was reloaded, without a word. The
@@ -60,7 +60,7 @@ class Detached(Late):
 
 
 @dataclass
-class Held:
+class HeldMessages:
     """Late messages kept back until VS Code is quiet.
 
     A late message to a cell that waits in a Run All ends that cell's execution before it began: VS Code then loses
@@ -68,7 +68,7 @@ class Held:
     `kept` after the run, or drops it when the cell runs again.
     """
 
-    way: Late
+    way: LateMessages
     kept: list[Message] = field(default_factory=list)
 
     @property
@@ -89,7 +89,7 @@ class Held:
 
 
 @dataclass
-class Updated:
+class DisplayUpdates:
     """`update_display_data` inside the request that caused the run: nbclient, papermill.
 
     They drop late messages, but update outputs by display id as long as the parent is the current request. Outputs
@@ -131,7 +131,7 @@ class Updated:
 
 
 @dataclass
-class Printed:
+class PrintedBelow:
     """Printed under the current request, with a heading that names the cell: terminals, which only grow."""
 
     parent: Header

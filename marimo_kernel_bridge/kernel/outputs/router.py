@@ -10,9 +10,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from marimo_kernel_bridge.kernel import notices as wording
+from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.front_ends import Message
-from marimo_kernel_bridge.kernel.outputs.delivery import Detached, Held, Late, Printed, Updated
+from marimo_kernel_bridge.kernel.outputs.delivery import (
+    DisplayUpdates,
+    HeldMessages,
+    LateAndBelow,
+    LateMessages,
+    PrintedBelow,
+)
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
 
 if TYPE_CHECKING:
@@ -27,7 +33,7 @@ _LONGEST_WAY = 1.0  # and the time of the way to it and back: longer pauses betw
 _PAUSES = 32
 
 
-class Outlet:
+class OutputRouter:
     """See the module."""
 
     def __init__(
@@ -46,7 +52,7 @@ class Outlet:
         self._send = send
         self._requests_wait = requests_wait
         self._limit = limit
-        self._kept: dict[str, Held] = {}
+        self._kept: dict[str, HeldMessages] = {}
         self._marked: set[str] = set()  # cells whose outputs end in a notice that they are stale
         self._displays: dict[str, set[str]] = {}  # by display id: the cells that show it
         self._display_ids: dict[str, set[str]] = {}  # by cell
@@ -130,11 +136,15 @@ class Outlet:
     def begin(self, entry: Entry, trigger: Address) -> Delivery:
         """Start the delivery of a run of a cell that `trigger` caused."""
         delivery = self._delivery_for(entry, trigger)
-        if isinstance(delivery, Held):
+        if isinstance(delivery, HeldMessages):
             self._kept[entry.cell.cell_id] = delivery
         self.restart(entry)
         edited = entry.shown_code is not None and entry.shown_code != entry.cell.code
-        notice = wording.edited(entry.cell) if edited and isinstance(delivery, Late | Held) else None
+        notice = (
+            notices.edited(entry.cell)
+            if edited and isinstance(delivery, LateMessages | HeldMessages)
+            else None
+        )
         if notice is not None:
             self._log(entry, "display_data", notice)
         self.send_all(delivery.begin(notice))
@@ -149,19 +159,23 @@ class Outlet:
             self.release_held()
 
     def _delivery_for(self, entry: Entry, trigger: Address) -> Delivery:
-        parent, current, heading = entry.address.parent, trigger.parent, wording.heading(entry.cell)
+        parent, current, heading = entry.address.parent, trigger.parent, notices.heading(entry.cell)
         # A parent of its own tells the outputs of this run from those of the request around it.
         inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
-        late = Detached(parent, current, heading) if _on_another_page(entry, trigger) else Late(parent)
+        late = (
+            LateAndBelow(parent, current, heading)
+            if _on_another_page(entry, trigger)
+            else LateMessages(parent)
+        )
         match entry.address.dialect:
             case "lab" | "agent":
                 return late
             case "vscode":
-                return Held(late)
+                return HeldMessages(late)
             case "batch":
-                return Updated(inner, current, heading, entry.log.display_ids())
+                return DisplayUpdates(inner, current, heading, entry.log.display_ids())
             case "terminal":
-                return Printed(inner, current, heading)
+                return PrintedBelow(inner, current, heading)
 
     def replace(self, entry: Entry, trigger: Address, message: Message) -> None:
         """Replace a cell's outputs by one message; its parent does not matter."""
@@ -203,8 +217,8 @@ class Outlet:
             self.append(entry, msg_type, content)
             return
         self._log(entry, msg_type, content)
-        late = Late(entry.address.parent)
-        self._kept.setdefault(entry.cell.cell_id, Held(late)).kept += late.output(msg_type, content)
+        late = LateMessages(entry.address.parent)
+        self._kept.setdefault(entry.cell.cell_id, HeldMessages(late)).kept += late.output(msg_type, content)
 
     def replay(self, entry: Entry) -> None:
         """Send a cell's outputs again, to the request that shows it now."""
@@ -225,7 +239,7 @@ class Outlet:
             if dialect == "vscode" and (self.vscode_is_busy or self._requests_wait()):
                 continue
             (self._marked.add if mark else self._marked.discard)(cell_id)
-            content = wording.stale() if mark else wording.nothing()
+            content = notices.stale() if mark else notices.nothing()
             content["transient"] = {"display_id": f"{cell_id}-stale"}
             kind = "display_data" if mark else "update_display_data"
             self._send(Message(kind, content, entry.address.parent))
@@ -233,7 +247,7 @@ class Outlet:
                 unseen.append(entry.cell)
         if unseen:
             unseen.sort(key=lambda cell: cell.execution_count or 0)
-            self._send(Message("display_data", wording.stale_elsewhere(unseen), trigger.parent))
+            self._send(Message("display_data", notices.stale_elsewhere(unseen), trigger.parent))
 
     def send_all(self, messages: list[Message]) -> None:
         """Send messages as they are."""
@@ -285,7 +299,7 @@ class Outlet:
         if room < 0:
             return []
         cut = [(msg_type, {**content, "text": content["text"][:room]})] if msg_type == "stream" else []
-        return [*cut, ("stream", {"name": "stderr", "text": wording.output_limit(self._limit)})]
+        return [*cut, ("stream", {"name": "stderr", "text": notices.output_limit(self._limit)})]
 
 
 def _on_another_page(entry: Entry, trigger: Address) -> bool:

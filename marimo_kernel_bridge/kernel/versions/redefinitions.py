@@ -136,7 +136,7 @@ class Redefinitions:
         return self._cells[cell_id].address.dialect == "batch"
 
     def _govern(self, names: Iterable[str]) -> set[str]:
-        """Give names as many versions as they have now. Return those that the graph has to know otherwise."""
+        """Update which names have versions. Return those that the graph has to know differently."""
         changed: set[str] = set()
         for name in names:
             makers = self._flow.makers.get(name, [])
@@ -238,17 +238,17 @@ class Redefinitions:
     # -- around a cell's body ----------------------------------------------------------------------------------------
 
     def enter(self, cell_id: str) -> None:
-        """Give the plain names the values that they have at a cell's place."""
+        """Assign to the plain names the values that they have at a cell's place."""
         if self._loaded is not None:
             self._values.enter(cell_id, self._loaded)
 
     def leave(self, cell_id: str) -> None:
-        """Take what a cell made, and give the plain names back to the last definitions."""
+        """Record the versions that a cell made, and assign to the plain names those of the last definitions."""
         if self._loaded is not None:
             self._values.leave(cell_id, self._loaded)
 
     def show_last(self) -> None:
-        """Give each plain name the value of its last definition."""
+        """Assign to each plain name the value of its last definition."""
         if self._loaded is not None:
             self._values.show_last(self._loaded)
 

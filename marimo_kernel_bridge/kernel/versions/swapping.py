@@ -56,7 +56,7 @@ class VersionValues:
     # -- which names have versions ---------------------------------------------------------------------------------
 
     def set_makers(self, name: str, makers: Sequence[str], definers: frozenset[str]) -> None:
-        """Give a name a version for each of its makers. `definers` are the cells that define it in the graph."""
+        """Set the makers of a name, each with a version of its own. `definers` are the cells that define it in the graph."""
         before = self.makers.get(name)
         if before is None and name in self._values:
             definer = next((maker for maker in makers if maker in definers), None)
@@ -99,7 +99,7 @@ class VersionValues:
     # -- around a cell's body ----------------------------------------------------------------------------------------
 
     def enter(self, cell_id: str, flow: ValueFlow) -> None:
-        """Give the plain names the values that they have at a cell's place."""
+        """Assign to the plain names the values that they have at a cell's place."""
         if not self.makers:
             return
         self.adopt()
@@ -115,7 +115,7 @@ class VersionValues:
             self._preserve(part.flow, made, flow)
 
     def leave(self, cell_id: str, flow: ValueFlow) -> None:
-        """Take what a cell made, and give the plain names back to the last definitions."""
+        """Record the versions that a cell made, and assign to the plain names those of the last definitions."""
         if not self.makers:
             return
         part = flow.parts.get(cell_id)
@@ -132,13 +132,13 @@ class VersionValues:
         self.show_last(flow)
 
     def show_last(self, flow: ValueFlow) -> None:
-        """Give each plain name the value of its last definition."""
+        """Assign to each plain name the value of its last definition."""
         self.adopt()
         for name in self.makers:
             self._stand(name, self._version_at(name, flow))
 
     def adopt(self) -> None:
-        """Take values that plain names were given meanwhile as those of the versions that stood there."""
+        """Record values that plain names were assigned meanwhile as those of the versions that stood there."""
         for name, (version, value) in self._standing.items():
             current = self._values.get(name, _NOTHING)
             if current is value or current is _NOTHING:

@@ -68,7 +68,7 @@ def _is_tied(value: object) -> bool:
 
 
 def shares(value: object, others: Iterable[object]) -> bool:
-    """Tell whether an object of a class holds what one of the others holds too: a copy of it alone would part them.
+    """Return whether an object of a class holds what one of the others holds too: a copy of it alone would separate them.
 
     An optimizer holds the parameters of its model. What takes too long to look through is taken to share.
     """
@@ -78,7 +78,9 @@ def shares(value: object, others: Iterable[object]) -> bool:
     roots = {id(part) for part in parts}
     held = _reached(parts, set())
     apart = [other for other in others if id(other) not in roots and _is_instance(other)]
-    return held is None or any((found := _reached([other], held)) is None or found & held for other in apart)
+    return held is None or any(
+        (inside := _reached([other], held)) is None or inside & held for other in apart
+    )
 
 
 def _is_instance(value: object) -> bool:
@@ -87,10 +89,10 @@ def _is_instance(value: object) -> bool:
     )
 
 
-def _reached(values: Iterable[object], wanted: AbstractSet[int]) -> set[int] | None:
-    """Return which objects that may change are reached, at least the first that is wanted; None if too many are."""
+def _reached(values: Iterable[object], targets: AbstractSet[int]) -> set[int] | None:
+    """Return which objects that may change are reached, at least the first of `targets`; None if too many are."""
     seen: set[int] = set()
-    found: set[int] = set()
+    reached: set[int] = set()
     waiting = list(values)
     while waiting:
         value = waiting.pop()
@@ -100,13 +102,13 @@ def _reached(values: Iterable[object], wanted: AbstractSet[int]) -> set[int] | N
         if isinstance(value, Enum) or _is_tied(value):
             continue
         if isinstance(value, list | dict | set) or hasattr(value, "__dict__") or hasattr(value, "nbytes"):
-            found.add(id(value))
-            if id(value) in wanted:
+            reached.add(id(value))
+            if id(value) in targets:
                 break
         if len(seen) > _MOST_ITEMS // _ITEMS_PER_OBJECT:
             return None
         waiting += _held(value)
-    return found
+    return reached
 
 
 def size_of(values: Iterable[object], *, deep: bool) -> int:
@@ -124,7 +126,7 @@ def size_of(values: Iterable[object], *, deep: bool) -> int:
         seen.add(id(value))
         size += _own_size(value)
         held = _held(value) if deep else []
-        others = [each for each in held if type(each) not in _PLAIN]
+        others = [part for part in held if type(part) not in _PLAIN]
         plain = len(held) - len(others)
         items += plain + len(others) * _ITEMS_PER_OBJECT
         if items > _MOST_ITEMS:
@@ -142,7 +144,7 @@ def _own_size(value: Any) -> int:  # of whatever class
     return own if isinstance(own, int) else sys.getsizeof(value, 0)
 
 
-def _held(value: Any) -> list[object]:  # as above
+def _held(value: Any) -> list[object]:  # of whatever class
     """Return what a deep copy of a value copies too. What is too much to be copied is not looked at."""
     if isinstance(value, _UNCHANGING) or type(value).__module__.partition(".")[0] == "pandas":
         return []

@@ -1,8 +1,8 @@
-"""What flows between the cells of a notebook, as cells come, go, change and move: who makes and reads which version.
+"""What flows between the cells of a notebook, as cells are added, removed, edited and moved: which make and read each version.
 
-The analysis is that of `reactive_names/flows.py`, with cells by their ids. When some cells change, only the groups of
-cells that can have to do with them are analysed again, and only what that changes is told: an edit costs as much in a
-large notebook as in a small one. Knows neither the graph nor values.
+The analysis is that of `analysis.value_flows`, with cells by their ids. When some cells change, only the groups of
+cells that share names with them are analysed again, and only differences are reported: an edit costs as much in a
+large notebook as in a small one. Does not know the graph or values.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Part:
-    """One cell's part in the flow of values, with cells by their ids. See `Flow`, whose numbers are the group's."""
+    """One cell's part in the flow of values: its `Flow`, which numbers the cells of its group, with cells by their ids."""
 
     source: Source
     flow: Flow
@@ -43,35 +43,35 @@ class Part:
     early: Mapping[str, str] = field(default_factory=dict)
     redefines: Mapping[str, str] = field(default_factory=dict)
     names: frozenset[str] = frozenset()  # all that it makes, reads or mentions
-    circular: frozenset[str] = (
-        frozenset()
-    )  # what a cell below makes out of this one's: no read, for the graph
+    circular: frozenset[str] = frozenset()  # made by a cell below from this one's: not a read, for the graph
     private: frozenset[str] = frozenset()  # `_names` of which it reads versions
 
 
 @dataclass
 class Changes:
-    """What an update changed, from new `sources`. `parts` are those from before of cells whose part is another now, None for new cells."""
+    """What an update changed. `sources` are the new ones.
+
+    `parts` are the earlier parts of cells whose part is another now, None for new cells; `makers` the earlier makers of
+    names, and `names` those that may be governed differently now, with those of `makers`.
+    """
 
     sources: Mapping[str, Source | None]
     parts: dict[str, Part | None] = field(default_factory=dict)
-    makers: dict[str, list[str]] = field(default_factory=dict)  # those from before, by name
-    names: set[str] = field(
-        default_factory=set
-    )  # that may be governed otherwise; those of `makers` among them
+    makers: dict[str, list[str]] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set)
 
 
 class ValueFlow:
-    """See the module. What others read of it they do not change."""
+    """The flow of values between the cells of a notebook, kept up to date. Its public attributes are for reading."""
 
     def __init__(self, is_batch: Callable[[str], bool], known: ValueFlow | None = None) -> None:
-        """`known` is of other cells of the same notebook, whose analyses are used again where they fit."""
+        """`known` is the flow of other cells of the same notebook, whose analyses are reused where they fit."""
         self._is_batch = is_batch
         self.sources: dict[str, Source] = {}
         self._texts: dict[str, str] = {}
         self.parts: dict[str, Part] = {}
         self.place: dict[str, int] = {}
-        self.makers: dict[str, list[str]] = {}  # who makes versions of each name, in document order
+        self.makers: dict[str, list[str]] = {}  # the makers of versions of each name, in document order
         self._having: dict[str, set[str]] = {}  # cells by the names of their parts
         self._groups: Groups[str] = Groups()
         self._known: dict[Group[str], _Known] = {}
@@ -83,7 +83,7 @@ class ValueFlow:
     def update(
         self, sources: Mapping[str, Source | None], places: Mapping[str, int], *, moved: bool
     ) -> Changes:
-        """Take new sources of cells, None for those that are gone; `moved`: any cell may have another place."""
+        """Take new sources of cells, None for removed ones. `moved`: any cell may have another place."""
         changes = Changes(sources)
         for cell_id, source in sources.items():
             if source is None:
@@ -108,8 +108,8 @@ class ValueFlow:
             if cell_id in self.parts:
                 self._put(cell_id, None, changes)
         largest = max((known.cells for known in before), key=len, default=[])
-        found = {group: self._analyse(group, largest if len(new) == 1 else [], changes) for group in new}
-        for group, (ids, flows) in found.items():  # now that all makers are known
+        analysed = {group: self._analyse(group, largest if len(new) == 1 else [], changes) for group in new}
+        for group, (ids, flows) in analysed.items():  # now that all makers are known
             private = set[str]().union(*[self.parts[cell_id].private for cell_id in group.own])
             known = self._known[group] = _Known(ids, private, self._closing_cycles(ids, flows, group))
             self._private.update(known.private)
@@ -122,14 +122,14 @@ class ValueFlow:
     def _move(self, places: Mapping[str, int], changes: Changes) -> None:
         self.place = {cell_id: places[cell_id] for cell_id in self.sources}
         for name, makers in self.makers.items():
-            ordered = sorted((one for one in makers if one in self.place), key=self.place.__getitem__)
-            if len(makers) > 1 and ordered != [one for one in makers if one in self.place]:
+            ordered = sorted((maker for maker in makers if maker in self.place), key=self.place.__getitem__)
+            if len(makers) > 1 and ordered != [maker for maker in makers if maker in self.place]:
                 changes.makers[name] = makers
-                self.makers[name] = sorted(makers, key=lambda one: places.get(one, -1))
+                self.makers[name] = sorted(makers, key=lambda maker: places.get(maker, -1))
 
     def _ordered(self, group: Group[str], before: Sequence[str] = ()) -> list[str]:
         """Return a group's cells in document order; quickly, if it is that of `before` with some more."""
-        known = [one for one in before if one in group.cells]
+        known = [cell_id for cell_id in before if cell_id in group.cells]
         return sorted([*known, *group.cells.difference(known)], key=self.place.__getitem__)
 
     def _analyse(
@@ -138,7 +138,7 @@ class ValueFlow:
         """Analyse a group; `before` are cells of one that it came from, in document order. Returns cells and flows."""
         ids = self._ordered(group, before)
         flows = self._flows(tuple(map(self._texts.__getitem__, ids)))
-        circular = _read_in_circles(flows)
+        circular = _read_in_cycles(flows)
         same = len(before) if ids[: len(before)] == before else 0  # so many have the numbers that they had
         parts = self.parts
         for number, (cell_id, flow) in enumerate(zip(ids, flows, strict=True)):
@@ -188,29 +188,29 @@ class ValueFlow:
         changes.parts[cell_id] = was
         if part is not None:
             self.parts[cell_id] = part
-        before, now = (set() if each is None else each.names for each in (was, part))
-        for name in before - now:
+        before, after = (set() if side is None else side.names for side in (was, part))
+        for name in before - after:
             self._having[name].discard(cell_id)
             if not self._having[name]:
                 del self._having[name]
-        for name in now - before:
+        for name in after - before:
             self._having.setdefault(name, set()).add(cell_id)
-        before, now = (set() if each is None else each.flow.makes for each in (was, part))
-        for name in before ^ now:
+        before, after = (set() if side is None else side.flow.makes for side in (was, part))
+        for name in before ^ after:
             makers = self.makers.get(name, [])
             changes.makers.setdefault(name, makers)
-            left = [one for one in makers if one != cell_id]
-            if name in now:
-                insort(left, cell_id, key=lambda one: self.place.get(one, -1))
+            left = [maker for maker in makers if maker != cell_id]
+            if name in after:
+                insort(left, cell_id, key=lambda maker: self.place.get(maker, -1))
             if left:
                 self.makers[name] = left
             else:
                 del self.makers[name]
 
     def _closing_cycles(self, ids: Sequence[str], flows: Sequence[Flow], group: Group[str]) -> set[str]:
-        """Return names that functions read and cells below define, in a circle: who calls the functions reads them.
+        """Return names that functions read and cells below define, in a cycle: the callers of the functions read them.
 
-        `ids` and `flows` are the group's, in document order. Only cells of one group can make a circle.
+        `ids` and `flows` are the group's, in document order. Only cells of one group can make a cycle.
         """
         if not any(flow.late for flow in flows):
             return set()
@@ -247,17 +247,17 @@ class ValueFlow:
         return frozenset(self._having.get(name, ()))
 
     def has_versions(self, name: str) -> bool:
-        """Tell whether cells that make a name make different versions of it."""
+        """Return whether cells that make a name make different versions of it."""
         if _is_private(name):  # marimo keeps it to its cell
             return name in self._private
         return len(self.makers.get(name, ())) > 1
 
     def closes_cycle(self, name: str) -> bool:
-        """Tell whether functions read a name and a cell below defines it, in a circle: who calls the functions reads it."""
+        """Return whether functions read a name that a cell below defines, in a cycle: their callers read it."""
         return name in self._closing
 
     def governed(self) -> set[str]:
-        """Return the names of which the graph is to know what flows, and not what the code says."""
+        """Return the names for which the graph has the flow, and not the names in the code."""
         return {name for name in self.makers if self.has_versions(name)} | self._closing.keys()
 
 
@@ -274,21 +274,21 @@ def _is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
-def _read_in_circles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:
+def _read_in_cycles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:
     """Return, by cell, names that it reads from cells below, which build on a version of a name that it makes.
 
-    It has what is there when it runs. Of names with one definition each, the graph refuses a circle.
+    The cell has what is there when it runs. Of names with one definition each, the graph refuses a cycle.
     """
     if not any(flow.early for flow in flows):
         return {}
     times = Counter(name for flow in flows for name in flow.makes)
     upstream = {number: {maker for _, maker in flow.reads} for number, flow in enumerate(flows)}
-    found: dict[int, frozenset[str]] = {}
+    circular: dict[int, frozenset[str]] = {}
     for group in map(set, cycles(upstream)):
         inside = {name for number in group for name, maker in flows[number].reads if maker in group}
         if any(times[name] > 1 for name in inside):
             for number in group:
-                found[number] = frozenset(
+                circular[number] = frozenset(
                     name for name, maker in flows[number].early.items() if maker in group
                 )
-    return {number: names for number, names in found.items() if names}
+    return {number: names for number, names in circular.items() if names}

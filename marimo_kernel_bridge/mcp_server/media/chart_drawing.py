@@ -17,12 +17,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind
+    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind, Specification
 
 _BOUND: Final = 20.0
 """Seconds: Kaleido starts a browser."""
@@ -61,7 +61,7 @@ class Drawing:
     why_not: str = ""
 
 
-DrawChart = Callable[["ChartKind", dict[str, Any]], Awaitable[Drawing]]
+DrawChart = Callable[["ChartKind", "Specification"], Awaitable[Drawing]]
 
 
 class ChartDrawer:
@@ -70,9 +70,7 @@ class ChartDrawer:
     def __init__(self) -> None:
         self._drawn: OrderedDict[str, Drawing] = OrderedDict()
 
-    async def draw(
-        self, kind: ChartKind, spec: dict[str, Any], interpreters: Sequence[str]
-    ) -> Drawing:  # JSON
+    async def draw(self, kind: ChartKind, spec: Specification, interpreters: Sequence[str]) -> Drawing:
         """Draw a chart with the first interpreter that has the package for it."""
         text = json.dumps(spec).encode()
         if len(text) > _MOST_SPEC:

@@ -12,12 +12,18 @@ import binascii
 import json
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 ChartKind = Literal["plotly", "vega", "vega-lite"]
+
+MimeBundle: TypeAlias = dict[str, Any]
+"""The data of an output, by its mime types."""
+
+Specification: TypeAlias = dict[str, Any]
+"""A chart as JSON, in the format of its library."""
 
 PLOTLY: Final = "application/vnd.plotly.v1+json"
 _VEGA: Final = re.compile(r"application/vnd\.vega(lite)?\.v\d+(\.\d+)*\+json")
@@ -34,7 +40,7 @@ _TYPE_CODES: Final = {
 }  # fmt: skip
 
 
-def chart_in(data: dict[str, Any]) -> tuple[ChartKind, dict[str, Any]] | None:
+def chart_in(data: MimeBundle) -> tuple[ChartKind, Specification] | None:
     """Return the kind of chart that a mime bundle holds, and its specification."""
     for mime_type, value in data.items():
         if mime_type == PLOTLY and isinstance(value, dict):
@@ -48,7 +54,7 @@ def chart_in(data: dict[str, Any]) -> tuple[ChartKind, dict[str, Any]] | None:
     return "vega" if "/vega/" in str(spec.get("$schema")) else "vega-lite", spec
 
 
-def chart_text(data: dict[str, Any]) -> str | None:
+def chart_text(data: MimeBundle) -> str | None:
     """Describe the chart in a mime bundle, None if there is none."""
     chart = chart_in(data)
     if chart is None:
@@ -57,7 +63,7 @@ def chart_text(data: dict[str, Any]) -> str | None:
     return plotly_text(spec) if kind == "plotly" else vega_text(spec)
 
 
-def plotly_text(figure: dict[str, Any]) -> str:
+def plotly_text(figure: Specification) -> str:
     """Describe a Plotly figure."""
     layout = _dict(figure.get("layout"))
     traces = [trace for trace in figure.get("data") or () if isinstance(trace, dict)]
@@ -116,7 +122,7 @@ def _range_text(values: Sequence[Any] | None, shape: Any) -> str:
     return f"{count}: {examples}{', …' if len(distinct) > 5 else ''}"  # noqa: PLR2004  # as shown
 
 
-def vega_text(spec: dict[str, Any]) -> str:
+def vega_text(spec: Specification) -> str:
     """Describe a Vega or Vega-Lite specification."""
     schema = str(spec.get("$schema", ""))
     if "vega-lite" not in schema and isinstance(spec.get("marks"), list):
@@ -131,7 +137,7 @@ def vega_text(spec: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _views(spec: dict[str, Any], how: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], tuple[str, ...]]]:
+def _views(spec: Specification, how: tuple[str, ...]) -> Iterator[tuple[Specification, tuple[str, ...]]]:
     """Yield the single views of a composed one, each with the composition around it."""
     for key in _COMPOSED:
         parts = spec.get(key)
@@ -147,7 +153,7 @@ def _views(spec: dict[str, Any], how: tuple[str, ...]) -> Iterator[tuple[dict[st
     yield spec, how
 
 
-def _view_text(view: dict[str, Any], how: tuple[str, ...]) -> str:
+def _view_text(view: Specification, how: tuple[str, ...]) -> str:
     mark = view.get("mark")
     kind = str(_dict(mark).get("type", "?")) if isinstance(mark, dict) else str(mark or "?")
     channels = [
@@ -173,7 +179,7 @@ def _channel_text(definition: dict[str, Any]) -> str:
     return f"{named}{binned}{kind}"
 
 
-def _datasets_text(spec: dict[str, Any]) -> list[str]:
+def _datasets_text(spec: Specification) -> list[str]:
     inline = _dict(spec.get("data")).get("values")
     datasets = [*_dict(spec.get("datasets")).values(), *([inline] if inline else [])]
     lines = []
@@ -187,7 +193,7 @@ def _datasets_text(spec: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _embedded(markup: str) -> dict[str, Any] | None:
+def _embedded(markup: str) -> Specification | None:
     """Find the specification in the script that Altair writes into its HTML."""
     start = markup.find("})({")
     if start < 0:

@@ -20,6 +20,9 @@ from marimo_kernel_bridge.rendering.text import html_to_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from marimo_kernel_bridge.mcp_server.media.chart_text import MimeBundle
+    from marimo_kernel_bridge.protocol.notebook import Output
+
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MAX_IMAGE_CHARACTERS: Final = 700_000
 """Of base64, for all images of one answer: MCP clients give up on messages of more than 1 MiB."""
@@ -57,7 +60,7 @@ class Shown:
     complete: bool = True
 
 
-def show(outputs: Iterable[dict[str, Any]], pictures: Mapping[int, Picture] = MappingProxyType({})) -> Shown:
+def show(outputs: Iterable[Output], pictures: Mapping[int, Picture] = MappingProxyType({})) -> Shown:
     """Turn nbformat outputs into text and images, in their order.
 
     `pictures` are images made ready and charts drawn, by the position of their output (`pictures`).
@@ -73,7 +76,7 @@ def show(outputs: Iterable[dict[str, Any]], pictures: Mapping[int, Picture] = Ma
             case "error":
                 texts.append(error_text(output))
             case _:
-                data: dict[str, Any] = output.get("data") or {}
+                data: MimeBundle = output.get("data") or {}
                 original = image_in(data)
                 picture = pictures.get(position, Picture(original, ""))
                 image = picture.image
@@ -109,7 +112,7 @@ def cut(text: str, budget: int, offset: int, rest: str) -> str:
     return f"{part[:head]}\n{notice}\n{part[len(part) - tail :]}"
 
 
-def error_text(output: dict[str, Any]) -> str:
+def error_text(output: Output) -> str:
     """Return a traceback without colors and without the frames of the kernel's own machinery."""
     lines: Sequence[Any] = output.get("traceback") or ()
     frames = [strip_ansi(str(frame)).rstrip() for frame in lines]
@@ -128,7 +131,7 @@ def terminal_text(text: str) -> str:
     )
 
 
-def bundle_text(data: dict[str, Any]) -> str:
+def bundle_text(data: MimeBundle) -> str:
     """Choose the form of a mime bundle that a model reads best, as text."""
     for form in (chart_text, _written, _plain, _reduced, _rows, _json):
         if text := form(data):
@@ -138,11 +141,11 @@ def bundle_text(data: dict[str, Any]) -> str:
     return "\n".join(filter(None, (plain, f"[not shown: {', '.join(others)}]" if others else "")))
 
 
-def _written(data: dict[str, Any]) -> str:
+def _written(data: MimeBundle) -> str:
     return joined(data.get("text/markdown") or data.get("text/latex"))
 
 
-def _plain(data: dict[str, Any]) -> str:
+def _plain(data: MimeBundle) -> str:
     """Return the plain text, unless it is the default repr or draws a table with lines, which cost more than its rows."""
     plain = strip_ansi(joined(data.get("text/plain")))
     markup = joined(data.get("text/html"))
@@ -150,16 +153,16 @@ def _plain(data: dict[str, Any]) -> str:
     return "" if drawn or _NO_TEXT.fullmatch(plain) else plain
 
 
-def _reduced(data: dict[str, Any]) -> str:
+def _reduced(data: MimeBundle) -> str:
     return html_to_text(joined(data["text/html"]), compact=True) if "text/html" in data else ""
 
 
-def _rows(data: dict[str, Any]) -> str:
+def _rows(data: MimeBundle) -> str:
     rows = _dict(data.get("application/vnd.dataresource+json")).get("data")
     return _rows_text(rows) if isinstance(rows, list) else ""
 
 
-def _json(data: dict[str, Any]) -> str:
+def _json(data: MimeBundle) -> str:
     return json.dumps(data["application/json"], ensure_ascii=False) if "application/json" in data else ""
 
 
@@ -175,7 +178,7 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def image_in(data: dict[str, Any]) -> Image | None:
+def image_in(data: MimeBundle) -> Image | None:
     """Return the image of a mime bundle."""
     for mime_type in IMAGE_TYPES:
         if mime_type in data:

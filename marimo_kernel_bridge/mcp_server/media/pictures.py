@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marimo_kernel_bridge.mcp_server.media.chart_drawing import DrawChart
+    from marimo_kernel_bridge.protocol.notebook import Output
 
 LONGEST_SIDE: Final = 1568
 """Pixels: beyond this models scale images down themselves, after they were paid for."""
@@ -32,7 +33,7 @@ _SMALLEST: Final = 200
 _SENT_AS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
-async def pictures(outputs: Sequence[dict[str, Any]], draw: DrawChart) -> dict[int, Picture]:
+async def pictures(outputs: Sequence[Output], draw: DrawChart) -> dict[int, Picture]:
     """Return the picture for each output that has one, by its position. `draw` makes one of a chart."""
     ready: dict[int, Picture] = {}
     drawn = 0

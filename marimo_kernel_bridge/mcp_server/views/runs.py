@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.runs import RanCell, RunView
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.changes import EditReport
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.inspection import RunOutcome
-    from marimo_kernel_bridge.protocol.notebook import Cell, CellRun, RunReport
+    from marimo_kernel_bridge.protocol.notebook import Cell, CellRun, Output, RunReport
 
 _MOST_CELLS: Final = 20
 """Cells whose outputs one answer shows; the others can be read one by one."""
@@ -129,7 +129,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     return view, shown.images
 
 
-async def run_outputs(attached: Attached, run: Run) -> list[dict[str, Any]]:  # nbformat
+async def run_outputs(attached: Attached, run: Run) -> list[Output]:
     """Return all that a run put out. Raises `BridgeError`."""
     return await _outputs(attached.client, await _facts(attached, run))
 
@@ -158,12 +158,12 @@ def _report(client: KernelClient, run: Run, outcome: RunOutcome | None) -> RunRe
     return outcome.report if outcome else None
 
 
-async def _outputs(client: KernelClient, facts: _Facts) -> list[dict[str, Any]]:  # nbformat
+async def _outputs(client: KernelClient, facts: _Facts) -> list[Output]:
     """Return the outputs of code, or of the cells that a run of cells was asked for, each headed by its id."""
     if facts.run.kind not in _RUNS_CELLS or not facts.run.over:
         return without_edited(facts.run.log.outputs())
     cell_ids = [cell_id for cell_id in facts.requested if cell_id in facts.cells]
-    outputs: list[dict[str, Any]] = []
+    outputs: list[Output] = []
     for cell_id in cell_ids[:_MOST_CELLS]:
         of_cell = without_edited((await client.reads.read_cell(cell_id, MOST_OUTPUT)).outputs)
         if of_cell and len(cell_ids) > 1:

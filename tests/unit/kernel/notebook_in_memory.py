@@ -42,11 +42,13 @@ from marimo_kernel_bridge.protocol.output_text import shown_text
 from marimo_kernel_bridge.zmq_kernel import MarimoKernel
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from marimo_kernel_bridge.kernel.messaging.shell_stream import Listener
     from marimo_kernel_bridge.protocol.names import Dialect
 
+_KEY = b"in memory"
 BOUND = 60.0  # seconds for any single wait
 
 Message = dict[str, Any]
@@ -74,19 +76,26 @@ class _ShellStream(_Socket):
         super().__init__(listener)
         self.io_loop = io_loop
         self.arriving: deque[list[Any]] = deque()
-        self._received: Callable[[list[Any]], Awaitable[None]] | None = None
+        self._messages: Listener | None = None
         self._tasks: set[asyncio.Future[None]] = set()
 
+    @property
+    def busy(self) -> bool:
+        """Whether the kernel handles a message."""
+        return bool(self._tasks)
+
     def listen(self, listener: Listener) -> None:
-        self._received = lambda frames: listener.receive(listener.read(frames))
+        self._messages = listener
 
     def flush(self, *_args: Any) -> int:
         count = len(self.arriving)
         while self.arriving:
-            assert self._received is not None
-            task = asyncio.ensure_future(self._received(self.arriving.popleft()))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            assert self._messages is not None
+            message = self._messages.read(self.arriving.popleft())
+            if not self._messages.route(message):
+                task = asyncio.ensure_future(self._messages.receive(message))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
         return count
 
     def closed(self) -> bool:
@@ -116,7 +125,7 @@ class KernelInMemory:
         self._loop.run_until_complete(self._start(folder))
 
     async def _start(self, folder: Path) -> None:
-        session = JupyterSession(key=b"")
+        session = JupyterSession(key=_KEY)
         self._iopub = _Socket(self._published)
         self.stream = _ShellStream(self._replied, IOLoop.current())
         iopub_thread = IOPubThread(self._iopub)
@@ -168,17 +177,11 @@ class KernelInMemory:
     # -- messages --------------------------------------------------------------------------------------------------
 
     def _published(self, frames: list[bytes]) -> None:
-        message = self._read(frames)[1]
         for front_end in self._front_ends.values():
-            front_end.take(message)
+            front_end.take(frames)
 
     def _replied(self, frames: list[bytes]) -> None:
-        idents, message = self._read(frames)
-        self._front_ends[idents[0]].replies[message["parent_header"]["msg_id"]] = message
-
-    def _read(self, frames: list[bytes]) -> tuple[list[bytes], Message]:
-        idents, parts = self.kernel.session.feed_identities(frames, copy=True)
-        return idents, self.kernel.session.deserialize(parts, copy=True)
+        self._front_ends[frames[0]].take_reply(frames)
 
     def send(self, frames: list[bytes]) -> None:
         """Put a message into the shell channel."""
@@ -202,7 +205,11 @@ class KernelInMemory:
             if time.monotonic() > deadline:
                 return False
             self.stream.flush()
-            await asyncio.sleep(0 if self.stream._tasks else 0.001)
+            for (
+                stream
+            ) in self._streams:  # what threads have written; ipykernel's own thread does that by a timer
+                stream.flush()
+            await asyncio.sleep(0 if self.stream.busy else 0.001)
         return True
 
     @contextmanager
@@ -245,7 +252,7 @@ class FrontEnd:
     def __init__(self, kernel: KernelInMemory, dialect: Dialect) -> None:
         self.dialect = dialect
         self.kernel = kernel
-        self.session = JupyterSession(key=b"")
+        self.session = JupyterSession(key=_KEY)
         self.ident = self.session.bsession
         self.page = Page()
         self.counts: dict[str, int | None] = {}
@@ -317,19 +324,29 @@ class FrontEnd:
     def wait_for(self, cell: str, text: str) -> None:
         """Wait until a cell shows `text`."""
         assert self.kernel.run_until(lambda: text in self.text(cell)), f"{cell} shows {self.text(cell)!r}"
-        self.sync()
+        self._read = len(self.seen)
 
     def wait_quiet(self) -> None:
         """Wait until the kernel has run what it runs after VS Code's pause."""
-        assert self.kernel.run_until(lambda: not self.kernel.kernel.is_settling()), "dependents never ran"
+        assert self.kernel.run_until(lambda: not self.kernel.kernel.status.settling), "dependents never ran"
         self.sync()
 
     def sync(self) -> None:
-        """See everything that the kernel has sent so far: nothing is on its way."""
-        self._read = len(self.seen)
+        """See everything that the kernel has sent so far."""
+        self.run(None, "", silent=True, store_history=False)
 
-    def take(self, message: Message) -> None:
+    def _message(self, frames: list[bytes]) -> Message:
+        _, parts = self.session.feed_identities(frames, copy=True)
+        return self.session.deserialize(parts, copy=True)
+
+    def take_reply(self, frames: list[bytes]) -> None:
+        """Take a message of the shell or the control channel."""
+        message = self._message(frames)
+        self.replies[message["parent_header"]["msg_id"]] = message
+
+    def take(self, frames: list[bytes]) -> None:
         """Take an iopub message."""
+        message = self._message(frames)
         self.seen.append(message)
         parent = message["parent_header"].get("msg_id")
         if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":

@@ -129,7 +129,7 @@ def test_vscode_shows_marks_when_it_is_quiet(connect: Connect) -> None:
     assert code.text("two") == "two 2"
 
 
-@pytest.mark.parametrize("dialect", ["console", "batch"])
+@pytest.mark.parametrize("dialect", ["terminal", "batch"])
 def test_terminals_and_batch_clients_get_no_marks(connect: Connect, dialect: str) -> None:
     client = connect(dialect)
     client.run(None, "%marimo lazy")

@@ -1,0 +1,145 @@
+"""The execute_requests of a kernel: which may run, how a cell's request begins and ends, and what follows it.
+
+Owns the cell of the request that is being handled. How code runs is `ipython.execution`'s business, when dependents run
+the stale scheduler's, and how messages are sent the kernel's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.messaging.requests import Cause, LabRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, ExecuteRequest
+    from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+
+
+class Scheduler(Protocol):
+    """What runs the stale cells."""
+
+    def caused_by(self, cause: Cause) -> None: ...
+
+    async def run_now(self) -> None: ...
+
+    def run_later(self, delay: float) -> None: ...
+
+
+class Host(Protocol):
+    """The kernel, as far as requests for cells use it."""
+
+    @property
+    def notebook(self) -> NotebookSession: ...
+
+    @property
+    def scheduler(self) -> Scheduler: ...
+
+    def prepare_notebook(self) -> None:
+        """Load the runtime, and read what the notebook's file says, where that is not done yet."""
+        ...
+
+    def publish_input(self, cause: Cause, code: str, execution_count: int | None) -> None:
+        """Publish an execute_input."""
+        ...
+
+    def send_execute_reply(self, stream: Any, cause: Cause, content: dict[str, Any], *, aborts: bool) -> None:
+        """Send an execute_reply. `aborts`: it aborts the requests that wait."""
+        ...
+
+
+class CellRequests:
+    """The requests of front ends to run cells, one at a time; for the main thread."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._requested: Entry | None = None
+
+    @property
+    def requested(self) -> Entry | None:
+        """The cell of the request that is being handled, until its code is taken."""
+        return self._requested
+
+    def take(self) -> Entry | None:
+        """Return the cell of the request that is being handled, for the first code that asks: the cell's own."""
+        entry, self._requested = self._requested, None
+        return entry
+
+    def refuse_agent(self, request: ExecuteRequest) -> BridgeError | None:
+        """Note which agent sends a request. Return why the agent is refused, None if the request may run."""
+        agents = self._host.notebook.agents
+        if request.client is None:
+            return None
+        try:
+            agents.require_not_paused()
+        except BridgeError as refusal:
+            agents.heard(request.client, refused=True)
+            return refusal
+        agents.heard(request.client, ran=True)
+        return None
+
+    async def handle(
+        self, stream: Any, cause: Cause, request: CellRequest, execute: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Run a cell, reply (both by `execute`), and run its dependents."""
+        host = self._host
+        if isinstance(request, LabRequest) and host.notebook.loaded:
+            answer = await host.notebook.answer_early(request)
+            if answer is not None:
+                host.scheduler.caused_by(cause)
+                host.publish_input(cause, request.code, answer.execution_count)
+                host.notebook.answered(answer, request)
+                aborts = answer.error is not None and request.stop_on_error
+                host.send_execute_reply(stream, cause, _reply_to(answer), aborts=aborts)
+                await host.scheduler.run_now()
+                return
+        host.prepare_notebook()
+        host.notebook.delete(request.deleted or (), request.address)
+        self._requested = host.notebook.begin(
+            request.notebook_cell_id, request.code, request.author, request.address
+        )
+        host.scheduler.caused_by(cause)
+        try:
+            await execute()
+        finally:
+            self._requested = None
+        match request.address.dialect:
+            case "vscode":  # which sends the next request of a Run All after idle
+                host.scheduler.run_later(host.notebook.quiet_in())
+            case "lab" | "agent":
+                await host.scheduler.run_now()
+            case "batch" | "terminal":
+                pass  # they ran before the reply
+
+    def refuse_if_unparsed(self, entry: Entry, code: str) -> None:
+        """Refuse the code of a cell that IPython did not get as far as running."""
+        if self._requested is entry:
+            self._host.notebook.refuse(entry, code)
+
+    def end(self, entry: Entry, execution_count: int | None) -> None:
+        """Note that a cell's code has run."""
+        self._host.notebook.end(entry, execution_count)
+
+    async def before_reply(self, entry: Entry) -> None:
+        """Run the dependents of a cell whose front end reads nothing after the reply."""
+        if entry.address.dialect in {"batch", "terminal"}:
+            await self._host.scheduler.run_now()
+
+    def abort(self, request: CellRequest) -> None:
+        """Note a request that an error aborts: JupyterLab shows late output through the newest, also one that never ran."""
+        if self._host.notebook.loaded:
+            self._host.notebook.aborted(request.notebook_cell_id, request.address)
+
+
+def _reply_to(answer: EarlyAnswer) -> dict[str, Any]:
+    """Return the content of the execute_reply of a cell that ran before its turn, or need not run."""
+    content: dict[str, Any] = {"status": "ok", "execution_count": answer.execution_count}
+    content |= {"user_expressions": {}, "payload": []}
+    if answer.error is not None:
+        error = {"ename": answer.error.ename, "evalue": answer.error.evalue}
+        content |= {"status": "error", **error, "traceback": list(answer.error.traceback)}
+    return content

@@ -1,0 +1,61 @@
+"""What the kernel does now: whether it is busy, what waits, since when it runs. For any thread."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sized
+
+
+class Notebook(Protocol):
+    """The notebook session."""
+
+    @property
+    def running(self) -> tuple[str, float] | None: ...
+
+
+class Scheduler(Protocol):
+    """What runs the stale cells."""
+
+    @property
+    def running(self) -> bool: ...
+
+    @property
+    def due(self) -> bool: ...
+
+
+class Interrupts(Protocol):
+    """What handles SIGINT."""
+
+    @property
+    def handling(self) -> bool: ...
+
+
+class KernelStatus:
+    """The state of a kernel from outside."""
+
+    def __init__(
+        self, notebook: Notebook, scheduler: Scheduler, queue: Sized, interrupts: Interrupts
+    ) -> None:
+        self.started_at = time.time()
+        self._notebook = notebook
+        self._scheduler = scheduler
+        self._queue = queue
+        self._interrupts = interrupts
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being handled or a cell runs."""
+        return self._interrupts.handling or self._scheduler.running or self._notebook.running is not None
+
+    @property
+    def settling(self) -> bool:
+        """Whether dependents will run, or outputs are held back."""
+        return self._scheduler.due
+
+    @property
+    def queued(self) -> int:
+        """How many messages wait on shell."""
+        return len(self._queue)

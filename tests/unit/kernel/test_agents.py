@@ -1,0 +1,254 @@
+"""What agents ask beyond single edits: batches, variables, search, history; and how a person holds them back."""
+
+from typing import Any
+
+import pytest
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
+from marimo_kernel_bridge.protocol.inspection import Variable, VariableContent
+from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, RunReport
+from marimo_kernel_bridge.protocol.output_log import strip_ansi
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
+
+
+@pytest.fixture
+def agent(connect: Connect) -> FrontEnd:
+    return connect("lab")
+
+
+def cells(agent: FrontEnd) -> dict[str, Cell]:
+    reply = agent.ask(wire.ListCells())
+    return {cell.notebook_cell_id or cell.cell_id: cell for cell in wire.decode_reply(reply, list[Cell])}
+
+
+def edit(agent: FrontEnd, *changes: Any, **options: Any) -> EditReport:
+    request = wire.EditCells(changes=list(changes), client="claude", **options)
+    return wire.decode_reply(agent.ask(request, "shell"), EditReport)
+
+
+def change(cell: Cell, code: str) -> ChangeCell:
+    return ChangeCell(cell_id=cell.cell_id, version=cell.version, code=code)
+
+
+def shown(agent: FrontEnd, cell_id: str) -> str:
+    outputs = wire.decode_reply(agent.ask(wire.ReadCell(cell_id=cell_id)), CellWithOutputs).outputs
+    return "".join(output.get("text") or output["data"]["text/plain"] for output in outputs)
+
+
+def caused(report: EditReport) -> RunReport:
+    assert report.run is not None
+    return report.run
+
+
+def ran(report: EditReport) -> list[str]:
+    return [run.cell_id for run in caused(report).cells]
+
+
+# Batches
+
+
+def test_a_batch_swaps_names_that_single_edits_could_not(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "b = 2")
+    lab.run("sum", "print(a, b)")
+    before = cells(agent)
+    report = edit(agent, change(before["one"], "b = 10"), change(before["two"], "a = 20"))
+    assert (report.applied, report.problems) == (True, ())
+    lab.wait_for("sum", "20 10")
+    assert ran(report).count(before["sum"].cell_id) == 1
+
+
+def test_the_notice_that_a_cell_was_edited_is_no_change_of_its_outputs(
+    lab: FrontEnd, agent: FrontEnd
+) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "print(a)")
+    report = edit(agent, change(cells(agent)["one"], "a = 2"))
+    assert [run.outputs_changed for run in caused(report).cells] == [False, True]
+
+
+def test_several_cells_run_once_each_in_the_order_of_the_graph(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "b = a + 1")
+    lab.run("three", "print(a, b)")
+    before = cells(agent)
+    report = edit(agent, change(before["one"], "a = 5"), change(before["three"], "print('sum', a + b)"))
+    assert ran(report) == [before[name].cell_id for name in ("one", "two", "three")]
+    lab.wait_for("three", "sum 11")
+    run = wire.decode_reply(agent.ask(wire.RunCells(cell_ids=["three", "one"]), "shell"), RunReport)
+    assert [cell.notebook_cell_id for cell in run.cells] == ["one", "two", "three"]
+
+
+def tracebacks(outputs: tuple[dict[str, Any], ...]) -> str:
+    return strip_ansi("\n".join(line for output in outputs for line in output.get("traceback", ())))
+
+
+def test_tracebacks_call_each_cell_by_its_own_number(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "1 / (a - 2)")
+    lab.run("three", "1 / (a - 2)")
+    lab.run("one", "a = 2")
+    assert "Cell In[2], line 1" in tracebacks(lab.outputs("two"))
+    assert "Cell In[3], line 1" in tracebacks(lab.outputs("three"))
+    report = edit(agent, change(cells(agent)["two"], "5 / (a - 2)"), AddCell("7 / (a - 2)"))
+    lab.sync()
+    assert "Cell In[2], line 1\n----> 1 5 / (a - 2)" in tracebacks(lab.outputs("two"))
+    reply = agent.ask(wire.ReadCell(cell_id=report.added[0]))
+    assert "Cell In[ ], line 1" in tracebacks(wire.decode_reply(reply, CellWithOutputs).outputs)
+
+
+def test_new_cells_of_one_batch_have_outputs_of_their_own(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    report = edit(agent, AddCell("c = a + 1\nprint('first', c)"), AddCell("print('second', c * 2)"))
+    first, second = report.added
+    assert (shown(agent, first), shown(agent, second)) == ("first 2\n", "second 4\n")
+    lab.run("one", "a = 5")
+    assert (shown(agent, first), shown(agent, second)) == ("first 6\n", "second 12\n")
+
+
+def test_one_stale_version_refuses_the_whole_batch(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "b = 2")
+    old = cells(agent)
+    lab.run("two", "b = 3")
+    with pytest.raises(BridgeError) as refusal:
+        edit(agent, change(old["one"], "a = 9"), change(old["two"], "b = 9"), AddCell("c = 9"))
+    assert refusal.value.code == "stale_version"
+    assert old["two"].cell_id in refusal.value.message
+    assert [cell.code for cell in cells(agent).values()] == ["a = 1", "b = 3"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "kind", "names"),
+    [
+        (["a = 2"], "multiple_definition", ("a",)),
+        (["x = y", "y = x"], "cycle", ("x", "y")),
+        (["def f(:"], "syntax", ()),
+        (["from os import *"], "syntax", ()),
+    ],
+)
+def test_a_batch_that_the_graph_would_not_take_changes_nothing(
+    strict: FrontEnd, agent: FrontEnd, codes: str, kind: str, names: str
+) -> None:
+    strict.run("one", "a = 1")
+    report = edit(agent, AddCell("good = 1"), *(AddCell(code) for code in codes))
+    assert not report.applied
+    assert [(problem.kind, problem.names) for problem in report.problems] == [(kind, names)]
+    assert [cell.code for cell in cells(agent).values()] == ["%marimo strict", "a = 1"]
+
+
+def test_a_dry_run_tells_what_would_run_and_changes_nothing(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "b = a + 1")
+    lab.run("apart", "z = 1")
+    before = cells(agent)
+    report = edit(agent, change(before["one"], "a = 2"), dry_run=True)
+    assert not report.applied
+    assert [expected.cell_id for expected in report.would_run] == [
+        before["one"].cell_id,
+        before["two"].cell_id,
+    ]
+    assert all(expected.last_seconds for expected in report.would_run)
+    assert cells(agent) == before
+
+
+def test_deleting_a_cell_tells_who_used_it_and_the_person_that_it_is_gone(
+    lab: FrontEnd, agent: FrontEnd
+) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "print('a is', a)")
+    before = cells(agent)
+    one = before["one"]
+    report = edit(agent, DeleteCell(cell_id=one.cell_id, version=one.version))
+    assert [(problem.kind, problem.cells) for problem in report.problems] == [
+        ("undefined_name", (before["two"].cell_id,))
+    ]
+    lab.wait_for("one", "deleted by claude: the kernel has forgotten this cell. Run it to bring it back.")
+    assert [cell.code for cell in cells(agent).values()] == ["print('a is', a)"]
+    lab.run("one", "a = 7")
+    lab.wait_for("two", "a is 7")
+
+
+def test_cells_are_moved_in_the_kernels_order_and_nothing_runs(lab: FrontEnd, agent: FrontEnd) -> None:
+    for name in "abc":
+        lab.run(name, f"{name} = 1")
+    ids = {name: cell.cell_id for name, cell in cells(agent).items()}
+    report = edit(agent, MoveCell(cell_id="c", version=1), MoveCell(cell_id="a", version=1, after=ids["b"]))
+    assert (list(cells(agent)), caused(report).cells) == (["c", "b", "a"], ())
+
+
+def test_a_batch_that_is_not_run_waits_until_stale_cells_are_run(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "print('a is', a)")
+    edit(agent, change(cells(agent)["one"], "a = 2"), run=False)
+    assert {name for name, cell in cells(agent).items() if cell.stale} == {"one", "two"}
+    assert lab.text("two") == "a is 1"
+    report = wire.decode_reply(agent.ask(wire.RunStale(), "shell"), RunReport)
+    assert len(report.cells) == 2
+    lab.wait_for("two", "a is 2")
+
+
+# Looking
+
+
+def variables(agent: FrontEnd) -> dict[str, Variable]:
+    return {one.name: one for one in wire.decode_reply(agent.ask(wire.ListVariables()), list[Variable])}
+
+
+def look(agent: FrontEnd, name: str, channel: str = "shell", **options: Any) -> VariableContent:
+    request = wire.InspectVariable(name=name, **options)
+    return wire.decode_reply(agent.ask(request, channel), VariableContent)
+
+
+def test_variables_are_looked_into_with_a_sample_on_shell_and_without_on_control(
+    lab: FrontEnd, agent: FrontEnd
+) -> None:
+    lab.run("one", "v = [1, 2]")
+    content = look(agent, "v", "control")
+    assert (content.variable.summary, content.items, content.sampled) == ("2 items: [1, 2]", (), False)
+    assert look(agent, "v").items == ("1", "2")
+    assert variables(agent)["v"].defined_by == content.variable.defined_by == cells(agent)["one"].cell_id
+
+
+def test_history_tells_who_ran_what(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    edit(agent, change(cells(agent)["one"], "a = 2"))
+    newest, oldest = wire.decode_reply(agent.ask(wire.ReadHistory()), list[RunReport])
+    assert (newest.client, oldest.client) == ("claude", "notebook")
+    assert newest.started_at >= oldest.started_at
+
+
+def test_a_long_output_is_cut_in_the_kernel(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "print('start' + 'x' * 1_000_000 + 'end')")
+    cell = wire.decode_reply(agent.ask(wire.ReadCell(cell_id="one", most_output=1000)), CellWithOutputs)
+    (text,) = [output["text"] for output in cell.outputs]
+    assert len(text) < 1200
+    assert text.startswith("startx")
+    assert text.endswith("xend\n")
+    assert "of 1,000,009 characters are in the kernel …]" in text
+
+
+# The person's brake
+
+
+def test_a_person_sees_which_agents_use_the_kernel_and_what_became_of_their_requests(
+    lab: FrontEnd, connect: Connect
+) -> None:
+    assert "none has used this kernel" in lab.run("magic", "%marimo agents").text
+    agent = connect("agent")
+    agent.run(None, "a = 1")
+    assert "agent: ran or changed something once, last heard " in lab.run("magic", "%marimo agents").text
+    lab.run("magic", "%marimo pause")
+    agent.run(None, "a = 2")
+    agent.run(None, "a", store_history=False)
+    text = lab.run("magic", "%marimo agents").text
+    assert "agent: ran or changed something once, was refused twice, last heard " in text
+
+
+def test_looking_at_what_would_run_is_not_counted_as_a_change(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    edit(agent, change(cells(agent)["one"], "a = 2"), dry_run=True)
+    edit(agent, AddCell("x = y"), AddCell("y = x"))  # which the graph does not take
+    assert "ran and changed nothing" in lab.run("magic", "%marimo agents").text
