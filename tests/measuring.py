@@ -35,7 +35,8 @@ def kernels_write() -> Iterator[None]:
         await self.terminate()
         try:
             async with asyncio.timeout(_GRACE):
-                await self.wait()
+                while await self.poll() is None:  # noqa: ASYNC110  # `wait` looks ten times a second only
+                    await asyncio.sleep(0.01)
         except TimeoutError:
             await kill_at_once(self, restart=restart)
 
