@@ -111,7 +111,7 @@ async def test_several_cells_are_edited_at_once(shared):
     assert len(answer.data["ran"]) == 3
     assert [ran["cell_id"] for ran in answer.data["reran"]] == [(await cells(agent))["bbbb"]["cell_id"]]
     await person.until_shown("bbbb", "11")
-    await person.until_shown("cccc", "y and z 11 20")
+    await person.until(lambda: "y and z 11 20" in person.shown("cccc"), "the output below the notice")
     assert answer.data["added"][0] in await ids(agent)
     assert "y and z 11 20" in answer.data["outputs"]
 
