@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.startup import gc_pauses as garbage
+from marimo_kernel_bridge.startup import gc_pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def main() -> None:
 
 def run_kernel(arguments: list[str], *, forked: Callable[[], None] | None = None) -> None:
     """Run a kernel; `forked`: in a process that a pool has forked, called when the sockets are open."""
-    with garbage.not_looked_for():
+    with gc_pauses.frozen_imports():
         from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
 
     kernel_main(arguments, forked=forked)

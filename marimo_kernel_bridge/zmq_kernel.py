@@ -35,14 +35,14 @@ from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellQueue
 from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
-from marimo_kernel_bridge.kernel.messaging.switch_interval import QuickSwitches
+from marimo_kernel_bridge.kernel.messaging.switch_interval import ShortSwitchInterval
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 from marimo_kernel_bridge.kernel.notebook_file import NotebookFile
 from marimo_kernel_bridge.kernel.stale_scheduler import StaleScheduler
 from marimo_kernel_bridge.kernel.status import KernelStatus
 from marimo_kernel_bridge.protocol import names as message_names
-from marimo_kernel_bridge.startup import gc_pauses as garbage
-from marimo_kernel_bridge.startup.lazy_debugger import LateDebugger, debugger_is_late
+from marimo_kernel_bridge.startup import gc_pauses
+from marimo_kernel_bridge.startup.lazy_debugger import LazyDebugger, lazy_debugger_import
 
 if TYPE_CHECKING:
     import asyncio
@@ -69,7 +69,7 @@ class MarimoKernel(IPythonKernel):
         "Run a cell, and every cell that depends on it runs too."
     )
     shell_class = Type(ReactiveShell)
-    debugger_class = Type(LateDebugger)
+    debugger_class = Type(LazyDebugger)
     session: JupyterSession
     shell: ReactiveShell
     shell_stream: ShellStream
@@ -80,7 +80,7 @@ class MarimoKernel(IPythonKernel):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["shell_stream"] = ShellStream.replacing(kwargs["shell_stream"])
-        with debugger_is_late():
+        with lazy_debugger_import():
             super().__init__(**kwargs)
         self.scheduler = StaleScheduler(self)
         self.queue = ShellQueue(self.shell_stream.flush)
@@ -99,7 +99,7 @@ class MarimoKernel(IPythonKernel):
             self.comm_manager.comms,
         )
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
-        self._quick_switches = QuickSwitches()
+        self._switch_interval = ShortSwitchInterval()
         self._preload_due = True
         self.control_handlers |= self.subshells.handlers
         self.shell_handlers[message_names.REQUEST] = self.bridge_request
@@ -126,12 +126,12 @@ class MarimoKernel(IPythonKernel):
         if self.notebook.loaded:
             return
         known = set(sys.modules)
-        with garbage.not_looked_for():
+        with gc_pauses.frozen_imports():
             from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # the first cell needs it
             from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
             from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities  # noqa: PLC0415  # the same
             from marimo_kernel_bridge.runtime import lazy_imports as late_parts  # noqa: F401, PLC0415  # first
-            from marimo_kernel_bridge.runtime.engine import Engine, Screen  # noqa: PLC0415  # see the module
+            from marimo_kernel_bridge.runtime.engine import Engine, Screen  # noqa: PLC0415  # after the first kernel_info_reply
 
         self._preload_due = False
 
@@ -356,7 +356,7 @@ class MarimoKernel(IPythonKernel):
 
     async def process_control(self, msg: Any) -> None:
         """Handle a request on control, beside what the main thread does."""
-        self._quick_switches.keep()
+        self._switch_interval.keep()
         await super().process_control(msg)
 
     # -- requests of the bridge protocol ------------------------------------------------------------------------------
@@ -401,7 +401,7 @@ class _Shell:
 
 
 def _was_used(stream: object) -> bool:
-    """Tell whether a stream has something for clients since it was asked before; True for one that is not ours."""
+    """Return whether a stream has had something for clients since the last call; True for one that is not ours."""
     return not isinstance(stream, CellStream) or stream.was_used()
 
 
@@ -424,20 +424,20 @@ class MarimoKernelApp(IPKernelApp):
         return JupyterSession(parent=self)
 
     def init_sockets(self) -> None:
-        """Open the sockets, without ipykernel's advice to encrypt: nobody who gets it on each start can follow it."""
+        """Open the sockets, without ipykernel's advice to encrypt, which nobody can follow on each start."""
         level = self.log.level
         self.log.setLevel(logging.ERROR)
         super().init_sockets()
         self.log.setLevel(level)
 
     def init_heartbeat(self) -> None:
-        """Open the last socket, and say that clients can connect."""
+        """Open the last socket, and report that clients can connect."""
         super().init_heartbeat()
         if self.on_listening is not None:
             self.on_listening()
 
     def init_iopub(self, context: Any) -> None:
-        # ZeroMQ's own 1000 are soon sent where nobody waits for the streams before each display.
+        # ZeroMQ's default of 1000 is soon reached where displays do not wait for the streams.
         context.setsockopt(zmq.SNDHWM, _UNREAD)  # for sockets that are made from now on
         super().init_iopub(context)
         context.sockopts.pop(zmq.SNDHWM)
@@ -456,11 +456,11 @@ class MarimoKernelApp(IPKernelApp):
 def main(argv: list[str] | None = None, *, forked: Callable[[], None] | None = None) -> None:
     """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options.
 
-    `forked`: by a pool, which is its parent, and not whose end should be its own; 1 means no parent to ipykernel. Called
-    when the sockets are open.
+    `forked` is called when the sockets are open, in a kernel that a pool has forked. The pool is its parent, but its end
+    is not the kernel's: a parent handle of 1 means "no parent" to ipykernel.
     """
     app = MarimoKernelApp.instance(**({"parent_handle": 1} if forked else {}))
     app.on_listening = forked
-    with garbage.not_looked_for():
+    with gc_pauses.frozen_imports():
         app.initialize(argv)
     app.start()

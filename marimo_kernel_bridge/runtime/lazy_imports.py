@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from marimo_kernel_bridge.startup.lazy_modules import late, load
+from marimo_kernel_bridge.startup.lazy_modules import lazily_imported, load
 
 _URL: Final = "marimo._utils.url"
 
@@ -22,5 +22,9 @@ def _is_url(value: str, public: bool = False) -> bool:  # noqa: FBT001, FBT002  
     return answer
 
 
-with late(_URL, is_url=_is_url), late("marimo._plugins.ui"), late("marimo._lint"):
+with (
+    lazily_imported(_URL, is_url=_is_url),
+    lazily_imported("marimo._plugins.ui"),
+    lazily_imported("marimo._lint"),
+):
     import marimo  # noqa: F401  # what is imported by it is the point

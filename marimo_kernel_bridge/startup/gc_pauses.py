@@ -1,4 +1,4 @@
-"""When Python looks for garbage."""
+"""Pauses of Python's garbage collection."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def not_looked_for() -> Iterator[None]:
-    """Import what lasts, without looking for garbage amid it every 700 objects, each time among more of them.
+def frozen_imports() -> Iterator[None]:
+    """Import modules that stay, without a collection every 700 objects, each over more of them.
 
-    What has come to be counts as old afterwards: freezing puts it aside, and unfreezing among the old, without a look.
-    Nothing of that where something is frozen: by a pool, to be shared by its kernels.
+    The new objects are in the oldest generation afterwards: `freeze` sets them aside and `unfreeze` puts them there,
+    without a collection. Does nothing where something is frozen already: a pool does that, to share it with its kernels.
     """
     if not gc.isenabled() or gc.get_freeze_count():
         yield
@@ -30,8 +30,8 @@ def not_looked_for() -> Iterator[None]:
 
 
 @contextmanager
-def looked_for_later() -> Iterator[None]:
-    """Make many objects, and look for garbage among them once, afterwards."""
+def deferred() -> Iterator[None]:
+    """Make many objects, and collect garbage among them once, afterwards."""
     enabled = gc.isenabled()
     gc.disable()
     try:

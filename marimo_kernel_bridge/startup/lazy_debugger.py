@@ -1,8 +1,8 @@
-"""ipykernel's debugger, which debugpy is needed for: made when somebody debugs.
+"""ipykernel's debugger, imported with debugpy when a debugger is first used.
 
-debugpy takes a sixth of ipykernel's start and of its memory, and few kernels are ever debugged. Before it is there,
-this says that it could be, answers the question that JupyterLab asks of each kernel, and keeps `breakpoint` and what
-else importing debugpy puts into Python.
+debugpy takes a sixth of ipykernel's start and of its memory, and few kernels are ever debugged. Until it is imported,
+this module reports it as available, answers the `debugInfo` request that JupyterLab sends to each kernel, and stands in
+for `breakpoint` and the other functions that debugpy puts into Python.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ipykernel.compiler import get_tmp_directory, get_tmp_hash_seed
 
-from marimo_kernel_bridge.startup.lazy_modules import LateModule, late, load
+from marimo_kernel_bridge.startup.lazy_modules import LazyModule, lazily_imported, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 _MODULE: Final = "ipykernel.debugger"
 _PUT_BY_DEBUGPY: Final = ((sys, "breakpointhook"), (builtins, "execfile"), (builtins, "runfile"))
 _NO_WARNING: Final = "PYDEVD_DISABLE_FILE_VALIDATION"
-"""Frozen modules are in each Python; who debugs could not do anything about a warning amid a cell's output."""
+"""Each Python has frozen modules; a person who debugs can do nothing about a warning amid a cell's output."""
 
 
 @contextmanager
-def debugger_is_late() -> Iterator[None]:
-    """Let ipykernel take the debugger for imported, if debugpy is installed."""
+def lazy_debugger_import() -> Iterator[None]:
+    """Import ipykernel with its debugger marked as available, but not loaded, if debugpy is installed."""
     if _MODULE in sys.modules or find_spec("debugpy") is None:
         yield
         return
-    with late(_MODULE, _is_debugpy_available=True):
+    with lazily_imported(_MODULE, _is_debugpy_available=True):
         yield
-    if isinstance(sys.modules.get(_MODULE), LateModule):
+    if isinstance(sys.modules.get(_MODULE), LazyModule):
         for owner, name in _PUT_BY_DEBUGPY:
             setattr(owner, name, _StandIn(owner, name))
 
 
 class _StandIn:
-    """Imports debugpy, which puts its own function in its place, and calls that."""
+    """Imports debugpy, which replaces this by its own function, and calls that."""
 
     def __init__(self, owner: object, name: str) -> None:
         self._owner = owner
@@ -58,7 +58,7 @@ class _StandIn:
 
 
 def _import() -> Any:
-    """Import ipykernel's debugger and debugpy; return the module. What user code has put anywhere stays."""
+    """Import ipykernel's debugger and debugpy; return the module. Functions that user code has replaced stay."""
     there = [(owner, name, getattr(owner, name, None)) for owner, name in _PUT_BY_DEBUGPY]
     before = os.environ.get(_NO_WARNING)
     os.environ[_NO_WARNING] = "1"
@@ -76,8 +76,8 @@ def _import() -> Any:
     return module
 
 
-class LateDebugger:
-    """In place of `ipykernel.debugger.Debugger`, until there is something to debug."""
+class LazyDebugger:
+    """A stand-in for `ipykernel.debugger.Debugger` that makes it when there is something to debug."""
 
     def __init__(self, *arguments: Any) -> None:
         """`arguments` are those of ipykernel's."""
@@ -102,7 +102,7 @@ class LateDebugger:
         return reply
 
     async def handle_stopped_event(self) -> None:
-        """Wait until a thread has stopped, and tell the front end."""
+        """Wait until a thread has stopped, and notify the front end."""
         await self._made.wait()
         await self._debugger.handle_stopped_event()
 

@@ -1,7 +1,7 @@
-"""Modules that are loaded when something in them is used, and not when they are imported.
+"""Modules that are loaded when something in them is used, instead of when they are imported.
 
-For others' modules that take long, and of which only a name or two is needed to import what imports them. Other than
-with `importlib.util.LazyLoader`, these names can be imported from them (`from x import name`) without loading them.
+For modules of other packages that take long to load, while only a name or two of them is needed to import their users.
+Unlike with `importlib.util.LazyLoader`, those names can be imported (`from x import name`) without loading the module.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _LOADING = threading.RLock()
 
 
 @contextmanager
-def late(name: str, **known: object) -> Iterator[None]:
-    """Load a module late that is imported inside, unless it is imported already.
+def lazily_imported(name: str, **known: object) -> Iterator[None]:
+    """Make the import of a module in this block lazy, unless it is imported already.
 
-    `known` are names that it has before it is loaded. Any other name of it loads it, and makes it a plain module.
+    `known` are names that it has before it is loaded. Access to any other name loads it, and makes it a plain module.
     """
     finder = _Finder(name, known)
     sys.meta_path.insert(0, finder)
@@ -35,8 +35,8 @@ def late(name: str, **known: object) -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-class LateModule(ModuleType):
-    """A module whose code has not run yet. The import system, which is no use of it, asks for `__path__`."""
+class LazyModule(ModuleType):
+    """A module whose code has not run yet. The import system looks up `__path__`, which does not load it."""
 
     def __getattr__(self, name: str) -> Any:  # a module has anything
         if name == "__path__":
@@ -49,18 +49,18 @@ class LateModule(ModuleType):
         return dir(self)
 
 
-def _documentation(module: LateModule) -> str | None:
+def _documentation(module: LazyModule) -> str | None:
     load(module)
     return module.__doc__
 
 
-LateModule.__doc__ = property(_documentation)  # type: ignore[assignment]  # else it would be this class's
+LazyModule.__doc__ = property(_documentation)  # type: ignore[assignment]  # otherwise it would be this class's
 
 
 def load(module: ModuleType) -> None:
-    """Run a late module's code, in whichever thread; nothing if that is done. After an error it is as late as before."""
+    """Run a lazy module's code, in any thread; nothing if that is done. After an error it is as lazy as before."""
     with _LOADING:
-        if not isinstance(module, LateModule):
+        if not isinstance(module, LazyModule):
             return
         loader = module.__loader__
         assert isinstance(loader, Loader)
@@ -68,7 +68,7 @@ def load(module: ModuleType) -> None:
         try:
             loader.exec_module(module)
         except BaseException:  # an interrupt, too
-            module.__class__ = LateModule
+            module.__class__ = LazyModule
             raise
 
 
@@ -86,12 +86,12 @@ class _Finder(MetaPathFinder):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:
-            spec.loader = _LateLoader(spec.loader, self._known)
+            spec.loader = _LazyLoader(spec.loader, self._known)
         return spec
 
 
-class _LateLoader(Loader):
-    """Makes the module, and leaves the rest to the loader that it stands for."""
+class _LazyLoader(Loader):
+    """Creates the module, and leaves the rest to the loader that it stands for."""
 
     def __init__(self, loader: Loader, known: Mapping[str, object]) -> None:
         self._loader = loader
@@ -104,4 +104,4 @@ class _LateLoader(Loader):
         assert module.__spec__ is not None
         module.__spec__.loader = module.__loader__ = self._loader
         vars(module).update(self._known)
-        module.__class__ = LateModule
+        module.__class__ = LazyModule

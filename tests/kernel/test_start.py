@@ -125,7 +125,7 @@ def test_few_modules_are_imported_for_the_first_cell(lab):
 
 def test_marimos_regular_expression_for_addresses_is_compiled_when_one_is_looked_at(lab):
     lab.run("first", "import sys; url = sys.modules['marimo._utils.url']; type(url).__name__")
-    assert lab.text("first") == "'LateModule'"
+    assert lab.text("first") == "'LazyModule'"
     lab.run(
         "second",
         "from marimo._utils.url import is_url; is_url('http://a.org'), is_url('a.org'), type(url).__name__",

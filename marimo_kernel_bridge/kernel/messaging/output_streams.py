@@ -1,8 +1,8 @@
-"""stdout and stderr that make nobody wait for nothing.
+"""stdout and stderr whose `flush` does not wait where nothing was printed.
 
-ipykernel flushes both streams after each request and before each display, and each time the main thread waits for
-ipykernel's thread that sends, and then 0.5 ms for clients to have it. Knows only when that is idle; buffers and sending
-are ipykernel's.
+ipykernel flushes both streams after each request and before each display; each time the main thread waits for the
+thread that sends, and then 0.5 ms for clients to receive it. This module only knows when there is nothing to wait for;
+buffers and sending are ipykernel's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class CellStream(OutStream):
     _sending = _sent = False
 
     def was_used(self) -> bool:
-        """Tell whether something was sent since this was asked before, or waits to be sent."""
+        """Return whether something was sent since the last call, or waits to be sent."""
         used = self._flush_pending or self._sending or self._sent
         self._sent = False
         return used

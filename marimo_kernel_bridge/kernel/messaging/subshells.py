@@ -55,7 +55,7 @@ class Subshell(BaseThread):
             return not self._ended
 
     def stop(self) -> None:
-        """End the thread when all that it has received is answered; any thread."""
+        """End the thread once all that it has received is answered; any thread."""
         self.io_loop.add_callback(self._end)
 
     async def _end(self) -> None:
@@ -75,7 +75,7 @@ class _Pair:
 
 
 class Subshells:
-    """See the module."""
+    """The subshells of a kernel, in place of ipykernel's `SubshellManager`."""
 
     def __init__(
         self,

@@ -1,9 +1,9 @@
-"""How long the thread that answers requests waits for the one that computes.
+"""The interval after which a thread that computes lets the thread that answers requests run.
 
-Reads are answered on the control thread while a cell runs on the main thread. Python lets a thread that wants the
-interpreter wait 5 ms for one that computes, and an answer wants it several times, for it lets go of it with each system
-call. So while requests come on control the wait is 1 ms. Code that computes in several threads of Python pays at most 3
-per cent for that, as long as somebody looks; code in one thread nothing. Owns that interval, and nothing else.
+Reads are answered on the control thread while a cell runs on the main thread. A thread that wants the interpreter waits
+5 ms for one that computes, and an answer wants it several times, as each system call releases it. So while requests come
+on control the interval is 1 ms: a read takes 3.7 ms instead of 17.6 ms (docs/performance.md). Code that computes in
+several threads of Python pays at most 3 percent for that, code in one thread nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import sys
 from typing import Final
 
 _QUICK: Final = 0.001
-_LINGER: Final = 1.0  # seconds after the last request: whoever looks once often looks again
+_LINGER: Final = 1.0  # seconds after the last request: a client that reads once often reads again
 
 
-class QuickSwitches:
-    """See the module. For one thread, the one that answers."""
+class ShortSwitchInterval:
+    """A short interval while requests come. For the thread that answers them."""
 
     def __init__(self, linger: float = _LINGER) -> None:
         self._linger = linger
@@ -25,7 +25,7 @@ class QuickSwitches:
         self._end: asyncio.TimerHandle | None = None
 
     def keep(self) -> None:
-        """Wait less, from now until no request has come for a while. In a running loop."""
+        """Shorten the interval until no request has come for a while. In a running loop."""
         usual = _now()
         if usual > _QUICK:
             self._before = usual

@@ -46,7 +46,7 @@ class AgentEdits:
 
     def plan(self, changes: Sequence[Change], address: Address) -> Plan:
         """Check a batch and look at what it would do. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
-        with gc_pauses.looked_for_later():
+        with gc_pauses.deferred():
             return plan(
                 changes,
                 self._cells,
@@ -63,7 +63,7 @@ class AgentEdits:
         edited = self._change_cells(batch.changes, client, address)
         ids = {entry.cell.cell_id for entry in edited}
         report.requested = tuple(entry.cell.cell_id for entry in edited)
-        with gc_pauses.looked_for_later():
+        with gc_pauses.deferred():
             for entry in edited:
                 code = entry.cell.code
                 prepared = batch.prepared.get((entry.cell.cell_id, code))

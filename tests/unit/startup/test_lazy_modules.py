@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from marimo_kernel_bridge.startup.lazy_modules import LateModule, late, load
+from marimo_kernel_bridge.startup.lazy_modules import LazyModule, lazily_imported, load
 
 CODE = """\"\"\"Answers.\"\"\"
 import sys
@@ -33,13 +33,13 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def imported(name: str, **known: object) -> Any:
-    with late(name, **known):
+    with lazily_imported(name, **known):
         return importlib.import_module(name)
 
 
 def test_a_module_runs_when_a_name_is_asked_for_that_was_not_known(slow: str) -> None:
     module = imported(slow, ask="early")
-    assert isinstance(module, LateModule)
+    assert isinstance(module, LazyModule)
     from slow_package.slow import ask  # type: ignore[import-not-found]  # noqa: PLC0415
 
     assert ask == "early"
@@ -58,20 +58,20 @@ def test_what_the_import_system_and_tools_ask_of_any_module_does_not_load_it(slo
     assert not hasattr(module, "__path__")
     assert repr(module).startswith(f"<module '{slow}' from ")
     assert sys.modules["slow_package"].slow is module
-    assert isinstance(module, LateModule)
+    assert isinstance(module, LazyModule)
     assert importlib.reload(module).answer == 42
 
 
 def test_only_what_is_imported_inside_is_late_and_nothing_stays_behind(slow: str) -> None:
     finders = list(sys.meta_path)
-    with late(slow), late("nowhere.to.be.found"):
+    with lazily_imported(slow), lazily_imported("nowhere.to.be.found"):
         importlib.import_module("slow_package")
         with pytest.raises(ModuleNotFoundError):
             importlib.import_module("nowhere.to.be.found")
     assert sys.meta_path == finders
     assert importlib.import_module(slow).runs == [slow]
-    with late(slow):
-        assert not isinstance(importlib.import_module(slow), LateModule)
+    with lazily_imported(slow):
+        assert not isinstance(importlib.import_module(slow), LazyModule)
 
 
 def test_a_module_runs_once_however_many_threads_want_it(slow: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from marimo_kernel_bridge.kernel.messaging.switch_interval import QuickSwitches
+from marimo_kernel_bridge.kernel.messaging.switch_interval import ShortSwitchInterval
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def interval() -> Iterator[float]:
     sys.setswitchinterval(usual)
 
 
-async def restored(switches: QuickSwitches) -> None:
+async def restored(switches: ShortSwitchInterval) -> None:
     """Wait until it has given the interval back: timers of a loop keep their order."""
     loop = asyncio.get_running_loop()
     over = loop.create_future()
@@ -31,7 +31,7 @@ def test_the_interval_is_short_from_the_first_request_on_and_as_before_some_time
     interval: float,
 ) -> None:
     async def requests() -> None:
-        switches = QuickSwitches(linger=0.02)
+        switches = ShortSwitchInterval(linger=0.02)
         switches.keep()
         first = switches._end
         switches.keep()
@@ -51,7 +51,7 @@ def test_the_interval_is_short_from_the_first_request_on_and_as_before_some_time
 @pytest.mark.parametrize("chosen", [0.0001, 0.05])
 def test_what_user_code_chooses_meanwhile_stays(interval: float, chosen: float) -> None:
     async def request() -> None:
-        switches = QuickSwitches(linger=0)
+        switches = ShortSwitchInterval(linger=0)
         switches.keep()
         sys.setswitchinterval(chosen)
         await restored(switches)
@@ -62,7 +62,7 @@ def test_what_user_code_chooses_meanwhile_stays(interval: float, chosen: float) 
 
 def test_a_shorter_interval_is_left_alone(interval: float) -> None:
     async def request() -> None:
-        switches = QuickSwitches(linger=0)
+        switches = ShortSwitchInterval(linger=0)
         sys.setswitchinterval(0.0005)
         switches.keep()
         assert sys.getswitchinterval() == pytest.approx(0.0005)

@@ -1,4 +1,4 @@
-"""When Python looks for garbage."""
+"""Pauses of garbage collection, and what they leave."""
 
 import gc
 import weakref
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from marimo_kernel_bridge.startup import gc_pauses as garbage
+from marimo_kernel_bridge.startup import gc_pauses
 
 
 class Node:
@@ -31,7 +31,7 @@ def test_nothing_is_looked_for_inside_and_all_that_came_to_be_is_old_afterwards(
 ) -> None:
     gc.collect()
     collections.clear()
-    with garbage.not_looked_for():
+    with gc_pauses.frozen_imports():
         kept = [Node() for _ in range(20_000)]
         kept[0].itself = kept[0]
     assert collections == []
@@ -44,7 +44,7 @@ def test_nothing_is_looked_for_inside_and_all_that_came_to_be_is_old_afterwards(
 
 
 def test_garbage_is_looked_for_again_also_after_an_error() -> None:
-    with pytest.raises(ImportError), garbage.not_looked_for():
+    with pytest.raises(ImportError), gc_pauses.frozen_imports():
         raise ImportError
     assert gc.isenabled()
 
@@ -52,13 +52,13 @@ def test_garbage_is_looked_for_again_also_after_an_error() -> None:
 def test_who_has_switched_it_off_or_frozen_something_keeps_it_so(collections: list[tuple[str, int]]) -> None:
     collections.clear()
     gc.freeze()
-    with garbage.not_looked_for():
+    with gc_pauses.frozen_imports():
         assert gc.isenabled()
     assert gc.get_freeze_count()
     gc.unfreeze()
     gc.disable()
     try:
-        with garbage.not_looked_for():
+        with gc_pauses.frozen_imports():
             assert not gc.isenabled()
         assert not gc.isenabled()
     finally:
@@ -70,14 +70,14 @@ def test_what_makes_many_objects_is_looked_through_once_afterwards(
 ) -> None:
     gc.collect()
     collections.clear()
-    with garbage.looked_for_later():
+    with gc_pauses.deferred():
         kept = [Node() for _ in range(20_000)]
         assert collections == []
     kept += [Node()]
     assert collections.count(("start", 0)) <= 1
     gc.disable()
     try:
-        with garbage.looked_for_later():
+        with gc_pauses.deferred():
             pass
         assert not gc.isenabled()
     finally:
