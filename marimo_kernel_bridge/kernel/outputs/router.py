@@ -34,7 +34,7 @@ _PAUSES = 32
 
 
 class OutputRouter:
-    """See the module."""
+    """Routes the outputs of a notebook's cells to the front ends that show them."""
 
     def __init__(
         self,
