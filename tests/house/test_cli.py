@@ -27,7 +27,7 @@ def python(*arguments, **environment):
         [sys.executable, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
         env={**os.environ, **environment},
     )

@@ -17,7 +17,7 @@ def test_the_demo_shows_every_step_and_leaves_what_it_made(tmp_path):
         [sys.executable, "-m", "marimo_kernel_bridge", "demo", "--keep", str(kept)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
         cwd=tmp_path,
     )

@@ -57,7 +57,7 @@ def test_the_examples_of_the_command_line_print_what_the_documentation_shows(blo
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=100,
+            timeout=250,
             check=False,
         )
         shown = run.stdout + (f"[exit code {run.returncode}]\n" if run.returncode else "")

@@ -153,7 +153,7 @@ def test_saved_outputs_are_there_when_marimo_opens_the_notebook(tmp_path):
         [sys.executable, "-c", READ_SESSION, str(tmp_path / "a.py")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=True,
     )
     assert read.stdout.strip() == "2"

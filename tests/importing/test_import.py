@@ -85,7 +85,7 @@ def test_the_imported_example_passes_marimo_check_and_runs(tmp_path):
 
 def run(*command, cwd=None):
     return subprocess.run(
-        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+        [str(word) for word in command], cwd=cwd, capture_output=True, text=True, timeout=250, check=False
     )
 
 
