@@ -1,6 +1,6 @@
-"""A batch of edits: checked against the cells as they are, tried on the graph's names, ready to be applied.
+"""Plans for batches of edits: checked against the cells as they are, tried on the graph's names, ready to be applied.
 
-Changes nothing; `NotebookSession.edit_together` does, and only with a plan that has no problem.
+Changes nothing; `agent_edits` does, and only with a plan that has no problem.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.cells import Entry
-from marimo_kernel_bridge.kernel.notebook import preview as what_if
+from marimo_kernel_bridge.kernel.notebook import preview
 from marimo_kernel_bridge.protocol.changes import (
     AddCell,
     ChangeCell,
@@ -91,7 +91,7 @@ def plan(  # noqa: PLR0917  # what it looks at
             case MoveCell(cell_id=cell_id, after=behind):
                 codes = _placed(codes, cell_id, behind)
     after = redefinitions.as_in_graph(codes, after)
-    problems += what_if.problems(known_before, after)
+    problems += preview.problems(known_before, after)
     orphans = [problem.cells[0] for problem in problems if problem.kind == "undefined_name"]
     would_run = _expected(changed, orphans, after, cells)
     return Plan(known, tuple(problems), would_run, prepared)
@@ -163,7 +163,7 @@ def _why_no_cell(code: str) -> str:
 def _expected(
     changed: Iterable[str], orphans: Iterable[str], after: Mapping[str, Names], cells: CellTable
 ) -> tuple[ExpectedRun, ...]:
-    run = what_if.below(after, [*changed, *orphans])
+    run = preview.below(after, [*changed, *orphans])
     order = {entry.cell.cell_id: number for number, entry in enumerate(cells)}
     return tuple(
         ExpectedRun(cell_id, cells[cell_id].cell.duration if cell_id in cells else None)
