@@ -207,19 +207,25 @@ async def test_an_error_inside_a_dependent_is_told_first_and_with_its_line(agent
     await agent("disconnect_kernel")
 
 
-async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reactive_kernel, tmp_path):
-    gate = Gate(tmp_path / "hang")
+async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reactive_kernel, gate, tmp_path):
+    hang = Gate(tmp_path / "hang")
     await agent.connect(reactive_kernel)
-    # The pause lets the kernel's other threads say that it runs, before nothing can be said any more.
-    hang = f"import ctypes, time\nprint('begun', flush=True)\ntime.sleep(0.5)\nctypes.PyDLL(None).open({bytes(gate.path)!r}, 0)  # keeps the interpreter's lock"
-    run = await agent("execute_code", code=hang, timeout=2)
-    assert run.data["status"] == "running"
-    assert "answer nothing" in run.data["message"]
-    status = await agent("kernel_status")
-    assert status.data["state"] == "silent", status.text
-    assert "alive" in status.data["message"]
+    # PyDLL keeps the interpreter's lock: from there on the kernel's other threads can say nothing.
+    code = f"import ctypes\nprint('begun', flush=True)\n{gate.code}\nctypes.PyDLL(None).open({bytes(hang.path)!r}, 0)"
+    run_id = (await agent("execute_code", code=code, timeout=0)).data["run_id"]
+    await until_printed(agent, run_id, "begun")
     gate.open()
-    over = await agent("read_run", run_id=run.data["run_id"], timeout=BOUND)
+    try:
+        async with asyncio.timeout(2 * BOUND):
+            while "answer nothing" not in (held := await agent("read_run", run_id=run_id, timeout=0.1)).text:
+                pass
+        assert held.data["status"] == "running"
+        status = await agent("kernel_status")
+        assert status.data["state"] == "silent", status.text
+        assert "alive" in status.data["message"]
+    finally:
+        hang.open()
+    over = await agent("read_run", run_id=run_id, timeout=BOUND)
     assert over.data["status"] == "ok"
     assert (await agent("kernel_status")).data["state"] == "idle"
     await agent("disconnect_kernel")
