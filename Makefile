@@ -28,7 +28,7 @@ WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-hard front-ends browser lint types record-api contracts format lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-hard front-ends browser lint types record-api contracts format pictures lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ contracts: install ## Test the names that we patch and override with the lowest 
 format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+pictures: install browser ## Take the moving picture of the README from a real JupyterLab
+	$(BIN)/python tests/browser/moving_picture.py
 
 lock: install ## Lock the newest versions that pyproject.toml allows (uv.lock)
 	$(BIN)/uv lock --upgrade

@@ -92,16 +92,76 @@ def test_the_commands_in_shell_blocks_exist():
                     assert command in main.commands, line
 
 
-def test_the_readme_gives_to_mcp_hosts_what_print_config_does():
-    configurations = [json.loads(block) for block in blocks(ROOT / "README.md", "json")]
+def test_the_page_of_transports_gives_to_mcp_hosts_what_print_config_does():
+    page = ROOT / "docs/mcp-transports.md"
+    configurations = [json.loads(block) for block in blocks(page, "json")]
     ours = Stdio(("marimo-kernel-bridge", "mcp"))
-    assert configurations == [json.loads(config_for(client, ours).text) for client in ("cursor", "vscode")]
+    for client in ("cursor", "vscode"):
+        assert json.loads(config_for(client, ours).text) in configurations
     assert config_for("claude-desktop", ours).text == config_for("cursor", ours).text
-    assert config_for("claude-code", ours).text + "\n" in blocks(ROOT / "README.md", "sh")
+    assert config_for("claude-code", ours).text + "\n" in blocks(page, "sh")
+
+
+README = [
+    shlex.split(line, comments=True)
+    for block in blocks(ROOT / "README.md", "sh")
+    for line in block.splitlines()
+]
+
+
+def checked_out(folder):
+    """Copy what git has, as a checkout elsewhere would have it."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def test_the_readme_has_commands_of_the_kinds_that_are_tested_here():
+    assert {words[0] for words in README} == {"make", "pip", "marimo-kernel-bridge"}
+    assert [words for words in README if words[0] == "make"] == [["make", "demo"], ["make", "test"]]
+    assert [words for words in README if words[0] == "pip"] == [["pip", "install", ".[lab]"]]
+
+
+@pytest.mark.wheel
+@pytest.mark.timeout(600)
+def test_the_demo_of_the_readme_runs_in_a_checkout_elsewhere(tmp_path):
+    folder = checked_out(tmp_path)
+    demo = subprocess.run(
+        ["make", "demo", f"PYTHON={sys.executable}"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "All of it happened" in demo.stdout
+
+
+def test_pip_resolves_what_the_readme_installs():
+    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", ".[lab]"]
+    tried = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert tried.returncode == 0, tried.stderr
+
+
+def test_the_programs_commands_of_the_readme_run_in_order(tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path, dirs_exist_ok=True)
+    for words in README:
+        if words[0] == "marimo-kernel-bridge":
+            command = [sys.executable, "-m", "marimo_kernel_bridge", *words[1:]]
+            run = subprocess.run(
+                command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120
+            )
+            assert run.returncode == 0, f"{words}\n{run.stdout}{run.stderr}"
+    assert (tmp_path / "again.ipynb").exists()
 
 
 def test_every_target_that_the_readme_names_is_in_the_makefile():
-    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
     named = set(re.findall(r"(?m)(?:^|`)make ([a-z]+)\b", (ROOT / "README.md").read_text()))
     assert {"demo", "test", "lab"} <= named <= targets
 
