@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 import threading
+import tokenize
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,7 +62,10 @@ class CellDisplayHook(ZMQShellDisplayHook):
             info = None if self.exec_result is None else self.exec_result.info
             return info is not None and bool(self.semicolon_at_end_of_expression(info.raw_cell))
         if self.running is None:
-            return bool(super().quiet())
+            try:
+                return bool(super().quiet())
+            except (tokenize.TokenError, SyntaxError):  # the newest code in history is no Python
+                return False
         return bool(self.semicolon_at_end_of_expression(self.running.transformed))
 
 
