@@ -6,7 +6,7 @@ import pytest
 from front_end import FrontEnd
 from jupyter_client import KernelManager
 
-from marimo_kernel_bridge.client.page import Dialect
+from marimo_kernel_bridge.protocol.names import Dialect
 from tests.isolation import Homes
 
 
