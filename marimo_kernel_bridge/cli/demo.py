@@ -1,7 +1,7 @@
-"""The main job on a real notebook, narrated: a person and an agent on one reactive kernel, then the import.
+"""The narrated demo: a person and an agent on one reactive kernel with a real notebook, then an import.
 
-Every line that claims something is printed after it was checked against the messages, files or processes themselves;
-a claim that does not hold ends the demo with `DemoFailedError`.
+Each line that claims something is printed after it was checked against the messages, files or processes themselves; a
+claim that does not hold ends the demo with `DemoFailedError`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class DemoFailedError(Exception):
 
 
 def run_demo(keep: Path | None, say: Callable[[str], None]) -> None:
-    """Run the demo, and leave what it made in `keep`. Raises `DemoFailedError`."""
+    """Run the demo and print its steps with `say`; leave the notebooks in `keep`, if given. Raises `DemoFailedError`."""
     started = time.monotonic()
     _require_what_the_example_needs()
     with tempfile.TemporaryDirectory() as temporary:

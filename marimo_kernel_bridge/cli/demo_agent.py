@@ -1,6 +1,6 @@
-"""An agent's side, for `demo` and `doctor`: the MCP SDK's client on our own server, over stdio, as a host starts it.
+"""The agent of `demo` and `doctor`: the MCP SDK's client on this package's server, over stdio, as a host starts it.
 
-Decides nothing: calls tools and gives back what they answer.
+Calls tools and returns their answers; decides nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def attached_agent(connection_file: str, log: TextIO) -> AsyncIterator[Age
 
 
 def single_errors(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """Give the errors in a group of groups: the SDK's task groups wrap what is raised inside them."""
+    """Yield the errors in a group of groups: the SDK's task groups wrap what is raised inside them."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from single_errors(error)

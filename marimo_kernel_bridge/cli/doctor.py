@@ -1,7 +1,7 @@
-"""Proof, on this machine, that the parts work together; or what is wrong and what to do.
+"""The checks of `doctor`: that the parts work together on this machine, or what is wrong and what to do.
 
-Each check does the thing that it is about: it starts the kernel, changes a cell, lets an agent change one. A check
-that cannot be made because an earlier one failed says so.
+Each check does what it is about: it starts the kernel, changes a cell, has an agent change one. A check that an earlier
+failure makes impossible is reported as skipped.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _LOG_LINES: Final = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One check. `hint` is what to do; empty if there is nothing to do."""
+    """The result of a check. `hint` says what to do, and is empty if there is nothing to do."""
 
     check: str
     verdict: Verdict
@@ -65,11 +65,11 @@ class Finding:
 
 
 def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
-    """Make all checks; `report` hears of each finding as soon as it is there."""
+    """Run all checks and return their findings. `report` is called with each as soon as it is there."""
     findings: list[Finding] = []
 
-    def found(*some: Finding) -> None:
-        for finding in some:
+    def found(*new: Finding) -> None:
+        for finding in new:
             findings.append(finding)
             report(finding)
 
@@ -126,7 +126,7 @@ def _kernelspec() -> Finding:
 
 
 def _trouble_with(interpreter: str) -> str:
-    """Run the interpreter of a kernelspec; return what is wrong with it, if anything."""
+    """Run the interpreter of a kernelspec; return what is wrong with it, or an empty string."""
     try:
         answer = subprocess.run(  # noqa: S603  # Jupyter would run it as well
             [interpreter, "-c", "import marimo_kernel_bridge as b; print(b.__version__)"],
@@ -158,7 +158,7 @@ def _interpreter(spec: KernelSpec) -> str | None:
 
 
 async def _with_a_kernel(folder: Path, found: Callable[..., None]) -> None:
-    """Start a kernel, and make the checks that need one."""
+    """Start a kernel and run the checks that need one."""
     log = folder / "kernel.log"
     before = time.monotonic()
     async with AsyncExitStack() as stack:
@@ -226,17 +226,17 @@ async def _agent_changes_a(agent: Agent, dependent: ShownCell, person: FrontEnd)
 
 
 def _pools() -> Iterator[Finding]:
-    """Try what the pools of the installed kernelspecs shall preload."""
+    """Import what the pools of the installed kernelspecs preload."""
     manager = KernelSpecManager()
-    for name, one in manager.get_all_specs().items():
-        provisioner = (one["spec"].get("metadata") or {}).get("kernel_provisioner") or {}
+    for name, entry in manager.get_all_specs().items():
+        provisioner = (entry["spec"].get("metadata") or {}).get("kernel_provisioner") or {}
         interpreter = _interpreter(manager.get_kernel_spec(name))
         if provisioner.get("provisioner_name") != PROVISIONER or interpreter is None:
             continue
         preload = (provisioner.get("config") or {}).get("preload") or []
         if unfit := trouble(interpreter, preload):
             detail = f"The kernels of {name!r} start without a pool, for it cannot preload {unfit}."
-            where = Path(one["resource_dir"], "kernel.json")
+            where = Path(entry["resource_dir"], "kernel.json")
             yield Finding(
                 "pool", "FAILED", detail, f"Install what is missing, or change `preload` in {where}."
             )

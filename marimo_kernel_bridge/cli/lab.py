@@ -1,7 +1,7 @@
-"""Opening JupyterLab on a notebook with the marimo kernel selected.
+"""JupyterLab on a notebook with the marimo kernel selected.
 
-Owns which notebook that is: the given one if it already names a kernel of ours, else a copy that does. JupyterLab
-takes the process over.
+Owns which notebook that is: the given one if it already names this kernel, else a copy that does. JupyterLab replaces
+the process.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Run a cell, then ask the agent to list the kernels and to connect to this notebo
 
 
 def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], None]) -> None:
-    """Replace this process by JupyterLab. Raises `BridgeError`: bad_notebook, bad_request."""
+    """Replace this process with JupyterLab. Raises `BridgeError`: bad_notebook, bad_request."""
     if find_spec("jupyterlab") is None:
         raise BridgeError(
             "bad_request",

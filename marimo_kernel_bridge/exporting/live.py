@@ -1,4 +1,4 @@
-"""A running kernel's notebook as an .ipynb: its code and outputs as they are now, and the rest as the file on disk has it.
+"""The notebook of a running kernel as an .ipynb: code and outputs as they are now, the rest as the file on disk has it.
 
 A kernel knows the cells that have run, not the Markdown between them, nor the order on the page. That comes from the
 notebook on disk, if it is known. Where the two differ, the kernel is right.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LiveNotebook:
-    """What a kernel shows, as an .ipynb. `cells` are the kernel's own, by the id that they have in the document.
+    """The notebook of a kernel, as an .ipynb. `cells` are the kernel's cells, by their ids in the document.
 
     `newer` are ids of cells whose code on disk is another, `added` of those that are not on disk, `not_run` of code
     cells on disk that have not run in this kernel. `path` is the notebook's, if it could be read.
@@ -76,7 +76,7 @@ def _on_disk(notebook: str | None) -> Notebook | None:
 
 
 def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
-    """Put a kernel's cells where the notebook on disk has them, and those that it has not below the cell before them."""
+    """Put the cells of a kernel where the notebook on disk has them; a cell that it lacks goes below the one before it."""
     if disk is None:
         made = [
             (_id_of(live.cell), _with_outputs(code_cell(_id_of(live.cell), live.cell.code), live))

@@ -105,7 +105,7 @@ class _Entry:
 
 
 class _Builder:
-    """Puts the cells of the new notebook in order, and what was left out of the file between them."""
+    """Collects the cells of the new notebook in order, with those between them that the importer left out of the file."""
 
     def __init__(self, origin: Origin, *, edited_code: bool) -> None:
         self._cells: list[CellJSON] = origin.document["cells"]
@@ -255,7 +255,7 @@ def _loosely(code: str) -> list[str]:
 
 
 def _with_attachments(text: str, original: CellJSON) -> str:
-    """Let a Markdown cell show its attachments as such again: the importer wrote them into the text."""
+    """Return the text of a Markdown cell with links to its attachments, which the importer wrote into the text."""
     for name, bundle in (original.get("attachments") or {}).items():
         for mime, data in bundle.items():
             text = text.replace(data_url(mime, "".join(data)), f"attachment:{name}")
