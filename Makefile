@@ -93,8 +93,9 @@ format: install ## Apply the formatter and the linter's fixes
 pictures: install browser ## Take the moving picture of the README from a real JupyterLab
 	$(BIN)/python tests/browser/moving_picture.py
 
-lock: install ## Lock the newest versions that pyproject.toml allows (uv.lock)
-	$(BIN)/uv lock --upgrade
+lock: install ## Lock the newest versions that pyproject.toml allows, with their hashes (requirements.lock)
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
+		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
 
 floors: install ## Draw the packages and their imports for docs/architecture.md
 	$(BIN)/python tests/house/floors.py
