@@ -80,7 +80,7 @@ contracts: install ## Test the names that we patch and override with the lowest 
 	for versions in lowest-direct highest; do \
 	  $(BIN)/uv venv --quiet --clear --python $(BIN)/python .build/contracts/$$versions && \
 	  $(BIN)/uv pip install --quiet --python .build/contracts/$$versions --resolution $$versions --editable . && \
-	  $(BIN)/uv pip install --quiet --python .build/contracts/$$versions pytest pytest-timeout hypothesis && \
+	  $(BIN)/uv pip install --quiet --python .build/contracts/$$versions pytest pytest-timeout hypothesis matplotlib && \
 	  $(BIN)/uv pip list --quiet --python .build/contracts/$$versions | \
 	    grep -E '^(ipykernel|ipython|jupyter-client|marimo|mcp|pyzmq) ' && \
 	  .build/contracts/$$versions/bin/python -m pytest -q $(CONTRACTS) || exit 1; \
