@@ -7,6 +7,7 @@ A skipped test proves nothing, so a run with one fails, unless its id starts wit
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +108,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(fault, red=True)
     for note in config.stash.get(NOTES, []):
         terminalreporter.write_line(note)
+
+
+@pytest.fixture(autouse=True)
+def _one_marimo_context_at_a_time() -> Iterator[None]:
+    """Take away the marimo context that a test made: a thread has one at a time, and kernels keep theirs."""
+    before = _marimo_context()
+    yield
+    if _marimo_context() is not before:
+        sys.modules["marimo._runtime.context.types"].teardown_context()
+
+
+def _marimo_context() -> object:
+    contexts = sys.modules.get("marimo._runtime.context.types")
+    return None if contexts is None else contexts.safe_get_context()

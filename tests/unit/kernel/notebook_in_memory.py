@@ -26,7 +26,10 @@ from ipykernel.inprocess.socket import DummySocket
 from ipykernel.iostream import IOPubThread
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.profiledir import ProfileDir
-from marimo._runtime.context.types import teardown_context  # noqa: TID251  # ends what the kernel leaves
+from marimo._runtime.context.types import (  # noqa: TID251  # ends what a kernel leaves
+    safe_get_context,
+    teardown_context,
+)
 from tornado.ioloop import IOLoop
 from traitlets import Any as AnyTrait
 from traitlets.config import Config
@@ -118,6 +121,8 @@ class KernelInMemory:
     """A `MarimoKernel` in this process. One at a time: IPython, marimo and `sys.modules` know a single one."""
 
     def __init__(self, folder: Path) -> None:
+        if safe_get_context() is not None:
+            teardown_context()  # of an app that another test ran in this process
         self._loop = asyncio.new_event_loop()
         self._front_ends: dict[bytes, FrontEnd] = {}
         self._main_module, self._sigint = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
