@@ -89,7 +89,9 @@ def test_marimos_elements_are_listed_with_what_they_take(notebook, agent):
     assert notebook.run("made", code).ok
     found = listed(agent)
     assert [found[f"e{number}"].takes for number in range(len(MARIMO))] == [takes for _, takes in MARIMO]
-    assert found["e0"] == UiElement("e0", "mo.ui.slider", "0", MARIMO[0][1])
+    (cell,) = {found[f"e{number}"].defined_by for number in range(len(MARIMO))}
+    assert cell
+    assert found["e0"] == UiElement("e0", "mo.ui.slider", "0", MARIMO[0][1], defined_by=cell)
 
 
 def test_widgets_are_listed_with_what_they_take_and_set(notebook, agent):

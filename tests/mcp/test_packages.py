@@ -136,7 +136,7 @@ async def test_an_installation_is_interrupted_and_the_kernel_goes_on(owner, kern
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes pip's connection and says nothing
         links = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         await owner("execute_code", code=f"import os\nos.environ['PIP_FIND_LINKS'] = {links!r}", scratch=True)
-        run = await owner("install_packages", packages=["brdg-tiny"], timeout=1)
+        run = await owner("install_packages", packages=["brdg-tiny"], timeout=5)
         assert run.data["status"] == "running"
         await owner("interrupt_run", run_id=run.data["run_id"])
         over = await owner("read_run", run_id=run.data["run_id"], timeout=BOUND)
