@@ -1,5 +1,6 @@
 """Run All over real sockets: replayed messages, a second client, and how long a burst is waited for."""
 
+from marimo_kernel_bridge.client.page import execute_metadata
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell
 
@@ -8,7 +9,7 @@ def test_a_replayed_request_runs_nothing_also_when_others_wait(lab, kernel):
     import zmq  # noqa: PLC0415  # only this test sends raw frames
 
     recorded = lab.client.session.msg(
-        "execute_request", {"code": "secret = 1", "allow_stdin": True}, metadata=lab._metadata("victim")
+        "execute_request", {"code": "secret = 1", "allow_stdin": True}, metadata=execute_metadata("victim")
     )
     frames = lab.client.session.serialize(recorded, b"")
     lab.client.shell_channel.send(recorded)
