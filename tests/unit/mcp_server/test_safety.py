@@ -190,12 +190,12 @@ async def install(
 async def test_packages_are_installed_when_the_person_agrees(
     kernel: FakeKernel, connection_file: str, audit_log: Path, era: Era
 ) -> None:
-    kernel.description = replace(kernel.description, notebook="/work/penguins.ipynb")
+    kernel.description = replace(kernel.description, notebook="/home/ada/penguins.ipynb")
     kernel.executions["install_packages"] = Execution(installed=InstallReport("pip", "/env/bin/python", 0))
     answer, (question,) = await install(kernel, connection_file, YES, era=era)
     assert answer.data["status"] == "ok"
     assert "polars>=1 with pip into /env" in question
-    assert "/work/penguins.ipynb" in question
+    assert "/home/ada/penguins.ipynb" in question
     assert lines(audit_log)[-1]["consent"] == "yes"
 
 
