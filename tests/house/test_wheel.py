@@ -51,6 +51,7 @@ def test_the_wheel_holds_code_kernelspec_example_and_licence_and_nothing_else(wh
     (data,) = {name.split("/")[0] for name in names if ".data/" in name}
     assert names == {
         f"{package}/py.typed",
+        f"{package}/startup/supported_api.json",
         *(f"{package}/examples/{name}" for name in ("README.md", "penguins.csv", "penguins.ipynb")),
         *(f"{package}/kernelspec/{name}" for name in spec_files),
         *(f"{data}/data/share/jupyter/kernels/marimo/{name}" for name in spec_files),
