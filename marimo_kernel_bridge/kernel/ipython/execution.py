@@ -1,6 +1,7 @@
-"""The execution of a request's code by IPython, and the content of its reply.
+"""The execution of a request's code by IPython, and the content of the `execute_reply`.
 
-What a cell's code means for the notebook is `cell_requests`' business; bodies of cells come back to `shell`.
+Owns the call of `run_cell` and what its result becomes on the wire. Does not know cells' dependencies: `cell_requests`
+prepares a request's cell, and `shell` runs the bodies of cells.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Requests(Protocol):
-    """The requests for cells."""
+    """The requests that run a cell, as far as code execution uses them."""
 
     @property
     def requested(self) -> Entry | None:
@@ -40,7 +41,7 @@ class Requests(Protocol):
 
 
 class Host(Protocol):
-    """The kernel, as far as running code uses it."""
+    """The kernel, as far as code execution uses it."""
 
     @property
     def interrupts(self) -> Interrupts: ...
@@ -48,16 +49,16 @@ class Host(Protocol):
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]: ...
 
     def cancel_on_sigint(self, task: asyncio.Future[Any]) -> AbstractContextManager[None]:
-        """Cancel a task on SIGINT."""
+        """Cancel `task` if SIGINT arrives within the context."""
         ...
 
     def note_waiting(self) -> None:
-        """Note, before an error is reported, which requests it aborts."""
+        """Record which queued requests an error aborts, before the error is reported."""
         ...
 
 
 class CodeExecution:
-    """Runs the code of requests: of cells, hidden ones, and on control or in subshells beside them."""
+    """Runs the code of every `execute_request`: cells, hidden requests, and requests on control or in a subshell."""
 
     def __init__(self, shell: ReactiveShell, requests: Requests, host: Host) -> None:
         self._shell = shell
@@ -77,12 +78,12 @@ class CodeExecution:
     ) -> dict[str, Any]:
         """Run code and return the content of the reply."""
         shell, requests = self._shell, self._requests
-        beside = not _on_main_thread()  # on control, or in a subshell
+        beside = not _on_main_thread()  # a request on control or in a subshell
         entry = None if beside else requests.requested
         shell._last_traceback = None
         shell._last_traceback_during_displayhook = False
         options = {
-            "store_history": store_history and not beside,  # which would take the running cell's line in it
+            "store_history": store_history and not beside,  # else it would replace the running cell's entry
             "silent": silent,
             "cell_id": cell_id,
             "cell_meta": cell_meta,
@@ -105,14 +106,14 @@ class CodeExecution:
         problem = None
         try:
             transformed = shell.transform_cell(code)
-        except Exception:  # noqa: BLE001  # IPython shows whatever a user's transformer raised
+        except Exception:  # noqa: BLE001  # a user's transformer may raise anything; IPython shows it
             transformed, problem = code, sys.exc_info()
         parsed = {"transformed_cell": transformed, "preprocessing_exc_tuple": problem}
         if entry is None and not (shell.awaits_asyncio and shell.should_run_async(code, **parsed)):
             return shell.run_cell(code, **options)
         running: Awaitable[Any] = shell.run_cell_async(code, **options, **parsed)
         cancelling: AbstractContextManager[None] = nullcontext()
-        # marimo's scheduler cancels a cell; a task of its own would have its own context variables.
+        # A cell needs no task: marimo's scheduler cancels it, and a task would have its own context variables.
         if entry is None and _on_main_thread():
             running = task = asyncio.ensure_future(running)
             cancelling = self._host.cancel_on_sigint(task)
@@ -120,7 +121,7 @@ class CodeExecution:
         with cancelling:
             try:
                 result = await running
-            except Exception as error:  # noqa: BLE001  # code too deep to parse, a broken transformer: as IPython's own way
+            except Exception as error:  # noqa: BLE001  # e.g. code too deep to parse, or a broken transformer
                 info = ExecutionInfo(code, options["store_history"], options["silent"], True, None)  # noqa: FBT003
                 result = ExecutionResult(info)
                 result.error_in_exec = error
@@ -135,7 +136,7 @@ class CodeExecution:
         shell = self._shell
         error = result.error_before_exec or result.error_in_exec
         if error is None and shell._last_traceback_during_displayhook:
-            error = shell.shown_error  # a value's `__repr__` raised it
+            error = shell.shown_error  # raised by a value's `__repr__`
         count = result.execution_count or shell.execution_count - 1
         content: dict[str, Any] = {"status": "ok", "execution_count": count}
         if error is not None:

@@ -1,8 +1,8 @@
 """The dataflow graph as a picture: SVG for notebooks, a tree for terminals. Pure: cells in, text out.
 
-The SVG is laid out in layers from top to bottom: a cell stands below all that it uses, at most `_WIDEST` in a layer, so
-that a picture grows longer and never wider than a notebook. A light card of its own keeps it readable on any theme:
-front ends show it as an image, which does not see the page's colours. Cells that are connected to nothing are left out.
+The SVG has layers from top to bottom. Each cell is below its upstream cells, and a layer has at most `_WIDEST` cells,
+so a picture grows longer but never wider than a notebook. It draws its own light background, because front ends show
+it as an image, which cannot see the page's theme. Cells without an edge are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 FAILED: Final = frozenset({"error", "refused", "cancelled", "interrupted"})
-MOST_DRAWN: Final = 100  # cells; more make a picture that nobody reads
+MOST_DRAWN: Final = 100  # cells; a larger picture is unreadable
 _WIDEST: Final = 4
 _LABEL: Final = 27  # columns of a monospaced font
 _WIDTH, _HEIGHT, _GAP, _DROP, _MARGIN, _PASS = (
@@ -29,23 +29,23 @@ _WIDTH, _HEIGHT, _GAP, _DROP, _MARGIN, _PASS = (
     40,
     16,
     10,
-)  # px; _PASS: an edge that passes a layer
+)  # px; _PASS: the width of an edge that crosses a layer
 _GREY, _AMBER, _RED = "#8c959f", "#9a6700", "#cf222e"
 
 _DEEPEST: Final = 12  # levels of a tree
 
 _Spot = str | tuple[str, str, int]
-"""What stands in a layer: a cell id, or where the edge (from, to) passes the layer with this number."""
+"""An item of a layer: a cell id, or the point where the edge (source, target) crosses the layer with this number."""
 
 
 def connected(cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells that have an edge."""
-    known = {cell.cell_id for cell in cells}
-    return [cell for cell in cells if known & {*cell.upstream, *cell.downstream}]
+    ids = {cell.cell_id for cell in cells}
+    return [cell for cell in cells if ids & {*cell.upstream, *cell.downstream}]
 
 
 def title(cell: Cell) -> str:
-    """Return how a person finds a cell: its execution count and its first line."""
+    """Return a label that identifies a cell to a person: its execution count and its first line."""
     lines = [line.strip() for line in cell.code.splitlines() if line.strip()]
     first = lines[0] if lines else "(empty)"
     count = " " if cell.execution_count is None else cell.execution_count
@@ -53,7 +53,7 @@ def title(cell: Cell) -> str:
 
 
 def state(cell: Cell) -> str:
-    """Return the state of a cell in a word."""
+    """Return the state of a cell as one or two words."""
     if cell.stale:
         return "stale"
     return "not run" if cell.status == "new" else cell.status
@@ -73,9 +73,10 @@ def clip(text: str, columns: int) -> str:
 
 
 def tree(cells: Sequence[Cell]) -> str:
-    """Return each cell with those that use it below it.
+    """Return a tree in which each cell's children are its downstream cells.
 
-    A cell is shown in full once: `↑` says above, `↓` that it is further below, where the tree would get too deep.
+    A cell is shown in full once. `↑` marks a cell that is already shown, `↓` one that is shown later because the tree
+    would get too deep.
     """
     by_id = {cell.cell_id: cell for cell in connected(cells)}
     order = {cell_id: number for number, cell_id in enumerate(by_id)}
@@ -94,7 +95,7 @@ def tree(cells: Sequence[Cell]) -> str:
             add(child, f"{rest}{'└─ ' if last else '├─ '}", f"{rest}{'   ' if last else '│  '}", depth + 1)
 
     roots = [cell for cell in by_id.values() if not set(cell.upstream) & by_id.keys()]
-    for cell in (*roots, *by_id.values()):  # those without a root wait for each other in a circle
+    for cell in (*roots, *by_id.values()):  # cells that no root reaches are in a cycle
         if cell.cell_id not in shown:
             add(cell, "", "", 0)
     return "\n".join(lines)
@@ -110,14 +111,14 @@ def _described(cell: Cell) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """The middle of the upper side of what stands in a layer."""
+    """The middle of the upper side of an item in a layer."""
 
     x: float
     y: float
 
 
 def svg(cells: Sequence[Cell]) -> str:
-    """Draw the connected cells; an arrow leads from a cell to those that use its names."""
+    """Draw the connected cells, with an arrow from each cell to its downstream cells."""
     drawn = connected(cells)
     layers = _layers(drawn)
     paths = _paths(layers, drawn)
@@ -143,13 +144,13 @@ def svg(cells: Sequence[Cell]) -> str:
 
 
 def _layers(cells: Sequence[Cell]) -> list[list[str]]:
-    """Put each cell below those it uses, in the order of the notebook, and no more than `_WIDEST` side by side."""
+    """Place each cell below its upstream cells, in document order, at most `_WIDEST` in a layer."""
     layers: list[list[str]] = []
     at: dict[str, int] = {}
-    known = {cell.cell_id for cell in cells}
-    waiting = {cell.cell_id: known.intersection(cell.upstream) for cell in cells}
+    ids = {cell.cell_id for cell in cells}
+    waiting = {cell.cell_id: ids.intersection(cell.upstream) for cell in cells}
     while waiting:
-        # In a circle none is free: the first cell of the notebook goes first.
+        # In a cycle no cell is free: take the first one of the notebook.
         free = next(
             (cell_id for cell_id, needs in waiting.items() if needs <= at.keys()), next(iter(waiting))
         )
@@ -164,7 +165,7 @@ def _layers(cells: Sequence[Cell]) -> list[list[str]]:
 
 
 def _paths(layers: Sequence[Sequence[str]], cells: Sequence[Cell]) -> list[list[_Spot]]:
-    """Return for each edge where it starts, passes layers, and ends."""
+    """Return the path of each edge: its source, the layers that it crosses, and its target."""
     at = {cell_id: number for number, layer in enumerate(layers) for cell_id in layer}
     return [
         [source, *((source, target, number) for number in range(at[source] + 1, at[target])), target]
@@ -174,7 +175,10 @@ def _paths(layers: Sequence[Sequence[str]], cells: Sequence[Cell]) -> list[list[
 
 
 def _untangled(layers: Sequence[Sequence[str]], paths: Sequence[Sequence[_Spot]]) -> list[list[_Spot]]:
-    """Give edges that pass a layer a spot in it, and order each layer by what is above, so that fewer edges cross."""
+    """Reserve a spot in each layer that an edge crosses, and sort layers by the mean position of their parents.
+
+    This is the barycenter heuristic: it makes fewer edges cross.
+    """
     spots: list[list[_Spot]] = [list(layer) for layer in layers]
     above: dict[_Spot, list[_Spot]] = {}
     for path in paths:
@@ -213,7 +217,7 @@ def _span(spot: _Spot) -> int:
 
 
 def _edge(path: Sequence[_Place]) -> str:
-    """Draw an edge from the lower side of the first place, through those between, to the upper side of the last."""
+    """Draw an edge from the lower side of the first place, through the places between, to the upper side of the last."""
     drawn = f"M{path[0].x:g} {path[0].y + _HEIGHT:g}"
     for here, there in itertools.pairwise(path):
         middle = (here.y + _HEIGHT + there.y) / 2
@@ -238,6 +242,6 @@ def _box(cell: Cell, place: _Place) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return a label as XML, in which most control characters may not stand."""
+    """Return a label as XML text, which must not contain most control characters."""
     clean = "".join(char if char.isprintable() else "�" for char in text)
     return html.escape(clip(clean, _LABEL))

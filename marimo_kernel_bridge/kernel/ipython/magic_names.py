@@ -1,11 +1,11 @@
-"""What a cell with magics means to the dataflow graph: Python that defines and uses the same global names.
+"""The code of a cell with magics for the dataflow graph: Python that defines and uses the same global names.
 
-IPython turns `%time x = f(a)` into `get_ipython().run_line_magic('time', 'x = f(a)')`, where an analysis of Python sees
-no names at all. `graph_code` puts in front of each statement with such a call Python that does with names what the
-magic does. It is analysed only; what runs is IPython's own code.
+IPython turns `%time x = f(a)` into `get_ipython().run_line_magic('time', 'x = f(a)')`, in which static analysis finds
+no names. `graph_code` inserts before each statement with such a call Python that binds and reads the names that the
+magic does. This code is analyzed and never run.
 
-Reads scripts that `%run` names, otherwise pure. What a magic does that is not known here counts for nothing: the worst
-is an edge that is missing, never a cell that is refused.
+Pure, except that it reads scripts named by `%run`. Unknown magics have no effect on names: the worst result is a
+missing edge, never a refused cell.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 MAGIC: Final = "marimo"
-"""The line magic that makes a cell no part of reactivity: what commands the graph must not be run by it."""
+"""The line magic whose cell has no part in reactivity: a command for the graph must not be run by the graph."""
 
 _UNKNOWN: Final = Magic("session")
 _RUN_OPTIONS: Final = "nidtN:b:pD:l:rs:T:em:G"
@@ -47,10 +47,10 @@ _SQL_PARAMETER: Final = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)|\{\{\s*([A-Za-z_]
 
 @dataclass(frozen=True)
 class GraphCode:
-    """The Python to analyse in place of a cell's code.
+    """The Python to analyze instead of a cell's code.
 
-    `private` are the `_names` inside of its magics. IPython runs those as they are written, so the cell cannot have
-    its `_names` renamed to make them local.
+    `private` are the `_names` inside its magics. IPython runs magics as written, so the `_names` of the cell cannot
+    be mangled to make them local.
     """
 
     code: str
@@ -58,7 +58,7 @@ class GraphCode:
 
 
 def read_script(path: str) -> str | None:
-    """Return the text of a file as `%run` would find it; None if there is none to be read."""
+    """Return the text of the file that `%run` would find; None if it cannot be read."""
     for candidate in (Path(path).expanduser(), Path(f"{path}.py").expanduser()):
         try:
             return candidate.read_text(encoding="utf-8")
@@ -70,9 +70,9 @@ def read_script(path: str) -> str | None:
 def graph_code(
     code: str, transform: Callable[[str], str], read: Callable[[str], str | None] = read_script
 ) -> GraphCode:
-    """Derive what to analyse from `code`, which IPython has transformed.
+    """Return the Python to analyze for `code`, which IPython has transformed.
 
-    `transform` is IPython's `transform_cell`, for code inside of magics; `read` gives the text of a script.
+    `transform` is IPython's `transform_cell`, for code inside magics; `read` returns the text of a script.
     """
     if "get_ipython()" not in code:
         return GraphCode(code)
@@ -94,7 +94,7 @@ def graph_code(
         ValueError,
         RecursionError,
         MemoryError,
-    ):  # pieces that are Python need not fit together
+    ):  # pieces that parse need not parse together
         return GraphCode(code, frozenset(magics.private))
     return GraphCode(written, frozenset(magics.private))
 
@@ -110,15 +110,15 @@ def _compile(tree: ast.Module) -> None:
 
 
 class _Magics(ast.NodeTransformer):
-    """Puts before each statement what the magics in it do."""
+    """Inserts before each statement the effects of the magics in it."""
 
     def __init__(self, transform: Callable[[str], str], read: Callable[[str], str | None]) -> None:
         self._transform, self._read = transform, read
-        self._reading: list[str] = []  # scripts that run each other must not go on for ever
+        self._reading: list[str] = []  # guards against scripts that run each other
         self.found = self.commands_the_graph = False
         self.private: set[str] = set()
 
-    def visit(self, node: ast.AST) -> Any:  # NodeTransformer takes a list in place of a statement
+    def visit(self, node: ast.AST) -> Any:  # NodeTransformer accepts a list for a statement
         self.generic_visit(node)
         if not isinstance(node, ast.stmt):
             return node
@@ -126,7 +126,7 @@ class _Magics(ast.NodeTransformer):
         return [*done, node] if done else node
 
     def _call(self, call: ast.Call) -> list[ast.stmt]:
-        """Return what a call of a method of `get_ipython()` does with names."""
+        """Return the effects on names of a call of a method of `get_ipython()`."""
         match method_and_texts(call):
             case "run_line_magic", [str(name), str(line)]:
                 done = self._magic(name, line, "")
@@ -142,7 +142,7 @@ class _Magics(ast.NodeTransformer):
         return done
 
     def _magic(self, name: str, line: str, body: str) -> list[ast.stmt]:
-        """Return what a magic does with names; `body` is empty for a line magic."""
+        """Return the effects of a magic on names; `body` is empty for a line magic."""
         if name == MAGIC:
             self.commands_the_graph = True
             return []
@@ -152,7 +152,7 @@ class _Magics(ast.NodeTransformer):
         return used + self._effects(magic, line, body) + _defined(bound)
 
     def _effects(self, magic: Magic, line: str, body: str) -> list[ast.stmt]:
-        """Return what a magic does with names besides binding those of its line."""
+        """Return the effects of a magic on names, without the bindings of its line."""
         match magic.kind:
             case "timeit":
                 done = self._timeit(line, body, magic.valued)
@@ -223,7 +223,7 @@ class _Magics(ast.NodeTransformer):
             self._reading.pop()
 
     def _python(self, code: str) -> list[ast.stmt]:
-        """Return code that IPython runs in the user's namespace, and what magics inside of it do."""
+        """Return code that IPython runs in the user's namespace, with the effects of magics inside it."""
         try:
             tree = ast.parse(self._transform(code))
             _compile(tree)
@@ -234,7 +234,7 @@ class _Magics(ast.NodeTransformer):
         return [node for node in tree.body if not _is_future(node)]
 
     def _expanded(self, command: str) -> list[ast.stmt]:
-        """Return the use of what IPython puts in for `{expression}` and `$name`; nothing if one of them is wrong."""
+        """Return the uses of names in `{expression}` and `$name`, which IPython expands; nothing if one is invalid."""
         used: list[ast.stmt] = []
         try:
             for _, field, spec, _ in DollarFormatter().parse(command):
@@ -253,7 +253,7 @@ class _Magics(ast.NodeTransformer):
 
 
 def _calls(node: ast.stmt) -> Iterator[ast.Call]:
-    """Yield the calls of methods of `get_ipython()` in a statement, not those in statements inside of it."""
+    """Yield the calls of methods of `get_ipython()` in a statement, without those in nested statements."""
     waiting = list(ast.iter_child_nodes(node))
     while waiting:
         child = waiting.pop(0)
@@ -264,7 +264,7 @@ def _calls(node: ast.stmt) -> Iterator[ast.Call]:
 
 
 def _hides(body: str) -> bool:
-    """Return whether a semicolon ends a body: as with `x = 1;` it hides, here by deleting what was captured."""
+    """Return whether a semicolon ends a body: `%%capture x` then deletes `x`, as a semicolon hides a value."""
     try:
         return bool(DisplayHook.semicolon_at_end_of_expression(body))  # type: ignore[no-untyped-call]  # IPython's
     except (tokenize.TokenError, SyntaxError):
@@ -272,7 +272,7 @@ def _hides(body: str) -> bool:
 
 
 def _names(line: str) -> list[str]:
-    """Return the words of a line that are names."""
+    """Return the words of a line that are Python identifiers."""
     return [word for word in line.split() if word.isidentifier()]
 
 
@@ -282,7 +282,7 @@ def _defined(names: Iterable[str]) -> list[ast.stmt]:
 
 
 def _in_function(body: list[ast.stmt]) -> list[ast.stmt]:
-    """Return what runs inside of a function that is called: it uses global names and defines none."""
+    """Wrap statements in a function that is called, so that they use global names and define none."""
     if not body:
         return []
     function, call = ast.parse("async def _(): pass\n_()").body
@@ -292,7 +292,7 @@ def _in_function(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def _is_future(node: ast.stmt) -> bool:
-    """Tell an import that would have to come before all others."""
+    """Return whether a statement is a `__future__` import, which must come before all others."""
     return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 

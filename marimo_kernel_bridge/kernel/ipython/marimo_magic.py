@@ -1,7 +1,7 @@
-"""`%marimo`: the notebook's state and its graph for people, and what they may ask of both.
+"""The `%marimo` magic: shows the notebook's state and its graph, and takes commands for both.
 
-Parses the line, shows the answer; what is asked for is done by the session when no cell runs. A cell with this magic
-is no part of reactivity (`ipython_code.py`).
+Parses the line and shows the answer; the notebook session carries out commands when no cell runs. A cell with this
+magic has no part in reactivity (`magic_names`).
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "status": "the cells and their state: what is stale, what failed, which names they define and use",
-    "graph": "the dataflow graph: which cell uses what of which",
-    "lazy": "mark dependents as stale in place of running them",
-    "autorun": "run dependents by themselves again, those that are stale by now too",
+    "graph": "the dataflow graph: which cell uses which names of which other cell",
+    "lazy": "mark dependents as stale instead of running them",
+    "autorun": "run dependents automatically, including those that are already stale",
     "run stale": "run all stale cells once",
     "strict": "refuse a cell that defines a name which another cell defines, as marimo does; `_names` are local",
     "relaxed": "let cells define names again: each cell uses the definition above it",
     "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
     "set NAME VALUE": "give the marimo UI element NAME a value; VALUE is a Python literal, or else text",
     "agents": "the agents that use this kernel, how often they ran something or were refused, and whether they are paused",
-    "pause": "let agents only read: what they ask the kernel to run or change is refused",
+    "pause": "let agents read only: requests to run or change something are refused",
     "resume": "let agents run and change cells again",
     "reset": "forget all cells and all names",
     "help": "this list",
@@ -48,7 +48,7 @@ COMMANDS: Final = {
 
 @magics_class
 class MarimoMagics(Magics):
-    """Registers `%marimo`."""
+    """The `%marimo` line magic and its completions."""
 
     def __init__(self, shell: Any, notebook: NotebookSession) -> None:
         super().__init__(shell)
@@ -99,7 +99,7 @@ class MarimoMagics(Magics):
                 raise UsageError(f"%marimo knows no `{line}`. It knows: {', '.join(COMMANDS)}.")
 
     def _cells(self) -> list[Cell]:
-        """Return the cells that are more than a call of this magic."""
+        """Return the cells, without those that only call this magic."""
         return [cell for cell in self._notebook.view.snapshot() if not _is_command(cell)]
 
     def _status(self) -> None:
@@ -116,7 +116,7 @@ class MarimoMagics(Magics):
         )
 
     def _perhaps_deleted(self) -> str:
-        """Name the cells of VS Code that the file as last saved has not: it tells no kernel what was deleted."""
+        """Return a line for each cell that the saved file lacks: VS Code does not tell kernels which cells were deleted."""
         path = self.shell.kernel.file.path()  # type: ignore[union-attr]  # only a kernel's shell has this magic
         shown = [
             entry.cell
@@ -180,7 +180,7 @@ class MarimoMagics(Magics):
             del names[name]
 
     def _complete(self, context: CompletionContext) -> SimpleMatcherResult:
-        """Return what may follow, and nothing else, after this magic."""
+        """Return the completions after this magic, and suppress all others."""
         if not context.line_with_cursor.lstrip().startswith(f"%{MAGIC} "):
             return {"completions": []}
         match context.line_with_cursor.split()[1:]:
@@ -203,6 +203,6 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _is_command(cell: Cell) -> bool:
-    """Tell a cell of nothing but this magic, which may be written without its `%`."""
+    """Return whether a cell only calls this magic, which may be written without its `%`."""
     lines = [line.split()[0] for line in cell.code.splitlines() if line.strip()]
     return bool(lines) and not cell.defines and all(word.removeprefix("%") == MAGIC for word in lines)

@@ -1,8 +1,8 @@
-"""IPython's shell as the place where cells' bodies run.
+"""IPython's shell, which runs the bodies of cells.
 
-Display, magics, history, tracebacks, events and the namespace are IPython's. A cell of the notebook takes a detour:
-IPython transforms and parses it, the session puts it into the graph and decides what runs, and each body comes back
-here to run as IPython would. Code that is nobody's cell (hidden requests, `%run`, a magic's own code) is left alone.
+Display, magics, history, tracebacks, events and the namespace are IPython's. IPython transforms and parses a cell, the
+notebook session registers it in the graph and decides what runs, and each body comes back here to run as IPython would
+run it. Code that belongs to no cell (hidden requests, `%run`, the code of a magic) runs as in plain IPython.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class CellDisplayHook(ZMQShellDisplayHook):
-    """Shows the value of a cell's last expression."""
+    """IPython's display hook, aware of which cell's body runs and of which thread runs it."""
 
     running: Body | None = None
     """The cell whose body the main thread runs."""
@@ -47,9 +47,9 @@ class CellDisplayHook(ZMQShellDisplayHook):
         self._of_thread = threading.local()
         super().__init__(*args, **kwargs)
 
-    @property  # a trait in IPython, which knows one thread
+    @property  # a trait in IPython, which has one thread
     def exec_result(self) -> ExecutionResult | None:
-        """What the thread's own run adds up to."""
+        """The result of the run in the current thread."""
         return getattr(self._of_thread, "exec_result", None)
 
     @exec_result.setter
@@ -57,23 +57,23 @@ class CellDisplayHook(ZMQShellDisplayHook):
         self._of_thread.exec_result = result
 
     def quiet(self) -> bool:
-        """Tell whether a semicolon ends the code of the cell that runs, which need not be the newest in history."""
+        """Return whether a semicolon ends the code of the running cell, which need not be the newest in history."""
         if threading.current_thread() is not threading.main_thread():
             info = None if self.exec_result is None else self.exec_result.info
             return info is not None and bool(self.semicolon_at_end_of_expression(info.raw_cell))
         if self.running is None:
             try:
                 return bool(super().quiet())
-            except (tokenize.TokenError, SyntaxError):  # the newest code in history is no Python
+            except (tokenize.TokenError, SyntaxError):  # the newest code in history is not Python
                 return False
         return bool(self.semicolon_at_end_of_expression(self.running.transformed))
 
 
 class Requests(Protocol):
-    """The requests for cells."""
+    """The requests that run a cell, as far as the shell uses them."""
 
     def take(self) -> Entry | None:
-        """Return the cell whose code runs now under its own request, once for each request."""
+        """Return the cell that the current request runs, once for each request."""
         ...
 
 
@@ -90,12 +90,12 @@ class Host(Protocol):
     def interrupts(self) -> Interrupts: ...
 
     def parent_set_to(self, header: Header) -> AbstractContextManager[None]:
-        """Show output as if it were caused by the request with this header."""
+        """Publish output with this parent header within the context."""
         ...
 
 
 class ReactiveShell(ZMQInteractiveShell):
-    """IPython's shell of the kernel, which runs the bodies of the notebook's cells. Its `kernel` is a `Host`."""
+    """IPython's shell of the kernel, which runs the bodies of cells. Its `kernel` is a `Host`."""
 
     displayhook_class = Type(CellDisplayHook)
     displayhook: CellDisplayHook
@@ -124,11 +124,10 @@ class ReactiveShell(ZMQInteractiveShell):
         compiler: Any = compile,
         result: Any = None,
     ) -> bool | None:
-        """Run parsed code. Returns whether it failed."""
+        """Run parsed code; return whether it failed."""
         entry = None
-        if (
-            threading.current_thread() is threading.main_thread()
-        ):  # requests on control run in their own thread
+        # Requests on control run in a thread of their own.
+        if threading.current_thread() is threading.main_thread():
             entry = self._host.cell_requests.take()
         if entry is None:
             failed: bool | None = await super().run_ast_nodes(
@@ -149,13 +148,13 @@ class ReactiveShell(ZMQInteractiveShell):
     def _body(
         self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
     ) -> Body:
-        from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code  # noqa: PLC0415  # not before the first cell
-        from marimo_kernel_bridge.kernel.versions.star_imports import without_stars  # noqa: PLC0415  # likewise
+        from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code  # noqa: PLC0415  # first needed by the first cell
+        from marimo_kernel_bridge.kernel.versions.star_imports import without_stars  # noqa: PLC0415  # first needed by the first cell
 
         graph = graph_code(code, self.transform_cell)
         private: frozenset[str] = frozenset()
         notebook = self._host.notebook
-        if not notebook.commands.strict:  # `_names` are as global as others
+        if not notebook.commands.strict:  # `_names` are global, like any name
             without, stars = without_stars(graph.code)
             return Body(without, tuple(nodes), file_name, interactivity, code, stars=stars)
         if graph.private:
@@ -170,9 +169,9 @@ class ReactiveShell(ZMQInteractiveShell):
         return self.loop_runner is _asyncio_runner
 
     def prepare(self, entry: Entry, code: str) -> Body:
-        """Make code that came by another way than an execute_request ready to run.
+        """Return the body of code that did not come with an `execute_request`.
 
-        Code that is no Python gives a body that the graph will refuse.
+        For code that is not Python this is a body that the graph refuses.
         """
         try:
             transformed = self.transform_cell(code)
@@ -184,11 +183,11 @@ class ReactiveShell(ZMQInteractiveShell):
 
     @property
     def interrupts(self) -> Interrupts:
-        """Return who decides what SIGINT does."""
+        """The handler of SIGINT."""
         return self._host.interrupts
 
     async def run_body(self, entry: Entry, parent: Header | None) -> Outcome:
-        """Run a cell's body: under the present request (`parent` None), or as a dependent under its own parent."""
+        """Run a cell's body: under the current request if `parent` is None, else as a dependent with that parent header."""
         body = entry.body
         assert body is not None
         hook = self.displayhook
@@ -210,14 +209,14 @@ class ReactiveShell(ZMQInteractiveShell):
                 self.user_ns.pop(name, None)
 
     def _name_in_tracebacks(self, body: Body, count: int | None) -> None:
-        """Let tracebacks call a cell In[n] by its own number, In[ ] if it has none.
+        """Make tracebacks name a cell by its own execution count, as In[n], or In[ ] without one.
 
-        IPython has a number for each code that it parsed last: another cell's of the same code, a hidden request's.
+        IPython keeps one number for each text, that of the last parse: it may be another cell's, or a hidden request's.
         """
         self.compile._filename_map[body.file_name] = " " if count is None else count
 
     def take_count(self, code: str) -> int:
-        """Give out the next execution count, to a cell that runs before its own request."""
+        """Return the next execution count, for a cell that runs before its own request."""
         count: int = self.execution_count
         self.execution_count += 1
         history: Any = self.history_manager
@@ -236,7 +235,7 @@ class ReactiveShell(ZMQInteractiveShell):
                 return await self._run(body, result)
             finally:
                 self.displayhook.exec_result = outer
-                # A pager that nobody asked for now shall not open with the next reply.
+                # A dependent's payload, such as a pager, must not open with the next reply.
                 payloads.clear_payload()
                 for payload in of_request:
                     payloads.write_payload(payload, single=False)
@@ -256,11 +255,11 @@ class ReactiveShell(ZMQInteractiveShell):
                 else:
                     with interrupts.left_to_python():  # `%autoawait trio` and the like
                         self.loop_runner(running)
-        except KeyboardInterrupt as interrupt:  # just before or after the code: IPython takes those inside
+        except KeyboardInterrupt as interrupt:  # just before or after the code; IPython handles those inside
             running.close()
             self.showtraceback((KeyboardInterrupt, interrupt, None))
             result.error_in_exec = interrupt
-        _flush()  # so that the outlet has all of this body's output before it goes on
+        _flush()  # so that the router has all of this body's output before the next one
         error = result.error_in_exec or result.error_before_exec
         if self._is_stop(error):
             result.error_in_exec = result.error_before_exec = None
@@ -268,7 +267,7 @@ class ReactiveShell(ZMQInteractiveShell):
         return Outcome(error=error, value=result.result)
 
     def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Show the exception that user code raised; `mo.stop` shows its output in place of a traceback."""
+        """Show the exception that user code raised; `mo.stop` shows its output instead of a traceback."""
         error = sys.exc_info()[1] if exc_tuple is None else exc_tuple[1]
         if self._is_stop(error):
             output = getattr(error, "output", None)
@@ -283,9 +282,9 @@ class ReactiveShell(ZMQInteractiveShell):
     def _format_exception_for_storage(
         self, exception: BaseException, *args: Any, **options: Any
     ) -> dict[str, Any]:
-        """Describe an error for IPython's records, which are made after the run: also one that cannot be printed.
+        """Describe an error for IPython's history of outputs, also one whose `__str__` raises.
 
-        IPython formats the traceback for it a second time, which takes as long as the first: some milliseconds.
+        Reuses the traceback that was shown: IPython would format it again, which takes some milliseconds.
         """
         shown, traceback, text = self._shown
         if exception is shown and exception.__traceback__ is traceback:
@@ -296,14 +295,13 @@ class ReactiveShell(ZMQInteractiveShell):
             }
         try:
             described: dict[str, Any] = super()._format_exception_for_storage(exception, *args, **options)
-        except Exception:  # noqa: BLE001  # of user code's `__str__`
+        except Exception:  # noqa: BLE001  # raised by user code's `__str__`
             return {"ename": type(exception).__name__, "evalue": error_text(exception), "traceback": []}
         return described
 
     def _showtraceback(self, etype: type[BaseException], evalue: Any, stb: list[str]) -> None:
-        if isinstance(evalue, BaseException) and not isinstance(
-            evalue, SyntaxError
-        ):  # IPython records it anew
+        # IPython formats a SyntaxError again for its records.
+        if isinstance(evalue, BaseException) and not isinstance(evalue, SyntaxError):
             self._shown = evalue, evalue.__traceback__, stb
         super()._showtraceback(etype, error_text(evalue), stb)
 
@@ -312,7 +310,7 @@ class ReactiveShell(ZMQInteractiveShell):
         return error is not None and notebook.loaded and notebook.runtime.is_stop(error)
 
     def show_error(self, error: CellError) -> Exception:
-        """Show an error that is not an exception of user code; return it as one, for IPython's records."""
+        """Show an error that user code did not raise; return it as an exception, for IPython's result."""
         text = f"\x1b[31m{error.ename}\x1b[39m: {error.evalue}"
         kind = type(error.ename, (Exception,), {})
         raised: Exception = kind(strip_ansi(error.evalue))
@@ -321,10 +319,10 @@ class ReactiveShell(ZMQInteractiveShell):
 
     @contextmanager
     def _count_set_to(self, count: int | None) -> Iterator[None]:
-        """Let a dependent's value appear as its own Out[n]."""
+        """Set the execution count within the context, so that a dependent's value is its own Out[n]."""
         outer = self.execution_count
         if count is not None:
-            self.execution_count = count + 1  # IPython counts on before the code runs
+            self.execution_count = count + 1  # IPython increments it before the code runs
         try:
             yield
         finally:
@@ -332,14 +330,14 @@ class ReactiveShell(ZMQInteractiveShell):
 
 
 def _flush() -> None:
-    """Flush the streams, whatever user code has put in their place."""
+    """Flush the streams, also those that user code replaced them with."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
 
 
 def _interrupted(nodes: Sequence[ast.stmt]) -> list[ast.stmt]:
-    """Return what raises `KeyboardInterrupt` where the first of the statements stands, so that a traceback shows it."""
+    """Return a statement that raises `KeyboardInterrupt` at the place of the first of `nodes`, for the traceback."""
     interrupt = ast.parse("raise KeyboardInterrupt").body[0]
     if nodes:
         for node in ast.walk(interrupt):
@@ -348,6 +346,6 @@ def _interrupted(nodes: Sequence[ast.stmt]) -> list[ast.stmt]:
     return [interrupt]
 
 
-# Libraries ask for the name of get_ipython()'s class to know that they are in a notebook (plotly, tqdm, rich, ...).
+# Libraries such as plotly, tqdm and rich detect notebooks by the name of the class of get_ipython().
 ReactiveShell.__name__ = ReactiveShell.__qualname__ = ZMQInteractiveShell.__name__
 ReactiveShell.__module__ = ZMQInteractiveShell.__module__

@@ -18,7 +18,7 @@ _CELL, _NAMES = 50, 40  # columns
 
 
 def summary(mode: str, cells: Sequence[Cell], *, strict: bool = False) -> str:
-    """Return the state of the notebook in a line."""
+    """Return the state of the notebook as one line."""
     stale = sum(cell.stale for cell in cells)
     failed = sum(state(cell) in FAILED for cell in cells)
     parts = [f"{len(cells)} cell{'' if len(cells) == 1 else 's'}"]
@@ -28,9 +28,9 @@ def summary(mode: str, cells: Sequence[Cell], *, strict: bool = False) -> str:
 
 
 def not_saved(cells: Sequence[Cell], saved: Iterable[str], file: str) -> str:
-    """Return a line for each cell whose code is no cell's in the file as last saved, and what to do if it is gone."""
-    known = {code.strip() for code in saved}
-    missing = [cell for cell in cells if cell.code.strip() not in known]
+    """Return a line for each cell whose code is not in the saved file, with the command that forgets a deleted cell."""
+    saved_codes = {code.strip() for code in saved}
+    missing = [cell for cell in cells if cell.code.strip() not in saved_codes]
     lines = [
         f"not in {file} as saved: {clip(title(cell), _CELL)}; if you deleted it, `%marimo forget "
         f"{cell.cell_id if cell.execution_count is None else cell.execution_count}`"
@@ -40,7 +40,7 @@ def not_saved(cells: Sequence[Cell], saved: Iterable[str], file: str) -> str:
 
 
 def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:
-    """Return a line for each agent that used the kernel."""
+    """Return a line for each agent that has used the kernel."""
     now = time.time()
     lines = [
         f"{agent.name}: "
@@ -58,7 +58,7 @@ def _times(number: int) -> str:
 
 
 def text_table(cells: Sequence[Cell]) -> str:
-    """Return a line for each cell: what it is, its state, the names it defines and uses."""
+    """Return a line for each cell: its label, its state, the names it uses and defines."""
     rows = [(clip(title(cell), _CELL), state(cell), clip(_names(cell), _NAMES)) for cell in cells]
     widths = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
     return "\n".join(
@@ -72,7 +72,7 @@ def _names(cell: Cell) -> str:
 
 
 def html_table(cells: Sequence[Cell]) -> str:
-    """Return the same as a table. It has no colours of its own, so it fits any theme."""
+    """Return the cells as an HTML table, without colors of its own, so that it fits any theme."""
     head = "".join(
         f'<th style="text-align:left">{name}</th>' for name in ("cell", "state", "uses", "defines")
     )
