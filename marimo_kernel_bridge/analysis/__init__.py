@@ -1,4 +1,4 @@
-"""Making ordinary notebooks reactive: which names of which cells must be called otherwise, and why.
+"""Static analysis of cells in document order: which names of which cells must be renamed for a reactive notebook.
 
-A pure analysis of cells' Python in document order. Knows nothing of marimo, of files or of kernels.
+Pure. Knows nothing of marimo, files or kernels.
 """

@@ -1,4 +1,4 @@
-"""The whole analysis of a notebook that is imported: what each cell must become for its names to mean one thing each."""
+"""The analysis of an imported notebook: the edits after which each global name has one definition."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORD: Final = re.compile(r"[^\W\d]\w*")
 
 
 def analyse(given: Sequence[Given]) -> Plan:
-    """Analyse cells in document order. Raises SyntaxError for a cell that is not Python."""
+    """Analyze cells in document order. Raises SyntaxError for a cell that is not Python."""
     cells = [Cell(index, cell, read_cell(cell.source)) for index, cell in enumerate(given)]
     document = Document(cells, frozenset().union(*(frames_in(cell.names.tree) for cell in cells)))
     document.requests += requests.for_global_statements(cells)

@@ -1,7 +1,7 @@
-"""What a cell's changes of objects of other cells come to: a table of decisions.
+"""The treatment of a cell that mutates an object of another cell: a decision table.
 
-Rule 1: what is decided depends on the kind of object and on who reads it, and on nothing else. Rule 2: this file makes
-no versions; `versions` does what is decided here.
+Rule 1: the decision depends only on the kind of object and on its readers. Rule 2: this file creates no versions;
+`versions` carries out the decision.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.mutation import Mutation
 
 Decision = Literal["nothing", "copy", "order", "join"]
-"""`copy`: the cell changes a copy, under a new version of the name. `order`: it changes the object itself, and the new
-version only makes readers below run after it. `join`: the cell becomes one with the maker of the object."""
+"""`copy`: the cell mutates a copy, under a new version of the name. `order`: it mutates the object itself, and the new
+version only makes readers below run after it. `join`: the cell is joined with the maker of the object."""
 
 Manner = Literal["fixed", "drawn on", "consumed", "copied", "instance", "not copied"]
-"""What changing the object is like. `fixed`: it cannot change. `drawn on`: a plot. `consumed`: an iterator or a file,
-which moves on. `copied`: it can be copied before. `instance`: of a class of the notebook, changed in a way that hardly
-shows; copied only for the sake of others who read it. `not copied`: it cannot or need not be."""
+"""How the object can be mutated. `fixed`: it is immutable. `drawn on`: a plot. `consumed`: an iterator or a file, which
+advances. `copied`: it can be copied first. `instance`: of a class of the notebook, mutated in a way that is hardly
+visible, so copied only if other cells read it. `not copied`: it cannot be copied, or need not be."""
 
 Readers = Literal["nobody", "itself", "above", "below", "both"]
-"""Who reads the object besides its maker: only the cell that changes it, others between the two, cells below."""
+"""Who reads the object besides its maker: only the cell that mutates it, cells between the two, or cells below."""
 
 DECISIONS: Final[Mapping[Manner, Mapping[Readers, Decision]]] = {
     "fixed": {"nobody": "nothing", "itself": "nothing", "above": "nothing", "below": "nothing", "both": "nothing"},
@@ -43,14 +43,14 @@ DEEP: Final = "copy.deepcopy({})"
 
 
 def readers(*, above: bool, below: bool) -> Readers:
-    """Return who reads an object that somebody besides its maker looks at."""
+    """Return who reads an object that other cells read between its maker and its mutation, or below."""
     if above:
         return "both" if below else "above"
     return "below" if below else "itself"
 
 
 def manner(kind: Kind, mutations: Sequence[Mutation], copy: str | None) -> Manner:
-    """Return what changing an object is like. `copy` is what `copy_of` says of it."""
+    """Return how an object can be mutated. `copy` is the result of `copy_of`."""
     hows = {mutation.how for mutation in mutations}
     if kind == "value":
         return "fixed"
@@ -64,7 +64,7 @@ def manner(kind: Kind, mutations: Sequence[Mutation], copy: str | None) -> Manne
 
 
 def copy_of(kind: Kind, mutations: Sequence[Mutation]) -> str | None:
-    """Return the expression that copies an object before it is changed; None if it cannot or need not be."""
+    """Return the expression that copies an object before it is mutated; None if it cannot or need not be copied."""
     hows = {mutation.how for mutation in mutations}
     repeatable = all(mutation.repeatable for mutation in mutations)
     if kind in _NEVER_COPIED or any(mutation.viewed for mutation in mutations):
@@ -80,9 +80,9 @@ def copy_of(kind: Kind, mutations: Sequence[Mutation]) -> str | None:
 
 
 def kind_of_changed(name: str, mutations: Iterable[Mutation], kinds: Mapping[str, Kind]) -> Kind:
-    """Return the kind of an object that is changed by several mutations, which may have seen different ones.
+    """Return the kind of an object with several mutations, which may disagree about it.
 
-    `kinds` are those that names have now.
+    `kinds` are the present kinds of names.
     """
     mutations = list(mutations)
     seen: set[Kind] = {mutation.kind if mutation.name == name else "unknown" for mutation in mutations}
@@ -93,7 +93,7 @@ def kind_of_changed(name: str, mutations: Iterable[Mutation], kinds: Mapping[str
 
 
 def exposed(cell: Cell, name: str) -> list[Mutation]:
-    """Return how a cell changes an object that came from another cell under a name."""
+    """Return the mutations by a cell of an object that another cell has bound to a name."""
     return [mutation for mutation in cell.changed.get(name, ()) if _is_exposed(cell, mutation)]
 
 
@@ -103,13 +103,13 @@ def _is_exposed(cell: Cell, mutation: Mutation) -> bool:
             if mutation.at.id != mutation.name:  # a call that changes a global
                 return True
             return occurrence.exposed or bool(mutation.together)
-    return mutation.how != "next"  # else a comprehension's own name
+    return mutation.how != "next"  # otherwise the name may be a comprehension's own
 
 
 def looks_at(cell: Cell, name: str, mutations: Sequence[Mutation], *, before: bool = False) -> bool:
-    """Return whether a cell reads an object that came from another one, not only to change it.
+    """Return whether a cell reads an object of another cell, other than to mutate it.
 
-    With `before`, only what it reads before it changes it counts: that would be another thing when it runs again.
+    With `before`, only reads before the mutation count: those would differ in a rerun.
     """
     source = cell.given.source
     places = {

@@ -1,4 +1,4 @@
-"""Methods and functions that are known to change their object, by name and by the kind of object: tables, and two rules."""
+"""Methods and functions that are known to mutate their object, by name and by the kind of object."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.mutation import How
     from marimo_kernel_bridge.analysis.object_kinds import Kind
 
-# Methods that change their object whatever it is: no class has them for anything else.
+# Methods that mutate their object in every class that has them.
 _CHANGING: Final = frozenset(
     """append appendleft extend extendleft insert remove discard clear popitem setdefault popleft reverse
     sort rotate update intersection_update difference_update symmetric_difference_update
     fill put itemset partial_fit add_node add_nodes_from add_edge add_edges_from remove_node remove_nodes_from
     remove_edge remove_edges_from add_weighted_edges_from push enqueue dequeue""".split()  # noqa: SIM905  # a list of words
 )
-# Those of them that do so only with a certain use: `x.pop(0)` of a list, not `re.sub`; `s.add(1)`, not `a.add(b)`.
+# Methods that mutate their object only in certain calls: `x.pop(0)` of a list, not `re.sub`; `s.add(1)`, not `a.add(b)`.
 _CHANGING_IF_DISCARDED: Final = frozenset(
     {"pop", "add", "resize", "partition", "shuffle", "set", "compile", "load"}
 )
@@ -34,7 +34,7 @@ _DRAWS_RANDOM: Final = frozenset(
     poisson binomial exponential gamma beta sample gauss randrange multivariate_normal lognormal laplace bytes
     standard_t chisquare dirichlet multinomial geometric weibull random_sample betavariate expovariate""".split()  # noqa: SIM905  # a list of words
 )
-# Functions that change what they are given.
+# Functions that mutate an argument.
 CHANGES_ARGUMENT: Final = {
     "shuffle": 0,
     "heappush": 0,
@@ -46,7 +46,7 @@ CHANGES_ARGUMENT: Final = {
 
 
 def change_by_call(name: str, kind: Kind, *, direct: bool) -> How | None:
-    """Return how a call of a method changes its object, whatever becomes of its value; None if it does not.
+    """Return how a method call mutates its object, whether or not its value is used; None if it does not.
 
     `direct`: the method is called on the name itself, not on a part of its object.
     """
@@ -62,7 +62,7 @@ def change_by_call(name: str, kind: Kind, *, direct: bool) -> How | None:
 
 
 def change_by_discarded_call(name: str, kind: Kind) -> tuple[How, bool] | None:
-    """Return how a call changes its object whose value nobody takes, and whether repeating it changes nothing more."""
+    """Return how a call whose value is discarded mutates its object, and whether the mutation is idempotent."""
     if name in _FITTING:
         return "fit", True
     if kind == "plot":

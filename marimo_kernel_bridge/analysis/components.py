@@ -1,9 +1,9 @@
-"""Connected components of cells by the names that they share, so that each group is analysed by itself.
+"""Connected components of cells by the names that they share, so that each group can be analyzed alone.
 
-Two cells are in one group if both have a name; builtin functions that are only called do not count. Cells that only
-import do not connect others: nothing changes a module's name, so a cell that uses it is analysed with the cell that
-imports it, and otherwise alone. Errs on the side of larger groups. A change of some cells reads their names, and
-those of the cells of their groups; a new cell joins groups as they are.
+Two cells are in one group if they have a name in common, except builtin functions that are only called. Cells that only
+import do not connect others: module names are never rebound, so a cell that uses one is analyzed with the cell that
+imports it. In doubt groups are larger. A change reads the names of the changed cells and of the cells in their groups;
+a new cell joins existing groups.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from marimo_kernel_bridge.analysis.name_uses import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-K = TypeVar("K")  # what a cell is known by
+K = TypeVar("K")  # the key of a cell
 
 _BUILTINS: Final = frozenset(vars(builtins))
-_EVALUATED: Final = re.compile(r"\b(eval|exec|evaluate|query)\b")  # text that is code
+_EVALUATED: Final = re.compile(r"\b(eval|exec|evaluate|query)\b")  # strings in such a cell may be code
 
 
 @dataclass(frozen=True)
 class Words:
-    """The names of a cell, those of them that it may bind, those that it only calls, and whether it only imports."""
+    """The names of a cell, those that it may bind, those that it only calls, and whether it only imports."""
 
     used: frozenset[str]
     bound: frozenset[str]
@@ -40,7 +40,7 @@ class Words:
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
 def words(source: str) -> Words:
-    """Return what names are in the text of a cell, which may not be Python."""
+    """Return the names in the text of a cell, which need not be Python."""
     try:
         tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -87,20 +87,20 @@ def _bound_by(node: ast.AST) -> Iterable[str]:
 
 @dataclass(frozen=True, eq=False)
 class Group(Generic[K]):
-    """Cells that are analysed together: its `own`, and those that only import what these use."""
+    """Cells that are analyzed together: its `own` cells, and cells that only import what these use."""
 
     own: frozenset[K]
     cells: frozenset[K]
 
 
 class Groups(Generic[K]):
-    """The groups of cells that come, go and change. Each cell is one of the `own` cells of one group."""
+    """The groups of a changing set of cells. Each cell is one of the `own` cells of exactly one group."""
 
     def __init__(self) -> None:
         self._words: dict[K, Words] = {}
         self._users: dict[str, set[K]] = {}
         self._binders: dict[str, set[K]] = {}
-        self._shared: set[K] = set()  # cells that only import what no other cell binds
+        self._shared: set[K] = set()  # cells that only import names that no other cell binds
         self._group: dict[K, Group[K]] = {}
 
     def all(self) -> set[Group[K]]:
@@ -108,9 +108,9 @@ class Groups(Generic[K]):
         return set(self._group.values())
 
     def change(self, sources: Mapping[K, str | None]) -> tuple[list[Group[K]], list[Group[K]]]:
-        """Take new texts of cells, None for removed ones. Return the groups that are gone, and the new ones.
+        """Apply new texts of cells, None for removed cells. Return the groups that are gone, and the new ones.
 
-        A group is new if a cell of it has another text, or if it has other cells.
+        A group is new if the text of a cell in it has changed, or if its set of cells has.
         """
         if sources.keys().isdisjoint(self._words):
             joined = self._joined(sources)
@@ -131,7 +131,7 @@ class Groups(Generic[K]):
         return list(gone.difference(new)), new
 
     def _joined(self, sources: Mapping[K, str | None]) -> tuple[list[Group[K]], list[Group[K]]] | None:
-        """Join one new cell to the groups that it is linked to; None if it changes how others are linked."""
+        """Join one new cell to the groups that it is linked to; None if it changes the links of other cells."""
         added = [(cell, words(source)) for cell, source in sources.items() if source is not None]
         if len(added) != 1:
             return None
@@ -154,7 +154,7 @@ class Groups(Generic[K]):
                 users = () if name in names.called else [user for user in users if self._is_link(user, name)]
             for other in users:
                 gone[self._group[other]] = None
-                break  # they are of one group
+                break  # they are in one group
         self._read(sources)
         own = frozenset([cell]).union(*(group.own for group in gone))
         new = Group(own, own.union(imports, *(group.cells for group in gone)))
@@ -162,9 +162,9 @@ class Groups(Generic[K]):
         return list(gone), [new]
 
     def _read(self, sources: Mapping[K, str | None]) -> set[K]:
-        """Index the names that the cells have now. Return these cells, and others whose links that changes."""
-        rebound: set[str] = set()  # names that other cells bind than before
-        mentioned: set[str] = set()  # names of cells that only import and have another text
+        """Index the new names of cells. Return these cells, and other cells whose links change."""
+        rebound: set[str] = set()  # names that other cells bind now
+        mentioned: set[str] = set()  # names of cells that only import and whose text has changed
         for cell, source in sources.items():
             before = self._words.pop(cell, _NO_WORDS)
             after = _NO_WORDS if source is None else words(source)
@@ -196,7 +196,7 @@ class Groups(Generic[K]):
                     own |= joined
                     waiting += joined
                 else:
-                    continue  # it may be a link of another cell
+                    continue  # it may be a link for another cell
                 names.add(name)
         return Group(frozenset(own), frozenset(own | imports))
 

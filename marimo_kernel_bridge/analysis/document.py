@@ -1,7 +1,4 @@
-"""The cells of one analysis, and the versions of their names as far as cells were visited.
-
-What the passes of the analysis share. Decides nothing.
-"""
+"""The state that the passes of an analysis share: the cells, and the versions of their names. Decides nothing."""
 
 from __future__ import annotations
 
@@ -18,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Document:
-    """Cells in document order, and the versions that those visited so far have made.
+    """Cells in document order, and the versions made by those that have been visited.
 
-    `frames` are the names that cells use as only pandas objects are used. `requests` are what must be done to cells
-    before the versions hold.
+    `frames` are names that cells use in ways specific to pandas objects. `requests` are the changes of cells that the
+    versions depend on.
     """
 
     def __init__(self, cells: Iterable[Cell] = (), frames: frozenset[str] = frozenset()) -> None:
@@ -31,24 +28,24 @@ class Document:
         self.known = Known(frames=frames)
         self.late_readers: dict[str, dict[int, None]] = {}  # name -> cells whose functions read it
         self.requests: list[Join | CopyDefinition] = []
-        self._log: dict[str, list[tuple[int, Version]]] = {}  # what was current, with numbers for times
+        self._log: dict[str, list[tuple[int, Version]]] = {}  # the versions of each name, with logical times
         self._time = 0
         for cell in cells:
             self.append(cell)
 
     def append(self, cell: Cell) -> None:
-        """Put a cell, which is not visited yet, below the others."""
+        """Append a cell, which has not been visited."""
         self.cells.append(cell)
         for occurrence in cell.names.occurrences:
             if occurrence.late and occurrence.act == "load":
                 self.late_readers.setdefault(occurrence.name, {})[cell.index] = None
 
     def in_force(self) -> InForce:
-        """Return the versions that are the newest ones now."""
+        """Return the current versions."""
         return InForce(self._log, self._time)
 
     def add(self, cell: Cell, version: Version) -> None:
-        """Add a version that a cell makes. That of a cell that fails counts only where there is no other."""
+        """Add a version that a cell makes. A version of a failing cell counts only if there is no other."""
         self.versions.setdefault(version.name, []).append(version)
         cell.made[version.name] = version
         if not (cell.given.fails and version.name in self.current):
@@ -57,5 +54,5 @@ class Document:
             self._time += 1
 
     def add_builtin(self, name: str) -> None:
-        """Add what Python itself has under a name, which a cell is about to define otherwise."""
+        """Add the version of a builtin whose name a cell is about to bind."""
         self.versions.setdefault(name, []).append(Version(name, PYTHON, readers={PYTHON - 1}))

@@ -1,4 +1,4 @@
-"""The edits of a cell's text for the names that versions have: tokens, imports, deletions, lines to put before it."""
+"""The edits of a cell's text that rename its versions: names, imports, deletions, and lines before the cell."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"
 
 
 def edit(cell: Cell, plan: CellPlan, *, names_shown: bool = False) -> None:
-    """Put into a plan what its cell needs for the names that versions now have.
+    """Add to a plan the edits that its cell needs for the names of versions.
 
-    `names_shown`: the notebook shows what functions are called.
+    `names_shown`: the notebook displays names of functions.
     """
     _edit_imports(cell, plan)
-    rewritten = [(edit.start, edit.end) for edit in plan.edits]  # whole imports, with the other names in them
+    rewritten = [
+        (edit.start, edit.end) for edit in plan.edits
+    ]  # imports are rewritten as a whole, with the other names in them
     repeated = {use.start for use in cell.repeated_imports}
     for name in cell.names.names:
         made, before = cell.made.get(name), cell.incoming.get(name)
@@ -55,7 +57,7 @@ def edit(cell: Cell, plan: CellPlan, *, names_shown: bool = False) -> None:
 
 
 def _keep_own_name(cell: Cell, name: str, plan: CellPlan, *, functions: bool) -> None:
-    """Keep the name under which a renamed class shows itself and its objects; also of functions, if asked."""
+    """Keep `__name__` and `__qualname__` of a renamed class, and of a renamed function if the notebook displays them."""
     made = cell.made.get(name)
     node = definition(cell.names.tree, name)
     if made is None or made.text == name or node is None:
@@ -159,7 +161,7 @@ def _edit_imports(cell: Cell, plan: CellPlan) -> None:
 
 
 def _renamed_aliases(cell: Cell, aliases: list[ast.alias]) -> list[ast.alias]:
-    """Return the aliases of an import as they are to be written with the new names."""
+    """Return the aliases of an import with the new names."""
     renamed = []
     for alias in aliases:
         bound = alias.asname or alias.name.partition(".")[0]
@@ -215,7 +217,7 @@ def _renaming(occurrence: Occurrence, text: str) -> Edit:
 
 
 def _with_aliases(cell: Cell, statement: ast.Import | ast.ImportFrom, kept: list[ast.alias]) -> Edit:
-    """Return the edit that leaves these aliases of an import; without any, that takes the statement out."""
+    """Return the edit that reduces an import to these aliases, or removes the statement if there are none."""
     source = cell.given.source
     start, end = span(source, statement)
     if kept:
@@ -234,7 +236,7 @@ def _with_aliases(cell: Cell, statement: ast.Import | ast.ImportFrom, kept: list
         while source[following : following + 1] == " ":
             following += 1
         return Edit(start, following, "")
-    if rest:  # a comment stays
+    if rest:  # keep a comment
         return Edit(start, end + len(source[end:line_end]) - len(source[end:line_end].lstrip()), "")
     return Edit(line_start, min(line_end + 1, len(source)), "")
 

@@ -1,7 +1,7 @@
-"""Reads that are not in document order: above the first definition, and by functions when they are called.
+"""Reads that do not follow document order: before the first definition, and by functions when they are called.
 
-Needs cells that `versions` has visited. Finds the cells that may call a function, and which version of a global it
-reads there.
+Works on cells that `versions` has visited. Finds the cells that may call a function, and the version of a global that
+the function reads in each.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
     _Carrier = tuple[Version, str, bool]
-    """What stands for a function: a version, its name, and whether it calls the function by name only.
+    """A holder of a function: a version, its name, and whether it refers to the function by name only.
 
-    A function that calls it by name calls whatever has the name then; an object of a class keeps its class."""
+A function that calls another one by name calls its current version; an object of a class keeps its class."""
 
 
 class LateReads:
-    """The reads of a visited document that do not follow from its order."""
+    """The pass over a visited document that resolves reads which do not follow its order."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
 
     def resolve_early(self) -> None:
-        """Note reads of what only a cell below defines: a notebook saved out of order, or an error on purpose."""
+        """Resolve reads of names that only a cell below defines: the notebook ran out of order, or fails on purpose."""
         versions = self._document.versions
         for cell in self._document.cells:
             for use in cell.names.occurrences:
@@ -47,9 +47,9 @@ class LateReads:
                     cell.notes.append(Note("other", text, warning=True))
 
     def resolve(self) -> None:
-        """Find the versions that functions read: those in force where they are called.
+        """Resolve the reads of functions to the versions in force where the functions are called.
 
-        Where a function reads more than one version, request that it is defined again.
+        For a function that reads more than one version, add a request that it is defined again.
         """
         for cell in self._document.cells:
             late = dict.fromkeys(
@@ -103,7 +103,7 @@ class LateReads:
     # Who calls a function
 
     def callers(self, cell: Cell, owner: str) -> dict[int, set[str]]:
-        """Return the cells that may call a function of `cell`, in document order, and the names they do it by."""
+        """Return the cells that may call a function of `cell`, in document order, and the names that they call."""
         made = cell.made.get(owner)
         if made is None:
             return {cell.index: set()}
@@ -127,7 +127,7 @@ class LateReads:
         return dict(sorted(callers.items()))
 
     def _functions_that_load(self, name: str) -> Iterator[_Carrier]:
-        """Yield functions above and below that load a name: their reads are not resolved yet, so go by names."""
+        """Yield functions in any cell that load a name. Matches by name, because their reads are not resolved yet."""
         for index in self._document.late_readers.get(name, ()):
             cell = self._document.cells[index]
             for use in cell.names.of(name):
@@ -136,7 +136,7 @@ class LateReads:
                     yield holder, use.owner, True
 
     def _held(self, cell: Cell, loads: Sequence[Occurrence]) -> Iterator[tuple[Version, str]]:
-        """Yield what a cell binds to a function, or to an object of a class, that it loads."""
+        """Yield the versions that a cell binds to a function, or to an object of a class, that it loads."""
         for load in loads:
             result_only = load.called and self._document.known.kinds.get(load.name) != "own"
             if load.late or result_only:
@@ -154,7 +154,7 @@ class LateReads:
     # What a function reads there
 
     def in_force(self, cell: Cell, name: str, called: set[str]) -> Version | None:
-        """Return the version of a name when a cell calls functions by the names `called`."""
+        """Return the version of a name at the time when a cell calls functions by the names `called`."""
         made = cell.made.get(name)
         if made is None or cell.given.fails:
             return cell.incoming.get(name)
@@ -171,7 +171,7 @@ class LateReads:
             first = min(use.order for use in stores)
             if max(calls) < first:
                 return before
-            if min(calls) < first:  # called before and after: the name must mean both, one after the other
+            if min(calls) < first:  # called before and after the binding: the name has both versions in turn
                 cell.seeded[name] = "{}"
                 before.readers.add(cell.index)
         return made

@@ -1,7 +1,7 @@
-"""What IPython's magics do: one table, for the dataflow graph of running cells and for the importer.
+"""The semantics of IPython's magics: one table, for the dataflow graph of running cells and for the importer.
 
-Rule 1: what a magic does is said here and nowhere else. Rule 2: this file does not know what is made of it: the graph
-takes the names from it, the importer Python that does the same. Magics that are not here are unknown to both.
+Rule 1: the effects of a magic are described here and nowhere else. Rule 2: this file does not know its users: the graph
+derives names from it, and the importer derives equivalent Python. Both treat a magic that is not here as unknown.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ Kind = Literal[
     "display", "profiler", "debugger", "time", "timeit", "capture", "run", "store", "sql", "R", "pylab",
     "cd", "pwd", "env", "file",
 ]  # fmt: skip
-"""`session`: changes how IPython itself looks or works. `offered text`: puts code into the next cell. `ipython`: asks
-IPython's own shell. `packages`: installs. `command`: a command of the system's shell. `interpreter`: the body is a program
-of another interpreter. `shell`: line and body are commands, whose output it returns. `profiler`, `debugger` and `time`: line
-and body are Python. `file`: writes its body into a file. The others are magics of their own."""
+"""`session`: configures IPython itself. `offered text`: inserts code into the next cell. `ipython`: reads the state of
+IPython's shell. `packages`: installs packages. `command`: runs a command of the system's shell. `interpreter`: the body
+is a program for another interpreter. `shell`: line and body are commands, whose output it returns. `profiler`,
+`debugger` and `time`: line and body are Python. `file`: writes its body to a file. The others are single magics."""
 
 
 @dataclass(frozen=True)
 class Magic:
-    """One of IPython's magics, or of a well-known extension.
+    """A magic of IPython, or of a well-known extension.
 
-    `valued` are its one-letter options that take a value. `expanded`: IPython puts values in for `{x}` and `$x` in its
-    line. `binds` is a pattern of the names that its line binds, the `first` of them or all. `word` is what the magic
-    stands for: a command, an interpreter, a class of `IPython.display`; "" where the importer knows none. `in_namespace`: its Python runs in the user's.
+    `valued` are its one-letter options that take a value. `expanded`: IPython replaces `{x}` and `$x` in its line.
+    `binds` is a pattern of the names that its line binds, only the `first` of them or all. `word` is the command,
+    interpreter or class of `IPython.display` that the magic stands for; "" if the importer has none. `in_namespace`:
+    its Python runs in the user's namespace.
     """
 
     kind: Kind
@@ -79,7 +80,7 @@ MAGICS: Final[dict[str, Magic]] = {
     **{
         name: Magic("command", word=name)
         for name in ["ls", "mkdir", "rmdir", "rm", "mv", "cp", "cat", "less", "more", "man", "lf", "lk", "lx"]
-    },  # a list of words
+    },
     "ll": Magic("command", word="ls -l"),
     "ldir": Magic("command", word="ls -l"),
     "la": Magic("command", word="ls -a"),

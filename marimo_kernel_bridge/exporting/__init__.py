@@ -1,4 +1,4 @@
-"""Notebooks on their way out: from files and live kernels to other formats. What each does: docs/exporting.md.
+"""Export of notebooks, from files and live kernels, to other formats (docs/exporting.md).
 
-An .ipynb (nbformat 4, as JSON) is what all of them pass through; here nothing imports marimo.
+Every export passes through an .ipynb (nbformat 4, as JSON). Nothing here imports marimo.
 """

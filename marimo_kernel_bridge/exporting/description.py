@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def description_of(document: DocumentJSON, source: str, graph: Mapping[str, CellGraph]) -> JSONObject:
-    """Return the notebook. `graph` has the place of some cells in the graph, by their id."""
+    """Describe the notebook. `graph` has the edges and state of cells by their id, as far as they are known."""
     cells = []
     for position, cell in enumerate(document["cells"], start=1):
         cell_id = str(cell.get("id") or f"cell-{position}")
@@ -38,7 +38,7 @@ def description_of(document: DocumentJSON, source: str, graph: Mapping[str, Cell
 
 @dataclass(frozen=True)
 class CellGraph:
-    """The place of a cell in the graph. `status` and `stale` are known of a running kernel's cells only."""
+    """A cell's names and edges in the graph. `status` and `stale` are known for a running kernel only."""
 
     defines: tuple[str, ...]
     uses: tuple[str, ...]
@@ -58,7 +58,7 @@ class CellGraph:
 
 
 def graph_of_kernel(cells: Mapping[str, Cell]) -> dict[str, CellGraph]:
-    """Return the graph of a kernel, by the ids of its cells in the document."""
+    """Return the graph of a kernel, by the document's cell ids."""
     names = {cell.cell_id: name for name, cell in cells.items()}
     return {
         name: CellGraph(
@@ -74,7 +74,7 @@ def graph_of_kernel(cells: Mapping[str, Cell]) -> dict[str, CellGraph]:
 
 
 def graph_of_file(cells: Sequence[FileCell]) -> dict[str, CellGraph]:
-    """Return the graph of a marimo file, by the ids of its cells."""
+    """Return the graph of a marimo file, by its cell ids."""
     return {
         cell.cell_id: CellGraph(
             tuple(cell.defines),

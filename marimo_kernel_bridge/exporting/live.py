@@ -1,7 +1,7 @@
-"""The notebook of a running kernel as an .ipynb: code and outputs as they are now, the rest as the file on disk has it.
+"""The notebook of a running kernel as an .ipynb: the kernel's code and outputs, merged into the file on disk.
 
-A kernel knows the cells that have run, not the Markdown between them, nor the order on the page. That comes from the
-notebook on disk, if it is known. Where the two differ, the kernel is right.
+A kernel knows the cells that have run, but neither the Markdown between them nor the order on the page. These come from
+the notebook on disk, if it is known. Where the two differ, the kernel takes precedence.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class LiveNotebook:
     """The notebook of a kernel, as an .ipynb. `cells` are the kernel's cells, by their ids in the document.
 
-    `newer` are ids of cells whose code on disk is another, `added` of those that are not on disk, `not_run` of code
-    cells on disk that have not run in this kernel. `path` is the notebook's, if it could be read.
+    `newer` are ids of cells whose code differs from the file, `added` of cells that are not in the file, and `not_run`
+    of code cells in the file that have not run in this kernel. `path` is the file's, if it could be read.
     """
 
     document: DocumentJSON
@@ -41,7 +41,7 @@ class LiveNotebook:
     not_run: tuple[str, ...] = ()
 
     def notes(self) -> list[str]:
-        """Return what a reader should know, a line each."""
+        """Return one line for each way in which the result differs from the file."""
         notes = []
         if self.path is None:
             notes.append(
@@ -57,7 +57,7 @@ class LiveNotebook:
 
 
 async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:
-    """Read what a reactive kernel has now, also while it runs a cell. Raises `BridgeError`: not_reactive, ..."""
+    """Read the notebook of a reactive kernel, also while it runs a cell. Raises `BridgeError`: not_reactive, ..."""
     cells = [
         await client.reads.read_cell(cell.cell_id)
         for cell in await client.reads.list_cells()
@@ -76,7 +76,7 @@ def _on_disk(notebook: str | None) -> Notebook | None:
 
 
 def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
-    """Put the cells of a kernel where the notebook on disk has them; a cell that it lacks goes below the one before it."""
+    """Merge the cells of a kernel into the file's notebook; a cell that is not in the file follows its predecessor."""
     if disk is None:
         made = [
             (_id_of(live.cell), _with_outputs(code_cell(_id_of(live.cell), live.cell.code), live))
@@ -121,7 +121,7 @@ def _merged(disk: Notebook, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
 
 
 def _places(disk: Notebook, cells: Sequence[CellWithOutputs]) -> dict[int, CellWithOutputs]:
-    """Find a kernel's cells on disk: by nbformat's id; VS Code has ids of its own, so then by equal code."""
+    """Find a kernel's cells in the file: by nbformat's id, or by equal code, because VS Code has ids of its own."""
     places: dict[int, CellWithOutputs] = {}
     by_id = {cell.cell_id: number for number, cell in enumerate(disk.cells) if cell.kind == "code"}
     others = []
@@ -153,7 +153,7 @@ def _insert(
     at: dict[int, CellWithOutputs],
     live_cells: dict[str, Cell],
 ) -> list[str]:
-    """Put cells that are not on disk below the cell that the kernel saw before them; return their ids."""
+    """Insert cells that are not in the file after the cell that the kernel saw before them; return their ids."""
     names = {live.cell.cell_id: written[number][0] for number, live in at.items()}
     before: str | None = None
     added = []
@@ -186,7 +186,7 @@ def _outputs(outputs: Iterable[OutputJSON], count: int | None) -> Iterable[Outpu
 
 
 def _id_of(cell: Cell) -> str:
-    """Return an id that nbformat allows: VS Code's, for example, are addresses."""
+    """Return an id that nbformat allows; VS Code's, for example, are URIs."""
     name = cell.notebook_cell_id or ""
     allowed = 0 < len(name) <= 64 and all(  # noqa: PLR2004  # nbformat's limit
         letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name

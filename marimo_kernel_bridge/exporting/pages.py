@@ -1,7 +1,7 @@
-"""An .ipynb as one HTML page, and that page as PDF: nbconvert's JupyterLab template, without scripts from elsewhere.
+"""An .ipynb as one HTML page, and that page as PDF: nbconvert's JupyterLab template, without remote scripts.
 
-The template draws formulas with MathJax and loads it, RequireJS and Mermaid from the network whether a page needs them
-or not. Here formulas become MathML, which browsers draw themselves, and a script stays only where an output calls it.
+The template always loads MathJax, RequireJS and Mermaid from the network. Here formulas become MathML, which browsers
+render natively, and a script is kept only if an output uses it.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ _LOADED: Final = re.compile(
 )
 _MERMAID: Final = re.compile(r"```\s*mermaid")
 _PDF_BOUND: Final = 60_000.0
-"""Milliseconds that a page may take to draw itself."""
+"""The time limit for rendering a page in milliseconds."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page, and the addresses from which it loads something when it is opened."""
+    """An HTML page, and the URLs that it loads when it is opened."""
 
     text: str
     loads: tuple[str, ...] = ()
 
 
 def to_html(document: DocumentJSON, title: str, folder: Path | None = None) -> Page:
-    """Draw a notebook. `folder` is where pictures that its Markdown names are. Raises `BridgeError`: not_installed."""
+    """Render a notebook. `folder` has the pictures that its Markdown refers to. Raises `BridgeError`: not_installed."""
     read, exporter = _exporter()
     texts = "\n".join(_texts(document))
     dropped = [
@@ -93,7 +93,7 @@ def _exporter() -> tuple[Callable[[str], Any], HTMLExporter]:  # nbformat's read
 
     class Exporter(HTMLExporter):
         def _validate_preprocessor(self, nbc: object, preprocessor: object) -> None:
-            """Accept a notebook that the schema refuses, as Jupyter does."""
+            """Accept a notebook that does not conform to the schema, as Jupyter does."""
 
         @pass_context
         def markdown2html(self, context: Any, source: str) -> str:  # jinja's
@@ -112,17 +112,17 @@ def _exporter() -> tuple[Callable[[str], Any], HTMLExporter]:  # nbformat's read
 
 
 def mathml(latex: str, *, block: bool = False) -> str:
-    """Return a formula as MathML; as its source if it cannot be read."""
+    """Return a formula as MathML, or its source if it cannot be parsed."""
     from latex2mathml import converter  # noqa: PLC0415  # an extra
 
     try:
         return str(converter.convert(latex, display="block" if block else "inline"))
-    except Exception:  # noqa: BLE001  # a formula may be anything, and the library raises what it comes to
+    except Exception:  # noqa: BLE001  # the library raises any exception for an invalid formula
         return f"<code>{html.escape(latex.strip())}</code>"
 
 
 def _texts(document: DocumentJSON) -> list[str]:
-    """Return the texts in which a page may ask for a script: Markdown, and HTML and JavaScript that cells show."""
+    """Return the texts in which a page may refer to a script: Markdown, and HTML and JavaScript outputs."""
     texts = []
     for cell in document["cells"]:
         if cell.get("cell_type") == "markdown":
@@ -147,7 +147,7 @@ _FIELDS: Final[dict[str, JSONObject]] = {
 
 
 def _complete(document: DocumentJSON) -> DocumentJSON:
-    """Return a notebook for the template: with each field that it reads, and with MathML for LaTeX, which it cannot draw."""
+    """Return a notebook for the template: with all fields that it reads, and MathML instead of LaTeX."""
     document = copy.deepcopy({"metadata": {}, "nbformat_minor": 5, **document})
     document["cells"] = [
         {"metadata": {}, **_FIELDS.get(cell["cell_type"], {}), **cell} for cell in document["cells"]
@@ -169,7 +169,7 @@ def _complete(document: DocumentJSON) -> DocumentJSON:
 
 
 def check_installed_for_pdf() -> None:
-    """Raise `BridgeError`, not_installed, which names the extra `pdf`, if anything that a PDF needs is missing."""
+    """Raise `BridgeError` not_installed, naming the extra `pdf`, if a dependency of PDF export is missing."""
     try:
         _exporter()
         import playwright  # noqa: F401, PLC0415  # an extra, of its own

@@ -1,6 +1,6 @@
 """The notebooks that can be exported: a marimo file, an .ipynb, or the notebook of a running kernel.
 
-Owns reading them and running them for fresh outputs. Writes no format: each becomes a `Source`.
+Owns reading them and running them for new outputs. Each becomes a `Source`; writes no format.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.notebooks.restored import Restored
 
 LONGEST_CELL = 1800.0
-"""Seconds that one cell may take."""
+"""The time limit of one cell in seconds."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Source:
 
     @property
     def notebook(self) -> Notebook:
-        """The notebook as the importer takes it. Raises `BridgeError`: bad_notebook."""
+        """The notebook as the importer reads it. Raises `BridgeError`: bad_notebook."""
         return parse_notebook(self.folder / f"{self.name}.ipynb", self.document)
 
 
@@ -90,7 +90,7 @@ def from_ipynb(path: Path, *, run: bool) -> Source:
 def from_marimo(file: MarimoFile, original: Notebook | None, *, run: bool) -> Source:
     """Return the source for a marimo file; with `run`, run it on this package's kernel first.
 
-    `original` is the .ipynb that it was imported from, if a person named it.
+    `original` is the .ipynb that it was imported from, if the user named it.
 
     Raises `BridgeError`.
     """
@@ -120,7 +120,7 @@ def from_marimo(file: MarimoFile, original: Notebook | None, *, run: bool) -> So
 
 
 def _imported(original: Notebook) -> Origin:
-    """Import the original once more: the importer does the same each time."""
+    """Import the original again; the importer is deterministic."""
     from marimo_kernel_bridge.importing.to_marimo import convert  # noqa: PLC0415  # slow to import
     from marimo_kernel_bridge.marimo_format.reader import read_text  # noqa: PLC0415  # slow to import
 
@@ -152,7 +152,7 @@ def _put_outputs(
     by_id: Mapping[str, list[OutputJSON]],
     restored: Restored | None,
 ) -> None:
-    """Put fresh outputs below their cells; where several cells became one, below the last of them."""
+    """Attach new outputs to their cells; where several cells became one, to the last of them."""
     for number, (name, outputs) in enumerate(by_id.items(), start=1):
         cell = next(cell for cell in native["cells"] if cell["id"] == name)
         cell |= {"outputs": outputs, "execution_count": number}
@@ -172,7 +172,7 @@ def _put_saved_outputs(
     document: DocumentJSON,
     restored: Restored | None,
 ) -> None:
-    """Put in saved outputs: those of the notebook that the file was imported from, else those of marimo's session file."""
+    """Attach saved outputs: those of the notebook that the file was imported from, else those of marimo's session file."""
     from marimo_kernel_bridge.marimo_format import session_file  # noqa: PLC0415  # slow to import
 
     saved = session_file.read(file)
@@ -190,7 +190,7 @@ def _put_saved_outputs(
 
 
 def from_live(notebook: LiveNotebook, name: str) -> Source:
-    """Return the source for what was read of a kernel."""
+    """Return the source for the notebook that was read from a kernel."""
     folder = notebook.path.parent if notebook.path is not None else Path()
     return Source(
         notebook.path.stem if notebook.path is not None else name,
@@ -204,7 +204,7 @@ def from_live(notebook: LiveNotebook, name: str) -> Source:
 
 
 async def read_kernel(named: str) -> LiveNotebook:
-    """Read the kernel with this connection file, id, or path of its notebook. Raises `BridgeError`."""
+    """Read the notebook of a kernel, named by connection file, id, or notebook path. Raises `BridgeError`."""
     from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415
     from marimo_kernel_bridge.client.connection import locate, read_connection  # noqa: PLC0415  # only here
     from marimo_kernel_bridge.client.discovery import connection_file_of, notebooks_by_kernel  # noqa: PLC0415
@@ -221,7 +221,7 @@ async def read_kernel(named: str) -> LiveNotebook:
 
 
 async def _run(kernel: str, folder: Path, cells: Sequence[tuple[str, str]]) -> list[list[OutputJSON]]:
-    """Run cells from top to bottom, also below a cell that fails; return what each shows at the end."""
+    """Run cells from top to bottom, also after a failed cell; return the final outputs of each."""
     async with started_kernel(kernel, folder, subprocess.DEVNULL) as manager, opened(manager) as front_end:
         for cell_id, code in cells:
             if code.strip():
@@ -246,7 +246,7 @@ def _failed(shown: Mapping[str, list[OutputJSON]]) -> tuple[str, ...]:
 
 
 def read_original(path: Path | None) -> Notebook | None:
-    """Read the .ipynb that a person names as the origin of a file. Raises `BridgeError`: bad_notebook."""
+    """Read the .ipynb that the user names as the origin of a file. Raises `BridgeError`: bad_notebook."""
     return read_notebook(path) if path is not None else None
 
 

@@ -1,4 +1,4 @@
-"""Turning an .ipynb into a reactive notebook: what each cell becomes, and what is told about it.
+"""Conversion of an .ipynb to a reactive notebook: the code of each cell, and the report on it.
 
 Does not know marimo's file format, which `marimo_format/` reads and writes.
 """

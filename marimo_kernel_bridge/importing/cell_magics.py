@@ -1,4 +1,4 @@
-"""IPython's cell magics as Python that does the same: one rule for each kind of magic."""
+"""Translation of IPython's cell magics to equivalent Python: one rule for each kind of magic."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _CAPTURED: Final = {
 
 @dataclass(frozen=True)
 class CellMagic:
-    """A cell that starts with `%%`. `translate` translates its body where that is IPython's Python."""
+    """A cell that starts with `%%`. `translate` translates its body where that is IPython code."""
 
     source: str
     around: Notebooks
@@ -55,7 +55,7 @@ class CellMagic:
         return MAGICS.get(self.name, _UNKNOWN)
 
     def statement(self) -> str:
-        """Return the line without the options at its start."""
+        """Return the line without its leading options."""
         return split_options(self.line, self.magic.valued)[1]
 
     def written(self, code: str, note: str, *needs: str) -> Translated:
@@ -70,7 +70,7 @@ class CellMagic:
         return inner
 
 
-_UNKNOWN: Final = Magic("ipython")  # a kind that has no rule here
+_UNKNOWN: Final = Magic("ipython")  # a kind without a rule
 
 
 def python_of(cell: CellMagic) -> Translated:
@@ -184,4 +184,4 @@ _RULES: Final[Mapping[Kind, Callable[[CellMagic], Translated]]] = {
     "offered text": _left_out,
     "help": _left_out,
 }
-"""By kind of magic. Other kinds have line magics only."""
+"""The rules by kind of magic. The other kinds are line magics only."""

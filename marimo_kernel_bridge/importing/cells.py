@@ -1,7 +1,7 @@
-"""The cells of a notebook on their way to a reactive one: translated, analysed, joined, renamed.
+"""The steps from a notebook's code cells to reactive Python.
 
-The steps in order: IPython's syntax becomes Python; star imports and the output history become names; then the cells
-are analysed and edited until no request of the analysis is left.
+In order: IPython's syntax becomes Python; star imports and the output history become names; then the cells are analyzed
+and edited until the analysis has no more requests.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ def prepare(
     *,
     ipython: bool = False,
 ) -> Prepared:
-    """Make the code cells of a notebook reactive Python.
+    """Convert the code cells of a notebook to reactive Python.
 
-    `read` gives the text of a file beside the notebook, for `%run`; `star_names` the names of a module. With
-    `ipython`, the result runs where IPython provides `display`, `_` and figures at the end of a cell.
+    `read` returns the text of a file beside the notebook, for `%run`; `star_names` returns the public names of a
+    module. With `ipython`, the result runs where IPython provides `display`, `_` and figures at the end of a cell.
     """
     code_cells = [cell for cell in notebook.cells if cell.kind == "code"]
     around = Notebooks(_bound_names(code_cells), read)
@@ -91,7 +91,7 @@ def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: l
 
 
 def _with_pretty_values(code: str) -> str:
-    """Make SymPy's `init_printing()` do what it does in IPython, which then shows values in their pretty form."""
+    """Make SymPy's `init_printing()` work as in IPython, which then shows values in their pretty form."""
     tree = parse(code)
     for node in reversed(tree.body):
         match node:
@@ -128,7 +128,7 @@ def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> No
 
 
 def _bound_names(cells: Iterable[NotebookCell]) -> frozenset[str]:
-    """Return every name that the notebook may bind, however its cells are written."""
+    """Return every name that the notebook may bind, in Python or in a magic."""
     names: set[str] = set()
     for cell in cells:
         names.update(re.findall(r"[^\W\d]\w*", cell.source))
@@ -143,7 +143,7 @@ def _is_known_to_fail(cell: NotebookCell) -> bool:
 
 
 def _ipython_names(prepared: Prepared) -> set[str]:
-    """Find the names that IPython gives to notebooks and nobody binds; write out those that are plain texts."""
+    """Find the names that IPython provides and no cell binds; replace those that are plain strings by their values."""
     bound: set[str] = set()
     wanted: set[str] = set()
     for cell in prepared.cells:

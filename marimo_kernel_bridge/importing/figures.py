@@ -1,4 +1,7 @@
-"""Figures that Jupyter shows at the end of a cell: marimo shows what a cell's last expression is, or `plt.show()`."""
+"""Calls of `plt.show()` for cells that draw.
+
+Jupyter shows open figures at the end of a cell; marimo shows the value of the last expression, or `plt.show()`.
+"""
 
 from __future__ import annotations
 
@@ -25,32 +28,25 @@ _DRAWING: Final = frozenset({"plot", "hist", "boxplot", "plot_forest", "plot_dia
 
 
 def shown(codes: Sequence[str]) -> list[str]:
-    """Add `plt.show()` to the cells that draw and would not show it."""
+    """Add `plt.show()` to the cells that draw a figure and would not show it in marimo."""
     pyplot, seaborn = "", ""
     result = []
     for code in codes:
         cell = read_cell(code)
-        for each in cell.occurrences:
-            if (
-                each.act == "store"
-                and not each.late
-                and each.name in {pyplot, seaborn}
-                and each.origin is None
-            ):
-                pyplot, seaborn = (
-                    ("" if each.name == pyplot else pyplot),
-                    ("" if each.name == seaborn else seaborn),
-                )
-            if each.origin in _PYPLOT:
-                pyplot = each.name
-            elif each.origin == _SEABORN:
-                seaborn = each.name
+        for use in cell.occurrences:
+            if use.act == "store" and not use.late and use.origin is None:
+                pyplot = "" if use.name == pyplot else pyplot
+                seaborn = "" if use.name == seaborn else seaborn
+            if use.origin in _PYPLOT:
+                pyplot = use.name
+            elif use.origin == _SEABORN:
+                seaborn = use.name
         result.append(_with_show(_bare_show(code, cell.tree, pyplot), pyplot, seaborn) if pyplot else code)
     return result
 
 
 def _bare_show(code: str, tree: ast.Module, pyplot: str) -> str:
-    """Write `plt.show(draw())` as two lines: marimo's `show` takes no figure."""
+    """Write `plt.show(draw())` as two statements: marimo's `show` takes no figure."""
     lines = code.split("\n")
     for node in reversed(tree.body):
         match node:
@@ -80,7 +76,7 @@ def _with_show(code: str, pyplot: str, seaborn: str) -> str:  # noqa: PLR0911  #
     if lines[last.lineno - 1].encode()[: last.col_offset].strip():
         return code
     lines.insert(last.lineno - 1, f"{pyplot}.show()")
-    if isinstance(last.value, ast.Call):  # it may be what draws
+    if isinstance(last.value, ast.Call):  # it may be the call that draws
         return code if any(_draws(call, pyplot, seaborn) for call in _calls([last])) else "\n".join(lines)
     return "\n".join(lines)
 
@@ -108,7 +104,7 @@ def _draws(call: ast.Call, pyplot: str, seaborn: str) -> bool:
 
 
 def _is_figure(call: ast.Call, pyplot: str, seaborn: str) -> bool:
-    """Return whether marimo shows the figure for the value of a call, which is part of one."""
+    """Return whether the value of a call is a part of a figure, for which marimo shows the figure."""
     if isinstance(call.func, ast.Attribute):
         root = root_of(call.func)
         if root is not None and root.id == pyplot:

@@ -1,7 +1,7 @@
-"""IPython's memory of outputs, `_` and `Out[3]`, as names that the cells with these values bind.
+"""IPython's output history, `_` and `Out[3]`, as names that the cells with these values bind.
 
-IPython does not remember a value that is None: `_` after `print("hi")` is the value before. Where only a run can tell
-whether a value is None, the code that reads `_` asks.
+IPython does not store None: `_` after `print("hi")` is the value before. Where static analysis cannot tell whether a
+value is None, the code that replaces `_` tests it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from marimo_kernel_bridge.analysis.name_uses import CellNames, read_cell
 from marimo_kernel_bridge.importing.python_text import hides_its_value
 
 Value = Literal["none", "some", "any"]
-"""What a cell ends in: always None, never None, or only a run can tell."""
+"""The value of a cell's last expression: always None, never None, or unknown before it runs."""
 
 _GIVE_NONE: Final = frozenset("print display help exec setattr delattr breakpoint".split())  # noqa: SIM905  # a list of words
 _GIVE_SOMETHING: Final = frozenset(
@@ -45,7 +45,7 @@ _ORDINAL: Final = {1: "first", 2: "second", 3: "third"}
 
 @dataclass(frozen=True)
 class _Read:
-    """A place that reads the output of other cells: of one, or of the `which`-th of several that is not None."""
+    """A place that reads the output of one other cell, or of the `which`-th of several whose output is not None."""
 
     start: int
     end: int
@@ -63,16 +63,16 @@ class _Read:
 
 @dataclass
 class Named:
-    """The cells' codes, and notes on each."""
+    """The code of each cell, and the notes on it."""
 
     codes: list[str]
     notes: list[list[str]]
 
 
 def named(codes: list[str]) -> Named:
-    """Name the values that other cells read as `_`, `__`, `_3` or `Out[3]`.
+    """Give names to the values that other cells read as `_`, `__`, `_3` or `Out[3]`.
 
-    Execution counts are those of a run from top to bottom: cells that are not empty count.
+    Execution counts are those of a run from top to bottom, which counts the cells that are not empty.
     """
     result = Named(list(codes), [[] for _ in codes])
     if not any(re.search(r"\bOut\b|(?<!\w)_(?:__?|\d+)?(?!\w)", code) for code in codes):
@@ -107,7 +107,7 @@ def named(codes: list[str]) -> Named:
     return result
 
 
-def _reads(  # noqa: PLR0917  # six facts
+def _reads(  # noqa: PLR0917  # six independent inputs
     cell: CellNames,
     index: int,
     bound: set[str],
@@ -115,7 +115,7 @@ def _reads(  # noqa: PLR0917  # six facts
     codes: list[str],
     ends: list[Value | None],
 ) -> list[_Read]:
-    """Return the places that read a value of another cell, and which cells that may be."""
+    """Return the places that read the value of another cell, each with the cells that it may be."""
     reads = []
     above = [other for other in reversed(range(index)) if ends[other] not in {None, "none"}]
     for use in cell.occurrences:
@@ -133,7 +133,7 @@ def _reads(  # noqa: PLR0917  # six facts
 
 
 def _recalled(start: int, end: int, above: list[int], which: int, ends: list[Value | None]) -> _Read:
-    """Return what `_` (`which` is 1), `__` or `___` reads: of the cells above, as many as are needed to be sure."""
+    """Return the read of `_` (`which` is 1), `__` or `___`: the nearest cells before it, up to one that is certain."""
     sure = [number for number, other in enumerate(above) if ends[other] == "some"]
     if sure[:which] == list(range(which)):
         return _Read(start, end, (above[which - 1],))
@@ -148,7 +148,7 @@ def _last(code: str) -> ast.Expr | None:
 
 
 def _value(cell: CellNames, code: str, bound: set[str]) -> Value | None:
-    """Return what a cell ends in; None if it shows nothing, such as one that ends in an assignment or a semicolon."""
+    """Classify the value that a cell shows; None if it shows nothing, as after an assignment or a semicolon."""
     last = _last(code) if code.strip() else None
     if last is None or hides_its_value(code):
         return None
@@ -167,7 +167,9 @@ def _value(cell: CellNames, code: str, bound: set[str]) -> Value | None:
         return "none" if value.value is None else "some"
     if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id not in bound:
         name = value.func.id
-        if name in _GIVE_NONE and not (name == "display" and value.keywords):  # display_id gives a handle
+        if name in _GIVE_NONE and not (
+            name == "display" and value.keywords
+        ):  # with display_id it returns a handle
             return "none"
         return "some" if name in _GIVE_SOMETHING else "any"
     return "some" if isinstance(value, _SOMETHING) else "any"

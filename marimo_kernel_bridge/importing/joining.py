@@ -1,4 +1,4 @@
-"""Several cells as one that shows the values of all of them."""
+"""Joining of several cells to one that shows all of their values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_VALUE: Final = frozenset(
 
 
 def joined(codes: Sequence[str]) -> tuple[str, set[str]]:
-    """Write cells as one that shows all of their values; return the code and what it needs."""
+    """Join cells to one that shows all of their values; return its code and the keys of `IMPORTS` that it needs."""
     needs: set[str] = set()
     parts = []
     for code in codes[:-1]:
@@ -51,7 +51,7 @@ def _showing(code: str) -> str:
     if isinstance(value, ast.Call | ast.Await):
         text = f"_shown = {inner}{after}\nif _shown is not None:\n    display(_shown)"
     elif isinstance(value, ast.Tuple):
-        text = f"display(({inner})){after}"  # one value, not several
+        text = f"display(({inner})){after}"  # parentheses: a tuple is one value
     else:
         text = f"display({inner}){after}"
     return "\n".join([*lines[: last.lineno - 1], f"{before}{text}", *lines[last.end_lineno :]])

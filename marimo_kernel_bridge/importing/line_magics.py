@@ -1,4 +1,4 @@
-"""IPython's line magics as Python that does the same: one rule for each kind of magic."""
+"""Translation of IPython's line magics to equivalent Python: one rule for each kind of magic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PYLAB: Final = (
 
 @dataclass(frozen=True)
 class LineMagic:
-    """One use of a line magic. `alone`: it is a statement of its own, not a part of one. `result` takes the notes."""
+    """One use of a line magic. `alone` is true if it is a whole statement. Notes are added to `result`."""
 
     name: str
     line: str
@@ -45,7 +45,7 @@ class LineMagic:
         return MAGICS.get(self.name)
 
     def statement(self) -> str:
-        """Return the line without the options at its start."""
+        """Return the line without its leading options."""
         return split_options(self.line, self.magic.valued if self.magic is not None else "")[1]
 
     def note(self, what: str) -> None:
@@ -53,7 +53,7 @@ class LineMagic:
 
 
 def python_of(use: LineMagic) -> str | None:
-    """Return Python for a line magic; None if it stays as it is."""
+    """Return Python for a line magic; None if it stays unchanged."""
     rule = _RULES.get(use.magic.kind, _unknown) if use.magic is not None else _unknown
     code = rule(use)
     if use.magic is not None and use.magic.kind in _WRITTEN:
@@ -207,5 +207,5 @@ _RULES: Final[Mapping[Kind, Callable[[LineMagic], str | None]]] = {
     "pwd": _pwd,
     "env": _env,
 }
-"""By kind of magic. Other kinds have cell magics only."""
+"""The rules by kind of magic. The other kinds are cell magics only."""
 _WRITTEN: Final[frozenset[Kind]] = frozenset({"time", "timeit", "cd", "pwd", "env", "run", "shell", "sql"})

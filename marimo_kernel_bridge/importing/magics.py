@@ -1,8 +1,7 @@
-"""IPython's syntax as plain Python: magics, shell lines and `obj?` of one cell, whatever the other cells hold.
+"""Translation of one cell's IPython syntax to Python: magics, shell lines and `obj?`.
 
-IPython's own transformer finds the magics; each is then written as Python that does the same (`line_magics`,
-`cell_magics`). Every line that is not a magic stays as it is. What has no counterpart is commented out and reported as
-lost.
+IPython's own transformer finds the magics; `line_magics` and `cell_magics` translate each of them. All other lines stay
+unchanged. What has no equivalent is commented out and reported as lost.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def translated(source: str, around: Notebooks) -> Translated:
-    """Write a cell's code in Python."""
+    """Return a cell's code as Python."""
     source = source.strip("\n").rstrip()
     if parses(source) and "get_ipython()" not in source:
         return Translated(source)
@@ -36,7 +35,7 @@ def translated(source: str, around: Notebooks) -> Translated:
 
 
 def _with_lines(source: str, around: Notebooks) -> Translated:
-    """Write the magics of a cell that is otherwise Python."""
+    """Translate the magics of a cell that is otherwise Python."""
     try:
         python = _transformed(source)
     except SyntaxError:
@@ -58,7 +57,7 @@ def _transformed(source: str) -> str:
 
 
 def _not_python(source: str) -> Translated:
-    """Keep the text of a cell that fails in Jupyter, too, and make it fail in the same way."""
+    """Keep the text of a cell that also fails in Jupyter, in comments, and make it fail in the same way."""
     message = "invalid syntax"
     try:
         ast.parse(_transformed(source))
@@ -95,7 +94,7 @@ def _with_call_replaced(
 
 
 def _python_of(call: ast.Call, around: Notebooks, result: Translated, *, alone: bool) -> str | None:
-    """Return Python for a call of IPython's shell; None if it stays as it is."""
+    """Return Python for a call of IPython's shell; None if it stays unchanged."""
     match method_and_texts(call):
         case "run_line_magic" | "magic", [str(name), str(line)]:
             return line_magics.python_of(LineMagic(name, line, alone, around, result))
@@ -111,7 +110,7 @@ def _python_of(call: ast.Call, around: Notebooks, result: Translated, *, alone: 
 
 
 def _calls(code: str) -> list[tuple[ast.Call, ast.stmt]]:
-    """Return the calls of methods of `get_ipython()`, each with its statement, in order of place."""
+    """Return the calls of methods of `get_ipython()`, each with its statement, in source order."""
     calls: list[tuple[ast.Call, ast.stmt]] = []
 
     def walk(node: ast.AST, statement: ast.stmt) -> None:

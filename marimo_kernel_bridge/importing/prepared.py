@@ -1,4 +1,4 @@
-"""The code cells of a notebook while they become reactive, and what is reported of them."""
+"""The code cells of a notebook during an import, and the notes on them, as values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Working:
-    """One cell of the result, made of the cells of the notebook at `positions` (none: added).
+    """One cell of the result, made of the notebook's cells at `positions`; an added cell has none.
 
-    `parts` are their codes by position, as long as cells may still be joined: what is joined keeps document order.
+    `parts` are their codes by position, so that cells that are joined later keep document order.
     """
 
     positions: tuple[int, ...]
@@ -28,7 +28,7 @@ class Working:
 
 @dataclass
 class Prepared:
-    """The code cells of the result, notes on each position, and what the file needs at its head."""
+    """The code cells of the result, the notes on each position, and the requirements for the file's header."""
 
     cells: list[Working]
     notes: dict[int, list[str]] = field(default_factory=dict)

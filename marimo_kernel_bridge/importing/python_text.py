@@ -1,4 +1,4 @@
-"""Python as text: whether it parses, what its last expression shows, and edits that keep everything else as it is."""
+"""Python source as text: parsing, the value that a cell shows, and edits that keep all other text unchanged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tokenize
 
 
 def parses(source: str) -> bool:
-    """Return whether code is Python, with `await` outside of functions."""
+    """Return whether code is Python; top-level `await` is allowed."""
     try:
         parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -17,7 +17,7 @@ def parses(source: str) -> bool:
 
 
 def parsed(code: str) -> ast.Module:
-    """Parse code, with `await` outside of functions. Raises SyntaxError."""
+    """Parse code; top-level `await` is allowed. Raises SyntaxError."""
     tree = compile(
         code, "<cell>", "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
     )
@@ -47,7 +47,7 @@ def span(code: str, node: ast.expr | ast.stmt) -> tuple[int, int]:
 
 
 def with_value(code: str, name: str) -> tuple[str, str]:
-    """Bind the value of a cell's last expression to a name; return the code and the name, "" if it shows nothing."""
+    """Bind the value of a cell's last expression to a name; return the code and the name ("" if it shows nothing)."""
     if not code.strip() or not parses(code):
         return code, ""
     tree = parsed(code)
@@ -62,7 +62,7 @@ def with_value(code: str, name: str) -> tuple[str, str]:
 
 
 def hides_its_value(code: str) -> bool:
-    """Return whether a cell ends with a semicolon, as one that shows nothing."""
+    """Return whether a cell ends with a semicolon, which hides its value."""
     last = ""
     try:
         for token in tokenize.generate_tokens(io.StringIO(code).readline):
@@ -80,7 +80,7 @@ def hides_its_value(code: str) -> bool:
 
 
 def indented(code: str) -> str:
-    """Indent code by four columns, but nothing that is inside of a string."""
+    """Indent code by four columns, except the lines inside a string."""
     inside: set[int] = set()
     try:
         for token in tokenize.generate_tokens(io.StringIO(code).readline):

@@ -1,8 +1,8 @@
-"""Random numbers of a generator that the whole notebook shares: seeded in one cell, drawn from in others.
+"""Reproducible random numbers from a global generator that is seeded in one cell and used in others.
 
-A cell that runs again would draw other numbers, because the generator went on. So each cell that draws restores, when
-it runs again, the generator as it was when the cell ran first; until the cell that seeds runs again. Nothing is rewound
-in a first run, so what libraries draw unseen in between counts as well.
+A cell that runs again would draw different numbers, because the generator has advanced. So each cell that draws
+restores on a rerun the generator's state of its own first run, until the cell that seeds runs again. A first run
+restores nothing, so draws inside libraries count as well.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOT_DRAWING: Final = {
     "random": frozenset({"seed", "Random", "SystemRandom", "getstate", "setstate"}),
 }
 _UNSEEN: Final = frozenset({"sample", "rvs", "train_test_split", "shuffle", "resample", "bootstrap"})
-"""What draws from NumPy's generator without naming it."""
+"""Functions that draw from NumPy's global generator without naming it."""
 _KEEPING: Final = {
     "numpy.random": ("set_state", "get_state"),
     "random": ("setstate", "getstate"),
@@ -36,7 +36,7 @@ _NAMES: Final = {"numpy.random": "repeat_numpy_draws", "random": "repeat_draws"}
 
 @dataclass
 class Seeded:
-    """A cell's code, and what was done to it."""
+    """The code of a cell, and the notes on it."""
 
     code: str
     notes: list[str] = field(default_factory=list)
@@ -50,7 +50,7 @@ class _Cell:
 
 
 def repeated(codes: Sequence[str]) -> list[Seeded]:
-    """Return codes whose cells repeat their draws, below a cell that seeds. All codes must be Python."""
+    """Make the cells after a cell that seeds repeat their draws on a rerun. All `codes` must be Python."""
     results = [Seeded(code) for code in codes]
     if not any("seed(" in code for code in codes):
         return results
@@ -67,7 +67,7 @@ def repeated(codes: Sequence[str]) -> list[Seeded]:
         lines = codes[number].split("\n")
         for at, memory in sorted(insertions, reverse=True):
             lines[at:at] = memory
-        before = results[number].code.removesuffix(codes[number])  # it may draw below another seed
+        before = results[number].code.removesuffix(codes[number])  # another seed may have edited it already
         results[number].code = before + "\n".join(lines).rstrip("\n")
     return results
 
@@ -75,11 +75,13 @@ def repeated(codes: Sequence[str]) -> list[Seeded]:
 def _repeat(
     results: list[Seeded], read: list[CellNames], origins: dict[str, str], module: str
 ) -> Iterator[tuple[int, ast.Expr]]:
-    """Write into cells that draw that they repeat it; yield what seeds, and in which cell."""
+    """Insert the restoring call into the cells that draw; yield each generator that is seeded, and the cell."""
     cells = _cells(read, origins, module)
     seeding = [number for number, cell in enumerate(cells) if cell.seeds]
     for at, number in enumerate(seeding):
-        end = seeding[at + 1] if at + 1 < len(seeding) else len(cells) - 1  # that may draw before it seeds
+        end = (
+            seeding[at + 1] if at + 1 < len(seeding) else len(cells) - 1
+        )  # the next cell that seeds may draw first
         drawing = [below for below in range(number + 1, end + 1) if cells[below].draws]
         if not drawing:
             continue
@@ -106,7 +108,7 @@ def _cells(read: list[CellNames], origins: dict[str, str], module: str) -> list[
                 and _path(node.value.func, origins) == f"{module}.seed"
             ),
             any(_draws(call, origins, module, functions) for call in _calls(names.tree.body, into=False))
-            or any(  # given to what calls it: `groups.apply(draw)`
+            or any(  # passed as an argument to a call: `groups.apply(draw)`
                 use.act == "load" and not use.late and use.name in functions for use in names.occurrences
             ),
         )
@@ -115,7 +117,7 @@ def _cells(read: list[CellNames], origins: dict[str, str], module: str) -> list[
 
 
 def _drawing_functions(read: list[CellNames], origins: dict[str, str], module: str) -> frozenset[str]:
-    """Return the functions and classes of the notebook that draw when they are called, or call one that does."""
+    """Return the functions and classes of the notebook that draw when called, directly or through another one."""
     bodies: dict[str, list[ast.Call]] = {}
     for cell in read:
         for node in ast.walk(cell.tree):
@@ -146,13 +148,13 @@ def _draws(call: ast.Call, origins: dict[str, str], module: str, functions: froz
 
 
 def _keeps(cell: CellNames, origins: dict[str, str], module: str) -> bool:
-    """Return whether a cell saves or restores the generator's state itself."""
+    """Return whether a cell itself saves or restores the generator's state."""
     paths = (_path(call.func, origins) for call in _calls(cell.tree.body, into=True))
     return any(path in {f"{module}.{function}" for function in _KEEPING[module]} for path in paths)
 
 
 def _path(node: ast.expr, origins: dict[str, str]) -> str | None:
-    """Return what an expression names, from the module that its first name comes from: `numpy.random.seed`."""
+    """Return the full path that an expression names, starting at its module: `numpy.random.seed`."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -163,7 +165,7 @@ def _path(node: ast.expr, origins: dict[str, str]) -> str | None:
 
 
 def _calls(body: Sequence[ast.stmt], *, into: bool) -> Iterator[ast.Call]:
-    """Yield the calls that happen when statements run; with `into`, those in functions that they define, too."""
+    """Yield the calls that statements make when they run; with `into`, also those in functions that they define."""
     waiting: list[ast.AST] = list(body)
     while waiting:
         node = waiting.pop()
@@ -176,7 +178,7 @@ def _calls(body: Sequence[ast.stmt], *, into: bool) -> Iterator[ast.Call]:
 
 
 def _memory(seed: ast.Expr, module: str) -> list[str]:
-    """Return the lines of the function that remembers, to be put below the line that seeds."""
+    """Return the lines of the function that stores states, to be inserted after the line that seeds."""
     assert isinstance(seed.value, ast.Call)
     imported = [] if isinstance(seed.value.func, ast.Attribute) else [f"    import {module}"]
     where = ast.unparse(seed.value.func.value) if isinstance(seed.value.func, ast.Attribute) else module

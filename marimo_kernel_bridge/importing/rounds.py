@@ -1,4 +1,4 @@
-"""Rounds of analysis: cells are joined and functions defined again until the names alone can be settled."""
+"""Rounds of analysis: joins cells and repeats definitions until renaming alone is enough."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_ROUNDS: Final = 60
 
 
 def make_reactive(prepared: Prepared, needs: set[str], *, ipython: bool) -> None:
-    """Analyse the cells and do what the analysis asks for, until it asks for nothing more; then rename.
+    """Analyze the cells and meet the requests of the analysis until there are none; then rename.
 
     `needs` are the keys of `IMPORTS` that the code uses. With `ipython`, IPython provides `display`.
     """
@@ -52,7 +52,7 @@ def _apply(prepared: Prepared, plan: Plan) -> None:
 
 
 def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[str]:
-    """Do what the analysis asks for first; return what the new code needs."""
+    """Meet the first request of the analysis; return the keys of `IMPORTS` that the new code needs."""
     cells = prepared.cells
     match request := plan.requests[0]:
         case CopyDefinition(name, source, target, reason) if (name, id(cells[target])) not in copied:
@@ -90,7 +90,7 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[s
 
 
 def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
-    """Find a place for the joined cell at which the cells between still read what they did; else take them in."""
+    """Find a place for the joined cell at which the cells between read the same values; otherwise join them too."""
     makes = [set(each.defines) for each in plan.cells]
     reads = [
         {
@@ -128,7 +128,7 @@ def _definition_text(code: str, name: str) -> str:
 
 
 def cell_of_imports(cells: Sequence[Working], needs: set[str]) -> Working | None:
-    """Return a cell of imports for what the written code uses and the notebook does not import itself."""
+    """Return a cell of imports for names that generated code uses and the notebook does not import."""
     bound: dict[str, set[str | None]] = {}
     for cell in cells:
         for each in read_cell(cell.code).occurrences:

@@ -1,4 +1,4 @@
-"""Shell commands as Python: what stands for `!cmd`, `x = !cmd` and `%%bash`."""
+"""Shell commands as Python: the equivalents of `!cmd`, `x = !cmd` and `%%bash`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VALUED: Final = frozenset(
 
 
 def run(command: str, names: AbstractSet[str]) -> str:
-    """Return a call that runs a command in a shell and prints what it prints, as `!command` does."""
+    """Return a call that runs a command in a shell and prints its output, as `!command` does."""
     return (
         f"print(subprocess.run({quoted(command, names)}, shell=True, text=True, "
         'stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout, end="")'
@@ -29,7 +29,7 @@ def run(command: str, names: AbstractSet[str]) -> str:
 
 
 def lines_of(command: str, names: AbstractSet[str]) -> str:
-    """Return an expression for the lines that a command prints, as `x = !command` gives them."""
+    """Return an expression for the lines of a command's output, as `x = !command` returns them."""
     return (
         f"SList(subprocess.run({quoted(command, names)}, shell=True, text=True, "
         "stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.splitlines())"
@@ -37,7 +37,7 @@ def lines_of(command: str, names: AbstractSet[str]) -> str:
 
 
 def script(interpreter: list[str], body: str) -> str:
-    """Return a call that gives a script to an interpreter and prints what it prints, as `%%bash` does."""
+    """Return a call that passes a script to an interpreter and prints its output, as `%%bash` does."""
     return (
         f"print(subprocess.run({interpreter!r}, input={text_literal(body)}, text=True, "
         'stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout, end="")'
@@ -45,7 +45,7 @@ def script(interpreter: list[str], body: str) -> str:
 
 
 def requirements(command: str) -> list[str] | None:
-    """Return what `pip install ...` installs, as requirements; None if the command is another."""
+    """Return the requirements that `pip install ...` installs; None for any other command."""
     match = _PIP.fullmatch(command.split("#", maxsplit=1)[0].rstrip("; \n"))
     if match is None:
         return None
@@ -69,7 +69,7 @@ def requirements(command: str) -> list[str] | None:
 
 
 def quoted(command: str, names: AbstractSet[str]) -> str:
-    """Return an expression for a command in which IPython fills in `{expression}` and `$name`."""
+    """Return an expression for a command in which IPython expands `{expression}` and `$name`."""
     try:
         parsed = list(DollarFormatter().parse(command))
     except (SyntaxError, ValueError):
@@ -104,7 +104,7 @@ def _is_python(expression: str) -> bool:
 
 
 def text_literal(text: str) -> str:
-    """Write a string so that it reads well: over several lines where it has them."""
+    """Return a string literal, with triple quotes if the text has several lines."""
     if "\n" in text.strip("\n") and '"""' not in text and "\\" not in text and not text.endswith('"'):
         return f'"""{text}"""' if text.isprintable() or _printable(text) else repr(text)
     written = repr(text)

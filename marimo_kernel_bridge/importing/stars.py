@@ -1,6 +1,6 @@
-"""`from module import *` as the imports of the names that are used: marimo has to see where names come from.
+"""Star imports as imports of the names that are used, because marimo has to know where names come from.
 
-Asks another Python process for the names of a module, because importing one may do anything.
+A separate Python process reads the names of a module, because importing one may run any code.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ sys.stdout.write("\\n" + json.dumps(public_names(module)))
 
 @dataclass
 class Expanded:
-    """A cell without star imports, and what changed."""
+    """A cell without star imports, and the notes on it."""
 
     code: str
     notes: list[str] = field(default_factory=list)
 
 
 def names_of(module: str, folder: Path | None) -> frozenset[str] | None:
-    """Return the names that `from module import *` binds in a notebook in `folder`; None if that is not known."""
+    """Return the names that `from module import *` binds in a notebook in `folder`; None if they are unknown."""
     if module.startswith("."):
         return None
     try:
@@ -59,7 +59,7 @@ def names_of(module: str, folder: Path | None) -> frozenset[str] | None:
 
 
 def written_in(module: str, folder: Path | None) -> frozenset[str] | None:
-    """Read the names of a module beside the notebook from its text: nothing is imported."""
+    """Return the names of a module beside the notebook, read from its text without importing it."""
     if folder is None or module.startswith("."):
         return None
     try:
@@ -106,7 +106,7 @@ def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) 
 
 
 def _read_unbound(cells: Sequence[CellNames]) -> frozenset[str]:
-    """Return the names that some cell reads before any cell above, or itself, has bound them."""
+    """Return the names that a cell reads before it, or a cell before it, has bound them."""
     bound: set[str] = set()
     unbound: set[str] = set()
     for cell in cells:

@@ -1,6 +1,6 @@
-"""The target `bridge`: a reactive .ipynb for this package's kernel, with IPython's syntax where it was.
+"""The import target `bridge`: a reactive .ipynb for this package's kernel, which keeps IPython's syntax.
 
-Magics go into the analysis behind Python that stands for them, and come back as they were written.
+Magics are masked by Python placeholders during the analysis, and restored afterwards as they were written.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LINE: Final = re.compile(r"^(\s*)([!%?].*|.*\?\??)$")
 
 @dataclass
 class _Masks:
-    """Words that stand for IPython's syntax: a line that ends with one is put back as it was."""
+    """Placeholders for IPython's syntax: a line that ends with one is restored to its original text."""
 
     words: Iterator[str]
     written: dict[str, str] = field(default_factory=dict)

@@ -1,6 +1,6 @@
-"""Importing an .ipynb as a marimo notebook: which cells the file has, its header, and a report on each source cell.
+"""The import target `marimo`: the cells and the header of a marimo file, and a report on each source cell.
 
-Owns what is written. How marimo's syntax is written is `marimo_format.writer`'s.
+Owns the content of the file. `marimo_format.writer` generates marimo's syntax.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class _ImportedCell:
 
 
 def _with_other_cells(notebook: Notebook, prepared: Prepared) -> list[_ImportedCell]:
-    """Put Markdown and raw cells between the code cells, where they were."""
+    """Insert Markdown and raw cells between the code cells, at their original places."""
     by_position = {cell.position: cell for cell in notebook.cells}
     places = {cell.positions[-1] if cell.positions else 0: cell for cell in prepared.cells}
     cells = [_ImportedCell((), cell.code) for cell in prepared.cells if not cell.positions]
@@ -106,7 +106,7 @@ def _with_marimo_imported(cells: list[_ImportedCell]) -> list[_ImportedCell]:
 
 
 def _imported(positions: tuple[int, ...], code: str, sources: Sequence[NotebookCell]) -> _ImportedCell:
-    """Return a cell with the settings for marimo in the metadata of its sources; the first source's count most."""
+    """Return a cell with the marimo settings in the metadata of its sources; the first source takes precedence."""
     options: dict[str, Any] = {}
     name = None
     for source in reversed(sources):
@@ -123,7 +123,7 @@ def _imported(positions: tuple[int, ...], code: str, sources: Sequence[NotebookC
 
 
 def _is_hidden(cell: NotebookCell) -> bool:
-    """Return whether a front end hides the cell's code. JupyterLab, Jupyter Book, Colab and VS Code mark it differently."""
+    """Return whether a front end hides the cell's code, as marked by JupyterLab, Jupyter Book, Colab or VS Code."""
     jupyter, tags = cell.metadata.get("jupyter"), cell.metadata.get("tags")
     return (
         (isinstance(jupyter, dict) and jupyter.get("source_hidden") is True)
@@ -141,9 +141,7 @@ def _markdown(cell: NotebookCell) -> str:
     for name, bundle in cell.attachments.items():
         for mime, data in bundle.items():
             source = source.replace(f"attachment:{name}", data_url(mime, data))
-    if '""' in source or source.endswith(
-        "\\"
-    ):  # marimo's generator would write other quotes: keep them from it
+    if '""' in source or source.endswith("\\"):  # marimo's generator would change these quotes
         pieces = re.split(r'("{2,}|\\$)', source)
         return "mo.md(\n    " + "\n    + ".join(_quoted(piece) for piece in pieces if piece) + "\n)"
     return markdown_code(source)

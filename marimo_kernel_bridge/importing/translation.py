@@ -1,4 +1,4 @@
-"""One cell with IPython's syntax on its way to Python: the result, and what it needs of the notebook around it."""
+"""The state of the translation of one cell to Python: the result, and what it needs of the other cells."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ IMPORTS: Final = {
     "_shell": "from IPython.core.interactiveshell import InteractiveShell\n\n"
     "_shell = InteractiveShell.instance()  # ipywidgets' Output asks it to show errors",
 }
-"""What written Python needs, by the name that it uses."""
+"""The import statements of generated Python, by the name that it uses."""
 
 
 @dataclass
 class Translated:
-    """A cell in Python. `notes` say what changed, `lost` what could not be kept; `needs` are keys of `IMPORTS`."""
+    """A cell as Python. `notes` say what changed, `lost` what could not be kept; `needs` are keys of `IMPORTS`."""
 
     code: str
     notes: list[str] = field(default_factory=list)
@@ -48,24 +48,24 @@ class Translated:
     is_python: bool = True
 
     def leave_out(self, line: str, why: str = "marimo does not need it") -> str:
-        """Note that a line is left out; return the comment that stands for it."""
+        """Note that a line is left out; return the comment that replaces it."""
         self.notes.append(f"`{first_line(line)}` is left out: {why}")
         return f"# {first_line(line)}"
 
     def lose(self, line: str, why: str) -> str:
-        """Note that a line cannot be kept; return the comment that stands for it."""
+        """Note that a line cannot be kept; return the comment that replaces it."""
         self.lost.append(f"`{first_line(line)}` is commented out: {why}")
         return "\n".join([NOT_CARRIED_OVER, *(f"# {text}" for text in line.splitlines())])
 
     def require(self, line: str, packages: list[str]) -> str:
-        """Note the packages that a line installs; return the comment that stands for it."""
+        """Record the packages that a line installs; return the comment that replaces it."""
         self.requirements += packages
         listed = ", ".join(packages) or "nothing by name"
         self.notes.append(f"`{first_line(line)}` is a requirement at the head of the file: {listed}")
         return f"# {first_line(line)}"
 
     def system(self, command: str, names: AbstractSet[str]) -> str:
-        """Return what runs a command as `!command` does. `names` are those that the notebook binds."""
+        """Return a call that runs a command as `!command` does. `names` are the names that the notebook binds."""
         packages = shell.requirements(command)
         if packages is not None:
             return self.require(f"!{command}", packages)
@@ -74,13 +74,13 @@ class Translated:
         return shell.run(command, names) if command.strip() else "pass"
 
     def getoutput(self, command: str, names: AbstractSet[str]) -> str:
-        """Return an expression for what a command prints, as `x = !command` has it."""
+        """Return an expression for the output of a command, as `x = !command` has it."""
         self.needs |= {"subprocess", "SList"}
         self.notes.append(f"`!{first_line(command)}` is a call of subprocess, with the same kind of list")
         return shell.lines_of(command, names)
 
     def take_over(self, inner: Translated) -> None:
-        """Take what code inside of this one needs, all but its notes."""
+        """Add the needs and losses of a nested translation, without its notes."""
         self.needs |= inner.needs
         self.requirements += inner.requirements
         self.lost += inner.lost
@@ -89,7 +89,7 @@ class Translated:
 
 @dataclass(frozen=True)
 class Notebooks:
-    """What of the notebook a magic may need: the names that it binds, and how to read a file beside it."""
+    """The notebook as far as a magic depends on it: the names that it binds, and a reader of files beside it."""
 
     names: AbstractSet[str]
     read: Callable[[str], str | None]

@@ -1,8 +1,8 @@
-"""Whether a converted notebook shows what the original shows: both are run, and compared cell by cell.
+"""Verification of an import: runs the original and the result, and compares their outputs cell by cell.
 
-The original runs under ipykernel, twice: what differs between these runs varies by itself and is set aside, and a cell that
-fails there is the original's own failure. The result runs on this package's kernel, which is marimo's runtime with
-Jupyter's outputs. Texts are compared line by line and exactly, but for addresses in memory; images by how they look.
+The original runs under ipykernel, twice: differences between these runs are nondeterministic and ignored, and a cell
+that fails in them is the original's own failure. The result runs on this package's kernel, which is marimo's runtime
+with Jupyter's outputs. Text is compared exactly, line by line, except memory addresses; images are compared visually.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
 
 LONGEST_CELL: Final = 1800.0
-"""Seconds that one cell may take."""
+"""The time limit of one cell in seconds."""
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]+")
 _TIMED: Final = re.compile(r"CPU times: |Wall time: |.* per loop\b|The slowest run took ")
-"""How lines begin that say how long something took. A magic's Python words them in its own way."""
+"""The start of lines that report a duration. The Python that replaces a magic words them differently."""
 _SIDE: Final = 64
-"""Pictures are compared as so many blocks on each side: text that is drawn a pixel further on is the same."""
+"""Blocks per side in which pictures are compared, so that text shifted by a pixel is equal."""
 _VISIBLE: Final = 24
-"""The difference of a block's colour, of 255, from which on it is seen."""
+"""The smallest visible difference of a block's color, of 255."""
 _CLOSE: Final = 0.01
-"""The share of blocks that may differ visibly in pictures that look alike."""
+"""The largest share of visibly different blocks in pictures that count as equal."""
 _SHAPE: Final = 0.1
-"""How much longer or wider, in proportion, a picture may be that looks alike."""
+"""The largest relative difference in size of pictures that count as equal."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What one cell of the result shows otherwise. `positions` are the cells of the .ipynb that it is made of."""
+    """A difference in the outputs of one cell of the result, which is made of the .ipynb's cells at `positions`."""
 
     positions: tuple[int, ...]
     what: str
@@ -56,10 +56,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The comparison of the runs. `compared` counts cells that show something.
+    """The result of the comparison. `compared` counts the cells with outputs.
 
-    `varying` are positions of cells that the original itself shows otherwise in each run, `failing` of those that fail
-    in the original: what they show is not held against the result.
+    `varying` are positions of cells whose outputs differ between runs of the original, `failing` of cells that fail in
+    the original: neither count as differences.
     """
 
     compared: int
@@ -100,7 +100,7 @@ def _cells(positions: Sequence[int]) -> str:
 
 
 def steps(notebook: Notebook, conversion: Conversion) -> int:
-    """Return how many cells `verify` runs."""
+    """Return the number of cells that `verify` runs."""
     return 2 * sum(cell.kind == "code" for cell in notebook.cells) + len(conversion.codes)
 
 
@@ -143,7 +143,7 @@ def compare(
     again: Mapping[int, _Outputs],
     after: Sequence[tuple[tuple[int, ...], _Outputs]],
 ) -> Verdict:
-    """Compare what cells show. `before` and `again` are by position; `after` has the positions that each cell is made of."""
+    """Compare outputs. `before` and `again` are by position; `after` has the source positions of each cell."""
     differences: list[Difference] = []
     varying: set[int] = set()
     failing = {position for run in (before, again) for position in run if _fails(run[position])}
@@ -171,7 +171,7 @@ def _fails(outputs: _Outputs) -> bool:
 
 
 def _varies(before: _Outputs, again: _Outputs) -> bool:
-    """Return whether two runs of the same cell show different things."""
+    """Return whether two runs of the same cell have different outputs."""
     one, other = _images(before), _images(again)
     return (
         shown_text(before) != shown_text(again)
@@ -183,7 +183,7 @@ def _varies(before: _Outputs, again: _Outputs) -> bool:
 def _differences(
     positions: tuple[int, ...], before: _Outputs, again: _Outputs, after: _Outputs
 ) -> list[Difference]:
-    """Compare what a cell shows with what it showed in two runs; where these differ, anything goes."""
+    """Compare a cell's outputs with those of two runs of the original; where these differ, any output matches."""
     old, new = shown_text(before), shown_text(after)
     if not _matches(new.splitlines(), old.splitlines(), shown_text(again).splitlines()):
         return [Difference(positions, "text", _excerpt(old, new), _excerpt(new, old))]
@@ -200,7 +200,7 @@ def _differences(
 
 
 def _matches(new: list[str], old: list[str], again: list[str]) -> bool:
-    """Return whether lines are those on which two runs agree; where these differ, any line is."""
+    """Return whether lines match those on which two runs agree; where these differ, any line matches."""
     if len(old) != len(again):
         return True
     return len(new) == len(old) and all(
@@ -209,7 +209,7 @@ def _matches(new: list[str], old: list[str], again: list[str]) -> bool:
 
 
 def shown_text(outputs: list[dict[str, Any]]) -> str:  # nbformat
-    """Return what a cell prints, then what it shows: the order between the two differs between kernels."""
+    """Return a cell's streams, then its other outputs: their relative order depends on the kernel."""
     streams, shown = [], []
     for output in outputs:
         match output["output_type"]:
@@ -223,7 +223,7 @@ def shown_text(outputs: list[dict[str, Any]]) -> str:  # nbformat
 
 
 def _excerpt(text: str, other: str) -> str:
-    """Return the line at which two texts part."""
+    """Return the first line in which two texts differ."""
     lines, others = text.splitlines(), other.splitlines()
     at = next(
         (i for i, (one, two) in enumerate(zip(lines, others, strict=False)) if one != two),
@@ -237,7 +237,7 @@ def _images(outputs: list[dict[str, Any]]) -> list[str]:  # nbformat
 
 
 def _apart(one: str, other: str) -> float:
-    """Return which share of two pictures looks different. Without Pillow, only equal ones are alike."""
+    """Return the share of two pictures that looks different. Without Pillow, pictures are compared byte by byte."""
     if one == other:
         return 0.0
     try:

@@ -1,4 +1,4 @@
-"""Marimo files, read as values, and turned into marimo's Markdown and plain scripts: marimo's own words for all of it."""
+"""Reading of marimo files as values, and their conversion to marimo's Markdown and to scripts, all by marimo itself."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _cell(cell_id: str, cell: CellDef) -> FileCell:
 
 
 def _names(code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what a cell defines and uses, as marimo sees it; nothing if it does not compile."""
+    """Return the names that a cell defines and uses, as marimo sees them; none if it does not compile."""
     try:
         cell = compile_cell(code, cell_id=CellId_t("file"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -78,7 +78,7 @@ def _names(code: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def to_markdown(file: MarimoFile) -> str:
-    """Return a notebook as marimo's Markdown, which marimo opens again."""
+    """Return a notebook in marimo's Markdown format, which marimo can open."""
     return MarimoConvert.from_ir(_parsed(file.path, file.text)).to_markdown(filename=file.path.name)
 
 
@@ -89,14 +89,14 @@ def to_script(file: MarimoFile) -> str:
     except UnsupportedAsyncCodeError as error:
         raise BridgeError(
             "bad_notebook",
-            f"{file.path} awaits in a cell, which a script cannot.",
-            "Export it as .py: a marimo file runs as a program, too.",
+            f"{file.path} uses `await` in a cell, which a script cannot.",
+            "Export it as .py: a marimo file also runs as a program.",
         ) from error
     except (CycleError, MultipleDefinitionError, SyntaxError) as error:
         raise BridgeError(
             "bad_notebook",
             f"{file.path} has no order in which its cells could run: {_first_line(error)}.",
-            "marimo check tells which cells.",
+            "`marimo check` names the cells.",
         ) from error
 
 

@@ -1,10 +1,13 @@
-"""Saved outputs of an .ipynb as marimo's session file: the notebook opens with what it showed in Jupyter."""
+"""marimo's session files: written from the saved outputs of an .ipynb, and read as outputs of an .ipynb.
+
+With its session file, an imported notebook opens in marimo with the outputs that it had in Jupyter.
+"""
 
 from __future__ import annotations
 
 import html
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marimo._ast.app import InternalApp
 from marimo._ast.load import load_app
@@ -16,10 +19,12 @@ from marimo._version import __version__
 from marimo_kernel_bridge.notebooks.ipynb import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
     from marimo_kernel_bridge.notebooks.marimo_file import MarimoFile
+    from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject, OutputJSON
 
 _MIMES = (
     "text/html",
@@ -33,7 +38,7 @@ _MIMES = (
 
 
 def keep(notebook: Notebook, conversion: Conversion, target: Path) -> Path | None:
-    """Write the saved outputs of `notebook` beside the written `target`; return the file, None if nothing is saved."""
+    """Write the saved outputs of `notebook` as the session file of `target`; return its path, None without outputs."""
     if not any(cell.outputs for cell in notebook.cells):
         return None
     app = load_app(target)
@@ -63,10 +68,11 @@ def keep(notebook: Notebook, conversion: Conversion, target: Path) -> Path | Non
 
 
 def _converted(
-    outputs: list[dict[str, Any]],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:  # nbformat, marimo's JSON
-    console: list[dict[str, Any]] = []
-    errors: list[dict[str, Any]] = []
+    outputs: Sequence[OutputJSON],
+) -> tuple[list[JSONObject], list[JSONObject]]:
+    """Return marimo's outputs and console outputs."""
+    console: list[JSONObject] = []
+    errors: list[JSONObject] = []
     shown: list[tuple[str, str]] = []
     for output in outputs:
         match output.get("output_type"):
@@ -96,7 +102,8 @@ def _converted(
     return errors, console
 
 
-def _best(data: dict[str, Any]) -> tuple[str, str] | None:  # a mime bundle
+def _best(data: JSONObject) -> tuple[str, str] | None:
+    """Return the richest representation in a mime bundle that marimo shows."""
     for mime in _MIMES:
         if mime in data:
             text = _joined(data[mime])
@@ -116,43 +123,43 @@ def _as_html(mime: str, text: str) -> str:
     return text if mime in {"text/html", "image/svg+xml"} else f"<pre>{html.escape(text)}</pre>"
 
 
-def read(file: MarimoFile) -> dict[str, list[dict[str, Any]]]:  # nbformat
-    """Return what marimo saved of a notebook's outputs, by cell id; of cells whose code is what it was then."""
+def read(file: MarimoFile) -> dict[str, list[OutputJSON]]:
+    """Return the outputs that marimo has saved, by cell id, for cells whose code has not changed since."""
     try:
         session = json.loads(get_session_cache_file(file.path).read_text(encoding="utf-8"))
-        saved = {each["code_hash"]: each for each in session["cells"] if each["code_hash"]}
+        saved = {cell["code_hash"]: cell for cell in session["cells"] if cell["code_hash"]}
         return {
             cell.cell_id: _as_nbformat(saved[code_hash])
             for cell in file.cells
             if (code_hash := hash_code(cell.code)) in saved
         }
-    except (OSError, ValueError, KeyError, TypeError):  # none, or of another version
+    except (OSError, ValueError, KeyError, TypeError):  # no session file, or one of another version
         return {}
 
 
-def _as_nbformat(cell: dict[str, Any]) -> list[dict[str, Any]]:  # marimo's JSON, nbformat
-    outputs: list[dict[str, Any]] = []
-    for each in cell["console"]:
-        if each["type"] == "streamMedia":
-            outputs.append(_shown({each["mimetype"]: each["data"]}))
-        elif each.get("mimetype") in {None, "text/plain"}:
-            outputs.append({"output_type": "stream", "name": each["name"], "text": each["text"]})
-    for each in cell["outputs"]:
-        if each["type"] == "error":
-            fields = {key: str(each[key] or "") for key in ("ename", "evalue")}
-            outputs.append({"output_type": "error", **fields, "traceback": list(each["traceback"] or [])})
-        elif each["data"] and any(each["data"].values()):
-            outputs.append(_shown(each["data"]))
+def _as_nbformat(cell: JSONObject) -> list[OutputJSON]:
+    outputs: list[OutputJSON] = []
+    for output in cell["console"]:
+        if output["type"] == "streamMedia":
+            outputs.append(_display_data({output["mimetype"]: output["data"]}))
+        elif output.get("mimetype") in {None, "text/plain"}:
+            outputs.append({"output_type": "stream", "name": output["name"], "text": output["text"]})
+    for output in cell["outputs"]:
+        if output["type"] == "error":
+            fields = {key: str(output[key] or "") for key in ("ename", "evalue")}
+            outputs.append({"output_type": "error", **fields, "traceback": list(output["traceback"] or [])})
+        elif output["data"] and any(output["data"].values()):
+            outputs.append(_display_data(output["data"]))
     return outputs
 
 
-def _shown(data: dict[str, Any]) -> dict[str, Any]:  # a mime bundle, nbformat
+def _display_data(data: JSONObject) -> OutputJSON:
     bundle = {}
     for mime, content in data.items():
         text = str(content)
         if text.startswith("data:image/") and ";base64," in text:
             bundle[text[len("data:") : text.index(";")]] = text.partition(";base64,")[2]
-        elif mime == "text/markdown" and text.lstrip().startswith("<"):  # `mo.md` is HTML by then
+        elif mime == "text/markdown" and text.lstrip().startswith("<"):  # marimo saves `mo.md` as HTML
             bundle["text/html"] = text
         else:
             bundle[mime] = content

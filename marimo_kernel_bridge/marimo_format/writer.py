@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 ADDED: Final = "an added cell"
-"""The label of a cell that no cell of the source stands for."""
+"""The label of a cell that comes from no cell of the source."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def markdown_code(source: str) -> str:
 
 
 def names_in(code: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Return what a cell defines and what it uses, as marimo sees it; nothing if it does not compile."""
+    """Return the names that a cell defines and those that it uses, as marimo sees them; none if it does not compile."""
     try:
         cell = compile_cell(code, cell_id=CellId_t("import"))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -97,7 +97,7 @@ def _accepted(name: str | None) -> str:
 
 
 def _first_lines(text: str, cells: Sequence[NewCell]) -> list[int]:
-    """Return the line at which each cell starts in the file, read as marimo will."""
+    """Return the line at which each cell starts in the file, as marimo reads it."""
     read = MarimoConvert.from_py(text).to_ir().cells
     if len(read) != len(cells):
         raise BridgeError(
@@ -109,9 +109,9 @@ def _first_lines(text: str, cells: Sequence[NewCell]) -> list[int]:
 
 
 def _check(text: str, cells: Sequence[NewCell], lines: Sequence[int]) -> tuple[list[str], bool]:
-    """Apply the rules of `marimo check`, which fails for what breaks a notebook, not for what could be nicer.
+    """Apply the rules of `marimo check`, which fails on breaking findings, not on formatting.
 
-    They do not find what only the compiler refuses, so compile the file as well.
+    The rules do not report what only the compiler refuses, so the file is compiled as well.
     """
     findings, passes = [], True
     try:

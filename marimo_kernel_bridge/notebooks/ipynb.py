@@ -60,12 +60,12 @@ class Notebook:
 
 
 EMPTY: Final = "it is empty"
-"""The note on a cell that was dropped because nothing is in it."""
+"""The note on a cell that was dropped because it is empty."""
 
 
 @dataclass(frozen=True)
 class CellReport:
-    """What became of one cell of the .ipynb, and why. `notes` is empty for a cell that was kept as it is."""
+    """The result of importing one cell of the .ipynb. `notes` are the reasons, none for a cell that was kept."""
 
     position: int
     cell_id: str
@@ -208,7 +208,7 @@ def _mapping(document: JSONObject, key: str) -> JSONObject:
 
 
 def _joined(text: object) -> str | None:
-    """Join the lines of a text, which nbformat also stores as a list."""
+    """Join the lines of a text, which nbformat may also store as a list."""
     if isinstance(text, list) and all(isinstance(line, str) for line in text):
         return "".join(text)
     return text if isinstance(text, str) else None
@@ -220,9 +220,7 @@ def existing(target: Path) -> BridgeError:
 
 
 def write_whole(target: Path, content: str | bytes, *, overwrite: bool) -> None:
-    """Write a file wholly or not at all.
-
-    The content goes to a neighboring file first, which then takes the name in one step.
+    """Write a file atomically: the content goes to a neighboring file, which is then renamed.
 
     Raises `BridgeError`: output_exists, bad_request.
     """
@@ -234,7 +232,7 @@ def write_whole(target: Path, content: str | bytes, *, overwrite: bool) -> None:
             if overwrite:
                 neighbor.replace(target)
             else:
-                os.link(neighbor, target)  # unlike a rename, fails if the name was taken meanwhile
+                os.link(neighbor, target)  # unlike a rename, fails if the target exists by now
         finally:
             neighbor.unlink(missing_ok=True)
     except FileExistsError as error:

@@ -35,7 +35,8 @@ _LANGUAGE: Final = {
 class FileCell:
     """A cell of a marimo file.
 
-    `markdown` is its text if the cell shows nothing but one. `config` holds marimo's settings that are not the default.
+    `markdown` is the Markdown of a cell that shows nothing else. `config` holds the marimo settings that are not the
+    default.
     """
 
     cell_id: str
@@ -50,7 +51,7 @@ class FileCell:
 
 @dataclass(frozen=True)
 class MarimoFile:
-    """A marimo notebook on disk. `header` is what stands above it: script metadata, comments."""
+    """A marimo notebook on disk. `header` is the text before the notebook: script metadata, comments."""
 
     path: Path
     text: str
@@ -79,7 +80,7 @@ def document_of(file: MarimoFile) -> DocumentJSON:
 
 
 def new_cell(cell: FileCell, cell_id: str | None = None) -> CellJSON:
-    """Return a cell that no .ipynb had before."""
+    """Return a new .ipynb cell for a cell of a marimo file."""
     marimo = settings_of(cell)
     metadata: JSONObject = {"marimo": marimo} if marimo else {}
     if cell.markdown is not None:
@@ -90,7 +91,7 @@ def new_cell(cell: FileCell, cell_id: str | None = None) -> CellJSON:
 
 
 def settings_of(cell: FileCell) -> JSONObject:
-    """Return what marimo has to know of a cell, for the metadata of an .ipynb; empty if everything is the default."""
+    """Return the marimo settings of a cell for the metadata of an .ipynb; empty if all have their defaults."""
     marimo: JSONObject = {}
     config = dict(cell.config)
     if cell.markdown is not None and config == {"hide_code": True}:

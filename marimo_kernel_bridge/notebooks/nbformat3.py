@@ -1,6 +1,6 @@
-"""Notebooks of the old format 3 as those of format 4: worksheets, prompts, headings and outputs by their new names.
+"""Upgrade of notebooks from nbformat 3 to 4: worksheets, prompts, headings and outputs.
 
-The library nbformat upgrades notebooks, too, but refuses what its schema does not allow; Jupyter opens such notebooks.
+The library nbformat also upgrades notebooks, but refuses those that violate its schema, which Jupyter opens.
 https://nbformat.readthedocs.io/en/latest/changelog.html
 """
 
@@ -26,7 +26,7 @@ _MIMES: Final = {
 
 
 def upgraded(document: DocumentJSON) -> DocumentJSON | None:
-    """Return a notebook of format 3 as one of format 4; None if it is not one."""
+    """Return a notebook of format 3 in format 4; None if it is not of format 3."""
     sheets = document.get("worksheets")
     if not isinstance(sheets, list):
         return None

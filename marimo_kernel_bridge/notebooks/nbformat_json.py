@@ -28,7 +28,7 @@ def source_of(cell: CellJSON) -> str:
 
 
 def lines(text: str) -> list[str]:
-    """Split a text as nbformat stores it: at line feeds only, or other characters would break lines when joined."""
+    """Split a text into lines as nbformat stores it: at line feeds only, unlike `str.splitlines`."""
     return list(StringIO(text, newline="\n"))
 
 

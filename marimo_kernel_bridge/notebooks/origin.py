@@ -1,8 +1,8 @@
-"""The .ipynb that a marimo file was imported from, saved beside it.
+"""The origin of a marimo file: the .ipynb that it was imported from, saved beside it.
 
-A marimo file has no place for cell ids, metadata, attachments, or the text that a magic had before it became Python.
-They are saved in `__marimo__/jupyter/NAME.py.json`, which marimo's editor leaves alone (docs/decisions/0006 says why
-there). How an export puts them together with the file is in `restored`.
+A marimo file cannot hold cell ids, metadata, attachments, or the original text of a magic that became Python. They are
+saved in `__marimo__/jupyter/NAME.py.json`, which marimo's editor does not touch (docs/decisions/0006 has the reason).
+`restored` merges them with the file for an export.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject
 
 RAW: Final = "# Raw cell of the Jupyter notebook:"
-"""What the importer writes above a raw cell."""
+"""The line that the importer writes before the text of a raw cell."""
 _FORMAT: Final = 1
 
 
@@ -34,8 +34,8 @@ _FORMAT: Final = 1
 class ImportedCell:
     """A cell of the marimo file as the importer wrote it.
 
-    `code` is the hash of its code, `positions` are the cells of the .ipynb that are in it, counted from 1, and
-    `settings` is what the .ipynb had for marimo.
+    `code` is the hash of its code, `positions` are the .ipynb's cells that it was made of, counted from 1, and
+    `settings` are the marimo settings in the .ipynb.
     """
 
     code: str
@@ -45,7 +45,7 @@ class ImportedCell:
 
 @dataclass(frozen=True)
 class Origin:
-    """The .ipynb that a marimo file was imported from, and the cells that the importer made of it."""
+    """The .ipynb that a marimo file was imported from, and the cells that the importer made from it."""
 
     document: DocumentJSON
     cells: tuple[ImportedCell, ...]
@@ -96,7 +96,7 @@ def _without_outputs(cell: CellJSON) -> CellJSON:
 
 
 def read_origin(file: Path) -> Origin | None:
-    """Return the origin of a marimo file; None if there is none that can be read."""
+    """Return the saved origin of a marimo file; None if there is none, or it cannot be read."""
     try:
         content = json.loads(origin_path(file).read_text(encoding="utf-8"))
         match content:
@@ -116,11 +116,11 @@ def read_origin(file: Path) -> Origin | None:
 
 
 def data_url(mime: str, data: str) -> str:
-    """Return an attachment as the importer writes it into the text."""
+    """Return the data URL with which the importer replaces an attachment."""
     encoded = data if mime.startswith("image/") else base64.b64encode(data.encode()).decode()
     return f"data:{mime};base64,{''.join(encoded.split())}"
 
 
 def code_hash(code: str) -> str:
-    """Return what the code of a cell is recognized by."""
+    """Return the hash by which the code of a cell is recognized."""
     return hashlib.sha256(code.strip().encode(errors="surrogatepass")).hexdigest()

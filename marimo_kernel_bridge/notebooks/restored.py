@@ -1,6 +1,6 @@
-"""An .ipynb put together from a marimo file and the notebook that it was imported from.
+"""The merge of a marimo file with the notebook that it was imported from, as an .ipynb.
 
-Cells are recognized by their code, so the file may be edited, saved by marimo, and its cells moved.
+Cells are matched by their code, so the file may be edited and saved by marimo, and its cells may be moved.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ _IMPORT: Final = "import marimo as mo"
 
 @dataclass(frozen=True)
 class Restored:
-    """An .ipynb made of a file and its origin, and what became of the cells.
+    """An .ipynb made from a file and its origin, and how it differs from the origin.
 
-    `edited` are cells whose code is new, `added` those that the origin had not, `gone` positions that are not there
-    any more. If `whole`, the notebook is the origin itself. `places` tells by id which cells a cell of the file is in.
+    `edited` are cells with changed code, `added` are cells that the origin does not have, and `gone` are positions of
+    cells that were deleted. If `whole`, the notebook equals the origin. `places` maps the id of a cell of the file to
+    the indexes of its cells in the document.
     """
 
     document: DocumentJSON
@@ -41,10 +42,10 @@ class Restored:
 
 
 def restore(file: MarimoFile, origin: Origin) -> Restored:
-    """Put the cells of a file back into the notebook that they came from.
+    """Merge the cells of a file into the notebook that they came from.
 
-    As long as no code has changed, that is the notebook, cell for cell. Once some has, cells that the importer changed
-    keep its code: what was edited was written for that, and reads its names.
+    If no code has changed, the result is that notebook, cell for cell. Otherwise cells that the importer changed keep
+    the importer's code, because the edited code was written against it and reads its names.
     """
     matched = _matched(file.cells, origin.cells)
     before = [index for index in matched if index is not None]
@@ -53,7 +54,7 @@ def restore(file: MarimoFile, origin: Origin) -> Restored:
     edited_code = not same_order or any(
         code_hash(cell.code) != origin.cells[index].code
         for index, cell in written.items()
-        if not _issource_of(origin, index)
+        if not _is_text(origin, index)
     )
     build = _Builder(origin, edited_code=edited_code)
     for cell, index in zip(file.cells, matched, strict=True):
@@ -65,30 +66,32 @@ def restore(file: MarimoFile, origin: Origin) -> Restored:
 
 
 def _matched(cells: Sequence[FileCell], imported: Sequence[ImportedCell]) -> list[int | None]:
-    """Return, for each cell, the number of the imported cell that it is: by equal code, then by its place."""
+    """Return, for each cell, the index of the imported cell that it matches: by equal code, then by its place."""
     old, new = [cell.code for cell in imported], [code_hash(cell.code) for cell in cells]
-    found: list[int | None] = [None] * len(new)
+    matched: list[int | None] = [None] * len(new)
     spare: list[tuple[range, range]] = []
     for kind, start, end, first, last in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if kind == "equal":
-            found[first:last] = range(start, end)
+            matched[first:last] = range(start, end)
         else:
             spare.append((range(start, end), range(first, last)))
     free = {index for olds, _ in spare for index in olds}
     for _, news in spare:
         for number in news:  # moved
-            index = next((each for each in sorted(free) if old[each] == new[number]), None)
+            index = next((index for index in sorted(free) if old[index] == new[number]), None)
             if index is not None:
-                found[number] = index
+                matched[number] = index
                 free.discard(index)
     for olds, news in spare:
+        unmatched = [number for number in news if matched[number] is None]
         waiting = [index for index in olds if index in free]
-        for number, index in zip((each for each in news if found[each] is None), waiting, strict=False):
-            found[number] = index
-    return found
+        for number, index in zip(unmatched, waiting, strict=False):
+            matched[number] = index
+    return matched
 
 
-def _issource_of(origin: Origin, index: int) -> bool:
+def _is_text(origin: Origin, index: int) -> bool:
+    """Return whether an imported cell was made from Markdown or raw cells only."""
     return all(
         origin.document["cells"][position - 1].get("cell_type") != "code"
         for position in origin.cells[index].positions
@@ -97,7 +100,7 @@ def _issource_of(origin: Origin, index: int) -> bool:
 
 @dataclass(frozen=True)
 class _Entry:
-    """A cell of the new notebook, its position in the old one (of the cell above, if new), and the file's cell."""
+    """A cell of the new notebook, its position in the origin (0 for an added cell), and the id of the file's cell."""
 
     position: int
     cell: CellJSON
@@ -105,7 +108,7 @@ class _Entry:
 
 
 class _Builder:
-    """Collects the cells of the new notebook in order, with those between them that the importer left out of the file."""
+    """Collects the cells of the new notebook in order, including those that the importer left out of the file."""
 
     def __init__(self, origin: Origin, *, edited_code: bool) -> None:
         self._cells: list[CellJSON] = origin.document["cells"]
@@ -120,7 +123,7 @@ class _Builder:
         self._exact = True
 
     def put(self, cell: FileCell, made: ImportedCell) -> None:
-        """Put in a cell that is known; several cells, if the importer had joined them and they come apart again."""
+        """Append a matched cell; several cells if the importer joined them and they can be separated again."""
         if not made.positions:
             self._put_added(cell, made)
             return
@@ -143,7 +146,7 @@ class _Builder:
         self._catch_up(made.positions[-1] + 1)
 
     def _put_added(self, cell: FileCell, made: ImportedCell) -> None:
-        """Put in a cell that imports what written-out code needs, unless the original text is back."""
+        """Append a cell of imports that the importer added, unless the code that needs them is the original again."""
         if not self._edited_code and code_hash(cell.code) == made.code:
             return
         self._exact = False
@@ -153,14 +156,14 @@ class _Builder:
             self._entries.append(_Entry(0, new_cell(cell, self._fresh(cell.cell_id)), cell.cell_id))
 
     def _catch_up(self, position: int) -> None:
-        """Put in the cells above a position that the importer left out: empty ones, imports said twice."""
-        for each in range(1, position):
-            if each not in self._done and each not in self._in_file:
-                if not self._edited_code or not source_of(self._cells[each - 1]).strip():
-                    self._entries.append(_Entry(each, self._cells[each - 1]))
+        """Append the cells before a position that the importer left out: empty cells and repeated imports."""
+        for skipped in range(1, position):
+            if skipped not in self._done and skipped not in self._in_file:
+                if not self._edited_code or not source_of(self._cells[skipped - 1]).strip():
+                    self._entries.append(_Entry(skipped, self._cells[skipped - 1]))
                 else:
                     self._exact = False
-                self._done.add(each)
+                self._done.add(skipped)
 
     def _unchanged(self, cell: FileCell, originals: list[CellJSON]) -> bool:
         if len(originals) > 1:
@@ -193,46 +196,48 @@ class _Builder:
                 if not same:
                     changed |= {"outputs": [], "execution_count": None}
                 else:
-                    changed["outputs"] = [out for each in originals for out in each.get("outputs") or []]
+                    changed["outputs"] = [
+                        output for source in originals for output in source.get("outputs") or []
+                    ]
                 return changed
         return new_cell(cell, str(original["id"]) if "id" in original else cell.cell_id)
 
     def add(self, cell: FileCell) -> None:
-        """Put in a cell that the origin had not."""
+        """Append a cell that the origin does not have."""
         self._exact = False
         made = new_cell(cell, self._fresh(cell.cell_id))
         self._added.append(str(made["id"]))
         self._entries.append(_Entry(0, made, cell.cell_id))
 
-    def _fresh(self, wanted: str) -> str:
-        taken = {str(cell.get("id")) for cell in [*self._cells, *(each.cell for each in self._entries)]}
-        return next(name for number in range(10**6) if (name := f"{wanted}{number or ''}") not in taken)
+    def _fresh(self, preferred: str) -> str:
+        taken = {str(cell.get("id")) for cell in [*self._cells, *(entry.cell for entry in self._entries)]}
+        return next(name for number in range(10**6) if (name := f"{preferred}{number or ''}") not in taken)
 
     def result(self, missing: int) -> Restored:
         self._catch_up(len(self._cells) + 1)
         entries = self._entries
-        if not self._edited_code:  # joined cells are apart again
-            entries = sorted(entries, key=lambda each: each.position)
+        if not self._edited_code:  # joined cells are separate again
+            entries = sorted(entries, key=lambda entry: entry.position)
         if self._imports_marimo is not None and any(
-            re.search(r"\bmo\.", source_of(each.cell))
-            for each in entries
-            if each.cell.get("cell_type") == "code"
+            re.search(r"\bmo\.", source_of(entry.cell))
+            for entry in entries
+            if entry.cell.get("cell_type") == "code"
         ):
             cell = new_cell(FileCell(self._fresh("marimo"), _IMPORT))
             entries.insert(self._imports_marimo, _Entry(0, cell))
         places: dict[str, list[int]] = {}
-        for number, each in enumerate(entries):
-            if each.of is not None:
-                places.setdefault(each.of, []).append(number)
+        for number, entry in enumerate(entries):
+            if entry.of is not None:
+                places.setdefault(entry.of, []).append(number)
         whole = self._exact and not missing
-        document = {**self._document, "cells": self._with_ids([each.cell for each in entries])}
+        document = {**self._document, "cells": self._with_ids([entry.cell for entry in entries])}
         if not whole and any("id" in cell for cell in document["cells"]):
             document["nbformat_minor"] = max(5, int(document.get("nbformat_minor") or 5))
         gone = tuple(sorted(self._in_file - self._done))
         return Restored(document, whole, tuple(self._edited), tuple(self._added), gone, places)
 
     def _with_ids(self, cells: list[CellJSON]) -> list[CellJSON]:
-        """Give ids to all cells if some have one: nbformat wants both or neither."""
+        """Give ids to all cells if some have one: in nbformat, all cells have one or none has."""
         if all("id" in cell for cell in cells) or not any("id" in cell for cell in cells):
             return cells
         return [
@@ -242,20 +247,19 @@ class _Builder:
 
 
 def _with_settings(cell: CellJSON, settings: JSONObject) -> CellJSON:
-    found = cell.get("metadata")
-    metadata = (
-        {key: value for key, value in found.items() if key != "marimo"} if isinstance(found, dict) else {}
-    )
+    original = cell.get("metadata")
+    metadata = dict(original) if isinstance(original, dict) else {}
+    metadata.pop("marimo", None)
     return {**cell, "metadata": metadata | ({"marimo": settings} if settings else {})}
 
 
 def _loosely(code: str) -> list[str]:
-    """Return code without what marimo's generator may change about it: the ends of lines, empty ones around it."""
+    """Return the lines of code without what marimo's generator may change: trailing spaces, empty lines around it."""
     return [line.rstrip() for line in code.strip().splitlines()]
 
 
 def _with_attachments(text: str, original: CellJSON) -> str:
-    """Return the text of a Markdown cell with links to its attachments, which the importer wrote into the text."""
+    """Return the text of a Markdown cell with links to its attachments instead of the importer's data URLs."""
     for name, bundle in (original.get("attachments") or {}).items():
         for mime, data in bundle.items():
             text = text.replace(data_url(mime, "".join(data)), f"attachment:{name}")
