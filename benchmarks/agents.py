@@ -70,7 +70,7 @@ async def served(command: list[str], env: dict[str, str] | None = None) -> Async
             yield Server(client, process)
 
 
-MCP_ARGUMENTS = ["-m", "marimo_kernel_bridge", "mcp", "--allow", "all"]
+MCP_ARGUMENTS = ["-P", "-m", "marimo_kernel_bridge", "mcp", "--allow", "all"]
 OUR_COMMAND = [sys.executable, *MCP_ARGUMENTS]
 
 

@@ -113,7 +113,8 @@ def prepare_kernelspecs(before: Path | None = None) -> None:
             except UnavailableError as error:
                 say(f"{name}: {error}")
         spec: dict[str, Any] = {
-            "argv": [python, "-m", *module, "-f", "{connection_file}"],
+            # -P: the package of the environment, not that of the folder in which the benchmarks are started.
+            "argv": [python, "-P", "-m", *module, "-f", "{connection_file}"],
             "language": "python",
         }
         spec["display_name"] = name

@@ -29,13 +29,14 @@ def start(name: str, infos: dict[str, list[Sample]], memory: dict[str, list[Samp
         with timed() as answered:
             kernel = Kernel(name)
             kernel.kernel_info()
+            answered_cpu = kernel.cpu()
         try:
             kernel.ready()
             kernel.run("x = 1", "cell")
         except BaseException:
             kernel.close()
             raise
-    infos.setdefault(name, []).append(answered[0])
+    infos.setdefault(name, []).append(Sample(answered[0].wall, answered_cpu))
     full = kernel.process.memory_full_info()
     memory.setdefault(name, []).append(Sample(full.rss, getattr(full, "pss", full.rss)))
     cpu = kernel.cpu()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.agents import MCP_ARGUMENTS, served
 from benchmarks.contenders import Kernel, started
-from benchmarks.measuring import BEFORE, OURS, Row, Sample, interleave, ratio, run_alone, say
+from benchmarks.measuring import BEFORE, OURS, Row, Sample, check, interleave, ratio, run_alone, say
 from benchmarks.outputs import Output, put_out, samples_of_output
 from benchmarks.reactive import Changing, chain, register, run_all
 from benchmarks.requests import pipelined, round_trip
@@ -30,9 +30,14 @@ LIMIT = 1.03
 
 
 def run_against(python: Path, settings: Settings) -> Iterator[Row]:
-    """Measure both kernels in turn. Raises `WrongResultError` if either did not do the work."""
+    """Measure both kernels in turn. Raises `WrongResultError` if either did not do the work, or both are the same."""
     rounds = settings.pick(9, 3)
-    yield from _starts(rounds)
+    with started(OURS, BEFORE) as kernels:
+        packages = {
+            kernel.value("__import__('marimo_kernel_bridge').__file__") for kernel in kernels.values()
+        }
+        check(len(packages) == 2, f"both kernels run {packages}")
+    yield from _starts(rounds * 2)
     with started(OURS, BEFORE) as kernels:
         yield _row("`x = 1` round trip", rounds, kernels, partial(round_trip, count=settings.pick(300, 100)))
     with started(OURS, BEFORE) as kernels:
@@ -75,7 +80,7 @@ def _starts(rounds: int) -> Iterator[Row]:
     contenders = {name: partial(start, name, infos, memory) for name in (OURS, BEFORE)}
     samples = interleave(rounds, contenders, [])
     yield _compared("spawn to first execute idle, cold", samples)
-    yield _compared("spawn to kernel_info reply", infos, "wall")
+    yield _compared("spawn to kernel_info reply", {name: infos[name][-rounds:] for name in infos})
     yield _compared("RSS after the first cell", memory, "wall", "MiB")
 
 
