@@ -1,6 +1,5 @@
 """Kernels, the person at one of them, and the MCP server as a real process."""
 
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
@@ -14,6 +13,8 @@ from person import Agent, Gate, Person, wait_for_ready
 
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import read_connection
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.launch.pool.provisioner import PooledKernel
 from marimo_kernel_bridge.launch.pool.status import stop_pools
 from tests.isolation import Home, Homes
 
@@ -65,13 +66,6 @@ def _started(homes: Homes, name: str, runtime_dir: Path | None = None) -> Kernel
     return manager
 
 
-def _move(manager: KernelManager, runtime_dir: Path) -> None:
-    """Have a kernel found in another runtime folder."""
-    path = Path(manager.connection_file)
-    os.link(path, runtime_dir / path.name)
-    manager.connection_file = str(runtime_dir / path.name)
-
-
 def _stop(manager: KernelManager) -> None:
     if manager.has_kernel:
         manager.shutdown_kernel(now=True)
@@ -84,20 +78,26 @@ def plain_kernel(start_kernel: Callable[..., KernelManager]) -> KernelManager:
 
 
 @pytest.fixture(scope="session")
-def _spare(homes: Homes) -> Iterator[list[KernelManager]]:
-    """A reactive kernel that starts while a test runs, so that the next test need not wait for it."""
-    spare = [_started(homes, "marimo")]
-    yield spare
-    for manager in spare:
-        _stop(manager)
+def _pool_home(homes: Homes) -> Iterator[Home]:
+    """The home of the pool that reactive kernels are forked from: a fork takes a tenth of a start."""
+    home = homes.new("p")
+    yield home
+    with home.lived_in():
+        stop_pools()
 
 
 @pytest.fixture
-def reactive_kernel(_spare: list[KernelManager], homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
+def reactive_kernel(_pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
     """A reactive kernel of the test's own."""
-    manager = _spare.pop()
-    _spare.append(_started(homes, "marimo"))
-    _move(manager, runtime_dir)
+    own = homes.new("k")
+    path = runtime_dir / f"kernel-{own.folder.name}.json"
+    manager = KernelManager(kernel_name="marimo", connection_file=str(path))
+    assert manager.kernel_spec is not None
+    manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER}
+    with _pool_home.lived_in():
+        # A pool has one home and one runtime folder; temporary files are the kernel's own.
+        manager.start_kernel(env=_pool_home.environment(TMPDIR=str(own.temporary)))
+    assert isinstance(getattr(manager.provisioner, "process", None), PooledKernel), "started without the pool"
     wait_for_ready(manager)
     yield manager
     _stop(manager)
