@@ -1,4 +1,4 @@
-"""Cells and versions of names while they are analysed: what the parts of the analysis share."""
+"""The values that the passes of an analysis share: cells, and versions of names."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 PYTHON: Final = -1
-"""The number that stands for a cell's where Python itself makes a version: of a builtin."""
+"""The cell number of a version that Python itself makes: of a builtin."""
 
 
 TEXTS_REMEMBERED: Final = 2000
-"""How many cells' texts are remembered with what they come to, some 11 KB each: twice the cells of a large notebook."""
+"""The size of the caches of results by a cell's text, about 11 KB each: twice the cells of a large notebook."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """One cell as it goes into the analysis. `fails`: it is known to end with an error."""
+    """One cell as input of the analysis. `fails`: it is known to end with an error."""
 
     source: str
     fails: bool = False
@@ -48,15 +48,15 @@ class Version:
 
 
 class InForce:
-    """The versions of names in force at one place of the document: like a copy of the newest ones, but cheaper."""
+    """The versions of names in force at one place of the document: a view that is cheaper than a copy."""
 
     def __init__(self, log: Mapping[str, Sequence[tuple[int, Version]]], time: int) -> None:
-        """`log` has each name's versions with the times when they came into force; it may grow."""
+        """`log` has the versions of each name with the times when they came into force; entries may be appended."""
         self._log, self._time = log, time
         self._own: dict[str, Version] = {}
 
     def get(self, name: str) -> Version | None:
-        """Return a name's version, None if there is none."""
+        """Return the version of a name, None if there is none."""
         if name in self._own:
             return self._own[name]
         versions = self._log.get(name, ())
@@ -78,7 +78,7 @@ class InForce:
 
 @dataclass
 class Cell:
-    """A cell while it is analysed. `incoming` and `outgoing` are the versions of names before and after it."""
+    """A cell during the analysis. `incoming` and `outgoing` are the versions of names before and after it."""
 
     index: int
     given: Given
@@ -89,7 +89,7 @@ class Cell:
     made: dict[str, Version] = field(default_factory=dict)
     seeded: dict[str, str] = field(
         default_factory=dict
-    )  # name -> how its new version starts: "{}", "{}.copy()"
+    )  # name -> the template of its new version's initial value: "{}", "{}.copy()"
     together: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     repeated_imports: list[Occurrence] = field(default_factory=list)
     late: dict[tuple[str | None, str], Version] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class Cell:
 
 
 def simple_augmented(cell: Cell, name: str) -> ast.AugAssign | None:
-    """Return the first `x += 1` of a cell if it can be written out: `x_1 = x + 1`."""
+    """Return the first `x += 1` of a cell if it can be written as `x_1 = x + 1`."""
     stores = cell.names.stores(name)
     node = cell.names.tree.body[stores[0].statement]
     exposed = [use for use in cell.names.of(name) if use.exposed]

@@ -1,6 +1,6 @@
-"""What a cell does with global names: every place that means one, and the names that are bound in the end.
+"""The uses of global names in a cell: every occurrence of one, and the names that are bound at the end.
 
-Does not know what other cells do.
+Does not know other cells.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class CellNames:
-    """What one cell does with global names. `bound_at_end` are those that are certainly bound when it is done."""
+    """The uses of global names in one cell. `bound_at_end` are the names that are certainly bound at its end."""
 
     source: str
     tree: ast.Module
@@ -40,7 +40,7 @@ class CellNames:
         return by_name
 
     def stores(self, name: str) -> list[Occurrence]:
-        """Return where the cell itself binds a name, not a function of it."""
+        """Return the places where the cell itself, not a function in it, binds a name."""
         return [use for use in self.of(name) if use.act == "store" and not use.late]
 
 
@@ -53,7 +53,7 @@ def read_cell(source: str) -> CellNames:
 
 
 def parse(source: str) -> ast.Module:
-    """Parse a cell, which may await at its top level."""
+    """Parse a cell; top-level `await` is allowed."""
     tree = compile(
         source,
         "<cell>",

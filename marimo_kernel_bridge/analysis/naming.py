@@ -1,4 +1,4 @@
-"""What each version of a name is called: as before, numbered, or private to its cell."""
+"""The names of versions: the original name, a numbered one, or one that is private to its cell."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def name_versions(
     all_versions: Mapping[str, list[Version]], words: AbstractSet[str], quoted: AbstractSet[str]
 ) -> None:
-    """Set the name of each version. `words` are all that the cells use, so that no new name is one of them.
+    """Set the name of each version. `words` are all words in the cells, which new names must avoid.
 
-    `quoted` names are also used in strings, where a private name would not be found.
+    `quoted` names also occur in evaluated strings, where marimo does not mangle private names.
     """
     taken = set(words)
     for name, versions in all_versions.items():
@@ -32,7 +32,7 @@ def name_versions(
 
 
 def _name_private(name: str, versions: list[Version], crossing: list[Version], taken: set[str]) -> None:
-    """Name the versions of a `_name`, which marimo keeps to its cell: those that other cells read become public."""
+    """Name the versions of a `_name`, which marimo makes local to its cell: versions read elsewhere become public."""
     base = name
     if crossing:
         base = name.strip("_") or "underscore"
@@ -48,7 +48,7 @@ def _name_private(name: str, versions: list[Version], crossing: list[Version], t
 
 
 def _name_several(name: str, versions: list[Version], crossing: list[Version], taken: set[str]) -> None:
-    """Name several versions: private to their cell where nobody else reads them, the first other one as before."""
+    """Name several versions: private if no other cell reads them; the first other one keeps its name."""
     plain_free = True
     for version in versions:
         public = version in crossing or version.derived or version.definition or version.cell == PYTHON

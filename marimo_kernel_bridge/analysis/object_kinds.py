@@ -1,6 +1,7 @@
-"""What kind of object an expression makes, and with which names it shares it, as far as the text tells.
+"""The kind of object that an expression returns, and the names that share it, as far as static analysis can tell.
 
-Only what decides how a changed object is kept apart from the one before: whether it can be copied, and how.
+Kinds distinguish only what decides how a mutated object is kept apart from its previous version: whether it can be
+copied, and how.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ Kind = Literal[
     "module",
     "unknown",
 ]
-"""`value`: cannot change. `live`: is tied to something outside (a widget, a connection). `own`: of a class of the notebook.
-`iterator` and `file`: whoever looks into it moves on in it. `generator`: a function whose calls make an iterator."""
+"""`value`: immutable. `live`: tied to something outside (a widget, a connection). `own`: of a class of the notebook.
+`iterator` and `file`: reading it advances it. `generator`: a function whose calls return an iterator."""
 CONSUMED: Final = frozenset({"iterator", "file"})
 
 COPIED_BY_METHOD: Final = frozenset({"list", "dict", "set", "array", "frame"})
@@ -48,7 +49,7 @@ _BUILTINS: Final[dict[str, Kind]] = {
     ),
     **dict.fromkeys(("default_rng", "RandomState", "Random"), "random"),
 }
-# By what is called, whatever module or object it is of.
+# By the name of the called function, whatever its module or object.
 _CALLED: Final[dict[str, Kind]] = {
     **dict.fromkeys(
         ("DataFrame", "Series", "load_dataset", "get_dummies", "concat", "merge", "crosstab"), "frame"
@@ -68,13 +69,13 @@ _NODES: Final[dict[type[ast.expr], Kind]] = {
     **dict.fromkeys((ast.Constant, ast.JoinedStr, ast.Compare, ast.Tuple, ast.Lambda), "value"),
     ast.GeneratorExp: "iterator",
 }
-# What an operation of two kinds makes: the first of these that is one of them.
+# The kind of an operation's result: the first of these that is the kind of an operand.
 _STRONGER: Final[tuple[Kind, ...]] = ("frame", "array", "list", "unknown")
-# Methods whose result is of the kind of their object.
+# Methods whose result has the kind of their object.
 _SAME_KIND: Final = frozenset(
     {"copy", "reset_index", "sort_values", "dropna", "fillna", "rename", "head", "tail"}
 )
-# Methods and functions whose result shares its data with what they are given.
+# Methods and functions whose result shares data with their object or argument.
 VIEWS: Final = frozenset(
     {
         "reshape",
@@ -96,10 +97,10 @@ _FRAME_ATTRIBUTES: Final = frozenset(
 _PASSING: Final = frozenset({"iter", "enumerate", "zip", "reversed", "items", "values"})
 
 
-def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
-    """Return the kind of what an expression makes.
+def kind_of(node: ast.expr | None, kinds: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+    """Return the kind of an expression's value.
 
-    `known` are the kinds of names, `modules` what imported names stand for (`np` -> `numpy`).
+    `kinds` are the kinds of names, `modules` what imported names stand for (`np` -> `numpy`).
     """
     if node is None:
         return "unknown"
@@ -108,20 +109,20 @@ def kind_of(node: ast.expr | None, known: Mapping[str, Kind], modules: Mapping[s
     kind: Kind
     match node:
         case ast.Name():
-            kind = known.get(node.id, "unknown")
+            kind = kinds.get(node.id, "unknown")
         case ast.BinOp():
-            kinds = {kind_of(side, known, modules) for side in (node.left, node.right)}
-            kind = next((stronger for stronger in _STRONGER if stronger in kinds), "value")
+            operands = {kind_of(side, kinds, modules) for side in (node.left, node.right)}
+            kind = next((stronger for stronger in _STRONGER if stronger in operands), "value")
         case ast.UnaryOp(operand=value) | ast.Await(value=value) | ast.NamedExpr(value=value):
-            kind = kind_of(value, known, modules)
+            kind = kind_of(value, kinds, modules)
         case ast.Subscript():
-            kind = _kind_of_part(kind_of(node.value, known, modules), node.slice)
+            kind = _kind_of_part(kind_of(node.value, kinds, modules), node.slice)
         case ast.Attribute(attr="loc" | "iloc"):
             kind = "frame"
         case ast.Attribute():
-            kind = "plot" if kind_of(node.value, known, modules) == "plot" else "unknown"
+            kind = "plot" if kind_of(node.value, kinds, modules) == "plot" else "unknown"
         case ast.Call():
-            kind = _kind_of_call(node.func, known, modules)
+            kind = _kind_of_call(node.func, kinds, modules)
         case _:
             kind = "unknown"
     return kind
@@ -134,18 +135,18 @@ def _kind_of_part(kind: Kind, key: ast.expr) -> Kind:
     return "unknown"
 
 
-def _kind_of_call(func: ast.expr, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+def _kind_of_call(func: ast.expr, kinds: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
     match func:
         case ast.Name(id=name):
-            return _kind_of_call_by_name(name, known.get(name, "unknown"), modules.get(name, ""))
+            return _kind_of_call_by_name(name, kinds.get(name, "unknown"), modules.get(name, ""))
         case ast.Attribute():
-            return _kind_of_method(func, known, modules)
+            return _kind_of_method(func, kinds, modules)
         case _:
             return "unknown"
 
 
 def _kind_of_call_by_name(name: str, function: Kind, module: str) -> Kind:
-    """Return the kind of what a function makes; `function` is its kind, `module` what it is imported as."""
+    """Return the kind of a function's result; `function` is its own kind, `module` its origin if it is imported."""
     if function == "own":
         return "own"
     if function == "generator":
@@ -156,8 +157,8 @@ def _kind_of_call_by_name(name: str, function: Kind, module: str) -> Kind:
     return by_name or _BUILTINS.get(name) or _PACKAGES.get(module.partition(".")[0], "unknown")
 
 
-def _kind_of_method(func: ast.Attribute, known: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
-    """Return the kind of what a method makes, or a function of a module."""
+def _kind_of_method(func: ast.Attribute, kinds: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+    """Return the kind of the result of a method, or of a function of a module."""
     name, root = func.attr, root_of(func)
     module = modules.get(root.id, "") if root is not None else ""
     by_name: Kind | None = "frame" if name.startswith("read_") else _CALLED.get(name)
@@ -167,11 +168,11 @@ def _kind_of_method(func: ast.Attribute, known: Mapping[str, Kind], modules: Map
         return by_name
     if module == "seaborn":
         return _kind_of_seaborn(name)
-    if kind_of(func.value, known, modules) == "random":
+    if kind_of(func.value, kinds, modules) == "random":
         return "array"
     if module:
         return _BUILTINS.get(name) or _PACKAGES.get(module.partition(".")[0], "unknown")
-    return kind_of(func.value, known, modules) if name in _SAME_KIND else "unknown"
+    return kind_of(func.value, kinds, modules) if name in _SAME_KIND else "unknown"
 
 
 def _kind_of_seaborn(name: str) -> Kind:
@@ -185,48 +186,48 @@ def root_of(node: ast.expr) -> ast.Name | None:
     return node if isinstance(node, ast.Name) else None
 
 
-def shared_with(node: ast.expr, known: Mapping[str, Kind]) -> frozenset[str]:  # noqa: PLR0911  # one case for each form
-    """Return the names whose objects, or parts of them, an expression may give on without copying."""
+def shared_with(node: ast.expr, kinds: Mapping[str, Kind]) -> frozenset[str]:  # noqa: PLR0911  # one case for each form
+    """Return the names whose objects, or parts of them, an expression may return without copying."""
     match node:
         case ast.Name():
-            plain = known.get(node.id) in {"value", "generator", "module"}
+            plain = kinds.get(node.id) in {"value", "generator", "module"}
             return frozenset() if plain else frozenset({node.id})
         case ast.Starred(value=value) | ast.NamedExpr(value=value) | ast.Await(value=value):
-            return shared_with(value, known)
+            return shared_with(value, kinds)
         case ast.Attribute(value=value) | ast.Subscript(value=value):
             root = root_of(node)
-            kind = known.get(root.id, "unknown") if root is not None else "unknown"
+            kind = kinds.get(root.id, "unknown") if root is not None else "unknown"
             # pandas copies on write; single elements of arrays are values.
             if kind in {"frame", "module"} or (
                 isinstance(node, ast.Subscript) and kind == "array" and not _slices(node)
             ):
                 return frozenset()
-            return shared_with(value, known)
+            return shared_with(value, kinds)
         case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
-            return frozenset().union(*(shared_with(element, known) for element in elements))
+            return frozenset().union(*(shared_with(element, kinds) for element in elements))
         case ast.Dict(values=values):
-            return frozenset().union(*(shared_with(value, known) for value in values))
+            return frozenset().union(*(shared_with(value, kinds) for value in values))
         case ast.IfExp(body=body, orelse=orelse):
-            return shared_with(body, known) | shared_with(orelse, known)
+            return shared_with(body, kinds) | shared_with(orelse, kinds)
         case ast.Call(func=ast.Attribute(value=value, attr=attr), args=arguments) if attr in VIEWS | _PASSING:
             parts = [value, *arguments] if attr in VIEWS else [value]
-            return frozenset().union(*(shared_with(part, known) for part in parts))
-        case ast.Call(func=ast.Name(id=name), args=arguments) if name in _PASSING or known.get(name) == "own":
-            return frozenset().union(*(shared_with(part, known) for part in arguments))
+            return frozenset().union(*(shared_with(part, kinds) for part in parts))
+        case ast.Call(func=ast.Name(id=name), args=arguments) if name in _PASSING or kinds.get(name) == "own":
+            return frozenset().union(*(shared_with(part, kinds) for part in arguments))
         case _:
             return frozenset()
 
 
-def is_view(node: ast.expr, known: Mapping[str, Kind]) -> bool:
-    """Return whether an expression gives an array that looks into the memory of another."""
+def is_view(node: ast.expr, kinds: Mapping[str, Kind]) -> bool:
+    """Return whether an expression returns an array that is a view of another one."""
     root = root_of(node) if not isinstance(node, ast.Call) else None
-    kind = known.get(root.id, "unknown") if root is not None else "unknown"
+    kind = kinds.get(root.id, "unknown") if root is not None else "unknown"
     if isinstance(node, ast.Subscript):
         return _slices(node) and (
             kind == "array" or (kind == "unknown" and isinstance(node.slice, ast.Tuple))
         )
     return not isinstance(node, ast.Name) and any(
-        known.get(name) == "array" for name in shared_with(node, known)
+        kinds.get(name) == "array" for name in shared_with(node, kinds)
     )
 
 
@@ -238,7 +239,7 @@ def _slices(node: ast.Subscript) -> bool:
 
 
 def frames_in(tree: ast.Module) -> frozenset[str]:
-    """Return the names that a cell uses as only pandas objects are used."""
+    """Return the names that a cell uses in ways specific to pandas objects."""
     return frozenset(
         node.value.id
         for node in ast.walk(tree)

@@ -1,4 +1,4 @@
-"""One place in a cell that means a global name, as a value."""
+"""An occurrence of a global name in a cell, as a value."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Form = Literal["name", "import", "import_dotted", "shown", "quoted"]
 
 @dataclass(frozen=True)
 class Occurrence:
-    """One place where a cell means a global name.
+    """One place where a cell refers to a global name.
 
-    `start` and `end` are offsets in the cell's text. `late` places are inside of functions, and do something only
-    when the function is called; `owner` is the global name that the function belongs to. `exposed` is a load or
-    a `del` that may see what another cell bound. `statement` counts the cell's statements from 0. `form` says what must be written
-    for another name: `import x` becomes `import x as y`; `f"{x=}"` shows the name itself; a `quoted` one is in a string that
-    is evaluated, where marimo's private names are not known.
+    `start` and `end` are offsets in the cell's text. A `late` occurrence is inside a function and takes effect when the
+    function is called; `owner` is the global name that the function belongs to. `exposed` is a load or a `del` that may
+    see the binding of another cell. `statement` counts the cell's statements from 0. `form` says how to rename it:
+    `import x` becomes `import x as y`; `f"{x=}"` displays the name itself; a `quoted` one is in an evaluated string,
+    where marimo does not mangle private names.
     """
 
     name: str

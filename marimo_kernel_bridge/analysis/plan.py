@@ -1,4 +1,4 @@
-"""What must change for cells to be reactive, as values: edits of cells' texts, and cells that belong together."""
+"""The result of the analysis as values: edits of cells' texts, and cells that must be joined."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ EditKind = Literal["rename", "private", "public", "copy", "seed", "import", "del
 
 @dataclass(frozen=True)
 class Edit:
-    """Text from `start` to `end` (offsets in the cell) is replaced."""
+    """The replacement of the text from `start` to `end` (offsets in the cell)."""
 
     start: int
     end: int
@@ -19,7 +19,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Note:
-    """One reason for edits of a cell, for people. `warning`: the cell may not behave as it did."""
+    """A reason for edits of a cell, for people. `warning`: the cell may behave differently."""
 
     kind: EditKind
     text: str
@@ -28,7 +28,7 @@ class Note:
 
 @dataclass
 class CellPlan:
-    """What happens to one cell: its edits, lines to put before it, and why. `names` are its names' new ones."""
+    """The plan for one cell: its edits, the lines before it, and the reasons. `names` are its renamed names."""
 
     edits: list[Edit] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class CellPlan:
 
 @dataclass(frozen=True)
 class Join:
-    """Cells (by index) that only work as one, in this order, at the place of `at`."""
+    """A request to join cells (by index), in this order, at the place of `at`."""
 
     cells: tuple[int, ...]
     at: int
@@ -49,7 +49,7 @@ class Join:
 
 @dataclass(frozen=True)
 class CopyDefinition:
-    """The function that `source` defines must be defined again at the start of `target`."""
+    """A request to repeat the definition of a function of `source` at the start of `target`."""
 
     name: str
     source: int
@@ -59,19 +59,19 @@ class CopyDefinition:
 
 @dataclass
 class Plan:
-    """What happens to each cell. With `requests`, it holds only once these are met and the cells are analysed again."""
+    """The plans for all cells. If there are `requests`, they must be met first, and the cells analyzed again."""
 
     cells: list[CellPlan]
     requests: list[Join | CopyDefinition] = field(default_factory=list)
 
 
 def rewritten(source: str, plan: CellPlan) -> str:
-    """Apply a plan to a cell's text: nothing changes but what it says."""
+    """Apply a plan to the text of its cell."""
     text = source
     last = len(source) + 1
     for edit in sorted(set(plan.edits), key=lambda edit: (edit.start, edit.end), reverse=True):
         if edit.end > last:
-            continue  # the same place twice: `x += 1` loads and stores
+            continue  # the same place again: `x += 1` loads and stores
         text = text[: edit.start] + edit.text + text[edit.end :]
         last = edit.start
     if plan.before:

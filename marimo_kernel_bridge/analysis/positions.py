@@ -1,7 +1,7 @@
-"""Where things are in a cell's text: from Python's lines and byte columns to one offset, also inside of f-strings.
+"""Positions in a cell's text: from Python's lines and byte columns to offsets, also inside f-strings.
 
-Python 3.11 gives wrong positions for what is inside of an f-string, and later versions right ones. So fields are found
-here by reading the literal.
+Before Python 3.12, the positions of nodes inside an f-string are wrong, so its fields are located by scanning the
+literal.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Text:
-    """A piece of Python inside of a cell. `base` is the offset of its first character in the cell."""
+    """A piece of Python in a cell. `base` is the offset of its first character in the cell."""
 
     def __init__(self, source: str, base: int = 0) -> None:
         self.source, self.base = source, base
@@ -44,7 +44,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Field:
-    """An expression in braces inside of an f-string. `shows_itself` is the span of `{x=}` with its braces."""
+    """A replacement field of an f-string. `shows_itself` is the span of `{x=}` with its braces."""
 
     tree: ast.expr
     text: Text
@@ -52,10 +52,10 @@ class Field:
 
 
 def fields(literal: str, base: int) -> Iterator[Field]:
-    """Yield the expressions of a string literal, or of several side by side, in reading order."""
+    """Yield the replacement fields of a string literal, or of several adjacent ones, in reading order."""
     if not hasattr(tokenize, "FSTRING_START"):
         yield from _fields_of_tokens(literal, base)
-    else:  # Python 3.12 takes f-strings apart itself
+    else:  # since Python 3.12 the tokenizer splits f-strings
         yield from _fields_of_parts(literal, base)
 
 
@@ -72,7 +72,7 @@ def _fields_of_tokens(literal: str, base: int) -> Iterator[Field]:
 
 
 def _fields_of_parts(literal: str, base: int) -> Iterator[Field]:
-    """Read f-strings token by token: nested quotes may be of any kind since Python 3.12."""
+    """Read f-strings token by token: since Python 3.12, nested quotes may be of any kind."""
     depth, start = 0, 0
     for token, at in _tokens(literal):
         name = tokenize.tok_name[token.type]
@@ -87,7 +87,7 @@ def _fields_of_parts(literal: str, base: int) -> Iterator[Field]:
 
 
 def _tokens(literal: str) -> Iterator[tuple[tokenize.TokenInfo, int]]:
-    """Yield the tokens of a literal that may go over several lines, and their offsets in it."""
+    """Yield the tokens of a literal, which may have several lines, with their offsets in it."""
     enclosed = Text(f"({literal}\n)", -1)
     try:
         for token in tokenize.generate_tokens(io.StringIO(enclosed.source).readline):
@@ -130,7 +130,7 @@ def _field(body: str, start: int, end: int, base: int) -> Iterator[Field]:
 
 
 def _end_of_expression(body: str, at: int) -> int:
-    """Return where the expression that starts at `at` ends: at its `!r`, its `:spec` or its brace."""
+    """Return the end of the expression that starts at `at`: its `!r`, its `:spec` or its brace."""
     depth, quote = 0, ""
     while at < len(body):
         character = body[at]

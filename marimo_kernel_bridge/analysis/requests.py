@@ -1,4 +1,4 @@
-"""What must be done to cells before any names help: functions that bind globals, and cells that depend on each other."""
+"""Requests of the analysis for what renaming cannot solve: functions that bind globals, and cells in a cycle."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def for_global_statements(cells: Sequence[Cell]) -> list[Join]:
-    """Join those who bind, call and read where a function has `global x`, which binds x when it is called.
+    """Request to join the cells that bind, call and read, where a function with `global x` binds x when called.
 
-    One request at most: the cells are analysed again once it is met.
+    At most one request: the cells are analyzed again once it is met.
     """
     for cell in cells:
         for use in cell.names.occurrences:
@@ -31,7 +31,7 @@ def for_global_statements(cells: Sequence[Cell]) -> list[Join]:
 
 
 def _involved(binding: Occurrence, cell: Cell, cells: Sequence[Cell]) -> tuple[int, ...]:
-    """Return the cells that bind, call or read the name; nothing if only one binds it."""
+    """Return the cells that bind, call or read the name; none if only one binds it."""
     binders = {cell.index} | {
         other.index for other in cells if any(use.act == "store" for use in other.names.of(binding.name))
     }
@@ -47,7 +47,7 @@ def _involved(binding: Occurrence, cell: Cell, cells: Sequence[Cell]) -> tuple[i
 
 
 def for_cycles(document: Document, late_reads: LateReads) -> list[Join | CopyDefinition]:
-    """Open each cycle: a function closes it that reads what a cell makes that calls it, so define it there."""
+    """Request what breaks each cycle: define a function that reads names of its only caller in the caller's cell."""
     upstream: dict[int, set[int]] = {cell.index: set() for cell in document.cells}
     for version in (version for versions in document.versions.values() for version in versions):
         for reader in version.readers:
@@ -75,6 +75,6 @@ def _opened(cycle: Sequence[int], document: Document, late_reads: LateReads) -> 
 
 
 def _only_defines(cell: Cell) -> bool:
-    """Return whether one function or class is all that a cell has."""
+    """Return whether a cell consists of one function or class."""
     definitions = ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef
     return len(cell.made) == 1 and all(isinstance(node, definitions) for node in cell.names.tree.body)

@@ -1,4 +1,4 @@
-"""Python's scopes: which names a function, a class or a comprehension has for itself."""
+"""Python's scopes: the names that are local to a function, a class or a comprehension."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class Scope:
-    """One scope inside of a cell. `global_` are the names that it declares global.
+    """One scope in a cell. `global_` are the names that it declares global.
 
-    `so_far` are the names that a class body has bound: before that, it reads the global ones.
+    `so_far` are the names that a class body has bound; it reads other names from the global scope.
     """
 
     kind: Literal["function", "class", "comprehension"]
@@ -47,9 +47,9 @@ def arguments_in(arguments: ast.arguments) -> Iterable[ast.arg]:
 
 
 def is_global(name: str, scopes: Sequence[Scope], *, stored: bool, skip_comprehensions: bool = False) -> bool:
-    """Return whether a name means the global one inside of `scopes`, the innermost last.
+    """Return whether a name is global inside `scopes`, the innermost last.
 
-    A name that a class body reads before it binds it is global; that it has bound it is noted in its scope.
+    A name that a class body reads before binding it is global, so bindings are recorded in the scope.
     """
     for depth, scope in enumerate(reversed(scopes)):
         if name in scope.global_:
@@ -72,7 +72,7 @@ def _target_names(target: ast.expr) -> set[str]:
 
 
 def _bindings(body: Iterable[ast.stmt]) -> tuple[set[str], set[str]]:  # noqa: C901  # one case for each form
-    """Return the names that a function's or a class's body binds, and those that it declares global."""
+    """Return the names that the body of a function or class binds, and those that it declares global."""
     bound: set[str] = set()
     global_: set[str] = set()
     waiting: list[tuple[ast.AST, bool]] = [(statement, False) for statement in body]

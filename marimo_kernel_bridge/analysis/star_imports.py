@@ -1,6 +1,6 @@
-"""`from module import *`: where cells have it, and which names it binds.
+"""Star imports in cells, and the names that they bind.
 
-Imports nothing by itself: whoever has the module asks for its public names.
+Imports no module: the caller passes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import ModuleType
 
-_WIDTH: Final = 88  # of lines, as is common
+_WIDTH: Final = 88  # of lines, a common default of formatters
 
 
 def is_star(node: ast.ImportFrom) -> bool:
@@ -41,7 +41,7 @@ def public_names(module: ModuleType) -> list[str]:
 
 
 def import_of(module: str, names: Sequence[str]) -> str:
-    """Return the import of these names of a module, in several lines if it is long."""
+    """Return the statement that imports these names of a module, in several lines if it is long."""
     line = f"from {module} import {', '.join(names)}"
     if len(line) <= _WIDTH:
         return line

@@ -1,4 +1,4 @@
-"""Questions about syntax trees that need nothing but the tree."""
+"""Properties of syntax trees that depend on the tree alone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def calls(node: ast.expr) -> Iterator[ast.Call]:
 
 
 def is_generator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Return whether a function is a generator: whether it yields itself, not in a function inside of it."""
+    """Return whether a function is a generator: whether it yields itself, not in a nested function."""
     waiting: list[ast.AST] = list(node.body)
     while waiting:
         each = waiting.pop()
@@ -65,7 +65,7 @@ def key_of(target: ast.expr) -> str | None:
 
 
 def is_repeatable(name: str, key: str | None, value: ast.expr, target: ast.expr) -> bool:
-    """Return whether what is assigned does not depend on what the assignment changes."""
+    """Return whether an assigned value does not depend on what the assignment changes."""
     parents = {child: node for node in ast.walk(value) for child in ast.iter_child_nodes(node)}
     for node in ast.walk(value):
         if isinstance(node, ast.Name) and node.id == name:

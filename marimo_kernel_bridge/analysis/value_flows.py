@@ -1,8 +1,8 @@
-"""What flows between cells that run as they are, in document order: which cell makes each version of a name, which read it.
+"""The flow of values between cells of a running notebook, in document order: which cells make and read each version.
 
-The same analysis as for imported cells, with two differences. Cells may still be added below, so no version is left out
-because nothing reads it yet. And a function reads a global where it is called, not where it is written: what runs the
-cells supplies each of them with the versions that are in force at its place.
+The same analysis as for imported cells, with two differences. Cells may still be added below, so a version that nothing
+reads yet is kept. And a function reads a global where it is called, not where it is defined, because the kernel
+supplies each cell with the versions that are in force at its place.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 HISTORY: Final = re.compile(r"_+|_i*\d*|_i{1,3}|_[iod]h|_exit_code")
-"""IPython's own names: the last values, inputs and outputs."""
+"""Names that IPython binds: the last values, inputs and outputs."""
 
 
 @dataclass
 class Flow:
-    """One cell's part. Cells are numbers in the document order of those that are analysed together.
+    """The flow of one cell. Cells are numbers in document order among those that are analyzed together.
 
-    `makes` are the names that it makes a version of: binds, changes or deletes. `reads` are (name, cell that makes
-    what is read), also through functions that the cell calls; `early` those of them that a cell below makes.
-    `keeps` says how objects that the cell changes are preserved for the cells above, as `model.Cell.seeded` does: with
-    "{}" the object itself is changed. `together` are names whose objects are copied as one. `draws_on` are names of
-    objects that cannot be copied, and are changed each time. `redefines` names the cell that made the version before,
-    where others read that.
+    `makes` are the names of which it makes a version: it binds, mutates or deletes them. `reads` are pairs of a name
+    and the cell that makes the version read, also through functions that the cell calls; `early` are those made by a
+    cell below. `keeps` says how objects that the cell mutates are preserved for the cells above, as
+    `model.Cell.seeded` does: with "{}" the object itself is mutated. `together` are names whose objects are copied as
+    one. `draws_on` are names of objects that cannot be copied, and are mutated in each run. `redefines` maps a name to
+    the cell that made the previous version, if other cells read that.
     """
 
     makes: set[str] = field(default_factory=set)
@@ -45,20 +45,20 @@ class Flow:
     together: list[tuple[str, ...]] = field(default_factory=list)
     draws_on: set[str] = field(default_factory=set)
     redefines: dict[str, int] = field(default_factory=dict)
-    repeats: set[str] = field(default_factory=set)  # imports that a cell above has made
-    mentions: frozenset[str] = frozenset()  # all global names that it has
-    late: set[str] = field(default_factory=set)  # names that its functions read when they are called
+    repeats: set[str] = field(default_factory=set)  # names already imported by a cell above
+    mentions: frozenset[str] = frozenset()  # all global names in it
+    late: set[str] = field(default_factory=set)  # names that its functions read when called
 
 
 class GroupFlows:
-    """The flows of a group (see `components`) whose cells are added one after the other; those above are not analysed again."""
+    """The flows of a group of connected cells. Adding a cell at the end does not analyze the others again."""
 
     def __init__(self) -> None:
         self._sources: list[str] = []
         self._known = _Flows([])
 
     def of(self, sources: Sequence[str]) -> list[Flow]:
-        """Return what flows between the cells. A cell that is not Python has no part."""
+        """Return the flow of each cell; that of a cell that is not Python is empty."""
         count = len(self._sources)
         if list(sources[:count]) != self._sources or self._known.is_outdated_by(sources[count:]):
             self._known, count = _Flows(sources), 0
@@ -69,22 +69,22 @@ class GroupFlows:
 
 
 def flows(sources: Sequence[str]) -> list[Flow]:
-    """Return what flows between cells in document order."""
+    """Return the flow of each cell, for cells in document order."""
     return GroupFlows().of(sources)
 
 
-SMALL: Final = 16  # cells of a group whose analysis is kept by their texts
+SMALL: Final = 16  # cells; the flows of smaller groups are cached by the cells' texts
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
 def flows_of_small(sources: tuple[str, ...]) -> list[Flow]:
-    """Return what flows between cells in document order; the same objects each time."""
+    """Return the flow of each cell, for cells in document order. Cached: the same objects each time."""
     return flows(sources)
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
 def _read(source: str) -> CellNames | None:
-    """Read a cell's text; None if it cannot be analysed."""
+    """Read a cell's text; None if it cannot be analyzed."""
     try:
         return read_cell(source)
     except (SyntaxError, ValueError, AssertionError, IndexError, RecursionError, MemoryError):
@@ -98,7 +98,7 @@ def _frames(source: str) -> frozenset[str]:
 
 
 class _Readers(set[int]):
-    """The cells that read a version. New ones are recorded."""
+    """The set of cells that read a version, which records new ones."""
 
     def __init__(self, version: Version, record: list[tuple[Version, int]]) -> None:
         super().__init__(version.readers)
@@ -111,7 +111,7 @@ class _Readers(set[int]):
 
 
 class _LiveDocument(Document):
-    """Cells to which more will be added. Notes new readers of versions in `new_readers`."""
+    """A document to which cells are added. Records new readers of versions in `new_readers`."""
 
     def __init__(self, frames: frozenset[str]) -> None:
         super().__init__(frames=frames)
@@ -123,7 +123,7 @@ class _LiveDocument(Document):
 
 
 class _LiveOrder(DocumentOrder):
-    """Document order where cells may still come below, and no two cells can become one."""
+    """The pass in document order where cells may still be added below, and cells cannot be joined."""
 
     def __init__(self, document: Document) -> None:
         super().__init__(document)
@@ -131,11 +131,11 @@ class _LiveOrder(DocumentOrder):
 
     def visit(self, cell: Cell) -> None:
         super().visit(cell)
-        for name in cell.seeded:  # no copy keeps a view and its array one
+        for name in cell.seeded:  # no copy preserves the link between a view and its array
             if name in cell.incoming and any(mutation.viewed for mutation in cell.changed.get(name, ())):
                 self.draws_on.setdefault(cell.index, set()).add(name)
 
-    def read_below(self, index: int, names: set[str]) -> bool:  # noqa: ARG002  # cells may still come
+    def read_below(self, index: int, names: set[str]) -> bool:  # noqa: ARG002  # cells may still be added
         return True
 
     def visit_name(self, cell: Cell, name: str) -> None:
@@ -143,7 +143,7 @@ class _LiveOrder(DocumentOrder):
         super().visit_name(cell, name)
         made = cell.made.get(name)
         if made is not None and made.derived and before is not None and before.cell != cell.index:
-            before.readers.add(cell.index)  # also by a function with `global`, which may never be called
+            before.readers.add(cell.index)  # includes functions with `global`, which may never be called
         if before is None or before.cell in {PYTHON, cell.index} or name in cell.made:
             return
         deleted = any(use.act == "delete" and use.exposed for use in cell.names.of(name))
@@ -156,8 +156,8 @@ class _LiveOrder(DocumentOrder):
             self.document.add(cell, Version(name, cell.index, derived=True, temporary=False))
             cell.seeded.setdefault(name, "{}")
 
-    def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:  # noqa: ARG002  # as the importer's
-        """Put a cell that draws on what others made after them."""
+    def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:  # noqa: ARG002  # the signature of the superclass
+        """Order a cell after the cells whose plot or iterator it continues."""
         for other in sorted(self.document.known.group(name)):
             drawn = self.document.current.get(other)
             if (
@@ -174,7 +174,7 @@ class _LiveOrder(DocumentOrder):
 
 
 class _Flows:
-    """What flows between cells that are added one below the other.
+    """The flows of cells that are added one below the other.
 
     `sources` are all cells that will be added, as far as they are known.
     """
@@ -185,14 +185,14 @@ class _Flows:
         self._order = _LiveOrder(self._document)
         self._late_reads = LateReads(self._document)
         self._parts: list[Flow] = []
-        self._unresolved: dict[str, list[Cell]] = {}  # names that cells read and none above defines
-        self._carriers: set[str] = set()  # names that may stand for functions that read globals
+        self._unresolved: dict[str, list[Cell]] = {}  # names that cells read and no cell above them defines
+        self._carriers: set[str] = set()  # names that may refer to functions that read globals
         self._by_callers: dict[
             int, set[str]
-        ] = {}  # by reading cell: names whose version depends on who calls
+        ] = {}  # by reading cell: names whose version depends on the caller
 
     def is_outdated_by(self, sources: Iterable[str]) -> bool:
-        """Return whether cells below make the analysis of those above wrong."""
+        """Return whether new cells below invalidate the analysis of those above."""
         return not all(_frames(source) <= self._used_as_frames for source in sources)
 
     def add(self, source: str) -> None:
@@ -208,7 +208,7 @@ class _Flows:
         self._parts[cell.index].redefines |= _redefined(cell)
 
     def flows(self) -> list[Flow]:
-        """Return the parts; one that is as before is the same object."""
+        """Return the flow of each cell; an unchanged one is the same object as before."""
         additions: dict[int, set[tuple[str, int]]] = {}
         for version, reader in self._document.new_readers:
             if min(reader, version.cell) >= 0 and reader != version.cell:
@@ -234,7 +234,7 @@ class _Flows:
         )
 
     def _resolve_early(self, cell: Cell) -> None:
-        """Note that cells above that read what this cell is the first to define read it here."""
+        """Resolve reads by cells above of names that this cell is the first to define."""
         for use in cell.names.occurrences:
             if use.exposed and use.name not in cell.incoming and use.name not in cell.made:
                 self._unresolved.setdefault(use.name, []).append(cell)
@@ -245,7 +245,7 @@ class _Flows:
                     other.incoming[name] = made
 
     def _resolve_calls(self, cell: Cell) -> None:
-        """Note that those who call a function read what it reads, of names for which it matters who calls."""
+        """Add the reads of functions to the cells that call them, for names whose version depends on the caller."""
         uses, cells = cell.names.occurrences, self._document.cells
         loaded = {use.name for use in uses if use.act == "load" and not use.late}
         self._carriers |= {use.owner for use in uses if use.late and use.act == "load" and use.owner}
@@ -280,13 +280,13 @@ class _Flows:
 
 
 def _cell(index: int, source: str) -> Cell:
-    """Return a cell; an empty one if it cannot be analysed."""
+    """Return a cell; an empty one if it cannot be analyzed."""
     names = _read(source)
     return Cell(index, Given(source), names) if names is not None else Cell(index, Given(""), read_cell(""))
 
 
 def _redefined(cell: Cell) -> dict[str, int]:
-    """Return the names that a cell binds again, and whose they were, where others read that."""
+    """Return the names that a cell redefines, with the cell of the previous version, if other cells read that."""
     redefined = {}
     for name in cell.made:
         before = cell.incoming.get(name)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
 _ITSELF: Final = "{}"
-"""How a version starts that is bound to the object of the one before."""
+"""The initial value of a version that is bound to the object of the previous one."""
 _WHY_JOINED: Final[dict[changes.Manner, str]] = {
     "drawn on": "draws on what the other made",
     "consumed": "moves on in what the other began",
@@ -35,13 +35,13 @@ _WHY_JOINED: Final[dict[changes.Manner, str]] = {
 
 
 class DocumentOrder:
-    """The pass over cells from top to bottom that makes versions and notes their readers."""
+    """The pass over cells in document order that makes versions and records their readers."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
 
     def visit(self, cell: Cell) -> None:
-        """Add the versions that a cell makes; those above must have been visited."""
+        """Add the versions that a cell makes; all cells before it must have been visited."""
         for mutation in mutations(cell.names.tree, self.document.known):
             for name in {mutation.name, *mutation.together}:
                 cell.changed.setdefault(name, []).append(mutation)
@@ -73,10 +73,10 @@ class DocumentOrder:
             derived = before is not None and before.cell != cell.index
             self.document.add(cell, Version(name, cell.index, derived=derived, temporary=False))
 
-    # What depends on what may come below
+    # Cells below
 
     def read_below(self, index: int, names: set[str]) -> bool:
-        """Return whether a cell below reads one of the names, or a function does when it is called."""
+        """Return whether a cell below, or a function when it is called, reads one of the names."""
         for cell in self.document.cells[index + 1 :]:
             for name in list(names):
                 for use in cell.names.of(name):
@@ -93,7 +93,7 @@ class DocumentOrder:
         )
 
     def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:
-        """Ask for one cell of all that see the object, from its maker to this one."""
+        """Request to join all cells that see the object, from its maker to this one."""
         group = self.document.known.group(name)
         between = [
             index
@@ -148,7 +148,7 @@ class DocumentOrder:
         exposed: Sequence[Occurrence],
         before: Version,
     ) -> str | None:
-        """Return how the version starts that a cell binds, if it must start with the object of the one before."""
+        """Return the initial value of a version that a cell binds, if it must start with the previous object."""
         mutated = changes.exposed(cell, name)
         augmented = any(use.augmented for use in stores)
         written_out = not augmented or simple_augmented(cell, name) is not None
@@ -164,7 +164,7 @@ class DocumentOrder:
         return _ITSELF
 
     def _is_number(self, version: Version) -> bool:
-        """Return whether a version is bound to what cannot change, so that `x += y` binds another object."""
+        """Return whether a version is bound to an immutable object, so that `x += y` binds another object."""
         if version.cell < 0:
             return False
         values = [
@@ -175,7 +175,7 @@ class DocumentOrder:
         ]
         return bool(values) and all(isinstance(value, ast.Constant) for value in values)
 
-    # Changes of objects that other cells made
+    # Mutations of objects that other cells made
 
     def _change(self, cell: Cell, name: str, before: Version) -> None:
         mutated = changes.exposed(cell, name)
@@ -183,7 +183,7 @@ class DocumentOrder:
             return
         kind = changes.kind_of_changed(name, mutated, self.document.known.kinds)
         if kind == "value" and any(mutation.how == "nested" for mutation in mutated):
-            kind = "unknown"  # what is in a tuple may change
+            kind = "unknown"  # the items of a tuple may be mutable
         copy = changes.copy_of(kind, mutated)
         manner = changes.manner(kind, mutated, copy)
         match changes.DECISIONS[manner][self._readers(cell, name, before, mutated)]:
@@ -206,7 +206,7 @@ class DocumentOrder:
         by_its_name = name in cell.names.names or any(mutation.name == name for mutation in mutated)
         copied = all(mutation.name in cell.seeded for mutation in mutated)
         if not by_its_name and not below and (copied or not above):
-            return "nobody"  # it shares the changed object
+            return "nobody"  # it shares the mutated object
         if all(mutation.repeatable for mutation in mutated) and not (
             below
             or above
@@ -222,7 +222,7 @@ class DocumentOrder:
         cell.seeded[name] = start
 
     def _derive_sharing(self, cell: Cell, name: str, mutated: Sequence[Mutation]) -> None:
-        """Make new versions of the names that stand for the changed object, or parts of it, and must still do so."""
+        """Make new versions of the names that refer to the mutated object, or to parts of it, and must still do so."""
         current = self.document.current
         shared = [
             other
@@ -249,7 +249,7 @@ def _is_repeated_import(cell: Cell, occurrence: Occurrence, before: Version | No
 
 
 def _is_divided(stores: Sequence[Occurrence], exposed: Sequence[Occurrence]) -> bool:
-    """Return whether a cell reads the version before only above where it binds its own."""
+    """Return whether a cell reads the previous version only before it binds its own."""
     return all(
         load.order < store.order and not (load.looped and store.looped and load.statement == store.statement)
         for load in exposed
@@ -263,7 +263,7 @@ def _sharing(name: str, mutated: Sequence[Mutation]) -> set[str]:
 
 
 def _copy_together(cell: Cell) -> None:
-    """Note which names stand for one object, and must do so in their copies, too."""
+    """Record the names that refer to one object, so that their copies do too."""
     groups: list[set[str]] = []
     for mutation in (mutation for mutated in cell.changed.values() for mutation in mutated):
         group = {mutation.name, *mutation.together} & cell.seeded.keys()

@@ -1,6 +1,6 @@
 """The interface of a kernel's channels, and the messages that pass through it.
 
-Owns what the link expects of whatever reaches a kernel. Moves no messages: `zmq_channels` and `websocket_channels` do.
+Owns what the link requires of a transport. Moves no messages: `zmq_channels` and `websocket_channels` do.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class BadSignature(Exception):  # noqa: N818  # named for what came in, like zmq.Again
-    """A message that was not signed with our key. What it says must not be believed."""
+    """A message that was not signed with our key. Its content must not be trusted."""
 
 
 class NotConnected(Exception):  # noqa: N818  # a state, like zmq.Again
-    """There is no connection to the kernel now. The message was not sent, and will not be sent later."""
+    """No connection to the kernel at the moment. The message was not sent, and will not be sent later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message of ours. `message` is what `jupyter_client.session.Session` makes: header, content, ..."""
+    """A message of this client. `message` is made by `jupyter_client.session.Session`: header, content, ..."""
 
     msg_id: str
     message: dict[str, Any]
@@ -34,10 +34,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of the kernel's: what a client uses of its headers, and its content.
+    """A message of the kernel: the headers' fields that a client uses, and the content.
 
-    `session` is the sender's, new with each process of the kernel. `parent_*` are of the request that the message
-    belongs to; they are None, and `parent_user` empty, where there is none.
+    `session` is the sender's, new with each process of the kernel. `parent_*` are fields of the parent header; without
+    one they are None, and `parent_user` is empty.
     """
 
     msg_type: str
@@ -61,36 +61,36 @@ class Message:
 
 
 class Channels(Protocol):
-    """Open channels to one kernel, and the judgment whether there is one at their other end."""
+    """Open channels to one kernel, and the means to check whether the kernel is there."""
 
     @property
     def name(self) -> str:
-        """What people call the kernel's address."""
+        """The kernel's address as shown to people."""
 
     @property
     def session(self) -> str:
         """The session id in our messages."""
 
     def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
-        """Return a message of ours, so that its id is known before it is sent."""
+        """Return a new message, so that its id is known before it is sent."""
 
     async def send(self, channel: Channel, request: Request) -> None:
-        """Send a message as soon as there is a connection. Unbounded."""
+        """Send a message as soon as there is a connection, without a time limit."""
 
     async def send_now(self, channel: Channel, request: Request) -> None:
-        """Send a message on the connection that there is. Raises `NotConnected` if there is none."""
+        """Send a message on the present connection. Raises `NotConnected` if there is none."""
 
     async def receive(self, channel: Channel) -> Message:
-        """Return the next message. Raises `BadSignature`, or ValueError for what is no Jupyter message."""
+        """Return the next message. Raises `BadSignature`, or ValueError for a malformed message."""
 
     def connections(self) -> AsyncIterator[bool]:
         """Yield True each time the connection is made, False each time it breaks.
 
-        It breaks when the kernel's process ends, or the network does.
+        It breaks when the kernel's process ends, or the network fails.
         """
 
     async def beat(self, bound: float) -> bool:
-        """Return whether the kernel's process answers within `bound` seconds, whatever code it runs."""
+        """Return whether the kernel's process answers within `bound` seconds, also while it runs code."""
 
     async def is_there(self) -> bool:
         """Return whether there may be a kernel. False is proof that there is none."""
@@ -102,7 +102,7 @@ class Channels(Protocol):
         """
 
     async def why_unreachable(self) -> BridgeError | None:
-        """Return what is wrong on the way to a kernel that does not answer; None if the way is open."""
+        """Return why a kernel that does not answer cannot be reached; None if it can."""
 
     def close(self) -> None:
         """Close the channels. The kernel goes on."""

@@ -1,7 +1,7 @@
 """A client of one running kernel, reached through its connection file or a Jupyter server.
 
-Owns attaching, and what a client does in a kernel: running code, editing cells, stopping what runs. Knows nothing of
-MCP. `link` keeps the conversation up, `reads` asks, `run_tracker` says what messages add up to.
+Owns attaching, running code, editing cells, and stopping runs. `link` maintains the connection, `reads` asks for the
+kernel's state, and `run_tracker` assigns messages to runs. Knows nothing of MCP.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class KernelClient:
     """A client attached to one running kernel.
 
-    Make it with `attach`, end it with `close` or as an async context manager. `reads` has what a reactive kernel
-    answers, `runs` what this client runs in it and what runs for others. A method that runs something sends its request
-    and returns the `Run` at once; `runs.wait` waits for it.
+    Create it with `attach`, and end it with `close` or as an async context manager. `reads` reads the state of a
+    reactive kernel; `runs` has the runs of this client and the work for other clients. A method that runs something
+    sends its request and returns the `Run` at once; `runs.wait` waits for it.
 
         async with await KernelClient.attach(read_connection("kernel-1.json"), "me") as client:
             run = await client.execute("6 * 7")
@@ -48,7 +48,7 @@ class KernelClient:
     """
 
     def __init__(self, endpoint: Endpoint, channels: Channels, client_name: str) -> None:
-        """Attach with `attach`; `channels` are open ones to the kernel at `endpoint`."""
+        """Use `attach` instead. `channels` are open channels to the kernel at `endpoint`."""
         self.client_name = client_name
         self.connection = endpoint
         self._replies = Replies()
@@ -66,8 +66,8 @@ class KernelClient:
     ) -> Self:
         """Attach to a running kernel, within `bound` seconds, after as many more for one that is starting.
 
-        `client_name` is what other clients see as the author of what this one runs and edits. `open_channels` opens
-        the way to the kernel; tests pass one in memory.
+        `client_name` is shown to other clients as the author of runs and edits. `open_channels` opens the channels to
+        the kernel; tests pass one in memory.
         Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
         client = cls(endpoint, open_channels(endpoint, client_name), client_name)
@@ -87,47 +87,47 @@ class KernelClient:
         await self.close()
 
     async def close(self) -> None:
-        """Detach. The kernel and what runs in it go on."""
+        """Detach. The kernel and its runs continue."""
         self.runs.close()
         await self._link.close()
 
     def on_secrets(self, callback: Callable[[Sequence[Secret]], None]) -> None:
-        """Call `callback` with the kernel's secrets, which are in each of its answers, before the answer is returned."""
+        """Call `callback` with the kernel's secrets, which each reply contains, before the reply is returned."""
         self._replies.on_secrets(callback)
 
     # The kernel and its life
 
     @property
     def info(self) -> KernelInfo:
-        """What the kernel says of itself."""
+        """The kernel's description of itself."""
         return self._link.info
 
     @property
     def restarts(self) -> int:
-        """How often the kernel turned out to be another process, with all state lost, since we attached."""
+        """How often the kernel has been replaced by another process, losing all state, since this client attached."""
         return self._link.restarts
 
     @property
     def end(self) -> BridgeError | None:
-        """How the kernel ended, None if it has not as far as we know."""
+        """How the kernel ended, None if it is not known to have ended."""
         return self._link.end
 
     async def liveness(self) -> Liveness:
-        """Return whether the kernel is alive, silent (its process is there, its heartbeat not) or dead."""
+        """Return whether the kernel is alive, silent (its process exists, but its heartbeat does not answer) or dead."""
         return await self._link.liveness()
 
     async def require_alive(self) -> None:
-        """Raise `BridgeError` (kernel_dead, kernel_silent) unless the kernel, or its successor, is there."""
+        """Raise `BridgeError` (kernel_dead, kernel_silent) unless the kernel, or its successor, is alive."""
         await self._link.require_alive()
 
     async def why_not_alive(self) -> BridgeError | None:
-        """Return the refusal that fits a kernel that is dead or silent, None for one that is alive."""
+        """Return the error for a kernel that is dead or silent, None for one that is alive."""
         return await self._link.why_not_alive()
 
     async def shell_is_free(self, bound: float) -> bool:
-        """Return whether the kernel answers on shell within `bound` seconds, that is, runs nobody's request.
+        """Return whether the kernel answers on shell within `bound` seconds, that is, runs no request.
 
-        Work that began before we attached is seen in no other way: its messages never reached us.
+        Only this detects work that began before this client attached, whose messages it has not received.
         """
         try:
             await self._link.ask("shell", "kernel_info_request", {}, bound)
@@ -150,17 +150,17 @@ class KernelClient:
             "silent": False,
             "store_history": store_history,
             "user_expressions": {},
-            "allow_stdin": False,  # nobody could answer: input() raises instead of waiting forever
-            "stop_on_error": False,  # a failure of ours must not clear other clients' requests from the queue
+            "allow_stdin": False,  # no person can answer: input() raises instead of waiting forever
+            "stop_on_error": False,  # a failure must not abort other clients' queued requests
         }
         return await self._start("execute", "execute_request", content, code)
 
     async def run_cells(self, cell_ids: list[str]) -> Run:
-        """Run cells as they are, and their dependents."""
+        """Run cells unchanged, and their dependents."""
         return await self._request("run_cells", wire.RunCells(cell_ids=cell_ids, client=self.client_name))
 
     async def edit_cells(self, changes: Sequence[Change], *, run: bool = True) -> Run:
-        """Apply a batch of changes, wholly or not at all, and run the changed cells and their dependents if `run`."""
+        """Apply a batch of edits atomically; if `run`, run the changed cells and their dependents."""
         request = wire.EditCells(changes=list(changes), run=run, client=self.client_name)
         return await self._request("edit_cells", request)
 
@@ -168,23 +168,23 @@ class KernelClient:
         """Run all stale cells."""
         return await self._request("run_stale", wire.RunStale(client=self.client_name))
 
-    async def set_ui_value(self, ui_element: str, value: Any) -> Run:  # what it may be depends on the element
-        """Set a marimo UI element, and the cells that read it run; or an ipywidget. `value` is JSON."""
+    async def set_ui_value(self, ui_element: str, value: Any) -> Run:  # JSON; its type depends on the element
+        """Set the value of a marimo UI element, which runs the cells that read it, or of an ipywidget."""
         request = wire.SetUiValue(ui_element=ui_element, value=value, client=self.client_name)
         return await self._request("set_ui_value", request)
 
     async def install(self, requirements: Sequence[str]) -> Run:
-        """Install packages into the kernel's own environment. Does not ask the person; the caller has to."""
+        """Install packages into the kernel's environment. Does not ask the user for consent; the caller must."""
         request = wire.InstallPackages(requirements=list(requirements), client=self.client_name)
         return await self._request("install_packages", request)
 
-    # Stopping what runs
+    # Stopping runs
 
     async def interrupt(self, run: Run | None = None) -> None:
-        """Interrupt the kernel, as a front end's stop button does: what it works on, of whatever client.
+        """Interrupt whatever request the kernel runs, of any client, as a front end's stop button does.
 
-        With `run`, only if the kernel works on that. Refused (kernel_busy) while another request runs: Jupyter
-        interrupts whatever runs, and has no way to take a waiting request back.
+        With `run`, only if the kernel runs that one; while another request runs, this raises kernel_busy, because
+        Jupyter can interrupt only the running request and cannot withdraw a queued one.
         """
         if run is not None and run.status == "queued":
             raise BridgeError(
@@ -195,12 +195,12 @@ class KernelClient:
         await self._link.ask("control", "interrupt_request", {})
 
     async def abandon(self, run: Run) -> None:
-        """Stop a run that nobody waits for any more: now, or as soon as it starts."""
+        """Stop a run that is no longer wanted: now, or as soon as it starts."""
         if run.status == "queued":
             run.unwanted = True
             if self.info.reactive:
                 cancel = wire.encode_request(wire.CancelRun(run_id=run.run_id))
-                with suppress(BridgeError):  # then it is interrupted as soon as it starts
+                with suppress(BridgeError):  # otherwise it is interrupted as soon as it starts
                     reply = await self._link.ask("control", wire.READ_REQUEST, cancel, CANCEL_BOUND)
                     self._replies.parse(reply, type(None))
                     run.cancelled = True
@@ -221,6 +221,6 @@ class KernelClient:
         try:
             await self._link.send("shell", request)
         except BridgeError:
-            self.runs.drop(run)  # it never left
+            self.runs.drop(run)  # it was not sent
             raise
         return run

@@ -1,12 +1,12 @@
-"""Jupyter connection files: locating, reading and judging them.
+"""Jupyter connection files: locating, reading and validating them.
 
-Owns what can be known of a kernel without speaking to it: which file a name denotes, whether the file may be trusted,
-which addresses and keys it has, and whether anything listens there. Opens no ZMQ socket, and never lets a key into a
+Owns all that can be known of a kernel without talking to it: the file that a name denotes, whether the file can be
+trusted, its addresses and key, and whether anything listens there. Opens no ZMQ socket, and never writes a key to a
 message, a repr or a log.
 
-A connection file is as good as a password: who can write it chooses the kernel that we feed code to. So the file
-must belong to this user, and nobody else may be able to write it. That others can read it is a warning only: they
-have the key already, and refusing would not take it from them.
+A connection file is as sensitive as a password: whoever can write it chooses the kernel that receives our code. So the
+file must belong to this user and be writable by nobody else. A file that others can read causes only a warning: they
+already have the key, and a refusal would not change that.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
 
 Channel = Literal["shell", "iopub", "control", "hb"]
-"""The channels that we use. The fifth, stdin, is for front ends that can ask a person."""
+"""The channels that this client uses. The fifth, stdin, is for front ends that can ask a person."""
 
 MAX_FILE_BYTES: Final = 64 * 1024
 SHOW_KERNELS: Final = "`marimo-kernel-bridge kernels`, or the tool list_kernels, shows the kernels that run."
@@ -36,7 +36,7 @@ _Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 class _File(msgspec.Struct, frozen=True):
-    """The fields of a connection file that we use; others are allowed.
+    """The fields of a connection file that this client uses; others are ignored.
 
     https://jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files
     """
@@ -57,7 +57,7 @@ class _File(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach one kernel. `warnings` are sentences on what is unsafe about the file, for people to read."""
+    """The address of one kernel. `warnings` are sentences about the safety of the file, for people."""
 
     path: Path
     transport: Literal["tcp", "ipc"]
@@ -88,17 +88,17 @@ class Connection:
 
 
 def kernel_id_of(path: Path) -> str:
-    """Return the id that Jupyter servers give the kernel: the middle of its file's name."""
+    """Return the id that a Jupyter server gives the kernel, which is a part of its file's name."""
     return path.stem.removeprefix("kernel-")
 
 
 def runtime_dir() -> Path:
-    """Return the directory where Jupyter servers and front ends of this user put their connection files."""
+    """Return the directory in which this user's Jupyter servers and front ends create connection files."""
     return Path(jupyter_runtime_dir())
 
 
 def new_connection_file() -> Path:
-    """Return a path for the file of a kernel that is about to start, where a Jupyter server would put it."""
+    """Return a path for a new kernel's connection file, in the directory that Jupyter servers use."""
     directory = runtime_dir()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return directory / f"kernel-{uuid.uuid4()}.json"
@@ -110,13 +110,13 @@ def connection_files() -> list[Path]:
     for path in runtime_dir().glob("kernel-*.json"):
         try:
             paths.append((path.stat().st_mtime, path))
-        except OSError:  # removed meanwhile, or a dangling link
+        except OSError:  # removed in the meantime, or a dangling link
             continue
     return [path for _, path in sorted(paths, reverse=True)]
 
 
 def locate(name: str) -> Path:
-    """Return the file that a path, the name of a file in the runtime directory, or a bare kernel id denotes.
+    """Return the file denoted by a path, by the name of a file in the runtime directory, or by a kernel id.
 
     Raises `BridgeError`: connection_file_missing.
     """
@@ -148,7 +148,9 @@ def read_connection(name: str | Path) -> Connection:
     try:
         file = msgspec.json.decode(content, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(path, str(error)) from None  # the cause would show the content, and so the key
+        raise _malformed(
+            path, str(error)
+        ) from None  # the cause would show the content, which includes the key
     scheme, _, algorithm = file.signature_scheme.partition("-")
     if scheme != "hmac" or algorithm not in hashlib.algorithms_available:
         raise _malformed(path, f"unknown signature_scheme {file.signature_scheme!r}")
@@ -181,7 +183,8 @@ def read_connection(name: str | Path) -> Connection:
 def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
     """Return the content of a file that only this user can write, and warnings if others can read it.
 
-    Judges the open file, so that nobody can swap it meanwhile. Raises `BridgeError` as `read_connection` does.
+    Checks the open file, so that it cannot be replaced between check and read. Raises `BridgeError` as
+    `read_connection` does.
     """
     try:
         # Without O_NONBLOCK, opening a named pipe would wait for a writer forever.
@@ -211,7 +214,8 @@ def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
 async def listens(connection: Connection, bound: float = 1.0) -> bool:
     """Return whether anything accepts connections at the kernel's shell address.
 
-    False is proof that the kernel is gone: its sockets close with its process. True is no proof that it lives.
+    False proves that the kernel has ended, because its sockets close with its process. True does not prove that it
+    is alive.
     """
     try:
         async with asyncio.timeout(bound):
@@ -220,7 +224,7 @@ async def listens(connection: Connection, bound: float = 1.0) -> bool:
             else:
                 _, writer = await asyncio.open_connection(connection.ip, connection.ports["shell"])
     except TimeoutError:
-        return True  # no answer is no refusal: a host far away, or a full backlog
+        return True  # no answer is not a refusal: the host may be slow, or the backlog full
     except OSError:
         return False
     writer.close()
@@ -228,7 +232,7 @@ async def listens(connection: Connection, bound: float = 1.0) -> bool:
 
 
 def stale(connection: Connection) -> BridgeError:
-    """Return the refusal of a file at whose addresses nothing listens."""
+    """Return the error for a file at whose addresses nothing listens."""
     return BridgeError(
         "connection_file_stale",
         f"No kernel listens where {connection.path.name} points: it has ended and left its file behind.",
@@ -237,7 +241,7 @@ def stale(connection: Connection) -> BridgeError:
 
 
 def _judge_owner(path: Path, status: os.stat_result) -> tuple[str, ...]:
-    if sys.platform == "win32":  # neither uids nor modes tell anything there
+    if sys.platform == "win32":  # uids and modes are meaningless there
         return ()
     if status.st_uid != os.getuid():
         raise _foreign(path, f"it belongs to user id {status.st_uid}, and we run as {os.getuid()}")

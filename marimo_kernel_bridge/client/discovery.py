@@ -1,9 +1,9 @@
-"""Discovery of the kernels that run here, and of the notebook that each belongs to.
+"""Discovery of the kernels on this machine, and of the notebook that each belongs to.
 
-Asks every connection file of Jupyter's runtime directory who answers there, and every Jupyter server of this user
-which notebook it opened with which kernel. Attaches only for the moment of the question.
+Asks the kernel of every connection file in Jupyter's runtime directory for its description, and every Jupyter server of
+this user for its sessions. Attaches to a kernel only for the duration of the request.
 
-A server is asked only on loopback, with the token that it wrote into a file of ours; the token goes nowhere else.
+Servers are asked only on loopback, with the token from a file that this user owns; the token goes nowhere else.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ _MAX_ANSWER: Final = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class FoundKernel:
-    """A connection file of the runtime directory and who answers there. Exactly one of `info`, `problem` is set.
+    """A connection file in the runtime directory and its kernel. Exactly one of `info`, `problem` is set.
 
-    `notebook` is the path of the notebook that the kernel belongs to, None if nobody says. `warnings` are about the
+    `notebook` is the path of the notebook that the kernel belongs to, None if it is unknown. `warnings` are about the
     safety of the file.
     """
 
@@ -69,7 +69,7 @@ class FoundKernel:
 
 
 class _Server(msgspec.Struct, frozen=True):
-    """The fields that we use of a Jupyter server's jpserver-*.json."""
+    """The fields of a Jupyter server's jpserver-*.json that are used here."""
 
     pid: int
     port: int
@@ -85,7 +85,7 @@ class _Kernel(msgspec.Struct, frozen=True):
 
 
 class _Session(msgspec.Struct, frozen=True):
-    """The fields that we use of an entry of /api/sessions. Consoles are entries too, with a path but no notebook."""
+    """The fields of an entry of /api/sessions that are used here. Consoles are entries with a path, but no notebook."""
 
     path: str
     kernel: _Kernel | None
@@ -93,7 +93,7 @@ class _Session(msgspec.Struct, frozen=True):
 
 
 async def find_kernels() -> list[FoundKernel]:
-    """Return every connection file of the runtime directory, the newest first. Dead ones carry a `problem`."""
+    """Return every connection file in the runtime directory, the newest first. Dead kernels have a `problem`."""
     notebooks = await notebooks_by_kernel()
     at_once = asyncio.Semaphore(_AT_ONCE)
     starting_ones = functools.cache(files_of_starting_kernels)
@@ -106,7 +106,7 @@ async def find_kernels() -> list[FoundKernel]:
 
 
 async def notebooks_by_kernel() -> dict[str, str]:
-    """Return the path of the notebook of each kernel id, as the Jupyter servers that run here know it."""
+    """Return the path of the notebook of each kernel id, as the running Jupyter servers of this user report it."""
     servers = [server for path in runtime_dir().glob("jpserver-*.json") if (server := _read_server(path))]
     answers = await asyncio.gather(*(asyncio.to_thread(_sessions, server) for server in servers))
     return {
@@ -120,7 +120,7 @@ async def notebooks_by_kernel() -> dict[str, str]:
 async def connection_file_of(notebook: str) -> Path:
     """Return the connection file of a notebook's kernel, by the notebook's path. Raises `BridgeError`."""
     ending = "/" + notebook.strip().removeprefix("./").lstrip("/")
-    # One that is silent may be starting, or stuck: connecting to it says so.
+    # A silent kernel may be starting, or stuck: connecting to it reports that.
     running = [
         kernel
         for kernel in await find_kernels()
@@ -139,7 +139,7 @@ async def connection_file_of(notebook: str) -> Path:
 
 
 async def server_of_kernel(kernel_id: str) -> ServerKernel | None:
-    """Return the kernel as it is reached through the Jupyter server here that started it, None if none did."""
+    """Return the kernel's endpoint at the local Jupyter server that started it, None if no server did."""
     for path in runtime_dir().glob("jpserver-*.json"):
         announced = _read_server(path)
         if announced is None:
@@ -162,7 +162,7 @@ async def _look_at(
         connection = read_connection(path)
         if not await listens(connection):
             raise starting(connection) if connection.where in starting_ones() else stale(connection)
-        # Without a name: a client that only asks what runs here is not yet an agent that uses the kernel.
+        # Without a name: a client that only lists kernels does not count as an agent that uses the kernel.
         async with await KernelClient.attach(connection, "", bound=_ATTACH_BOUND) as client:
             description = await client.reads.describe() if client.info.reactive else None
             return FoundKernel(
@@ -178,7 +178,7 @@ async def _look_at(
 
 
 def _read_server(path: Path) -> _Server | None:
-    """Read what a server says of itself, None if it is not ours, gone, or not to be asked without risk."""
+    """Read a server's file; None if it is not ours, the server has ended, or it cannot be asked safely."""
     try:
         content, _ = read_own_file(path)
         server = msgspec.json.decode(content, type=_Server)
@@ -190,7 +190,7 @@ def _read_server(path: Path) -> _Server | None:
 
 
 def _runs(pid: int) -> bool:
-    """Return whether a process is there. The port of a server that is gone may be another program's by now."""
+    """Return whether a process exists. The port of an ended server may belong to another program by now."""
     if sys.platform == "win32":  # os.kill would end the process there
         return True
     try:
@@ -204,8 +204,8 @@ def _sessions(server: _Server) -> list[_Session]:
     url = f"http://{_host(server.hostname)}:{server.port}{server.base_url}api/sessions"
     request = urllib.request.Request(
         url, headers={"Authorization": f"token {server.token}"}
-    )  # http, on loopback alone
-    # No proxy and no redirect: the token is for this server alone.
+    )  # http, but only on loopback
+    # No proxy and no redirect: the token must not reach any other server.
     opener = urllib.request.OpenerDirector()
     opener.add_handler(urllib.request.HTTPHandler())
     try:

@@ -1,4 +1,4 @@
-"""Where a kernel is reached: through its connection file, or through a Jupyter server. The one place that tells them apart."""
+"""The endpoint of a kernel: a connection file, or a Jupyter server. Only this module distinguishes the two."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def open_channels(endpoint: Endpoint, username: str) -> Channels:
     """Open the channels to a kernel; must be called in the event loop."""
     match endpoint:
         case Connection():
-            from marimo_kernel_bridge.client.zmq_channels import ZmqChannels  # noqa: PLC0415  # only the one needed
+            from marimo_kernel_bridge.client.zmq_channels import ZmqChannels  # noqa: PLC0415  # only the transport in use is imported
 
             return ZmqChannels(endpoint, username)
         case ServerKernel():

@@ -1,7 +1,7 @@
-"""A person's front end without a window: runs the cells of a notebook as JupyterLab does and keeps what they show.
+"""A headless front end: runs the cells of a notebook as JupyterLab does and keeps their outputs.
 
 A test double, for this package's checks (`demo`, `doctor`, `verify`) and for tests of programs that share a kernel
-with a person. Owns the conversation with the kernel; which cell shows what is `page`'s. Draws nothing.
+with a person. Owns the messages to and from the kernel; `page` assigns outputs to cells. Renders nothing.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.page import ShownCell
 
 BOUND: Final = 60.0
-"""Seconds to wait for a kernel or a cell; on a busy machine, importing pandas and marimo takes some."""
+"""The time limit for a kernel or a cell in seconds; importing pandas and marimo is slow on a busy machine."""
 SHOW_BOUND: Final = 20.0
-"""Seconds to wait for an output that is on its way."""
+"""The time limit for an output that has been sent, in seconds."""
 
 
 class FrontEnd:
-    """One notebook, open on one kernel. `open` and `opened` make it; `run` presses Shift-Enter."""
+    """One notebook, open on one kernel. `open` and `opened` create it; `run` runs a cell as Shift-Enter does."""
 
     def __init__(self, client: AsyncKernelClient) -> None:
         self._client = client
@@ -40,11 +40,11 @@ class FrontEnd:
 
     @property
     def cells(self) -> dict[str, ShownCell]:
-        """What each cell shows, by the ids under which they were run."""
+        """The outputs of each cell, by its id."""
         return self._page.cells
 
     async def listen(self) -> None:
-        """Show what arrives, until cancelled."""
+        """Receive messages and show them, until cancelled."""
         while True:
             message = await self._client.iopub_channel.get_msg(timeout=None)
             async with self._changed:
@@ -54,7 +54,7 @@ class FrontEnd:
                 self._changed.notify_all()
 
     def send(self, cell_id: str, code: str) -> str:
-        """Run a cell and return the id of the request at once."""
+        """Send the request that runs a cell, and return its id."""
         message = self._client.session.msg(
             "execute_request", execute_content(code), metadata=execute_metadata(cell_id)
         )
@@ -64,7 +64,7 @@ class FrontEnd:
         return request_id
 
     async def run(self, cell_id: str, code: str, bound: float = BOUND) -> ShownCell:
-        """Run a cell until the reply and idle are here, at most for `bound` seconds.
+        """Run a cell and wait for the reply and for idle, at most `bound` seconds.
 
         Raises `BridgeError`: kernel_silent.
         """
@@ -82,11 +82,11 @@ class FrontEnd:
         return cell
 
     async def until_idle(self, request_id: str) -> None:
-        """Wait until the kernel is done with a request. Raises `BridgeError`: kernel_silent."""
+        """Wait until the kernel is idle after a request. Raises `BridgeError`: kernel_silent."""
         await self.until(lambda: request_id in self._idle, f"request {request_id} to be idle")
 
     async def until_shown(self, cell_id: str, text: str) -> None:
-        """Wait until a cell shows exactly this text. Raises `BridgeError`: kernel_silent."""
+        """Wait until the text of a cell's outputs equals `text`. Raises `BridgeError`: kernel_silent."""
         try:
             await self.until(lambda: self.cells[cell_id].text == text, f"{text!r}")
         except BridgeError as error:
@@ -94,7 +94,7 @@ class FrontEnd:
             raise BridgeError(error.code, f"{error.message} {cell_id} shows {shown!r}.") from None
 
     async def until(self, condition: Callable[[], bool], what: str, bound: float | None = None) -> None:
-        """Wait until what the cells show meets a condition. Raises `BridgeError`: kernel_silent."""
+        """Wait until the cells' outputs meet a condition. Raises `BridgeError`: kernel_silent."""
         bound = SHOW_BOUND if bound is None else bound
         try:
             async with asyncio.timeout(bound), self._changed:
@@ -105,15 +105,15 @@ class FrontEnd:
 
 @asynccontextmanager
 async def started_kernel(name: str, folder: Path, log: int) -> AsyncIterator[AsyncKernelManager]:
-    """Start the kernel of an installed kernelspec in a folder and shut it down in the end.
+    """Start the kernel of an installed kernelspec in a folder, and shut it down at the end.
 
-    `log` is a file descriptor that gets what its process prints.
+    `log` is a file descriptor for the output of its process.
 
     Raises `BridgeError`: kernel_dead, kernel_silent.
     """
-    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # 0.2 s that only those who start a kernel pay
+    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # 0.2 s, only needed to start a kernel
 
-    # Its file is where agents find it.
+    # In the directory where agents look for connection files.
     manager = AsyncKernelManager(kernel_name=name, connection_file=str(new_connection_file()))
     await manager.start_kernel(cwd=str(folder), stdout=log, stderr=log)
     try:
@@ -144,7 +144,7 @@ async def opened(manager: AsyncKernelManager) -> AsyncIterator[FrontEnd]:
 async def _answered(manager: AsyncKernelManager, client: AsyncKernelClient) -> None:
     try:
         await client.wait_for_ready(timeout=BOUND)
-    except RuntimeError as error:  # for both: a kernel that died and one that stays silent
+    except RuntimeError as error:  # raised for a kernel that died and for one that stays silent
         if await manager.is_alive():
             raise BridgeError(
                 "kernel_silent", f"The kernel runs, but did not answer for {BOUND:g} s."

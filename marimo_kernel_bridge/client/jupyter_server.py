@@ -1,7 +1,7 @@
-"""A Jupyter server's own interface: which kernels it has, for which notebooks, and what it does with them.
+"""The REST API of a Jupyter server: its kernels, their notebooks, and their interrupt, restart and shutdown.
 
-Owns HTTP requests to one server. Its token goes to that server alone: no redirect is followed, no proxy used. Messages
-to and from kernels are `websocket_channels`' business.
+Owns HTTP requests to one server. The token goes to that server alone: redirects are not followed, proxies not used.
+Messages to and from kernels pass through `websocket_channels`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNAUTHORIZED: Final = frozenset({401, 403})
 _NOT_FOUND: Final = 404
 _NOT_STARTED: Final = 424
-"""What JupyterHub answers in the end for a user's server that does not run."""
+"""JupyterHub's final status for a user's server that does not run."""
 _PAGES: Final = frozenset({"lab", "doc", "tree", "notebooks", "edit", "consoles", "api"})
-"""With what the paths of a server's own pages begin, after its base URL."""
+"""The first part of the paths of a server's pages, after its base URL."""
 _OK: Final = range(200, 300)
 
 
@@ -46,9 +46,9 @@ class _Session(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class JupyterServer:
-    """A server by its address, with the token that it asks for. `url` has no query and ends without a slash.
+    """A server by its base URL, with its token. `url` has no query and no trailing slash.
 
-    `notebook` is the one that the address showed, if it was that of a page with one.
+    `notebook` is the path of the notebook if the address was that of a notebook's page.
     """
 
     url: str
@@ -57,7 +57,7 @@ class JupyterServer:
 
     @classmethod
     def at(cls, url: str, token: str | None) -> JupyterServer:
-        """Parse an address as a browser shows it, its token with it. Raises `BridgeError`: bad_request."""
+        """Parse an address as a browser shows it, including its token. Raises `BridgeError`: bad_request."""
         parts = urlsplit(url.strip())
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
             raise BridgeError(
@@ -83,7 +83,7 @@ class JupyterServer:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is unsafe about the address, for people to read."""
+        """Sentences about the safety of the address, for people."""
         parts = urlsplit(self.url)
         if parts.scheme == "https" or parts.hostname in _LOOPBACK:
             return ()
@@ -96,7 +96,7 @@ class JupyterServer:
         return {"Authorization": f"token {self.token}"} if self.token else {}
 
     async def kernel_of_notebook(self, notebook: str) -> tuple[str, str]:
-        """Return the id of the kernel of a notebook, and the notebook's path. Raises `BridgeError`."""
+        """Return the kernel id of a notebook, and the notebook's path. Raises `BridgeError`."""
         sessions = await self._list("api/sessions", list[_Session])
         kernels = {session.path: session.kernel.id for session in sessions if session.kernel is not None}
         matches = [path for path in kernels if path == notebook.strip("/")] or [
@@ -125,7 +125,7 @@ class JupyterServer:
         return only
 
     async def has_kernel(self, kernel_id: str) -> bool:
-        """Return whether the server has a kernel. Raises `BridgeError` if it does not say."""
+        """Return whether the server has a kernel. Raises `BridgeError` if the request fails."""
         answer = await self._ask("GET", f"api/kernels/{quote(kernel_id, safe='')}")
         status = _status(answer)
         if status in {_NOT_FOUND, _NOT_STARTED}:
@@ -196,22 +196,22 @@ class JupyterServer:
 
 
 def _status(answer: HTTPResponse) -> int:
-    """Return the HTTP status. A hub sends requests for a user's server that does not run to itself."""
+    """Return the HTTP status. A hub redirects requests for a user's server that does not run to itself."""
     path = urlsplit(answer.headers.get("Location", "")).path
     return _NOT_STARTED if "/hub/user/" in path else answer.code
 
 
 def _configured_token(scheme: str, netloc: str, path: str) -> str:
-    """Return the token of the environment if it is for this server: whoever names another must not get it."""
+    """Return the token in the environment if it is for this server; no other server may get it."""
     configured = urlsplit(os.environ.get("JUPYTER_SERVER_URL", ""))
     whole = (configured.scheme, configured.netloc, _split(configured.path)[0])
     return os.environ.get("JUPYTER_TOKEN", "") if whole == (scheme, netloc, path) else ""
 
 
 def _split(path: str) -> tuple[str, str]:
-    """Split the path of a page as a person copies it into the server's base URL and the rest.
+    """Split the path of a page into the server's base URL and the rest.
 
-    A user of a hub may be called like a page: /user/lab/lab/tree/a.ipynb.
+    The name of a hub's user may be that of a page: /user/lab/lab/tree/a.ipynb.
     """
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["hub"]:
@@ -223,7 +223,7 @@ def _split(path: str) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class ServerKernel:
-    """A kernel as it is reached through its Jupyter server: the server and the kernel's id there."""
+    """The endpoint of a kernel at a Jupyter server: the server, and the kernel's id there."""
 
     server: JupyterServer
     kernel_id: str

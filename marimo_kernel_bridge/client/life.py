@@ -1,7 +1,7 @@
-"""The life of one kernel, as what is seen of it tells: a state machine without I/O.
+"""The lifecycle of one kernel, derived from events: a state machine without I/O.
 
-Owns who the kernel is, whether it has ended and how, and how often another process took its place. Sees nothing by
-itself: the link reports each event.
+Owns the kernel's identity, whether and how it has ended, and how often another process has replaced it. The link
+reports each event.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import IMPLEMENTATION
 
 State = Literal[
-    "unmet",  # it has not answered yet
+    "unmet",  # the kernel has not answered yet
     "alive",
     "ended",
 ]
 Event = Literal[
-    "answered",  # it says who it is
-    "vanished",  # its process is gone
-    "replaced",  # another process answers in its place, or may
+    "answered",  # the kernel has described itself
+    "vanished",  # the kernel's process has ended
+    "replaced",  # another process answers at its address, or may
 ]
 
 _NEXT: Final[dict[tuple[State, Event], State]] = {
@@ -31,12 +31,12 @@ _NEXT: Final[dict[tuple[State, Event], State]] = {
     ("alive", "replaced"): "ended",
     ("ended", "answered"): "alive",
 }
-"""What each event makes of each state. An event that is not here changes nothing."""
+"""The next state for each state and event. Events that are not here change nothing."""
 
 
 @dataclass(frozen=True)
 class KernelInfo:
-    """What any Jupyter kernel says of itself. `session` is new with each process (None: the kernel cannot tell)."""
+    """A Jupyter kernel's description of itself. `session` is new with each process, None if the kernel has none."""
 
     implementation: str
     implementation_version: str
@@ -50,22 +50,22 @@ class KernelInfo:
 
 
 class KernelLife:
-    """Who a kernel is, and whether it lives."""
+    """The identity of a kernel, and whether it is alive."""
 
     def __init__(self) -> None:
         self.state: State = "unmet"
         self.info: KernelInfo | None = None
         self.end: BridgeError | None = None
-        """How it ended, None unless it has."""
+        """How it ended, None if it has not."""
         self.restarts = 0
-        """How often it turned out to be another process, with all state lost, since it was first met."""
+        """How often another process has replaced it, losing all state, since it first answered."""
         self._shutdown_announced = False
 
     def answered(self, info: KernelInfo) -> None:
-        """Record what the kernel says of itself."""
+        """Record the kernel's description of itself."""
         before = self.info
         if self.state == "ended":
-            # A Jupyter server announces a restart while the old process still answers.
+            # A Jupyter server announces a restart while the old process still replies.
             self.restarts += info.session is None or before is None or info.session != before.session
             self._shutdown_announced = False
         self.info = info
@@ -73,11 +73,11 @@ class KernelLife:
         self.state = _NEXT[self.state, "answered"]
 
     def announce_shutdown(self) -> None:
-        """Record that somebody shuts the kernel down, or restarts it: an end is no crash then."""
+        """Record that a client shuts the kernel down or restarts it, so that its end is not a crash."""
         self._shutdown_announced = True
 
     def vanished(self) -> BridgeError | None:
-        """Record that the kernel's process is gone. Return how it ended, None if it had before."""
+        """Record the end of the kernel's process. Return how it ended, None if it had ended before."""
         how = (
             "The kernel was shut down."
             if self._shutdown_announced
@@ -86,11 +86,11 @@ class KernelLife:
         return self._end("vanished", how)
 
     def replaced(self) -> BridgeError | None:
-        """Record that another process answers. Return how the kernel ended, None if it had before."""
+        """Record that another process answers. Return how the kernel ended, None if it had ended before."""
         return self._end("replaced", "The kernel was restarted.")
 
     def heard(self, session: str | None) -> BridgeError | None:
-        """Compare the session in a message. Return how the kernel ended, if the message proves that it has."""
+        """Compare the session id of a message. Return how the kernel ended, if the message proves that it has."""
         if self.info is None or self.info.session in {None, session}:
             return None
         return self.replaced()

@@ -1,14 +1,14 @@
-"""The link to one running kernel: greeting it, asking it, and the truth about one that does not answer.
+"""The link to one running kernel: the handshake, requests with a single reply, and the detection of its end.
 
-Owns requests with a single reply, and notices what becomes of the kernel (`life` keeps what that adds up to). Passes
-every other message, and the kernel's end, to a listener. Knows neither sockets nor what messages say.
+Reports events of the kernel's process to `life`. Passes all other messages, and the kernel's end, to a listener. Knows
+neither sockets nor the content of messages.
 
-Each channel has one reading task that passes each message to the request that waits for it, so any number of requests
-may be under way at once.
+One task per channel reads messages and passes each to the request that waits for it, so any number of requests can be
+pending at once.
 
-How an end is noticed: a kernel's sockets close with its process, so the broken connection is an event, no timeout.
-If nothing is there afterwards, the process has ended; if something is, the session id in its messages says whether
-it is the same process. A kernel that is merely stuck keeps its connections: the heartbeat tells, when asked.
+How an end is detected: a kernel's sockets close with its process, so the broken connection is an event and needs no
+timeout. If nothing listens afterwards, the process has ended; otherwise the session id in its messages shows whether it
+is the same process. A stuck kernel keeps its connections; only its heartbeat shows that it is stuck.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HEARTBEAT_BOUND: Final = 2.0
 _HEARD_BOUND: Final = 0.5
 
 _SERVER_STATES: Final = frozenset({"restarting", "autorestarting", "dead"})
-"""Execution states that only a Jupyter server reports, in messages of its own."""
+"""Execution states that only a Jupyter server reports, in its own messages."""
 
 _LOOKS: Final = 60
 
@@ -45,14 +45,14 @@ class Listener(Protocol):
     """The owner of a link: receives the messages that answer no `ask`, and the kernel's end."""
 
     def on_message(self, channel: Channel, message: Message, *, asked: bool) -> None:
-        """Handle a message. `asked`: it belongs to an `ask` that is under way, of which only iopub messages come here."""
+        """Handle a message. `asked`: it belongs to a pending `ask`, of which only the iopub messages arrive here."""
 
     def on_end(self, why: BridgeError) -> None:
-        """Handle the kernel's end: nothing that was asked of it will be answered."""
+        """Handle the kernel's end: pending requests will not be answered."""
 
 
 class KernelLink:
-    """The conversation with one attached kernel. `open` it first, `close` it at last."""
+    """The connection to one attached kernel. Call `open` first and `close` last."""
 
     def __init__(self, channels: Channels, listener: Listener) -> None:
         self._channels = channels
@@ -76,7 +76,7 @@ class KernelLink:
         await self._greet(bound)
 
     async def close(self) -> None:
-        """Detach. The kernel and what runs in it go on."""
+        """Detach. The kernel and its runs continue."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -89,16 +89,16 @@ class KernelLink:
 
     @property
     def restarts(self) -> int:
-        """How often the kernel turned out to be another process, with all state lost, since we attached."""
+        """How often the kernel has been replaced by another process, losing all state, since this client attached."""
         return self._life.restarts
 
     @property
     def end(self) -> BridgeError | None:
-        """How the kernel ended, None if it has not as far as we know."""
+        """How the kernel ended, None if it is not known to have ended."""
         return self._life.end
 
     async def liveness(self) -> Liveness:
-        """Return whether the kernel is alive, silent (a process is there, but its heartbeat is not) or dead."""
+        """Return whether the kernel is alive, silent (its process exists, but its heartbeat does not answer) or dead."""
         if self.end is None and await self._channels.beat(HEARTBEAT_BOUND):
             return "alive"
         if self.end is None and not await self._channels.is_there():
@@ -106,7 +106,7 @@ class KernelLink:
         return "silent" if self.end is None else "dead"
 
     async def require_alive(self) -> None:
-        """Return if the kernel lives; after its end, look whether it was started again at the same address.
+        """Return if the kernel is alive; after its end, check whether it was started again at the same address.
 
         Raises `BridgeError`: kernel_dead, kernel_silent.
         """
@@ -117,11 +117,11 @@ class KernelLink:
         await self._greet(ANSWER_BOUND)
 
     def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
-        """Return a message, so that its id is known before it is sent."""
+        """Return a new message, so that its id is known before it is sent."""
         return self._channels.request(msg_type, content, metadata)
 
     async def send(self, channel: Channel, request: Request) -> None:
-        """Send a message whose answers go to the listener; to this very process, or not at all.
+        """Send a message whose answers go to the listener; only to the present process of the kernel.
 
         Raises `BridgeError`: kernel_dead, kernel_silent.
         """
@@ -145,7 +145,7 @@ class KernelLink:
             raise await self._explain_silence(channel, bound) from None
 
     async def why_not_alive(self) -> BridgeError | None:
-        """Return the refusal that fits a kernel that is dead or silent, None for one that is alive."""
+        """Return the error for a kernel that is dead or silent, None for one that is alive."""
         match await self.liveness():
             case "alive":
                 return None
@@ -172,10 +172,10 @@ class KernelLink:
             future.cancel()
 
     async def _greet(self, bound: float) -> None:
-        """Ask who the kernel is, until it has answered *and* been heard on iopub, and shell is connected.
+        """Request the kernel's info until it has replied *and* published on iopub, and shell is connected.
 
-        A SUB socket misses what is published before its subscription arrives, and a request's outputs with it. New
-        kernels announce the subscription (`iopub_welcome`); others are asked again until a status message comes.
+        A SUB socket misses messages that are published before its subscription arrives. Recent kernels announce the
+        subscription (`iopub_welcome`); others are asked again until a status message arrives.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + bound
@@ -255,7 +255,7 @@ class KernelLink:
             future.set_result(message)
 
     def _take_server_state(self, state: str) -> None:
-        """Handle a Jupyter server's own message about a kernel of its: it comes before the process is another one."""
+        """Handle a Jupyter server's own message about its kernel, which precedes the replacement of the process."""
         if state == "dead":
             self._end(self._life.vanished())
         elif self.end is None:
@@ -265,7 +265,7 @@ class KernelLink:
         for _ in range(_LOOKS):
             if self.end is not None:
                 return
-            with suppress(TimeoutError, BridgeError):  # the session in the answer tells (`_dispatch`)
+            with suppress(TimeoutError, BridgeError):  # `_dispatch` compares the session id of the reply
                 await self._exchange("control", "kernel_info_request", {}, _HEARD_BOUND)
             await asyncio.sleep(_HEARD_BOUND)
 
@@ -284,14 +284,14 @@ class KernelLink:
             elif self.info.session is None:
                 self._end(self._life.replaced())
             else:
-                # A dying process that has not closed all its sockets, a new process, or a network that was gone for a
-                # moment. If there is an answer, its session tells (`_dispatch`); else look again.
+                # A dying process that has not closed all its sockets, a new process, or a network that failed for a
+                # moment. `_dispatch` compares the session id of a reply; without a reply, check again.
                 with suppress(TimeoutError, BridgeError):
                     await self._exchange("control", "kernel_info_request", {}, _HEARD_BOUND)
                     break
 
     def _end(self, why: BridgeError | None) -> None:
-        """Fail what waits for a kernel that has just ended; nothing if `why` is None."""
+        """Fail the pending requests to a kernel that has just ended; do nothing if `why` is None."""
         if why is None:
             return
         for future in self._replies.values():
@@ -308,6 +308,6 @@ def _info_in(reply: Message, own_session: str) -> KernelInfo:
         implementation_version=str(reply.content.get("implementation_version", "")),
         language=str(language.get("name", "unknown")),
         language_version=str(language.get("version", "")),
-        # Some kernels copy the request's session into the reply's header: that tells nothing of the process.
+        # Some kernels copy the request's session id into the reply's header, so it does not identify the process.
         session=reply.session if reply.session != own_session else None,
     )

@@ -1,6 +1,6 @@
-"""A notebook's page without a page: which cell shows which message, as front ends decide it. Pure.
+"""The model of a notebook in a front end: which cell shows which message. Pure.
 
-Owns the requests of one notebook's cells and what the cells show, late messages included. Sends and receives nothing.
+Owns the requests of one notebook's cells and the outputs of the cells, including late ones. Sends and receives nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class ShownCell:
-    """What a cell shows. `request_id` is its newest request; only messages that belong to that are shown.
+    """The outputs of a cell. `request_id` is its newest request; only messages with that parent are shown.
 
-    `late` are the types of the messages that came after the request was over: the kernel ran the cell by itself.
+    `late` are the types of messages that arrived after the request was over: the kernel ran the cell by itself.
     """
 
     request_id: str
@@ -32,11 +32,11 @@ class ShownCell:
 
     @property
     def text(self) -> str:
-        """The text of all outputs."""
+        """The text of all outputs, joined."""
         return shown_text(self.log.outputs())
 
     def mime(self, mime_type: str) -> str | None:
-        """Return the first output of a mime type."""
+        """Return the first output with a mime type."""
         bundles = (output.get("data", {}) for output in self.log.outputs())
         return next((bundle[mime_type] for bundle in bundles if mime_type in bundle), None)
 
@@ -49,13 +49,13 @@ class Page:
         self._cell_of_request: dict[str, str] = {}
 
     def sent(self, cell_id: str, request_id: str) -> ShownCell:
-        """Clear a cell for the request that runs it."""
+        """Clear the outputs of a cell, which a new request runs."""
         self._cell_of_request[request_id] = cell_id
         cell = self.cells[cell_id] = ShownCell(request_id)
         return cell
 
     def show(self, message: Mapping[str, Any]) -> None:  # a Jupyter message
-        """Show an iopub message under the cell that it belongs to, if that has not been run again since."""
+        """Show an iopub message in its cell, unless the cell has been run again since."""
         request_id = message["parent_header"].get("msg_id")
         cell = self.cells.get(self._cell_of_request.get(request_id, ""))
         if cell is None or cell.request_id != request_id:
@@ -82,7 +82,7 @@ def execute_content(code: str, dialect: Dialect = "lab") -> Content:
 
 
 def execute_metadata(cell_id: str | None, dialect: Dialect = "lab") -> Content:
-    """Return the metadata of that request, by which a kernel knows the cell and the front end."""
+    """Return the metadata of that request, which identifies the cell and the front end."""
     match dialect:
         case "lab":
             return {"cellId": cell_id, "deletedCells": [], "recordTiming": False} if cell_id else {}

@@ -1,6 +1,6 @@
-"""Reads of a reactive kernel, answered while a cell runs.
+"""Reads of a reactive kernel, which it answers also while a cell runs.
 
-Owns one method for each question of the bridge protocol. Needs a link that is open; changes nothing in the kernel.
+Owns one method for each read of the bridge protocol. Requires an open link; changes nothing in the kernel.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _T = TypeVar("_T")
 
 
 class Reads:
-    """What can be read of one reactive kernel.
+    """The reads of one reactive kernel.
 
     Each read raises `BridgeError`: not_reactive (a plain kernel), kernel_dead, kernel_silent (no answer in time),
-    unsupported_version, and what its own docstring names.
+    unsupported_version, and the codes in its own docstring.
     """
 
     def __init__(self, link: KernelLink, replies: Replies, client_name: str) -> None:
@@ -50,7 +50,7 @@ class Reads:
         self._replies = replies
 
     async def describe(self) -> KernelDescription:
-        """Return the kernel's state: whether it is busy and with what, its mode, its stale cells."""
+        """Return the kernel's state: the running request, the mode, and the stale cells."""
         return await self._read(wire.Describe(), KernelDescription)
 
     async def list_cells(self) -> list[Cell]:
@@ -58,7 +58,7 @@ class Reads:
         return await self._read(wire.ListCells(), list[Cell])
 
     async def outline(self, offset: int, limit: int) -> Outline:
-        """Return `limit` cells from `offset` on, in the same order, and how many there are."""
+        """Return `limit` cells from `offset` on, in the same order, and the number of all cells."""
         return await self._read(wire.ReadOutline(offset=offset, limit=limit), Outline)
 
     async def read_cell(self, cell_id: str, most_output: int | None = None) -> CellWithOutputs:
@@ -69,35 +69,35 @@ class Reads:
         return await self._read(wire.ReadCell(cell_id=cell_id, most_output=most_output), CellWithOutputs)
 
     async def outcome(self, run_id: str, bound: float = ANSWER_BOUND) -> RunOutcome:
-        """Return what is known of a run: its report if the kernel has one, and the cells in it."""
+        """Return the kernel's record of a run: its report, if there is one, and its cells."""
         return await self._read(wire.ReadOutcome(run_id=run_id), RunOutcome, bound)
 
     async def history(self, limit: int) -> list[RunReport]:
-        """Return the last runs of all clients, the newest first."""
+        """Return the latest runs of all clients, the newest first."""
         return await self._read(wire.ReadHistory(limit=limit), list[RunReport])
 
     async def search(self, query: str, limit: int) -> Matches:
-        """Return the first lines of code and outputs that contain `query`, whatever the case."""
+        """Return the first lines of code and outputs that contain `query`, ignoring case."""
         return await self._read(wire.SearchCells(query=query, limit=limit), Matches)
 
     async def list_variables(self) -> list[Variable]:
-        """Return the notebook's global names. Runs no code of their values."""
+        """Return the notebook's global variables. Runs no code of their values' classes."""
         return await self._read(wire.ListVariables(), list[Variable])
 
     async def list_ui_elements(self) -> list[UiElement]:
-        """Return marimo's UI elements and ipywidgets, with what they take."""
+        """Return the marimo UI elements and ipywidgets, with the values that they accept."""
         return await self._read(wire.ListUiElements(), list[UiElement])
 
     async def environment(self) -> Environment:
-        """Return where the kernel's packages are, and which imports of its cells lead nowhere."""
+        """Return the kernel's package environment, and the imports in cells that cannot be resolved."""
         return await self._read(wire.ReadEnvironment(), Environment)
 
     async def secrets(self, bound: float = ANSWER_BOUND) -> None:
-        """Ask for the kernel's secrets, which every answer passes to the observers of `on_secrets`."""
+        """Request the kernel's secrets, which every reply passes to the observers of `on_secrets`."""
         await self._read(wire.ReadSecrets(), type(None), bound)
 
     async def inspect_variable(self, name: str, rows: int, offset: int = 0) -> VariableContent:
-        """Return a variable, with a sample of `rows` from `offset` on if the kernel is free to take one.
+        """Return a variable, with a sample of `rows` from `offset` on if the kernel is idle.
 
         Raises `BridgeError` no_such_variable.
         """
@@ -112,11 +112,11 @@ class Reads:
         return await self._read(request, VariableContent)
 
     async def preview_run(self, cell_ids: Sequence[str]) -> list[ExpectedRun]:
-        """Return the cells that running these would run. Raises `BridgeError` no_such_cell."""
+        """Return the cells that a run of these cells would run. Raises `BridgeError` no_such_cell."""
         return await self._read(wire.PreviewRun(cell_ids=list(cell_ids)), list[ExpectedRun])
 
     async def preview_edits(self, changes: Sequence[Change]) -> EditReport:
-        """Return what a batch of changes would do. Raises `BridgeError` kernel_busy unless the kernel is free."""
+        """Return the effects that a batch of edits would have. Raises `BridgeError` kernel_busy unless the kernel is idle."""
         require_reactive(self._link)
         request = wire.EditCells(changes=list(changes), dry_run=True, client=self._client_name)
         try:
@@ -138,7 +138,7 @@ class Reads:
 
 
 def require_reactive(link: KernelLink) -> None:
-    """Raise `BridgeError` not_reactive for a plain kernel, which would never answer."""
+    """Raise `BridgeError` not_reactive for a plain kernel, which would never reply."""
     if not link.info.reactive:
         raise BridgeError(
             "not_reactive",

@@ -1,6 +1,6 @@
 """Parsing of the bridge protocol's replies.
 
-Owns what every reply has besides its result: the kernel's secrets, which go to observers before the result is returned.
+Owns the part that all replies have in common: the kernel's secrets, which observers get before the result is returned.
 """
 
 from __future__ import annotations

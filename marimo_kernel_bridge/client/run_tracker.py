@@ -1,7 +1,7 @@
-"""The runs of one client, and what it sees of other clients' work.
+"""The runs of one client, and the work of other clients that it observes.
 
-Owns which message belongs to which run, what the kernel told of the newest run unasked, and who waits for what. Sends
-nothing but an interrupt, by a callback, for a run that was given up before it started.
+Owns the assignment of messages to runs, the kernel's latest unsolicited outcome, and the waiting for runs. Sends only
+an interrupt, by a callback, for a run that was abandoned before it started.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEPT_RUNS: Final = 100
-"""So many of our runs can be read again; older ones that are over are forgotten."""
+"""The number of own runs that can be read again; older ones that are over are dropped."""
 
 REPLY_BOUND: Final = 5.0
-"""Seconds after idle in which a reply must have come. A kernel whose own code fails never sends one."""
+"""Seconds after idle within which a reply must arrive. A kernel whose own code fails never sends one."""
 
 CANCEL_BOUND: Final = 1.0
-"""Seconds in which a kernel that has promised not to start a run says that it is over."""
+"""Seconds within which a kernel that has cancelled a queued run reports its end."""
 
 _REPORTS: Final[dict[RunKind, type[RunReport | EditReport | InstallReport]]] = {
     "run_cells": RunReport,
@@ -48,37 +48,37 @@ _REPORTS: Final[dict[RunKind, type[RunReport | EditReport | InstallReport]]] = {
     "edit_cells": EditReport,
     "install_packages": InstallReport,
 }
-"""What the kernel replies to each request of the bridge protocol."""
+"""The type of the kernel's reply to each request of the bridge protocol."""
 
 
 class RunTracker:
-    """The runs of one client: found by id, waited for, and told when the kernel ends."""
+    """The runs of one client, by id, and the waiting for them. Ends them when the kernel ends."""
 
     def __init__(self, replies: Replies, interrupt: Callable[[Run], Awaitable[None]]) -> None:
-        """`interrupt` stops a run that has started. Raises `BridgeError` if it cannot."""
+        """`interrupt` stops a run that has started; it raises `BridgeError` if it cannot."""
         self._replies = replies
         self._interrupt = interrupt
         self._observers: list[Callable[[], None]] = []
         self._activity = Activity()
         self._outcome: tuple[str, RunOutcome | None] | None = (
-            None  # the last one that came unasked, by run id
+            None  # the latest unsolicited outcome, with its run id
         )
         self._runs: dict[str, Run] = {}
         self._over: dict[str, asyncio.Event] = {}
-        self._tasks: set[asyncio.Task[None]] = set()  # asyncio itself keeps no task alive
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
 
     @property
     def ours(self) -> tuple[Run, ...]:
-        """Our runs, the oldest first."""
+        """The runs of this client, the oldest first."""
         return tuple(self._runs.values())
 
     @property
     def others(self) -> tuple[Work, ...]:
-        """What runs in the kernel for other clients, as far as we have seen it begin."""
+        """The work of other clients in the kernel, as far as this client has seen it begin."""
         return tuple(work for work in self._activity.working if work.request_id not in self._runs)
 
     def find(self, run_id: str) -> Run:
-        """Return a run of ours. Raises `BridgeError` no_such_run for one that is unknown or forgotten."""
+        """Return a run of this client. Raises `BridgeError` no_such_run for one that is unknown or dropped."""
         run = self._runs.get(run_id)
         if run is None:
             newest = ", ".join(list(self._runs)[-3:]) or "none"
@@ -90,14 +90,14 @@ class RunTracker:
         return run
 
     async def wait(self, run: Run, bound: float) -> bool:
-        """Wait until a run is over, at most `bound` seconds. The run goes on in any case. True if it is over."""
+        """Wait until a run is over, at most `bound` seconds; return whether it is. Does not stop the run."""
         with suppress(TimeoutError):
             async with asyncio.timeout(bound):
                 await self._over[run.run_id].wait()
         return run.over
 
     def outcome_of(self, run: Run) -> RunOutcome | None:
-        """Return what became of a run as the kernel told when it was over; None if anything has happened since."""
+        """Return the outcome of a run that the kernel sent at its end; None if anything has happened since."""
         if not run.over or self._outcome is None or self._outcome[0] != run.run_id:
             return None
         return self._outcome[1]
@@ -115,11 +115,11 @@ class RunTracker:
         self._over[run.run_id] = asyncio.Event()
 
     def drop(self, run: Run) -> None:
-        """Forget a run: it is old, or was never sent."""
+        """Drop a run that is old, or was not sent."""
         del self._runs[run.run_id], self._over[run.run_id]
 
     def close(self) -> None:
-        """Stop what is under way. The runs go on in the kernel."""
+        """Cancel pending tasks. The runs continue in the kernel."""
         for task in self._tasks:
             task.cancel()
 
@@ -162,7 +162,7 @@ class RunTracker:
             run.on_iopub(message.msg_type, message.content, now)
 
     def _look_at(self, run: Run) -> None:
-        """Do what a message to a run makes due."""
+        """Act on the new state of a run after a message."""
         if run.unwanted and run.status == "running":
             run.unwanted = False
             task = asyncio.create_task(self._interrupt_unwanted(run))
@@ -171,12 +171,12 @@ class RunTracker:
         if run.over:
             self._over[run.run_id].set()
         elif run.idle:
-            # Reply and idle come on two sockets, so the reply may still be on its way; but not for long.
+            # Reply and idle arrive on two sockets, so the reply may arrive a moment later.
             asyncio.get_running_loop().call_later(REPLY_BOUND, self._give_up_reply, run)
 
     async def _interrupt_unwanted(self, run: Run) -> None:
         if run.cancelled and await self.wait(run, CANCEL_BOUND):
-            return  # the usual end: the kernel does not run it
+            return  # as expected: the kernel does not run it
         try:
             await self._interrupt(run)
         except BridgeError as refusal:
@@ -195,12 +195,12 @@ class RunTracker:
     def _outcome_in(self, content: Content) -> RunOutcome | None:
         try:
             return self._replies.parse(content, RunOutcome)
-        except BridgeError:  # of another version: who wants to know asks, and is told so
+        except BridgeError:  # of another protocol version: a read of the outcome reports that
             return None
 
     def _reply_in(self, kind: RunKind, content: Content) -> Reply:
         status = content.get("status")
-        if status in {"aborted", "abort"}:  # the second is how protocol 5.0 spelled it
+        if status in {"aborted", "abort"}:  # the second is the spelling of protocol 5.0
             return Reply("aborted", content.get("execution_count"))
         reply = Reply(
             "ok" if status == "ok" else "error",
@@ -213,7 +213,7 @@ class RunTracker:
             return reply
         try:
             return replace(reply, result=self._replies.parse(content, report or RunReport))
-        except BridgeError as refusal:  # an execute_request, too: the person has paused agents
+        except BridgeError as refusal:  # also for an execute_request, if the user has paused agents
             return replace(reply, refusal=refusal)
 
     def _changed(self) -> None:

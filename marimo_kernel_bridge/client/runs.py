@@ -1,8 +1,8 @@
-"""Requests in a kernel, as the messages about them add up. Pure: no sockets, no clock.
+"""The state of requests in a kernel, derived from messages. Pure: no sockets, no clock.
 
-A `Run` is a request of ours, from sent to over; it is over only with the reply *and* idle, for outputs may come between
-the two, in either order. `Activity` is what the whole kernel works on, other clients' requests included, for every
-client's iopub messages reach us. Which message belongs to which run is the tracker's business.
+A `Run` is a request of this client. It is over only after the reply *and* idle, which arrive in either order and with
+outputs between them. `Activity` is the work of the whole kernel, including other clients' requests, because the iopub
+messages of all clients arrive here. `run_tracker` assigns messages to runs.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ RunStatus = Literal[
     "ok",
     "error",  # the code raised, or the kernel refused the request
     "interrupted",
-    "aborted",  # never ran: a request before it failed, and its sender had the queue cleared
-    "lost",  # the kernel ended or was restarted before it was over
+    "aborted",  # did not run: an earlier request failed and aborted the queue
+    "lost",  # the kernel ended or was restarted first
 ]
 
 RunKind = Literal["execute", "edit_cells", "run_cells", "run_stale", "set_ui_value", "install_packages"]
 
 MAX_STREAM_CHARACTERS: Final = 5_000_000
-"""Kept of the streams of one run. An endless `print` must not fill our memory."""
+"""The limit of stream output kept for one run, so that an endless `print` does not fill the memory."""
 
 _WORK: Final = frozenset({"execute_request", REQUEST})
-"""Requests on the shell channel that can take long. Status messages of all others say nothing of interest."""
+"""Long-running requests on the shell channel. Status messages of other requests are ignored."""
 
 
 @dataclass(frozen=True)
 class Reply:
     """The reply to a run's request.
 
-    `ename` and `evalue` are of what the code raised, empty if nothing. `result` is the kernel's report on a request of
-    the bridge protocol, `refusal` why the kernel did not honor the request.
+    `ename` and `evalue` describe the exception that the code raised, empty if none. `result` is the kernel's report on
+    a request of the bridge protocol, `refusal` the reason why the kernel refused it.
     """
 
     status: Literal["ok", "error", "aborted"]
@@ -58,10 +58,10 @@ class Reply:
 
 @dataclass
 class Run:
-    """One request of ours. Times are seconds since the epoch; `code` is empty unless `kind` is "execute".
+    """One request of this client. Times are seconds since the epoch; `code` is empty unless `kind` is "execute".
 
-    `late_outputs`: what comes after the end is output of this run, too. A reactive kernel shows later runs of a cell
-    through its latest request, a plain one what threads print.
+    `late_outputs`: outputs after the end belong to this run too. A reactive kernel sends later runs of a cell with the
+    cell's latest request as parent; a plain kernel sends the output of threads.
     """
 
     run_id: str
@@ -76,9 +76,9 @@ class Run:
     lost: BridgeError | None = None
     dropped_characters: int = 0
     unwanted: bool = False
-    """Whether its author has given it up: it is to be interrupted as soon as it starts."""
+    """Whether its author has abandoned it, so that it is interrupted as soon as it starts."""
     cancelled: bool = False
-    """Whether the kernel has promised not to start it."""
+    """Whether the kernel has confirmed that it will not start it."""
     log: OutputLog = field(default_factory=OutputLog)
     idle: bool = False
     late_outputs: bool = True
@@ -99,7 +99,7 @@ class Run:
         return self.reply.status
 
     def report(self) -> RunReport | None:
-        """Return what a finished run caused, as far as its reply says. Raises the `BridgeError` of a refusal."""
+        """Return the report in the reply of a finished run. Raises the `BridgeError` of a refusal."""
         match self._result():
             case RunReport() as report:
                 return report
@@ -109,12 +109,12 @@ class Run:
                 return None
 
     def edit_report(self) -> EditReport | None:
-        """Return what became of a finished batch of edits, None for other runs. Raises as `report` does."""
+        """Return the report on a finished batch of edits, None for other runs. Raises as `report` does."""
         result = self._result()
         return result if isinstance(result, EditReport) else None
 
     def install_report(self) -> InstallReport | None:
-        """Return what became of a finished installation, None for other runs. Raises as `report` does."""
+        """Return the report on a finished installation, None for other runs. Raises as `report` does."""
         result = self._result()
         return result if isinstance(result, InstallReport) else None
 
@@ -126,7 +126,7 @@ class Run:
         return self.reply.result
 
     def printed(self) -> str:
-        """Return what it printed so far, without colours."""
+        """Return its stream output so far, without ANSI escape sequences."""
         streams = (output["text"] for output in self.log.outputs() if output["output_type"] == "stream")
         return strip_ansi("".join(streams))
 
@@ -176,7 +176,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Work:
-    """A request that runs in the kernel, of whatever client. `client` is a name, if the client gave one."""
+    """A request that runs in the kernel, of any client. `client` is the client's name, if it has one."""
 
     request_id: str
     client: str
@@ -186,18 +186,18 @@ class Work:
 
 
 class Activity:
-    """The requests that a kernel works on, as its status messages tell."""
+    """The requests that a kernel is running, according to its status messages."""
 
     def __init__(self) -> None:
         self._working: dict[str, Work] = {}
 
     @property
     def working(self) -> tuple[Work, ...]:
-        """Requests that have begun and are not over, the oldest first."""
+        """The requests that have begun and are not over, the oldest first."""
         return tuple(self._working.values())
 
     def on_iopub(self, message: Message, now: float) -> bool:
-        """Handle any iopub message. Return whether a request has begun or ended by it."""
+        """Handle an iopub message. Return whether a request has begun or ended with it."""
         request_id, content = message.parent_id, message.content
         if request_id is None or message.parent_type not in _WORK:
             return False
@@ -214,7 +214,7 @@ class Activity:
         return message.msg_type in {"status", "execute_input"}
 
     def forget(self) -> None:
-        """Forget all: the process that worked on them is gone."""
+        """Forget all requests, because the kernel's process has ended."""
         self._working.clear()
 
     def _begin(self, request_id: str, message: Message, now: float) -> Work:

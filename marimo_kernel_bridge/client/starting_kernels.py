@@ -1,8 +1,8 @@
-"""Kernels that are starting: the difference, while nothing listens yet, between a new kernel and one that has ended.
+"""Detection of kernels that are starting, to tell them from ended ones while nothing listens yet.
 
-A connection file is there before the kernel's process, and stays when that is killed. What starts a kernel names the
-file among the process's arguments; one that is young and does so is about to listen. A kernel that a pool forks is not
-seen so: it listens a moment later, unless it is the first and its pool has to start.
+A connection file exists before the kernel's process, and remains if the process is killed. A kernel's command line
+names its connection file, so a young process that names it is about to listen. Kernels forked by a pool are not
+detected: they listen a moment later, except the first one, whose pool has to start.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _PAUSE: Final = 0.1
 
 
 def files_of_starting_kernels() -> frozenset[str]:
-    """Return the connection files that young processes name."""
-    import psutil  # type: ignore[import-untyped]  # it has no types  # noqa: PLC0415  # most kernels listen already
+    """Return the connection files that are named in the command lines of young processes."""
+    import psutil  # type: ignore[import-untyped]  # it has no types  # noqa: PLC0415  # rarely needed: most kernels listen already
 
     named: set[str] = set()
     for process in psutil.process_iter(["create_time"]):
@@ -29,7 +29,7 @@ def files_of_starting_kernels() -> frozenset[str]:
             continue
         try:
             arguments = process.cmdline()
-        except psutil.Error:  # it has ended, or is another user's
+        except psutil.Error:  # the process has ended, or belongs to another user
             continue
         named.update(
             os.path.realpath(argument)
@@ -55,7 +55,7 @@ async def require_listening(connection: Connection, bound: float) -> None:
 
 
 def starting(connection: Connection) -> BridgeError:
-    """Return the refusal of a kernel that is not ready yet."""
+    """Return the error for a kernel that is not ready yet."""
     return BridgeError(
         "kernel_silent",
         f"The kernel of {connection.path.name} is starting: its process runs, but does not listen yet.",

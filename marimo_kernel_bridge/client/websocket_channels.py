@@ -1,10 +1,10 @@
 """Channels through a Jupyter server's websocket: moves messages, decides nothing.
 
-The server signs and verifies for us. There is no heartbeat on this way: the kernel's control channel, which answers
-while a cell runs, stands in for it. A connection that breaks is opened again as long as the server has the kernel.
+The server signs and verifies messages. This protocol has no heartbeat; the kernel's control channel, which answers
+while a cell runs, replaces it. A broken connection is opened again as long as the server has the kernel.
 
-jupyter_client speaks ZMQ alone, and no maintained library of its makers speaks this protocol; Tornado, which
-jupyter_client brings along, has the websocket. What is left is the framing below:
+jupyter_client implements only ZMQ, and no maintained Jupyter library implements the client side of this protocol.
+Tornado, a dependency of jupyter_client, provides the websocket; this module adds the framing:
 https://jupyter-server.readthedocs.io/en/latest/developers/websocket-protocols.html
 """
 
@@ -41,7 +41,7 @@ _PARTS: Final = ("header", "parent_header", "metadata", "content")
 
 
 class WebsocketChannels:
-    """Open channels to one kernel of a Jupyter server; `channels.Channels` says what each method does."""
+    """Open channels to one kernel of a Jupyter server; an implementation of `channels.Channels`."""
 
     def __init__(self, kernel: ServerKernel, username: str) -> None:
         self.name = kernel.name
@@ -62,7 +62,7 @@ class WebsocketChannels:
         self._requests += 1
         header = self._session.msg_header(msg_type)
         header["msg_id"] = (
-            f"{self.session[:8]}-{self._requests}"  # short: language models repeat these, and pay for each
+            f"{self.session[:8]}-{self._requests}"  # short: language models repeat these ids, and pay for each token
         )
         message = self._session.msg(msg_type, content, header=header, metadata=metadata)
         return Request(header["msg_id"], message)
@@ -114,7 +114,7 @@ class WebsocketChannels:
         try:
             return await self._kernel.server.has_kernel(self._kernel.kernel_id)
         except BridgeError:
-            return True  # the server is away for a moment, or for good: the kernel may live
+            return True  # the server does not answer: the kernel may be alive
 
     async def require_there(self, bound: float) -> None:  # noqa: ARG002  # a server starts kernels before it lists them
         if not await self._kernel.server.has_kernel(self._kernel.kernel_id):
@@ -140,7 +140,7 @@ class WebsocketChannels:
         while True:
             try:
                 await self._connect()
-            except Exception as problem:  # noqa: BLE001  # the loop goes on; Tornado has many errors for one refusal
+            except Exception as problem:  # noqa: BLE001  # Tornado raises many kinds of errors; retry after any
                 logger.info("No connection to %s: %s", self._kernel.name, problem)
             await asyncio.sleep(_AGAIN)
 
@@ -182,7 +182,7 @@ def _framed(channel: str, message: dict[str, Any], session: Session) -> bytes:
 
 
 def _parsed(data: str | bytes, session: Session) -> tuple[str, Message]:
-    """Return the channel and the message. Raises ValueError for what is no Jupyter message."""
+    """Return the channel and the message. Raises ValueError for a malformed message."""
     if isinstance(data, str):
         message = json.loads(data)
         return message["channel"], Message.of(message["header"], message["parent_header"], message["content"])

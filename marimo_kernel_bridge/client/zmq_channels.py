@@ -1,10 +1,10 @@
 """Channels over the ZMQ sockets of one connection file: signed messages out, verified messages in, a heartbeat.
 
-Moves bytes and decides nothing. Jupyter's wire protocol and its signatures are `jupyter_client.session.Session`'s.
+Moves bytes and decides nothing. `jupyter_client.session.Session` implements Jupyter's wire protocol and signatures.
 
-Two socket options matter. IMMEDIATE on shell and control: ZMQ takes a message only for a connection that stands,
-never for a later one. Without it, code sent while a kernel restarts runs in the *new* kernel. And no receive limit
-on iopub: a PUB socket drops what a slow subscriber does not take, the final idle included.
+Two socket options are essential. IMMEDIATE on shell and control: ZMQ accepts a message only for an open connection, not
+for a later one. Without it, code that is sent while a kernel restarts runs in the *new* kernel. And no receive limit on
+iopub: a PUB socket drops messages, including the final idle, for a subscriber that is too slow.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _HEARD_AT_MOST: Final = 65_536
 
 
 class ZmqChannels:
-    """Open sockets to the kernel of one connection file; `channels.Channels` says what each method does."""
+    """Open sockets to the kernel of one connection file; an implementation of `channels.Channels`."""
 
     def __init__(self, connection: Connection, username: str) -> None:
         self.name = connection.name
@@ -61,7 +61,7 @@ class ZmqChannels:
         self._sockets: dict[Channel, zmq.asyncio.Socket] = {
             channel: self._socket(channel) for channel in ("shell", "control", "iopub")
         }
-        # Before the sockets connect, or the first event is missed.
+        # Before the sockets connect, so that the first event is not missed.
         self._monitor = self._sockets["shell"].get_monitor_socket(
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
@@ -71,7 +71,7 @@ class ZmqChannels:
     def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
         self._requests += 1
         header = self._session.msg_header(msg_type)
-        # Session's own ids have 44 characters. These are repeated by language models, which pay for each.
+        # Short: Session's ids have 44 characters, and language models that repeat ids pay for each token.
         header["msg_id"] = f"{self.session[:8]}-{self._requests}"
         message = self._session.msg(msg_type, content, header=header, metadata=metadata)
         return Request(header["msg_id"], message)
@@ -96,7 +96,7 @@ class ZmqChannels:
             yield event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED
 
     async def beat(self, bound: float) -> bool:
-        # A fresh socket each time: a REQ socket that missed one answer is of no more use.
+        # A new socket each time: a REQ socket that missed a reply is unusable.
         with self._one_socket("hb") as socket:
             await socket.send(b"ping")
             return bool(await socket.poll(int(bound * 1000)))
@@ -115,7 +115,7 @@ class ZmqChannels:
         self._context.destroy(linger=0)
 
     def _decode(self, frames: list[bytes]) -> Message:
-        """Parse a message. `Session.deserialize` signs each twice and parses its dates, longer than all the rest."""
+        """Parse a message. Faster than `Session.deserialize`, which computes the signature twice and parses dates."""
         identities, _ = self._session.feed_identities(frames)
         parts = frames[len(identities) + 1 :]
         if len(parts) < _PARTS:
@@ -135,11 +135,11 @@ class ZmqChannels:
     def _unpack(self, part: bytes) -> Any:  # JSON
         try:
             return msgspec.json.decode(part)
-        except msgspec.DecodeError:  # NaN, lone surrogates: Python's own takes them, and so do front ends
+        except msgspec.DecodeError:  # NaN or lone surrogates, which Python's json and front ends accept
             return self._session.unpack(part)
 
     def _require_new(self, signature: bytes) -> None:
-        """Refuse a message that has come before: somebody who cannot sign repeats what he has heard."""
+        """Refuse a message that was received before, which may be a replay by somebody without the key."""
         if signature in self._heard:
             raise ValueError("a message came twice")
         self._heard[signature] = None
@@ -156,11 +156,11 @@ class ZmqChannels:
         if channel == "iopub":
             socket.rcvhwm = 0
             socket.subscribe(b"")
-            # ipykernel 7 answers a topic that it has not heard yet with iopub_welcome: proof that we are heard, and
-            # that its key is ours. The empty topic is news only from a kernel's first subscriber.
+            # ipykernel 7 answers a new subscription with iopub_welcome: it proves that the subscription has arrived, and
+            # that the key is right. The empty topic is a new subscription only for a kernel's first subscriber.
             socket.subscribe(self._session.bsession)
         if self._connection.curve_publickey is not None:
-            # As jupyter_client does: the file's one key pair serves both sides.
+            # As in jupyter_client: both sides use the one key pair in the file.
             socket.curve_serverkey = self._connection.curve_publickey
             socket.curve_publickey = self._connection.curve_publickey
             socket.curve_secretkey = self._connection.curve_secretkey

@@ -1,7 +1,7 @@
-"""Installation of the kernelspec where Jupyter looks, for environments that a wheel's own kernelspec does not reach.
+"""Installation of the kernelspec in Jupyter's data directories.
 
-`pip install` already puts one into the environment. This one names the interpreter by its absolute path, so that a
-Jupyter installed elsewhere can start the kernel.
+`pip install` already puts a kernelspec into the environment. This one names the interpreter by its absolute path, so
+that a Jupyter in another environment can start the kernel.
 """
 
 from __future__ import annotations
@@ -75,6 +75,6 @@ def install_kernelspec(
 
 
 def seen_by_jupyter(name: str, place: Path) -> bool:
-    """Return whether a Jupyter started here finds the kernelspec at `place` under this name."""
+    """Return whether a Jupyter started in this environment finds the kernelspec at `place` under this name."""
     folder = KernelSpecManager().find_kernel_specs().get(name.lower())
     return folder is not None and Path(folder).resolve() == place.resolve()

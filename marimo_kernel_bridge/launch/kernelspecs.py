@@ -1,6 +1,6 @@
-"""Kernels that can be started: those installed as kernelspecs, and the reactive one of any Python that has the bridge.
+"""Kernels that can be started: installed kernelspecs, and the reactive kernel of any Python with this package.
 
-Starts none: `owned_kernels` does.
+Starts none; that is the work of `owned_kernels`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOOK_BOUND: Final = 30.0
 
 @dataclass(frozen=True)
 class Startable:
-    """An installed kernelspec. `interpreter` is the program that it starts, None if that is not there."""
+    """An installed kernelspec. `interpreter` is the program that it starts, None if it does not exist."""
 
     name: str
     display_name: str
@@ -62,9 +62,9 @@ def by_name(name: str) -> KernelSpec:
 
 
 def of_interpreter(interpreter: str) -> KernelSpec:
-    """Return a kernelspec for the reactive kernel of a Python: its path, or the directory of its environment.
+    """Return a kernelspec for the reactive kernel of a Python, given by its path or its environment's directory.
 
-    Raises `BridgeError`: bad_request, if that is no Python, or has no bridge.
+    Raises `BridgeError`: bad_request, if it is not a Python, or does not have this package.
     """
     program = _python_at(Path(interpreter).expanduser())
     if program is None:
@@ -80,7 +80,7 @@ def of_interpreter(interpreter: str) -> KernelSpec:
             f"marimo-kernel-bridge is not installed for {program}; nothing was started.",
             f"With the person's consent: {_install_command(program, prefix)}",
         )
-    # What activating the environment would do for the programs that the notebook starts.
+    # As if the environment were activated, for the programs that the notebook starts.
     path = os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)])
     conda = Path(prefix, "conda-meta").is_dir()
     return KernelSpec(
@@ -93,7 +93,7 @@ def of_interpreter(interpreter: str) -> KernelSpec:
 
 
 class OneSpec(KernelSpecManager):
-    """A kernelspec manager with one kernelspec, whatever its name: for a kernel that is not installed as one."""
+    """A kernelspec manager with a single kernelspec, for a kernel without an installed one."""
 
     def __init__(self, spec: KernelSpec) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class OneSpec(KernelSpecManager):
 
 
 def _startable(name: str, spec: dict[str, object]) -> Startable:
-    argv = [str(part) for part in (spec.get("argv") or ())]  # type: ignore[attr-defined]  # JSON: a list, or nothing
+    argv = [str(part) for part in (spec.get("argv") or ())]  # type: ignore[attr-defined]  # JSON: a list or null
     return Startable(
         name,
         str(spec.get("display_name") or name),
@@ -115,7 +115,7 @@ def _startable(name: str, spec: dict[str, object]) -> Startable:
 
 
 def _program(argv: list[str]) -> str | None:
-    """Return what a kernelspec starts, as jupyter_client finds it: a plain `python` is the one that we run."""
+    """Return the program that a kernelspec starts, as jupyter_client finds it: `python` is `sys.executable`."""
     first = argv[0] if argv else ""
     major, minor = sys.version_info[:2]
     if first in {"python", f"python{major}", f"python{major}.{minor}"}:
@@ -124,7 +124,7 @@ def _program(argv: list[str]) -> str | None:
 
 
 def _python_at(path: Path) -> Path | None:
-    """Return the interpreter that a path means. Links are kept: they tell Python which environment it is of."""
+    """Return the interpreter at a path. Keeps symbolic links, by which Python finds its environment."""
     here = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() follows links
     candidates = (
         [here] if here.is_file() else [here / "bin/python", here / "Scripts/python.exe", here / "python.exe"]
@@ -133,9 +133,9 @@ def _python_at(path: Path) -> Path | None:
 
 
 def _look(program: Path) -> tuple[str, bool]:
-    """Return a Python's prefix and whether it has the bridge. Raises `BridgeError` bad_request."""
+    """Return a Python's prefix and whether it has this package. Raises `BridgeError` bad_request."""
     try:
-        done = subprocess.run(  # noqa: S603  # what the person allowed to be started
+        done = subprocess.run(  # noqa: S603  # a program that the user allows to be started
             [str(program), "-c", _LOOK],
             capture_output=True,
             text=True,

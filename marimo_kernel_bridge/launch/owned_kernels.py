@@ -1,7 +1,7 @@
 """Control of kernels by their owner: the Jupyter server that started a kernel, or this process.
 
-A kernel that is reached through its connection file alone can be told to end, but only its owner starts it again.
-Kernels that this process started end with it.
+A client with a connection file can shut a kernel down, but only the kernel's owner can restart it. Kernels that this
+process started end with it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _START_BOUND: Final = 60.0
 
 
 class StartedKernels:
-    """The kernels that this process started."""
+    """The kernels that this process started, and their end with it."""
 
     def __init__(self) -> None:
         self._managers: dict[str, AsyncKernelManager] = {}
@@ -38,7 +38,7 @@ class StartedKernels:
     async def start(
         self, kernelspec: str | None, directory: str | None, interpreter: str | None
     ) -> Connection:
-        """Start a kernel and wait until it answers: an installed one, or the reactive one of a Python.
+        """Start an installed kernel, or the reactive kernel of a Python, and wait until it answers.
 
         Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead.
         """
@@ -55,11 +55,11 @@ class StartedKernels:
         return connection
 
     def manager_of(self, where: str) -> AsyncKernelManager | None:
-        """Return what started the kernel, if it was us."""
+        """Return the manager of a kernel, None if this process did not start it."""
         return self._managers.get(where)
 
     async def close(self) -> None:
-        """End all."""
+        """Shut all kernels down."""
         managers, self._managers = list(self._managers.values()), {}
         for manager in managers:
             await manager.shutdown_kernel(now=True)
@@ -81,7 +81,7 @@ async def _spec_of(kernelspec: str | None, interpreter: str | None) -> KernelSpe
 
 
 def _manager_for(spec: KernelSpec, name: str, path: Path) -> AsyncKernelManager:
-    """Return what starts the kernel, from a warm pool where that can be."""
+    """Return the manager for a new kernel, with a warm pool where that is possible."""
     from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # slow to import
 
     from marimo_kernel_bridge.launch.kernelspecs import OneSpec  # noqa: PLC0415  # with jupyter_client
@@ -90,7 +90,7 @@ def _manager_for(spec: KernelSpec, name: str, path: Path) -> AsyncKernelManager:
     manager = AsyncKernelManager(
         kernel_name=name, connection_file=str(path), kernel_spec_manager=OneSpec(spec)
     )
-    if sys.platform == "linux" and serves(spec):  # on macOS libraries may break in a forked process
+    if sys.platform == "linux" and serves(spec):  # on macOS, system libraries may fail after a fork
         manager.kernel_id = kernel_id_of(path)
         manager.provisioner = PoolProvisioner(kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager)
     return manager
@@ -115,7 +115,7 @@ def _existing(directory: str) -> str | None:
 
 
 async def control(client: KernelClient, action: Action, started: StartedKernels) -> str:
-    """Interrupt, restart or shut down a kernel; return what was done. Raises `BridgeError`."""
+    """Interrupt, restart or shut down a kernel; return a sentence that says what was done. Raises `BridgeError`."""
     endpoint = client.connection
     if action == "interrupt":
         await client.interrupt()

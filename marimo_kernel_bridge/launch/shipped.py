@@ -12,6 +12,6 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def shipped(folder: Literal["examples", "kernelspec"]) -> Path:
-    """Return the folder as installed, or as it is in the checkout."""
+    """Return the folder in the installed package, or in the checkout."""
     installed = _PACKAGE / folder
     return installed if installed.is_dir() else _PACKAGE.parent / folder

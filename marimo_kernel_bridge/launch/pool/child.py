@@ -1,8 +1,8 @@
-"""A process that a pool has just forked: how it becomes the kernel that a new interpreter would be.
+"""The forked child of a pool, and its transformation into a kernel like one that a new interpreter runs.
 
-Python itself reseeds `random` after a fork, and OpenSSL, `uuid`, `secrets` and `tempfile` notice one. Environment,
-working directory, streams, signals and session are the requester's or new. What a fork shares with its pool and no
-new interpreter would: the hash seed, and the modules.
+Python itself reseeds `random` after a fork, and OpenSSL, `uuid`, `secrets` and `tempfile` detect it. Environment,
+working directory, streams, signals and session are the requester's or new. A fork shares two things with its pool that
+a new interpreter would not: the hash seed and the modules.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class RunKernel(Protocol):
 def become(
     request: KernelRequest, streams: list[int], requester: socket.socket, run_kernel: RunKernel
 ) -> None:
-    """Turn this process into the kernel that was asked for, and run it. Ends the process."""
+    """Turn this process into the requested kernel, and run it. Ends the process."""
     os.setsid()
     for number in _SIGNALS:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -58,7 +58,7 @@ def become(
 
 
 def _report_ready(requester: socket.socket) -> None:
-    """Report to the requester that the kernel accepts connections: ZeroMQ retries only 0.1 s later where it does not."""
+    """Report to the requester that the kernel accepts connections: ZMQ retries a refused connection after 0.1 s."""
     with suppress(OSError):  # the requester may have left
         send_line(requester, KernelReply(pid=os.getpid()))
 
@@ -70,8 +70,10 @@ def _reseed() -> None:
 
 
 def _end_with(requester: socket.socket) -> None:
-    """End this process when its requester has gone, as ipykernel does when its parent has."""
+    """End this process when its requester ends, as ipykernel does when its parent ends."""
     poll = select.poll()
-    poll.register(requester, select.POLLIN)  # it sends nothing any more: what can be read is the end
+    poll.register(
+        requester, select.POLLIN
+    )  # the requester sends nothing more, so this is the end of the connection
     poll.poll()
     os._exit(1)

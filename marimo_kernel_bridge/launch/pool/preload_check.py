@@ -1,6 +1,6 @@
 """A check that an interpreter can import the modules that a pool is to preload.
 
-For installing a kernelspec, and for `doctor`. A pool makes its own check when it starts.
+Used by the installation of a kernelspec and by `doctor`. A pool makes its own check when it starts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BOUND: Final = 60.0  # seconds for one module, as for all that a pool does befo
 
 STARTS_A_THREAD: Final = "it starts a thread when it is imported, and such a process cannot be forked"
 
-# Its last line on stderr tells. It ends at once, whatever threads the module has started.
+# Reports on the last line of stderr. `os._exit` ends it without waiting for the module's threads.
 _TRY: Final = f"""
 import importlib, os, sys, threading
 importlib.import_module(sys.argv[1])
@@ -26,7 +26,7 @@ if threading.active_count() > 1:
 
 
 def trouble(interpreter: str, modules: Iterable[str]) -> str:
-    """Import modules in an interpreter; return which of them cannot be preloaded and why, "" if all can."""
+    """Import modules in an interpreter; return which cannot be preloaded and why, "" if all can."""
     reasons = ((module, _reason(interpreter, module)) for module in modules)
     return "; ".join(f"{module}: {reason}" for module, reason in reasons if reason)
 
@@ -39,7 +39,7 @@ def _reason(interpreter: str, module: str) -> str:
             text=True,
             errors="replace",
             timeout=_BOUND,
-            cwd="/",  # as a pool: nothing is found here by chance
+            cwd="/",  # like a pool, so that no module is found in the working directory
             stdin=subprocess.DEVNULL,
             check=False,
         )

@@ -1,4 +1,4 @@
-"""What both ends of a pool's socket agree on: where the socket is, whom the pool serves, which messages pass.
+"""The protocol of a pool: its socket's path, its identity, and the messages on its socket.
 
 A pool is a process that has imported what a kernel needs and forks a kernel on request. It listens on a Unix socket
 in a directory that only its user can enter; each end checks the other's user id as well. Requests and replies are
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROVISIONER: Final = "marimo-pool"
-"""What kernelspecs call the provisioner that asks a pool; an entry point of the package."""
+"""The name of the pool's provisioner in kernelspecs; an entry point of the package."""
 
 PROTOCOL: Final = 1
 OUTDATED: Final = "outdated"
-"""The refusal of a pool whose modules have changed on disk: another one is to be asked."""
+"""The refusal of a pool whose modules have changed on disk: the requester starts another pool."""
 
 START_BOUND: Final = 60.0
 _MAX_LINE: Final = 8 * 1024 * 1024
@@ -66,16 +66,16 @@ class PoolOptions:
     """A kernelspec's options of its pool."""
 
     preload: tuple[str, ...] = ()
-    """Modules to import besides the kernel's own."""
+    """Modules to import in addition to the kernel's own."""
     idle_timeout: float = 900.0
     """Seconds without a kernel after which the pool ends."""
     limit: int = 128
-    """Kernels at one time; further ones are started plainly."""
+    """The maximum number of kernels at one time; further ones are spawned."""
 
 
 @dataclass(frozen=True)
 class KernelRequest:
-    """What a kernel takes over from its requester."""
+    """The arguments and the environment that a kernel gets from its requester."""
 
     arguments: list[str]
     env: dict[str, str]
@@ -93,7 +93,7 @@ class PoolRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class KernelReply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What becomes of a request for a kernel; one field is set.
+    """The outcome of a request for a kernel; exactly one field is set.
 
     `pid`: its sockets are open. `refused`: why the pool makes none. `exit`: its exit code; it has ended.
     """
@@ -155,7 +155,7 @@ def socket_path(directory: Path, name: str) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock under which one process at a time binds or removes a pool's socket."""
+    """Hold the lock for binding and removing a pool's socket."""
     import fcntl  # noqa: PLC0415  # not on Windows
 
     lock = os.open(path.parent / "lock", os.O_CREAT | os.O_RDWR, 0o600)
@@ -187,7 +187,7 @@ def _umask() -> str:
     for line in _text("/proc/self/status").splitlines():
         if line.startswith("Umask:"):
             return line
-    umask = os.umask(0o077)  # there is no way to read it without setting it
+    umask = os.umask(0o077)  # it cannot be read without setting it
     os.umask(umask)
     return oct(umask)
 
@@ -200,7 +200,7 @@ def _text(path: str) -> str:
 
 
 def peer_uid(connection: socket.socket) -> int:
-    """Return the user id of the process at the other end."""
+    """Return the user id of the peer process."""
     if hasattr(socket, "SO_PEERCRED"):  # Linux
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         return int(struct.unpack("3i", credentials)[1])
@@ -210,8 +210,8 @@ def peer_uid(connection: socket.socket) -> int:
 
 
 def send_line(connection: socket.socket, message: msgspec.Struct, descriptors: tuple[int, ...] = ()) -> None:
-    """Send a message, and open files beside it."""
-    # Not msgspec's own JSON: an environment may hold bytes that are no text.
+    """Send a message, with file descriptors as ancillary data."""
+    # Not msgspec's own JSON: an environment may contain bytes that are not UTF-8.
     data = json.dumps(msgspec.to_builtins(message)).encode() + b"\n"
     sent = socket.send_fds(connection, [data], descriptors) if descriptors else 0
     connection.sendall(data[sent:])
@@ -220,7 +220,7 @@ def send_line(connection: socket.socket, message: msgspec.Struct, descriptors: t
 def ask(
     connection: socket.socket, request: PoolRequest, kind: type[_T], descriptors: tuple[int, ...] = ()
 ) -> _T | None:
-    """Send a request to a pool and return its reply, once it has one; None if it ends before.
+    """Send a request to a pool and wait for its reply; None if the pool ends first.
 
     Raises `OSError`, `ValueError`.
     """
@@ -232,7 +232,7 @@ def ask(
 
 
 def receive_request(connection: socket.socket) -> tuple[PoolRequest | None, list[int]]:
-    """Receive a request and open files; None if the other end has closed. Raises `ValueError` for anything else."""
+    """Receive a request with its file descriptors; None if the peer has closed. Raises `ValueError` if malformed."""
     data, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
     try:
         while data and not data.endswith(b"\n") and len(data) < _MAX_LINE:
@@ -246,7 +246,7 @@ def receive_request(connection: socket.socket) -> tuple[PoolRequest | None, list
 
 
 def receive_reply(connection: socket.socket, kind: type[_T]) -> _T | None:
-    """Receive one message and nothing of the next; None if the other end has closed. Raises `ValueError`, `OSError`."""
+    """Receive one message and nothing of the next; None if the peer has closed. Raises `ValueError`, `OSError`."""
     data = b""
     while not data.endswith(b"\n"):
         byte = connection.recv(1)  # replies are short

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _KERNEL: Final = ["-m", MODULE, "kernel"]
 _UNDERSTOOD: Final = frozenset({"env", "cwd", "stdin", "stdout", "stderr", "independent"})
-_UNKNOWN: Final = 255  # how a kernel ended whose pool is gone too
+_UNKNOWN: Final = 255  # the exit code of a kernel whose pool has ended too
 
 
 def serves(kernel_spec: KernelSpec) -> bool:
@@ -58,7 +58,7 @@ def serves(kernel_spec: KernelSpec) -> bool:
 
 
 class NoPoolError(Exception):
-    """The kernel has to be started without a pool; the message is why."""
+    """A kernel that must be spawned without a pool; the message is the reason."""
 
 
 class PoolProvisioner(LocalProvisioner):
@@ -69,14 +69,14 @@ class PoolProvisioner(LocalProvisioner):
     limit = Integer(PoolOptions.limit, help="Kernels of one pool; further ones are started without it.")
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Fork a kernel from the pool, or else spawn it."""
+        """Fork a kernel from the pool, or spawn it if that is not possible."""
         options = PoolOptions(tuple(self.preload), self.idle_timeout, self.limit)
         try:
             kernel = await asyncio.to_thread(fork_kernel, cmd, self._scrub_kwargs(kwargs), options)
         except NoPoolError as reason:
             self.log.info("Starting a kernel without a pool: %s", reason)
             return await super().launch_kernel(cmd, **kwargs)
-        self.process = kernel  # type: ignore[assignment]  # it has what the superclass uses of Popen
+        self.process = kernel  # type: ignore[assignment]  # it has the part of Popen that the superclass uses
         self.pid = self.pgid = kernel.pid
         self.cwd = kwargs.get("cwd", Path.cwd())
         return self.connection_info
@@ -95,7 +95,7 @@ def fork_kernel(command: list[str], popen_options: dict[str, Any], options: Pool
     env = dict(popen_options.get("env") or os.environ)
     if not all(os.path.isabs(part) for part in env.get("PYTHONPATH", "").split(os.pathsep) if part):  # noqa: PTH117
         raise NoPoolError("PYTHONPATH depends on the working directory")
-    cwd = os.path.abspath(popen_options.get("cwd") or os.getcwd())  # noqa: PTH100, PTH109  # no link is followed
+    cwd = os.path.abspath(popen_options.get("cwd") or os.getcwd())  # noqa: PTH100, PTH109  # keeps symbolic links
     if not os.path.isdir(cwd):  # noqa: PTH112  # as it is
         raise NoPoolError("there is no such working directory")
     independent = bool(popen_options.get("independent"))
@@ -125,8 +125,12 @@ def _ask(
         output = _descriptor(popen_options.get("stdout"), 1, nothing)
         errors = popen_options.get("stderr")
         errors = output if errors == subprocess.STDOUT else _descriptor(errors, 2, nothing)
-        streams = (nothing.fileno(), output, errors)  # a kernel's input is the front end
-        for _ in range(3):  # a pool may be at its end just then
+        streams = (
+            nothing.fileno(),
+            output,
+            errors,
+        )  # a kernel reads no stdin: input comes from the front end
+        for _ in range(3):  # a pool may end at this moment
             connection = _connect(path) or _start_pool(path, python, env, options)
             try:
                 reply = ask(connection, for_kernel, KernelReply, streams)
@@ -170,16 +174,16 @@ def _connect(path: Path) -> socket.socket | None:
 
 
 def _start_pool(path: Path, python: list[str], env: dict[str, str], options: PoolOptions) -> socket.socket:
-    """Start a pool unless somebody else just did; return a connection to it, which it accepts when it is ready."""
+    """Start a pool unless another process just did; return a connection, which the pool accepts when it is ready."""
     with locked(path):
         running = _connect(path)
         if running is not None:
             return running
-        path.unlink(missing_ok=True)  # of a pool that was killed
+        path.unlink(missing_ok=True)  # left by a pool that was killed
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening, _log_of(path).open("wb") as log:
             listening.bind(os.fspath(path))
             listening.listen(512)
-            # It forks at once and its first process ends: it is nobody's child and outlives us.
+            # It forks at once and its first process ends, so the pool is not our child and outlives us.
             subprocess.run(  # noqa: S603  # the kernelspec's interpreter
                 [*python, "-m", MODULE, "pool-server", path.stem, json.dumps(asdict(options))],
                 stdin=listening.fileno(),
@@ -202,14 +206,14 @@ def _log_of(path: Path) -> Path:
 
 
 _running: Final[set[PooledKernel]] = set()
-"""Kernels live as long as this process does, also when nobody holds their manager any more."""
+"""Keeps kernels alive as long as this process, also when their managers are garbage collected."""
 
 
 class PooledKernel:
-    """The process of a forked kernel, with what `LocalProvisioner` uses of `subprocess.Popen`.
+    """The process of a forked kernel, with the methods of `subprocess.Popen` that `LocalProvisioner` uses.
 
-    It is the pool's child, not ours: how it ended comes over the connection on which it was asked for. If the pool is
-    gone too, the end of the connection shows that it has ended, not how.
+    It is the pool's child, not ours: its exit code comes over the connection on which it was requested. If the pool has
+    ended too, the end of the connection shows that the kernel has ended, but not how.
     """
 
     stdin = stdout = stderr = None
@@ -231,7 +235,7 @@ class PooledKernel:
             except (OSError, ValueError):
                 reply = None
             self.returncode = _UNKNOWN if reply is None or reply.exit is None else reply.exit
-            self._connection.close()  # from now on the pid may be another process's
+            self._connection.close()  # from now on the pid may be reused
             _running.discard(self)
         return self.returncode
 

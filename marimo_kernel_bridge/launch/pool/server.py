@@ -1,9 +1,9 @@
 """A pool of warm kernels: a process that has imported what kernels need, and forks one on request.
 
-One thread, no event loop and no ZMQ context, so that a fork has all that its parent had. It keeps each kernel's
-connection to the requester: there it reports how the kernel ended, and a kernel's number is free for another process
-only after the requester has closed it. It ends when it has been idle for some time, and takes no more requests once
-a module or package was changed on disk: new kernels must not run old code.
+It has one thread, no event loop and no ZMQ context, so that a fork is complete. It keeps each kernel's connection to
+the requester: it reports the exit code there, and the kernel's pid can be reused only after the requester has closed
+it. It ends after some idle time, and refuses requests once a module or package has changed on disk, because new kernels
+must not run old code.
 
 How it is started: `python -m marimo_kernel_bridge pool-server NAME OPTIONS`, with the listening socket as stdin.
 """
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
 _PRELOADED: Final = (
     "marimo_kernel_bridge.zmq_kernel",
     "marimo_kernel_bridge.runtime.engine",
-    "marimo_kernel_bridge.runtime.lazy_imports",  # which are not late any more: what a pool has, its kernels share
-    # What a kernel imports between its start and the end of its first cell:
+    "marimo_kernel_bridge.runtime.lazy_imports",  # imported here, so that all kernels share them
+    # Imported by a kernel between its start and the end of its first cell:
     "marimo_kernel_bridge.analysis.value_flows",
     "marimo_kernel_bridge.kernel.ipython.marimo_magic",
     "marimo_kernel_bridge.kernel.bridge_handler",
@@ -82,7 +82,7 @@ _REQUEST_BOUND: Final = 5.0  # seconds for a requester to send its request
 def main(arguments: list[str], run_kernel: RunKernel) -> None:
     """Serve until idle; in a forked child, run its kernel."""
     name, options = arguments[0], PoolOptions(**json.loads(arguments[1]))
-    if os.fork():  # nobody waits for this server
+    if os.fork():  # the process that started the pool does not wait for it
         os._exit(0)
     os.setsid()
     listening = socket.socket(fileno=os.dup(0))
@@ -103,13 +103,13 @@ def main(arguments: list[str], run_kernel: RunKernel) -> None:
 
 
 def _preload(modules: Iterable[str]) -> str:
-    """Import modules. Returns why no kernel can be forked then, "" if they can."""
+    """Import modules; return why kernels cannot be forked afterwards, "" if they can."""
     for module in modules:
         try:
             importlib.import_module(module)
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a person's module raises
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's module may raise anything
             traceback.print_exc()
-            # A process in which an import has failed half-way is not what a new one is.
+            # After a failed import the process is no longer like a new interpreter.
             return f"{module} cannot be preloaded: {type(error).__name__}: {error}"
         if threading.active_count() > 1:
             return f"{module} cannot be preloaded: {STARTS_A_THREAD}"
@@ -117,14 +117,14 @@ def _preload(modules: Iterable[str]) -> str:
 
 
 Child = tuple[KernelRequest, list[int], socket.socket]
-"""What a forked child is to become: its request, its streams, and the connection to its requester."""
+"""A forked child: its request, its streams, and the connection to its requester."""
 
 
 class Pool:
     """A process that forks kernels on request, reports their ends to their requesters, and ends when it is idle."""
 
     def __init__(self, name: str, options: PoolOptions, listening: socket.socket, trouble: str) -> None:
-        """`trouble` is why it forks nothing, "" if it does."""
+        """`trouble` is the reason why the pool cannot fork, "" if it can."""
         self._trouble = trouble
         self._path = socket_path(own_directory(), name)
         self._inode = self._path.stat().st_ino
@@ -148,14 +148,14 @@ class Pool:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def serve(self) -> Child | None:
-        """Answer requests. Returns None when the pool is at its end, and in each forked child what it shall be."""
+        """Answer requests. Returns None when the pool ends, and a `Child` in each forked child."""
         gc.collect()
-        gc.freeze()  # collections in a kernel leave the pages that it shares with its pool alone
+        gc.freeze()  # garbage collections in a kernel then do not touch pages shared with the pool
         while True:
             for key, _ in self._selector.select(self._idle_left()):
                 child = key.data()
                 if child is not None:
-                    return child  # type: ignore[no-any-return]  # a selector's data is anything
+                    return child  # type: ignore[no-any-return]  # the data of a selector key is Any
             self._reap()
             if self._closed and not self._kernels:
                 return None
@@ -176,7 +176,7 @@ class Pool:
         connection, _ = self._listening.accept()
         try:
             child = self._answer(connection)
-        except (OSError, ValueError, TypeError):  # one broken request does not end the pool
+        except (OSError, ValueError, TypeError):  # a malformed request does not end the pool
             traceback.print_exc()
             child = None
         if child is None and connection not in self._kernels.values():
@@ -218,7 +218,7 @@ class Pool:
         return None
 
     def _fork(self, connection: socket.socket, request: KernelRequest, streams: list[int]) -> Child | None:
-        """Fork a kernel, which tells the requester its pid; returns in the child what it shall be, in the pool None."""
+        """Fork a kernel, which reports its pid to the requester; return a `Child` in the child, None in the pool."""
         connection.settimeout(None)
         sys.stderr.flush()
         pid = os.fork()
@@ -256,7 +256,7 @@ class Pool:
                 self._kernels[pid] = None
 
     def _reap(self) -> None:
-        """Report to requesters which kernels have ended, and reap those without a requester."""
+        """Report ended kernels to their requesters, and reap those without a requester."""
         for pid, requester in list(self._kernels.items()):
             if pid not in self._ended:
                 code = _exit_code(pid)
@@ -276,7 +276,7 @@ class Pool:
     # -- the end ----------------------------------------------------------------------------------------------------
 
     def _close(self) -> None:
-        """Stop accepting requests. Requesters that wait are told to ask again, which starts another pool."""
+        """Stop accepting requests. Waiting requesters are told to retry, which starts another pool."""
         if self._closed:
             return
         self._closed = True
@@ -293,7 +293,7 @@ class Pool:
 
 
 def _exit_code(pid: int) -> int | None:
-    """Return how a child ended, None while it runs. It stays a zombie, where the system can do that."""
+    """Return the exit code of a child, None while it runs. Leaves it a zombie where the system supports that."""
     if hasattr(os, "waitid"):
         result = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if result is None:
@@ -304,7 +304,7 @@ def _exit_code(pid: int) -> int | None:
 
 
 def _files_of_modules(names: Iterable[str] | None = None) -> dict[str, int]:
-    """Return when the files of modules, and what directories of packages hold, were changed last; 0 for what is gone."""
+    """Return the modification times of modules' files and of packages' directories; 0 for deleted ones."""
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in names or list(sys.modules)}
     files |= {place: place for place in (*site.getsitepackages(), site.getusersitepackages())}
     return {name: _changed(file) for name, file in files.items() if file}
