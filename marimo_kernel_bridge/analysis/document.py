@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.model import PYTHON, InForce, Version
-from marimo_kernel_bridge.analysis.mutation import Known
+from marimo_kernel_bridge.analysis.name_facts import NameFacts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Document:
         self.cells: list[Cell] = []
         self.versions: dict[str, list[Version]] = {}
         self.current: dict[str, Version] = {}
-        self.known = Known(frames=frames)
+        self.facts = NameFacts(frames=frames)
         self.late_readers: dict[str, dict[int, None]] = {}  # name -> cells whose functions read it
         self.requests: list[Join | CopyDefinition] = []
         self._log: dict[str, list[tuple[int, Version]]] = {}  # the versions of each name, with logical times

@@ -138,7 +138,7 @@ class LateReads:
     def _held(self, cell: Cell, loads: Sequence[Occurrence]) -> Iterator[tuple[Version, str]]:
         """Yield the versions that a cell binds to a function, or to an object of a class, that it loads."""
         for load in loads:
-            result_only = load.called and self._document.known.kinds.get(load.name) != "own"
+            result_only = load.called and self._document.facts.kinds.get(load.name) != "own"
             if load.late or result_only:
                 continue
             for use in cell.names.occurrences:

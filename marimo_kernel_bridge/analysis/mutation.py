@@ -1,4 +1,4 @@
-"""Changes of objects as values, and what cells make known about names that decides them."""
+"""Mutations of objects, and effects of functions, as values."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ How = Literal[
 
 @dataclass(frozen=True)
 class Mutation:
-    """One place where an object is changed. `at` is the node of the name: its place ties it to an occurrence.
+    """One place where an object is mutated. `at` is the node of the name, whose position identifies an occurrence.
 
-    `key` is the constant that is assigned to, if any; `repeatable`: doing it twice is like doing it once. `together`
-    are the other names that share the object; `viewed`: one of them looks into the memory of another, as slices of
-    arrays do, which no copy keeps up.
+    `key` is the constant item or attribute that is assigned, if any; `repeatable`: the mutation is idempotent.
+    `together` are the other names that share the object; `viewed`: one of them is a view of another's memory, as slices
+    of arrays are, which a copy cannot preserve.
     """
 
     name: str
@@ -48,35 +48,9 @@ class Mutation:
 
 @dataclass
 class Effects:
-    """What calling a function of the notebook changes: parameters (by position and by name), and global names."""
+    """The mutations by a call of a function: of parameters (by position and by name), and of global names."""
 
     positions: set[int] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     globals: set[str] = field(default_factory=set)
-    changes_self: set[str] = field(default_factory=set)  # of a class: the methods that change their object
-
-
-@dataclass
-class Known:
-    """What is known from the cells above: kinds of names, what imports stand for, and what functions change."""
-
-    kinds: dict[str, Kind] = field(default_factory=dict)
-    modules: dict[str, str] = field(default_factory=dict)
-    effects: dict[str, Effects] = field(default_factory=dict)
-    classes: dict[str, str] = field(default_factory=dict)  # name of an object -> name of its class
-    shared: dict[str, frozenset[str]] = field(default_factory=dict)
-    views: set[str] = field(default_factory=set)  # names of arrays that share another's memory
-    foreign: set[str] = field(default_factory=set)  # classes that build on others than the notebook's
-    frames: frozenset[str] = frozenset()  # names that are used as only pandas objects are
-
-    def group(self, name: str) -> frozenset[str]:
-        """Return the names that may share their object, or parts of it, with `name`; itself among them."""
-        group, waiting = {name}, [name]
-        while waiting:
-            current = waiting.pop()
-            near = set(self.shared.get(current, ())) | {
-                other for other, sources in self.shared.items() if current in sources
-            }
-            waiting += near - group
-            group |= near
-        return frozenset(group)
+    changes_self: set[str] = field(default_factory=set)  # of a class: the methods that mutate their object

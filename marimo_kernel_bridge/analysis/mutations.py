@@ -1,7 +1,7 @@
-"""Where a cell changes an object that a name stands for, without binding the name: `df["a"] = 1`, `rows.append(1)`.
+"""The mutations of objects by a cell, without binding a name: `df["a"] = 1`, `rows.append(1)`.
 
-Recognised by form: what is assigned to, and methods that are known to change their object. Functions and classes of
-the notebook are read, so that a call counts for what they change of their arguments and of globals.
+They are recognized by syntax: assignments to items and attributes, and methods that are known to mutate their object.
+Calls of functions and classes of the notebook have the effects that `effects` finds in their definitions.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.analysis import effects
 from marimo_kernel_bridge.analysis.changing_methods import (
     CHANGES_ARGUMENT,
     change_by_call,
     change_by_discarded_call,
 )
-from marimo_kernel_bridge.analysis.mutation import Effects, How, Known, Mutation
+from marimo_kernel_bridge.analysis.mutation import Effects, How, Mutation
 from marimo_kernel_bridge.analysis.object_kinds import (
     CONSUMED,
-    Kind,
-    is_view,
-    kind_of,
     root_of,
     shared_with,
 )
 from marimo_kernel_bridge.analysis.syntax import (
-    assigned_in,
-    called_name,
     calls,
     is_generator,
     is_repeatable,
@@ -36,24 +32,31 @@ from marimo_kernel_bridge.analysis.syntax import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from marimo_kernel_bridge.analysis.name_facts import NameFacts
 
 _PANDAS_PARTS: Final = frozenset({"loc", "iloc", "at", "iat"})
 _PANDAS_ATTRIBUTES: Final = frozenset({"columns", "index", "name", "names", "values"})
 
 
-def mutations(tree: ast.Module, known: Known) -> list[Mutation]:
-    """Find what a cell changes, in order, and put into `known` what it makes known."""
-    finder = _Finder(known)
-    for statement in tree.body:
+def mutations(tree: ast.Module, facts: NameFacts) -> list[Mutation]:
+    """Return the mutations by a cell, in order, and record in `facts` what the cell binds."""
+    return [mutation for found in by_statement(tree.body, facts) for mutation in found]
+
+
+def by_statement(body: Sequence[ast.stmt], facts: NameFacts) -> Iterator[list[Mutation]]:
+    """Yield the mutations by each statement, and record in `facts` what it binds."""
+    finder = _Finder(facts)
+    for statement in body:
+        finder.found = []
         finder.statement(statement)
-    return finder.found
+        yield finder.found
 
 
 class _Finder:
-    def __init__(self, known: Known) -> None:
-        self.known = known
+    def __init__(self, facts: NameFacts) -> None:
+        self.facts = facts
         self.found: list[Mutation] = []
         self._current: ast.stmt = ast.Pass()
 
@@ -61,15 +64,15 @@ class _Finder:
         was, self._current = self._current, node
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self.known.effects[node.name] = effects_of(node, self.known)
-                self._bind(node.name, "generator" if is_generator(node) else "value")
+                self.facts.effects[node.name] = effects.of_function(node, self.facts, by_statement)
+                self.facts.bind(node.name, "generator" if is_generator(node) else "value")
             case ast.ClassDef():
-                self.known.effects[node.name] = _effects_of_class(node, self.known)
-                self._bind(node.name, "own")
-                if any(self._is_foreign(base) for base in node.bases):
-                    self.known.foreign.add(node.name)
+                self.facts.effects[node.name] = effects.of_class(node, self.facts, by_statement)
+                self.facts.bind(node.name, "own")
+                if any(self.facts.is_foreign(base) for base in node.bases):
+                    self.facts.foreign.add(node.name)
             case ast.Import() | ast.ImportFrom():
-                self._import(node)
+                self.facts.bind_imports(node)
             case ast.Assign():
                 self._expression(node.value)
                 for target in node.targets:
@@ -87,9 +90,9 @@ class _Finder:
             case ast.For() | ast.AsyncFor():
                 self._expression(node.iter)
                 for name in stored(node.target):
-                    self._bind(name, "unknown", shared_with(node.iter, self.known.kinds))
-                    if kind_of(node.iter, self.known.kinds, self.known.modules) == "plot":
-                        self.known.kinds[name] = "plot"
+                    self.facts.bind(name, "unknown", shared_with(node.iter, self.facts.kinds))
+                    if self.facts.kind_of(node.iter) == "plot":
+                        self.facts.kinds[name] = "plot"
                 self._block(node.body)
                 self._block(node.orelse)
             case ast.Expr(value=ast.Call() as call):
@@ -113,40 +116,16 @@ class _Finder:
                 case ast.withitem():
                     self._expression(child.context_expr)
                     if isinstance(child.optional_vars, ast.Name):
-                        kind = kind_of(child.context_expr, self.known.kinds, self.known.modules)
-                        self._bind(child.optional_vars.id, kind)
+                        self.facts.bind(child.optional_vars.id, self.facts.kind_of(child.context_expr))
                 case ast.ExceptHandler() | ast.match_case():
                     self._block(child.body)
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
-        for alias in node.names:
-            bound = alias.asname or alias.name.partition(".")[0]
-            origin = alias.name if alias.asname else bound
-            if isinstance(node, ast.ImportFrom):
-                origin = f"{node.module or ''}.{alias.name}"
-            self._bind(bound, "module")
-            self.known.modules[bound] = origin
-
     # Binding
-
-    def _bind(self, name: str, kind: Kind, shared: frozenset[str] = frozenset()) -> None:
-        self.known.kinds[name] = "frame" if kind == "unknown" and name in self.known.frames else kind
-        self.known.modules.pop(name, None)
-        self.known.classes.pop(name, None)
-        if name in shared:  # it may still be what it was
-            self.known.shared[name] = self.known.shared.get(name, frozenset()) | shared - {name}
-            return
-        for other, sources in list(self.known.shared.items()):
-            if name in sources:
-                self.known.shared[other] = sources - {name}
-        self.known.shared.pop(name, None)
-        if shared - {name}:  # most share nothing, and the rest is gone through for each name
-            self.known.shared[name] = shared - {name}
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         match target:
             case ast.Name():
-                self._assign_name(target.id, value)
+                self.facts.bind_value(target.id, value)
             case ast.Tuple() | ast.List():
                 self._assign_several(target, value)
             case ast.Starred():
@@ -154,25 +133,10 @@ class _Finder:
             case _:
                 self._changed(target, value=value)
                 root = root_of(target)
-                if root is not None and self.known.kinds.get(root.id) not in {"frame", "array"}:
-                    given = shared_with(value, self.known.kinds) - {root.id}
+                if root is not None and self.facts.kinds.get(root.id) not in {"frame", "array"}:
+                    given = shared_with(value, self.facts.kinds) - {root.id}
                     if given:
-                        self.known.shared[root.id] = self.known.shared.get(root.id, frozenset()) | given
-
-    def _assign_name(self, name: str, value: ast.expr) -> None:
-        known = self.known
-        kind = kind_of(value, known.kinds, known.modules)
-        if kind == "own" and called_name(value) in known.foreign:
-            kind = "live"
-        viewed = is_view(value, known.kinds)
-        self._bind(name, kind, shared_with(value, known.kinds))
-        (known.views.add if viewed else known.views.discard)(name)
-        if (called := called_name(value)) in known.effects and known.kinds.get(called) == "own":
-            known.classes[name] = called
-        elif isinstance(value, ast.Name) and value.id in known.classes:
-            known.classes[name] = known.classes[value.id]
-        if isinstance(value, ast.Lambda):
-            known.effects[name] = Effects()
+                        self.facts.share(root.id, given)
 
     def _assign_several(self, target: ast.Tuple | ast.List, value: ast.expr) -> None:
         if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(target.elts):
@@ -182,18 +146,17 @@ class _Finder:
         for element in target.elts:
             inner = element.value if isinstance(element, ast.Starred) else element
             if isinstance(inner, ast.Name):
-                kind = kind_of(value, self.known.kinds, self.known.modules)
-                self._bind(inner.id, kind, shared_with(value, self.known.kinds))
+                self.facts.bind_part(inner.id, value)
             else:
                 self._assign(inner, value)
-        if kind_of(value, self.known.kinds, self.known.modules) == "plot":
+        if self.facts.kind_of(value) == "plot":
             names = stored(target)
-            for name in names[1:]:  # a figure and its axes are one
-                self.known.shared[name] = frozenset({names[0]})
+            for name in names[1:]:  # a figure and its axes are one object
+                self.facts.shared[name] = frozenset({names[0]})
 
     def _augment(self, node: ast.AugAssign) -> None:
         if isinstance(node.target, ast.Name):
-            kind = self.known.kinds.get(node.target.id, "unknown")
+            kind = self.facts.kind(node.target.id)
             if kind not in {"value", "generator", "unknown"}:
                 self._add(Mutation(node.target.id, "augmented", node.target, node))
             return
@@ -202,9 +165,9 @@ class _Finder:
     def _changed(self, target: ast.expr, *, value: ast.expr | None = None, repeatable: bool = True) -> None:
         root = root_of(target)
         if root is None:
-            # `f(x).attr = 1`, `df.iloc[0].values[:] = 1` with a call on the way
+            # A call on the way to the target: `f(x).attr = 1`, `df.iloc[0].values()[:] = 1`
             root = next((node for node in ast.walk(target) if isinstance(node, ast.Name)), None)
-            if root is not None and self.known.kinds.get(root.id) != "module":
+            if root is not None and self.facts.kinds.get(root.id) != "module":
                 self._add(Mutation(root.id, "nested", root, self._current))
             return
         how: How = "item" if isinstance(target, ast.Subscript) else "attribute"
@@ -222,7 +185,7 @@ class _Finder:
             and target.attr in _PANDAS_ATTRIBUTES
             and isinstance(inner, ast.Name | ast.Attribute)
         ):
-            how = "item" if self.known.kinds.get(root.id) == "frame" else how
+            how = "item" if self.facts.kinds.get(root.id) == "frame" else how
         elif not isinstance(inner, ast.Name):
             how, key = "nested", None
         self._add(
@@ -240,9 +203,7 @@ class _Finder:
 
     def _expression(self, node: ast.expr) -> None:
         shown = isinstance(self._current, ast.Expr) and self._current.value is node
-        if not (
-            shown and isinstance(node, ast.Name)
-        ):  # a name alone shows its object, and takes nothing from it
+        if not (shown and isinstance(node, ast.Name)):  # a lone name shows an iterator without advancing it
             self._consume(node)
         for call in calls(node):
             self._call(call)
@@ -250,22 +211,22 @@ class _Finder:
             self._assign(node.target, node.value)
 
     def _consume(self, node: ast.expr) -> None:
-        """See which iterators and files are moved on in: nearly all that one does with them does so."""
-        for each in ast.walk(node):
-            if isinstance(each, ast.Name) and self.known.kinds.get(each.id) in CONSUMED:
-                self._add(Mutation(each.id, "next", each, self._current))
-            match each:
+        """Find the iterators and files that an expression advances: nearly every use does so."""
+        for inside in ast.walk(node):
+            if isinstance(inside, ast.Name) and self.facts.kinds.get(inside.id) in CONSUMED:
+                self._add(Mutation(inside.id, "next", inside, self._current))
+            match inside:
                 case ast.Call(func=ast.Name(id="next"), args=[ast.Name() as name, *_]):
                     self._add(Mutation(name.id, "next", name, self._current))
 
     def _discarded(self, call: ast.Call) -> None:
-        """See what a call is made for whose value nobody takes."""
+        """Find the mutation by a call whose value is discarded."""
         if not isinstance(call.func, ast.Attribute):
             return
         root = root_of(call.func.value)
-        if root is None or self._is_module(root.id):
+        if root is None or self.facts.is_module(root.id):
             return
-        change = change_by_discarded_call(call.func.attr, self.known.kinds.get(root.id, "unknown"))
+        change = change_by_discarded_call(call.func.attr, self.facts.kind(root.id))
         if change is not None:
             how, repeatable = change
             self._add(Mutation(root.id, how, root, self._current, repeatable=repeatable))
@@ -274,11 +235,11 @@ class _Finder:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         if isinstance(call.func, ast.Attribute):
             root = root_of(call.func.value)
-            if root is not None and not self._is_module(root.id):
+            if root is not None and not self.facts.is_module(root.id):
                 self._method(call, root, name)
         elif isinstance(call.func, ast.Name):
             name = call.func.id
-        called = self.known.effects.get(name) if isinstance(call.func, ast.Name) else None
+        called = self.facts.effects.get(name) if isinstance(call.func, ast.Name) else None
         if called is not None:
             self._known_call(call, called)
         elif name in CHANGES_ARGUMENT and len(call.args) > CHANGES_ARGUMENT[name]:
@@ -292,14 +253,14 @@ class _Finder:
     def _method(self, call: ast.Call, root: ast.Name, name: str) -> None:
         assert isinstance(call.func, ast.Attribute)
         direct = isinstance(call.func.value, ast.Name)
-        of_class = self.known.effects.get(self.known.classes.get(root.id, ""))
+        of_class = self.facts.effects.get(self.facts.classes.get(root.id, ""))
         how: How | None
         if any(keyword.arg == "inplace" and is_true(keyword.value) for keyword in call.keywords):
             how = "inplace" if direct else "nested"
         elif of_class is not None and direct and name in of_class.changes_self:
             how = "call"
         else:
-            how = change_by_call(name, self.known.kinds.get(root.id, "unknown"), direct=direct)
+            how = change_by_call(name, self.facts.kind(root.id), direct=direct)
         if how is not None:
             self._add(Mutation(root.id, how, root, self._current))
 
@@ -316,91 +277,18 @@ class _Finder:
 
     def _argument(self, argument: ast.expr) -> None:
         root = root_of(argument)
-        if root is not None and not self._is_module(root.id):
+        if root is not None and not self.facts.is_module(root.id):
             self._add(Mutation(root.id, "call", root, self._current))
 
-    def _is_foreign(self, base: ast.expr) -> bool:
-        if not isinstance(base, ast.Name):
-            return True
-        return base.id != "object" and (
-            self.known.kinds.get(base.id) != "own" or base.id in self.known.foreign
-        )
-
-    def _is_module(self, name: str) -> bool:
-        return self.known.kinds.get(name) == "module"
-
     def _add(self, mutation: Mutation) -> None:
-        if mutation.how == "next":  # the iterator moves on, not what it goes through
-            self.found.append(replace(mutation, kind=self.known.kinds.get(mutation.name, "unknown")))
-        elif not self._is_module(mutation.name):
+        if mutation.how == "next":  # advances the iterator, and does not mutate what it iterates over
+            self.found.append(replace(mutation, kind=self.facts.kind(mutation.name)))
+        elif not self.facts.is_module(mutation.name):
             self.found.append(
                 replace(
                     mutation,
-                    kind=self.known.kinds.get(mutation.name, "unknown"),
-                    together=self.known.group(mutation.name) - {mutation.name},
-                    viewed=not self.known.views.isdisjoint(self.known.group(mutation.name)),
+                    kind=self.facts.kind(mutation.name),
+                    together=self.facts.group(mutation.name) - {mutation.name},
+                    viewed=not self.facts.views.isdisjoint(self.facts.group(mutation.name)),
                 )
             )
-
-
-def effects_of(node: ast.FunctionDef | ast.AsyncFunctionDef, known: Known) -> Effects:
-    """Read what a function changes of its parameters and of global names."""
-    arguments = [*node.args.posonlyargs, *node.args.args]
-    parameters = [argument.arg for argument in arguments]
-    own = {*parameters, *(argument.arg for argument in node.args.kwonlyargs)}
-    inner = Known(dict(known.kinds), dict(known.modules), dict(known.effects), dict(known.classes))
-    for name in own:
-        inner.kinds.pop(name, None)
-        inner.classes.pop(name, None)
-    assigned = assigned_in(node)
-    finder = _Finder(inner)
-    found = Effects()
-    rebound: set[str] = set()
-    for statement in node.body:
-        count = len(finder.found)
-        finder.statement(statement)
-        for mutation in finder.found[count:]:
-            for name in {mutation.name, *(() if mutation.name in rebound else mutation.together)}:
-                if name in own and name not in rebound:
-                    found.names.add(name)
-                    if name in parameters:
-                        found.positions.add(parameters.index(name))
-                elif name not in own and name not in assigned:
-                    found.globals.add(name)
-        if isinstance(statement, ast.Assign):
-            rebound |= {name for target in statement.targets for name in stored(target)}
-    declared = {name for each in ast.walk(node) if isinstance(each, ast.Global) for name in each.names}
-    found.globals |= declared & assigned
-    return found
-
-
-def _effects_of_class(node: ast.ClassDef, known: Known) -> Effects:
-    """Read which methods of a class change their object, directly or through other methods of it."""
-    methods = {
-        each.name: each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    found = Effects()
-    for base in node.bases:
-        if isinstance(base, ast.Name) and base.id in known.effects:
-            found.changes_self |= known.effects[base.id].changes_self
-    calls: dict[str, set[str]] = {}
-    for name, method in methods.items():
-        its = effects_of(method, known)
-        found.globals |= its.globals if name == "__init__" else set()
-        if 0 in its.positions and name != "__init__":
-            found.changes_self.add(name)
-        calls[name] = {
-            call.func.attr
-            for call in ast.walk(method)
-            if isinstance(call, ast.Call)
-            and isinstance(call.func, ast.Attribute)
-            and isinstance(call.func.value, ast.Name)
-            and call.func.value.id == "self"
-        }
-    while more := {
-        name
-        for name, called in calls.items()
-        if name not in found.changes_self and called & found.changes_self
-    }:
-        found.changes_self |= more
-    return found

@@ -158,7 +158,7 @@ class _LiveOrder(DocumentOrder):
 
     def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:  # noqa: ARG002  # the signature of the superclass
         """Order a cell after the cells whose plot or iterator it continues."""
-        for other in sorted(self.document.known.group(name)):
+        for other in sorted(self.document.facts.group(name)):
             drawn = self.document.current.get(other)
             if (
                 drawn is None

@@ -42,7 +42,7 @@ class DocumentOrder:
 
     def visit(self, cell: Cell) -> None:
         """Add the versions that a cell makes; all cells before it must have been visited."""
-        for mutation in mutations(cell.names.tree, self.document.known):
+        for mutation in mutations(cell.names.tree, self.document.facts):
             for name in {mutation.name, *mutation.together}:
                 cell.changed.setdefault(name, []).append(mutation)
         cell.incoming = self.document.in_force()
@@ -94,7 +94,7 @@ class DocumentOrder:
 
     def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:
         """Request to join all cells that see the object, from its maker to this one."""
-        group = self.document.known.group(name)
+        group = self.document.facts.group(name)
         between = [
             index
             for index in range(before.cell + 1, cell.index)
@@ -154,7 +154,7 @@ class DocumentOrder:
         written_out = not augmented or simple_augmented(cell, name) is not None
         if not exposed or (_is_divided(stores, exposed) and not mutated and written_out):
             return None
-        kind = changes.kind_of_changed(name, mutated, self.document.known.kinds)
+        kind = changes.kind_of_changed(name, mutated, self.document.facts.kinds)
         if mutated:
             return changes.copy_of(kind, mutated) or _ITSELF
         if augmented and kind in COPIED_BY_METHOD:
@@ -181,7 +181,7 @@ class DocumentOrder:
         mutated = changes.exposed(cell, name)
         if not mutated or before.cell in {cell.index, PYTHON} or before.origin is not None:
             return
-        kind = changes.kind_of_changed(name, mutated, self.document.known.kinds)
+        kind = changes.kind_of_changed(name, mutated, self.document.facts.kinds)
         if kind == "value" and any(mutation.how == "nested" for mutation in mutated):
             kind = "unknown"  # the items of a tuple may be mutable
         copy = changes.copy_of(kind, mutated)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from marimo_kernel_bridge.analysis.mutation import Known
 from marimo_kernel_bridge.analysis.mutations import mutations
+from marimo_kernel_bridge.analysis.name_facts import NameFacts
 from marimo_kernel_bridge.analysis.name_uses import parse
 
 CASES = """
@@ -42,22 +42,22 @@ def lines(cell: str) -> str:
 @pytest.mark.parametrize("case", CASES.strip().splitlines())
 def test_what_the_last_cell_changes(case: str) -> None:
     cells, _, expected = case.partition("=>")
-    known = Known()
+    facts = NameFacts()
     changes: list[str] = []
     for cell in cells.split(" | "):
-        changes = [f"{each.name} {each.how}" for each in mutations(parse(lines(cell)), known)]
+        changes = [f"{each.name} {each.how}" for each in mutations(parse(lines(cell)), facts)]
     assert ", ".join(changes) == expected.strip()
 
 
 def test_names_that_share_an_object_are_changed_together() -> None:
-    known = Known()
-    mutations(parse("x = [1]\ny = {1: x}"), known)
-    (change,) = mutations(parse("y[1].append(2)"), known)
+    facts = NameFacts()
+    mutations(parse("x = [1]\ny = {1: x}"), facts)
+    (change,) = mutations(parse("y[1].append(2)"), facts)
     assert (change.name, change.how, change.together) == ("y", "nested", {"x"})
 
 
 def test_a_change_that_depends_on_what_it_changes_is_not_repeatable() -> None:
-    known = Known()
-    mutations(parse("d = {}"), known)
-    first, second = mutations(parse("d['a'] = 1\nd['b'] = d['b'] + 1"), known)
+    facts = NameFacts()
+    mutations(parse("d = {}"), facts)
+    first, second = mutations(parse("d['a'] = 1\nd['b'] = d['b'] + 1"), facts)
     assert (first.repeatable, second.repeatable) == (True, False)

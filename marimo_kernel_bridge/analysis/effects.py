@@ -1,0 +1,94 @@
+"""The effects of calling the functions and classes of a notebook: which arguments and globals a call mutates.
+
+Does not find mutations: the caller passes the function that does.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.analysis.mutation import Effects, Mutation
+from marimo_kernel_bridge.analysis.name_facts import NameFacts
+from marimo_kernel_bridge.analysis.syntax import assigned_in, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+Find = Callable[[Sequence[ast.stmt], NameFacts], Iterator[list[Mutation]]]
+"""A function that yields the mutations by each statement, and records what the statement binds."""
+
+
+def of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts, find: Find) -> Effects:
+    """Return the parameters and the global names whose objects a function mutates."""
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    parameters = [argument.arg for argument in arguments]
+    local = {*parameters, *(argument.arg for argument in node.args.kwonlyargs)}
+    inner = NameFacts(dict(facts.kinds), dict(facts.modules), dict(facts.effects), dict(facts.classes))
+    for name in local:
+        inner.kinds.pop(name, None)
+        inner.classes.pop(name, None)
+    assigned = assigned_in(node)
+    effects = Effects()
+    rebound: set[str] = set()
+    for statement, mutations in zip(node.body, find(node.body, inner), strict=True):
+        for name in _mutated(mutations, rebound):
+            if name in local and name not in rebound:
+                effects.names.add(name)
+                if name in parameters:
+                    effects.positions.add(parameters.index(name))
+            elif name not in local and name not in assigned:
+                effects.globals.add(name)
+        if isinstance(statement, ast.Assign):
+            rebound |= {name for target in statement.targets for name in stored(target)}
+    effects.globals |= assigned & {
+        name for inside in ast.walk(node) if isinstance(inside, ast.Global) for name in inside.names
+    }
+    return effects
+
+
+def _mutated(mutations: Iterable[Mutation], rebound: set[str]) -> Iterator[str]:
+    for mutation in mutations:
+        yield mutation.name
+        if mutation.name not in rebound:
+            yield from mutation.together
+
+
+def of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:
+    """Return the methods of a class that mutate their object, directly or through other methods of it."""
+    effects = Effects()
+    for base in node.bases:
+        if isinstance(base, ast.Name) and base.id in facts.effects:
+            effects.changes_self |= facts.effects[base.id].changes_self
+    methods = {
+        method.name: method
+        for method in node.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    for name, method in methods.items():
+        of_method = of_function(method, facts, find)
+        if name == "__init__":
+            effects.globals |= of_method.globals
+        elif 0 in of_method.positions:
+            effects.changes_self.add(name)
+    called = {name: _methods_called(method) for name, method in methods.items()}
+    while more := {
+        name
+        for name, names in called.items()
+        if name not in effects.changes_self and names & effects.changes_self
+    }:
+        effects.changes_self |= more
+    return effects
+
+
+def _methods_called(method: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Return the names of the methods that a method calls on `self`."""
+    return {
+        call.func.attr
+        for call in ast.walk(method)
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "self"
+    }

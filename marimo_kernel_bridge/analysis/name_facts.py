@@ -1,0 +1,109 @@
+"""Facts about names that decide what a mutation affects: kinds, origins, shared objects, and effects of calls.
+
+Owns what binding a name changes in them. Does not visit cells; `mutations` does.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.analysis.mutation import Effects
+from marimo_kernel_bridge.analysis.object_kinds import is_view, kind_of, shared_with
+from marimo_kernel_bridge.analysis.syntax import called_name
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.analysis.object_kinds import Kind
+
+
+@dataclass
+class NameFacts:
+    """The facts about global names that the cells visited so far have established."""
+
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    modules: dict[str, str] = field(default_factory=dict)  # imported name -> its origin
+    effects: dict[str, Effects] = field(default_factory=dict)  # of functions and classes of the notebook
+    classes: dict[str, str] = field(default_factory=dict)  # name of an object -> name of its class
+    shared: dict[str, frozenset[str]] = field(default_factory=dict)  # name -> names whose objects it shares
+    views: set[str] = field(default_factory=set)  # names of arrays that share another array's memory
+    foreign: set[str] = field(default_factory=set)  # classes with a base class from outside the notebook
+    frames: frozenset[str] = frozenset()  # names that are used in ways specific to pandas objects
+
+    def kind(self, name: str) -> Kind:
+        """Return the kind of a name's object."""
+        return self.kinds.get(name, "unknown")
+
+    def kind_of(self, node: ast.expr) -> Kind:
+        """Return the kind of an expression's value."""
+        return kind_of(node, self.kinds, self.modules)
+
+    def is_module(self, name: str) -> bool:
+        """Return whether a name is an import."""
+        return self.kinds.get(name) == "module"
+
+    def is_foreign(self, base: ast.expr) -> bool:
+        """Return whether a base class comes from outside the notebook, so that its objects may not be copyable."""
+        if not isinstance(base, ast.Name):
+            return True
+        return base.id != "object" and (self.kinds.get(base.id) != "own" or base.id in self.foreign)
+
+    def group(self, name: str) -> frozenset[str]:
+        """Return the names that may share their object, or parts of it, with `name`, which is one of them."""
+        group, waiting = {name}, [name]
+        while waiting:
+            current = waiting.pop()
+            near = set(self.shared.get(current, ())) | {
+                other for other, sources in self.shared.items() if current in sources
+            }
+            waiting += near - group
+            group |= near
+        return frozenset(group)
+
+    def share(self, name: str, others: frozenset[str]) -> None:
+        """Record that the object of a name may contain the objects of other names."""
+        self.shared[name] = self.shared.get(name, frozenset()) | others
+
+    def bind(self, name: str, kind: Kind, shared: frozenset[str] = frozenset()) -> None:
+        """Record that a name is bound to an object, which may share the objects of the names in `shared`."""
+        self.kinds[name] = "frame" if kind == "unknown" and name in self.frames else kind
+        self.modules.pop(name, None)
+        self.classes.pop(name, None)
+        if name in shared:  # the new object may be the previous one
+            self.share(name, shared - {name})
+            return
+        for other, sources in list(self.shared.items()):
+            if name in sources:
+                self.shared[other] = sources - {name}
+        self.shared.pop(name, None)
+        if shared - {name}:  # without empty entries, which `group` would visit
+            self.shared[name] = shared - {name}
+
+    def bind_value(self, name: str, value: ast.expr) -> None:
+        """Record that a name is bound to the value of an expression."""
+        kind, called = self.kind_of(value), called_name(value)
+        if kind == "own" and called in self.foreign:
+            kind = "live"
+        viewed = is_view(value, self.kinds)
+        self.bind(name, kind, shared_with(value, self.kinds))
+        (self.views.add if viewed else self.views.discard)(name)
+        if called in self.effects and self.kinds.get(called) == "own":
+            self.classes[name] = called
+        elif isinstance(value, ast.Name) and value.id in self.classes:
+            self.classes[name] = self.classes[value.id]
+        if isinstance(value, ast.Lambda):
+            self.effects[name] = Effects()
+
+    def bind_part(self, name: str, value: ast.expr) -> None:
+        """Record that a name is bound to a part of the value of an expression."""
+        self.bind(name, self.kind_of(value), shared_with(value, self.kinds))
+
+    def bind_imports(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Record the names that an import binds."""
+        for alias in node.names:
+            bound = alias.asname or alias.name.partition(".")[0]
+            origin = alias.name if alias.asname else bound
+            if isinstance(node, ast.ImportFrom):
+                origin = f"{node.module or ''}.{alias.name}"
+            self.bind(bound, "module")
+            self.modules[bound] = origin
