@@ -1,6 +1,6 @@
-"""Plans for batches of edits: checked against the cells as they are, tried on the graph's names, ready to be applied.
+"""Plans for batches of edits: checked against the present cells and the names of the graph, and ready to be applied.
 
-Changes nothing; `agent_edits` does, and only with a plan that has no problem.
+Changes nothing; `agent_edits` applies a plan that the graph accepts.
 """
 
 from __future__ import annotations
@@ -18,26 +18,25 @@ from marimo_kernel_bridge.protocol.changes import (
     AddCell,
     ChangeCell,
     DeleteCell,
-    ExpectedRun,
     GraphProblem,
     MoveCell,
 )
 from marimo_kernel_bridge.protocol.notebook import Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from marimo_kernel_bridge.kernel.cells import Address, Body, CellTable
     from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
-    from marimo_kernel_bridge.protocol.changes import Change
+    from marimo_kernel_bridge.protocol.changes import Change, ExpectedRun
     from marimo_kernel_bridge.runtime.interface import Names, Runtime
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A batch that fits the cells as they are. `changes` name cells by the kernel's own ids.
+    """A batch that fits the present cells. `changes` name cells by the kernel's ids.
 
-    `prepared` are the bodies that the cells will have, by the ids that they will have, and their code.
+    `prepared` are the new bodies, by the id that the cell will have and its code.
     """
 
     changes: tuple[Change, ...]
@@ -47,11 +46,11 @@ class Plan:
 
     @property
     def fits(self) -> bool:
-        """Whether the graph takes it."""
+        """Whether the graph accepts the batch."""
         return all(problem.kind == "undefined_name" for problem in self.problems)
 
 
-def plan(  # noqa: PLR0917  # what it looks at
+def plan(  # noqa: PLR0917  # its independent inputs
     changes: Sequence[Change],
     cells: CellTable,
     runtime: Runtime,
@@ -59,18 +58,18 @@ def plan(  # noqa: PLR0917  # what it looks at
     prepare: Callable[[Entry, str], Body],
     address: Address,
 ) -> Plan:
-    """Check a batch and look at what it would do. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
-    known = _resolved(changes, cells)
+    """Check a batch and preview its effects. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
+    resolved = _resolved(changes, cells)
     before = {cell_id: node.names for cell_id, node in runtime.nodes().items()}
     after = dict(before)
     codes = {entry.cell.cell_id: entry.body.code for entry in cells if entry.body is not None}
-    known_before = redefinitions.as_in_graph(codes, before)
+    in_graph_before = redefinitions.as_in_graph(codes, before)
     problems: list[GraphProblem] = []
     changed: list[str] = []
     prepared: dict[tuple[str, str], Body] = {}
-    coming = iter(cells.coming_ids(sum(isinstance(change, AddCell) for change in known)))
+    coming = iter(cells.coming_ids(sum(isinstance(change, AddCell) for change in resolved)))
     added = 0
-    for change in known:
+    for change in resolved:
         match change:
             case DeleteCell(cell_id=cell_id):
                 after.pop(cell_id, None)
@@ -78,7 +77,9 @@ def plan(  # noqa: PLR0917  # what it looks at
             case AddCell(code=code, after=behind):
                 added += 1
                 cell_id = f"new{added}"
-                own_id = next(coming)  # so that what is learnt of the cell holds when it is there
+                own_id = next(
+                    coming
+                )  # the id that the cell will have, so that what is cached by id stays valid
                 body = prepared[own_id, code] = prepare(Entry(_draft(own_id, code), address), code)
                 codes[cell_id] = _try(cell_id, own_id, body, runtime, after, problems)
                 if behind is not None:
@@ -91,17 +92,23 @@ def plan(  # noqa: PLR0917  # what it looks at
             case MoveCell(cell_id=cell_id, after=behind):
                 codes = _placed(codes, cell_id, behind)
     after = redefinitions.as_in_graph(codes, after)
-    problems += preview.problems(known_before, after)
+    problems += preview.problems(in_graph_before, after)
     orphans = [problem.cells[0] for problem in problems if problem.kind == "undefined_name"]
-    would_run = _expected(changed, orphans, after, cells)
-    return Plan(known, tuple(problems), would_run, prepared)
+    would_run = preview.would_run(
+        preview.Edges.of_names(after),
+        [*changed, *orphans],
+        [entry.cell for entry in cells],
+        stale=frozenset(),
+        autorun=True,
+    )
+    return Plan(resolved, tuple(problems), would_run, prepared)
 
 
 def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]:
     """Return the changes with the kernel's own ids. Raises as `plan` does."""
     if not changes:
         raise BridgeError("bad_request", "The batch is empty.", "Give at least one change.")
-    known: list[Change] = []
+    resolved: list[Change] = []
     touched: set[str] = set()
     conflicts: list[str] = []
     for change in changes:
@@ -117,17 +124,17 @@ def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]
                 )
             touched.add(cell.cell_id)
             change = msgspec.structs.replace(change, cell_id=cell.cell_id)  # noqa: PLW2901  # the same change
-        known.append(change)
+        resolved.append(change)
     if conflicts:
         raise BridgeError(
             "stale_version",
             f"Changed since you read: {'; '.join(conflicts)}. Nothing was changed.",
             "Read these cells again and make the batch again.",
         )
-    return tuple(known)
+    return tuple(resolved)
 
 
-def _try(  # noqa: PLR0917  # what it looks at
+def _try(  # noqa: PLR0917  # its independent inputs
     cell_id: str,
     own_id: str,
     body: Body,
@@ -145,9 +152,9 @@ def _try(  # noqa: PLR0917  # what it looks at
 
 
 def _placed(codes: dict[str, str], cell_id: str, behind: str | None) -> dict[str, str]:
-    order = [one for one in codes if one != cell_id]
+    order = [other for other in codes if other != cell_id]
     order.insert(0 if behind not in codes else order.index(behind) + 1, cell_id)
-    return {one: codes[one] for one in order if one in codes}
+    return {placed: codes[placed] for placed in order if placed in codes}
 
 
 def _why_no_cell(code: str) -> str:
@@ -158,17 +165,6 @@ def _why_no_cell(code: str) -> str:
     except ValueError as error:
         return str(error)
     return "it cannot be a cell: `import *` hides which names it defines; import the names that are used."
-
-
-def _expected(
-    changed: Iterable[str], orphans: Iterable[str], after: Mapping[str, Names], cells: CellTable
-) -> tuple[ExpectedRun, ...]:
-    run = preview.below(after, [*changed, *orphans])
-    order = {entry.cell.cell_id: number for number, entry in enumerate(cells)}
-    return tuple(
-        ExpectedRun(cell_id, cells[cell_id].cell.duration if cell_id in cells else None)
-        for cell_id in sorted(run, key=lambda one: order.get(one, len(order)))
-    )
 
 
 def _draft(cell_id: str, code: str) -> Cell:

@@ -1,11 +1,12 @@
-"""The graph as it would be: problems of a changed set of cells, and what would run because of it. Pure.
+"""A preview of the graph: the problems of a changed set of cells, and the cells that a run would run. Pure.
 
 Works on names alone, as marimo's graph does: a cell depends on those that define what it uses. The names may be those
-of versions (`redefinitions.py`).
+of versions (`versions.redefinitions`).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.cycles import cycles
@@ -13,85 +14,95 @@ from marimo_kernel_bridge.protocol.changes import ExpectedRun, GraphProblem
 from marimo_kernel_bridge.runtime.interface import plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 
     from marimo_kernel_bridge.protocol.notebook import Cell
     from marimo_kernel_bridge.runtime.interface import Names
 
 
+@dataclass(frozen=True)
+class Edges:
+    """The edges of a graph of cells. A cell without a place in the graph has no entry."""
+
+    upstream: Mapping[str, Collection[str]]
+    downstream: Mapping[str, Collection[str]]
+
+    @classmethod
+    def of_cells(cls, cells: Sequence[Cell]) -> Edges:
+        """Return the edges of cells that have their place in the graph."""
+        return cls(
+            {cell.cell_id: cell.upstream for cell in cells}, {cell.cell_id: cell.downstream for cell in cells}
+        )
+
+    @classmethod
+    def of_names(cls, cells: Mapping[str, Names]) -> Edges:
+        """Return the edges of a graph in which cells have these names."""
+        cells_by_name = definers(cells)
+        upstream = {
+            cell_id: {other for name in names.uses for other in cells_by_name.get(name, ())} - {cell_id}
+            for cell_id, names in cells.items()
+        }
+        downstream: dict[str, set[str]] = {cell_id: set() for cell_id in cells}
+        for cell_id, parents in upstream.items():
+            for parent in parents:
+                downstream[parent].add(cell_id)
+        return cls(upstream, downstream)
+
+
 def definers(cells: Mapping[str, Names]) -> dict[str, list[str]]:
-    """Return which cells define each name."""
-    found: dict[str, list[str]] = {}
+    """Return the cells that define each name."""
+    cells_by_name: dict[str, list[str]] = {}
     for cell_id, names in cells.items():
         for name in names.defines:
-            found.setdefault(name, []).append(cell_id)
-    return found
+            cells_by_name.setdefault(name, []).append(cell_id)
+    return cells_by_name
 
 
-def upstream(cells: Mapping[str, Names]) -> dict[str, frozenset[str]]:
-    """Return the cells that each cell directly depends on."""
-    defined = definers(cells)
-    return {
-        cell_id: frozenset(
-            other for name in names.uses for other in defined.get(name, ()) if other != cell_id
-        )
-        for cell_id, names in cells.items()
-    }
+def would_run(
+    edges: Edges,
+    requested: Sequence[str],
+    cells: Sequence[Cell],
+    *,
+    stale: Container[str],
+    autorun: bool,
+) -> tuple[ExpectedRun, ...]:
+    """Return the cells that run with those requested: their stale ancestors and, in autorun mode, all descendants.
 
-
-def below(cells: Mapping[str, Names], changed: Iterable[str]) -> set[str]:
-    """Return cells with all that depend on them."""
-    users: dict[str, set[str]] = {}
-    for cell_id, above in upstream(cells).items():
-        for other in above:
-            users.setdefault(other, set()).add(cell_id)
-    found: set[str] = set()
-    waiting = list(changed)
-    while waiting:
-        cell_id = waiting.pop()
-        if cell_id not in found:
-            found.add(cell_id)
-            waiting.extend(users.get(cell_id, ()))
-    return found
-
-
-def would_run(cells: Sequence[Cell], requested: Iterable[str], *, autorun: bool) -> tuple[ExpectedRun, ...]:
-    """Return the cells that run with those requested: the stale ones above and, in autorun mode, all below.
-
-    In the order of `cells`, which have their place in the graph.
+    In the order of `cells`, which need not have all cells of the graph, then in the order of the graph.
     """
-    by_id = {cell.cell_id: cell for cell in cells}
-    reached = set(requested)
+    running = set(requested)
+    _extend(running, lambda cell_id: [up for up in edges.upstream.get(cell_id, ()) if up in stale])
+    if autorun:
+        _extend(running, lambda cell_id: edges.downstream.get(cell_id, ()))
+    durations = {cell.cell_id: cell.duration for cell in cells}
+    in_order = dict.fromkeys([*durations, *edges.upstream, *requested])
+    return tuple(ExpectedRun(cell_id, durations.get(cell_id)) for cell_id in in_order if cell_id in running)
+
+
+def _extend(reached: set[str], following: Callable[[str], Iterable[str]]) -> None:
+    """Add to a set of cells all that follow from them."""
     waiting = list(reached)
     while waiting:
-        for above in by_id[waiting.pop()].upstream:
-            if above in by_id and above not in reached and by_id[above].stale:
-                reached.add(above)
-                waiting.append(above)
-    waiting = list(reached) if autorun else []
-    while waiting:
-        for other in by_id[waiting.pop()].downstream:
-            if other in by_id and other not in reached:
-                reached.add(other)
-                waiting.append(other)
-    return tuple(ExpectedRun(cell.cell_id, cell.duration) for cell in cells if cell.cell_id in reached)
+        new = set(following(waiting.pop())) - reached
+        reached |= new
+        waiting += new
 
 
 def problems(before: Mapping[str, Names], after: Mapping[str, Names]) -> list[GraphProblem]:
-    """Return the problems that `after` has and `before` had not."""
-    known = {(problem.kind, problem.names, problem.cells) for problem in _all_problems(before)}
-    found = [
+    """Return the problems of the graph `after` that the graph `before` does not have."""
+    existing = {(problem.kind, problem.names, problem.cells) for problem in _all_problems(before)}
+    new = [
         problem
         for problem in _all_problems(after)
-        if (problem.kind, problem.names, problem.cells) not in known
+        if (problem.kind, problem.names, problem.cells) not in existing
     ]
     lost = _plain(definers(before)) - _plain(definers(after))
     for cell_id, names in after.items():
         missing = tuple(sorted(_plain(names.uses) & lost))
         if missing:
             text = f"{cell_id} uses {', '.join(missing)}, which no cell would define any more."
-            found.append(GraphProblem("undefined_name", text, (cell_id,), missing))
-    return found
+            new.append(GraphProblem("undefined_name", text, (cell_id,), missing))
+    return new
 
 
 def _plain(names: Iterable[str]) -> set[str]:
@@ -99,7 +110,7 @@ def _plain(names: Iterable[str]) -> set[str]:
 
 
 def _all_problems(cells: Mapping[str, Names]) -> list[GraphProblem]:
-    found = [
+    graph_problems = [
         GraphProblem(
             "multiple_definition",
             f"`{name}` would be defined by {' and '.join(ids)}. One cell defines a name: rename it in one of them, "
@@ -111,14 +122,13 @@ def _all_problems(cells: Mapping[str, Names]) -> list[GraphProblem]:
         if len(ids) > 1
     ]
     ids = list(cells)
-    number = {cell_id: index for index, cell_id in enumerate(ids)}
-    above = upstream(cells)
-    for group in cycles({number[one]: {number[other] for other in above[one]} for one in ids}):
-        members = tuple(ids[index] for index in group)
-        shared = {name for one in members for name in cells[one].uses} & {
-            name for one in members for name in cells[one].defines
-        }
+    index = {cell_id: number for number, cell_id in enumerate(ids)}
+    upstream = Edges.of_names(cells).upstream
+    for cycle in cycles({index[cell_id]: {index[up] for up in upstream[cell_id]} for cell_id in ids}):
+        members = tuple(ids[number] for number in cycle)
+        used = {name for cell_id in members for name in cells[cell_id].uses}
+        shared = used & {name for cell_id in members for name in cells[cell_id].defines}
         names = tuple(sorted(_plain(shared)))
         text = f"{', '.join(members)} would wait for each other through {', '.join(names)}. Merge them."
-        found.append(GraphProblem("cycle", text, members, names))
-    return found
+        graph_problems.append(GraphProblem("cycle", text, members, names))
+    return graph_problems

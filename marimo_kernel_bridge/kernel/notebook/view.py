@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.kernel.notebook.preview import would_run
+from marimo_kernel_bridge.kernel.notebook.preview import Edges, would_run
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ class NotebookView:
 
     def would_run(self, cell_ids: Iterable[str], *, autorun: bool) -> tuple[ExpectedRun, ...]:
         """Return the cells that running some would run. Raises `BridgeError`: no_such_cell."""
-        return would_run(
-            self.snapshot(), [self._cells.find(cell_id).cell.cell_id for cell_id in cell_ids], autorun=autorun
-        )
+        requested = [self._cells.find(cell_id).cell.cell_id for cell_id in cell_ids]
+        cells = self.snapshot()
+        stale = {cell.cell_id for cell in cells if cell.stale}
+        return would_run(Edges.of_cells(cells), requested, cells, stale=stale, autorun=autorun)
 
     def _placed(self, cell: Cell) -> Cell:
         """Return a cell with its place in the graph."""

@@ -2,8 +2,9 @@
 
 import pytest
 
-from marimo_kernel_bridge.kernel.notebook.preview import would_run
+from marimo_kernel_bridge.kernel.notebook.preview import Edges, would_run
 from marimo_kernel_bridge.protocol.notebook import Cell
+from marimo_kernel_bridge.runtime.interface import Names
 
 EDGES = {"a": "b", "b": "c", "x": "c"}
 
@@ -48,6 +49,18 @@ def cells(stale: str) -> list[Cell]:
 def test_stale_cells_above_run_too_and_all_below_in_autorun_mode(
     requested: str, stale: str, autorun: bool, expected: str
 ) -> None:
-    runs = would_run(cells(stale), requested, autorun=autorun)
+    graph = cells(stale)
+    runs = would_run(Edges.of_cells(graph), list(requested), graph, stale=stale, autorun=autorun)
     assert "".join(run.cell_id for run in runs) == expected
     assert all(run.last_seconds == 1.0 for run in runs)
+
+
+def test_new_cells_of_a_proposed_graph_come_last_and_have_no_duration() -> None:
+    names = {"new1": Names(frozenset({"u"}), frozenset()), "a": Names(frozenset(), frozenset({"u"}))}
+    edges = Edges.of_names(names)
+    runs = would_run(edges, ["new1", "unparsed"], cells("")[:1], stale="", autorun=True)
+    assert [(run.cell_id, run.last_seconds) for run in runs] == [
+        ("a", 1.0),
+        ("new1", None),
+        ("unparsed", None),
+    ]
