@@ -425,9 +425,14 @@ async def test_an_installation_says_what_changed_and_what_to_run(
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "told"), [(1, "error: pip for /env/bin/python failed"), (None, "interrupted: pip")]
+    ("exit_code", "told"),
+    [
+        (0, "ok: pip for /env/bin/python: all was there already."),
+        (1, "error: pip for /env/bin/python failed (exit code 1); its output says why."),
+        (None, "interrupted: pip for /env/bin/python was interrupted"),
+    ],
 )
-async def test_an_installation_that_fails_says_so(
+async def test_an_installation_that_changes_nothing_says_why(
     serve: Serve, kernel: FakeKernel, connection_file: str, exit_code: int | None, told: str
 ) -> None:
     agent = await serve("all")
