@@ -177,8 +177,10 @@ class Groups(Generic[K]):
                 if words_of_cell.imports:
                     mentioned |= words_of_cell.bound
         for cell in sources.keys() | {binder for name in rebound for binder in self._binders.get(name, ())}:
-            known = self._words.get(cell, _NO_WORDS)
-            shared = known.imports and all(len(self._binders[name]) == 1 for name in known.bound)
+            words_of_cell = self._words.get(cell, _NO_WORDS)
+            shared = words_of_cell.imports and all(
+                len(self._binders[name]) == 1 for name in words_of_cell.bound
+            )
             (self._shared.add if shared else self._shared.discard)(cell)
         return {cell for name in rebound | mentioned for cell in self._users.get(name, ())} | sources.keys()
 

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 def assigned_in(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     return {
-        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+        inside.id
+        for inside in ast.walk(node)
+        if isinstance(inside, ast.Name) and isinstance(inside.ctx, ast.Store)
     }
 
 
@@ -36,11 +38,11 @@ def is_generator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Return whether a function is a generator: whether it yields itself, not in a nested function."""
     waiting: list[ast.AST] = list(node.body)
     while waiting:
-        each = waiting.pop()
-        if isinstance(each, ast.Yield | ast.YieldFrom):
+        inside = waiting.pop()
+        if isinstance(inside, ast.Yield | ast.YieldFrom):
             return True
-        if not isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            waiting += ast.iter_child_nodes(each)
+        if not isinstance(inside, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(inside)
     return False
 
 

@@ -124,7 +124,9 @@ def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> No
         prepared.note([cell.position], note)
     if translation.lost:
         prepared.lost[cell.position] = translation.lost
-    prepared.requirements += [each for each in translation.requirements if each not in prepared.requirements]
+    prepared.requirements += [
+        requirement for requirement in translation.requirements if requirement not in prepared.requirements
+    ]
 
 
 def _bound_names(cells: Iterable[NotebookCell]) -> frozenset[str]:
@@ -145,17 +147,17 @@ def _is_known_to_fail(cell: NotebookCell) -> bool:
 def _ipython_names(prepared: Prepared) -> set[str]:
     """Find the names that IPython provides and no cell binds; replace those that are plain strings by their values."""
     bound: set[str] = set()
-    wanted: set[str] = set()
+    loaded: set[str] = set()
     for cell in prepared.cells:
         names = read_cell(cell.code)
-        bound |= {each.name for each in names.occurrences if each.act == "store"}
-        wanted |= {each.name for each in names.occurrences if each.act == "load"}
-        documented = [each for each in names.of("__doc__") if each.act == "load" and each.form == "name"]
-        for each in reversed(documented):
-            cell.code = f"{cell.code[: each.start]}{_DOCUMENTATION!r}{cell.code[each.end :]}"
+        bound |= {use.name for use in names.occurrences if use.act == "store"}
+        loaded |= {use.name for use in names.occurrences if use.act == "load"}
+        documented = [use for use in names.of("__doc__") if use.act == "load" and use.form == "name"]
+        for use in reversed(documented):
+            cell.code = f"{cell.code[: use.start]}{_DOCUMENTATION!r}{cell.code[use.end :]}"
             cell.parts = {cell.positions[0]: cell.code}
             prepared.note(cell.positions, "`__doc__` is what it is in Jupyter")
-    needed: set[str] = {name for name in ("display", "get_ipython") if name in wanted - bound}
+    needed: set[str] = {name for name in ("display", "get_ipython") if name in loaded - bound}
     if any(re.search(r"\bOutput\(", cell.code) for cell in prepared.cells) and any(
         "ipywidgets" in cell.code for cell in prepared.cells
     ):
@@ -166,15 +168,15 @@ def _ipython_names(prepared: Prepared) -> set[str]:
 def unresolved(cells: Sequence[Working]) -> dict[int, list[str]]:
     """Return, by index, the names that a cell reads and that no cell binds."""
     read = [read_cell(cell.code) for cell in cells]
-    bound = {each.name for names in read for each in names.occurrences if each.act == "store"} | set(
+    bound = {use.name for names in read for use in names.occurrences if use.act == "store"} | set(
         dir(builtins)
     )
     return {
         index: sorted(
             {
-                each.name
-                for each in names.occurrences
-                if each.act == "load" and each.name not in bound and not re.fullmatch(r"__\w+__", each.name)
+                use.name
+                for use in names.occurrences
+                if use.act == "load" and use.name not in bound and not re.fullmatch(r"__\w+__", use.name)
             }
         )
         for index, names in enumerate(read)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.analysis.analyse import analyse
+from marimo_kernel_bridge.analysis.analyze import analyze
 from marimo_kernel_bridge.analysis.model import Given
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
@@ -30,16 +30,16 @@ def make_reactive(prepared: Prepared, needs: set[str], *, ipython: bool) -> None
     cells = prepared.cells
     copied: set[tuple[str, int]] = set()
     for number in range(_MOST_ROUNDS):
-        plan = analyse([Given(cell.code, cell.fails) for cell in cells])
+        plan = analyze([Given(cell.code, cell.fails) for cell in cells])
         if not plan.requests or number == _MOST_ROUNDS - 1:
             break
         needs |= _meet(prepared, plan, copied)
-    needs |= {need for each in plan.cells for need in each.needs}
+    needs |= {need for cell_plan in plan.cells for need in cell_plan.needs}
     if ipython:
         needs.discard("display")
     if added := cell_of_imports(cells, needs):
         prepared.cells.insert(0, added)
-        plan = analyse([Given(cell.code, cell.fails) for cell in cells])
+        plan = analyze([Given(cell.code, cell.fails) for cell in cells])
     _apply(prepared, plan)
 
 
@@ -91,24 +91,28 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[s
 
 def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
     """Find a place for the joined cell at which the cells between read the same values; otherwise join them too."""
-    makes = [set(each.defines) for each in plan.cells]
+    makes = [set(cell_plan.defines) for cell_plan in plan.cells]
     reads = [
         {
-            each.name
-            for each in read_cell(cell.code).occurrences
-            if each.act == "load" and (each.exposed or each.late)
+            use.name
+            for use in read_cell(cell.code).occurrences
+            if use.act == "load" and (use.exposed or use.late)
         }
         for cell in cells
     ]
     members = set(request.cells)
 
-    def crossed(one: int, other: int) -> bool:
-        return bool(makes[one] & (reads[other] | makes[other]) or reads[one] & makes[other])
+    def crossed(first: int, second: int) -> bool:
+        return bool(makes[first] & (reads[second] | makes[second]) or reads[first] & makes[second])
 
     while True:
         between = [index for index in range(min(members), max(members)) if index not in members]
-        up = [each for each in between if any(crossed(member, each) for member in members if member > each)]
-        down = [each for each in between if any(crossed(member, each) for member in members if member < each)]
+        up = [
+            index for index in between if any(crossed(member, index) for member in members if member > index)
+        ]
+        down = [
+            index for index in between if any(crossed(member, index) for member in members if member < index)
+        ]
         if not up or not down:
             place = min(members) if not up else max(members)
             return Join(tuple(sorted(members)), place, request.reason)

@@ -76,14 +76,14 @@ def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) 
     cells = [read_cell(code) for code in codes]
     stars = [(number, node) for number, cell in enumerate(cells) for node in star_imports(cell.tree)]
     modules = [module_of(node) for _, node in stars]
-    known = {module: ask(module) for module in dict.fromkeys(modules)}
+    names_by_module = {module: ask(module) for module in dict.fromkeys(modules)}
     unbound = _read_unbound(cells)
     results = [Expanded(code) for code in codes]
     for index in reversed(range(len(stars))):
         number, node = stars[index]
-        module, names = modules[index], known[modules[index]]
+        module, names = modules[index], names_by_module[modules[index]]
         later = [
-            known[modules[other]] or frozenset()
+            names_by_module[modules[other]] or frozenset()
             for other in range(index + 1, len(stars))
             if stars[other][0] == number
         ]

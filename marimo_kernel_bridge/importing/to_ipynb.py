@@ -49,8 +49,8 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
     for prepared_cell in prepared.cells:
         prepared_cell.code = _unmasked(prepared_cell.code, masks)
     document = notebook.document
-    by_place = {each.positions[-1]: each for each in prepared.cells if each.positions}
-    added = [each.code for each in prepared.cells if not each.positions]
+    by_place = {cell.positions[-1]: cell for cell in prepared.cells if cell.positions}
+    added = [cell.code for cell in prepared.cells if not cell.positions]
     written = [_new_cell(f"added-{number}", code) for number, code in enumerate(added)]
     positions: list[tuple[int, ...]] = [() for _ in added]
     reports = []
@@ -69,10 +69,10 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
         reports.append(CellReport(cell.position, cell.cell_id, cell.kind, fate, tuple(notes)))
     metadata = {**document.get("metadata", {}), "kernelspec": KERNELSPEC_METADATA}
     result = {**document, "metadata": metadata, "cells": written, "nbformat": 4}
-    if written and any("id" in each for each in written):
+    if written and any("id" in cell_json for cell_json in written):
         result["nbformat_minor"] = max(5, int(document.get("nbformat_minor", 5)))
-        for number, each in enumerate(written):
-            each.setdefault("id", f"cell-{number}")
+        for number, cell_json in enumerate(written):
+            cell_json.setdefault("id", f"cell-{number}")
     return Conversion(
         text=json.dumps(result, indent=1, ensure_ascii=False) + "\n",
         cells=tuple(reports),
@@ -80,7 +80,9 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
         check=(),
         check_passes=True,
         positions=tuple(positions),
-        codes=tuple("".join(each["source"]) if each["cell_type"] == "code" else "" for each in written),
+        codes=tuple(
+            "".join(cell_json["source"]) if cell_json["cell_type"] == "code" else "" for cell_json in written
+        ),
     )
 
 
@@ -110,16 +112,16 @@ def _masked(cell: NotebookCell, masks: _Masks) -> NotebookCell:
 
 
 def _masked_line(line: str, masks: _Masks) -> str:
-    found = _ASSIGNED.match(line)
-    if found is not None and not parses(line.strip()):
-        return f"{found[1]}{masks.mask(found[2])}()"
-    found = _LINE.match(line)
-    if found is None or parses(line.strip()):
+    match = _ASSIGNED.match(line)
+    if match is not None and not parses(line.strip()):
+        return f"{match[1]}{masks.mask(match[2])}()"
+    match = _LINE.match(line)
+    if match is None or parses(line.strip()):
         return line
-    name, _, rest = found[2].partition(" ")
+    name, _, rest = match[2].partition(" ")
     if name in {"%time", "%timeit", "%prun"} and parses(rest):
-        return f"{found[1]}{rest}  # {masks.mask(name)}"
-    return f"{found[1]}pass  # {masks.mask(found[2])}"
+        return f"{match[1]}{rest}  # {masks.mask(name)}"
+    return f"{match[1]}pass  # {masks.mask(match[2])}"
 
 
 def _unmasked(code: str, masks: _Masks) -> str:
@@ -127,7 +129,7 @@ def _unmasked(code: str, masks: _Masks) -> str:
         return code
     lines = []
     for line in code.split("\n"):
-        word = next((each for each in masks.written if each in line), None)
+        word = next((mask for mask in masks.written if mask in line), None)
         if word is None:
             lines.append(line)
             continue

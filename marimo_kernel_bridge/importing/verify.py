@@ -89,8 +89,13 @@ class Verdict:
             "varying": list(self.varying),
             "failing_in_the_original": list(self.failing),
             "differences": [
-                {"cells": list(each.positions), "what": each.what, "before": each.before, "after": each.after}
-                for each in self.differences
+                {
+                    "cells": list(difference.positions),
+                    "what": difference.what,
+                    "before": difference.before,
+                    "after": difference.after,
+                }
+                for difference in self.differences
             ],
         }
 

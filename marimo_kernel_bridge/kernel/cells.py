@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Body:
     """A cell's code made ready to run by IPython: its statements, and the file name that tracebacks show.
 
-    `code` is what the dataflow graph analyses, in which magics show what they define and use; `transformed` is what
+    `code` is what the dataflow graph analyzes, in which magics show what they define and use; `transformed` is what
     runs. `private` are `_names` that magics keep from being local by name: they go when the cell has run. `stars` are
     modules that it imports all names of, left out of `code`.
     """
@@ -204,27 +204,27 @@ class CellTable:
         return entry
 
     def place(self, cell_id: str, after: str | None) -> None:
-        """Put a cell behind another in the order, or first."""
-        order = [one for one in self._entries if one != cell_id]
+        """Place a cell after another one in document order, or first."""
+        order = [other for other in self._entries if other != cell_id]
         order.insert(0 if after is None else order.index(after) + 1, cell_id)
         self._reorder(order)
 
     def arrange(self, order: Iterable[str]) -> None:
-        """Put cells into an order; those that are not in it stay behind the cell that they are behind."""
-        wanted = [one for one in dict.fromkeys(order) if one in self._entries]
-        behind: dict[str, list[str]] = {one: [] for one in ("", *wanted)}
+        """Put cells into an order; each of the others stays after the cell that it follows."""
+        arranged = [cell_id for cell_id in dict.fromkeys(order) if cell_id in self._entries]
+        behind: dict[str, list[str]] = {cell_id: [] for cell_id in ("", *arranged)}
         last = ""
-        for one in self._entries:
-            last = one if one in behind else last
-            if one not in behind:
-                behind[last].append(one)
-        ids = [one for first in ("", *wanted) for one in (first, *behind[first]) if one]
+        for cell_id in self._entries:
+            last = cell_id if cell_id in behind else last
+            if cell_id not in behind:
+                behind[last].append(cell_id)
+        ids = [cell_id for first in ("", *arranged) for cell_id in (first, *behind[first]) if cell_id]
         self._reorder(ids)
 
     def _reorder(self, ids: list[str]) -> None:
         if ids != list(self._entries):
-            self._entries = {one: self._entries[one] for one in ids}
-            self.places = {one: place for place, one in enumerate(ids)}
+            self._entries = {cell_id: self._entries[cell_id] for cell_id in ids}
+            self.places = {cell_id: place for place, cell_id in enumerate(ids)}
             self._next_place = len(ids)
             self.order = object()
 

@@ -29,7 +29,7 @@ NOTEBOOK: Literal["notebook"] = "notebook"
 
 @dataclass(frozen=True)
 class CellError:
-    """Why a cell did not end well. `traceback` lines carry no ANSI colours."""
+    """Why a cell did not end well. `traceback` lines carry no ANSI colors."""
 
     ename: str
     evalue: str

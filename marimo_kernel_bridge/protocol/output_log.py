@@ -31,7 +31,7 @@ _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 def strip_ansi(text: str) -> str:
-    """Remove terminal colours."""
+    """Remove terminal colors."""
     return _ANSI.sub("", text)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.rendering.elements import Element
     from marimo_kernel_bridge.rendering.page import Page
 
-_COLOURS: Final = {
+_COLORS: Final = {
     "danger": "220,60,60",
     "alert": "220,60,60",
     "warn": "200,140,0",
@@ -63,9 +63,9 @@ def _callout(element: Element, page: Page) -> str:
 
 
 def _callout_style(kind: str) -> str:
-    colour = _COLOURS.get(kind, _COLOURS["neutral"])
-    frame = f"border:1px solid rgba({colour},.5);border-left:4px solid rgb({colour});border-radius:4px"
-    return f"{frame};background:rgba({colour},.08);padding:.5em 1em;margin:.3em 0"
+    color = _COLORS.get(kind, _COLORS["neutral"])
+    frame = f"border:1px solid rgba({color},.5);border-left:4px solid rgb({color});border-radius:4px"
+    return f"{frame};background:rgba({color},.08);padding:.5em 1em;margin:.3em 0"
 
 
 def _carousel(element: Element, _page: Page) -> str:
@@ -88,14 +88,14 @@ def _icon(element: Element, _page: Page) -> str:
     name = element.text("icon")
     prefix, _, icon = name.partition(":")
     size = element.text("height") or "1em"
-    colour = next(
+    color = next(
         (part.split(":", 1)[1].strip() for part in element.text("style").split(";") if "color:" in part),
         "#888",
     )
     if not icon:
         return muted(escape(name))
     source = (
-        f"https://api.iconify.design/{prefix}/{icon}.svg?color={colour.replace('#', '%23').replace(' ', '')}"
+        f"https://api.iconify.design/{prefix}/{icon}.svg?color={color.replace('#', '%23').replace(' ', '')}"
     )
     style = f"height:{size};width:auto;display:inline;vertical-align:-.125em;margin:0"
     return f"<img src={quoted(source)} alt={quoted(name)} title={quoted(name)} style={quoted(style)}>"
@@ -182,7 +182,7 @@ def _sidebar(element: Element, _page: Page) -> str:
 def _stat(element: Element, page: Page) -> str:
     direction = element.text("direction")
     good = direction == (element.text("target_direction") or "increase")
-    colour = _COLOURS["success"] if good else _COLOURS["danger"]
+    color = _COLORS["success"] if good else _COLORS["danger"]
     frame = f"{BOX};" if element.attributes.get("bordered") else ""
     pieces = [
         f'<div style="{MUTED}">{inline(page.html(element.text("label")))}</div>'
@@ -193,8 +193,8 @@ def _stat(element: Element, page: Page) -> str:
     caption = element.text("caption")
     if caption or direction in _ARROWS:
         arrow = _ARROWS.get(direction, "")
-        coloured = f'<span style="color:rgb({colour})">{arrow}</span>' if arrow else ""
-        pieces.append(f"<div><small>{coloured}{inline(page.html(caption))}</small></div>")
+        colored = f'<span style="color:rgb({color})">{arrow}</span>' if arrow else ""
+        pieces.append(f"<div><small>{colored}{inline(page.html(caption))}</small></div>")
     pieces.append(page.html(element.text("slot")) or element.content)
     return f'<div style="{frame}display:inline-block;padding:.5em 1em">{"".join(pieces)}</div>'
 

@@ -1,6 +1,6 @@
 """What the drawing functions of the elements share: where they look things up, and small pieces of HTML.
 
-Styles are inline and take the page's own colours: front ends have no style sheet of ours, and some drop styles.
+Styles are inline and take the page's own colors: front ends have no style sheet of ours, and some drop styles.
 """
 
 from __future__ import annotations

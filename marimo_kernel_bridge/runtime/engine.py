@@ -132,14 +132,14 @@ class Engine:
         return self._kernel.globals
 
     def unresolved(self, names: Names) -> frozenset[str]:
-        known = (
+        sources = (
             self._kernel.graph.definitions,
             self._kernel.globals,
             vars(builtins),
             self._versions,
             names.defines,
         )
-        return frozenset(name for name in names.uses if not any(name in some for some in known))
+        return frozenset(name for name in names.uses if not any(name in source for source in sources))
 
     def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:
         gone = list(cell_ids)
@@ -151,12 +151,12 @@ class Engine:
             self._kernel.forget_definitions(cell_id)
 
     def _delete(self, cell_ids: Iterable[str]) -> None:
-        known = [CellId_t(cell_id) for cell_id in cell_ids if cell_id in self._kernel.graph.cells]
-        if not known:
+        deleted = [CellId_t(cell_id) for cell_id in cell_ids if cell_id in self._kernel.graph.cells]
+        if not deleted:
             return
         before = dict(self._kernel.errors)
-        self._kernel.mutate_graph([], [DeleteCellCommand(cell_id=cell_id) for cell_id in known])
-        for cell_id in known:
+        self._kernel.mutate_graph([], [DeleteCellCommand(cell_id=cell_id) for cell_id in deleted])
+        for cell_id in deleted:
             linecache.cache.pop(get_filename(cell_id), None)  # where marimo puts each cell that it compiles
         self._report_errors(before)
 
@@ -200,7 +200,9 @@ class Engine:
 
     def descendants(self, *cell_ids: str) -> frozenset[str]:
         graph = self._kernel.graph
-        return frozenset(graph.topology.below(CellId_t(one) for one in cell_ids if one in graph.cells))
+        return frozenset(
+            graph.topology.below(CellId_t(cell_id) for cell_id in cell_ids if cell_id in graph.cells)
+        )
 
     def stale(self) -> frozenset[str]:
         stale: frozenset[str] = self._kernel.graph.stale_cells.frozen()
@@ -224,9 +226,9 @@ class Engine:
 
     async def run(self, cell_ids: Iterable[str]) -> None:
         await self._ui_values.set_all(self._kernel)
-        wanted = {CellId_t(cell_id) for cell_id in cell_ids}
-        if wanted or self._kernel.state_updates:
-            await self._kernel._run_cells(wanted)
+        requested = {CellId_t(cell_id) for cell_id in cell_ids}
+        if requested or self._kernel.state_updates:
+            await self._kernel._run_cells(requested)
 
     @property
     def running(self) -> bool:

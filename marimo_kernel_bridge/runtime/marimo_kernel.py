@@ -133,15 +133,15 @@ class ReactiveKernel(Kernel):
     def _try_compiling_cell(
         self, cell_id: CellId_t, code: str, carried_imports: list[ImportData]
     ) -> tuple[CellImpl | None, Error | None]:
-        known = None if carried_imports else self.compiled_cells.take(cell_id, code)
+        reused = None if carried_imports else self.compiled_cells.take(cell_id, code)
         cell, error = (
-            (known, None)
-            if known is not None
+            (reused, None)
+            if reused is not None
             else super()._try_compiling_cell(cell_id, code, carried_imports)
         )
         if cell is None:
             return cell, error
-        if known is None and not carried_imports:
+        if reused is None and not carried_imports:
             self.compiled_cells.registered(cell_id, code, cell)
         self._compiled[cell_id] = cell
         return with_versions(cell, self.versions.get(cell_id)), error
@@ -149,21 +149,23 @@ class ReactiveKernel(Kernel):
     def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
         """Make cells define and use versions of names. Freshness, values and UI elements stay as they are."""
         self.graph.topology.places = places
-        for cell_id, wanted in versions.items():
-            if wanted is None:
+        for cell_id, versions_of_cell in versions.items():
+            if versions_of_cell is None:
                 self.versions.pop(cell_id, None)
             else:
-                self.versions[cell_id] = wanted
-        known, changed = self.graph.cells, []
-        for cell_id in [CellId_t(one) for one in versions if one in known]:
-            wanted = versions[cell_id]
+                self.versions[cell_id] = versions_of_cell
+        cells, changed = self.graph.cells, []
+        for cell_id in [CellId_t(changed_id) for changed_id in versions if changed_id in cells]:
+            versions_of_cell = versions[cell_id]
             about_to_change = (
-                wanted.code != known[cell_id].code if wanted is not None else bool(self.versions)
+                versions_of_cell.code != cells[cell_id].code
+                if versions_of_cell is not None
+                else bool(self.versions)
             )
             if about_to_change:  # to other code, or to none: until it is registered it owns what it owned
                 continue
-            cell = with_versions(self._compiled[cell_id], wanted)
-            if (cell.defs, cell.refs) != (known[cell_id].defs, known[cell_id].refs):
+            cell = with_versions(self._compiled[cell_id], versions_of_cell)
+            if (cell.defs, cell.refs) != (cells[cell_id].defs, cells[cell_id].refs):
                 changed.append(cell)
         if not changed:
             return

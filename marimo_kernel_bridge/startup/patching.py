@@ -51,11 +51,11 @@ def apply(patches: Iterable[Patch], overriding: Iterable[type] = ()) -> None:
     Raises `BridgeError`: runtime_mismatch, and then nothing is replaced.
     """
     due = [patch for patch in patches if resolve(patch.target) is not patch.replacement]
-    found = mismatches(due, overriding)
-    if found:
+    problems = mismatches(due, overriding)
+    if problems:
         raise BridgeError(
             "runtime_mismatch",
-            " ".join(found),
+            " ".join(problems),
             "Install the versions that marimo-kernel-bridge was made for: pip install --upgrade marimo-kernel-bridge",
         )
     for patch in due:

@@ -30,22 +30,22 @@ def test_who_calls_a_function_is_found_at_a_cost_that_grows_with_the_number_of_f
 
 
 def test_cells_that_come_go_or_move_leave_the_others_as_they_were(monkeypatch):
-    analysed = []
+    analyzed = []
     add = flows_module._Flows.add
     monkeypatch.setattr(
-        flows_module._Flows, "add", lambda self, source: analysed.append(source) or add(self, source)
+        flows_module._Flows, "add", lambda self, source: analyzed.append(source) or add(self, source)
     )
     cells = ["gone = 1", *(f"up{number} = {number}\nprint(up{number})" for number in range(30))]
     sources = {f"c{number}": Source(code) for number, code in enumerate([*cells, "up = 1", "print(up)"])}
     flow = ValueFlow(lambda _: False)
     places = {cell_id: number for number, cell_id in enumerate(sources)}
     flow.update(sources, places, moved=False)
-    assert len(analysed) == 33
+    assert len(analyzed) == 33
     changes = flow.update({"c0": None}, places, moved=False)
-    assert (changes.parts.keys(), changes.names, len(analysed)) == ({"c0"}, {"gone"}, 33)
+    assert (changes.parts.keys(), changes.names, len(analyzed)) == ({"c0"}, {"gone"}, 33)
     turned = {cell_id: -place for cell_id, place in places.items()}
     changes = flow.update({}, turned, moved=True)  # all but two do not see it
-    assert (changes.parts.keys(), changes.names, analysed[33:]) == (
+    assert (changes.parts.keys(), changes.names, analyzed[33:]) == (
         {"c31", "c32"},
         set(),
         ["print(up)", "up = 1"],
@@ -53,10 +53,10 @@ def test_cells_that_come_go_or_move_leave_the_others_as_they_were(monkeypatch):
 
 
 def test_a_cell_below_a_long_chain_is_analysed_alone_and_once_if_it_was_tried_before(monkeypatch):
-    analysed = []
+    analyzed = []
     add = flows_module._Flows.add
     monkeypatch.setattr(
-        flows_module._Flows, "add", lambda self, source: analysed.append(source) or add(self, source)
+        flows_module._Flows, "add", lambda self, source: analyzed.append(source) or add(self, source)
     )
     chain = ["n0 = 0", *(f"n{number} = n{number - 1}" for number in range(1, 41))]
     sources = {f"c{number}": Source(code) for number, code in enumerate(chain)}
@@ -64,7 +64,7 @@ def test_a_cell_below_a_long_chain_is_analysed_alone_and_once_if_it_was_tried_be
     last = {"c40": sources.pop("c40")}
     flow = ValueFlow(lambda _: False)
     flow.update(sources, places, moved=False)
-    assert len(analysed) == 40
+    assert len(analyzed) == 40
     ValueFlow(lambda _: False, flow).update({**sources, **last}, places, moved=False)
     changes = flow.update(last, places, moved=False)
-    assert (analysed[40:], changes.parts) == (["n40 = n39"], {"c40": None})
+    assert (analyzed[40:], changes.parts) == (["n40 = n39"], {"c40": None})

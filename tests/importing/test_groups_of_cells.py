@@ -1,4 +1,4 @@
-"""Cells that are analysed in groups, as they come and go, have the flows that they have when all are analysed together."""
+"""Cells that are analyzed in groups, as they come and go, have the flows that they have when all are analyzed together."""
 
 import pytest
 from hypothesis import given, settings

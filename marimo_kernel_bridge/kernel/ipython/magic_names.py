@@ -247,9 +247,9 @@ class _Magics(ast.NodeTransformer):
         return used
 
     def _used(self, names: Iterable[str]) -> list[ast.stmt]:
-        known = [name for name in names if name.isidentifier()]
-        self.private.update(filter(_PRIVATE.fullmatch, known))
-        return [ast.Expr(ast.Name(name, ast.Load())) for name in known]
+        identifiers = [name for name in names if name.isidentifier()]
+        self.private.update(filter(_PRIVATE.fullmatch, identifiers))
+        return [ast.Expr(ast.Name(name, ast.Load())) for name in identifiers]
 
 
 def _calls(node: ast.stmt) -> Iterator[ast.Call]:

@@ -140,8 +140,8 @@ class MarimoMagics(Magics):
             bundle["image/svg+xml"] = graph_picture.svg(cells)
         _show(bundle)
 
-    def _forget(self, wanted: str) -> None:
-        entry = self._find(wanted)
+    def _forget(self, number_or_id: str) -> None:
+        entry = self._find(number_or_id)
         self._notebook.commands.forget([entry.cell.cell_id])
         print(f"forgets {graph_picture.title(entry.cell)}")  # noqa: T201
 
@@ -162,13 +162,13 @@ class MarimoMagics(Magics):
             agents.paused = command == "pause"
         print(status_table.agents(agents, paused=agents.paused))  # noqa: T201
 
-    def _find(self, wanted: str) -> Entry:
-        count = wanted.strip("[]")
+    def _find(self, number_or_id: str) -> Entry:
+        count = number_or_id.strip("[]")
         for entry in self._notebook.cells:
             if count.isdecimal() and entry.cell.execution_count == int(count):
                 return entry
         try:
-            return self._notebook.cells.find(wanted)
+            return self._notebook.cells.find(number_or_id)
         except BridgeError as error:
             raise UsageError(f"{error.message} `%marimo status` lists them.") from None
 
@@ -185,13 +185,13 @@ class MarimoMagics(Magics):
             return {"completions": []}
         match context.line_with_cursor.split()[1:]:
             case ["forget", *_]:
-                known = [str(cell.execution_count) for cell in self._cells() if cell.execution_count]
+                words = [str(cell.execution_count) for cell in self._cells() if cell.execution_count]
             case ["run", *_]:
-                known = ["stale"]
+                words = ["stale"]
             case _:
-                known = sorted({name.split()[0] for name in COMMANDS})
-        wanted = [SimpleCompletion(word) for word in known if word.startswith(context.token)]
-        return {"completions": wanted, "suppress": True}
+                words = sorted({name.split()[0] for name in COMMANDS})
+        completions = [SimpleCompletion(word) for word in words if word.startswith(context.token)]
+        return {"completions": completions, "suppress": True}
 
 
 def _show(bundle: dict[str, str]) -> None:

@@ -114,20 +114,20 @@ class AgentEdits:
         for cell_id in requested:
             self._early.withdraw(cell_id)
             entry = self._cells[cell_id]
-            wanted = () if entry.body is None else self._graph.names_to_take(entry, entry.body)
-            if wanted:  # until it has them it is below all
+            names_to_take = () if entry.body is None else self._graph.names_to_take(entry, entry.body)
+            if names_to_take:  # until it has them it is below all
                 others = (other for other in reversed(self._cells.ids()) if other != cell_id)
                 self._cells.place(cell_id, next(others, None))
                 self._cells.change(cell_id, status="new", error=None)
             body = entry.body
-            if body is not None and self._execution.admit(entry, body, supersede=not wanted) is None:
-                runnable[cell_id] = wanted
+            if body is not None and self._execution.admit(entry, body, supersede=not names_to_take) is None:
+                runnable[cell_id] = names_to_take
             else:
                 self._execution.record(cell_id, 0.0)
         await self._execution.run_together(set(runnable))
-        for cell_id, wanted in runnable.items():
-            if wanted:
-                self._execution.take_or_leave(self._cells[cell_id], wanted)
+        for cell_id, names_to_take in runnable.items():
+            if names_to_take:
+                self._execution.take_or_leave(self._cells[cell_id], names_to_take)
         return run.report()
 
     def run_stale(self, client: str, address: Address) -> RunReport:

@@ -146,8 +146,8 @@ class Execution:
 
         `queued` are cells whose own requests wait, admitted after it: in a conflict the earlier request wins.
         """
-        wanted = self.graph.names_to_take(entry, body)
-        refused = self.admit(entry, body, supersede=not wanted)
+        names_to_take = self.graph.names_to_take(entry, body)
+        refused = self.admit(entry, body, supersede=not names_to_take)
         if queued:
             self.graph.admit_stale(queued)
             self.graph.refresh_stale()
@@ -156,8 +156,8 @@ class Execution:
         cell_id = entry.cell.cell_id
         self.stale_cells.release_below(cell_id)
         await self.run({cell_id})
-        if wanted:
-            self.take_or_leave(entry, wanted)
+        if names_to_take:
+            self.take_or_leave(entry, names_to_take)
         cell = entry.cell
         did_not_run = cell.status in {"cancelled", "interrupted"} and not self._runs.current.ran(cell_id)
         return cell.error if did_not_run else None

@@ -29,7 +29,7 @@ class FrontEndCapabilities:
         return None if entry is None else entry.address.dialect
 
     def prefers_markdown(self) -> bool:
-        """VS Code typesets formulas and colours code in Markdown, and neither in HTML."""
+        """VS Code typesets formulas and colors code in Markdown, and neither in HTML."""
         return self._dialect() == "vscode"
 
     def updates_displays(self) -> bool:

@@ -103,7 +103,7 @@ class NotebookGraph:
         self.update()
 
     def update(self) -> None:
-        """Analyse the cells that changed, and publish which cells are stale."""
+        """Analyze the cells that changed, and publish which cells are stale."""
         self.redefinitions.update()
         self.refresh_stale()
 

@@ -67,7 +67,7 @@ class Redefinitions:
         self._graph = graph
         self._values = VersionValues(graph.values, interruptible)
         self._loaded: ValueFlow | None = None
-        self._order: object = None  # of the cells, when they were last analysed
+        self._order: object = None  # of the cells, when they were last analyzed
         self._stars: set[str] = set()  # cells that import all names of a module
         self._governed: set[str] = set()  # names that the graph knows by what the analysis says of them
         self._versions: dict[str, Versions] = {}  # what the graph knows, by cell
@@ -84,7 +84,7 @@ class Redefinitions:
         return self._loaded
 
     def update(self) -> None:
-        """Analyse the cells that changed: the graph learns which versions they define and read, and values move.
+        """Analyze the cells that changed: the graph learns which versions they define and read, and values move.
 
         Cells that now read another version become stale.
         """
@@ -104,11 +104,11 @@ class Redefinitions:
         self._mark_stale(changes)
 
     def _changed_sources(self) -> dict[str, Source | None]:
-        """Return what is to be analysed of the cells that changed, None for cells with nothing to analyse."""
-        known: Mapping[str, Source] = {} if self._loaded is None else self._loaded.sources
+        """Return the sources to analyze of the cells that changed, None for cells without one."""
+        previous: Mapping[str, Source] = {} if self._loaded is None else self._loaded.sources
         touched = self._cells.take_touched()
         if self.strict:
-            return dict.fromkeys(known)
+            return dict.fromkeys(previous)
         from marimo_kernel_bridge.kernel.versions.star_imports import written_out  # noqa: PLC0415  # late, like `ValueFlow`
         from marimo_kernel_bridge.kernel.versions.value_flow import Source  # noqa: PLC0415  # likewise
 
@@ -123,7 +123,7 @@ class Redefinitions:
             cell_id: None if body is None else Source(body.code, written_out(body.stars, words))
             for cell_id, body in bodies.items()
         }
-        return {cell_id: source for cell_id, source in sources.items() if known.get(cell_id) != source}
+        return {cell_id: source for cell_id, source in sources.items() if previous.get(cell_id) != source}
 
     def _body(self, cell_id: str) -> Body | None:
         """Return what the graph has of a cell, None for nothing."""
@@ -221,16 +221,16 @@ class Redefinitions:
         flow.update(sources, {cell_id: place for place, cell_id in enumerate(sources)}, moved=False)
         governed = flow.governed()
         several = {name for name in flow.makers if flow.has_versions(name)}
-        known = {
+        versions = {
             cell_id: _versions(cell_id, part, several, governed, only_above=False)
             for cell_id, part in flow.parts.items()
         }
         return {
             cell_id: Names(
-                (plain.defines - known[cell_id].names) | known[cell_id].defines,
-                (plain.uses - known[cell_id].names) | known[cell_id].uses,
+                (plain.defines - versions[cell_id].names) | versions[cell_id].defines,
+                (plain.uses - versions[cell_id].names) | versions[cell_id].uses,
             )
-            if cell_id in known
+            if cell_id in versions
             else plain
             for cell_id, plain in names.items()
         }

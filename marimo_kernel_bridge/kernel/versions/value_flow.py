@@ -1,7 +1,7 @@
 """What flows between the cells of a notebook, as cells are added, removed, edited and moved: which make and read each version.
 
 The analysis is that of `analysis.value_flows`, with cells by their ids. When some cells change, only the groups of
-cells that share names with them are analysed again, and only differences are reported: an edit costs as much in a
+cells that share names with them are analyzed again, and only differences are reported: an edit costs as much in a
 large notebook as in a small one. Does not know the graph or values.
 """
 
@@ -27,7 +27,7 @@ _LARGE_KEPT: Final = 64  # large groups whose analysis is kept
 
 @dataclass(frozen=True)
 class Source:
-    """What is analysed of a cell: its code for the graph, and what its star imports stand for."""
+    """What is analyzed of a cell: its code for the graph, and what its star imports stand for."""
 
     code: str
     imports: str = ""
@@ -62,10 +62,10 @@ class Changes:
 
 
 class ValueFlow:
-    """The flow of values between the cells of a notebook, kept up to date. Its public attributes are for reading."""
+    """The flow of values between the cells of a notebook, updated when cells change. Public attributes are read-only."""
 
-    def __init__(self, is_batch: Callable[[str], bool], known: ValueFlow | None = None) -> None:
-        """`known` is the flow of other cells of the same notebook, whose analyses are reused where they fit."""
+    def __init__(self, is_batch: Callable[[str], bool], base: ValueFlow | None = None) -> None:
+        """Reuse the analyses of `base`, another flow of the same notebook, for groups that start alike."""
         self._is_batch = is_batch
         self.sources: dict[str, Source] = {}
         self._texts: dict[str, str] = {}
@@ -74,16 +74,16 @@ class ValueFlow:
         self.makers: dict[str, list[str]] = {}  # the makers of versions of each name, in document order
         self._having: dict[str, set[str]] = {}  # cells by the names of their parts
         self._groups: Groups[str] = Groups()
-        self._known: dict[Group[str], _Known] = {}
+        self._results: dict[Group[str], _GroupResult] = {}
         self._private: Counter[str] = Counter()  # `_names` of which versions are read: by how many groups
         self._closing: Counter[str] = Counter()  # names that close cycles: of how many groups
         # By the text of the first cell of a large group.
-        self.large: OrderedDict[str, GroupFlows] = OrderedDict() if known is None else known.large
+        self.large: OrderedDict[str, GroupFlows] = OrderedDict() if base is None else base.large
 
     def update(
         self, sources: Mapping[str, Source | None], places: Mapping[str, int], *, moved: bool
     ) -> Changes:
-        """Take new sources of cells, None for removed ones. `moved`: any cell may have another place."""
+        """Apply new sources of cells, None for removed cells. `moved`: the places of cells may have changed."""
         changes = Changes(sources)
         for cell_id, source in sources.items():
             if source is None:
@@ -97,24 +97,25 @@ class ValueFlow:
             self._move(places, changes)
         gone, new = self._groups.change({cell_id: self._texts.get(cell_id) for cell_id in sources})
         if moved:
-            turned = [group for group in self._groups.all() if group not in new and self._ordered(group) != self._known[group].cells]  # fmt: skip
+            turned = [group for group in self._groups.all() if group not in new and self._ordered(group) != self._results[group].cells]  # fmt: skip
             gone, new = [*gone, *turned], [*new, *turned]
-        before = [self._known.pop(group) for group in gone]
-        for known in before:
-            self._private.subtract(known.private)
-            self._closing.subtract(known.closing)
-            changes.names |= known.private | known.closing
+        before = [self._results.pop(group) for group in gone]
+        for result in before:
+            self._private.subtract(result.private)
+            self._closing.subtract(result.closing)
+            changes.names |= result.private | result.closing
         for cell_id in sources.keys() - self.sources.keys():
             if cell_id in self.parts:
                 self._put(cell_id, None, changes)
-        largest = max((known.cells for known in before), key=len, default=[])
-        analysed = {group: self._analyse(group, largest if len(new) == 1 else [], changes) for group in new}
-        for group, (ids, flows) in analysed.items():  # now that all makers are known
+        largest = max((result.cells for result in before), key=len, default=[])
+        analyzed = {group: self._analyze(group, largest if len(new) == 1 else [], changes) for group in new}
+        for group, (ids, flows) in analyzed.items():  # now that all makers are known
             private = set[str]().union(*[self.parts[cell_id].private for cell_id in group.own])
-            known = self._known[group] = _Known(ids, private, self._closing_cycles(ids, flows, group))
-            self._private.update(known.private)
-            self._closing.update(known.closing)
-            changes.names |= known.private | known.closing
+            closing = self._closing_cycles(ids, flows, group)
+            self._results[group] = _GroupResult(ids, private, closing)
+            self._private.update(private)
+            self._closing.update(closing)
+            changes.names |= private | closing
         self._private, self._closing = +self._private, +self._closing
         changes.names |= changes.makers.keys()
         return changes
@@ -129,17 +130,17 @@ class ValueFlow:
 
     def _ordered(self, group: Group[str], before: Sequence[str] = ()) -> list[str]:
         """Return a group's cells in document order; quickly, if it is that of `before` with some more."""
-        known = [cell_id for cell_id in before if cell_id in group.cells]
-        return sorted([*known, *group.cells.difference(known)], key=self.place.__getitem__)
+        ordered = [cell_id for cell_id in before if cell_id in group.cells]
+        return sorted([*ordered, *group.cells.difference(ordered)], key=self.place.__getitem__)
 
-    def _analyse(
+    def _analyze(
         self, group: Group[str], before: Sequence[str], changes: Changes
     ) -> tuple[list[str], Sequence[Flow]]:
-        """Analyse a group; `before` are cells of one that it came from, in document order. Returns cells and flows."""
+        """Analyze a group; `before` are the cells of a previous group, in document order. Return cells and flows."""
         ids = self._ordered(group, before)
         flows = self._flows(tuple(map(self._texts.__getitem__, ids)))
         circular = _read_in_cycles(flows)
-        same = len(before) if ids[: len(before)] == before else 0  # so many have the numbers that they had
+        same = len(before) if ids[: len(before)] == before else 0  # so many cells keep their numbers
         parts = self.parts
         for number, (cell_id, flow) in enumerate(zip(ids, flows, strict=True)):
             as_before = number < same and number not in circular and cell_id not in changes.sources
@@ -253,17 +254,17 @@ class ValueFlow:
         return len(self.makers.get(name, ())) > 1
 
     def closes_cycle(self, name: str) -> bool:
-        """Return whether functions read a name that a cell below defines, in a cycle: their callers read it."""
+        """Return whether functions read a name of a cell below in a cycle, so that their callers read it."""
         return name in self._closing
 
     def governed(self) -> set[str]:
-        """Return the names for which the graph has the flow, and not the names in the code."""
+        """Return the names whose edges the graph gets from the flow, not from the names in the code."""
         return {name for name in self.makers if self.has_versions(name)} | self._closing.keys()
 
 
 @dataclass(frozen=True)
-class _Known:
-    """Of a group: its cells in document order, `_names` of which versions are read, names that close cycles."""
+class _GroupResult:
+    """The analysis of a group: its cells in document order, `_names` whose versions are read, names that close cycles."""
 
     cells: list[str]
     private: set[str]
@@ -275,9 +276,9 @@ def _is_private(name: str) -> bool:
 
 
 def _read_in_cycles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:
-    """Return, by cell, names that it reads from cells below, which build on a version of a name that it makes.
+    """Return, by cell, names that it reads from cells below which depend on a version that it makes.
 
-    The cell has what is there when it runs. Of names with one definition each, the graph refuses a cycle.
+    The cell reads the present values when it runs. The graph refuses a cycle of names with one definition each.
     """
     if not any(flow.early for flow in flows):
         return {}

@@ -124,8 +124,8 @@ class OutputAreas:
 
     def _publish(self, area: _Area, index: int, bundle: Bundle) -> None:
         data, metadata = bundle
-        known = index < area.count
-        if known and not self._audience.updates_displays():
+        is_update = index < area.count
+        if is_update and not self._audience.updates_displays():
             area.unseen.add(index)  # shown once more when the cell has ended: progress bars change often
             return
         area.count = max(area.count, index + 1)
@@ -133,7 +133,7 @@ class OutputAreas:
             "data": data,
             "metadata": metadata,
             "transient": {"display_id": f"{area.cell_id}-output-{index}"},
-            "update": known,
+            "update": is_update,
         }
         parent = None
         if threading.current_thread() is not threading.main_thread():

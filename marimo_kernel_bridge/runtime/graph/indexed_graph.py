@@ -131,15 +131,15 @@ class IndexedGraph(DirectedGraph):
         """Return the stale cells among these and their ancestors."""
         stale = self.stale_cells
         closed = stale.are_closed  # then no fresh cell has a stale one above it
-        found = set(cell_ids)
-        waiting = list(found)
+        reached = set(cell_ids)
+        waiting = list(reached)
         for cell_id in waiting:
-            new = self.parents[cell_id] - found
+            new = self.parents[cell_id] - reached
             if closed:
-                new = {one for one in new if one in stale}
-            found |= new
+                new = {ancestor for ancestor in new if ancestor in stale}
+            reached |= new
             waiting += new
-        return {one for one in found if one in stale}
+        return {ancestor for ancestor in reached if ancestor in stale}
 
     def set_stale(self, cell_ids: set[CellId_t], prune_imports: bool = False) -> None:  # noqa: FBT001, FBT002  # marimo's signature
         self.stale_cells.update([*cell_ids, *self.fresh_below(cell_ids, prune_imports=prune_imports)])
@@ -150,16 +150,16 @@ class IndexedGraph(DirectedGraph):
         `prune_imports`: below a cell that only imports, those that use what it has not imported yet.
         """
         stale = self.stale_cells
-        known = stale if stale.are_closed else NONE  # all that is below these is stale
+        barrier = stale if stale.are_closed else NONE  # all that is below these is stale
         relatives = dataflow.get_import_block_relatives(self)
-        found = set(cell_ids)
-        waiting = [cell_id for cell_id in found if cell_id not in known]
+        reached = set(cell_ids)
+        waiting = [cell_id for cell_id in reached if cell_id not in barrier]
         for cell_id in waiting:
             pruned = prune_imports and self.cells[cell_id].import_workspace.is_import_block
-            new = (relatives(cell_id, True) if pruned else self.children[cell_id]) - found  # noqa: FBT003  # marimo's positional flag
-            found |= new
-            waiting += [one for one in new if one not in known]
-        return found.difference(cell_ids)
+            new = (relatives(cell_id, True) if pruned else self.children[cell_id]) - reached  # noqa: FBT003  # marimo's positional flag
+            reached |= new
+            waiting += [child for child in new if child not in barrier]
+        return reached.difference(cell_ids)
 
     def get_stale(self) -> set[CellId_t]:
         return set(self.stale_cells)

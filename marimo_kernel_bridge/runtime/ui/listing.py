@@ -18,12 +18,12 @@ _OPEN_DATES: Final = ("0001-01-01", "9999-12-31")
 
 def elements(names: Mapping[str, object]) -> list[UiElement]:
     """Return the UI elements that global variables hold. Any thread: only marimo's own attributes are read."""
-    found = [
+    held = [
         (name, value)
         for name, value in list(names.items())
         if type(name) is str and not name.startswith("_") and isinstance(value, UIElement)
     ]
-    return [_described(name, element) for name, element in found]
+    return [_described(name, element) for name, element in held]
 
 
 def _described(name: str, element: Any) -> UiElement:

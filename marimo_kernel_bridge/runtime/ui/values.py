@@ -28,16 +28,18 @@ def find(target: str, names: Mapping[str, object], registry: UIElementRegistry) 
     if isinstance(element, UIElement):
         return element
     reference = registry._objects.get(target)  # type: ignore[call-overload]  # ids are a NewType of str
-    found = None if reference is None else reference()
-    if isinstance(found, UIElement):
-        return found
-    known = sorted(name for name, value in names.items() if isinstance(value, UIElement) and name[:1] != "_")
-    what = "is no UI element" if target in names else "names no UI element"
+    registered = None if reference is None else reference()
+    if isinstance(registered, UIElement):
+        return registered
+    variables = sorted(
+        name for name, value in names.items() if isinstance(value, UIElement) and name[:1] != "_"
+    )
+    problem = "is no UI element" if target in names else "names no UI element"
     raise BridgeError(
         "no_such_ui_element",
-        f"{target!r} {what}.",
-        f"UI elements in variables: {_listed(known)}."
-        if known
+        f"{target!r} {problem}.",
+        f"UI elements in variables: {_listed(variables)}."
+        if variables
         else "No variable holds one; run the cell that makes it.",
     )
 
@@ -144,7 +146,7 @@ def _multiselect(element: Any, value: object) -> list[str]:
     most = element._component_args.get("max-selections")
     if most is not None and len(value) > most:
         raise _refused(element, f"takes at most {most} options, not {len(value)}")
-    return [_option(element, one) for one in value]
+    return [_option(element, option) for option in value]
 
 
 def _click(element: Any, value: object) -> int:
@@ -207,10 +209,10 @@ def _paths(element: Any, value: object) -> list[dict[str, Any]]:
         raise _refused(element, f"takes a list of paths, not {value!r}")
     chosen = []
     for path in paths:
-        made = element._create_path(path)
-        if not made.exists():
+        file = element._create_path(path)
+        if not file.exists():
             raise _refused(element, f"finds no file {path}")
-        chosen.append({"id": path, "name": made.name, "path": path, "is_directory": made.is_dir()})
+        chosen.append({"id": path, "name": file.name, "path": path, "is_directory": file.is_dir()})
     return chosen
 
 
@@ -228,20 +230,20 @@ def _items(element: Any, value: object) -> dict[str, Any]:
     """`mo.ui.array`, `mo.ui.dictionary`, `.batch()`: all values, or those of some keys."""
     elements = element._elements
     if isinstance(elements, dict):
-        known = dict(elements)
+        by_key = dict(elements)
     else:
-        known = {str(index): item for index, item in enumerate(elements)}
+        by_key = {str(index): item for index, item in enumerate(elements)}
         if isinstance(value, (list, tuple)):
-            if len(value) != len(known):
-                raise _refused(element, f"holds {len(known)} elements, not {len(value)}")
-            value = dict(zip(known, value, strict=True))
+            if len(value) != len(by_key):
+                raise _refused(element, f"holds {len(by_key)} elements, not {len(value)}")
+            value = dict(zip(by_key, value, strict=True))
     if not isinstance(value, dict):
-        raise _refused(element, f"takes values by key, not {value!r}", f"Keys: {_listed(list(known))}.")
-    values = {str(key): one for key, one in value.items()}
+        raise _refused(element, f"takes values by key, not {value!r}", f"Keys: {_listed(list(by_key))}.")
+    values = {str(key): item_value for key, item_value in value.items()}
     for key in values:
-        if key not in known:
-            raise _refused(element, f"holds no {key!r}", f"Keys: {_listed(list(known))}.")
-    return {key: frontend_value(known[key], one) for key, one in values.items()}
+        if key not in by_key:
+            raise _refused(element, f"holds no {key!r}", f"Keys: {_listed(list(by_key))}.")
+    return {key: frontend_value(by_key[key], item_value) for key, item_value in values.items()}
 
 
 def _rows(element: Any, value: object) -> list[Any]:
@@ -287,10 +289,10 @@ def _matrix(element: Any, value: object) -> list[list[Any]]:
 def _widget(element: Any, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _refused(element, f"takes values by trait, not {value!r}")
-    known = sorted(element.widget.keys)
+    traits = sorted(element.widget.keys)
     for name in value:
-        if name not in known:
-            raise _refused(element, f"has no trait {name!r}", f"Traits: {_listed(known)}.")
+        if name not in traits:
+            raise _refused(element, f"has no trait {name!r}", f"Traits: {_listed(traits)}.")
     return value
 
 

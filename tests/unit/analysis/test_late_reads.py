@@ -2,7 +2,7 @@
 
 import pytest
 
-from marimo_kernel_bridge.analysis.analyse import analyse
+from marimo_kernel_bridge.analysis.analyze import analyze
 from marimo_kernel_bridge.analysis.cycles import cycles
 from marimo_kernel_bridge.analysis.document import Document
 from marimo_kernel_bridge.analysis.late_reads import LateReads
@@ -56,23 +56,23 @@ def test_a_name_that_only_a_cell_below_defines_is_read_there_with_a_warning() ->
 
 
 def test_a_function_that_reads_two_versions_is_asked_for_again() -> None:
-    plan = analyse([Given(code) for code in ("k = 1", "def f(): return k", "f()", "k = 2; f()")])
+    plan = analyze([Given(code) for code in ("k = 1", "def f(): return k", "f()", "k = 2; f()")])
     assert plan.requests == [CopyDefinition("f", 1, 3, "it reads `k`, which has changed by then")]
 
 
 def test_a_lambda_that_reads_two_versions_has_its_cells_joined() -> None:
-    plan = analyse([Given(code) for code in ("k = 1", "f = lambda: k", "f()", "k = 2; f()")])
+    plan = analyze([Given(code) for code in ("k = 1", "f = lambda: k", "f()", "k = 2; f()")])
     assert [type(request) for request in plan.requests] == [Join]
 
 
 def test_a_function_that_reads_what_its_only_caller_makes_is_joined_with_it() -> None:
-    plan = analyse([Given(code) for code in ("def f(): return k", "k = 1; f()")])
+    plan = analyze([Given(code) for code in ("def f(): return k", "k = 1; f()")])
     assert plan.requests == [Join((0, 1), 1, "`f` is used only there, and reads what is made there")]
 
 
 def test_cells_with_a_global_statement_are_joined_with_those_that_read_the_name() -> None:
     codes = ("k = 1", "def f():\n    global k\n    k = 2", "1", "f()", "k")
-    plan = analyse([Given(code) for code in codes])
+    plan = analyze([Given(code) for code in codes])
     assert plan.requests[0] == Join((0, 1, 3, 4), 4, "`f` binds the global `k`")
 
 

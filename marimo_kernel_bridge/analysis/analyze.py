@@ -23,7 +23,7 @@ _FUNCTION_NAMES_SHOWN: Final = re.compile(r"\bhelp\(|\.__name__\b|\.__qualname__
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 
 
-def analyse(given: Sequence[Given]) -> Plan:
+def analyze(given: Sequence[Given]) -> Plan:
     """Analyze cells in document order. Raises SyntaxError for a cell that is not Python."""
     cells = [Cell(index, cell, read_cell(cell.source)) for index, cell in enumerate(given)]
     document = Document(cells, frozenset().union(*(frames_in(cell.names.tree) for cell in cells)))
