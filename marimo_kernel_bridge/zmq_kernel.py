@@ -10,20 +10,19 @@ from __future__ import annotations
 import logging
 import platform
 import sys
-import threading
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import zmq
 from ipykernel.ipkernel import IPythonKernel
-from ipykernel.jsonutil import json_clean
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.utils import _async_in_context
 from traitlets import DottedObjectName, Integer, Type, default
 
 from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.kernel.bridge_requests import BridgeRequests
 from marimo_kernel_bridge.kernel.cell_requests import CellRequests
 from marimo_kernel_bridge.kernel.ipython.execution import CodeExecution
 from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
@@ -33,7 +32,7 @@ from marimo_kernel_bridge.kernel.messaging.reply_guard import GuardedHandlers
 from marimo_kernel_bridge.kernel.messaging.requests import Cause, CellRequest
 from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellQueue
 from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
-from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts, on_main_thread
 from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
 from marimo_kernel_bridge.kernel.messaging.switch_interval import ShortSwitchInterval
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
@@ -89,6 +88,7 @@ class MarimoKernel(IPythonKernel):
         )
         self.file = NotebookFile(self.shell.user_ns, self.notebook)
         self.interrupts = Interrupts(lambda: self.notebook.runtime if self.notebook.loaded else None)
+        self.loader = RuntimeLoader(self, self._kernel_modules)
         self.status = KernelStatus(self.notebook, self.scheduler, self.queue, self.interrupts)
         self.cell_requests = CellRequests(self)
         self.subshells = Subshells(
@@ -98,13 +98,13 @@ class MarimoKernel(IPythonKernel):
             self._send_unknown_subshell_reply,
             self.comm_manager.comms,
         )
+        self.bridge_requests = BridgeRequests(self, partial(_bridge_handler, self))
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
-        self._preload_due = True
         self.control_handlers |= self.subshells.handlers
-        self.shell_handlers[message_names.REQUEST] = self.bridge_request
-        self.control_handlers[message_names.REQUEST] = self.bridge_request
-        self.control_handlers[message_names.READ_REQUEST] = self.bridge_request
+        self.shell_handlers[message_names.REQUEST] = self.bridge_requests.reply
+        self.control_handlers[message_names.REQUEST] = self.bridge_requests.reply
+        self.control_handlers[message_names.READ_REQUEST] = self.bridge_requests.reply
         self.shell_handlers = GuardedHandlers(self.shell_handlers, self.session, self.log)
         self.control_handlers = GuardedHandlers(self.control_handlers, self.session, self.log)
 
@@ -120,39 +120,6 @@ class MarimoKernel(IPythonKernel):
         )
         self.shell_channel_thread = self.subshells
         self.interrupts.take_signal()
-
-    def load_runtime(self) -> None:
-        """Import marimo and embed it in the shell's namespace; once."""
-        if self.notebook.loaded:
-            return
-        known = set(sys.modules)
-        with gc_pauses.frozen_imports():
-            from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # the first cell needs it
-            from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
-            from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities  # noqa: PLC0415  # the same
-            from marimo_kernel_bridge.runtime import lazy_imports as late_parts  # noqa: F401, PLC0415  # first
-            from marimo_kernel_bridge.runtime.engine import Engine, Screen  # noqa: PLC0415  # after the first kernel_info_reply
-
-        self._preload_due = False
-
-        def make_runtime(host: CellHost) -> Engine:
-            cells, notebook = self.notebook.cells, self.notebook
-            screen = Screen(self.shell, FrontEndCapabilities(cells, lambda: notebook.running))
-            return Engine(self.shell.user_module, host, self.file.path(), screen)
-
-        self.notebook.load(make_runtime, self.shell)
-        self.shell.register_magics(MarimoMagics(self.shell, self.notebook))
-        self.session.redirect_outputs(self.notebook.route)
-        self.interrupts.watch_forks()
-        files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - known]
-        self._kernel_modules += [file for file in files if file]  # the debugger leaves them out
-        self.file.read_settings()
-
-    def prepare_notebook(self) -> None:
-        """Load the runtime, and read what the notebook's file says, where that is not done yet."""
-        self.load_runtime()
-        self.file.read_settings()
-        self.file.read_order()
 
     def pre_handler_hook(self) -> None:
         """Note that user code may run. The signal handler stays: ipykernel's own cannot interrupt dependents."""
@@ -173,9 +140,8 @@ class MarimoKernel(IPythonKernel):
 
     async def kernel_info_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         await super().kernel_info_request(stream, ident, parent)
-        if self._preload_due and _on_main_thread():
-            self._preload_due = False
-            self.io_loop.call_later(_PRELOAD_DELAY, self.load_runtime)
+        if on_main_thread():
+            self.loader.load_soon()
 
     # -- execute_request ----------------------------------------------------------------------------------------
 
@@ -191,12 +157,12 @@ class MarimoKernel(IPythonKernel):
         first = not self.notebook.loaded and msg.cell_request is not None
         with self.interrupts.deferred() if first else nullcontext():
             if first:
-                self.load_runtime()  # before busy is published: it is no part of the cell's time
+                self.loader.load()  # before busy is published: it is no part of the cell's time
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
 
     def note_waiting(self) -> None:
         """Note, before an error is reported, which requests it aborts."""
-        if _on_main_thread():
+        if on_main_thread():
             self.queue.note_waiting()
         else:
             self.subshells.note_waiting()
@@ -205,7 +171,7 @@ class MarimoKernel(IPythonKernel):
         """After an error: abort the execute_requests noted, and those that follow within the configured time."""
         if subshell_id is not None:
             self.subshells.abort(subshell_id, within=self.stop_on_error_timeout)
-        elif _on_main_thread():  # what runs on control has no queue
+        elif on_main_thread():  # what runs on control has no queue
             session = self.get_parent("shell")["header"].get("session")
             self.queue.abort(within=self.stop_on_error_timeout, session=session)
 
@@ -221,16 +187,14 @@ class MarimoKernel(IPythonKernel):
             self.session.send(stream, "execute_reply", content, parent, ident=ident)
             return
         execute = partial(super().execute_request, stream, ident, parent)
-        if isinstance(request, CellRequest) and _on_main_thread():
+        if isinstance(request, CellRequest) and on_main_thread():
             cause = Cause(ident, parent, request.allow_stdin, request.sends_bursts)
             with self.interrupts.deferred():
                 await self.cell_requests.handle(stream, cause, request, execute)
         else:
             await execute()
         if request.wants_outcome:
-            with self.interrupts.deferred() if _on_main_thread() else nullcontext():
-                outcome = self._bridge.outcome_of(request.msg_id)
-                self.session.send(stream, message_names.REPLY, outcome, parent, ident=ident)
+            self.bridge_requests.send_outcome(stream, ident, parent)
 
     def publish_input(self, cause: Cause, code: str, execution_count: int | None) -> None:
         """Publish an execute_input for a request whose code need not run."""
@@ -312,7 +276,7 @@ class MarimoKernel(IPythonKernel):
     @contextmanager
     def input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
         """Forward `input` and `getpass` to the front end of the present request, if it is `allowed`."""
-        if not _on_main_thread():  # a cell may be running
+        if not on_main_thread():  # a cell may be running
             yield
             return
         self._forward_input(allowed)
@@ -352,32 +316,65 @@ class MarimoKernel(IPythonKernel):
         """Show text as output of a request."""
         self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
 
-    # -- control --
+    # -- control ------------------------------------------------------------------------------------------------------
 
     async def process_control(self, msg: Any) -> None:
         """Handle a request on control, beside what the main thread does."""
         self._switch_interval.keep()
         await super().process_control(msg)
 
-    # -- requests of the bridge protocol ------------------------------------------------------------------------------
 
-    @cached_property
-    def _bridge(self) -> BridgeHandler:
-        from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # only agents' clients need it
+class RuntimeLoader:
+    """Imports marimo and embeds it in the shell's namespace, once, when a cell needs it or the kernel has time."""
 
-        return BridgeHandler(self)
+    def __init__(self, kernel: MarimoKernel, kernel_modules: list[str]) -> None:
+        """`kernel_modules`: the files that the debugger leaves out; those of what is imported here join them."""
+        self._kernel = kernel
+        self._kernel_modules = kernel_modules
+        self._soon = False
 
-    async def bridge_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
-        """Reply to one of the bridge protocol's requests; always."""
-        on_control = not _on_main_thread()  # or in a subshell
-        if not on_control:
-            self.scheduler.caused_by(Cause(ident, parent))
-        if not on_control and self.queue.is_cancelled(parent["header"]["msg_id"]):
-            content: dict[str, Any] = {"status": "aborted"}
-        else:
-            with nullcontext() if on_control else self.interrupts.deferred():
-                content = await self._bridge.reply_to(parent, on_control=on_control)
-        self.session.send(stream, message_names.REPLY, json_clean(content), parent, ident=ident)
+    def load_soon(self) -> None:
+        """Load once the requests that may be here already are handled."""
+        if not (self._soon or self._kernel.notebook.loaded):
+            self._soon = True
+            self._kernel.io_loop.call_later(_PRELOAD_DELAY, self.load)
+
+    def load(self) -> None:
+        """Import marimo and embed it."""
+        kernel, notebook = self._kernel, self._kernel.notebook
+        if notebook.loaded:
+            return
+        imported = set(sys.modules)
+        with gc_pauses.frozen_imports():
+            from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # the first cell needs it
+            from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
+            from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities  # noqa: PLC0415  # the same
+            from marimo_kernel_bridge.runtime import lazy_imports as late_parts  # noqa: F401, PLC0415  # first
+            from marimo_kernel_bridge.runtime.engine import Engine, Screen  # noqa: PLC0415  # after the first kernel_info_reply
+
+        def make_runtime(host: CellHost) -> Engine:
+            screen = Screen(kernel.shell, FrontEndCapabilities(notebook.cells, lambda: notebook.running))
+            return Engine(kernel.shell.user_module, host, kernel.file.path(), screen)
+
+        notebook.load(make_runtime, kernel.shell)
+        kernel.shell.register_magics(MarimoMagics(kernel.shell, notebook))
+        kernel.session.redirect_outputs(notebook.route)
+        kernel.interrupts.watch_forks()
+        files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - imported]
+        self._kernel_modules += [file for file in files if file]
+        kernel.file.read_settings()
+
+    def prepare_notebook(self) -> None:
+        """Load, and read what the notebook's file says, where that is not done yet."""
+        self.load()
+        self._kernel.file.read_settings()
+        self._kernel.file.read_order()
+
+
+def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:
+    from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # only agents' clients need it
+
+    return BridgeHandler(kernel)
 
 
 @dataclass(frozen=True)
@@ -403,10 +400,6 @@ class _Shell:
 def _was_used(stream: object) -> bool:
     """Return whether a stream has had something for clients since the last call; True for one that is not ours."""
     return not isinstance(stream, CellStream) or stream.was_used()
-
-
-def _on_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
 
 
 class MarimoKernelApp(IPKernelApp):

@@ -65,6 +65,12 @@ class Scheduler(Protocol):
     async def run_now(self) -> None: ...
 
 
+class Loader(Protocol):
+    """What loads the runtime."""
+
+    def load(self) -> None: ...
+
+
 class Queue(Protocol):
     """The messages that wait on shell."""
 
@@ -106,7 +112,8 @@ class Host(Protocol):
     @property
     def file(self) -> File: ...
 
-    def load_runtime(self) -> None: ...
+    @property
+    def loader(self) -> Loader: ...
 
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
         """Forward `input` to the front end of the present request, or make it fail."""
@@ -176,7 +183,7 @@ class BridgeHandler:
             raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
         if not (isinstance(request, wire.EditCells) and request.dry_run):  # which only looks
             self._host.notebook.agents.require_not_paused()
-        self._host.load_runtime()
+        self._host.loader.load()
         if isinstance(request, wire.EditCells):
             return await self._edit_together(request, sender)
         if isinstance(request, wire.InstallPackages):

@@ -30,6 +30,14 @@ class Scheduler(Protocol):
     def run_later(self, delay: float) -> None: ...
 
 
+class Loader(Protocol):
+    """What loads the runtime."""
+
+    def prepare_notebook(self) -> None:
+        """Load the runtime, and read what the notebook's file says, where that is not done yet."""
+        ...
+
+
 class Host(Protocol):
     """The kernel, as far as requests for cells use it."""
 
@@ -39,9 +47,8 @@ class Host(Protocol):
     @property
     def scheduler(self) -> Scheduler: ...
 
-    def prepare_notebook(self) -> None:
-        """Load the runtime, and read what the notebook's file says, where that is not done yet."""
-        ...
+    @property
+    def loader(self) -> Loader: ...
 
     def publish_input(self, cause: Cause, code: str, execution_count: int | None) -> None:
         """Publish an execute_input."""
@@ -97,7 +104,7 @@ class CellRequests:
                 host.send_execute_reply(stream, cause, _reply_to(answer), aborts=aborts)
                 await host.scheduler.run_now()
                 return
-        host.prepare_notebook()
+        host.loader.prepare_notebook()
         host.notebook.delete(request.deleted or (), request.address)
         self._requested = host.notebook.begin(
             request.notebook_cell_id, request.code, request.author, request.address

@@ -39,7 +39,8 @@ def leave_out_handler(error: KeyboardInterrupt) -> None:
         traceback = traceback.tb_next
 
 
-def _on_main_thread() -> bool:
+def on_main_thread() -> bool:
+    """Return whether this is the thread on which Python runs signal handlers, and the kernel cells."""
     return threading.current_thread() is threading.main_thread()
 
 
@@ -63,18 +64,18 @@ class Interrupts:
 
     def take_signal(self) -> None:
         """Handle SIGINT here, whatever handler user code has set before; nothing on another thread."""
-        if _on_main_thread():
+        if on_main_thread():
             signal.signal(signal.SIGINT, self.on_sigint)
 
     def request_begins(self) -> None:
         """Note that a request is being handled, so that user code may run; nothing on another thread."""
-        if _on_main_thread():
+        if on_main_thread():
             self.take_signal()
             self.handling = True
 
     def request_ends(self) -> None:
         """Note that no request is being handled any more; nothing on another thread."""
-        if _on_main_thread():
+        if on_main_thread():
             self.take_signal()
             self.handling = False
 
@@ -116,11 +117,11 @@ class Interrupts:
             )
 
     def _fork_begins(self) -> None:
-        if _on_main_thread():
+        if on_main_thread():
             self._forking = True
 
     def _fork_is_over(self) -> None:
-        if _on_main_thread():
+        if on_main_thread():
             self._forking = False
 
     def _fork_is_over_in_child(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 import threading
@@ -111,11 +110,6 @@ class _Kernel(MarimoKernel):
     shell_stream = AnyTrait()  # the superclass wants a ZMQStream
     control_stream = AnyTrait()
 
-    def load_runtime(self) -> None:
-        # Hooks for forks cannot be taken back, and would keep each kernel.
-        with patch.object(os, "register_at_fork", lambda **_: None):
-            super().load_runtime()
-
 
 class KernelInMemory:
     """A `MarimoKernel` in this process. One at a time: IPython, marimo and `sys.modules` know a single one."""
@@ -151,6 +145,8 @@ class KernelInMemory:
                     }
                 ),
             )
+        # Hooks for forks cannot be taken back, and would keep each kernel.
+        self.kernel.interrupts.watch_forks = lambda: None  # type: ignore[method-assign]
         self._streams = [
             CellStream(session, iopub_thread, name, watchfd=False) for name in ("stdout", "stderr")
         ]

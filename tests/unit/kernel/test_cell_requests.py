@@ -35,6 +35,10 @@ class Kernel:
     def scheduler(self) -> "Kernel":
         return self
 
+    @property
+    def loader(self) -> "Kernel":
+        return self
+
     def prepare_notebook(self) -> None:
         self.happened.append("prepare")
 
