@@ -31,7 +31,7 @@ def as_written(path: str) -> dict:
 
 def test_the_server_starts_without_marimo_zmq_or_ipython():
     code = (
-        "import sys; from marimo_kernel_bridge.mcp_tools import build_server; build_server();"
+        "import sys; import marimo_kernel_bridge.mcp_server.transport.http, marimo_kernel_bridge.mcp_tools as s; s.build_server();"
         "print(sorted({'marimo', 'zmq', 'jupyter_client', 'IPython', 'ipykernel'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

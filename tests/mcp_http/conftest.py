@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -11,6 +12,8 @@ import pytest
 from jupyter_client import KernelManager
 from mcp import Client
 from served import BOUND, Server, environment
+
+from tests.isolation import Homes
 
 
 @pytest.fixture(scope="session")
@@ -27,52 +30,50 @@ def _end(process: subprocess.Popen[str]) -> None:
         process.kill()
 
 
-@pytest.fixture(scope="module")
-def start_server() -> Iterator[Callable[..., Server]]:
-    """Start a server: `start_server(folder, "--port", "0")`. It is ended with the module."""
-    with ExitStack() as stack:
-
-        def start(folder: Path, *options: str) -> Server:
-            (folder / "runtime").mkdir(exist_ok=True)
-            printed = stack.enter_context((folder / "printed").open("w"))
-            process = subprocess.Popen(
-                [sys.executable, "-m", "marimo_kernel_bridge", "mcp", "--http", *options],
-                env=environment(folder),
-                stdout=subprocess.PIPE,
-                stderr=printed,
-                text=True,
-            )
-            stack.callback(process.wait)
-            stack.callback(_end, process)
-            assert process.stdout is not None
-            stack.callback(process.stdout.close)
-            serving = process.stdout.readline()
-            assert serving.startswith("Serving MCP at "), (folder / "printed").read_text()
-            printed.write(serving + process.stdout.readline())
-            printed.flush()
-            return Server(process, folder, serving.split()[3])
-
-        yield start
-
-
-@pytest.fixture(scope="module")
-def server(start_server: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
-    """A server that the tests of a module share: none may end it."""
-    return start_server(tmp_path_factory.mktemp("server"), "--port", "0")
+def _start(stack: ExitStack, folder: Path, *options: str) -> Server:
+    (folder / "runtime").mkdir(exist_ok=True)
+    printed = stack.enter_context((folder / "printed").open("w"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "marimo_kernel_bridge", "mcp", "--http", *options],
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=printed,
+        text=True,
+    )
+    stack.callback(process.wait)
+    stack.callback(_end, process)
+    assert process.stdout is not None
+    stack.callback(process.stdout.close)
+    serving = process.stdout.readline()
+    assert serving.startswith("Serving MCP at "), (folder / "printed").read_text()
+    printed.write(serving + process.stdout.readline())
+    printed.flush()
+    return Server(process, folder, serving.split()[3])
 
 
 @pytest.fixture
-def own_server(start_server: Callable[..., Server], tmp_path: Path) -> Server:
-    """A server of the test's own."""
-    return start_server(tmp_path, "--port", "0")
+def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start a server in the test's folder: `start_server("--port", "0")`. It is ended with the test."""
+    with ExitStack() as stack:
+        yield partial(_start, stack, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
-    """A plain kernel, shared by the tests of a module: none may end it."""
-    folder = tmp_path_factory.mktemp("kernel")
-    manager = KernelManager(kernel_name="python3", connection_file=str(folder / "kernel-http.json"))
-    manager.start_kernel()
+@pytest.fixture(scope="session")
+def server(homes: Homes) -> Iterator[Server]:
+    """A server that all tests share: none may end it."""
+    home = homes.new("h")
+    with ExitStack() as stack:
+        with home.lived_in():
+            server = _start(stack, home.folder, "--port", "0")
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kernel(homes: Homes) -> Iterator[KernelManager]:
+    """A plain kernel that all tests share: none may end it."""
+    home = homes.new("k")
+    manager = KernelManager(kernel_name="python3", connection_file=str(home.runtime / "kernel-http.json"))
+    manager.start_kernel(env=home.environment())
     client = manager.blocking_client()
     client.start_channels()
     try:

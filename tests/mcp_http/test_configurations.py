@@ -9,9 +9,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from served import BOUND, environment
+from served import environment
+
+from marimo_kernel_bridge.cli.main import main
 
 pytestmark = pytest.mark.anyio
 
@@ -19,19 +22,14 @@ JSON_CLIENTS = {"claude-desktop": "mcpServers", "cursor": "mcpServers", "vscode"
 
 
 def bridge(folder, *options, path=None):
-    return subprocess.run(
-        [sys.executable, "-m", "marimo_kernel_bridge", "mcp", *options],
-        env=environment(folder) | ({"PATH": str(path)} if path else {}),
-        capture_output=True,
-        text=True,
-        timeout=BOUND,
-        check=False,
-    )
+    """Run `mcp` in this process with its files in `folder`, and with `path` for PATH."""
+    variables = environment(folder) | ({"PATH": str(path)} if path else {})
+    return CliRunner(env=variables).invoke(main, ["mcp", *options], prog_name="marimo-kernel-bridge")
 
 
 def printed(folder, *options):
     done = bridge(folder, *options)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     return done.stdout
 
 
@@ -60,9 +58,15 @@ async def names_of_tools(transport):
         return {tool.name for tool in (await client.list_tools()).tools}
 
 
-@pytest.mark.parametrize("name", JSON_CLIENTS)
-async def test_a_printed_configuration_starts_the_server(tmp_path, name):
-    (entry,) = json.loads(printed(tmp_path, "--print-config", name))[JSON_CLIENTS[name]].values()
+async def test_a_printed_configuration_starts_the_server_the_same_for_each_client(tmp_path):
+    entries = [
+        one
+        for name, key in JSON_CLIENTS.items()
+        for one in json.loads(printed(tmp_path, "--print-config", name))[key].values()
+    ]
+    commands = {(entry["command"], *entry["args"]) for entry in entries}
+    assert (len(entries), len(commands)) == (len(JSON_CLIENTS), 1)
+    entry = entries[0]
     assert Path(entry["command"]).is_absolute()
     server = StdioServerParameters(command=entry["command"], args=entry["args"])
     assert "connect_to_kernel" in await names_of_tools(server)
@@ -124,7 +128,7 @@ def test_an_address_in_a_configuration_is_one_that_a_client_can_use(tmp_path):
 @pytest.mark.parametrize("name", ["claude-code", "vscode"])
 def test_install_runs_the_clients_own_command(tmp_path, programs, name):
     done = bridge(tmp_path, "--install", name, path=programs)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     assert done.stdout.startswith("Done: ")
     arguments = called(programs)
     assert shlex.split(done.stdout)[2:] == arguments
@@ -137,11 +141,11 @@ def test_install_runs_the_clients_own_command(tmp_path, programs, name):
         assert arguments[:6] == ["mcp", "add", "--scope", "user", "marimo", "--"]
 
 
-def test_install_passes_on_what_the_client_says_when_it_fails(tmp_path, programs):
+def test_install_passes_on_what_the_client_says_when_it_fails(tmp_path, programs, capfd):
     (programs / "claude.fails").touch()
     done = bridge(tmp_path, "--install", "claude-code", path=programs)
-    assert done.returncode == 1
-    assert "there is one already" in done.stderr
+    assert done.exit_code == 1
+    assert "there is one already" in capfd.readouterr().err
     assert "failed with exit code 1" in done.stderr
 
 
@@ -162,5 +166,5 @@ def test_install_passes_on_what_the_client_says_when_it_fails(tmp_path, programs
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(tmp_path, options, code, why):
     done = bridge(tmp_path, *options, path=tmp_path)
-    assert (done.returncode, done.stdout) == (code, "")
+    assert (done.exit_code, done.stdout) == (code, "")
     assert why in done.stderr

@@ -171,7 +171,8 @@ async def test_ids_of_tasks_cannot_be_guessed(caller):
     assert min(len(first["taskId"]), len(second["taskId"])) >= 22
 
 
-async def test_the_end_of_the_server_stops_its_tasks(own_server, http, kernel, server):
+async def test_the_end_of_the_server_stops_its_tasks(start_server, http, kernel, server):
+    own_server = start_server("--port", "0")
     caller = Caller(own_server, http)
     await caller.call("connect_to_kernel", connection_file=kernel.connection_file)
     assert (await caller.run(ETERNAL))["status"] == "working"
