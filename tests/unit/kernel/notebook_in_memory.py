@@ -8,6 +8,7 @@ real kernel: it sends what JupyterLab, VS Code, nbclient, a terminal or an agent
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import signal
 import sys
@@ -127,7 +128,7 @@ class KernelInMemory:
         session = JupyterSession(key=_KEY)
         self._iopub = _Socket(self._published)
         self.stream = _ShellStream(self._replied, IOLoop.current())
-        iopub_thread = IOPubThread(self._iopub)
+        self._iopub_thread = iopub_thread = IOPubThread(self._iopub)
         profile = ProfileDir.create_profile_dir(str(folder / "profile"))
         with patch.object(ShellStream, "replacing", lambda stream: stream):
             self.kernel = _Kernel(
@@ -162,7 +163,9 @@ class KernelInMemory:
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
+        IOLoop.current().close()  # closes asyncio's too; tornado keeps what is open
+        self._iopub_thread.io_loop.close(all_fds=True)
+        atexit.unregister(self.kernel.shell.atexit_operations)  # which would keep the kernel
         asyncio.set_event_loop(None)
         ZMQInteractiveShell.clear_instance()
         type(self.kernel.shell).clear_instance()
