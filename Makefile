@@ -24,7 +24,6 @@ CORPUS ?= tests/importing/sample
 CONTRACTS := tests/unit/contracts tests/unit/startup tests/unit/runtime/test_engine.py tests/unit/runtime/test_*_like_marimos.py tests/kernel/test_reactivity.py tests/kernel/test_bad_messages.py tests/mcp/test_mcp_stdio.py
 
 DEMO := .build/demo
-WHEELS := .build/wheels
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
@@ -37,8 +36,7 @@ install: $(VENV)/.installed ## Create .venv with the project (editable) and the 
 
 $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[lab,demo,test]'
+	$(BIN)/python tests/house/pip_install.py --editable '.[lab,demo,test]'
 	@touch $@
 
 test: install browser lint types ## All set-up, the linter, the types and all tests
@@ -120,12 +118,9 @@ demo: $(DEMO)/.installed ## See the main job on a real notebook, from a wheel in
 	$(DEMO)/bin/marimo-kernel-bridge demo $(ARGS)
 
 $(DEMO)/.installed: $(SHIPPED)
-	@echo "Building the wheel and installing it into $(DEMO) (once, takes a minute) ..."
+	@echo "Building the wheel and installing it into $(DEMO) (once, takes half a minute) ..."
 	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
-	rm -rf $(WHEELS)
-	$(DEMO)/bin/python -m pip wheel --quiet --no-deps --wheel-dir $(WHEELS) .
-	$(DEMO)/bin/python -m pip install --quiet "$$(ls $(WHEELS)/*.whl)[demo]"
-	$(DEMO)/bin/python -m pip install --quiet --no-deps --force-reinstall $(WHEELS)/*.whl
+	$(DEMO)/bin/python tests/house/pip_install.py '.[demo]'
 	@touch $@
 
 lab: install ## Open JupyterLab on the example (or ARGS=NOTEBOOK.ipynb) with the marimo kernel
