@@ -1,7 +1,7 @@
-"""The execute_requests of a kernel: which may run, how a cell's request begins and ends, and what follows it.
+"""The execute_requests of cells: whether they may run, their begin and end, and the runs that follow them.
 
-Owns the cell of the request that is being handled. How code runs is `ipython.execution`'s business, when dependents run
-the stale scheduler's, and how messages are sent the kernel's.
+Owns the cell of the current request. `ipython.execution` runs its code, the stale scheduler decides when its dependents
+run, and the kernel sends the messages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Scheduler(Protocol):
-    """What runs the stale cells."""
+    """The stale scheduler, as far as requests for cells use it."""
 
     def caused_by(self, cause: Cause) -> None: ...
 
@@ -31,10 +31,10 @@ class Scheduler(Protocol):
 
 
 class Loader(Protocol):
-    """What loads the runtime."""
+    """The loader of the runtime, as far as requests for cells use it."""
 
     def prepare_notebook(self) -> None:
-        """Load the runtime, and read what the notebook's file says, where that is not done yet."""
+        """Load the runtime and read the settings in the notebook's file, once."""
         ...
 
 
@@ -55,7 +55,7 @@ class Host(Protocol):
         ...
 
     def send_execute_reply(self, stream: Any, cause: Cause, content: dict[str, Any], *, aborts: bool) -> None:
-        """Send an execute_reply. `aborts`: it aborts the requests that wait."""
+        """Send an execute_reply. `aborts`: it aborts the queued requests."""
         ...
 
 
@@ -68,16 +68,16 @@ class CellRequests:
 
     @property
     def requested(self) -> Entry | None:
-        """The cell of the request that is being handled, until its code is taken."""
+        """The cell of the current request, until its code is taken."""
         return self._requested
 
     def take(self) -> Entry | None:
-        """Return the cell of the request that is being handled, for the first code that asks: the cell's own."""
+        """Return the cell of the current request once: the first code that runs is the cell's own."""
         entry, self._requested = self._requested, None
         return entry
 
     def refuse_agent(self, request: ExecuteRequest) -> BridgeError | None:
-        """Note which agent sends a request. Return why the agent is refused, None if the request may run."""
+        """Record the agent that sends a request. Return the refusal, None if the request may run."""
         agents = self._host.notebook.agents
         if request.client is None:
             return None
@@ -106,44 +106,42 @@ class CellRequests:
                 return
         host.loader.prepare_notebook()
         host.notebook.delete(request.deleted or (), request.address)
-        self._requested = host.notebook.begin(
-            request.notebook_cell_id, request.code, request.author, request.address
-        )
+        self._requested = host.notebook.begin(request)
         host.scheduler.caused_by(cause)
         try:
             await execute()
         finally:
             self._requested = None
         match request.address.dialect:
-            case "vscode":  # which sends the next request of a Run All after idle
+            case "vscode":  # sends the next request of a Run All after idle
                 host.scheduler.run_later(host.notebook.quiet_in())
             case "lab" | "agent":
                 await host.scheduler.run_now()
             case "batch" | "terminal":
-                pass  # they ran before the reply
+                pass  # dependents ran before the reply
 
     def refuse_if_unparsed(self, entry: Entry, code: str) -> None:
-        """Refuse the code of a cell that IPython did not get as far as running."""
+        """Refuse the code of a cell that IPython failed to parse, so that it did not run."""
         if self._requested is entry:
             self._host.notebook.refuse(entry, code)
 
     def end(self, entry: Entry, execution_count: int | None) -> None:
-        """Note that a cell's code has run."""
+        """Record that a cell's code has run."""
         self._host.notebook.end(entry, execution_count)
 
     async def before_reply(self, entry: Entry) -> None:
-        """Run the dependents of a cell whose front end reads nothing after the reply."""
+        """Run the dependents of a cell if its front end ignores messages after the reply."""
         if entry.address.dialect in {"batch", "terminal"}:
             await self._host.scheduler.run_now()
 
     def abort(self, request: CellRequest) -> None:
-        """Note a request that an error aborts: JupyterLab shows late output through the newest, also one that never ran."""
+        """Record a request that an error aborts: JupyterLab shows late output with the newest request, even an aborted one."""
         if self._host.notebook.loaded:
-            self._host.notebook.aborted(request.notebook_cell_id, request.address)
+            self._host.notebook.aborted(request)
 
 
 def _reply_to(answer: EarlyAnswer) -> dict[str, Any]:
-    """Return the content of the execute_reply of a cell that ran before its turn, or need not run."""
+    """Return the content of the execute_reply for a cell that ran before its turn, or need not run."""
     content: dict[str, Any] = {"status": "ok", "execution_count": answer.execution_count}
     content |= {"user_expressions": {}, "payload": []}
     if answer.error is not None:

@@ -22,7 +22,7 @@ from marimo._runtime.context.types import teardown_context
 from marimo_kernel_bridge.analysis import components as groups
 from marimo_kernel_bridge.analysis import value_flows as flows
 from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
-from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
+from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, LabRequest
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.notebook import anonymous_cells
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
@@ -105,8 +105,10 @@ class Notebook:
 
     async def _request(self, cell: str | None, code: str) -> None:
         self.requests += 1
-        address = Address(self.dialect, {"msg_id": f"m{self.requests}"}, "page")
-        entry = self.session.begin(cell, code, "notebook", address)
+        header = {"msg_id": f"m{self.requests}"}
+        address = Address(self.dialect, header, "page")
+        request = CellRequest(header=header, code=code, notebook_cell_id=cell, address=address)
+        entry = self.session.begin(request)
         await self.session.run_requested(entry, self.prepare(entry, code))
         self.session.end(entry, self.requests)
         await self.session.run_stale_cells()
@@ -317,7 +319,7 @@ async def run_all(
         if answer is not None:
             session.answered(answer, request)
         else:
-            entry = session.begin(request.notebook_cell_id, request.code, "notebook", request.address)
+            entry = session.begin(request)
             await session.run_requested(entry, notebook.prepare(entry, request.code))
             session.end(entry, 1)
         if not queue.here:  # as between two that are sent

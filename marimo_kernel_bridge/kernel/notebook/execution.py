@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.kernel.messaging.requests import CellRequest
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.graph import Superseded
     from marimo_kernel_bridge.kernel.notebook.state import NotebookState
@@ -75,14 +76,14 @@ class Execution:
 
     # -- requests --------------------------------------------------------------------------------------------------
 
-    def begin(self, entry: Entry, author: str, address: Address, *, anonymous: bool) -> None:
-        """Begin the run of a cell's own execute_request. `anonymous`: the request has no id for the cell."""
+    def begin(self, entry: Entry, request: CellRequest) -> None:
+        """Begin the run of a cell's own request."""
         cell_id = entry.cell.cell_id
-        if anonymous:
+        if request.notebook_cell_id is None:
             self._anonymous.add(cell_id)
         self._router.request_begins(entry)
         self._requested = cell_id
-        self._runs.open(address, author, (cell_id,))
+        self._runs.open(request.address, request.author, (cell_id,))
 
     def end(self, entry: Entry, execution_count: int | None) -> None:
         """Note that the code of an execute_request has run."""

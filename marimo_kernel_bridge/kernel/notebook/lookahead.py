@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.kernel.notebook.request_bursts import sent_at_once
-from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +72,7 @@ class Lookahead:
 
     def _expect(self, request: LabRequest) -> Entry:
         """Prepare the cell of a request whose turn comes later."""
-        entry = self._requested.entry_for(request.notebook_cell_id, request.code, NOTEBOOK, request.address)
+        entry = self._requested.entry_for(request)
         entry.body = self._prepare(entry, request.code)
         self._router.restart(entry)  # the page cleared it when it sent the request
         self._cells.change(entry.cell.cell_id, status="queued", error=None)

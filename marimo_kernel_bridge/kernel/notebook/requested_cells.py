@@ -1,4 +1,4 @@
-"""The cells that requests are for: found by the front end's id or made, and placed in the order of the document.
+"""The cells of requests: found by the front end's id or created, and placed in document order.
 
 Gives a cell the code and the address of its newest request. Does not touch the graph and runs nothing.
 """
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.kernel.cells import Address, CellTable, Entry
+    from marimo_kernel_bridge.kernel.cells import CellTable, Entry
+    from marimo_kernel_bridge.kernel.messaging.requests import CellRequest
     from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestBursts
     from marimo_kernel_bridge.protocol.notebook import Cell
 
@@ -23,19 +24,20 @@ class RequestedCells:
         self.bursts = bursts
         self._saved_order: list[str] = []  # of the document, by the front end's ids
 
-    def entry_for(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
-        """Return the cell that a request means, with the request's code and address."""
+    def entry_for(self, request: CellRequest) -> Entry:
+        """Return the cell of a request, with the request's code and address."""
+        notebook_cell_id, code, address = request.notebook_cell_id, request.code, request.address
         entry = None
         if notebook_cell_id is not None:
             entry = self._cells.by_front_end(notebook_cell_id, address)
             if entry is None and address.dialect == "vscode":
                 entry = self._cells.adopt(notebook_cell_id, code, address)
         if entry is None:
-            entry = self._cells.add(notebook_cell_id, code, author, address)
+            entry = self._cells.add(notebook_cell_id, code, request.author, address)
             self._place_as_saved(entry.cell)
         else:
             self._cells.move_to(entry.cell.cell_id, address)
-            self._cells.set_code(entry.cell.cell_id, code, author)
+            self._cells.set_code(entry.cell.cell_id, code, request.author)
             entry.deleted = False
             entry.shown_code = code
         self.bursts.note(entry, address)
@@ -50,9 +52,11 @@ class RequestedCells:
         self._cells.arrange(cell.cell_id for cell in placed)
 
     def _place_as_saved(self, cell: Cell) -> None:
-        """Put a cell that is new here behind the one above it in the document."""
+        """Place a new cell after the one before it in the saved document."""
         if cell.notebook_cell_id not in self._saved_order:
             return
         ids = {entry.cell.notebook_cell_id: entry.cell.cell_id for entry in self._cells}
-        above = self._saved_order[: self._saved_order.index(cell.notebook_cell_id)]
-        self._cells.place(cell.cell_id, next((ids[one] for one in reversed(above) if one in ids), None))
+        before = self._saved_order[: self._saved_order.index(cell.notebook_cell_id)]
+        self._cells.place(
+            cell.cell_id, next((ids[other] for other in reversed(before) if other in ids), None)
+        )

@@ -1,8 +1,8 @@
 """The state of record of one kernel's notebook, and the requests of its front ends.
 
 Composes the notebook's parts: cells and outputs at once, graph and execution when the runtime is loaded. Knows Jupyter's
-messages only as `front_ends.Message`; sockets, threads and timers are `zmq_kernel`'s. Main thread only, but for what
-says otherwise.
+messages only as `front_ends.Message`; `zmq_kernel` owns sockets, threads and timers. For the main thread, except where
+a docstring says "any thread".
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Address, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
-    from marimo_kernel_bridge.kernel.messaging.requests import LabRequest
+    from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, LabRequest
     from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits
     from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands
     from marimo_kernel_bridge.kernel.notebook.document import Settings
@@ -49,7 +49,7 @@ class _Loaded:
 
 
 class NotebookSession:
-    """A notebook in one kernel: which cells there are, what they are worth, what ran because of what."""
+    """The notebook of one kernel: its cells, their state and outputs, and the history of runs."""
 
     def __init__(
         self,
@@ -124,11 +124,11 @@ class NotebookSession:
         else:
             self._parts.execution.record(answer.cell_id, entry.cell.duration or 0.0, changed=True)
 
-    def begin(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
-        """Begin the execute_request of a cell; return the cell."""
-        entry = self._parts.requested.entry_for(notebook_cell_id, code, author, address)
-        self._state.early.dequeue(address.parent["msg_id"], entry.cell.cell_id)
-        self._parts.execution.begin(entry, author, address, anonymous=notebook_cell_id is None)
+    def begin(self, request: CellRequest) -> Entry:
+        """Begin the request of a cell; return the cell."""
+        entry = self._parts.requested.entry_for(request)
+        self._state.early.dequeue(request.msg_id, entry.cell.cell_id)
+        self._parts.execution.begin(entry, request)
         return entry
 
     async def run_requested(self, entry: Entry, body: Body) -> CellError | None:
@@ -144,15 +144,16 @@ class NotebookSession:
         """Note that the code of an execute_request has run."""
         self._parts.execution.end(entry, execution_count)
 
-    def aborted(self, notebook_cell_id: str | None, address: Address) -> None:
-        """Note a request for a cell that was aborted: later output of the cell goes to it all the same."""
+    def aborted(self, request: CellRequest) -> None:
+        """Record an aborted request for a cell, which gets the later output of the cell nevertheless."""
+        notebook_cell_id, address = request.notebook_cell_id, request.address
         entry = None if notebook_cell_id is None else self.cells.by_front_end(notebook_cell_id, address)
         if entry is None:
             return
         cell_id = entry.cell.cell_id
         self.cells.move_to(cell_id, address)
         waited = cell_id in self._state.early
-        self._state.early.dequeue(address.parent["msg_id"], cell_id)
+        self._state.early.dequeue(request.msg_id, cell_id)
         if waited:
             self._parts.execution.stale_cells.hold([cell_id])
             self.cells.change(cell_id, status="new")

@@ -72,9 +72,9 @@ class Kernel:
     def delete(self, deleted: tuple[str, ...], _address: Address) -> None:
         self.happened += [f"delete {cell}" for cell in deleted]
 
-    def begin(self, cell_id: str | None, code: str, author: str, address: Address) -> Any:
-        self.happened.append(f"begin {cell_id} {code} by {author}")
-        return SimpleNamespace(address=address)
+    def begin(self, request: CellRequest) -> Any:
+        self.happened.append(f"begin {request.notebook_cell_id} {request.code} by {request.author}")
+        return SimpleNamespace(address=request.address)
 
     def refuse(self, _entry: Any, code: str) -> None:
         self.happened.append(f"refuse {code}")
@@ -82,8 +82,8 @@ class Kernel:
     def end(self, _entry: Any, execution_count: int | None) -> None:
         self.happened.append(f"end [{execution_count}]")
 
-    def aborted(self, cell_id: str | None, _address: Address) -> None:
-        self.happened.append(f"aborted {cell_id}")
+    def aborted(self, request: CellRequest) -> None:
+        self.happened.append(f"aborted {request.notebook_cell_id}")
 
     async def execute(self) -> None:
         entry = self.requests.take()
