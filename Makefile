@@ -9,6 +9,8 @@ ARGS ?=
 # How often test-hard runs all tests
 TIMES ?= 1
 SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile
+# Tests start hundreds of interpreters: without compiled files, each compiles the package
+export PYTHONDONTWRITEBYTECODE :=
 # JupyterLab/Notebook
 FRONT_ENDS ?= 4.4/7.4 4.5/7.5 4/7
 define with_front_end
