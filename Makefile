@@ -2,13 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Processes that run tests side by side, each test module in one of them
-WORKERS ?= 2
+# Processes that run tests side by side, each test module in one of them. One mostly waits for the browser.
+WORKERS ?= 3
 # Further arguments: make lab ARGS=analysis.ipynb, make test ARGS=tests/house
 ARGS ?=
 # How often test-hard runs all tests
 TIMES ?= 1
-SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile
+SIDE_BY_SIDE = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Tests start hundreds of interpreters: without compiled files, each compiles the package
 export PYTHONDONTWRITEBYTECODE :=
 # JupyterLab/Notebook
@@ -18,8 +18,6 @@ $(BIN)/uv run --no-project --isolated --python $(BIN)/python --with-editable '.[
 	--with 'jupyterlab==$(word 1,$(1)).*' --with 'notebook==$(word 2,$(1)).*' python -m pytest -m browser $(ARGS)
 
 endef
-# Chosen tests may all be of one of the two runs
-NONE_IS_FINE = $(if $(ARGS),|| [ $$$$? = 5 ])
 SHARED_BY_TESTS := tests/browser tests/kernel tests/mcp tests/mcp_http tests/pool
 CORPUS ?= tests/importing/sample
 # What is run with other versions of the packages that we patch
@@ -42,8 +40,7 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	@touch $@
 
 test: install browser lint types ## All set-up, the linter, the types and all tests
-	$(BIN)/python -m pytest --durations=10 -m "not browser" $(SIDE_BY_SIDE) $(ARGS) $(NONE_IS_FINE)
-	$(BIN)/python -m pytest --durations=10 -m browser $(ARGS) $(NONE_IS_FINE)
+	$(BIN)/python -m pytest --durations=10 $(SIDE_BY_SIDE) $(ARGS)
 
 coverage: install ## Run the tests that need no browser and report their coverage, kernels and servers included (slow)
 	rm -rf .build/coverage && mkdir -p .build/coverage
@@ -52,8 +49,7 @@ coverage: install ## Run the tests that need no browser and report their coverag
 	$(BIN)/coverage report
 
 test-hard: install browser ## All tests TIMES times in random order, while one processor computes something else
-	$(BIN)/python tests/hard.py $(TIMES) -m "not browser" $(SIDE_BY_SIDE) $(ARGS)
-	$(BIN)/python tests/hard.py $(TIMES) -m browser $(ARGS)
+	$(BIN)/python tests/hard.py $(TIMES) $(SIDE_BY_SIDE) $(ARGS)
 
 # The oldest JupyterLab and Notebook that work, and those between; `make test` has the newest.
 front-ends: install browser ## The browser tests with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)

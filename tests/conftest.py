@@ -1,4 +1,4 @@
-"""For all tests: a home of their own, nothing left behind, none skipped in silence, and the browser comes last.
+"""For all tests: a home of their own, nothing left behind, none skipped in silence, and what takes long comes first.
 
 Whatever a test starts lives in a home that no other test has (`isolation`): kernels write their history there, servers
 announce themselves there. What the tests of a module share, and what all share, has a home likewise.
@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,9 +74,27 @@ def home(_homes_of_tests: Homes) -> Iterator[Home]:
 # The session
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the browser last: Playwright keeps an event loop running in this thread, where others start their own."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+LONG_FIRST = ["browser", "house", "mcp", "kernel", "mcp_http", "examples", "importing", "pool", "exporting"]
+"""Folders in the order in which workers get their files, so that no worker is left with a long one at the end."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the browser first, in one piece, and the other folders that take long before the rest."""
+    first = LONG_FIRST[:1] if config.pluginmanager.hasplugin("randomly") else LONG_FIRST
+    tests = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(tests).parts[0]
+        return first.index(folder) if folder in first else len(first)
+
+    items.sort(key=rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    from tests.scheduling import Scheduler  # noqa: PLC0415  # `make contracts` has no xdist
+
+    return Scheduler(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

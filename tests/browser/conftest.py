@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -19,15 +19,25 @@ if TYPE_CHECKING:
     from tests.isolation import Homes
 
 OPEN_PAGE = pytest.StashKey[LabPage]()
+PROFILE = pytest.StashKey[BrowserContext]()
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[BrowserContext]:
-    """One browser profile: its cache saves each test but the first half of Lab's loading time."""
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        yield browser.new_context(viewport={"width": 1280, "height": 900})
-        browser.close()
+@pytest.fixture
+def browser(request: pytest.FixtureRequest, homes: Homes) -> BrowserContext:
+    """One browser profile: its cache saves each test but the first half of Lab's loading time.
+
+    It ends with the tests of this folder: until then Playwright keeps an event loop running in this thread, where other
+    tests start their own.
+    """
+    folder = next(node for node in request.node.iter_parents() if isinstance(node, pytest.Dir))
+    if PROFILE not in folder.stash:
+        ending = ExitStack()
+        folder.addfinalizer(ending.close)
+        with homes.new("b").lived_in():  # it outlives this test and its module
+            browser = launch(ending.enter_context(sync_playwright()))
+        ending.callback(browser.close)
+        folder.stash[PROFILE] = browser.new_context(viewport={"width": 1280, "height": 900})
+    return folder.stash[PROFILE]
 
 
 @pytest.fixture(scope="session")
