@@ -27,6 +27,7 @@ from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kern
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.shipped import shipped
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, read_notebook
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
@@ -239,8 +240,8 @@ def _kinds(person: FrontEnd, cell_id: str) -> set[str]:
 
 
 def _first_line(text: str) -> str:
-    return text.strip().splitlines()[0]
+    return split_lines(text.strip())[0]
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"      {line}" for line in text.rstrip().splitlines())
+    return "\n".join(f"      {line}" for line in split_lines(text.rstrip()))

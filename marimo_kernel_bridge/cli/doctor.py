@@ -27,6 +27,7 @@ from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kern
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.runtime.supported_api import check_version, installed, missing_api
 
@@ -139,7 +140,7 @@ def _trouble_with(interpreter: str) -> str:
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{interpreter} does not run: {error}."
     if answer.returncode != 0:
-        reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
+        reason = (split_lines(answer.stderr.strip()) or ["no reason given"])[-1]
         return f"{interpreter} cannot import marimo_kernel_bridge: {reason}"
     if (version := answer.stdout.strip()) != __version__:
         return f"{interpreter} has marimo-kernel-bridge {version}, this is {__version__}."
@@ -267,5 +268,5 @@ def _skipped(*checks: str, because: str) -> Iterator[Finding]:
 
 
 def _last_lines(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+    lines = split_lines(log.read_text(errors="replace").strip()) if log.exists() else []
     return " | ".join(line.strip() for line in lines[-_LOG_LINES:] if line.strip())

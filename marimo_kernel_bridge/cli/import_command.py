@@ -23,6 +23,7 @@ from marimo_kernel_bridge.notebooks.ipynb import (
     write_whole,
 )
 from marimo_kernel_bridge.notebooks.origin import save_origin
+from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -266,7 +267,7 @@ def _print(imported: Imported, options: ImportOptions) -> None:
         f"{imported.source} {arrow} {target}: {len(fates)} cells, {', '.join(counts) or 'nothing in it'}."
     )
     for code in conversion.added:
-        click.echo(f"  added: {'; '.join(line for line in code.splitlines() if line)}")
+        click.echo(f"  added: {'; '.join(line for line in split_lines(code) if line)}")
     empty = [cell for cell in conversion.cells if cell.notes == (EMPTY,)]
     for cell in conversion.cells:
         if cell.fate in {"changed", "dropped"} and (len(empty) == 1 or cell not in empty):

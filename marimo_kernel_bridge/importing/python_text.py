@@ -6,6 +6,8 @@ import ast
 import io
 import tokenize
 
+from marimo_kernel_bridge.protocol.lines import split_lines
+
 
 def parses(source: str) -> bool:
     """Return whether code is Python; top-level `await` is allowed."""
@@ -102,4 +104,4 @@ def first_line(text: str) -> str:
 
 
 def commented(source: str) -> str:
-    return "\n".join(f"# {line}".rstrip() for line in source.splitlines())
+    return "\n".join(f"# {line}".rstrip() for line in split_lines(source))

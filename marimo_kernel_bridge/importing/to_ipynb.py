@@ -16,6 +16,7 @@ from marimo_kernel_bridge.importing.cells import prepare
 from marimo_kernel_bridge.importing.python_text import parses
 from marimo_kernel_bridge.notebooks.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA
+from marimo_kernel_bridge.notebooks.nbformat_json import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
         if cell.kind != "code" or working is not None:
             changed = {**original}
             if working is not None and working.code.strip("\n") != cell.source.strip("\n"):
-                changed["source"] = working.code.splitlines(keepends=True)
+                changed["source"] = lines(working.code)
             if cell.kind == "code" and not keep_outputs:
                 changed |= {"outputs": [], "execution_count": None}
             written.append(changed)
@@ -87,7 +88,7 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
 
 
 def _new_cell(cell_id: str, code: str) -> dict[str, Any]:  # nbformat
-    source = code.splitlines(keepends=True)
+    source = lines(code)
     return {
         "cell_type": "code",
         "id": cell_id,

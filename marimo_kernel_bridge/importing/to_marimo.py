@@ -16,6 +16,7 @@ from marimo_kernel_bridge.importing.cells import prepare, unresolved
 from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
 from marimo_kernel_bridge.notebooks.ipynb import EMPTY, CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.origin import RAW, data_url
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.runtime.supported_api import check_version
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _quoted(piece: str) -> str:
 
 
 def _comment(source: str) -> str:
-    lines = source.strip("\n").splitlines()
+    lines = split_lines(source.strip("\n"))
     return "\n".join([RAW, *(f"# {line}".rstrip() for line in lines)])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.importing import shell
 from marimo_kernel_bridge.importing.python_text import first_line
+from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,7 @@ class Translated:
     def lose(self, line: str, why: str) -> str:
         """Note that a line cannot be kept; return the comment that replaces it."""
         self.lost.append(f"`{first_line(line)}` is commented out: {why}")
-        return "\n".join([NOT_CARRIED_OVER, *(f"# {text}" for text in line.splitlines())])
+        return "\n".join([NOT_CARRIED_OVER, *(f"# {text}" for text in split_lines(line))])
 
     def require(self, line: str, packages: list[str]) -> str:
         """Record the packages that a line installs; return the comment that replaces it."""

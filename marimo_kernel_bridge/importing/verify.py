@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.client.front_end import opened, started_kernel
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.protocol.output_text import plain_text
 
@@ -190,7 +191,7 @@ def _differences(
 ) -> list[Difference]:
     """Compare a cell's outputs with those of two runs of the original; where these differ, any output matches."""
     old, new = shown_text(before), shown_text(after)
-    if not _matches(new.splitlines(), old.splitlines(), shown_text(again).splitlines()):
+    if not _matches(split_lines(new), split_lines(old), split_lines(shown_text(again))):
         return [Difference(positions, "text", _excerpt(old, new), _excerpt(new, old))]
     images, others, steady = _images(before), _images(after), _images(again)
     if len(images) != len(steady):
@@ -223,13 +224,13 @@ def shown_text(outputs: list[dict[str, Any]]) -> str:  # nbformat
             case "execute_result" | "display_data" | "error":
                 shown.append(plain_text(output))
     text = "".join(streams) + "\n".join(shown)
-    lines = [line for line in text.splitlines() if not _TIMED.match(line)]
+    lines = [line for line in split_lines(text) if not _TIMED.match(line)]
     return _ADDRESS.sub("0x", "\n".join(lines)).strip()
 
 
 def _excerpt(text: str, other: str) -> str:
     """Return the first line in which two texts differ."""
-    lines, others = text.splitlines(), other.splitlines()
+    lines, others = split_lines(text), split_lines(other)
     at = next(
         (i for i, (one, two) in enumerate(zip(lines, others, strict=False)) if one != two),
         min(len(lines), len(others)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.protocol.inspection import Match, Matches
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.output_text import plain_text
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
         if not whole:
             unread.append(cell_id)
         for where, text in (("code", both.cell.code), ("output", output)):
-            for number, line in enumerate(text.splitlines(), 1):
+            for number, line in enumerate(split_lines(text), 1):
                 if needle in line.casefold():
                     total += 1
                     if len(matches) < limit:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import METADATA_KEY
 from marimo_kernel_bridge.protocol.notebook import CellError
 from marimo_kernel_bridge.protocol.output_log import EDITED
@@ -22,7 +23,7 @@ _LABEL_WIDTH = 40
 
 def label(cell: Cell) -> str:
     """Return a name by which a person finds a cell: its execution count and its first line."""
-    lines = [line.strip() for line in cell.code.splitlines() if line.strip()]
+    lines = [line.strip() for line in split_lines(cell.code) if line.strip()]
     first = lines[0] if lines else "(empty)"
     if len(first) > _LABEL_WIDTH or len(lines) > 1:
         first = first[: _LABEL_WIDTH - 1] + "…"

@@ -20,6 +20,7 @@ from marimo._schemas.serialization import AppInstantiation, CellDef, Header, Not
 from marimo._types.ids import CellId_t
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.runtime.supported_api import check_version
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _check(text: str, cells: Sequence[NewCell], lines: Sequence[int]) -> tuple[l
         passes = passes and finding.severity is not Severity.BREAKING
         places = finding.line if isinstance(finding.line, list) else [finding.line]
         where = ", ".join(dict.fromkeys(_cell_at(line, cells, lines) for line in sorted(places)))
-        findings.append(f"{finding.code} {finding.message.splitlines()[0]} ({where})")
+        findings.append(f"{finding.code} {split_lines(finding.message)[0]} ({where})")
     return findings, passes
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.notebooks.marimo_file import FileCell, new_cell, settings_of
 from marimo_kernel_bridge.notebooks.nbformat_json import lines, source_of
 from marimo_kernel_bridge.notebooks.origin import RAW, code_hash, data_url
+from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -255,7 +256,7 @@ def _with_settings(cell: CellJSON, settings: JSONObject) -> CellJSON:
 
 def _loosely(code: str) -> list[str]:
     """Return the lines of code without what marimo's generator may change: trailing spaces, empty lines around it."""
-    return [line.rstrip() for line in code.strip().splitlines()]
+    return [line.rstrip() for line in split_lines(code.strip())]
 
 
 def _with_attachments(text: str, original: CellJSON) -> str:

@@ -13,6 +13,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.protocol.lines import split_lines
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,7 +48,7 @@ def connected(cells: Sequence[Cell]) -> list[Cell]:
 
 def title(cell: Cell) -> str:
     """Return a label that identifies a cell to a person: its execution count and its first line."""
-    lines = [line.strip() for line in cell.code.splitlines() if line.strip()]
+    lines = [line.strip() for line in split_lines(cell.code) if line.strip()]
     first = lines[0] if lines else "(empty)"
     count = " " if cell.execution_count is None else cell.execution_count
     return f"[{count}] {first}{' …' if len(lines) > 1 else ''}"

@@ -20,6 +20,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.ipython import graph_picture, status_table
 from marimo_kernel_bridge.kernel.ipython.magic_names import MAGIC
 from marimo_kernel_bridge.kernel.notebook.document import read_sources
+from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
@@ -111,7 +112,7 @@ class MarimoMagics(Magics):
             {
                 "text/plain": f"{summary}\n{text}\n{gone}".rstrip(),
                 "text/html": f"<p>{summary}</p>{table if cells else ''}"
-                + "".join(f"<p>{html.escape(line)}</p>" for line in gone.splitlines()),
+                + "".join(f"<p>{html.escape(line)}</p>" for line in split_lines(gone)),
             }
         )
 
@@ -204,5 +205,5 @@ def _counted(number: int, noun: str) -> str:
 
 def _is_command(cell: Cell) -> bool:
     """Return whether a cell only calls this magic, which may be written without its `%`."""
-    lines = [line.split()[0] for line in cell.code.splitlines() if line.strip()]
+    lines = [line.split()[0] for line in split_lines(cell.code) if line.strip()]
     return bool(lines) and not cell.defines and all(word.removeprefix("%") == MAGIC for word in lines)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.protocol.lines import split_lines
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,4 +49,4 @@ def _reason(interpreter: str, module: str) -> str:
         return str(error)
     if done.returncode == 0:
         return ""
-    return (done.stderr.strip().splitlines() or [f"the interpreter ended with {done.returncode}"])[-1]
+    return (split_lines(done.stderr.strip()) or [f"the interpreter ended with {done.returncode}"])[-1]

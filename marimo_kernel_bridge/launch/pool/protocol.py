@@ -184,7 +184,7 @@ def digest(command: list[str], env: dict[str, str], options: PoolOptions) -> str
 
 
 def _umask() -> str:
-    for line in _text("/proc/self/status").splitlines():
+    for line in _text("/proc/self/status").split("\n"):
         if line.startswith("Umask:"):
             return line
     umask = os.umask(0o077)  # it cannot be read without setting it

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar, Final, Protocol, TypeVar
 
+from marimo_kernel_bridge.protocol.lines import split_lines
+
 CODE_WIDTH: Final = 80
 
 
@@ -63,7 +65,7 @@ def within(view: _Paged, budget: int) -> _Paged:
 
 def first_line(code: str) -> str:
     """Return the first line of code that is not blank, cut to a width."""
-    line = next((line.strip() for line in code.splitlines() if line.strip()), "")
+    line = next((line.strip() for line in split_lines(code) if line.strip()), "")
     return line if len(line) <= CODE_WIDTH else line[: CODE_WIDTH - 1] + "…"
 
 

@@ -19,6 +19,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.protocol.lines import split_lines
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -128,7 +130,7 @@ async def _run(interpreter: str, kind: ChartKind, spec: bytes) -> tuple[int, byt
                 _kill(process.pid)
                 with suppress(ProcessLookupError):
                     await process.wait()
-    last = complaints.decode(errors="replace").strip().splitlines()[-1:]
+    last = split_lines(complaints.decode(errors="replace").strip())[-1:]
     return process.returncode or 0, png, (last or ["no reason given"])[0][:200]
 
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_text
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
 from marimo_kernel_bridge.protocol.output_text import joined
 from marimo_kernel_bridge.rendering.text import html_to_text
@@ -118,7 +119,7 @@ def error_text(output: Output) -> str:
     frames = [strip_ansi(str(frame)).rstrip() for frame in lines]
     kept = [frame for frame in frames if not _OUR_FRAME.match(frame) and frame.strip("- ")]
     last = f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"
-    if not kept or strip_ansi(last).strip().splitlines()[0] not in "\n".join(kept):
+    if not kept or split_lines(strip_ansi(last).strip())[0] not in "\n".join(kept):
         kept.append(strip_ansi(last))
     return "\n".join(kept)
 

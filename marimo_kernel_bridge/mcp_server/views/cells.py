@@ -14,6 +14,7 @@ from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut, show
 from marimo_kernel_bridge.mcp_server.media.pictures import pictures
 from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT, Window
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _cell_line(cell: Cell) -> CellLine:
         status=cell.status,
         code=first_line(cell.code),
         stale=cell.stale,
-        lines=len(cell.code.splitlines()) or 1,
+        lines=len(split_lines(cell.code)) or 1,
         execution_count=cell.execution_count,
         defines=cell.defines,
         uses=cell.uses,
@@ -100,7 +101,7 @@ def _time(seconds: float | None) -> str | None:
 
 def _kind(code: str) -> str:
     """Return the kind of a cell by its first lines; "code" if it is nothing special."""
-    lines = [line.strip() for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]
+    lines = [line.strip() for line in split_lines(code) if line.strip() and not line.strip().startswith("#")]
     if lines and all(line.startswith(("import ", "from ")) for line in lines):
         return "imports"
     first = lines[0] if lines else ""

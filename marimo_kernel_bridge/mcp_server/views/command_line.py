@@ -17,6 +17,7 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
     CellDifference,  # noqa: TC001  # msgspec looks at it
     ImportedCell,  # noqa: TC001  # msgspec looks at it
 )
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import MODULE
 
 
@@ -89,7 +90,7 @@ async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Re
     try:
         return parse_report(kind, out)
     except msgspec.DecodeError:
-        lines = err.decode(errors="replace").strip().splitlines()
+        lines = split_lines(err.decode(errors="replace").strip())
         raise BridgeError(
             "bad_notebook", f"The {arguments[0]} failed: {lines[-1] if lines else 'it said nothing'}."
         ) from None

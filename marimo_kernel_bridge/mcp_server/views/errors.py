@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.notebook import Problem
+from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +51,7 @@ def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> 
         kind, hint = "missing_package", _about_module(module[1], packages)
     message = f"{error.ename}: {error.evalue}".rstrip(": ")
     line = line_of(error)
-    lines = cell.code.splitlines()
+    lines = split_lines(cell.code)
     code = lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""
     return Problem(cell.cell_id, kind, message, line, code, hint, blocks)
 

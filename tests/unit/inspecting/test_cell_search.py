@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pytest
 
 from marimo_kernel_bridge.inspecting import cell_search
 from marimo_kernel_bridge.inspecting.cell_search import search
 from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def cell(cell_id: str, code: str, *outputs: dict[str, Any]) -> CellWithOutputs:
@@ -50,6 +49,15 @@ def test_lines_of_code_and_outputs_are_found_whatever_the_case() -> None:
         ("aaaa", "output", 1),
     ]
     assert (matches.total, matches.unread) == (3, ())
+
+
+@pytest.mark.parametrize("character", ["\x0c", "\x1d", "\x85", "\u2029"])
+def test_a_match_has_the_line_that_the_cell_and_its_output_have(character: str) -> None:
+    cells = [cell("aaaa", f"text = 'a{character}b'\nneedle = 1", printed(f"a{character}b\nneedle\n"))]
+    assert [(match.where, match.line) for match in search(cells, "needle", 10).found] == [
+        ("code", 2),
+        ("output", 2),
+    ]
 
 
 def test_errors_and_plain_text_of_results_are_searched_without_colors() -> None:

@@ -46,6 +46,19 @@ async def test_the_outline_is_read_in_pages(connected: Agent, chain: FakeKernel)
     assert "list_cells(offset=2) gives the next." in answer.text
 
 
+@pytest.mark.parametrize("character", ["\x0c", "\x1c", "\x85", "\u2028"])
+async def test_the_outline_and_errors_count_lines_as_the_cell_has_them(
+    connected: Agent, kernel: FakeKernel, character: str
+) -> None:
+    failed = CellError("ZeroDivisionError", "division by zero", ("Cell In[1], line 2",))
+    code = f"text = 'a{character}b'\nmore = 1 / 0\nprint(text)"
+    kernel.add("aaaa", code, status="error", error=failed)
+    (cell,) = (await connected("list_cells")).data["cells"]
+    assert (cell["code"], cell["lines"]) == (f"text = 'a{character}b'", 3)
+    (error,) = (await connected("list_errors")).data["errors"]
+    assert (error["line"], error["code"]) == (2, "more = 1 / 0")
+
+
 async def test_a_cell_is_read_by_the_notebooks_id_too(connected: Agent, chain: FakeKernel) -> None:
     answer = await connected("read_cell", cell_id="nb-cccc")
     assert (answer.data["cell_id"], answer.data["outputs"]) == ("cccc", "y is 2")
