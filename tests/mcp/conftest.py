@@ -170,14 +170,20 @@ async def serve(
 
 
 @pytest.fixture(scope="module")
-async def agent(serve: Callable[..., Awaitable[Agent]]) -> Agent:
-    """An MCP client on the server's real process."""
+async def served(serve: Callable[..., Awaitable[Agent]]) -> Agent:
+    """An MCP client on the server's real process, for all tests of a module."""
     return await serve("auto")
 
 
 @pytest.fixture
-async def plain(agent: Agent, plain_kernel: KernelManager) -> AsyncIterator[Agent]:
+async def agent(served: Agent) -> AsyncIterator[Agent]:
+    """The agent, connected to nothing, and so again after the test."""
+    yield served
+    await served.leave()
+
+
+@pytest.fixture
+async def plain(agent: Agent, plain_kernel: KernelManager) -> Agent:
     """The agent, connected to a plain kernel only."""
-    handle = await agent.connect(plain_kernel)
-    yield agent
-    await agent("disconnect_kernel", kernel=handle)
+    await agent.connect(plain_kernel)
+    return agent

@@ -108,6 +108,7 @@ class Agent:
 
     client: Client
     _told: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _joined: set[str] = field(default_factory=set)
 
     async def __call__(self, tool: str, **arguments: Any) -> Answer:
         result = await self.client.call_tool(tool, arguments)
@@ -119,6 +120,8 @@ class Agent:
         images = [block for block in result.content if block.type == "image"]
         text = result.content[0]
         assert text.type == "text"
+        if tool in {"connect_to_kernel", "start_kernel"} and not result.is_error:
+            self._joined.add((result.structured_content or {})["kernel"])
         return Answer(text.text, result.structured_content or {}, images, bool(result.is_error))
 
     async def sees_busy(self, **arguments: Any) -> dict[str, Any]:
@@ -127,6 +130,12 @@ class Agent:
             while (status := (await self("kernel_status", **arguments)).data)["state"] != "busy":
                 pass
         return status
+
+    async def leave(self) -> None:
+        """Disconnect from every kernel; a test may have done so itself, or have failed before."""
+        for handle in self._joined:
+            await self("disconnect_kernel", kernel=handle)
+        self._joined.clear()
 
     async def connect(self, manager: KernelManager) -> str:
         """Connect to a kernel and return its handle."""

@@ -4,27 +4,51 @@ import asyncio
 import os
 import signal
 import sys
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 from environments import make_environment
 from person import BOUND, change, refused, until
-from server import jupyter_server, opened
+from server import jupyter_server, open_notebook, opened
+
+from marimo_kernel_bridge.client.discovery import connection_file_of, find_kernels, notebooks_by_kernel
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-async def agent(serve):
+async def served(serve):
     return await serve("auto", "--allow", "all")
 
 
 @pytest.fixture(scope="module")
-async def elsewhere(tmp_path_factory):
-    """A Jupyter server of which nothing on this machine tells, with a reactive notebook open: its address, its token."""
-    runtime, root = tmp_path_factory.mktemp("elsewhere"), tmp_path_factory.mktemp("root")
-    with jupyter_server(root, runtime):
-        server, _ = await opened(runtime, "penguins.ipynb", "marimo")
-        yield server
+async def nearby(runtime_dir, tmp_path_factory):
+    """A Jupyter server that announces itself on this machine, and its folder."""
+    root = tmp_path_factory.mktemp("nearby")
+    with jupyter_server(root, runtime_dir):
+        server, _ = await opened(runtime_dir, "penguins.ipynb", "marimo")
+        yield server, root
+
+
+@pytest.fixture
+def elsewhere(nearby):
+    """The server, for an agent that is told its address and its token only: see `far`."""
+    return nearby[0]
+
+
+@pytest.fixture(scope="module")
+async def served_far(serve, tmp_path_factory):
+    runtime = tmp_path_factory.mktemp("far")
+    return await serve("auto", "--allow", "all", env={"JUPYTER_RUNTIME_DIR": str(runtime)})
+
+
+@pytest.fixture
+async def far(served_far):
+    """An agent on a machine where nothing tells of the server or of its kernels."""
+    assert (await served_far("list_kernels")).data["kernels"] == []
+    yield served_far
+    await served_far.leave()
 
 
 async def connected(agent, server: dict, **arguments):
@@ -41,58 +65,68 @@ async def restarted(agent) -> str:
     return text
 
 
-async def test_a_kernel_behind_a_server_does_all_that_one_nearby_does(agent, elsewhere):
-    answer = await connected(agent, elsewhere, notebook="penguins.ipynb")
+async def test_a_kernel_behind_a_server_does_all_that_one_nearby_does(far, elsewhere):
+    answer = await connected(far, elsewhere, notebook="penguins.ipynb")
     assert (answer.data["reactive"], answer.data["notebook"]) == (True, "penguins.ipynb")
     assert elsewhere["token"] not in answer.text
-    await agent("execute_code", code="x = 1")
-    ran = await agent("execute_code", code="print('out'); x + 1")
+    await far("execute_code", code="x = 1")
+    ran = await far("execute_code", code="print('out'); x + 1")
     assert (ran.data["status"], ran.data["outputs"]) == ("ok", "out\n2")
-    first = (await agent("list_cells")).data["cells"][0]
-    edited = await agent("edit_cells", edits=[change(first["cell_id"], 1, "x = 10")])
+    first = (await far("list_cells")).data["cells"][0]
+    edited = await far("edit_cells", edits=[change(first["cell_id"], 1, "x = 10")])
     assert [cell["status"] for cell in edited.data["reran"]] == ["ok"]
-    slow = await agent("execute_code", code="import time\ntime.sleep(60)", timeout=0.3)
+    slow = await far("execute_code", code="import time\ntime.sleep(60)", timeout=0.3)
     assert slow.data["status"] == "running"
-    assert (await agent("kernel_status")).data["state"] == "busy"
-    assert (await agent("read_cell", cell_id=first["cell_id"])).data["code"] == "x = 10"
-    assert (await agent("interrupt_run", run_id=slow.data["run_id"])).data["status"] == "interrupted"
-    await agent("disconnect_kernel")
+    assert (await far("kernel_status")).data["state"] == "busy"
+    assert (await far("read_cell", cell_id=first["cell_id"])).data["code"] == "x = 10"
+    assert (await far("interrupt_run", run_id=slow.data["run_id"])).data["status"] == "interrupted"
 
 
-async def test_a_kernel_behind_a_server_that_is_restarted_is_told_as_restarted(agent, elsewhere):
-    await connected(agent, elsewhere, notebook="penguins.ipynb")
-    await agent("execute_code", code="kept = 1")
-    answer = await agent("control_kernel", action="restart")
+async def test_a_kernel_behind_a_server_that_is_restarted_is_told_as_restarted(far, elsewhere):
+    await connected(far, elsewhere, notebook="penguins.ipynb")
+    await far("execute_code", code="kept = 1")
+    answer = await far("control_kernel", action="restart")
     assert "restarted, empty" in answer.text
-    await restarted(agent)
-    answer = await agent("execute_code", code="'kept' in globals()", scratch=True)
+    await restarted(far)
+    answer = await far("execute_code", code="'kept' in globals()", scratch=True)
     assert answer.data.get("outputs") == "False", answer.text
-    await agent("disconnect_kernel")
 
 
-async def test_a_kernel_that_its_server_restarts_after_a_crash_is_told_as_restarted(agent, elsewhere):
-    await connected(agent, elsewhere, notebook="penguins.ipynb")
-    crash = await agent("execute_code", code="import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+async def test_a_kernel_that_its_server_restarts_after_a_crash_is_told_as_restarted(far, elsewhere):
+    await connected(far, elsewhere, notebook="penguins.ipynb")
+    crash = await far("execute_code", code="import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     assert crash.data["status"] == "lost"
-    await restarted(agent)
+    await restarted(far)
     async with asyncio.timeout(BOUND):
-        while (await agent("execute_code", code="1 + 1", scratch=True)).data.get("outputs") != "2":
+        while (await far("execute_code", code="1 + 1", scratch=True)).data.get("outputs") != "2":
             pass
-    await agent("disconnect_kernel")
 
 
-async def test_a_server_that_is_away_is_not_called_a_kernel_that_is_stuck(agent, tmp_path):
-    runtime, root = tmp_path / "runtime", tmp_path / "root"
-    for directory in (runtime, root):
-        directory.mkdir(mode=0o700)
-    with jupyter_server(root, runtime):
-        server, _ = await opened(runtime, "away.ipynb", "python3")
-        await connected(agent, server, notebook="away.ipynb")
-    status = (await agent("kernel_status")).data
+async def test_a_server_that_is_away_is_not_called_a_kernel_that_is_stuck(far, elsewhere):
+    port = urlsplit(elsewhere["url"]).port
+    passing: list[asyncio.StreamWriter] = []
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        their_reader, their_writer = await asyncio.open_connection("127.0.0.1", port)
+        passing.extend((writer, their_writer))
+        await asyncio.gather(pipe(reader, their_writer), pipe(their_reader, writer))
+
+    async with await asyncio.start_server(forward, "127.0.0.1", 0) as way:
+        url = f"http://127.0.0.1:{way.sockets[0].getsockname()[1]}"
+        await connected(far, elsewhere | {"url": url}, notebook="penguins.ipynb")
+        way.close()
+        for writer in passing:
+            writer.close()
+    status = (await far("kernel_status")).data
     assert status["state"] == "silent"
-    assert f"The Jupyter server at {server['url'].rstrip('/')} does not answer" in status["message"]
-    assert refused(await agent("execute_code", code="1"), "server_refused")
-    await agent("disconnect_kernel")
+    assert f"The Jupyter server at {url} does not answer" in status["message"]
+    assert refused(await far("execute_code", code="1"), "server_refused")
+
+
+async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+    writer.close()
 
 
 @pytest.mark.parametrize(
@@ -105,9 +139,9 @@ async def test_a_server_that_is_away_is_not_called_a_kernel_that_is_stuck(agent,
         ({"server_url": "file:///etc/passwd"}, "bad_request", "http"),
     ],
 )
-async def test_what_a_server_refuses_is_told(agent, elsewhere, arguments, code, told):
+async def test_what_a_server_refuses_is_told(far, elsewhere, arguments, code, told):
     wanted = {"server_url": elsewhere["url"], "token": elsewhere["token"]} | arguments
-    answer = await agent("connect_to_kernel", **wanted)
+    answer = await far("connect_to_kernel", **wanted)
     assert refused(answer, code)
     assert told in answer.text
     assert elsewhere["token"] not in answer.text
@@ -116,43 +150,60 @@ async def test_what_a_server_refuses_is_told(agent, elsewhere, arguments, code, 
 # Kernels on this machine
 
 
-async def test_a_kernel_is_found_by_its_notebook_and_restarted_by_its_server(agent, runtime_dir, tmp_path):
-    with jupyter_server(tmp_path):
-        await opened(runtime_dir, "deep.ipynb")
-        async with asyncio.timeout(BOUND):
-            while (answer := await agent("connect_to_kernel", notebook="deep.ipynb")).failed:
-                pass
-        assert answer.data["notebook"] == str(tmp_path / "deep.ipynb")
-        await agent("execute_code", code="kept = 1")
-        assert "restarted" in (await agent("control_kernel", action="restart")).text
-        await restarted(agent)
-        assert "NameError" in (await agent("execute_code", code="kept")).data["message"]
-        assert "shut down" in (await agent("control_kernel", action="shut_down")).text
-        assert refused(await agent("kernel_status"), "not_connected")
-        assert refused(await agent("connect_to_kernel", notebook="deep.ipynb"), "no_such_notebook")
+async def test_a_kernel_is_found_by_its_notebook_and_restarted_by_its_server(agent, nearby):
+    server, root = nearby
+    await asyncio.to_thread(open_notebook, server, "found.ipynb")
+    async with asyncio.timeout(BOUND):
+        while (answer := await agent("connect_to_kernel", notebook="found.ipynb")).failed:
+            pass
+    assert answer.data["notebook"] == str(root / "found.ipynb")
+    await agent("execute_code", code="kept = 1")
+    assert "restarted" in (await agent("control_kernel", action="restart")).text
+    await restarted(agent)
+    assert "NameError" in (await agent("execute_code", code="kept")).data["message"]
+    assert "shut down" in (await agent("control_kernel", action="shut_down")).text
+    assert refused(await agent("kernel_status"), "not_connected")
+    assert refused(await agent("connect_to_kernel", notebook="found.ipynb"), "no_such_notebook")
+
+
+async def test_the_notebook_of_a_kernel_is_known_from_its_jupyter_server_whether_it_answers_or_not(nearby):
+    server, root = nearby
+    kernel_id = await asyncio.to_thread(open_notebook, server, "deep.ipynb")
+    assert (await notebooks_by_kernel())[kernel_id] == str(root / "deep.ipynb")
+    async with asyncio.timeout(BOUND):
+        while not (found := [one for one in await find_kernels() if one.kernel_id == kernel_id and one.info]):
+            pass
+    (kernel,) = found
+    assert (kernel.notebook, kernel.info.reactive) == (str(root / "deep.ipynb"), False)
+    assert server["token"] not in repr(found)
+    processes = psutil.process_iter(["cmdline"])
+    (process,) = (one for one in processes if kernel_id in " ".join(one.info["cmdline"] or ()))
+    process.suspend()
+    try:
+        path = await connection_file_of("deep.ipynb")
+    finally:
+        process.resume()
+    assert kernel_id in path.name
 
 
 async def pid_of(agent) -> int:
     return int((await agent("execute_code", code="import os\nos.getpid()", scratch=True)).data["outputs"])
 
 
-async def test_a_kernel_nearby_that_is_killed_and_started_again_by_jupyter_is_told_as_both(
-    agent, runtime_dir, tmp_path
-):
-    with jupyter_server(tmp_path):
-        _, kernel_id = await opened(runtime_dir, "crash.ipynb", "marimo")
-        async with asyncio.timeout(BOUND):
-            while (await agent("connect_to_kernel", connection_file=kernel_id)).failed:
-                pass  # the kernel still starts
-        pid = await pid_of(agent)
-        await agent("execute_code", code="kept = 1")
-        os.kill(pid, signal.SIGKILL)
-        await restarted(agent)
-        assert await pid_of(agent) != pid
-        assert (await agent("list_cells")).data["cells"] == []
-        looked = await agent("execute_code", code="'kept' in globals()", scratch=True)
-        assert looked.data["outputs"] == "False"
-        await agent("disconnect_kernel")
+async def test_a_kernel_nearby_that_is_killed_and_started_again_by_jupyter_is_told_as_both(agent, nearby):
+    server, _ = nearby
+    kernel_id = await asyncio.to_thread(open_notebook, server, "crash.ipynb", "marimo")
+    async with asyncio.timeout(BOUND):
+        while (await agent("connect_to_kernel", connection_file=kernel_id)).failed:
+            pass  # the kernel still starts
+    pid = await pid_of(agent)
+    await agent("execute_code", code="kept = 1")
+    os.kill(pid, signal.SIGKILL)
+    await restarted(agent)
+    assert await pid_of(agent) != pid
+    assert (await agent("list_cells")).data["cells"] == []
+    looked = await agent("execute_code", code="'kept' in globals()", scratch=True)
+    assert looked.data["outputs"] == "False"
 
 
 async def test_a_kernel_that_nobody_would_start_again_is_not_restarted(agent, plain_kernel):
@@ -160,7 +211,6 @@ async def test_a_kernel_that_nobody_would_start_again_is_not_restarted(agent, pl
     answer = await agent("control_kernel", action="restart")
     assert refused(answer, "bad_request")
     assert (await agent("execute_code", code="'alive'")).data["outputs"] == "'alive'"
-    await agent("disconnect_kernel")
 
 
 async def test_an_agent_interrupts_what_a_person_runs_if_it_may(agent, plain_kernel, person_at, gate):
@@ -171,7 +221,6 @@ async def test_an_agent_interrupts_what_a_person_runs_if_it_may(agent, plain_ker
     await agent("control_kernel", action="interrupt")
     await person.until_idle(message_id)
     assert "KeyboardInterrupt" in person.shown("aaaa")
-    await agent("disconnect_kernel")
 
 
 async def test_a_kernel_is_started_where_it_is_wanted(agent, tmp_path):

@@ -17,7 +17,7 @@ RED_DOT = "import base64; from IPython.display import Image\ndisplay(Image(base6
 
 
 @pytest.fixture(scope="module", params=["auto", "legacy"])
-async def agent(request, serve):
+async def served(request, serve):
     """An MCP client of each era of the protocol: with `server/discover`, and with `initialize`."""
     return await serve(request.param)
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +22,11 @@ def a_file(path: Path, content: str) -> Iterator[None]:
         yield
     finally:
         path.unlink()
+
+
+@pytest.fixture
+def own_plain_kernel(start_kernel):
+    return start_kernel()
 
 
 async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reactive_kernel, runtime_dir):
@@ -45,20 +49,6 @@ async def test_kernels_are_listed_with_what_they_are(agent, plain_kernel, reacti
     # The list is short enough to choose from, and its names can be passed on.
     handle = (await agent("connect_to_kernel", connection_file=next(iter(kernels)))).data["kernel"]
     assert f"connected as {handle}" in (await agent("list_kernels")).text
-    await agent("disconnect_kernel")
-
-
-async def test_a_queued_run_can_be_given_up(plain, plain_kernel, person_at, gate):
-    person = await person_at(plain_kernel)
-    message_id = person.send("aaaa", gate.code)
-    await plain.sees_busy()
-    run_id = (await plain("execute_code", code="while True: pass", timeout=0)).data["run_id"]
-    answer = await plain("interrupt_run", run_id=run_id)
-    assert answer.data["status"] == "queued"
-    assert "given up" in answer.data["message"]
-    gate.open()
-    assert (await plain("read_run", run_id=run_id)).data["status"] == "interrupted"
-    await person.until_idle(message_id)
 
 
 async def until_printed(agent, run_id: str, text: str) -> None:
@@ -68,11 +58,9 @@ async def until_printed(agent, run_id: str, text: str) -> None:
             pass
 
 
-@pytest.mark.parametrize("kind", ["python3", "marimo"])
-async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(
-    agent, start_kernel, gate, kind
-):
-    manager = start_kernel(kind)
+@pytest.mark.parametrize("kind", ["own_plain_kernel", "reactive_kernel"])
+async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(agent, request, gate, kind):
+    manager = request.getfixturevalue(kind)
     await agent.connect(manager)
     run = await agent("execute_code", code=f"print('last words')\n{gate.code}", timeout=0)
     await until_printed(agent, run.data["run_id"], "last words")
@@ -85,22 +73,6 @@ async def test_a_kernel_killed_in_mid_run_is_reported_with_what_it_had_printed(
     assert not status.failed
     assert status.data["state"] == "dead"
     assert refused(await agent("execute_code", code="1"), "kernel_dead")
-    await agent("disconnect_kernel")
-
-
-async def test_code_made_for_a_kernel_that_was_restarted_is_refused_once(agent, start_kernel):
-    manager = start_kernel()
-    await agent.connect(manager)
-    await agent("execute_code", code="kept = 1")
-    await asyncio.to_thread(manager.restart_kernel, now=True)
-    await asyncio.to_thread(wait_for_ready, manager)
-    answer = await agent("execute_code", code="ran = True")
-    assert refused(answer, "kernel_dead")
-    assert "restarted" in answer.text
-    assert "Nothing was run" in answer.text
-    answer = await agent("execute_code", code="'kept' in globals(), 'ran' in globals()")
-    assert answer.data["outputs"] == "(False, False)"
-    await agent("disconnect_kernel")
 
 
 async def test_connecting_again_after_a_kernels_end_is_a_fresh_start(agent, start_kernel):
@@ -114,12 +86,11 @@ async def test_connecting_again_after_a_kernels_end_is_a_fresh_start(agent, star
     await asyncio.to_thread(wait_for_ready, manager)
     await agent.connect(manager)
     assert (await agent("execute_code", code="'new'")).data["outputs"] == "'new'"
-    await agent("disconnect_kernel")
 
 
-async def test_a_gigabyte_of_output_is_told_as_that_and_the_server_lives_on(agent, reactive_kernel):
+async def test_output_of_sixty_megabytes_is_told_as_that_and_the_server_lives_on(agent, reactive_kernel):
     await agent.connect(reactive_kernel)
-    code = "print('begun')\nfor _ in range(1000):\n    print('x' * 1_000_000)\nprint('over')"
+    code = "print('begun')\nfor _ in range(60):\n    print('x' * 1_000_000)\nprint('over')"
     answer = await agent("execute_code", code=code, timeout=90)
     assert answer.data["status"] == "ok", answer.text[-500:]
     assert len(answer.text) < 10_000
@@ -128,30 +99,9 @@ async def test_a_gigabyte_of_output_is_told_as_that_and_the_server_lives_on(agen
     cell = await agent("read_cell", cell_id=answer.data["cell_id"])
     middle = await agent("read_cell", cell_id=answer.data["cell_id"], offset=999_000, max_chars=3000)
     told = [line for line in middle.data["outputs"].splitlines() if not line.startswith("x")]
-    assert "characters are in the kernel; 950,001,011 more were not kept …]" in told[0]
+    assert "of 60,000,071 characters are in the kernel …]" in told[0]
     assert cell.data["outputs"].endswith("over")
     assert (await agent("execute_code", code="1 + 1", scratch=True)).data["outputs"] == "2"
-    await agent("disconnect_kernel")
-
-
-async def test_an_image_of_fifty_megabytes_is_scaled_and_told_as_what_it_is(agent, reactive_kernel):
-    await agent.connect(reactive_kernel)
-    code = (
-        "import io, os\nfrom IPython.display import Image, display\nfrom PIL import Image as Pillow\n"
-        "noise = Pillow.frombytes('RGB', (4100, 4100), os.urandom(4100 * 4100 * 3))\n"
-        "png = io.BytesIO()\nnoise.save(png, 'PNG', compress_level=0)\n"
-        "display(Image(png.getvalue(), format='png'))\nprint('after')"
-    )
-    answer = await agent("execute_code", code=code, timeout=90)
-    assert answer.data["status"] == "ok", answer.text
-    (image,) = answer.images
-    assert len(image.data) < 500_000
-    assert re.search(
-        r"image 1: image/jpeg, scaled to \d+x\d+ from image/png of 49\d{3} kB, 4100x4100", answer.text
-    )
-    assert answer.data["outputs"].endswith("after")
-    assert (await agent("execute_code", code="1 + 1", scratch=True)).data["outputs"] == "2"
-    await agent("disconnect_kernel")
 
 
 async def test_a_suspended_kernel_is_told_with_the_run_that_it_holds_up_and_nothing_is_lost(
@@ -172,25 +122,6 @@ async def test_a_suspended_kernel_is_told_with_the_run_that_it_holds_up_and_noth
     gate.open()
     over = await agent("read_run", run_id=run.data["run_id"], timeout=BOUND)
     assert (over.data["status"], over.data["outputs"]) == ("ok", "begun\n'over'")
-
-
-async def test_an_error_inside_a_dependent_is_told_first_and_with_its_line(agent, reactive_kernel):
-    await agent.connect(reactive_kernel)
-    await agent("edit_cells", edits=[add("divisor = 1")])
-    await agent("edit_cells", edits=[add("# by what?\nquotient = 1 / divisor")])
-    last = (await agent("edit_cells", edits=[add("print(quotient)")])).data["cell_id"]
-    source, middle = [cell["cell_id"] for cell in (await agent("list_cells")).data["cells"]][:2]
-    answer = await agent("edit_cells", edits=[change(source, 1, "divisor = 0")])
-    assert (answer.failed, answer.data["status"]) == (False, "ok")  # the cell itself is well
-    assert f"what depends on it failed: {middle}" in answer.text.splitlines()[0]
-    assert [(ran["cell_id"], ran["status"]) for ran in answer.data["reran"]] == [
-        (middle, "error"),
-        (last, "cancelled"),
-    ]
-    (error,) = [one for one in (await agent("list_errors")).data["errors"] if one["cell_id"] == middle]
-    assert (error["line"], error["blocks"]) == (2, [last])
-    assert "ZeroDivisionError" in error["message"]
-    await agent("disconnect_kernel")
 
 
 async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reactive_kernel, gate, tmp_path):
@@ -214,12 +145,6 @@ async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reacti
     over = await agent("read_run", run_id=run_id, timeout=BOUND)
     assert over.data["status"] == "ok"
     assert (await agent("kernel_status")).data["state"] == "idle"
-    await agent("disconnect_kernel")
-
-
-async def test_output_by_display_alone_is_output(plain):
-    code = "from IPython.display import display\nfor i in range(2):\n    display({'shown': i})"
-    assert (await plain("execute_code", code=code)).data["outputs"] == "{'shown': 0}\n{'shown': 1}"
 
 
 async def test_output_by_display_alone_is_output_of_a_dependent_too(agent, reactive_kernel):
@@ -231,21 +156,3 @@ async def test_output_by_display_alone_is_output_of_a_dependent_too(agent, react
     answer = await agent("edit_cells", edits=[change(source, 1, "n = 2")])
     assert [(ran["cell_id"], ran["outputs_changed"]) for ran in answer.data["reran"]] == [(cell, True)]
     assert (await agent("read_cell", cell_id=cell)).data["outputs"] == "{'shown': 0}\n{'shown': 1}"
-    await agent("disconnect_kernel")
-
-
-async def test_input_asked_for_in_a_cell_or_in_a_dependent_is_told(agent, reactive_kernel):
-    await agent.connect(reactive_kernel)
-    asked = await agent("edit_cells", edits=[add("name = input('who? ')")])
-    assert asked.data["status"] == "error"
-    assert "nobody can type here" in asked.data["message"]
-    await agent("edit_cells", edits=[add("question = ''")])
-    dependent = await agent("edit_cells", edits=[add("if question:\n    input(question)")])
-    source = (await agent("read_dataflow", cell_id=dependent.data["cell_id"])).data["upstream"][0]["cell_id"]
-    answer = await agent("edit_cells", edits=[change(source, 1, "question = 'why? '")])
-    assert answer.data["status"] == "ok"
-    assert [ran["status"] for ran in answer.data["reran"]] == ["error"]
-    assert any(
-        "nobody can type" in error["hint"].lower() for error in (await agent("list_errors")).data["errors"]
-    )
-    await agent("disconnect_kernel")

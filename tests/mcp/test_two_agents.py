@@ -9,9 +9,16 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-async def agents(serve):
+async def both(serve):
     """Two agents under their own names, one in each era of the protocol."""
     return await serve("auto", name="ann"), await serve("legacy", name="ben")
+
+
+@pytest.fixture
+async def agents(both):
+    yield both
+    for agent in both:
+        await agent.leave()
 
 
 @pytest.fixture
@@ -22,9 +29,7 @@ async def together(agents, reactive_kernel, person_at):
     await person.run("bbbb", "print('x is', x)")
     for agent in agents:
         await agent.connect(reactive_kernel)
-    yield *agents, person
-    for agent in agents:
-        await agent("disconnect_kernel")
+    return *agents, person
 
 
 async def test_of_two_edits_made_for_one_version_the_second_is_refused_and_loses_nothing(together):
@@ -76,11 +81,11 @@ async def test_one_agents_error_does_not_abort_what_the_other_has_queued(togethe
 
 
 async def test_one_agent_works_in_a_second_kernel_while_the_first_is_busy(
-    agents, reactive_kernel, start_kernel, gate
+    agents, reactive_kernel, plain_kernel, gate
 ):
     ann, _ = agents
     busy = await ann.connect(reactive_kernel)
-    free = await ann.connect(start_kernel("marimo"))
+    free = await ann.connect(plain_kernel)
     running = await ann("execute_code", code=f"{gate.code}\nwhere = 'first'", kernel=busy, timeout=0.3)
     assert running.data["status"] == "running"
     answer = await ann("execute_code", code="where = 'second'\nwhere", kernel=free)
@@ -97,5 +102,3 @@ async def test_one_agent_works_in_a_second_kernel_while_the_first_is_busy(
         for one in (busy, free)
     ]
     assert seen == ["'first'", "'second'"]
-    for handle in (busy, free):
-        await ann("disconnect_kernel", kernel=handle)
