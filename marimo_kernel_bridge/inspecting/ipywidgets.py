@@ -1,7 +1,7 @@
-"""The ipywidgets of the notebook: which there are, what they take, and setting one as a person at the page does.
+"""The ipywidgets of the notebook: their values, the values that they accept, and setting one as a front end does.
 
-The library is the user's and is never imported here. Its widgets are no part of the dataflow graph: a new value runs
-their callbacks, and cells only through what those callbacks do (a `mo.state` setter).
+The library is the user's and is never imported here. Its widgets are not in the dataflow graph: a new value runs their
+callbacks, and cells only if a callback calls a `mo.state` setter.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspecting.value_text import bases, library_class, shorten, value_text
-from marimo_kernel_bridge.protocol.inspection import UiElement
+from marimo_kernel_bridge.inspecting import accepted_values
+from marimo_kernel_bridge.inspecting.accepted_values import listed
+from marimo_kernel_bridge.inspecting.value_text import bases, library_class, value_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from marimo_kernel_bridge.protocol.inspection import UiElement
 
 _MODULE: Final = "ipywidgets.widgets.widget"
-_MOST_OPTIONS: Final = 20
 _MOST_UNNAMED: Final = 50
-_LONGEST: Final = 300
 _DATES: Final = {
     "DatePicker": dt.date,
     "NaiveDatetimePicker": dt.datetime,
@@ -30,7 +31,7 @@ _DATES: Final = {
 
 
 def elements(names: Mapping[str, object]) -> list[UiElement]:
-    """Return the widgets with a value: those in variables, then others, as `interact` makes them. Any thread."""
+    """Return the widgets with a value: those in variables, then others, as `interact` creates them. Any thread."""
     named = [
         (name, value)
         for name, value in list(names.items())
@@ -56,7 +57,7 @@ def find(target: str, names: Mapping[str, object]) -> object | None:
 
 
 def set_value(widget: Any, value: object) -> None:
-    """Set a widget, as its front end would, which then shows it. Its callbacks run; what they raise passes.
+    """Set a widget as its front end would, and show the new value there. Exceptions of its callbacks propagate.
 
     Raises `BridgeError`: ui_value_refused.
     """
@@ -76,13 +77,12 @@ def set_value(widget: Any, value: object) -> None:
             raise _refused(widget, f"does not take {value_text(value)}: {error}") from None
         raise
     finally:
-        widget.send_state(
-            list(state)
-        )  # who sets a widget from the page is not sent it again: this was not the page
+        # ipywidgets does not send a value back to the page that set it; here no page did.
+        widget.send_state(list(state))
 
 
 def _front_end_state(widget: Any, value: object) -> dict[str, Any]:
-    """Return what the front end would send for a value."""
+    """Return the state that the front end would send for a value."""
     state = _state(widget)
     if "_options_labels" in state:
         return {"index": _index(widget, value)}
@@ -105,27 +105,27 @@ def _index(widget: Any, value: object) -> Any:
     multiple = isinstance(widget.index, tuple)
     if multiple:
         if not isinstance(value, list):
-            raise _refused(widget, f"takes a list, not {value_text(value)}", f"Options: {_listed(labels)}.")
+            raise _refused(widget, f"takes a list, not {value_text(value)}", f"Options: {listed(labels)}.")
         return [_position(widget, labels, options, item) for item in value]
     return None if value is None else _position(widget, labels, options, value)
 
 
-def _position(widget: Any, labels: list[Any], options: list[Any], value: object) -> int:
+def _position(widget: object, labels: Sequence[object], options: Sequence[object], value: object) -> int:
     for position, (label, option) in enumerate(zip(labels, options, strict=True)):
         if value == label or (type(option) is type(value) and option == value):
             return position
-    raise _refused(widget, f"has no option {value_text(value)}", f"Options: {_listed(labels)}.")
+    raise _refused(widget, f"has no option {value_text(value)}", f"Options: {listed(labels)}.")
 
 
-def _date(widget: Any, kind: Any, value: object) -> Any:
+def _date(widget: object, kind: Any, value: object) -> Any:
     try:
         return kind.fromisoformat(value)
     except (TypeError, ValueError):
         raise _refused(widget, f"takes an ISO {kind.__name__}, not {value_text(value)}") from None
 
 
-def _require_range(widget: Any, state: Mapping[str, Any], value: object) -> None:
-    """Refuse what the widget would silently cut to its range."""
+def _require_range(widget: object, state: Mapping[str, object], value: object) -> None:
+    """Refuse numbers that the widget would silently clip to its range."""
     low, high = state.get("min"), state.get("max")
     numbers = value if isinstance(value, list) else [value]
     for number in numbers:
@@ -140,33 +140,26 @@ def _refused(widget: object, reason: str, hint: str = "") -> BridgeError:
 
 
 def _traits_hint(widget: Any) -> str:
-    return f"Traits: {_listed([name for name in sorted(widget.keys) if not name.startswith('_')])}."
+    return f"Traits: {listed([name for name in sorted(widget.keys) if not name.startswith('_')])}."
 
 
-def _listed(names: list[Any]) -> str:
-    more = len(names) - _MOST_OPTIONS
-    listed = ", ".join(value_text(name, 60) for name in names[:_MOST_OPTIONS])
-    return listed + (f" and {more} more" if more > 0 else "")
-
-
-# -- looking, which runs no code of the widgets -------------------------------------------------------------------
+# -- reading, which runs no code of the widgets --------------------------------------------------------------------
 
 
 def _described(name: str, widget: object) -> UiElement:
     state = _state(widget)
-    label = state.get("description")
-    value = _value(state)
-    return UiElement(
-        element=name,
-        kind=f"ipywidgets.{_name(widget)}" if _of_the_library(widget) else _name(widget),
-        value="" if _name(widget) == "Button" else value_text(value, _LONGEST),
-        takes=shorten(_takes(widget, state), _LONGEST),
-        label=shorten(label, 80) if type(label) is str else "",
+    kind = _name(widget)
+    return accepted_values.described(
+        name,
+        f"ipywidgets.{kind}" if _of_the_library(widget) else kind,
+        value="" if kind == "Button" else value_text(_value(state), accepted_values.LONGEST),
+        accepts=_accepts(widget, state),
+        label=state.get("description"),
         runs_readers=False,
     )
 
 
-def _value(state: Mapping[str, Any]) -> object:
+def _value(state: Mapping[str, object]) -> object:
     labels, index = state.get("_options_labels"), state.get("index")
     if type(labels) is tuple:
         chosen = [
@@ -176,23 +169,30 @@ def _value(state: Mapping[str, Any]) -> object:
     return state["value"] if "value" in state else dict(_own_traits(state))
 
 
-def _takes(widget: object, state: Mapping[str, Any]) -> str:
+def _accepts(widget: object, state: Mapping[str, Any]) -> str:
     name = _name(widget)
     if name == "Button":
-        return "true, which is a click"
+        return accepted_values.CLICK
     if "_options_labels" in state:
-        options = _listed(list(state["_options_labels"]))
-        return f"a list of {options}" if type(state.get("index")) is tuple else f"one of {options}"
+        options = list(state["_options_labels"])
+        several = type(state.get("index")) is tuple
+        return accepted_values.several_of(options) if several else accepted_values.one_of(options)
     if name in _DATES:
         return f"an ISO {_DATES[name].__name__}"
     value = state.get("value")
     low, high, step = (state.get(name) for name in ("min", "max", "step"))
     if _is_number(low) or _is_number(high):
-        ends = f" from {low} to {high}" + (f" in steps of {step}" if _is_number(step) else "")
+        ends = accepted_values.range_of(low, high, step if _is_number(step) else None)
         return f"two numbers{ends}" if type(value) is tuple else f"a number{ends}"
     if "value" not in state:
-        return f"an object with any of: {', '.join(name for name, _ in _own_traits(state))}"
-    kinds = {bool: "true or false", str: "text", int: "a whole number", float: "a number", tuple: "a list"}
+        return accepted_values.any_of(name for name, _ in _own_traits(state))
+    kinds = {
+        bool: accepted_values.BOOLEAN,
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        tuple: "a list",
+    }
     return kinds.get(type(value), "")
 
 
@@ -200,8 +200,8 @@ def _is_number(value: object) -> TypeGuard[float]:
     return type(value) is int or type(value) is float
 
 
-def _own_traits(state: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the widget's own traits: not what every widget has."""
+def _own_traits(state: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Yield the widget's own traits, without those that every widget has."""
     common = {"comm", "keys", "layout", "style", "tabbable", "tooltip"}
     for name, value in state.items():
         if not name.startswith("_") and name not in common:
@@ -240,7 +240,7 @@ def _state(widget: object) -> Mapping[str, Any]:
     return dict(stored) if type(stored) is dict else {}
 
 
-def _registry() -> dict[Any, Any]:
+def _registry() -> dict[object, object]:
     """Return all live widgets by their ids."""
     instances = vars(sys.modules[_MODULE]).get("_instances") if _MODULE in sys.modules else None
     return dict(instances) if type(instances) is dict else {}

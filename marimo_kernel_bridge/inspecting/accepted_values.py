@@ -1,0 +1,63 @@
+"""Descriptions of UI elements and of the values that they accept, in the same words for marimo's and for ipywidgets.
+
+Reads no element: `runtime.ui.listing` and `ipywidgets` pass what they have read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.inspecting.value_text import shorten, value_text
+from marimo_kernel_bridge.protocol.inspection import UiElement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+CLICK: Final = "true, which is a click"
+BOOLEAN: Final = "true or false"
+
+LONGEST: Final = 300
+"""The limit of a description, and of a value in it, in characters."""
+_MOST_OPTIONS: Final = 20
+
+
+def described(
+    name: str, kind: str, *, value: str, accepts: str, label: object, runs_readers: bool
+) -> UiElement:
+    """Describe an element, in texts of limited length. `label` is its label, if it is text."""
+    return UiElement(
+        element=name,
+        kind=kind,
+        value=value,
+        takes=shorten(accepts, LONGEST),
+        label=shorten(label, 80) if type(label) is str else "",
+        runs_readers=runs_readers,
+    )
+
+
+def listed(options: Sequence[object]) -> str:
+    """Return options as text, at most `_MOST_OPTIONS` of them."""
+    more = len(options) - _MOST_OPTIONS
+    text = ", ".join(value_text(option, 60) for option in options[:_MOST_OPTIONS])
+    return text + (f" and {more} more" if more > 0 else "")
+
+
+def one_of(options: Sequence[object]) -> str:
+    """Describe the choice of one option."""
+    return f"one of {listed(options)}"
+
+
+def several_of(options: Sequence[object]) -> str:
+    """Describe the choice of several options."""
+    return f"a list of {listed(options)}"
+
+
+def any_of(keys: Iterable[str]) -> str:
+    """Describe an object with some of these keys."""
+    return f"an object with any of: {', '.join(keys)}"
+
+
+def range_of(start: object, stop: object, step: object) -> str:
+    """Describe the range of numbers; None and 0 are for no limit."""
+    limits = (f" from {start}" if start is not None else "") + (f" to {stop}" if stop is not None else "")
+    return limits + (f" in steps of {step}" if step else "")
