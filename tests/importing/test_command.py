@@ -197,7 +197,7 @@ def test_verify_tells_what_differs_and_sets_aside_what_is_not_the_importers_doin
         "print('steady')\nprint(random.random())",
         "nowhere",
         "%time x",
-        "%timeit x",
+        "%timeit -n 1 -r 2 x",
     )
     result = run(notebook, "--verify", "--json")
     assert result.exit_code == 4, result.output
