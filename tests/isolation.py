@@ -1,8 +1,8 @@
 """Homes for what tests start, and the proof that nothing stays behind or changes elsewhere.
 
 Owns the folder of a run and the variables that point programs into it: home, Jupyter's runtime folder, folder of
-temporary files. IPython, Jupyter, marimo and uv find all of theirs below the home. Shared by all tests are two
-caches that are expensive to make: matplotlib's list of fonts, and the downloads of pip. Knows nothing of pytest.
+temporary files. IPython, Jupyter and marimo find all of theirs below the home. Shared by all tests are three caches
+that are expensive to make: matplotlib's list of fonts, and the downloads of pip and uv. Knows nothing of pytest.
 """
 
 from __future__ import annotations
@@ -127,7 +127,11 @@ def _shared(folder: Path) -> dict[str, str]:
     configured = Path(os.environ.get("XDG_CONFIG_HOME", "~/.config")).expanduser()
     for path in (cache / "matplotlib").glob("fontlist-*.json"):
         shutil.copy(path, fonts)
-    shared = {"MPLCONFIGDIR": str(fonts), "PIP_CACHE_DIR": str(cache / "pip")}
+    shared = {
+        "MPLCONFIGDIR": str(fonts),
+        "PIP_CACHE_DIR": str(cache / "pip"),
+        "UV_CACHE_DIR": str(cache / "uv"),
+    }
     for name, path in (
         ("PIP_CONFIG_FILE", configured / "pip/pip.conf"),
         ("UV_CONFIG_FILE", configured / "uv/uv.toml"),

@@ -19,7 +19,6 @@ PIP = [sys.executable, "-m", "pip"]
 PROJECT = "marimo-kernel-bridge"
 
 REPEATED = {
-    "constraint": "--constraint",
     "extra-index-url": "--index",
     "find-links": "--find-links",
     "index-url": "--default-index",
@@ -27,7 +26,7 @@ REPEATED = {
 }
 """Settings of pip with one or more values -> uv's option for each value."""
 
-VARIABLES = {"cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY"}
+VARIABLES = {"cert": "SSL_CERT_FILE", "constraint": "UV_CONSTRAINT", "proxy": "ALL_PROXY"}
 """Settings of pip -> the variable that uv reads."""
 
 NO_MATTER = {
@@ -93,7 +92,7 @@ def as_uv_says(settings: dict[str, str]) -> tuple[list[str], dict[str, str]]:
         if setting in REPEATED:
             options += [f"{REPEATED[setting]}={one}" for one in value.split()]
         elif setting in VARIABLES:
-            variables[VARIABLES[setting]] = value
+            variables[VARIABLES[setting]] = " ".join(value.split())  # pip's lists may have lines
         elif setting not in NO_MATTER:
             raise NotWithUvError(f"uv has no word for pip's setting {setting}.")
     if "extra-index-url" in settings:

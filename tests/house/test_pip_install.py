@@ -22,7 +22,7 @@ def test_uv_is_told_where_pip_finds_packages():
         "index-url": "https://inside/simple",
         "extra-index-url": "https://one/simple https://two/simple",
         "find-links": "/wheels",
-        "constraint": "/etc/constraints.txt",
+        "constraint": "/etc/one.txt\n/etc/two.txt",
         "cert": "/etc/ca.crt",
         "timeout": "60",
     }
@@ -32,10 +32,9 @@ def test_uv_is_told_where_pip_finds_packages():
             "--index=https://one/simple",
             "--index=https://two/simple",
             "--find-links=/wheels",
-            "--constraint=/etc/constraints.txt",
             "--index-strategy=unsafe-best-match",
         ],
-        {"SSL_CERT_FILE": "/etc/ca.crt"},
+        {"UV_CONSTRAINT": "/etc/one.txt /etc/two.txt", "SSL_CERT_FILE": "/etc/ca.crt"},
     )
 
 

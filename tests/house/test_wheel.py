@@ -1,6 +1,7 @@
 """The wheel, in an environment of its own: what a person gets from `pip install`."""
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -8,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from pip_install import as_uv_says, pip_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,11 +22,16 @@ def run(*command, check=True, **options):
     )
 
 
+def uv(*words):
+    options, variables = as_uv_says(pip_settings())
+    return run(Path(sys.executable).parent / "uv", *words, *options, env=os.environ | variables)
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The folder with the sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    uv("build", "--quiet", "--out-dir", folder, ROOT)
     return folder
 
 
@@ -36,10 +43,13 @@ def wheel(built):
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory):
-    """The folder of programs of an empty environment with nothing but the wheel and what it needs."""
+    """The folder of programs of an empty environment with nothing but the wheel, from pip, and what it needs."""
     folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", folder)
-    run(folder / "bin/python", "-m", "pip", "install", "--quiet", wheel)
+    run(sys.executable, "-m", "venv", "--without-pip", folder)
+    python = folder / "bin/python"
+    uv("pip", "install", "--python", python, wheel)
+    run(Path(sys.executable).parent / "uv", "pip", "uninstall", "--python", python, "marimo-kernel-bridge")
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--quiet", wheel)
     return folder / "bin"
 
 
