@@ -1,27 +1,71 @@
 """The demo: it shows what really happens, and fails when something does not."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import nbformat
 import pytest
 
 from marimo_kernel_bridge.cli import demo
 from marimo_kernel_bridge.cli.demo import DemoFailedError, run_demo
 from marimo_kernel_bridge.client.page import Page
 
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "load": "rows = 3",
+    "species": 'species = "Adelie"',
+    "chosen": "chosen = species * rows\nchosen",
+    "summary": "about = f'about {chosen}'\nprint(about)",
+    "chart": (
+        "from IPython.display import Image\n"
+        "chart = Image(bytes.fromhex('89504e470d0a1a0a') + chosen.encode(), format='png')\nchart"
+    ),
+}
+"""The cells of a notebook that is like the example, and needs neither pandas nor matplotlib."""
 
-def test_the_demo_shows_every_step_and_leaves_what_it_made(tmp_path):
-    kept = tmp_path / "kept"
-    run = subprocess.run(
-        [sys.executable, "-m", "marimo_kernel_bridge", "demo", "--keep", str(kept)],
+
+@pytest.fixture
+def _small_example(tmp_path, monkeypatch):
+    folder = tmp_path / "small"
+    folder.mkdir()
+    cells = [nbformat.v4.new_code_cell(source, id=name) for name, source in SMALL.items()]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "penguins.ipynb")
+    monkeypatch.setattr(demo, "shipped", lambda _: folder)
+
+
+def checked_out(folder):
+    """Copy what git has, as a checkout elsewhere would have it."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
         capture_output=True,
         text=True,
-        timeout=250,
+    ).stdout
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.mark.wheel
+@pytest.mark.timeout(600)
+def test_make_demo_shows_every_step_in_a_checkout_elsewhere_and_leaves_what_it_made(tmp_path):
+    kept = tmp_path / "kept"
+    run = subprocess.run(
+        ["make", "demo", f"PYTHON={sys.executable}", f"ARGS=--keep {kept}"],
+        capture_output=True,
+        text=True,
         check=False,
-        cwd=tmp_path,
+        cwd=checked_out(tmp_path / "checkout"),
     )
-    assert run.returncode == 0, run.stderr
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "All of it happened" in run.stdout
+    assert "Installing with pip" not in run.stderr
     steps = [line for line in run.stdout.splitlines() if line[:1].isdigit()]
     assert [step.split(".")[0] for step in steps] == ["1", "2", "3", "4", "5"]
     person_before, person_after = run.stdout.split("\n4. ")
@@ -35,6 +79,7 @@ def test_the_demo_shows_every_step_and_leaves_what_it_made(tmp_path):
     assert "marimo.App(" in (kept / "penguins.py").read_text()
 
 
+@pytest.mark.usefixtures("_small_example")
 def test_the_demo_fails_when_nothing_reacts(tmp_path, monkeypatch):
     """A kernel that answers to the name, but is ipykernel: the agent's edit cannot happen."""
     folder = tmp_path / "kernels" / "marimo"
@@ -49,6 +94,7 @@ def test_the_demo_fails_when_nothing_reacts(tmp_path, monkeypatch):
     assert not any(line.startswith("\n4.") for line in said)
 
 
+@pytest.mark.usefixtures("_small_example")
 def test_the_demo_fails_when_the_agents_change_does_not_reach_the_person(monkeypatch):
     show = Page.show
 
