@@ -9,7 +9,7 @@ import itertools
 import json
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare
@@ -20,6 +20,8 @@ from marimo_kernel_bridge.notebooks.nbformat_json import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON
 
 _UNWRAPPED: Final = frozenset({"time", "prun", "capture", "memit"})
 _ASSIGNED: Final = re.compile(r"^(\s*[^\s=][^=]*?=\s*)([!%].*)$")
@@ -87,7 +89,7 @@ def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
     )
 
 
-def _new_cell(cell_id: str, code: str) -> dict[str, Any]:  # nbformat
+def _new_cell(cell_id: str, code: str) -> CellJSON:
     source = lines(code)
     return {
         "cell_type": "code",

@@ -14,7 +14,7 @@ import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from marimo_kernel_bridge.client.front_end import opened, started_kernel
 from marimo_kernel_bridge.protocol.lines import split_lines
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
+    from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject, OutputJSON
+
+_Outputs: TypeAlias = "list[OutputJSON]"
 
 LONGEST_CELL: Final = 1800.0
 """The time limit of one cell in seconds."""
@@ -83,7 +86,7 @@ class Verdict:
             text += f"; in the original fails {_cells(self.failing)}"
         return text
 
-    def as_json(self) -> dict[str, Any]:  # JSON
+    def as_json(self) -> JSONObject:
         return {
             "same": self.same,
             "compared": self.compared,
@@ -131,7 +134,7 @@ def verify(notebook: Notebook, conversion: Conversion, progress: Callable[[int],
 
 async def _run(
     kernel: str, folder: Path, cells: Sequence[tuple[str, str]], progress: Callable[[int], object]
-) -> list[list[dict[str, Any]]]:  # nbformat
+) -> list[_Outputs]:
     shown = []
     async with started_kernel(kernel, folder, subprocess.DEVNULL) as manager, opened(manager) as front_end:
         for cell_id, code in cells:
@@ -139,9 +142,6 @@ async def _run(
             shown.append(cell)
             progress(1)
     return [list(cell.log.outputs()) for cell in shown]
-
-
-_Outputs = list[dict[str, Any]]  # nbformat
 
 
 def compare(
@@ -214,7 +214,7 @@ def _matches(new: list[str], old: list[str], again: list[str]) -> bool:
     )
 
 
-def shown_text(outputs: list[dict[str, Any]]) -> str:  # nbformat
+def shown_text(outputs: _Outputs) -> str:
     """Return a cell's streams, then its other outputs: their relative order depends on the kernel."""
     streams, shown = [], []
     for output in outputs:
@@ -238,7 +238,7 @@ def _excerpt(text: str, other: str) -> str:
     return lines[at][:100] if at < len(lines) else ""
 
 
-def _images(outputs: list[dict[str, Any]]) -> list[str]:  # nbformat
+def _images(outputs: _Outputs) -> list[str]:
     return [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.front_ends import Content
     from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, ExecuteRequest
     from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
@@ -54,7 +55,7 @@ class Host(Protocol):
         """Publish an execute_input."""
         ...
 
-    def send_execute_reply(self, stream: Any, cause: Cause, content: dict[str, Any], *, aborts: bool) -> None:
+    def send_execute_reply(self, stream: Any, cause: Cause, content: Content, *, aborts: bool) -> None:
         """Send an execute_reply. `aborts`: it aborts the queued requests."""
         ...
 
@@ -140,9 +141,9 @@ class CellRequests:
             self._host.notebook.aborted(request)
 
 
-def _reply_to(answer: EarlyAnswer) -> dict[str, Any]:
+def _reply_to(answer: EarlyAnswer) -> Content:
     """Return the content of the execute_reply for a cell that ran before its turn, or need not run."""
-    content: dict[str, Any] = {"status": "ok", "execution_count": answer.execution_count}
+    content: Content = {"status": "ok", "execution_count": answer.execution_count}
     content |= {"user_expressions": {}, "payload": []}
     if answer.error is not None:
         error = {"ename": answer.error.ename, "evalue": answer.error.evalue}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.front_ends import Delivery, Header
     from marimo_kernel_bridge.protocol.names import Dialect
+    from marimo_kernel_bridge.protocol.notebook import Output
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Entry:
     body: Body | None = None
     shown_code: str | None = None  # what the person's notebook shows; None where no notebook shows the cell
     delivery: Delivery | None = None  # of the reactive run in progress
-    shown_before: tuple[dict[str, Any], ...] = ()  # the outputs of the run before a request of its own
+    shown_before: tuple[Output, ...] = ()  # the outputs of the run before a request of its own
     shown: int = 0  # characters that the present run has shown
     stopped: bool = False  # by `mo.stop`, when it ran last
     deleted: bool = False  # the front end said so

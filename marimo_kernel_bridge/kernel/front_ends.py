@@ -1,4 +1,4 @@
-"""The vocabulary that the kernel shares about front ends: which one shows a cell, and the messages that it is sent.
+"""The kernel's types about front ends: the dialect of one, the messages to it, and the delivery of outputs.
 
 Owns how a request reveals its front end's dialect, the message to send, and the protocol of a delivery. Chooses no
 delivery and implements none: those are `outputs`.
@@ -7,13 +7,18 @@ delivery and implements none: those are `outputs`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.names import Dialect
+    from marimo_kernel_bridge.protocol.notebook import Output
 
 
-Header = dict[str, Any]
+Header: TypeAlias = dict[str, Any]
+"""The header of a Jupyter message."""
+
+Content: TypeAlias = dict[str, Any]
+"""The content of a Jupyter message."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,7 @@ class Message:
     """One iopub message to send."""
 
     msg_type: str
-    content: dict[str, Any]
+    content: Content
     parent: Header
 
 
@@ -37,21 +42,21 @@ def dialect_of(metadata: dict[str, Any], *, allow_stdin: bool, client: str | Non
 
 
 class Delivery(Protocol):
-    """The way of one reactive run's outputs."""
+    """The delivery of the outputs of one run of a dependent."""
 
     @property
     def parent(self) -> Header:
         """The parent header under which the cell's body runs."""
         ...
 
-    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
+    def begin(self, notice: Content | None) -> list[Message]:
         """Start the run. `notice` is the content of a display_data to show above the outputs."""
         ...
 
-    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+    def output(self, msg_type: str, content: Content) -> list[Message]:
         """Take an output of the run."""
         ...
 
-    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+    def end(self, before: tuple[Output, ...], after: tuple[Output, ...]) -> list[Message]:
         """End the run. The arguments are the cell's outputs before and after it."""
         ...

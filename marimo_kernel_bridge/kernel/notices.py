@@ -5,7 +5,7 @@ Texts only; each error names the next step. Which cell shows them is `outputs`' 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import METADATA_KEY
@@ -15,6 +15,7 @@ from marimo_kernel_bridge.protocol.output_log import EDITED
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from marimo_kernel_bridge.kernel.front_ends import Content
     from marimo_kernel_bridge.protocol.notebook import Cell
     from marimo_kernel_bridge.runtime.interface import GraphError
 
@@ -72,12 +73,12 @@ def interrupted() -> CellError:
     return CellError("KeyboardInterrupt", "not run: interrupted before its turn. Run it again to refresh it.")
 
 
-def stopped(because: Cell) -> dict[str, Any]:
+def stopped(because: Cell) -> Content:
     """Return the notice that a cell did not run because `mo.stop` ended one upstream."""
     return _notice("stopped", f"not run: {label(because)} was stopped by mo.stop")
 
 
-def edited(cell: Cell) -> dict[str, Any]:
+def edited(cell: Cell) -> Content:
     """Return the notice that the notebook shows older code than the kernel runs."""
     text = f"changed by {cell.edited_by}; this notebook still shows the older code. The kernel runs:\n{cell.code}"
     fence = "```"
@@ -88,14 +89,14 @@ def edited(cell: Cell) -> dict[str, Any]:
     return _notice(EDITED, text, markdown)
 
 
-def deleted(client: str) -> dict[str, Any]:
+def deleted(client: str) -> Content:
     """Return the notice that the kernel no longer has a cell."""
     return _notice(
         "deleted", f"deleted by {client}: the kernel has forgotten this cell. Run it to bring it back."
     )
 
 
-def superseded(name: str, by: Cell) -> dict[str, Any]:
+def superseded(name: str, by: Cell) -> Content:
     """Return the notice that another cell took over a name of this one."""
     author = "" if by.edited_by == "notebook" else f", run by {by.edited_by},"
     return _notice(
@@ -104,7 +105,7 @@ def superseded(name: str, by: Cell) -> dict[str, Any]:
     )
 
 
-def redefined(names: Sequence[tuple[Sequence[str], Cell]]) -> dict[str, Any]:
+def redefined(names: Sequence[tuple[Sequence[str], Cell]]) -> Content:
     """Return the notice that a cell defines names that another cell defines for others, too."""
     whose = ", ".join(f"{_listed(each)}: defined here and by {label(cell)}" for each, cell in names)
     rule = "each cell uses the definition above it (`%marimo strict` refuses this)"
@@ -123,20 +124,20 @@ def output_limit(limit: int) -> str:
     )
 
 
-def stale() -> dict[str, Any]:
+def stale() -> Content:
     """Return the notice that an input of a cell changed since it ran."""
     text = "stale: an input changed since this cell ran. Run it, or `%marimo run stale`."
     return _notice("stale", text, f"*{text}*")
 
 
-def stale_elsewhere(cells: Sequence[Cell]) -> dict[str, Any]:
+def stale_elsewhere(cells: Sequence[Cell]) -> Content:
     """Return the notice, for another cell, that cells on a page that may be gone are stale."""
     return _notice(
         "stale", "now stale: " + ", ".join(map(label, cells)) + ". Run them, or `%marimo run stale`."
     )
 
 
-def nothing() -> dict[str, Any]:
+def nothing() -> Content:
     """Return what replaces a notice that is no longer true."""
     return _notice("none", "")
 
@@ -146,7 +147,7 @@ def heading(cell: Cell) -> str:
     return f"↻ {label(cell)}"
 
 
-def _notice(kind: str, text: str, markdown: str | None = None) -> dict[str, Any]:
+def _notice(kind: str, text: str, markdown: str | None = None) -> Content:
     """Return the content of a display_data."""
     data = {"text/plain": text}
     if markdown is not None:

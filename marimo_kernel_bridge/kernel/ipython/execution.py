@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.front_ends import Content
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 
@@ -75,7 +76,7 @@ class CodeExecution:
         allow_stdin: bool,
         cell_meta: dict[str, Any] | None,
         cell_id: str | None,
-    ) -> dict[str, Any]:
+    ) -> Content:
         """Run code and return the content of the reply."""
         shell, requests = self._shell, self._requests
         beside = not _on_main_thread()  # a request on control or in a subshell
@@ -132,13 +133,13 @@ class CodeExecution:
                     shell.events.trigger("post_run_cell", result)
         return result
 
-    def _reply_content(self, result: Any, user_expressions: dict[str, str] | None) -> dict[str, Any]:
+    def _reply_content(self, result: Any, user_expressions: dict[str, str] | None) -> Content:
         shell = self._shell
         error = result.error_before_exec or result.error_in_exec
         if error is None and shell._last_traceback_during_displayhook:
             error = shell.shown_error  # raised by a value's `__repr__`
         count = result.execution_count or shell.execution_count - 1
-        content: dict[str, Any] = {"status": "ok", "execution_count": count}
+        content: Content = {"status": "ok", "execution_count": count}
         if error is not None:
             content |= {
                 "status": "error",

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from marimo_kernel_bridge.protocol import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,12 @@ def read_sources(path: str) -> list[str] | None:
     return ["".join(map(str, source)) if isinstance(source, list) else str(source) for source in sources]
 
 
-def _cells(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _cells(document: DocumentJSON) -> Iterator[CellJSON]:
     return (cell for cell in document["cells"] if isinstance(cell, dict))
 
 
-def _read(path: str) -> dict[str, Any] | None:
-    """Return the document as JSON has it."""
+def _read(path: str) -> DocumentJSON | None:
+    """Return the document as JSON."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.front_ends import Message
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.graph import Superseded
     from marimo_kernel_bridge.kernel.notebook.state import NotebookState
-    from marimo_kernel_bridge.protocol.notebook import CellStatus, RunReport
+    from marimo_kernel_bridge.protocol.notebook import CellStatus, Output, RunReport
     from marimo_kernel_bridge.runtime.interface import CellHost, GraphError, Outcome, Runtime
 
 
@@ -344,7 +344,7 @@ def _status(outcome: Outcome) -> CellStatus:
     )
 
 
-def _error_shown(outcome: Outcome, outputs: tuple[dict[str, Any], ...]) -> CellError | None:
+def _error_shown(outcome: Outcome, outputs: tuple[Output, ...]) -> CellError | None:
     """Return the error as it was shown, or as much of it as there is."""
     if outcome.error is None or outcome.stopped:
         return None

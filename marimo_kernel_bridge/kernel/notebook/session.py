@@ -8,7 +8,7 @@ a docstring says "any thread".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from marimo_kernel_bridge.kernel.cells import Body, CellTable
 from marimo_kernel_bridge.kernel.notebook.agents import Agents
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from marimo_kernel_bridge.kernel.cells import Address, Entry
-    from marimo_kernel_bridge.kernel.front_ends import Header, Message
+    from marimo_kernel_bridge.kernel.front_ends import Content, Header, Message
     from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, LabRequest
     from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits
     from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands
@@ -235,6 +235,6 @@ class NotebookSession:
         """The cell that runs, and since when, in seconds since the epoch."""
         return None if self._loaded is None else self._loaded.execution.running
 
-    def route(self, msg_type: str, content: dict[str, Any], parent: Header) -> list[Message] | None:
+    def route(self, msg_type: str, content: Content, parent: Header) -> list[Message] | None:
         """Take an output that user code sends. Return what to send for it, None for "as it is"."""
         return self._state.router.route(msg_type, content, parent)
