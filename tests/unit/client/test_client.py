@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.changes import AddCell, EditReport
 from marimo_kernel_bridge.protocol.inspection import Secret, Variable, VariableContent
-from marimo_kernel_bridge.protocol.notebook import KernelDescription
+from tests.unit.mcp_server.fake_kernel import DESCRIPTION
 
 if TYPE_CHECKING:
     from tests.unit.client.conftest import Attach, FakeChannels
@@ -18,26 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 Channels = Callable[..., "FakeChannels"]
-
-
-def description(*, busy: bool) -> KernelDescription:
-    return KernelDescription(
-        protocol=1,
-        bridge_version="1",
-        marimo_version=None,
-        python_version="3.12",
-        pid=1,
-        cwd="/",
-        notebook=None,
-        mode="autorun",
-        started_at=0.0,
-        busy=busy,
-        running_cell=None,
-        running_since=None,
-        queued=0,
-        settling=False,
-        cells=0,
-    )
 
 
 # Requests
@@ -157,7 +138,7 @@ async def test_a_variable_is_looked_into_on_the_main_thread_if_that_is_free(
     channels: Channels, attach: Attach, busy: bool, channel: str
 ) -> None:
     content = VariableContent(VARIABLE)
-    kernel = channels(answers={"describe": description(busy=busy), "inspect_variable": content})
+    kernel = channels(answers={"describe": replace(DESCRIPTION, busy=busy), "inspect_variable": content})
     client = await attach(kernel)
     assert await client.reads.inspect_variable("x", 5) == content
     assert kernel.sent[-1][:2] == (channel, "inspect_variable")

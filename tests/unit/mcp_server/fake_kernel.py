@@ -45,6 +45,25 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]  # Jupyter's
 
+DESCRIPTION = KernelDescription(
+    protocol=1,
+    bridge_version="1",
+    marimo_version="0.25",
+    python_version="3.11",
+    pid=7,
+    cwd="/work",
+    notebook=None,
+    mode="autorun",
+    started_at=0.0,
+    busy=False,
+    running_cell=None,
+    running_since=None,
+    queued=0,
+    settling=False,
+    cells=0,
+)
+"""What a kernel that does nothing says of itself."""
+
 
 def stream(text: str) -> Json:
     return {"output_type": "stream", "name": "stdout", "text": text}
@@ -93,23 +112,7 @@ class FakeKernel:
         self.expected: list[ExpectedRun] = []
         self.secrets: list[Secret] = []
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
-        self.description = KernelDescription(
-            protocol=1,
-            bridge_version="1",
-            marimo_version="0.25",
-            python_version="3.11",
-            pid=7,
-            cwd="/work",
-            notebook=None,
-            mode="autorun",
-            started_at=0.0,
-            busy=False,
-            running_cell=None,
-            running_since=None,
-            queued=0,
-            settling=False,
-            cells=0,
-        )
+        self.description = DESCRIPTION
         self.executions: dict[str, Execution] = {}
         """By code, or by the operation of a request of the bridge protocol."""
         self.asked: list[str] = []
