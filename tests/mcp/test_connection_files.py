@@ -39,9 +39,9 @@ async def test_a_kernel_that_is_starting_is_told_from_one_that_has_ended_and_wai
     assert caught.value.code == "connection_file_stale"
 
 
-@pytest.mark.parametrize("name", ["python3", "marimo"])
-async def test_a_wrong_key_is_recognised_and_not_waited_for(start_kernel, name):
-    manager = start_kernel(name)
+@pytest.mark.parametrize("kind", ["plain_kernel", "reactive_kernel"])
+async def test_a_wrong_key_is_recognised_and_not_waited_for(request, kind):
+    manager = request.getfixturevalue(kind)
     connection = replace(read_connection(manager.connection_file), key=b"another-key")
     began = time.monotonic()
     with pytest.raises(BridgeError) as caught:

@@ -155,9 +155,14 @@ async def test_our_failure_aborts_nobody_elses_queue(plain_kernel, attach, perso
 # The kernel's end
 
 
-@pytest.mark.parametrize("name", ["python3", "marimo"])
-async def test_a_kernel_killed_in_mid_run_is_dead_at_once(start_kernel, attach, name):
-    manager = start_kernel(name)
+@pytest.fixture
+def own_plain_kernel(start_kernel):
+    return start_kernel()
+
+
+@pytest.mark.parametrize("kind", ["own_plain_kernel", "reactive_kernel"])
+async def test_a_kernel_killed_in_mid_run_is_dead_at_once(request, attach, kind):
+    manager = request.getfixturevalue(kind)
     client = await attach(manager)
     run = await client.execute("print('begun'); import time; time.sleep(60)")
     await until(run.log.outputs)
@@ -181,11 +186,10 @@ async def test_a_kernel_that_was_shut_down_is_told_from_one_that_crashed(start_k
     assert caught.value.message.startswith("The kernel was shut down.")
 
 
-async def test_a_suspended_kernel_is_silent_and_not_dead(start_kernel, attach, monkeypatch):
+async def test_a_suspended_kernel_is_silent_and_not_dead(plain_kernel, attach, monkeypatch):
     monkeypatch.setattr(kernel_link, "HEARTBEAT_BOUND", 0.2)
-    manager = start_kernel()
-    client = await attach(manager)
-    pid = manager.provisioner.pid
+    client = await attach(plain_kernel)
+    pid = plain_kernel.provisioner.pid
     suspend(pid)
     try:
         assert await client.liveness() == "silent"
@@ -199,9 +203,8 @@ async def test_a_suspended_kernel_is_silent_and_not_dead(start_kernel, attach, m
     assert await client.liveness() == "alive"
 
 
-@pytest.mark.parametrize("name", ["python3", "marimo"])
-async def test_a_restarted_kernel_is_another_one(start_kernel, attach, name):
-    manager = start_kernel(name)
+async def test_a_restarted_kernel_is_another_one(start_kernel, attach):
+    manager = start_kernel()
     client = await attach(manager)
     await finished(client, "kept = 1")
     run = await client.execute("import time; time.sleep(60)")

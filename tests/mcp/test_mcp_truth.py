@@ -156,3 +156,19 @@ async def test_output_by_display_alone_is_output_of_a_dependent_too(agent, react
     answer = await agent("edit_cells", edits=[change(source, 1, "n = 2")])
     assert [(ran["cell_id"], ran["outputs_changed"]) for ran in answer.data["reran"]] == [(cell, True)]
     assert (await agent("read_cell", cell_id=cell)).data["outputs"] == "{'shown': 0}\n{'shown': 1}"
+
+
+async def test_input_asked_for_in_a_cell_or_in_a_dependent_is_told(agent, reactive_kernel):
+    await agent.connect(reactive_kernel)
+    asked = await agent("edit_cells", edits=[add("name = input('who? ')")])
+    assert asked.data["status"] == "error"
+    assert "nobody can type here" in asked.data["message"]
+    await agent("edit_cells", edits=[add("question = ''")])
+    dependent = await agent("edit_cells", edits=[add("if question:\n    input(question)")])
+    source = (await agent("read_dataflow", cell_id=dependent.data["cell_id"])).data["upstream"][0]["cell_id"]
+    answer = await agent("edit_cells", edits=[change(source, 1, "question = 'why? '")])
+    assert answer.data["status"] == "ok"
+    assert [ran["status"] for ran in answer.data["reran"]] == ["error"]
+    assert any(
+        "nobody can type" in error["hint"].lower() for error in (await agent("list_errors")).data["errors"]
+    )
