@@ -1,18 +1,17 @@
-"""Names that several cells define or change, as the graph knows them: one name for each version.
+"""Versions of names that several cells define or mutate, as the graph knows them: one name for each version.
 
-What an ordinary notebook means is its run from top to bottom. The analysis (`analysis.value_flows`) finds which cell
-makes each version of a name and which cells read it; the graph gets a name of its own for each version, so that
+The reference for an ordinary notebook is its run from top to bottom. The analysis (`analysis.value_flows`) finds which
+cell makes each version of a name and which cells read it; the graph gets a separate name for each version, so that
 nothing is defined twice. `swapping` moves the values accordingly.
 
-Main thread only. Does not know marimo or messages. Why so: docs/decisions/0005-versions-of-names-live.md.
+Main thread only. Does not know marimo or messages. The reasons: docs/decisions/0005-versions-of-names-live.md.
 """
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
 
-    from marimo_kernel_bridge.kernel.cells import Body, CellTable
-    from marimo_kernel_bridge.kernel.versions.value_flow import Changes, Part, Source, ValueFlow
+    from marimo_kernel_bridge.kernel.cells import CellTable
+    from marimo_kernel_bridge.kernel.versions.value_flow import Changes, Part, ValueFlow
 
 
 class VersionGraph(Protocol):
-    """What versions of names need of the graph; a part of `runtime.interface.Runtime`."""
+    """The graph as far as versions of names use it; a part of `runtime.interface.Runtime`."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -34,7 +33,7 @@ class VersionGraph(Protocol):
         ...
 
     def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
-        """Make cells define and use versions of names; None: what their code says."""
+        """Make cells define and use versions of names; None: the names in their code."""
         ...
 
     def definers(self, name: str) -> frozenset[str]:
@@ -51,7 +50,7 @@ class VersionGraph(Protocol):
 
 
 class Redefinitions:
-    """The versions of names in a notebook: told to the graph when cells change, and their values when cells run."""
+    """The versions of names in a notebook: updates the graph when cells change, and the values when cells run."""
 
     def __init__(
         self,
@@ -68,8 +67,8 @@ class Redefinitions:
         self._values = VersionValues(graph.values, interruptible)
         self._loaded: ValueFlow | None = None
         self._order: object = None  # of the cells, when they were last analyzed
-        self._stars: set[str] = set()  # cells that import all names of a module
-        self._governed: set[str] = set()  # names that the graph knows by what the analysis says of them
+        self._changed = ChangedSources(cells)
+        self._governed: set[str] = set()  # names whose versions the graph gets from the analysis
         self._versions: dict[str, Versions] = {}  # what the graph knows, by cell
         self._reported: set[tuple[str, str, str]] = set()
 
@@ -91,7 +90,8 @@ class Redefinitions:
         self._values.adopt()
         moved = self._order is not self._cells.order
         self._order = self._cells.order
-        sources = self._changed_sources()
+        previous = {} if self._loaded is None else self._loaded.sources
+        sources = self._changed.take(previous, strict=self.strict)
         if not sources and (not moved or self._loaded is None):
             return
         flow = self._flow
@@ -102,35 +102,6 @@ class Redefinitions:
         self._graph.assign(self._new_versions(changes.parts, governed), flow.place)
         self._values.show_last(flow)
         self._mark_stale(changes)
-
-    def _changed_sources(self) -> dict[str, Source | None]:
-        """Return the sources to analyze of the cells that changed, None for cells without one."""
-        previous: Mapping[str, Source] = {} if self._loaded is None else self._loaded.sources
-        touched = self._cells.take_touched()
-        if self.strict:
-            return dict.fromkeys(previous)
-        from marimo_kernel_bridge.kernel.versions.star_imports import written_out  # noqa: PLC0415  # late, like `ValueFlow`
-        from marimo_kernel_bridge.kernel.versions.value_flow import Source  # noqa: PLC0415  # likewise
-
-        bodies = {cell_id: self._body(cell_id) for cell_id in touched}
-        for cell_id, body in bodies.items():
-            (self._stars.add if body is not None and body.stars else self._stars.discard)(cell_id)
-        words: set[str] = set()
-        if self._stars:  # what they stand for depends on what is loaded by now
-            bodies |= {cell_id: self._body(cell_id) for cell_id in self._stars}
-            words = set().union(*(_words(entry.body.code) for entry in self._cells if entry.body is not None))
-        sources = {
-            cell_id: None if body is None else Source(body.code, written_out(body.stars, words))
-            for cell_id, body in bodies.items()
-        }
-        return {cell_id: source for cell_id, source in sources.items() if previous.get(cell_id) != source}
-
-    def _body(self, cell_id: str) -> Body | None:
-        """Return what the graph has of a cell, None for nothing."""
-        entry = self._cells.get(cell_id)
-        if entry is None or entry.body is None or entry.body.interactivity == "none":
-            return None
-        return None if entry.deleted or entry.cell.status == "superseded" else entry.body
 
     def _is_batch(self, cell_id: str) -> bool:
         return self._cells[cell_id].address.dialect == "batch"
@@ -214,7 +185,7 @@ class Redefinitions:
         """Return the names of cells as the graph would know them; `codes` are in document order."""
         if self.strict:
             return dict(names)
-        from marimo_kernel_bridge.kernel.versions.value_flow import Source, ValueFlow  # noqa: PLC0415  # late, like `_flow`
+        from marimo_kernel_bridge.kernel.versions.value_flow import Source, ValueFlow  # noqa: PLC0415  # lazy, like `_flow`
 
         flow = ValueFlow(lambda _: False, self._flow)
         sources = {cell_id: Source(code) for cell_id, code in codes.items() if cell_id in names}
@@ -253,7 +224,7 @@ class Redefinitions:
             self._values.show_last(self._loaded)
 
     def makers_needed(self, cell_ids: Iterable[str]) -> set[str]:
-        """Return the cells that must run again before others, because what they made was changed since."""
+        """Return the cells that must run again before others, because their objects have been mutated since."""
         makers: set[str] = set()
         waiting = list(cell_ids) if self._loaded is not None else []
         while waiting:
@@ -267,7 +238,7 @@ class Redefinitions:
     # -- notices -----------------------------------------------------------------------------------------------------
 
     def news(self, cell_id: str) -> dict[str, str]:
-        """Return the names that a cell redefines, and which cell made the version before; each once."""
+        """Return the names that a cell redefines, with the cell of the previous version; each only once."""
         part = self._flow.parts.get(cell_id)
         if part is None:
             return {}
@@ -280,11 +251,6 @@ class Redefinitions:
         return redefined
 
 
-@lru_cache(maxsize=2000)
-def _words(code: str) -> frozenset[str]:
-    return frozenset(re.findall(r"[^\W\d]\w*", code))
-
-
 def _versions(
     cell_id: str,
     part: Part,
@@ -295,7 +261,7 @@ def _versions(
 ) -> Versions:
     flow = part.flow
     names = (part.names & governed) | flow.repeats | part.circular
-    if part.source.imports:  # of which the graph's own look at the code sees nothing
+    if part.source.imports:  # star imports, which are not in the code that the graph analyzes
         names |= flow.makes
     if only_above:  # a batch client's cell never waits for a cell below
         names |= flow.early.keys() | (flow.late - flow.makes - {name for name, _ in part.reads})

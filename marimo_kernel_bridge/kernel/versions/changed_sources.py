@@ -1,0 +1,57 @@
+"""The sources of changed cells, as the analysis of versions gets them: their code, and what their star imports bind.
+
+Owns which cells have star imports, because what those bind depends on the modules that are loaded. Analyzes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marimo_kernel_bridge.kernel.cells import Body, CellTable
+    from marimo_kernel_bridge.kernel.versions.value_flow import Source
+
+
+class ChangedSources:
+    """The sources of a notebook's cells that have changed since they were last taken."""
+
+    def __init__(self, cells: CellTable) -> None:
+        self._cells = cells
+        self._stars: set[str] = set()  # cells with star imports
+
+    def take(self, previous: Mapping[str, Source], *, strict: bool) -> dict[str, Source | None]:
+        """Return the sources that differ from the previous ones, None for cells without one. `strict`: none has."""
+        touched = self._cells.take_touched()
+        if strict:
+            return dict.fromkeys(previous)
+        from marimo_kernel_bridge.kernel.versions.star_imports import written_out  # noqa: PLC0415  # first needed by the first cell
+        from marimo_kernel_bridge.kernel.versions.value_flow import Source  # noqa: PLC0415  # first needed by the first cell
+
+        bodies = {cell_id: self._body(cell_id) for cell_id in touched}
+        for cell_id, body in bodies.items():
+            (self._stars.add if body is not None and body.stars else self._stars.discard)(cell_id)
+        words: set[str] = set()
+        if self._stars:  # what they bind depends on the modules that are loaded by now
+            bodies |= {cell_id: self._body(cell_id) for cell_id in self._stars}
+            words = set().union(*(_words(entry.body.code) for entry in self._cells if entry.body is not None))
+        sources = {
+            cell_id: None if body is None else Source(body.code, written_out(body.stars, words))
+            for cell_id, body in bodies.items()
+        }
+        return {cell_id: source for cell_id, source in sources.items() if previous.get(cell_id) != source}
+
+    def _body(self, cell_id: str) -> Body | None:
+        """Return the body of a cell in the graph, None if it has none there."""
+        entry = self._cells.get(cell_id)
+        if entry is None or entry.body is None or entry.body.interactivity == "none":
+            return None
+        return None if entry.deleted or entry.cell.status == "superseded" else entry.body
+
+
+@lru_cache(maxsize=2000)
+def _words(code: str) -> frozenset[str]:
+    return frozenset(re.findall(r"[^\W\d]\w*", code))
