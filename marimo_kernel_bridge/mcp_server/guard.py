@@ -14,6 +14,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import CallToolResult, TextContent
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.bounds import bounded_text
 from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
 from marimo_kernel_bridge.mcp_server.arguments import client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
@@ -67,7 +68,10 @@ class Guard:
             except BridgeError as refusal:
                 effect = {"effect": f"refused: {refusal.code}"}
                 redact = kernels_of(ctx).redactor.text
-                raise BridgeError(refusal.code, redact(refusal.message), redact(refusal.hint)) from refusal
+                message, hint = (
+                    redact(bounded_text(text, redact)) for text in (refusal.message, refusal.hint)
+                )
+                raise BridgeError(refusal.code, message, hint) from refusal
             finally:
                 self._note({**call, **effect})
             return _redacted(result, kernels_of(ctx).redactor)
@@ -96,7 +100,8 @@ class Guard:
                 effect = "ok"
             except BridgeError as refusal:
                 effect = f"refused: {refusal.code}"
-                why = kernels_of(ctx).redactor.text(str(refusal))
+                redact = kernels_of(ctx).redactor.text
+                why = redact(bounded_text(str(refusal), redact))
                 raise ResourceNotFoundError(f"[{refusal.code}] {why}") from refusal
             finally:
                 self._note({**call, "effect": effect})

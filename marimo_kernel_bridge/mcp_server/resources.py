@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_server.media.output_text import show
@@ -38,7 +39,8 @@ _PAGE = 150_000
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
     """Return the outline of the notebook: all cells with their place in the graph, status and last run."""
     attached = attached_to(ctx, kernel)
-    return _json(as_data(cell_views.cell_list(await attached.client.reads.outline(0, _MOST_CELLS), 0, "")))
+    cells = cell_views.cell_list(await attached.client.reads.outline(0, _MOST_CELLS), 0, "")
+    return _json(as_data(bounded(cells, attached.redactor.text)))
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
@@ -155,7 +157,9 @@ def _page(text: str, offset: str, uri: str) -> dict[str, Any]:
 
 async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
     """Return a variable's type, size and a sample of its content."""
-    return _json(as_data(await notebook_views.variable_view(attached_to(ctx, kernel), variable, _ROWS)))
+    attached = attached_to(ctx, kernel)
+    view = await notebook_views.variable_view(attached, variable, _ROWS)
+    return _json(as_data(bounded(view, attached.redactor.text)))
 
 
 async def read_ipynb(ctx: Ctx, kernel: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
 from marimo_kernel_bridge.mcp_server.answers.view import whole_line
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
@@ -63,8 +64,8 @@ class CellView:
     cell_id: str
     version: int
     status: str
-    code: str
-    outputs: str
+    code: str = field(metadata=PAGED)
+    outputs: str = field(metadata=PAGED)
     images: int = 0
     stale: bool = False
     execution_count: int | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class ExportedNotebook:
     cells: int
     with_outputs: int
     output: str | None = None
-    content: str = ""
+    content: str = field(default="", metadata=PAGED)
     offset: int = 0
     total_chars: int = 0
     notes: tuple[str, ...] = ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
 from marimo_kernel_bridge.mcp_server.answers.view import whole_line
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import PackageChange  # noqa: TC001  # pydantic looks at it
@@ -36,7 +37,7 @@ class RunView:
     run_id: str
     status: str
     message: str
-    outputs: str = ""
+    outputs: str = field(default="", metadata=PAGED)
     images: int = 0
     cell_id: str | None = None
     version: int | None = None

@@ -6,30 +6,18 @@ Only images are in the text's content list alone. Knows neither kernels nor the 
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from dataclasses import fields, is_dataclass
+from typing import Any, ClassVar, Final, Protocol
 
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 CODE_WIDTH: Final = 80
 
 
-class Noted(Protocol):
-    """A view with a note about itself."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    @property
-    def note(self) -> str: ...
-
-    def text(self) -> str: ...
-
-
-_Paged = TypeVar("_Paged", bound=Noted)
-
-
 class View(Protocol):
     """An answer: a frozen dataclass, which is its structured form, and the same as text."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def text(self) -> str: ...
 
@@ -38,29 +26,6 @@ def as_data(view: View) -> dict[str, Any]:
     """Return a view as structured content, without fields that have their default: a model pays for every null."""
     data: dict[str, Any] = _plain(view)
     return data
-
-
-def within(view: _Paged, budget: int) -> _Paged:
-    """Return the view with its longest lists cut until its text has about `budget` characters, and a note about that."""
-    whole = view
-    while len(view.text()) > budget:
-        lists = [(field.name, getattr(view, field.name)) for field in fields(view)]
-        name, longest = max(
-            ((name, items) for name, items in lists if isinstance(items, tuple)),
-            key=lambda entry: len(str(entry[1])),
-        )
-        if len(longest) <= 1:
-            break
-        view = replace(view, **{name: longest[: len(longest) * 3 // 4]})
-    left_out = [
-        f"{len(getattr(whole, field.name)) - len(getattr(view, field.name))} of {len(getattr(whole, field.name))} {field.name}"
-        for field in fields(view)
-        if getattr(view, field.name) != getattr(whole, field.name)
-    ]
-    if not left_out:
-        return view
-    note = f"Cut to about {budget} characters: {', '.join(left_out)} left out. A larger max_chars shows more."
-    return replace(view, note=" ".join(filter(None, (view.note, note))))
 
 
 def first_line(code: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.mcp_server.answers.bounds import cut_middle
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_text
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
@@ -103,14 +104,12 @@ def cut(text: str, budget: int, offset: int, rest: str) -> str:
 
     Keeps the beginning and the end, where errors and last results are, and says between them what is missing.
     """
-    part = text[offset:]
-    if len(part) <= budget:
-        return part
-    head = max(1, int(budget * _HEAD_SHARE))
-    tail = max(0, budget - head)
-    left_out = len(part) - head - tail
-    notice = f"[… {left_out} of {len(text)} characters left out here. {rest.format(offset=offset + head)} …]"
-    return f"{part[:head]}\n{notice}\n{part[len(part) - tail :]}"
+
+    def notice(left_out: int, head: int) -> str:
+        where = rest.format(offset=offset + head)
+        return f"[… {left_out} of {len(text)} characters left out here. {where} …]"
+
+    return cut_middle(text[offset:], budget, notice, head_share=_HEAD_SHARE, around="\n")
 
 
 def error_text(output: Output) -> str:

@@ -6,17 +6,29 @@ from typing import TYPE_CHECKING
 
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
+from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.answers.view import View
     from marimo_kernel_bridge.mcp_server.media.output_text import Image
+    from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
 
 
 def answer(
-    view: View, images: tuple[Image, ...] = (), *, failed: bool = False, full: str | None = None
+    view: View,
+    redactor: Redactor,
+    images: tuple[Image, ...] = (),
+    *,
+    budget: int | None = None,
+    failed: bool = False,
+    full: str | None = None,
 ) -> CallToolResult:
-    """Answer with a view in both its forms, images, and the address of the whole where this is a part."""
+    """Answer with a view in both its forms, images, and the address of the whole where this is a part.
+
+    Its texts are bounded, and with `budget` its lists.
+    """
+    view = bounded(view, redactor.text, budget)
     pictures = [ImageContent(type="image", data=image.data, mime_type=image.mime_type) for image in images]
     links = [
         ResourceLink(

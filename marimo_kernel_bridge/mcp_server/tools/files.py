@@ -18,6 +18,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     KernelArg,
     OffsetArg,
     attached_to,
+    kernels_of,
 )
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
@@ -64,8 +65,9 @@ async def export_notebook(
     request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
     file_views.check(request)
     if file is not None:
-        return answer(await file_views.export_file(file, request))
-    return answer(await file_views.export_live(attached_to(ctx, kernel), request))
+        return answer(await file_views.export_file(file, request), kernels_of(ctx).redactor)
+    attached = attached_to(ctx, kernel)
+    return answer(await file_views.export_live(attached, request), attached.redactor)
 
 
 @tool("Make a notebook reactive", needs="run", runs_code=True)
@@ -91,4 +93,4 @@ async def import_notebook(
     Needs the permission run: it may import modules that the notebook imports with *, and verify runs the notebook.
     """
     request = file_views.ImportRequest(target, output, keep_outputs, check, verify, overwrite)
-    return answer(await file_views.import_file(ctx, file, request))
+    return answer(await file_views.import_file(ctx, file, request), kernels_of(ctx).redactor)

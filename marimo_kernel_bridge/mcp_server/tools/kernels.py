@@ -32,11 +32,12 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
     """List the Jupyter kernels that run here: which are reactive, and which notebook each belongs to."""
     from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
 
-    return answer(kernel_list(await find_kernels(), kernels_of(ctx), client_name(ctx)))
+    kernels = kernels_of(ctx)
+    return answer(kernel_list(await find_kernels(), kernels, client_name(ctx)), kernels.redactor)
 
 
 @tool("List kernels that can be started", needs="read", reads=True)
-async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:  # noqa: ARG001  # a tool takes a context
+async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:
     """List the kernels that can be started here, each with the interpreter that it runs in."""
     from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # a server starts without jupyter_client
 
@@ -46,7 +47,8 @@ async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList
                 KernelspecLine(spec.name, spec.display_name, spec.language, spec.interpreter, spec.reactive)
                 for spec in await asyncio.to_thread(installed)
             )
-        )
+        ),
+        kernels_of(ctx).redactor,
     )
 
 
@@ -82,7 +84,7 @@ async def connect_to_kernel(
     endpoint = await _endpoint(connection_file, notebook, server_url, token)
     attached = await kernels_of(ctx).connect(endpoint, client_name(ctx))
     attached.notebook = await _notebook_of(endpoint)
-    return answer(await kernel_state(attached))
+    return answer(await kernel_state(attached), attached.redactor)
 
 
 async def _endpoint(
@@ -148,7 +150,7 @@ async def start_kernel(
 
     attached = await kernels_of(ctx).start(kernelspec, directory, interpreter, client_name(ctx))
     open_elsewhere = sorted((await notebooks_by_kernel()).values())
-    return answer(await kernel_state(attached, not_of=tuple(open_elsewhere)))
+    return answer(await kernel_state(attached, not_of=tuple(open_elsewhere)), attached.redactor)
 
 
 @tool("Interrupt, restart or shut down a kernel", needs="all", destroys=True)
@@ -171,13 +173,14 @@ async def control_kernel(
     message = await kernels_of(ctx).control(attached, action)
     if action == "shut_down":
         await kernels_of(ctx).disconnect(attached)
-    return answer(KernelControlled(attached.handle, action, message))
+    return answer(KernelControlled(attached.handle, action, message), attached.redactor)
 
 
 @tool("Kernel status", needs="read", reads=True)
 async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, KernelState]:
     """Return whether a kernel is idle, busy (with whose request, since when), silent or dead, and which runs are open."""
-    return answer(await kernel_state(attached_to(ctx, kernel)))
+    attached = attached_to(ctx, kernel)
+    return answer(await kernel_state(attached), attached.redactor)
 
 
 @tool("Disconnect from a kernel", needs="read", idempotent=True)
@@ -188,5 +191,6 @@ async def disconnect_kernel(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[
     left = [run.run_id for run in attached.client.runs.ours if not run.over]
     going_on = f" Runs that go on in it: {', '.join(left)}." if left else ""
     return answer(
-        Disconnected(attached.handle, f"Disconnected from {attached.handle}; the kernel runs on.{going_on}")
+        Disconnected(attached.handle, f"Disconnected from {attached.handle}; the kernel runs on.{going_on}"),
+        attached.redactor,
     )

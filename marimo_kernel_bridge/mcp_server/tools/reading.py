@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
 
+from marimo_kernel_bridge.mcp_server.answers.bounds import LISTS
 from marimo_kernel_bridge.mcp_server.answers.cells import CellList, CellView
 from marimo_kernel_bridge.mcp_server.answers.notebook import (
     Dataflow,
@@ -17,7 +18,6 @@ from marimo_kernel_bridge.mcp_server.answers.notebook import (
     VariableList,
     VariableView,
 )
-from marimo_kernel_bridge.mcp_server.answers.view import within
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
     LIST_BUDGET,
@@ -58,7 +58,8 @@ async def list_cells(
     """
     attached = attached_to(ctx, kernel)
     outline = await attached.client.reads.outline(offset, limit)
-    return answer(within(cell_views.cell_list(outline, offset, attached.news()), max_chars))
+    view = cell_views.cell_list(outline, offset, attached.news())
+    return answer(view, attached.redactor, budget=max_chars)
 
 
 @tool("Read a cell", needs="read", reads=True)
@@ -73,7 +74,7 @@ async def read_cell(
     """Read one cell's code, version, place in the graph and outputs, with images. Answered while a cell runs."""
     attached = attached_to(ctx, kernel)
     view, images = await cell_views.cell_view(attached, cell_id, Window(max_chars, offset))
-    return answer(view, images, full=view.full)
+    return answer(view, attached.redactor, images, budget=max(max_chars, LISTS), full=view.full)
 
 
 @tool("Search code and outputs", needs="read", reads=True)
@@ -88,9 +89,9 @@ async def search_cells(
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, SearchResult]:
     """Find text in the code and the text outputs of all cells: which cell, which line. Answered while a cell runs."""
-    return answer(
-        within(await notebook_views.search_result(attached_to(ctx, kernel), query, limit), max_chars)
-    )
+    attached = attached_to(ctx, kernel)
+    view = await notebook_views.search_result(attached, query, limit)
+    return answer(view, attached.redactor, budget=max_chars)
 
 
 @tool("Read what depends on what", needs="read", reads=True)
@@ -108,9 +109,9 @@ async def read_dataflow(
 
     That is what a change would reach; preview_run says how long it takes. Answered while a cell runs.
     """
-    return answer(
-        within(await notebook_views.dataflow(attached_to(ctx, kernel), cell_id, variable), max_chars)
-    )
+    attached = attached_to(ctx, kernel)
+    view = await notebook_views.dataflow(attached, cell_id, variable)
+    return answer(view, attached.redactor, budget=max_chars)
 
 
 @tool("List variables", needs="read", reads=True)
@@ -129,12 +130,9 @@ async def list_variables(
 
     Runs no code of the values. Answered while a cell runs.
     """
-    return answer(
-        within(
-            await notebook_views.variable_list(attached_to(ctx, kernel), query, offset, limit),
-            max_chars,
-        )
-    )
+    attached = attached_to(ctx, kernel)
+    view = await notebook_views.variable_list(attached, query, offset, limit)
+    return answer(view, attached.redactor, budget=max_chars)
 
 
 @tool("List UI elements and widgets", needs="read", reads=True)
@@ -150,9 +148,9 @@ async def list_ui_elements(
 
     Answered while a cell runs.
     """
-    return answer(
-        within(await notebook_views.ui_element_list(attached_to(ctx, kernel), offset, limit), max_chars)
-    )
+    attached = attached_to(ctx, kernel)
+    view = await notebook_views.ui_element_list(attached, offset, limit)
+    return answer(view, attached.redactor, budget=max_chars)
 
 
 @tool("Read a variable", needs="read", reads=True)
@@ -170,12 +168,9 @@ async def read_variable(
     Knows pandas, Polars, Arrow, NumPy and Python's own containers; shows other objects' attributes. Never calls an
     object's str or repr. While a cell runs it returns types and sizes only.
     """
-    return answer(
-        within(
-            await notebook_views.variable_view(attached_to(ctx, kernel), variable, limit, offset),
-            max_chars,
-        )
-    )
+    attached = attached_to(ctx, kernel)
+    view = await notebook_views.variable_view(attached, variable, limit, offset)
+    return answer(view, attached.redactor, budget=max_chars)
 
 
 @tool("List errors", needs="read", reads=True)
@@ -189,7 +184,9 @@ async def list_errors(
 
     Answered while a cell runs.
     """
-    return answer(within(await notebook_views.error_list(attached_to(ctx, kernel)), max_chars))
+    attached = attached_to(ctx, kernel)
+    view = await notebook_views.error_list(attached)
+    return answer(view, attached.redactor, budget=max_chars)
 
 
 @tool("Preview a run or edits", needs="read", reads=True)
@@ -209,4 +206,5 @@ async def preview_run(
     """  # noqa: D205  # one thought
     attached = attached_to(ctx, kernel)
     changes = changes_of(edits) if edits else ()
-    return answer(within(await notebook_views.preview(attached, cell_ids, which, changes), max_chars))
+    view = await notebook_views.preview(attached, cell_ids, which, changes)
+    return answer(view, attached.redactor, budget=max_chars)

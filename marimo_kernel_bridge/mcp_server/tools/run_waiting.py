@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.bounds import LISTS
 from marimo_kernel_bridge.mcp_server.media.output_text import terminal_text
 from marimo_kernel_bridge.mcp_server.sdk.tasks import TaskContext
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
@@ -73,4 +74,11 @@ def _how_far(run: Run, elapsed: float, lines: str) -> str:
 async def run_answer(attached: Attached, run: Run, window: Window) -> CallToolResult:
     """Answer with how far a run is and what it caused."""
     view, images = await run_view(attached, run, window)
-    return answer(view, images, failed=view.status == "lost", full=view.full)
+    return answer(
+        view,
+        attached.redactor,
+        images,
+        budget=max(window.budget, LISTS),
+        failed=view.status == "lost",
+        full=view.full,
+    )

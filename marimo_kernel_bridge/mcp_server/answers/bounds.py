@@ -1,0 +1,138 @@
+"""What keeps an answer short: long texts are cut in the middle, long lists at their end, and each cut says so.
+
+Owns all cutting of answers. What is read in pages (`PAGED`: outputs, code, exports) is cut by its view, which knows
+the page. Knows neither kernels nor secrets: the caller gives what takes secrets out of a text before it is cut, since
+a cut within a secret would leave a part of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from marimo_kernel_bridge.mcp_server.answers.view import View
+
+MOST_TEXT: Final = 1200
+"""Characters of one text of an answer: an error's message, a name, a label."""
+
+LISTS: Final = 3000
+"""Characters that the rest of an answer may have beside what is read in pages, however small `max_chars` is."""
+
+PAGED: Final[Mapping[str, bool]] = MappingProxyType({"paged": True})
+"""The metadata of a field whose text is read in pages."""
+
+_ERRORS: Final = frozenset({"error", "message"})
+"""Fields with the message of an error, which the outputs of the run or of the cell have as well."""
+
+_Redact = Callable[[str], str]
+_Viewed = TypeVar("_Viewed", bound="View")
+
+
+def cut_middle(
+    text: str, most: int, notice: Callable[[int, int], str], *, head_share: float = 0.5, around: str = " "
+) -> str:
+    """Return a text, with its middle left out if it has more than `most` characters.
+
+    `notice` stands there, with `around` on both sides; it gets how many characters are left out, and where they begin.
+    """
+    if len(text) <= most:
+        return text
+    head = max(1, int(most * head_share))
+    tail = max(0, most - head)
+    left_out = len(text) - head - tail
+    return f"{text[:head]}{around}{notice(left_out, head)}{around}{text[len(text) - tail :]}"
+
+
+def bounded_text(text: str, redact: _Redact, whole: str = "") -> str:
+    """Return a text of about `MOST_TEXT` characters at most. `whole` says how to read all of it."""
+    if len(text) <= MOST_TEXT:
+        return text
+    text = redact(text)
+    return cut_middle(
+        text,
+        MOST_TEXT,
+        lambda left_out, _: (
+            f"[… {left_out} of {len(text)} characters left out{f'. {whole}' * bool(whole)} …]"
+        ),
+    )
+
+
+def bounded(view: _Viewed, redact: _Redact, budget: int | None = None) -> _Viewed:
+    """Return an answer whose texts have about `MOST_TEXT` characters at most, but for what is read in pages.
+
+    With `budget`, its longest lists are cut, too, until its text has about so many characters without the pages; the
+    answer's note says what is left out.
+    """
+    view = _bounded(view, redact, inside=False)
+    return view if budget is None else _within(view, budget)
+
+
+def _bounded(value: Any, redact: _Redact, whole: str = "", *, inside: bool = True) -> Any:
+    """Return a value of an answer, bounded; the same object where nothing is too long."""
+    if isinstance(value, str):
+        return bounded_text(value, redact, whole)
+    if isinstance(value, tuple):
+        items = tuple(_bounded(item, redact) for item in value)
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    changed: dict[str, Any] = {}
+    for field in fields(value):
+        if "paged" in field.metadata:
+            continue
+        old = getattr(value, field.name)
+        new = _bounded(old, redact, _way_to_the_whole(value) if field.name in _ERRORS else "")
+        if inside and isinstance(new, tuple):
+            new = _first_names(new)
+        if new is not old:
+            changed[field.name] = new
+    return replace(value, **changed) if changed else value
+
+
+def _first_names(names: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return as many of the names as fit into one text, and how many there are besides."""
+    if not all(isinstance(name, str) for name in names) or sum(map(len, names)) <= MOST_TEXT:
+        return names
+    room, kept = MOST_TEXT, 0
+    while kept < len(names) and (kept == 0 or len(names[kept]) <= room):
+        room -= len(names[kept])
+        kept += 1
+    return names if kept == len(names) else (*names[:kept], f"… {len(names) - kept} more")
+
+
+def _way_to_the_whole(value: Any) -> str:
+    """Return how to read all of an error that a part of an answer tells of."""
+    run_id, cell_id = getattr(value, "run_id", None), getattr(value, "cell_id", None)
+    if run_id:
+        return f'read_run(run_id="{run_id}", offset=0) has all of it in its outputs, in pages'
+    return (
+        f'read_cell(cell_id="{cell_id}", offset=0) has all of it in its outputs, in pages' if cell_id else ""
+    )
+
+
+def _within(view: _Viewed, budget: int) -> _Viewed:
+    """Return the view with its longest lists cut until its text fits, and a note about that."""
+    whole = view
+    paged = sum(len(getattr(view, field.name)) for field in fields(view) if "paged" in field.metadata)
+    while len(view.text()) - paged > budget:
+        lists = [(field.name, getattr(view, field.name)) for field in fields(view)]
+        long = [(name, items) for name, items in lists if isinstance(items, tuple) and len(items) > 1]
+        if not long:
+            break
+        name, longest = max(long, key=lambda entry: len(str(entry[1])))
+        view = replace(view, **{name: longest[: len(longest) * 3 // 4]})
+    left_out = [
+        f"{len(getattr(whole, field.name)) - len(getattr(view, field.name))} of {len(getattr(whole, field.name))} {field.name}"
+        for field in fields(view)
+        if getattr(view, field.name) != getattr(whole, field.name)
+    ]
+    if not left_out:
+        return view
+    note = f"Cut to about {budget} characters: {', '.join(left_out)} left out. A larger max_chars shows more."
+    notes: dict[str, Any] = {"note": " ".join(filter(None, (getattr(view, "note", ""), note)))}
+    return replace(view, **notes)
