@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from marimo_kernel_bridge.kernel.cells import Entry
-    from marimo_kernel_bridge.kernel.front_ends import Content
     from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, ExecuteRequest
     from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.messages import Content
 
 
 class Scheduler(Protocol):

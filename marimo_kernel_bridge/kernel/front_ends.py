@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from marimo_kernel_bridge.protocol.messages import Content
     from marimo_kernel_bridge.protocol.names import Dialect
     from marimo_kernel_bridge.protocol.notebook import Output
 
 
 Header: TypeAlias = dict[str, Any]
 """The header of a Jupyter message."""
-
-Content: TypeAlias = dict[str, Any]
-"""The content of a Jupyter message."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from marimo_kernel_bridge.protocol.output_log import EDITED
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from marimo_kernel_bridge.kernel.front_ends import Content
+    from marimo_kernel_bridge.protocol.messages import Content
     from marimo_kernel_bridge.protocol.notebook import Cell
     from marimo_kernel_bridge.runtime.interface import GraphError
 

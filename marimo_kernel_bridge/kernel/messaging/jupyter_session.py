@@ -1,8 +1,8 @@
 """The kernel's `jupyter_client` session: each shell message is read once, each output may be redirected.
 
 All of ipykernel's output (streams, displays, results, errors, from whatever thread) passes `Session.send` with the
-parent header that says which request it belongs to. That is the one place to hook. What a request says is `requests`'
-business, where an output goes is the notebook's.
+parent header of the request that it belongs to, so this is the only hook that is needed. `requests` parses requests, and
+the notebook decides where an output goes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a request says of itself: whether it can be handled, whose code it runs, and from which front end it comes.
+"""Parsed requests: whether a message can be handled, whose code it runs, and which front end sent it.
 
-Made once, when a message is received; nothing else reads an execute_request's message. Values and their parsing only:
-knows no sockets, and not what requests lead to.
+Parsed once, when a message is received; nothing else reads the message of an `execute_request`. Values and their parsing
+only: knows neither sockets nor the effects of requests.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OPTIONAL: Final[dict[str, dict[str, type]]] = {"execute_request": {"user_expres
 
 @dataclass(frozen=True, kw_only=True)
 class ExecuteRequest:
-    """A request to run code. One that is no `CellRequest` is hidden, as front ends send for themselves."""
+    """A request to run code. One that is not a `CellRequest` is hidden: front ends send these for their own use."""
 
     header: Header
     code: str
@@ -41,7 +41,7 @@ class ExecuteRequest:
     allow_stdin: bool = False
     stop_on_error: bool = True
     wants_outcome: bool = False
-    """Whether the kernel sends what became of the request without being asked."""
+    """Whether the kernel sends the outcome of the request unsolicited."""
 
     @property
     def msg_id(self) -> str:
@@ -56,7 +56,7 @@ class CellRequest(ExecuteRequest):
     notebook_cell_id: str | None
     address: Address
     deleted: tuple[str, ...] | None = None
-    """The cells that the front end says are deleted, by its ids; None from a front end that does not say."""
+    """The cells that the front end reports as deleted, by its ids; None from a front end that reports none."""
 
     @property
     def author(self) -> str:
@@ -71,14 +71,14 @@ class CellRequest(ExecuteRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class LabRequest(CellRequest):
-    """A request of JupyterLab or Notebook 7, which may be looked at before its turn."""
+    """A request of JupyterLab or Notebook 7, which lookahead may read before its turn."""
 
     notebook_cell_id: str
 
 
 @dataclass(frozen=True)
 class Cause:
-    """The request that causes what runs now or later. `ident` and `message` are for replying to it only."""
+    """The request that causes the present or later runs. `ident` and `message` are only for the reply to it."""
 
     ident: Any
     message: dict[str, Any]
@@ -87,7 +87,7 @@ class Cause:
 
 
 class ReceivedMessage(dict[str, Any]):
-    """A message as `Session.deserialize` returns it, with what it says of itself."""
+    """A message as `Session.deserialize` returns it, with the parsed request."""
 
     refusal: str | None
     """Why the message cannot be handled."""
@@ -139,7 +139,7 @@ class ReceivedFrames(list[Any]):
 def execute_request(
     header: Header, metadata: dict[str, Any], content: dict[str, Any]
 ) -> CellRequest | ExecuteRequest:
-    """Read an execute_request that `refusal` finds nothing wrong with."""
+    """Parse an execute_request for which `refusal` returns None."""
     ours = metadata.get(METADATA_KEY)
     ours = ours if isinstance(ours, dict) else {}
     client = ours.get("client")
@@ -165,7 +165,7 @@ def execute_request(
 
 
 def refusal(message: dict[str, Any]) -> str | None:
-    """Return what keeps a message from being handled, None if nothing does."""
+    """Return why a message cannot be handled, None if it can."""
     content, metadata = message["content"], message["metadata"]
     if not isinstance(content, dict):
         return "its content is not an object"

@@ -1,7 +1,7 @@
-"""The shell messages that were received and wait for their turn.
+"""The queue of received shell messages.
 
-ipykernel hands each message to a task that waits for a lock; the queue keeps them in view: whether any wait, which of
-them an error aborts, and which requests for JupyterLab's cells are among them. Reads no message: see `requests`.
+ipykernel hands each message to a task that waits for a lock; the queue makes the waiting messages visible: whether there
+are any, which of them an error aborts, and which are requests for JupyterLab's cells. `requests` parses the messages.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class ShellQueue:
         return frames.msg_id in self._cancelled
 
     def cancel(self, request_id: str) -> None:
-        """Keep a request from starting whose turn has not come; any thread, as the main one may run a cell."""
+        """Cancel a request that has not started. Any thread, because the main thread may run a cell."""
         self._cancelled.append(request_id)
 
     def is_cancelled(self, request_id: str) -> bool:
@@ -85,7 +85,7 @@ class ShellQueue:
         return request_id in self._cancelled
 
     def note_waiting(self) -> None:
-        """Note which requests wait, before an error is reported: those that follow were sent in spite of it."""
+        """Record the queued requests before an error is reported: later ones were sent after seeing it."""
         self._fetch()
         self._at_error = list(self._queued.values())
 

@@ -1,8 +1,8 @@
 """The shell channel's socket, which any thread may use.
 
-ZeroMQ lets threads share a socket if a lock surrounds each use. So replies go out at once from the thread that made
-them, and a reader beside the main thread can pass on what subshells get while a cell runs. Owns the lock and the
-reader; whose a message is, is the listener's to say.
+ZeroMQ lets threads share a socket if a lock guards each use. So each thread sends its replies directly, and a reader
+thread can pass messages to subshells while a cell runs on the main thread. Owns the lock and the reader; the listener
+decides which thread a message is for.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """What takes the messages of the channel."""
+    """The receiver of the channel's messages."""
 
     def read(self, frames: list[Any]) -> ReceivedFrames:
         """Read a message; any thread."""
@@ -41,7 +41,7 @@ class Listener(Protocol):
 
 
 class ShellStream(ZMQStream):
-    """The stream of the shell channel, in place of ipykernel's."""
+    """The stream of the shell channel, which replaces ipykernel's."""
 
     def __init__(self, shell_socket: zmq.Socket[bytes], io_loop: IOLoop) -> None:
         self._lock = threading.RLock()
@@ -56,12 +56,12 @@ class ShellStream(ZMQStream):
 
     @classmethod
     def replacing(cls, stream: ZMQStream) -> ShellStream:
-        """Make one of a stream that nobody uses yet."""
+        """Create one from a stream that is not in use yet."""
         stream.io_loop.remove_handler(stream.socket)
         return cls(stream.socket, stream.io_loop)
 
     def listen(self, listener: Listener) -> None:
-        """Set what gets the messages from now on."""
+        """Set the listener, which receives all further messages."""
         self._listener = listener
         self._from_reader.on_recv(lambda _wake_up: listener.receive(self._passed.popleft()), copy=False)
 

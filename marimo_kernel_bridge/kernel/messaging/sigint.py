@@ -1,12 +1,12 @@
 """The kernel's handling of SIGINT: it raises `KeyboardInterrupt` in user code, and nowhere else.
 
-An interrupt amid our own or marimo's bookkeeping would leave a graph that is half changed. So one that comes while a
-cell is put into the graph, between two cells, or while marimo is imported, is kept until the next body begins, which
-then ends at once. Owns the signal handler; knows no sockets.
+An interrupt during bookkeeping of this package or of marimo would leave the graph half changed. So an interrupt that
+arrives while a cell is registered, between two cells, or while marimo is imported, is deferred until the next body
+begins, which then ends at once. Owns the signal handler; knows no sockets.
 
-One that comes while the process forks is sent again afterwards: Python drops what is raised in a function that runs
-before or after a fork (`os.register_at_fork`), and `logging`, whose lock is acquired and released by such functions,
-would keep it locked.
+An interrupt that arrives while the process forks is sent again afterwards: Python discards exceptions in functions that
+run before or after a fork (`os.register_at_fork`), and `logging`, which acquires and releases its lock in such
+functions, would keep it locked.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
 
 
 class Interrupts:
-    """What becomes of a SIGINT. All for the main thread, where Python runs signal handlers."""
+    """The handler of SIGINT and its state. For the main thread, where Python runs signal handlers."""
 
     def __init__(self, runtime: Callable[[], Runtime | None] = lambda: None) -> None:
         """`runtime` returns the notebook's runtime, None as long as it is not loaded."""

@@ -69,13 +69,13 @@ class Subshell(BaseThread):
 
 @dataclass(frozen=True)
 class _Pair:
-    """What ipykernel's GUI event loops look at to see requests for the main thread."""
+    """The socket pair that ipykernel's GUI event loops poll for requests to the main thread."""
 
     to_stream: ShellStream
 
 
 class Subshells:
-    """The subshells of a kernel, in place of ipykernel's `SubshellManager`."""
+    """The subshells of a kernel, which replace ipykernel's `SubshellManager`."""
 
     def __init__(
         self,

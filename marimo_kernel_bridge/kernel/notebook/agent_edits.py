@@ -1,7 +1,7 @@
-"""What agents change and run: batches of edits, cells as they are, values of UI elements.
+"""The requests of agents: batches of edits, runs of unchanged cells, and values of UI elements.
 
-Turns each request into changes of cells, admission and runs. Which batches the graph would take is `edit_batches`;
-how cells run is `execution`.
+Turns each request into changes of cells, admission to the graph, and runs. `edit_batches` checks which batches the graph
+accepts, and `execution` runs cells.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class AgentEdits:
     # -- batches of edits ------------------------------------------------------------------------------------------
 
     def plan(self, changes: Sequence[Change], address: Address) -> Plan:
-        """Check a batch and look at what it would do. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
+        """Check a batch and preview its effects. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
         with gc_pauses.deferred():
             return plan(
                 changes,
@@ -57,7 +57,7 @@ class AgentEdits:
             )
 
     async def apply(self, batch: Plan, client: str, address: Address, *, run: bool) -> tuple[str, ...]:
-        """Apply a batch that the graph takes, and run its cells unless told not to. Return the ids of the new cells."""
+        """Apply a batch that the graph accepts, and run its cells if `run`. Return the ids of the new cells."""
         report = self._runs.open(address, client, ())
         old_ids = set(self._cells.ids())
         edited = self._change_cells(batch.changes, client, address)
@@ -104,18 +104,18 @@ class AgentEdits:
                 notice = Message("display_data", notices.deleted(client), {})
                 self._router.replace(entry, self._execution.trigger, notice)
 
-    # -- cells as they are -----------------------------------------------------------------------------------------
+    # -- unchanged cells -------------------------------------------------------------------------------------------
 
     async def run_cells(self, cell_ids: Iterable[str], client: str, address: Address) -> RunReport:
-        """Run cells as they are. Raises `BridgeError`: no_such_cell."""
+        """Run cells unchanged. Raises `BridgeError`: no_such_cell."""
         requested = tuple(self._cells.find(cell_id).cell.cell_id for cell_id in cell_ids)
         run = self._runs.open(address, client, requested)
-        runnable: dict[str, tuple[str, ...]] = {}  # with the names that it would take over
+        runnable: dict[str, tuple[str, ...]] = {}  # each with the names that it would take over
         for cell_id in requested:
             self._early.withdraw(cell_id)
             entry = self._cells[cell_id]
             names_to_take = () if entry.body is None else self._graph.names_to_take(entry, entry.body)
-            if names_to_take:  # until it has them it is below all
+            if names_to_take:  # it is the last cell until it has taken them
                 others = (other for other in reversed(self._cells.ids()) if other != cell_id)
                 self._cells.place(cell_id, next(others, None))
                 self._cells.change(cell_id, status="new", error=None)
@@ -137,7 +137,7 @@ class AgentEdits:
         return report
 
     def set_ui_value(self, target: str, value: object, client: str, address: Address) -> RunReport:
-        """Set a UI element, by its variable or its id; what reads it becomes stale.
+        """Set a UI element, given by its variable or its id; its readers become stale.
 
         Raises `BridgeError`: no_such_ui_element, ui_value_refused.
         """

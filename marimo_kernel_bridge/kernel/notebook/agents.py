@@ -1,8 +1,8 @@
-"""The agents that use the kernel, and whether the person has paused them.
+"""The agents that use the kernel, and whether the user has paused them.
 
-An agent is whoever names itself in a request: in the metadata of an `execute_request`, or as the user in the header of
-a bridge request. Nothing keeps another client of the same user from running code under no name; this is a brake
-for agents that play by the rules, as ours does, not a wall.
+A client is an agent if it names itself in a request: in the metadata of an `execute_request`, or as the user in the
+header of a bridge request. Another client of the same user can still run code without a name, so a pause is a safeguard
+for cooperating agents, not a security boundary.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SeenAgent:
-    """An agent that asked something of the kernel. `last_heard` is in seconds since the epoch.
+    """An agent that has sent requests. `last_heard` is in seconds since the epoch.
 
-    `runs` counts what it had the kernel run or change, `refused` what the kernel did not do for it.
+    `runs` counts its requests that ran or changed something, `refused` those that the kernel refused.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Agents:
         return iter(list(self._seen.values()))
 
     def heard(self, name: str, *, ran: bool = False, refused: bool = False) -> None:
-        """Note what became of a request of an agent. One without a name is none: it only looks which kernel this is."""
+        """Record the outcome of an agent's request. A client without a name only identifies kernels, and is no agent."""
         if not name:
             return
         now = time.time()
@@ -49,6 +49,6 @@ class Agents:
         self._seen[name] = replace(seen, last_heard=now, runs=seen.runs + ran, refused=seen.refused + refused)
 
     def require_not_paused(self) -> None:
-        """Raise `BridgeError` paused if the person has paused the agents."""
+        """Raise `BridgeError` paused if the user has paused agents."""
         if self.paused:
             raise AgentsPausedError("nothing was run or changed")

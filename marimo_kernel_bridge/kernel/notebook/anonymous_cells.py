@@ -1,7 +1,7 @@
-"""Cells of requests without a cell id, and which of them are evicted: a terminal makes a new one with each request.
+"""Cells of requests without a cell id, and their eviction: each request of a terminal creates such a cell.
 
-A cell that defines nothing, or whose names other cells have taken over, is only good for being run again when what it
-uses changes, or for being read. The newest of them stay. Knows cells by their ids; what they define is the graph's.
+A cell that defines nothing, or that has been superseded, is needed only for reruns when its inputs change, and for
+reads. The newest of these are kept. Knows cells by their ids; the graph knows the names that they define.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ KEPT: Final = 1000
 
 
 class AnonymousCells:
-    """The cells that no front end has an id for."""
+    """The cells that have no id in a front end."""
 
     def __init__(self) -> None:
         self._cell_ids: set[str] = set()
         self._idle: OrderedDict[str, None] = OrderedDict()  # those that define no name, oldest first
 
     def add(self, cell_id: str) -> None:
-        """Note a cell that a request without a cell id made."""
+        """Add the cell of a request without a cell id."""
         self._cell_ids.add(cell_id)
 
     def defines_nothing(self, cell_id: str) -> None:
-        """Note that a cell defines no name, or does not any more."""
+        """Record that a cell defines no names, or no longer does."""
         if cell_id in self._cell_ids:
             self._idle[cell_id] = None
             self._idle.move_to_end(cell_id)
 
     def forget(self, cell_id: str) -> None:
-        """Note that a cell is gone."""
+        """Remove a cell."""
         self._cell_ids.discard(cell_id)
         self._idle.pop(cell_id, None)
 

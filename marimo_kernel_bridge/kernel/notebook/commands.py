@@ -1,6 +1,6 @@
-"""What a person may ask of the notebook with `%marimo`: done as soon as no cell runs, before dependents do.
+"""The commands of `%marimo` that change the notebook, carried out as soon as no cell runs, before dependents run.
 
-Owns no state. Parsing the line and showing the answer is `ipython.marimo_magic`.
+Owns no state. `ipython.marimo_magic` parses the line and shows the answer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class NotebookCommands:
-    """The commands of a person that change how the notebook runs."""
+    """The commands of `%marimo` that change how the notebook runs."""
 
     def __init__(self, cells: CellTable, execution: Execution, prepare: Callable[[Entry, str], Body]) -> None:
         self._cells = cells

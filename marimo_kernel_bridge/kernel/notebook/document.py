@@ -1,7 +1,7 @@
 """The notebook's file on disk: the only reader of the .ipynb in the kernel.
 
 Jupyter's messages carry neither the order of cells, nor the notebook's metadata, nor which cells were deleted in VS Code.
-The file has all three, as old as the last save. Reads only; a file that cannot be read says nothing.
+The file has all three, as of the last save. Reads only; a file that cannot be read is ignored.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a notebook's own metadata says about how it runs; None where it says nothing.
+    """The settings in a notebook's own metadata; None for those that are not set.
 
     `{"marimo_kernel_bridge": {"on_cell_change": "lazy", "redefinitions": "strict"}}`, either or both. It takes precedence over
     marimo's configuration (`pyproject.toml`, the user's), which is the runtime's to read.
@@ -38,7 +38,7 @@ class NotebookDocument:
         self._seen: tuple[int, int] | None = None
 
     def new_order(self, path: str) -> list[str] | None:
-        """Return the ids of the cells in document order; None if the file is as it was, or cannot be read."""
+        """Return the ids of the cells in document order; None if the file has not changed, or cannot be read."""
         try:
             status = Path(path).stat()
         except OSError:

@@ -1,7 +1,7 @@
 """Answers to queued requests whose cells need not run when their turn comes. Values only.
 
-A cell whose own request waits may run before its turn, because another cell needs it; or what it showed is still fresh
-and is sent again.
+A cell with a queued request may run before its turn, because another cell needs it; or its outputs are still fresh and
+are sent again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EarlyAnswer:
-    """How to answer a request without running its cell. `replay`: the cell's outputs are still to be sent."""
+    """The answer to a request without a run of its cell. `replay`: the cell's outputs must be sent again."""
 
     cell_id: str
     execution_count: int | None
@@ -29,14 +29,14 @@ class EarlyAnswer:
 
 @dataclass
 class EarlyAnswers:
-    """What lookahead found out about queued requests."""
+    """The state of queued requests that lookahead has read: cells with a queued request, and answers."""
 
     _cells: dict[str, str] = field(default_factory=dict)  # cell id -> message id of its request
     _answers: dict[str, EarlyAnswer] = field(default_factory=dict)  # by message id
     _seen: set[str] = field(default_factory=set)
 
     def __contains__(self, cell_id: str) -> bool:
-        """Return whether a cell's own request waits."""
+        """Return whether a cell has a queued request."""
         return cell_id in self._cells
 
     def unseen(self, requests: Iterable[LabRequest]) -> list[LabRequest]:
@@ -50,19 +50,19 @@ class EarlyAnswers:
         return unseen
 
     def add(self, cell_id: str, request: LabRequest) -> None:
-        """Note that a cell's own request waits."""
+        """Record the queued request of a cell."""
         self._cells[cell_id] = request.msg_id
 
     def ran(self, cell_id: str, execution_count: int | None, error: CellError | None) -> None:
-        """Note that a cell ran before its turn."""
+        """Record that a cell ran before its turn."""
         self._answers[self._cells.pop(cell_id)] = EarlyAnswer(cell_id, execution_count, error)
 
     def replay(self, cell_id: str, request: LabRequest, execution_count: int | None) -> None:
-        """Note that a request needs no run: what the cell showed is still fresh."""
+        """Record that a request needs no run, because the cell's outputs are still fresh."""
         self._answers[request.msg_id] = EarlyAnswer(cell_id, execution_count, replay=True)
 
     def withdraw(self, cell_id: str) -> None:
-        """Forget a cell's queued request, which then runs: something else happened to the cell."""
+        """Forget the queued request of a cell that has changed, so that the request runs the cell."""
         self._cells.pop(cell_id, None)
         for msg_id in [msg_id for msg_id, answer in self._answers.items() if answer.cell_id == cell_id]:
             del self._answers[msg_id]

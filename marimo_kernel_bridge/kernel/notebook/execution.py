@@ -1,7 +1,7 @@
-"""Running cells: the requested cell, its stale ancestors, and the stale cells that run by themselves.
+"""The execution of cells: the requested cell, its stale ancestors, and the stale cells that run by themselves.
 
 Implements `CellHost` for the runtime, owns the graph, and records in the run history what each request caused. Knows
-neither requests' messages nor how a body runs (`BodyRunner`). Main thread only, but for `wake` and `later`.
+neither the messages of requests nor how a body runs (`BodyRunner`). Main thread only, except `wake` and `later`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class BodyRunner(Protocol):
-    """Runs the body of a cell: IPython's shell. `parent` None: under the request that is being handled."""
+    """IPython's shell, which runs the body of a cell. `parent` is None for the cell of the current request."""
 
     @property
     def interrupts(self) -> Interrupts: ...
@@ -68,10 +68,10 @@ class Execution:
         self._wake = wake
         self.graph = NotebookGraph(state.cells, make_runtime(self), state.published, runner.interrupts.body)
         self.stale_cells = StaleCells(state.cells, self.graph, state.router)
-        self.running: tuple[str, float] | None = None  # the cell, and since when
+        self.running: tuple[str, float] | None = None  # the cell, and the start time
         self._anonymous = AnonymousCells()
         self._requested: str | None = None  # the cell that runs under its own execute_request
-        self._later: list[Callable[[], None]] = []  # what was asked for while a cell ran
+        self._later: list[Callable[[], None]] = []  # actions deferred while a cell runs
         self._in_stale_cells = False
 
     # -- requests --------------------------------------------------------------------------------------------------
@@ -86,14 +86,14 @@ class Execution:
         self._runs.open(request.address, request.author, (cell_id,))
 
     def end(self, entry: Entry, execution_count: int | None) -> None:
-        """Note that the code of an execute_request has run."""
+        """Record that the code of the request has run."""
         self._cells.change(entry.cell.cell_id, execution_count=execution_count)
         self._requested = None
         self._router.request_ends(entry)
         self._runs.current.set_count(entry.cell.cell_id, execution_count)
 
     def close_run(self) -> RunReport:
-        """End the run: the request is over, with all that it caused or other requests let run."""
+        """End the run of a request and of everything that it caused."""
         self.graph.publish()
         for cell_id in self._runs.current.requested:
             if not self.graph.defines_names(cell_id):
@@ -102,7 +102,7 @@ class Execution:
         return self._runs.close(tuple(sorted(self.stale_cells.due())), settled=not self.stale_cells.unsettled)
 
     def forget(self, cell_ids: Iterable[str]) -> None:
-        """Drop cells and the names they define; one whose own request waits stays."""
+        """Drop cells and the names they define, except cells with a queued request."""
         gone = [cell_id for cell_id in cell_ids if cell_id in self._cells and cell_id not in self._early]
         if not gone:
             return
@@ -145,7 +145,7 @@ class Execution:
     async def run_requested(self, entry: Entry, body: Body, queued: Collection[Entry]) -> CellError | None:
         """Run the cell of the present execute_request, its stale ancestors first. Return why it did not run.
 
-        `queued` are cells whose own requests wait, admitted after it: in a conflict the earlier request wins.
+        `queued` are the cells of queued requests, admitted after it: in a conflict the earlier request wins.
         """
         names_to_take = self.graph.names_to_take(entry, body)
         refused = self.admit(entry, body, supersede=not names_to_take)
@@ -208,7 +208,7 @@ class Execution:
                 return  # no progress: a cell that stays stale must not spin
 
     def _redraw_ui_elements(self) -> None:
-        """Redraw UI elements whose value was set, where cells show them that had no reason to run."""
+        """Redraw UI elements whose value was set, in cells that show them and did not run."""
         changed = self.graph.runtime.settle_ui_values(release=self.stale_cells.mode == "autorun")
         for cell_id, redrawn in changed.items():
             entry = self._cells.get(cell_id)
@@ -216,14 +216,14 @@ class Execution:
                 self._router.redraw(entry, self.trigger, redrawn)
 
     def later(self, action: Callable[[], None]) -> None:
-        """Do something to the graph or the mode as soon as no cell runs, before dependents do. Any thread."""
+        """Change the graph or the mode as soon as no cell runs, before dependents run. Any thread."""
         on_main_thread = threading.current_thread() is threading.main_thread()
         if on_main_thread and not self._runs.started:
             action()
             return
         self._later.append(action)
         if self._requested is None or not on_main_thread:
-            self._wake()  # no request of a cell follows that would run stale cells
+            self._wake()  # no request follows that would run stale cells
 
     # -- CellHost: what the runtime reports and asks ---------------------------------------------------------------
 
@@ -242,11 +242,11 @@ class Execution:
         try:
             try:
                 self.graph.redefinitions.enter(cell_id)
-            except KeyboardInterrupt:  # in a copy of what the cell changes; the body ends as it begins
+            except KeyboardInterrupt:  # during a copy; the body then ends at once
                 self._runner.interrupts.fall_due()
             outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
             entry.stopped = outcome.stopped
-        except BaseException as error:  # outside of user code: a stream that user code has replaced, say
+        except BaseException as error:  # outside user code, e.g. in a stream that user code has replaced
             failure = CellError(type(error).__name__, str(error))
             self._cells.change(cell_id, status="error", error=failure)
             raise
@@ -271,7 +271,7 @@ class Execution:
         return outcome
 
     def _notify_redefinitions(self, entry: Entry) -> None:
-        """Show once in a cell whose names it defines again; where nobody looks, saved outputs stay as Jupyter's."""
+        """Show once in a cell which names it redefines; not in batch clients, whose saved outputs stay Jupyter's."""
         if not entry.live:
             return
         by_cell: dict[str, list[str]] = {}
@@ -318,14 +318,14 @@ class Execution:
 
     @property
     def trigger(self) -> Address:
-        """The address of the request that causes what runs now."""
+        """The address of the request that causes the present run."""
         return self._runs.current.address
 
     def show_instead(self, cell_id: str, status: CellStatus, error: CellError) -> None:
         """Replace a cell's outputs by the reason why it did not run."""
         self._cells.change(cell_id, status=status, error=error)
         if cell_id == self._requested:
-            return  # the shell shows it when it makes the reply
+            return  # the shell shows it with the reply
         text = f"\x1b[31m{error.ename}\x1b[39m: {error.evalue}"
         content = {"ename": error.ename, "evalue": error.evalue, "traceback": [text]}
         self._router.replace(self._cells[cell_id], self.trigger, Message("error", content, {}))

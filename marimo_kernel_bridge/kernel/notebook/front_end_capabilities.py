@@ -1,4 +1,4 @@
-"""What the front end that shows the running cell can do, for whoever makes outputs.
+"""The capabilities of the front end that shows the running cell, for code that creates outputs.
 
 Quirks of front ends that change *what* is shown; how it gets there is `outputs.delivery`.
 """

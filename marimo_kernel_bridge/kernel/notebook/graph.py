@@ -1,4 +1,4 @@
-"""Admission to the dataflow graph: which cells it has, whose names are whose, and what it refuses.
+"""Admission to the dataflow graph: which cells it has, which cell owns a name, and which cells it refuses.
 
 Owns the runtime and the versions of names, and publishes the graph for readers. Runs no cell and shows nothing:
 refusals and superseded cells are returned as values. Main thread only.
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Superseded:
     """A cell that left the graph because another took over its `name`.
 
-    `was_accepted`: the graph had it under that name, so that whoever looks at the cell should be told.
+    `was_accepted`: the graph had accepted it, so that the cell should show a notice.
     """
 
     cell_id: str
@@ -37,14 +37,14 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Admission:
-    """What became of a cell that was put into the graph. `refused`: why the graph does not take it."""
+    """The result of registering a cell in the graph. `refused`: why the graph does not accept it."""
 
     refused: CellError | None = None
     superseded: tuple[Superseded, ...] = ()
 
 
 class NotebookGraph:
-    """The cells' place in the dataflow graph."""
+    """The dataflow graph of a notebook's cells, and the versions of their names."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class NotebookGraph:
     # -- admission -------------------------------------------------------------------------------------------------
 
     def admit(self, entry: Entry, body: Body, *, stale: bool = False, supersede: bool = True) -> Admission:
-        """Put a cell into the graph with new code, instead of what it had there.
+        """Register a cell with new code, replacing its previous code in the graph.
 
         `supersede`: cells that no notebook shows lose the names that it defines.
         """

@@ -1,8 +1,8 @@
 """Lookahead over queued execute_requests, before their turn.
 
-JupyterLab sends all requests of a Run All at once. Looking at them lets each cell run exactly once whatever the order
-of the cells in the document: a cell that comes later but is needed now runs now, and its own request is answered when
-its turn comes. After a reload of the page, requests for what is still fresh are answered without running at all.
+JupyterLab sends all requests of a Run All at once. Reading them ahead lets each cell run exactly once, in any order of
+the cells in the document: a later cell that is needed runs now, and its own request is answered when its turn comes.
+After a reload of the page, requests for cells whose outputs are fresh are answered without a run.
 
 Decides; runs no cell itself.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Lookahead:
-    """Finds the queued requests whose cells the present one needs, and those that need no run."""
+    """Finds the queued requests whose cells the current one needs, and those that need no run."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Lookahead:
         self._order: object = None  # of the cells since then
 
     async def look(self, entry: Entry, body: Body) -> list[Entry]:
-        """Read the requests that wait, so that the cells which `entry` needs can run first.
+        """Read the queued requests, so that the cells which `entry` needs can run first.
 
         Returns the cells to put into the graph, after `entry`: in a conflict the earlier request wins.
         """

@@ -1,4 +1,4 @@
-"""When requests for cells came, and which of them a front end sent as one: a Run All, or the cells of a selection.
+"""The timing of requests for cells: which of them a front end sent as one burst, for a Run All or a selection.
 
 JupyterLab sends the requests of a Run All from top to bottom, faster than any person. Pure, but for the pace that it
 reports to the shell queue.
@@ -37,7 +37,7 @@ class RequestQueue(Protocol):
         ...
 
     async def soon(self) -> list[LabRequest]:
-        """Wait a little, until no more arrive, and return them."""
+        """Wait briefly until no more requests arrive, and return them."""
         ...
 
     def sent_apart(self, seconds: float) -> None:

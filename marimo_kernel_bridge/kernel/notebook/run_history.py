@@ -24,7 +24,7 @@ CELLS_KEPT = 10_000  # executions in one run: a loop through `mo.state` need not
 
 @dataclass
 class Run:
-    """A run in the making; `report()` is its frozen value."""
+    """A run that is being recorded; `report()` returns it as a frozen value."""
 
     run_id: str
     client: str
@@ -90,7 +90,7 @@ class RunHistory:
 
     @property
     def current(self) -> Run:
-        """The run of the newest request, which also takes what runs after it by itself."""
+        """The run of the newest request, which also records later runs of dependents."""
         assert self._current is not None, "no run is open"
         return self._current
 

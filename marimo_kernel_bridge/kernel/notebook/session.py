@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from marimo_kernel_bridge.kernel.cells import Address, Entry
-    from marimo_kernel_bridge.kernel.front_ends import Content, Header, Message
+    from marimo_kernel_bridge.kernel.front_ends import Header, Message
     from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, LabRequest
     from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits
     from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestQueue
     from marimo_kernel_bridge.kernel.notebook.requested_cells import RequestedCells
     from marimo_kernel_bridge.kernel.notebook.run_history import RunHistory
+    from marimo_kernel_bridge.protocol.messages import Content
     from marimo_kernel_bridge.protocol.notebook import CellError
     from marimo_kernel_bridge.runtime.interface import CellHost, Runtime
 
@@ -75,8 +76,8 @@ class NotebookSession:
         self._loaded: _Loaded | None = None
 
     def load(self, make_runtime: Callable[[CellHost], Runtime], runner: BodyRunner) -> None:
-        """Make the runtime, and the parts that need it; once. `runner` runs the bodies of cells."""
-        # Imported here, as a client waits for the first kernel_info_reply.
+        """Create the runtime and the parts that need it, once. `runner` runs the bodies of cells."""
+        # Imported here, so that the first kernel_info_reply is not delayed.
         from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits  # noqa: PLC0415
         from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands  # noqa: PLC0415
         from marimo_kernel_bridge.kernel.notebook.execution import Execution  # noqa: PLC0415
@@ -137,7 +138,7 @@ class NotebookSession:
         return await self._parts.execution.run_requested(entry, body, queued)
 
     def refuse(self, entry: Entry, code: str) -> None:
-        """Register code that is no Python, so that dependents do not build on what is gone."""
+        """Register code that is not Python, so that dependents do not use the names of the previous code."""
         self._parts.execution.admit(entry, Body(code, (), "", "none"))
 
     def end(self, entry: Entry, execution_count: int | None) -> None:
@@ -159,7 +160,7 @@ class NotebookSession:
             self.cells.change(cell_id, status="new")
 
     def delete(self, notebook_cell_ids: Iterable[str], address: Address) -> None:
-        """Forget what cells defined that a front end says are deleted. They come back when they run again."""
+        """Drop the names of cells that a front end reports as deleted. A deleted cell returns when it runs again."""
         gone: list[str] = []
         for notebook_cell_id in notebook_cell_ids:
             entry = self.cells.by_front_end(notebook_cell_id, address)
@@ -181,7 +182,7 @@ class NotebookSession:
         await self._parts.execution.run_stale_cells()
 
     def close_request(self) -> bool:
-        """Send what was held for VS Code, if it is quiet, and end the run. Return whether anything is left to do."""
+        """Send held outputs to VS Code if it is quiet, and end the run. Return whether anything is left to do."""
         self._state.router.release_held()
         self._parts.execution.close_run()
         return self.unsettled or self._state.router.holds
@@ -202,7 +203,7 @@ class NotebookSession:
         """Return the seconds until VS Code may be called quiet, 0 where it is."""
         return self._state.router.quiet_in()
 
-    # -- what people and agents may ask for ---------------------------------------------------------------
+    # -- commands of people and agents --------------------------------------------------------------------
 
     @property
     def mode(self) -> Literal["autorun", "lazy"]:
@@ -210,7 +211,7 @@ class NotebookSession:
         return "autorun" if self._loaded is None else self._loaded.execution.stale_cells.mode
 
     def apply_settings(self, settings: Settings) -> None:
-        """Take what the notebook's own metadata asks for, between runs."""
+        """Apply the settings in the notebook's own metadata, between runs."""
         parts = self._parts
         if settings.on_cell_change is not None:
             parts.execution.stale_cells.mode = settings.on_cell_change
@@ -220,21 +221,21 @@ class NotebookSession:
 
     @property
     def commands(self) -> NotebookCommands:
-        """What a person may ask for with `%marimo`."""
+        """The commands of `%marimo`."""
         return self._parts.commands
 
     @property
     def edits(self) -> AgentEdits:
-        """What applies the requests of agents."""
+        """The requests of agents."""
         return self._parts.edits
 
     # -- for any thread --------------------------------------------------------------------------------------------
 
     @property
     def running(self) -> tuple[str, float] | None:
-        """The cell that runs, and since when, in seconds since the epoch."""
+        """The running cell, and its start time in seconds since the epoch."""
         return None if self._loaded is None else self._loaded.execution.running
 
     def route(self, msg_type: str, content: Content, parent: Header) -> list[Message] | None:
-        """Take an output that user code sends. Return what to send for it, None for "as it is"."""
+        """Take an output of user code. Return the messages to send instead, None to send it unchanged."""
         return self._state.router.route(msg_type, content, parent)

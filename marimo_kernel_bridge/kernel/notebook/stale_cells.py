@@ -1,4 +1,4 @@
-"""Which stale cells run by themselves: the mode, the cells that wait for somebody to run them, and a single catch-up.
+"""Which stale cells run by themselves: the mode, the cells that are held until requested, and a single catch-up.
 
 Decides; `execution` runs. Main thread only.
 """
@@ -23,7 +23,7 @@ class StaleCells:
         self._cells = cells
         self._graph = graph
         self._router = router
-        self._held: set[str] = set()  # that wait for a person or an agent to run them
+        self._held: set[str] = set()  # cells that run only when a person or an agent requests it
         self._catching_up = False  # they run once, also in lazy mode
 
     def switch(self, mode: Literal["autorun", "lazy"]) -> None:
@@ -42,28 +42,28 @@ class StaleCells:
         self._catching_up = False
 
     def hold(self, cell_ids: Iterable[str]) -> None:
-        """Note that cells wait for somebody to run them."""
+        """Hold cells until a person or an agent runs them."""
         self._held.update(cell_ids)
 
     def hold_with_descendants(self, cell_ids: Iterable[str]) -> None:
-        """Hold cells, stale with all that depend on them."""
+        """Hold cells, which become stale together with their descendants."""
         held = set(cell_ids)
         self._held |= held
         self._graph.runtime.set_stale(self._graph.runtime.descendants(*held))
         self._graph.refresh_stale()
 
     def release(self, cell_ids: Iterable[str]) -> None:
-        """Note that cells need not wait any more."""
+        """Release cells that were held."""
         self._held.difference_update(cell_ids)
 
     def release_below(self, cell_id: str) -> None:
-        """Note that the descendants of a cell need not wait any more."""
+        """Release the descendants of a cell."""
         if self._held:
             self._held -= self._graph.runtime.descendants(cell_id)
 
     @property
     def run_by_themselves(self) -> bool:
-        """Whether stale cells run without being asked for."""
+        """Whether stale cells run without a request."""
         return self.mode == "autorun" or self._catching_up
 
     @property

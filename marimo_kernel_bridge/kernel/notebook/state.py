@@ -1,4 +1,4 @@
-"""What a notebook consists of before and after its runtime is loaded: cells, outputs, runs, the published graph.
+"""The state of a notebook that exists before its runtime is loaded: cells, outputs, runs, the published graph.
 
 Holds the parts that `session`, `execution` and `agent_edits` share; decides nothing.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NotebookState:
-    """The mutable parts that the notebook's classes share. `early` is about requests that wait in the shell queue."""
+    """The mutable parts that the notebook's classes share. `early` has answers to queued requests."""
 
     cells: CellTable
     router: OutputRouter

@@ -1,8 +1,8 @@
 """The rules for which cell loses a name when two define it. Pure; `graph` applies them.
 
-By itself the second definition is another version of the name (`versions.redefinitions`), or marimo refuses it. But
-the kernel often holds cells that no notebook shows any more (deleted, merged, split, of a reloaded VS Code window) or
-never did (terminals, nbclient, agents): those must not block the cell that a person looks at.
+In general the second definition is another version of the name (`versions.redefinitions`), or marimo refuses it. But the
+kernel often has cells that no notebook shows any more (deleted, merged, split, of a reloaded VS Code window) or never
+did (terminals, nbclient, agents): these must not block a visible cell.
 """
 
 from __future__ import annotations

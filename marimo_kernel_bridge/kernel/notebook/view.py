@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class PublishedGraph:
-    """The graph as readers see it, and which cells are stale. Written on the main thread alone."""
+    """The graph as published for readers, and the stale cells. Written on the main thread only."""
 
     def __init__(self) -> None:
         self.stale: frozenset[str] = frozenset()
@@ -57,7 +57,7 @@ class PublishedGraph:
 
 
 class NotebookView:
-    """The notebook as any thread may read it while the main thread runs a cell."""
+    """The notebook for readers on any thread, also while the main thread runs a cell."""
 
     def __init__(self, cells: CellTable, graph: PublishedGraph) -> None:
         self._cells = cells
