@@ -1,16 +1,30 @@
-"""Kernel processes for the tests of this folder. A spare one starts while a test runs, so none waits for marimo."""
+"""Kernel processes for the tests of this folder. Most are forked from a pool: that takes a tenth of a start."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from front_end import FrontEnd
 from jupyter_client import KernelManager
 
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.launch.pool.status import stop_pools
 from marimo_kernel_bridge.protocol.names import Dialect
-from tests.isolation import Homes
+from tests.isolation import Home, Homes
 
 
-def _started(homes: Homes) -> KernelManager:
+@pytest.fixture(scope="session")
+def _pool(homes: Homes) -> Iterator[Home]:
+    """The home of the pool that all kernels of this folder come from; the first one starts it."""
+    home = homes.new("p")
+    yield home
+    with home.lived_in():
+        stop_pools()
+
+
+@contextmanager
+def _running(homes: Homes, pool: Home | None = None) -> Iterator[KernelManager]:
+    """Run a kernel of its own from the installed kernelspec, forked by a pool or spawned."""
     home = homes.new("k")
     manager = KernelManager(
         kernel_name="marimo",
@@ -19,37 +33,47 @@ def _started(homes: Homes) -> KernelManager:
         transport="ipc",
         ip=str(home.folder / "s"),
     )
-    manager.start_kernel(env=home.environment())
-    return manager
-
-
-@pytest.fixture(scope="session")
-def _spare(homes: Homes) -> Iterator[list[KernelManager]]:
-    spare = [_started(homes)]
-    yield spare
-    for manager in spare:
-        manager.shutdown_kernel(now=True)
-
-
-@pytest.fixture
-def kernel(_spare: list[KernelManager], homes: Homes) -> Iterator[KernelManager]:
-    """A running kernel of its own, from the installed kernelspec."""
-    manager = _spare.pop()
-    _spare.append(_started(homes))
+    if pool is None:
+        manager.start_kernel(env=home.environment())
+    else:
+        assert manager.kernel_spec is not None
+        manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER}
+        # A pool is named by its home and lies in its runtime folder; IPython's folder is the kernel's own.
+        own = {"TMPDIR": str(home.temporary), "IPYTHONDIR": str(home.folder / ".ipython")}
+        with pool.lived_in():
+            manager.start_kernel(env=pool.environment(**own))
     yield manager
     if manager.has_kernel:
         manager.shutdown_kernel(now=True)
 
 
+@pytest.fixture
+def kernel(homes: Homes, _pool: Home) -> Iterator[KernelManager]:
+    """A running kernel of its own."""
+    with _running(homes, _pool) as manager:
+        yield manager
+
+
+@pytest.fixture
+def spawned(homes: Homes) -> Iterator[KernelManager]:
+    """A running kernel of its own in a new interpreter: where the start of the process is the subject, or a restart."""
+    with _running(homes) as manager:
+        yield manager
+
+
 @pytest.fixture(scope="module")
-def shared(_spare: list[KernelManager], homes: Homes) -> Iterator[FrontEnd]:
-    """One front end on one kernel, for the tests of a module that do not mind each other."""
-    manager = _spare.pop()
-    _spare.append(_started(homes))
-    front_end = FrontEnd(manager.connection_file)
+def shared_kernel(homes: Homes, _pool: Home) -> Iterator[KernelManager]:
+    """A running kernel for the tests of a module that do not mind each other."""
+    with _running(homes, _pool) as manager:
+        yield manager
+
+
+@pytest.fixture(scope="module")
+def shared(shared_kernel: KernelManager) -> Iterator[FrontEnd]:
+    """One front end on the kernel that the tests of a module share."""
+    front_end = FrontEnd(shared_kernel.connection_file)
     yield front_end
     front_end.close()
-    manager.shutdown_kernel(now=True)
 
 
 @pytest.fixture

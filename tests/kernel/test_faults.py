@@ -67,9 +67,16 @@ def test_a_death_in_mid_run_is_seen_and_leaves_nothing_behind(lab, kernel, how):
     wait_until(lambda: not kernel.is_alive(), "the manager to see it")
     wait_until(lambda: not lab.client.hb_channel.is_beating(), "the client to see it")
     assert not left_in_group(pid)
-    kernel.restart_kernel()
+
+
+def test_a_kernel_that_was_killed_can_be_started_again(spawned):
+    lab = FrontEnd(spawned.connection_file)
+    lab.send("one", "import os; os.kill(os.getpid(), 9)")
+    wait_until(lambda: not spawned.is_alive(), "the manager to see it")
+    spawned.restart_kernel()
     lab._await_kernel()
     assert_responsive(lab)
+    lab.close()
 
 
 LAUNCHER = """

@@ -177,13 +177,15 @@ def test_input_without_a_person_is_an_error(connect):
     assert batch.run(None, "input()").content["ename"] == "StdinNotImplementedError"
 
 
-def test_restart_forgets_everything(lab, kernel):
+def test_restart_forgets_everything(spawned):
+    lab = FrontEnd(spawned.connection_file)
     lab.run("one", "a = 1")
-    kernel.restart_kernel()
+    spawned.restart_kernel()
     lab._await_kernel()
     assert lab.run("two", "a").content["ename"] == "NameError"
     assert lab.run("one", "a = 2").ok
     assert lab.text("two") == "2"
+    lab.close()
 
 
 def test_shutdown_ends_the_process(lab, kernel):

@@ -8,7 +8,7 @@ from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def limited():
     manager = KernelManager(kernel_name="marimo")
     manager.start_kernel(extra_arguments=["--MarimoKernel.output_limit=1000"])
@@ -28,10 +28,10 @@ def test_beyond_the_limit_a_notice_stands_for_the_rest_and_the_kernel_keeps_it(l
 
 
 def test_each_run_starts_anew(limited):
-    limited.run("one", "a = 1")
-    limited.run("two", "print('y' * 900, a)")
-    limited.run("one", "a = 2")
-    assert limited.text("two").endswith("y 2")
+    limited.run("a", "a = 1")
+    limited.run("long", "print('y' * 900, a)")
+    limited.run("a", "a = 2")
+    assert limited.text("long").endswith("y 2")
 
 
 def test_a_live_plot_is_no_flood(limited):

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from front_end import BOUND
+from front_end import BOUND, FrontEnd
 
 FOR_AGENTS = (
     "marimo_kernel_bridge.protocol.messages",
@@ -16,8 +16,11 @@ IN_USE = "import sys; print(*sorted(sys.modules))"
 
 
 @pytest.fixture
-def lab(connect):
-    return connect("lab")
+def new(spawned):
+    """A front end on a kernel in a new interpreter: a pool has imported more than a kernel needs."""
+    front_end = FrontEnd(spawned.connection_file)
+    yield front_end
+    front_end.close()
 
 
 def modules(lab) -> set[str]:
@@ -30,11 +33,6 @@ def of(names: set[str], *packages: str) -> set[str]:
 
 def debug(lab, command: str, **arguments) -> dict:
     return lab.control("debug_request", type="request", seq=1, command=command, arguments=arguments)
-
-
-def test_the_first_cell_needs_no_debugger(lab):
-    lab.run("first", "x = 1")
-    assert not of(modules(lab), "debugpy", "pydevd", "_pydevd_bundle")
 
 
 def test_jupyterlabs_first_question_about_the_debugger_is_answered_as_by_ipykernel(lab):
@@ -74,11 +72,11 @@ def test_a_hook_of_user_code_stays_when_the_debugger_is_loaded(lab):
     assert lab.text("second") == "mine"
 
 
-def test_garbage_is_looked_for_as_in_any_process_once_the_first_cell_runs(lab):
-    lab.run("first", "import gc; gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()")
-    assert lab.text("first") == f"(True, 0, {gc.get_threshold()})"
-    lab.run("second", "found = object()\nany(one is globals() for one in gc.get_referrers(found))")
-    assert lab.text("second") == "True"
+def test_garbage_is_looked_for_as_in_any_process_once_the_first_cell_runs(new):
+    new.run("first", "import gc; gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()")
+    assert new.text("first") == f"(True, 0, {gc.get_threshold()})"
+    new.run("second", "found = object()\nany(one is globals() for one in gc.get_referrers(found))")
+    assert new.text("second") == "True"
 
 
 BEFORE_ANY_ANSWER = """
@@ -111,14 +109,13 @@ def test_few_modules_are_imported_before_kernel_info_is_answered(tmp_path):
     assert len(early) <= 580
 
 
-def test_few_modules_are_imported_for_the_first_cell(lab):
-    """None that only agents, elements of a page, marimo's server or completion need: they are memory of each kernel."""
-    lab.run("first", "x = 1")
-    used = modules(lab)
+def test_few_modules_are_imported_for_the_first_cell(new):
+    """None that only the debugger, agents, elements of a page, marimo's server or completion need: they are memory."""
+    new.run("first", "x = 1")
+    used = modules(new)
     assert "marimo._runtime.runtime" in used
-    assert not of(
-        used, "jedi", "mcp", "click", "pandas", "numpy", "starlette", "uvicorn", "docutils", "nbformat"
-    )
+    assert not of(used, "debugpy", "pydevd", "_pydevd_bundle", "jedi", "mcp", "click", "pandas", "numpy")
+    assert not of(used, "starlette", "uvicorn", "docutils", "nbformat")
     assert not {
         name
         for name in (*FOR_AGENTS, "marimo._lint.linter", "marimo._plugins.ui._impl.data_editor")
@@ -127,11 +124,11 @@ def test_few_modules_are_imported_for_the_first_cell(lab):
     assert len(used - packages(of(used, "marimo_kernel_bridge"))) <= 1200
 
 
-def test_marimos_regular_expression_for_addresses_is_compiled_when_one_is_looked_at(lab):
-    lab.run("first", "import sys; url = sys.modules['marimo._utils.url']; type(url).__name__")
-    assert lab.text("first") == "'LazyModule'"
-    lab.run(
+def test_marimos_regular_expression_for_addresses_is_compiled_when_one_is_looked_at(new):
+    new.run("first", "import sys; url = sys.modules['marimo._utils.url']; type(url).__name__")
+    assert new.text("first") == "'LazyModule'"
+    new.run(
         "second",
         "from marimo._utils.url import is_url; is_url('http://a.org'), is_url('a.org'), type(url).__name__",
     )
-    assert lab.text("second") == "(True, False, 'module')"
+    assert new.text("second") == "(True, False, 'module')"
