@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import nbformat
 import pytest
 
 from marimo_kernel_bridge.client.front_end import opened, started_kernel
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.launch.pool.status import stop_pools
 from marimo_kernel_bridge.mcp_server.hosts import Stdio, config_for
 from tests.isolation import Home
@@ -23,12 +25,27 @@ EXAMPLES = ROOT / "examples"
 README = (EXAMPLES / "README.md").read_text()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_pool_has_imported_what_the_notebooks_need(module_home: Home) -> Iterator[None]:
+    """Let the kernelspec's kernels come from a warm pool, and end the pools with the module."""
+    folder = module_home.folder / "share/kernels/marimo"
+    shutil.copytree(ROOT / "kernelspec", folder)
+    spec = json.loads((folder / "kernel.json").read_text())
+    config = {"preload": ["pandas", "matplotlib.pyplot"]}
+    spec["metadata"]["kernel_provisioner"] = {"provisioner_name": PROVISIONER, "config": config}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(module_home.folder / "share"))
+        yield
+    assert all(pool.forked for pool in stop_pools())
+
+
 @pytest.fixture(autouse=True)
-def _pools_end_with_the_test(home: Home) -> Iterator[None]:
-    """End the warm pool that an agent's kernel comes from; it would wait for the next kernel."""
-    del home  # where the pool is
-    yield
-    stop_pools()
+def _pools_are_of_the_module(module_home: Home, home: Home) -> Iterator[None]:
+    """Tests share a pool, so they share its home."""
+    del home  # which would be lived in later
+    with module_home.lived_in():
+        yield
 
 
 def commands(heading: str) -> list[str]:
