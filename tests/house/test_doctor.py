@@ -1,9 +1,11 @@
 """`doctor`: green on a machine where all works, red with the reason on one where something is broken."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -134,7 +136,7 @@ def test_a_kernel_that_is_not_reactive_fails_reactivity_and_mcp(kernelspec, monk
     assert "not_reactive" in the("mcp", findings).detail
 
 
-def test_an_mcp_server_that_does_not_start_is_told_with_its_last_words(monkeypatch):
+def test_an_mcp_server_that_does_not_start_is_told_with_its_last_words(monkeypatch, tmp_path):
     class Broken:
         def __init__(self, **_):
             self.command, self.args, self.env, self.cwd = (
@@ -146,7 +148,8 @@ def test_an_mcp_server_that_does_not_start_is_told_with_its_last_words(monkeypat
             self.encoding, self.encoding_error_handler = "utf-8", "strict"
 
     monkeypatch.setattr("marimo_kernel_bridge.cli.demo_agent.StdioServerParameters", Broken)
-    finding = the("mcp", doctor.examine())
+    no_kernel = SimpleNamespace(connection_file="none.json", cells={})
+    finding = asyncio.run(doctor._mcp(no_kernel, no_kernel, tmp_path))
     assert finding.verdict == "FAILED"
     assert "port of woe" in finding.detail
 
