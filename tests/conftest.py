@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.isolation import FOLDER, Home, Homes, Outside, begin, remove, running
-from tests.measuring import kernels_write
+from tests.measuring import kernels_write, only_where_needed
 
 MAY_SKIP: dict[str, str] = {}
 """The beginning of a test's id -> why it may be skipped."""
@@ -49,10 +49,10 @@ def homes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def module_home(homes: Homes) -> Iterator[Home]:
+def module_home(request: pytest.FixtureRequest, homes: Homes) -> Iterator[Home]:
     """The home of what the tests of a module share. With the module all ends that it or its tests have started."""
     home = homes.new("m")
-    with home.lived_in():
+    with only_where_needed(request.path), home.lived_in():
         yield home
     assert not (processes := running(home.folder)), f"still running after the module: {processes}"
 

@@ -1,26 +1,53 @@
-"""Coverage of the processes that tests start: kernels, servers and commands write down which lines they ran.
+"""Coverage: of this process, and of the kernels and servers that the tests of some modules start.
 
 coverage starts itself in a process that inherits its variable, and writes when the process ends; killed, it cannot.
-Does nothing where coverage is not measured.
+Kernels in this process show nearly every line, so only what needs a process is measured in one (`IN_PROCESSES`):
+tracing makes kernels half as slow again. Does nothing where coverage is not measured.
 """
 
 import asyncio
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 VARIABLE = "COVERAGE_PROCESS_CONFIG"
+IN_PROCESSES = (
+    "kernel/test_debugger.py",
+    "kernel/test_ipython.py",
+    "kernel/test_subshells.py",
+    "mcp/test_kernel_client.py",
+    "mcp/test_mcp_stdio.py",
+    "mcp_http/test_serving.py",
+    "pool/test_pool.py",
+)
+"""The modules whose tests run code of ours that runs in no process of pytest: sockets, threads, forks, start and end."""
+
 _GRACE = 3.0
 """Seconds to write; a suspended kernel takes all of them, and is killed then."""
+_TESTS = Path(__file__).parent
 
 
 def variables() -> dict[str, str]:
     """Return what a process needs in its environment to be measured."""
     return {VARIABLE: os.environ[VARIABLE]} if VARIABLE in os.environ else {}
+
+
+@contextmanager
+def only_where_needed(module: Path) -> Iterator[None]:
+    """Leave the processes that the tests of a module start unmeasured, unless it is one of `IN_PROCESSES`."""
+    config = None
+    if module.relative_to(_TESTS).as_posix() not in IN_PROCESSES:
+        config = os.environ.pop(VARIABLE, None)
+    try:
+        yield
+    finally:
+        if config is not None:
+            os.environ[VARIABLE] = config
 
 
 @contextmanager
