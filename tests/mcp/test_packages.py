@@ -84,8 +84,8 @@ async def test_an_installation_is_interrupted_and_the_kernel_goes_on(agent):
         links = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         await look(agent, f"import os\nos.environ['PIP_FIND_LINKS'] = {links!r}")
         run = await agent("install_packages", packages=["brdg-nosuch"], timeout=0)
-        async with asyncio.timeout(BOUND):
-            connection, _ = await asyncio.to_thread(silent.accept)
+        silent.settimeout(BOUND)
+        connection, _ = await asyncio.to_thread(silent.accept)
         with connection:
             await agent("interrupt_run", run_id=run.data["run_id"])
             over = await agent("read_run", run_id=run.data["run_id"], timeout=BOUND)
