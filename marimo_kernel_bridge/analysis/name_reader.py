@@ -1,6 +1,6 @@
-"""Where a cell means global names, when, and what it does with them: a visitor of its syntax tree.
+"""The occurrences of global names in a cell: a visitor of its syntax tree.
 
-Follows Python's scopes, and which names are certainly bound at each point.
+Tracks Python's scopes, and the names that are certainly bound at each point.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.analysis import name_places
 from marimo_kernel_bridge.analysis.occurrence import Occurrence
 from marimo_kernel_bridge.analysis.positions import Text, fields
 from marimo_kernel_bridge.analysis.scopes import (
@@ -26,14 +27,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.occurrence import Act, Form
     from marimo_kernel_bridge.analysis.scopes import Scope
 
-# Modules whose `eval` or `evaluate` evaluates a string where it is called.
-_EVALUATING: Final = frozenset({"pd", "pandas", "ne", "numexpr"})
-# Names of names in the strings of these methods: pandas' `df.query("a > @limit")`.
-_QUERIES: Final = frozenset({"query", "eval"})
-
 
 class NameReader(ast.NodeVisitor):
-    """Visits a cell in the order in which it runs, with the set of names that are certainly bound."""
+    """A visitor of a cell in execution order, with the set of names that are certainly bound."""
 
     def __init__(self, source: str) -> None:
         self.source = source
@@ -63,7 +59,7 @@ class NameReader(ast.NodeVisitor):
     # Blocks and what they bind
 
     def _branches(self, *bodies: Sequence[ast.stmt]) -> None:
-        """Visit blocks of which one runs: what all of them bind is bound after."""
+        """Visit blocks of which one runs: names that all of them bind are bound afterwards."""
         before = frozenset(self._bound)
         after: list[frozenset[str]] = []
         for body in bodies:
@@ -106,7 +102,7 @@ class NameReader(ast.NodeVisitor):
         self.visit(node.iter)
         self._loops += 1
         self._target(node.target, temporary=True)
-        self._visit_all(node.body)  # a loop is taken to run at least once
+        self._visit_all(node.body)  # a loop is assumed to run at least once
         self._loops -= 1
         self._optional(node.orelse)
 
@@ -133,7 +129,7 @@ class NameReader(ast.NodeVisitor):
     visit_AsyncWith = visit_With
 
     def visit_TypeAlias(self, node: ast.AST) -> None:
-        """Visit `type X = ...` without its parameters, which are names of its own."""
+        """Visit `type X = ...` without its parameters, which are local to it."""
         self._visit_all(child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
@@ -177,10 +173,9 @@ class NameReader(ast.NodeVisitor):
                 self.visit(child)
         name = pattern.rest if isinstance(pattern, ast.MatchMapping) else getattr(pattern, "name", None)
         if name is not None:
-            start, end = self._text.span(pattern)
-            at = [found.start() for found in re.finditer(rf"\b{re.escape(name)}\b", self.source[start:end])]
+            place = name_places.last(name, self.source, self._text.span(pattern))
             if self._is_global(name, "store"):
-                self._add(name, "store", (start + at[-1], start + at[-1] + len(name)), temporary=True)
+                self._add(name, "store", place, temporary=True)
 
     def visit_Delete(self, node: ast.Delete) -> None:
         for target in node.targets:
@@ -203,27 +198,15 @@ class NameReader(ast.NodeVisitor):
     visit_ImportFrom = visit_Import
 
     def _import(self, node: ast.Import | ast.ImportFrom, alias: ast.alias) -> None:
-        if alias.name == "*" or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
-            return
-        if not self._is_global((alias.asname or alias.name).partition(".")[0], "store"):
-            return
-        start, end = self._text.span(alias)
-        module = "." * node.level + (node.module or "") if isinstance(node, ast.ImportFrom) else ""
-        if alias.asname is not None:
-            origin = f"{module}:{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
-            self._add(alias.asname, "store", (end - len(alias.asname), end), origin=origin)
-        elif isinstance(node, ast.ImportFrom):
-            self._add(alias.name, "store", (start, end), origin=f"{module}:{alias.name}", form="import")
-        else:
-            name, dot, _ = alias.name.partition(".")
-            form: Form = "import_dotted" if dot else "import"
-            self._add(name, "store", (start, end), origin=name, form=form)
+        bound = name_places.imported_name(node, alias, self._text)
+        if bound is not None and self._is_global(bound.name, "store"):
+            self._add(bound.name, "store", bound.span, origin=bound.origin, form=bound.form)
 
     def visit_Global(self, node: ast.Global | ast.Nonlocal) -> None:
         start, end = self._text.span(node)
         for name in node.names:
-            if self._is_global(name) and (found := re.search(rf"\b{name}\b", self.source[start + 6 : end])):
-                at = start + 6 + found.start()
+            if self._is_global(name) and (match := re.search(rf"\b{name}\b", self.source[start + 6 : end])):
+                at = start + 6 + match.start()
                 self._add(name, "store" if isinstance(node, ast.Global) else "load", (at, at + len(name)))
 
     visit_Nonlocal = visit_Global
@@ -309,56 +292,31 @@ class NameReader(ast.NodeVisitor):
             self.visit(argument)
         for keyword in node.keywords:
             self.visit(keyword.value)
-        if isinstance(node.func, ast.Attribute) and node.func.attr in _QUERIES:
-            self._query(node)
-        if _evaluates(node.func) and len(node.args) == 1:
-            self._evaluated(node.args[0])
+        for name, place in name_places.queried(node, self._text):
+            if self._is_global(name):
+                self._add(name, "load", place, form="quoted")
+        expression = name_places.evaluated(node, self._text)
+        if expression is not None:
+            self._visit_quoted(*expression)
 
-    def _evaluated(self, argument: ast.expr) -> None:
-        """Find the names in a string that is evaluated here: `pd.eval("a + b")`."""
-        if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
-            return
-        start, end = self._text.span(argument)
-        relative = start - self._text.base
-        if self._text.source[relative + 1 : relative + end - start - 1] != argument.value:
-            return  # with a prefix or escapes: places in it are not those in the cell
-        try:
-            tree = ast.parse(argument.value, mode="eval")
-        except (SyntaxError, ValueError):
-            return
-        saved, self._text = self._text, Text(argument.value, start + 1)
+    def _visit_quoted(self, tree: ast.expr, text: Text) -> None:
+        """Visit the expression in a string that is evaluated here."""
+        saved, self._text = self._text, text
         count = len(self.occurrences)
-        self.visit(tree.body)
+        self.visit(tree)
         self._text = saved
-        self.occurrences[count:] = [replace(each, form="quoted") for each in self.occurrences[count:]]
-
-    def _query(self, node: ast.Call) -> None:
-        """Find `@name` in the string that a method like `DataFrame.query` is called with."""
-        for argument in (*node.args[:1], *(each.value for each in node.keywords if each.arg == "expr")):
-            if isinstance(argument, (ast.Constant, ast.JoinedStr)) and (
-                isinstance(argument, ast.JoinedStr) or isinstance(argument.value, str)
-            ):
-                start, end = self._text.span(argument)
-                relative = start - self._text.base
-                literal = self._text.source[relative : relative + end - start]
-                for found in re.finditer(r"@([^\W\d]\w*)", literal):
-                    if self._is_global(found[1]):
-                        place = (start + found.start(1), start + found.end(1))
-                        self._add(found[1], "load", place, form="quoted")
+        self.occurrences[count:] = [replace(use, form="quoted") for use in self.occurrences[count:]]
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> None:
-        start, end = self._text.span(node)
-        relative = start - self._text.base
-        literal = self._text.source[relative : relative + end - start]
-        for each in fields(literal, start):
-            saved, self._text = self._text, each.text
+        for field in fields(*self._text.literal(node)):
+            saved, self._text = self._text, field.text
             count = len(self.occurrences)
-            self.visit(each.tree)
+            self.visit(field.tree)
             self._text = saved
-            if each.shows_itself and len(self.occurrences) == count + 1 and isinstance(each.tree, ast.Name):
+            if field.shows_itself and len(self.occurrences) == count + 1 and isinstance(field.tree, ast.Name):
                 only = self.occurrences.pop()
                 self._order -= 1
-                self._add(only.name, "load", each.shows_itself, form="shown")
+                self._add(only.name, "load", field.shows_itself, form="shown")
 
     def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
         self.visit(node.generators[0].iter)
@@ -415,12 +373,9 @@ class NameReader(ast.NodeVisitor):
             )
 
     def _named(self, name: str, act: Act, start: int, before: str, *, temporary: bool = False) -> None:
-        """Add a name that is no node of its own: the first after `before`."""
-        if not self._is_global(name, act):
-            return
-        found = re.compile(rf"{before}({_loosely(name)})").search(self.source, start)
-        assert found is not None
-        self._add(name, act, found.span(1), temporary=temporary)
+        """Add a name without a node of its own: the first one after `before`."""
+        if self._is_global(name, act):
+            self._add(name, act, name_places.after(before, name, self.source, start), temporary=temporary)
 
     def _add(
         self,
@@ -434,7 +389,7 @@ class NameReader(ast.NodeVisitor):
         form: Form = "name",
         origin: str | None = None,
     ) -> None:
-        # A function that gets no name is taken to be called where it is written.
+        # A function without a name is assumed to be called where it is written.
         late = self._in_function and self._owner is not None
         self._order += 1
         self.occurrences.append(
@@ -461,20 +416,6 @@ class NameReader(ast.NodeVisitor):
                 self._bound.add(name)
             elif act == "delete":
                 self._bound.discard(name)
-
-
-def _evaluates(func: ast.expr) -> bool:
-    match func:
-        case ast.Name(id="eval"):
-            return True
-        case ast.Attribute(value=ast.Name(id=module), attr="eval" | "evaluate"):
-            return module in _EVALUATING
-    return False
-
-
-def _loosely(name: str) -> str:
-    """Return a pattern for a name as it may be written: Python compares names in their NFKC form."""
-    return re.escape(name) if name.isascii() else r"[^\W\d]\w*"
 
 
 def _only_name(targets: Sequence[ast.expr]) -> str | None:

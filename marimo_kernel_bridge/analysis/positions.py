@@ -41,6 +41,11 @@ class Text:
             self.offset(node.end_lineno, node.end_col_offset),
         )
 
+    def literal(self, node: ast.expr) -> tuple[str, int]:
+        """Return the text of an expression, and its offset in the cell."""
+        start, end = self.span(node)
+        return self.source[start - self.base : end - self.base], start
+
 
 @dataclass(frozen=True)
 class Field:
