@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from marimo_kernel_bridge.protocol import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON
+_JSONObject: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ def read_sources(path: str) -> list[str] | None:
     return ["".join(map(str, source)) if isinstance(source, list) else str(source) for source in sources]
 
 
-def _cells(document: DocumentJSON) -> Iterator[CellJSON]:
+def _cells(document: _JSONObject) -> Iterator[_JSONObject]:
     return (cell for cell in document["cells"] if isinstance(cell, dict))
 
 
-def _read(path: str) -> DocumentJSON | None:
+def _read(path: str) -> _JSONObject | None:
     """Return the document as JSON."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
