@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 import pytest
-from chromium import launch
+from chromium import launch_with_profile
 from lab_page import LabPage
 from lab_server import LabServer, running_lab
 from playwright.sync_api import BrowserContext, sync_playwright
@@ -33,10 +33,11 @@ def browser(request: pytest.FixtureRequest, homes: Homes) -> BrowserContext:
     if PROFILE not in folder.stash:
         ending = ExitStack()
         folder.addfinalizer(ending.close)
-        with homes.new("b").lived_in():  # it outlives this test and its module
-            browser = launch(ending.enter_context(sync_playwright()))
-        ending.callback(browser.close)
-        folder.stash[PROFILE] = browser.new_context(viewport={"width": 1280, "height": 900})
+        home = homes.new("b")
+        with home.lived_in():  # it outlives this test and its module
+            profile = launch_with_profile(ending.enter_context(sync_playwright()), home.folder / "profile")
+        ending.callback(profile.close)
+        folder.stash[PROFILE] = profile
     return folder.stash[PROFILE]
 
 
