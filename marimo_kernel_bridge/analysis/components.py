@@ -62,7 +62,7 @@ def words(source: str) -> Words:
             case ast.alias(name=name, asname=alias):
                 bound.add(alias or name.partition(".")[0])
             case _:
-                bound.update(_bound_by(node))
+                bound.update(bound_by(node))
     only = bool(tree.body) and all(isinstance(node, ast.Import | ast.ImportFrom) for node in tree.body)
     return Words(
         frozenset(used.keys() | bound),
@@ -72,7 +72,8 @@ def words(source: str) -> Words:
     )
 
 
-def _bound_by(node: ast.AST) -> Iterable[str]:
+def bound_by(node: ast.AST) -> Iterable[str]:
+    """Return the names that a node binds without an `ast.Name`: definitions, arguments, handlers, patterns."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return (name,)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, split_options
-from marimo_kernel_bridge.importing import shell
+from marimo_kernel_bridge.importing import scripts, shell
 from marimo_kernel_bridge.importing.python_text import commented, indented, with_value
 from marimo_kernel_bridge.importing.shell import text_literal
-from marimo_kernel_bridge.importing.translation import NOT_CARRIED_OVER, PER_LOOP, WALL_TIME, Translated
+from marimo_kernel_bridge.importing.translation import NOT_CARRIED_OVER, PER_LOOP, Translated, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,7 +31,10 @@ class CellMagic:
     source: str
     around: Notebooks
     translate: Callable[[str], Translated]
-    result: Translated = field(default_factory=lambda: Translated(""))
+    result: Translated = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "result", self.around.translated())
 
     @property
     def first(self) -> str:
@@ -58,9 +60,8 @@ class CellMagic:
         """Return the line without its leading options."""
         return split_options(self.line, self.magic.valued)[1]
 
-    def written(self, code: str, note: str, *needs: str) -> Translated:
+    def written(self, code: str, note: str) -> Translated:
         self.result.notes.append(f"`{self.first}` {note}")
-        self.result.needs.update(needs)
         self.result.code = code
         return self.result
 
@@ -84,7 +85,7 @@ def python_of(cell: CellMagic) -> Translated:
 
 
 def _left_out(cell: CellMagic) -> Translated:
-    inner = cell.translate(cell.body) if cell.body.strip() else Translated("")
+    inner = cell.translate(cell.body) if cell.body.strip() else cell.around.translated()
     inner.notes.insert(0, f"`{cell.first}` is left out: marimo does not need it")
     inner.code = f"# {cell.first}\n{inner.code}".rstrip("\n")
     return inner
@@ -100,9 +101,9 @@ def _lost(cell: CellMagic) -> Translated:
 def _time(cell: CellMagic) -> Translated:
     inner = cell.inner(f"{cell.statement()}\n{cell.body}".strip("\n"))
     code, value = with_value(inner.code, "_value")
-    lines = ["_started = time.perf_counter()", code, WALL_TIME, *([value] if value else [])]
+    lines = [*timed(cell.result.uses("time"), code), *([value] if value else [])]
     note = "is written in Python" if cell.name == "time" else "is written as `%%time`"
-    result = cell.written("\n".join(lines), note, "time")
+    result = cell.written("\n".join(lines), note)
     result.notes += inner.notes
     return result
 
@@ -115,10 +116,10 @@ def _timeit(cell: CellMagic) -> Translated:
         "def _timed():",
         indented(inner.code or "pass"),
         "",
-        "_loops, _seconds = timeit.Timer(_timed).autorange()",
+        f"_loops, _seconds = {cell.result.uses('timeit')}.Timer(_timed).autorange()",
         PER_LOOP,
     ]
-    result = cell.written("\n".join(lines), "is written in Python", "timeit")
+    result = cell.written("\n".join(lines), "is written in Python")
     result.notes += inner.notes
     return result
 
@@ -128,28 +129,34 @@ def _capture(cell: CellMagic) -> Translated:
     arguments = ", ".join(_CAPTURED[word] for word in cell.line.split() if word in _CAPTURED)
     bound = "".join(f" as {name}" for name in cell.magic.bound(cell.line))
     code, value = with_value(inner.code, "_value")
-    lines = [code, f"if {value} is not None:\n    display({value})"] if value else [code]
-    written = f"with capture_output({arguments}){bound}:\n{indented(chr(10).join(lines) or 'pass')}"
-    needs = ("capture_output", "display") if value else ("capture_output",)
-    result = cell.written(written, "is written with IPython's capture_output", *needs)
+    lines = [code]
+    if value:
+        lines.append(f"if {value} is not None:\n    {cell.result.uses('display')}({value})")
+    capture_output = cell.result.uses("capture_output")
+    written = f"with {capture_output}({arguments}){bound}:\n{indented(chr(10).join(lines) or 'pass')}"
+    result = cell.written(written, "is written with IPython's capture_output")
     result.notes += inner.notes
     return result
 
 
 def _interpreter(cell: CellMagic) -> Translated:
-    try:
-        words = shlex.split(cell.line)
-    except ValueError:
-        words = cell.line.split()
-    if cell.name != "script":
-        words = [cell.magic.word, *(word for word in words if not word.startswith("--"))]
-    return cell.written(shell.script(words, f"{cell.body}\n"), "is a call of subprocess", "subprocess")
+    line = cell.line if cell.name == "script" else f"{cell.magic.word} {cell.line}"
+    code = scripts.python_of(scripts.read_script(line), f"{cell.body}\n", cell.result, cell.around.names)
+    return cell.written(code, "is a call of subprocess")
+
+
+def _shell(cell: CellMagic) -> Translated:
+    """Write `%%!` and `%%sx`: their value is what the commands print, unless an option binds it."""
+    target = "".join(f"{name} = " for name in cell.magic.bound(cell.line))
+    lines = cell.result.getoutput(cell.body, cell.around.names)
+    cell.result.notes.clear()
+    return cell.written(f"{target}{lines}", "is a call of subprocess, with the same kind of list")
 
 
 def _display(cell: CellMagic) -> Translated:
     shown_as = cell.magic.word
-    code = f"{shown_as}({text_literal(cell.body)})"
-    return cell.written(code, f"is written with IPython's {shown_as}", shown_as)
+    code = f"{cell.result.uses(shown_as)}({text_literal(cell.body)})"
+    return cell.written(code, f"is written with IPython's {shown_as}")
 
 
 def _file(cell: CellMagic) -> Translated:
@@ -161,13 +168,13 @@ def _file(cell: CellMagic) -> Translated:
     if append:
         code = f"with open({target}, 'a', encoding='utf-8') as _file:\n    _file.write({text})\n{report}"
     else:
-        code = f"Path({target}).write_text({text}, encoding='utf-8')\n{report}"
-    return cell.written(code, "is written in Python", "Path")
+        code = f"{cell.result.uses('Path')}({target}).write_text({text}, encoding='utf-8')\n{report}"
+    return cell.written(code, "is written in Python")
 
 
 def _sql(cell: CellMagic) -> Translated:
-    target = "".join(f"{name} = " for name in cell.magic.bound(cell.line))
-    return cell.written(f'{target}mo.sql(\n    f"""\n{cell.body}\n    """\n)', "is marimo's SQL", "mo")
+    mo, target = cell.result.uses("mo"), "".join(f"{name} = " for name in cell.magic.bound(cell.line))
+    return cell.written(f'{target}{mo}.sql(\n    f"""\n{cell.body}\n    """\n)', "is marimo's SQL")
 
 
 _RULES: Final[Mapping[Kind, Callable[[CellMagic], Translated]]] = {
@@ -176,7 +183,7 @@ _RULES: Final[Mapping[Kind, Callable[[CellMagic], Translated]]] = {
     "timeit": _timeit,
     "capture": _capture,
     "interpreter": _interpreter,
-    "shell": _interpreter,
+    "shell": _shell,
     "display": _display,
     "file": _file,
     "sql": _sql,

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.importing import figures, history, randomness, stars
+from marimo_kernel_bridge.importing.imports import SHELL, names_for_imports, read_before_bound
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.prepared import Prepared, Working
+from marimo_kernel_bridge.importing.python_text import words_of
 from marimo_kernel_bridge.importing.rounds import make_reactive
 from marimo_kernel_bridge.importing.translation import Notebooks, Translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
 
@@ -51,13 +53,13 @@ def prepare(
     module. With `ipython`, the result runs where IPython provides `display`, `_` and figures at the end of a cell.
     """
     code_cells = [cell for cell in notebook.cells if cell.kind == "code"]
-    around = Notebooks(_bound_names(code_cells), read)
-    translations = [translated(_plain(cell.source), around) for cell in code_cells]
-    prepared = Prepared([])
-    needs: set[str] = set()
+    sources = [_plain(cell.source) for cell in code_cells]
+    called = names_for_imports(sources)
+    around = Notebooks(frozenset().union(*map(words_of, sources)), read, called)
+    translations = [translated(source, around) for source in sources]
+    prepared = Prepared([], called=called)
     for cell, translation in zip(code_cells, translations, strict=True):
         _note(prepared, cell, translation)
-        needs |= translation.needs
     expansions = stars.expanded([translation.code for translation in translations], star_names)
     for cell, result in zip(code_cells, expansions, strict=True):
         for text in result.notes:
@@ -74,8 +76,8 @@ def prepare(
         for cell, code in zip(code_cells, codes, strict=True)
     ]
     if not ipython:
-        needs |= _ipython_names(prepared)
-    make_reactive(prepared, needs, ipython=ipython)
+        _ipython_names(prepared)
+    make_reactive(prepared, ipython=ipython)
     return prepared
 
 
@@ -122,19 +124,13 @@ def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> No
         prepared.note([cell.position], "`google.colab` is there on Colab only")
     for note in translation.notes:
         prepared.note([cell.position], note)
+    for need in translation.needs:
+        prepared.need(need, [cell.position])
     if translation.lost:
         prepared.lost[cell.position] = translation.lost
     prepared.requirements += [
         requirement for requirement in translation.requirements if requirement not in prepared.requirements
     ]
-
-
-def _bound_names(cells: Iterable[NotebookCell]) -> frozenset[str]:
-    """Return every name that the notebook may bind, in Python or in a magic."""
-    names: set[str] = set()
-    for cell in cells:
-        names.update(re.findall(r"[^\W\d]\w*", cell.source))
-    return frozenset(names)
 
 
 def _is_known_to_fail(cell: NotebookCell) -> bool:
@@ -144,25 +140,24 @@ def _is_known_to_fail(cell: NotebookCell) -> bool:
     )
 
 
-def _ipython_names(prepared: Prepared) -> set[str]:
+def _ipython_names(prepared: Prepared) -> None:
     """Find the names that IPython provides and no cell binds; replace those that are plain strings by their values."""
-    bound: set[str] = set()
-    loaded: set[str] = set()
     for cell in prepared.cells:
         names = read_cell(cell.code)
-        bound |= {use.name for use in names.occurrences if use.act == "store"}
-        loaded |= {use.name for use in names.occurrences if use.act == "load"}
         documented = [use for use in names.of("__doc__") if use.act == "load" and use.form == "name"]
         for use in reversed(documented):
             cell.code = f"{cell.code[: use.start]}{_DOCUMENTATION!r}{cell.code[use.end :]}"
             cell.parts = {cell.positions[0]: cell.code}
             prepared.note(cell.positions, "`__doc__` is what it is in Jupyter")
-    needed: set[str] = {name for name in ("display", "get_ipython") if name in loaded - bound}
-    if any(re.search(r"\bOutput\(", cell.code) for cell in prepared.cells) and any(
-        "ipywidgets" in cell.code for cell in prepared.cells
-    ):
-        needed.add("_shell")
-    return needed
+    for name in ("display", "get_ipython"):
+        position = read_before_bound(prepared.cells, name)
+        if position is not None:
+            prepared.need(name, [position], name=name)
+    words = frozenset().union(*(words_of(cell.code) for cell in prepared.cells))
+    if (
+        "get_ipython" in words or {"Output", "ipywidgets"} <= words
+    ):  # ipywidgets' Output asks it to show errors
+        prepared.need(SHELL, ())
 
 
 def unresolved(cells: Sequence[Working]) -> dict[int, list[str]]:

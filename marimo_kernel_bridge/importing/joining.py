@@ -17,19 +17,22 @@ _NO_VALUE: Final = frozenset(
 )
 
 
-def joined(codes: Sequence[str]) -> tuple[str, set[str]]:
-    """Join cells to one that shows all of their values; return its code and the keys of `IMPORTS` that it needs."""
+def joined(codes: Sequence[str], display: str = "display") -> tuple[str, set[str]]:
+    """Join cells to one that shows all of their values; return its code and the imported names that it needs.
+
+    `display` is what IPython's `display` is called in it.
+    """
     needs: set[str] = set()
     parts = []
     for code in codes[:-1]:
-        shown = _showing(code)
+        shown = _showing(code, display)
         if shown != code:
             needs.add("display")
         parts.append(shown)
     return "\n\n".join(part for part in [*parts, codes[-1]] if part.strip()), needs
 
 
-def _showing(code: str) -> str:
+def _showing(code: str, display: str) -> str:
     tree = parse(code)
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr) or hides_its_value(code):
@@ -37,7 +40,7 @@ def _showing(code: str) -> str:
     value = last.value
     if isinstance(value, ast.Call):
         name = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-        if name in _NO_VALUE or name == "display":
+        if name in _NO_VALUE or name in {"display", display}:
             return code
     if isinstance(value, ast.Constant) and value.value is None:
         return code
@@ -49,9 +52,9 @@ def _showing(code: str) -> str:
     body = "\n".join(lines[last.lineno - 1 : last.end_lineno])
     inner = body[len(before) : len(body) - len(after) if after else len(body)]
     if isinstance(value, ast.Call | ast.Await):
-        text = f"_shown = {inner}{after}\nif _shown is not None:\n    display(_shown)"
+        text = f"_shown = {inner}{after}\nif _shown is not None:\n    {display}(_shown)"
     elif isinstance(value, ast.Tuple):
-        text = f"display(({inner})){after}"  # parentheses: a tuple is one value
+        text = f"{display}(({inner})){after}"  # parentheses: a tuple is one value
     else:
-        text = f"display({inner}){after}"
+        text = f"{display}({inner}){after}"
     return "\n".join([*lines[: last.lineno - 1], f"{before}{text}", *lines[last.end_lineno :]])

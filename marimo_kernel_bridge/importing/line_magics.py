@@ -11,7 +11,7 @@ from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, names_of_s
 from marimo_kernel_bridge.importing import shell
 from marimo_kernel_bridge.importing.python_text import first_line, is_expression
 from marimo_kernel_bridge.importing.shell import text_literal
-from marimo_kernel_bridge.importing.translation import PER_LOOP, WALL_TIME
+from marimo_kernel_bridge.importing.translation import PER_LOOP, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,55 +114,55 @@ def _shell(use: LineMagic) -> str:
 
 
 def _sql(use: LineMagic) -> str:
-    use.result.needs.add("mo")
-    return f"mo.sql({text_literal(use.line)})"
+    mo = use.result.uses("mo")
+    return f"{mo}.sql({text_literal(use.line)})"
 
 
 def _pwd(use: LineMagic) -> str:
-    use.result.needs.add("os")
-    return "os.getcwd()"
+    os = use.result.uses("os")
+    return f"{os}.getcwd()"
 
 
 def _time(use: LineMagic) -> str:
-    use.result.needs.add("time")
+    time = use.result.uses("time")
     statement = use.statement()
     if not use.alone:
         return f"({statement})"
     if is_expression(statement):
-        return f"_started = time.perf_counter()\n_value = {statement}\n{WALL_TIME}\n_value"
-    return f"_started = time.perf_counter()\n{statement}\n{WALL_TIME}"
+        return "\n".join([*timed(time, f"_value = {statement}"), "_value"])
+    return "\n".join(timed(time, statement))
 
 
 def _timeit(use: LineMagic) -> str:
-    use.result.needs.add("timeit")
+    timeit = use.result.uses("timeit")
     statement = use.statement()
     returned = re.search(r"(?:^|\s)-\w*o", use.line[: len(use.line) - len(statement)])
     if not use.alone or returned:
-        return f"timeit.Timer(lambda: ({statement})).autorange()"
+        return f"{timeit}.Timer(lambda: ({statement})).autorange()"
     return (
-        f"def _timed():\n    {statement}\n\n_loops, _seconds = timeit.Timer(_timed).autorange()\n{PER_LOOP}"
+        f"def _timed():\n    {statement}\n\n_loops, _seconds = {timeit}.Timer(_timed).autorange()\n{PER_LOOP}"
     )
 
 
 def _cd(use: LineMagic) -> str:
-    use.result.needs.add("os")
+    os = use.result.uses("os")
     quiet = re.match(r"\s*-q(?:\s+|$)", use.line)
     place = use.line[quiet.end() if quiet else 0 :].strip().strip("\"'") or "~"
     target = shell.quoted(place, use.around.names)
-    change = f"os.chdir(os.path.expanduser({target}))" if "~" in place else f"os.chdir({target})"
-    return change if quiet else f"{change}\nprint(os.getcwd())"
+    change = f"{os}.chdir({os}.path.expanduser({target}))" if "~" in place else f"{os}.chdir({target})"
+    return change if quiet else f"{change}\nprint({os}.getcwd())"
 
 
 def _env(use: LineMagic) -> str:
-    use.result.needs.add("os")
+    os = use.result.uses("os")
     line = use.line.strip()
     if not line:
-        return "dict(os.environ)"
+        return f"dict({os}.environ)"
     setting = re.fullmatch(r"(\w+)(?:\s*=\s*|\s+)(.*)", line, re.DOTALL)
     if setting is None:
-        return f"os.environ[{line!r}]"
+        return f"{os}.environ[{line!r}]"
     name, value = setting[1], shell.quoted(setting[2], use.around.names)
-    return f'os.environ[{name!r}] = {value}\nprint("env: {name}=" + os.environ[{name!r}])'
+    return f'{os}.environ[{name!r}] = {value}\nprint("env: {name}=" + {os}.environ[{name!r}])'
 
 
 def _run(use: LineMagic) -> str:
@@ -178,12 +178,12 @@ def _run(use: LineMagic) -> str:
     text = use.around.read(path)
     if text is not None and not path.endswith(".py"):
         return use.result.lose(f"%run {use.line}", "it runs another notebook")
-    use.result.needs.add("runpy")
+    runpy = use.result.uses("runpy")
     if text is None:
         use.result.notes.append(f"`{path}` could not be read: what it defines is not known to marimo")
-        return f"globals().update(runpy.run_path({path!r}, run_name='__main__'))"
+        return f"globals().update({runpy}.run_path({path!r}, run_name='__main__'))"
     names = sorted(names_of_script(text).certain & use.around.names)
-    lines = [f"_ran = runpy.run_path({path!r}, run_name='__main__')"]
+    lines = [f"_ran = {runpy}.run_path({path!r}, run_name='__main__')"]
     return "\n".join([*lines, *(f"{name} = _ran[{name!r}]" for name in names)])
 
 

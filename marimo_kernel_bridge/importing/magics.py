@@ -27,7 +27,7 @@ def translated(source: str, around: Notebooks) -> Translated:
     """Return a cell's code as Python."""
     source = source.strip("\n").rstrip()
     if parses(source) and "get_ipython()" not in source:
-        return Translated(source)
+        return around.translated(source)
     if source.lstrip().startswith("%%"):
         translate = partial(translated, around=around)
         return cell_magics.python_of(CellMagic(source.lstrip(), around, translate))
@@ -42,7 +42,7 @@ def _with_lines(source: str, around: Notebooks) -> Translated:
         python = source
     if not parses(python):
         return _not_python(source)
-    result = Translated("")
+    result = around.translated()
     for node, statement in reversed(_calls(python)):
         python = _with_call_replaced(python, node, statement, around, result)
     result.notes.reverse()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass
@@ -26,15 +27,33 @@ class Working:
             self.parts = {self.positions[0]: self.code}
 
 
+@dataclass(frozen=True)
+class Need:
+    """A name that the code imports from elsewhere: what is imported, and under which name."""
+
+    key: str
+    name: str
+
+
 @dataclass
 class Prepared:
-    """The code cells of the result, the notes on each position, and the requirements for the file's header."""
+    """The code cells of the result, the notes on each position, and the requirements for the file's header.
+
+    `called` are the names of imports in generated Python; `needs` are those that it uses, with the first position.
+    """
 
     cells: list[Working]
     notes: dict[int, list[str]] = field(default_factory=dict)
     lost: dict[int, list[str]] = field(default_factory=dict)
     requirements: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
+    called: Mapping[str, str] = field(default_factory=dict)
+    needs: dict[Need, int] = field(default_factory=dict)
+
+    def need(self, key: str, positions: Iterable[int], *, name: str | None = None) -> None:
+        """Note that cells need an import, under the name of generated code unless another is given."""
+        need = Need(key, name or self.called.get(key, key))
+        self.needs[need] = min(self.needs.get(need, sys.maxsize), *positions, sys.maxsize)
 
     def note(self, positions: Iterable[int], text: str) -> None:
         for position in positions:

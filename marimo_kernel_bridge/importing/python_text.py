@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 
 from marimo_kernel_bridge.protocol.lines import split_lines
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a text that may be names."""
+    return frozenset(re.findall(r"[^\W\d]\w*", text))
 
 
 def parses(source: str) -> bool:

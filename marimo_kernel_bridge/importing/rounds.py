@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.analyze import analyze
 from marimo_kernel_bridge.analysis.model import Given
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
+from marimo_kernel_bridge.importing.imports import cell_of_imports
 from marimo_kernel_bridge.importing.joining import joined
 from marimo_kernel_bridge.importing.prepared import Working
-from marimo_kernel_bridge.importing.translation import IMPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +21,14 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.importing.prepared import Prepared
 
 _MOST_ROUNDS: Final = 60
+_COPY: Final = re.compile(r"( = )copy(\.(?:copy|deepcopy)\((?!\)))")
+"""The call of the module `copy` in a line that the analysis puts before a cell: not `x = copy.copy()`."""
 
 
-def make_reactive(prepared: Prepared, needs: set[str], *, ipython: bool) -> None:
+def make_reactive(prepared: Prepared, *, ipython: bool) -> None:
     """Analyze the cells and meet the requests of the analysis until there are none; then rename.
 
-    `needs` are the keys of `IMPORTS` that the code uses. With `ipython`, IPython provides `display`.
+    With `ipython`, IPython provides `display`.
     """
     cells = prepared.cells
     copied: set[tuple[str, int]] = set()
@@ -33,10 +36,13 @@ def make_reactive(prepared: Prepared, needs: set[str], *, ipython: bool) -> None
         plan = analyze([Given(cell.code, cell.fails) for cell in cells])
         if not plan.requests or number == _MOST_ROUNDS - 1:
             break
-        needs |= _meet(prepared, plan, copied)
-    needs |= {need for cell_plan in plan.cells for need in cell_plan.needs}
-    if ipython:
-        needs.discard("display")
+        _meet(prepared, plan, copied)
+    for cell, cell_plan in zip(cells, plan.cells, strict=True):
+        for module in cell_plan.needs:
+            prepared.need(module, cell.positions)
+    needs = {
+        need: position for need, position in prepared.needs.items() if not (ipython and need.key == "display")
+    }
     if added := cell_of_imports(cells, needs):
         prepared.cells.insert(0, added)
         plan = analyze([Given(cell.code, cell.fails) for cell in cells])
@@ -44,15 +50,17 @@ def make_reactive(prepared: Prepared, needs: set[str], *, ipython: bool) -> None
 
 
 def _apply(prepared: Prepared, plan: Plan) -> None:
+    copy = prepared.called.get("copy", "copy")
     for cell, change in zip(prepared.cells, plan.cells, strict=True):
+        change.before = [_COPY.sub(rf"\1{copy}\2", line) for line in change.before]
         cell.code = rewritten(cell.code, change).strip("\n")
         for note in change.notes:
             prepared.note(cell.positions, note.text)
     prepared.added = [cell.code for cell in prepared.cells if not cell.positions]
 
 
-def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[str]:
-    """Meet the first request of the analysis; return the keys of `IMPORTS` that the new code needs."""
+def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> None:
+    """Meet the first request of the analysis."""
     cells = prepared.cells
     match request := plan.requests[0]:
         case CopyDefinition(name, source, target, reason) if (name, id(cells[target])) not in copied:
@@ -61,11 +69,12 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[s
             changed = cells[target]
             first = min(changed.parts)
             changed.parts[first] = f"{definition}\n\n\n{changed.parts[first]}"
-            changed.code, _ = joined([changed.parts[position] for position in sorted(changed.parts)])
+            display = prepared.called.get("display", "display")
+            changed.code, _ = joined([changed.parts[place] for place in sorted(changed.parts)], display)
             prepared.note(
                 cells[target].positions, f"it defines `{name}` of {_named(cells[source])} again: {reason}"
             )
-            return set()
+            return
         case CopyDefinition(name, source, target, reason):
             request = Join(
                 tuple(range(min(source, target), max(source, target) + 1)), min(source, target), reason
@@ -76,7 +85,10 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[s
     members = [cells[index] for index in request.cells]
     parts = {position: code for member in members for position, code in member.parts.items()}
     positions = tuple(sorted(parts))
-    code, needs = joined([parts[position] for position in positions])
+    display = prepared.called.get("display", "display")
+    code, needs = joined([parts[position] for position in positions], display)
+    for need in needs:
+        prepared.need(need, positions)
     whole = Working(positions, code, any(member.fails for member in members), parts)
     listed = " and ".join(_named(member) for member in members)
     prepared.note(positions, f"{listed} are one cell: {request.reason}")
@@ -86,7 +98,6 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> set[s
         for index, cell in enumerate(cells)
         if cell is at or index not in request.cells
     ]
-    return needs
 
 
 def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
@@ -129,19 +140,3 @@ def _definition_text(code: str, name: str) -> str:
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             return "\n".join(code.split("\n")[first - 1 : node.end_lineno])
     raise AssertionError(name)
-
-
-def cell_of_imports(cells: Sequence[Working], needs: set[str]) -> Working | None:
-    """Return a cell of imports for names that generated code uses and the notebook does not import."""
-    bound: dict[str, set[str | None]] = {}
-    for cell in cells:
-        for each in read_cell(cell.code).occurrences:
-            if each.act == "store":
-                bound.setdefault(each.name, set()).add(each.origin)
-    lines = []
-    for need in sorted(needs, key=lambda each: (each != "mo", IMPORTS[each].split()[1], each)):
-        origins = {each.origin for each in read_cell(IMPORTS[need]).occurrences if each.name == need}
-        if need in bound and bound[need] <= origins:
-            continue
-        lines.append(IMPORTS[need])
-    return Working((), "\n".join(lines)) if lines else None

@@ -20,27 +20,19 @@ _VALUED: Final = frozenset(
 )
 
 
-def run(command: str, names: AbstractSet[str]) -> str:
+def run(subprocess: str, command: str, names: AbstractSet[str]) -> str:
     """Return a call that runs a command in a shell and prints its output, as `!command` does."""
     return (
-        f"print(subprocess.run({quoted(command, names)}, shell=True, text=True, "
-        'stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout, end="")'
+        f"print({subprocess}.run({quoted(command, names)}, shell=True, text=True, "
+        f'stdout={subprocess}.PIPE, stderr={subprocess}.STDOUT).stdout, end="")'
     )
 
 
-def lines_of(command: str, names: AbstractSet[str]) -> str:
+def lines_of(subprocess: str, command: str, names: AbstractSet[str]) -> str:
     """Return an expression for the lines of a command's output, as `x = !command` returns them."""
     return (
-        f"SList(subprocess.run({quoted(command, names)}, shell=True, text=True, "
-        "stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout.splitlines())"
-    )
-
-
-def script(interpreter: list[str], body: str) -> str:
-    """Return a call that passes a script to an interpreter and prints its output, as `%%bash` does."""
-    return (
-        f"print(subprocess.run({interpreter!r}, input={text_literal(body)}, text=True, "
-        'stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout, end="")'
+        f"{subprocess}.run({quoted(command, names)}, shell=True, text=True, "
+        f"stdout={subprocess}.PIPE, stderr={subprocess}.STDOUT).stdout.splitlines()"
     )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.importing.prepared import Prepared
 
-_IMPORT: Final = "import marimo as mo"
+_IMPORT: Final = "import marimo as "
 _HEADER: Final = "# /// script"
 
 
@@ -92,18 +92,23 @@ def _with_other_cells(notebook: Notebook, prepared: Prepared) -> list[_ImportedC
                     _imported(cell.positions, cell.code, [by_position[place] for place in cell.positions])
                 )
         elif source.source.strip():
-            code = _markdown(source) if source.kind == "markdown" else _comment(source.source)
+            code = _markdown(source, prepared) if source.kind == "markdown" else _comment(source.source)
             cells.append(_imported((position,), code, [source]))
-    return _with_marimo_imported(cells)
+    return _with_marimo_imported(cells, _marimo(prepared))
 
 
-def _with_marimo_imported(cells: list[_ImportedCell]) -> list[_ImportedCell]:
+def _marimo(prepared: Prepared) -> str:
+    """Return what marimo is called in cells that show Markdown."""
+    return prepared.called.get("mo", "mo")
+
+
+def _with_marimo_imported(cells: list[_ImportedCell], mo: str) -> list[_ImportedCell]:
     names = [names_in(cell.code) for cell in cells]
-    if not any("mo" in uses for _, uses in names) or any("mo" in defines for defines, _ in names):
+    if not any(mo in uses for _, uses in names) or any(mo in defines for defines, _ in names):
         return cells
     if cells[0].positions:
-        return [_ImportedCell((), _IMPORT), *cells]
-    return [_ImportedCell((), f"{_IMPORT}\n{cells[0].code}"), *cells[1:]]
+        return [_ImportedCell((), f"{_IMPORT}{mo}"), *cells]
+    return [_ImportedCell((), f"{_IMPORT}{mo}\n{cells[0].code}"), *cells[1:]]
 
 
 def _imported(positions: tuple[int, ...], code: str, sources: Sequence[NotebookCell]) -> _ImportedCell:
@@ -137,15 +142,19 @@ def _is_hidden(cell: NotebookCell) -> bool:
     )
 
 
-def _markdown(cell: NotebookCell) -> str:
+def _markdown(cell: NotebookCell, prepared: Prepared) -> str:
     source = cell.source.strip()
     for name, bundle in cell.attachments.items():
         for mime, data in bundle.items():
             source = source.replace(f"attachment:{name}", data_url(mime, data))
     if '""' in source or source.endswith("\\"):  # marimo's generator would change these quotes
         pieces = re.split(r'("{2,}|\\$)', source)
-        return "mo.md(\n    " + "\n    + ".join(_quoted(piece) for piece in pieces if piece) + "\n)"
-    return markdown_code(source)
+        return (
+            f"{_marimo(prepared)}.md(\n    "
+            + "\n    + ".join(_quoted(piece) for piece in pieces if piece)
+            + "\n)"
+        )
+    return _marimo(prepared) + markdown_code(source).removeprefix("mo")
 
 
 def _quoted(piece: str) -> str:

@@ -10,36 +10,16 @@ from marimo_kernel_bridge.importing.python_text import first_line
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from collections.abc import Set as AbstractSet
-
-IMPORTS: Final = {
-    "subprocess": "import subprocess",
-    "SList": "from IPython.utils.text import SList",
-    "os": "import os",
-    "runpy": "import runpy",
-    "time": "import time",
-    "timeit": "import timeit",
-    "mo": "import marimo as mo",
-    "display": "from IPython.display import display",
-    "capture_output": "from IPython.utils.capture import capture_output",
-    "Path": "from pathlib import Path",
-    "HTML": "from IPython.display import HTML",
-    "Latex": "from IPython.display import Latex",
-    "Markdown": "from IPython.display import Markdown",
-    "Javascript": "from IPython.display import Javascript",
-    "SVG": "from IPython.display import SVG",
-    "get_ipython": "from IPython.core.interactiveshell import InteractiveShell\n\nget_ipython = InteractiveShell.instance",
-    "copy": "import copy",
-    "_shell": "from IPython.core.interactiveshell import InteractiveShell\n\n"
-    "_shell = InteractiveShell.instance()  # ipywidgets' Output asks it to show errors",
-}
-"""The import statements of generated Python, by the name that it uses."""
 
 
 @dataclass
 class Translated:
-    """A cell as Python. `notes` say what changed, `lost` what could not be kept; `needs` are keys of `IMPORTS`."""
+    """A cell as Python. `notes` say what changed, `lost` what could not be kept.
+
+    `needs` are the imported names that the code uses, each under the name that `called` has for it.
+    """
 
     code: str
     notes: list[str] = field(default_factory=list)
@@ -47,6 +27,12 @@ class Translated:
     needs: set[str] = field(default_factory=set)
     requirements: list[str] = field(default_factory=list)
     is_python: bool = True
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    def uses(self, name: str) -> str:
+        """Note that the code needs an imported name; return what it is called in this notebook."""
+        self.needs.add(name)
+        return self.called.get(name, name)
 
     def leave_out(self, line: str, why: str = "marimo does not need it") -> str:
         """Note that a line is left out; return the comment that replaces it."""
@@ -70,15 +56,13 @@ class Translated:
         packages = shell.requirements(command)
         if packages is not None:
             return self.require(f"!{command}", packages)
-        self.needs.add("subprocess")
         self.notes.append(f"`!{first_line(command)}` is a call of subprocess")
-        return shell.run(command, names) if command.strip() else "pass"
+        return shell.run(self.uses("subprocess"), command, names) if command.strip() else "pass"
 
     def getoutput(self, command: str, names: AbstractSet[str]) -> str:
         """Return an expression for the output of a command, as `x = !command` has it."""
-        self.needs |= {"subprocess", "SList"}
         self.notes.append(f"`!{first_line(command)}` is a call of subprocess, with the same kind of list")
-        return shell.lines_of(command, names)
+        return f"{self.uses('SList')}({shell.lines_of(self.uses('subprocess'), command, names)})"
 
     def take_over(self, inner: Translated) -> None:
         """Add the needs and losses of a nested translation, without its notes."""
@@ -90,12 +74,28 @@ class Translated:
 
 @dataclass(frozen=True)
 class Notebooks:
-    """The notebook as far as a magic depends on it: the names that it binds, and a reader of files beside it."""
+    """The notebook as far as a magic depends on it: the names that it binds, and a reader of files beside it.
+
+    `called` are the names of imports in generated Python, where they are not the usual ones.
+    """
 
     names: AbstractSet[str]
     read: Callable[[str], str | None]
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    def translated(self, code: str = "") -> Translated:
+        """Return the beginning of a translation."""
+        return Translated(code, called=self.called)
 
 
 NOT_CARRIED_OVER: Final = "# Not carried over from the Jupyter notebook:"
 PER_LOOP: Final = 'print(f"{_seconds / _loops:.3g} s per loop (mean of {_loops:,} loops)")'
-WALL_TIME: Final = 'print(f"Wall time: {time.perf_counter() - _started:.3g} s")'
+
+
+def timed(time: str, code: str) -> list[str]:
+    """Return lines that run code and print how long it took. `time` is the name of the module."""
+    return [
+        f"_started = {time}.perf_counter()",
+        code,
+        f'print(f"Wall time: {{{time}.perf_counter() - _started:.3g}} s")',
+    ]

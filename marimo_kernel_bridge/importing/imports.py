@@ -1,0 +1,147 @@
+"""The imports that the importer's own Python needs: under which names, and the cell that makes them.
+
+Generated Python uses the usual name of a module where the notebook leaves that name to it, and a name of its own where
+the notebook binds the usual one to something else.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Final
+
+from IPython.core.inputtransformer2 import TransformerManager
+
+from marimo_kernel_bridge.analysis.components import bound_by
+from marimo_kernel_bridge.analysis.name_uses import read_cell
+from marimo_kernel_bridge.importing.prepared import Working
+from marimo_kernel_bridge.importing.python_text import parsed, words_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from marimo_kernel_bridge.importing.prepared import Need
+
+_ORIGINS: Final = {
+    "subprocess": "subprocess",
+    "SList": "IPython.utils.text:SList",
+    "os": "os",
+    "runpy": "runpy",
+    "shlex": "shlex",
+    "time": "time",
+    "timeit": "timeit",
+    "mo": "marimo",
+    "display": "IPython.display:display",
+    "capture_output": "IPython.utils.capture:capture_output",
+    "Path": "pathlib:Path",
+    "HTML": "IPython.display:HTML",
+    "Latex": "IPython.display:Latex",
+    "Markdown": "IPython.display:Markdown",
+    "Javascript": "IPython.display:Javascript",
+    "SVG": "IPython.display:SVG",
+    "get_ipython": "IPython:get_ipython",
+    "copy": "copy",
+}
+"""Where each name comes from: a module, or a module and a name in it."""
+SHELL: Final = "shell"
+"""The key of the need for a shell of IPython, which binds no name."""
+_SHELL: Final = """\
+from IPython.core.interactiveshell import InteractiveShell as _InteractiveShell
+
+_InteractiveShell.instance()  # what `get_ipython()` returns"""
+
+
+def names_for_imports(sources: Iterable[str]) -> Mapping[str, str]:
+    """Return the name under which generated Python imports each of the names that it may need.
+
+    `sources` are the notebook's code cells, with their magics.
+    """
+    words: set[str] = set()
+    origins: dict[str, set[str | None]] = {}
+    read: set[str] = set()
+    stars = False
+    for source in sources:
+        words |= words_of(source)
+        for name, origin in _bound(source):
+            stars = stars or name == "*"
+            origins.setdefault(name, set()).add(origin)
+        if stars:
+            read |= words_of(source)
+    taken = {name for name, origin in _ORIGINS.items() if origins.get(name, set()) - {origin}}
+    if stars:  # it may bind what the notebook reads and does not bind itself
+        taken |= {name for name in _ORIGINS if name in read and name not in origins}
+    return {name: _free(f"imported_{name}", words) if name in taken else name for name in _ORIGINS}
+
+
+def _free(name: str, words: set[str]) -> str:
+    while name in words:
+        name = f"{name}_"
+    return name
+
+
+def _bound(source: str) -> Iterator[tuple[str, str | None]]:
+    """Yield the names that a cell binds or deletes in any scope, with what they are imported from."""
+    if source.lstrip().startswith("%%"):
+        source = source.lstrip().partition("\n")[2]
+    try:
+        tree = parsed(TransformerManager().transform_cell(source))  # type: ignore[no-untyped-call]  # IPython's
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=aliases):
+                for alias in aliases:
+                    origin = alias.name if alias.asname else alias.name.partition(".")[0]
+                    yield alias.asname or origin, origin
+            case ast.ImportFrom(names=aliases, module=module, level=level):
+                for alias in aliases:
+                    yield alias.asname or alias.name, f"{'.' * level}{module or ''}:{alias.name}"
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                yield name, None
+            case _:
+                yield from ((name, None) for name in bound_by(node))
+
+
+def cell_of_imports(cells: Sequence[Working], needs: Mapping[Need, int]) -> Working | None:
+    """Return a cell of the imports that no cell makes above the first cell that needs them.
+
+    `needs` have the position of that cell in the notebook.
+    """
+    missing = [
+        need for need in needs if need.key != SHELL and not _is_imported_above(cells, need, needs[need])
+    ]
+    missing.sort(key=lambda each: (each.key != "mo", _ORIGINS[each.key], each.name))
+    lines = [_statement(need) for need in missing]
+    if any(need.key in {SHELL, "get_ipython"} for need in needs):
+        lines.append(_SHELL)
+    return Working((), "\n".join(lines)) if lines else None
+
+
+def _statement(need: Need) -> str:
+    module, _, attribute = _ORIGINS[need.key].partition(":")
+    imported = attribute or module
+    renamed = f" as {need.name}" if need.name != imported else ""
+    return f"from {module} import {attribute}{renamed}" if attribute else f"import {module}{renamed}"
+
+
+def _is_imported_above(cells: Sequence[Working], need: Need, position: int) -> bool:
+    for cell in cells:
+        if position in cell.positions:
+            return False
+        names = read_cell(cell.code)
+        origins = {use.origin for use in names.stores(need.name)}
+        if origins == {_ORIGINS[need.key]} and need.name in names.bound_at_end and not cell.fails:
+            return True
+    return False
+
+
+def read_before_bound(cells: Sequence[Working], name: str) -> int | None:
+    """Return the position of the first cell that reads a name which no cell has certainly bound by then."""
+    for cell in cells:
+        names = read_cell(cell.code)
+        bound = name in names.bound_at_end and not cell.fails
+        for use in names.of(name):
+            if use.act == "load" and (use.exposed or (use.late and not bound)):
+                return min(cell.positions)
+        if bound:
+            return None
+    return None
