@@ -30,7 +30,8 @@ class Body:
 
     `code` is what the dataflow graph analyzes, in which magics show what they define and use; `transformed` is what
     runs. `private` are `_names` that magics keep from being local by name: they go when the cell has run. `stars` are
-    modules that it imports all names of, left out of `code`.
+    modules that it imports all names of, left out of `code`. `fault` says why a statement does not compile; `code` then
+    ends before it.
     """
 
     code: str
@@ -40,6 +41,7 @@ class Body:
     transformed: str = ""
     private: frozenset[str] = frozenset()
     stars: tuple[str, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from marimo_kernel_bridge.analysis.magics import (
     shell_calls,
     split_options,
 )
+from marimo_kernel_bridge.kernel.ipython.statements import without_globals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -87,6 +88,7 @@ def graph_code(
     if not magics.found:
         return GraphCode(code)
     try:
+        tree = without_globals(tree)  # between what magics bind, `global` would be an error
         _compile(tree)
         written = ast.unparse(tree)
     except (

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.kernel.ipython.statements import RunningPart
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.notebook import CellError
@@ -151,17 +152,32 @@ class ReactiveShell(ZMQInteractiveShell):
         from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code  # noqa: PLC0415  # first needed by the first cell
         from marimo_kernel_bridge.kernel.versions.star_imports import without_stars  # noqa: PLC0415  # first needed by the first cell
 
-        graph = graph_code(code, self.transform_cell)
-        private: frozenset[str] = frozenset()
         notebook = self._host.notebook
-        if not notebook.commands.strict:  # `_names` are global, like any name
-            without, stars = without_stars(graph.code)
-            return Body(without, tuple(nodes), file_name, interactivity, code, stars=stars)
+        strict, fault = notebook.commands.strict, ""
+        graph = graph_code(code, self.transform_cell)
+        analyzed, stars = (graph.code, ()) if strict else without_stars(graph.code)
+        compiles = notebook.runtime.parse(entry.cell.cell_id, analyzed) is not None
+        if not compiles or analyzed != graph.code:  # what is left out may not compile, either
+            part = self._running_part(nodes)
+            if part is not None and (part.fault or not compiles):
+                fault, graph = part.fault, graph_code(part.code, self.transform_cell)
+                analyzed, stars = (graph.code, ()) if strict else without_stars(graph.code)
+        private: frozenset[str] = frozenset()
+        if not strict:  # `_names` are global, like any name
+            return Body(
+                analyzed, tuple(nodes), file_name, interactivity, code, private, stars=stars, fault=fault
+            )
         if graph.private:
             private = notebook.runtime.private_names(graph.code) - self.user_ns_hidden.keys()
         elif "_" in code:
             nodes = notebook.runtime.mangle_locals(entry.cell.cell_id, nodes)
-        return Body(graph.code, tuple(nodes), file_name, interactivity, code, private)
+        return Body(graph.code, tuple(nodes), file_name, interactivity, code, private, fault=fault)
+
+    def _running_part(self, nodes: Sequence[ast.stmt]) -> RunningPart | None:
+        from marimo_kernel_bridge.kernel.ipython.statements import running_part  # noqa: PLC0415  # most code compiles
+
+        awaits = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if self.autoawait else 0
+        return running_part(nodes, self.compile.flags | awaits)
 
     @property
     def awaits_asyncio(self) -> bool:

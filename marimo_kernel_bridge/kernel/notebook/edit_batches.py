@@ -143,11 +143,13 @@ def _try(  # noqa: PLR0917  # its independent inputs
     problems: list[GraphProblem],
 ) -> str:
     names = runtime.parse(own_id, body.code)
-    if names is not None:
+    if names is not None and not body.fault:
         after[cell_id] = names
     else:
         after.pop(cell_id, None)
-        problems.append(GraphProblem("syntax", f"{cell_id}: {_why_no_cell(body.code)}", (cell_id,)))
+        problems.append(
+            GraphProblem("syntax", f"{cell_id}: {body.fault or _why_no_cell(body.code)}", (cell_id,))
+        )
     return body.code
 
 

@@ -20,6 +20,9 @@ _KINDS: Final = {
     "SyntaxError": "syntax",
     "IndentationError": "syntax",
 }
+_RAISED: Final = "Traceback (most recent call last)"
+"""In the traceback of what running code raised, and not in that of code that does not compile."""
+
 _OWN_FRAME: Final = re.compile(r"Cell In\[[\d ]*\], line (\d+)|^\s*Cell .*line (\d+)|line (\d+)")
 _MODULE: Final = re.compile(r"No module named '([\w.]+)'")
 _NAME: Final = re.compile(r"name '(\w+)' is not defined")
@@ -45,7 +48,8 @@ def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> 
     error = cell.error
     if error is None:
         return Problem(cell.cell_id, "runtime", "It failed, and nothing more is known.", blocks=blocks)
-    kind = _KINDS.get(error.ename, "runtime") if cell.status == "refused" else "runtime"
+    refused = cell.status == "refused" or not any(_RAISED in text for text in error.traceback)
+    kind = _KINDS.get(error.ename, "runtime") if refused else "runtime"
     hint = _hint(error, kind, cells)
     if module := _MODULE.search(error.evalue):
         kind, hint = "missing_package", _about_module(module[1], packages)

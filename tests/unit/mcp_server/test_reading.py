@@ -189,6 +189,23 @@ async def test_errors_are_listed_with_line_hint_and_what_they_block(
 
 
 @pytest.mark.parametrize(
+    ("traceback", "kind"),
+    [
+        (("  Cell In[3], line 2\n    return x\n    ^\nSyntaxError: 'return' outside function\n",), "syntax"),
+        (("Traceback (most recent call last):\n", "Cell In[3], line 2\n    ast.parse('(')\n"), "runtime"),
+    ],
+    ids=("of the cell", "raised by the cell"),
+)
+async def test_a_syntax_error_of_a_cell_is_told_from_one_that_it_raises(
+    connected: Agent, kernel: FakeKernel, traceback: tuple[str, ...], kind: str
+) -> None:
+    error = CellError("SyntaxError", "'return' outside function (7.py, line 2)", traceback)
+    kernel.add("aaaa", "x = 1\nreturn x", status="error", error=error)
+    (told,) = (await connected("list_errors")).data["errors"]
+    assert (told["kind"], told["line"], told["code"]) == (kind, 2, "return x")
+
+
+@pytest.mark.parametrize(
     ("error", "hint"),
     [
         (CellError("NameError", "name 'nosuch' is not defined"), "No cell that the kernel knows defines"),
