@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
+"""A line as Python's parser counts them, with its end: a form feed or U+2028 ends none."""
 
 
 class Text:
@@ -22,8 +27,8 @@ class Text:
 
     def __init__(self, source: str, base: int = 0) -> None:
         self.source, self.base = source, base
-        self._lines = source.split("\n")
-        self._starts = [0, *accumulate(len(line) + 1 for line in self._lines)]
+        self._lines = _LINE.findall(source)
+        self._starts = [0, *accumulate(map(len, self._lines))]
 
     def offset(self, line: int, column: int) -> int:
         """Return the offset in the cell of a line (from 1) and a column in UTF-8 bytes (from 0), as in `ast`."""

@@ -127,6 +127,14 @@ def import_notebooks(notebooks: Sequence[Path], output: Path | None, options: Im
             reason = error.message if error.code == "output_exists" else str(error)  # -o is a folder here
             click.echo(f"marimo-kernel-bridge: {reason}", err=True)
             results.append(Refusal(source, reason, error.code))
+        except Exception as error:  # a bug, which must not keep the other notebooks from being imported
+            if not several:
+                raise
+            reason = (
+                f"{source} cannot be imported, please report it as a bug: {type(error).__name__}: {error}"
+            )
+            click.echo(f"marimo-kernel-bridge: {reason}", err=True)
+            results.append(Refusal(source, reason, "cell_not_converted"))
         else:
             _report(imported, options)
             results.append(imported)

@@ -108,9 +108,7 @@ def _with_pretty_values(code: str) -> str:
 
 
 def _plain(source: str) -> str:
-    return _FUTURE.sub(
-        lambda match: "\n".join(f"# {line}" for line in match[0].split("\n")), source.replace("\r\n", "\n")
-    )
+    return _FUTURE.sub(lambda match: "\n".join(f"# {line}" for line in match[0].split("\n")), source)
 
 
 def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> None:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from marimo_kernel_bridge.notebooks.ipynb import Notebook
+
+_LINE_END: Final = re.compile(r"\r\n?")
+
+
+def with_line_feeds(notebook: Notebook) -> Notebook:
+    """Return a notebook whose lines all end with a line feed, which is how Python reads other line ends."""
+    cells = tuple(
+        replace(cell, source=_LINE_END.sub("\n", cell.source)) if "\r" in cell.source else cell
+        for cell in notebook.cells
+    )
+    return replace(notebook, cells=cells)
 
 
 @dataclass

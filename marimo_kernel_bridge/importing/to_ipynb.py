@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare
+from marimo_kernel_bridge.importing.prepared import with_line_feeds
 from marimo_kernel_bridge.importing.python_text import parses
 from marimo_kernel_bridge.notebooks.ipynb import CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA
@@ -43,6 +44,7 @@ class _Masks:
 
 def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
     """Convert a notebook for this package's kernel. Raises `BridgeError`: bad_notebook."""
+    notebook = with_line_feeds(notebook)
     text = "\n".join(cell.source for cell in notebook.cells)
     stem = next(word for number in itertools.count() if (word := f"ipython{number}_") not in text)
     masks = _Masks(f"{stem}{number}_" for number in itertools.count())

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare, unresolved
+from marimo_kernel_bridge.importing.prepared import with_line_feeds
+from marimo_kernel_bridge.marimo_format.line_breaks import with_escaped_breaks, without_breaks
 from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
 from marimo_kernel_bridge.notebooks.ipynb import EMPTY, CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.origin import RAW, data_url
@@ -37,10 +39,12 @@ def convert(notebook: Notebook, *, imports: bool = True) -> Conversion:
     Raises `BridgeError`: runtime_mismatch, cell_not_converted (only where marimo cannot read its own file back).
     """
     check_version()
+    notebook = with_line_feeds(notebook)
     folder = notebook.path.parent if notebook.path is not None else None
     names = stars.names_of if imports else stars.written_in
     prepared = prepare(notebook, partial(_read, folder), lambda module: names(module, folder))
     cells = _with_other_cells(notebook, prepared)
+    cells = [replace(cell, code=with_escaped_breaks(cell.code)) for cell in cells]
     file = write([cell.new() for cell in cells], _header(notebook, prepared), _app_options(notebook))
     return Conversion(
         text=file.text,
@@ -143,7 +147,7 @@ def _is_hidden(cell: NotebookCell) -> bool:
 
 
 def _markdown(cell: NotebookCell, prepared: Prepared) -> str:
-    source = cell.source.strip()
+    source = without_breaks(cell.source).strip()
     for name, bundle in cell.attachments.items():
         for mime, data in bundle.items():
             source = source.replace(f"attachment:{name}", data_url(mime, data))

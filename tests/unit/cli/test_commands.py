@@ -14,6 +14,8 @@ from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.client import discovery
 from marimo_kernel_bridge.client.discovery import FoundKernel
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.importing import to_marimo
+from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
 
 
 def call(*arguments: object) -> Result:
@@ -252,6 +254,25 @@ def test_of_several_notebooks_one_that_is_refused_does_not_stop_the_others(tmp_p
     refusal, report = json.loads(result.stdout)
     assert (refusal["notebook"], refusal["code"]) == (str(bad), "bad_notebook")
     assert report["written"] is True
+
+
+def test_of_several_notebooks_one_that_uncovers_a_bug_does_not_stop_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (write_notebook(tmp_path / f"{name}.ipynb", "x = 1") for name in "ab")
+    convert = to_marimo.convert
+
+    def failing(notebook: Notebook) -> Conversion:
+        if notebook.path == first:
+            raise IndexError("out of range")
+        return convert(notebook)
+
+    monkeypatch.setattr(to_marimo, "convert", failing)
+    result = call("import", tmp_path)
+    assert result.exit_code == 1
+    assert f"{first} cannot be imported, please report it as a bug: IndexError: out of range" in result.stderr
+    assert second.with_suffix(".py").exists()
+    assert isinstance(call("import", first).exception, IndexError)
 
 
 def test_an_imported_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
