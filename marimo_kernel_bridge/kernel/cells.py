@@ -31,7 +31,7 @@ class Body:
     `code` is what the dataflow graph analyzes, in which magics show what they define and use; `transformed` is what
     runs. `private` are `_names` that magics keep from being local by name: they go when the cell has run. `stars` are
     modules that it imports all names of, left out of `code`. `fault` says why a statement does not compile; `code` then
-    ends before it.
+    ends before it. `shared` are names that it imports like other cells, left out of `code`; `whole` is the code with them.
     """
 
     code: str
@@ -42,6 +42,8 @@ class Body:
     private: frozenset[str] = frozenset()
     stars: tuple[str, ...] = ()
     fault: str = ""
+    shared: frozenset[str] = frozenset()
+    whole: str = ""
 
 
 @dataclass(frozen=True)

@@ -114,12 +114,12 @@ class AgentEdits:
         for cell_id in requested:
             self._early.withdraw(cell_id)
             entry = self._cells[cell_id]
-            names_to_take = () if entry.body is None else self._graph.names_to_take(entry, entry.body)
+            body = None if entry.body is None else self._graph.shared_imports.sharing(entry, entry.body)
+            names_to_take = () if body is None else self._graph.names_to_take(entry, body)
             if names_to_take:  # it is the last cell until it has taken them
                 others = (other for other in reversed(self._cells.ids()) if other != cell_id)
                 self._cells.place(cell_id, next(others, None))
                 self._cells.change(cell_id, status="new", error=None)
-            body = entry.body
             if body is not None and self._execution.admit(entry, body, supersede=not names_to_take) is None:
                 runnable[cell_id] = names_to_take
             else:

@@ -147,6 +147,7 @@ class Execution:
 
         `queued` are the cells of queued requests, admitted after it: in a conflict the earlier request wins.
         """
+        body = self.graph.shared_imports.sharing(entry, body)
         names_to_take = self.graph.names_to_take(entry, body)
         refused = self.admit(entry, body, supersede=not names_to_take)
         if queued:
@@ -156,7 +157,11 @@ class Execution:
             return refused
         cell_id = entry.cell.cell_id
         self.stale_cells.release_below(cell_id)
+        shared = {name: self.graph.runtime.values.get(name) for name in body.shared}
         await self.run({cell_id})
+        if rebound := self.graph.shared_imports.rebound(entry, shared):
+            self.graph.runtime.set_stale(rebound)
+            self.graph.refresh_stale()
         if names_to_take:
             self.take_or_leave(entry, names_to_take)
         cell = entry.cell

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.kernel import notices
+from marimo_kernel_bridge.kernel.notebook.shared_imports import SharedImports
 from marimo_kernel_bridge.kernel.notebook.superseding import is_superseded_by, reads_before_writing
 from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
 
@@ -58,6 +59,7 @@ class NotebookGraph:
         self.redefinitions = Redefinitions(
             cells, runtime, interruptible, strict=runtime.redefinitions == "strict"
         )
+        self.shared_imports = SharedImports(cells, runtime)
         self._cells = cells
         self._published = published
         self._refused: set[str] = set()
@@ -75,6 +77,7 @@ class NotebookGraph:
         superseded: tuple[Superseded, ...] = ()
         if supersede and _may_define_other_names(entry, body):
             superseded = self._supersede(entry, body.code, newcomer=entry.cell.last_run_at is None)
+        self.shared_imports.note(entry, body)
         entry.body = body
         self.redefinitions.update()
         errors = self.runtime.register(cell_id, body.code, stale=stale)
@@ -99,7 +102,9 @@ class NotebookGraph:
 
     def forget(self, cell_ids: Iterable[str]) -> None:
         """Note that cells are gone from the notebook."""
-        self._imperative.difference_update(cell_ids)
+        gone = set(cell_ids)
+        self._imperative -= gone
+        self.shared_imports.forget(gone)
         self.update()
 
     def update(self) -> None:
@@ -169,7 +174,10 @@ class NotebookGraph:
         self._imperative.discard(entry.cell.cell_id)
         superseded: list[Superseded] = []
         for name in sorted(names.defines):
-            for owner_id in self._owners(entry, name):
+            for owner_id in [
+                *self._owners(entry, name),
+                *self.shared_imports.bound_otherwise(entry, code, name),
+            ]:
                 owner = self._cells[owner_id]
                 if reads_before_writing(code, name):
                     self._imperative.add(entry.cell.cell_id)
