@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
-from marimo_kernel_bridge.mcp_server.answers.view import whole_line
+from marimo_kernel_bridge.mcp_server.answers.view import quoted, whole_line
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 
@@ -105,7 +105,7 @@ def _cell_line(cell: CellLine) -> str:
         facts.append(cell.kind)
     if cell.execution_count is not None:
         facts.append(f"[{cell.execution_count}]")
-    facts.append(f"`{cell.code}`" + (f" (+{cell.lines - 1} lines)" if cell.lines > 1 else ""))
+    facts.append(quoted(cell.code) + (f" (+{cell.lines - 1} lines)" if cell.lines > 1 else ""))
     if cell.defines:
         facts.append(f"defines {', '.join(cell.defines)}")
     if cell.uses:

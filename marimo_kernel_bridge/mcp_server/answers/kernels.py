@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from marimo_kernel_bridge.mcp_server.answers.view import quoted
+
 _NO_KERNEL: Final = (
     "Open a notebook with the kernel 'marimo (reactive Python)' first, or give connect_to_kernel the path of a "
     "connection file elsewhere."
@@ -176,7 +178,7 @@ def _work_line(work: WorkLine) -> str:
     if work.cell_id:
         facts.append(f"cell {work.cell_id}")
     if work.code:
-        facts.append(f"`{work.code}`")
+        facts.append(quoted(work.code))
     facts.append(f"for {work.seconds:.1f} s" if work.seconds is not None else "since before we connected")
     return ", ".join(facts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from marimo_kernel_bridge.mcp_server.answers.view import one_line, quoted
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.inspection import Column, Match  # noqa: TC001  # pydantic looks at it
@@ -22,7 +23,9 @@ class SearchResult:
     def text(self) -> str:
         lines = [self.note] if self.note else []
         lines.append(f"{self.total} {'line contains' if self.total == 1 else 'lines contain'} {self.query!r}")
-        lines += [f"{match.cell_id} {match.where}:{match.line}: {match.text}" for match in self.matches]
+        lines += [
+            f"{match.cell_id} {match.where}:{match.line}: {one_line(match.text)}" for match in self.matches
+        ]
         if self.total > len(self.matches):
             lines.append(f"{self.total - len(self.matches)} more; a higher limit shows them.")
         if self.unread:
@@ -207,7 +210,7 @@ class ErrorList:
         lines.append(f"{len(self.errors)} of {self.cells} cells have problems" + (":" if self.errors else ""))
         for error in self.errors:
             where = f" line {error.line}" if error.line else ""
-            where += f" `{error.code}`" if error.code else ""
+            where += f" {quoted(error.code)}" if error.code else ""
             lines.append(f"- {error.cell_id}{where}, {error.kind}: {error.message}")
             if error.hint:
                 lines.append(f"  {error.hint}")
@@ -253,13 +256,13 @@ class Preview:
         lines += [f"- {problem.kind}: {problem.message}" for problem in self.problems]
         for cell in self.would_run:
             took = "never ran" if cell.last_seconds is None else f"{cell.last_seconds:.2g} s last time"
-            lines.append(f"{cell.cell_id} · {took} · `{cell.code}`")
+            lines.append(f"{cell.cell_id} · {took} · {quoted(cell.code)}")
         return "\n".join(lines)
 
 
 def _flow_line(cell: FlowCell) -> str:
     state = f"{cell.status}, stale" if cell.stale else cell.status
-    return f"{'  ' * (cell.distance - 1)}{cell.cell_id} through {', '.join(cell.names)} · {state} · `{cell.code}`"
+    return f"{'  ' * (cell.distance - 1)}{cell.cell_id} through {', '.join(cell.names)} · {state} · {quoted(cell.code)}"
 
 
 def _element_line(element: UiElementLine) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
-from marimo_kernel_bridge.mcp_server.answers.view import whole_line
+from marimo_kernel_bridge.mcp_server.answers.view import quoted, whole_line
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import PackageChange  # noqa: TC001  # pydantic looks at it
 
@@ -83,5 +83,5 @@ def _ran_line(cell: RanCell) -> str:
     if cell.error:
         facts.append(cell.error)
     if cell.code:
-        facts.append(f"`{cell.code}`")
+        facts.append(quoted(cell.code))
     return " · ".join(facts)

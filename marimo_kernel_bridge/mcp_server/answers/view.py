@@ -6,12 +6,16 @@ Only images are in the text's content list alone. Knows neither kernels nor the 
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Final, Protocol
 
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 CODE_WIDTH: Final = 80
+
+_MAY_END_A_LINE: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+"""What ends no line of a cell, but does for `str.splitlines` and some screens."""
 
 
 class View(Protocol):
@@ -32,6 +36,16 @@ def first_line(code: str) -> str:
     """Return the first line of code that is not blank, cut to a width."""
     line = next((line.strip() for line in split_lines(code) if line.strip()), "")
     return line if len(line) <= CODE_WIDTH else line[: CODE_WIDTH - 1] + "…"
+
+
+def one_line(text: str) -> str:
+    """Return a line of code or output as one line of an answer's text for every reader: what else may end one is escaped."""
+    return _MAY_END_A_LINE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+def quoted(code: str) -> str:
+    """Return a line of code as a part of a line."""
+    return f"`{one_line(code)}`"
 
 
 def _plain(value: Any) -> Any:

@@ -25,6 +25,7 @@ from marimo_kernel_bridge.protocol.inspection import (
     Variable,
     VariableContent,
 )
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.notebook import (
     Cell,
     CellError,
@@ -273,7 +274,7 @@ class FakeKernel:
         lines = [
             Match(cell.cell_id, "code", number, line)
             for cell in self.cells.values()
-            for number, line in enumerate(cell.code.splitlines(), 1)
+            for number, line in enumerate(split_lines(cell.code), 1)
             if query.casefold() in line.casefold()
         ]
         return Matches(tuple(lines[:limit]), len(lines))

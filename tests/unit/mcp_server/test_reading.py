@@ -57,6 +57,13 @@ async def test_the_outline_and_errors_count_lines_as_the_cell_has_them(
     assert (cell["code"], cell["lines"]) == (f"text = 'a{character}b'", 3)
     (error,) = (await connected("list_errors")).data["errors"]
     assert (error["line"], error["code"]) == (2, "more = 1 / 0")
+    kernel.add("bbbb", f"text = 'a{character}b'")
+    written = character.encode("unicode_escape").decode()
+    for tool, arguments in (("list_cells", {}), ("search_cells", {"query": "text ="})):
+        (line, _) = [
+            line for line in (await connected(tool, **arguments)).text.splitlines() if "text = " in line
+        ]
+        assert f"text = 'a{written}b'" in line
 
 
 async def test_a_cell_is_read_by_the_notebooks_id_too(connected: Agent, chain: FakeKernel) -> None:
