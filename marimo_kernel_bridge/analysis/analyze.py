@@ -23,8 +23,11 @@ _FUNCTION_NAMES_SHOWN: Final = re.compile(r"\bhelp\(|\.__name__\b|\.__qualname__
 _WORD: Final = re.compile(r"[^\W\d]\w*")
 
 
-def analyze(given: Sequence[Given]) -> Plan:
-    """Analyze cells in document order. Raises SyntaxError for a cell that is not Python."""
+def analyze(given: Sequence[Given], quoted: frozenset[str] = frozenset()) -> Plan:
+    """Analyze cells in document order. Raises SyntaxError for a cell that is not Python.
+
+    `quoted` names never become private to a cell: strings mention them.
+    """
     cells = [Cell(index, cell, read_cell(cell.source)) for index, cell in enumerate(given)]
     document = Document(cells, frozenset().union(*(frames_in(cell.names.tree) for cell in cells)))
     document.requests += requests.for_global_statements(cells)
@@ -35,7 +38,7 @@ def analyze(given: Sequence[Given]) -> Plan:
     late_reads.resolve()
     if not document.requests:
         document.requests += requests.for_cycles(document, late_reads)
-    _name_versions(document)
+    _name_versions(document, quoted)
     plans = [CellPlan(notes=list(cell.notes)) for cell in cells]
     names_shown = any(_FUNCTION_NAMES_SHOWN.search(cell.given.source) for cell in cells)
     for cell, plan in zip(cells, plans, strict=True):
@@ -43,7 +46,7 @@ def analyze(given: Sequence[Given]) -> Plan:
     return Plan(plans, document.requests)
 
 
-def _name_versions(document: Document) -> None:
+def _name_versions(document: Document, quoted: frozenset[str]) -> None:
     words = {word for cell in document.cells for word in _WORD.findall(cell.given.source)}
-    quoted = {use.name for cell in document.cells for use in cell.names.occurrences if use.form == "quoted"}
-    name_versions(document.versions, words, quoted)
+    seen = {use.name for cell in document.cells for use in cell.names.occurrences if use.form == "quoted"}
+    name_versions(document.versions, words, seen | quoted)

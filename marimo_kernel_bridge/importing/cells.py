@@ -9,10 +9,12 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+import sys
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.importing import figures, history, randomness, stars
+from marimo_kernel_bridge.importing.annotations import as_strings, names_in_annotations, without_future
 from marimo_kernel_bridge.importing.imports import SHELL, names_for_imports, read_before_bound
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.prepared import Prepared, Working
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
 
-_FUTURE: Final = re.compile(r"(?m)^from __future__ import (?:\([^)]*\)|[^\n]*)$")
 _PRETTY: Final = """\
 from sympy.printing.defaults import Printable as _Printable
 
@@ -37,6 +38,7 @@ def _pretty(value, printer, cycle):  # as IPython shows values after init_printi
 
 
 _Printable._repr_pretty_ = _pretty"""
+_WHY_NO_FUTURE: Final = "its `from __future__` line is a comment: marimo compiles cells without it"
 _DOCUMENTATION: Final = "Automatically created module for IPython interactive environment"
 
 
@@ -53,14 +55,15 @@ def prepare(
     module. With `ipython`, the result runs where IPython provides `display`, `_` and figures at the end of a cell.
     """
     code_cells = [cell for cell in notebook.cells if cell.kind == "code"]
-    sources = [_plain(cell.source) for cell in code_cells]
+    sources = [cell.source for cell in code_cells]
     called = names_for_imports(sources)
     around = Notebooks(frozenset().union(*map(words_of, sources)), read, called)
     translations = [translated(source, around) for source in sources]
     prepared = Prepared([], called=called)
     for cell, translation in zip(code_cells, translations, strict=True):
         _note(prepared, cell, translation)
-    expansions = stars.expanded([translation.code for translation in translations], star_names)
+    codes, annotated_from = _without_future(prepared, code_cells, [each.code for each in translations])
+    expansions = stars.expanded(codes, star_names)
     for cell, result in zip(code_cells, expansions, strict=True):
         for text in result.notes:
             prepared.note([cell.position], text)
@@ -77,8 +80,31 @@ def prepare(
     ]
     if not ipython:
         _ipython_names(prepared)
-    make_reactive(prepared, ipython=ipython)
+    texts = [cell for cell in prepared.cells if cell.positions[0] >= annotated_from]
+    quoted = frozenset().union(*(names_in_annotations(cell.code) for cell in texts))
+    make_reactive(prepared, ipython=ipython, quoted=quoted)
+    for cell in prepared.cells:
+        if cell.positions and cell.positions[-1] >= annotated_from:
+            cell.code = as_strings(cell.code)
     return prepared
+
+
+def _without_future(
+    prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]
+) -> tuple[list[str], int]:
+    """Take the future statements out of cells; return the codes, and from which position annotations are strings."""
+    first = sys.maxsize
+    result = []
+    for cell, code in zip(cells, codes, strict=True):
+        plain, features = without_future(code)
+        result.append(plain)
+        if "annotations" in features:
+            first = min(first, cell.position)
+        if features:
+            prepared.note([cell.position], _WHY_NO_FUTURE)
+        if first <= cell.position and names_in_annotations(plain):
+            prepared.note([cell.position], "its annotations are strings, as `from __future__` made them")
+    return result, first
 
 
 def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
@@ -107,15 +133,7 @@ def _with_pretty_values(code: str) -> str:
     return code
 
 
-def _plain(source: str) -> str:
-    return _FUTURE.sub(lambda match: "\n".join(f"# {line}" for line in match[0].split("\n")), source)
-
-
 def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> None:
-    if _FUTURE.search(cell.source):
-        prepared.note(
-            [cell.position], "its `from __future__` line is a comment: marimo compiles cells without it"
-        )
     if re.search(r"#\s*@param\b", cell.source):
         prepared.note([cell.position], "its Colab form fields are plain values: change them in the code")
     if re.search(r"(?m)^\s*(?:import|from)\s+google\.colab\b", cell.source):

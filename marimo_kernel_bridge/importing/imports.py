@@ -14,7 +14,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from marimo_kernel_bridge.analysis.components import bound_by
 from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.importing.prepared import Working
-from marimo_kernel_bridge.importing.python_text import parsed, words_of
+from marimo_kernel_bridge.importing.python_text import parsed, parses, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -83,7 +83,9 @@ def _bound(source: str) -> Iterator[tuple[str, str | None]]:
     if source.lstrip().startswith("%%"):
         source = source.lstrip().partition("\n")[2]
     try:
-        tree = parsed(TransformerManager().transform_cell(source))  # type: ignore[no-untyped-call]  # IPython's
+        if not parses(source):
+            source = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]  # IPython's
+        tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in ast.walk(tree):

@@ -25,15 +25,15 @@ _COPY: Final = re.compile(r"( = )copy(\.(?:copy|deepcopy)\((?!\)))")
 """The call of the module `copy` in a line that the analysis puts before a cell: not `x = copy.copy()`."""
 
 
-def make_reactive(prepared: Prepared, *, ipython: bool) -> None:
+def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] = frozenset()) -> None:
     """Analyze the cells and meet the requests of the analysis until there are none; then rename.
 
-    With `ipython`, IPython provides `display`.
+    With `ipython`, IPython provides `display`. `quoted` names are read in strings, where marimo does not see them.
     """
     cells = prepared.cells
     copied: set[tuple[str, int]] = set()
     for number in range(_MOST_ROUNDS):
-        plan = analyze([Given(cell.code, cell.fails) for cell in cells])
+        plan = analyze([Given(cell.code, cell.fails) for cell in cells], quoted)
         if not plan.requests or number == _MOST_ROUNDS - 1:
             break
         _meet(prepared, plan, copied)
@@ -45,7 +45,7 @@ def make_reactive(prepared: Prepared, *, ipython: bool) -> None:
     }
     if added := cell_of_imports(cells, needs):
         prepared.cells.insert(0, added)
-        plan = analyze([Given(cell.code, cell.fails) for cell in cells])
+        plan = analyze([Given(cell.code, cell.fails) for cell in cells], quoted)
     _apply(prepared, plan)
 
 
