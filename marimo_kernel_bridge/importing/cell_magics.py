@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, split_options
-from marimo_kernel_bridge.importing import scripts, shell
+from marimo_kernel_bridge.importing import scripts, shell, timing
 from marimo_kernel_bridge.importing.python_text import commented, indented, with_value
 from marimo_kernel_bridge.importing.shell import text_literal
-from marimo_kernel_bridge.importing.translation import NOT_CARRIED_OVER, PER_LOOP, Translated, timed
+from marimo_kernel_bridge.importing.translation import NOT_CARRIED_OVER, Translated, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,16 +110,7 @@ def _time(cell: CellMagic) -> Translated:
 
 def _timeit(cell: CellMagic) -> Translated:
     inner = cell.inner(cell.body)
-    setup = cell.statement()
-    lines = [
-        *([setup] if setup else []),
-        "def _timed():",
-        indented(inner.code or "pass"),
-        "",
-        f"_loops, _seconds = {cell.result.uses('timeit')}.Timer(_timed).autorange()",
-        PER_LOOP,
-    ]
-    result = cell.written("\n".join(lines), "is written in Python")
+    result = cell.written(timing.written(cell.line, inner.code, cell.result), "is written in Python")
     result.notes += inner.notes
     return result
 

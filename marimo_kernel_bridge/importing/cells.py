@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.importing import figures, history, randomness, stars
 from marimo_kernel_bridge.importing.annotations import as_strings, names_in_annotations, without_future
-from marimo_kernel_bridge.importing.imports import SHELL, names_for_imports, read_before_bound
+from marimo_kernel_bridge.importing.imports import SHELL, bindings_in, names_for_imports, read_before_bound
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.prepared import Prepared, Working
 from marimo_kernel_bridge.importing.python_text import words_of
@@ -56,8 +56,9 @@ def prepare(
     """
     code_cells = [cell for cell in notebook.cells if cell.kind == "code"]
     sources = [cell.source for cell in code_cells]
-    called = names_for_imports(sources)
-    around = Notebooks(frozenset().union(*map(words_of, sources)), read, called)
+    bindings = bindings_in(sources)
+    called = names_for_imports(sources, bindings)
+    around = Notebooks(frozenset().union(*map(words_of, sources)), read, called, frozenset(bindings))
     translations = [translated(source, around) for source in sources]
     prepared = Prepared([], called=called)
     for cell, translation in zip(code_cells, translations, strict=True):
@@ -83,9 +84,9 @@ def prepare(
     texts = [cell for cell in prepared.cells if cell.positions[0] >= annotated_from]
     quoted = frozenset().union(*(names_in_annotations(cell.code) for cell in texts))
     make_reactive(prepared, ipython=ipython, quoted=quoted)
-    for cell in prepared.cells:
-        if cell.positions and cell.positions[-1] >= annotated_from:
-            cell.code = as_strings(cell.code)
+    for working in prepared.cells:
+        if working.positions and working.positions[-1] >= annotated_from:
+            working.code = as_strings(working.code)
     return prepared
 
 

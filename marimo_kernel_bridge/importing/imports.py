@@ -28,7 +28,6 @@ _ORIGINS: Final = {
     "runpy": "runpy",
     "shlex": "shlex",
     "time": "time",
-    "timeit": "timeit",
     "mo": "marimo",
     "display": "IPython.display:display",
     "capture_output": "IPython.utils.capture:capture_output",
@@ -42,6 +41,21 @@ _ORIGINS: Final = {
     "copy": "copy",
 }
 """Where each name comes from: a module, or a module and a name in it."""
+_TIME_IT: Final = """\
+def {name}(function, number=0, repeat=7, precision=3, quiet=False):  # as IPython's %timeit
+    import timeit
+    from IPython.core.magics.execution import TimeitResult
+
+    timer = timeit.Timer(function)
+    if not number:
+        number = next(10**power for power in range(10) if power == 9 or timer.timeit(10**power) >= 0.2)
+    runs = timer.repeat(repeat, number)
+    result = TimeitResult(number, repeat, min(runs) / number, max(runs) / number, runs, 0, precision)
+    if not quiet:
+        print(result)
+    return result"""
+_DEFINED: Final = {"time_it": _TIME_IT}
+"""What is defined by the added cell instead of imported."""
 SHELL: Final = "shell"
 """The key of the need for a shell of IPython, which binds no name."""
 _SHELL: Final = """\
@@ -50,29 +64,32 @@ from IPython.core.interactiveshell import InteractiveShell as _InteractiveShell
 _InteractiveShell.instance()  # what `get_ipython()` returns"""
 
 
-def names_for_imports(sources: Iterable[str]) -> Mapping[str, str]:
+def bindings_in(sources: Iterable[str]) -> dict[str, set[str | None]]:
+    """Return the names that cells bind or delete, in any scope, with what they are imported from (None: nothing)."""
+    origins: dict[str, set[str | None]] = {}
+    for source in sources:
+        for name, origin in _bound(source):
+            origins.setdefault(name, set()).add(origin)
+    return origins
+
+
+def names_for_imports(sources: Sequence[str], origins: Mapping[str, set[str | None]]) -> Mapping[str, str]:
     """Return the name under which generated Python imports each of the names that it may need.
 
-    `sources` are the notebook's code cells, with their magics.
+    `sources` are the notebook's code cells, with their magics; `origins` are their bindings.
     """
-    words: set[str] = set()
-    origins: dict[str, set[str | None]] = {}
-    read: set[str] = set()
-    stars = False
-    for source in sources:
-        words |= words_of(source)
-        for name, origin in _bound(source):
-            stars = stars or name == "*"
-            origins.setdefault(name, set()).add(origin)
-        if stars:
-            read |= words_of(source)
+    words = frozenset().union(*map(words_of, sources))
     taken = {name for name, origin in _ORIGINS.items() if origins.get(name, set()) - {origin}}
-    if stars:  # it may bind what the notebook reads and does not bind itself
-        taken |= {name for name in _ORIGINS if name in read and name not in origins}
-    return {name: _free(f"imported_{name}", words) if name in taken else name for name in _ORIGINS}
+    if "*" in origins:  # it may bind what the notebook reads and does not bind itself
+        taken |= {name for name in _ORIGINS if name in words and name not in origins}
+    taken |= _DEFINED.keys() & words
+    return {
+        name: _free(f"imported_{name}", words) if name in taken else name
+        for name in _ORIGINS.keys() | _DEFINED.keys()
+    }
 
 
-def _free(name: str, words: set[str]) -> str:
+def _free(name: str, words: frozenset[str]) -> str:
     while name in words:
         name = f"{name}_"
     return name
@@ -109,13 +126,16 @@ def cell_of_imports(cells: Sequence[Working], needs: Mapping[Need, int]) -> Work
     `needs` have the position of that cell in the notebook.
     """
     missing = [
-        need for need in needs if need.key != SHELL and not _is_imported_above(cells, need, needs[need])
+        need for need in needs if need.key in _ORIGINS and not _is_imported_above(cells, need, needs[need])
     ]
     missing.sort(key=lambda each: (each.key != "mo", _ORIGINS[each.key], each.name))
     lines = [_statement(need) for need in missing]
     if any(need.key in {SHELL, "get_ipython"} for need in needs):
         lines.append(_SHELL)
-    return Working((), "\n".join(lines)) if lines else None
+    text = "\n".join(lines)
+    defined = [_DEFINED[need.key].replace("{name}", need.name) for need in needs if need.key in _DEFINED]
+    parts = [part for part in (text, *defined) if part]
+    return Working((), "\n\n\n".join(parts)) if parts else None
 
 
 def _statement(need: Need) -> str:

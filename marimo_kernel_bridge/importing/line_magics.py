@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, names_of_script, split_options
-from marimo_kernel_bridge.importing import shell
+from marimo_kernel_bridge.importing import shell, timing
 from marimo_kernel_bridge.importing.python_text import first_line, is_expression
 from marimo_kernel_bridge.importing.shell import text_literal
-from marimo_kernel_bridge.importing.translation import PER_LOOP, timed
+from marimo_kernel_bridge.importing.translation import timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,14 +134,7 @@ def _time(use: LineMagic) -> str:
 
 
 def _timeit(use: LineMagic) -> str:
-    timeit = use.result.uses("timeit")
-    statement = use.statement()
-    returned = re.search(r"(?:^|\s)-\w*o", use.line[: len(use.line) - len(statement)])
-    if not use.alone or returned:
-        return f"{timeit}.Timer(lambda: ({statement})).autorange()"
-    return (
-        f"def _timed():\n    {statement}\n\n_loops, _seconds = {timeit}.Timer(_timed).autorange()\n{PER_LOOP}"
-    )
+    return timing.written(use.line, None, use.result) if use.alone else timing.inline(use.line, use.result)
 
 
 def _cd(use: LineMagic) -> str:

@@ -7,12 +7,14 @@ unchanged. What has no equivalent is commented out and reported as lost.
 from __future__ import annotations
 
 import ast
+import builtins
+import re
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from marimo_kernel_bridge.analysis.magics import method_and_texts, shell_calls
+from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, method_and_texts, shell_calls
 from marimo_kernel_bridge.importing import cell_magics, line_magics
 from marimo_kernel_bridge.importing.cell_magics import CellMagic
 from marimo_kernel_bridge.importing.line_magics import LineMagic
@@ -23,15 +25,34 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.importing.translation import Notebooks
 
 
+_CELLS_ONLY: Final[frozenset[Kind]] = frozenset({"interpreter", "display", "capture", "file"})
+
+
 def translated(source: str, around: Notebooks) -> Translated:
     """Return a cell's code as Python."""
     source = source.strip("\n").rstrip()
+    if _is_automagic(source, around):
+        source = f"%{source.strip()}"
     if parses(source) and "get_ipython()" not in source:
         return around.translated(source)
     if source.lstrip().startswith("%%"):
         translate = partial(translated, around=around)
         return cell_magics.python_of(CellMagic(source.lstrip(), around, translate))
     return _with_lines(source, around)
+
+
+def _is_automagic(source: str, around: Notebooks) -> bool:
+    """Return whether IPython takes a cell of one line, such as `ls -l`, for a line magic without its `%`."""
+    match = re.fullmatch(r"(\w+)(?:[ \t]+(?![!=()<>,+*/%^&|])\S.*)?", source.strip())
+    if match is None:
+        return False
+    magic = MAGICS.get(match[1])
+    return (
+        magic is not None
+        and magic.kind not in _CELLS_ONLY
+        and match[1] not in around.bound
+        and not hasattr(builtins, match[1])
+    )
 
 
 def _with_lines(source: str, around: Notebooks) -> Translated:

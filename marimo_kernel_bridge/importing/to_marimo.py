@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.importing.prepared import Prepared
 
 _IMPORT: Final = "import marimo as "
+_BINDS_UNSEEN: Final = re.compile(
+    r"(?m)\b(?:globals|locals|vars|exec|setattr|builtins|__builtins__|get_ipython|runpy|user_ns)\b"
+    r"|import \*|^\s*%(?:run|store|macro|load|pylab)\b"
+)
+"""What may bind names that no text shows."""
 _HEADER: Final = "# /// script"
 
 
@@ -225,6 +230,8 @@ def _report(notebook: Notebook, prepared: Prepared, cells: Sequence[_ImportedCel
         for index, names in unresolved(prepared.cells).items()
         for position in prepared.cells[index].positions
     }
+    hidden = bool(prepared.lost) or any(_BINDS_UNSEEN.search(cell.source) for cell in notebook.cells)
+    neither = " where the importer could see it" if hidden else ", in the Jupyter notebook neither"
     reports = []
     for cell in notebook.cells:
         lost = prepared.lost.get(cell.position, [])
@@ -234,7 +241,7 @@ def _report(notebook: Notebook, prepared: Prepared, cells: Sequence[_ImportedCel
         elif cell.kind == "markdown" and cell.attachments:
             notes.append("its attachments are written into it")
         notes += [
-            f"it reads `{name}`, which no cell defines, in the Jupyter notebook neither"
+            f"it reads `{name}`, which no cell defines{neither}"
             for name in missing.get(cell.position, [])
             if re.search(rf"\b{name}\b", cell.source)
         ]

@@ -76,12 +76,14 @@ class Translated:
 class Notebooks:
     """The notebook as far as a magic depends on it: the names that it binds, and a reader of files beside it.
 
-    `called` are the names of imports in generated Python, where they are not the usual ones.
+    `called` are the names of imports in generated Python, where they are not the usual ones. `names` are the words of
+    the notebook, `bound` those that it certainly binds somewhere.
     """
 
     names: AbstractSet[str]
     read: Callable[[str], str | None]
     called: Mapping[str, str] = field(default_factory=dict)
+    bound: AbstractSet[str] = frozenset()
 
     def translated(self, code: str = "") -> Translated:
         """Return the beginning of a translation."""
@@ -89,7 +91,6 @@ class Notebooks:
 
 
 NOT_CARRIED_OVER: Final = "# Not carried over from the Jupyter notebook:"
-PER_LOOP: Final = 'print(f"{_seconds / _loops:.3g} s per loop (mean of {_loops:,} loops)")'
 
 
 def timed(time: str, code: str) -> list[str]:

@@ -54,6 +54,12 @@ class _Private(ast.NodeTransformer):
             node.id = self.prefix + node.id
         return node
 
+    def visit_FunctionDef(self, node):
+        if node.name.startswith("_") and not node.name.startswith("__"):
+            node.name = self.prefix + node.name
+        self.generic_visit(node)
+        return node
+
 
 @dataclass
 class Reactive:

@@ -7,18 +7,16 @@ from pathlib import Path
 import pytest
 from reactive import shown
 
+from marimo_kernel_bridge.importing.imports import cell_of_imports
 from marimo_kernel_bridge.importing.magics import translated
+from marimo_kernel_bridge.importing.prepared import Need
 from marimo_kernel_bridge.importing.python_text import indented
 from marimo_kernel_bridge.importing.shell import requirements
 from marimo_kernel_bridge.importing.translation import Notebooks
 
 FILES = {"helper.py": "answer = 42\nprint('helper ran')\n"}
 AROUND = Notebooks(frozenset({"x", "name", "answer", "captured", "k"}), FILES.get)
-PRELUDE = (
-    "import subprocess, os, time, timeit, runpy\nfrom pathlib import Path\n"
-    "from IPython.utils.text import SList\nfrom IPython.utils.capture import capture_output\n"
-    "x = 3\nname = 'world'\n"
-)
+PRELUDE = "x = 3\nname = 'world'\n"
 
 
 def ran(source):
@@ -27,6 +25,8 @@ def ran(source):
     assert not result.lost
     namespace = {"display": repr}
     exec(PRELUDE, namespace)
+    added = cell_of_imports([], {Need(name, name): 0 for name in result.needs})
+    exec(added.code if added is not None else "", namespace)
     return shown(result.code, namespace), namespace
 
 

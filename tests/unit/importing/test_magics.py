@@ -49,3 +49,20 @@ def test_a_cell_that_is_not_python_fails_as_before() -> None:
     cell = python_of("x = = 1")
     assert not cell.is_python
     assert cell.code.startswith("# x = = 1\nraise SyntaxError(")
+
+
+@pytest.mark.parametrize(
+    "source", ["pwd", "ls -l", "cd ..", "pip install numpy", "time 1 + 1", "matplotlib inline"]
+)
+def test_one_line_may_be_a_magic_without_its_sign(source: str) -> None:
+    assert python_of(source) == python_of(f"%{source}")
+
+
+@pytest.mark.parametrize("source", ["ls\n1", "time = 5", "ls.sort()", "time == 1", "bash", "x", "ls, 1"])
+def test_other_lines_are_no_magic(source: str) -> None:
+    assert python_of(source).code == source
+
+
+def test_a_name_that_the_notebook_binds_is_no_magic() -> None:
+    around = Notebooks(frozenset({"ls"}), lambda _: None, bound=frozenset({"ls"}))
+    assert translated("ls", around).code == "ls"
