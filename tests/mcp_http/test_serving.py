@@ -1,6 +1,7 @@
 """Kernels over streamable HTTP: the same tools as on stdio, for many clients, until the server is told to end."""
 
 import asyncio
+import re
 import signal
 from contextlib import suppress
 
@@ -95,6 +96,25 @@ async def test_the_largest_answers_arrive(client, kernel, images):
     assert not answer.is_error
     assert answer.structured_content["outputs"].count("\N{SNAKE}") > 40_000
     assert len(answer.model_dump_json(by_alias=True).encode()) < 2**20
+
+
+async def test_an_error_that_is_larger_than_any_answer_is_read_whole_in_pages(client, kernel):
+    await connect(client, kernel)
+    answer = await call(client, "execute_code", code="raise ValueError('row' * 400_000)", max_chars=500)
+    assert not answer.is_error
+    assert len(answer.model_dump_json(by_alias=True)) < 10_000
+    view = answer.structured_content
+    assert f'read_run(run_id="{view["run_id"]}", offset=0) has all of it' in view["message"]
+    pages, offset = [], 0
+    while offset is not None:
+        page = await call(client, "read_run", run_id=view["run_id"], offset=offset, max_chars=100_000)
+        head, notice, _ = re.split(
+            r"\n\[… (.*) …\]\n", page.structured_content["outputs"] + "\n[… end …]\n", maxsplit=1
+        )
+        pages.append(head)
+        following = re.search(r"offset=(\d+)", notice)
+        offset = int(following[1]) if following else None
+    assert "row" * 400_000 in "".join(pages)
 
 
 async def test_a_server_that_is_told_to_end_ends_its_runs_and_not_the_kernel_and_starts_as_before(
