@@ -6,13 +6,22 @@ Owns the content of the file. `marimo_format.writer` generates marimo's syntax.
 from __future__ import annotations
 
 import ast
+import base64
+import mimetypes
 import re
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
 
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare, unresolved
+from marimo_kernel_bridge.importing.markdown import (
+    as_marimo_shows_it,
+    relative_links,
+    relative_pictures,
+    with_pictures,
+)
 from marimo_kernel_bridge.importing.prepared import with_line_feeds
 from marimo_kernel_bridge.marimo_format.line_breaks import with_escaped_breaks, without_breaks
 from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
@@ -33,6 +42,7 @@ _BINDS_UNSEEN: Final = re.compile(
     r"|import \*|^\s*%(?:run|store|macro|load|pylab)\b"
 )
 """What may bind names that no text shows."""
+_LARGEST_PICTURE: Final = 2_000_000  # bytes; in the file it takes a third more
 _HEADER: Final = "# /// script"
 
 
@@ -48,12 +58,12 @@ def convert(notebook: Notebook, *, imports: bool = True) -> Conversion:
     folder = notebook.path.parent if notebook.path is not None else None
     names = stars.names_of if imports else stars.written_in
     prepared = prepare(notebook, partial(_read, folder), lambda module: names(module, folder))
-    cells = _with_other_cells(notebook, prepared)
+    cells = _with_other_cells(notebook, prepared, folder)
     cells = [replace(cell, code=with_escaped_breaks(cell.code)) for cell in cells]
     file = write([cell.new() for cell in cells], _header(notebook, prepared), _app_options(notebook))
     return Conversion(
         text=file.text,
-        cells=_report(notebook, prepared, cells),
+        cells=_report(notebook, prepared, cells, folder),
         added=tuple(cell.code for cell in cells if not cell.positions),
         check=file.findings,
         check_passes=file.passes,
@@ -69,6 +79,18 @@ def _read(folder: Path | None, name: str) -> str | None:
         return (folder / name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError, ValueError):
         return None
+
+
+def _embedded(folder: Path | None, address: str) -> str | None:
+    """Return a picture beside the notebook as a `data:` address; None if it is not there, or large."""
+    mime, _ = mimetypes.guess_type(address)
+    if folder is None or mime is None or not mime.startswith("image/"):
+        return None
+    try:
+        data = (folder / unquote(address)).read_bytes()
+    except (OSError, ValueError):
+        return None
+    return data_url(mime, base64.b64encode(data).decode()) if len(data) <= _LARGEST_PICTURE else None
 
 
 # Cells
@@ -88,7 +110,7 @@ class _ImportedCell:
         return NewCell(self.code, label, self.name, self.options)
 
 
-def _with_other_cells(notebook: Notebook, prepared: Prepared) -> list[_ImportedCell]:
+def _with_other_cells(notebook: Notebook, prepared: Prepared, folder: Path | None) -> list[_ImportedCell]:
     """Insert Markdown and raw cells between the code cells, at their original places."""
     by_position = {cell.position: cell for cell in notebook.cells}
     places = {cell.positions[-1] if cell.positions else 0: cell for cell in prepared.cells}
@@ -101,7 +123,9 @@ def _with_other_cells(notebook: Notebook, prepared: Prepared) -> list[_ImportedC
                     _imported(cell.positions, cell.code, [by_position[place] for place in cell.positions])
                 )
         elif source.source.strip():
-            code = _markdown(source, prepared) if source.kind == "markdown" else _comment(source.source)
+            code = (
+                _markdown(source, prepared, folder) if source.kind == "markdown" else _comment(source.source)
+            )
             cells.append(_imported((position,), code, [source]))
     return _with_marimo_imported(cells, _marimo(prepared))
 
@@ -151,11 +175,12 @@ def _is_hidden(cell: NotebookCell) -> bool:
     )
 
 
-def _markdown(cell: NotebookCell, prepared: Prepared) -> str:
-    source = without_breaks(cell.source).strip()
+def _markdown(cell: NotebookCell, prepared: Prepared, folder: Path | None) -> str:
+    source = as_marimo_shows_it(without_breaks(cell.source)).strip()
     for name, bundle in cell.attachments.items():
         for mime, data in bundle.items():
             source = source.replace(f"attachment:{name}", data_url(mime, data))
+    source = with_pictures(source, partial(_embedded, folder))
     if '""' in source or source.endswith("\\"):  # marimo's generator would change these quotes
         pieces = re.split(r'("{2,}|\\$)', source)
         return (
@@ -223,7 +248,27 @@ def _parses(source: str) -> bool:
 # What became of each cell
 
 
-def _report(notebook: Notebook, prepared: Prepared, cells: Sequence[_ImportedCell]) -> tuple[CellReport, ...]:
+def _notes_on_markdown(cell: NotebookCell, folder: Path | None) -> list[str]:
+    notes = ["its attachments are written into it"] if cell.attachments else []
+    source = without_breaks(cell.source)
+    if as_marimo_shows_it(source) != source:
+        notes.append("its Markdown is written for marimo: lists, tables and formulas")
+    pictures = relative_pictures(source)
+    found = [path for path in pictures if _embedded(folder, path) is not None]
+    if found:
+        notes.append(f"pictures are written into it: {', '.join(found)}")
+    missing = [path for path in pictures if path not in found]
+    if missing:
+        notes.append(f"marimo shows pictures of the folder `public` only, not {', '.join(missing)}")
+    links = relative_links(source)
+    if links:
+        notes.append(f"marimo cannot open what it links to: {', '.join(links)}")
+    return notes
+
+
+def _report(
+    notebook: Notebook, prepared: Prepared, cells: Sequence[_ImportedCell], folder: Path | None
+) -> tuple[CellReport, ...]:
     kept = {position for cell in cells for position in cell.positions}
     missing = {
         position: names
@@ -238,8 +283,8 @@ def _report(notebook: Notebook, prepared: Prepared, cells: Sequence[_ImportedCel
         notes = [*lost, *prepared.notes.get(cell.position, [])]
         if cell.kind == "raw":
             notes.append("a raw cell, kept as comments")
-        elif cell.kind == "markdown" and cell.attachments:
-            notes.append("its attachments are written into it")
+        elif cell.kind == "markdown":
+            notes += _notes_on_markdown(cell, folder)
         notes += [
             f"it reads `{name}`, which no cell defines{neither}"
             for name in missing.get(cell.position, [])

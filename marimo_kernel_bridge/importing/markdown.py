@@ -1,0 +1,202 @@
+"""Markdown cells for marimo, so that they show what Jupyter shows: two dialects of one language.
+
+Jupyter's Markdown is CommonMark with MathJax; marimo's is Python-Markdown, which wants blank lines around blocks, nested
+lists indented by four columns, and no blanks inside of `$x$`. Text in code is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_INDENT: Final = 4
+"""The columns of a nested block in Python-Markdown, and of code in both."""
+_FENCE: Final = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}|~{3,})")
+_ITEM: Final = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])([ \t]+)(?=\S)")
+_RULER: Final = re.compile(r"[ \t]*(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
+_DELIMITERS: Final = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_BEGIN: Final = re.compile(r"\s*\\begin\{(\w+\*?)\}")
+_MATH: Final = re.compile(
+    r"(?P<code>(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`))|(?P<skip>\\.)|\$\$(?P<display>.+?)\$\$"
+    r"|\$(?P<inline>(?:\\.|[^$\\\n`]|\n(?!\s*\n))+?)\$",
+    re.DOTALL,
+)
+_PICTURE: Final = re.compile(
+    r"(?P<before>!\[[^\]]*\]\(\s*<?|<img\b[^>]*?\bsrc\s*=\s*[\"'])(?P<path>[^)\s\"'>]+)", re.IGNORECASE
+)
+_LINK: Final = re.compile(r"(?<!!)\[[^\]]*\]\(\s*<?(?P<path>[^)\s\"'>#]+)")
+_NOT_RELATIVE: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|[/#]")
+
+
+def as_marimo_shows_it(source: str) -> str:
+    """Return Markdown that marimo shows as Jupyter shows the source."""
+    pieces = []
+    for text, code in _around_fences(source.split("\n")):
+        pieces.append("\n".join(text) if code else _MATH.sub(_closed_up, "\n".join(text)))
+    return "\n".join(_Lines().of("\n".join(pieces).split("\n")))
+
+
+def with_pictures(source: str, embedded: Callable[[str], str | None]) -> str:
+    """Put pictures with a relative path into the text. `embedded` returns the data of a path as an address."""
+
+    def replaced(found: re.Match[str]) -> str:
+        path = found["path"]
+        address = None if _NOT_RELATIVE.match(path) else embedded(path)
+        return f"{found['before']}{address or path}"
+
+    return _PICTURE.sub(replaced, source)
+
+
+def relative_pictures(source: str) -> list[str]:
+    """Return the relative paths of the pictures in a Markdown text, but not of those that marimo serves."""
+    paths = [found["path"] for found in _PICTURE.finditer(source)]
+    return list(
+        dict.fromkeys(
+            path for path in paths if not _NOT_RELATIVE.match(path) and not path.startswith("public/")
+        )
+    )
+
+
+def relative_links(source: str) -> list[str]:
+    """Return the relative paths that a Markdown text links to."""
+    paths = [found["path"] for found in _LINK.finditer(source)]
+    return list(dict.fromkeys(path for path in paths if not _NOT_RELATIVE.match(path)))
+
+
+def _around_fences(lines: list[str]) -> list[tuple[list[str], bool]]:
+    """Divide lines into those of fenced code, and the others."""
+    parts: list[tuple[list[str], bool]] = [([], False)]
+    fence = ""
+    for line in lines:
+        found = _FENCE.match(line)
+        if fence:
+            parts[-1][0].append(line)
+            if found is not None and found[1].startswith(fence) and line.strip() == found[1]:
+                fence = ""
+                parts.append(([], False))
+        elif found is not None:
+            fence = found[1]
+            parts.append(([line], True))
+        else:
+            parts[-1][0].append(line)
+    return [part for part in parts if part[0]]
+
+
+def _closed_up(found: re.Match[str]) -> str:
+    inline, display = found["inline"], found["display"]
+    if inline is not None and inline.strip():
+        return f"${inline.strip()}$"
+    if display is not None and display.strip() and "\n" not in display:
+        return f"$${display.strip()}$$"
+    return found[0]
+
+
+@dataclass
+class _Item:
+    """A list item whose lines follow: the columns of its marker and of its text, and where its text is written."""
+
+    marker: int
+    text: int
+    written: int
+
+
+@dataclass
+class _Lines:
+    """Rewrites lines one after another: the indentation of lists, and blank lines around blocks."""
+
+    written: list[str] = field(default_factory=list)
+    items: list[_Item] = field(default_factory=list)
+    fence: str = ""
+    environment: str = ""
+
+    def of(self, lines: list[str]) -> list[str]:
+        for number, line in enumerate(lines):
+            self._add(line, lines[number + 1] if number + 1 < len(lines) else "")
+        return self.written
+
+    def _add(self, line: str, following: str) -> None:
+        if not line.strip():
+            self.written.append("" if not self.fence else line)
+            return
+        if self.fence:
+            self._add_in_fence(line)
+            return
+        if self.environment:
+            self.written.append(self._shifted(line))
+            self._end_environment(line)
+            return
+        item = None if _RULER.match(line) else _ITEM.match(line)
+        if item is not None and self._is_item(item):
+            self._add_item(line, item)
+        else:
+            self._add_text(line, following)
+        fence = _FENCE.match(line)
+        self.fence = fence[1] if fence is not None else ""
+
+    def _add_in_fence(self, line: str) -> None:
+        self.written.append(self._shifted(line))
+        if line.strip().startswith(self.fence) and not line.strip().strip(self.fence[0]):
+            self.fence = ""
+
+    def _is_item(self, item: re.Match[str]) -> bool:
+        """Return whether a line begins a list item, not code, and not a number in a paragraph."""
+        column = _width(item[1])
+        if column >= _INDENT and not self.items:
+            return False
+        return bool(self.items) or not self._in_paragraph() or item[2] in {"-", "*", "+", "1.", "1)"}
+
+    def _add_item(self, line: str, item: re.Match[str]) -> None:
+        column = _width(item[1])
+        first = not self.items
+        while self.items and column < self.items[-1].text:
+            self.items.pop()
+        if not self.items and first and self._in_paragraph():
+            self.written.append("")
+        at = _INDENT * len(self.items)
+        text = column + len(item[2]) + (len(item[3]) if len(item[3]) <= _INDENT else 1)
+        self.items.append(_Item(column, text, at + _INDENT))
+        self.written.append(f"{' ' * at}{line.lstrip()}")
+
+    def _add_text(self, line: str, following: str) -> None:
+        begin = _BEGIN.match(line)
+        table = "|" in line and "|" in following and _DELIMITERS.match(following) is not None
+        column = _width(line)
+        if self.items and not (self._in_paragraph() and column < self.items[-1].text and not begin):
+            while self.items and column < self.items[-1].text:
+                self.items.pop()
+        if (begin or (table and not self._in_table())) and self._in_paragraph():
+            self.written.append("")
+        self.written.append(self._shifted(line))
+        if begin:
+            self.environment = begin[1]
+            self._end_environment(line)
+
+    def _end_environment(self, line: str) -> None:
+        end = f"\\end{{{self.environment}}}"
+        if end in line:
+            self.environment = ""
+            if line.rstrip().endswith(end):
+                self.written.append("")
+
+    def _shifted(self, line: str) -> str:
+        """Return a line of a list item's text at the column where that is written."""
+        if not self.items or _width(line) < self.items[-1].text:
+            return line
+        return " " * (self.items[-1].written + _width(line) - self.items[-1].text) + line.lstrip(" \t")
+
+    def _in_paragraph(self) -> bool:
+        last = self.written[-1] if self.written else ""
+        return bool(last.strip()) and not last.lstrip().startswith(("#", "```", "~~~"))
+
+    def _in_table(self) -> bool:
+        return bool(self.written) and self.written[-1].lstrip().startswith("|")
+
+
+def _width(line: str) -> int:
+    """Return the columns of the blanks at the start of a line."""
+    blanks = line[: len(line) - len(line.lstrip(" \t"))]
+    return len(blanks.expandtabs(4))

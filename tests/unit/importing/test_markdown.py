@@ -1,0 +1,83 @@
+"""Markdown shows in marimo what it shows in Jupyter."""
+
+import base64
+import re
+from pathlib import Path
+
+import marimo  # noqa: TID251  # what marimo shows is the subject
+import pytest
+
+from marimo_kernel_bridge.importing import to_marimo
+from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
+from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook, NotebookCell
+
+
+def html(source: str) -> str:
+    """Return what marimo shows, without line ends."""
+    return re.sub(r"\n\s*", "", marimo.md(f"\n{as_marimo_shows_it(source)}").text)
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("The share $ s $ of", "||(s||)"),
+        ("is $$ y $$ here", "||(y||)"),
+        ("costs \\$ 5 or \\$ 6", "costs $ 5 or $ 6"),
+        ("is `$ s $` in code", "<code>$ s $</code>"),
+        ("Parts:\n* one\n  * half\n* two", "<ul><li>one<ul><li>half</li></ul></li><li>two</li></ul>"),
+        (
+            "1. a\n   - b\n     - c\n2. d",
+            "<ol><li>a<ul><li>b<ul><li>c</li></ul></li></ul></li><li>d</li></ol>",
+        ),
+        ("* a\n\n  more\n* b", '<span class="paragraph">more</span></li>'),
+        ("- a\n    - b", "<ul><li>a<ul><li>b</li></ul></li></ul>"),
+        ("The sizes are\n| a | b |\n|---|---|\n| 1 | 2 |", "<td>1</td><td>2</td>"),
+        ("a | b\n--|--\n1 | 2", "<td>1</td><td>2</td>"),
+        (
+            "We have\n\\begin{align*}\na &= b\n\\end{align*}\nand",
+            "||[\\begin{align*}a &amp;= b\\end{align*}||]",
+        ),
+    ],
+)
+def test_marimo_shows_what_jupyter_shows(source: str, shown: str) -> None:
+    assert shown in html(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "# A title\n\nText with $x$, `code` and **more**.\n\n* a\n* b\n\n1. one\n2. two",
+        "```python\nx = $ 1 $\n* no list\n  * none\n```",
+        "~~~\n| a |\n|---|\n~~~",
+        "a line\n12. of text",
+        "---\n\n***\n\ntext",
+        "    an indented\n      * code block",
+        "a  \nhard break\n\n- a  \n- b",
+    ],
+)  # fmt: skip
+def test_what_both_show_alike_stays(source: str) -> None:
+    assert as_marimo_shows_it(source) == source
+
+
+def imported(folder: Path, source: str) -> Conversion:
+    notebook = Notebook((NotebookCell(1, "c1", "markdown", source),), {}, folder / "n.ipynb")
+    return to_marimo.convert(notebook, imports=False)
+
+
+@pytest.mark.parametrize(
+    "text", ["![a](images/a%20b.png)", '<img width="3" src="images/a b.png">'.replace(" b", "%20b")]
+)
+def test_a_picture_beside_the_notebook_is_written_into_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a b.png").write_bytes(b"picture")
+    conversion = imported(tmp_path, text)
+    assert f"data:image/png;base64,{base64.b64encode(b'picture').decode()}" in conversion.text
+    assert conversion.cells[0].notes == ("pictures are written into it: images/a%20b.png",)
+
+
+def test_a_picture_that_is_not_there_and_a_link_to_a_file_are_told(tmp_path: Path) -> None:
+    conversion = imported(tmp_path, "![a](b.png) ![c](https://x.org/d.png) [next](02.ipynb) [part](#part)")
+    assert conversion.cells[0].notes == (
+        "marimo shows pictures of the folder `public` only, not b.png",
+        "marimo cannot open what it links to: 02.ipynb",
+    )
