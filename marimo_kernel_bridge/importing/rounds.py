@@ -13,6 +13,7 @@ from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
 from marimo_kernel_bridge.importing.imports import cell_of_imports
 from marimo_kernel_bridge.importing.joining import joined
 from marimo_kernel_bridge.importing.prepared import Working
+from marimo_kernel_bridge.importing.strings_read import join_for, mention, string_reads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +29,18 @@ _COPY: Final = re.compile(r"( = )copy(\.(?:copy|deepcopy)\((?!\)))")
 def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] = frozenset()) -> None:
     """Analyze the cells and meet the requests of the analysis until there are none; then rename.
 
-    With `ipython`, IPython provides `display`. `quoted` names are read in strings, where marimo does not see them.
+    With `ipython`, IPython provides `display`. `quoted` names stand in annotations that are strings.
     """
     cells = prepared.cells
+    strings = string_reads([cell.code for cell in cells])
+    in_strings = mention(cells, strings) if strings is not None else frozenset()
+    quoted |= in_strings
     copied: set[tuple[str, int]] = set()
     for number in range(_MOST_ROUNDS):
         plan = analyze([Given(cell.code, cell.fails) for cell in cells], quoted)
+        if not plan.requests and strings is not None:
+            join = join_for(cells, plan, strings, in_strings)
+            plan.requests += [join] if join is not None else []
         if not plan.requests or number == _MOST_ROUNDS - 1:
             break
         _meet(prepared, plan, copied)

@@ -62,8 +62,8 @@ d = pd.DataFrame(x) | d["a"] = d["b"] * 2    => d = pd.DataFrame(x) | d["a"] = d
 a = 1; pd.eval("a + b") | a = 2; eval('a')   => a = 1; pd.eval("a + b") | a_1 = 2; eval('a_1')
 x = 1; d.query("a > @x") | x = 2; d.query("a > @x") => x = 1; d.query("a > @x") | x_1 = 2; d.query("a > @x_1")
 _x = 1; d.query("a > @_x")                   => x = 1; d.query("a > @x")
-x = 1 | eval("x") | x = 2 | ne.evaluate("2*x") => x = 1 | eval("x") | x_1 = 2 | ne.evaluate("2*x_1")
-a = 1; a | df.eval("a + @a") | a = 2; a      => a = 1; a | df.eval("a + @a") | a_1 = 2; a_1
+x = 1 | eval("x") | x = 2 | ne.evaluate("2*x") => x = 1 | x  # read in strings; eval("x") | x_1 = 2 | x_1  # read in strings; ne.evaluate("2*x_1")
+a = 1; a | df.eval("a + @a") | a = 2; a      => a = 1; a | a  # read in strings; df.eval("a + @a") | a_1 = 2; a_1
 
 # What is in a tuple may change
 t = (1, [2]) | t[1].append(3) | t            => t = (1, [2]) | t_1 = copy.deepcopy(t); t_1[1].append(3) | t_1
@@ -101,7 +101,7 @@ def f(): pass | f() | def f(): pass | f()    => def f(): pass | f() | def f_1():
 x: int = 1 | x | x: int = 2 | x              => x: int = 1 | x | x_1: int = 2 | x_1
 x = 1 | x | x = 2 | f"{x} {x:>{x}} {x=}"     => x = 1 | x | x_1 = 2 | f"{x_1} {x_1:>{x_1}} x={x_1!r}"
 x = 1 | x | x = 2 | f"{{x}} {d['x']} {x!r}"  => x = 1 | x | x_1 = 2 | f"{{x}} {d['x']} {x_1!r}"
-x = 1 | x | x = 2 | d.query("a > @x")        => x = 1 | x | x_1 = 2 | d.query("a > @x_1")
+x = 1 | x | x = 2 | d.query("a > @x")        => x = 1 | x | x_1 = 2 | x_1  # read in strings; d.query("a > @x_1")
 
 # Definitions that need not happen
 x = 1 | if c:; ~x = 2 | x                    => x = 1 | x_1 = x; if c:; ~x_1 = 2 | x_1
