@@ -76,12 +76,23 @@ _UNKNOWN: Final = Magic("ipython")  # a kind without a rule
 
 def python_of(cell: CellMagic) -> Translated:
     """Return a cell that starts with `%%` in Python."""
+    if cell.name in cell.around.magics:
+        return _own(cell)
     rule = _RULES.get(cell.magic.kind)
     if cell.magic.kind == "interpreter" and not cell.magic.word:
         rule = None
     if rule is None and not cell.body.strip() and cell.name != "cython":
         rule = _left_out
     return _lost(cell) if rule is None else rule(cell)
+
+
+def _own(cell: CellMagic) -> Translated:
+    function, body = cell.around.magics[cell.name], text_literal(f"{cell.body}\n")
+    if function:
+        line = shell.quoted(cell.line, cell.around.names)
+        return cell.written(f"{function}({line}, {body})", f"is a call of `{function}`")
+    run = f"{cell.result.uses('get_ipython')}().run_cell_magic({cell.name!r}, {cell.line!r}, {body})"
+    return cell.written(run, "runs through IPython")
 
 
 def _left_out(cell: CellMagic) -> Translated:

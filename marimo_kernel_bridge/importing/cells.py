@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.importing import figures, history, randomness, stars
 from marimo_kernel_bridge.importing.annotations import as_strings, names_in_annotations, without_future
-from marimo_kernel_bridge.importing.imports import SHELL, bindings_in, names_for_imports, read_before_bound
+from marimo_kernel_bridge.importing.imports import (
+    SHELL,
+    SHELL_HERE,
+    bindings_in,
+    names_for_imports,
+    read_before_bound,
+)
 from marimo_kernel_bridge.importing.magics import translated
+from marimo_kernel_bridge.importing.own_magics import own_magics
 from marimo_kernel_bridge.importing.prepared import Prepared, Working
 from marimo_kernel_bridge.importing.python_text import words_of
 from marimo_kernel_bridge.importing.rounds import make_reactive
@@ -55,15 +62,8 @@ def prepare(
     module. With `ipython`, the result runs where IPython provides `display`, `_` and figures at the end of a cell.
     """
     code_cells = [cell for cell in notebook.cells if cell.kind == "code"]
-    sources = [cell.source for cell in code_cells]
-    bindings = bindings_in(sources)
-    called = names_for_imports(sources, bindings)
-    around = Notebooks(frozenset().union(*map(words_of, sources)), read, called, frozenset(bindings))
-    translations = [translated(source, around) for source in sources]
-    prepared = Prepared([], called=called)
-    for cell, translation in zip(code_cells, translations, strict=True):
-        _note(prepared, cell, translation)
-    codes, annotated_from = _without_future(prepared, code_cells, [each.code for each in translations])
+    prepared, codes = _as_python(code_cells, read, ipython=ipython)
+    codes, annotated_from = _without_future(prepared, code_cells, codes)
     expansions = stars.expanded(codes, star_names)
     for cell, result in zip(code_cells, expansions, strict=True):
         for text in result.notes:
@@ -88,6 +88,25 @@ def prepare(
         if working.positions and working.positions[-1] >= annotated_from:
             working.code = as_strings(working.code)
     return prepared
+
+
+def _as_python(
+    cells: Sequence[NotebookCell], read: Callable[[str], str | None], *, ipython: bool
+) -> tuple[Prepared, list[str]]:
+    """Translate IPython's syntax in all cells; return what that says of them, and their code."""
+    sources = [cell.source for cell in cells]
+    bindings = bindings_in(sources)
+    called = names_for_imports(sources, bindings)
+    words, magics = frozenset().union(*map(words_of, sources)), own_magics(sources, read)
+    around = Notebooks(words, read, called, frozenset(bindings), magics)
+    translations = [translated(source, around) for source in sources]
+    prepared = Prepared([], called=called)
+    if magics and not ipython:  # what registers them asks IPython's shell, under this name
+        prepared.need("get_ipython", (), name="get_ipython")
+        prepared.need(SHELL_HERE, ())
+    for cell, translation in zip(cells, translations, strict=True):
+        _note(prepared, cell, translation)
+    return prepared, [translation.code for translation in translations]
 
 
 def _without_future(

@@ -58,6 +58,8 @@ _DEFINED: Final = {"time_it": _TIME_IT}
 """What is defined by the added cell instead of imported."""
 SHELL: Final = "shell"
 """The key of the need for a shell of IPython, which binds no name."""
+SHELL_HERE: Final = "shell of this notebook"
+"""The same, for a shell whose magics see the notebook's names."""
 _SHELL: Final = """\
 from IPython.core.interactiveshell import InteractiveShell as _InteractiveShell
 
@@ -130,8 +132,9 @@ def cell_of_imports(cells: Sequence[Working], needs: Mapping[Need, int]) -> Work
     ]
     missing.sort(key=lambda each: (each.key != "mo", _ORIGINS[each.key], each.name))
     lines = [_statement(need) for need in missing]
-    if any(need.key in {SHELL, "get_ipython"} for need in needs):
-        lines.append(_SHELL)
+    if any(need.key in {SHELL, SHELL_HERE, "get_ipython"} for need in needs):
+        here = any(need.key == SHELL_HERE for need in needs)
+        lines.append(_SHELL.replace("instance()", "instance(user_ns=globals())") if here else _SHELL)
     text = "\n".join(lines)
     defined = [_DEFINED[need.key].replace("{name}", need.name) for need in needs if need.key in _DEFINED]
     parts = [part for part in (text, *defined) if part]

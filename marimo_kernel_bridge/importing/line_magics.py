@@ -54,11 +54,21 @@ class LineMagic:
 
 def python_of(use: LineMagic) -> str | None:
     """Return Python for a line magic; None if it stays unchanged."""
+    if use.name in use.around.magics:
+        return _own(use)
     rule = _RULES.get(use.magic.kind, _unknown) if use.magic is not None else _unknown
     code = rule(use)
     if use.magic is not None and use.magic.kind in _WRITTEN:
         use.note("is written in Python")
     return code
+
+
+def _own(use: LineMagic) -> str | None:
+    function = use.around.magics[use.name]
+    if not function:
+        return _ipython(use)
+    use.note(f"is a call of `{function}`")
+    return f"{function}({shell.quoted(use.line, use.around.names)})"
 
 
 def _packages(use: LineMagic) -> str:
@@ -75,7 +85,9 @@ def _offered_text(use: LineMagic) -> str:
     return use.result.leave_out(use.text, "it only offers text for a cell")
 
 
-def _session(use: LineMagic) -> str:
+def _session(use: LineMagic) -> str | None:
+    if use.name == "load_ext" and use.around.read(f"{use.line.strip()}.py") is not None:
+        return _ipython(use)
     if use.alone:
         return use.result.leave_out(use.text)
     use.note("is left out")
@@ -92,9 +104,10 @@ def _command(use: LineMagic) -> str:
     return use.result.system(f"{use.magic.word} {use.line}".strip(), use.around.names)
 
 
-def _ipython(use: LineMagic) -> None:
+def _ipython(use: LineMagic) -> str | None:
     use.result.needs.add("get_ipython")
     use.note("runs through IPython")
+    return None
 
 
 def _unknown(use: LineMagic) -> str:

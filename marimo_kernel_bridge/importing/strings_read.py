@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.plan import Plan
     from marimo_kernel_bridge.importing.prepared import Working
 
-_EVALUATING: Final = frozenset({"eval", "exec", "evaluate"})
+_EVALUATING: Final = frozenset({"eval", "exec", "evaluate", "run_cell_magic", "run_line_magic"})
 _QUERYING: Final = frozenset({"sql", "query", "execute", "sqldf", "from_query"})
 _TABLE: Final = re.compile(r"(?i)\b(?:from|join)\s+([^\W\d]\w*)")
 _REFERENCE: Final = re.compile(r"@([^\W\d]\w*)")

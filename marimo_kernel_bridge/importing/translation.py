@@ -77,13 +77,14 @@ class Notebooks:
     """The notebook as far as a magic depends on it: the names that it binds, and a reader of files beside it.
 
     `called` are the names of imports in generated Python, where they are not the usual ones. `names` are the words of
-    the notebook, `bound` those that it certainly binds somewhere.
+    the notebook, `bound` those that it certainly binds somewhere. `magics` are its own magics, each with its function, "" if it has none.
     """
 
     names: AbstractSet[str]
     read: Callable[[str], str | None]
     called: Mapping[str, str] = field(default_factory=dict)
     bound: AbstractSet[str] = frozenset()
+    magics: Mapping[str, str] = field(default_factory=dict)
 
     def translated(self, code: str = "") -> Translated:
         """Return the beginning of a translation."""
