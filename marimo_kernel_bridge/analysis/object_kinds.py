@@ -61,6 +61,9 @@ _CALLED: Final[dict[str, Kind]] = {
         ("connect", "cursor", "urlopen", "socket", "Output", "IntSlider", "FloatSlider", "Thread"), "live"
     ),
 }
+_BUFFERS: Final = frozenset({"StringIO", "BytesIO"})
+_TEMPORARY: Final = frozenset({"TemporaryFile", "NamedTemporaryFile"})
+_MODES_OF_WRITING: Final = frozenset("wax+")
 _PACKAGES: Final[dict[str, Kind]] = {"numpy": "array", "ipywidgets": "live"}
 _NODES: Final[dict[type[ast.expr], Kind]] = {
     **dict.fromkeys((ast.List, ast.ListComp), "list"),
@@ -122,7 +125,7 @@ def kind_of(node: ast.expr | None, kinds: Mapping[str, Kind], modules: Mapping[s
         case ast.Attribute():
             kind = "plot" if kind_of(node.value, kinds, modules) == "plot" else "unknown"
         case ast.Call():
-            kind = _kind_of_call(node.func, kinds, modules)
+            kind = _kind_of_call(node, kinds, modules)
         case _:
             kind = "unknown"
     return kind
@@ -135,14 +138,31 @@ def _kind_of_part(kind: Kind, key: ast.expr) -> Kind:
     return "unknown"
 
 
-def _kind_of_call(func: ast.expr, kinds: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
-    match func:
+def _kind_of_call(call: ast.Call, kinds: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+    match call.func:
         case ast.Name(id=name):
-            return _kind_of_call_by_name(name, kinds.get(name, "unknown"), modules.get(name, ""))
-        case ast.Attribute():
-            return _kind_of_method(func, kinds, modules)
+            kind = _kind_of_call_by_name(name, kinds.get(name, "unknown"), modules.get(name, ""))
+        case ast.Attribute() as func:
+            name, kind = func.attr, _kind_of_method(func, kinds, modules)
         case _:
             return "unknown"
+    # To open a file for writing once more would lose what was written.
+    return "live" if kind == "file" and _is_written(name, call) else kind
+
+
+def _is_written(name: str, call: ast.Call) -> bool:
+    """Return whether a call opens a file to write to it: by its mode, or because there is nothing in it to be read."""
+    if name in _BUFFERS:
+        return not call.args and not call.keywords
+    if name in _TEMPORARY:
+        return True
+    modes = [*call.args[1:2], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+    return any(
+        isinstance(mode, ast.Constant)
+        and isinstance(mode.value, str)
+        and not _MODES_OF_WRITING.isdisjoint(mode.value)
+        for mode in modes
+    )
 
 
 def _kind_of_call_by_name(name: str, function: Kind, module: str) -> Kind:
