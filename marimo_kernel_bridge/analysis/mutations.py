@@ -22,6 +22,7 @@ from marimo_kernel_bridge.analysis.object_kinds import (
     root_of,
     shared_with,
 )
+from marimo_kernel_bridge.analysis.observations import observed_in
 from marimo_kernel_bridge.analysis.syntax import (
     calls,
     is_generator,
@@ -95,6 +96,8 @@ class _Finder:
                         self.facts.kinds[name] = "plot"
                 self._block(node.body)
                 self._block(node.orelse)
+            case ast.Expr() if (observed := observed_in(node)) is not None:
+                self._observed(observed)
             case ast.Expr(value=ast.Call() as call):
                 self._discarded(call)
                 self._expression(call)
@@ -119,6 +122,23 @@ class _Finder:
                         self.facts.bind(child.optional_vars.id, self.facts.kind_of(child.context_expr))
                 case ast.ExceptHandler() | ast.match_case():
                     self._block(child.body)
+
+    def _observed(self, subscript: ast.expr) -> None:
+        """Take what a run has shown of the cell, see `observations`."""
+        match subscript:
+            case ast.Slice(lower=ast.Name(id=name), upper=ast.Name(id=other), step=step):
+                self.facts.share(name, frozenset({other}))
+                if step is not None:
+                    self.facts.views.add(name)
+            case ast.Slice(lower=ast.Name(id=name)):
+                self.facts.kinds[name] = "live"
+            case ast.Name():
+                self._add(Mutation(subscript.id, "call", subscript, self._current))
+                if self.found and self.found[-1].kind in {
+                    "value",
+                    "generator",
+                }:  # a function with attributes, say
+                    self.found[-1] = replace(self.found[-1], kind="own")
 
     # Binding
 

@@ -239,6 +239,10 @@ class CellTable:
         self._touched.clear()
         return touched
 
+    def touch(self, cell_id: str) -> None:
+        """Note that something about a cell has changed."""
+        self._touched.add(cell_id)
+
     def coming_ids(self, count: int) -> list[str]:
         """Return the ids that the next new cells will have."""
         state = self._random.getstate()

@@ -257,7 +257,8 @@ class Execution:
             raise
         finally:
             duration = max(time.monotonic() - started, 1e-6)
-            self.graph.redefinitions.leave(cell_id)
+            if self.graph.redefinitions.leave(cell_id):
+                self.later(self.graph.update)
             self._notify_redefinitions(entry)
             self._router.end(entry, before)
         after = entry.log.outputs()

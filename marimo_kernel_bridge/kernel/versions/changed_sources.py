@@ -1,4 +1,4 @@
-"""The sources of changed cells, as the analysis of versions gets them: their code, and what their star imports bind.
+"""The sources of changed cells, as the analysis of versions gets them: code, what star imports bind, what runs have shown.
 
 Owns which cells have star imports, because what those bind depends on the modules that are loaded. Analyzes nothing.
 """
@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marimo_kernel_bridge.kernel.cells import Body, CellTable
+    from marimo_kernel_bridge.kernel.versions.observer import CellObserver
     from marimo_kernel_bridge.kernel.versions.value_flow import Source
 
 
 class ChangedSources:
     """The sources of a notebook's cells that have changed since they were last taken."""
 
-    def __init__(self, cells: CellTable) -> None:
+    def __init__(self, cells: CellTable, observer: CellObserver) -> None:
         self._cells = cells
+        self._observer = observer
         self._stars: set[str] = set()  # cells with star imports
 
     def take(self, previous: Mapping[str, Source], *, strict: bool) -> dict[str, Source | None]:
@@ -34,12 +36,16 @@ class ChangedSources:
         bodies = {cell_id: self._body(cell_id) for cell_id in touched}
         for cell_id, body in bodies.items():
             (self._stars.add if body is not None and body.stars else self._stars.discard)(cell_id)
+            if body is None:
+                self._observer.forget(cell_id)
         words: set[str] = set()
         if self._stars:  # what they bind depends on the modules that are loaded by now
             bodies |= {cell_id: self._body(cell_id) for cell_id in self._stars}
             words = set().union(*(_words(entry.body.code) for entry in self._cells if entry.body is not None))
         sources = {
-            cell_id: None if body is None else Source(body.code, written_out(body.stars, words))
+            cell_id: None
+            if body is None
+            else Source(body.code, written_out(body.stars, words), self._observer.text_of(cell_id, body.code))
             for cell_id, body in bodies.items()
         }
         return {cell_id: source for cell_id, source in sources.items() if previous.get(cell_id) != source}

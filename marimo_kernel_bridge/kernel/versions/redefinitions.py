@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
+from marimo_kernel_bridge.kernel.versions.observer import CellObserver
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
@@ -67,10 +68,14 @@ class Redefinitions:
         self._values = VersionValues(graph.values, interruptible)
         self._loaded: ValueFlow | None = None
         self._order: object = None  # of the cells, when they were last analyzed
-        self._changed = ChangedSources(cells)
+        self._observer = CellObserver(graph.values)
+        self._changed = ChangedSources(cells, self._observer)
         self._governed: set[str] = set()  # names whose versions the graph gets from the analysis
         self._versions: dict[str, Versions] = {}  # what the graph knows, by cell
         self._reported: set[tuple[str, str, str]] = set()
+        self._surprising: dict[
+            str, Part
+        ] = {}  # cells whose run has shown what was not known; their parts then
 
     # -- what flows where ------------------------------------------------------------------------------------------
 
@@ -100,8 +105,13 @@ class Redefinitions:
             self._reported = {report for report in self._reported if report[0] in self._cells}
         governed = self._govern(changes.names)
         self._graph.assign(self._new_versions(changes.parts, governed), flow.place)
+        for cell_id, before in self._surprising.items():
+            if cell_id in flow.parts:
+                made = flow.parts[cell_id].flow.makes - before.flow.makes
+                self._values.record_mutated(cell_id, made | self._observer.mutated_by(cell_id), flow)
         self._values.show_last(flow)
         self._mark_stale(changes)
+        self._surprising.clear()
 
     def _is_batch(self, cell_id: str) -> bool:
         return self._cells[cell_id].address.dialect == "batch"
@@ -155,7 +165,7 @@ class Redefinitions:
 
     def _is_outdated(self, cell_id: str, before: Part, changes: Changes) -> bool:
         part = self._flow.parts.get(cell_id)
-        if part is None or before.source.code != part.source.code:
+        if part is None or before.source.code != part.source.code or cell_id in self._surprising:
             return False
         if not self._has_run(cell_id) or self._is_batch(cell_id):
             return False
@@ -210,13 +220,25 @@ class Redefinitions:
 
     def enter(self, cell_id: str) -> None:
         """Assign to the plain names the values that they have at a cell's place."""
-        if self._loaded is not None:
-            self._values.enter(cell_id, self._loaded)
+        if self._loaded is None:
+            return
+        self._values.enter(cell_id, self._loaded)
+        self._observer.begin(cell_id, self._loaded.parts.get(cell_id))
 
-    def leave(self, cell_id: str) -> None:
-        """Record the versions that a cell made, and assign to the plain names those of the last definitions."""
-        if self._loaded is not None:
-            self._values.leave(cell_id, self._loaded)
+    def leave(self, cell_id: str) -> bool:
+        """Record the versions that a cell made, and assign to the plain names those of the last definitions.
+
+        Returns whether the run has shown what was not known of the cell, which the next `update` takes up.
+        """
+        if self._loaded is None:
+            return False
+        part = self._loaded.parts.get(cell_id)
+        surprising = part is not None and self._observer.end(cell_id, part)
+        if part is not None and surprising:
+            self._surprising[cell_id] = part
+            self._cells.touch(cell_id)
+        self._values.leave(cell_id, self._loaded)
+        return surprising
 
     def show_last(self) -> None:
         """Assign to each plain name the value of its last definition."""

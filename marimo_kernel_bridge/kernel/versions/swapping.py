@@ -19,7 +19,7 @@ from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of
 from marimo_kernel_bridge.runtime.interface import version_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.analysis.value_flows import Flow
@@ -130,6 +130,18 @@ class VersionValues:
             else:
                 self._absent.add(version)
         self.show_last(flow)
+
+    def record_mutated(self, cell_id: str, names: Iterable[str], flow: ValueFlow) -> None:
+        """Record the versions that a cell was seen to make by mutating objects: those above it are consumed."""
+        self.adopt()
+        for name in names:
+            if cell_id not in self.makers.get(name, ()):
+                continue
+            version, above = version_name(name, cell_id), self._version_at(name, flow, cell_id)
+            if not above or above not in self._values:
+                continue
+            if self._values.setdefault(version, self._values[above]) is self._values[above]:
+                self._consumed.add(above)
 
     def show_last(self, flow: ValueFlow) -> None:
         """Assign to each plain name the value of its last definition."""

@@ -11,6 +11,7 @@ import types
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def copy_of(value: T, copying: Callable[[T], T], taken: int = 0) -> ValueCopy[T]
     """Return a copy of a value, None where there is none to be had. `taken`: the bytes of other copies."""
     parts = value if isinstance(value, tuple) else (value,)
     try:
-        if any(_is_tied(part) for part in parts):
+        if any(is_tied(part) for part in parts):
             return None
         size = size_of(parts, deep=copying is deepcopy or not hasattr(value, "copy"))
         return ValueCopy(copying(value), size) if size <= min(LARGEST, MOST - taken) else None
@@ -61,10 +62,15 @@ def copy_of(value: T, copying: Callable[[T], T], taken: int = 0) -> ValueCopy[T]
         return None
 
 
-def _is_tied(value: object) -> bool:
-    if isinstance(value, _UNCHANGING):
-        return True
-    return any(str(base.__module__).partition(".")[0] in _TIED for base in type(value).__mro__[:-1])
+def is_tied(value: object) -> bool:
+    """Return whether a value is tied to something outside, so that a copy would be no use."""
+    return isinstance(value, _UNCHANGING) or is_tied_class(type(value))  # type: ignore[arg-type]  # a class can be hashed
+
+
+@lru_cache(maxsize=1000)
+def is_tied_class(kind: type) -> bool:
+    """Return whether instances of a class are tied to something outside."""
+    return any(str(base.__module__).partition(".")[0] in _TIED for base in kind.__mro__[:-1])
 
 
 def shares(value: object, others: Iterable[object]) -> bool:
@@ -99,7 +105,7 @@ def _reached(values: Iterable[object], targets: AbstractSet[int]) -> set[int] | 
         if type(value) in _PLAIN or id(value) in seen:
             continue
         seen.add(id(value))
-        if isinstance(value, Enum) or _is_tied(value):
+        if isinstance(value, Enum) or is_tied(value):
             continue
         if isinstance(value, list | dict | set) or hasattr(value, "__dict__") or hasattr(value, "nbytes"):
             reached.add(id(value))

@@ -27,10 +27,16 @@ _LARGE_KEPT: Final = 64  # large groups whose analysis is kept
 
 @dataclass(frozen=True)
 class Source:
-    """What is analyzed of a cell: its code for the graph, and what its star imports stand for."""
+    """What is analyzed of a cell: its code for the graph, what its star imports stand for, and what its run has shown."""
 
     code: str
     imports: str = ""
+    observed: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it, as one text."""
+        return f"{self.imports}{self.code}{self.observed}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class ValueFlow:
                 self._texts.pop(cell_id, None)
             else:
                 self.sources[cell_id], self.place[cell_id] = source, places[cell_id]
-                self._texts[cell_id] = source.imports + source.code
+                self._texts[cell_id] = source.text
         if moved:
             self._move(places, changes)
         gone, new = self._groups.change({cell_id: self._texts.get(cell_id) for cell_id in sources})

@@ -67,7 +67,10 @@ OTHERS = {
     # Private attributes of other packages, which have no contract here.
     "_current_frames": "sys",
     "_exit": "os",
+    "_mgr": "pandas",
+    "_ndarray": "pandas",
     "_options_full": "ipywidgets",
+    "_pa_array": "pandas",
     "_property_lock": "ipywidgets",
 }
 

@@ -1,0 +1,64 @@
+"""What running a cell has shown of it that its text does not: objects that names share, and objects that it mutated.
+
+Observations are analyzed with the cell's text: `text` renders them as statements that no notebook contains, since they
+fail when they run (`...[model]`), and `mutations` reads them. So everything that is computed and cached by text holds.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Facts about names after a cell has run.
+
+    `shares` are pairs of names whose objects have a mutable part in common; `views` are pairs of arrays of which the
+    first is a view of the second's memory. `outside` are names of objects that something outside of the notebook's
+    names refers to, as `os.environ`. `mutates` are names of objects that the cell mutated.
+    """
+
+    shares: frozenset[Pair] = frozenset()
+    views: frozenset[Pair] = frozenset()
+    outside: frozenset[str] = frozenset()
+    mutates: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.shares or self.views or self.outside or self.mutates)
+
+    def text(self) -> str:
+        """Return statements that say the same, each on a line; empty for no facts."""
+        subscripts = [
+            *(f"{name}:{other}" for name, other in sorted(self.shares)),
+            *(f"{name}:{other}:1" for name, other in sorted(self.views)),
+            *(f"{name}:" for name in sorted(self.outside)),
+            *sorted(self.mutates),
+        ]
+        return "".join(f"\n...[{subscript}]" for subscript in subscripts)
+
+    def predicted(self, names: Container[str]) -> Observations:
+        """Return what to expect of another code of the cell, which contains these names.
+
+        A function that it calls may mutate what it does not name.
+        """
+        return Observations(
+            frozenset(pair for pair in self.shares if pair[0] in names and pair[1] in names),
+            frozenset(pair for pair in self.views if pair[0] in names and pair[1] in names),
+            frozenset(name for name in self.outside if name in names),
+            self.mutates,
+        )
+
+
+def observed_in(statement: ast.stmt) -> ast.expr | None:
+    """Return the subscript of a statement that `Observations.text` has rendered, None for any other statement."""
+    match statement:
+        case ast.Expr(value=ast.Subscript(value=ast.Constant(value=value), slice=subscript)) if value is ...:
+            return subscript
+    return None

@@ -1,0 +1,118 @@
+"""What a walk sees of the objects of NumPy, pandas, PyTorch, polars and pyarrow: their state, without entering them.
+
+By package, a function for its objects. Does not import the packages: whoever has such an object has done so.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_BYTES: Final = 8_000_000
+"""Bytes of arrays that are read for the fingerprint of one value."""
+
+
+class TooLargeError(Exception):
+    """A value reaches more than is looked at."""
+
+
+@dataclass
+class Budget:
+    """The bytes that may still be read."""
+
+    left: int = MOST_BYTES
+
+    def take(self, size: int) -> None:
+        """Note that bytes are read. Raises `TooLargeError`."""
+        self.left -= size
+        if self.left < 0:
+            raise TooLargeError
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of an object: its state, the ids of mutable objects that it is made of, and objects to walk on to."""
+
+    state: tuple[object, ...] = ()
+    mutable: frozenset[int] = frozenset()
+    held: tuple[object, ...] = ()
+
+
+class Enter(Protocol):
+    """Sees an object of a package; None if it is one as any other."""
+
+    def __call__(self, value: Any, budget: Budget, *, with_state: bool) -> Seen | None: ...
+
+
+def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
+    if not hasattr(value, "__array_interface__"):
+        return None
+    owner = value
+    while getattr(owner, "base", None) is not None:
+        owner = owner.base
+    mutable = frozenset({id(owner)})  # of which a view is a part
+    about: tuple[object, ...] = (value.shape, value.dtype.str)
+    if value.dtype.hasobject:
+        budget.take(value.nbytes)
+        return Seen(about, mutable, tuple(value.ravel().tolist()))
+    if with_state:
+        budget.take(value.nbytes)
+        about += (_checksum(value),)
+    return Seen(about, mutable)
+
+
+def _checksum(array: Any) -> int:
+    data = array if array.flags.c_contiguous else array.copy()
+    return zlib.crc32(memoryview(data.reshape(-1).view("uint8"))) if data.nbytes else 0
+
+
+def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
+    """See a frame or a series by its blocks; an index or a data type does not change."""
+    manager = getattr(value, "_mgr", None)
+    state: list[object] = [id(axis) for axis in getattr(manager, "axes", ())]
+    held: list[object] = []
+    for block in getattr(manager, "blocks", ()) if with_state else ():
+        values = getattr(block.values, "_ndarray", block.values)
+        if hasattr(values, "__array_interface__"):
+            seen = _numpy(values, budget, with_state=True)
+            assert seen is not None
+            state += seen.state
+            held += seen.held
+        else:  # pyarrow's arrays do not change
+            state.append(id(getattr(values, "_pa_array", values)))
+    return Seen(tuple(state), held=tuple(held))
+
+
+def _torch(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # a tensor counts its changes
+    if not hasattr(value, "_version") or not hasattr(value, "data_ptr"):
+        return None
+    memory = value.untyped_storage().data_ptr() if value.layout.__str__() == "torch.strided" else 0
+    gradient = value.grad if value.is_leaf else None
+    state = (value.data_ptr(), value._version, tuple(value.shape))  # noqa: SLF001  # there is no other counter
+    return Seen(state, frozenset({memory} - {0}), () if gradient is None else (gradient,))
+
+
+def _polars(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
+    rows = getattr(value, "hash_rows", getattr(value, "hash", None))
+    if rows is None or not with_state or not hasattr(value, "estimated_size"):
+        return Seen()  # a lazy frame, an expression, a data type
+    budget.take(value.estimated_size())
+    columns = tuple(value.columns) if hasattr(value, "columns") else value.name
+    return Seen((columns, value.shape, rows().to_numpy().tobytes()))
+
+
+def _pyarrow(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # it does not change
+    return Seen()
+
+
+ENTER: Final[Mapping[str, Enter]] = {
+    "numpy": _numpy,
+    "pandas": _pandas,
+    "torch": _torch,
+    "polars": _polars,
+    "pyarrow": _pyarrow,
+}

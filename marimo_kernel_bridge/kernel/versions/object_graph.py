@@ -1,0 +1,274 @@
+"""What values reach: the mutable objects behind a name, and a fingerprint of their state.
+
+A walk is bounded in objects and bytes; a value that reaches more is not watched. What is tied to something outside
+(figures, widgets, connections) is not entered. Runs no code of the notebook's classes: it reads attributes from
+`__dict__` and slots, and elements with the methods of the builtin containers.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+import types
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from io import BytesIO, StringIO
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.kernel.versions import library_objects
+from marimo_kernel_bridge.kernel.versions.value_copies import is_tied_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+MOST_OBJECTS: Final = 10_000
+"""Containers and other objects that hold others, of one value; and elements of one container."""
+
+_PLAIN: Final = frozenset(
+    {int, float, complex, bool, type(None), str, bytes, range, slice, type(...), type(NotImplemented)}
+)
+_FUNCTIONS: Final = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque)
+_NOTEBOOK: Final = "__main__"
+"""The module of what a notebook defines."""
+
+
+class _Walk:
+    """A walk through what a value reaches, in an order that depends only on its state."""
+
+    def __init__(self, *, with_state: bool) -> None:
+        """`with_state`: note the contents, too, not only which objects there are."""
+        self.budget = library_objects.Budget()
+        self.state: list[object] = []
+        self.mutable: set[int] = set()  # the ids of objects that can be mutated
+        self.codes: set[types.CodeType] = set()  # of the notebook's functions and methods
+        self._with_state = with_state
+        self._numbers: dict[int, int] = {}  # of objects, by id
+
+    def through(self, root: object) -> None:
+        """Walk. Raises `TooLargeError`."""
+        waiting: list[object] = [root]
+        state, numbers = self.state, self._numbers
+        while waiting:
+            value = waiting.pop()
+            kind = type(value)
+            if kind in _PLAIN:
+                if self._with_state:
+                    state.append(value if value == value else "nan")  # noqa: PLR0124  # NaN is not equal to itself
+                continue
+            if (number := numbers.get(id(value))) is not None:
+                state.append(number)
+                continue
+            numbers[id(value)] = len(numbers)
+            if len(numbers) > MOST_OBJECTS:
+                raise library_objects.TooLargeError
+            state.append(id(kind))
+            waiting += reversed(_ENTER.get(kind, _Walk.enter_other)(self, value))
+
+    # Each returns the objects that a value holds.
+
+    def enter_list(self, value: list[object]) -> list[object]:
+        self._elements(value)
+        self.mutable.add(id(value))
+        return value
+
+    def enter_dict(self, value: dict[object, object]) -> list[object]:
+        self._elements(value)
+        self.mutable.add(id(value))
+        return [part for item in dict.items(value) for part in item]
+
+    def enter_tuple(self, value: Iterable[object]) -> list[object]:
+        parts = list(value)
+        self._elements(parts)
+        return parts
+
+    def _elements(self, value: list[object] | dict[object, object]) -> None:
+        size = len(value)
+        self.state.append(size)
+        if size > MOST_OBJECTS:
+            raise library_objects.TooLargeError
+
+    def enter_function(self, value: types.FunctionType) -> list[object]:
+        if value.__module__ != _NOTEBOOK:
+            return []
+        self.codes.add(value.__code__)
+        held: list[object] = [*vars(value).values(), *(value.__defaults__ or ())]
+        held += (value.__kwdefaults__ or {}).values()
+        for cell in value.__closure__ or ():
+            self.mutable.add(id(cell))
+            held += _contents(cell)
+        return held
+
+    def enter_method(self, value: types.MethodType) -> list[object]:
+        return [value.__func__, value.__self__]
+
+    def enter_builtin(self, value: types.BuiltinFunctionType) -> list[object]:
+        return [] if isinstance(value.__self__, types.ModuleType) else [value.__self__]
+
+    def enter_partial(self, value: functools.partial[object]) -> list[object]:
+        return [value.func, *value.args, *value.keywords.values()]
+
+    def enter_class(self, value: type) -> list[object]:
+        if value.__module__ != _NOTEBOOK:
+            return []
+        self.mutable.add(id(value))
+        self._note_methods(value)
+        return [part for name, part in vars(value).items() if not name.startswith("__")]
+
+    def enter_other(self, value: object) -> list[object]:
+        kind = type(value)  # `isinstance` would ask the value itself for its class
+        if issubclass(kind, type):
+            return self.enter_class(value)  # type: ignore[arg-type]  # it is one
+        if issubclass(kind, Enum) or is_tied_object(value):
+            return []
+        self.mutable.add(id(value))
+        enter = library_objects.ENTER.get(kind.__module__.partition(".")[0])
+        if enter is not None:
+            seen = enter(value, self.budget, with_state=self._with_state)
+            if seen is not None:
+                self.state += seen.state
+                self.mutable |= seen.mutable
+                return list(seen.held)
+        return self._instance(value)
+
+    def _instance(self, value: object) -> list[object]:
+        held, kind = self._contained(value), type(value)
+        own = _own_attributes(value)
+        for name, part in (own or {}).items():
+            if not _is_cached(kind, name):
+                held += (name, part)
+        for base in kind.__mro__:
+            if base.__module__ == _NOTEBOOK:
+                self._note_methods(base)
+            if "__slots__" in vars(base):
+                held += _slots(value, base)
+        if own is None and not held:
+            held = [part for part in gc.get_referents(value) if part is not kind]
+            if not held:  # nothing is known of it but which one it is
+                self.state.append(id(value))
+        return held
+
+    def _contained(self, value: object) -> list[object]:
+        """Return the elements of a subclass of a builtin container."""
+        container = next((kind for kind in _CONTAINERS if issubclass(type(value), kind)), None)
+        if container is dict:
+            return self.enter_dict(value)  # type: ignore[arg-type]  # it is one
+        if container is not None:
+            return self.enter_tuple(container.__iter__(value))  # type: ignore[arg-type]  # likewise
+        if issubclass(type(value), bytearray | memoryview | StringIO | BytesIO):
+            self.budget.take(sys.getsizeof(value))
+            if self._with_state:
+                self.state += _buffered(value)  # type: ignore[arg-type]  # it is one
+        return []
+
+    def _note_methods(self, kind: type) -> None:
+        for part in vars(kind).values():
+            for function in (part, getattr(part, "__func__", None), getattr(part, "fget", None)):
+                if isinstance(function, types.FunctionType):
+                    self.codes.add(function.__code__)
+
+
+_ENTER: Final[Mapping[type, Callable[[_Walk, Any], list[object]]]] = {
+    list: _Walk.enter_list,
+    dict: _Walk.enter_dict,
+    tuple: _Walk.enter_tuple,
+    frozenset: _Walk.enter_tuple,
+    types.FunctionType: _Walk.enter_function,
+    types.MethodType: _Walk.enter_method,
+    types.BuiltinFunctionType: _Walk.enter_builtin,
+    functools.partial: _Walk.enter_partial,
+    types.ModuleType: lambda _, __: [],
+    type: _Walk.enter_class,
+}
+
+
+def _contents(cell: types.CellType) -> list[object]:
+    try:
+        return [cell.cell_contents]
+    except ValueError:  # not bound yet
+        return []
+
+
+def _buffered(value: bytearray | memoryview | StringIO | BytesIO) -> list[object]:
+    if isinstance(value, bytearray | memoryview):
+        return [hash(bytes(value))]
+    return [] if value.closed else [value.tell(), hash(value.getvalue())]
+
+
+def _own_attributes(value: object) -> dict[str, object] | None:
+    """Return the `__dict__` of a value, whatever its class does when attributes are read."""
+    try:
+        own = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
+    return own if isinstance(own, dict) else None
+
+
+def _slots(value: object, base: type) -> list[object]:
+    held = []
+    for member in vars(base).values():
+        if isinstance(member, types.MemberDescriptorType):
+            with suppress(AttributeError):  # not set
+                held.append(member.__get__(value))
+    return held
+
+
+def _is_cached(kind: type, name: str) -> bool:
+    return any(isinstance(vars(base).get(name), functools.cached_property) for base in kind.__mro__)
+
+
+def is_tied_object(value: object) -> bool:
+    """Return whether a value is tied to something outside; functions and classes are not, nor buffers in memory."""
+    kind = type(value)
+    if issubclass(kind, (type, StringIO, BytesIO, *_FUNCTIONS)):
+        return False
+    return kind is types.GeneratorType or is_tied_class(kind)  # type: ignore[arg-type]  # a class can be hashed
+
+
+def is_watched(value: object) -> bool:
+    """Return whether a value can be mutated or holds what can, and is not tied to something outside."""
+    kind = type(value)
+    return kind not in _PLAIN and not issubclass(kind, types.ModuleType) and not is_tied_object(value)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The state of a value and of what it reaches: `state` differs after a mutation. `codes` are what it can call."""
+
+    state: int
+    codes: frozenset[types.CodeType] = field(repr=False)
+
+
+def fingerprint(value: object) -> Fingerprint | None:
+    """Return the fingerprint of a value; None if it reaches too much, so that it is not watched."""
+    walk = _Walk(with_state=True)
+    try:
+        walk.through(value)
+        return Fingerprint(hash(tuple(walk.state)), frozenset(walk.codes))
+    except Exception:  # noqa: BLE001  # whatever classes of other packages raise
+        return None
+
+
+def reached(value: object) -> frozenset[int] | None:
+    """Return the ids of the mutable objects that a value reaches, None if they are too many."""
+    walk = _Walk(with_state=False)
+    try:
+        walk.through(value)
+    except Exception:  # noqa: BLE001  # whatever classes of other packages raise
+        return None
+    return frozenset(walk.mutable)
+
+
+def is_held_outside(value: object, inside: Mapping[str, Any]) -> bool:
+    """Return whether a module has a name for a value, other than the one whose names are `inside`."""
+    shown = inside.get("Out")
+    holders = [inside.values(), shown.values() if isinstance(shown, dict) else ()]
+    inside_count = sum(held is value for names in holders for held in names)
+    # Two more references are the argument's and that of the count itself.
+    return sys.getrefcount(value) > inside_count + 2 and any(
+        type(holder) is dict and holder is not inside and "__name__" in holder and "__spec__" in holder
+        for holder in gc.get_referrers(value)
+    )

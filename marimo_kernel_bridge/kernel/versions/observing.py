@@ -1,0 +1,117 @@
+"""What a cell's run shows of it: which objects it mutated, and which names share objects.
+
+Looks before and after the body at the names that the cell mentions, and at those that functions which it can call use.
+Does not know versions or the graph.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
+from marimo_kernel_bridge.analysis.mutations import mutations
+from marimo_kernel_bridge.analysis.name_facts import NameFacts
+from marimo_kernel_bridge.analysis.name_uses import parse
+from marimo_kernel_bridge.analysis.observations import Observations, Pair
+from marimo_kernel_bridge.analysis.value_flows import HISTORY
+from marimo_kernel_bridge.kernel.versions.object_graph import (
+    fingerprint,
+    is_held_outside,
+    is_watched,
+    reached,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Mapping
+
+_MOST_NAMES: Final = 40
+_DEFINITIONS: Final = (types.FunctionType, type)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The state of what a cell can mutate, before it runs: objects and their fingerprints by name."""
+
+    states: Mapping[str, tuple[object, int]] = field(default_factory=dict)
+
+
+def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[str]) -> Watch:
+    """Look at what a cell that mentions these names can mutate, also through functions that it calls.
+
+    Of names that it is known to make, the states do not matter.
+    """
+    waiting = [name for name in mentions if name in values and not HISTORY.fullmatch(name)]
+    seen, states = set(waiting), {}
+    while waiting and len(seen) <= _MOST_NAMES:
+        name = waiting.pop()
+        value = values[name]
+        before = fingerprint(value) if is_watched(value) else None
+        if before is None:
+            continue
+        if name not in made:
+            states[name] = value, before.state
+        used = {name for code in before.codes for name in _used_by(code) if name in values} - seen
+        seen |= used
+        waiting += used
+    return Watch(states)
+
+
+def observe(before: Watch, source: str, mentions: Iterable[str], values: Mapping[str, Any]) -> Observations:
+    """Return what a run has shown of a cell with this text."""
+    mutated = {
+        name
+        for name, (value, state) in before.states.items()
+        if values.get(name) is value and ((after := fingerprint(value)) is None or after.state != state)
+    }
+    shown = [name for name in mentions if _may_share(values.get(name)) and not HISTORY.fullmatch(name)]
+    if len(shown) > _MOST_NAMES:
+        shown = []
+    reach = {name: ids for name in shown if (ids := reached(values[name]))}
+    stated = _stated(source)
+    pairs = {
+        pair
+        for pair in combinations(sorted(reach), 2)
+        if reach[pair[0]] & reach[pair[1]] and pair not in stated.shares
+    }
+    views = {pair for pair in pairs if all(_is_array(values[name]) for name in pair)}
+    outside = {name for name in reach if name in stated.binds and is_held_outside(values[name], values)}
+    return Observations(frozenset(pairs - views), frozenset(views), frozenset(outside), frozenset(mutated))
+
+
+def _is_array(value: object) -> bool:
+    return type(value).__module__.partition(".")[0] == "numpy"
+
+
+def _may_share(value: object) -> bool:
+    return is_watched(value) and not isinstance(value, _DEFINITIONS)
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED)
+def _used_by(code: types.CodeType) -> frozenset[str]:
+    inner = [_used_by(part) for part in code.co_consts if isinstance(part, types.CodeType)]
+    return frozenset(code.co_names).union(*inner)
+
+
+@dataclass(frozen=True)
+class _Stated:
+    """What the text of a cell alone says: pairs of names that share objects, and names that it binds."""
+
+    shares: frozenset[Pair] = frozenset()
+    binds: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED)
+def _stated(source: str) -> _Stated:
+    facts = NameFacts()
+    try:
+        mutations(parse(source), facts)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _Stated()
+    return _Stated(
+        frozenset(pair for name in facts.shared for pair in combinations(sorted(facts.group(name)), 2)),
+        frozenset(name for name, kind in facts.kinds.items() if kind != "module"),
+    )

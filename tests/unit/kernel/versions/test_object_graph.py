@@ -1,0 +1,161 @@
+"""What values reach, and whether a mutation shows: of builtin containers, objects, functions, arrays and frames."""
+
+import collections
+import csv
+import functools
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from marimo_kernel_bridge.kernel.versions.object_graph import (
+    MOST_OBJECTS,
+    fingerprint,
+    is_held_outside,
+    is_watched,
+    reached,
+)
+
+
+def state(value: object) -> int:
+    seen = fingerprint(value)
+    assert seen is not None
+    return seen.state
+
+
+def in_notebook(code: str) -> dict[str, Any]:
+    """Run code as a notebook's."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(code, names)
+    return names
+
+
+OBJECT = "class C:\n    def __init__(self): self.a = [1]"
+MUTATIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
+    "list": (lambda: [1, 2], lambda x: x.append(3)),
+    "order": (lambda: [1, 2], lambda x: x.reverse()),
+    "nested list": (lambda: [[1]], lambda x: x[0].append(3)),
+    "equal parts": (lambda: [[1], [1]], lambda x: x.__setitem__(1, x[0])),
+    "dict value": (lambda: {"a": 1}, lambda x: x.update(a=2)),
+    "dict key": (lambda: {"a": 1}, lambda x: x.update(b=2)),
+    "kind of number": (lambda: [1], lambda x: x.__setitem__(0, "1")),
+    "set": (lambda: {1}, lambda x: x.add(2)),
+    "deque": (lambda: collections.deque([1]), lambda x: x.appendleft(2)),
+    "list in a tuple": (lambda: ([0],), lambda x: x[0].append(1)),
+    "counter": (lambda: collections.Counter("a"), lambda x: x.update("a")),
+    "bytearray": (lambda: bytearray(b"a"), lambda x: x.extend(b"b")),
+    "text buffer": (io.StringIO, lambda x: x.write("a")),
+    "writer on a buffer": (lambda: csv.writer(io.StringIO()), lambda x: x.writerow([1])),
+    "bound method": (lambda: [].append, lambda x: x(1)),
+    "partial": (lambda: functools.partial([0].append, 1), lambda x: x()),
+    "attribute": (lambda: in_notebook(f"{OBJECT}\nx = C()")["x"], lambda x: setattr(x, "b", 1)),
+    "part of an attribute": (lambda: in_notebook(f"{OBJECT}\nx = C()")["x"], lambda x: x.a.append(2)),
+    "slot": (
+        lambda: in_notebook("class C:\n    __slots__ = ('a',)\nx = C()")["x"],
+        lambda x: setattr(x, "a", 1),
+    ),
+    "class attribute": (lambda: in_notebook("class C: n = 0")["C"], lambda x: setattr(x, "n", 1)),
+    "function attribute": (lambda: in_notebook("def f(): pass")["f"], lambda x: setattr(x, "n", 1)),
+    "closure": (
+        lambda: in_notebook("def m():\n    s = []\n    return lambda: s.append(1)\nf = m()")["f"],
+        lambda x: x(),
+    ),
+    "default": (lambda: in_notebook("def f(s=[]): s.append(1)")["f"], lambda x: x()),
+    "subclass of dict": (
+        lambda: in_notebook("class D(dict): pass\nx = D(a=1)")["x"],
+        lambda x: x.update(a=2),
+    ),
+    "array": (lambda: np.zeros(3), lambda x: x.put([0], 1)),
+    "strided array": (lambda: np.zeros((3, 3))[:, 1], lambda x: x.put([0], 1)),
+    "array of objects": (lambda: np.array([[1], None], dtype=object), lambda x: x[0].append(2)),
+    "shape": (lambda: np.zeros(4), lambda x: setattr(x, "shape", (2, 2))),
+    "frame, column": (lambda: pd.DataFrame({"a": [1]}), lambda x: x.insert(1, "b", 2)),
+    "frame, cell": (lambda: pd.DataFrame({"a": [1], "b": ["x"]}), lambda x: x.__setitem__("b", ["y"])),
+    "frame, labels": (lambda: pd.DataFrame({"a": [1]}), lambda x: setattr(x, "columns", ["b"])),
+    "frame, dates": (
+        lambda: pd.DataFrame({"a": pd.to_datetime(["2020-01-01"])}),
+        lambda x: x.loc.__setitem__((0, "a"), pd.Timestamp("2021-01-01")),
+    ),
+    "series": (lambda: pd.Series([1.0]), lambda x: x.__setitem__(0, 2.0)),
+    "polars frame": (lambda: pl.DataFrame({"a": [1]}), lambda x: x.insert_column(1, pl.Series("b", [2]))),
+}
+
+
+@pytest.mark.parametrize(("make", "mutate"), MUTATIONS.values(), ids=MUTATIONS)
+def test_a_mutation_shows_and_nothing_else_does(
+    make: Callable[[], Any], mutate: Callable[[Any], object]
+) -> None:
+    value = make()
+    before = state(value)
+    assert state(value) == before
+    mutate(value)
+    assert state(value) != before
+
+
+def test_a_cached_property_is_no_mutation() -> None:
+    value = in_notebook(
+        "import functools\nclass C:\n    @functools.cached_property\n    def a(self): return [1]\nx = C()"
+    )["x"]
+    before = state(value)
+    assert value.a == [1]
+    assert state(value) == before
+
+
+def test_what_is_not_a_number_is_the_same_each_time() -> None:
+    assert state([float("nan")]) == state([float("nan")])
+
+
+def test_objects_that_hold_each_other_are_walked_once() -> None:
+    first: list[object] = []
+    second = {"first": first}
+    first.append(second)
+    assert reached(first) == {id(first), id(second)}
+
+
+def test_what_is_too_large_is_not_watched() -> None:
+    assert fingerprint(list(range(MOST_OBJECTS + 1))) is None
+    assert fingerprint([[] for _ in range(MOST_OBJECTS)]) is None
+    assert fingerprint(np.zeros(2_000_000)) is None
+    assert fingerprint(pd.DataFrame(np.zeros((1_000_000, 2)))) is None
+    assert reached(np.zeros(2_000_000)) is not None
+
+
+def test_what_raises_when_it_is_looked_at_is_not_watched() -> None:
+    value = in_notebook(
+        "class Odd:\n    def __getattribute__(self, name): raise RuntimeError(name)\n"
+        "    def __eq__(self, other): raise RuntimeError\n    __hash__ = None\nx = Odd()"
+    )["x"]
+    assert reached([value]) is not None  # no code of the class runs
+
+
+def test_views_of_an_array_reach_its_memory() -> None:
+    array = np.zeros(4)
+    views = (array[1:], array.reshape(2, 2), array[1:][1:])
+    assert all(id(array) in (reached(view) or ()) for view in views)
+
+
+def test_what_a_value_can_call_is_known() -> None:
+    names = in_notebook(f"{OBJECT}\n    def m(self): return other\nx = [C()]")
+    seen = fingerprint(names["x"])
+    assert seen is not None
+    assert {code.co_name for code in seen.codes} == {"__init__", "m"}
+
+
+@pytest.mark.parametrize("value", [1, "a", None, np, (x for x in "a"), io.TextIOWrapper(io.BytesIO())])
+def test_what_cannot_change_or_is_tied_to_something_outside_is_not_watched(value: object) -> None:
+    assert not is_watched(value)
+
+
+def test_what_a_module_has_a_name_for_is_held_outside() -> None:
+    shown = [1]
+    namespace: dict[str, Any] = {
+        "places": csv._dialects if hasattr(csv, "_dialects") else io.__all__,
+        "own": [1],
+    }
+    namespace |= {"shown": shown, "_": shown, "Out": {1: shown}}
+    assert is_held_outside(namespace["places"], namespace)
+    assert not is_held_outside(namespace["own"], namespace)
