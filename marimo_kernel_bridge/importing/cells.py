@@ -98,7 +98,7 @@ def _as_python(
     bindings = bindings_in(sources)
     called = names_for_imports(sources, bindings)
     words, magics = frozenset().union(*map(words_of, sources)), own_magics(sources, read)
-    around = Notebooks(words, read, called, frozenset(bindings), magics)
+    around = Notebooks(words, read, called, frozenset(bindings), magics, translated)
     translations = [translated(source, around) for source in sources]
     prepared = Prepared([], called=called)
     if magics and not ipython:  # what registers them asks IPython's shell, under this name

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, names_of_script, split_options
-from marimo_kernel_bridge.importing import shell, timing
+from marimo_kernel_bridge.importing import other_notebook, shell, timing
 from marimo_kernel_bridge.importing.python_text import first_line, is_expression
 from marimo_kernel_bridge.importing.shell import text_literal
 from marimo_kernel_bridge.importing.translation import timed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from marimo_kernel_bridge.importing.translation import Notebooks, Translated
 
@@ -57,8 +57,9 @@ def python_of(use: LineMagic) -> str | None:
     if use.name in use.around.magics:
         return _own(use)
     rule = _RULES.get(use.magic.kind, _unknown) if use.magic is not None else _unknown
+    lost = len(use.result.lost)
     code = rule(use)
-    if use.magic is not None and use.magic.kind in _WRITTEN:
+    if use.magic is not None and use.magic.kind in _WRITTEN and len(use.result.lost) == lost:
         use.note("is written in Python")
     return code
 
@@ -171,6 +172,17 @@ def _env(use: LineMagic) -> str:
     return f'{os}.environ[{name!r}] = {value}\nprint("env: {name}=" + {os}.environ[{name!r}])'
 
 
+def _inlined(use: LineMagic, path: str, cells: Sequence[str]) -> str:
+    """Write the cells of another notebook where `%run` stands; their values are not shown, as in IPython."""
+    assert use.around.translate is not None
+    parts = [f"# the cells of {path}"]
+    for source in cells:
+        inner = use.around.translate(source, use.around.without(path))
+        use.result.take_over(inner)
+        parts.append(inner.code)
+    return "\n\n".join([*(part for part in parts if part.strip()), "None"])
+
+
 def _run(use: LineMagic) -> str:
     try:
         words = shlex.split(use.line)
@@ -182,8 +194,11 @@ def _run(use: LineMagic) -> str:
         return "pass"
     path = words[0] if words[0].endswith((".py", ".ipy", ".ipynb")) else f"{words[0]}.py"
     text = use.around.read(path)
-    if text is not None and not path.endswith(".py"):
-        return use.result.lose(f"%run {use.line}", "it runs another notebook")
+    if not path.endswith(".py"):
+        cells = other_notebook.code_of(path, text) if text is not None else None
+        if not cells or use.around.translate is None or not use.alone:
+            return use.result.lose(f"%run {use.line}", "it runs another notebook, which cannot be read")
+        return _inlined(use, path, cells)
     runpy = use.result.uses("runpy")
     if text is None:
         use.result.notes.append(f"`{path}` could not be read: what it defines is not known to marimo")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.importing import shell
@@ -78,6 +78,7 @@ class Notebooks:
 
     `called` are the names of imports in generated Python, where they are not the usual ones. `names` are the words of
     the notebook, `bound` those that it certainly binds somewhere. `magics` are its own magics, each with its function, "" if it has none.
+    `translate` translates a cell of another notebook.
     """
 
     names: AbstractSet[str]
@@ -85,6 +86,11 @@ class Notebooks:
     called: Mapping[str, str] = field(default_factory=dict)
     bound: AbstractSet[str] = frozenset()
     magics: Mapping[str, str] = field(default_factory=dict)
+    translate: Callable[[str, Notebooks], Translated] | None = None
+
+    def without(self, path: str) -> Notebooks:
+        """Return the same for the cells of a file beside the notebook, which cannot run itself."""
+        return replace(self, read=lambda name: None if name == path else self.read(name))
 
     def translated(self, code: str = "") -> Translated:
         """Return the beginning of a translation."""
