@@ -6,6 +6,7 @@ Main thread only. How it is looked at is the business of `observing`, which the 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class CellObserver:
 
         source = part.source
         observations = observe(before, source.imports + source.code, part.flow.mentions, self._values)
+        ran, earlier = self._observations.get(cell_id, ("", observations))
+        if ran == source.code:  # a cache that is full now was filled by this code
+            observations = replace(observations, mutates=observations.mutates | earlier.mutates)
         self._observations[cell_id] = source.code, observations
         return observations.text() != source.observed
 

@@ -281,6 +281,19 @@ def test_an_edited_fit_is_followed_by_its_own_readers_alone(lab: FrontEnd) -> No
     assert (lab.text("3"), lab.text("5")) == ("7", "2")
 
 
+def test_what_a_cell_mutates_only_the_first_time_is_followed_each_time(lab: FrontEnd) -> None:
+    cells = (
+        "cache = {}",
+        "def get(n):\n    if n not in cache: cache[n] = []\n    return cache[n]",
+        "get(1);",
+    )
+    cells = (*cells, "print(sorted(cache))")
+    for _ in range(2):
+        assert shown_after(lab, (cells, ("2", "2"), "")) == "[1]"
+    lab.run("2", "get(2);")
+    assert lab.text("3") == "[2]"
+
+
 def test_what_a_module_holds_is_changed_itself(lab: FrontEnd) -> None:
     cells = (
         "import os",
