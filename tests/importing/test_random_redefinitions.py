@@ -95,6 +95,7 @@ class Notebook:
         self.graph.codes[cell] = code
         self.redefinitions.show_last()
         self.graph.stale |= {cell} | self.redefinitions.makers_needed({cell})
+        news = False
         while self.graph.stale:
             more = self.redefinitions.makers_needed(self.graph.stale)
             self.graph.stale |= more | self.graph.descendants(*self.graph.stale)
@@ -106,8 +107,11 @@ class Notebook:
             self.graph.stale.discard(first)
             self.redefinitions.enter(first)
             self.shown[first] = shown(self.graph.codes[first], self.values)
-            self.redefinitions.leave(first)
+            news = self.redefinitions.leave(first) or news
             self.cells.change(first, last_run_at=1.0)
+            if news and not self.graph.stale:  # as the kernel does, between two waves of runs
+                self.redefinitions.update()
+                news = False
 
     def _above(self, cell):
         return {other for other in self.graph.codes if cell in self.graph.descendants(other)}

@@ -149,6 +149,7 @@ async def test_our_failure_aborts_nobody_elses_queue(plain_kernel, attach, perso
     message_id = person.send("aaaa", "'hers'")
     gate.open()
     await person.until_idle(message_id)
+    await until(lambda: run.status != "running")  # the client has sockets of its own
     assert (run.status, person.shown("aaaa")) == ("error", "'hers'")
 
 

@@ -17,7 +17,6 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from IPython.display import display
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.ipython import graph_picture, status_table
 from marimo_kernel_bridge.kernel.ipython.magic_names import MAGIC
 from marimo_kernel_bridge.kernel.notebook.document import read_sources
 from marimo_kernel_bridge.protocol.lines import split_lines
@@ -104,6 +103,8 @@ class MarimoMagics(Magics):
         return [cell for cell in self._notebook.view.snapshot() if not _is_command(cell)]
 
     def _status(self) -> None:
+        from marimo_kernel_bridge.kernel.ipython import status_table  # noqa: PLC0415  # few notebooks need it
+
         cells = self._cells()
         summary = status_table.summary(self._notebook.mode, cells, strict=self._notebook.commands.strict)
         text, table = status_table.text_table(cells), status_table.html_table(cells)
@@ -118,6 +119,8 @@ class MarimoMagics(Magics):
 
     def _perhaps_deleted(self) -> str:
         """Return a line for each cell that the saved file lacks: VS Code does not tell kernels which cells were deleted."""
+        from marimo_kernel_bridge.kernel.ipython import status_table  # noqa: PLC0415  # few notebooks need it
+
         path = self.shell.kernel.file.path()  # type: ignore[union-attr]  # only a kernel's shell has this magic
         shown = [
             entry.cell
@@ -132,6 +135,8 @@ class MarimoMagics(Magics):
         return "" if sources is None else status_table.not_saved(shown, sources, Path(path).name)
 
     def _graph(self) -> None:
+        from marimo_kernel_bridge.kernel.ipython import graph_picture  # noqa: PLC0415  # few notebooks need it
+
         cells = self._cells()
         connected = graph_picture.connected(cells)
         apart = len(cells) - len(connected)
@@ -142,6 +147,8 @@ class MarimoMagics(Magics):
         _show(bundle)
 
     def _forget(self, number_or_id: str) -> None:
+        from marimo_kernel_bridge.kernel.ipython import graph_picture  # noqa: PLC0415  # few notebooks need it
+
         entry = self._find(number_or_id)
         self._notebook.commands.forget([entry.cell.cell_id])
         print(f"forgets {graph_picture.title(entry.cell)}")  # noqa: T201
@@ -158,6 +165,8 @@ class MarimoMagics(Magics):
         print(f"sets {target} to {value!r}")  # noqa: T201
 
     def _agents(self, command: str) -> None:
+        from marimo_kernel_bridge.kernel.ipython import status_table  # noqa: PLC0415  # few notebooks need it
+
         agents = self._notebook.agents
         if command != "agents":
             agents.paused = command == "pause"

@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.kernel.notebook.imported_names import imports_of, without_imports
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -35,9 +33,11 @@ class SharedImports:
         """
         if entry.live or entry.address.dialect == "batch":
             return body
+        from marimo_kernel_bridge.kernel.notebook.imported_names import without_imports  # noqa: PLC0415  # as below
+
         whole = body.whole or body.code
         shared = frozenset(
-            name for name, found in imports_of(whole).items() if self._is_imported(entry, name, found)
+            name for name, found in _imports_of(whole).items() if self._is_imported(entry, name, found)
         )
         code = without_imports(whole, shared) if shared else whole
         return body if code == body.code else replace(body, code=code, shared=shared, whole=whole)
@@ -55,7 +55,8 @@ class SharedImports:
         if owner.body is None or owner.cell.status not in {"ok", "error"}:
             return False
         return (
-            imports_of(owner.body.code).get(name) == found and owner.cell.cell_id not in self._runtime.stale()
+            _imports_of(owner.body.code).get(name) == found
+            and owner.cell.cell_id not in self._runtime.stale()
         )
 
     def note(self, entry: Entry, body: Body) -> None:
@@ -63,7 +64,7 @@ class SharedImports:
         for name in entry.body.shared if entry.body is not None else ():
             self._sharers.get(name, {}).pop(entry.cell.cell_id, None)
         for name in body.shared:
-            self._sharers.setdefault(name, {})[entry.cell.cell_id] = imports_of(body.whole)[name]
+            self._sharers.setdefault(name, {})[entry.cell.cell_id] = _imports_of(body.whole)[name]
 
     def forget(self, cell_ids: Collection[str]) -> None:
         """Note that cells are gone from the notebook."""
@@ -73,7 +74,7 @@ class SharedImports:
 
     def bound_otherwise(self, entry: Entry, code: str, name: str) -> list[str]:
         """Return the cells that share a name, and by their import bind it to something else than this cell does."""
-        found = imports_of(code).get(name)
+        found = _imports_of(code).get(name)
         return [
             sharer
             for sharer, shared in self._sharers.get(name, {}).items()
@@ -86,3 +87,9 @@ class SharedImports:
         changed = [name for name, value in before.items() if values.get(name) is not value]
         owners = {owner for name in changed for owner in self._runtime.definers(name)}
         return self._runtime.descendants(*owners) - {entry.cell.cell_id}
+
+
+def _imports_of(code: str) -> Mapping[str, Import]:
+    from marimo_kernel_bridge.kernel.notebook.imported_names import imports_of  # noqa: PLC0415  # only agents' code needs it
+
+    return imports_of(code)

@@ -10,7 +10,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.kernel.notebook.preview import Edges, would_run
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline
 
 if TYPE_CHECKING:
@@ -88,6 +87,8 @@ class NotebookView:
 
     def would_run(self, cell_ids: Iterable[str], *, autorun: bool) -> tuple[ExpectedRun, ...]:
         """Return the cells that running some would run. Raises `BridgeError`: no_such_cell."""
+        from marimo_kernel_bridge.kernel.notebook.preview import Edges, would_run  # noqa: PLC0415  # only agents ask
+
         requested = [self._cells.find(cell_id).cell.cell_id for cell_id in cell_ids]
         cells = self.snapshot()
         stale = {cell.cell_id for cell in cells if cell.stale}

@@ -6,8 +6,9 @@ Main thread only. How it is looked at is the business of `observing`, which the 
 from __future__ import annotations
 
 import re
+import types
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.observations import Observations
     from marimo_kernel_bridge.kernel.versions.observing import Watch
     from marimo_kernel_bridge.kernel.versions.value_flow import Part
+
+
+_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, types.ModuleType})
+"""What cannot be mutated, or is not compared."""
 
 
 class CellObserver:
@@ -29,7 +34,7 @@ class CellObserver:
     def begin(self, cell_id: str, part: Part | None) -> None:
         """Look at what a cell can mutate, before its body. None: nothing of the cell is analyzed."""
         self._watch = None
-        if part is not None:
+        if part is not None and self._mentions_objects(part):
             from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # a client waits for the sockets
 
             made = part.flow.makes - self.mutated_by(cell_id) - _mutated_in_place(part)
@@ -38,17 +43,23 @@ class CellObserver:
     def end(self, cell_id: str, part: Part) -> bool:
         """Record what the body has shown. Return whether that differs from what was known of the cell."""
         before, self._watch = self._watch, None
-        if before is None:
+        if before is None and not self._mentions_objects(part):
             return False
-        from marimo_kernel_bridge.kernel.versions.observing import observe  # noqa: PLC0415  # as in `begin`
+        from marimo_kernel_bridge.kernel.versions.observing import Watch, observe  # noqa: PLC0415  # as in `begin`
 
         source = part.source
-        observations = observe(before, source.imports + source.code, part.flow.mentions, self._values)
+        text = source.imports + source.code
+        observations = observe(before or Watch(), text, part.flow.mentions, self._values)
         ran, earlier = self._observations.get(cell_id, ("", observations))
         if ran == source.code:  # a cache that is full now was filled by this code
             observations = replace(observations, mutates=observations.mutates | earlier.mutates)
         self._observations[cell_id] = source.code, observations
         return observations.text() != source.observed
+
+    def _mentions_objects(self, part: Part) -> bool:
+        """Return whether any name that a cell mentions is bound to something that can be mutated, perhaps."""
+        values = self._values
+        return any(type(values.get(name)) not in _PLAIN for name in part.flow.mentions)
 
     def text_of(self, cell_id: str, code: str) -> str:
         """Return what was observed of a cell, see `Observations.text`; of another code than ran, what to expect of it."""

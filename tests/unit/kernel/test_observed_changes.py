@@ -286,8 +286,8 @@ def test_what_a_cell_mutates_only_the_first_time_is_followed_each_time(lab: Fron
         "cache = {}",
         "def get(n):\n    if n not in cache: cache[n] = []\n    return cache[n]",
         "get(1);",
+        "print(sorted(cache))",
     )
-    cells = (*cells, "print(sorted(cache))")
     for _ in range(2):
         assert shown_after(lab, (cells, ("2", "2"), "")) == "[1]"
     lab.run("2", "get(2);")
