@@ -1,4 +1,4 @@
-"""What a walk sees of the objects of NumPy, pandas, PyTorch, polars and pyarrow: their state, without entering them.
+"""What a walk sees of objects of NumPy, pandas, PyTorch, polars, pyarrow and of values of the standard library.
 
 By package, a function for its objects. Does not import the packages: whoever has such an object has done so.
 """
@@ -35,11 +35,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of an object: its state, the ids of mutable objects that it is made of, and objects to walk on to."""
+    """What was seen of an object: its state, and objects to walk on to.
+
+    `mutable` are the ids of mutable objects that it is made of, besides itself, unless it is `constant`.
+    """
 
     state: tuple[object, ...] = ()
     mutable: frozenset[int] = frozenset()
     held: tuple[object, ...] = ()
+    constant: bool = False
 
 
 class Enter(Protocol):
@@ -51,6 +55,8 @@ class Enter(Protocol):
 def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     if not hasattr(value, "__array_interface__"):
         return None
+    if not hasattr(value, "__array_finalize__"):  # a scalar, no array
+        return _constant(value, budget, with_state=with_state)
     owner = value
     while getattr(owner, "base", None) is not None:
         owner = owner.base
@@ -73,6 +79,8 @@ def _checksum(array: Any) -> int:
 def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     """See a frame or a series by its blocks; an index or a data type does not change."""
     manager = getattr(value, "_mgr", None)
+    if manager is None:
+        return Seen((id(value),), constant=True)
     state: list[object] = [id(axis) for axis in getattr(manager, "axes", ())]
     held: list[object] = []
     for block in getattr(manager, "blocks", ()) if with_state else ():
@@ -105,8 +113,12 @@ def _polars(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     return Seen((columns, value.shape, rows().to_numpy().tobytes()))
 
 
+def _constant(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # it does not change
+    return Seen((repr(value),), constant=True)
+
+
 def _pyarrow(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # it does not change
-    return Seen()
+    return Seen((id(value),), constant=True)
 
 
 ENTER: Final[Mapping[str, Enter]] = {
@@ -115,4 +127,5 @@ ENTER: Final[Mapping[str, Enter]] = {
     "torch": _torch,
     "polars": _polars,
     "pyarrow": _pyarrow,
+    **dict.fromkeys(("datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"), _constant),
 }

@@ -124,14 +124,14 @@ class _Walk:
             return self.enter_class(value)  # type: ignore[arg-type]  # it is one
         if issubclass(kind, Enum) or is_tied_object(value):
             return []
-        self.mutable.add(id(value))
         enter = library_objects.ENTER.get(kind.__module__.partition(".")[0])
         if enter is not None:
             seen = enter(value, self.budget, with_state=self._with_state)
             if seen is not None:
                 self.state += seen.state
-                self.mutable |= seen.mutable
+                self.mutable |= seen.mutable | (frozenset() if seen.constant else {id(value)})
                 return list(seen.held)
+        self.mutable.add(id(value))
         return self._instance(value)
 
     def _instance(self, value: object) -> list[object]:

@@ -2,8 +2,12 @@
 
 import collections
 import csv
+import datetime as dt
+import decimal
 import functools
 import io
+import pathlib
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +134,24 @@ def test_what_raises_when_it_is_looked_at_is_not_watched() -> None:
         "    def __eq__(self, other): raise RuntimeError\n    __hash__ = None\nx = Odd()"
     )["x"]
     assert reached([value]) is not None  # no code of the class runs
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        dt.date(2020, 1, 1),
+        decimal.Decimal("1.5"),
+        pathlib.Path("a"),
+        re.compile("a"),
+        np.float64(1.5),
+        pd.Timestamp("2020-01-01"),
+        pd.Index([1, 2]),
+    ],
+)
+def test_what_is_constant_is_not_shared(value: object) -> None:
+    holder, other = [value], {"a": value}
+    assert (reached(holder), reached(other)) == ({id(holder)}, {id(other)})
+    assert state(holder) == state([value]) != state([None])
 
 
 def test_views_of_an_array_reach_its_memory() -> None:
