@@ -58,11 +58,11 @@ EXAMPLES = int(os.environ.get("CONSISTENCY_EXAMPLES", "0"))
 few = settings(max_examples=EXAMPLES // 50 or 3, deadline=None, derandomize=not EXAMPLES, database=None)
 many = settings(
     few,
-    max_examples=EXAMPLES or 25,
+    max_examples=EXAMPLES or 12,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     phases=[Phase.generate, *([Phase.shrink] if EXAMPLES else [])],  # to shrink takes minutes
 )
-pytestmark = pytest.mark.timeout(0 if EXAMPLES else 120)
+pytestmark = pytest.mark.timeout(0 if EXAMPLES else 300)
 
 
 class Notebook:
