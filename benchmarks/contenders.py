@@ -98,6 +98,10 @@ def prepare_kernelspecs(before: Path | None = None) -> None:
     assert package is not None
     for folder in package.submodule_search_locations or ():
         compileall.compile_dir(folder, quiet=1)
+    if before is not None:
+        where = f"import {MODULE}; print(*{MODULE}.__path__)"
+        found = subprocess.run([before, "-P", "-c", where], check=True, stdout=subprocess.PIPE, text=True)
+        subprocess.run([before, "-m", "compileall", "-q", found.stdout.strip()], check=True)
     data = BUILD / "benchmarks" / "jupyter"
     for name, module in _MODULES.items():
         if name == BEFORE and before is None:
