@@ -14,13 +14,13 @@ from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.analysis.naming import name_versions
 from marimo_kernel_bridge.analysis.object_kinds import frames_in
 from marimo_kernel_bridge.analysis.plan import CellPlan, Plan
+from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.analysis.versions import DocumentOrder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _FUNCTION_NAMES_SHOWN: Final = re.compile(r"\bhelp\(|\.__name__\b|\.__qualname__\b")
-_WORD: Final = re.compile(r"[^\W\d]\w*")
 
 
 def analyze(given: Sequence[Given], quoted: frozenset[str] = frozenset()) -> Plan:
@@ -47,6 +47,6 @@ def analyze(given: Sequence[Given], quoted: frozenset[str] = frozenset()) -> Pla
 
 
 def _name_versions(document: Document, quoted: frozenset[str]) -> None:
-    words = {word for cell in document.cells for word in _WORD.findall(cell.given.source)}
+    words = set().union(*(words_of(cell.given.source) for cell in document.cells))
     seen = {use.name for cell in document.cells for use in cell.names.occurrences if use.form == "quoted"}
     name_versions(document.versions, words, seen | quoted)

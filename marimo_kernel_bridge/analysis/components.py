@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
+from marimo_kernel_bridge.analysis.syntax import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +47,7 @@ def words(source: str) -> Words:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Words(frozenset(), frozenset())
     if _EVALUATED.search(source):
-        text = frozenset(re.findall(r"[^\W\d]\w*", source))
+        text = words_of(source)
         return Words(text, text)
     used: Counter[str] = Counter()
     called: Counter[str] = Counter()

@@ -1,12 +1,33 @@
-"""Properties of syntax trees that depend on the tree alone."""
+"""Properties of syntax trees and of text that depend on these alone."""
 
 from __future__ import annotations
 
 import ast
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class TopLevelTransformer(ast.NodeTransformer):
+    """A transformer that leaves functions and classes as they are."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
+        return node
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
+        return node
+
+
+@lru_cache(maxsize=2000)
+def words_of(text: str) -> frozenset[str]:
+    """Return the words of a text that may be names; the text need not be Python."""
+    return frozenset(re.findall(r"[^\W\d]\w*", text))
 
 
 def assigned_in(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:

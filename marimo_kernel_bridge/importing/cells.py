@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
+from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.importing import figures, history, randomness, stars
 from marimo_kernel_bridge.importing.annotations import as_strings, names_in_annotations, without_future
 from marimo_kernel_bridge.importing.imports import (
@@ -25,7 +26,6 @@ from marimo_kernel_bridge.importing.imports import (
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.own_magics import own_magics
 from marimo_kernel_bridge.importing.prepared import Prepared, Working
-from marimo_kernel_bridge.importing.python_text import words_of
 from marimo_kernel_bridge.importing.rounds import make_reactive
 from marimo_kernel_bridge.importing.translation import Notebooks, Translated
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 from IPython.core.inputtransformer2 import TransformerManager
 
 from marimo_kernel_bridge.analysis.components import bound_by
-from marimo_kernel_bridge.analysis.name_uses import read_cell
+from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
+from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.importing.prepared import Working
-from marimo_kernel_bridge.importing.python_text import parsed, parses, words_of
+from marimo_kernel_bridge.importing.python_text import parses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -104,7 +105,7 @@ def _bound(source: str) -> Iterator[tuple[str, str | None]]:
     try:
         if not parses(source):
             source = TransformerManager().transform_cell(source)  # type: ignore[no-untyped-call]  # IPython's
-        tree = parsed(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in ast.walk(tree):

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 from IPython.core.inputtransformer2 import TransformerManager
 
 from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, method_and_texts, shell_calls
+from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.importing import cell_magics, line_magics
 from marimo_kernel_bridge.importing.cell_magics import CellMagic
 from marimo_kernel_bridge.importing.line_magics import LineMagic
-from marimo_kernel_bridge.importing.python_text import commented, parsed, parses, span
+from marimo_kernel_bridge.importing.python_text import commented, parses, span
 from marimo_kernel_bridge.importing.translation import Translated
 
 if TYPE_CHECKING:
@@ -140,5 +141,5 @@ def _calls(code: str) -> list[tuple[ast.Call, ast.stmt]]:
             calls.extend((call, inner) for call in shell_calls(child))
             walk(child, inner)
 
-    walk(parsed(code), ast.Pass())
+    walk(parse(code), ast.Pass())
     return sorted(calls, key=lambda call: (call[0].lineno, call[0].col_offset))

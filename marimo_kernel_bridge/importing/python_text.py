@@ -4,33 +4,19 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 import tokenize
 
+from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.protocol.lines import split_lines
-
-
-def words_of(text: str) -> frozenset[str]:
-    """Return the words of a text that may be names."""
-    return frozenset(re.findall(r"[^\W\d]\w*", text))
 
 
 def parses(source: str) -> bool:
     """Return whether code is Python; top-level `await` is allowed."""
     try:
-        parsed(source)
+        parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
-
-
-def parsed(code: str) -> ast.Module:
-    """Parse code; top-level `await` is allowed. Raises SyntaxError."""
-    tree = compile(
-        code, "<cell>", "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
-    )
-    assert isinstance(tree, ast.Module)
-    return tree
 
 
 def is_expression(code: str) -> bool:
@@ -58,7 +44,7 @@ def with_value(code: str, name: str) -> tuple[str, str]:
     """Bind the value of a cell's last expression to a name; return the code and the name ("" if it shows nothing)."""
     if not code.strip() or not parses(code):
         return code, ""
-    tree = parsed(code)
+    tree = parse(code)
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr) or hides_its_value(code):
         return code, ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.plan import Join
-from marimo_kernel_bridge.importing.python_text import words_of
+from marimo_kernel_bridge.analysis.syntax import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

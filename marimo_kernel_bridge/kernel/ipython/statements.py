@@ -12,6 +12,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.analysis.syntax import TopLevelTransformer
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,15 +57,6 @@ def without_globals(tree: ast.Module) -> ast.Module:
     return changed
 
 
-class _WithoutGlobals(ast.NodeTransformer):
-    def visit_Global(self, node: ast.Global) -> ast.stmt:
+class _WithoutGlobals(TopLevelTransformer):
+    def visit_Global(self, node: ast.Global) -> ast.stmt:  # noqa: N802  # the name is ast's
         return ast.copy_location(ast.Pass(), node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
-        return node
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
-        return node

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.analysis.syntax import TopLevelTransformer
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -123,25 +125,16 @@ class _Bindings(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-class _Without(ast.NodeTransformer):
+class _Without(TopLevelTransformer):
     def __init__(self, names: Collection[str]) -> None:
         self._names = names
 
-    def visit_Import(self, node: ast.Import) -> ast.stmt:
+    def visit_Import(self, node: ast.Import) -> ast.stmt:  # noqa: N802  # the name is ast's
         return self._rest(node)
 
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.stmt:  # noqa: N802  # the name is ast's
         return self._rest(node)
 
     def _rest(self, node: ast.Import | ast.ImportFrom) -> ast.stmt:
         node.names = [alias for alias in node.names if _bound(node, alias)[0] not in self._names]
         return node if node.names else ast.copy_location(ast.Pass(), node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.stmt:
-        return node
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.stmt:
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.stmt:
-        return node

@@ -5,9 +5,9 @@ Owns which cells have star imports, because what those bind depends on the modul
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.analysis.syntax import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,9 @@ class ChangedSources:
         words: set[str] = set()
         if self._stars:  # what they bind depends on the modules that are loaded by now
             bodies |= {cell_id: self._body(cell_id) for cell_id in self._stars}
-            words = set().union(*(_words(entry.body.code) for entry in self._cells if entry.body is not None))
+            words = set().union(
+                *(words_of(entry.body.code) for entry in self._cells if entry.body is not None)
+            )
         sources = {
             cell_id: None
             if body is None
@@ -56,8 +58,3 @@ class ChangedSources:
         if entry is None or entry.body is None or entry.body.interactivity == "none":
             return None
         return None if entry.deleted or entry.cell.status == "superseded" else entry.body
-
-
-@lru_cache(maxsize=2000)
-def _words(code: str) -> frozenset[str]:
-    return frozenset(re.findall(r"[^\W\d]\w*", code))

@@ -5,10 +5,11 @@ Main thread only. How it is looked at is the business of `observing`, which the 
 
 from __future__ import annotations
 
-import re
 import types
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.analysis.syntax import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ class CellObserver:
             return ""
         ran, observations = self._observations[cell_id]
         if ran != code:
-            observations = observations.predicted(set(re.findall(r"[^\W\d]\w*", code)))
+            observations = observations.predicted(words_of(code))
         return observations.text()
 
     def mutated_by(self, cell_id: str) -> frozenset[str]:
