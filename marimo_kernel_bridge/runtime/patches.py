@@ -69,6 +69,12 @@ PATCHES: Final = (
         "Shows what `mo.redirect_stdout` catches as one text instead of one output for each print.",
     ),
     Patch(
+        "marimo._messaging.notification_utils:serialize_kernel_message",
+        notification_stream.encode,
+        "Encodes alerts alone: nobody reads the other notifications, and code with half a surrogate pair cannot be "
+        "encoded.",
+    ),
+    Patch(
         "marimo._messaging.print_override:print_override",
         builtins.print,
         "ipykernel's streams know whose thread prints; marimo's `print` sends notifications.",

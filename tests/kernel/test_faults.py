@@ -1,6 +1,5 @@
 """What user code and the world can do to the kernel process: it survives what ipykernel survives, and tells the truth."""
 
-import json
 import os
 import re
 import resource
@@ -209,18 +208,6 @@ def test_surrogates_and_nul_are_shown(lab):
     assert lab.run("five", "from IPython.display import HTML; HTML('a\\ud800b')").ok
     assert lab.outputs("five")[0]["data"]["text/html"] == "a\ufffdb"
     assert_responsive(lab)
-
-
-def test_a_surrogate_in_the_code_is_an_error(lab):
-    lab.run("one", "a = 1")
-    message = lab.client.session.msg("execute_request", {}, metadata={"cellId": "two", "deletedCells": []})
-    message["content"] = json.dumps({"code": "b = '\ud800'", "allow_stdin": False}).encode()
-    lab.client.shell_channel.socket.send_multipart(lab.client.session.serialize(message))
-    reply = lab._reply(message["header"]["msg_id"], lab.client.shell_channel)
-    assert reply["content"]["ename"] == "UnicodeEncodeError"
-    lab.wait_idle(message["header"]["msg_id"])  # until then an error aborts what is sent
-    assert_responsive(lab)
-    assert lab.run("three", "a").text == "1"
 
 
 def test_fifty_megabytes_in_one_write_arrive_whole(lab):

@@ -10,17 +10,17 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from marimo._messaging.notification import AlertNotification
-from marimo._messaging.serde import deserialize_kernel_message
-from marimo._messaging.types import Stream
+from marimo._messaging.serde import deserialize_kernel_message, serialize_kernel_message
+from marimo._messaging.types import KernelMessage, Stream
 from marimo._runtime.context import safe_get_context
 
 if TYPE_CHECKING:
-    from marimo._messaging.types import KernelMessage
+    from marimo._messaging.notification import NotificationMessage
     from marimo._types.ids import CellId_t
 
     from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
 
-_ALERT: Final = b'"alert"'
+_NOTHING: Final = KernelMessage(b"")
 
 
 class NotificationStream(Stream):
@@ -30,7 +30,7 @@ class NotificationStream(Stream):
         self.areas = areas
 
     def write(self, data: KernelMessage) -> None:
-        if self.areas is not None and _ALERT in data[:64]:
+        if self.areas is not None and data:
             notification = deserialize_kernel_message(data)
             if isinstance(notification, AlertNotification):
                 self.areas.alert(notification)
@@ -50,6 +50,17 @@ def _areas() -> OutputAreas | None:
     context = safe_get_context()
     stream = None if context is None else context.stream
     return stream.areas if isinstance(stream, NotificationStream) else None
+
+
+def encode(message: NotificationMessage) -> KernelMessage:
+    """Encode what the output areas show.
+
+    The rest has no reader here. Encoding it takes time, and fails for code that UTF-8 cannot express, which marimo
+    would log into the person's page.
+    """
+    if _areas() is None or isinstance(message, AlertNotification):
+        return serialize_kernel_message(message)
+    return _NOTHING
 
 
 def write_internal(cell_id: CellId_t, value: object) -> None:  # noqa: ARG001  # marimo's signature

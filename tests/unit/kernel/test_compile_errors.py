@@ -1,5 +1,7 @@
 """What only the compiler finds wrong shows as in IPython, and what IPython runs statement by statement runs."""
 
+import json
+import logging
 import re
 from typing import Any
 
@@ -109,3 +111,21 @@ def test_an_edit_that_does_not_compile_is_refused_with_the_compilers_reason(conn
         ("syntax", "new1: line 2: 'return' outside function")
     ]
     assert agent.cells() == before
+
+
+def test_code_that_utf8_cannot_express_is_an_error_of_which_marimo_logs_nothing(
+    lab: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logged: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logged.append(record.getMessage())
+
+    monkeypatch.setattr(logging.getLogger("marimo"), "handlers", [Listener(logging.ERROR)])
+    lab.run("one", "a = 1")
+    message = lab.session.msg("execute_request", {}, metadata={"cellId": "two", "deletedCells": []})
+    message["content"] = json.dumps({"code": "b = '\ud800'", "allow_stdin": False}).encode()
+    assert lab.answer(message, "shell")["ename"] == "UnicodeEncodeError"
+    assert lab.run("three", "a").text == "1"
+    assert not logged
