@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import glob
 import importlib
 import os
 import sys
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ipykernel.compiler import get_tmp_directory, get_tmp_hash_seed
@@ -98,6 +100,8 @@ class LazyDebugger:
                 "command": message["command"],
                 **reason,
             }
+        if message.get("command") == "attach":
+            debugger.kernel_modules = by_package(debugger.kernel_modules)
         reply: dict[str, Any] = await debugger.process_request(message)
         return reply
 
@@ -118,6 +122,25 @@ class LazyDebugger:
                 self._debugger = module.Debugger(*self._arguments)
                 self._made.set()
         return self._debugger
+
+
+def by_package(files: list[str]) -> list[str]:
+    """Return patterns for files that the debugger leaves out: one for a package of them, its name for any other file.
+
+    debugpy compares each function that runs with the patterns one after the other. That of a file for each module of
+    marimo, IPython and what they import made the first stop take seconds. Of the standard library people may step into
+    what the kernel has not imported.
+    """
+    left_out = set(files)
+    folders = []
+    for name in {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names:
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if file in left_out and hasattr(module, "__path__"):
+            folders.append(f"{Path(file).parent}{os.sep}")
+    starts = tuple(folders)
+    patterns = [f"{glob.escape(folder)}**" for folder in folders]
+    return patterns + [file for file in files if not file.startswith(starts)]
 
 
 def _info(message: dict[str, Any]) -> dict[str, Any]:
