@@ -232,6 +232,18 @@ def test_a_module_that_changed_on_disk_is_not_served_old(start, tmp_path):
     assert old.value("__import__('changing').version") == 1
 
 
+def test_a_preloaded_pandas_shows_frames_as_in_any_kernel(start, tmp_path):
+    (tmp_path / "uses_pandas.py").write_text("import pandas")
+    env = {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    kernel = start(preload=["uses_pandas"], env=env)
+    assert isinstance(kernel.manager.provisioner.process, PooledKernel)
+    assert kernel.value("'pandas' in __import__('sys').modules") is True
+    kernel.run("import pandas as pd")
+    assert kernel.value("pd.get_option('display.max_columns')") == 20
+    kernel.run("pd.set_option('display.max_columns', 3)\npd.reset_option('display.max_columns')")
+    assert kernel.value("pd.get_option('display.max_columns')") == 20
+
+
 def test_a_preloaded_module_that_fails_leaves_plain_kernels_and_the_pool_says_why(start):
     for _ in range(2):
         kernel = start(preload=["json", "no_such_module_at_all"])

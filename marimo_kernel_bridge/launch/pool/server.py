@@ -27,6 +27,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.launch.pool.child import become
+from marimo_kernel_bridge.launch.pool.pandas_import import pandas_as_in_a_kernel
 from marimo_kernel_bridge.launch.pool.preload_check import STARTS_A_THREAD
 from marimo_kernel_bridge.launch.pool.protocol import (
     OUTDATED,
@@ -106,7 +107,8 @@ def _preload(modules: Iterable[str]) -> str:
     """Import modules; return why kernels cannot be forked afterwards, "" if they can."""
     for module in modules:
         try:
-            importlib.import_module(module)
+            with pandas_as_in_a_kernel():
+                importlib.import_module(module)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's module may raise anything
             traceback.print_exc()
             # After a failed import the process is no longer like a new interpreter.
