@@ -11,7 +11,7 @@ from marimo_kernel_bridge.analysis.edits import edit
 from marimo_kernel_bridge.analysis.late_reads import LateReads
 from marimo_kernel_bridge.analysis.model import Cell, Given
 from marimo_kernel_bridge.analysis.name_uses import read_cell
-from marimo_kernel_bridge.analysis.naming import name_versions
+from marimo_kernel_bridge.analysis.naming import name_versions, read_after_the_cell
 from marimo_kernel_bridge.analysis.object_kinds import frames_in
 from marimo_kernel_bridge.analysis.plan import CellPlan, Plan
 from marimo_kernel_bridge.analysis.syntax import words_of
@@ -49,4 +49,7 @@ def analyze(given: Sequence[Given], quoted: frozenset[str] = frozenset()) -> Pla
 def _name_versions(document: Document, quoted: frozenset[str]) -> None:
     words = set().union(*(words_of(cell.given.source) for cell in document.cells))
     seen = {use.name for cell in document.cells for use in cell.names.occurrences if use.form == "quoted"}
+    for cell in document.cells:
+        for name in read_after_the_cell(cell.names) & cell.made.keys():
+            cell.made[name].outlives = True
     name_versions(document.versions, words, seen | quoted)

@@ -86,7 +86,8 @@ def _note_new(cell: Cell, name: str, made: Version, before: Version | None, plan
     if made.text == f"_{name}":
         plan.notes.append(Note("private", f"`{name}` is called `{made.text}`: no other cell reads it"))
     elif name.startswith("_"):
-        plan.notes.append(Note("public", f"`{name}` is called `{made.text}`: other cells read it"))
+        why = "other cells read it" if made.readers - {cell.index} else "it is read after the cell has run"
+        plan.notes.append(Note("public", f"`{name}` is called `{made.text}`: {why}"))
     elif name not in cell.seeded:
         why = (
             "a builtin has this name"

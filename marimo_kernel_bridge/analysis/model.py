@@ -34,7 +34,7 @@ class Given:
 
 @dataclass(eq=False)
 class Version:
-    """One version of a name: made by one cell, read by others."""
+    """One version of a name: made by one cell, read by others. `outlives`: its cell's own code reads it after the cell."""
 
     name: str
     cell: int
@@ -43,6 +43,7 @@ class Version:
     temporary: bool = True
     definition: bool = False
     certain: bool = True
+    outlives: bool = False
     readers: set[int] = field(default_factory=set)
     text: str = ""
 

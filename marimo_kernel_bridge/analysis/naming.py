@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import ast
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.model import PYTHON
 
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from marimo_kernel_bridge.analysis.model import Version
+    from marimo_kernel_bridge.analysis.name_uses import CellNames
+
+_CALLING_AT_ONCE: Final = frozenset(
+    """sorted sort min max reduce apply map_elements applymap agg aggregate transform assign pipe sort_values groupby
+    any all list sum print fromfunction apply_along_axis curve_fit minimize quad solve_ivp odeint""".split()  # noqa: SIM905  # a list of words
+)
+"""Functions and methods that call the lambda which they are given before they return."""
 
 
 def name_versions(
@@ -22,7 +30,11 @@ def name_versions(
     """
     taken = set(words)
     for name, versions in all_versions.items():
-        crossing = [version for version in versions if version.readers - {version.cell} or name in quoted]
+        crossing = [
+            version
+            for version in versions
+            if version.readers - {version.cell} or version.outlives or name in quoted
+        ]
         if name.startswith("_") and not name.startswith("__"):
             _name_private(name, versions, crossing, taken)
         elif len(versions) == 1:
@@ -66,3 +78,45 @@ def _next_free(name: str, taken: set[str]) -> str:
     while f"{name}_{number}" in taken:
         number += 1
     return f"{name}_{number}"
+
+
+def read_after_the_cell(names: CellNames) -> frozenset[str]:
+    """Return the names of a cell which code of its own may read when the cell is over, unseen by marimo.
+
+    marimo deletes private names at the end of a cell, but for those that a function or class *below* their assignment
+    reads. It does not see the readers above, lambdas that are arguments, and generators.
+    """
+    first: dict[str, int] = {}
+    for use in names.occurrences:
+        if use.act == "store" and not use.late:
+            first.setdefault(use.name, use.order)
+    later = {
+        use.name
+        for use in names.occurrences
+        if use.late and use.act == "load" and use.order < first.get(use.name, -1)
+    }
+    at_once = _run_at_once(names.tree)
+    for node in ast.walk(names.tree):
+        if isinstance(node, ast.GeneratorExp | ast.Lambda) and id(node) not in at_once:
+            later |= {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return frozenset(later & first.keys())
+
+
+def _run_at_once(tree: ast.Module) -> set[int]:
+    """Return the ids of lambdas and generators that are over when their statement is, or that marimo sees."""
+    found: set[int] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name()], value=value):
+                found.add(id(value) if isinstance(value, ast.Lambda) else 0)
+            case ast.Call():
+                arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+                name = (
+                    node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                )
+                found |= {
+                    id(argument)
+                    for argument in arguments
+                    if isinstance(argument, ast.GeneratorExp) or name in _CALLING_AT_ONCE
+                }
+    return found

@@ -5,6 +5,9 @@ import io
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 
+from marimo._ast.compiler import compile_cell  # noqa: TID251  # which names of a cell marimo deletes after it has run
+from marimo._types.ids import CellId_t  # noqa: TID251
+
 from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.importing.cells import prepare
 from marimo_kernel_bridge.importing.prepared import Prepared
@@ -79,6 +82,8 @@ class Reactive:
         self.private = [
             ast.unparse(_Private(number).visit(ast.parse(code))) for number, code in enumerate(self.codes)
         ]
+        compiled = [compile_cell(code, CellId_t(str(number))) for number, code in enumerate(self.codes)]
+        self.deleted = [cell.temporaries - cell.closed_over_temporaries for cell in compiled]
 
     @staticmethod
     def _public(cell, act):
@@ -125,7 +130,13 @@ class Reactive:
 
     def run(self, among=None):
         """Run cells in order; return what each of them shows."""
-        return {number: shown(self.private[number], self.namespace) for number in self.order(among)}
+        return {number: self._run_cell(number) for number in self.order(among)}
+
+    def _run_cell(self, number):
+        text = shown(self.private[number], self.namespace)
+        for name in self.deleted[number]:
+            self.namespace.pop(name, None)
+        return text
 
 
 def assert_shows_the_same_again_and_again(codes):
