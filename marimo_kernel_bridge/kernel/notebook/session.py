@@ -8,6 +8,7 @@ a docstring says "any thread".
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from marimo_kernel_bridge.kernel.cells import Body, CellTable
@@ -44,7 +45,6 @@ class _Loaded:
     execution: Execution
     requested: RequestedCells
     lookahead: Lookahead
-    edits: AgentEdits
     commands: NotebookCommands
     runner: BodyRunner
 
@@ -78,7 +78,6 @@ class NotebookSession:
     def load(self, make_runtime: Callable[[CellHost], Runtime], runner: BodyRunner) -> None:
         """Create the runtime and the parts that need it, once. `runner` runs the bodies of cells."""
         # Imported here, so that the first kernel_info_reply is not delayed.
-        from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits  # noqa: PLC0415
         from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands  # noqa: PLC0415
         from marimo_kernel_bridge.kernel.notebook.execution import Execution  # noqa: PLC0415
         from marimo_kernel_bridge.kernel.notebook.lookahead import Lookahead  # noqa: PLC0415
@@ -90,9 +89,8 @@ class NotebookSession:
         )
         requested = RequestedCells(self.cells, RequestBursts(self._queue))
         lookahead = Lookahead(self._state, execution.graph, requested, self._queue, runner.prepare)
-        edits = AgentEdits(self._state, execution, runner.prepare)
         commands = NotebookCommands(self.cells, execution, runner.prepare)
-        self._loaded = _Loaded(execution, requested, lookahead, edits, commands, runner)
+        self._loaded = _Loaded(execution, requested, lookahead, commands, runner)
 
     @property
     def loaded(self) -> bool:
@@ -224,10 +222,13 @@ class NotebookSession:
         """The commands of `%marimo`."""
         return self._parts.commands
 
-    @property
+    @cached_property
     def edits(self) -> AgentEdits:
         """The requests of agents."""
-        return self._parts.edits
+        from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits  # noqa: PLC0415  # agents alone
+
+        parts = self._parts
+        return AgentEdits(self._state, parts.execution, parts.runner.prepare)
 
     # -- for any thread --------------------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 _PRELOADED: Final = (
     "marimo_kernel_bridge.zmq_kernel",
     "marimo_kernel_bridge.runtime.engine",
+    "marimo_kernel_bridge.runtime.display.drawing",
     "marimo_kernel_bridge.runtime.lazy_imports",  # imported here, so that all kernels share them
     # Imported by a kernel between its start and the end of its first cell:
     "marimo_kernel_bridge.analysis.value_flows",

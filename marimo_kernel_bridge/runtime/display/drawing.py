@@ -1,0 +1,170 @@
+"""What marimo's objects show in a Jupyter front end: one output, or several.
+
+Every `mo.*` object and UI element becomes HTML that needs no marimo frontend, and readable plain text; Markdown
+stays Markdown; charts and widgets inside `mo.ui` elements stay what they are. How elements look is `rendering/`'s;
+here is what they are worth, looked up in marimo's registry at the moment of display. Imported when the first object
+is shown: most notebooks show none.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import reprlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo._output.formatting import Plain, as_html
+from marimo._output.hypertext import Html
+from marimo._output.md import _md
+from marimo._plugins.stateless.status._progress import spinner
+from marimo._plugins.ui._core.ui_element import UIElement
+from marimo._runtime.context import safe_get_context
+
+from marimo_kernel_bridge.rendering.components import draw, styled
+from marimo_kernel_bridge.rendering.elements import Element, rewrite
+from marimo_kernel_bridge.rendering.page import Control, muted
+from marimo_kernel_bridge.rendering.text import html_to_text
+from marimo_kernel_bridge.runtime.display.embedding import FORMATTERS, WIDGET, Bundle, Shown
+from marimo_kernel_bridge.runtime.display.native_views import CONTENTS, WRAPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_TAG: Final = re.compile(r"</?[a-zA-Z!][^<>]*>")
+_MERMAID: Final = re.compile(r"<marimo-mermaid [^<>]*></marimo-mermaid>")
+_MARIMOS_MARKDOWN: Final = re.compile(
+    r'<marimo-(?!tex)|<iconify-icon|class="(?:admonition|tabbed|footnote|critic)|<details|<figure'
+)
+"""In marimo's HTML of a Markdown text: what only marimo's Markdown has."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What displaying an object shows. `thing` is the object without what marimo wraps around it, if it is marimo's."""
+
+    outputs: list[Bundle]
+    thing: Html | None = None
+    element_ids: frozenset[str] = frozenset()  # of the UI elements that it shows
+
+
+def draw_object(value: object, prefers_markdown: Callable[[], bool]) -> Drawing:
+    """Draw `value`: as one output, or more if it holds what only a front end can show.
+
+    `prefers_markdown` tells whether the front end shows Markdown better than the same as HTML.
+    """
+    value = _unwrapped(value)
+    if not isinstance(value, Html):
+        return Drawing(FORMATTERS.outputs(value))
+    if isinstance(value, UIElement) and value._args.component_name in WRAPPED:
+        return Drawing(FORMATTERS.outputs(WRAPPED[value._args.component_name](value)))
+    text = value.text
+    if isinstance(text, Shown):
+        return Drawing(list(text.outputs))
+    page = RenderedPage()
+    if isinstance(value, _md):
+        data = _markdown(value, page, prefers_markdown)
+    elif _MERMAID.fullmatch(text):
+        data = _mermaid(page.html(text))
+    else:
+        drawn = page.html(text)
+        data = {"text/html": drawn, "text/plain": html_to_text(drawn)}
+    return Drawing([(data, {}), *page.natives], value, frozenset(page.element_ids))
+
+
+def one_line(value: Html) -> str:
+    """Return a text for an object inside a list or a dict."""
+    if isinstance(value, UIElement):
+        return f"{type(value).__name__}(value={reprlib.repr(value._value)})"
+    text = " ".join(html_to_text(RenderedPage().html(value.text)).split())
+    return f"{type(value).__name__.strip('_')}({reprlib.repr(text)})"
+
+
+@dataclass
+class RenderedPage:
+    """Implements `rendering.page.Page`: looks up UI elements, collects what a front end must show itself."""
+
+    natives: list[Bundle] = field(default_factory=list)
+    element_ids: set[str] = field(default_factory=set)
+    _contents: dict[str, str | None] = field(default_factory=dict)
+
+    def html(self, text: str) -> str:
+        return styled(rewrite(text, lambda element: draw(element, self)))
+
+    def markdown(self, source: str) -> str:
+        """Draw the elements in Markdown: on one line each, with nothing that Markdown would take for a formula."""
+
+        def drawn(element: Element) -> str:
+            return draw(element, self).replace("\n", "&#10;").replace("$", "&#36;")
+
+        return styled(rewrite(source, drawn))
+
+    def control(self, element: Element) -> Control | None:
+        found = None if element.object_id is None else _element(element.object_id)
+        if found is None:
+            return None
+        self.element_ids.add(found._id)
+        return Control(
+            name=_name(found),
+            value=found._value_frontend,
+            shown=reprlib.repr(found._value),
+            content=self._content(element, found),
+        )
+
+    def _content(self, element: Element, found: UIElement[Any, Any]) -> str | None:
+        contents = CONTENTS.get(element.name)
+        wrapped = WRAPPED.get(element.name)
+        if element.object_id not in self._contents:
+            content = None
+            if contents is not None:
+                content = contents(found)
+            elif wrapped is not None:
+                content = as_html(wrapped(found)).text
+            self._contents[str(element.object_id)] = content
+        return self._contents[str(element.object_id)]
+
+    def native(self, mime_type: str, data: object, text: str = "") -> str:
+        bundle: Bundle = ({mime_type: data, "text/plain": text or f"({mime_type})"}, {})
+        if bundle not in self.natives:
+            self.natives.append(bundle)
+        kind = "widget" if mime_type == WIDGET else mime_type
+        return muted(f"({html.escape(kind)}: shown below)")
+
+
+def _element(object_id: str) -> UIElement[Any, Any] | None:
+    context = safe_get_context()
+    if context is None:
+        return None
+    reference = context.ui_element_registry._objects.get(object_id)  # type: ignore[call-overload]  # a NewType of str
+    return None if reference is None else reference()
+
+
+def _name(element: UIElement[Any, Any]) -> str:
+    """Return the global variable that holds the element. Not asked of the registry, which would remember "none"."""
+    context = safe_get_context()
+    if context is None:
+        return ""
+    names = (name for name, value in list(context.globals.items()) if value is element and name[:1] != "_")
+    return next(names, "")
+
+
+def _markdown(value: _md, page: RenderedPage, prefers_markdown: Callable[[], bool]) -> dict[str, Any]:
+    source = page.markdown(value._markdown_text)
+    drawn = page.html(value.text)
+    plain = html_to_text(drawn) if _TAG.search(source) else source
+    data = {"text/markdown": source, "text/html": drawn, "text/plain": plain}
+    if prefers_markdown() and not _MARIMOS_MARKDOWN.search(value.text):
+        del data["text/html"]
+    return data
+
+
+def _unwrapped(value: object) -> object:
+    while isinstance(value, (Plain, spinner)):
+        value = value.child if isinstance(value, Plain) else value.spinner
+    return value
+
+
+def _mermaid(drawn: str) -> dict[str, Any]:
+    """Return a diagram as a code block: JupyterLab and GitHub draw it, others show its source."""
+    source = html.unescape(_TAG.sub("", drawn))
+    return {"text/markdown": f"```mermaid\n{source.strip()}\n```", "text/plain": source.strip()}
