@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CLICK: Final = "true, which is a click"
 BOOLEAN: Final = "true or false"
+HIDDEN: Final = "••••••"
+"""What stands for a password."""
 
 LONGEST: Final = 300
 """The limit of a description, and of a value in it, in characters."""
@@ -45,6 +47,11 @@ def listed(options: Sequence[object]) -> str:
 def one_of(options: Sequence[object]) -> str:
     """Describe the choice of one option."""
     return f"one of {listed(options)}"
+
+
+def two_of(options: Sequence[object]) -> str:
+    """Describe the choice of a first and a last option."""
+    return f"two of {listed(options)}"
 
 
 def several_of(options: Sequence[object]) -> str:
