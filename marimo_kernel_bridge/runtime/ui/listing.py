@@ -12,6 +12,7 @@ from marimo_kernel_bridge.inspecting import accepted_values
 from marimo_kernel_bridge.inspecting.accepted_values import (
     BOOLEAN,
     CLICK,
+    HIDDEN,
     any_of,
     one_of,
     range_of,
@@ -40,11 +41,21 @@ def _described(name: str, element: Element) -> UiElement:
     return accepted_values.described(
         name,
         f"mo.ui.{type(element).__name__}",
-        value=value_text(element._value, accepted_values.LONGEST),
+        value=HIDDEN if _hides(element) else value_text(element._value, accepted_values.LONGEST),
         accepts=takes(element),
         label=element._args.label,
         runs_readers=True,
     )
+
+
+def _hides(element: Element) -> bool:
+    """Return whether an element, or one inside it, holds a password, which is only dots on the page too."""
+    inside = getattr(element, "_elements", ())
+    items = [*(inside.values() if isinstance(inside, dict) else inside)]
+    if element._args.component_name == "marimo-form":
+        items.append(element.element)
+    is_password = element._component_args.get("kind") == "password"
+    return (is_password and bool(element._value)) or any(map(_hides, items))
 
 
 def takes(element: Element) -> str:
