@@ -68,10 +68,13 @@ def prepare(
     for cell, result in zip(code_cells, expansions, strict=True):
         for text in result.notes:
             prepared.note([cell.position], text)
-    seeded = randomness.repeated([result.code for result in expansions])
+    repeated_draws = prepared.called.get(randomness.REPEATED, randomness.REPEATED)
+    seeded = randomness.repeated([result.code for result in expansions], repeated_draws)
     for cell, drawn in zip(code_cells, seeded, strict=True):
         for text in drawn.notes:
             prepared.note([cell.position], text)
+        if drawn.needs:
+            prepared.need(randomness.REPEATED, [cell.position])
     codes = [drawn.code for drawn in seeded]
     if not ipython:
         codes = _without_ipython(prepared, code_cells, codes)

@@ -55,7 +55,16 @@ def {name}(function, number=0, repeat=7, precision=3, quiet=False):  # as IPytho
     if not quiet:
         print(result)
     return result"""
-_DEFINED: Final = {"time_it": _TIME_IT}
+_REPEATED_DRAWS: Final = """\
+def {name}(get_state, set_state):
+    # For the cells below a seed: each draws the same numbers when it runs again
+    states = {}
+
+    def begin(cell):
+        set_state(states.setdefault(cell, get_state()))
+
+    return begin"""
+_DEFINED: Final = {"time_it": _TIME_IT, "repeated_draws": _REPEATED_DRAWS}
 """What is defined by the added cell instead of imported."""
 SHELL: Final = "shell"
 """The key of the need for a shell of IPython, which binds no name."""

@@ -1,8 +1,8 @@
-"""Reproducible random numbers from a global generator that is seeded in one cell and used in others.
+"""Reproducible random numbers from a shared generator that is seeded in one cell and drawn from in others.
 
 A cell that runs again would draw different numbers, because the generator has advanced. So each cell that draws
 restores on a rerun the generator's state of its own first run, until the cell that seeds runs again. A first run
-restores nothing, so draws inside libraries count as well.
+restores nothing, so draws inside libraries count as well. A cell that seeds before it draws stays as it is.
 """
 
 from __future__ import annotations
@@ -12,183 +12,205 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import read_cell
+from marimo_kernel_bridge.importing.generators import (
+    GENERATORS,
+    calls_in,
+    drawing_objects,
+    draws,
+    is_dropout,
+    path_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from marimo_kernel_bridge.analysis.name_uses import CellNames
+    from marimo_kernel_bridge.importing.generators import SharedGenerator
 
-_NOT_DRAWING: Final = {
-    "numpy.random": frozenset(
-        """seed RandomState default_rng get_state set_state Generator SeedSequence PCG64 MT19937 BitGenerator
-        Philox SFC64 bit_generator""".split()  # noqa: SIM905  # a list of words
-    ),
-    "random": frozenset({"seed", "Random", "SystemRandom", "getstate", "setstate"}),
-}
-_UNSEEN: Final = frozenset({"sample", "rvs", "train_test_split", "shuffle", "resample", "bootstrap"})
-"""Functions that draw from NumPy's global generator without naming it."""
-_KEEPING: Final = {
-    "numpy.random": ("set_state", "get_state"),
-    "random": ("setstate", "getstate"),
-}
-_NAMES: Final = {"numpy.random": "repeat_numpy_draws", "random": "repeat_draws"}
+REPEATED: Final = "repeated_draws"
+"""The function that the result needs where a cell repeats its draws."""
+_REPEATS: Final = "`{}` lets it draw the same random numbers when it runs again"
+_NOT_REPEATED: Final = (
+    "it draws other numbers when it runs alone: TensorFlow's generator cannot be set back. "
+    "It runs when the seed changes"
+)
+_ON_THE_CPU: Final = "what it draws on a GPU is not repeated when it runs again"
 
 
 @dataclass
 class Seeded:
-    """The code of a cell, and the notes on it."""
+    """The code of a cell, the notes on it, and whether it needs `repeated_draws`."""
 
     code: str
     notes: list[str] = field(default_factory=list)
+    needs: bool = False
 
 
 @dataclass(frozen=True)
 class _Cell:
+    """The last statement of a cell that seeds, None if none does, and whether the cell draws before it seeds."""
+
     names: CellNames
-    seeds: tuple[ast.Expr, ...]
+    seed: ast.Expr | None
     draws: bool
 
 
-def repeated(codes: Sequence[str]) -> list[Seeded]:
-    """Make the cells after a cell that seeds repeat their draws on a rerun. All `codes` must be Python."""
+def repeated(codes: Sequence[str], called: str = REPEATED) -> list[Seeded]:
+    """Make the cells below a cell that seeds repeat their draws on a rerun. All `codes` must be Python.
+
+    `called` is the name of `repeated_draws` in the result.
+    """
     results = [Seeded(code) for code in codes]
-    if not any("seed(" in code for code in codes):
+    if not any("seed" in code for code in codes):
         return results
     read = [read_cell(code) for code in codes]
-    origins = {use.name: use.origin for cell in read for use in cell.occurrences if use.origin}
     taken = {use.name for cell in read for use in cell.occurrences}
-    memories: dict[int, list[tuple[int, list[str]]]] = {}
-    for module, name in _NAMES.items():
-        if name in taken or any(_keeps(cell, origins, module) for cell in read):
-            continue
-        for number, seed in _repeat(results, read, origins, module):
-            memories.setdefault(number, []).append((seed.end_lineno or 0, _memory(seed, module)))
-    for number, insertions in memories.items():
-        lines = codes[number].split("\n")
-        for at, memory in sorted(insertions, reverse=True):
-            lines[at:at] = memory
-        before = results[number].code.removesuffix(codes[number])  # another seed may have edited it already
-        results[number].code = before + "\n".join(lines).rstrip("\n")
+    if REPEATED in taken:  # imported before
+        return results
+    for generator in GENERATORS:
+        if generator.name not in taken:
+            _Notebook(read, generator).repeat(results, called)
     return results
 
 
-def _repeat(
-    results: list[Seeded], read: list[CellNames], origins: dict[str, str], module: str
-) -> Iterator[tuple[int, ast.Expr]]:
-    """Insert the restoring call into the cells that draw; yield each generator that is seeded, and the cell."""
-    cells = _cells(read, origins, module)
-    seeding = [number for number, cell in enumerate(cells) if cell.seeds]
-    for at, number in enumerate(seeding):
-        end = (
-            seeding[at + 1] if at + 1 < len(seeding) else len(cells) - 1
-        )  # the next cell that seeds may draw first
-        drawing = [below for below in range(number + 1, end + 1) if cells[below].draws]
-        if not drawing:
-            continue
-        name = _NAMES[module]
-        for below in drawing:
-            results[below].code = f"{name}({below + 1})\n{results[below].code}"
-            results[below].notes.append(
-                f"`{name}` lets it draw the same random numbers when it runs again, as the generator was seeded above"
-            )
-        yield number, cells[number].seeds[-1]
-        results[number].notes.append(f"`{name}` remembers, for the cells that draw below, where they began")
+class _Notebook:
+    """A notebook as far as one generator is concerned."""
 
+    def __init__(self, read: Sequence[CellNames], generator: SharedGenerator) -> None:
+        self.read, self.generator = read, generator
+        self.origins = {use.name: use.origin for cell in read for use in cell.occurrences if use.origin}
+        self.seeding = self._closed(lambda call: path_of(call.func, self.origins) in generator.seeds)
+        self.drawing: frozenset[str] = frozenset()
+        self.objects: frozenset[str] = frozenset()
 
-def _cells(read: list[CellNames], origins: dict[str, str], module: str) -> list[_Cell]:
-    functions = _drawing_functions(read, origins, module)
-    return [
-        _Cell(
-            names,
-            tuple(
-                node
-                for node in names.tree.body
-                if isinstance(node, ast.Expr)
-                and isinstance(node.value, ast.Call)
-                and _path(node.value.func, origins) == f"{module}.seed"
-            ),
-            any(_draws(call, origins, module, functions) for call in _calls(names.tree.body, into=False))
-            or any(  # passed as an argument to a call: `groups.apply(draw)`
-                use.act == "load" and not use.late and use.name in functions for use in names.occurrences
-            ),
+    def repeat(self, results: list[Seeded], called: str) -> None:
+        if not any(
+            self._is_seed(call) for cell in self.read for call in calls_in(cell.tree.body, into=False)
+        ):
+            return
+        if self.generator.state is not None and any(self._keeps(cell) for cell in self.read):
+            return
+        self.drawing = self._closed(lambda call: draws(call, self.origins, self.generator, frozenset()))
+        dropping = self._closed(lambda call: is_dropout(call, self.origins))
+        trees = [cell.tree for cell in self.read]
+        self.objects = drawing_objects(trees, self.origins, self.generator, dropping)
+        cells = [self._cell(cell) for cell in self.read]
+        seeding = [number for number, cell in enumerate(cells) if cell.seed is not None]
+        inserted: dict[int, str] = {}
+        for at, number in enumerate(seeding):
+            end = seeding[at + 1] if at + 1 < len(seeding) else len(cells) - 1
+            drawing = [below for below in range(number + 1, end + 1) if cells[below].draws]
+            seed = cells[number].seed
+            if not drawing or seed is None:
+                continue
+            for below in drawing:
+                self._begin(results[below], below)
+            inserted[number] = self._memory(seed, called)
+            results[number].needs = self.generator.state is not None
+        for number, line in inserted.items():
+            seed = cells[number].seed
+            assert seed is not None
+            results[number].code = _inserted(results[number].code, self.read[number].source, seed, line)
+
+    def _begin(self, result: Seeded, number: int) -> None:
+        name = self.generator.name
+        if self.generator.state is None:
+            result.code = f"{name}  # what it draws depends on it\n{result.code}"
+            result.notes.append(_NOT_REPEATED)
+            return
+        result.code = f"{name}({number + 1})\n{result.code}"
+        result.notes.append(_REPEATS.format(name))
+        if self.generator.module == "torch" and any("cuda" in cell.source for cell in self.read):
+            result.notes.append(_ON_THE_CPU)
+
+    def _memory(self, seed: ast.Expr, called: str) -> str:
+        """Return the lines that go before the statement that seeds."""
+        assert isinstance(seed.value, ast.Call)
+        if self.generator.state is None:
+            arguments = [*seed.value.args, *(keyword.value for keyword in seed.value.keywords)]
+            value = ast.unparse(arguments[0]) if arguments else "0"
+            return f"{self.generator.name} = {value}"
+        get, set_ = self.generator.state
+        func, lines = seed.value.func, []
+        path = path_of(func, self.origins)
+        if isinstance(func, ast.Attribute) and path == f"{self.generator.module}.{func.attr}":
+            where = ast.unparse(func.value)
+        else:
+            where = f"_{self.generator.module.replace('.', '_')}"
+            lines.append(f"import {self.generator.module} as {where}")
+        lines.append(f"{self.generator.name} = {called}({where}.{get}, {where}.{set_})")
+        return "\n".join(lines)
+
+    def _is_seed(self, call: ast.Call) -> bool:
+        return (
+            path_of(call.func, self.origins) in self.generator.seeds
+            or getattr(call.func, "id", "") in self.seeding
         )
-        for names in read
-    ]
+
+    def _cell(self, names: CellNames) -> _Cell:
+        seed, first_draw = None, False
+        for node in names.tree.body:
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Call)
+                and self._is_seed(node.value)
+                and node.col_offset == 0
+            ):
+                seed = node
+            elif seed is None and self._draws(node):
+                first_draw = True
+        return _Cell(names, seed, first_draw)
+
+    def _draws(self, statement: ast.stmt) -> bool:
+        if any(
+            draws(call, self.origins, self.generator, self.drawing)
+            for call in calls_in([statement], into=False)
+        ):
+            return True
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            return False
+        uses = (
+            self.drawing | self.objects
+        )  # passed to a call: `groups.apply(draw)`; taken from: `for x in loader`
+        return any(
+            isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load) and part.id in uses
+            for part in ast.walk(statement)
+        )
+
+    def _closed(self, does: Callable[[ast.Call], bool]) -> frozenset[str]:
+        """Return the functions and classes of the notebook that make such a call, directly or through another one."""
+        bodies: dict[str, list[ast.Call]] = {}
+        for cell in self.read:
+            for node in ast.walk(cell.tree):
+                if isinstance(
+                    node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+                ) and not node.name.startswith("__"):
+                    bodies.setdefault(node.name, []).extend(calls_in(node.body, into=True))
+        found = {name for name, calls in bodies.items() if any(map(does, calls))}
+        while more := {
+            name for name, calls in bodies.items() if name not in found and any(map(_calls(found), calls))
+        }:
+            found |= more
+        return frozenset(found)
+
+    def _keeps(self, cell: CellNames) -> bool:
+        """Return whether a cell itself saves or restores the generator's state."""
+        assert self.generator.state is not None
+        paths = {path_of(call.func, self.origins) for call in calls_in(cell.tree.body, into=True)}
+        return not paths.isdisjoint(f"{self.generator.module}.{name}" for name in self.generator.state)
 
 
-def _drawing_functions(read: list[CellNames], origins: dict[str, str], module: str) -> frozenset[str]:
-    """Return the functions and classes of the notebook that draw when called, directly or through another one."""
-    bodies: dict[str, list[ast.Call]] = {}
-    for cell in read:
-        for node in ast.walk(cell.tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                bodies.setdefault(node.name, []).extend(_calls(node.body, into=True))
-    drawing: frozenset[str] = frozenset()
-    while True:
-        more = {
-            name
-            for name, calls in bodies.items()
-            if any(_draws(call, origins, module, drawing) for call in calls)
-        }
-        if more == drawing:
-            return drawing
-        drawing = frozenset(more)
+def _calls(functions: set[str]) -> Callable[[ast.Call], bool]:
+    """Return whether a call is one of these functions or methods, as a function."""
+    return lambda call: (
+        (call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", ""))
+        in functions
+    )
 
 
-def _draws(call: ast.Call, origins: dict[str, str], module: str, functions: frozenset[str]) -> bool:
-    path = _path(call.func, origins)
-    if path is not None and path.startswith(f"{module}."):
-        return path.removeprefix(f"{module}.").partition(".")[0] not in _NOT_DRAWING[module]
-    last = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if last in functions:
-        return True
-    if module != "numpy.random" or last not in _UNSEEN or (path or "").startswith("random."):
-        return False
-    return not any(keyword.arg in {"random_state", "seed", "rng"} for keyword in call.keywords)
-
-
-def _keeps(cell: CellNames, origins: dict[str, str], module: str) -> bool:
-    """Return whether a cell itself saves or restores the generator's state."""
-    paths = (_path(call.func, origins) for call in _calls(cell.tree.body, into=True))
-    return any(path in {f"{module}.{function}" for function in _KEEPING[module]} for path in paths)
-
-
-def _path(node: ast.expr, origins: dict[str, str]) -> str | None:
-    """Return the full path that an expression names, starting at its module: `numpy.random.seed`."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name) or node.id not in origins:
-        return None
-    return ".".join([origins[node.id].replace(":", "."), *reversed(parts)])
-
-
-def _calls(body: Sequence[ast.stmt], *, into: bool) -> Iterator[ast.Call]:
-    """Yield the calls that statements make when they run; with `into`, also those in functions that they define."""
-    waiting: list[ast.AST] = list(body)
-    while waiting:
-        node = waiting.pop()
-        if not into and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            waiting += [*node.decorator_list, *node.args.defaults]
-            continue
-        if isinstance(node, ast.Call):
-            yield node
-        waiting += ast.iter_child_nodes(node)
-
-
-def _memory(seed: ast.Expr, module: str) -> list[str]:
-    """Return the lines of the function that stores states, to be inserted after the line that seeds."""
-    assert isinstance(seed.value, ast.Call)
-    imported = [] if isinstance(seed.value.func, ast.Attribute) else [f"    import {module}"]
-    where = ast.unparse(seed.value.func.value) if isinstance(seed.value.func, ast.Attribute) else module
-    restore, keep = _KEEPING[module]
-    return [
-        "",
-        "",
-        f"def {_NAMES[module]}(cell, states={{}}):  # as at the cell's first run",
-        *imported,
-        f"    {where}.{restore}(states.setdefault(cell, {where}.{keep}()))",
-        "",
-        "",
-    ]
+def _inserted(code: str, source: str, seed: ast.Expr, text: str) -> str:
+    """Insert lines before a statement. `code` is the `source` of the statement, perhaps with lines above it."""
+    above = code.count("\n") - source.count("\n")
+    lines = code.split("\n")
+    lines.insert(above + seed.lineno - 1, text)
+    return "\n".join(lines)

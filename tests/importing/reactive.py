@@ -57,6 +57,11 @@ class _Private(ast.NodeTransformer):
             node.id = self.prefix + node.id
         return node
 
+    def visit_alias(self, node):
+        if node.asname and node.asname.startswith("_") and not node.asname.startswith("__"):
+            node.asname = self.prefix + node.asname
+        return node
+
     def visit_FunctionDef(self, node):
         if node.name.startswith("_") and not node.name.startswith("__"):
             node.name = self.prefix + node.name
