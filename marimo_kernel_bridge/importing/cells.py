@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.syntax import words_of
-from marimo_kernel_bridge.importing import figures, history, randomness, stars
+from marimo_kernel_bridge.importing import failing, figures, history, randomness, stars
 from marimo_kernel_bridge.importing.annotations import as_strings, names_in_annotations, without_future
+from marimo_kernel_bridge.importing.failing import is_known_to_fail
 from marimo_kernel_bridge.importing.imports import (
     SHELL,
     SHELL_HERE,
@@ -78,10 +79,7 @@ def prepare(
     codes = [drawn.code for drawn in seeded]
     if not ipython:
         codes = _without_ipython(prepared, code_cells, codes)
-    prepared.cells = [
-        Working((cell.position,), code, _is_known_to_fail(cell))
-        for cell, code in zip(code_cells, codes, strict=True)
-    ]
+    prepared.cells = _working(prepared, code_cells, codes, ipython=ipython)
     if not ipython:
         _ipython_names(prepared)
     texts = [cell for cell in prepared.cells if cell.positions[0] >= annotated_from]
@@ -156,6 +154,23 @@ def _with_pretty_values(code: str) -> str:
     return code
 
 
+def _working(
+    prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str], *, ipython: bool
+) -> list[Working]:
+    """Return the cells to work on; for marimo, those that define something and then fail are two."""
+    if ipython:
+        return [
+            Working((cell.position,), code, is_known_to_fail(cell))
+            for cell, code in zip(cells, codes, strict=True)
+        ]
+    working: list[Working] = []
+    for parts in failing.divided(cells, codes):
+        working += parts
+        if len(parts) > 1:
+            prepared.note(parts[0].positions, failing.WHY)
+    return working
+
+
 def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> None:
     if re.search(r"#\s*@param\b", cell.source):
         prepared.note([cell.position], "its Colab form fields are plain values: change them in the code")
@@ -172,13 +187,6 @@ def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> No
     ]
 
 
-def _is_known_to_fail(cell: NotebookCell) -> bool:
-    tags = cell.metadata.get("tags")
-    return (isinstance(tags, list) and "raises-exception" in tags) or any(
-        output.get("output_type") == "error" for output in cell.outputs
-    )
-
-
 def _ipython_names(prepared: Prepared) -> None:
     """Find the names that IPython provides and no cell binds; replace those that are plain strings by their values."""
     for cell in prepared.cells:
@@ -186,7 +194,7 @@ def _ipython_names(prepared: Prepared) -> None:
         documented = [use for use in names.of("__doc__") if use.act == "load" and use.form == "name"]
         for use in reversed(documented):
             cell.code = f"{cell.code[: use.start]}{_DOCUMENTATION!r}{cell.code[use.end :]}"
-            cell.parts = {cell.positions[0]: cell.code}
+            cell.parts = dict.fromkeys(cell.parts, cell.code)
             prepared.note(cell.positions, "`__doc__` is what it is in Jupyter")
     for name in ("display", "get_ipython"):
         position = read_before_bound(prepared.cells, name)

@@ -28,13 +28,14 @@ def with_line_feeds(notebook: Notebook) -> Notebook:
 class Working:
     """One cell of the result, made of the notebook's cells at `positions`; an added cell has none.
 
-    `parts` are their codes by position, so that cells that are joined later keep document order.
+    `parts` are their codes by position, so that cells that are joined later keep document order. A cell that was divided
+    has its second part half a position below.
     """
 
     positions: tuple[int, ...]
     code: str
     fails: bool = False
-    parts: dict[int, str] = field(default_factory=dict)
+    parts: dict[float, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.positions) == 1 and not self.parts:

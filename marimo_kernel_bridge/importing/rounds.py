@@ -91,9 +91,9 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> None:
     request = _closed(request, cells, plan)
     members = [cells[index] for index in request.cells]
     parts = {position: code for member in members for position, code in member.parts.items()}
-    positions = tuple(sorted(parts))
+    positions = tuple(sorted({int(place) for place in parts}))
     display = prepared.called.get("display", "display")
-    code, needs = joined([parts[position] for position in positions], display)
+    code, needs = joined([parts[place] for place in sorted(parts)], display)
     for need in needs:
         prepared.need(need, positions)
     whole = Working(positions, code, any(member.fails for member in members), parts)

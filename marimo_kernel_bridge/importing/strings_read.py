@@ -128,7 +128,7 @@ def mention(cells: Sequence[Working], reads: StringReads) -> frozenset[str]:
         seen = {use.name for use in names.occurrences if use.form != "quoted"}
         if new := sorted((read & above) - seen):
             cell.code = f"{', '.join(new)}  # read in strings\n{cell.code}"
-            cell.parts = {cell.positions[0]: cell.code}
+            cell.parts = dict.fromkeys(cell.parts, cell.code)
         above |= names.bound_at_end
     return frozenset(quoted)
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from marimo_kernel_bridge.importing.prepared import Prepared
+    from marimo_kernel_bridge.importing.prepared import Prepared, Working
 
 _IMPORT: Final = "import marimo as "
 _BINDS_UNSEEN: Final = re.compile(
@@ -113,15 +113,17 @@ class _ImportedCell:
 def _with_other_cells(notebook: Notebook, prepared: Prepared, folder: Path | None) -> list[_ImportedCell]:
     """Insert Markdown and raw cells between the code cells, at their original places."""
     by_position = {cell.position: cell for cell in notebook.cells}
-    places = {cell.positions[-1] if cell.positions else 0: cell for cell in prepared.cells}
+    places: dict[int, list[Working]] = {}
+    for working in prepared.cells:
+        places.setdefault(working.positions[-1] if working.positions else 0, []).append(working)
     cells = [_ImportedCell((), cell.code) for cell in prepared.cells if not cell.positions]
     for position, source in by_position.items():
         if source.kind == "code":
-            cell = places.get(position)
-            if cell is not None and cell.code.strip():
-                cells.append(
-                    _imported(cell.positions, cell.code, [by_position[place] for place in cell.positions])
-                )
+            for number, working in enumerate(places.get(position, [])):
+                if working.code.strip():
+                    sources = [by_position[place] for place in working.positions]
+                    cell = _imported(working.positions, working.code, sources)
+                    cells.append(cell if not number else replace(cell, name=None))
         elif source.source.strip():
             code = (
                 _markdown(source, prepared, folder) if source.kind == "markdown" else _comment(source.source)

@@ -46,7 +46,8 @@ def keep(notebook: Notebook, conversion: Conversion, target: Path) -> Path | Non
     outputs = {cell.position: cell.outputs for cell in notebook.cells}
     cells = []
     for data, positions in zip(InternalApp(app).cell_manager.cell_data(), conversion.positions, strict=True):
-        saved = [output for position in positions for output in outputs.get(position, ())]
+        # of a cell that was divided, the first part has them
+        saved = [output for position in positions for output in outputs.pop(position, ())]
         shown, console = _converted(saved)
         cells.append(
             {

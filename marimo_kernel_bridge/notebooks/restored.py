@@ -6,9 +6,9 @@ Cells are matched by their code, so the file may be edited and saved by marimo, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from marimo_kernel_bridge.notebooks.marimo_file import FileCell, new_cell, settings_of
 from marimo_kernel_bridge.notebooks.nbformat_json import lines, source_of
@@ -16,7 +16,7 @@ from marimo_kernel_bridge.notebooks.origin import RAW, code_hash, data_url
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from marimo_kernel_bridge.notebooks.marimo_file import MarimoFile
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject
@@ -58,12 +58,47 @@ def restore(file: MarimoFile, origin: Origin) -> Restored:
         if not _is_text(origin, index)
     )
     build = _Builder(origin, edited_code=edited_code)
-    for cell, index in zip(file.cells, matched, strict=True):
+    for group in _parts_of_one_cell(list(zip(file.cells, matched, strict=True)), origin):
+        cell, index = group[0]
         if index is None:
             build.add(cell)
         else:
-            build.put(cell, origin.cells[index])
+            build.put(
+                *_whole([each for each, _ in group], [origin.cells[at] for _, at in group if at is not None])
+            )
+            build.same_place[cell.cell_id] = [each.cell_id for each, _ in group[1:]]
     return build.result(len(origin.cells) - len(before))
+
+
+_Match: TypeAlias = "tuple[FileCell, int | None]"
+
+
+def _parts_of_one_cell(matches: Sequence[_Match], origin: Origin) -> Iterator[list[_Match]]:
+    """Yield the matches of cells, those one below another that were made of the same cells together."""
+    group: list[_Match] = []
+    for match in matches:
+        index, above = match[1], group[-1][1] if group else None
+        if (
+            index is None
+            or above is None
+            or not origin.cells[index].positions
+            or origin.cells[index].positions != origin.cells[above].positions
+        ):
+            if group:
+                yield group
+            group = []
+        group.append(match)
+    if group:
+        yield group
+
+
+def _whole(cells: Sequence[FileCell], made: Sequence[ImportedCell]) -> tuple[FileCell, ImportedCell]:
+    """Return the parts of a cell that the importer divided as one."""
+    if len(cells) == 1:
+        return cells[0], made[0]
+    same = all(code_hash(cell.code) == part.code for cell, part in zip(cells, made, strict=True))
+    whole = replace(cells[0], code="\n\n".join(cell.code for cell in cells))
+    return whole, replace(made[0], code=code_hash(whole.code) if same else "")
 
 
 def _matched(cells: Sequence[FileCell], imported: Sequence[ImportedCell]) -> list[int | None]:
@@ -122,11 +157,17 @@ class _Builder:
         self._added: list[str] = []
         self._imports_marimo: int | None = None
         self._exact = True
+        self.same_place: dict[str, list[str]] = {}  # cells of the file that went into the same cell
 
     def put(self, cell: FileCell, made: ImportedCell) -> None:
         """Append a matched cell; several cells if the importer joined them and they can be separated again."""
         if not made.positions:
             self._put_added(cell, made)
+            return
+        if (
+            not self._done.isdisjoint(made.positions) and self._edited_code
+        ):  # a part of it is joined with others
+            self.add(cell)
             return
         self._catch_up(made.positions[0])
         same = code_hash(cell.code) == made.code
@@ -134,7 +175,8 @@ class _Builder:
         settings = settings_of(cell)
         if same and settings == made.settings and (not self._edited_code or self._unchanged(cell, originals)):
             for position, original in zip(made.positions, originals, strict=True):
-                self._entries.append(_Entry(position, original, cell.cell_id))
+                if position not in self._done:
+                    self._entries.append(_Entry(position, original, cell.cell_id))
         else:
             self._exact = False
             if same and not self._edited_code:
@@ -229,7 +271,8 @@ class _Builder:
         places: dict[str, list[int]] = {}
         for number, entry in enumerate(entries):
             if entry.of is not None:
-                places.setdefault(entry.of, []).append(number)
+                for cell_id in (entry.of, *self.same_place.get(entry.of, ())):
+                    places.setdefault(cell_id, []).append(number)
         whole = self._exact and not missing
         document = {**self._document, "cells": self._with_ids([entry.cell for entry in entries])}
         if not whole and any("id" in cell for cell in document["cells"]):

@@ -280,3 +280,42 @@ def test_an_origin_that_cannot_be_read_is_none(tmp_path, content):
     place.parent.mkdir(parents=True)
     place.write_text(content)
     assert read_origin(tmp_path / "a.py") is None
+
+
+# Cells that define something and then fail are two in the file, and one again
+
+
+FAILING = ("class TooSmall(Exception):\n    pass\n\nraise TooSmall('on purpose')", "TooSmall", "x = 1")
+
+
+def test_the_parts_of_a_divided_cell_are_one_again(trip):
+    back = trip(codes(*FAILING))
+    assert back.text.count("@app.") == 4
+    restored = back.back()
+    assert restored.whole
+    assert sources(restored) == list(FAILING)
+    assert len(restored.places) == 4
+    assert sorted(index for indexes in restored.places.values() for index in indexes) == [0, 0, 1, 2]
+
+
+def test_an_edit_of_a_part_of_a_divided_cell_is_in_the_whole(trip):
+    for old, new in [("on purpose", "as planned"), ("pass", "...")]:
+        restored = trip(codes(*FAILING)).back(lambda text, old=old, new=new: text.replace(old, new))
+        assert sources(restored) == [FAILING[0].replace(old, new), *FAILING[1:]]
+        assert (ids(restored), restored.edited) == (["c1", "c2", "c3"], ("c1",))
+
+
+def test_an_edit_elsewhere_leaves_a_divided_cell_one(trip):
+    restored = trip(codes(*FAILING)).back(lambda text: text.replace("x = 1", "x = 2"))
+    assert sources(restored) == [*FAILING[:2], "x = 2"]
+    assert (ids(restored), restored.edited, restored.gone) == (["c1", "c2", "c3"], ("c3",), ())
+
+
+def test_a_divided_cell_of_which_a_part_is_gone_is_what_is_left(trip):
+    def without_failure(text):
+        at = text.index("@app.cell\ndef _():\n    raise")
+        return text[:at] + text[text.index("@app.cell", at + 1) :]
+
+    restored = trip(codes(*FAILING)).back(without_failure)
+    assert sources(restored)[0] == "class TooSmall(Exception):\n    pass"
+    assert ids(restored) == ["c1", "c2", "c3"]
