@@ -4,10 +4,12 @@ import builtins
 import json
 import re
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from marimo._runtime.context.types import teardown_context  # noqa: TID251  # ends what an engine leaves
 
 from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
 from marimo_kernel_bridge.runtime.engine import Engine
@@ -215,8 +217,9 @@ IGNORED = {"get_ipython", *dir(builtins)}
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine(types.ModuleType("__main__"), types.SimpleNamespace(execute=None, wake=None))
+def engine() -> Iterator[Engine]:
+    yield Engine(types.ModuleType("__main__"), types.SimpleNamespace(execute=None, wake=None))
+    teardown_context()
 
 
 def transform(code: str) -> str:
