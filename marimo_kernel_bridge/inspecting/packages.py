@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 _NO_MODULE: Final = re.compile(r"No module named '([\w.]+)'")
-_MAGIC_LINE: Final = re.compile(r"(?m)^([ \t]*)[%!?].*$")
+_RUNS_PYTHON: Final = frozenset({"capture", "prun", "time", "timeit"})
+"""The cell magics whose body is code of the notebook's."""
 _FORGIVING: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _GRACE: Final = 5.0
 """Seconds that an interrupted installer has to end by itself."""
@@ -52,12 +53,11 @@ def environment(cells: Iterable[Cell], package_of: Callable[[str], str]) -> Envi
 
 
 def imports(code: str) -> Iterator[str]:
-    """Yield the top-level modules that code imports and cannot do without: not those in `try ... except ImportError`."""
-    try:
-        tree = ast.parse(_MAGIC_LINE.sub(r"\1pass", code))
-    except (SyntaxError, ValueError):
-        return
-    waiting: list[ast.AST] = [tree]
+    """Yield the top-level modules that code imports and cannot do without.
+
+    Not those in `try ... except ImportError`, `with suppress(ImportError)` and `if TYPE_CHECKING`.
+    """
+    waiting: list[ast.AST] = _statements(code)
     while waiting:
         node = waiting.pop()
         match node:
@@ -65,10 +65,30 @@ def imports(code: str) -> Iterator[str]:
                 yield from (name.name.partition(".")[0] for name in names)
             case ast.ImportFrom(module=str(module), level=0):
                 yield module.partition(".")[0]
-            case ast.Try(handlers=handlers) if any(map(_forgives, handlers)):
+            case ast.Try(handlers=handlers) | ast.TryStar(handlers=handlers) if any(map(_forgives, handlers)):
                 waiting += [*node.orelse, *node.finalbody]
                 continue
+            case ast.With(items=items) if any(_suppresses(item.context_expr) for item in items):
+                continue
+            case ast.If(test=ast.Name("TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING")):
+                waiting += node.orelse
+                continue
         waiting += ast.iter_child_nodes(node)
+
+
+def _statements(code: str) -> list[ast.AST]:
+    """Return the statements of a cell, with IPython's syntax as calls; none if it is not Python."""
+    while code.lstrip().startswith("%%"):
+        first, _, code = code.lstrip().partition("\n")
+        if first.removeprefix("%%").split(" ")[0] not in _RUNS_PYTHON:
+            return []
+    with suppress(SyntaxError, ValueError):
+        return [ast.parse(code)]
+    with suppress(SyntaxError, ValueError):
+        from IPython.core.inputtransformer2 import TransformerManager  # noqa: PLC0415  # the kernel has it
+
+        return [ast.parse(TransformerManager().transform_cell(code))]  # type: ignore[no-untyped-call]  # IPython
+    return []
 
 
 def install(
@@ -164,11 +184,12 @@ def _signal(process: subprocess.Popen[str], number: int) -> None:
 
 
 def _versions() -> dict[str, str]:
-    return {
-        package.name: package.version
-        for package in metadata.distributions()
-        if package.name and package.version
-    }
+    """Return the version of each package that an import finds: the first on the path."""
+    versions: dict[str, str] = {}
+    for package in metadata.distributions():
+        if package.name and package.version:
+            versions.setdefault(package.name, package.version)
+    return versions
 
 
 def _failed_without(cells: Iterable[Cell]) -> Iterator[str]:
@@ -197,7 +218,18 @@ def _forgives(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(isinstance(kind, ast.Name) and kind.id in _FORGIVING for kind in kinds)
+    return any(map(_covers_missing_modules, kinds))
+
+
+def _suppresses(manager: ast.expr) -> bool:
+    match manager:
+        case ast.Call(func=ast.Name("suppress") | ast.Attribute(attr="suppress"), args=kinds):
+            return any(map(_covers_missing_modules, kinds))
+    return False
+
+
+def _covers_missing_modules(kind: ast.expr) -> bool:
+    return isinstance(kind, ast.Name) and kind.id in _FORGIVING
 
 
 def _is_there(module: str) -> bool:
