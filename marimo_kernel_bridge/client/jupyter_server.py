@@ -58,11 +58,15 @@ class JupyterServer:
     @classmethod
     def at(cls, url: str, token: str | None) -> JupyterServer:
         """Parse an address as a browser shows it, including its token. Raises `BridgeError`: bad_request."""
-        parts = urlsplit(url.strip())
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        try:
+            parts = urlsplit(url.strip())
+            is_whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:  # half an IPv6 address, a port that is no number
+            is_whole = False
+        if not is_whole or parts.username is not None:
             raise BridgeError(
                 "bad_request",
-                "The address of a Jupyter server begins with http:// or https:// and has no user name.",
+                "This is not the address of a Jupyter server: it begins with http:// or https:// and has no user name.",
                 "For example http://127.0.0.1:8888/ or https://hub.example.org/user/ada/.",
             )
         path, page = _split(parts.path)
@@ -130,9 +134,8 @@ class JupyterServer:
         status = _status(answer)
         if status in {_NOT_FOUND, _NOT_STARTED}:
             return False
-        if status not in _OK:
-            raise self._refused(status)
-        return msgspec.json.decode(answer.body, type=_Kernel).execution_state != "dead"
+        kernel = self._read(answer, _Kernel)
+        return bool(kernel.execution_state != "dead")
 
     async def do(self, kernel_id: str, action: Literal["interrupt", "restart", "shut_down"]) -> None:
         """Interrupt, restart or shut down a kernel through the server. Raises `BridgeError`."""
@@ -141,11 +144,16 @@ class JupyterServer:
             answer = await self._ask("DELETE", path)
         else:
             answer = await self._ask("POST", f"{path}/{action}")
-        if _status(answer) not in _OK:
-            raise self._refused(_status(answer))
+        status = _status(answer)
+        if status == _NOT_FOUND:
+            raise BridgeError("server_refused", f"The Jupyter server at {self.url} has this kernel no more.")
+        if status not in _OK:
+            raise self._refused(status)
 
     async def _list(self, path: str, kind: Any) -> Any:  # a list of one of the structs above
-        answer = await self._ask("GET", path)
+        return self._read(await self._ask("GET", path), kind)
+
+    def _read(self, answer: HTTPResponse, kind: Any) -> Any:  # likewise
         if _status(answer) not in _OK:
             raise self._refused(_status(answer))
         try:
@@ -169,7 +177,7 @@ class JupyterServer:
         client = AsyncHTTPClient(force_instance=True)
         try:
             return await client.fetch(request, raise_error=False)
-        except (HTTPClientError, OSError) as error:
+        except (HTTPClientError, OSError, UnicodeError) as error:
             raise BridgeError(
                 "server_refused",
                 f"The Jupyter server at {self.url} does not answer: {error}.",

@@ -1,6 +1,6 @@
 """Channels through a Jupyter server's websocket: moves messages, decides nothing.
 
-The server signs and verifies messages. This protocol has no heartbeat; the kernel's control channel, which answers
+The server signs and verifies messages; buffers are not read. This protocol has no heartbeat; the kernel's control channel, which answers
 while a cell runs, replaces it. A broken connection is opened again as long as the server has the kernel.
 
 jupyter_client implements only ZMQ, and no maintained Jupyter library implements the client side of this protocol.
@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import json
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jupyter_client.session import Session
 from tornado.httpclient import HTTPRequest
@@ -153,12 +153,14 @@ class WebsocketChannels:
             max_message_size=_LARGEST,
             subprotocols=[PROTOCOL],
         )
+        framed = self._socket.selected_subprotocol == PROTOCOL
         self._connected.set()
         self._events.put_nowait(True)  # noqa: FBT003  # stands
         try:
             while (data := await self._socket.read_message()) is not None:
-                self._take(*_parsed(data, self._session))
+                self._take(*(_parsed(data, self._session) if framed else _parsed_json(data)))
         finally:
+            self._socket.close()
             self._socket = None
             self._connected.clear()
             self._events.put_nowait(False)  # noqa: FBT003  # broken
@@ -183,13 +185,29 @@ def _framed(channel: str, message: dict[str, Any], session: Session) -> bytes:
 
 def _parsed(data: str | bytes, session: Session) -> tuple[str, Message]:
     """Return the channel and the message. Raises ValueError for a malformed message."""
-    if isinstance(data, str):
-        message = json.loads(data)
-        return message["channel"], Message.of(message["header"], message["parent_header"], message["content"])
-    count = int.from_bytes(data[:8], "little")
-    offsets = [int.from_bytes(data[8 * (i + 1) : 8 * (i + 2)], "little") for i in range(count)]
-    pieces = [data[start:end] for start, end in itertools.pairwise(offsets)]
+    whole = data if isinstance(data, bytes) else b""  # text is of the older protocol
+    pieces = [whole[start:end] for start, end in itertools.pairwise(_numbers(whole, 8, "little"))]
     if len(pieces) < len(_PARTS) + 1:
         raise ValueError("not a message of the websocket protocol")
     header, parent, _, content = map(session.unpack, pieces[1:5])
     return pieces[0].decode(), Message.of(header, parent, content)
+
+
+def _parsed_json(data: str | bytes) -> tuple[str, Message]:
+    """Return the channel and the message as servers without the protocol send them: JSON, and buffers behind it.
+
+    Raises ValueError or KeyError for a malformed message.
+    """
+    if isinstance(data, bytes):
+        start, end, *_ = [*_numbers(data, 4, "big"), len(data), len(data)]
+        data = data[start:end]
+    message = json.loads(data)
+    return message["channel"], Message.of(message["header"], message["parent_header"], message["content"])
+
+
+def _numbers(data: bytes, size: int, order: Literal["little", "big"]) -> list[int]:
+    """Read the numbers that a message begins with, behind their count. Raises ValueError if there are not so many."""
+    count = int.from_bytes(data[:size], order)
+    if size * (count + 1) > len(data):
+        raise ValueError("not a message of the websocket protocol")
+    return [int.from_bytes(data[size * at : size * (at + 1)], order) for at in range(1, count + 1)]

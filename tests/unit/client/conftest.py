@@ -15,6 +15,7 @@ from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import Channel, Connection
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
+from tests.unit.client.served_kernels import ServedKernels, serving
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.inspection import Secret
@@ -198,6 +199,13 @@ async def attach() -> AsyncIterator[Attach]:
     yield attach
     for client in clients:
         await client.close()
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[ServedKernels]:
+    """A Jupyter server in this process, with one kernel."""
+    async with serving() as server:
+        yield server
 
 
 async def until(happened: Callable[[], object]) -> None:

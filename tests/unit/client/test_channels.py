@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jupyter_client.session import Session
+from jupyter_server.services.kernels.connection.base import serialize_binary_message, serialize_msg_to_ws_v1
 
 from marimo_kernel_bridge.client.channels import BadSignature, Message, NotConnected
 from marimo_kernel_bridge.client.connection import Connection
-from marimo_kernel_bridge.client.websocket_channels import _framed, _parsed
+from marimo_kernel_bridge.client.websocket_channels import _framed, _parsed, _parsed_json
 from marimo_kernel_bridge.client.zmq_channels import ZmqChannels
 
 if TYPE_CHECKING:
@@ -110,11 +111,35 @@ def test_a_framed_message_is_parsed_again() -> None:
     )
 
 
+OLDER = {"channel": "shell", "header": {"msg_type": "x"}, "parent_header": {}, "metadata": {}, "content": {}}
+
+
 def test_the_older_protocol_of_websockets_is_json() -> None:
-    text = json.dumps(
-        {"channel": "shell", "header": {"msg_type": "x"}, "parent_header": {}, "metadata": {}, "content": {}}
-    )
-    assert _parsed(text, Session()) == ("shell", Message("x", {}))
+    assert _parsed_json(json.dumps(OLDER)) == ("shell", Message("x", {}))
+
+
+@pytest.mark.parametrize("buffers", [[], [b"{}"], [b"picture", b"", b"\xff"]])
+def test_the_older_protocol_of_websockets_has_buffers_behind_json(buffers: list[bytes]) -> None:
+    data: bytes = serialize_binary_message(OLDER | {"buffers": buffers})
+    assert _parsed_json(data) == ("shell", Message("x", {}))
+
+
+def test_buffers_behind_a_framed_message_are_not_read() -> None:
+    parts = [b'{"msg_type": "comm_msg"}', b"{}", b"{}", b'{"data": {}}', b"picture", b"\xff"]
+    framed = serialize_msg_to_ws_v1(parts, "iopub")
+    assert _parsed(framed, Session()) == ("iopub", Message("comm_msg", {"data": {}}))
+
+
+@pytest.mark.parametrize("data", [json.dumps(OLDER), b"", b"nonsense", b"\xff" * 64])
+def test_what_is_no_framed_message_is_refused_at_once(data: str | bytes) -> None:
+    with pytest.raises(ValueError, match="not a message"):
+        _parsed(data, Session())
+
+
+@pytest.mark.parametrize("data", ["nonsense", b"", b"nonsense", b"\xff" * 64])
+def test_what_is_no_message_of_the_older_protocol_is_refused_at_once(data: str | bytes) -> None:
+    with pytest.raises(ValueError):  # json's, or ours
+        _parsed_json(data)
 
 
 def test_a_frame_of_too_few_pieces_is_refused() -> None:

@@ -1,11 +1,19 @@
-"""Addresses of Jupyter servers as people copy them, and where their tokens go."""
+"""Addresses of Jupyter servers as people copy them, where their tokens go, and what a server is asked and answers."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 import pytest
 
-from marimo_kernel_bridge.client.jupyter_server import JupyterServer
+from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from tests.unit.client.served_kernels import ServedKernels
 
 
 @pytest.mark.parametrize(
@@ -36,6 +44,23 @@ def test_the_address_of_the_hub_itself_is_refused_with_how_a_user_s_is_written()
     assert "https://hub.example.org/user/NAME/" in refusal.value.hint
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "localhost:8888",
+        "ftp://localhost/",
+        "http://",
+        "http://ada:secret@localhost/",
+        "http://[::1",
+        "http://h:x/",
+    ],
+)
+def test_what_is_no_address_of_a_server_is_refused(address: str) -> None:
+    with pytest.raises(BridgeError, match="not the address of a Jupyter server") as refusal:
+        JupyterServer.at(address, None)
+    assert refusal.value.code == "bad_request"
+
+
 def test_the_configured_token_goes_to_the_configured_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUPYTER_TOKEN", "from-environment")
     hub = "https://hub.example.org/user/ada"
@@ -55,3 +80,123 @@ def test_a_server_shows_its_token_to_nobody_and_warns_where_others_can_read_it()
     assert "t0ken" not in repr(JupyterServer.at("http://localhost/", "t0ken"))
     assert JupyterServer.at("https://hub.example.org/", "t").warnings == ()
     assert "encrypted" in JupyterServer.at("http://hub.example.org/", "t").warnings[0]
+
+
+# Asking a server
+
+
+async def refusal_of(asking: Awaitable[object]) -> BridgeError:
+    with pytest.raises(BridgeError) as refused:
+        await asking
+    return refused.value
+
+
+@pytest.mark.anyio
+async def test_the_kernel_of_a_notebook_is_found_by_its_path_or_by_the_end_of_it(
+    served: ServedKernels,
+) -> None:
+    served.opened("deep/a.ipynb", "k-1")
+    served.opened("a.ipynb", "k-2")
+    served.opened("closed.ipynb", None)
+    served.opened("deep/b.ipynb", "k-3")
+    find = served.server.kernel_of_notebook
+    assert await find("/a.ipynb") == ("k-2", "a.ipynb")
+    assert await find("deep/a.ipynb") == ("k-1", "deep/a.ipynb")
+    assert await find("b.ipynb") == ("k-3", "deep/b.ipynb")
+    served.opened("other/b.ipynb", "k-4")
+    assert "2 notebooks with a kernel there are called 'b.ipynb'" in str(await refusal_of(find("b.ipynb")))
+    missing = await refusal_of(find("closed.ipynb"))
+    assert missing.message == "No notebooks with a kernel there are called 'closed.ipynb'."
+    assert missing.hint == "Those there are: a.ipynb, deep/a.ipynb, deep/b.ipynb, other/b.ipynb."
+
+
+@pytest.mark.anyio
+async def test_a_server_s_only_kernel_is_taken_and_of_several_one_must_be_named(
+    served: ServedKernels,
+) -> None:
+    assert await served.server.only_kernel() == "k-1"
+    served.kernels["k-2"] = {"id": "k-2", "name": "python3"}
+    assert (
+        "2 kernels: k-1 (marimo), k-2 (python3)." in (await refusal_of(served.server.only_kernel())).message
+    )
+    served.kernels.clear()
+    assert "0 kernels: none." in (await refusal_of(served.server.only_kernel())).message
+
+
+@pytest.mark.anyio
+async def test_a_kernel_that_is_dead_or_unknown_is_not_there(served: ServedKernels) -> None:
+    assert await served.server.has_kernel("k-1")
+    assert not await served.server.has_kernel("k-2")
+    served.kernels["k-1"]["execution_state"] = "dead"
+    assert not await served.server.has_kernel("k-1")
+    served.answers["GET /api/kernels/k-1"] = (302, "/hub/user/ada/api")
+    assert not await served.server.has_kernel("k-1")  # the hub has stopped the user's server
+
+
+@pytest.mark.anyio
+async def test_a_server_interrupts_restarts_and_shuts_down_its_kernel(served: ServedKernels) -> None:
+    await served.server.do("k-1", "interrupt")
+    await served.server.do("k-1", "restart")
+    await served.server.do("k-1", "shut_down")
+    assert served.asked == [
+        "POST /api/kernels/k-1/interrupt",
+        "POST /api/kernels/k-1/restart",
+        "DELETE /api/kernels/k-1",
+    ]
+    gone = await refusal_of(served.server.do("k-1", "restart"))
+    assert (gone.code, gone.message) == (
+        "server_refused",
+        f"The Jupyter server at {served.server.url} has this kernel no more.",
+    )
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ((403, ""), "refuses the token"),
+        ((401, ""), "refuses the token"),
+        ((302, "/login?next=%2Fapi"), "refuses the token"),
+        ((302, "/hub/user/ada/api/kernels"), "The hub has no server running at"),
+        ((424, ""), "The hub has no server running at"),
+        ((404, ""), "answered with HTTP 404"),
+        ((500, ""), "answered with HTTP 500"),
+        ((200, "<html>"), "does not answer as a Jupyter server does"),
+        ((200, '{"kernels": []}'), "does not answer as a Jupyter server does"),
+        ((200, "\udcff".encode(errors="surrogateescape").decode("latin-1")), "does not answer as a Jupyter"),
+    ],
+)
+async def test_what_a_server_refuses_is_told(
+    served: ServedKernels, answer: tuple[int, str], told: str
+) -> None:
+    served.answers["GET /api/kernels"] = served.answers["GET /api/kernels/k-1"] = answer
+    assert told in (await refusal_of(served.server.only_kernel())).message
+    if answer[0] == 200 or "refuses" in told:
+        assert told in (await refusal_of(served.server.has_kernel("k-1"))).message
+
+
+@pytest.mark.anyio
+async def test_a_server_that_wants_a_token_says_where_there_is_one(served: ServedKernels) -> None:
+    refused = await refusal_of(replace(served.server, token="").only_kernel())
+    assert "wants a token" in refused.message
+    assert "jupyter server list" in refused.hint
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", f"http://{'a' * 64}.example"])
+async def test_a_server_that_does_not_answer_is_told(address: str) -> None:
+    refused = await refusal_of(JupyterServer(address, "").only_kernel())
+    assert (
+        refused.code,
+        refused.message.startswith(f"The Jupyter server at {address} does not answer: "),
+    ) == (
+        "server_refused",
+        True,
+    )
+
+
+def test_a_kernel_at_a_server_has_an_address_and_the_server_s_warnings() -> None:
+    kernel = ServerKernel(JupyterServer("http://hub.example.org", "t0ken"), "k-1")
+    assert kernel.name == "kernel k-1 at http://hub.example.org"
+    assert kernel.where == "http://hub.example.org/api/kernels/k-1"
+    assert "encrypted" in kernel.warnings[0]
