@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis import requests
 from marimo_kernel_bridge.analysis.document import Document
@@ -14,13 +13,12 @@ from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.analysis.naming import name_versions, read_after_the_cell
 from marimo_kernel_bridge.analysis.object_kinds import frames_in
 from marimo_kernel_bridge.analysis.plan import CellPlan, Plan
+from marimo_kernel_bridge.analysis.shown_names import shown_names
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.analysis.versions import DocumentOrder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_FUNCTION_NAMES_SHOWN: Final = re.compile(r"\bhelp\(|\.__name__\b|\.__qualname__\b")
 
 
 def analyze(given: Sequence[Given], quoted: frozenset[str] = frozenset()) -> Plan:
@@ -40,9 +38,9 @@ def analyze(given: Sequence[Given], quoted: frozenset[str] = frozenset()) -> Pla
         document.requests += requests.for_cycles(document, late_reads)
     _name_versions(document, quoted)
     plans = [CellPlan(notes=list(cell.notes)) for cell in cells]
-    names_shown = any(_FUNCTION_NAMES_SHOWN.search(cell.given.source) for cell in cells)
+    shown = shown_names(cells)
     for cell, plan in zip(cells, plans, strict=True):
-        edit(cell, plan, names_shown=names_shown)
+        edit(cell, plan, shown)
     return Plan(plans, document.requests)
 
 

@@ -17,19 +17,21 @@ from marimo_kernel_bridge.analysis.model import (
     span,
 )
 from marimo_kernel_bridge.analysis.plan import CellPlan, Edit, Note
+from marimo_kernel_bridge.analysis.shown_names import SHOWN_AS, ShownNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
+_NO_NAMES: Final = ShownNames()
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
 
 
-def edit(cell: Cell, plan: CellPlan, *, names_shown: bool = False) -> None:
+def edit(cell: Cell, plan: CellPlan, shown: ShownNames = _NO_NAMES) -> None:
     """Add to a plan the edits that its cell needs for the names of versions.
 
-    `names_shown`: the notebook displays names of functions.
+    `shown` are the functions and classes of which the notebook shows the name.
     """
     _edit_imports(cell, plan)
     rewritten = [
@@ -52,19 +54,19 @@ def edit(cell: Cell, plan: CellPlan, *, names_shown: bool = False) -> None:
             if version is not None and version.text != name:
                 plan.edits.append(_renaming(occurrence, version.text))
         _edit_deletions(cell, name, plan)
-        _keep_own_name(cell, name, plan, functions=names_shown)
+        if made is not None and shown.include(made):
+            _keep_own_name(cell, made, plan)
     _edit_seeds(cell, plan)
 
 
-def _keep_own_name(cell: Cell, name: str, plan: CellPlan, *, functions: bool) -> None:
-    """Keep `__name__` and `__qualname__` of a renamed class, and of a renamed function if the notebook displays them."""
-    made = cell.made.get(name)
-    node = definition(cell.names.tree, name)
-    if made is None or made.text == name or node is None:
+def _keep_own_name(cell: Cell, made: Version, plan: CellPlan) -> None:
+    """Let a renamed function or class show its own name."""
+    node = definition(cell.names.tree, made.name)
+    if made.text == made.name or node is None:
         return
-    if isinstance(node, ast.ClassDef) or (functions and not node.decorator_list):
-        _, end = span(cell.given.source, node)
-        plan.edits.append(Edit(end, end, f'\n\n\n{made.text}.__name__ = {made.text}.__qualname__ = "{name}"'))
+    start, _ = span(cell.given.source, node)
+    plan.edits.append(Edit(start, start, f'@{SHOWN_AS}("{made.name}")\n'))
+    plan.needs.add(SHOWN_AS)
 
 
 def _version_at(cell: Cell, occurrence: Occurrence) -> Version | None:

@@ -33,7 +33,7 @@ class CellPlan:
     edits: list[Edit] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
-    needs: set[str] = field(default_factory=set)  # modules that `before` uses: "copy"
+    needs: set[str] = field(default_factory=set)  # what its new text uses: "copy", "shown_as"
     defines: dict[str, str] = field(default_factory=dict)
     reads: dict[str, str] = field(default_factory=dict)
 

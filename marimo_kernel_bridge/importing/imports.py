@@ -64,7 +64,27 @@ def {name}(get_state, set_state):
         set_state(states.setdefault(cell, get_state()))
 
     return begin"""
-_DEFINED: Final = {"time_it": _TIME_IT, "repeated_draws": _REPEATED_DRAWS}
+_SHOWN_AS: Final = """\
+def {name}(name):
+    # What Python shows of a renamed function or class: the name that it had
+    import types
+
+    def named(code, written):
+        parts = [named(part, written) if isinstance(part, types.CodeType) else part for part in code.co_consts]
+        whole = name + code.co_qualname.removeprefix(written)
+        return code.replace(co_name=whole.rpartition(".")[2], co_qualname=whole, co_consts=tuple(parts))
+
+    def renamed(definition):
+        written = definition.__qualname__
+        for part in [definition, *(getattr(part, "__func__", part) for part in vars(definition).values())]:
+            if isinstance(part, types.FunctionType) and part.__qualname__.startswith(written):
+                part.__code__ = named(part.__code__, written)
+                part.__qualname__ = name + part.__qualname__.removeprefix(written)
+        definition.__name__ = definition.__qualname__ = name
+        return definition
+
+    return renamed"""
+_DEFINED: Final = {"time_it": _TIME_IT, "repeated_draws": _REPEATED_DRAWS, "shown_as": _SHOWN_AS}
 """What is defined by the added cell instead of imported."""
 SHELL: Final = "shell"
 """The key of the need for a shell of IPython, which binds no name."""
@@ -132,8 +152,8 @@ def _bound(source: str) -> Iterator[tuple[str, str | None]]:
                 yield from ((name, None) for name in bound_by(node))
 
 
-def cell_of_imports(cells: Sequence[Working], needs: Mapping[Need, int]) -> Working | None:
-    """Return a cell of the imports that no cell makes above the first cell that needs them.
+def added_cells(cells: Sequence[Working], needs: Mapping[Need, int]) -> list[Working]:
+    """Return a cell of the imports that no cell makes above the first cell that needs them, and a cell of each function.
 
     `needs` have the position of that cell in the notebook.
     """
@@ -145,10 +165,8 @@ def cell_of_imports(cells: Sequence[Working], needs: Mapping[Need, int]) -> Work
     if any(need.key in {SHELL, SHELL_HERE, "get_ipython"} for need in needs):
         here = any(need.key == SHELL_HERE for need in needs)
         lines.append(_SHELL.replace("instance()", "instance(user_ns=globals())") if here else _SHELL)
-    text = "\n".join(lines)
     defined = [_DEFINED[need.key].replace("{name}", need.name) for need in needs if need.key in _DEFINED]
-    parts = [part for part in (text, *defined) if part]
-    return Working((), "\n\n\n".join(parts)) if parts else None
+    return [Working((), part) for part in ("\n".join(lines), *defined) if part]
 
 
 def _statement(need: Need) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.analyze import analyze
 from marimo_kernel_bridge.analysis.model import Given
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
-from marimo_kernel_bridge.importing.imports import cell_of_imports
+from marimo_kernel_bridge.analysis.shown_names import SHOWN_AS
+from marimo_kernel_bridge.importing.imports import added_cells
 from marimo_kernel_bridge.importing.joining import joined
 from marimo_kernel_bridge.importing.prepared import Working
 from marimo_kernel_bridge.importing.strings_read import join_for, mention, string_reads
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 _MOST_ROUNDS: Final = 60
 _COPY: Final = re.compile(r"( = )copy(\.(?:copy|deepcopy)\((?!\)))")
 """The call of the module `copy` in a line that the analysis puts before a cell: not `x = copy.copy()`."""
+
+_SHOWN_AS: Final = f"@{SHOWN_AS}"
 
 
 def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] = frozenset()) -> None:
@@ -44,21 +48,38 @@ def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] =
         if not plan.requests or number == _MOST_ROUNDS - 1:
             break
         _meet(prepared, plan, copied)
-    for cell, cell_plan in zip(cells, plan.cells, strict=True):
-        for module in cell_plan.needs:
-            prepared.need(module, cell.positions)
-    needs = {
-        need: position for need, position in prepared.needs.items() if not (ipython and need.key == "display")
-    }
-    if added := cell_of_imports(cells, needs):
-        prepared.cells.insert(0, added)
-        plan = analyze([Given(cell.code, cell.fails) for cell in cells], quoted)
-    _apply(prepared, plan)
+    _apply(prepared, _with_added_cells(prepared, plan, quoted, ipython=ipython))
+
+
+def _with_added_cells(prepared: Prepared, plan: Plan, quoted: frozenset[str], *, ipython: bool) -> Plan:
+    """Put what the result needs above the cells; return their plan then. New names may need more."""
+    own = list(prepared.cells)
+    while True:
+        for cell, cell_plan in zip(prepared.cells, plan.cells, strict=True):
+            for module in sorted(cell_plan.needs):
+                prepared.need(module, cell.positions)
+        needs = {
+            need: position
+            for need, position in prepared.needs.items()
+            if not (ipython and need.key == "display")
+        }
+        added = added_cells(own, needs)
+        if [cell.code for cell in added] == [cell.code for cell in prepared.cells[: -len(own) or None]]:
+            return plan
+        prepared.cells[:] = [*added, *own]
+        plan = analyze([Given(cell.code, cell.fails) for cell in prepared.cells], quoted)
 
 
 def _apply(prepared: Prepared, plan: Plan) -> None:
     copy = prepared.called.get("copy", "copy")
+    shown_as = prepared.called.get(SHOWN_AS, SHOWN_AS)
     for cell, change in zip(prepared.cells, plan.cells, strict=True):
+        change.edits = [
+            replace(edit, text=f"@{shown_as}{edit.text.removeprefix(_SHOWN_AS)}")
+            if edit.text.startswith(_SHOWN_AS)
+            else edit
+            for edit in change.edits
+        ]
         change.before = [_COPY.sub(rf"\1{copy}\2", line) for line in change.before]
         cell.code = rewritten(cell.code, change).strip("\n")
         for note in change.notes:

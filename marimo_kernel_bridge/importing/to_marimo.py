@@ -116,7 +116,7 @@ def _with_other_cells(notebook: Notebook, prepared: Prepared, folder: Path | Non
     places: dict[int, list[Working]] = {}
     for working in prepared.cells:
         places.setdefault(working.positions[-1] if working.positions else 0, []).append(working)
-    cells = [_ImportedCell((), cell.code) for cell in prepared.cells if not cell.positions]
+    cells = [_added(cell.code) for cell in prepared.cells if not cell.positions]
     for position, source in by_position.items():
         if source.kind == "code":
             for number, working in enumerate(places.get(position, [])):
@@ -141,9 +141,14 @@ def _with_marimo_imported(cells: list[_ImportedCell], mo: str) -> list[_Imported
     names = [names_in(cell.code) for cell in cells]
     if not any(mo in uses for _, uses in names) or any(mo in defines for defines, _ in names):
         return cells
-    if cells[0].positions:
+    if cells[0].positions or cells[0].options:
         return [_ImportedCell((), f"{_IMPORT}{mo}"), *cells]
     return [_ImportedCell((), f"{_IMPORT}{mo}\n{cells[0].code}"), *cells[1:]]
+
+
+def _added(code: str) -> _ImportedCell:
+    """Return a cell that the importer adds; the code of its functions is hidden."""
+    return _ImportedCell((), code, options={"hide_code": True} if code.startswith("def ") else {})
 
 
 def _imported(positions: tuple[int, ...], code: str, sources: Sequence[NotebookCell]) -> _ImportedCell:

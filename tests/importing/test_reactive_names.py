@@ -50,7 +50,7 @@ x = 1; "x" | x = 2; "x"                      => _x = 1; "x" | _x = 2; "x"
 x = 1  # x | x = 2  # x                      => _x = 1  # x | _x = 2  # x
 
 # Where names of functions are shown, they stay
-def f(): 1 | f | def f(): 2 | help(f)        => def f(): 1 | f | def f_1(): 2; f_1.__name__ = f_1.__qualname__ = "f" | help(f_1)
+def f(): 1 | f | def f(): 2 | help(f)        => def f(): 1 | f | @shown_as("f"); def f_1(): 2 | help(f_1)
 def f(): 1 | f | def f(): 2 | f()            => def f(): 1 | f | def f_1(): 2 | f_1()
 
 # What a cell shows before it changes it, it shows again
