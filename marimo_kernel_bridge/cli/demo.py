@@ -1,7 +1,7 @@
 """The narrated demo: a person and an agent on one reactive kernel with a real notebook, then an import.
 
-Each line that claims something is printed after it was checked against the messages, files or processes themselves; a
-claim that does not hold ends the demo with `DemoFailedError`.
+Each result is printed only after it was checked against the actual messages, files or processes; a check that fails
+ends the demo with `DemoFailedError`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from io import TextIOWrapper
 
-# What the example holds; the demo edits SPECIES and follows what depends on it.
+# Names of cells of the example: the demo edits EDITED and checks its dependents.
 EDITED: Final = "species"
 BEFORE: Final = "Adelie"
 AFTER: Final = "Gentoo"
@@ -48,13 +48,13 @@ _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 
 class DemoFailedError(Exception):
-    """A step of the demo did not really happen."""
+    """A check of the demo failed."""
 
 
 def run_demo(keep: Path | None, say: Callable[[str], None]) -> None:
     """Run the demo and print its steps with `say`; leave the notebooks in `keep`, if given. Raises `DemoFailedError`."""
     started = time.monotonic()
-    _require_what_the_example_needs()
+    _require_example_packages()
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         try:
@@ -67,7 +67,9 @@ def run_demo(keep: Path | None, say: Callable[[str], None]) -> None:
         _step(say, 1, "A kernel, from the kernelspec that Jupyter finds")
         _kernelspec(say)
         with (Path(temporary) / "processes.log").open("w+") as log:
-            failures: list[BaseException] = []  # raised below: Python 3.11.2 wraps what is raised in except*
+            failures: list[
+                BaseException
+            ] = []  # raised after the block: Python 3.11.2 wraps what an except* clause raises
             try:
                 asyncio.run(_person_and_agent(read_notebook(example), folder, log, say))
             except* (
@@ -76,18 +78,18 @@ def run_demo(keep: Path | None, say: Callable[[str], None]) -> None:
                 ToolFailedError,
                 MCPError,
                 OSError,
-            ) as group:  # anyio wraps
+            ) as group:  # anyio wraps exceptions in groups
                 failures.extend(single_errors(group))
             if failures:
-                raise DemoFailedError(f"{'; '.join(map(str, failures))}\n{_last_words(log)}")
+                raise DemoFailedError(f"{'; '.join(map(str, failures))}\n{_log_tail(log)}")
         _step(say, 5, "The same notebook, imported into marimo")
         _import_and_run(example, say)
-    say(f"\nAll of it happened, in {time.monotonic() - started:.0f} s.")
+    say(f"\nEvery step was checked. The demo took {time.monotonic() - started:.0f} s.")
     if keep is not None:
         say(f"The notebook, the marimo notebook and both charts are in {keep}.")
 
 
-def _require_what_the_example_needs() -> None:
+def _require_example_packages() -> None:
     missing = [name for name in ("pandas", "matplotlib") if find_spec(name) is None]
     if missing:
         raise DemoFailedError(
@@ -111,7 +113,7 @@ async def _person_and_agent(
     async with AsyncExitStack() as stack:
         manager = await stack.enter_async_context(started_kernel(KERNELSPEC, folder, log.fileno()))
         person = await stack.enter_async_context(opened(manager))
-        say(f"  It answers. Its connection file: {manager.connection_file}")
+        say(f"  The kernel is ready. Connection file: {manager.connection_file}")
 
         _step(say, 2, "A person runs the notebook, as JupyterLab would")
         for cell in notebook.cells:
@@ -125,14 +127,14 @@ async def _person_and_agent(
         before = {cell_id: person.cells[cell_id].text for cell_id in person.cells}
         requests = {cell_id: person.cells[cell_id].request_id for cell_id in person.cells}
         chart_before = _chart(person)
-        _require(BEFORE in before[SUMMARY], f"The summary does not speak of {BEFORE}: {before[SUMMARY]}")
+        _require(BEFORE in before[SUMMARY], f"The summary does not mention {BEFORE}: {before[SUMMARY]}")
         (folder / f"chart-{BEFORE}.png").write_bytes(chart_before)
 
         _step(say, 3, "An agent joins the same kernel over MCP and changes one cell")
         agent = await stack.enter_async_context(attached_agent(manager.connection_file, log))
         await _agent_edits(agent, notebook, say)
 
-        _step(say, 4, "What the person sees now, without having touched anything")
+        _step(say, 4, "The person's page updates by itself")
         await person.until(
             lambda: (
                 all(person.cells[cell_id].text != before[cell_id] for cell_id in (TABLE, SUMMARY))
@@ -144,16 +146,19 @@ async def _person_and_agent(
             seen = person.cells[cell_id]
             _require(
                 seen.request_id == requests[cell_id] and seen.late != [],
-                f"{cell_id} did not follow by itself.",
+                f"{cell_id} was not updated automatically.",
             )
             say(f"  [{cell_id}] got {', '.join(seen.late)} under the person's own request:")
             say(_indented(seen.text))
         (folder / f"chart-{AFTER}.png").write_bytes(_chart(person))
         say(f"  The chart was a PNG of {len(chart_before)} bytes and is now one of {len(_chart(person))}.")
-        _require(AFTER in person.cells[SUMMARY].text, f"The summary does not speak of {AFTER}.")
-        _require(person.cells[NOT_DEPENDENT].late == [], f"{NOT_DEPENDENT} ran again without need.")
+        _require(AFTER in person.cells[SUMMARY].text, f"The summary does not mention {AFTER}.")
+        _require(
+            person.cells[NOT_DEPENDENT].late == [],
+            f"{NOT_DEPENDENT} ran again although it does not depend on the change.",
+        )
         say(f"  [{NOT_DEPENDENT}] does not depend on the change and did not run again.")
-    _require(not manager.has_kernel, "The kernel did not end.")
+    _require(not manager.has_kernel, "The kernel did not shut down.")
 
 
 async def _agent_edits(agent: Agent, notebook: Notebook, say: Callable[[str], None]) -> None:
@@ -178,15 +183,13 @@ async def _agent_edits(agent: Agent, notebook: Notebook, say: Callable[[str], No
     run = await agent.call("edit_cells", edits=[edit])
     _require(run["status"] == "ok", f"The edit ended with {run['status']}: {run['message']}")
     reran = [names[cell["cell_id"]] for cell in run.get("reran", ())]
-    _require(sorted(reran) == sorted(DEPENDENTS), f"The agent heard that {reran} ran.")
+    _require(sorted(reran) == sorted(DEPENDENTS), f"The answer to the agent says that {reran} ran.")
     say(f"  The answer names the cells that ran because of it: {', '.join(reran)}")
     try:
         await agent.call("edit_cells", edits=[edit])
     except ToolFailedError as refused:
         _require("stale_version" in str(refused), f"The stale edit was refused for another reason: {refused}")
-        say(
-            "  The same edit once more is refused: it was made for a version that is no longer the current one."
-        )
+        say("  The same edit again is refused: it names a version of the cell that is no longer current.")
     else:
         raise DemoFailedError("A stale edit was accepted.")
 
@@ -194,7 +197,9 @@ async def _agent_edits(agent: Agent, notebook: Notebook, say: Callable[[str], No
 def _import_and_run(example: Path, say: Callable[[str], None]) -> None:
     target = example.with_suffix(".py")
     conversion = import_notebook(example, target, ImportOptions(force=True)).conversion
-    _require(conversion.complete, f"Not all was converted: {conversion.not_converted} {conversion.check}")
+    _require(
+        conversion.complete, f"Some cells were not converted: {conversion.not_converted} {conversion.check}"
+    )
     kept = sum(cell.fate == "kept" for cell in conversion.cells)
     say(f"  {target.name}: {kept} of {len(conversion.cells)} cells kept as they are, marimo check passes")
     ran = subprocess.run(  # noqa: S603  # this interpreter, on the file just written
@@ -218,20 +223,20 @@ def _step(say: Callable[[str], None], number: int, title: str) -> None:
     say(f"\n{number}. {title}")
 
 
-def _require(really: bool, otherwise: str) -> None:  # noqa: FBT001  # a check reads better so
-    if not really:
-        raise DemoFailedError(otherwise)
+def _require(condition: bool, message: str) -> None:  # noqa: FBT001  # reads like assert
+    if not condition:
+        raise DemoFailedError(message)
 
 
-def _last_words(log: TextIOWrapper) -> str:
+def _log_tail(log: TextIOWrapper) -> str:
     log.flush()
     log.seek(0)
-    return f"Last words of kernel and server: {log.read()[-2000:] or 'none'}"
+    return f"End of the log of kernel and server: {log.read()[-2000:] or '(empty)'}"
 
 
 def _chart(person: FrontEnd) -> bytes:
     picture = base64.b64decode(person.cells[CHART].mime("image/png") or "")
-    _require(picture == b"" or picture.startswith(_PNG), "The chart is no PNG.")
+    _require(picture == b"" or picture.startswith(_PNG), "The chart is not a PNG image.")
     return picture
 
 

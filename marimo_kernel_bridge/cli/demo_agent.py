@@ -1,4 +1,4 @@
-"""The agent of `demo` and `doctor`: the MCP SDK's client on this package's server, over stdio, as a host starts it.
+"""The agent of `demo` and `doctor`: the MCP SDK's client, connected over stdio to a server that it starts as a host does.
 
 Calls tools and returns their answers; decides nothing.
 """
@@ -30,7 +30,7 @@ class Agent:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:  # JSON both ways
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:  # JSON in, JSON out
         """Call a tool and return its structured content. Raises `ToolFailedError`."""
         result = await self._client.call_tool(tool, arguments)
         if result.is_error:
@@ -41,7 +41,7 @@ class Agent:
 
 @asynccontextmanager
 async def attached_agent(connection_file: str, log: TextIO) -> AsyncIterator[Agent]:
-    """Start an MCP server and connect it to a kernel. `log` gets the server's stderr. Raises `ToolFailedError`."""
+    """Start an MCP server and connect it to a kernel. The server's stderr goes to `log`. Raises `ToolFailedError`."""
     server = StdioServerParameters(command=sys.executable, args=["-m", MODULE, "mcp"], env=dict(os.environ))
     async with Client(stdio_client(server, errlog=log)) as client:
         agent = Agent(client)
@@ -50,7 +50,7 @@ async def attached_agent(connection_file: str, log: TextIO) -> AsyncIterator[Age
 
 
 def single_errors(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """Yield the errors in a group of groups: the SDK's task groups wrap what is raised inside them."""
+    """Yield the exceptions in nested groups: the SDK's task groups wrap exceptions that are raised inside them."""
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from single_errors(error)

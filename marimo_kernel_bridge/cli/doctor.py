@@ -1,7 +1,7 @@
-"""The checks of `doctor`: that the parts work together on this machine, or what is wrong and what to do.
+"""The checks of `doctor`: whether the parts work together on this machine, and if not, what to do.
 
-Each check does what it is about: it starts the kernel, changes a cell, has an agent change one. A check that an earlier
-failure makes impossible is reported as skipped.
+Each check performs the operation that it is named after: start the kernel, change a cell, let an agent change one. A
+check that an earlier failure makes impossible is reported as skipped.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Finding:
 
 
 def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]:
-    """Run all checks and return their findings. `report` is called with each as soon as it is there."""
+    """Run all checks and return their findings. `report` is called with each finding as soon as it is known."""
     findings: list[Finding] = []
 
     def found(*new: Finding) -> None:
@@ -99,13 +99,15 @@ def _marimo() -> Finding:
         return Finding("marimo", "FAILED", error.message, error.hint)
     if missing := missing_api():
         return Finding(
-            "marimo", "FAILED", f"marimo {installed()} lacks what the kernel needs: {'; '.join(missing)}."
+            "marimo",
+            "FAILED",
+            f"marimo {installed()} lacks APIs that the kernel needs: {'; '.join(missing)}.",
         )
-    return Finding("marimo", "ok", f"{installed()}, with all that the kernel needs of it")
+    return Finding("marimo", "ok", f"{installed()}, with every API that the kernel needs")
 
 
 def _kernelspec() -> Finding:
-    """Find the kernelspec as Jupyter does, and try its interpreter."""
+    """Find the kernelspec as Jupyter does, and check its interpreter."""
     manager = KernelSpecManager()
     try:
         spec = manager.get_kernel_spec(KERNELSPEC)
@@ -118,44 +120,44 @@ def _kernelspec() -> Finding:
         return Finding("kernelspec", "FAILED", f"Its kernel.json cannot be read: {error}.", _REINSTALL)
     if (interpreter := _interpreter(spec)) is None:
         named = spec.argv[0] if spec.argv else "nothing"
-        problem = f"{spec.resource_dir} names the interpreter {named}, which is not there."
+        problem = f"{spec.resource_dir} names the interpreter {named}, which does not exist."
     else:
-        problem = _trouble_with(interpreter)
+        problem = _interpreter_problem(interpreter)
     if problem:
         return Finding("kernelspec", "FAILED", problem, _REINSTALL)
     return Finding("kernelspec", "ok", f"{spec.resource_dir}, for {interpreter}")
 
 
-def _trouble_with(interpreter: str) -> str:
-    """Run the interpreter of a kernelspec; return what is wrong with it, or an empty string."""
+def _interpreter_problem(interpreter: str) -> str:
+    """Run the interpreter of a kernelspec. Return why it cannot be used, or an empty string."""
     try:
-        answer = subprocess.run(  # noqa: S603  # Jupyter would run it as well
+        answer = subprocess.run(  # noqa: S603  # Jupyter runs it as well
             [interpreter, "-c", "import marimo_kernel_bridge as b; print(b.__version__)"],
             capture_output=True,
             text=True,
             timeout=_INTERPRETER_BOUND,
-            cwd=tempfile.gettempdir(),  # not here, where a checkout could be imported by chance
+            cwd=tempfile.gettempdir(),  # the current directory may be a checkout, which would be imported
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{interpreter} does not run: {error}."
     if answer.returncode != 0:
-        reason = (split_lines(answer.stderr.strip()) or ["no reason given"])[-1]
+        reason = (split_lines(answer.stderr.strip()) or ["no error message"])[-1]
         return f"{interpreter} cannot import marimo_kernel_bridge: {reason}"
     if (version := answer.stdout.strip()) != __version__:
-        return f"{interpreter} has marimo-kernel-bridge {version}, this is {__version__}."
+        return f"{interpreter} has marimo-kernel-bridge {version}; this is {__version__}."
     return ""
 
 
 def _interpreter(spec: KernelSpec) -> str | None:
-    """Return what Jupyter would run, as jupyter_client resolves it; None if there is no such program."""
+    """Return the program that Jupyter would run, as jupyter_client resolves it; None if there is none."""
     first = spec.argv[0] if spec.argv else ""
-    names_of_ours = {
+    current_interpreter = {
         "python",
         f"python{sys.version_info[0]}",
         f"python{sys.version_info[0]}.{sys.version_info[1]}",
     }
-    return sys.executable if first in names_of_ours else shutil.which(first) if first else None
+    return sys.executable if first in current_interpreter else shutil.which(first) if first else None
 
 
 async def _with_a_kernel(folder: Path, found: Callable[..., None]) -> None:
@@ -170,11 +172,11 @@ async def _with_a_kernel(folder: Path, found: Callable[..., None]) -> None:
             person = await stack.enter_async_context(opened(manager))
             answer = (await person.run("first", "6 * 7")).text
         except (BridgeError, OSError) as error:
-            found(Finding("kernel", "FAILED", f"{error} Its last words: {_last_lines(log) or 'none'}"))
-            found(*_skipped("reactivity", "mcp", because="no kernel runs"))
+            found(Finding("kernel", "FAILED", f"{error} End of its log: {_last_lines(log) or '(empty)'}"))
+            found(*_skipped("reactivity", "mcp", because="no kernel is running"))
             return
         if answer != "42":
-            found(Finding("kernel", "FAILED", f"It says that 6 * 7 is {answer!r}.", _REPORT))
+            found(Finding("kernel", "FAILED", f"The result of 6 * 7 is {answer!r}.", _REPORT))
         else:
             found(Finding("kernel", "ok", f"started and ran a cell in {time.monotonic() - before:.1f} s"))
         found(await _reactivity(person))
@@ -186,14 +188,18 @@ async def _reactivity(person: FrontEnd) -> Finding:
         await person.run("base", "a = 1")
         dependent = await person.run("dependent", "print('a + 1 is', a + 1)")
         if dependent.text != "a + 1 is 2":
-            return Finding("reactivity", "FAILED", f"The dependent shows {dependent.text!r} at first.")
+            return Finding(
+                "reactivity", "FAILED", f"The first output of the dependent is {dependent.text!r}."
+            )
         await person.run("base", "a = 10")
         await person.until(
-            lambda: dependent.text == "a + 1 is 11", "a dependent's new output under its own cell"
+            lambda: dependent.text == "a + 1 is 11", "the dependent's new output under its own cell"
         )
     except BridgeError as error:
         return Finding("reactivity", "FAILED", str(error), _REPORT)
-    return Finding("reactivity", "ok", "a changed cell's dependent shows its new output under its own cell")
+    return Finding(
+        "reactivity", "ok", "a dependent of a changed cell shows its new output under its own cell"
+    )
 
 
 async def _mcp(person: FrontEnd, manager: AsyncKernelManager, folder: Path) -> Finding:
@@ -208,26 +214,30 @@ async def _mcp(person: FrontEnd, manager: AsyncKernelManager, folder: Path) -> F
         ToolFailedError,
         MCPError,
         OSError,
-    ) as group:  # the SDK's task groups wrap what is raised
+    ) as group:  # the SDK's task groups wrap exceptions
         problems += map(str, single_errors(group))
     if problems:
-        detail = f"{'; '.join(problems)} The server's last words: {_last_lines(log) or 'none'}"
+        detail = f"{'; '.join(problems)} End of the server's log: {_last_lines(log) or '(empty)'}"
         return Finding("mcp", "FAILED", detail, _REPORT)
-    return Finding("mcp", "ok", "an agent joined over stdio, changed a cell, and its dependent followed")
+    return Finding(
+        "mcp", "ok", "an agent joined over stdio and changed a cell, and its dependent was updated"
+    )
 
 
 async def _agent_changes_a(agent: Agent, dependent: ShownCell, person: FrontEnd) -> None:
     cells = (await agent.call("list_cells"))["cells"]
     base = next((cell for cell in cells if "a" in cell.get("defines", ())), None)
     if base is None:
-        raise ToolFailedError("list_cells: the cell that defines `a` is not there.")
+        raise ToolFailedError("list_cells: the cell that defines `a` is missing.")
     edit = {"action": "change", "cell_id": base["cell_id"], "version": base["version"], "code": "a = 20"}
     await agent.call("edit_cells", edits=[edit])
-    await person.until(lambda: dependent.text == "a + 1 is 21", "what the agent's change should show")
+    await person.until(
+        lambda: dependent.text == "a + 1 is 21", "the dependent's output after the agent's change"
+    )
 
 
 def _pools() -> Iterator[Finding]:
-    """Import what the pools of the installed kernelspecs preload."""
+    """Check that the modules that installed kernelspecs preload in pools can be imported."""
     manager = KernelSpecManager()
     for name, entry in manager.get_all_specs().items():
         provisioner = (entry["spec"].get("metadata") or {}).get("kernel_provisioner") or {}
@@ -235,15 +245,15 @@ def _pools() -> Iterator[Finding]:
         if provisioner.get("provisioner_name") != PROVISIONER or interpreter is None:
             continue
         preload = (provisioner.get("config") or {}).get("preload") or []
-        if unfit := trouble(interpreter, preload):
-            detail = f"The kernels of {name!r} start without a pool, for it cannot preload {unfit}."
+        if failed := trouble(interpreter, preload):
+            detail = f"The kernels of {name!r} start without a pool, because it cannot preload {failed}."
             where = Path(entry["resource_dir"], "kernel.json")
             yield Finding(
-                "pool", "FAILED", detail, f"Install what is missing, or change `preload` in {where}."
+                "pool", "FAILED", detail, f"Install the missing modules, or change `preload` in {where}."
             )
         else:
-            named = ", ".join(preload) or "nothing more"
-            yield Finding("pool", "ok", f"that of {name!r} can preload what it shall: {named}")
+            modules = ", ".join(preload) or "none"
+            yield Finding("pool", "ok", f"modules that the pool of {name!r} preloads: {modules}")
 
 
 def _jupyterlab() -> Finding:
@@ -253,8 +263,8 @@ def _jupyterlab() -> Finding:
         return Finding(
             "jupyterlab",
             "skipped",
-            "not in this environment (VS Code, or a JupyterLab elsewhere, needs none here)",
-            "To have it: pip install 'marimo-kernel-bridge[lab]'",
+            "not in this environment (not needed for VS Code or a JupyterLab elsewhere)",
+            "To install it: pip install 'marimo-kernel-bridge[lab]'",
         )
     if int(version.split(".")[0]) < _LOWEST_LAB:
         return Finding(
@@ -264,7 +274,7 @@ def _jupyterlab() -> Finding:
 
 
 def _skipped(*checks: str, because: str) -> Iterator[Finding]:
-    yield from (Finding(check, "skipped", f"not tried, because {because}") for check in checks)
+    yield from (Finding(check, "skipped", f"not checked, because {because}") for check in checks)
 
 
 def _last_lines(log: Path) -> str:

@@ -1,4 +1,4 @@
-"""What all commands share: the group that they belong to, examples in help texts, and how a refusal is printed.
+"""What all commands share: their group, examples in help texts, and how a refused request is printed.
 
 A refused request (`BridgeError`) is one line on stderr and exit code 1, or 2 for wrong usage.
 """
@@ -21,7 +21,7 @@ WRONG_USAGE: Final = 2
 
 
 class CommandGroup(click.Group):
-    """A group that lists its commands in the order in which they were added and prints a refusal as one line."""
+    """A group that lists its commands in the order in which they were added and prints a refused request as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
@@ -37,7 +37,7 @@ class CommandGroup(click.Group):
 
 @contextmanager
 def refusal_reported(*, as_json: bool) -> Iterator[None]:
-    """Print a refusal as JSON, too, if the command reports in JSON."""
+    """Also print a refused request as JSON if the command reports in JSON."""
     try:
         yield
     except BridgeError as error:

@@ -1,4 +1,4 @@
-"""The commands about kernels: run one, install its kernelspec, list pools and running kernels."""
+"""The commands about kernels: run one, install a kernelspec, list pools and running kernels."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[-f CONNECTION_FILE]")
 def kernel(arguments: tuple[str, ...]) -> None:
-    """Run the kernel. Jupyter calls this; you rarely do.
+    """Run the kernel. Jupyter calls this command; you rarely need to.
 
-    Without -f, or if there is no such file, it writes one and says how to connect to it.
+    Without -f, or if the file does not exist, the kernel writes one and prints how to connect.
 
-    Takes what ipykernel takes: options of the form --Class.trait=value, --debug for more log.
+    Accepts ipykernel's options: --Class.trait=value, and --debug for a detailed log.
     """
     from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only for this command
 
@@ -40,21 +40,19 @@ def kernel(arguments: tuple[str, ...]) -> None:
         "marimo-kernel-bridge install --sys-prefix --pool --preload pandas --preload matplotlib.pyplot",
     )
 )
-@click.option("--user", is_flag=True, help="For this user, in every environment (the default).")
+@click.option("--user", is_flag=True, help="For the current user, in all environments (the default).")
 @click.option("--sys-prefix", is_flag=True, help="For this Python environment only.")
+@click.option("--prefix", type=click.Path(path_type=Path), help="In share/jupyter/kernels of this folder.")
+@click.option("--name", default="marimo", show_default=True, help="The name of the kernelspec.")
+@click.option("--display-name", help="The name in the launcher.")
 @click.option(
-    "--prefix", type=click.Path(path_type=Path), help="Below this folder, in share/jupyter/kernels."
-)
-@click.option("--name", default="marimo", show_default=True, help="What Jupyter calls the kernelspec.")
-@click.option("--display-name", help="What people see in the launcher.")
-@click.option(
-    "--pool", is_flag=True, help="Kernels come from a warm pool: they start in a fraction of the time."
+    "--pool", is_flag=True, help="Fork kernels from a warm pool: they start in a fraction of the time."
 )
 @click.option(
     "--preload",
     multiple=True,
     metavar="MODULE",
-    help="With --pool: a module that kernels have imported already.",
+    help="With --pool: a module to import before kernels are forked.",
 )
 def install(
     *,
@@ -66,10 +64,9 @@ def install(
     pool: bool,
     preload: tuple[str, ...],
 ) -> None:
-    """Write the kernelspec where another Jupyter finds it.
+    """Install the kernelspec for a Jupyter in another environment.
 
-    Not needed in the environment where the package is installed: pip put a kernelspec there. Needed to start this
-    environment's kernel from a Jupyter that lives elsewhere.
+    Not needed for a Jupyter in the environment of this package: pip has installed a kernelspec there.
     """
     from marimo_kernel_bridge.launch.install import install_kernelspec, seen_by_jupyter  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.launch.pool.protocol import PoolOptions  # noqa: PLC0415
@@ -78,66 +75,66 @@ def install(
         raise click.UsageError("--preload needs --pool.")
     if sum((user, sys_prefix, prefix is not None)) > 1:
         raise click.UsageError("Give one of --user, --sys-prefix and --prefix.")
-    below = Path(sys.prefix) if sys_prefix else prefix
-    place = install_kernelspec(
+    root = Path(sys.prefix) if sys_prefix else prefix
+    folder = install_kernelspec(
         name=name,
         display_name=display_name,
-        user=below is None,
-        prefix=below,
+        user=root is None,
+        prefix=root,
         pool=PoolOptions(preload) if pool else None,
     )
-    click.echo(f"Installed the kernelspec {name} for {sys.executable}\n  in {place}")
-    if not seen_by_jupyter(name, place):
+    click.echo(f"Installed the kernelspec {name} for {sys.executable}\n  in {folder}")
+    if not seen_by_jupyter(name, folder):
         click.echo(
-            "A Jupyter of this environment takes another kernelspec of that name, or does not look there: "
-            f"set JUPYTER_PATH={place.parent.parent}"
+            "A Jupyter in this environment finds another kernelspec of that name, or does not search this folder: "
+            f"set JUPYTER_PATH={folder.parent.parent}"
         )
 
 
 @click.command(epilog=examples("marimo-kernel-bridge pool", "marimo-kernel-bridge pool --stop"))
-@click.option("--stop", is_flag=True, help="Let them fork no more kernels; each ends when its kernels have.")
+@click.option("--stop", is_flag=True, help="Stop forking kernels. Each pool ends after its last kernel.")
 def pool(*, stop: bool) -> None:
-    """List the warm pools of kernels that run.
+    """List the running warm pools.
 
-    A pool starts with the first kernel that is asked of it, and ends when it has had none for some minutes.
+    A pool starts when the first kernel is requested from it, and ends after some minutes without kernels.
     """
     from marimo_kernel_bridge.launch.pool.status import running_pools, stop_pools  # noqa: PLC0415  # only for this command
 
     states = stop_pools() if stop else running_pools()
     for state in states:
         click.echo(
-            f"{state.python}, process {state.pid}: {len(state.kernels)} kernels run, {state.forked} forked"
+            f"{state.python}, process {state.pid}: {len(state.kernels)} kernels running, {state.forked} forked"
             + (f", with {', '.join(state.preload)}" if state.preload else "")
-            + (f"\n  makes no kernels, which start without it: {state.trouble}" if state.trouble else "")
+            + (f"\n  not in use, kernels start without it: {state.trouble}" if state.trouble else "")
         )
     if not states:
-        click.echo("No pool runs.")
+        click.echo("No pool is running.")
 
 
 @click.command(epilog=examples("marimo-kernel-bridge kernels", "marimo-kernel-bridge kernels --json"))
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def kernels(*, as_json: bool) -> None:
     """List the running kernels and their notebooks.
 
-    Looks into Jupyter's runtime directory, as an agent's list_kernels does.
+    Reads Jupyter's runtime directory, as the tool list_kernels does.
     """
     import asyncio  # noqa: PLC0415  # only for this command
 
     from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # only for this command
 
-    found = asyncio.run(find_kernels())
+    kernels = asyncio.run(find_kernels())
     if as_json:
-        click.echo(json.dumps([_kernel_row(kernel) for kernel in found], indent=2))
+        click.echo(json.dumps([_kernel_row(kernel) for kernel in kernels], indent=2))
         return
-    running = [_kernel_row(kernel) for kernel in found if kernel.problem is None]
+    running = [_kernel_row(kernel) for kernel in kernels if kernel.problem is None]
     for row in running:
         click.echo(f"{row['kernel_id']}  {row['kind']}, {row['state']}\n  {row['connection_file']}")
         if row["notebook"]:
             click.echo(f"  {row['notebook']}")
     if not running:
-        click.echo("No kernel runs. Open a notebook with the kernel 'marimo (reactive Python)' first.")
-    if gone := len(found) - len(running):
-        click.echo(f"{gone} connection file(s) without a usable kernel; --json tells why.")
+        click.echo("No kernel is running. Open a notebook with the kernel 'marimo (reactive Python)' first.")
+    if unusable := len(kernels) - len(running):
+        click.echo(f"{unusable} connection file(s) without a usable kernel; --json shows why.")
 
 
 def _kernel_row(kernel: FoundKernel) -> dict[str, str | None]:

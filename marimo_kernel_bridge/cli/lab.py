@@ -1,7 +1,7 @@
 """JupyterLab on a notebook with the marimo kernel selected.
 
-Owns which notebook that is: the given one if it already names this kernel, else a copy that does. JupyterLab replaces
-the process.
+Decides which notebook to open: the given one if it already names this kernel, otherwise a copy that does. JupyterLab
+replaces the process.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 HOW_TO_ATTACH: Final = """\
 To let an agent join this kernel, add the MCP server to its host once, for example:
   claude mcp add --scope user marimo -- {command} mcp
-Run a cell, then ask the agent to list the kernels and to connect to this notebook's.
-`{command} kernels` shows the connection files. What the agent runs changes the outputs on your page."""
+Run a cell, then ask the agent to list the kernels and to connect to the one of this notebook.
+`{command} kernels` lists the connection files. Cells that the agent runs update the outputs on your page."""
 
 
 def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], None]) -> None:
@@ -47,7 +47,7 @@ def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], Non
     say(HOW_TO_ATTACH.format(command=_command()))
     sys.stdout.flush()
     arguments = [sys.executable, "-m", "jupyterlab", str(shown), *options]
-    os.execv(sys.executable, arguments)  # noqa: S606  # this very interpreter; signals and the terminal are Lab's now
+    os.execv(sys.executable, arguments)  # noqa: S606  # the current interpreter; JupyterLab takes over signals and the terminal
 
 
 def _kernelspec() -> dict[str, str]:
@@ -70,9 +70,9 @@ def _example(kernelspec: dict[str, str]) -> Path:
 
 
 def _for_our_kernel(notebook: Path, kernelspec: dict[str, str]) -> Path:
-    """Return the notebook if it names our kernelspec, else a copy of it that does; an earlier copy is used again."""
-    given = read_notebook(notebook).metadata.get("kernelspec")
-    if isinstance(given, dict) and given.get("name") == kernelspec["name"]:
+    """Return the notebook if it names our kernelspec, else a copy of it that does; an existing copy is reused."""
+    current = read_notebook(notebook).metadata.get("kernelspec")
+    if isinstance(current, dict) and current.get("name") == kernelspec["name"]:
         return notebook
     copy = notebook.with_name(f"{notebook.stem}-{kernelspec['name']}.ipynb")
     if not copy.exists():
@@ -86,6 +86,6 @@ def _for_our_kernel(notebook: Path, kernelspec: dict[str, str]) -> Path:
 
 
 def _command() -> str:
-    """Return how this program is called from anywhere: an environment's script folder is rarely on PATH."""
+    """Return a command that runs this program from any folder: an environment's scripts are rarely on PATH."""
     script = Path(sys.executable).with_name("marimo-kernel-bridge")
     return str(script) if script.exists() else f"{sys.executable} -m marimo_kernel_bridge"

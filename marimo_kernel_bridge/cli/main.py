@@ -1,7 +1,7 @@
 """The command line: its commands, in the order in which help lists them.
 
-What a command is called, takes and prints is in the module of its subject. Commands import inside themselves, so that
-none pays for another.
+The name, the options and the output of a command are in the module of its subject. Commands import their
+dependencies when they run, so that none slows down another.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from marimo_kernel_bridge.cli.trial_commands import demo, doctor, lab
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
-        "marimo-kernel-bridge demo        # see it work",
+        "marimo-kernel-bridge demo        # see how it works",
         "marimo-kernel-bridge lab         # try it in JupyterLab",
-        "marimo-kernel-bridge doctor      # find out what is wrong",
+        "marimo-kernel-bridge doctor      # find problems",
     ),
 )
 @click.version_option(__version__, prog_name="marimo-kernel-bridge")

@@ -1,4 +1,4 @@
-"""The command `mcp`: serve agents, or set a client up to be served."""
+"""The command `mcp`: serve agents, or configure an MCP client."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "v
 )
 @click.option("--http", is_flag=True, help="Serve many clients over streamable HTTP, with a token.")
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free port.  [default: 27180]")
-@click.option("--allow-remote", is_flag=True, help="Let --host be an address that other machines reach.")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 for any free one.  [default: 27180]")
+@click.option("--allow-remote", is_flag=True, help="Accept a --host that other machines can reach.")
 @click.option(
     "--allow",
     type=_TIER,
     default="run",
     show_default=True,
-    help="What agents may do, each with all before it: look; run code beside the notebook; edit cells; run them; "
-    "start and stop kernels, and install packages without asking you.",
+    help="What agents may do. Each value includes those before it: read; run code outside of the notebook's cells; "
+    "edit cells; run them; start and stop kernels, and install packages without asking you.",
 )
-@click.option("--print-config", type=_MCP_CLIENT, help="Print what this client needs, and end.")
-@click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client, and end.")
+@click.option("--print-config", type=_MCP_CLIENT, help="Print the configuration for this client and exit.")
+@click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client and exit.")
 def mcp(
     *,
     http: bool,
@@ -61,14 +61,14 @@ def mcp(
         raise click.UsageError("Give one of --print-config and --install.")
     if install_in:
         if http:
-            raise click.UsageError("--install is for stdio. For --http paste what --print-config prints.")
+            raise click.UsageError("--install is for stdio. For --http, paste the output of --print-config.")
         _install_mcp(install_in, allow)
     elif print_config:
         _print_mcp_config(print_config, allow, http=http, host=host, port=port)
     elif http:
         _serve_http(host, port, allow, allow_remote=allow_remote)
     else:
-        gc.disable()  # until all is imported: nothing of that is garbage, and looking for some takes a tenth of the start
+        gc.disable()  # during imports, which create no garbage: collections would take a tenth of the start-up time
         from marimo_kernel_bridge.mcp_tools import run_stdio  # noqa: PLC0415  # only for this command
 
         run_stdio(allow)
@@ -112,8 +112,8 @@ def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote
     )
     if not listening.loopback:
         click.echo(
-            "WARNING: other machines can reach this server. Whoever has the token runs code as you, and nothing is "
-            "encrypted: put a TLS proxy in front of it.",
+            "WARNING: other machines can reach this server. Anyone with the token can run code as you, and the connection "
+            "is not encrypted: use a TLS proxy in front of it.",
             err=True,
         )
     options = ([] if host is None else ["--host", host]) + (
@@ -121,9 +121,9 @@ def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote
     )
 
     def ready() -> None:
-        click.echo(f"Serving MCP at {listening.url} until Ctrl-C. The token is in {token.path}.")
+        click.echo(f"Serving MCP at {listening.url}. Press Ctrl-C to stop. The token is in {token.path}.")
         click.echo(
-            f"For clients: marimo-kernel-bridge mcp {shlex.join(['--http', *options])} --print-config CLIENT"
+            f"To configure a client: marimo-kernel-bridge mcp {shlex.join(['--http', *options])} --print-config CLIENT"
         )
 
     serve_http(build_server(allow), token, listening, ready)

@@ -31,24 +31,26 @@ if TYPE_CHECKING:
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The file to write, or a folder for several; else beside each notebook, under its name.",
+    help="The file to write, or a folder for several.  [default: next to each notebook, with its name]",
 )
 @click.option(
     "--target",
     type=click.Choice(["marimo", "bridge"]),
     default="marimo",
     show_default=True,
-    help="marimo: a .py for marimo itself. bridge: an .ipynb for this package's kernel, IPython syntax kept.",
+    help="marimo: a .py file for marimo. bridge: an .ipynb for this package's kernel, with IPython syntax.",
 )
 @click.option(
     "--outputs",
     type=click.Choice(["drop", "keep"]),
     default="drop",
     show_default=True,
-    help="keep: saved outputs are there when the notebook is opened.",
+    help="keep: show the saved outputs when the notebook is opened.",
 )
-@click.option("--check", is_flag=True, help="Only say what would happen; write nothing.")
-@click.option("--verify", is_flag=True, help="Run the notebook and the result, and compare what cells show.")
+@click.option("--check", is_flag=True, help="Only report; write nothing.")
+@click.option(
+    "--verify", is_flag=True, help="Run the notebook and the result, and compare the outputs of cells."
+)
 @click.option("--force", is_flag=True, help="Overwrite files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_(
@@ -62,10 +64,10 @@ def import_(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Turn Jupyter notebooks into reactive ones.
+    """Convert Jupyter notebooks to reactive notebooks.
 
-    Takes notebooks and folders of them, and prints what became of their cells. Ends with 3 if a file was written,
-    but some cell could not be carried over: each is named on stderr, and its text is in the file.
+    Accepts notebooks and folders, and prints how each cell was converted. Exits with 3 if a file was written but some
+    cell could not be converted: each is named on stderr, and the file contains its source.
     """
     from marimo_kernel_bridge.cli.import_command import ImportOptions, import_notebooks  # noqa: PLC0415  # only for this command
 
@@ -104,29 +106,29 @@ _FORMATS_HELP: Final = "\b\nFormats:\n" + "".join(
     "--to",
     "to",
     type=click.Choice(list(EXPORT_FORMATS)),
-    help="The format; else the name given with -o tells.",
+    help="The format.  [default: from the name given with -o]",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="The file to write, - for stdout; else beside the notebook, under its name.",
+    help="The file to write, - for stdout.  [default: next to the notebook, with its name]",
 )
 @click.option(
     "--live",
     is_flag=True,
-    help="What a running kernel has now: SOURCE is its notebook's path, connection file or id.",
+    help="Export a running kernel: SOURCE is the path of its notebook, its connection file or id.",
 )
 @click.option("--run", "run_it", is_flag=True, help="Run the notebook first, for fresh outputs.")
 @click.option(
     "--original",
     type=click.Path(path_type=Path),
-    help="The .ipynb that a marimo file was imported from, if what the import kept of it is lost.",
+    help="The .ipynb that a marimo file was imported from, if the copy that the import saved is lost.",
 )
 @click.option(
     "--no-imports",
     is_flag=True,
-    help="Of an .ipynb: do not import modules to learn what `from module import *` binds.",
+    help="For an .ipynb: do not import modules to find the names that `from module import *` binds.",
 )
 @click.option(
     "--no-sandbox", is_flag=True, help="For --to pdf as root, in containers: trust the notebook's outputs."
@@ -146,14 +148,14 @@ def export(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write a notebook in another format: a marimo .py file, an .ipynb, or what a running kernel has.
+    """Export a notebook to another format: a marimo .py file, an .ipynb, or a running kernel.
 
-    Ends with 4 if --run was given and a cell failed.
+    Exits with 4 if --run was given and a cell failed.
     """
     from marimo_kernel_bridge.cli.export_command import ExportOptions, export_notebook  # noqa: PLC0415  # only for this command
 
     if as_json and output == Path("-"):
-        raise click.UsageError("--json prints a report: give -o a file.")
+        raise click.UsageError("--json prints a report to stdout: -o must name a file.")
     options = ExportOptions(
         to=to,
         output=output,

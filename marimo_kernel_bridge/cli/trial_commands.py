@@ -1,4 +1,4 @@
-"""The commands that show and check that everything works: `demo`, `lab` and `doctor`."""
+"""The commands to try the kernel and to check an installation: `demo`, `lab` and `doctor`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from marimo_kernel_bridge.cli.group import REFUSED, examples
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Leave the notebooks that the demo made in this folder.",
+    help="Keep the notebooks of the demo in this folder.",
 )
 def demo(*, keep: Path | None) -> None:
     """Show a person and an agent on one reactive kernel.
 
-    Runs a real notebook as JupyterLab does, lets an agent change a cell over MCP, shows what that changes for the
-    person, and imports the notebook into marimo. Checks every step and fails if one did not really happen. Takes well under a minute.
+    Runs a real notebook as JupyterLab does, lets an agent change a cell over MCP, shows the effect on the person's page,
+    and imports the notebook into marimo. Checks every step and fails if a check does. Takes well under a minute.
     """
     from marimo_kernel_bridge.cli.demo import DemoFailedError, run_demo  # noqa: PLC0415  # only for this command
 
@@ -44,8 +44,8 @@ def demo(*, keep: Path | None) -> None:
 def lab(arguments: tuple[str, ...]) -> None:
     """Open JupyterLab with the marimo kernel selected.
 
-    Without NOTEBOOK, on a copy of the penguins example. A notebook of another kernel is left alone: Lab opens a copy
-    beside it. Further options go to JupyterLab.
+    Without NOTEBOOK, opens a copy of the penguins example. A notebook of another kernel is not changed: JupyterLab opens
+    a copy next to it. Other options are passed to JupyterLab.
     """
     from marimo_kernel_bridge.cli.lab import open_lab  # noqa: PLC0415  # only for this command
 
@@ -55,12 +55,12 @@ def lab(arguments: tuple[str, ...]) -> None:
 
 
 @click.command(epilog=examples("marimo-kernel-bridge doctor", "marimo-kernel-bridge doctor --json"))
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(*, as_json: bool) -> None:
-    """Check that everything works here, or say what is wrong.
+    """Check that everything works on this machine, or say what is wrong.
 
-    Tries the kernelspec, a kernel, its reactivity and an agent's way to it on this machine, with a kernel and an
-    MCP server of its own that it ends again. Exit code 1 if anything is broken.
+    Checks the kernelspec, a kernel, its reactivity and an agent's connection to it, with a temporary kernel and MCP
+    server. Exits with 1 if a check fails.
     """
     from marimo_kernel_bridge.cli.doctor import examine  # noqa: PLC0415  # only for this command
 

@@ -131,7 +131,7 @@ def test_kernels_lists_what_runs_and_counts_what_does_not(tmp_path, monkeypatch)
     finally:
         manager.shutdown_kernel(now=True)
     assert f"mine  reactive, idle, 0 cells\n  {tmp_path / 'kernel-mine.json'}\n" in listed
-    assert "1 connection file(s) without a usable kernel; --json tells why." in listed
+    assert "1 connection file(s) without a usable kernel; --json shows why." in listed
     assert rows["mine"]["problem"] is None
     assert rows["broken"]["state"] == "connection_file_malformed"
     assert rows["broken"]["problem"].startswith(

@@ -74,24 +74,24 @@ def test_a_kernelspec_whose_interpreter_is_gone_is_named_and_nothing_else_is_tri
     result = CliRunner().invoke(main, ["doctor"])
     assert result.exit_code == 1
     assert "FAILED   kernelspec: " in result.stdout
-    assert "names the interpreter /no/such/python, which is not there." in result.stdout
+    assert "names the interpreter /no/such/python, which does not exist." in result.stdout
     assert "Run: marimo-kernel-bridge install --sys-prefix" in result.stdout
-    assert "skipped  mcp: not tried, because there is no usable kernelspec" in result.stdout
+    assert "skipped  mcp: not checked, because there is no usable kernelspec" in result.stdout
 
 
 def test_what_a_pool_cannot_preload_is_named(tmp_path, monkeypatch):
     install_kernelspec(name="warm", prefix=tmp_path, pool=PoolOptions(("json",)))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share/jupyter"))
     assert [str(found) for found in doctor._pools()] == [
-        "ok       pool: that of 'warm' can preload what it shall: json"
+        "ok       pool: modules that the pool of 'warm' preloads: json"
     ]
     file = tmp_path / "share/jupyter/kernels/warm/kernel.json"
     file.write_text(file.read_text().replace('"json"', '"jsson"'))
     (found,) = doctor._pools()
     assert str(found) == (
-        "FAILED   pool: The kernels of 'warm' start without a pool, for it cannot preload jsson: "
+        "FAILED   pool: The kernels of 'warm' start without a pool, because it cannot preload jsson: "
         "ModuleNotFoundError: No module named 'jsson'.\n"
-        f"         Install what is missing, or change `preload` in {file}."
+        f"         Install the missing modules, or change `preload` in {file}."
     )
 
 
@@ -132,7 +132,7 @@ def test_a_kernel_that_is_not_reactive_fails_reactivity_and_mcp(kernelspec, monk
     findings = doctor.examine()
     assert verdicts(findings)["kernel"] == "ok"
     assert verdicts(findings)["reactivity"] == verdicts(findings)["mcp"] == "FAILED"
-    assert "a dependent's new output under its own cell" in the("reactivity", findings).detail
+    assert "the dependent's new output under its own cell" in the("reactivity", findings).detail
     assert "not_reactive" in the("mcp", findings).detail
 
 

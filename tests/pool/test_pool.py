@@ -253,8 +253,8 @@ def test_a_preloaded_module_that_fails_leaves_plain_kernels_and_the_pool_says_wh
     assert pool.forked == 0
     told = CliRunner().invoke(main, ["pool"]).stdout
     assert (
-        f"process {pool.pid}: 0 kernels run, 0 forked, with json, no_such_module_at_all\n"
-        "  makes no kernels, which start without it: no_such_module_at_all cannot be preloaded: "
+        f"process {pool.pid}: 0 kernels running, 0 forked, with json, no_such_module_at_all\n"
+        "  not in use, kernels start without it: no_such_module_at_all cannot be preloaded: "
         "ModuleNotFoundError: No module named 'no_such_module_at_all'\n"
     ) in told
 

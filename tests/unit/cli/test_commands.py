@@ -86,7 +86,7 @@ def test_an_unknown_command_is_refused_with_a_way_to_help() -> None:
         ),
         (("mcp", "--http", "--install", "cursor"), "--install is for stdio."),
         (("mcp", "--http", "--port", "0", "--print-config", "cursor"), "needs the port"),
-        (("export", "a.py", "--json", "-o", "-"), "--json prints a report: give -o a file."),
+        (("export", "a.py", "--json", "-o", "-"), "--json prints a report to stdout: -o must name a file."),
     ],
 )
 def test_options_that_do_not_go_together_are_wrong_usage(
@@ -159,8 +159,8 @@ def one_broken_kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FoundK
 def test_kernels_that_cannot_be_used_are_counted(one_broken_kernel: FoundKernel) -> None:
     del one_broken_kernel
     assert call("kernels").output == (
-        "No kernel runs. Open a notebook with the kernel 'marimo (reactive Python)' first.\n"
-        "1 connection file(s) without a usable kernel; --json tells why.\n"
+        "No kernel is running. Open a notebook with the kernel 'marimo (reactive Python)' first.\n"
+        "1 connection file(s) without a usable kernel; --json shows why.\n"
     )
 
 
