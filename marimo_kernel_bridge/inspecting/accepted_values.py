@@ -1,6 +1,6 @@
-"""Descriptions of UI elements and of the values that they accept, in the same words for marimo's and for ipywidgets.
+"""Descriptions of UI elements and of the values that they accept, with the same wording for marimo's elements and for ipywidgets.
 
-Reads no element: `runtime.ui.listing` and `ipywidgets` pass what they have read.
+Does not read elements: `runtime.ui.listing` and `ipywidgets` do, and pass the values.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_OPTIONS: Final = 20
 def described(
     name: str, kind: str, *, value: str, accepts: str, label: object, runs_readers: bool
 ) -> UiElement:
-    """Describe an element, in texts of limited length. `label` is its label, if it is text."""
+    """Describe an element, with each text limited in length. `label` is used if it is a string."""
     return UiElement(
         element=name,
         kind=kind,
@@ -60,11 +60,11 @@ def several_of(options: Sequence[object]) -> str:
 
 
 def any_of(keys: Iterable[str]) -> str:
-    """Describe an object with some of these keys."""
+    """Describe an object that may have any of these keys."""
     return f"an object with any of: {', '.join(keys)}"
 
 
 def range_of(start: object, stop: object, step: object) -> str:
-    """Describe the range of numbers; None and 0 are for no limit."""
+    """Describe a range of numbers; None and 0 mean no limit."""
     limits = (f" from {start}" if start is not None else "") + (f" to {stop}" if stop is not None else "")
     return limits + (f" in steps of {step}" if step else "")

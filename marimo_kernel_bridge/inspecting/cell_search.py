@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Output
 
 MOST_SEARCHED: Final = 1_000_000
-"""Characters of one cell's outputs. The search is answered while a cell runs, and must not hold that up."""
+"""Characters of one cell's outputs. The search runs on the control thread beside a running cell, which it must not delay."""
 
 _WIDTH: Final = 200
 
 
 def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
-    """Return the lines that contain `query`, whatever the case. Plain text: a pattern could take forever."""
+    """Return the lines that contain `query`, ignoring case. Not a regular expression, which could take forever."""
     needle = query.casefold()
     matches: list[Match] = []
     total = 0
@@ -40,7 +40,7 @@ def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
 
 
 def _text(outputs: Iterable[Output]) -> tuple[str, bool]:
-    """Return the text in outputs, and whether that is all of it."""
+    """Return the text in outputs, and whether it is complete."""
     room, texts = MOST_SEARCHED, []
     for output in outputs:
         text = plain_text(output, traceback=True, most=MOST_SEARCHED + 1)

@@ -1,7 +1,7 @@
-"""The packages of the kernel's own environment: which the notebook lacks, and installing them.
+"""The packages of the kernel's environment: which ones the notebook lacks, and how they are installed.
 
-Runs in the kernel, which may be on another machine than the client that asks. The installer is a process of its own,
-started without a shell; what it prints is passed on line by line.
+Runs in the kernel, which may be on another machine than the client that asks. The installer is a separate process,
+started without a shell; its output is forwarded line by line.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 
 _NO_MODULE: Final = re.compile(r"No module named '([\w.]+)'")
 _RUNS_PYTHON: Final = frozenset({"capture", "prun", "time", "timeit"})
-"""The cell magics whose body is code of the notebook's."""
+"""Cell magics that run their body as Python code."""
 _FORGIVING: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _GRACE: Final = 5.0
-"""Seconds that an interrupted installer has to end by itself."""
+"""Seconds that an interrupted installer has to exit."""
 
 
 def environment(cells: Iterable[Cell], package_of: Callable[[str], str]) -> Environment:
-    """Return where packages are installed and which imports of the cells lead nowhere. Any thread."""
+    """Return where packages are installed and which modules that cells import are missing. Any thread."""
     users: dict[str, list[str]] = {}
     for cell in cells:
         for module in dict.fromkeys(imports(cell.code)):
@@ -53,7 +53,7 @@ def environment(cells: Iterable[Cell], package_of: Callable[[str], str]) -> Envi
 
 
 def imports(code: str) -> Iterator[str]:
-    """Yield the top-level modules that code imports and cannot do without.
+    """Yield the top-level modules that code requires.
 
     Not those in `try ... except ImportError`, `with suppress(ImportError)` and `if TYPE_CHECKING`.
     """
@@ -94,15 +94,15 @@ def _statements(code: str) -> list[ast.AST]:
 def install(
     requirements: Sequence[str], cells: Callable[[], Iterable[Cell]], show: Callable[[str], None]
 ) -> InstallReport:
-    """Install into the environment of this interpreter, passing on what the installer prints.
+    """Install packages into this interpreter's environment. `show` receives the installer's output.
 
-    For the main thread, which a KeyboardInterrupt may stop. Raises `BridgeError`: no_installer.
+    Called on the main thread, where a KeyboardInterrupt stops the installer. Raises `BridgeError`: no_installer.
     """
     tool = _installer()
     if tool is None or not sys.executable:
         raise BridgeError(
             "no_installer",
-            f"There is neither pip nor uv for the environment {sys.prefix}; nothing was installed.",
+            f"Neither pip nor uv is available for the environment {sys.prefix}; nothing was installed.",
             f"The person can add one: {sys.executable} -m ensurepip",
         )
     before = _versions()
@@ -151,7 +151,7 @@ def _process(tool: Installer, requirements: Sequence[str]) -> Iterator[subproces
             "off",
         ]
         command.append("--disable-pip-version-check")
-    # pip runs in an empty directory: a pip.py in the notebook's would be run in its place. uv reads settings there.
+    # pip runs in an empty directory: a pip.py in the notebook's directory would run instead. uv reads settings there.
     with tempfile.TemporaryDirectory(prefix="marimo-kernel-bridge-") as empty:
         process = subprocess.Popen(  # noqa: S603  # no shell, and requirements only behind "--" (`requirements`)
             [*command, "--", *requirements],
@@ -162,7 +162,7 @@ def _process(tool: Installer, requirements: Sequence[str]) -> Iterator[subproces
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            start_new_session=True,  # the kernel's interrupt is passed on by us, once
+            start_new_session=True,  # an interrupt of the kernel is forwarded by `_run`, once
         )
         try:
             yield process
@@ -175,7 +175,7 @@ def _process(tool: Installer, requirements: Sequence[str]) -> Iterator[subproces
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:
-    """Signal the installer and what it started, as builds of packages."""
+    """Send a signal to the installer and the processes that it started, such as package builds."""
     with suppress(OSError):
         if sys.platform == "win32":
             process.terminate()
@@ -193,7 +193,7 @@ def _versions() -> dict[str, str]:
 
 
 def _failed_without(cells: Iterable[Cell]) -> Iterator[str]:
-    """Yield the cells that failed because a module was not there which now is."""
+    """Yield the cells that failed because of a missing module that is now installed."""
     for cell in cells:
         match = _NO_MODULE.search(cell.error.evalue) if cell.error is not None else None
         if match and _is_there(match[1].partition(".")[0]):
@@ -201,7 +201,7 @@ def _failed_without(cells: Iterable[Cell]) -> Iterator[str]:
 
 
 def _loaded_before(changes: Iterable[PackageChange]) -> tuple[str, ...]:
-    """Return the modules of changed packages that this process has imported: they stay as they were."""
+    """Return the modules of changed packages that this process has imported: their old version stays loaded."""
     changed = {change.name for change in changes if change.before is not None}
     if not changed:
         return ()
@@ -236,7 +236,7 @@ def _is_there(module: str) -> bool:
     try:
         return module in sys.modules or importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
-        return True  # a finder that fails says nothing
+        return True  # a finder that fails proves nothing about the module
 
 
 def _kind() -> Literal["venv", "uv", "conda", "system"]:
@@ -250,7 +250,7 @@ def _kind() -> Literal["venv", "uv", "conda", "system"]:
 
 
 def _installer() -> Installer | None:
-    """Return what installs into this environment: uv where uv made it, else pip, else uv."""
+    """Return the installer for this environment: uv if uv created it, else pip, else uv."""
     has_pip = importlib.util.find_spec("pip") is not None
     if _uv() is not None and (_kind() == "uv" or not has_pip):
         return "uv"

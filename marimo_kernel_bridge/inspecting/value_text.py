@@ -1,8 +1,8 @@
 """Values as text without running any of their code: no `str`, `repr`, `len`, `==` or attribute of an unknown object.
 
-An object's own methods may be slow, print, raise, or change the notebook's state behind the graph's back; a name that
-is only looked at must not do that. So text is made of exact builtin types and of a few from the standard library,
-NumPy and pandas; anything else is named by its class.
+An object's methods may be slow, print, raise, or change the notebook's state without the graph knowing; inspecting a
+variable must have no such effect. So only instances of exact builtin types, and of a few from the standard library,
+NumPy and pandas, are formatted; any other object is represented by the name of its class.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LONGEST: Final = 200
 
 _MOST_ITEMS: Final = 8
 _DEEPEST: Final = 2
-_MOST_BITS: Final = 2000  # of an int in decimals: their number of digits costs quadratic time
+_MOST_BITS: Final = 2000  # of an int: conversion to decimal takes quadratic time
 
 _SAFE_STR: Final = (
     dt.date, dt.datetime, dt.time, dt.timedelta, dt.timezone, decimal.Decimal, fractions.Fraction, uuid.UUID,
@@ -40,7 +40,7 @@ def is_one_of(kind: type, kinds: tuple[type, ...]) -> bool:
 
 
 def class_name(kind: type) -> str:
-    """Return a class's name with its module's, as the class statement gave them."""
+    """Return a class's qualified name with its module, as set by the class statement."""
     name = type.__dict__["__qualname__"].__get__(kind)
     module = type.__dict__["__module__"].__get__(kind)
     plain = module if type(module) is str and module not in {"builtins", "__main__"} else ""
@@ -48,13 +48,13 @@ def class_name(kind: type) -> str:
 
 
 def bases(kind: type) -> tuple[type, ...]:
-    """Return the classes that a class descends from, itself first."""
+    """Return the class and its bases, in method resolution order."""
     classes: tuple[type, ...] = type.__dict__["__mro__"].__get__(kind)
     return classes
 
 
 def library_class(module: str, name: str) -> type | None:
-    """Return a class of a module if that is imported."""
+    """Return a class of a module if the module is imported."""
     value = vars(sys.modules[module]).get(name) if module in sys.modules else None
     return value if type(value) is type or isinstance(value, type) else None
 
@@ -65,7 +65,7 @@ def value_text(value: object, longest: int = LONGEST, depth: int = 0) -> str:
     if value is None or value is True or value is False or value is ...:
         return "..." if value is ... else f"{value}"
     if kind is int:
-        bits = int.bit_length(value)  # type: ignore[arg-type]  # told by its exact type
+        bits = int.bit_length(value)  # type: ignore[arg-type]  # narrowed by its exact type
         return f"{value}" if bits <= _MOST_BITS else f"<int of {bits} bits>"
     if kind is str or kind is bytes:
         return _quoted(value, longest)  # type: ignore[arg-type]  # its exact type is known
@@ -77,7 +77,7 @@ def value_text(value: object, longest: int = LONGEST, depth: int = 0) -> str:
 
 
 def shorten(text: str, longest: int = LONGEST) -> str:
-    """Cut text to a length."""
+    """Shorten text to a length."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
@@ -103,13 +103,13 @@ def _container_text(value: Any, longest: int, depth: int) -> str:  # an exact bu
 
 
 def first_items(value: Any, most: int, offset: int = 0) -> list[Any]:  # an exact builtin container
-    """Return items of a builtin container, pairs for a dict. Iterating runs no code of the items."""
+    """Return items of a builtin container, pairs for a dict. Iteration runs no code of the items."""
     source = value.items() if type(value) is dict else value
     return list(itertools.islice(source, offset, offset + most))
 
 
 def _is_library_scalar(kind: type) -> bool:
-    """Return whether this is a scalar of NumPy or pandas (`numpy.float64`, `Timestamp`), by identity with the library's."""
+    """Return whether a class is one of NumPy's or pandas' scalars (`numpy.float64`, `Timestamp`), by identity."""
     module, _, name = class_name(kind).rpartition(".")
     if module.partition(".")[0] not in _LIBRARY_SCALARS:
         return False

@@ -1,10 +1,11 @@
-"""The notebook's variables as data, read and never run: type, shape, columns, a few rows.
+"""The notebook's variables as data, read without running user code: type, shape, columns, a few rows.
 
-Knows Python's containers, NumPy, pandas, Polars and Arrow by the exact class; a subclass is named, not read. An unknown
-object's own methods are not called (`value_text`).
+Supports Python's containers, NumPy, pandas, Polars and Arrow by exact class; for a subclass only its name is returned.
+Methods of unknown objects are never called (`value_text`).
 
-Two looks. A list, and an inspection while a cell runs, read types, lengths and shapes only: safe on the control
-thread. Rows are taken on the main thread between cells, for user code may change a table while another thread reads it.
+There are two levels of detail. A list, and an inspection while a cell runs, read types, lengths and shapes only, which
+is safe on the control thread. Rows are read on the main thread between cells, because user code may change a table
+while another thread reads it.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ _MOST_NAMED: Final = 20
 _SIZED: Final = (list, tuple, set, frozenset, dict, bytearray)
 _TRUSTED_DTYPES: Final = ("numpy", "pandas")
 _CHANGED: Final = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
-"""What reading a library's object may raise, most of all while user code changes it."""
+"""Exceptions that reading a library's object may raise, especially while user code changes it."""
 
 
 class _Sample(TypedDict, total=False):
-    """What is in a value, in the fields of `VariableContent`."""
+    """A sample of a value's content, with the fields of `VariableContent`."""
 
     columns: tuple[Column, ...]
     total_columns: int
@@ -76,7 +77,7 @@ def inspect(
     *,
     sample: bool,
 ) -> VariableContent:
-    """Return a variable with `rows` rows or items from `offset` on. Without `sample` on any thread.
+    """Return a variable with `rows` rows or items from `offset` on. Without `sample`, safe on any thread.
 
     Raises `BridgeError`: no_such_variable.
     """
@@ -85,7 +86,7 @@ def inspect(
         raise BridgeError(
             "no_such_variable",
             f"There is no variable {name!r}.",
-            f"Some there are: {', '.join(public[:_MOST_NAMED])}. A variable is a plain global name.",
+            f"Existing variables: {', '.join(public[:_MOST_NAMED])}. A variable is a plain global name.",
         )
     value = names[name]
     variable = describe(name, value, definers.get(name))
@@ -100,7 +101,7 @@ def inspect(
 
 
 def describe(name: str, value: object, definer: str | None = None) -> Variable:
-    """Return what a variable is. `definer` is the id of the cell that defines it."""
+    """Describe a variable. `definer` is the id of the cell that defines it."""
     kind = type(value)
     summary = ""
     with suppress(*_CHANGED):
@@ -131,7 +132,7 @@ def _summary(value: object) -> str:  # noqa: PLR0911  # one for each kind of val
 
 
 def is_class(value: object) -> TypeGuard[type]:
-    """Return whether this is a class, without asking the object what its `__class__` is."""
+    """Return whether a value is a class, without reading its `__class__`, which may run code."""
     return any(base is type for base in bases(type(value)))
 
 
@@ -161,7 +162,7 @@ def _plain_content(value: object, part: slice) -> _Sample:
 
 
 def _attributes(value: object) -> dict[str, object]:
-    """Return an instance's attributes, without its class having a say."""
+    """Return an instance's attributes, bypassing any `__getattribute__` of its class."""
     if is_class(value) or type(value) is types.ModuleType:
         return {}
     try:
@@ -180,7 +181,7 @@ def _is_ui_element(kind: type) -> bool:
     return element is not None and any(base is element for base in bases(kind))
 
 
-# -- tables and arrays. Each: module, class, summary, content ----------------------------------------------------
+# -- tables and arrays: module, class, summary and content of each -----------------------------------------------
 
 
 def _reader(kind: type) -> _Reader | None:
@@ -241,7 +242,7 @@ def _cell_text(value: object) -> str:
 
 
 def _pandas_values(array: Any) -> list[Any]:
-    """Return the values of a column; those of an extension type of somebody else's only by its name."""
+    """Return the values of a column; for a third-party extension type, only the type's name."""
     dtype = array.dtype
     if class_name(type(dtype)).partition(".")[0] not in _TRUSTED_DTYPES:
         return [f"<{class_name(type(dtype))}>"] * len(array)

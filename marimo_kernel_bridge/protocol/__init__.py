@@ -1,1 +1,1 @@
-"""The contract between the processes: messages, values and names that cross, and nothing that moves them."""
+"""The contract between the processes: messages, values and names. Sends and receives nothing."""

@@ -1,6 +1,7 @@
-"""A batch of changes to cells, and what is to be expected of it. Values only.
+"""Batches of changes to cells, and their expected results. Values only.
 
-A batch holds wholly or not at all. `version` is the version last read; another one now, and the batch is refused.
+A batch is applied wholly or not at all. `version` is the version that the author last read; the batch is refused if the
+cell has another one now.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ class _Change(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fiel
 
 
 class AddCell(_Change, frozen=True, tag="add"):
-    """A new cell. `after` is the cell in whose place in the order it comes next; None: the last."""
+    """A new cell. `after` is the cell before it in the kernel's order; None: it becomes the last cell."""
 
     code: str
     after: str | None = None
@@ -33,16 +34,16 @@ class ChangeCell(_Change, frozen=True, tag="change"):
 
 
 class DeleteCell(_Change, frozen=True, tag="delete"):
-    """A cell leaves the graph with the names it defines. A notebook that shows it goes on showing it."""
+    """Removes a cell from the graph, with the names that it defines. A notebook continues to show it."""
 
     cell_id: str
     version: int
 
 
 class MoveCell(_Change, frozen=True, tag="move"):
-    """A cell gets another place in the kernel's order, after `after`; None: the first.
+    """Moves a cell in the kernel's order, after `after`; None: to the first place.
 
-    Only cells that use another definition of a name by that run again.
+    Only cells that use another definition of a name as a result run again.
     """
 
     cell_id: str
@@ -55,9 +56,9 @@ Change = AddCell | ChangeCell | DeleteCell | MoveCell
 
 @dataclass(frozen=True)
 class GraphProblem:
-    """Why the graph would not take a batch, or (`undefined_name`) what would fail once it has.
+    """Why the graph would refuse a batch, or (`undefined_name`) what would fail after it is applied.
 
-    `cells` are ids; a cell that the batch adds is called `new1`, `new2`, ... in the order of the batch.
+    `cells` are ids; cells that the batch adds are called `new1`, `new2`, ... in the order of the batch.
     """
 
     kind: Literal["multiple_definition", "cycle", "syntax", "undefined_name"]
@@ -68,7 +69,7 @@ class GraphProblem:
 
 @dataclass(frozen=True)
 class ExpectedRun:
-    """A cell that would run. `last_seconds` is how long it took the last time, None if it never ran."""
+    """A cell that would run. `last_seconds` is the duration of its last run, None if it never ran."""
 
     cell_id: str
     last_seconds: float | None
@@ -76,9 +77,10 @@ class ExpectedRun:
 
 @dataclass(frozen=True)
 class EditReport:
-    """What became of a batch, or would (`applied` False). Problems other than `undefined_name` keep it from applying.
+    """The result of a batch, or with `applied` False the expected result.
 
-    `added` are the ids of the new cells in the order of the batch; `run` is what applying it caused.
+    Problems other than `undefined_name` prevent a batch from being applied. `added` are the ids of the new cells in the
+    order of the batch; `run` is the run that it caused.
     """
 
     applied: bool

@@ -1,4 +1,4 @@
-"""A kernel's Python environment as values: what the notebook lacks, what may be installed, what an installation did."""
+"""A kernel's Python environment as values: missing imports, valid requirements, and the result of an installation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from marimo_kernel_bridge.errors import BridgeError
 Installer = Literal["pip", "uv"]
 
 _FILES: Final = (".whl", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".egg")
-"""A name like these would be taken for a file in the working directory."""
+"""An installer would take such a name for a file in the working directory."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._\[\],<>=!~*+-]+")
-"""No parentheses, and nothing that a shell or an installer could take for something else after `===`."""
+"""No parentheses, and after `===` only characters without a meaning for a shell or an installer."""
 
 _INSTALLS: Final = re.compile(
     r"(?m)^\s*(?:%|!{1,2})\s*(?:\S*python\S*\s+-m\s+)?(?:pip3?|uv|conda|mamba|micromamba)\b.*\b(?:install|add)\b"
@@ -26,7 +26,7 @@ _LONGEST: Final = 200
 
 @dataclass(frozen=True)
 class MissingImport:
-    """A module that cells import and that is not there. `package` is what to install for it."""
+    """A module that cells import and that is not installed. `package` is the package that provides it."""
 
     module: str
     package: str
@@ -35,9 +35,9 @@ class MissingImport:
 
 @dataclass(frozen=True)
 class Environment:
-    """Where a kernel's packages are. `installer` is None if there is nothing to install with.
+    """The environment of a kernel's packages. `installer` is None if there is neither pip nor uv.
 
-    `kind` says who made it: a virtual environment, uv's, conda's, or the system's own Python.
+    `kind` is a virtual environment, one of uv or conda, or the system's Python.
     """
 
     interpreter: str
@@ -49,7 +49,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class PackageChange:
-    """A package that an installation brought, changed (`before` is the version until then) or took away."""
+    """A package that an installation added, changed (`before` is the previous version) or removed."""
 
     name: str
     before: str | None
@@ -58,9 +58,10 @@ class PackageChange:
 
 @dataclass(frozen=True)
 class InstallReport:
-    """What became of an installation. `exit_code` is the installer's, None if it was interrupted.
+    """The result of an installation. `exit_code` is the installer's, None if it was interrupted.
 
-    `cells` failed because they lacked what is there now; `loaded` are modules that the kernel still has in their old version.
+    `cells` had failed because of modules that are now installed; `loaded` are modules of changed packages that the
+    kernel has imported in their old version.
     """
 
     installer: Installer
@@ -72,14 +73,14 @@ class InstallReport:
 
 
 def installs_packages(code: str) -> bool:
-    """Return whether a line of code installs packages: `%pip install`, `!uv pip install`, `!python -m pip install`."""
+    """Return whether a line of code installs packages, as with `%pip install`, `!uv pip install`, `!python -m pip install`."""
     return _INSTALLS.search(code) is not None
 
 
 def requirements(texts: list[str]) -> tuple[str, ...]:
-    """Return requirement specifiers without spaces: a name, extras, versions.
+    """Return requirement specifiers (a name, extras, versions) without spaces.
 
-    Options, addresses, paths and markers are refused: what is installed is what a person reads. Raises
+    Options, URLs, paths and markers are refused, so that the person who is asked sees exactly what is installed. Raises
     `BridgeError`: bad_request.
     """
     if not 0 < len(texts) <= MOST_PACKAGES:
@@ -92,7 +93,7 @@ def _requirement(text: str) -> str:
     if len(text) > _LONGEST or not _is_plain(text.strip()) or not _PLAIN.fullmatch(plain):
         raise BridgeError(
             "bad_request",
-            f"{text[:_LONGEST]!r} is no plain requirement; nothing was installed.",
+            f"{text[:_LONGEST]!r} is not a plain requirement; nothing was installed.",
             'A name, with extras and versions if need be: "polars", "dask[array]>=2025.1,<2026". '
             "No options, addresses, paths or markers.",
         )
@@ -100,8 +101,8 @@ def _requirement(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Return whether this is a requirement by PEP 508, without address and marker, and no file's name."""
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # a kernel starts without it
+    """Return whether a text is a PEP 508 requirement without URL and marker, and not a file name."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # not needed when a kernel starts
 
     try:
         requirement = Requirement(text)

@@ -1,4 +1,4 @@
-"""What can be read of a kernel besides its cells, as values: variables, UI elements, matches of a search, secrets."""
+"""What clients can read from a kernel besides its cells: variables, UI elements, search results, secrets. Values only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from marimo_kernel_bridge.protocol.notebook import Cell, RunReport  # noqa: TC00
 
 @dataclass(frozen=True)
 class Variable:
-    """A global name. `type` is the class's full name; `summary` says what can be said without running its code.
+    """A global variable. `type` is the full name of its class; `summary` describes it as far as possible without running code.
 
-    `ui_element`: it holds a marimo UI element, whose value can be set. `defined_by` is the id of the cell that defines
-    the name, None if no cell does.
+    `ui_element`: it holds a marimo UI element that can be set. `defined_by` is the id of the cell that defines the
+    name, None if no cell does.
     """
 
     name: str
@@ -27,8 +27,8 @@ class Variable:
 class UiElement:
     """A marimo UI element or a Jupyter widget that can be set.
 
-    `element` is what a request to set it names: the global variable that holds it, or its id where none does. `takes`
-    says which values. `runs_readers`: a new value runs the cells that read it; otherwise only its own callbacks run.
+    `element` identifies it in a request to set it: the global variable that holds it, or else its id. `takes` describes
+    the accepted values. `runs_readers`: a new value runs the cells that read it; otherwise only its callbacks run.
     `defined_by` is the id of the cell that defines the variable.
     """
 
@@ -51,10 +51,10 @@ class Column:
 
 @dataclass(frozen=True)
 class VariableContent:
-    """A variable with a sample of what is in it.
+    """A variable with a sample of its content.
 
-    For tables `columns`, `rows` (the first ones, as text) and `total_rows`; for other containers and arrays `items`.
-    `sampled` is False where nothing was taken because a cell ran meanwhile.
+    Tables have `columns`, `rows` (the first ones, as text) and `total_rows`; other containers and arrays have `items`.
+    `sampled` is False if no sample could be read because a cell was running.
     """
 
     variable: Variable
@@ -70,7 +70,7 @@ class VariableContent:
 
 @dataclass(frozen=True)
 class Match:
-    """A line in which a search found its text. `line` counts from 1, in the code or in the outputs' text."""
+    """A line that matches a search. `line` counts from 1, in the code or in the text of the outputs."""
 
     cell_id: str
     where: Literal["code", "output"]
@@ -80,7 +80,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Matches:
-    """The first matches, and how many there are. `unread` are cells whose outputs are too long to search whole."""
+    """The first matches, and their total number. `unread` are cells with outputs too long to search completely."""
 
     found: tuple[Match, ...]
     total: int
@@ -97,7 +97,7 @@ class Secret:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What is known of a run at one moment: its report if there is one, and the cells in it as they are."""
+    """The state of a run at one moment: its report, if there is one, and the current state of its cells."""
 
     report: RunReport | None
     cells: tuple[Cell, ...]

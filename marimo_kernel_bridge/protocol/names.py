@@ -1,6 +1,6 @@
-"""Names that both ends of a conversation, and Jupyter, know this kernel and its messages by.
+"""Names by which clients and Jupyter know this kernel and its messages.
 
-Imports nothing: the kernel reads them before it binds its sockets. The messages' contents are in `messages`.
+Imports nothing: the kernel needs them before it binds its sockets. The contents of the messages are in `messages`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ euporie. agent: a client that names itself in the request's metadata.
 
 REQUEST: Final = "marimo_bridge_request"
 READ_REQUEST: Final = "marimo_bridge_read_request"
-"""`REQUEST` on the control channel. It differs so that an observer of status messages can tell a read from work."""
+"""`REQUEST` on the control channel. A separate name, so that status messages distinguish reads from work."""
 
 REPLY: Final = "marimo_bridge_reply"

@@ -1,6 +1,6 @@
 """The parts of a reactive notebook as values: cells, runs, and the kernel's state.
 
-Nothing here knows Jupyter, marimo or sockets. All values are frozen; the kernel replaces them.
+Independent of Jupyter, marimo and sockets. All values are frozen; the kernel replaces them.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 CellStatus = Literal[
-    "new",  # known, never run
+    "new",  # registered, never run
     "queued",  # its execute_request waits behind another
     "running",
     "ok",
-    "error",  # its own code raised
-    "refused",  # marimo would not put it into the graph: a cycle, a syntax error; if strict, a name defined twice
+    "error",  # its code raised an exception
+    "refused",  # refused by marimo's graph: a cycle, a syntax error; in strict mode, a name defined twice
     "cancelled",  # not run, because a cell upstream failed
     "interrupted",
-    "superseded",  # another cell took over a name that it defined: it is out of the graph until it runs again
+    "superseded",  # another cell took over a name that it defined: not in the graph until it runs again
 ]
 
 Output: TypeAlias = dict[str, Any]
 """An output of a cell in the shape of nbformat 4: `output_type`, and `text`, `data` and `metadata`, or `ename`, ..."""
 
 NOTEBOOK: Literal["notebook"] = "notebook"
-"""The author of runs that a person's front end asked for."""
+"""The author of runs that a person's front end requested."""
 
 
 @dataclass(frozen=True)
 class CellError:
-    """Why a cell did not end well. `traceback` lines carry no ANSI colors."""
+    """Why a cell failed. `traceback` lines contain no ANSI colors."""
 
     ename: str
     evalue: str
@@ -95,14 +95,14 @@ class CellRun:
 
 @dataclass(frozen=True)
 class RunReport:
-    """What one request caused.
+    """The effects of one request.
 
     `run_id` is the message id of the request. `cells` are in the order in which they ran, the requested ones
     among them. `still_stale` names cells that are stale at the end of the run (lazy mode, or an interrupt).
     `superseded` names cells that lost a name to a requested one, and left the graph. `started_at` is in seconds since
-    the epoch. `not_run` names cells that read what was set and do not run by themselves (an ipywidget is no part of the
-    graph). `not_taken` are names that a requested cell would have taken over from a notebook's cells, had it not
-    failed, been stopped by `mo.stop`, or built on what is made from them.
+    the epoch. `not_run` names cells that read the widget that was set and do not run automatically (ipywidgets are not part
+    of the graph). `not_taken` are names that a requested cell would have taken over from a notebook's cells, if it had
+    not failed, been stopped by `mo.stop`, or used values made from them.
     """
 
     run_id: str
@@ -119,10 +119,10 @@ class RunReport:
 
 @dataclass(frozen=True)
 class KernelDescription:
-    """What a reactive kernel says of itself. Times are seconds since the epoch.
+    """The state of a reactive kernel. Times are seconds since the epoch.
 
-    `queued` counts requests that wait; `settling`: dependents will run, or outputs are held back until a front end is
-    ready for them. `agents_paused`: the person lets agents only read.
+    `queued` is the number of waiting requests; `settling`: dependents will run, or outputs are held until a front end
+    is ready for them. `agents_paused`: the person has restricted agents to reading.
     """
 
     protocol: int

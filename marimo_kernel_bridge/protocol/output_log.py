@@ -1,7 +1,7 @@
-"""The outputs of one cell, as a front end has them after the same iopub messages.
+"""The outputs of one cell, as a front end shows them after the same iopub messages.
 
-`OutputLog.apply` takes Jupyter's output messages and keeps nbformat 4 outputs. It moves no messages. Safe to use
-from several threads: stream messages come from ipykernel's iopub thread, reads from the control thread.
+`OutputLog.apply` converts Jupyter's output messages to nbformat 4 outputs. It sends no messages. Thread-safe: stream
+messages come from ipykernel's iopub thread, reads from the control thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OUTPUT_TYPES: Final = frozenset(
 )
 
 EDITED: Final = "edited"
-"""The kind of the notice that the notebook shows older code than the kernel ran."""
+"""Marks the notice that the notebook shows older code than the kernel ran."""
 
 _NOT_KEPT: Final = re.compile(r"\[\.\.\. ([\d,]+) characters were not kept \.\.\.\]")
 _ANSI: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -36,14 +36,14 @@ def strip_ansi(text: str) -> str:
 
 
 def without_edited(outputs: Iterable[Output]) -> list[Output]:
-    """Return the outputs but for the `EDITED` notice, which is for the notebook's reader and no output of the cell."""
+    """Return the outputs without the `EDITED` notice, which is addressed to the reader and not output by the cell."""
     return [
         output for output in outputs if (output.get("metadata") or {}).get(METADATA_KEY) != {"notice": EDITED}
     ]
 
 
 def shortened(outputs: tuple[Output, ...], most: int) -> tuple[Output, ...]:
-    """Cut text in outputs to about `most` characters each, the beginning and the end kept."""
+    """Shorten each text in outputs to about `most` characters, keeping its beginning and its end."""
     return tuple(
         {**output, "text": _middle_cut(output["text"], most)}
         if "text" in output
@@ -69,11 +69,11 @@ def _middle_cut(text: str, most: int) -> str:
 
 
 KEPT: Final = 50_000_000
-"""Characters of one stream output that are kept: the first and the last half. A run may print without end."""
+"""Characters of one stream output that are kept: half from its beginning, half from its end. A run may print endlessly."""
 
 
 def error_text(error: object) -> str:
-    """Return what an exception says of itself, also where that fails."""
+    """Return the message of an exception, also if its `__str__` raises."""
     try:
         return str(error)
     except BaseException as failed:  # noqa: BLE001  # user code's `__str__` may raise anything
@@ -84,8 +84,8 @@ def error_text(error: object) -> str:
 class _Entry:
     output: Output
     display_id: str | None = None
-    chunks: list[str] | None = None  # a stream's text, joined when it is read
-    head: str = ""  # of a stream that is too long to be kept whole
+    chunks: list[str] | None = None  # a stream's text, joined on reading
+    head: str = ""  # of a stream that is too long to be kept completely
     size: int = 0  # of chunks
     dropped: int = 0  # characters between head and chunks
 
@@ -106,7 +106,7 @@ class _Entry:
         assert self.chunks is not None
         self.chunks.append(text)
         self.size += len(text)
-        if self.size > 2 * KEPT:  # seldom, as joining takes time in proportion
+        if self.size > 2 * KEPT:  # rarely: joining takes time proportional to the text
             whole = "".join(self.chunks)
             if not self.head:
                 self.head, whole = whole[: KEPT // 2], whole[KEPT // 2 :]
@@ -141,7 +141,7 @@ class OutputLog:
             self._append(msg_type, content)
 
     def update_display(self, content: Content) -> None:
-        """Apply an `update_display_data` of whatever request: display ids belong to the kernel."""
+        """Apply an `update_display_data` of any request: display ids are global to the kernel."""
         with self._lock:
             self._update(content)
 
@@ -180,7 +180,7 @@ class OutputLog:
                 self._entries.append(_Entry({"output_type": "error", **output}))
 
     def restart(self) -> None:
-        """Forget everything: the cell is run again by a request of its own."""
+        """Clear the log: the cell is run again by its own request."""
         with self._lock:
             self._entries.clear()
             self._clear_next = False
@@ -191,7 +191,7 @@ class OutputLog:
             return tuple(entry.value() for entry in self._entries)
 
     def messages(self) -> list[tuple[str, Content]]:
-        """Return messages that would make these outputs, as (msg_type, content)."""
+        """Return messages that produce these outputs, as (msg_type, content)."""
         with self._lock:
             messages = []
             for entry in self._entries:
@@ -205,6 +205,6 @@ class OutputLog:
             return messages
 
     def display_ids(self) -> tuple[str | None, ...]:
-        """Return the display id of each output, None where it has none."""
+        """Return the display id of each output, or None."""
         with self._lock:
             return tuple(entry.display_id for entry in self._entries)

@@ -1,7 +1,6 @@
-"""Outputs of cells as plain text, without colors. Pure.
+"""Conversion of cells' outputs to plain text, without colors. Pure.
 
-Owns which text stands for an output where nothing can be drawn. How a language model reads richer outputs is the MCP
-server's.
+For readers that show text only. How a language model gets richer outputs is decided in the MCP server.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def joined(text: object) -> str:
-    """Return a text that nbformat stores as a string or a list of lines. Anything else is shown as Python shows it."""
+    """Return a text that nbformat stores as a string or a list of lines. Any other value is converted with `str`."""
     return "".join(map(str, text)) if isinstance(text, list | tuple) else str(text or "")
 
 
 def plain_text(output: Mapping[str, object], *, traceback: bool = False, most: int | None = None) -> str:
     """Return the text of a stream, `Name: value` or the traceback of an error, the text/plain of anything else.
 
-    With `most`, only so many characters of what is printed or shown are looked at.
+    With `most`, only that many characters of the stream or data are read.
     """
     match output.get("output_type"):
         case "stream":
@@ -38,5 +37,5 @@ def plain_text(output: Mapping[str, object], *, traceback: bool = False, most: i
 
 
 def shown_text(outputs: Iterable[Mapping[str, object]]) -> str:
-    """Return what a cell shows, an output below the other."""
+    """Return the text of all outputs of a cell, one below the other."""
     return "\n".join(plain_text(output).rstrip("\n") for output in outputs)

@@ -1,7 +1,7 @@
-"""Secrets of a process: values of environment variables whose names say so, and all of a `.env` file.
+"""Secrets of a process: the values of environment variables with telling names, and of all variables in a `.env` file.
 
-Runs in the kernel, which has the environment that counts (a notebook may load a `.env` at any time), and in the MCP
-process for its own. Keeping them from a model is the MCP server's task.
+Used in the kernel for its environment (a notebook may load a `.env` at any time), and in the MCP process for its own.
+The MCP server is responsible for keeping them from a model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LARGEST_FILE: Final = 64 * 1024
 
 
 def in_environment(environment: Mapping[str, str]) -> list[Secret]:
-    """Return the variables whose names say that they are secrets."""
+    """Return the variables with names that identify secrets."""
     return [
         Secret(name, value)
         for name, value in list(environment.items())
@@ -41,7 +41,7 @@ def in_dotenv(directory: str) -> list[Secret]:
 
 
 def _could_be_secret(value: str) -> bool:
-    """Return False for words and paths, which a text without secrets has too."""
+    """Return False for words and paths, which also occur in texts without secrets."""
     return (
         len(value) >= _SHORTEST
         and not value.isalpha()

@@ -1,6 +1,6 @@
-"""marimo's custom elements as HTML and text that need no marimo frontend.
+"""marimo's custom elements as HTML and text that do not need marimo's frontend.
 
-marimo objects give HTML with elements like `<marimo-slider data-start='1' …>`, which only marimo's JavaScript can
-draw. Here they become what any Jupyter front end shows. Pure: knows neither marimo nor Jupyter; what an element is
-worth *now* is asked of a `Look` that the caller passes in.
+The HTML of marimo's objects contains elements like `<marimo-slider data-start='1' …>`, which only marimo's JavaScript
+can render. This package converts them to HTML that any Jupyter front end shows. Pure: imports neither marimo nor
+Jupyter; current values of elements come from the `Page` that the caller passes.
 """

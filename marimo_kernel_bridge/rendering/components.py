@@ -42,7 +42,9 @@ _ADMONITION_KINDS: Final = {
     "tip": "success",
     "hint": "success",
 }
-_RESIZE: Final = "onload='__resizeIframe(this)' "  # calls a function of marimo's frontend
+_RESIZE: Final = (
+    "onload='__resizeIframe(this)' "  # calls a function of marimo's frontend, which does not exist in Jupyter
+)
 _ARROWS: Final = {"increase": "▲ ", "decrease": "▼ "}
 
 
@@ -77,14 +79,14 @@ def _download(element: Element, page: Page) -> str:
     file_name = element.text("filename")
     data = element.text("data")
     if not data:
-        return labelled(element, page, name, "download, which marimo makes when it is clicked")
+        return labelled(element, page, name, "download, which marimo creates when it is clicked")
     download = f" download={quoted(file_name)}" if file_name else " download"
     shown = f" {muted(escape(file_name))}" if file_name else ""
     return f"<a href={quoted(data)}{download}>⬇ {name}</a>{shown}"
 
 
 def _icon(element: Element, _page: Page) -> str:
-    """Ask the service that marimo's own frontend asks. Without network, the name is shown."""
+    """Link the icon from the service that marimo's frontend uses. Without network access, its name is shown."""
     name = element.text("icon")
     prefix, _, icon = name.partition(":")
     size = element.text("height") or "1em"
@@ -200,7 +202,7 @@ def _stat(element: Element, page: Page) -> str:
 
 
 def _tex(element: Element, _page: Page) -> str:
-    """Return HTML with MathJax's delimiters around formulas; marimo writes `||(` and `||[`, as Markdown eats the backslashes."""
+    """Return HTML with MathJax's delimiters around formulas; marimo writes `||(` and `||[`, because Markdown removes the backslashes."""
     formula = element.content
     for marimos, mathjax in (("||(", r"\("), ("||)", r"\)"), ("||[", r"\["), ("||]", r"\]")):
         formula = formula.replace(marimos, mathjax)
@@ -228,7 +230,7 @@ _COMPONENTS: Final[dict[str, Callable[[Element, Page], str]]] = {
 
 
 def styled(text: str) -> str:
-    """Return HTML with the styles of marimo's style sheet inline, and without calls of its scripts."""
+    """Return HTML with marimo's styles inline, and without calls to its scripts."""
 
     def admonition(match: re.Match[str]) -> str:
         kind = _ADMONITION_KINDS.get(match[1], match[1] or "info")
@@ -238,7 +240,7 @@ def styled(text: str) -> str:
 
 
 def draw(element: Element, page: Page) -> str:
-    """Return what to show instead of an element. An unknown one shows its content, or else its name."""
+    """Return the HTML that replaces an element. For an unknown element: its content, or else its name."""
     component = _COMPONENTS.get(element.name)
     if component is not None:
         return component(element, page)

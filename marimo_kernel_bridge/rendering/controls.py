@@ -1,4 +1,4 @@
-"""`mo.ui` elements: label, value, what they take, and how to set them."""
+"""`mo.ui` elements: label, value, accepted values, and how to set them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _options(element: Element) -> str:
 
 
 def _range(element: Element) -> str:
-    """Return which numbers or dates are allowed, as far as there are bounds."""
+    """Describe the allowed numbers or dates, as far as there are bounds."""
     start, stop, step = (element.attributes.get(name) for name in ("start", "stop", "step"))
     start = None if str(start).startswith("0001-01-01") else start
     stop = None if str(stop).startswith("9999-12-31") else stop
@@ -57,7 +57,7 @@ def _slider(element: Element, page: Page) -> str:
     value: Any = current(element, page)
     steps = element.attributes.get("steps") or []
     values = value if isinstance(value, list) else [value]
-    if steps:  # marimo's frontend holds the index of the step
+    if steps:  # the frontend value is the index of the step
         values = [steps[int(index)] for index in values]
     allowed = f"of {', '.join(_shown(step) for step in steps[:_MOST_OPTIONS])}" if steps else _range(element)
     if len(steps) > _MOST_OPTIONS:
@@ -174,7 +174,7 @@ def _chat(element: Element, page: Page) -> str:
 
 
 def _group(element: Element, page: Page) -> str:
-    """`mo.ui.array`, `mo.ui.dictionary` and `.batch()`: the elements in it, and the label, are drawn already."""
+    """`mo.ui.array`, `mo.ui.dictionary` and `.batch()`: their elements and label are already drawn."""
     control = page.control(element)
     named = control is not None and control.name
     return f"<div>{element.content}{_without_label(element, page, '') if named else ''}</div>"
@@ -233,7 +233,7 @@ def _tabs(element: Element, page: Page) -> str:
 
 
 def _wrapping(element: Element, page: Page) -> str:
-    """Draw an element around something that Jupyter shows itself: a chart, a widget, what is loaded late."""
+    """Draw an element that wraps something that Jupyter displays itself: a chart, a widget, lazily loaded content."""
     control = page.control(element)
     if control is None or control.content is None:
         kind = element.name.removeprefix("marimo-").replace("-", " ")

@@ -1,7 +1,7 @@
-"""Custom elements in a text: found, taken apart, and replaced by what a function makes of them.
+"""A parser for custom elements in HTML, which replaces each one with the result of a function.
 
-Everything else stays as it was, character by character, so the same works on HTML and on Markdown that contains it.
-Three of marimo's own spans are tidied up on the way: they stand for blocks, which only marimo's style sheet tells.
+All other text is unchanged, character by character, so that it also works on Markdown that contains HTML. Three of
+marimo's own spans are replaced by blocks: only marimo's style sheet displays them as blocks.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _OBJECT: Final = "marimo-ui-element"
 
 @dataclass(frozen=True)
 class Element:
-    """A custom element. `content` has been rewritten already; `object_id` is that of the UI element it draws.
+    """A custom element. `content` is already rewritten; `object_id` is the id of the UI element that it draws.
 
-    Attributes whose name starts with `data-` are JSON, parsed here and found under the name without that prefix.
+    Values of attributes with the prefix `data-` are JSON: they are parsed, and the key is the name without the prefix.
     """
 
     name: str
@@ -50,11 +50,11 @@ class _Open:
     name: str
     attributes: str
     pieces: list[str] = field(default_factory=list)
-    spans: int = 0  # open spans in it that stay as they are
+    spans: int = 0  # open spans inside that are not rewritten
 
 
 def rewrite(text: str, draw: Callable[[Element], str]) -> str:
-    """Replace every custom element in `text`, inner ones first, by what `draw` returns."""
+    """Replace every custom element in `text`, inner ones first, with the result of `draw`."""
     if "marimo-" not in text and "<iconify-icon" not in text and "<span" not in text:
         return text
     stack = [_Open("", "", "")]
@@ -125,7 +125,7 @@ def _attributes(source: str) -> dict[str, Any]:
 
 
 def inline(content: str) -> str:
-    """Return HTML without the blocks around it, if it is a single paragraph: a label beside something."""
+    """Return HTML without the enclosing blocks if it is a single paragraph, as for a label next to an input."""
     while (match := re.fullmatch(r"\s*<(div|p)>(.*)</\1>\s*", content, re.DOTALL)) and (
         f"<{match[1]}>" not in match[2]
     ):

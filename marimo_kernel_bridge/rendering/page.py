@@ -1,6 +1,6 @@
-"""What the drawing functions of the elements share: where they look things up, and small pieces of HTML.
+"""What the drawing functions share: the page with its lookups, and small pieces of HTML.
 
-Styles are inline and take the page's own colors: front ends have no style sheet of ours, and some drop styles.
+Styles are inline and use the page's colors: front ends have no style sheet of this package, and some drop styles.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ LINE: Final = "rgba(128,128,128,.45)"
 MUTED: Final = "opacity:.7"
 BOX: Final = f"border:1px solid {LINE};border-radius:4px"
 HOW_TO_SET: Final = "%marimo set {name} VALUE"
-"""How a person gives a UI element a value; `{name}` is its variable."""
+"""How a person sets a UI element; `{name}` is its variable."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """A UI element as it is now.
+    """The current state of a UI element.
 
-    `name` is the global variable that holds it, empty if none does. `value` is what marimo's own frontend would
-    hold, JSON. `shown` is the value in Python, as short text. `content` is HTML that stands for the element: what it
-    wraps, or what it would load later.
+    `name` is the global variable that holds it, empty if there is none. `value` is the value in marimo's frontend, as
+    JSON. `shown` is the Python value as short text. `content` is HTML for the element's content: an object that it
+    wraps, or that marimo would load lazily.
     """
 
     name: str
@@ -34,51 +34,51 @@ class Control:
 
 
 class Page(Protocol):
-    """Where elements are drawn."""
+    """The page on which elements are drawn: looks up UI elements and collects native outputs."""
 
     def html(self, text: str) -> str:
         """Draw the custom elements in HTML."""
         ...
 
     def control(self, element: Element) -> Control | None:
-        """Return the UI element that `element` draws; None if it is none, or is gone."""
+        """Return the UI element that `element` draws; None if it draws none, or it no longer exists."""
         ...
 
     def native(self, mime_type: str, data: object, text: str = "") -> str:
-        """Note something that only the front end's own renderer can show. Returns the HTML to stand in its place.
+        """Record data that only a renderer of the front end can show, and return HTML to put in its place.
 
-        `text` is for front ends without that renderer.
+        `text` is for front ends without such a renderer.
         """
         ...
 
 
 def escape(text: object) -> str:
-    """Return text as HTML."""
+    """Return text escaped for HTML."""
     return html.escape(str(text), quote=False)
 
 
 def quoted(text: object) -> str:
-    """Return text as the value of an attribute, quotes included."""
+    """Return text as an attribute value, including the quotes."""
     return f'"{html.escape(str(text))}"'
 
 
 def chip(content: str) -> str:
-    """Frame a value."""
+    """Draw a frame around a value."""
     return f'<span style="{BOX};padding:1px 6px">{content}</span>'
 
 
 def muted(content: str) -> str:
-    """Show HTML as less important."""
+    """Draw HTML as secondary information."""
     return f'<small style="{MUTED}">{content}</small>'
 
 
 def label(element: Element, page: Page) -> str:
-    """Return the element's label as HTML for one line, empty if it has none."""
+    """Return the element's label as inline HTML, empty if it has none."""
     return inline(page.html(element.text("label")))
 
 
 def labelled(element: Element, page: Page, value: str, *details: str) -> str:
-    """Draw an input: label, value, what it takes, how to set it."""
+    """Draw an input: label, value, accepted values, how to set it."""
     name = label(element, page)
     about = [detail for detail in details if detail]
     if element.attributes.get("disabled") is True:
@@ -91,13 +91,13 @@ def labelled(element: Element, page: Page, value: str, *details: str) -> str:
 
 
 def current(element: Element, page: Page) -> object:
-    """Return the value that marimo's frontend would hold."""
+    """Return the element's value in marimo's frontend."""
     control = page.control(element)
     return element.attributes.get("initial-value") if control is None else control.value
 
 
 def disclosure(summary: str, content: str, *, is_open: bool) -> str:
-    """Draw something that can be opened."""
+    """Draw a block that can be opened and closed."""
     return (
         f'<details{" open" if is_open else ""} style="{BOX};padding:.3em .8em;margin:.2em 0">'
         f'<summary style="cursor:pointer">{summary}</summary><div style="padding:.3em 0">{content}</div></details>'

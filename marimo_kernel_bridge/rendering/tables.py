@@ -1,4 +1,4 @@
-"""Tables: the first rows, with the number of all."""
+"""Tables as HTML: the first rows and columns, with the total numbers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ROW_ID: Final = "_marimo_row_id"
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], total_rows: int | str | None, *notes: str
 ) -> str:
-    """Draw a table. `total_rows` counts those that are not given too, and may be a word; `notes` are HTML."""
+    """Draw a table. `total_rows` is the number of all rows, or a phrase for it; `notes` are HTML."""
     columns, given = list(columns), [list(row) for row in rows]
     shown_columns, shown = columns[:MOST_COLUMNS], given[:MOST_ROWS]
     head = "".join(f"<th>{escape(name)}</th>" for name in shown_columns)
@@ -61,10 +61,10 @@ def _cell(value: object) -> str:
 
 
 def parse(data: object) -> tuple[list[str], list[list[Any]]] | None:
-    """Return columns and rows of the data that marimo puts into a table's attributes.
+    """Return columns and rows of the data in the attributes of marimo's table.
 
-    That is a list of records, a list of values, a dict of columns, or a `data:` URL with CSV or JSON; as JSON text
-    or already parsed. None if it is none of these.
+    The data is a list of records, a list of values, a dict of columns, or a `data:` URL with CSV or JSON; as JSON text
+    or already parsed. Returns None for anything else.
     """
     if isinstance(data, str) and data.startswith("data:"):
         return _from_url(data)

@@ -1,4 +1,4 @@
-"""HTML as text to read in a terminal, by a person or a model: tables in columns, lists with dashes, no tags."""
+"""Conversion of HTML to plain text for terminals and models: tables in columns, lists with dashes, no tags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WIDEST_CELL: Final = 40
 
 @dataclass
 class _Block:
-    """Lines in the making. `row` and `rows` collect a table's cells."""
+    """A block whose lines are being collected. `row` and `rows` collect a table's cells."""
 
     tag: str
     indent: str = ""
@@ -59,8 +59,8 @@ class _Reader(HTMLParser):
         super().__init__()
         self._lay_out_rows = _joined if compact else _aligned
         self.stack = [_Block("")]
-        self.skipping = ""  # the tag of an element that is not read
-        self.depth = 0  # how many of those are open
+        self.skipping = ""  # the tag of a skipped element
+        self.depth = 0  # how many skipped elements are open
         self.preformatted = 0
         self.counters: list[int | None] = []
 
@@ -148,7 +148,7 @@ class _Reader(HTMLParser):
         block.write(text)
 
     def _separate(self) -> None:
-        """Keep the children of a flex box apart."""
+        """Separate the children of a flex box."""
         block = self.stack[-1]
         if block.inline:
             return
@@ -238,9 +238,9 @@ def _short(text: str) -> str:
 
 
 def html_to_text(html: str, *, compact: bool = False) -> str:
-    """Return what a reader of `html` sees, as text.
+    """Return the visible text of `html`.
 
-    `compact`, for models, which pay for each blank: no empty lines, and tables as rows of whole cells with bars between.
+    `compact` saves tokens of models: no empty lines, and tables as rows of complete cells separated by bars.
     """
     reader = _Reader(compact=compact)
     reader.feed(html)

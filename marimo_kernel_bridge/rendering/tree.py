@@ -1,4 +1,4 @@
-"""Nested lists and dicts as marimo passes them to its frontend: JSON whose leaves may carry a mime type."""
+"""Nested lists and dicts as marimo passes them to its frontend: JSON with leaves that may have a mime type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PYTHON: Final = {"tuple": tuple, "set": set, "frozenset": frozenset}
 
 
 def tree(data: Any, page: Page, *, python: bool, name: str = "") -> str:
-    """Draw data. `python`: as Python writes it, else as JSON."""
+    """Draw data, in Python's notation or as JSON."""
     return _draw(data, page, python=python, key=f"<b>{escape(name)}</b>" if name else "", depth=0)
 
 
@@ -58,7 +58,7 @@ def _key(name: object, container: object, *, python: bool) -> str:
 
 
 def _short(data: Any, *, python: bool) -> str | None:
-    """Return a structure on one line, None if it is too long for that or holds more than plain values."""
+    """Return a structure on one line; None if it is too long or contains anything but plain values."""
     try:
         text = _line(data, python=python)
     except ValueError:
@@ -103,7 +103,7 @@ def _leaf(data: Any, page: Page, *, python: bool) -> str:
 
 
 def _mime_type(text: str) -> str | None:
-    """Return the mime type that a leaf starts with."""
+    """Return the mime type at the start of a leaf."""
     head, colon, _ = text.partition(":")
     kind, slash, rest = head.partition("/")
     known = kind in {"text", "image", "application", "video", "audio"}
@@ -111,7 +111,7 @@ def _mime_type(text: str) -> str | None:
 
 
 def _python_leaf(text: str) -> str | None:
-    """Return what Python writes for a value that JSON has no type for, None if `text` is no such value."""
+    """Return the Python notation of a value for which JSON has no type; None if `text` is no such value."""
     head, colon, content = text.partition(":")
     if not colon or not head.startswith("text/plain"):
         return None

@@ -1,1 +1,1 @@
-"""What keeps a process start cheap: pauses of garbage collection and lazy imports."""
+"""Fast process start: pauses of garbage collection, lazy imports, and cheap checks of what is patched."""

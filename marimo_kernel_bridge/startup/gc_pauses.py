@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def frozen_imports() -> Iterator[None]:
-    """Import modules that stay, without a collection every 700 objects, each over more of them.
+    """Import long-lived modules without garbage collections, which would run every 700 objects.
 
-    The new objects are in the oldest generation afterwards: `freeze` sets them aside and `unfreeze` puts them there,
-    without a collection. Does nothing where something is frozen already: a pool does that, to share it with its kernels.
+    The new objects end up in the oldest generation: `freeze` moves them to the permanent generation, and `unfreeze` back
+    to the oldest, without a collection. Does nothing if objects are already frozen, as in a pool, which shares them with
+    its kernels.
     """
     if not gc.isenabled() or gc.get_freeze_count():
         yield
@@ -31,7 +32,7 @@ def frozen_imports() -> Iterator[None]:
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Make many objects, and collect garbage among them once, afterwards."""
+    """Create many objects, with a single garbage collection afterwards."""
     enabled = gc.isenabled()
     gc.disable()
     try:

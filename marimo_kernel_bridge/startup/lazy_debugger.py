@@ -1,8 +1,8 @@
 """ipykernel's debugger, imported with debugpy when a debugger is first used.
 
-debugpy takes a sixth of ipykernel's start and of its memory, and few kernels are ever debugged. Until it is imported,
-this module reports it as available, answers the `debugInfo` request that JupyterLab sends to each kernel, and stands in
-for `breakpoint` and the other functions that debugpy puts into Python.
+debugpy takes a sixth of ipykernel's start-up time and memory, and few kernels are ever debugged. Until it is imported,
+this module reports it as available, answers the `debugInfo` request that JupyterLab sends to each kernel, and replaces
+`breakpoint` and the other functions that debugpy hooks into Python.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MODULE: Final = "ipykernel.debugger"
 _PUT_BY_DEBUGPY: Final = ((sys, "breakpointhook"), (builtins, "execfile"), (builtins, "runfile"))
 _NO_WARNING: Final = "PYDEVD_DISABLE_FILE_VALIDATION"
-"""Each Python has frozen modules; a person who debugs can do nothing about a warning amid a cell's output."""
+"""Disables a warning amid a cell's output: every Python has frozen modules, and the user can do nothing about them."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def lazy_debugger_import() -> Iterator[None]:
 
 
 class _StandIn:
-    """Imports debugpy, which replaces this by its own function, and calls that."""
+    """A placeholder function: the first call imports debugpy, which replaces it, and calls the replacement."""
 
     def __init__(self, owner: object, name: str) -> None:
         self._owner = owner
@@ -60,7 +60,7 @@ class _StandIn:
 
 
 def _import() -> Any:
-    """Import ipykernel's debugger and debugpy; return the module. Functions that user code has replaced stay."""
+    """Import ipykernel's debugger and debugpy; return the module. Keep functions that user code has replaced."""
     there = [(owner, name, getattr(owner, name, None)) for owner, name in _PUT_BY_DEBUGPY]
     before = os.environ.get(_NO_WARNING)
     os.environ[_NO_WARNING] = "1"
@@ -79,7 +79,7 @@ def _import() -> Any:
 
 
 class LazyDebugger:
-    """A stand-in for `ipykernel.debugger.Debugger` that makes it when there is something to debug."""
+    """A proxy for `ipykernel.debugger.Debugger`, which it creates when debugging starts."""
 
     def __init__(self, *arguments: Any) -> None:
         """`arguments` are those of ipykernel's."""
@@ -88,12 +88,12 @@ class LazyDebugger:
         self._made = asyncio.Event()
 
     async def process_request(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Answer a debug_request; in the control thread."""
+        """Answer a debug_request, on the control thread."""
         if self._debugger is None and message.get("command") == "debugInfo":
             return _info(message)
         debugger = self._make()
         if debugger is None:
-            reason = {"success": False, "message": "debugpy cannot be imported; the kernel's log says more"}
+            reason = {"success": False, "message": "debugpy cannot be imported; see the kernel's log"}
             return {
                 "type": "response",
                 "request_seq": message["seq"],
@@ -125,11 +125,11 @@ class LazyDebugger:
 
 
 def by_package(files: list[str]) -> list[str]:
-    """Return patterns for files that the debugger leaves out: one for a package of them, its name for any other file.
+    """Return patterns for the files that the debugger skips: one for each package, and the names of other files.
 
-    debugpy compares each function that runs with the patterns one after the other. That of a file for each module of
-    marimo, IPython and what they import made the first stop take seconds. Of the standard library people may step into
-    what the kernel has not imported.
+    debugpy compares each function that runs with all patterns. With one for each module of marimo, IPython and their
+    dependencies, the first stop took seconds. In the standard library, users can step into modules that the kernel has
+    not imported.
     """
     left_out = set(files)
     folders = []

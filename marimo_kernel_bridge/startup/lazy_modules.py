@@ -1,7 +1,7 @@
-"""Modules that are loaded when something in them is used, instead of when they are imported.
+"""Modules that are loaded on first use instead of on import.
 
-For modules of other packages that take long to load, while only a name or two of them is needed to import their users.
-Unlike with `importlib.util.LazyLoader`, those names can be imported (`from x import name`) without loading the module.
+For slow modules of other packages of which only a name or two is needed while importing. Unlike with
+`importlib.util.LazyLoader`, these names can be imported (`from x import name`) without loading the module.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _LOADING = threading.RLock()
 
 @contextmanager
 def lazily_imported(name: str, **known: object) -> Iterator[None]:
-    """Make the import of a module in this block lazy, unless it is imported already.
+    """Make the import of a module in this block lazy, unless it is already imported.
 
-    `known` are names that it has before it is loaded. Access to any other name loads it, and makes it a plain module.
+    `known` are names that it has before it is loaded. Access to any other name loads it and makes it a normal module.
     """
     finder = _Finder(name, known)
     sys.meta_path.insert(0, finder)
@@ -54,26 +54,26 @@ def _documentation(module: LazyModule) -> str | None:
     return module.__doc__
 
 
-LazyModule.__doc__ = property(_documentation)  # type: ignore[assignment]  # otherwise it would be this class's
+LazyModule.__doc__ = property(_documentation)  # type: ignore[assignment]  # otherwise it would be that of the class
 
 
 def load(module: ModuleType) -> None:
-    """Run a lazy module's code, in any thread; nothing if that is done. After an error it is as lazy as before."""
+    """Run a lazy module's code, once, on any thread. After an error the module stays lazy."""
     with _LOADING:
         if not isinstance(module, LazyModule):
             return
         loader = module.__loader__
         assert isinstance(loader, Loader)
-        module.__class__ = ModuleType  # type: ignore[assignment]  # first: its code may look at its own names
+        module.__class__ = ModuleType  # type: ignore[assignment]  # first, because its code may access its own names
         try:
             loader.exec_module(module)
-        except BaseException:  # an interrupt, too
+        except BaseException:  # also an interrupt
             module.__class__ = LazyModule
             raise
 
 
 class _Finder(MetaPathFinder):
-    """Finds one module, as the import system would."""
+    """A finder for one module, which it finds as the import system would."""
 
     def __init__(self, name: str, known: Mapping[str, object]) -> None:
         self._name = name
@@ -91,7 +91,7 @@ class _Finder(MetaPathFinder):
 
 
 class _LazyLoader(Loader):
-    """Creates the module, and leaves the rest to the loader that it stands for."""
+    """A loader that creates the lazy module, and delegates the rest to the actual loader."""
 
     def __init__(self, loader: Loader, known: Mapping[str, object]) -> None:
         self._loader = loader

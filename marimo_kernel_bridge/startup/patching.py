@@ -1,7 +1,7 @@
 """Checked replacement of functions of other packages.
 
 Owns what a patch is, the record of the private names that this package uses with the signatures that it was tested
-with (`supported_api.json`, derived from the code by `tests/contracts`), and the check of an installed package against
+with (`supported_api.json`, derived from the code by `tests/unit/contracts`), and the check of an installed package against
 that record before anything in it is replaced. What is replaced, and why: the table of each process, `runtime/patches`
 for the kernel's marimo.
 """
@@ -46,9 +46,9 @@ class Patch:
 
 
 def apply(patches: Iterable[Patch], overriding: Iterable[type] = ()) -> None:
-    """Replace what the patches say, once their targets and what the classes override are as recorded.
+    """Apply patches after checking their targets, and the attributes that classes override, against the record.
 
-    Raises `BridgeError`: runtime_mismatch, and then nothing is replaced.
+    Raises `BridgeError`: runtime_mismatch, in which case nothing is replaced.
     """
     due = [patch for patch in patches if resolve(patch.target) is not patch.replacement]
     problems = mismatches(due, overriding)
@@ -56,7 +56,7 @@ def apply(patches: Iterable[Patch], overriding: Iterable[type] = ()) -> None:
         raise BridgeError(
             "runtime_mismatch",
             " ".join(problems),
-            "Install the versions that marimo-kernel-bridge was made for: pip install --upgrade marimo-kernel-bridge",
+            "Install the versions that marimo-kernel-bridge supports: pip install --upgrade marimo-kernel-bridge",
         )
     for patch in due:
         owner, name = _owner(patch.target)
@@ -65,7 +65,7 @@ def apply(patches: Iterable[Patch], overriding: Iterable[type] = ()) -> None:
 
 
 def mismatches(patches: Iterable[Patch], overriding: Iterable[type] = ()) -> list[str]:
-    """Return how targets of patches, and what classes override, differ from the record: a sentence for each."""
+    """Return how patch targets and overridden attributes differ from the record, one sentence each."""
     names = {patch.target: resolve(patch.target) for patch in patches}
     for cls in overriding:
         names |= overridden(cls)
@@ -98,7 +98,7 @@ def overridden(cls: type) -> dict[str, object]:
 
 @functools.cache
 def record() -> Mapping[str, tuple[str, ...]]:
-    """Return the names that this package relies on (`module:attribute`), with the signatures that it knows."""
+    """Return the names that this package relies on (`module:attribute`), with the signatures that it supports."""
     return {
         name: (known,) if isinstance(known, str) else tuple(known)
         for package in _read().values()
@@ -107,7 +107,7 @@ def record() -> Mapping[str, tuple[str, ...]]:
 
 
 def recorded_versions(package: str) -> tuple[str, ...]:
-    """Return the versions of a package that the names were recorded with."""
+    """Return the versions of a package for which the names were recorded."""
     return tuple(_read()[package]["versions"])
 
 
@@ -118,7 +118,7 @@ def _read() -> dict[str, _Record]:
 
 
 def resolve(target: str) -> Any:
-    """Return what `module:attribute` is, None if it does not exist. Imports the module."""
+    """Return the value of `module:attribute`, None if it does not exist. Imports the module."""
     module, _, path = target.partition(":")
     try:
         value: Any = importlib.import_module(module)
@@ -130,9 +130,9 @@ def resolve(target: str) -> Any:
 
 
 def signature(value: object) -> str:
-    """Return the names and kinds of a function's parameters, without types; for anything else, what it is.
+    """Return the names and kinds of a function's parameters, without types; for other objects, what kind they are.
 
-    Made from the code object: `inspect.signature` takes twenty times as long, and kernels start with this.
+    Read from the code object: `inspect.signature` takes twenty times as long, and this runs at every kernel start.
     """
     if isinstance(value, ModuleType):
         return "module"
