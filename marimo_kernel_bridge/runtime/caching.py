@@ -1,6 +1,6 @@
 """`mo.cache` and `mo.persistent_cache` in cells that IPython compiled.
 
-marimo finds the code around a `with mo.persistent_cache(…)` by file names and line numbers of its own, and expects
+marimo finds the code around a `with mo.persistent_cache(…)` by its own file names and line numbers, and expects
 `__builtins__` to be a dict; in `__main__` it is a module.
 """
 
@@ -23,16 +23,16 @@ _BUILTINS: Final = "__builtins__"
 
 @dataclass(frozen=True)
 class CompiledCell:
-    """What marimo wants to know of the cell around a line: its code, and how many lines are before it in its file."""
+    """The cell around a line, as marimo needs it: its code, and the number of lines before it in its file."""
 
     code: str
     lineno: int = 0
 
 
 def find_cell(filename: str, lineno: int) -> Any:
-    """Return the cell whose code is at a line: as marimo does, or from IPython's entries in `linecache`."""
+    """Return the cell that contains a line: as marimo finds it, or from IPython's entries in `linecache`."""
     cached = linecache.cache.get(filename)
-    if cached is not None and len(cached) > 1 and cached[1] is None:  # no file: IPython put it there
+    if cached is not None and len(cached) > 1 and cached[1] is None:  # not a file: an entry by IPython
         return CompiledCell("".join(cached[2]))
     return marimos_find_cell(filename, lineno)
 
@@ -43,7 +43,7 @@ def _with_builtin_names(method: Callable[..., Any]) -> Callable[..., Any]:
         found = scope.get(_BUILTINS)
         if found is not builtins:
             return method(self, refs, scope, *args, **kwargs)
-        scope[_BUILTINS] = vars(builtins)  # marimo changes the scope too, so a copy will not do
+        scope[_BUILTINS] = vars(builtins)  # marimo also modifies the scope, so it must not be a copy
         try:
             return method(self, refs, scope, *args, **kwargs)
         finally:

@@ -1,4 +1,4 @@
-"""marimo's rules for the `_private` names in a cell's code. Pure: knows no graph and no namespace."""
+"""marimo's rules for the `_private` names in a cell's code. Pure: needs neither graph nor namespace."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from marimo._types.ids import CellId_t
 def mangle_locals(cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
     """Rename the `_private` names that a cell defines, as marimo does, in place.
 
-    Names that it only reads stay: IPython's `_`, `_3` and `_ih` are none of marimo's.
+    Names that it only reads are not renamed: IPython's `_`, `_3` and `_ih` are unknown to marimo.
     """
     module = ast.Module(body=nodes, type_ignores=[])
     visitor = ScopedVisitor(f"cell_{cell_id}")

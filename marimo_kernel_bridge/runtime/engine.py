@@ -1,7 +1,7 @@
-"""marimo's kernel behind the `Runtime` protocol: commands in, calls of the `CellHost` out.
+"""marimo's kernel behind the `Runtime` protocol: receives commands, and calls the `CellHost`.
 
-Lives in the kernel's main thread. Not re-entrant: the caller runs one thing at a time. Decides nothing about when
-cells run or where outputs go.
+Runs on the kernel's main thread. Not re-entrant: the caller issues one command at a time. Does not decide when cells
+run or where outputs go.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Screen:
-    """Where a kernel shows marimo's objects: its shell, and the front end that shows the running cell."""
+    """The display of a kernel's marimo objects: its shell, and the front end that shows the running cell."""
 
     shell: InteractiveShell
     audience: Audience
@@ -57,7 +57,7 @@ class Engine:
     ) -> None:
         """Embed marimo in the namespace of `module`.
 
-        `notebook` is the path of the notebook if it is known: marimo reads the `pyproject.toml` beside it. Without a
+        `notebook` is the path of the notebook if it is known: marimo reads the `pyproject.toml` next to it. Without a
         `screen`, marimo's objects have no formatters and `mo.output` shows nothing.
         Raises `BridgeError`: runtime_mismatch.
         """
@@ -78,7 +78,7 @@ class Engine:
 
     @property
     def mode(self) -> Literal["autorun", "lazy"]:
-        """What marimo's configuration says about running dependents."""
+        """The mode of running dependents in marimo's configuration."""
         return "lazy" if self._kernel.on_cell_change == "lazy" else "autorun"
 
     @property
@@ -157,7 +157,9 @@ class Engine:
         before = dict(self._kernel.errors)
         self._kernel.mutate_graph([], [DeleteCellCommand(cell_id=cell_id) for cell_id in deleted])
         for cell_id in deleted:
-            linecache.cache.pop(get_filename(cell_id), None)  # where marimo puts each cell that it compiles
+            linecache.cache.pop(
+                get_filename(cell_id), None
+            )  # marimo adds an entry for each cell that it compiles
         self._report_errors(before)
 
     def set_aside(self, cell_ids: Iterable[str]) -> None:
@@ -206,7 +208,9 @@ class Engine:
 
     def stale(self) -> frozenset[str]:
         stale: frozenset[str] = self._kernel.graph.stale_cells.frozen()
-        return stale - self._kernel.errors.keys() if self._kernel.errors else stale  # marimo never runs those
+        return (
+            stale - self._kernel.errors.keys() if self._kernel.errors else stale
+        )  # marimo never runs disabled cells
 
     def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:
         for cell_id in cell_ids:
@@ -242,7 +246,7 @@ class Engine:
         scheduler = self._kernel.scheduler()
         if scheduler is None:
             return False
-        # The task whose own code runs just now cannot be cancelled before it awaits, which may be never.
+        # The task that is executing right now cannot be cancelled before its next await, which may never come.
         in_task = scheduler.has_active_tasks() and not scheduler.owns_task(_running_task())
         scheduler.cancel_all()
         # An async cell is cancelled through the loop: raising would escape into asyncio.
@@ -269,5 +273,5 @@ class Engine:
 def _running_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
-    except RuntimeError:  # no loop runs
+    except RuntimeError:  # no running event loop
         return None

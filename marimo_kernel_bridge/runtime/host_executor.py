@@ -1,4 +1,4 @@
-"""How the body of a cell runs: the host runs it, as IPython would. Decides nothing about which cells run."""
+"""The execution of a cell's body by the host, as IPython would. Does not decide which cells run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class HostExecutor:
-    """marimo's extension point for running a cell's body."""
+    """An implementation of marimo's extension point for running a cell's body."""
 
     name = IMPLEMENTATION
 
@@ -34,9 +34,9 @@ class HostExecutor:
     async def execute_cell_async(self, cell: CellImpl, glbls: dict[str, Any]) -> Any:  # noqa: ARG002  # marimo's signature; the host shares the namespace
         outcome = await self._execute(cell.cell_id)
         if isinstance(outcome.error, asyncio.CancelledError):
-            raise outcome.error  # control flow for marimo, which makes an interrupt of it
+            raise outcome.error  # control flow for marimo, which turns it into an interrupt
         if outcome.error is not None:
-            # marimo tells user errors from its own by this wrapper, and reads the cause.
+            # marimo distinguishes user errors from its own by this wrapper, and reads the cause.
             raise MarimoRuntimeException from outcome.error
         return outcome.value
 
@@ -44,8 +44,8 @@ class HostExecutor:
 def resolve_executor() -> Executor:
     """Return the executor of the kernel that the current context belongs to.
 
-    marimo looks its executor up among the entry points on each run, which takes 6 ms; and an entry point of ours would
-    hold for every marimo in the environment.
+    marimo looks up its executor among the entry points on each run, which takes 6 ms, and an entry point of this package
+    would apply to every marimo process in the environment.
     """
     executor = getattr(getattr(safe_get_context(), "_kernel", None), "host_executor", None)
     return executor if isinstance(executor, HostExecutor) else marimos_resolve_executor()

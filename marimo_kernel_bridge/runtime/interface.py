@@ -1,7 +1,7 @@
-"""The dataflow graph as the rest of the package sees it, and what it needs of a reactive runtime.
+"""The interface between the kernel and a reactive runtime: values and protocols.
 
-Values and protocols only. `runtime/` implements `Runtime` with marimo's graph and scheduler; `session.py` implements
-`CellHost`. Cell ids are the kernel's own.
+`runtime.engine` implements `Runtime` with marimo's graph and scheduler; `kernel.notebook` implements `CellHost`. Cell
+ids are those of the kernel.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.inspection import UiElement
 
 Header = dict[str, Any]
-"""The header of a Jupyter message, which the runtime passes on and never reads."""
+"""The header of a Jupyter message, which the runtime passes through without reading it."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """The global names of one cell: those it defines, and those it reads that others may define.
+    """The global names of one cell: the names that it defines, and those that it reads and other cells may define.
 
-    `local` are its `_private` names, which no other cell sees.
+    `local` are its `_private` names, which are invisible to other cells.
     """
 
     defines: frozenset[str]
@@ -31,22 +31,22 @@ class Names:
     local: frozenset[str] = frozenset()
 
 
-_MARK: Final = "\N{MIDDLE DOT}"  # may stand in a Python name, and nobody writes it there
+_MARK: Final = "\N{MIDDLE DOT}"  # valid in a Python identifier, but unlikely in user code
 
 
 def version_name(name: str, cell_id: str) -> str:
-    """Return what the graph calls a name as one of several cells makes it. People never see it."""
+    """Return the internal name in the graph of one cell's version of a name. Never shown to users."""
     return f"__{name}{_MARK}{cell_id}__"
 
 
 def plain_name(name: str) -> str:
-    """Return the name that people know."""
+    """Return the name in the user's code."""
     return name[2:].rpartition(_MARK)[0] if _MARK in name and name.startswith("__") else name
 
 
 @dataclass(frozen=True)
 class Versions:
-    """Names that the graph takes for a cell with this `code`, instead of what the code says about `names`."""
+    """The names that the graph uses for a cell with this `code`, in place of `names` in the code."""
 
     code: str
     names: frozenset[str] = frozenset()
@@ -79,7 +79,7 @@ class GraphError:
 
 @dataclass(frozen=True)
 class Redrawn:
-    """Data of an output, by mime type, as it was shown and as it is now."""
+    """The data of an output, by mime type, before and after a redraw."""
 
     before: dict[str, object]
     after: dict[str, object]
@@ -95,18 +95,18 @@ class Outcome:
 
 
 class CellHost(Protocol):
-    """Runs the bodies of cells for a runtime and reacts to what becomes of them. All calls on the main thread."""
+    """The caller of a runtime: runs the bodies of cells and is notified of their fate. All calls on the main thread."""
 
     async def execute(self, cell_id: str) -> Outcome:
         """Run the cell's body in the shared namespace and show its outputs."""
         ...
 
     def cancelled(self, cell_id: str, because: str) -> None:
-        """React to a cell that was to run and did not, because the cell `because` failed or stopped."""
+        """React to a cell that does not run, because the cell `because` failed or stopped."""
         ...
 
     def interrupted(self, cell_id: str) -> None:
-        """React to a cell that was to run and did not, because the run was interrupted."""
+        """React to a cell that does not run, because the run was interrupted."""
         ...
 
     def should_pause(self) -> bool:
@@ -123,11 +123,11 @@ class CellHost(Protocol):
 
 
 class Graph(Protocol):
-    """The dataflow graph: which cells it holds, what they define and use, and which are stale."""
+    """The dataflow graph: its cells, what they define and use, and which are stale."""
 
     @property
     def redefinitions(self) -> Literal["relaxed", "strict"]:
-        """Return what the configuration says about a name that several cells define."""
+        """Return the configured handling of a name that several cells define."""
         ...
 
     def parse(self, cell_id: str, code: str) -> Names | None:
@@ -137,37 +137,37 @@ class Graph(Protocol):
     def register(self, cell_id: str, code: str, *, stale: bool = False) -> tuple[GraphError, ...]:
         """Register a cell, replacing its earlier code, without running it.
 
-        Dependents that lost an input become stale. A refused cell stays known, so that it is accepted when the
+        Dependents that lost an input become stale. A refused cell stays registered, so that it is accepted when the
         graph is fixed.
         """
         ...
 
     def register_stale(self, cells: Sequence[tuple[str, str]]) -> None:
-        """Register cells (id, code) together, stale: they run before what needs them."""
+        """Register several cells (id, code) as stale: they run before cells that depend on them."""
         ...
 
     def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
-        """Make cells (by id) define and use versions of names; None: what their code says. Others stay as they are.
+        """Make cells (by id) define and use versions of names, or with None the names in their code.
 
-        Changes no values. `places` are those of cells in the document, which the caller keeps up to date. Cells of
-        other code than given are taken by it once they are registered.
+        Changes no values and no other cells. `places` are the positions of cells in the document, which the caller keeps
+        up to date. Versions for other code than a cell has now apply when that code is registered.
         """
         ...
 
     def check_again(self, cell_ids: Iterable[str]) -> None:
-        """Look for errors of cells in the graph, as if they were registered just now."""
+        """Check cells for graph errors, as if they had just been registered."""
         ...
 
     def unresolved(self, names: Names) -> frozenset[str]:
-        """Return the names that are used and that no cell, value or builtin provides."""
+        """Return the used names that no cell, value or builtin provides."""
         ...
 
     def delete(self, cell_ids: Iterable[str], *, keep_values: bool = False) -> None:
-        """Take cells out of the graph with the names they defined (unless `keep_values`)."""
+        """Remove cells from the graph, and the values of their names unless `keep_values`."""
         ...
 
     def set_aside(self, cell_ids: Iterable[str]) -> None:
-        """Take cells out of the graph whose code is about to be replaced; their values stay until they run."""
+        """Remove cells from the graph before their code is replaced; their values stay until they run."""
         ...
 
     def nodes(self) -> dict[str, Node]:
@@ -175,7 +175,7 @@ class Graph(Protocol):
         ...
 
     def changed_nodes(self) -> dict[str, Node | None]:
-        """Return the cells whose place in the graph changed since this was last called; None: it is gone."""
+        """Return the cells with a changed node since the last call; None for a cell that was removed."""
         ...
 
     def definers(self, name: str) -> frozenset[str]:
@@ -183,7 +183,7 @@ class Graph(Protocol):
         ...
 
     def descendants(self, *cell_ids: str) -> frozenset[str]:
-        """Return every cell downstream of one of these. In a cycle, that is itself too."""
+        """Return all cells downstream of these. In a cycle, this includes the cell itself."""
         ...
 
     def stale(self) -> frozenset[str]:
@@ -200,7 +200,7 @@ class Runs(Protocol):
 
     @property
     def mode(self) -> Literal["autorun", "lazy"]:
-        """Return what the configuration says about running dependents."""
+        """Return the configured mode of running dependents."""
         ...
 
     async def run(self, cell_ids: Iterable[str]) -> None:
@@ -222,14 +222,14 @@ class Runs(Protocol):
 
 
 class UiValues(Protocol):
-    """UI elements, and values of theirs that are set from code."""
+    """UI elements, and setting their values from code."""
 
     def ui_elements(self) -> list[UiElement]:
         """Return the UI elements that global variables hold; any thread."""
         ...
 
     def queue_ui_value(self, target: str, value: object) -> None:
-        """Queue a value for a UI element, which it gets with the next run; its readers become stale then.
+        """Queue a value for a UI element. The next run sets it and makes its readers stale.
 
         `target` is the global variable that holds the element, or the element's id. May be called while cells run.
         Raises `BridgeError`: no_such_ui_element, ui_value_refused.
@@ -237,16 +237,16 @@ class UiValues(Protocol):
         ...
 
     def settle_ui_values(self, *, release: bool) -> dict[str, list[Redrawn]]:
-        """Return what of each cell's outputs changes because UI elements in it were set.
+        """Return the changes of each cell's outputs that are caused by setting UI elements.
 
-        Called when the cells that read the elements have run. `release` buttons: `mo.ui.run_button` is pressed for
-        one run only.
+        Called after the cells that read the elements have run. `release` resets buttons: `mo.ui.run_button` is pressed
+        for one run only.
         """
         ...
 
 
 class Namespace(Protocol):
-    """The namespace in which all code runs, and what names in code mean there."""
+    """The namespace in which all code runs, and marimo's rules for names in it."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -254,7 +254,7 @@ class Namespace(Protocol):
         ...
 
     def mangle_locals(self, cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:
-        """Rename the `_private` names that a cell defines to names of its own, in place."""
+        """Rename the `_private` names that a cell defines to names unique to the cell, in place."""
         ...
 
     def private_names(self, code: str) -> frozenset[str]:

@@ -1,7 +1,7 @@
-"""The import of marimo without parts that take a quarter of it and that many notebooks never use.
+"""The import of marimo without the parts that many notebooks never use, which take a quarter of its time.
 
-They are loaded when something in them is used: the elements of `mo.ui` by the first that is made. Import this before the
-other modules of the package, which work without it just as well.
+They are loaded on first use: the elements of `mo.ui` when the first one is created. Import this module before the
+others of the package, which also work without it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _URL: Final = "marimo._utils.url"
 
 
 def _is_url(value: str, public: bool = False) -> bool:  # noqa: FBT001, FBT002  # marimo's signature
-    """Ask marimo's own, whose regular expression takes 40 ms to compile."""
+    """Call marimo's function, which takes 40 ms to compile its regular expression."""
     module = sys.modules[_URL]
     load(module)
     answer: bool = module.is_url(value, public)

@@ -1,9 +1,9 @@
-"""marimo's Kernel with showing and running delegated to the host.
+"""marimo's Kernel, with display and execution delegated to the host.
 
-marimo keeps: the graph, its errors, staleness, the order of a run, `mo.state`, UI elements, cell-local names.
-Taken away: its output formatting and broadcasts (Jupyter's display machinery shows outputs), its closing of figures
-(matplotlib's inline backend does that), and deciding *when* dependents run: the kernel is always in marimo's lazy
-mode, where a run marks the descendants stale, and the session runs them when its front end is ready for that.
+Kept from marimo: the graph, its errors, staleness, the order of a run, `mo.state`, UI elements, cell-local names.
+Removed: its output formatting and broadcasts (Jupyter's display machinery shows outputs), closing of figures
+(matplotlib's inline backend does that), and the decision *when* dependents run: the kernel is always in marimo's lazy
+mode, in which a run marks descendants as stale, and the session runs them when its front end is ready.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class ReactiveKernel(Kernel):
         """
         self._host = host
         self._output_areas = areas
-        # Names that each cell itself defined when it last ran. marimo deletes all names a cell *could* define
+        # Names that each cell actually defined in its last run. marimo deletes all names that a cell *could* define
         # before it runs; a cell that takes over `x` from another one in `x = x + 1` still needs the old value.
         self._defined: dict[CellId_t, set[str]] = {}
         self._keeping: set[str] = set()
@@ -88,7 +88,7 @@ class ReactiveKernel(Kernel):
         self._compiled: dict[CellId_t, CellImpl] = {}  # as their code says
         config = get_default_config_manager(current_path=notebook).get_config(hide_secrets=False)
         self.on_cell_change = config["runtime"]["on_cell_change"]
-        # A key of ours, which marimo leaves alone.
+        # An additional key, which marimo ignores.
         settings: Mapping[str, object] = {**config["runtime"]}
         self.redefinitions: Literal["relaxed", "strict"] = (
             "strict" if settings.get("redefinitions") == "strict" else "relaxed"
@@ -119,11 +119,11 @@ class ReactiveKernel(Kernel):
         self.context.ui_element_registry = ElementRegistry(widget_changed)
 
     def mutate_graph(self, *args: Any, **kwargs: Any) -> set[CellId_t]:
-        """Change the graph without marimo's list of all variables.
+        """Change the graph without broadcasting marimo's list of all variables.
 
-        It looks at every cell for every variable, and only marimo's own editor shows it. An embedded app sends none.
+        Making the list visits every cell for every variable, and only marimo's editor shows it.
         """
-        context: Any = self.context  # whose method is shadowed for the call
+        context: Any = self.context  # shadows the method during the call
         context.is_embedded = lambda: True
         try:
             return super().mutate_graph(*args, **kwargs)
@@ -147,7 +147,7 @@ class ReactiveKernel(Kernel):
         return with_versions(cell, self.versions.get(cell_id)), error
 
     def assign(self, versions: Mapping[str, Versions | None], places: Mapping[str, int]) -> None:
-        """Make cells define and use versions of names. Freshness, values and UI elements stay as they are."""
+        """Make cells define and use versions of names. Staleness, values and UI elements do not change."""
         self.graph.topology.places = places
         for cell_id, versions_of_cell in versions.items():
             if versions_of_cell is None:
@@ -162,7 +162,7 @@ class ReactiveKernel(Kernel):
                 if versions_of_cell is not None
                 else bool(self.versions)
             )
-            if about_to_change:  # to other code, or to none: until it is registered it owns what it owned
+            if about_to_change:  # for other code, or none: until that is registered the cell keeps its names
                 continue
             cell = with_versions(self._compiled[cell_id], versions_of_cell)
             if (cell.defs, cell.refs) != (cells[cell_id].defs, cells[cell_id].refs):
@@ -170,7 +170,7 @@ class ReactiveKernel(Kernel):
         if not changed:
             return
         stale = self.graph.get_stale()
-        for cell in changed:  # all out before any goes in: no cycle may be seen between old and new
+        for cell in changed:  # remove all before adding any: old and new cells together could form a cycle
             self.graph.delete_cell(cell.cell_id)
         for cell in changed:
             self.graph.register_cell(cell.cell_id, cell)
@@ -211,7 +211,7 @@ class ReactiveKernel(Kernel):
         self._defined[cell.cell_id] = {name for name in cell.defs if name in ctx.glbls}
 
     def _pause_if_asked(self, _cell: CellImpl, _ctx: PostExecutionHookContext, _result: object) -> None:
-        # An interrupted run forgets state updates, so pause only where there are none.
+        # An interrupted run discards state updates, so pause only if there are none.
         scheduler = self.scheduler()
         if scheduler is not None and not self.state_updates and self._host.should_pause():
             self._paused = True
@@ -234,7 +234,7 @@ class ReactiveKernel(Kernel):
                 self._host.cancelled(cell_id, failed)
 
     async def _run_cells(self, cell_ids: set[CellId_t]) -> None:
-        """Do as marimo does, but look at all cells for disabled ones only where there are any."""
+        """Do what marimo's method does, but search for disabled cells only if there are any."""
         if self.graph.disabled_cells:
             await super()._run_cells(cell_ids)
             return
@@ -247,9 +247,9 @@ class ReactiveKernel(Kernel):
         exclude_defs: set[str] | None = None,
         deletion: bool = False,  # noqa: FBT001, FBT002  # marimo's signature
     ) -> None:
-        """Free what a cell holds, as marimo does.
+        """Release the resources of a cell, as marimo does.
 
-        Unlike marimo, it does not announce missing modules: that looks at all cells twice, and nothing listens.
+        Unlike marimo's, it does not broadcast missing modules: that visits all cells twice, and has no receiver here.
         """
         cell = self.graph.cells[cell_id]
         defs, defined = cell.defs, self._defined.get(cell_id, set())
@@ -261,7 +261,7 @@ class ReactiveKernel(Kernel):
         self.context.cell_lifecycle_registry.dispose(cell_id, deletion=deletion)
         if (
             deletion or exclude_defs is not None
-        ):  # else cells are about to run: `_dispose_below` follows for all
+        ):  # otherwise cells are about to run, and `_dispose_below` does it for all
             self._dispose({cell_id}, deletion=deletion)
         if cell_id not in self._keeping:
             for name in defined - defs - self.graph.definitions.keys():
@@ -271,7 +271,7 @@ class ReactiveKernel(Kernel):
         self._dispose(ctx.cells_to_run, deletion=False)
 
     def _dispose(self, cell_ids: Iterable[CellId_t], *, deletion: bool) -> None:
-        """Free what cells below hold beside their values; marimo does it below each cell of a run."""
+        """Release resources of downstream cells, except their values; marimo does it below each cell of a run."""
         registry = self.context.cell_lifecycle_registry
         if registry.registry:
             for cell_id in registry.registry.keys() & self.graph.topology.below(cell_ids):
@@ -279,7 +279,7 @@ class ReactiveKernel(Kernel):
 
     @contextlib.contextmanager
     def keeping(self, cell_ids: set[str]) -> Iterator[None]:
-        """Keep the values of cells that leave the graph meanwhile, until they run again."""
+        """Keep the values of cells that leave the graph in this block, until they run again."""
         outer, self._keeping = self._keeping, cell_ids
         try:
             yield
@@ -293,7 +293,7 @@ class ReactiveKernel(Kernel):
             self._compiled.pop(cell_id, None)  # type: ignore[call-overload]  # CellId_t is a NewType of str
 
     def release_buttons(self, elements: Iterable[UIElement[Any, Any]]) -> None:
-        """Release what was pressed for one run: in lazy mode, in which this kernel always is, marimo would not."""
+        """Reset buttons that were pressed for one run, which marimo does not do in lazy mode."""
         self.reactive_execution_mode = "autorun"
         try:
             for element in elements:

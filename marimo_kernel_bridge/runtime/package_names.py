@@ -1,4 +1,4 @@
-"""Which package brings a module, where the two are called differently: marimo's table."""
+"""marimo's table of the packages that provide modules with a different name."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from marimo._runtime.packages.module_name_to_pypi_name import module_name_to_pyp
 
 
 def package_of(module: str) -> str:
-    """Return the name to install for a top-level module."""
+    """Return the name of the package to install for a top-level module."""
     return module_name_to_pypi_name().get(module, module.replace("_", "-"))

@@ -1,8 +1,8 @@
 """Every function of marimo that the kernel replaces for its process, in one table.
 
-A replacement finds the kernel that it serves through marimo's own context, so a second kernel in the process takes
-nothing over from the first. What is overridden in subclasses is in `OVERRIDDEN`. Both are checked against the record
-of signatures before the first kernel is made; docs/decisions/0007-patches.md has the table for readers.
+A replacement finds its kernel through marimo's context, so that a second kernel in the process is independent of the
+first. Methods that are overridden in subclasses are in `OVERRIDDEN`. Both are checked against the record of signatures
+before the first kernel is created; docs/decisions/0007-patches.md has the table for readers.
 """
 
 from __future__ import annotations
@@ -117,14 +117,14 @@ OVERRIDDEN: Final = (
     notification_stream.NotificationStream,
     widgets.ElementRegistry,
 )
-"""Classes with methods that take the place of marimo's."""
+"""Classes that override marimo's methods."""
 
 
 def install() -> None:
-    """Replace marimo's functions, unless they are replaced. Raises `BridgeError`: runtime_mismatch."""
+    """Replace marimo's functions, once. Raises `BridgeError`: runtime_mismatch."""
     patching.apply(PATCHES, OVERRIDDEN)
 
 
 def mismatches() -> list[str]:
-    """Return how the installed marimo differs from what is replaced and overridden: a sentence for each name."""
+    """Return how the installed marimo differs from the record of replaced and overridden names, one sentence each."""
     return patching.mismatches(PATCHES, OVERRIDDEN)

@@ -1,4 +1,4 @@
-"""What marimo's Kernel changes in the process when it is made, and IPython needs as it was."""
+"""Process state that marimo's Kernel replaces when it is created, and that IPython needs unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def preserved() -> Iterator[None]:
-    """Restore what marimo replaces: prompts for passwords, opening browsers, the command line."""
+    """Restore the password prompt, the function that opens browsers, and `sys.argv`, which marimo replaces."""
     saved_getpass, saved_open, saved_argv = getpass.getpass, webbrowser.open, sys.argv
     try:
         yield
@@ -23,4 +23,4 @@ def preserved() -> Iterator[None]:
 
 
 def leave_imports_alone(glbls: dict[Any, Any]) -> None:
-    """Do not pretend that there is a module `micropip`: marimo does by code that it runs in the user's namespace."""
+    """Do nothing, in place of marimo's function that makes a fake module `micropip` importable from user code."""

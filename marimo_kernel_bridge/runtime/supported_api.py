@@ -1,8 +1,8 @@
-"""Whether the installed marimo is one that this package was made for.
+"""The check that this package supports the installed marimo.
 
-The range of versions is stated once, in the package's own metadata. The names are in `startup/supported_api.json`,
-derived from the code and checked before anything is replaced (`patches`); which versions they were recorded with
-stands there too. Importing this imports no marimo.
+The range of versions is stated once, in the package's metadata. The names are in `startup/supported_api.json`, with the
+versions that they were recorded with: derived from the code, and checked before anything is replaced (`patches`).
+Importing this module does not import marimo.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _DISTRIBUTION: Final = "marimo-kernel-bridge"
 
 @functools.cache
 def supported(package: str = "marimo") -> SpecifierSet:
-    """Return the versions of a package that this one allows, as its metadata says."""
-    from packaging.requirements import Requirement  # noqa: PLC0415  # 30 ms, and a kernel's start rarely needs it
+    """Return the version range of a dependency, from this package's metadata."""
+    from packaging.requirements import Requirement  # noqa: PLC0415  # takes 30 ms, and is rarely needed at a kernel's start
     from packaging.utils import canonicalize_name  # noqa: PLC0415  # needed with it
 
     for line in metadata.requires(_DISTRIBUTION) or ():
@@ -54,13 +54,13 @@ def check_version() -> None:
     if not supported().contains(version, prereleases=True):
         raise BridgeError(
             "runtime_mismatch",
-            f"marimo {version} is installed, this version of marimo-kernel-bridge needs marimo{supported()}.",
+            f"marimo {version} is installed; this version of marimo-kernel-bridge needs marimo{supported()}.",
             command,
         )
 
 
 def missing_api() -> list[str]:
-    """Return what the kernel replaces in marimo and the installed one has otherwise, as readable lines.
+    """Return the names that the kernel replaces and that differ in the installed marimo, as readable lines.
 
     Imports marimo.
     """

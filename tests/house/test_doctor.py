@@ -99,7 +99,7 @@ def test_an_interpreter_without_the_package_is_named(kernelspec):
     kernelspec([sys.executable, "-m", "marimo_kernel_bridge"])
     finding = doctor._kernelspec()
     assert finding.verdict == "ok"
-    problem = doctor._trouble_with(sys._base_executable)
+    problem = doctor._interpreter_problem(sys._base_executable)
     assert "cannot import marimo_kernel_bridge: ModuleNotFoundError" in problem
 
 

@@ -1,1 +1,1 @@
-"""What marimo's objects show, as Jupyter outputs."""
+"""The display of marimo's objects as Jupyter outputs."""

@@ -1,9 +1,9 @@
-"""What marimo's objects show in a Jupyter front end: one output, or several.
+"""Conversion of marimo's objects to Jupyter outputs, one or several.
 
-Every `mo.*` object and UI element becomes HTML that needs no marimo frontend, and readable plain text; Markdown
-stays Markdown; charts and widgets inside `mo.ui` elements stay what they are. How elements look is `rendering/`'s;
-here is what they are worth, looked up in marimo's registry at the moment of display. Imported when the first object
-is shown: most notebooks show none.
+Every `mo.*` object and UI element becomes HTML that does not need marimo's frontend, and readable plain text; Markdown
+stays Markdown; charts and widgets inside `mo.ui` elements keep their own mime types. `rendering` decides how elements
+look; this module looks up their values in marimo's registry at the time of display. Imported when the first object is
+displayed, because most notebooks display none.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _MERMAID: Final = re.compile(r"<marimo-mermaid [^<>]*></marimo-mermaid>")
 _MARIMOS_MARKDOWN: Final = re.compile(
     r'<marimo-(?!tex)|<iconify-icon|class="(?:admonition|tabbed|footnote|critic)|<details|<figure'
 )
-"""In marimo's HTML of a Markdown text: what only marimo's Markdown has."""
+"""Marks in the HTML of a Markdown text that only marimo's Markdown dialect produces."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """What displaying an object shows. `thing` is the object without what marimo wraps around it, if it is marimo's."""
+    """The outputs of an object. `thing` is the object without marimo's wrappers, if it is one of marimo's."""
 
     outputs: list[Bundle]
     thing: Html | None = None
@@ -49,9 +49,9 @@ class Drawing:
 
 
 def draw_object(value: object, prefers_markdown: Callable[[], bool]) -> Drawing:
-    """Draw `value`: as one output, or more if it holds what only a front end can show.
+    """Convert `value` to one output, or more if parts of it need a renderer of the front end.
 
-    `prefers_markdown` tells whether the front end shows Markdown better than the same as HTML.
+    `prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML.
     """
     value = _unwrapped(value)
     if not isinstance(value, Html):
@@ -73,7 +73,7 @@ def draw_object(value: object, prefers_markdown: Callable[[], bool]) -> Drawing:
 
 
 def one_line(value: Html) -> str:
-    """Return a text for an object inside a list or a dict."""
+    """Return the text of an object inside a list or a dict."""
     if isinstance(value, UIElement):
         return f"{type(value).__name__}(value={reprlib.repr(value._value)})"
     text = " ".join(html_to_text(RenderedPage().html(value.text)).split())
@@ -82,7 +82,7 @@ def one_line(value: Html) -> str:
 
 @dataclass
 class RenderedPage:
-    """Implements `rendering.page.Page`: looks up UI elements, collects what a front end must show itself."""
+    """An implementation of `rendering.page.Page`: looks up UI elements, and collects outputs for the front end's renderers."""
 
     natives: list[Bundle] = field(default_factory=list)
     element_ids: set[str] = field(default_factory=set)
@@ -92,7 +92,7 @@ class RenderedPage:
         return styled(rewrite(text, lambda element: draw(element, self)))
 
     def markdown(self, source: str) -> str:
-        """Draw the elements in Markdown: on one line each, with nothing that Markdown would take for a formula."""
+        """Draw the elements in Markdown: each on one line, without characters that Markdown would parse as a formula."""
 
         def drawn(element: Element) -> str:
             return draw(element, self).replace("\n", "&#10;").replace("$", "&#36;")
@@ -140,7 +140,7 @@ def _element(object_id: str) -> UIElement[Any, Any] | None:
 
 
 def _name(element: UIElement[Any, Any]) -> str:
-    """Return the global variable that holds the element. Not asked of the registry, which would remember "none"."""
+    """Return the global variable that holds the element. The registry is not used: it would cache a missing name."""
     context = safe_get_context()
     if context is None:
         return ""
@@ -165,6 +165,6 @@ def _unwrapped(value: object) -> object:
 
 
 def _mermaid(drawn: str) -> dict[str, Any]:
-    """Return a diagram as a code block: JupyterLab and GitHub draw it, others show its source."""
+    """Return a diagram as a code block: JupyterLab and GitHub render it, other front ends show its source."""
     source = html.unescape(_TAG.sub("", drawn))
     return {"text/markdown": f"```mermaid\n{source.strip()}\n```", "text/plain": source.strip()}

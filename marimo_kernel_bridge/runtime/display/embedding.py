@@ -1,8 +1,8 @@
 """Jupyter's own representations inside marimo's HTML.
 
-marimo formats what stands in a layout (`mo.hstack([figure, df])`, `mo.as_html`) with formatters of its own, which its
-`register_formatters` installs by patching libraries: comms, chart renderers, import hooks. None of that here: the
-formatters ask IPython, so an object looks in a layout as it looks alone, and no library is touched.
+marimo formats objects in a layout (`mo.hstack([figure, df])`, `mo.as_html`) with its own formatters, which
+`register_formatters` installs by patching libraries: comms, chart renderers, import hooks. Here the formatters delegate
+to IPython, so that an object looks the same in a layout as outside of it, and no library is patched.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PLAIN: Final = (bool, int, float, complex, str, bytes, bytearray, type(None), s
 
 
 class Shown(str):
-    """HTML that shows an object in a layout. `outputs` is what Jupyter shows for the object alone."""
+    """The HTML of an object in a layout. `outputs` are the object's outputs in Jupyter outside of a layout."""
 
     __slots__ = ("outputs",)
     outputs: tuple[Bundle, ...]
@@ -49,13 +49,13 @@ class Shown(str):
 
 
 class JupyterFormatters(formatting.FormatterRegistry):
-    """marimo's registry of formatters, in which Jupyter formats whatever marimo has no formatter for."""
+    """A registry of formatters for marimo that falls back to Jupyter's formatters."""
 
     def is_empty(self) -> bool:
-        return False  # an empty registry makes marimo register its formatters on other threads
+        return False  # marimo registers its formatters on other threads if the registry is empty
 
     def get_formatter(self, obj: Any) -> formatting.Formatter[Any] | None:
-        own = super().get_formatter(obj)  # what user code registered
+        own = super().get_formatter(obj)  # registered by user code
         if own is not None:
             return own
         if type(obj) in _STRUCTURES:
@@ -70,7 +70,7 @@ class JupyterFormatters(formatting.FormatterRegistry):
         return "text/html", Shown.of(obj, self.outputs(obj))
 
     def outputs(self, value: object) -> list[Bundle]:
-        """Return what displaying `value` shows."""
+        """Return the outputs of displaying `value`."""
         value = _figure_of(value)
         formatter = _display_formatter()
         if get_real_method(value, "_ipython_display_") is None:
@@ -83,7 +83,7 @@ class JupyterFormatters(formatting.FormatterRegistry):
 
 
 FORMATTERS: Final = JupyterFormatters()
-"""Takes the place of marimo's registry, which is one for the process as well."""
+"""Replaces marimo's registry, which is also global to the process."""
 
 
 def _display_formatter() -> Any:
@@ -102,9 +102,9 @@ def _format_structure(value: Any) -> tuple[Any, str]:
 
 
 def _figure_of(value: Any) -> Any:
-    """Return the figure of matplotlib's artists, as `plt.plot(…)` returns them; anything else as it is.
+    """Return the figure of matplotlib's artists, as returned by `plt.plot(…)`; any other value unchanged.
 
-    A figure that is shown in a layout is closed, or matplotlib's inline backend would show it once more.
+    A figure that is shown in a layout is closed: otherwise matplotlib's inline backend would show it again.
     """
     artist_module: Any = sys.modules.get("matplotlib.artist")
     if artist_module is None:
@@ -120,7 +120,7 @@ def _figure_of(value: Any) -> Any:
 
 
 def _embedded(value: Any, data: dict[str, Any]) -> str:
-    """Return HTML for what Jupyter would show, in the order in which front ends prefer mime types."""
+    """Return HTML for the mime type that front ends prefer."""
     if WIDGET in data:
         return _shown_below(WIDGET, data)
     if _PLOTLY in data and "plotly.io" in sys.modules:
@@ -140,7 +140,7 @@ def _embedded(value: Any, data: dict[str, Any]) -> str:
 
 
 def _described(drawn: str, data: dict[str, Any]) -> str:
-    """Label what scripts draw with its text, for those who cannot see it."""
+    """Add an `aria-label` with the plain text to content that scripts draw."""
     if "<script" not in drawn and "<iframe" not in drawn:
         return drawn
     return f"<div role='img' aria-label={quoted(data.get('text/plain', 'a chart'))}>{drawn}</div>"
@@ -149,7 +149,7 @@ def _described(drawn: str, data: dict[str, Any]) -> str:
 def _image(kind: str) -> Callable[[Any], str]:
     def draw(data: Any) -> str:
         if isinstance(data, bytes):
-            import base64  # noqa: PLC0415  # rare: most formatters give text
+            import base64  # noqa: PLC0415  # rare: most formatters return text
 
             data = base64.b64encode(data).decode()
         return f"<img src={quoted(f'data:image/{kind};base64,{str(data).strip()}')} alt=''>"
@@ -158,13 +158,13 @@ def _image(kind: str) -> Callable[[Any], str]:
 
 
 def _shown_below(mime_type: str, data: dict[str, Any]) -> str:
-    """Return an element that the page turns into an output of its own."""
+    """Return an element that the page turns into a separate output."""
     arguments = {"mime": mime_type, "data": data[mime_type], "text": data.get("text/plain", "")}
     return build_stateless_plugin("marimo-mime-renderer", arguments)
 
 
 def _framed(page: str, library: str) -> str:
-    """Return a frame around a page with scripts that grows with the page. `library` is the global that a script loads."""
+    """Return an iframe for a page with scripts that grows with its content. `library` is a global that a script defines."""
     script = (
         f"<script>if(!window.{library})document.body.textContent="
         "'This chart in a layout is drawn by a script from the network, which could not be loaded. "
@@ -173,7 +173,7 @@ def _framed(page: str, library: str) -> str:
         "Math.ceil(document.body.getBoundingClientRect().height)+'px'}).observe(document.body)</script>"
     )
     style = "width:100%;min-width:20em;height:30em;border:0"
-    document = f"<!DOCTYPE html>{page}{script}"  # else the body is as high as the frame
+    document = f"<!DOCTYPE html>{page}{script}"  # otherwise the body is as high as the frame
     return f"<iframe srcdoc={quoted(document)} style={quoted(style)}></iframe>"
 
 

@@ -1,6 +1,6 @@
 """Formatters for IPython's display machinery: marimo's objects become Jupyter outputs.
 
-`drawing` makes the outputs; here they are registered, and what cells show of UI elements is remembered.
+`drawing` creates the outputs; this module registers the formatters and records which cells show which UI elements.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Shows marimo's objects in one shell."""
+    """The display of marimo's objects in one shell."""
 
     def __init__(self, shell: InteractiveShell, prefers_markdown: Callable[[], bool]) -> None:
-        """`prefers_markdown` tells whether the front end shows Markdown better than the same as HTML."""
+        """`prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML."""
         formatter: Any = shell.display_formatter  # a trait, typed as optional
         self._formatter = formatter
         self._prefers_markdown = prefers_markdown
@@ -43,12 +43,12 @@ class Display:
             self._formatter.mimebundle_formatter.for_type(kind, self._bundle)
             for mime_type, formatter in self._formatter.formatters.items():
                 if mime_type != "text/plain":
-                    # marimo's own methods give its elements, escaped or not.
+                    # marimo's own methods return its custom elements, escaped or not.
                     formatter.for_type(kind, lambda _: None)
         self._formatter.formatters["text/plain"].for_type(Html, self._print)
 
     def outputs(self, value: object) -> list[Bundle]:
-        """Return what displaying `value` shows: one output, or more if it holds what only a front end can show."""
+        """Return the outputs of displaying `value`: one, or more if parts of it need a renderer of the front end."""
         from marimo_kernel_bridge.runtime.display.drawing import draw_object  # noqa: PLC0415  # see there
 
         drawing = draw_object(value, self._prefers_markdown)
@@ -57,17 +57,17 @@ class Display:
         return drawing.outputs
 
     def redrawn(self, elements: list[UIElement[Any, Any]]) -> dict[str, list[Redrawn]]:
-        """Redraw what cells show of these elements, and return what changed, by cell."""
+        """Redraw outputs that show these elements, and return the changes, by cell."""
         return self._shown.redrawn(elements, lambda thing: self.outputs(thing)[0][0])
 
-    # -- IPython's formatters ask in this order ------------------------------------------------------------------
+    # -- called by IPython's formatters, in this order ----------------------------------------------------------------
 
     def _show_several(self, value: object) -> None:
-        """Show what takes more than one output; leave the rest to the other formatters."""
+        """Show objects that have several outputs; leave others to the other formatters."""
         outputs = self.outputs(value)
         if len(outputs) <= 1:
             self._latest = (weakref.ref(value), outputs)
-            raise NotImplementedError  # IPython's word for "not mine"
+            raise NotImplementedError  # IPython's way to decline
         publish: Any = publish_display_data  # untyped
         for data, metadata in outputs:
             publish(data, metadata)
@@ -77,12 +77,12 @@ class Display:
         return outputs[0] if outputs else ({"text/plain": ""}, {})
 
     def _formatted(self, value: object) -> list[Bundle]:
-        """Return what `_show_several` found a moment ago: rendering may run user code, so not twice."""
+        """Return the result of `_show_several`: rendering may run user code, so it is not repeated."""
         latest = self._latest
         return latest[1] if latest is not None and latest[0]() is value else self.outputs(value)
 
     def _print(self, value: Html, printer: Any, _cycle: bool) -> None:  # noqa: FBT001  # IPython's signature
-        """Print an object inside a list or a dict, on one line; IPython asks for single ones too."""
+        """Print an object inside a list or a dict on one line; IPython also calls this for single objects."""
         if len(printer.stack) <= 1:
             outputs = self._formatted(value)
             self._latest = None

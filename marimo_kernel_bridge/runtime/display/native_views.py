@@ -1,4 +1,4 @@
-"""What some UI elements stand for: a chart or widget that Jupyter shows itself, or content that marimo loads late."""
+"""The content behind some UI elements: a chart or widget that Jupyter displays, or HTML that marimo loads lazily."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ WRAPPED: Final[dict[str, Callable[[Any], object]]] = {
     "marimo-plotly": lambda element: element._figure,
     "marimo-vega": lambda element: element._chart,
 }
-"""By the name of the element: the object to show in its place."""
+"""By the name of the element: a function that returns the object to show in its place."""
 
 
 def _lazy(element: Any) -> str:
     content = element._element
     if callable(content) and not isinstance(content, UIElement):
         if asyncio.iscoroutinefunction(content):
-            return muted("(loaded by a coroutine, which runs in marimo only)")
+            return muted("(loaded by a coroutine, which only marimo runs)")
         content = content()
     if asyncio.iscoroutine(content):
         content.close()
-        return muted("(loaded by a coroutine, which runs in marimo only)")
+        return muted("(loaded by a coroutine, which only marimo runs)")
     return as_html(content).text
 
 
 def _route(element: Any) -> str:
-    """Show the first page: there is no address to choose one by."""
+    """Show the first page: there is no URL to select one."""
     return str(element._children[0].text) if element._children else ""
 
 
@@ -66,4 +66,4 @@ CONTENTS: Final[dict[str, Callable[[Any], str]]] = {
     "marimo-lazy": _lazy,
     "marimo-routes": _route,
 }
-"""By the name of the element: how to get the HTML that stands for it."""
+"""By the name of the element: a function that returns its content as HTML."""

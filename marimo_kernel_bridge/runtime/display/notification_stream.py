@@ -1,7 +1,7 @@
-"""Where marimo writes its notifications, and the functions by which it sends outputs to its frontend.
+"""The stream of marimo's notifications, and replacements of the functions that send outputs to its frontend.
 
-marimo's context carries the stream, so each function finds the output areas of the kernel that it runs for. Owns no
-output: `output_areas` shows them. Everything else that marimo would send to its frontend, the session learns by hooks.
+The stream is part of marimo's context, so that each function finds the output areas of its kernel. `output_areas` shows
+the outputs. The session learns everything else that marimo would send to its frontend through hooks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOTHING: Final = KernelMessage(b"")
 
 
 class NotificationStream(Stream):
-    """marimo's stream without a frontend behind it. Alerts and cleared consoles go to the output areas, if any."""
+    """A stream for marimo without a frontend. Alerts and console clearing go to the output areas, if there are any."""
 
     def __init__(self, areas: OutputAreas | None = None) -> None:
         self.areas = areas
@@ -36,13 +36,13 @@ class NotificationStream(Stream):
                 self.areas.alert(notification)
 
     def flush_console(self) -> None:
-        """Clear the running cell: our hooks never flush, so only `mo.output.clear_console` calls this."""
+        """Clear the running cell. This package's hooks never flush, so that only `mo.output.clear_console` calls this."""
         if self.areas is not None:
             self.areas.clear_console()
 
     def copy_for_thread(self) -> Stream:
         copy = NotificationStream(self.areas)
-        copy.cell_id = self.cell_id  # by which mo.Thread knows whose thread it is
+        copy.cell_id = self.cell_id  # tells mo.Thread which cell the thread belongs to
         return copy
 
 
@@ -53,10 +53,10 @@ def _areas() -> OutputAreas | None:
 
 
 def encode(message: NotificationMessage) -> KernelMessage:
-    """Encode what the output areas show.
+    """Encode notifications that the output areas show.
 
-    The rest has no reader here. Encoding it takes time, and fails for code that UTF-8 cannot express, which marimo
-    would log into the person's page.
+    Others have no reader here. Encoding them takes time and fails for code that UTF-8 cannot represent, which marimo
+    would log to the page.
     """
     if _areas() is None or isinstance(message, AlertNotification):
         return serialize_kernel_message(message)
@@ -71,16 +71,16 @@ def write_internal(cell_id: CellId_t, value: object) -> None:  # noqa: ARG001  #
 
 
 def redirect(msg: str) -> None:
-    """Write what `mo.redirect_stdout` catches into the output area, as one text however many prints it takes."""
+    """Write text captured by `mo.redirect_stdout` into the output area, as a single text."""
     areas = _areas()
     if areas is not None:
         areas.redirect(msg)
 
 
 def write_error(traceback: str) -> None:
-    """Write a traceback to stderr, where marimo would send it to its frontend."""
+    """Write a traceback to stderr; marimo would send it to its frontend."""
     sys.stderr.write(traceback)
 
 
 def write_nothing(traceback: str) -> None:
-    """Drop the traceback of a cell: IPython has shown it."""
+    """Discard the traceback of a cell: IPython has already shown it."""

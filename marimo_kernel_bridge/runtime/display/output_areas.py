@@ -1,9 +1,9 @@
 """`mo.output`, progress bars, `mo.redirect_stdout` and toasts as Jupyter outputs.
 
-marimo sends a cell's output area as a whole, every time. Here each thing in it is a display of its own with a
-display id, shown once and updated in place: `append` costs one message, native bundles stay native, and streams and
-`display()` keep their place beside it. Display ids are the same in every run of a cell, so batch front ends can
-update them too. Which of marimo's functions end here: `notification_stream`.
+marimo sends the whole output area of a cell with each change. Here each object in it is a separate display with a
+display id, shown once and updated in place: `append` costs one message, native bundles stay native, and the order
+relative to streams and `display()` is kept. Display ids are the same in every run of a cell, so that batch front ends
+can update them, too. `notification_stream` has the functions of marimo that call this module.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.interface import Header
 
 _NOTHING: Final = {"text/html": "", "text/plain": ""}
-"""Shown instead of what was taken away. Plain text alone takes a line, and nbconvert warns of an empty bundle."""
-_TEXT_KEPT_TOGETHER: Final = 16_384  # characters; a longer text would be sent again with each print
+"""Replaces removed objects. Plain text alone would take up a line, and nbconvert warns about an empty bundle."""
+_TEXT_KEPT_TOGETHER: Final = 16_384  # characters: the text is sent again with each print
 
 
 class Audience(Protocol):
     """The front end that shows the running cell."""
 
     def prefers_markdown(self) -> bool:
-        """Return whether it shows Markdown better than the same as HTML."""
+        """Return whether it renders Markdown better than equivalent HTML."""
         ...
 
     def updates_displays(self) -> bool:
-        """Return whether it can change what it has shown."""
+        """Return whether it supports `update_display_data`."""
         ...
 
     def parent_of(self, cell_id: str) -> Header | None:
-        """Return the header under which it takes a cell's outputs; for use in other threads."""
+        """Return the parent header with which it accepts a cell's outputs; for use in other threads."""
         ...
 
 
 class RedirectedText(Html):
-    """What is printed inside `mo.redirect_stdout()`: one thing in the output area, however many prints."""
+    """The text printed inside `mo.redirect_stdout()`: a single object in the output area."""
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
@@ -64,7 +64,7 @@ class RedirectedText(Html):
         return f"<pre>{escape(''.join(self.pieces), quote=False)}</pre>"
 
     def take(self, message: str) -> bool:
-        """Add text, unless there is enough already."""
+        """Add text, up to a maximum length."""
         if sum(map(len, self.pieces)) > _TEXT_KEPT_TOGETHER:
             return False
         self.pieces.append(message)
@@ -73,18 +73,20 @@ class RedirectedText(Html):
 
 @dataclass
 class _Area:
-    """The output area of one run of a cell: what has been shown of each thing in it."""
+    """The output area of one run of a cell: the last shown state of each object in it."""
 
     cell_id: str
     shown: list[tuple[Html, str]] = field(default_factory=list)
     displays: list[list[Bundle]] = field(default_factory=list)  # per thing
-    count: int = 0  # of display ids that the front end has seen
-    unseen: set[int] = field(default_factory=set)  # of those, changed for a front end that cannot change them
+    count: int = 0  # number of display ids that the front end knows
+    unseen: set[int] = field(
+        default_factory=set
+    )  # those that changed, for a front end without display updates
     lock: threading.RLock = field(default_factory=threading.RLock)
 
 
 class OutputAreas:
-    """Shows what cells write with `mo.output`."""
+    """The outputs that cells write with `mo.output`."""
 
     def __init__(self, shell: InteractiveShell, display: Display, audience: Audience) -> None:
         self._publisher: Any = shell.display_pub  # a trait
@@ -94,7 +96,7 @@ class OutputAreas:
         self._areas: weakref.WeakKeyDictionary[CellOutputList, _Area] = weakref.WeakKeyDictionary()
 
     def write(self, cell_id: str) -> None:
-        """Show the output area of the running cell as it is now."""
+        """Show the current output area of the running cell."""
         context = safe_get_context()
         if context is None or context.execution_context is None:
             return
@@ -126,7 +128,7 @@ class OutputAreas:
         data, metadata = bundle
         is_update = index < area.count
         if is_update and not self._audience.updates_displays():
-            area.unseen.add(index)  # shown once more when the cell has ended: progress bars change often
+            area.unseen.add(index)  # shown again when the cell ends, because progress bars change often
             return
         area.count = max(area.count, index + 1)
         arguments = {
@@ -148,9 +150,9 @@ class OutputAreas:
             self._publisher.reset_thread_parent(token)
 
     def end_run(self, _cell: CellImpl, _ctx: PostExecutionHookContext, result: RunResult) -> None:
-        """Empty the output area of a cell that ends with a value, as marimo does: the value takes its place.
+        """Clear the output area of a cell that ends with a value, which replaces it in marimo.
 
-        For front ends that only grow, show what changed since it was shown.
+        For front ends without display updates, show objects again that have changed.
         """
         area = None if result.accumulated_output is None else self._areas.get(result.accumulated_output)
         if area is None:
@@ -166,7 +168,7 @@ class OutputAreas:
                     self._publisher.publish(data=data, metadata=metadata)
 
     def clear_console(self) -> None:
-        """`mo.output.clear_console`: clear the cell, and show the output area again."""
+        """Clear the cell and show the output area again, for `mo.output.clear_console`."""
         context = safe_get_context()
         if context is None or context.execution_context is None:
             return
@@ -179,7 +181,7 @@ class OutputAreas:
                     self._publish(area, index, bundle)
 
     def redirect(self, message: str) -> None:
-        """Write text that would go to stdout into the output area."""
+        """Write captured text into the output area."""
         context = safe_get_context()
         if context is None or context.execution_context is None:
             return

@@ -1,7 +1,7 @@
-"""Which outputs show which UI elements, so that they can be redrawn when an element is set.
+"""A record of which outputs show which UI elements, so that they can be redrawn when an element is set.
 
-marimo's frontend moves a slider wherever it is on the page. Here a cell shows it as it was when the cell ran, and
-the cell that makes an element never runs because of it. Remembers the outputs of each cell's newest run.
+marimo's frontend updates a slider wherever it is on the page. In Jupyter the output has the state at the time of the
+run, and setting an element never runs the cell that creates it. Keeps the outputs of each cell's newest run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from marimo._runtime.cell_output_list import CellOutputList
 
 Data = dict[str, Any]
-"""What an output shows, by mime type."""
+"""The data of an output, by mime type."""
 
 
 @dataclass
@@ -34,20 +34,20 @@ class _Drawing:
 
 @dataclass
 class _Run:
-    """`area` tells runs of a cell apart; marimo's threads share it with the run that started them."""
+    """One run of a cell, identified by `area`, which marimo's threads share with the run that started them."""
 
     area: CellOutputList
     drawings: list[_Drawing]
 
 
 class ShownElements:
-    """What the newest run of each cell shows of UI elements."""
+    """The outputs of the newest run of each cell that show UI elements."""
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
 
     def note(self, thing: Html, element_ids: Iterable[str], data: Data) -> None:
-        """Note that the running cell shows `thing` as `data`."""
+        """Record that the running cell shows `thing` as `data`."""
         context = safe_get_context()
         execution = None if context is None else context.execution_context
         if execution is None or execution.setting_element_value:
@@ -60,7 +60,7 @@ class ShownElements:
     def redrawn(
         self, elements: Iterable[UIElement[Any, Any]], draw: Callable[[Html], Data]
     ) -> dict[str, list[Redrawn]]:
-        """Redraw what shows any of `elements`, and return what changed, by cell."""
+        """Redraw outputs that show any of `elements`, and return the changes, by cell."""
         ids = {element_id for element in elements for element_id in _ids(element)}
         changed: dict[str, list[Redrawn]] = {}
         for cell_id, run in self._runs.items():
@@ -75,7 +75,7 @@ class ShownElements:
 
 
 def _ids(element: UIElement[Any, Any]) -> Iterator[str]:
-    """Yield the ids of an element and of those inside it, which are set with it."""
+    """Yield the ids of an element and of the elements inside it, which are set together."""
     yield element._id
     inside: Any = element.__dict__.get("_elements") or element.__dict__.get("element")
     children = (

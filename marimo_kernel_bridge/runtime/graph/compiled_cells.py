@@ -1,6 +1,6 @@
-"""Cells compiled by marimo to see which names they have, kept until they are registered: no cell is compiled twice.
+"""A cache of cells compiled to find their names, kept until they are registered, so that no cell is compiled twice.
 
-A compiled cell has a state of its own (stale, running, its output), so each is given out once, to one graph.
+A compiled cell has mutable state (stale, running, its output), so each is returned once, to one graph.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from marimo_kernel_bridge.runtime.interface import Names, plain_name
 if TYPE_CHECKING:
     from marimo._ast.cell import CellImpl
 
-_KEPT: Final = 1000  # an agent may register a whole notebook in one request
+_KEPT: Final = 1000  # large enough for an agent that registers a whole notebook in one request
 
 
 class CompiledCells:
@@ -27,7 +27,7 @@ class CompiledCells:
         self._cells: OrderedDict[tuple[str, str], CellImpl] = OrderedDict()
 
     def names(self, cell_id: str, code: str) -> Names | None:
-        """Return the names of a cell; None if it cannot be one."""
+        """Return the names of a cell; None if the code is not a valid cell."""
         key = cell_id, code
         if key not in self._names:
             try:
@@ -41,7 +41,7 @@ class CompiledCells:
         return self._names[key]
 
     def registered(self, cell_id: str, code: str, cell: CellImpl) -> None:
-        """Record the names of a cell that the graph compiled itself, and keeps."""
+        """Record the names of a cell that the graph has compiled itself."""
         self._names[cell_id, code] = names_of(cell)
         self._forget_oldest()
 
@@ -51,12 +51,12 @@ class CompiledCells:
                 kept.popitem(last=False)
 
     def take(self, cell_id: str, code: str) -> CellImpl | None:
-        """Return the cell that was compiled with this id and code, if there is one. It belongs to the caller from now on."""
+        """Remove and return the cell that was compiled with this id and code, if there is one."""
         return self._cells.pop((cell_id, code), None)
 
 
 def names_of(cell: CellImpl) -> Names:
-    """Return a compiled cell's names as people know them."""
+    """Return a compiled cell's names as in the user's code."""
     return Names(
         frozenset(map(plain_name, cell.defs)),
         frozenset(map(plain_name, cell.refs)),

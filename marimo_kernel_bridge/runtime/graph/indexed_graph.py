@@ -1,9 +1,9 @@
-"""marimo's dataflow graph with indexes, so that what concerns one cell does not look at all cells.
+"""marimo's dataflow graph with indexes, so that operations on one cell do not visit all cells.
 
-The rules are marimo's: this answers the questions of `DirectedGraph` with the same answers. marimo scans the cells for
-each name that a new one defines or uses, searches a path for each new edge, walks all ancestors of each cell of a run
-to see whether one is stale or disabled, and sorts all definitions for each check. The tests compare the two on random
-graphs. Knows nothing of runs or values.
+The results are those of marimo's `DirectedGraph`, which scans the cells for each name that a new one defines or uses,
+searches for a path for each new edge, walks all ancestors of each cell of a run to check whether one is stale or
+disabled, and sorts all definitions for each check. The tests compare the two on random graphs. Independent of runs and
+values.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class IndexedGraph(DirectedGraph):
-    """`DirectedGraph` that answers from indexes what marimo finds by looking at all cells."""
+    """A `DirectedGraph` that uses indexes where marimo visits all cells."""
 
     topology: IndexedTopology = field(default_factory=IndexedTopology)
     definition_registry: IndexedDefinitions = field(default_factory=IndexedDefinitions)
@@ -51,7 +51,7 @@ class IndexedGraph(DirectedGraph):
             for name, variable_data in cell.variable_data.items():
                 self.definition_registry.register_definition(cell_id, name, variable_data)
             parents, children = self._edges(cell_id, cell)
-            # Without a way back there is no cycle; where there is one, marimo says which cycles there are.
+            # Without a path back there is no cycle; otherwise marimo's method finds the cycles.
             closes = self.topology.leads_to(children, parents)
             pairs = [(parent, cell_id) for parent in parents] + [(cell_id, child) for child in children]
             for edge in pairs:
@@ -87,10 +87,10 @@ class IndexedGraph(DirectedGraph):
         cell = self.cells.get(cell_id)
         if cell is not None:
             self.touched.update(self.parents[cell_id], (cell_id,))
-            own = CellStaleState(cell.stale)  # its id may be another cell's soon
+            own = CellStaleState(cell.stale)  # its id may be reused for another cell
             self.stale_cells.discard(cell_id)
         children = super().delete_cell(cell_id)
-        assert cell is not None  # or marimo has raised
+        assert cell is not None  # otherwise marimo has raised
         self.touched.update(children)
         object.__setattr__(cell, "_stale", own)
         self.stale_cells.left(cell_id)
@@ -130,7 +130,7 @@ class IndexedGraph(DirectedGraph):
     def stale_above(self, cell_ids: Iterable[CellId_t]) -> set[CellId_t]:
         """Return the stale cells among these and their ancestors."""
         stale = self.stale_cells
-        closed = stale.are_closed  # then no fresh cell has a stale one above it
+        closed = stale.are_closed  # then no fresh cell has a stale ancestor
         reached = set(cell_ids)
         waiting = list(reached)
         for cell_id in waiting:
@@ -145,12 +145,12 @@ class IndexedGraph(DirectedGraph):
         self.stale_cells.update([*cell_ids, *self.fresh_below(cell_ids, prune_imports=prune_imports)])
 
     def fresh_below(self, cell_ids: Collection[CellId_t], *, prune_imports: bool) -> set[CellId_t]:
-        """Return the fresh cells below these, and maybe stale ones.
+        """Return the fresh cells downstream of these; may include stale ones.
 
-        `prune_imports`: below a cell that only imports, those that use what it has not imported yet.
+        `prune_imports`: downstream of a cell that only imports, those that use names it has not imported yet.
         """
         stale = self.stale_cells
-        barrier = stale if stale.are_closed else NONE  # all that is below these is stale
+        barrier = stale if stale.are_closed else NONE  # all descendants of these are stale
         relatives = dataflow.get_import_block_relatives(self)
         reached = set(cell_ids)
         waiting = [cell_id for cell_id in reached if cell_id not in barrier]
@@ -166,7 +166,7 @@ class IndexedGraph(DirectedGraph):
 
 
 class IndexedModules(ModuleRegistry):
-    """marimo's list of the modules that cells import."""
+    """A replacement for marimo's list of the modules that cells import."""
 
     def __init__(self, graph: IndexedGraph) -> None:
         super().__init__(graph)

@@ -1,6 +1,6 @@
 """The indexes of `IndexedGraph`: which cells use a name, which names more than one cell defines.
 
-Kept up to date as cells come and go; what they answer is what marimo finds by looking at all cells.
+Updated when cells are added and removed; the results are those that marimo finds by visiting all cells.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class IndexedTopology(MutableGraphTopology):
         self._next = len(self.order)
 
     def referring(self, name: str, language: Literal["python", "sql"]) -> Collection[CellId_t]:
-        """Return what marimo's `get_referring_cells` does; not to be changed."""
+        """Return the result of marimo's `get_referring_cells`; the caller must not modify it."""
         if language == "python":
             return self.users.get(name, NONE)
         return edges.get_referring_cells(name, "sql", MutableGraphTopology(self.sql_cells))
@@ -78,7 +78,7 @@ class IndexedTopology(MutableGraphTopology):
     def leads_to(self, sources: Iterable[CellId_t], targets: Iterable[CellId_t]) -> bool:
         """Return whether one of `targets` is, or is below, one of `sources`.
 
-        Searches down and up by turns, so that it takes no longer than the shorter of the two takes.
+        Alternates between searching down and up, so that it takes about as long as the shorter search.
         """
         below, above = set(sources), set(targets)
         if not below.isdisjoint(above):
@@ -100,11 +100,11 @@ class IndexedTopology(MutableGraphTopology):
         return False
 
     def upstream(self, cell_id: CellId_t) -> Iterator[CellId_t]:
-        """Yield the ancestors of a cell, the nearest first."""
+        """Yield the ancestors of a cell, nearest first."""
         return _reached(self.parents, (cell_id,), seen={cell_id})
 
     def below(self, cell_ids: Iterable[CellId_t]) -> set[CellId_t]:
-        """Return every cell that is below one of these."""
+        """Return all descendants of these cells."""
         return set(_reached(self.children, cell_ids, seen=set()))
 
 
@@ -122,7 +122,7 @@ def _reached(
 
 @dataclass
 class IndexedDefinitions(DefinitionRegistry):
-    """marimo's definitions, and which names more than one cell defines."""
+    """marimo's definitions, with an index of the names that more than one cell defines."""
 
     conflicting: set[tuple[str, str]] = field(default_factory=set)
 

@@ -1,4 +1,4 @@
-"""marimo's errors about the graph as values of the interface."""
+"""Conversion of marimo's graph errors to values of the interface."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def graph_error(error: errors.Error) -> GraphError:
         case errors.MarimoSyntaxError():
             return GraphError("syntax", error.describe())
         case _:
-            # For code that marimo fails on, this is a whole traceback of marimo.
+            # If marimo itself fails on the code, the message is a complete traceback.
             return GraphError("other", error.describe().rstrip().rpartition("\n")[2])

@@ -1,4 +1,4 @@
-"""The order of a run: by the document where cells have a place in it, else by registration. Without looking at all cells."""
+"""The order of a run: by position in the document if cells have one, else by registration. Does not visit all cells."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ marimos_sort: Final = dataflow.topological_sort
 
 
 def topological_sort(graph: GraphTopology, cell_ids: Collection[CellId_t]) -> list[CellId_t]:
-    """Do what marimo's function does, without counting all cells to know their order."""
+    """Do what marimo's function does, without numbering all cells."""
     if not isinstance(graph, IndexedGraph):
         return marimos_sort(graph, cell_ids)
     order, places = graph.topology.order, graph.topology.places
@@ -54,7 +54,7 @@ def cells_to_run(
     excluded_cells: set[CellId_t],
     execution_mode: OnCellChangeType,
 ) -> list[CellId_t]:
-    """Do what marimo's method does, without looking at all ancestors of each cell; for lazy runs of this graph."""
+    """Do what marimo's method does, without visiting all ancestors of each cell; for lazy runs of this graph."""
     if not isinstance(graph, IndexedGraph) or execution_mode != "lazy":
         return marimos_cells_to_run(cast("Any", graph), roots, excluded_cells, execution_mode)  # marimo's own
     return topological_sort(graph, (roots | graph.stale_above(roots)) - excluded_cells)

@@ -1,6 +1,6 @@
-"""Steps of marimo's runs that took time in proportion to the notebook for each cell: the same, from indexes.
+"""Replacements for steps of marimo's runs that take time proportional to the notebook for each cell.
 
-Nothing here decides anything that marimo would decide otherwise; the tests compare runs with and without it.
+They use indexes, and their results are the same as marimo's; the tests compare runs with and without them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def update_staleness(ctx: PreparationHookContext) -> None:
-    """Do as marimo's hook does, which tells its frontend of each stale cell, also of those that were stale before."""
+    """Do what marimo's hook does, without notifying its frontend of each stale cell."""
     graph: Any = ctx.graph  # an `IndexedGraph`
     if ctx.execution_mode == "lazy":
         graph.stale_cells.update(graph.fresh_below(ctx.cells_to_run, prune_imports=True))
@@ -35,13 +35,13 @@ def update_staleness(ctx: PreparationHookContext) -> None:
 
 
 def clear_staleness(cell: CellImpl, ctx: PreExecutionHookContext) -> None:
-    """Do as marimo's hook does, which also looks at the ancestors of cells that are fresh."""
+    """Do what marimo's hook does, without visiting the ancestors of fresh cells."""
     if cell.stale:
         hooks_pre_execution._set_staleness(cell, ctx)
 
 
 class _Either:
-    """What is in one of two collections, without joining them."""
+    """The union of two collections, without copying them."""
 
     def __init__(self, one: Collection[str], other: Collection[str]) -> None:
         self._one, self._other = one, other
@@ -51,8 +51,8 @@ class _Either:
 
 
 def note_states(cell: CellImpl, ctx: PostExecutionHookContext, _result: object) -> None:
-    """Do as marimo's hook `_store_state_reference` does, which makes a set of all names after each cell."""
+    """Do what marimo's hook `_store_state_reference` does, without a set of all names after each cell."""
     registry = get_context().state_registry
     registry.register_scope(ctx.glbls, defs=cell.defs)
-    names: Any = _Either(ctx.graph.definitions, ctx.all_temporaries)  # marimo asks what is in it, no more
+    names: Any = _Either(ctx.graph.definitions, ctx.all_temporaries)  # marimo only tests membership
     registry.retain_active_states(names)

@@ -1,8 +1,9 @@
-"""Which cells are stale, and whether all that is below stale cells is stale too.
+"""The set of stale cells, and whether all descendants of stale cells are stale.
 
-Nearly always it is: what marks a cell marks all below it. Then a run need not look below a stale cell for more to mark,
-nor above a fresh one for one that must run first, which takes a walk through the whole chain in each run of a Run All. There are exceptions (below an import, a cell that the graph refuses, one whose state was set by itself), so
-the fresh cells right below a stale one are kept beside the stale ones. Without any, nothing fresh is below a stale cell.
+Nearly always they are: marking a cell marks its descendants. Then a run does not need to search below a stale cell for
+more cells to mark, nor above a fresh one for cells that must run first; either would walk through the whole chain for
+each cell of a Run All. There are exceptions (below an import, a refused cell, or a cell with a `mo.state` that was set
+directly), so the fresh children of stale cells are recorded as well. If there are none, no fresh cell is below a stale one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class StaleFlag(CellStaleState):
-    """Whether a cell is stale, which the graph's set of stale cells says too."""
+    """A cell's stale flag, kept in sync with the graph's set of stale cells."""
 
     def __init__(self, cell_id: CellId_t, stale_cells: StaleCells, state: bool) -> None:  # noqa: FBT001  # marimo's field
         self._cell_id, self._stale_cells = cell_id, stale_cells
@@ -48,7 +49,7 @@ class StaleCells(MutableSet["CellId_t"]):
         self._topology = topology
         self._cells: set[CellId_t] = set()
         self._frozen: frozenset[CellId_t] | None = None
-        self.fresh_below: set[CellId_t] = set()  # whose parents are some of them stale
+        self.fresh_below: set[CellId_t] = set()  # fresh cells with a stale parent
 
     def __contains__(self, cell_id: object) -> bool:
         return cell_id in self._cells
@@ -77,7 +78,7 @@ class StaleCells(MutableSet["CellId_t"]):
                 self._look_above(child)
 
     def frozen(self) -> frozenset[CellId_t]:
-        """Return them as they are now; the same object until that changes."""
+        """Return a snapshot; the same object until the set changes."""
         if self._frozen is None:
             self._frozen = frozenset(self._cells)
         return self._frozen
@@ -88,18 +89,18 @@ class StaleCells(MutableSet["CellId_t"]):
             self.add(cell_id)
 
     def become(self, cell_ids: set[CellId_t]) -> None:
-        """Make these cells stale and all others fresh."""
+        """Make exactly these cells stale."""
         for cell_id in self._cells ^ cell_ids:
             self.add(cell_id) if cell_id in cell_ids else self.discard(cell_id)
 
     def edges_added(self, cell_id: CellId_t) -> None:
-        """Note that a cell has new parents or children."""
+        """Update after a cell got new parents or children."""
         self._look_above(cell_id)
         if cell_id in self._cells:
             self.fresh_below |= self._topology.children[cell_id] - self._cells
 
     def left(self, cell_id: CellId_t) -> None:
-        """Note that a cell, which is fresh, is not in the graph any more."""
+        """Update after a cell, which must be fresh, left the graph."""
         self.fresh_below.discard(cell_id)
 
     def _look_above(self, cell_id: CellId_t) -> None:
@@ -110,5 +111,5 @@ class StaleCells(MutableSet["CellId_t"]):
 
     @property
     def are_closed(self) -> bool:
-        """Whether all that is below stale cells is stale."""
+        """Whether all descendants of stale cells are stale."""
         return not self.fresh_below

@@ -1,4 +1,4 @@
-"""Compiled cells as the graph is to see them: with versions of names instead of the names in their code."""
+"""Compiled cells for the graph, with versions of names in place of the names in their code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def with_versions(cell: CellImpl, versions: Versions | None) -> CellImpl:
-    """Return a compiled cell that defines and uses these versions; the cell itself if they are for other code."""
+    """Return a compiled cell that defines and uses these versions; the cell itself if they belong to other code."""
     if versions is None or versions.code != cell.code:
         return cell
     data = {name: known for name, known in cell.variable_data.items() if name not in versions.names}
@@ -26,6 +26,6 @@ def with_versions(cell: CellImpl, versions: Versions | None) -> CellImpl:
         defs=(cell.defs - versions.names) | versions.defines,
         refs=(cell.refs - versions.names) | versions.uses,
         deleted_refs=cell.deleted_refs - versions.names,
-        temporaries=set(),  # `_names` are not local, so marimo must not delete those that are imported
+        temporaries=set(),  # versions start with `_` but are not local: marimo must not delete imported ones
         variable_data=data,
     )
