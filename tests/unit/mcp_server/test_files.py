@@ -1,0 +1,270 @@
+"""Files that agents export and import: by our own command line, which runs in this process here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+from click.testing import CliRunner
+
+from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.files import (
+    CellDifference,
+    ExportedNotebook,
+    ImportedCell,
+    ImportedNotebook,
+)
+from marimo_kernel_bridge.mcp_server.views import files as file_views
+from marimo_kernel_bridge.mcp_server.views.command_line import (
+    ExportReport,
+    ImportReport,
+    parse_report,
+    run_command,
+)
+from tests.unit.mcp_server.fake_kernel import FakeKernel, stream
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.unit.mcp_server.agent import Agent
+    from tests.unit.mcp_server.conftest import Serve
+
+pytestmark = pytest.mark.anyio
+
+_Report = TypeVar("_Report", ExportReport, ImportReport)
+
+
+@pytest.fixture(autouse=True)
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The commands that were run."""
+    run: list[tuple[str, ...]] = []
+
+    async def in_this_process(kind: type[_Report], *arguments: str, bound: float) -> _Report:
+        run.append(arguments)
+        result = await asyncio.to_thread(CliRunner().invoke, main, [*arguments, "--json"])
+        return parse_report(kind, result.stdout_bytes)
+
+    monkeypatch.setattr(file_views, "run_command", in_this_process)
+    return run
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    """A notebook whose cells say the same name twice."""
+    sources = ["x = 1", "x = x + 1\nx"]
+    cells: list[Any] = [
+        {
+            "cell_type": "code",
+            "id": f"c{number}",
+            "source": source,
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
+        for number, source in enumerate(sources)
+    ]
+    path = tmp_path / "counts.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}))
+    return path
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file())
+
+
+async def test_a_notebook_is_checked_imported_and_exported_back(agent: Agent, notebook: Path) -> None:
+    checked = await agent("import_notebook", file=str(notebook), check=True)
+    assert (checked.data["written"], files_in(notebook.parent)) == (False, ["counts.ipynb"])
+    assert "would become" in checked.text
+    done = await agent("import_notebook", file=str(notebook))
+    assert done.text.startswith(f"{notebook} -> {notebook.with_suffix('.py')}: 1 cell kept, 1 changed.")
+    assert "- cell 2 [c1]" in done.text
+    assert "x_1" in notebook.with_suffix(".py").read_text()
+    back = await agent("export_notebook", file=str(notebook.with_suffix(".py")), max_chars=50_000)
+    assert json.loads(back.data["content"]) == json.loads(text_of(notebook))
+
+
+async def test_an_import_is_told_what_it_was_asked_for(
+    agent: Agent, notebook: Path, commands: list[tuple[str, ...]], tmp_path: Path
+) -> None:
+    output = tmp_path / "own.ipynb"
+    answer = await agent(
+        "import_notebook", file=str(notebook), target="bridge", output=str(output), keep_outputs=True
+    )
+    assert (answer.data["output"], files_in(tmp_path)) == (str(output), ["counts.ipynb", "own.ipynb"])
+    assert commands == [
+        ("import", str(notebook), "--target", "bridge", "--outputs", "keep", "-o", str(output)),
+    ]
+
+
+async def test_an_import_leaves_an_existing_file_alone_unless_it_may_be_overwritten(
+    agent: Agent, notebook: Path
+) -> None:
+    made = notebook.with_suffix(".py")
+    made.write_text("mine = 1")
+    refused = await agent("import_notebook", file=str(notebook))
+    assert refused.refused("output_exists")
+    assert "overwrite=true" in refused.text
+    assert made.read_text() == "mine = 1"
+    assert not (await agent("import_notebook", file=str(notebook), overwrite=True)).failed
+    assert made.read_text() != "mine = 1"
+
+
+async def test_what_is_no_notebook_is_refused(agent: Agent, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("a = 1")
+    answer = await agent("import_notebook", file=str(tmp_path / "a.toml"))
+    assert answer.refused("bad_notebook")
+
+
+async def test_a_file_is_exported_to_a_file_and_an_existing_one_is_left_alone(
+    serve: Serve, notebook: Path, tmp_path: Path
+) -> None:
+    editor = await serve("edit")
+    output = tmp_path / "out.md"
+    answer = await editor("export_notebook", file=str(notebook), format="md", output=str(output))
+    assert answer.text.startswith(f"{notebook} -> {output}: 2 cells, 0 with outputs.")
+    assert "content" not in answer.data
+    before = output.read_text()
+    again = await editor("export_notebook", file=str(notebook), format="md", output=str(output))
+    assert again.refused("output_exists")
+    assert output.read_text() == before
+    assert not (
+        await editor("export_notebook", file=str(notebook), format="md", output=str(output), overwrite=True)
+    ).failed
+
+
+@pytest.mark.parametrize(("to", "has"), [("py", "def _(x)"), ("script", "x = 1"), ("md", "```python")])
+async def test_what_a_kernel_has_is_written_as_marimo_writes_it(
+    connected: Agent, kernel: FakeKernel, to: str, has: str
+) -> None:
+    kernel.add("aaaa", "x = 1", defines=("x",), downstream=("bbbb",))
+    kernel.add("bbbb", "print('x is', x)", stream("x is 1\n"), uses=("x",), upstream=("aaaa",))
+    answer = await connected("export_notebook", format=to, max_chars=50_000)
+    assert has in answer.data["content"]
+    assert answer.data["cells"] == 2
+
+
+async def test_a_long_import_reports_its_progress(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, notebook: Path
+) -> None:
+    reported: list[tuple[float, str | None]] = []
+    enough = asyncio.Event()
+
+    async def report(progress: float, total: float | None, message: str | None) -> None:
+        reported.append((progress, message))
+        if len(reported) > 1:
+            enough.set()
+
+    async def slow(*_: object, **__: object) -> ImportReport:
+        await enough.wait()
+        raise BridgeError("bad_notebook", "At last.")
+
+    monkeypatch.setattr(file_views, "_PROGRESS_EVERY", 0.001)
+    monkeypatch.setattr(file_views, "run_command", slow)
+    answer = await agent.client.call_tool(
+        "import_notebook", {"file": str(notebook)}, progress_callback=report
+    )
+    assert answer.is_error
+    assert reported[1] == (0.002, "importing, 0 s")
+
+
+# The process
+
+
+def write_command(path: Path, *lines: str) -> str:
+    path.write_text("\n".join(["#!/bin/sh", *lines]))
+    path.chmod(0o755)
+    return str(path)
+
+
+async def test_the_command_line_is_this_interpreter_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = '{"cells": 1, "with_outputs": 0, "notes": []}'
+    python = write_command(
+        tmp_path / "python", f'echo "$*" > {tmp_path}/arguments', f"echo '{report}'", "cat >&2"
+    )
+    monkeypatch.setattr(sys, "executable", python)
+    assert await run_command(ExportReport, "export", "a.py", bound=60) == ExportReport(1, 0, ())
+    assert (tmp_path / "arguments").read_text() == "-m marimo_kernel_bridge export a.py --json\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (
+            ["echo 'Traceback ...' >&2", "echo 'OSError: full' >&2", "exit 1"],
+            "The export failed: OSError: full.",
+        ),
+        (["exit 1"], "The export failed: it said nothing."),
+    ],
+)
+async def test_a_command_that_fails_is_told_by_its_last_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str], told: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", write_command(tmp_path / "python", *lines))
+    with pytest.raises(BridgeError) as refused:
+        await run_command(ExportReport, "export", "a.py", bound=60)
+    assert (refused.value.code, refused.value.message) == ("bad_notebook", told)
+
+
+async def test_a_command_that_takes_too_long_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", write_command(tmp_path / "python", "exec sleep 60"))
+    with pytest.raises(BridgeError, match=r"took longer than 0\.01 s"):
+        await run_command(ExportReport, "export", "a.py", bound=0.01)
+
+
+# What is answered
+
+
+DONE = ImportedNotebook("a.ipynb", "a.py", written=True, complete=True, kept=2)
+
+
+@pytest.mark.parametrize(
+    ("report", "text"),
+    [
+        (DONE, "a.ipynb -> a.py: 2 cells kept, 0 changed."),
+        (replace(DONE, kept=1, written=False), "a.ipynb would become a.py: 1 cell kept, 0 changed."),
+        (
+            replace(
+                DONE,
+                changed=(ImportedCell(3, "c", "left_out", ("no Python", "see there")),),
+                added=("import os",),
+            ),
+            "a.ipynb -> a.py: 2 cells kept, 1 changed.\nadded: import os\n- cell 3 [c] left out: no Python; see there",
+        ),
+        (
+            replace(DONE, complete=False, marimo_check=("MB002: x twice",)),
+            """a.ipynb -> a.py: 2 cells kept, 0 changed.
+marimo check: MB002: x twice
+Not complete: a cell could not be carried over, or marimo check fails. See above.""",
+        ),
+        (replace(DONE, same=True), "a.ipynb -> a.py: 2 cells kept, 0 changed.\nVerified: the same."),
+        (
+            replace(DONE, same=False, differences=(CellDifference((1, 2), "text", "1", "2"),)),
+            """a.ipynb -> a.py: 2 cells kept, 0 changed.
+Verified: these cells show something else:
+- cell 1+2: text: '1' became '2'""",
+        ),
+    ],
+)
+def test_an_import_is_told_in_short(report: ImportedNotebook, text: str) -> None:
+    assert report.text() == text
+
+
+def test_an_export_that_is_shown_in_part_says_which() -> None:
+    part = ExportedNotebook("md", "a.py", 2, 1, content="bc", offset=1, total_chars=4, notes=("No outputs.",))
+    assert part.text() == (
+        "a.py as md: 2 cells, 1 with outputs.\n- No outputs.\nCharacters 1 to 3 of 4:\n\nbc"
+    )
