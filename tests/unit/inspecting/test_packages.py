@@ -170,7 +170,7 @@ def test_without_an_installer_nothing_is_installed_and_the_person_is_told_how_to
     prefix: Path,
 ) -> None:
     (prefix / "site-packages/pip.py").unlink()
-    with pytest.raises(BridgeError, match="neither pip nor uv") as refused:
+    with pytest.raises(BridgeError, match="Neither pip nor uv") as refused:
         install(["nosuch"], list, print)
     assert refused.value.code == "no_installer"
     assert f"{prefix}/bin/python -m ensurepip" in refused.value.hint
