@@ -31,6 +31,7 @@ SAME_BYTES = [
     "class Bundled:\n    def _repr_mimebundle_(self, include=None, exclude=None): return {'text/x-mine': '1', 'text/plain': '2'}\nBundled()",
     "class Shown:\n    def _ipython_display_(self): print('shown')\nShown()",
     "import fractions\nfractions.Fraction(1, 2)",
+    "print('out'); import sys; print('err', file=sys.stderr); [1, 2]",
 ]  # fmt: skip
 SAME_TYPES = [
     "import altair as alt\nalt.Chart(alt.Data(values=[{'a': 1}])).mark_point().encode(x='a:Q')",

@@ -1,7 +1,6 @@
 """What user code and the world can do to the kernel process: it survives what ipykernel survives, and tells the truth."""
 
 import os
-import re
 import resource
 import subprocess
 import sys
@@ -128,67 +127,6 @@ def test_two_clients_that_shut_down_at_once_both_hear_of_the_end(lab, connect, k
     wait_until(lambda: not kernel.is_alive(), "the kernel to end")
 
 
-# -- code that ends badly ---------------------------------------------------------------------------------------------
-
-BAD = {
-    "memory": ("bytearray(1 << 62)", "MemoryError"),
-    "recursion": ("def f(): return f()\nf()", "RecursionError"),
-    "recursion in repr": ("class R:\n    def __repr__(self): return repr(self)\nR()", "RecursionError"),
-    "deep expression": ("x = " + "+".join(["1"] * 20_000), "RecursionError"),
-    "deep parentheses": ("x = " + "(" * 500 + ")" * 500, "SyntaxError"),
-    "repr raises": ("class R:\n    def __repr__(self): raise ValueError('no repr')\nR()", "ValueError"),
-    "str of the error raises": ("class E(Exception):\n    def __str__(self): 1 / 0\nraise E", "E"),
-    "repr and str of the error raise": (
-        "class E(Exception):\n    def __str__(self): 1 / 0\n    __repr__ = __str__\nraise E",
-        "E",
-    ),
-    "an error that is no Exception": ("class B(BaseException): pass\nraise B('b')", "B"),
-    "GeneratorExit": ("raise GeneratorExit", "GeneratorExit"),
-    "CancelledError": ("import asyncio\nraise asyncio.CancelledError", "CancelledError"),
-    "StopIteration": ("raise StopIteration", "StopIteration"),
-    "an exception group": ("raise ExceptionGroup('g', [ValueError(1), TypeError(2)])", "ExceptionGroup"),
-    "a huge message": ("raise ValueError('x' * 10_000_000)", "ValueError"),
-    "sys.exit": ("import sys; sys.exit(3)", "SystemExit"),
-    "raise SystemExit": ("raise SystemExit", "SystemExit"),
-    "a surrogate in the message": ("raise ValueError('\\ud800')", "ValueError"),
-    "NUL in the code": ("x = 1\0", None),
-    "no such encoding": ("# -*- coding: nonsense -*-\nx = ", "SyntaxError"),
-}
-
-
-NO_PYTHON = {
-    "deep expression",
-    "deep parentheses",
-    "NUL in the code",
-    "no such encoding",
-}
-
-
-def test_code_that_ends_badly_is_an_error_and_its_dependents_follow(lab):
-    lab.run("one", "a = 1")
-    lab.run("two", "print('two', a)")
-    for what, (code, ename) in BAD.items():
-        reply = lab.run("bad", code)
-        assert not reply.ok, what
-        assert ename in {None, reply.content["ename"]}, (what, reply.content["ename"])
-        assert lab.outputs("bad"), what
-        lab.run("one", f"a = {what!r}")
-        assert lab.text("two") == f"two {what}"
-
-
-def test_a_dependent_that_ends_badly_is_an_error_under_its_own_cell(lab):
-    for what, (code, ename) in BAD.items():
-        lab.run("one", "a = 0")
-        lab.run("bad", f"a\n{code}")
-        lab.page.cells["bad"].log.restart()
-        assert lab.run("one", "a = 1").ok, what
-        if what not in NO_PYTHON:  # which is out of the graph
-            assert re.search(rf"\b{ename}\b", lab.text("bad")), what
-    lab.run("bad", "print(a)")
-    lab.run("one", "a = 2")
-    assert lab.text("bad") == "2"
-
-
 @pytest.mark.parametrize("code", ["exit", "exit()", "quit()"])
 def test_exit_ends_the_kernel_and_tells_the_front_end_first(lab, kernel, code):
     reply = lab.run("one", code)
@@ -196,18 +134,7 @@ def test_exit_ends_the_kernel_and_tells_the_front_end_first(lab, kernel, code):
     wait_until(lambda: not kernel.is_alive(), "the kernel to end")
 
 
-# -- text ---------------------------------------------------------------------------------------------------------------
-
-
-def test_surrogates_and_nul_are_shown(lab):
-    assert lab.run("one", "print('a\\0b')").text == "a\0b"
-    assert lab.run("two", "print('a\\ud800b')").ok
-    assert lab.text("two") == "a\ufffdb"
-    assert lab.run("three", "'a\\ud800b'").text == "'a\\ud800b'"
-    assert lab.run("four", "'\\ud800' + '\\U0001f600'").ok
-    assert lab.run("five", "from IPython.display import HTML; HTML('a\\ud800b')").ok
-    assert lab.outputs("five")[0]["data"]["text/html"] == "a\ufffdb"
-    assert_responsive(lab)
+# -- text and floods -------------------------------------------------------------------------------------------------
 
 
 def test_fifty_megabytes_in_one_write_arrive_whole(lab):
@@ -230,12 +157,12 @@ def test_a_client_that_is_slow_to_read_loses_nothing(lab):
         slow.rcvtimeo = int(BOUND * 1000)
         slow.connect(lab.client._make_url("iopub"))
         wait_until(lambda: lab.run("one", "pass") and slow.poll(0), "the kernel's messages")
-        lab.run("one", "from IPython.display import display\nfor i in range(8000): display('i' * 1000)")
+        lab.run("one", "from IPython.display import display\nfor i in range(4000): display('i' * 1000)")
         lab.run("two", "print('that was all')")
         got = 0
         while b"that was all" not in (message := b"".join(slow.recv_multipart())):
             got += b"display_data" in message
-    assert got == 8000
+    assert got == 4000
 
 
 def test_what_many_threads_print_arrives_whole(lab):
@@ -298,7 +225,7 @@ def test_multiprocessing_works_in_a_cell(lab, method):
 
 def test_thousands_of_queued_requests_are_all_answered(lab, connect):
     """Stock ipykernel stops answering at 10,000."""
-    number = int(os.environ.get("QUEUED_REQUESTS", "2000"))
+    number = int(os.environ.get("QUEUED_REQUESTS", "1000"))
     pending = [
         lab.send(f"c{i % 20}", f"x{i % 20} = {i}") if i % 10 == 0 else lab.client.kernel_info()
         for i in range(number)

@@ -1,54 +1,48 @@
-"""Lazy mode: the files that a kernel takes it from when it starts."""
+"""The files that a kernel takes its settings from: the notebook's, pyproject.toml, the user's."""
 
 import json
-import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from front_end import FrontEnd
-from jupyter_client import KernelManager
 
-from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.names import Dialect
+from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory
+
+Started = Callable[..., FrontEnd]
 
 LAZY = '[tool.marimo.runtime]\non_cell_change = "lazy"\n'
 AUTORUN = '[tool.marimo.runtime]\non_cell_change = "autorun"\n'
 
 
-def notebook(mode=None):
+def notebook(mode: str | None = None) -> str:
     metadata = {} if mode is None else {"marimo_kernel_bridge": {"on_cell_change": mode}}
     return json.dumps({"cells": [], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
 
 @pytest.fixture
-def started(tmp_path):
+def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Started]:
     """Start a kernel in a folder: `started("book", {"book/n.ipynb": text}, JPY_SESSION_NAME="book/n.ipynb")`."""
-    managers, front_ends = [], []
+    kernels: list[KernelInMemory] = []
 
-    def started(cwd, files, *, dialect="lab", **environment):
+    def started(cwd: str, files: dict[str, str], dialect: Dialect = "lab", **environment: str) -> FrontEnd:
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
-        home = tmp_path / "home"
-        home.mkdir(exist_ok=True)
-        own = {key: str(tmp_path / value) for key, value in environment.items()}
-        inherited = {
-            key: value
-            for key, value in os.environ.items()
-            if key not in {"PYTEST_CURRENT_TEST", "JPY_SESSION_NAME"}
-        }
-        manager = KernelManager(kernel_name="marimo")
-        manager.start_kernel(cwd=str(tmp_path / cwd), env={**inherited, "XDG_CONFIG_HOME": str(home), **own})
-        managers.append(manager)
-        front_ends.append(FrontEnd(manager.connection_file, dialect))
-        return front_ends[-1]
+        monkeypatch.chdir(tmp_path / cwd)
+        monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+        for name, path in environment.items():
+            monkeypatch.setenv(name, str(tmp_path / path))
+        kernels.append(KernelInMemory(tmp_path / "ipython"))
+        return kernels[-1].connect(dialect)
 
     yield started
-    for front_end in front_ends:
-        front_end.close()
-    for manager in managers:
-        manager.shutdown_kernel(now=True)
+    for kernel in kernels:
+        kernel.close()
 
 
-SOURCES = {
+SOURCES: dict[str, tuple[str, dict[str, str], dict[str, str], str]] = {
     "nothing": (".", {}, {}, "autorun"),
     "pyproject beside the notebook": (
         ".",
@@ -103,17 +97,17 @@ SOURCES = {
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_the_mode_comes_from(started, source):
+def test_the_mode_comes_from(started: Started, source: str) -> None:
     cwd, files, environment, mode = SOURCES[source]
     front_end = started(cwd, files, **environment)
     front_end.run("one", "a = 1")
     front_end.run("two", "print('two', a)")
     front_end.run("one", "a = 2")
-    assert front_end.ask(wire.Describe())["result"]["mode"] == mode
+    assert front_end.describe().mode == mode
     assert front_end.text("two").startswith("two 1" if mode == "lazy" else "two 2")
 
 
-STRICT = {
+STRICT: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "pyproject": ({"pyproject.toml": '[tool.marimo.runtime]\nredefinitions = "strict"\n'}, {}),
     "the notebook": (
         {
@@ -127,15 +121,15 @@ STRICT = {
 
 
 @pytest.mark.parametrize("source", STRICT)
-def test_a_second_definition_is_refused_if_so_configured_by(started, source):
+def test_a_second_definition_is_refused_if_so_configured_by(started: Started, source: str) -> None:
     files, environment = STRICT[source]
     front_end = started(".", files, **environment)
     front_end.run("one", "a = 1")
     assert front_end.run("two", "a = 2").content["ename"] == "MultipleDefinitionError"
 
 
-def test_vscode_tells_where_the_notebook_is_after_the_start(started, tmp_path):
+def test_vscode_tells_where_the_notebook_is_after_the_start(started: Started, tmp_path: Path) -> None:
     code = started(".", {"n.ipynb": notebook("lazy")}, dialect="vscode")
     code.run(None, f"__vsc_ipynb_file__ = {str(tmp_path / 'n.ipynb')!r}", store_history=False)
     code.run("one", "a = 1")
-    assert code.ask(wire.Describe())["result"]["mode"] == "lazy"
+    assert code.describe().mode == "lazy"
