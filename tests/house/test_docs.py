@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -106,13 +105,7 @@ README = [
 def test_the_readme_has_commands_of_the_kinds_that_are_tested_here():
     assert {words[0] for words in README} == {"make", "pip", "marimo-kernel-bridge"}
     assert [words for words in README if words[0] == "make"] == [["make", "demo"], ["make", "test"]]
-    assert [words for words in README if words[0] == "pip"] == [["pip", "install", ".[lab]"]]
-
-
-def test_pip_resolves_what_the_readme_installs():
-    pip = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet", ".[lab]"]
-    tried = subprocess.run(pip, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
-    assert tried.returncode == 0, tried.stderr
+    assert [words for words in README if words[0] == "pip"] == [["pip", "install", ".[lab]"]]  # test_wheel.py
 
 
 def test_the_programs_commands_of_the_readme_run_in_order(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
-"""The wheel, in an environment of its own: what a person gets from `pip install`."""
+"""The wheel, in an environment of its own: what a person gets from `make demo` and from `pip install`."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,22 @@ def uv(*words):
     return run(Path(sys.executable).parent / "uv", *words, *options, env=os.environ | variables)
 
 
+def checked_out(folder):
+    """Copy what git has, as a checkout elsewhere would have it."""
+    files = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    for name in filter(None, files.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """The folder with the sdist, and the wheel that was built from it."""
@@ -41,16 +59,49 @@ def wheel(built):
     return wheel
 
 
+@dataclass
+class Demo:
+    """A run of `make demo`, what it was told to keep, and the programs of the environment that it made."""
+
+    run: subprocess.CompletedProcess[str]
+    kept: Path
+    programs: Path
+
+
 @pytest.fixture(scope="module")
-def environment(wheel, tmp_path_factory):
-    """The folder of programs of an empty environment with nothing but the wheel, from pip, and what it needs."""
-    folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", "--without-pip", folder)
-    python = folder / "bin/python"
-    uv("pip", "install", "--python", python, wheel)
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    checkout = checked_out(folder / "checkout")
+    command = ["make", "demo", f"PYTHON={sys.executable}", f"ARGS=--keep {folder / 'kept'}"]
+    return Demo(run(*command, check=False, cwd=checkout), folder / "kept", checkout / ".build/demo/bin")
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, demo):
+    """The programs of that environment with nothing but the wheel, from pip, and what it needs: the demo's extra is gone."""
+    python = demo.programs / "python"
+    uv("pip", "install", "--exact", "--python", python, wheel)
     run(Path(sys.executable).parent / "uv", "pip", "uninstall", "--python", python, "marimo-kernel-bridge")
     run(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--quiet", wheel)
-    return folder / "bin"
+    return demo.programs
+
+
+def test_make_demo_shows_every_step_in_a_checkout_elsewhere_and_leaves_what_it_made(demo):
+    told, errors = demo.run.stdout, demo.run.stderr
+    assert demo.run.returncode == 0, told + errors
+    assert "Every step was checked" in told
+    assert "Installing with pip" not in errors
+    steps = [line for line in told.splitlines() if line[:1].isdigit()]
+    assert [step.split(".")[0] for step in steps] == ["1", "2", "3", "4", "5"]
+    person_before, person_after = told.split("\n4. ")
+    assert "146 Adelie penguins" in person_before
+    assert "119 Gentoo penguins" not in person_before
+    assert "119 Gentoo penguins" in person_after
+    assert "python penguins.py prints:\n      146 Adelie penguins" in person_after
+    charts = [(demo.kept / f"chart-{species}.png").read_bytes() for species in ("Adelie", "Gentoo")]
+    assert all(chart.startswith(b"\x89PNG") for chart in charts)
+    assert charts[0] != charts[1]
+    assert "marimo.App(" in (demo.kept / "penguins.py").read_text()
 
 
 def test_the_wheel_holds_code_kernelspec_example_and_licence_and_nothing_else(wheel):
@@ -90,6 +141,10 @@ def test_the_sdist_is_small_and_has_neither_pictures_nor_benchmarks(built):
 def test_the_installed_version_is_that_of_the_wheel(wheel, environment, tmp_path):
     told = run(environment / "marimo-kernel-bridge", "--version", cwd=tmp_path).stdout.split()[-1]
     assert f"-{told}-" in wheel.name
+
+
+def test_what_the_readme_installs_goes_together_with_the_wheel(wheel, environment):
+    uv("pip", "install", "--dry-run", "--python", environment / "python", f"{wheel}[lab]")
 
 
 def test_jupyter_finds_the_kernelspec_of_the_installed_wheel(environment, tmp_path):
