@@ -1,4 +1,4 @@
-"""Fixtures: one JupyterLab server and one Chromium for the session, a notebook and a page for each test."""
+"""Fixtures: one JupyterLab server, one Chromium and one page for the session, a notebook and a kernel for each test."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 from chromium import launch_with_profile
+from lab_agents import McpAgent, mcp_agent
 from lab_page import LabPage
-from lab_server import LabServer, running_lab
-from playwright.sync_api import BrowserContext, sync_playwright
+from lab_server import WARM, LabServer, running_lab
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 OPEN_PAGE = pytest.StashKey[LabPage]()
 PROFILE = pytest.StashKey[BrowserContext]()
+TAB = pytest.StashKey[Page]()
+FAILED = pytest.StashKey[bool]()
+
+
+def browser_folder(request: pytest.FixtureRequest) -> pytest.Dir:
+    """Return the folder of these tests, which keeps what they share."""
+    return next(node for node in request.node.iter_parents() if isinstance(node, pytest.Dir))
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def browser(request: pytest.FixtureRequest, homes: Homes) -> BrowserContext:
     It ends with the tests of this folder: until then Playwright keeps an event loop running in this thread, where other
     tests start their own.
     """
-    folder = next(node for node in request.node.iter_parents() if isinstance(node, pytest.Dir))
+    folder = browser_folder(request)
     if PROFILE not in folder.stash:
         ending = ExitStack()
         folder.addfinalizer(ending.close)
@@ -51,22 +59,53 @@ def server(homes: Homes) -> Iterator[LabServer]:
 def lab(
     request: pytest.FixtureRequest, browser: BrowserContext, server: LabServer
 ) -> Iterator[Callable[..., LabPage]]:
-    """Open a new notebook made of these cells: `lab("a = 1", "a + 1")`."""
-    tab = browser.new_page()
+    """Open a new notebook made of these cells: `lab("a = 1", "a + 1")`.
 
-    def open_notebook(*cells: str, kernel: str = "marimo", app: str = "lab") -> LabPage:
+    Lab takes seconds to load, so tests share it as a person does who closes one notebook and opens the next. One that
+    reloads the page has its own, and after one that failed Lab is loaded anew.
+    """
+    kept = browser_folder(request).stash
+    own: list[Page] = []
+
+    def open_notebook(*cells: str, kernel: str = WARM, app: str = "lab", own_page: bool = False) -> LabPage:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         path = server.notebooks / request.node.originalname / "notebook.ipynb"
         path.parent.mkdir()
         nbformat.write(notebook, path)
+        if own_page or app != "lab":
+            own.append(tab := browser.new_page())
+        elif TAB in kept:
+            tab = kept[TAB]
+        else:
+            kept[TAB] = tab = browser.new_page()
         request.node.stash[OPEN_PAGE] = page = LabPage(tab, server, path, app)
         page.open()
         return page
 
     yield open_notebook
-    tab.close()
+    if own:
+        own[0].close()
+    elif OPEN_PAGE in request.node.stash:
+        if request.node.stash.get(FAILED, False):
+            kept[TAB].close()
+            del kept[TAB]
+        else:
+            request.node.stash[OPEN_PAGE].leave()
     server.end_kernels()
+
+
+@pytest.fixture(scope="module")
+def _mcp_server(server: LabServer) -> Iterator[McpAgent]:
+    with mcp_agent(server.home / "runtime") as agent:
+        yield agent
+
+
+@pytest.fixture
+def agent(_mcp_server: McpAgent) -> Iterator[McpAgent]:
+    """An agent that is connected to nothing."""
+    yield _mcp_server
+    _mcp_server.leave()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -74,6 +113,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     """A failure says what the page showed and what the server and the kernel logged."""
     report = yield
     page = item.stash.get(OPEN_PAGE, None)
+    if report.failed:
+        item.stash[FAILED] = True
     if report.when == "call" and report.failed and page is not None:
         picture = page.server.home / f"{item.name}.png"
         with suppress(PlaywrightError):  # the page may be what failed

@@ -88,6 +88,7 @@ class McpAgent:
     def __init__(self, portal: BlockingPortal, client: Client) -> None:
         self._portal = portal
         self._client = client
+        self._joined: list[str] = []
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call a tool and return its structured content; `ToolRefusedError` if it is an error."""
@@ -95,7 +96,14 @@ class McpAgent:
         if result.is_error:
             raise ToolRefusedError(" ".join(block.text for block in result.content if block.type == "text"))
         assert result.structured_content is not None
+        if tool == "connect_to_kernel":
+            self._joined.append(result.structured_content["kernel"])
         return result.structured_content
+
+    def leave(self) -> None:
+        """Disconnect from the kernels that it joined."""
+        while self._joined:
+            self.call("disconnect_kernel", kernel=self._joined.pop())
 
     def result(self, tool: str, **arguments: Any) -> CallToolResult:
         return self._portal.call(self._client.call_tool, tool, arguments)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lab_server import LabServer
-    from playwright.sync_api import Locator, Page, Response
+    from playwright.sync_api import Dialog, Error, Locator, Page, Response
 
 STARTUP_MS = 120_000  # the first load of Lab's JavaScript on a busy machine
 TIMEOUT_MS = 60_000  # what is slow is a cold matplotlib, and other work on the machine
@@ -30,6 +30,13 @@ status => {
   return context?.isReady && kernel?.connectionStatus === "connected" && kernel.status === status;
 }
 """
+OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
+CLOSE_ALL = "() => { for (const widget of [...window.jupyterapp.shell.widgets('main')]) widget.dispose(); }"
+
+
+def _accept(dialog: Dialog) -> None:
+    """Leave without saving, on reload."""
+    dialog.accept()
 
 
 class LabPage:
@@ -42,8 +49,8 @@ class LabPage:
         self.server = server
         self.path = path
         self.page_errors: list[str] = []
-        page.on("pageerror", lambda error: self.page_errors.append(str(error)))
-        page.on("dialog", lambda dialog: dialog.accept())  # "leave without saving?" on reload
+        page.on("pageerror", self._note)
+        page.on("dialog", _accept)
 
     @property
     def name(self) -> str:
@@ -54,12 +61,26 @@ class LabPage:
         return self.server.connection_file(self.name)
 
     def open(self) -> None:
+        """Open the notebook, in the Lab that is on the page, else in a new one."""
+        if self.page.url != "about:blank":
+            self.page.evaluate(OPEN, self.name)
+            self.expect_status("idle")
+            return
         # A workspace of its own, so that no other test's notebook is restored beside it.
         workspace = f"lab/workspaces/{self.path.parent.name}/tree/{self.name}"
         if self.app == "notebook":
             workspace = f"notebooks/{self.name}"
         self.page.goto(f"{self.server.url}{workspace}?token={self.server.token}")
         self.expect_status("idle", STARTUP_MS)
+
+    def leave(self) -> None:
+        """Close the notebook without saving it; Lab stays on the page, for the next one."""
+        self.page.evaluate(CLOSE_ALL)
+        self.page.remove_listener("pageerror", self._note)
+        self.page.remove_listener("dialog", _accept)
+
+    def _note(self, error: Error) -> None:
+        self.page_errors.append(str(error))
 
     def reload(self) -> None:
         self.page.reload()

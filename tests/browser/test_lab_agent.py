@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from lab_agents import ToolRefusedError, change, mcp_agent, zmq_agent
+from lab_agents import ToolRefusedError, change, zmq_agent
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -36,12 +36,6 @@ def test_an_edit_on_the_wire_renews_the_dependents_on_the_persons_page(lab):
     page.run(0)
     expect(page.outputs(2)).to_have_text(["b is 10", "10"])
     expect(page.outputs(0)).to_have_count(0)
-
-
-@pytest.fixture
-def agent(server):
-    with mcp_agent(server.home / "runtime") as agent:
-        yield agent
 
 
 def test_an_agent_over_mcp_finds_the_open_notebook_and_its_edit_shows_on_the_page(lab, agent):

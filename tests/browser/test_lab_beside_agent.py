@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from lab_agents import McpAgent, change, mcp_agent
+from lab_agents import change
 from lab_server import wait_for
 from playwright.sync_api import expect
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 CELLS = ("a = 1", "b = a * 10", "print('b is', b)")
-
-
-@pytest.fixture
-def agent(server) -> Iterator[McpAgent]:
-    with mcp_agent(server.home / "runtime") as agent:
-        yield agent
 
 
 @pytest.fixture

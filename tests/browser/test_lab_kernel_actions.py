@@ -74,7 +74,10 @@ def test_a_dependent_that_runs_by_itself_may_ask_too(lab):
 
 def test_restart_and_run_all_starts_from_nothing_and_shows_the_same(lab):
     page = lab(
-        "try:\n    seen += 1\nexcept NameError:\n    seen = 1", "runs = seen\nruns", "print('runs:', runs)"
+        "try:\n    seen += 1\nexcept NameError:\n    seen = 1",
+        "runs = seen\nruns",
+        "print('runs:', runs)",
+        kernel="marimo",
     )
     page.run_all()
     expect(page.outputs(2)).to_have_text(["runs: 1"])
@@ -101,7 +104,7 @@ def test_after_a_restart_nothing_of_the_old_namespace_is_left(lab):
 
 def test_after_a_reload_dependents_are_shown_under_the_cell_that_ran_until_they_run_themselves(lab):
     # A reloaded page has forgotten its requests, and so shows no late output of them.
-    page = lab("a = 1", "print('a is', a)")
+    page = lab("a = 1", "print('a is', a)", own_page=True)
     page.run_all()
     expect(page.outputs(1)).to_have_text(["a is 1"])
     page.save()

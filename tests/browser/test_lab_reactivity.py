@@ -32,7 +32,7 @@ def settle(page):
 
 
 def test_changing_the_first_cell_renews_the_third_on_the_page_and_in_the_saved_file(lab):
-    page = lab("a = 1", "b = a * 10", "print('b is', b)\nb")
+    page = lab("a = 1", "b = a * 10", "print('b is', b)\nb", kernel="marimo")
     for cell in range(3):
         page.run(cell)
     expect(page.outputs(2)).to_have_text(["b is 10", "10"])

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_dependents_follow_in_notebook_7_on_the_page_and_in_the_saved_file(lab):
-    page = lab("a = 1", "b = a * 10", "print('b is', b)\nb", app="notebook")
+    page = lab("a = 1", "b = a * 10", "print('b is', b)\nb", app="notebook", kernel="marimo")
     page.run_all()
     expect(page.outputs(2)).to_have_text(["b is 10", "10"])
 
