@@ -24,6 +24,7 @@ from marimo_kernel_bridge.importing.imports import (
     names_for_imports,
     read_before_bound,
 )
+from marimo_kernel_bridge.importing.joining import displaying_in, with_all_displayed
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.own_magics import own_magics
 from marimo_kernel_bridge.importing.prepared import Prepared, Working
@@ -136,7 +137,20 @@ def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: l
             prepared.note([cell.position], text)
         if code != before:
             prepared.note([cell.position], "it shows its figure, as Jupyter does at the end of a cell")
-    return codes
+    prepared.last_alone = True
+    display = prepared.called.get("display", "display")
+    displaying = displaying_in(codes, display)
+    if not displaying:
+        return codes
+    displayed = [with_all_displayed(code, displaying, display) for code in codes]
+    for cell, code, before in zip(cells, displayed, codes, strict=True):
+        if len(code) > len(before):
+            prepared.note(
+                [cell.position], "it displays its value: in marimo, that would replace what it displays above"
+            )
+        elif code != before:
+            prepared.note([cell.position], "the value at its end is displayed in any case")
+    return displayed
 
 
 def _with_pretty_values(code: str) -> str:

@@ -18,7 +18,7 @@ Value = Literal["none", "some", "any"]
 """The value of a cell's last expression: always None, never None, or unknown before it runs."""
 
 _GIVE_NONE: Final = frozenset("print display help exec setattr delattr breakpoint".split())  # noqa: SIM905  # a list of words
-_GIVE_SOMETHING: Final = frozenset(
+GIVE_SOMETHING: Final = frozenset(
     """abs all any ascii bin bool bytearray bytes callable chr complex dict dir divmod enumerate filter float format
     frozenset hasattr hash hex id int isinstance issubclass len list map oct ord range repr reversed round set sorted
     str sum tuple type zip""".split()  # noqa: SIM905  # a list of words
@@ -171,7 +171,7 @@ def _value(cell: CellNames, code: str, bound: set[str]) -> Value | None:
             name == "display" and value.keywords
         ):  # with display_id it returns a handle
             return "none"
-        return "some" if name in _GIVE_SOMETHING else "any"
+        return "some" if name in GIVE_SOMETHING else "any"
     return "some" if isinstance(value, _SOMETHING) else "any"
 
 

@@ -55,6 +55,7 @@ class Prepared:
     """The code cells of the result, the notes on each position, and the requirements for the file's header.
 
     `called` are the names of imports in generated Python; `needs` are those that it uses, with the first position.
+    `last_alone`: the value of a cell replaces what it has displayed, as in marimo.
     """
 
     cells: list[Working]
@@ -64,6 +65,7 @@ class Prepared:
     added: list[str] = field(default_factory=list)
     called: Mapping[str, str] = field(default_factory=dict)
     needs: dict[Need, int] = field(default_factory=dict)
+    last_alone: bool = False
 
     def need(self, key: str, positions: Iterable[int], *, name: str | None = None) -> None:
         """Note that cells need an import, under the name of generated code unless another is given."""

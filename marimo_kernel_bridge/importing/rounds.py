@@ -98,7 +98,11 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> None:
             first = min(changed.parts)
             changed.parts[first] = f"{definition}\n\n\n{changed.parts[first]}"
             display = prepared.called.get("display", "display")
-            changed.code, _ = joined([changed.parts[place] for place in sorted(changed.parts)], display)
+            changed.code, _ = joined(
+                [changed.parts[place] for place in sorted(changed.parts)],
+                display,
+                last_alone=prepared.last_alone,
+            )
             prepared.note(
                 cells[target].positions, f"it defines `{name}` of {_named(cells[source])} again: {reason}"
             )
@@ -114,7 +118,7 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> None:
     parts = {position: code for member in members for position, code in member.parts.items()}
     positions = tuple(sorted({int(place) for place in parts}))
     display = prepared.called.get("display", "display")
-    code, needs = joined([parts[place] for place in sorted(parts)], display)
+    code, needs = joined([parts[place] for place in sorted(parts)], display, last_alone=prepared.last_alone)
     for need in needs:
         prepared.need(need, positions)
     whole = Working(positions, code, any(member.fails for member in members), parts)

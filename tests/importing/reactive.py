@@ -21,28 +21,39 @@ def prepared(codes) -> Prepared:
     return prepare(Notebook(cells, {}), lambda _: None, lambda _: None)
 
 
-def shown(code, namespace):
-    """Run a cell; return what it prints and the text of its last expression."""
+def shown(code, namespace, *, as_marimo=False):
+    """Run a cell; return what it prints, what it displays, and the text of its last expression.
+
+    In marimo, the value of that replaces what was displayed.
+    """
     tree = ast.parse(code)
     last = tree.body[-1] if tree.body else None
     printed = io.StringIO()
+    texts = namespace["display"] = Displayed()
     with redirect_stdout(printed):
         try:
             if isinstance(last, ast.Expr):
                 exec(compile(ast.Module(tree.body[:-1], []), "<cell>", "exec"), namespace)
                 value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), namespace)
                 if value is not None:
-                    print(repr(value))  # noqa: T201  # what cells show is printed
+                    texts[:] = [*([] if as_marimo else texts), repr(value)]
             else:
                 exec(compile(tree, "<cell>", "exec"), namespace)
         except Exception as error:
-            print(type(error).__name__)  # noqa: T201  # what cells show is printed
-    return printed.getvalue()
+            texts.append(type(error).__name__)
+    return printed.getvalue() + "".join(f"{text}\n" for text in texts)
+
+
+class Displayed(list):
+    """IPython's `display`, which keeps what it displayed."""
+
+    def __call__(self, value):
+        self.append(repr(value))
 
 
 def in_order(codes):
     """What each cell shows when a notebook runs from top to bottom."""
-    namespace = {"display": lambda value: print(repr(value))}  # noqa: T201  # what cells show is printed
+    namespace = {}
     return [shown(code, namespace) for code in codes]
 
 
@@ -77,7 +88,6 @@ class Reactive:
     namespace: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        self.namespace["display"] = lambda value: print(repr(value))  # noqa: T201  # what cells show is printed
         self.cells = [read_cell(code) for code in self.codes]
         self.defines = [self._public(cell, "store") for cell in self.cells]
         self.reads = [
@@ -138,7 +148,7 @@ class Reactive:
         return {number: self._run_cell(number) for number in self.order(among)}
 
     def _run_cell(self, number):
-        text = shown(self.private[number], self.namespace)
+        text = shown(self.private[number], self.namespace, as_marimo=True)
         for name in self.deleted[number]:
             self.namespace.pop(name, None)
         return text

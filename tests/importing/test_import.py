@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from reactive import assert_shows_the_same_again_and_again
 
 from marimo_kernel_bridge.cli.import_command import ImportOptions, import_notebook
 from marimo_kernel_bridge.importing import to_ipynb as bridge
@@ -320,3 +321,10 @@ def test_a_cell_of_another_language_as_vs_code_has_them_fails_alone(imported):
 def test_converting_twice_gives_the_same_text(imported):
     cells = ["import math", "x = [1]", "x.append(2)", "x", "!ls", "display(x)"]
     assert imported(*cells).text == imported(*cells).text
+
+
+def test_what_a_cell_displays_above_its_value_is_shown():
+    assert_shows_the_same_again_and_again(
+        ["display(1)\n2", "for x in 'ab':\n    display(x)\nx", "display(3)"]
+    )
+    assert_shows_the_same_again_and_again(["it = iter([1, 2, 3])\nnext(it)", "next(it)", "next(it)\n"])

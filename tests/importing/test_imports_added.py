@@ -24,7 +24,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
         (["%%capture\nfrom IPython.utils.capture import capture_output\nx = 1", "print(x)"], "1\n"),
         (["%env CITY=Oslo", "import os\nprint(os.environ['CITY'])"], "env: CITY=Oslo\nOslo\n"),
         (["!echo a\nimport subprocess\nprint('b')"], "a\nb\n"),
-        (["display(1)\nprint('x')", "from IPython.display import display\nprint('y')"], "1\nx\ny\n"),
+        (["display(1)\nprint('x')", "from IPython.display import display\nprint('y')"], "x\n1\ny\n"),
         (["def f(x): display(x)\nf(1)", "from IPython.display import display\nprint('y')"], "1\ny\n"),
         (["p = %pwd", "import os\nprint(os.getcwd() == p)"], "True\n"),
         (["%env CITY=B", "import os.path\nprint(os.path.exists('.'))"], "env: CITY=B\nTrue\n"),

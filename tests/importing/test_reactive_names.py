@@ -185,7 +185,7 @@ _x = 1 | _x                                  => x = 1 | x
 _x = 1; x = 2 | _x, x                        => x_1 = 1; x = 2 | x_1, x
 
 # Global statements join those who share the name
-n = 0 | def f():; ~global n; ~n = 1 | f() | n => n = 0; def f():; ~global n; ~n = 1; _shown = f(); if _shown is not None:; ~display(_shown); n
+n = 0 | def f():; ~global n; ~n = 1 | f() | n => n = 0; def f():; ~global n; ~n = 1; _shown = f(); if _shown is not None:; ~display(_shown); display(n)
 
 # IPython's memory
 1 + 1 | _ + 1                                => (out_1 := 1 + 1) | out_1 + 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from marimo_kernel_bridge.importing.joining import joined
+from marimo_kernel_bridge.importing.joining import displaying_in, joined, with_all_displayed
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,55 @@ from marimo_kernel_bridge.importing.joining import joined
         (["print(x)", "y"], "print(x)\n\ny", set()),
         (["None", "y"], "None\n\ny", set()),
         (["f(x)", "y"], "_shown = f(x)\nif _shown is not None:\n    display(_shown)\n\ny", {"display"}),
+        (["next(x)", "y"], "display(next(x))\n\ny", {"display"}),
+        (["df.head()", "y"], "display(df.head())\n\ny", {"display"}),
         (["", "y"], "y", set()),
     ],
 )
 def test_the_last_value_of_each_cell_is_displayed(codes: list[str], code: str, needs: set[str]) -> None:
     assert joined(codes) == (code, needs)
+
+
+def test_where_the_last_value_replaces_what_was_displayed_it_is_displayed_too() -> None:
+    assert joined(["x", "y"], last_alone=True) == ("display(x)\n\ndisplay(y)", {"display"})
+    assert joined(["x", "y"], "shown", last_alone=True) == ("shown(x)\n\nshown(y)", {"display"})
+    assert joined(["x = 1", "y"], last_alone=True) == ("x = 1\n\ny", set())
+    assert joined(["for x in y:\n    display(x)", "y"], last_alone=True)[0].endswith("\n\ndisplay(y)")
+
+
+@pytest.mark.parametrize(
+    ("code", "written"),
+    [
+        ("x", "x"),
+        ("display(x)", "x"),
+        ("display(x)  # this", "x  # this"),
+        ("display([\n    1,\n])", "[\n    1,\n]"),
+        ("display(x\n  + y)", "(x\n  + y)"),
+        ("display('ä', )", "'ä'"),
+        ("display(None)", "display(None)"),
+        ("display(x, y)", "display(x, y)"),
+        ("display(*x)", "display(*x)"),
+        ("display(x, display_id='a')", "display(x, display_id='a')"),
+        ("display(x);", "display(x);"),
+        ("y = display(x)", "y = display(x)"),
+        ("display(x)\ndisplay(y)", "display(x)\ndisplay(y)"),
+        ("display(x)\ny", "display(x)\ndisplay(y)"),
+        ("display(x)\ny = 1", "display(x)\ny = 1"),
+        ("display(x)\ny;", "display(x)\ny;"),
+        ("display(x)\nprint(y)", "display(x)\nprint(y)"),
+        ("if x:\n    display(x)\ny", "if x:\n    display(x)\ndisplay(y)"),
+        ("tell(x)\ny", "tell(x)\ndisplay(y)"),
+        ("again(x)\ny", "again(x)\ndisplay(y)"),
+        ("x.again()\ny", "x.again()\ndisplay(y)"),
+        ("def f():\n    display(1)\ny", "def f():\n    display(1)\ny"),
+        ("tell(x)", "_shown = tell(x)\nif _shown is not None:\n    display(_shown)"),
+    ],
+)
+def test_a_cell_displays_its_value_if_it_displays_something_else(code: str, written: str) -> None:
+    displaying = displaying_in(["def tell(x):\n    display(x)", "def again(x):\n    tell(x)", code])
+    assert with_all_displayed(code, displaying) == written
+
+
+def test_a_display_of_the_notebook_s_own_is_no_display() -> None:
+    assert displaying_in(["def display(x):\n    print(x)", "display(1)"]) == frozenset()
+    assert displaying_in(["from IPython.display import display", "display(1)"]) == {"display"}
