@@ -1,1 +1,1 @@
-"""The MCP server process: tools, resources, prompts and what guards them."""
+"""The MCP server process: tools, resources and prompts, and the permissions, redaction and audit log that guard them."""

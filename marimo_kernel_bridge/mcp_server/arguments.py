@@ -1,4 +1,4 @@
-"""Arguments that many tools share, and what a call says besides: which agent calls, and which kernel it names."""
+"""Arguments that many tools share, and lookups from a call's context: the calling agent and the kernel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
 
-Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, which no tool looks at
+Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, which no tool reads
 
 KernelArg = Annotated[
     str | None,
@@ -39,25 +39,25 @@ def kernels_of(ctx: Ctx) -> Kernels:
 
 
 def client_name(ctx: Ctx) -> str:
-    """Name the agent as its host does, for the person to see who ran a cell."""
+    """Return the agent's name from its host, which tells the person who ran a cell."""
     params = ctx.session.client_params
     return (params.client_info.name.strip()[:40] if params is not None else "") or "agent"
 
 
 def can_ask(ctx: Ctx) -> bool:
-    """Whether the client puts questions to its person."""
+    """Whether the client supports elicitation, which asks its user a question."""
     capabilities = ctx.client_capabilities
     asking = capabilities.elicitation if capabilities is not None else None
     return asking is not None and (asking.form is not None or asking.url is None)
 
 
 def attached_to(ctx: Ctx, handle: str | None) -> Attached:
-    """Return the kernel that a call means. Raises `BridgeError`: not_connected."""
+    """Return the kernel of a call. Raises `BridgeError`: not_connected."""
     return kernels_of(ctx).get(handle, client_name(ctx))
 
 
 async def to_run_in(ctx: Ctx, handle: str | None) -> Attached:
-    """Return the kernel that a call means, if its user knows what became of it."""
+    """Return the kernel of a call that runs code, unless the kernel restarted without the caller knowing."""
     attached = attached_to(ctx, handle)
     await attached.require_known()
     return attached

@@ -1,7 +1,7 @@
 """The kernels that one MCP server is attached to, by handle: the server's lifespan value.
 
-A handle (`k1`) is short, for a model to repeat; it names a kernel and is no credential. There is no current kernel:
-with one attached the handle may be left out, with several it must be given.
+A handle (`k1`) is short, so that a model can repeat it; it identifies a kernel and is not a credential. There is no
+current kernel: the handle is optional with one attached kernel and required with several.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 
-_ASKED_BOUND: Final = 1.0  # seconds; each answer waits for this one
+_ASKED_BOUND: Final = 1.0  # seconds; each answer waits this long at most
 
 
 @dataclass
 class Attached:
-    """A kernel that an agent is attached to, what the agent was told about it, and the secrets that it must not see."""
+    """A kernel that an agent is attached to, with the agent's knowledge of it and the secrets to redact."""
 
     handle: str
     client: KernelClient
     notebook: str | None = None
-    """Path of the notebook that shows it, if that was known when it was connected."""
+    """Path of the notebook of the kernel, if it was known when connecting."""
     restarts_told: int = 0
     answers: bool = True
-    """Whether the kernel answered the last question. Code that holds the interpreter's lock prevents it."""
+    """Whether the kernel answered the last request. Code that holds the GIL prevents it."""
     secrets: frozenset[Secret] = frozenset()
     charts: ChartDrawer = field(default_factory=ChartDrawer)
     redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
@@ -63,11 +63,11 @@ class Attached:
         return await self.client.reads.list_cells()
 
     def call_on_change(self, callback: Callable[[], None]) -> None:
-        """Call back when a request of anybody's begins or ends, and when the kernel does."""
+        """Call back when a request of any client begins or ends, and when the kernel starts or ends."""
         self.client.runs.on_change(callback)
 
     async def draw_chart(self, kind: ChartKind, spec: Specification) -> Drawing:
-        """Draw a chart with the kernel's Python, if it is on this machine, or with ours."""
+        """Draw a chart with the kernel's Python if it is on this machine, else with the server's."""
         interpreters = [sys.executable]
         if self.reactive and isinstance(self.client.connection, Connection):
             with suppress(BridgeError):
@@ -75,13 +75,13 @@ class Attached:
         return await self.charts.draw(kind, spec, interpreters)
 
     async def learn_secrets(self) -> None:
-        """Ask the kernel for its secrets: what it prints is shown before anything else is asked."""
+        """Ask the kernel for its secrets before any of its output is shown."""
         if self.client.info.reactive and self.client.end is None:
             with suppress(BridgeError):  # a kernel that does not answer now
                 await self.client.reads.secrets(_ASKED_BOUND)
 
     async def outcome_of(self, run: Run) -> RunOutcome | None:
-        """Return what became of a run; None if the kernel does not answer."""
+        """Return the outcome of a run; None if the kernel does not answer."""
         if not self.client.info.reactive or self.client.end is not None:
             return None
         outcome = self.client.runs.outcome_of(run)
@@ -96,7 +96,9 @@ class Attached:
         self.answers = True
         current = frozenset(secrets)
         if current - self.secrets:
-            self.secrets |= current  # one that was taken out of the environment may still be shown
+            self.secrets |= (
+                current  # a secret that was removed from the environment may still appear in outputs
+            )
             self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
 
     def news(self) -> str:
@@ -107,9 +109,9 @@ class Attached:
         return "The kernel was restarted since the last call: all variables and cells from before are lost."
 
     async def require_known(self) -> None:
-        """Refuse once to run code in a kernel of whose restart the caller does not know.
+        """Refuse, once, to run code in a kernel that has restarted without the caller knowing.
 
-        The code was made for variables that are gone. Raises `BridgeError`: kernel_dead, kernel_silent.
+        The code was written for variables that no longer exist. Raises `BridgeError`: kernel_dead, kernel_silent.
         """
         await self.client.require_alive()
         if news := self.news():
@@ -119,11 +121,11 @@ class Attached:
 
 
 Attach = Callable[["Endpoint", str], Awaitable["KernelClient"]]
-"""Attaches to a kernel under the name of a client. Raises `BridgeError`."""
+"""A function that attaches to a kernel in the name of a client. Raises `BridgeError`."""
 
 
 async def attach_client(endpoint: Endpoint, client_name: str) -> KernelClient:
-    """Attach to a kernel where it is."""
+    """Attach to a kernel on this machine or on a server."""
     from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415  # a server starts without ZMQ
 
     return await KernelClient.attach(endpoint, client_name)
@@ -132,7 +134,7 @@ async def attach_client(endpoint: Endpoint, client_name: str) -> KernelClient:
 class Kernels:
     """Attached kernels. Safe to use from concurrent tool calls, and by several clients.
 
-    Each client has attachments of its own, under its own name: the kernel's person sees who did what.
+    Each client has its own attachments under its own name, so that the person sees who did what.
     """
 
     def __init__(
@@ -145,7 +147,7 @@ class Kernels:
     ) -> None:
         self._attach = attach
         self._subscriptions = subscriptions
-        self.may_run = may_run  # or else the person need not even be asked
+        self.may_run = may_run  # otherwise the person is not even asked
         self.may_install = may_install  # without asking the person
         self._watches: dict[str, Watch] = {}
         self._attached: dict[str, Attached] = {}
@@ -164,7 +166,7 @@ class Kernels:
         )
 
     def at(self, where: str, client_name: str) -> Attached | None:
-        """Return the kernel that a client is attached to, by its connection file's path or its address on a server."""
+        """Return the kernel that a client is attached to, by the path of its connection file or its URL on a server."""
         return next(
             (attached for attached in self._of(client_name) if attached.client.connection.where == where),
             None,
@@ -176,7 +178,7 @@ class Kernels:
         ]
 
     async def connect(self, endpoint: Endpoint, client_name: str) -> Attached:
-        """Attach, or return the attachment that is there and alive.
+        """Attach, or return an existing attachment that is alive.
 
         Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
@@ -218,7 +220,7 @@ class Kernels:
         raise BridgeError("not_connected", f"{problem}: {handles}.", "Pass one of these handles as `kernel`.")
 
     async def disconnect(self, attached: Attached) -> None:
-        """Detach from a kernel, which goes on."""
+        """Detach from a kernel, which continues to run."""
         async with self._connecting:
             await self._detach(attached)
 
@@ -239,7 +241,7 @@ class Kernels:
         return await control(attached.client, action, self._started or StartedKernels())
 
     async def close(self) -> None:
-        """Detach from all; end those that we started."""
+        """Detach from all kernels; end those that this server started."""
         for attached in list(self._attached.values()):
             await self.disconnect(attached)
         if self._started is not None:

@@ -1,6 +1,6 @@
-"""The guard between a tool call and its effect: the person's permission, the audit log, the redaction of secrets.
+"""The guard around tool calls: the person's permission, the audit log, the redaction of secrets.
 
-The one place for all three: `mcp_tools` serves no tool and no resource that has not passed it.
+The only place for all three: `mcp_tools` serves no tool and no resource without it.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _MOST_BYTES: Final = 50_000_000
 
 
 class Guard:
-    """Checks the permission of each call, logs it, and takes secrets out of its answer."""
+    """Checks the permission of each call, logs the call, and redacts secrets in its answer."""
 
     def __init__(self, allow: Tier = "run", log: AuditLog | None = None) -> None:
         self._allow = allow
         self._log = log or AuditLog()
 
     def allows(self, tier: Tier) -> bool:
-        """Whether the person allows this much."""
+        """Whether the person grants this permission."""
         return TIERS.index(tier) <= TIERS.index(self._allow)
 
     def around(self, declaration: ToolDeclaration) -> ToolFunction:
-        """Return the function of a tool, guarded."""
+        """Return the guarded function of a tool."""
         function = declaration.function
 
         @functools.wraps(function)
@@ -81,7 +81,7 @@ class Guard:
     def around_read(
         self, function: Callable[..., Awaitable[str | bytes]]
     ) -> Callable[..., Awaitable[str | bytes]]:
-        """Return the function of a resource, guarded. It needs `read`, which everybody may."""
+        """Return the guarded function of a resource, which needs the permission `read`: it is always granted."""
 
         @functools.wraps(function)
         async def guarded(ctx: Ctx, **arguments: Any) -> str | bytes:
@@ -95,7 +95,7 @@ class Guard:
             try:
                 content = await function(ctx, **arguments)
                 if isinstance(content, str):
-                    content = kernels_of(ctx).redactor.text(content)  # with what was learnt meanwhile
+                    content = kernels_of(ctx).redactor.text(content)  # with secrets learned in the meantime
                 _require_size(ctx, content)
                 effect = "ok"
             except BridgeError as refusal:
@@ -127,12 +127,12 @@ class Guard:
         try:
             self._log.write(fields)
         except BridgeError as problem:
-            # What acts was refused at its beginning; this is a read, or the disk got full meanwhile.
-            logger.error("%s", problem)  # noqa: TRY400  # the log of the log: one line is enough
+            # Calls with effects are refused before they start; this is a read, or the disk is full since then.
+            logger.error("%s", problem)  # noqa: TRY400  # failure of the log itself: one line is enough
 
 
 def _require_size(ctx: Ctx, content: str | bytes) -> None:
-    """Refuse what a client over HTTP would drop the connection for; a pipe takes more. Raises `BridgeError` too_large."""
+    """Refuse content for which a client over HTTP would drop the connection; pipes allow more. Raises `BridgeError` too_large."""
     over_http = ctx.request_context.request is not None
     most = MAX_ANSWER_BYTES if over_http else _MOST_BYTES
     size = (
@@ -149,7 +149,7 @@ def _require_size(ctx: Ctx, content: str | bytes) -> None:
 
 
 def _effect(result: CallToolResult) -> dict[str, Any]:
-    """Return what a call did, from its answer."""
+    """Return the effect of a call, for the audit log, from its answer."""
     data = result.structured_content or {}
     effect: dict[str, Any] = {"effect": data.get("status") or data.get("state") or "ok"}
     for key in ("kernel", "run_id", "cell_id"):

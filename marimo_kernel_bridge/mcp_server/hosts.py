@@ -1,7 +1,7 @@
-"""Configurations with which MCP clients start this server or reach it: the text to paste, and the command that adds it.
+"""Configurations of MCP clients for this server: the text to paste, and the command that adds it.
 
-Owns the clients' formats and where each keeps them. The interpreter is named by its full path: clients that are
-started from a desktop have no environment of ours on their PATH.
+Owns the clients' formats and the locations of their files. The interpreter is named by its absolute path, because the
+PATH of clients that are started from a desktop does not contain this environment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Client = Literal["claude-code", "claude-desktop", "cursor", "vscode"]
 
 NAME: Final = "marimo"
-"""What clients call the server, before the names of its tools."""
+"""The server's name in clients, a prefix of its tools' names."""
 
 _NAMES: Final[dict[Client, str]] = {
     "claude-code": "Claude Code",
@@ -37,14 +37,14 @@ _NAMES: Final[dict[Client, str]] = {
 
 @dataclass(frozen=True)
 class Stdio:
-    """The client starts a server of its own."""
+    """The client starts its own server."""
 
     command: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Http:
-    """The client uses a server that a person has started."""
+    """The client connects to a server that the user has started."""
 
     url: str
     token: Token = field(repr=False)
@@ -55,14 +55,14 @@ Way = Stdio | Http
 
 @dataclass(frozen=True)
 class Config:
-    """`text` goes where `where` says. With HTTP it can hold the token: show it only to who asked for it."""
+    """A configuration `text` and `where` it belongs. With HTTP it may contain the token: show it only to the user."""
 
     text: str = field(repr=False)
     where: str
 
 
 def our_command(*arguments: str) -> Stdio:
-    """Return the command line that starts this installation's server, wherever it is called from."""
+    """Return a command line that starts this installation's server from any directory."""
     suffix = ".exe" if sys.platform == "win32" else ""
     script = Path(sys.executable).with_name(f"marimo-kernel-bridge{suffix}")
     installed = (str(script),) if script.exists() else (sys.executable, "-m", MODULE)
@@ -70,7 +70,7 @@ def our_command(*arguments: str) -> Stdio:
 
 
 def config_for(client: Client, way: Way) -> Config:
-    """Make what a person pastes. Raises `BridgeError`: bad_request, if the client cannot do it."""
+    """Return the configuration to paste. Raises `BridgeError`: bad_request, if the client does not support the transport."""
     match client:
         case "claude-code":
             return Config(
@@ -81,7 +81,7 @@ def config_for(client: Client, way: Way) -> Config:
                 raise BridgeError(
                     "bad_request",
                     "Claude Desktop reaches local servers over stdio only.",
-                    "Leave --http out: it then starts a server of its own.",
+                    "Omit --http: it then starts its own server.",
                 )
             return Config(
                 _json({"mcpServers": {NAME: _entry(way)}}),
@@ -102,9 +102,9 @@ def config_for(client: Client, way: Way) -> Config:
 
 
 def install(client: Client, way: Stdio) -> str:
-    """Add the server with the client's own command, and return the command line.
+    """Add the server with the client's command, and return the command line.
 
-    Only for stdio: a token in a command line can be seen by everyone on the machine while the command runs.
+    Only for stdio: a token in a command line is visible to all users of the machine while the command runs.
     Raises `BridgeError`: bad_request, if the client has no such command, it is not found, or it fails.
     """
     match client:
@@ -127,7 +127,7 @@ def install(client: Client, way: Stdio) -> str:
             f"{_NAMES[client]}'s command {command[0]!r} is not on the PATH; nothing was changed.",
             f"Paste what `marimo-kernel-bridge mcp --print-config {client}` prints.",
         )
-    done = subprocess.run([program, *command[1:]], stdin=subprocess.DEVNULL, check=False)  # noqa: S603  # as asked for
+    done = subprocess.run([program, *command[1:]], stdin=subprocess.DEVNULL, check=False)  # noqa: S603  # requested by the user
     if done.returncode:
         raise BridgeError(
             "bad_request",
@@ -142,7 +142,7 @@ def _claude_line(way: Way) -> str:
         case Stdio():
             return f"claude {shlex.join(_claude_add(way))}"
         case Http():
-            # A shell keeps the lines that were typed: the token is put in by the shell, from its file.
+            # The shell reads the token from its file: a token in the line would stay in the shell's history.
             path = shlex.quote(str(way.token.path))
             options = shlex.join(["--scope", "user", "--transport", "http", NAME, way.url])
             return f'claude mcp add {options} --header "Authorization: Bearer $(cat {path})"'

@@ -1,4 +1,4 @@
-"""Prompts: three jobs for which a good order of steps is worth writing down. Texts only."""
+"""Prompts: three tasks with a recommended order of steps. Texts only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resources: what the reading tools answer, whole and as JSON, and the notebook in other formats, by address."""
+"""Resources: the complete answers of the reading tools as JSON, and the notebook in other formats, by URI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
-from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SDK looks at annotations
+from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SDK evaluates annotations
 from marimo_kernel_bridge.mcp_server.media.output_text import show
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
@@ -33,7 +33,7 @@ _MOST_CELLS = 10_000
 _MOST_RUNS = 200
 _ROWS = 20
 _PAGE = 150_000
-"""Characters of one page: in JSON, and once more in the message around it, below what clients take over HTTP."""
+"""Characters of one page: escaped in JSON, and again in the message, below the limit of clients over HTTP."""
 
 
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
@@ -44,7 +44,7 @@ async def read_notebook(ctx: Ctx, kernel: str) -> str:
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
-    """Return the runs, the newest first: which client, when, which cells, how they ended."""
+    """Return the runs, newest first: client, time, cells and how they ended."""
     attached = attached_to(ctx, kernel)
     runs = await attached.client.reads.history(_MOST_RUNS)
     return _json(
@@ -66,7 +66,7 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
 
 
 async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
-    """Return a cell's code and the whole text of its outputs, in pages if it is long."""
+    """Return a cell's code and the complete text of its outputs, in pages if it is long."""
     attached = attached_to(ctx, kernel)
     read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
     shown = show(without_edited(read.outputs))
@@ -83,7 +83,7 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "
 
 
 async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0") -> str:
-    """Return the whole text of the outputs of a run of this client, in pages."""
+    """Return the complete text of the outputs of a run of this client, in pages."""
     attached = attached_to(ctx, kernel)
     run = attached.client.runs.find(run_id)
     text = attached.redactor.text(show(await run_views.run_outputs(attached, run)).text)
@@ -103,7 +103,7 @@ async def read_jpeg(ctx: Ctx, kernel: str, cell_id: str, output: str) -> bytes:
 
 
 async def read_output(ctx: Ctx, kernel: str, cell_id: str, output: str) -> str:
-    """Return one output of a cell in the notebook's format, without images: for example the whole specification of a chart."""
+    """Return one output of a cell in the notebook's format, without images: for example the complete specification of a chart."""
     entry = await _output(attached_to(ctx, kernel), cell_id, output)
     data = entry.get("data")
     if isinstance(data, dict):
@@ -120,7 +120,7 @@ async def _image(ctx: Ctx, kernel: str, cell_id: str, output: str, kind: str) ->
     if data is None:
         raise BridgeError(
             "bad_request",
-            f"Output {output} of cell {cell_id} is no image/{kind}.",
+            f"Output {output} of cell {cell_id} is not an image/{kind}.",
             f"marimo://{kernel}/cells/{cell_id} lists the images.",
         )
     return base64.b64decode("".join(data))
@@ -130,7 +130,7 @@ async def _output(attached: Attached, cell_id: str, output: str) -> Output:
     outputs = (await attached.client.reads.read_cell(cell_id)).outputs
     if not output.isdecimal() or int(output) >= len(outputs):
         raise BridgeError(
-            "bad_request", f"Cell {cell_id} has {len(outputs)} outputs, and no number {output}."
+            "bad_request", f"Cell {cell_id} has {len(outputs)} outputs; there is no number {output}."
         )
     return outputs[int(output)]
 
@@ -143,7 +143,7 @@ def _images(outputs: Iterable[Output]) -> Iterator[tuple[int, str]]:
 
 
 def _page(text: str, offset: str, uri: str) -> dict[str, Any]:
-    """Return a page of a text, and where the next one is."""
+    """Return a page of a text, and the URI of the next one."""
     if not offset.isdecimal():
         raise BridgeError("bad_request", f"offset is a number of characters, not {offset!r}.")
     start = int(offset)
@@ -163,7 +163,7 @@ async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
 
 
 async def read_ipynb(ctx: Ctx, kernel: str) -> str:
-    """Return the notebook as an .ipynb: code and outputs as the kernel has them now."""
+    """Return the notebook as an .ipynb: the current code and outputs in the kernel."""
     return await _in_format(ctx, kernel, "ipynb")
 
 
@@ -197,7 +197,7 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
         ("marimo://{kernel}/history", "What ran", read_history),
         ("marimo://{kernel}/cells/{cell_id}{?offset}", "A cell and its outputs", read_cell_outputs),
         ("marimo://{kernel}/cells/{cell_id}/{output}.json", "One output of a cell", read_output),
-        ("marimo://{kernel}/runs/{run_id}{?offset}", "What a run put out", read_run_outputs),
+        ("marimo://{kernel}/runs/{run_id}{?offset}", "The outputs of a run", read_run_outputs),
         ("marimo://{kernel}/variables/{variable}", "A variable", read_variable),
     ):
         server.resource(uri, title=title, description=function.__doc__, mime_type="application/json")(

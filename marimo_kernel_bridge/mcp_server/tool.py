@@ -1,7 +1,7 @@
-"""What a tool states about itself, once: its title, the permission that it needs, and the hints that clients get.
+"""Declarations of tools: the title, the required permission, and the hints for clients.
 
-`@tool` makes a declaration of a function. The guard, the registration, the documentation and the tests read it; nothing
-here registers anything, so that a tool from elsewhere cannot reach a client without passing the guard.
+`@tool` turns a function into a declaration. The guard, the registration, the documentation and the tests read it. This
+module registers nothing, so that no tool can reach a client without the guard.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ being asked."""
 
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
-Arguments = Mapping[str, Any]  # of a call, checked against the tool's schema
+Arguments = Mapping[str, Any]  # of a call, validated against the tool's schema
 ToolFunction = Callable[..., Awaitable[CallToolResult]]
 
 
 @dataclass(frozen=True)
 class ToolDeclaration:
-    """A function as a tool: what it is called, what it needs and what it does to the kernel and to files."""
+    """A function declared as a tool: its name, the required permission, and its effects on kernels and files."""
 
     function: ToolFunction
     title: str
     needs: Tier | Callable[[Arguments], Tier]
-    """The permission, or what tells it from the arguments."""
+    """The permission, or a function that derives it from the arguments."""
     reads: bool
     runs_code: bool
     destroys: bool
     idempotent: bool
     audited: Callable[[Arguments], Mapping[str, str]]
-    """What of the arguments the audit log keeps as it is; of all others it has a digest."""
+    """Returns the arguments that the audit log records as they are; of the others it records a digest."""
 
     @property
     def name(self) -> str:
@@ -52,7 +52,7 @@ class ToolDeclaration:
 
     @property
     def changes(self) -> bool:
-        """Whether a call may change, overwrite or end something of the person's."""
+        """Whether a call may change, overwrite or end something that belongs to the person."""
         return self.runs_code or self.destroys
 
     def tier(self, arguments: Arguments) -> Tier:
@@ -76,7 +76,7 @@ def tool(
 ) -> Callable[[ToolFunction], ToolDeclaration]:
     """Declare a function as a tool. Its docstring is the description, its signature the schemas.
 
-    A tool that neither only reads, runs code nor destroys changes nothing of the person's: it connects, say.
+    A tool without any of the flags changes nothing that belongs to the person: for example, it connects to a kernel.
     """
 
     def declared(function: ToolFunction) -> ToolDeclaration:

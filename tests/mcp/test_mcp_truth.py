@@ -162,7 +162,7 @@ async def test_input_asked_for_in_a_cell_or_in_a_dependent_is_told(agent, reacti
     await agent.connect(reactive_kernel)
     asked = await agent("edit_cells", edits=[add("name = input('who? ')")])
     assert asked.data["status"] == "error"
-    assert "nobody can type here" in asked.data["message"]
+    assert "no one can enter input here" in asked.data["message"]
     await agent("edit_cells", edits=[add("question = ''")])
     dependent = await agent("edit_cells", edits=[add("if question:\n    input(question)")])
     source = (await agent("read_dataflow", cell_id=dependent.data["cell_id"])).data["upstream"][0]["cell_id"]
@@ -170,5 +170,6 @@ async def test_input_asked_for_in_a_cell_or_in_a_dependent_is_told(agent, reacti
     assert answer.data["status"] == "ok"
     assert [ran["status"] for ran in answer.data["reran"]] == ["error"]
     assert any(
-        "nobody can type" in error["hint"].lower() for error in (await agent("list_errors")).data["errors"]
+        "no one can enter input" in error["hint"].lower()
+        for error in (await agent("list_errors")).data["errors"]
     )

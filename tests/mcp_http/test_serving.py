@@ -163,7 +163,7 @@ def command(folder, *options):
     [
         (["--port", "TAKEN"], "Cannot listen on port TAKEN of 127.0.0.1: Address already in use."),
         (["--host", "0.0.0.0"], "pass --allow-remote"),
-        (["--host", "no-such-host.invalid"], "is no address of this machine"),
+        (["--host", "no-such-host.invalid"], "is not an address of this machine"),
     ],
 )
 def test_an_address_that_cannot_be_served_is_refused_in_one_line(server, tmp_path, options, why):

@@ -1,8 +1,8 @@
-"""What keeps an answer short: long texts are cut in the middle, long lists at their end, and each cut says so.
+"""Size limits of answers: long texts are shortened in the middle, long lists at the end, each with a notice.
 
-Owns all cutting of answers. What is read in pages (`PAGED`: outputs, code, exports) is cut by its view, which knows
-the page. Knows neither kernels nor secrets: the caller gives what takes secrets out of a text before it is cut, since
-a cut within a secret would leave a part of it.
+Texts that are read in pages (`PAGED`: outputs, code, exports) are cut by their views, which know the page. Independent
+of kernels and secrets: the caller passes a function that redacts a text before it is cut, because a cut within a secret
+would leave a part of it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ MOST_TEXT: Final = 1200
 """Characters of one text of an answer: an error's message, a name, a label."""
 
 LISTS: Final = 3000
-"""Characters that the rest of an answer may have beside what is read in pages, however small `max_chars` is."""
+"""The minimum of characters for everything in an answer that is not read in pages, however small `max_chars` is."""
 
 PAGED: Final[Mapping[str, bool]] = MappingProxyType({"paged": True})
-"""The metadata of a field whose text is read in pages."""
+"""The metadata of a field with text that is read in pages."""
 
 _ERRORS: Final = frozenset({"error", "message"})
-"""Fields with the message of an error, which the outputs of the run or of the cell have as well."""
+"""Fields with the message of an error, which is also in the outputs of the run or cell."""
 
 _Redact = Callable[[str], str]
 _Viewed = TypeVar("_Viewed", bound="View")
@@ -36,9 +36,10 @@ _Viewed = TypeVar("_Viewed", bound="View")
 def cut_middle(
     text: str, most: int, notice: Callable[[int, int], str], *, head_share: float = 0.5, around: str = " "
 ) -> str:
-    """Return a text, with its middle left out if it has more than `most` characters.
+    """Return a text, without its middle if it has more than `most` characters.
 
-    `notice` stands there, with `around` on both sides; it gets how many characters are left out, and where they begin.
+    The result of `notice` replaces the middle, with `around` on both sides. `notice` receives the number of characters
+    left out, and their offset.
     """
     if len(text) <= most:
         return text
@@ -49,7 +50,7 @@ def cut_middle(
 
 
 def bounded_text(text: str, redact: _Redact, whole: str = "") -> str:
-    """Return a text of about `MOST_TEXT` characters at most. `whole` says how to read all of it."""
+    """Return a text shortened to about `MOST_TEXT` characters. `whole` is a sentence on how to read all of it."""
     if len(text) <= MOST_TEXT:
         return text
     text = redact(text)
@@ -63,17 +64,17 @@ def bounded_text(text: str, redact: _Redact, whole: str = "") -> str:
 
 
 def bounded(view: _Viewed, redact: _Redact, budget: int | None = None) -> _Viewed:
-    """Return an answer whose texts have about `MOST_TEXT` characters at most, but for what is read in pages.
+    """Return an answer with texts of at most about `MOST_TEXT` characters, except those that are read in pages.
 
-    With `budget`, its longest lists are cut, too, until its text has about so many characters without the pages; the
-    answer's note says what is left out.
+    With `budget`, its longest lists are also shortened, until its text without the pages has about that many characters;
+    the answer's note says what is left out.
     """
     view = _bounded(view, redact, inside=False)
     return view if budget is None else _within(view, budget)
 
 
 def _bounded(value: Any, redact: _Redact, whole: str = "", *, inside: bool = True) -> Any:
-    """Return a value of an answer, bounded; the same object where nothing is too long."""
+    """Return a value of an answer, bounded; the same object if nothing is too long."""
     if isinstance(value, str):
         return bounded_text(value, redact, whole)
     if isinstance(value, tuple):
@@ -95,7 +96,7 @@ def _bounded(value: Any, redact: _Redact, whole: str = "", *, inside: bool = Tru
 
 
 def _first_names(names: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return as many of the names as fit into one text, and how many there are besides."""
+    """Return as many of the names as fit into one text, and the number of others."""
     if not all(isinstance(name, str) for name in names) or sum(map(len, names)) <= MOST_TEXT:
         return names
     room, kept = MOST_TEXT, 0
@@ -106,7 +107,7 @@ def _first_names(names: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _way_to_the_whole(value: Any) -> str:
-    """Return how to read all of an error that a part of an answer tells of."""
+    """Return a sentence on how to read the complete error in a part of an answer."""
     run_id, cell_id = getattr(value, "run_id", None), getattr(value, "cell_id", None)
     if run_id:
         return f'read_run(run_id="{run_id}", offset=0) has all of it in its outputs, in pages'
@@ -116,7 +117,7 @@ def _way_to_the_whole(value: Any) -> str:
 
 
 def _within(view: _Viewed, budget: int) -> _Viewed:
-    """Return the view with its longest lists cut until its text fits, and a note about that."""
+    """Return the view with its longest lists shortened until its text fits, and a note about it."""
     whole = view
     paged = sum(len(getattr(view, field.name)) for field in fields(view) if "paged" in field.metadata)
     while len(view.text()) - paged > budget:

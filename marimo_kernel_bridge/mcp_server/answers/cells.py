@@ -11,7 +11,7 @@ from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 @dataclass(frozen=True)
 class CellLine:
-    """A cell in a list. `code` is its first line; `run_by` and `edited_by` are "notebook" for the person's."""
+    """A cell in a list. `code` is its first line; `run_by` and `edited_by` are "notebook" for the person."""
 
     cell_id: str
     version: int
@@ -58,7 +58,7 @@ class CellList:
 class CellView:
     """A cell with its code and outputs. `upstream` and `downstream` are ids of cells one edge away.
 
-    `full` is the resource with all of the outputs, where these are a part or images were scaled.
+    `full` is the resource with all outputs, if these are incomplete or images were scaled.
     """
 
     cell_id: str

@@ -1,4 +1,4 @@
-"""What the tools about files answer: values for programs, and the same as short text for a model."""
+"""Answers of the tools for files: values for programs, and the same as short text for models."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
 
 @dataclass(frozen=True)
 class ExportedNotebook:
-    """A notebook in another format. `content` is part of its text, from `offset` of `total_chars`; else it is in `output`."""
+    """An exported notebook. `content` is part of its text, from `offset` of `total_chars`, unless it is in the file `output`."""
 
     format: str
     source: str
@@ -35,7 +35,7 @@ class ExportedNotebook:
 
 @dataclass(frozen=True)
 class ImportedCell:
-    """What became of a cell, if not just kept."""
+    """The conversion of a cell that was not simply kept."""
 
     position: int
     cell_id: str
@@ -45,7 +45,7 @@ class ImportedCell:
 
 @dataclass(frozen=True)
 class CellDifference:
-    """What a cell of the result shows otherwise. `cells` are positions in the .ipynb."""
+    """A difference in the outputs of a cell of the result. `cells` are positions in the .ipynb."""
 
     cells: tuple[int, ...]
     what: str
@@ -55,7 +55,7 @@ class CellDifference:
 
 @dataclass(frozen=True)
 class ImportedNotebook:
-    """A notebook made reactive. `complete`: every cell was carried over. `same` is null without verify."""
+    """An imported notebook. `complete`: every cell was converted. `same` is null without verify."""
 
     notebook: str
     output: str

@@ -1,4 +1,4 @@
-"""Answers about kernels: which run, which can be started, what one is doing, what was done with it."""
+"""Answers about kernels: running kernels, kernelspecs, the state of a kernel, the result of controlling one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NO_KERNEL: Final = (
 
 @dataclass(frozen=True)
 class KernelLine:
-    """A running kernel. `connected_as` is its handle here, if connected."""
+    """A running kernel. `connected_as` is its handle, if it is connected."""
 
     connection_file: str
     kernel: str
@@ -29,7 +29,7 @@ class KernelLine:
 
 @dataclass(frozen=True)
 class UnusableFile:
-    """A connection file that leads to no usable kernel, and why."""
+    """A connection file without a usable kernel, and the reason."""
 
     connection_file: str
     code: str
@@ -38,7 +38,7 @@ class UnusableFile:
 
 @dataclass(frozen=True)
 class KernelList:
-    """Running kernels, and how many files of ended kernels lie around in `directory`."""
+    """Running kernels, and the number of connection files of ended kernels in `directory`."""
 
     kernels: tuple[KernelLine, ...]
     directory: str
@@ -59,7 +59,7 @@ class KernelList:
 
 @dataclass(frozen=True)
 class KernelspecLine:
-    """A kernel that can be started. `interpreter` is missing if the program is not there (any more)."""
+    """A kernel that can be started. `interpreter` is missing if the program does not exist."""
 
     name: str
     display_name: str
@@ -86,7 +86,7 @@ class KernelspecList:
 
 @dataclass(frozen=True)
 class WorkLine:
-    """A request that the kernel works on. `run_id` is set if it is one of ours."""
+    """A request that the kernel is executing. `run_id` is set if this client sent it."""
 
     client: str
     seconds: float | None = None
@@ -97,7 +97,7 @@ class WorkLine:
 
 @dataclass(frozen=True)
 class KernelState:
-    """A connected kernel. `state` is idle, busy, silent (alive or not cannot be told) or dead."""
+    """A connected kernel. `state` is idle, busy, silent (it may or may not be alive) or dead."""
 
     kernel: str
     state: str
@@ -142,7 +142,7 @@ class KernelState:
 
 @dataclass(frozen=True)
 class Disconnected:
-    """What disconnecting left behind."""
+    """The result of disconnecting from a kernel."""
 
     kernel: str
     message: str
@@ -153,7 +153,7 @@ class Disconnected:
 
 @dataclass(frozen=True)
 class KernelControlled:
-    """What was done with a kernel."""
+    """The result of controlling a kernel."""
 
     kernel: str
     action: str

@@ -1,4 +1,4 @@
-"""Answers about the notebook as a whole: search, dataflow, variables, UI elements, errors, what would run."""
+"""Answers about the whole notebook: search, dataflow, variables, UI elements, errors, previews of runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from marimo_kernel_bridge.protocol.inspection import Column, Match  # noqa: TC00
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Lines that contain the text. `where` is code or output; `unread` are cells with outputs too long to search whole."""
+    """Lines that contain the text. `where` is code or output; `unread` are cells with outputs too long to search completely."""
 
     query: str
     matches: tuple[Match, ...]
@@ -35,7 +35,7 @@ class SearchResult:
 
 @dataclass(frozen=True)
 class FlowCell:
-    """A cell above or below. `distance` is in edges; `names` are what passes along the edge nearest to the start."""
+    """An upstream or downstream cell. `distance` is in edges; `names` are those on the edge nearest to the start."""
 
     cell_id: str
     code: str
@@ -47,7 +47,7 @@ class FlowCell:
 
 @dataclass(frozen=True)
 class Dataflow:
-    """What a cell or a variable depends on, and what depends on it. `cells` are where it starts from."""
+    """What a cell or a variable depends on, and what depends on it. `cells` are the starting points."""
 
     about: str
     cells: tuple[str, ...]
@@ -66,7 +66,7 @@ class Dataflow:
 
 @dataclass(frozen=True)
 class VariableLine:
-    """A variable. `cell_id` is the cell that defines it, missing for what code made outside of cells."""
+    """A variable. `cell_id` is the cell that defines it, missing if no cell does."""
 
     name: str
     type: str
@@ -134,7 +134,7 @@ class UiElementList:
 
 @dataclass(frozen=True)
 class VariableView:
-    """A variable and a sample of what is in it. Values are text; `<Name>` stands for an object that was not asked."""
+    """A variable and a sample of its content. Values are text; `<Name>` represents an object that was not converted."""
 
     name: str
     type: str
@@ -170,7 +170,7 @@ class VariableView:
         return "\n".join(lines)
 
     def _next(self, shown: int, total: int | None) -> str:
-        """Return where this part begins, and how to read on."""
+        """Return where this part begins, and how to read the next."""
         begins = f", from {self.offset} on" if self.offset else ""
         end = self.offset + shown
         return begins + (
@@ -180,10 +180,10 @@ class VariableView:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a cell. `kind` is runtime, missing_package, multiple_definition, cycle, syntax or interrupted.
+    """A problem of a cell. `kind` is runtime, missing_package, multiple_definition, cycle, syntax or interrupted.
 
-    `line` counts in the cell's code, missing where it is unknown, and `code` is that line. `blocks` are cells that did
-    not run because of it.
+    `line` counts in the cell's code, missing if it is unknown, and `code` is that line. `blocks` are cells that did
+    not run because of the problem.
     """
 
     cell_id: str
@@ -197,7 +197,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class ErrorList:
-    """What is wrong in the notebook. `missing` are imports of any cell, run or not, that lead nowhere."""
+    """The problems in the notebook. `missing` are modules that any cell imports, run or not, and that are not installed."""
 
     errors: tuple[Problem, ...]
     cells: int
@@ -227,7 +227,7 @@ class ErrorList:
 
 @dataclass(frozen=True)
 class ExpectedCell:
-    """A cell that would run. `last_seconds` is how long it took the last time, missing if it never ran."""
+    """A cell that would run. `last_seconds` is the duration of its last run, missing if it never ran."""
 
     cell_id: str
     code: str
@@ -237,10 +237,10 @@ class ExpectedCell:
 
 @dataclass(frozen=True)
 class Preview:
-    """What would run, in the kernel's order, and what the graph would say.
+    """The cells that would run, in the kernel's order, and the problems that the graph would report.
 
-    With problems other than `undefined_name` the edits would be refused. `last_seconds` sums up what is known;
-    `unknown` counts the cells that never ran.
+    With problems other than `undefined_name` the edits would be refused. `last_seconds` is the sum of the known
+    durations; `unknown` counts the cells that never ran.
     """
 
     message: str

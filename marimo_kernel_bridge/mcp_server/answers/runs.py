@@ -1,4 +1,4 @@
-"""The answer about a run: what it put out, which cells ran because of it, what they changed."""
+"""The answer about a run: its outputs, the cells that ran because of it, and their changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from marimo_kernel_bridge.protocol.environment import PackageChange  # noqa: TC0
 
 @dataclass(frozen=True)
 class RanCell:
-    """A cell that ran, or was to run, because of a request."""
+    """A cell that ran, or should have run, because of a request."""
 
     cell_id: str
     status: str
@@ -27,11 +27,11 @@ class RanCell:
 class RunView:
     """A run: code executed, a cell edited, or cells run.
 
-    `status` is ok, error, refused, interrupted, aborted, cancelled, queued, running or lost; `message` says what that
-    means here and what to do. `ran` are the cells asked for if there are several, `reran` the dependents, `added` new
-    cells. `outputs` are of the code or cells asked for, or the installer's. `packages` are those that an installation
-    changed. `to_run` are cells that wait to be run: they lacked a package, or read an ipywidget. `full` is the
-    resource with all outputs, where these are a part.
+    `status` is ok, error, refused, interrupted, aborted, cancelled, queued, running or lost; `message` explains the
+    status and says what to do. `ran` are the requested cells if there are several, `reran` the dependents, `added` new
+    cells. `outputs` are those of the requested code or cells, or of the installer. `packages` are those that an
+    installation changed. `to_run` are cells that should be run: they lacked a package, or read an ipywidget. `full` is
+    the resource with all outputs, if these are incomplete.
     """
 
     run_id: str

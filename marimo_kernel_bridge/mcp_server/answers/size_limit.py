@@ -1,7 +1,7 @@
-"""Keeping tool answers below what MCP clients take over HTTP.
+"""The hard size limit of tool answers over HTTP.
 
-The tools have budgets of their own, which make answers of reasonable size. This is the last line: a client that gets
-an event of more than 1 MiB drops the connection, and its user learns nothing.
+The budgets of the tools keep answers reasonably small. This is the last safeguard: a client that receives an event of
+more than 1 MiB drops the connection without telling its user why.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
 MAX_ANSWER_BYTES: Final = 1_000_000
-"""Of JSON. The rest up to 1 MiB is for what the protocol puts around an answer."""
+"""Of JSON. The rest up to 1 MiB is for the protocol's envelope."""
 
-_TOO_LARGE: Final = "The answer is too large to send. Ask for less at once: a smaller max_chars or limit."
+_TOO_LARGE: Final = "The answer is too large to send. Request less: a smaller max_chars or limit."
 
 
 async def keep_answers_small(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Make the answers to tool calls fit. Server middleware."""
+    """Limit the size of answers to tool calls. Server middleware."""
     answer = await call_next(ctx)
     if ctx.method != "tools/call" or not isinstance(answer, dict):
         return answer
@@ -27,7 +27,7 @@ async def keep_answers_small(ctx: ServerRequestContext[Any, Any], call_next: Cal
 
 
 def fit(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool's answer, in its JSON form, as it is; or else without images; or else a tool error."""
+    """Return a tool's answer in JSON form: unchanged if it fits, else without images, else as a tool error."""
     if _size(answer) <= MAX_ANSWER_BYTES:
         return answer
     rest = [block for block in answer["content"] if block["type"] != "image"]

@@ -1,7 +1,7 @@
-"""What all answers have in common: a frozen dataclass for programs, and the same as short text for a model.
+"""The common base of answers: a frozen dataclass for programs, and the same as short text for models.
 
-Some hosts show a model only the structured content of an answer, others only its text, so each holds all of it.
-Only images are in the text's content list alone. Knows neither kernels nor the MCP library.
+Some hosts show a model only the structured content of an answer, others only its text, so each form is complete.
+Only images are exclusive to the content list with the text. Independent of kernels and of the MCP library.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from marimo_kernel_bridge.protocol.lines import split_lines
 CODE_WIDTH: Final = 80
 
 _MAY_END_A_LINE: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
-"""What ends no line of a cell, but does for `str.splitlines` and some screens."""
+"""Characters that end a line for `str.splitlines` and some displays, but not in a cell."""
 
 
 class View(Protocol):
@@ -27,7 +27,7 @@ class View(Protocol):
 
 
 def as_data(view: View) -> dict[str, Any]:
-    """Return a view as structured content, without fields that have their default: a model pays for every null."""
+    """Return a view as structured content, without default values: a model pays for every null."""
     data: dict[str, Any] = _plain(view)
     return data
 
@@ -39,12 +39,12 @@ def first_line(code: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a line of code or output as one line of an answer's text for every reader: what else may end one is escaped."""
+    """Return a line of code or output with other line separators escaped, so that it is one line for every reader."""
     return _MAY_END_A_LINE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def quoted(code: str) -> str:
-    """Return a line of code as a part of a line."""
+    """Return a line of code in backquotes."""
     return f"`{one_line(code)}`"
 
 
@@ -58,5 +58,5 @@ def _plain(value: Any) -> Any:
 
 
 def whole_line(full: str | None) -> list[str]:
-    """Return the line that says where the whole of an answer is, if this is a part."""
+    """Return the line that names the resource with the complete answer, if this one is incomplete."""
     return [f"--- the whole: resource {full}"] if full else []

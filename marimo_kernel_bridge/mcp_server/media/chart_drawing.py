@@ -1,7 +1,7 @@
-"""A static picture of a chart that is only a specification: Vega(-Lite) with vl-convert, Plotly with Kaleido.
+"""Rendering of chart specifications as static images: Vega(-Lite) with vl-convert, Plotly with Kaleido.
 
-Neither is a dependency. They are looked for where the notebook's packages are, then beside this process, and run in a
-process of their own: a browser that hangs takes nothing with it. Drawing runs no code of the notebook.
+Neither is a dependency. They are searched for in the notebook's environment, then in the server's, and run in a
+separate process, so that a hanging browser affects nothing else. Rendering runs no code of the notebook.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ sys.stdout.buffer.write(plotly.io.to_image({{k: figure[k] for k in ("data", "lay
 
 @dataclass(frozen=True)
 class Drawing:
-    """A PNG, or why there is none."""
+    """A PNG, or the reason why there is none."""
 
     png: bytes = b""
     why_not: str = ""
@@ -67,7 +67,7 @@ DrawChart = Callable[["ChartKind", "Specification"], Awaitable[Drawing]]
 
 
 class ChartDrawer:
-    """Draws charts, and keeps the newest drawings: a cell is read more often than it changes."""
+    """Draws charts, and caches the newest drawings: cells are read more often than they change."""
 
     def __init__(self) -> None:
         self._drawn: OrderedDict[str, Drawing] = OrderedDict()
@@ -107,7 +107,7 @@ async def _run(interpreter: str, kind: ChartKind, spec: bytes) -> tuple[int, byt
     code = _PLOTLY if kind == "plotly" else _VEGA
     with tempfile.TemporaryDirectory(
         prefix="marimo-kernel-bridge-"
-    ) as empty:  # no module of the notebook's in the way
+    ) as empty:  # so that no module of the notebook is imported instead
         try:
             process = await asyncio.create_subprocess_exec(
                 interpreter,
@@ -119,7 +119,7 @@ async def _run(interpreter: str, kind: ChartKind, spec: bytes) -> tuple[int, byt
                 start_new_session=True,
             )
         except OSError:
-            return _NOT_THERE, b"", ""  # of an environment on another machine, say
+            return _NOT_THERE, b"", ""  # for example, of an environment on another machine
         try:
             async with asyncio.timeout(_BOUND):
                 png, complaints = await process.communicate(spec)

@@ -1,7 +1,7 @@
-"""Interactive charts as a few lines for a model: kind, title, what is on each axis, how much data and its range. Pure.
+"""Descriptions of interactive charts for models: kind, title, axes, amount and range of the data. Pure.
 
-Plotly figures and Vega and Vega-Lite specifications hold all their data; a model needs to know what is drawn, and has
-the notebook's variables for the rest.
+Plotly figures and Vega and Vega-Lite specifications contain all their data; a model needs to know what is drawn, and
+can read the notebook's variables for the rest.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _VEGA: Final = re.compile(r"application/vnd\.vega(lite)?\.v\d+(\.\d+)*\+json")
 _EMBEDDED: Final = re.compile(r"vegaEmbed|vega-embed")
 
 _MOST_TRACES: Final = 12
-_MOST_DATA: Final = 4_000_000  # characters of one array of which the range is told
+_MOST_DATA: Final = 4_000_000  # characters of an array, up to which its range is computed
 _AXES: Final = ("x", "y", "z", "r", "theta", "lat", "lon", "labels", "values")
 _COMPOSED: Final = ("layer", "concat", "hconcat", "vconcat")
 
@@ -55,7 +55,7 @@ def chart_in(data: MimeBundle) -> tuple[ChartKind, Specification] | None:
 
 
 def chart_text(data: MimeBundle) -> str | None:
-    """Describe the chart in a mime bundle, None if there is none."""
+    """Describe the chart in a mime bundle; None if there is none."""
     chart = chart_in(data)
     if chart is None:
         return None
@@ -111,7 +111,7 @@ def _range_text(values: Sequence[Any] | None, shape: Any) -> str:
     if values is None:
         return "many values"
     count = f"{len(values)} values" + (f" ({shape})" if shape else "")
-    numbers = [value for value in values if isinstance(value, (int, float)) and value == value]  # noqa: PLR0124  # NaN is not
+    numbers = [value for value in values if isinstance(value, (int, float)) and value == value]  # noqa: PLR0124  # false for NaN
     if numbers and len(numbers) >= len(values) / 2:
         return f"{count} from {_number(min(numbers))} to {_number(max(numbers))}"
     texts = [str(value) for value in values if isinstance(value, str)]
@@ -138,7 +138,7 @@ def vega_text(spec: Specification) -> str:
 
 
 def _views(spec: Specification, how: tuple[str, ...]) -> Iterator[tuple[Specification, tuple[str, ...]]]:
-    """Yield the single views of a composed one, each with the composition around it."""
+    """Yield the single views of a composed chart, each with its enclosing compositions."""
     for key in _COMPOSED:
         parts = spec.get(key)
         if isinstance(parts, list):

@@ -1,7 +1,7 @@
-"""Notebook outputs as a language model can use them: one text within a budget, and images as images.
+"""Conversion of notebook outputs for language models: a text within a budget, and images.
 
-Takes nbformat outputs, knows neither MCP nor kernels. Never puts base64 into text: what cannot be shown is named,
-with its size, so that the reader knows that it is there.
+Accepts nbformat outputs; independent of MCP and of kernels. Never puts base64 into text: content that cannot be shown
+is named, with its size.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MAX_IMAGE_CHARACTERS: Final = 700_000
-"""Of base64, for all images of one answer: MCP clients give up on messages of more than 1 MiB."""
+"""Of base64, for all images of one answer: MCP clients reject messages of more than 1 MiB."""
 
 _MOST_ROWS: Final = 50
 _HEAD_SHARE: Final = 0.7
@@ -47,7 +47,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Picture:
-    """An image made ready to be sent, or None and why there is none. `note` says what was done to it."""
+    """An image prepared for sending, or None. `note` says how it was changed, or why there is none."""
 
     image: Image | None
     note: str
@@ -55,7 +55,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Shown:
-    """Outputs for a model. `text` is all of it; `cut` makes it fit. `complete`: each image is as it was put out."""
+    """Outputs for a model. `text` is complete; `cut` shortens it. `complete`: no image was changed or left out."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -63,9 +63,9 @@ class Shown:
 
 
 def show(outputs: Iterable[Output], pictures: Mapping[int, Picture] = MappingProxyType({})) -> Shown:
-    """Turn nbformat outputs into text and images, in their order.
+    """Convert nbformat outputs to text and images, in order.
 
-    `pictures` are images made ready and charts drawn, by the position of their output (`pictures`).
+    `pictures` are prepared images and drawn charts by the position of their output, from the module `pictures`.
     """
     texts: list[str] = []
     images: list[Image] = []
@@ -100,9 +100,9 @@ def show(outputs: Iterable[Output], pictures: Mapping[int, Picture] = MappingPro
 
 
 def cut(text: str, budget: int, offset: int, rest: str) -> str:
-    """Fit text into about `budget` characters, from `offset` on. `rest` tells how to get what is left out.
+    """Fit text into about `budget` characters, from `offset` on. `rest` is a sentence on how to read what is left out.
 
-    Keeps the beginning and the end, where errors and last results are, and says between them what is missing.
+    Keeps the beginning and the end, where errors and last results are, with a notice in between.
     """
 
     def notice(left_out: int, head: int) -> str:
@@ -113,7 +113,7 @@ def cut(text: str, budget: int, offset: int, rest: str) -> str:
 
 
 def error_text(output: Output) -> str:
-    """Return a traceback without colors and without the frames of the kernel's own machinery."""
+    """Return a traceback without colors and without internal frames of the kernel."""
     lines: Sequence[Any] = output.get("traceback") or ()
     frames = [strip_ansi(str(frame)).rstrip() for frame in lines]
     kept = [frame for frame in frames if not _OUR_FRAME.match(frame) and frame.strip("- ")]
@@ -132,7 +132,7 @@ def terminal_text(text: str) -> str:
 
 
 def bundle_text(data: MimeBundle) -> str:
-    """Choose the form of a mime bundle that a model reads best, as text."""
+    """Return the representation of a mime bundle that is best for a model, as text."""
     for form in (chart_text, _written, _plain, _reduced, _rows, _json):
         if text := form(data):
             return text
@@ -146,7 +146,7 @@ def _written(data: MimeBundle) -> str:
 
 
 def _plain(data: MimeBundle) -> str:
-    """Return the plain text, unless it is the default repr or draws a table with lines, which cost more than its rows."""
+    """Return the plain text, unless it is the default repr or a table drawn with lines, which cost more than its rows."""
     plain = strip_ansi(joined(data.get("text/plain")))
     markup = joined(data.get("text/html"))
     drawn = "<table" in markup and ("┌" in plain or 'class="dataframe"' in markup)
@@ -167,7 +167,7 @@ def _json(data: MimeBundle) -> str:
 
 
 def _rows_text(rows: list[Any]) -> str:
-    """Return a table as compact rows, with the total."""
+    """Return a table as compact rows, with their total number."""
     names = list(_dict(rows[0])) if rows else []
     lines = [" | ".join(names)]
     lines += [" | ".join(str(_dict(row).get(name, "")) for name in names) for row in rows[:_MOST_ROWS]]

@@ -1,6 +1,6 @@
-"""Pictures for a model: images scaled to what clients and models take, and charts drawn where that is possible.
+"""Images for models: scaled to the limits of clients and models, with charts drawn where possible.
 
-A picture that cannot be read is not sent on: hosts give up the whole conversation over one.
+An unreadable image is not sent: some hosts end the whole conversation because of one.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Output
 
 LONGEST_SIDE: Final = 1568
-"""Pixels: beyond this models scale images down themselves, after they were paid for."""
+"""Pixels: larger images are scaled down by the model's provider, after they were paid for."""
 
 MOST_PICTURES: Final = 8
 _MOST_DRAWN: Final = 3
 _LARGE: Final = MAX_IMAGE_CHARACTERS // 2
-"""Characters of base64 that one image may take, so that a second one finds room."""
+"""Characters of base64 that one image may take, so that a second one fits."""
 
 _MOST_PIXELS: Final = 200_000_000
 _SMALLEST: Final = 200
@@ -34,7 +34,7 @@ _SENT_AS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif",
 
 
 async def pictures(outputs: Sequence[Output], draw: DrawChart) -> dict[int, Picture]:
-    """Return the picture for each output that has one, by its position. `draw` makes one of a chart."""
+    """Return the picture of each output that has one, by position. `draw` renders a chart."""
     ready: dict[int, Picture] = {}
     drawn = 0
     for position, output in enumerate(outputs):
@@ -60,8 +60,8 @@ async def pictures(outputs: Sequence[Output], draw: DrawChart) -> dict[int, Pict
 
 
 def scaled(image: Image) -> Picture:
-    """Make an image fit: at most `LONGEST_SIDE` pixels, and `_LARGE` characters of base64."""
-    from PIL import Image as Pillow  # noqa: PLC0415  # only where there is an image
+    """Scale an image down to at most `LONGEST_SIDE` pixels and `_LARGE` characters of base64."""
+    from PIL import Image as Pillow  # noqa: PLC0415  # needed for images only
 
     kilobytes = len(image.data) * 3 // 4 // 1024
     try:
@@ -84,8 +84,8 @@ def scaled(image: Image) -> Picture:
 
 
 def _smaller(opened: Any, what: str) -> Picture:  # a Pillow image
-    """Scale down, and then on until it is small enough: as PNG if that is, or else as JPEG."""
-    from PIL import Image as Pillow  # noqa: PLC0415  # only where there is an image
+    """Scale down repeatedly until the image is small enough, as PNG or else as JPEG."""
+    from PIL import Image as Pillow  # noqa: PLC0415  # needed for images only
 
     picture = opened.convert("RGBA" if opened.has_transparency_data else "RGB")
     side = LONGEST_SIDE

@@ -1,7 +1,7 @@
-"""The audit log: one line for each thing that an agent asked of a server of this user, never changed afterwards.
+"""The audit log: one line for each request of an agent to a server of this user. Append-only.
 
-JSON lines in `marimo_kernel_bridge/audit.jsonl` in Jupyter's data directory, readable by this user alone. Arguments
-are there as a digest only: they may hold what belongs in no log.
+JSON lines in `marimo_kernel_bridge/audit.jsonl` in Jupyter's data directory, readable by this user only. Arguments
+are logged as a digest, because they may contain secrets.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _DIGEST: Final = 16  # characters
 
 
 def audit_path() -> Path:
-    """Where the log of this user is."""
+    """Return the path of this user's log."""
     return Path(jupyter_data_dir()) / "marimo_kernel_bridge" / "audit.jsonl"
 
 
 class AuditLog:
-    """Appends lines to a file that only this user can read."""
+    """A log file that only this user can read."""
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or audit_path()
@@ -44,7 +44,7 @@ class AuditLog:
             try:
                 os.write(
                     descriptor, line.encode(errors="replace")
-                )  # one write: lines of two servers do not mix
+                )  # a single write, so that lines of two servers do not mix
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -67,6 +67,6 @@ class AuditLog:
 
 
 def digest(arguments: Mapping[str, Any]) -> str:
-    """Return a digest of a call's arguments: the same for the same arguments."""
+    """Return a digest of a call's arguments; equal arguments have equal digests."""
     text = json.dumps(arguments, sort_keys=True, default=str, ensure_ascii=False)
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:_DIGEST]

@@ -1,7 +1,7 @@
-"""Redaction of secrets: known values, and texts in the formats of well-known tokens.
+"""Redaction of secrets: known values, and texts in the formats of well-known tokens. Pure.
 
-A guard against accidents (a printed environment, a key in a traceback), not against code that hides what it prints.
-Pure. A mark with the secret's name replaces each secret; code with a mark is refused, because it would overwrite the
+Protects against accidents (a printed environment, a key in a traceback), not against code that disguises its output. A
+mark with the secret's name replaces each secret; code that contains a mark is refused, because it would overwrite the
 secret.
 """
 
@@ -47,7 +47,7 @@ Looking for those takes a hundredth of the time that the patterns take, and most
 """
 
 _WHOLE: Final = 16
-"""Longer values are known by their first half too: a text may have been cut within them."""
+"""Longer values are also recognized by their first half: a text may have been cut within them."""
 
 
 class Redactor:
@@ -61,15 +61,17 @@ class Redactor:
         self._values = re.compile("|".join(patterns)) if patterns else None
 
     def text(self, text: str) -> str:
-        """Return the text with marks instead of secrets."""
+        """Return the text with marks in place of secrets."""
         if self._values is not None and self._may_have_values(text):
             text = self._values.sub(lambda match: _mark(self._names[_number(match)]), text)
         likely = _likely(text)
         return _tokens(likely).sub(lambda match: _mark(_FORMATS[_number(match)][0]), text) if likely else text
 
     def data(self, value: Any) -> Any:
-        """Return JSON with marks instead of secrets."""
-        together = "\n".join(_texts(value))  # many short texts are looked through sooner as one
+        """Return JSON with marks in place of secrets."""
+        together = "\n".join(
+            _texts(value)
+        )  # searching one joined text is faster than searching many short ones
         if not (self._may_have_values(together) or _likely(together)):
             return value
         return self._data(value)
@@ -95,7 +97,7 @@ def has_mark(value: Any) -> bool:
 
 
 def _likely(text: str) -> tuple[int, ...]:
-    """Return which formats a text may have tokens of."""
+    """Return the token formats that may occur in a text."""
     return tuple(number for number, (*_, parts) in enumerate(_FORMATS) if any(part in text for part in parts))
 
 
@@ -109,12 +111,12 @@ def _texts(value: Any) -> Iterator[str]:
 
 @cache
 def _tokens(formats: tuple[int, ...]) -> re.Pattern[str]:
-    """Return what finds tokens in some of the formats."""
+    """Return a pattern that finds tokens in some of the formats."""
     return re.compile("|".join(f"(?P<f{number}>{_FORMATS[number][1]})" for number in formats), re.DOTALL)
 
 
 def _beginning(value: str) -> str:
-    """Return the part of a secret that takes it out of a text wherever it stands."""
+    """Return the part of a secret that identifies it anywhere in a text."""
     return value if len(value) < _WHOLE else value[: max(_WHOLE // 2, len(value) // 2)]
 
 

@@ -1,7 +1,7 @@
-"""Refusals of a call's arguments, in words that say what to send instead.
+"""Error messages for invalid arguments of a call, which say what to send instead.
 
-Words them from the tool's own input schema, which the client knows. pydantic finds the faults; its texts are about
-Python's types and its own web pages, and are not used.
+They are derived from the tool's input schema, which the client knows. pydantic finds the errors; its own messages, with
+Python types and links to its web pages, are not used.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _MEANT: Final = {
     "text": "query",
     "url": "server_url",
 }
-"""What other notebook servers call it. Taken as a guess only where the tool has the argument named second."""
+"""Names of arguments in other notebook servers. Suggested only if the tool has the argument named second."""
 
 
 def explain(tool: str, schema: Mapping[str, Any], error: ValidationError) -> str:
-    """Return all that is wrong with the arguments of a call, and what the tool takes."""
+    """Return all errors in the arguments of a call, and the arguments that the tool accepts."""
     faults = [_fault(schema, fault) for fault in error.errors(include_url=False)]
     lines = [f"[bad_request] {tool} was not called; its arguments are wrong:"]
     lines += [f"- {fault}" for fault in dict.fromkeys(faults)]
@@ -92,7 +92,7 @@ def _arguments(schema: Mapping[str, Any]) -> str:
 
 
 def expected(root: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """Return which values a schema takes: "a number from 0 to 600"."""
+    """Describe the values that a schema accepts: "a number from 0 to 600"."""
     schema = _resolved(root, schema)
     if "enum" in schema:
         return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
@@ -128,7 +128,7 @@ def _limits(schema: Mapping[str, Any]) -> str:
 
 
 def _instead(root: Mapping[str, Any], schema: Mapping[str, Any], given: Any) -> str:
-    """Guess what was meant, as JSON: the number in a string, a list of one. Empty if nothing suggests itself."""
+    """Guess the intended value, as JSON: the number in a string, a list of one. Empty if there is no good guess."""
     kinds = _resolved(root, schema).get("anyOf", (schema,))
     guesses = (_guess(_resolved(root, kind), given) for kind in kinds)
     return next(filter(None, guesses), "")
@@ -151,7 +151,7 @@ def _guess(kind: Mapping[str, Any], given: Any) -> str:
 
 
 def _number_in(text: str, kind: Mapping[str, Any]) -> str:
-    """Return the number that a text holds, if it is one that is wanted."""
+    """Return the number in a text, if the schema accepts it."""
     try:
         number = float(text)
     except ValueError:
@@ -164,7 +164,7 @@ def _number_in(text: str, kind: Mapping[str, Any]) -> str:
 
 
 def _at(root: Mapping[str, Any], where: Sequence[int | str]) -> Mapping[str, Any]:
-    """Follow a place in the arguments through the schema."""
+    """Return the schema at a location in the arguments."""
     schema: Mapping[str, Any] = root
     for step in where:
         schema = _resolved(root, schema)
@@ -173,7 +173,7 @@ def _at(root: Mapping[str, Any], where: Sequence[int | str]) -> Mapping[str, Any
             schema = _resolved(root, schema)
         part = schema.get("items") if isinstance(step, int) else schema.get("properties", {}).get(step)
         if part is None:
-            return schema  # a step of pydantic's own, as the name of one kind of several
+            return schema  # an internal step of pydantic, such as the name of a union member
         schema = part
     return schema
 

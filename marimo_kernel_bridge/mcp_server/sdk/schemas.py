@@ -1,8 +1,8 @@
-"""The JSON schemas of the tools, as short as they can be: each agent pays for each word.
+"""The JSON schemas of the tools, as short as possible: each agent pays for each word.
 
-pydantic makes those of arguments, msgspec those of answers (at a fifth of the time). Left out here are the
-names of Python's classes and fields repeated as titles ("Cell Id" for `cell_id`), nulls and empty
-defaults of optional fields, and definitions that are used once (some hosts cannot follow a `$ref`).
+pydantic generates those of arguments, msgspec those of answers (in a fifth of the time). This module removes titles
+that repeat names of classes and fields ("Cell Id" for `cell_id`), nulls and empty defaults of optional fields, and
+definitions that are used once (some hosts cannot follow a `$ref`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Without:
-    """In the annotation of a tool's answer: fields of its view that no answer of this tool has."""
+    """An annotation of a tool's answer: fields of the view that this tool never sets."""
 
     fields: tuple[str, ...] = ()
 
@@ -40,7 +40,7 @@ def of_answer(view: type[Any], without: Without) -> dict[str, Any]:
     """Return the schema of the structured content of an answer."""
     schema = msgspec.json.schema(view)
     schema |= schema["$defs"].pop(view.__name__)
-    del schema["$ref"], schema["description"]  # the tool's own says it
+    del schema["$ref"], schema["description"]  # redundant: the tool has a description
     for name in without.fields:
         del schema["properties"][name]
     return _short(schema)
@@ -66,7 +66,7 @@ def _short(schema: dict[str, Any]) -> dict[str, Any]:
         return {
             key: short(inspect.cleandoc(value) if key == "description" and isinstance(value, str) else value)
             for key, value in part.items()
-            if key not in idle or isinstance(value, dict)  # a field of this name
+            if key not in idle or isinstance(value, dict)  # a field named like a keyword
         }
 
     shared = {name: short(definition) for name, definition in definitions.items() if uses[name] > 1}

@@ -1,7 +1,7 @@
-"""Functions as MCP tools whose arguments are exactly what the schema says, and whose refusals reach the model.
+"""MCP tools that validate arguments strictly and return refusals to the model.
 
-What the SDK does by itself: it drops unknown arguments silently, so that a misspelt `scratch` would change the notebook;
-it parses JSON inside of strings and turns "3" into 3; and it passes pydantic's own texts on to the model.
+By default, the SDK drops unknown arguments silently, so that a misspelled `scratch` would change the notebook; it parses
+JSON inside of strings and converts "3" to 3; and it passes pydantic's messages to the model.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 
 
 class StrictTool(Tool):
-    """A tool of the SDK's that takes exactly what its schema says, and whose refusals begin with their code."""
+    """An SDK tool that accepts exactly the arguments in its schema. Its refusals begin with their code."""
 
     @classmethod
     def of(cls, declaration: ToolDeclaration, guarded: ToolFunction) -> StrictTool:
-        """Make the tool of a declaration. `guarded` is its function, behind the guard."""
+        """Create the tool of a declaration. `guarded` is its function, wrapped by the guard."""
         return cls._described(declaration).model_copy(update={"fn": guarded})
 
     @classmethod
     @cache
     def _described(cls, declaration: ToolDeclaration) -> StrictTool:
-        """Return the tool with its schemas, which take a while, unguarded."""
+        """Return the unguarded tool with its schemas, which are slow to generate."""
         function = declaration.function
         annotations = ToolAnnotations(
             title=declaration.title,
             read_only_hint=declaration.reads,
             destructive_hint=declaration.changes,
             idempotent_hint=declaration.reads or declaration.idempotent,
-            open_world_hint=declaration.runs_code,  # code can reach whatever the person's own code can
+            open_world_hint=declaration.runs_code,  # code can access everything that the person's own code can
         )
         described = cls.from_function(
             function,
             title=declaration.title,
             description=declaration.description,
             annotations=annotations,
-            structured_output=False,  # the SDK would make a schema of its own for each tool
+            structured_output=False,  # the SDK would generate its own schema for each tool
         )
         assert isinstance(described, StrictTool)
         loose = described.fn_metadata.arg_model
@@ -75,14 +75,14 @@ class StrictTool(Tool):
         try:
             return await super().run(arguments, context, convert_result)
         except ToolError as error:
-            # The SDK's own text for a crash stays; what we refused goes without its "Error executing tool".
+            # The SDK's message for a crash is kept; refusals are sent without its prefix "Error executing tool".
             if isinstance(error.__cause__, BridgeError):
                 raise ToolError(f"[{error.__cause__.code}] {error.__cause__}") from error.__cause__
             raise
 
 
 class _StrictMetadata(FuncMetadata):
-    """Takes arguments as they are and checks answers."""
+    """Metadata that passes arguments unchanged and checks answers."""
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
         return data

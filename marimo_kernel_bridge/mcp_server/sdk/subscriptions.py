@@ -1,8 +1,8 @@
-"""Subscriptions: which clients want to know of changed resources, and which resources changed.
+"""Subscriptions to resources: the subscribed clients, and the detection of changed resources.
 
 Clients of the newer protocol listen to a bus that the SDK serves (`subscriptions/listen`); those of the older one
-subscribe to single resources, which the SDK leaves to us. A kernel says only that a request of somebody's began or
-ended; what that changed is seen from the cells before and after.
+subscribe to single resources, which this module implements. A kernel reports only that a request began or ended; the
+changes are found by comparing the cells before and after.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class Subscriptions:
-    """The clients that listen, in both eras of the protocol."""
+    """The subscribed clients of both versions of the protocol."""
 
     def __init__(self) -> None:
         self.bus = _Bus(self._look_now)
@@ -39,7 +39,7 @@ class Subscriptions:
 
     @property
     def has_listeners(self) -> bool:
-        """Whether anybody listens."""
+        """Whether any client is subscribed."""
         return self.bus.listeners > 0 or any(self._subscribers.values())
 
     def _look_now(self) -> None:
@@ -48,7 +48,7 @@ class Subscriptions:
 
     def serve(self, server: MCPServer[Any]) -> None:
         """Serve subscriptions of clients of the older protocol."""
-        lowlevel = server._lowlevel_server  # noqa: SLF001  # MCPServer has no way to serve resources/subscribe
+        lowlevel = server._lowlevel_server  # noqa: SLF001  # MCPServer has no public API for resources/subscribe
         lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, self._subscribe)
         lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self._unsubscribe)
 
@@ -59,7 +59,7 @@ class Subscriptions:
             if uri in uris:
                 try:
                     await session.send_resource_updated(uri)
-                except Exception as problem:  # noqa: BLE001  # a client that is gone ends its subscription, in whatever way
+                except Exception as problem:  # noqa: BLE001  # any error means that the client has gone, which ends its subscription
                     logger.info("A subscriber is gone: %s", problem)
                     self._subscribers.pop(session, None)
 
@@ -101,7 +101,7 @@ class _Bus(InMemorySubscriptionBus):
 
 
 class Watched(Protocol):
-    """A kernel whose cells can be compared before and after a request."""
+    """A kernel that can be watched: its cells are compared before and after a request."""
 
     @property
     def handle(self) -> str: ...
@@ -112,21 +112,21 @@ class Watched(Protocol):
     async def list_cells(self) -> list[Cell]: ...
 
     def call_on_change(self, callback: Callable[[], None]) -> None:
-        """Call back when a request of anybody's begins or ends, and when the kernel does."""
+        """Call back when a request of any client begins or ends, and when the kernel starts or ends."""
 
 
 class Watch:
-    """Finds out what changed in one kernel and notifies the subscribers. End it with `close`.
+    """A watcher that detects changes in one kernel and notifies the subscribers. End it with `close`.
 
-    Looks at the cells only while somebody listens: it costs as much as a small request, and more in a big
-    notebook. What changes while it looks for the first time cannot be told apart: then all cells count as changed.
+    Reads the cells only while there are subscribers: a read costs as much as a small request, and more in a large
+    notebook. Changes during the first read cannot be attributed: then all cells count as changed.
     """
 
     def __init__(self, watched: Watched, subscriptions: Subscriptions) -> None:
         self._watched = watched
         self._subscriptions = subscriptions
-        self._known: dict[str, Cell] | None = None  # as last seen
-        self._happened = False  # something, since the last look
+        self._known: dict[str, Cell] | None = None  # at the last read
+        self._happened = False  # since the last read
         self._due = asyncio.Event()
         self._watching = asyncio.create_task(self._watch())
         watched.call_on_change(self._note)
@@ -138,7 +138,7 @@ class Watch:
         self._watching.cancel()
 
     def look(self) -> None:
-        """Look soon at how things are."""
+        """Schedule a comparison of the cells."""
         self._due.set()
 
     def _note(self) -> None:
@@ -181,4 +181,4 @@ class Watch:
         try:
             return {cell.cell_id: cell for cell in await self._watched.list_cells()}
         except BridgeError:
-            return None  # it does not answer; the next event asks again
+            return None  # the kernel does not answer; the next event triggers another read

@@ -1,11 +1,11 @@
 """Long tool calls as MCP tasks: the extension `io.modelcontextprotocol/tasks`, for clients that declare it.
 
-https://modelcontextprotocol.io/seps/2663: a call that takes longer than a moment is answered with a task, which goes
-on when the connection is gone. The client asks for it (tasks/get), answers what it asks (tasks/update), or has it
-cancelled (tasks/cancel), which stops the run in the kernel. Other clients, and those of the older protocol, get the
-answer of the call itself.
+https://modelcontextprotocol.io/seps/2663: a call that takes longer than a moment is answered with a task, which
+continues if the connection is lost. The client polls it (tasks/get), answers its questions (tasks/update), or cancels it
+(tasks/cancel), which stops the run in the kernel. Other clients, and those of the older protocol, get the answer of the
+call itself.
 
-Owns the tasks and their states. It does not know what the tools do.
+Owns the tasks and their states. Independent of what the tools do.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ AT_ONCE: Final = 0.5
 """Seconds within which a call is answered as usual: most code is quick, and a task costs the client more calls."""
 
 KEPT: Final = timedelta(hours=1)
-"""How long after its beginning a task can be asked for at least. One that still works is never dropped."""
+"""The minimum time after its start for which a task can be polled. A task in progress is never dropped."""
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ _POLL: Final = timedelta(seconds=1)
 
 @dataclass(kw_only=True)
 class TaskContext(ServerRequestContext[Any, Any]):
-    """The context of a call that a task waits for, not a connection: it may take as long as its run does."""
+    """The context of a call that runs as a task, without a connection: it may take as long as its run."""
 
 
 class _TaskParams(RequestParams):
@@ -66,7 +66,7 @@ class _TaskParams(RequestParams):
 
 
 class _UpdateParams(_TaskParams):
-    input_responses: dict[str, Any]  # only what was asked for is looked at, and parsed then
+    input_responses: dict[str, Any]  # only answers to open questions are read, and parsed at that time
 
 
 _ANSWER: Final[TypeAdapter[InputResponse]] = TypeAdapter(InputResponse)
@@ -74,7 +74,7 @@ _ANSWER: Final[TypeAdapter[InputResponse]] = TypeAdapter(InputResponse)
 
 @dataclass
 class Task:
-    """A tool call that goes on. `asked` is what it still waits to be answered, `answers` what it was answered."""
+    """A tool call in progress. `asked` are its open questions, `answers` the answers received so far."""
 
     began: datetime
     changed: datetime
@@ -105,7 +105,7 @@ class Task:
 
 
 class Tasks(Extension):
-    """Answers calls of the tools named with a task, unless they are over at once."""
+    """The tasks of a server. Answers calls of the named tools with a task unless they finish quickly."""
 
     identifier = "io.modelcontextprotocol/tasks"
 
@@ -114,7 +114,7 @@ class Tasks(Extension):
         self._tasks: dict[str, Task] = {}
 
     def methods(self) -> Sequence[MethodBinding]:
-        """Serve what clients ask of tasks."""
+        """Serve the methods tasks/get, tasks/update and tasks/cancel."""
         versions = frozenset(MODERN_PROTOCOL_VERSIONS)
         return (
             MethodBinding("tasks/get", _TaskParams, self._get, versions),
@@ -125,10 +125,10 @@ class Tasks(Extension):
     async def intercept_tool_call(
         self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
-        """Answer a call with its result, if that comes at once, or else with a task."""
+        """Answer a call with its result if it finishes quickly, else with a task."""
         if params.name not in self._tools or not self._wanted(ctx):
             return await call_next(ctx)
-        # A timeout that the caller chose is kept. Without one, a task ends when its run does.
+        # A timeout from the caller is kept. Without one, a task ends when its run does.
         if "timeout" not in (params.arguments or {}):
             ctx = TaskContext(**vars(ctx))
         call = asyncio.ensure_future(call_next(ctx))
@@ -145,7 +145,7 @@ class Tasks(Extension):
         return {"resultType": "task", **task.as_json()}
 
     async def close(self) -> None:
-        """Cancel all tasks, and wait until their runs are stopped."""
+        """Cancel all tasks, and wait until their runs have stopped."""
         work = [task.work for task in self._tasks.values() if task.work is not None]
         for call in work:
             call.cancel()
@@ -217,13 +217,13 @@ class Tasks(Extension):
         if task is None:
             raise MCPError(
                 code=INVALID_PARAMS,
-                message="There is no such task. The server may have been restarted; read_run knows runs by their own id.",
+                message="There is no such task. The server may have been restarted; read_run finds runs by their run_id.",
             )
         return task
 
 
 async def _ask(task: Task, question: InputRequiredResult, params: CallToolRequestParams) -> None:
-    """Wait until the client has answered all questions of a tool, and put the answers into the call."""
+    """Wait until the client has answered all questions of a tool, and add the answers to the call."""
     task.asked = {key: _dump(request) for key, request in (question.input_requests or {}).items()}
     task.answers = {}
     task.answered.clear()
@@ -231,7 +231,7 @@ async def _ask(task: Task, question: InputRequiredResult, params: CallToolReques
         task.become("input_required")
         await task.answered.wait()
         task.become("working")
-    # The tool's handler reads these very params, also the second time.
+    # The tool's handler reads the same params object when it is called again.
     params.input_responses, params.request_state = task.answers, question.request_state
 
 
@@ -239,11 +239,11 @@ def _parse_answer(key: str, answer: object) -> InputResponse:
     try:
         return _ANSWER.validate_python(answer)
     except ValidationError as error:
-        raise MCPError(code=INVALID_PARAMS, message=f"This is no answer to {key!r}.") from error
+        raise MCPError(code=INVALID_PARAMS, message=f"This is not a valid answer to {key!r}.") from error
 
 
 def _check_header(ctx: ServerRequestContext[Any, Any], task_id: str) -> None:
-    """Over HTTP proxies route by this header (SEP-2243): it must agree with the request."""
+    """Require the header by which HTTP proxies route (SEP-2243) to match the request."""
     name = None if ctx.request is None else ctx.request.headers.get(MCP_NAME_HEADER)
     if name is not None and decode_header_value(name) != task_id:
         raise MCPError(code=HEADER_MISMATCH, message=f"{MCP_NAME_HEADER} is not the request's taskId.")

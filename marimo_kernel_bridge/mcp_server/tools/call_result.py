@@ -1,4 +1,4 @@
-"""The result of a tool call, made of a view: text, structured content, images, and a link to what was left out."""
+"""The result of a tool call for a view: text, structured content, images, and a link to the complete outputs."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def answer(
     failed: bool = False,
     full: str | None = None,
 ) -> CallToolResult:
-    """Answer with a view in both its forms, images, and the address of the whole where this is a part.
+    """Return a view in both forms, with images, and with the URI of the complete outputs if this is a part of them.
 
-    Its texts are bounded, and with `budget` its lists.
+    Texts are bounded, and with `budget` also lists.
     """
     view = bounded(view, redactor.text, budget)
     pictures = [ImageContent(type="image", data=image.data, mime_type=image.mime_type) for image in images]

@@ -1,4 +1,4 @@
-"""A batch of edits as a model writes it: one flat shape for all four kinds of `protocol.changes`."""
+"""Batches of edits as tool arguments: one flat shape for the four kinds of `protocol.changes`."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _KINDS: Final[dict[str, type[Change]]] = {
 
 
 def changes_of(edits: Sequence[Edit]) -> tuple[Change, ...]:
-    """Return the changes. Raises `BridgeError` bad_request, naming the edit and the field."""
+    """Convert edits to changes. Raises `BridgeError` bad_request, which names the edit and the field."""
     return tuple(_change(number, edit) for number, edit in enumerate(edits, 1))
 
 

@@ -1,13 +1,13 @@
-"""The tools about notebooks as files: writing one in another format, and making one reactive.
+"""The tools for notebook files: export to another format, and import to a reactive notebook.
 
-What marimo has to do is done by the command line in a process of its own: this process never imports marimo.
+Work that needs marimo runs in a separate process, through the command line: this process never imports marimo.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from mcp.types import CallToolResult  # noqa: TC002  # the SDK evaluates annotations
 from pydantic import Field
 
 from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook, ImportedNotebook
@@ -24,7 +24,7 @@ from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import files as file_views
 from marimo_kernel_bridge.mcp_server.views.window import Window
-from marimo_kernel_bridge.notebooks.export_formats import ExportFormat  # the SDK looks at annotations
+from marimo_kernel_bridge.notebooks.export_formats import ExportFormat  # the SDK evaluates annotations
 
 FormatArg = Annotated[
     ExportFormat,
@@ -44,7 +44,7 @@ def _of_export(arguments: Arguments) -> Tier:
 async def export_notebook(
     ctx: Ctx,
     *,
-    format: FormatArg = "ipynb",  # noqa: A002  # what a caller would call it
+    format: FormatArg = "ipynb",  # noqa: A002  # the natural name for callers
     file: Annotated[
         str | None, Field(description="A marimo .py or an .ipynb on disk, instead of the kernel's notebook.")
     ] = None,

@@ -1,4 +1,4 @@
-"""The tools about kernels: listing, connecting to, starting, controlling and leaving them."""
+"""The tools for kernels: list, connect, start, control and disconnect."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
 @tool("List kernels that can be started", needs="read", reads=True)
 async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:
     """List the kernels that can be started here, each with the interpreter that it runs in."""
-    from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # a server starts without jupyter_client
+    from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # slow to import, not needed at the server's start
 
     return answer(
         KernelspecList(

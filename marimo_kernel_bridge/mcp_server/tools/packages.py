@@ -1,7 +1,7 @@
-"""The tool that installs packages, and the person's consent to it.
+"""The tool that installs packages, and the person's consent.
 
-Consent is `--allow all`, given when the server was started, or an answer to a question now, which the client puts to
-the person (MCP elicitation, in both eras of the protocol). Without either nothing is installed.
+Consent is the option `--allow all` of the server, or the person's answer to a question that the client asks (MCP
+elicitation, in both versions of the protocol). Without consent nothing is installed.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ _INSTALL_WAIT = 120.0
 
 
 class Consent(BaseModel):
-    """The question to the person."""
+    """The person's answer."""
 
     install: Annotated[bool, Field(title="Install", description="Yes: install these packages now.")]
 
 
 class StandingConsent(Consent):
-    """Given with `--allow all`, when the server was started."""
+    """Consent given with `--allow all` when the server was started."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A refusal that needs no question. The tool raises it, so that it is logged."""
+    """A refusal without asking the person. The tool raises it, so that it is logged."""
 
     why: BridgeError
 
@@ -54,7 +54,7 @@ class Refused:
 async def ask_consent(
     ctx: Ctx, packages: list[str], kernel: str | None
 ) -> Elicit[Consent] | Consent | Refused:
-    """Ask the person, unless they agreed when they started the server, or nothing would come of it."""
+    """Ask the person, unless they consented when they started the server, or the request would be refused anyway."""
     kernels = kernels_of(ctx)
     try:
         specifiers = requirements(packages)
@@ -112,7 +112,7 @@ async def install_packages(
 
 
 def said(consent: ElicitationResult[Consent]) -> str:
-    """Return how the person answered, for the audit log."""
+    """Return the person's answer, for the audit log."""
     if not isinstance(consent, AcceptedElicitation):
         return "declined" if isinstance(consent, DeclinedElicitation) else "no answer"
     match consent.data:
@@ -125,11 +125,11 @@ def said(consent: ElicitationResult[Consent]) -> str:
 
 
 def _require(consent: ElicitationResult[Consent], packages: list[str]) -> None:
-    """Raise `BridgeError`, not_allowed for one, unless the person agreed."""
+    """Raise `BridgeError`, such as not_allowed, unless the person agreed."""
     if not isinstance(consent, AcceptedElicitation):
         said = "declined" if isinstance(consent, DeclinedElicitation) else "did not answer"
         raise BridgeError("not_allowed", f"The person {said}; nothing was installed.", _by_hand(packages))
-    given: object = consent.data  # the SDK hands on whatever the resolver returned
+    given: object = consent.data  # the SDK passes on whatever the resolver returned
     if isinstance(given, Refused):
         raise given.why
     if not consent.data.install:

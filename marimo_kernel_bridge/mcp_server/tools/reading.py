@@ -1,4 +1,4 @@
-"""The tools that only read: cells, search, dataflow, variables, errors, what would run."""
+"""The read-only tools: cells, search, dataflow, variables, errors, previews of runs."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ async def preview_run(
     graph would say (cycles, syntax, in strict mode names defined twice, names that no cell defines any more). Changes nothing.
 
     Give one of cell_ids, which and edits (as for edit_cells).
-    """  # noqa: D205  # one thought
+    """  # noqa: D205  # a single sentence
     attached = attached_to(ctx, kernel)
     changes = changes_of(edits) if edits else ()
     view = await notebook_views.preview(attached, cell_ids, which, changes)

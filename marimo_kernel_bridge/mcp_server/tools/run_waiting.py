@@ -1,4 +1,4 @@
-"""LabRequest for a run on behalf of a call: until it is over, its time is up, or the caller cancels. Reports progress."""
+"""Waiting for a run on behalf of a call, until it ends, times out, or the caller cancels. Reports progress."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INTERRUPT_GRACE: Final = 5.0
 _PROGRESS_EVERY: Final = 5.0
 _OUTPUT_EVERY: Final = 0.5
 _MOST_PROGRESS: Final = 500
-"""Characters of output in one report: the newest lines. The answer has all."""
+"""Characters of output in one progress report: the newest lines. The answer contains all."""
 
 
 async def finish(ctx: Ctx, attached: Attached, run: Run, bound: float, window: Window) -> CallToolResult:
@@ -43,13 +43,13 @@ async def finish(ctx: Ctx, attached: Attached, run: Run, bound: float, window: W
 
 
 async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
-    """Wait for a run, and report its progress: what it prints, as it comes, and that it goes on if it prints nothing.
+    """Wait for a run, and report its progress: printed output, or that it is still running if it prints nothing.
 
-    Many clients give up on a call that says nothing.
+    Many clients abort a call that reports no progress.
     """
     loop = asyncio.get_running_loop()
     began = reported = loop.time()
-    reported_characters = 0  # characters of what it printed
+    reported_characters = 0  # characters of printed output
     if isinstance(ctx.request_context, TaskContext):
         bound = math.inf
     while (left := began + bound - loop.time()) > 0:
@@ -72,7 +72,7 @@ def _how_far(run: Run, elapsed: float, lines: str) -> str:
 
 
 async def run_answer(attached: Attached, run: Run, window: Window) -> CallToolResult:
-    """Answer with how far a run is and what it caused."""
+    """Return the state of a run and its effects."""
     view, images = await run_view(attached, run, window)
     return answer(
         view,

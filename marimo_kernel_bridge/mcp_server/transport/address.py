@@ -1,6 +1,6 @@
-"""Where the MCP server over HTTP listens, and the URL that clients use for it.
+"""The address on which the MCP server over HTTP listens, and its URL for clients.
 
-Light, because printing a configuration needs it, too: no server is imported here.
+Imports no server, because commands that only print a configuration use it, too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from marimo_kernel_bridge.errors import BridgeError
 PATH: Final = "/mcp"
 DEFAULT_HOST: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 27180
-"""Fixed, so that a client's configuration stays right when the server is started again."""
+"""Fixed, so that a client's configuration stays valid when the server is restarted."""
 
 
 @dataclass(frozen=True)
 class Listening:
-    """A bound socket. `loopback`: only programs of this machine reach it."""
+    """A bound socket. `loopback`: only programs on this machine can reach it."""
 
     socket: socket.socket
     host: str
@@ -34,7 +34,7 @@ class Listening:
 
 
 def url_of(host: str, port: int) -> str:
-    """Return the address that clients use. A server on all interfaces is reached from here by the loopback."""
+    """Return the URL for clients. For a server on all interfaces, it is that of the loopback."""
     address = ip_address(host)
     if address is not None and address.is_unspecified:
         host = "::1" if address.version == 6 else DEFAULT_HOST  # noqa: PLR2004  # IPv6
@@ -42,9 +42,10 @@ def url_of(host: str, port: int) -> str:
 
 
 def listen(host: str, port: int, *, allow_remote: bool = False) -> Listening:
-    """Bind the server's socket; port 0 takes any that is free.
+    """Bind the server's socket; port 0 selects a free one.
 
-    Raises `BridgeError`: bad_request, if the address is taken, not ours, or not the loopback without `allow_remote`.
+    Raises `BridgeError`: bad_request, if the address is in use, not on this machine, or not the loopback without
+    `allow_remote`.
     """
     family, address = _resolve(host, port)
     loopback = ipaddress.ip_address(address[0]).is_loopback
@@ -56,7 +57,7 @@ def listen(host: str, port: int, *, allow_remote: bool = False) -> Listening:
         )
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform != "win32":  # there it would let us take a port that is in use
+        if sys.platform != "win32":  # on Windows the option would allow binding a port that is in use
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(address)
         sock.listen(128)
@@ -75,14 +76,14 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise BridgeError(
-            "bad_request", f"{host!r} is no address of this machine: {error.strerror}.", "Try 127.0.0.1."
+            "bad_request", f"{host!r} is not an address of this machine: {error.strerror}.", "Try 127.0.0.1."
         ) from error
     family, _, _, _, address = found[0]
     return family, address
 
 
 def ip_address(hostname: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return what a name says if it is an IP address, None for a name."""
+    """Return an IP address, or None if the text is a host name."""
     try:
         return ipaddress.ip_address(hostname)
     except ValueError:

@@ -1,8 +1,8 @@
-"""The MCP server over streamable HTTP: who may reach it, where it listens, and how it ends.
+"""The MCP server over streamable HTTP: access checks, serving and shutdown.
 
-What it serves is `mcp_tools.build_server`, in both eras of the protocol. A request is let in if it names a host that
-is ours (a page that had its DNS name point here does not), comes from no foreign page (Origin), and has the token.
-Answers are event streams, never single JSON bodies, which would lose progress and cancellation.
+Serves `mcp_tools.build_server`, in both versions of the protocol. A request is accepted if its Host names this server
+(which prevents DNS rebinding), its Origin is not a foreign page, and it has the token. Responses are event streams,
+never single JSON bodies, which would lose progress and cancellation.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.mcp_server.transport.token import Token
 
-_GRACE: Final = 6  # seconds for open calls to end, once they are told to; interrupting a run takes up to 5
+_GRACE: Final = 6  # seconds for open calls to end after they are cancelled; interrupting a run takes up to 5
 
 logger = logging.getLogger(__name__)
 
 
 class AccessCheck:
-    """Lets requests in, or answers them: 421 wrong host, 403 foreign page, 404 no such path, 401 no token.
+    """Accepts requests, or rejects them: 421 wrong host, 403 foreign page, 404 no such path, 401 no token.
 
-    Rule 1: nothing of a request but its head is read before it is let in.
-    Rule 2: no answer, and no line of the log, repeats a token.
+    Rule 1: only the head of a request is read before it is accepted.
+    Rule 2: no response, and no line of the log, contains a token.
     """
 
     def __init__(self, app: ASGIApp, token: Token, *, host: str, loopback: bool) -> None:
@@ -61,7 +61,7 @@ class AccessCheck:
         if origin is not None and not self._is_same_site(_hostname(origin), _hostname(f"//{host}")):
             return _refuse(403, f"Pages of {origin!r:.100} may not use this server.")
         if path != PATH:
-            # Before the token: clients look for OAuth metadata here, and must learn that there is none.
+            # Checked before the token: clients look for OAuth metadata here, and must learn that there is none.
             return _refuse(404, f"MCP is at {PATH}.")
         if not self._token.admits(headers.get("authorization")):
             return _refuse(
@@ -72,12 +72,12 @@ class AccessCheck:
         return None
 
     def _is_ours(self, hostname: str | None) -> bool:
-        """Return whether a host name is ours, and not one that a foreign site resolves to our address."""
+        """Return whether a host name belongs to this server, and is not one that a foreign site resolves to its address."""
         if hostname is None:
             return False
         if self._loopback:
             return _is_loopback(hostname)
-        # No site can take over an IP address, this machine's own name, or the one that we were started with.
+        # No site can take over an IP address, this machine's name, or the name that the server was started with.
         return hostname in self._names or ip_address(hostname) is not None
 
     @staticmethod
@@ -90,7 +90,7 @@ class AccessCheck:
 def _hostname(url: str) -> str | None:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises on what is no port
+        _ = parts.port  # raises for an invalid port
     except ValueError:
         return None
     return None if parts.username is not None else parts.hostname
@@ -107,9 +107,9 @@ def _refuse(status: int, why: str, headers: dict[str, str] | None = None) -> JSO
 
 
 class OpenCalls:
-    """The calls in progress, to end them in order with the server: uvicorn would wait for them without end.
+    """The calls in progress, which are cancelled on shutdown: uvicorn would wait for them indefinitely.
 
-    A tool whose call is cancelled stops its run in the kernel.
+    A tool stops its run in the kernel when its call is cancelled.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -136,7 +136,7 @@ class OpenCalls:
         if call.cancelled_caught and begun:
             await send({"type": "http.response.body", "body": b""})
         elif call.cancelled_caught:
-            await _refuse(503, "The server is ending.")(scope, receive, send)
+            await _refuse(503, "The server is shutting down.")(scope, receive, send)
 
     def end(self) -> None:
         """Cancel them all."""
@@ -159,7 +159,7 @@ def http_app(server: MCPServer[Any], token: Token, listening: Listening) -> Acce
     server.middleware.append(keep_answers_small)
     app = server.streamable_http_app(
         streamable_http_path=PATH,
-        # The access check has seen Host and Origin before any request comes there.
+        # The access check has already verified Host and Origin.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
     return AccessCheck(app, token, host=listening.host, loopback=listening.loopback)
@@ -180,7 +180,7 @@ def serve_http(
         ws="none",
         timeout_graceful_shutdown=_GRACE,
     )
-    # uvicorn ends in order, then raises the signal again for its previous handler, which would end this process at once.
+    # uvicorn shuts down, then raises the signal again for its previous handler, which would kill this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if ready is not None:
         ready()  # the socket listens already, so a client that connects now waits in its queue

@@ -1,8 +1,8 @@
 """The token of the MCP server over HTTP: a file that only its owner can read.
 
-Made once, for all servers and clients of this user; it is gone when the file is deleted, and the next server makes
-another one. Who has the token can run code as this user, so a file that others can read is refused, not mended: they
-may have read it already. Never in a log, a repr or a message.
+Created once, for all servers and clients of this user; after the file is deleted, the next server creates another one.
+Anyone with the token can run code as this user, so a file that others can read is refused, not repaired: they may have
+read it already. The token is never in a log, a repr or a message.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from jupyter_core.paths import jupyter_data_dir
 from marimo_kernel_bridge.errors import BridgeError
 
 _BYTES: Final = 32
-_SHORTEST: Final = 32  # characters; what we make has 43
+_SHORTEST: Final = 32  # characters; generated tokens have 43
 _LONGEST: Final = 1024
 
 
 @dataclass(frozen=True)
 class Token:
-    """A bearer token and the file that it is kept in."""
+    """A bearer token and its file."""
 
     path: Path
     value: str = field(repr=False)
 
     def admits(self, authorization: str | None) -> bool:
-        """Whether an `Authorization` header carries the token. Takes as long for each wrong token of a length."""
+        """Return whether an `Authorization` header has the token, compared in constant time."""
         scheme, _, credentials = (authorization or "").partition(" ")
         given = credentials.strip().encode()
         return scheme.lower() == "bearer" and hmac.compare_digest(given, self.value.encode())
@@ -61,9 +61,9 @@ def read_or_make_token() -> Token:
 
 
 def _make(path: Path) -> None:
-    """Write a new token; if another server was faster, its token stands."""
+    """Write a new token; if another server was faster, keep its token."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # mkstemp makes the file with mode 0600. The link gives it its name with the text already in it, or fails.
+    # mkstemp creates the file with mode 0600. The link publishes it with its content, or fails if the name exists.
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".mcp-token-")
     try:
         with os.fdopen(handle, "w") as file:
@@ -75,21 +75,21 @@ def _make(path: Path) -> None:
 
 
 def _read(path: Path) -> str:
-    # O_NONBLOCK: a fifo of that name must not hold us up before fstat has told what it is.
+    # O_NONBLOCK: opening a fifo of that name must not block before fstat reports its type.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
         _judge(path, os.fstat(file.fileno()))
         text = file.read(_LONGEST + 1)
     value = text.decode("ascii", "replace").strip()
     if not (_SHORTEST <= len(value) <= _LONGEST and value.isprintable() and " " not in value):
-        raise _unsafe(path, f"it holds no token of {_SHORTEST} characters or more")
+        raise _unsafe(path, f"it contains no token of {_SHORTEST} characters or more")
     return value
 
 
 def _judge(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise _unsafe(path, "it is no ordinary file")
-    if sys.platform == "win32":  # uids and modes mean nothing there
+        raise _unsafe(path, "it is not a regular file")
+    if sys.platform == "win32":  # user ids and modes have no meaning on Windows
         return
     if status.st_uid != os.getuid():
         raise _unsafe(path, f"it belongs to user id {status.st_uid}, and we run as {os.getuid()}")

@@ -1,1 +1,1 @@
-"""Answers computed from what a kernel or a file tells."""
+"""Answers computed from the state of a kernel or a file."""

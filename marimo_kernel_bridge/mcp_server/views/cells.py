@@ -1,6 +1,6 @@
 """Answers about cells: the outline of a notebook, and one cell with its outputs.
 
-Asks the kernel on control only, so an answer is there while a cell runs.
+Uses the control channel only, so that answers are available while a cell runs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[C
     read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
     outputs = without_edited(read.outputs)
     cell, shown = read.cell, show(outputs, await pictures(outputs, attached.draw_chart))
-    text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
+    text = attached.redactor.text(
+        shown.text
+    )  # redacted before it is cut: a cut within a secret would leave a part of it
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     full = f"marimo://{attached.handle}/cells/{cell.cell_id}"
     code = attached.redactor.text(cell.code)
@@ -91,7 +93,7 @@ def _cell_line(cell: Cell) -> CellLine:
 
 
 def _time(seconds: float | None) -> str | None:
-    """Return a local time of day, with the date unless it is today's."""
+    """Return the local time of day, with the date unless it is today."""
     if seconds is None:
         return None
     then = dt.datetime.fromtimestamp(seconds).astimezone()
@@ -100,7 +102,7 @@ def _time(seconds: float | None) -> str | None:
 
 
 def _kind(code: str) -> str:
-    """Return the kind of a cell by its first lines; "code" if it is nothing special."""
+    """Return the kind of a cell by its first lines; "code" if it has no special kind."""
     lines = [line.strip() for line in split_lines(code) if line.strip() and not line.strip().startswith("#")]
     if lines and all(line.startswith(("import ", "from ")) for line in lines):
         return "imports"

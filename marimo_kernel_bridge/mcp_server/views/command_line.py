@@ -1,6 +1,6 @@
-"""Our own command line as a process: how it is run, bounded and ended, and the report that it prints.
+"""A subprocess that runs the package's command line: how it is run, limited and ended, and the report that it prints.
 
-A caller that is cancelled ends the process.
+Cancelling the caller ends the process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from marimo_kernel_bridge.protocol.names import MODULE
 
 
 class ExportReport(msgspec.Struct, frozen=True):
-    """What `export --json` prints."""
+    """The report of `export --json`."""
 
     cells: int
     with_outputs: int
@@ -44,7 +44,7 @@ class Verified(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct, frozen=True):
-    """What `import --json` prints. `verified` is there if it was asked for."""
+    """The report of `import --json`. `verified` is set if verification was requested."""
 
     notebook: str
     output: str
@@ -66,7 +66,7 @@ _Report = TypeVar("_Report", ExportReport, ImportReport)
 
 
 async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Report:
-    """Run our command line and return its report. Raises the `BridgeError` with which it refused."""
+    """Run the command line and return its report. Raises the `BridgeError` with which it refused."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -92,12 +92,12 @@ async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Re
     except msgspec.DecodeError:
         lines = split_lines(err.decode(errors="replace").strip())
         raise BridgeError(
-            "bad_notebook", f"The {arguments[0]} failed: {lines[-1] if lines else 'it said nothing'}."
+            "bad_notebook", f"The {arguments[0]} failed: {lines[-1] if lines else 'it printed nothing'}."
         ) from None
 
 
 def parse_report(kind: type[_Report], printed: bytes) -> _Report:
-    """Parse what the command printed. Raises the `BridgeError` with which it refused, or `msgspec.DecodeError`."""
+    """Parse the printed report. Raises the `BridgeError` with which it refused, or `msgspec.DecodeError`."""
     report = msgspec.json.decode(printed)
     if isinstance(report, dict) and "refused" in report:
         refusal = msgspec.convert(report, _Refusal)

@@ -1,4 +1,4 @@
-"""The problems in a notebook: which cell, which line, why, what to do. Pure."""
+"""The problems in a notebook: cell, line, cause and hint. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KINDS: Final = {
     "IndentationError": "syntax",
 }
 _RAISED: Final = "Traceback (most recent call last)"
-"""In the traceback of what running code raised, and not in that of code that does not compile."""
+"""In the tracebacks of exceptions at run time, but not of compilation errors."""
 
 _OWN_FRAME: Final = re.compile(r"Cell In\[[\d ]*\], line (\d+)|^\s*Cell .*line (\d+)|line (\d+)")
 _MODULE: Final = re.compile(r"No module named '([\w.]+)'")
@@ -29,9 +29,9 @@ _NAME: Final = re.compile(r"name '(\w+)' is not defined")
 
 
 def problems(cells: Sequence[Cell], missing: Iterable[MissingImport] = ()) -> list[Problem]:
-    """Return the problems of all cells, in their order.
+    """Return the problems of all cells, in order.
 
-    A cell that only waits for another one is no problem itself, nor is one whose names another cell took over.
+    Cells that were cancelled because another cell failed, and superseded cells, are not problems.
     """
     packages = {import_.module: import_.package for import_ in missing}
     return [_problem(cell, cells, packages) for cell in cells if cell.status in _TROUBLED]
@@ -43,11 +43,11 @@ _TROUBLED: Final = {"error", "refused", "interrupted"}
 def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> Problem:
     blocks = tuple(sorted(_cancelled_below(cell, cells)))
     if cell.status == "interrupted":
-        text = "It was interrupted, or was to run when a run was."
+        text = "It was interrupted, or its run was interrupted before it started."
         return Problem(cell.cell_id, "interrupted", text, hint="Run it again.", blocks=blocks)
     error = cell.error
     if error is None:
-        return Problem(cell.cell_id, "runtime", "It failed, and nothing more is known.", blocks=blocks)
+        return Problem(cell.cell_id, "runtime", "It failed; the cause is not known.", blocks=blocks)
     refused = cell.status == "refused" or not any(_RAISED in text for text in error.traceback)
     kind = _KINDS.get(error.ename, "runtime") if refused else "runtime"
     hint = _hint(error, kind, cells)
@@ -61,7 +61,7 @@ def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> 
 
 
 def line_of(error: CellError) -> int | None:
-    """Return the line of the cell's own code in which it failed: the last frame that is a cell."""
+    """Return the line of the cell's code in which it failed: that of the last frame in a cell."""
     line: int | None = None
     for text in error.traceback:
         for match in _OWN_FRAME.finditer(text):
@@ -77,11 +77,11 @@ def _hint(error: CellError, kind: str, cells: Iterable[Cell]) -> str:
     if kind == "multiple_definition":
         return "Rename it in one cell, prefix it with _ to keep it local, or merge the cells."
     if kind == "cycle":
-        return "Merge these cells, or move what they share into one of its own."
+        return "Merge these cells, or move the code that they share into a separate cell."
     if name := _NAME.search(error.evalue):
         return _about_name(name[1], cells)
     if error.ename == "StdinNotImplementedError":
-        return "Nobody can type here: put the value into the code."
+        return "No one can enter input here: put the value into the code."
     return ""
 
 
@@ -91,10 +91,10 @@ def _about_module(module: str, packages: Mapping[str, str]) -> str:
         call = f"With the person's consent: install_packages({[packages[top]]})."
         if packages[top] != top.replace("_", "-"):
             return f"Not in the kernel's environment. {call}"
-        return f"Not in the kernel's environment. That its package has the same name is a guess: make sure. {call}"
+        return f"Not in the kernel's environment. The name of the package is a guess: check it first. {call}"
     if top != module:
-        return f"`{top}` is there, but has no `{module}`: another version of it may have."
-    return "It is there by now: run the cell again."
+        return f"`{top}` is installed, but has no `{module}`: another version may have it."
+    return "It is installed now: run the cell again."
 
 
 def _about_name(name: str, cells: Iterable[Cell]) -> str:

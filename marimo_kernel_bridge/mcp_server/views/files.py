@@ -1,6 +1,6 @@
-"""Exports and imports for agents. Reads what a kernel has; runs the command line for what needs marimo.
+"""Exports and imports for agents. Reads running kernels, and runs the command line for work that needs marimo.
 
-Owns what an export or an import of a tool does; `command_line` owns the process.
+Owns the behavior of the tools; `command_line` owns the process.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _PROGRESS_EVERY: Final = 5.0
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What an export was asked for. Without `output` the text is answered, as much as `window` shows of it."""
+    """The arguments of an export. Without `output`, the part of the text in `window` is returned."""
 
     format: ExportFormat
     output: str | None
@@ -46,7 +46,7 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What an import was asked for."""
+    """The arguments of an import."""
 
     target: str
     output: str | None
@@ -65,7 +65,7 @@ async def export_file(file: str, request: ExportRequest) -> ExportedNotebook:
 
 
 async def export_live(attached: Attached, request: ExportRequest) -> ExportedNotebook:
-    """Export what a kernel has now. Raises `BridgeError`."""
+    """Export the notebook of a running kernel. Raises `BridgeError`."""
     notebook = await live(attached)
     content, notes = await as_format(notebook, request.format)
     if request.output is not None:
@@ -78,7 +78,7 @@ async def export_live(attached: Attached, request: ExportRequest) -> ExportedNot
 
 
 async def live(attached: Attached) -> LiveNotebook:
-    """Read what a kernel has now. A notebook elsewhere is not looked for on this machine. Raises `BridgeError`."""
+    """Read the notebook of a running kernel. The file of a remote kernel is not searched on this machine. Raises `BridgeError`."""
     from marimo_kernel_bridge.client.connection import Connection  # noqa: PLC0415  # a server starts without it
     from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
     from marimo_kernel_bridge.exporting.live import read_live  # noqa: PLC0415  # a server starts without it
@@ -93,7 +93,7 @@ async def live(attached: Attached) -> LiveNotebook:
 
 
 async def as_format(notebook: LiveNotebook, to: ExportFormat) -> tuple[str | bytes, tuple[str, ...]]:
-    """Return what was read of a kernel in a format, and what to know of it. Raises `BridgeError`."""
+    """Return a notebook read from a kernel in a format, and notes about it. Raises `BridgeError`."""
     from marimo_kernel_bridge.exporting.description import description_of, graph_of_kernel  # noqa: PLC0415  # a server starts without it
     from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # a server starts without it
 
@@ -118,10 +118,12 @@ async def as_format(notebook: LiveNotebook, to: ExportFormat) -> tuple[str | byt
 
 
 def check(request: ExportRequest) -> None:
-    """Refuse before anything is read what would be refused anyway. Raises `BridgeError`: bad_request, output_exists."""
+    """Check the arguments before anything is read. Raises `BridgeError`: bad_request, output_exists."""
     if request.output is None:
         if request.format == "pdf":
-            raise BridgeError("bad_request", "A PDF is no text: give output.", "output is the file to write.")
+            raise BridgeError(
+                "bad_request", "A PDF is not text: output is required.", "output is the file to write."
+            )
     elif not request.overwrite and os.path.lexists(request.output):
         raise _existing(request.output)
 
@@ -182,7 +184,7 @@ async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNo
 
 
 async def _report_progress(ctx: Ctx) -> None:
-    """Report progress until cancelled: many clients give up on a call without it."""
+    """Report progress until cancelled: many clients abort a call without it."""
     passed = 0.0
     while True:
         await asyncio.sleep(_PROGRESS_EVERY)

@@ -1,7 +1,7 @@
-"""Answers about kernels: those that run here, and what an attached one is doing.
+"""Answers about kernels: the running kernels, and the state of an attached one.
 
-Asks the kernel on control only, so an answer is there while a cell runs. A kernel that is dead or silent is an answer,
-not an error, and silence is never called death.
+Uses the control channel only, so that answers are available while a cell runs. A dead or silent kernel is reported in an
+answer, not as an error, and a silent kernel is never reported as dead.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import KernelDescription
 
 _SHELL_BOUND: Final = 0.3
-"""How long a free shell channel may take to answer before we call the kernel busy."""
+"""The time that an idle kernel may take to answer on shell before it is reported as busy."""
 
 
 def kernel_list(running: list[FoundKernel], kernels: Kernels, client_name: str) -> KernelList:
@@ -57,9 +57,9 @@ def kernel_list(running: list[FoundKernel], kernels: Kernels, client_name: str) 
 
 
 async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> KernelState:
-    """Return what a kernel is doing. A kernel that is dead or silent is an answer, not an error.
+    """Return the state of a kernel. A dead or silent kernel is an answer, not an error.
 
-    `not_of` are notebooks with kernels of their own, for which a new one could be mistaken.
+    `not_of` are notebooks with their own kernels, with which a new one could be confused.
     """
     client = attached.client
     description: KernelDescription | None = None
@@ -73,9 +73,9 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"
         return _state(attached, state, str(problem))
-    message = "It runs code; reads are answered all the same." if busy else "It waits for requests."
+    message = "It is running code, and still answers reads." if busy else "It is waiting for requests."
     if busy and not client.info.reactive:
-        message = "It runs code. What is sent now waits its turn."
+        message = "It is running code. New requests are queued."
     if not_of:
         message += (
             f" It is new and shares nothing with the open notebooks: {', '.join(not_of)}; "
@@ -121,14 +121,14 @@ def _state(
 async def _work(
     client: KernelClient, description: KernelDescription | None
 ) -> tuple[bool, tuple[WorkLine, ...]]:
-    """Return whether the kernel works, and on what, as far as the messages that reached us show."""
+    """Return whether the kernel is busy, and with which requests, according to the received messages."""
     cell = description.running_cell if description else None
     if working := _seen_work(client, cell):
         return True, working
     if description is None:
         if await client.shell_is_free(_SHELL_BOUND):
             return False, ()
-        # Messages may have come meanwhile; else the work began before we connected.
+        # Messages may have arrived in the meantime; otherwise the work began before this client connected.
         return True, _seen_work(client, cell) or (WorkLine("another client"),)
     if not description.busy:
         return False, ()

@@ -1,8 +1,7 @@
-"""Answers about the notebook as a whole: search, dataflow, variables, errors, what would run.
+"""Answers about the whole notebook: search, dataflow, variables, errors, previews of runs.
 
-Made from what the kernel answers on control, so they are there while a cell runs; but for a sample of a variable and
-the preview of new code. Questions for one answer are asked together: a kernel that computes answers all as soon as it
-gets to any.
+They use the control channel, so that they are available while a cell runs, except for samples of variables and previews
+of new code. The requests for one answer are sent together: a busy kernel answers all when it gets to the first.
 """
 
 from __future__ import annotations
@@ -164,7 +163,7 @@ async def error_list(attached: Attached) -> ErrorList:
 async def preview(
     attached: Attached, cell_ids: Sequence[str], which: Which | None, changes: Sequence[Change]
 ) -> Preview:
-    """Return what running cells, or making changes, would run. Raises `BridgeError`."""
+    """Return the cells that running cells, or applying changes, would run. Raises `BridgeError`."""
     listed, kernel = await asyncio.gather(
         attached.client.reads.list_cells(), attached.client.reads.describe()
     )
@@ -174,7 +173,7 @@ async def preview(
         for change in changes:
             if isinstance(change, ChangeCell):
                 cell = find(cells.values(), change.cell_id)
-                cells[cell.cell_id] = replace(cell, code=change.code)  # what would run
+                cells[cell.cell_id] = replace(cell, code=change.code)  # the expected runs
         seconds = {expected.cell_id: expected.last_seconds for expected in report.would_run}
         refused = [problem for problem in report.problems if problem.kind != "undefined_name"]
         message = "These edits would be refused: nothing would change." if refused else ""
@@ -185,7 +184,7 @@ async def preview(
 
 
 def chosen(cells: Iterable[Cell], cell_ids: Sequence[str], which: Which | None) -> list[str]:
-    """Return the ids of the cells that a caller means. Raises `BridgeError`: no_such_cell, bad_request."""
+    """Return the ids of the cells in a call's arguments. Raises `BridgeError`: no_such_cell, bad_request."""
     cells = list(cells)
     if bool(cell_ids) == (which is not None):
         raise BridgeError("bad_request", "Give one of cell_ids and which.", 'which is "stale" or "all".')

@@ -1,6 +1,6 @@
-"""The sentences about one run: what its status means, and what to do next.
+"""Messages about a run: the meaning of its status, and what to do next.
 
-A run that is not over is never called done, and silence is never called death.
+A run in progress is never reported as done, and a silent kernel is never reported as dead.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.notebook import RunReport
 
-NOTHING_CHANGED: Final = "nothing was changed: the graph would not take these edits."
+NOTHING_CHANGED: Final = "nothing was changed: the graph refuses these edits."
 
-_HOLDS: Final = "what runs lets the kernel answer nothing, as a long call into compiled code does"
+_HOLDS: Final = "the running code prevents the kernel from answering, as a long call into compiled code does"
 
 _SILENT_RUN: Final = 10.0
-"""Seconds without output after which the silence is worth a word."""
+"""Seconds without output after which the message mentions the silence."""
 
 
 async def run_message(attached: Attached, run: Run, report: RunReport | None, status: str) -> str:
-    """Return what the status means here, and what to do next."""
+    """Return the meaning of the status for this run, and what to do next."""
     match run.status:
         case "lost":
             return str(run.lost)
@@ -36,7 +36,7 @@ async def run_message(attached: Attached, run: Run, report: RunReport | None, st
         case "running":
             return await _how_it_runs(attached, run, report, time.time())
         case "aborted" if run.cancelled:
-            return "given up before it started. It did not run, and nothing was changed."
+            return "cancelled before it started. It did not run, and nothing was changed."
         case "aborted":
             return (
                 "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
@@ -52,69 +52,69 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
     )
     failed = _failed_dependents(report)
     if status == "interrupted":
-        return f"interrupted{took}. What it had done before stays done."
+        return f"interrupted{took}. Its effects up to then remain."
     if status != "ok":
         return _failure(run, report, took)
     if run.kind == "edit_cells" and report is not None and not report.cells:
         return (
-            "edited, not run: what changed and what depends on it is stale."
+            "edited, not run: the changed cells and their dependents are stale."
             if report.requested
             else "edited."
         )
     if report is not None and report.not_run:
         return (
-            f"done{took}. It is an ipywidget, no part of the graph: its callbacks ran, but the cells that read it did not. "
+            f"done{took}. It is an ipywidget, which is not in the graph: its callbacks ran, but the cells that read it did not. "
             f"run_cells(cell_ids={list(report.not_run)}) runs them."
         )
     return f"done{took}{failed}{_whose_names(report)}"
 
 
 def _whose_names(report: RunReport | None) -> str:
-    """Return which names code that succeeded took over, or could not."""
+    """Return the names that successful code took over, or could not take over."""
     if report is not None and report.not_taken:
         names = ", ".join(report.not_taken)
         return (
-            ". It took no names over, since it was stopped or builds on what is made from them: "
-            f"{names} and the notebook's cells that define it are as they were; to change these, use edit_cells."
+            ". It took over no names, because it was stopped or uses values made from them: "
+            f"{names} and the notebook's cells that define it are unchanged; to change them, use edit_cells."
         )
     if report is not None and report.superseded:
         lost = ", ".join(report.superseded)
         return (
-            f". It took names over from cell {lost}, which is out of the graph until it runs again; "
-            "to change what a cell defines, use edit_cells instead."
+            f". It took over names from cell {lost}, which is not in the graph until it runs again; "
+            "to change the definition in a cell, use edit_cells instead."
         )
     return ""
 
 
 def _failed_dependents(report: RunReport | None) -> str:
-    """Return which dependents failed, for the first line: the run's own status does not show it."""
+    """Return the dependents that failed, for the first line: the run's own status does not show them."""
     if report is None:
         return ""
     ran = (cell for cell in report.cells if cell.cell_id not in report.requested)
     failed = [cell.cell_id for cell in ran if cell.status == "error"]
-    return f", but what depends on it failed: {', '.join(failed)}" if failed else ""
+    return f", but dependents failed: {', '.join(failed)}" if failed else ""
 
 
 def install_message(installed: InstallReport) -> str:
-    """Return what an installation did, and what is left to do."""
+    """Return the result of an installation, and what is left to do."""
     where = f"{installed.installer} for {installed.interpreter}"
     if installed.exit_code is None:
-        return f"{where} was interrupted; it may have done a part."
+        return f"{where} was interrupted; it may be partly done."
     if installed.exit_code:
         return f"{where} failed (exit code {installed.exit_code}); its output says why."
-    parts = [f"{where} is done." if installed.changes else f"{where}: all was there already."]
+    parts = [f"{where} is done." if installed.changes else f"{where}: everything was already installed."]
     if installed.loaded:
         parts.append(
-            f"The kernel still has {', '.join(installed.loaded)} as before: only a restart loads the new version, and "
-            "all variables are lost by it. Ask the person."
+            f"The kernel still has {', '.join(installed.loaded)} in its old version: only a restart loads the new version, and "
+            "it loses all variables. Ask the person."
         )
     if installed.cells:
-        parts.append(f"Run the cells that lacked it: run_cells(cell_ids={list(installed.cells)}).")
+        parts.append(f"Run the cells that failed without it: run_cells(cell_ids={list(installed.cells)}).")
     return " ".join(parts)
 
 
 def raised_by(run: Run) -> CellError | None:
-    """Return what a callback of a UI element raised: it is shown as output, and nowhere else."""
+    """Return the exception of a UI element's callback, which appears in the output only."""
     if run.kind != "set_ui_value":
         return None
     errors = (output for output in run.log.outputs() if output["output_type"] == "error")
@@ -129,14 +129,12 @@ def _failure(run: Run, report: RunReport | None, took: str) -> str:
     name = (reply and reply.ename) or (failed.ename if failed else "error")
     value = (reply and reply.evalue) or (failed.evalue if failed else "")
     if name == "StdinNotImplementedError":
-        return f"failed{took}: the code asked for input(), and nobody can type here. Put the value into the code."
+        return f"failed{took}: the code asked for input(), and no one can enter input here. Put the value into the code."
     message = f"failed{took} with {name}: {value}".rstrip(": ")
     if report is None or not report.not_taken:
         return message
     names = ", ".join(report.not_taken)
-    return (
-        f"{message}. It took no names over: {names} and the notebook's cells that define it are as they were."
-    )
+    return f"{message}. It took over no names: {names} and the notebook's cells that define it are unchanged."
 
 
 async def _why_queued(attached: Attached, run: Run, now: float) -> str:
@@ -149,7 +147,7 @@ async def _why_queued(attached: Attached, run: Run, now: float) -> str:
     waited = f"the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent"
     if run.unwanted:
         outcome = "will not start" if run.cancelled else "is stopped as soon as it starts"
-        return f"given up: {waited}, and this run {outcome}."
+        return f"cancelled: {waited}, and this run {outcome}."
     if not attached.answers:
         waited += f"; {_HOLDS}"
     return f"not started: {waited}. It runs when its turn comes. {await _alive(client)} Wait with read_run."
@@ -159,7 +157,7 @@ async def _how_it_runs(attached: Attached, run: Run, report: RunReport | None, n
     started = run.started_at or run.sent_at
     parts = [f"not over after {now - started:.1f} s"]
     if report is not None and any(cell.cell_id in report.requested for cell in report.cells):
-        parts.append("its own code is done, cells that depend on it still run")
+        parts.append("its own code is done, and its dependents are still running")
     quiet_since = run.last_output_at or started
     if now - quiet_since > _SILENT_RUN:
         parts.append(f"silent for {now - quiet_since:.0f} s")

@@ -1,4 +1,4 @@
-"""The answer about one run: how far it is, what it put out, and what it caused.
+"""The answer about one run: its state, its outputs, and its effects.
 
 Owns what is gathered about a run and how it becomes an answer; the wording is in `run_messages`.
 """
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell, CellRun, Output, RunReport
 
 _MOST_CELLS: Final = 20
-"""Cells whose outputs one answer shows; the others can be read one by one."""
+"""The maximum number of cells with outputs in one answer; the others can be read one by one."""
 
 _RUNS_CELLS: Final = frozenset({"edit_cells", "run_cells", "run_stale"})
 
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is known of a run at one moment. `edits` and `installed` are there for a finished run of that kind."""
+    """The state of a run at one moment. `edits` and `installed` are set for a finished run of that kind."""
 
     run: Run
     report: RunReport | None
@@ -50,12 +50,12 @@ class _Facts:
 
     @property
     def requested(self) -> tuple[str, ...]:
-        """The cells that the request asked for."""
+        """The requested cells."""
         return self.report.requested if self.report else ()
 
     @property
     def own(self) -> str | None:
-        """The cell that was asked for, if it is exactly one."""
+        """The requested cell, if it is exactly one."""
         return self.requested[0] if len(self.requested) == 1 else None
 
     @property
@@ -64,12 +64,12 @@ class _Facts:
 
     @property
     def refused(self) -> bool:
-        """Whether the graph would not take the edits."""
+        """Whether the graph refused the edits."""
         return self.edits is not None and not self.edits.applied
 
     @property
     def status(self) -> str:
-        """The run's status; for edits, whose reply is ok in any case, that of the cell."""
+        """The run's status; for edits, which always have an ok reply, that of the cell."""
         if self.refused:
             return "refused"
         if self.installed is not None:
@@ -84,7 +84,7 @@ class _Facts:
 
     @property
     def to_run(self) -> tuple[str, ...]:
-        """Cells that wait to be run: they read an ipywidget, or lacked a package."""
+        """Cells that should be run: they read an ipywidget, or lacked a package."""
         if self.installed is not None:
             return self.installed.cells
         return self.report.not_run if self.report else ()
@@ -97,11 +97,13 @@ class _Facts:
 
 
 async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunView, tuple[Image, ...]]:
-    """Return how far a run is and what it caused. Raises the `BridgeError` with which the kernel refused it."""
+    """Return the state and the effects of a run. Raises the `BridgeError` with which the kernel refused it."""
     facts = await _facts(attached, run)
     outputs = await _outputs(attached.client, facts)
     shown = show(outputs, await pictures(outputs, attached.draw_chart))
-    text = attached.redactor.text(shown.text)  # whole: a cut within a secret would leave a part of it
+    text = attached.redactor.text(
+        shown.text
+    )  # redacted before it is cut: a cut within a secret would leave a part of it
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
     rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
@@ -130,7 +132,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
 
 
 async def run_outputs(attached: Attached, run: Run) -> list[Output]:
-    """Return all that a run put out. Raises `BridgeError`."""
+    """Return all outputs of a run. Raises `BridgeError`."""
     return await _outputs(attached.client, await _facts(attached, run))
 
 
@@ -148,7 +150,7 @@ async def _facts(attached: Attached, run: Run) -> _Facts:
 
 
 def _report(client: KernelClient, run: Run, outcome: RunOutcome | None) -> RunReport | None:
-    """Return what a run caused; None if it is not in the graph, or forgotten, or the kernel does not answer."""
+    """Return the effects of a run; None if it is not in the graph, or discarded, or the kernel does not answer."""
     if not client.info.reactive or run.status in {"queued", "aborted", "lost"}:
         return None
     if run.over:
@@ -159,7 +161,7 @@ def _report(client: KernelClient, run: Run, outcome: RunOutcome | None) -> RunRe
 
 
 async def _outputs(client: KernelClient, facts: _Facts) -> list[Output]:
-    """Return the outputs of code, or of the cells that a run of cells was asked for, each headed by its id."""
+    """Return the outputs of the code, or of the requested cells, each under its id."""
     if facts.run.kind not in _RUNS_CELLS or not facts.run.over:
         return without_edited(facts.run.log.outputs())
     cell_ids = [cell_id for cell_id in facts.requested if cell_id in facts.cells]
@@ -192,7 +194,7 @@ def _address(attached: Attached, facts: _Facts) -> str:
 
 
 def _ran(facts: _Facts, *, requested: bool) -> tuple[RanCell, ...]:
-    """Return the cells that ran: those that were asked for, or their dependents."""
+    """Return the cells that ran: the requested ones, or their dependents."""
     runs = (run for run in facts.runs if (run.cell_id in facts.requested) is requested)
     return tuple(_ran_cell(run, facts.cells.get(run.cell_id)) for run in runs)
 

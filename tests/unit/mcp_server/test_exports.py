@@ -71,7 +71,7 @@ async def test_an_existing_file_is_left_alone_unless_it_may_be_overwritten(
 async def test_a_pdf_needs_a_file(connected: Agent, notebook: FakeKernel) -> None:
     answer = await connected("export_notebook", format="pdf")
     assert answer.refused("bad_request")
-    assert "A PDF is no text" in answer.text
+    assert "A PDF is not text" in answer.text
     assert notebook.asked == []
 
 

@@ -205,7 +205,7 @@ async def test_the_command_line_is_this_interpreter_s(
             ["echo 'Traceback ...' >&2", "echo 'OSError: full' >&2", "exit 1"],
             "The export failed: OSError: full.",
         ),
-        (["exit 1"], "The export failed: it said nothing."),
+        (["exit 1"], "The export failed: it printed nothing."),
     ],
 )
 async def test_a_command_that_fails_is_told_by_its_last_line(

@@ -265,7 +265,7 @@ async def test_a_plain_kernel_that_does_not_answer_on_shell_works_for_somebody_e
     end = kernel.somebody_else_runs("slow()")
     busy = await agent("kernel_status")
     assert busy.data["state"] == "busy"
-    assert "What is sent now waits its turn." in busy.text
+    assert "New requests are queued." in busy.text
     end()
 
 

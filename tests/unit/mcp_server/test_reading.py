@@ -217,7 +217,7 @@ async def test_a_syntax_error_of_a_cell_is_told_from_one_that_it_raises(
     [
         (CellError("NameError", "name 'nosuch' is not defined"), "No cell that the kernel knows defines"),
         (CellError("NameError", "name 'x' is not defined"), "Cell aaaa defines `x`, but is ok"),
-        (CellError("StdinNotImplementedError", "raw_input"), "Nobody can type here"),
+        (CellError("StdinNotImplementedError", "raw_input"), "No one can enter input here"),
     ],
 )
 async def test_the_hint_of_an_error_says_what_to_do(

@@ -63,14 +63,14 @@ async def test_code_that_fails_is_a_failed_run_and_no_broken_tool(
 
 async def test_input_says_that_nobody_can_type(connected: Agent, kernel: FakeKernel) -> None:
     kernel.executions["input()"] = Execution(error=CellError("StdinNotImplementedError", "raw_input"))
-    assert "nobody can type here" in (await connected("execute_code", code="input()")).data["message"]
+    assert "no one can enter input here" in (await connected("execute_code", code="input()")).data["message"]
 
 
 @pytest.mark.parametrize(
     ("report", "told"),
     [
-        ({"superseded": ("aaaa",)}, "It took names over from cell aaaa"),
-        ({"not_taken": ("x",)}, "It took no names over"),
+        ({"superseded": ("aaaa",)}, "It took over names from cell aaaa"),
+        ({"not_taken": ("x",)}, "It took over no names"),
     ],
 )
 async def test_code_says_which_names_it_took_and_which_not(
@@ -85,7 +85,7 @@ async def test_a_failed_dependent_is_told_in_the_first_line(connected: Agent, ke
     kernel.executions["x = 0"] = Execution(requested=("mine",), ran=ran)
     answer = await connected("execute_code", code="x = 0")
     assert answer.data["status"] == "ok"
-    assert "what depends on it failed: below" in answer.text.splitlines()[0]
+    assert "dependents failed: below" in answer.text.splitlines()[0]
     assert answer.data["reran"][0]["error"] == "ZeroDivisionError: division by zero"
 
 
@@ -120,7 +120,7 @@ async def test_a_timeout_leaves_the_run_going_and_it_is_waited_for(
 async def test_dependents_that_still_run_are_told(connected: Agent, kernel: FakeKernel) -> None:
     kernel.executions["x = 1"] = Execution(held=True, requested=("mine",), ran=(cell_run("mine"),))
     answer = await connected("execute_code", code="x = 1", timeout=0.05)
-    assert "its own code is done, cells that depend on it still run" in answer.text
+    assert "its own code is done, and its dependents are still running" in answer.text
 
 
 async def test_a_long_silence_is_told_with_the_proof_of_life(
@@ -141,7 +141,7 @@ async def test_a_kernel_that_answers_nothing_is_not_called_dead(
     kernel.answers = False
     answer = await connected("execute_code", code="hang", timeout=0.05)
     assert answer.data["status"] == "running"
-    assert "lets the kernel answer nothing" in answer.data["message"]
+    assert "prevents the kernel from answering" in answer.data["message"]
 
 
 async def test_what_a_run_prints_comes_as_progress_while_it_runs(
@@ -191,11 +191,11 @@ async def test_a_queued_run_that_is_given_up_never_starts(connected: Agent, kern
     end = kernel.somebody_else_runs("train()")
     run_id = (await connected("execute_code", code="1", timeout=0)).data["run_id"]
     answer = await connected("interrupt_run", run_id=run_id)
-    assert (answer.data["status"], "given up" in answer.text) == ("queued", True)
+    assert (answer.data["status"], "cancelled" in answer.text) == ("queued", True)
     assert "will not start" in answer.text
     end()
     over = await connected("read_run", run_id=run_id)
-    assert (over.data["status"], "given up before it started" in over.text) == ("aborted", True)
+    assert (over.data["status"], "cancelled before it started" in over.text) == ("aborted", True)
     assert "execute_request" not in kernel.asked
 
 
@@ -203,7 +203,7 @@ async def test_a_run_is_interrupted_on_demand(connected: Agent, kernel: FakeKern
     kernel.executions["while True: pass"] = Execution(held=True)
     run_id = (await connected("execute_code", code="while True: pass", timeout=0.05)).data["run_id"]
     answer = await connected("interrupt_run", run_id=run_id)
-    assert (answer.data["status"], "What it had done before stays done" in answer.text) == (
+    assert (answer.data["status"], "Its effects up to then remain" in answer.text) == (
         "interrupted",
         True,
     )
@@ -292,7 +292,7 @@ async def test_edits_go_as_one_batch_and_the_answer_shows_the_cells(
 async def test_an_edit_that_is_not_run_says_what_is_stale(connected: Agent, kernel: FakeKernel) -> None:
     kernel.executions["edit_cells"] = Execution(requested=("aaaa",), edits=EditReport(applied=True))
     answer = await connected("edit_cells", edits=[change("aaaa", 1, "x = 7")], run=False)
-    assert answer.data["message"] == "edited, not run: what changed and what depends on it is stale."
+    assert answer.data["message"] == "edited, not run: the changed cells and their dependents are stale."
 
 
 async def test_edits_that_the_graph_would_not_take_change_nothing(
@@ -427,7 +427,7 @@ async def test_an_installation_says_what_changed_and_what_to_run(
 @pytest.mark.parametrize(
     ("exit_code", "told"),
     [
-        (0, "ok: pip for /env/bin/python: all was there already."),
+        (0, "ok: pip for /env/bin/python: everything was already installed."),
         (1, "error: pip for /env/bin/python failed (exit code 1); its output says why."),
         (None, "interrupted: pip for /env/bin/python was interrupted"),
     ],
