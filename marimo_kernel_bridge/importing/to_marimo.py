@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare, unresolved
 from marimo_kernel_bridge.importing.markdown import (
@@ -26,7 +27,7 @@ from marimo_kernel_bridge.importing.prepared import with_line_feeds
 from marimo_kernel_bridge.marimo_format.line_breaks import with_escaped_breaks, without_breaks
 from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
 from marimo_kernel_bridge.notebooks.ipynb import EMPTY, CellReport, Conversion, Fate, Notebook, NotebookCell
-from marimo_kernel_bridge.notebooks.origin import RAW, data_url
+from marimo_kernel_bridge.notebooks.origin import data_url, fenced
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.runtime.supported_api import check_version
 
@@ -120,15 +121,18 @@ def _with_other_cells(notebook: Notebook, prepared: Prepared, folder: Path | Non
     for position, source in by_position.items():
         if source.kind == "code":
             for number, working in enumerate(places.get(position, [])):
-                if working.code.strip():
+                code = _with_code(working, by_position, prepared)
+                if code.strip():
                     sources = [by_position[place] for place in working.positions]
-                    cell = _imported(working.positions, working.code, sources)
+                    cell = _imported(working.positions, code, sources, hidden=code != working.code)
                     cells.append(cell if not number else replace(cell, name=None))
         elif source.source.strip():
             code = (
-                _markdown(source, prepared, folder) if source.kind == "markdown" else _comment(source.source)
+                _markdown(source, prepared, folder)
+                if source.kind == "markdown"
+                else _shown_as_text(source.source, "", prepared)
             )
-            cells.append(_imported((position,), code, [source]))
+            cells.append(_imported((position,), code, [source], hidden=True))
     return _with_marimo_imported(cells, _marimo(prepared))
 
 
@@ -151,7 +155,28 @@ def _added(code: str) -> _ImportedCell:
     return _ImportedCell((), code, options={"hide_code": True} if code.startswith("def ") else {})
 
 
-def _imported(positions: tuple[int, ...], code: str, sources: Sequence[NotebookCell]) -> _ImportedCell:
+def _with_code(working: Working, by_position: Mapping[int, NotebookCell], prepared: Prepared) -> str:
+    """Return the code of a cell; for one that has only comments, code that shows them: marimo has no use for such a cell.
+
+    A cell of nothing but magics that are left out is empty.
+    """
+    if not all(isinstance(node, ast.Pass) for node in parse(working.code).body):
+        return working.code
+    lines = [line for line in split_lines(working.code) if line.strip().startswith("#")]
+    written = (line.strip() for place in working.positions for line in split_lines(by_position[place].source))
+    lost = any(place in prepared.lost for place in working.positions)
+    if not lines or (not lost and all(line.startswith(("%", "!")) or not line for line in written)):
+        return ""
+    return _shown_as_text("\n".join(lines), "python", prepared)
+
+
+def _shown_as_text(text: str, language: str, prepared: Prepared) -> str:
+    return _shown_markdown(fenced(without_breaks(text).strip("\n"), language), prepared)
+
+
+def _imported(
+    positions: tuple[int, ...], code: str, sources: Sequence[NotebookCell], *, hidden: bool = False
+) -> _ImportedCell:
     """Return a cell with the marimo settings in the metadata of its sources; the first source takes precedence."""
     options: dict[str, Any] = {}
     name = None
@@ -162,8 +187,7 @@ def _imported(positions: tuple[int, ...], code: str, sources: Sequence[NotebookC
             if isinstance(settings.get("name"), str):
                 name = settings["name"]
     first = sources[0]
-    hidden = first.kind == "markdown" or _is_hidden(first)
-    if hidden and not isinstance(first.metadata.get("marimo"), dict):
+    if (hidden or _is_hidden(first)) and not isinstance(first.metadata.get("marimo"), dict):
         options = {"hide_code": True, **options}
     return _ImportedCell(positions, code, name, options)
 
@@ -187,7 +211,10 @@ def _markdown(cell: NotebookCell, prepared: Prepared, folder: Path | None) -> st
     for name, bundle in cell.attachments.items():
         for mime, data in bundle.items():
             source = source.replace(f"attachment:{name}", data_url(mime, data))
-    source = with_pictures(source, partial(_embedded, folder))
+    return _shown_markdown(with_pictures(source, partial(_embedded, folder)), prepared)
+
+
+def _shown_markdown(source: str, prepared: Prepared) -> str:
     if '""' in source or source.endswith("\\"):  # marimo's generator would change these quotes
         pieces = re.split(r'("{2,}|\\$)', source)
         return (
@@ -204,11 +231,6 @@ def _quoted(piece: str) -> str:
     if "\n" in piece and '"""' not in piece and not piece.endswith(('"', "\\")):
         return f'r"""{piece}"""'
     return repr(piece)
-
-
-def _comment(source: str) -> str:
-    lines = split_lines(source.strip("\n"))
-    return "\n".join([RAW, *(f"# {line}".rstrip() for line in lines)])
 
 
 # The header and the options of the app
@@ -289,7 +311,7 @@ def _report(
         lost = prepared.lost.get(cell.position, [])
         notes = [*lost, *prepared.notes.get(cell.position, [])]
         if cell.kind == "raw":
-            notes.append("a raw cell, kept as comments")
+            notes.append("a raw cell, whose text is shown")
         elif cell.kind == "markdown":
             notes += _notes_on_markdown(cell, folder)
         notes += [
@@ -302,6 +324,7 @@ def _report(
         elif not cell.source.strip():
             reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "dropped", (EMPTY,)))
         elif cell.position not in kept:
+            notes = notes or ["it does nothing"]
             reports.append(CellReport(cell.position, cell.cell_id, cell.kind, "dropped", tuple(notes)))
         else:
             fate: Fate = "changed" if notes else "kept"

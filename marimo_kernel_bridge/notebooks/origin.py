@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject
 
 RAW: Final = "# Raw cell of the Jupyter notebook:"
-"""The line that the importer writes before the text of a raw cell."""
+"""The line that the importer wrote before the text of a raw cell, as comments, in files of before."""
+_FENCED: Final = re.compile(r"\s*(?P<fence>`{3,})\w*\n(?:(?P<text>.*)\n)?(?P=fence)\s*", re.DOTALL)
 _FORMAT: Final = 1
 
 
@@ -124,3 +126,16 @@ def data_url(mime: str, data: str) -> str:
 def code_hash(code: str) -> str:
     """Return the hash by which the code of a cell is recognized."""
     return hashlib.sha256(code.strip().encode(errors="surrogatepass")).hexdigest()
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Return Markdown that shows a text as code: what the importer writes for raw cells, and for cells without code."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def unfenced(markdown: str) -> str | None:
+    """Return the text that Markdown shows as code; None if it shows anything else."""
+    found = _FENCED.fullmatch(markdown)
+    return (found["text"] or "") if found is not None else None

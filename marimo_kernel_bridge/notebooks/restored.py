@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from marimo_kernel_bridge.notebooks.marimo_file import FileCell, new_cell, settings_of
 from marimo_kernel_bridge.notebooks.nbformat_json import lines, source_of
-from marimo_kernel_bridge.notebooks.origin import RAW, code_hash, data_url
+from marimo_kernel_bridge.notebooks.origin import RAW, code_hash, data_url, unfenced
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ class _Builder:
         """Append the cells before a position that the importer left out: empty cells and repeated imports."""
         for skipped in range(1, position):
             if skipped not in self._done and skipped not in self._in_file:
-                if not self._edited_code or not source_of(self._cells[skipped - 1]).strip():
+                if not self._edited_code or _is_without_code(self._cells[skipped - 1]):
                     self._entries.append(_Entry(skipped, self._cells[skipped - 1]))
                 else:
                     self._exact = False
@@ -212,6 +212,8 @@ class _Builder:
         if len(originals) > 1:
             return False
         (original,) = originals
+        if cell.markdown is not None:  # of a cell without code
+            return True
         return original.get("cell_type") != "code" or _loosely(source_of(original)) == _loosely(cell.code)
 
     def _changed(
@@ -232,9 +234,14 @@ class _Builder:
         match original.get("cell_type"):
             case "markdown" if cell.markdown is not None:
                 return changed | {"source": lines(_with_attachments(cell.markdown, original))}
+            case "raw" | "code" as kind if (
+                cell.markdown is not None and (text := unfenced(cell.markdown)) is not None
+            ):
+                emptied: JSONObject = {"outputs": [], "execution_count": None} if kind == "code" else {}
+                return changed | {"source": lines(text)} | emptied
             case "raw" if cell.code.startswith(RAW):
                 return changed | {"source": lines(_uncommented(cell.code))}
-            case "code":
+            case "code" if cell.markdown is None:
                 changed["source"] = lines(cell.code)
                 if not same:
                     changed |= {"outputs": [], "execution_count": None}
@@ -288,6 +295,13 @@ class _Builder:
             cell if "id" in cell else {**cell, "id": self._fresh(f"cell-{number}")}
             for number, cell in enumerate(cells, start=1)
         ]
+
+
+def _is_without_code(cell: CellJSON) -> bool:
+    """Return whether a cell has no line but comments, magics and shell commands, which read no name of the notebook."""
+    return all(
+        line.lstrip().startswith(("#", "%", "!")) for line in source_of(cell).split("\n") if line.strip()
+    )
 
 
 def _with_settings(cell: CellJSON, settings: JSONObject) -> CellJSON:

@@ -198,10 +198,20 @@ def test_an_attachment_stays_one_when_the_text_around_it_is_edited(trip):
 
 def test_an_edited_raw_cell_is_raw_again(trip):
     restored = trip(document(cell("raw", "---\ntitle: x\n---", 1), cell("code", "y = 1", 2))).back(
-        lambda text: text.replace("# title: x", "# title: z")
+        lambda text: text.replace("title: x", "title: z")
     )
     assert restored.document["cells"][0]["cell_type"] == "raw"
     assert sources(restored)[0] == "---\ntitle: z\n---"
+
+
+def test_an_edited_cell_of_comments_is_one_again(trip):
+    notebook = codes("# Your solution here", "%matplotlib inline", "y = 1")
+    assert trip(notebook).back().whole
+    restored = trip(notebook).back(lambda text: text.replace("Your solution", "# My solution"))
+    assert sources(restored) == ["# # My solution here", "%matplotlib inline", "y = 1"]
+    assert [each["cell_type"] for each in restored.document["cells"]] == ["code", "code", "code"]
+    restored = trip(notebook).back(lambda text: text.replace("y = 1", "y = 2"))
+    assert sources(restored) == ["# Your solution here", "%matplotlib inline", "y = 2"]
 
 
 def test_cells_that_were_added_moved_and_deleted_are_where_they_are_in_the_file(trip):

@@ -113,11 +113,28 @@ def test_a_name_that_was_undefined_before_is_a_remark_only(imported):
     assert conversion.complete
 
 
-def test_a_raw_cell_is_kept_as_comments_and_not_run(imported):
+def test_a_raw_cell_is_kept_as_text_and_not_run(imported):
     conversion = imported(("raw", "---\ntitle: x\n---"), "y = 1")
     assert fates(conversion) == ["changed", "kept"]
-    assert "# title: x" in conversion.text
+    assert "```\n---\ntitle: x\n---\n```" in literals(conversion.text)
+    assert conversion.check == ()
     assert conversion.check_passes
+
+
+def test_a_cell_of_comments_is_shown_as_text_and_marimo_finds_nothing_wrong(imported):
+    conversion = imported("# Your solution here", "a = 1", "# plt.plot(x)\n# ```\n", "a", "%%cython\nq")
+    assert fates(conversion) == ["kept", "kept", "kept", "kept", "not_converted"]
+    shown = literals(conversion.text)
+    assert "```python\n# Your solution here\n```" in shown
+    assert "````python\n# plt.plot(x)\n# ```\n````" in shown
+    assert conversion.check == ()
+
+
+def test_a_cell_of_nothing_but_magics_that_marimo_does_not_need_is_left_out(imported):
+    conversion = imported("%matplotlib inline\n\n%autoreload 2", "a = 1", "pass", "del a")
+    assert fates(conversion) == ["dropped", "kept", "dropped", "dropped"]
+    assert conversion.cells[2].notes == ("it does nothing",)
+    assert conversion.check == ()
 
 
 def test_percent_signs_in_markdown_and_strings_are_no_magics(imported):
