@@ -3,6 +3,8 @@
 import pytest
 from front_end import FrontEnd
 
+from marimo_kernel_bridge.protocol import messages as wire
+
 IMPORTS = "import marimo as mo, ipywidgets, anywidget, traitlets\nfrom IPython.display import display"
 COUNTER = """
 class Counter(anywidget.AnyWidget):
@@ -111,6 +113,14 @@ def test_a_change_while_an_async_cell_runs_waits_for_its_end(notebook):
     assert notebook.finish(msg_id).ok
     notebook.wait_for("reader", "state 5")
     assert notebook.text("slow").endswith("over")
+
+
+def test_the_page_is_sent_the_value_that_an_agent_sets(notebook, connect):
+    notebook.run("made", "w = ipywidgets.IntSlider()\nw")
+    connect("lab").ask(wire.SetUiValue(ui_element="w", value=7, client="claude"), "shell")
+    notebook.sync()
+    sent = [message["content"]["data"] for message in notebook.seen if message["msg_type"] == "comm_msg"]
+    assert {"value": 7} in [data["state"] for data in sent if data["method"] == "update"]
 
 
 def test_interact_runs_its_function_and_no_cell(notebook):

@@ -1,12 +1,15 @@
 """UI elements and widgets as an agent sees them: which there are, what they take, and what setting a widget does."""
 
+from collections.abc import Iterator
+
+import ipywidgets  # type: ignore[import-untyped]  # it has no types
 import pytest
-from front_end import FrontEnd
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.inspection import UiElement
 from marimo_kernel_bridge.protocol.notebook import RunReport
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 MARIMO = [
     ("mo.ui.slider(0, 10, 2)", "a number from 0 to 10 in steps of 2"),
@@ -27,45 +30,20 @@ MARIMO = [
     ("mo.ui.refresh()", ""),
 ]
 
-# What makes a widget, what it takes, a value, the code that tells its value then, and that.
-SETTABLE = [
-    ("ipywidgets.IntSlider(1, 0, 9)", "a number from 0 to 9 in steps of 1", 4, "w.value", "4"),
-    ("ipywidgets.FloatText()", "a number", 2.5, "w.value", "2.5"),
-    ("ipywidgets.IntRangeSlider()", "two numbers from 0 to 100 in steps of 1", [2, 7], "w.value", "(2, 7)"),
-    ("ipywidgets.Checkbox()", "true or false", True, "w.value", "True"),
-    ("ipywidgets.Text()", "text", "hello", "w.value", "'hello'"),
-    ("ipywidgets.Dropdown(options=[('one', 1), ('two', 2)])", "one of 'one', 'two'", "two", "w.value", "2"),
-    ("ipywidgets.Dropdown(options=[('one', 1), ('two', 2)])", "one of 'one', 'two'", 2, "w.label", "'two'"),
-    ("ipywidgets.SelectMultiple(options='abc')", "a list of 'a', 'b', 'c'", ["a", "c"], "w.value", "('a', 'c')"),
-    ("ipywidgets.DatePicker()", "an ISO date", "2026-05-01", "w.value", "datetime.date(2026, 5, 1)"),
-    ("Counter()", "an object with any of: count", {"count": 3}, "w.count", "3"),
-]  # fmt: skip
 
-REFUSED = [
-    ("ipywidgets.IntSlider(1, 0, 9)", 10, "takes numbers from 0 to 9, not 10"),
-    ("ipywidgets.IntSlider()", "much", "does not take 'much'"),
-    ("ipywidgets.Dropdown(options=['a'])", "b", "has no option 'b'"),
-    ("ipywidgets.SelectMultiple(options='abc')", "a", "takes a list"),
-    ("ipywidgets.DatePicker()", "soon", "takes an ISO date"),
-    ("ipywidgets.Button()", False, "can be clicked"),
-    ("Counter()", {"cuont": 1}, "has no trait 'cuont'"),
-    ("Counter()", 1, "takes values by trait"),
-]
-
-COUNTER = """
-class Counter(anywidget.AnyWidget):
-    _esm = 'export default {}'
-    count = traitlets.Int(0).tag(sync=True)
-"""
+@pytest.fixture(autouse=True)
+def _widgets_end() -> Iterator[None]:
+    yield
+    ipywidgets.Widget.close_all()
 
 
 @pytest.fixture
-def agent(connect) -> FrontEnd:
+def agent(connect: Connect) -> FrontEnd:
     return connect("lab")
 
 
 @pytest.fixture
-def notebook(lab) -> FrontEnd:
+def notebook(lab: FrontEnd) -> FrontEnd:
     assert lab.run("imports", "import marimo as mo, ipywidgets, anywidget, traitlets").ok
     return lab
 
@@ -75,7 +53,7 @@ def listed(agent: FrontEnd) -> dict[str, UiElement]:
     return {one.element: one for one in found}
 
 
-def set_value(agent: FrontEnd, target: str, value) -> RunReport:
+def set_value(agent: FrontEnd, target: str, value: object) -> RunReport:
     request = wire.SetUiValue(ui_element=target, value=value, client="claude")
     return wire.decode_reply(agent.ask(request, "shell"), RunReport)
 
@@ -84,7 +62,7 @@ def told(notebook: FrontEnd, code: str) -> str:
     return notebook.run(None, code, store_history=False).text
 
 
-def test_marimos_elements_are_listed_with_what_they_take(notebook, agent):
+def test_marimos_elements_are_listed_with_what_they_take(notebook: FrontEnd, agent: FrontEnd) -> None:
     code = "\n".join(f"e{number} = {code}" for number, (code, _) in enumerate(MARIMO))
     assert notebook.run("made", code).ok
     found = listed(agent)
@@ -94,26 +72,36 @@ def test_marimos_elements_are_listed_with_what_they_take(notebook, agent):
     assert found["e0"] == UiElement("e0", "mo.ui.slider", "0", MARIMO[0][1], defined_by=cell)
 
 
-def test_widgets_are_listed_with_what_they_take_and_set(notebook, agent):
-    assert notebook.run("class", COUNTER).ok
-    for number, (code, takes, value, tell, then) in enumerate(SETTABLE):
-        assert notebook.run("made", f"w = {code}").ok, number
-        assert (listed(agent)["w"].takes, listed(agent)["w"].runs_readers) == (takes, False)
-        set_value(agent, "w", value)
-        assert told(notebook, tell) == then
+def test_widgets_are_listed_with_the_cell_that_made_them_and_set(notebook: FrontEnd, agent: FrontEnd) -> None:
+    notebook.run("made", "w = ipywidgets.Dropdown(options=[('one', 1), ('two', 2)], description='n')")
+    found = listed(agent)["w"]
+    assert (found.kind, found.value, found.takes, found.label, found.runs_readers) == (
+        "ipywidgets.Dropdown",
+        "'one'",
+        "one of 'one', 'two'",
+        "n",
+        False,
+    )
+    assert found.defined_by == notebook.cells()["made"].cell_id
+    assert set_value(agent, "w", "two").finished
+    assert told(notebook, "w.value") == "2"
 
 
-def test_what_a_widget_does_not_take_is_refused(notebook, agent):
-    assert notebook.run("class", COUNTER).ok
-    for code, value, why in REFUSED:
-        assert notebook.run("made", f"w = {code}").ok
-        with pytest.raises(BridgeError) as refusal:
-            set_value(agent, "w", value)
-        assert refusal.value.code == "ui_value_refused"
-        assert why in refusal.value.message
+def test_what_a_widget_does_not_take_is_refused(notebook: FrontEnd, agent: FrontEnd) -> None:
+    notebook.run("made", "w = ipywidgets.IntSlider(1, 0, 9)")
+    with pytest.raises(BridgeError, match="takes numbers from 0 to 9, not 10") as refusal:
+        set_value(agent, "w", 10)
+    assert refusal.value.code == "ui_value_refused"
+    assert told(notebook, "w.value") == "1"
 
 
-def test_a_widget_runs_its_callbacks_and_names_its_readers_which_do_not_run(notebook, agent):
+def test_nothing_is_listed_before_the_first_cell(agent: FrontEnd) -> None:
+    assert listed(agent) == {}
+
+
+def test_a_widget_runs_its_callbacks_and_names_its_readers_which_do_not_run(
+    notebook: FrontEnd, agent: FrontEnd
+) -> None:
     notebook.run(
         "made", "w = ipywidgets.IntSlider()\nseen = []\nw.observe(lambda c: seen.append(c.new), 'value')"
     )
@@ -125,7 +113,7 @@ def test_a_widget_runs_its_callbacks_and_names_its_readers_which_do_not_run(note
     assert told(notebook, "seen") == "[5]"
 
 
-def test_a_callback_that_sets_marimos_state_runs_its_readers(notebook, agent):
+def test_a_callback_that_sets_marimos_state_runs_its_readers(notebook: FrontEnd, agent: FrontEnd) -> None:
     notebook.run("state", "get, set_ = mo.state(0)")
     notebook.run("made", "w = ipywidgets.IntSlider()\nw.observe(lambda c: set_(c.new), 'value')")
     notebook.run("reader", "print('state', get())")
@@ -135,7 +123,7 @@ def test_a_callback_that_sets_marimos_state_runs_its_readers(notebook, agent):
     assert notebook.text("reader") == "state 5"
 
 
-def test_what_a_callback_raises_is_told_and_the_kernel_goes_on(notebook, agent):
+def test_what_a_callback_raises_is_told_and_the_kernel_goes_on(notebook: FrontEnd, agent: FrontEnd) -> None:
     notebook.run("made", "b = ipywidgets.Button()\nb.on_click(lambda _: 1 / 0)")
     assert set_value(agent, "b", value=True).finished
     agent.sync()
@@ -144,15 +132,7 @@ def test_what_a_callback_raises_is_told_and_the_kernel_goes_on(notebook, agent):
     assert told(notebook, "1 + 1") == "2"
 
 
-def test_the_page_is_sent_a_widgets_new_value(notebook, agent):
-    notebook.run("made", "w = ipywidgets.IntSlider()\nw")
-    set_value(agent, "w", 7)
-    notebook.sync()
-    sent = [message["content"]["data"] for message in notebook.seen if message["msg_type"] == "comm_msg"]
-    assert {"value": 7} in [data["state"] for data in sent if data["method"] == "update"]
-
-
-def test_a_widget_that_no_variable_holds_is_set_by_its_id(notebook, agent):
+def test_a_widget_that_no_variable_holds_is_set_by_its_id(notebook: FrontEnd, agent: FrontEnd) -> None:
     notebook.run("made", "ipywidgets.interact(lambda n: print('n is', n), n=(0, 9));")
     (slider,) = [one for one in listed(agent).values() if one.kind == "ipywidgets.IntSlider"]
     assert slider.label == "n"
