@@ -5,8 +5,9 @@ Raises `BridgeError` (ui_value_refused) for a value that an element does not acc
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 from marimo_kernel_bridge.errors import BridgeError
 
@@ -30,8 +31,13 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def is_number(value: object) -> TypeGuard[int | float]:
+    """Return whether a value is a number, and neither a truth value nor nan."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value  # noqa: PLR0124  # nan
+
+
 def _number_in(element: Element, value: object) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if not is_number(value):
         raise refused(element, f"takes a number, not {value!r}")
     start, stop = element.start, element.stop
     if (start is not None and value < start) or (stop is not None and value > stop):
@@ -42,13 +48,27 @@ def _number_in(element: Element, value: object) -> int | float:
 def slider_step(element: Element, value: object) -> int | float:
     """Return the index of a slider's step, or the number if it has no steps."""
     if element._mapping is None:
-        return _number_in(element, value)
+        number = _number_in(element, value)
+        if (
+            isinstance(element.start, int)
+            and isinstance(element.stop, int)
+            and _cut(element, number) != number
+        ):
+            raise refused(element, f"takes whole numbers, not {value!r}")
+        return number
     for index, step in element._mapping.items():
         if step == value:
             return int(index)
     raise refused(
         element, f"takes one of its steps, not {value!r}", f"Steps: {list(element._mapping.values())}"
     )
+
+
+def _cut(element: Element, number: float) -> float:
+    """Return the number that a slider without steps makes of one: a slider of whole numbers cuts it."""
+    of_range = element._args.component_name == "marimo-range-slider"
+    converted: Any = element._convert_value([number, number] if of_range else number)
+    return float(converted[0] if of_range else converted)
 
 
 def slider_range(element: Element, value: object) -> list[int | float]:
@@ -89,7 +109,8 @@ def _option(element: Element, value: object) -> str:
     if isinstance(value, str) and value in options:
         return value
     for key, option in options.items():
-        if type(option) is type(value) and option == value:
+        alike = type(option) is type(value) or (is_number(option) and is_number(value))
+        if alike and option == value:
             return key
     raise refused(element, f"has no option {value!r}", f"Options: {listed(list(options))}.")
 
@@ -168,12 +189,24 @@ def files(element: Element, value: object) -> list[list[str]]:
     for file in files:
         match file:
             case {"name": str(name), "contents": str(contents)} | [str(name), str(contents)]:
+                if not _is_base64(contents):
+                    raise refused(
+                        element, f"takes contents in base64, which those of {name} are not", _FILE_HINT
+                    )
                 pairs.append([name, contents])
             case _:
                 raise refused(element, f"takes files with name and contents, not {file!r}", _FILE_HINT)
     if len(pairs) > 1 and not element._component_args.get("multiple"):
         raise refused(element, f"takes one file, not {len(pairs)}")
     return pairs
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text)
+    except ValueError:
+        return False
+    return True
 
 
 _FILE_HINT: Final = 'A file is {"name": "a.csv", "contents": "<base64>"}.'
@@ -184,10 +217,22 @@ def paths(element: Element, value: object) -> list[Mapping[str, object]]:
     paths = [value] if isinstance(value, str) else value
     if not isinstance(paths, (list, tuple)) or not all(isinstance(path, str) for path in paths):
         raise refused(element, f"takes a list of paths, not {value!r}")
+    args = element._component_args
+    if len(paths) > 1 and not args["multiple"]:
+        raise refused(element, f"takes one path, not {len(paths)}")
     chosen: list[Mapping[str, object]] = []
     for path in paths:
         file = element._create_path(path)
         if not file.exists():
             raise refused(element, f"finds no file {path}")
-        chosen.append({"id": path, "name": file.name, "path": path, "is_directory": file.is_dir()})
+        is_directory = file.is_dir()
+        if args["selection-mode"] == ("file" if is_directory else "directory"):
+            raise refused(element, f"takes {args['selection-mode']} paths only, not {path}")
+        if not is_directory and args["filetypes"] and file.suffix not in args["filetypes"]:
+            raise refused(element, f"takes files of {listed(list(args['filetypes']))}, not {path}")
+        chosen.append({"id": path, "name": file.name, "path": path, "is_directory": is_directory})
+    try:
+        element._convert_value(chosen)
+    except RuntimeError as error:  # outside of the folder that it may show
+        raise refused(element, f"does not take {value!r}: {str(error).rstrip('.')}") from None
     return chosen

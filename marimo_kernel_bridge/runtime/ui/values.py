@@ -94,6 +94,9 @@ def _rows(element: Element, value: object) -> list[Any]:
     if element._selection.startswith("single") and len(rows) > 1:
         raise refused(element, f"takes one selection, not {len(rows)}")
     if element._selection.endswith("cell"):
+        for cell in rows:
+            if not isinstance(cell, dict) or not {"rowId", "columnName"} <= cell.keys():
+                raise refused(element, f"takes cells, not {cell!r}", _CELL_HINT)
         return list(rows)
     total = element._manager.get_num_rows()
     for row in rows:
@@ -104,11 +107,14 @@ def _rows(element: Element, value: object) -> list[Any]:
     return [str(row) for row in rows]
 
 
+_CELL_HINT: Final = 'A cell is {"rowId": "0", "columnName": "a"}.'
+
+
 def _tab(element: Element, value: object) -> str:
     keys = list(element._tab_keys)
     if value in keys:
         return str(keys.index(value))
-    if isinstance(value, int) and 0 <= value < len(keys):
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(keys):
         return str(value)
     raise refused(element, f"has no tab {value!r}", f"Tabs: {listed([str(key) for key in keys])}.")
 
@@ -122,6 +128,14 @@ def _matrix(element: Element, value: object) -> list[list[Any]]:
         given += [[number] for number in numbers]  # too many: refused below
     if not isinstance(given, list) or [len(row) if isinstance(row, list) else -1 for row in given] != shape:
         raise refused(element, f"takes numbers in rows of {shape}, not {value!r}")
+    ends = (element._component_args[name] for name in ("min-value", "max-value"))
+    lowest, highest = (itertools.repeat(itertools.repeat(None)) if end is None else end for end in ends)
+    for numbers, lows, highs in zip(given, lowest, highest, strict=False):
+        for number, low, high in zip(numbers, lows, highs, strict=False):
+            if not inputs.is_number(number):
+                raise refused(element, f"takes numbers, not {number!r}")
+            if (low is not None and number < low) or (high is not None and number > high):
+                raise refused(element, f"takes numbers from {low} to {high} here, not {number!r}")
     return given
 
 

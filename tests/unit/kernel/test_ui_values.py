@@ -1,5 +1,7 @@
 """Values of `mo.ui` elements, set by a client: the cells that read them run again."""
 
+from pathlib import Path
+
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -15,7 +17,7 @@ def agent(connect: Connect) -> FrontEnd:
 
 @pytest.fixture
 def notebook(lab: FrontEnd) -> FrontEnd:
-    assert lab.run("imports", "import marimo as mo, datetime, base64").ok
+    assert lab.run("imports", "import marimo as mo, datetime, base64, ipywidgets").ok
     return lab
 
 
@@ -82,6 +84,24 @@ SETTABLE = [
     ("mo.ui.matrix([[1, 2], [3, 4]])", [[5, 6], [7, 8]], "[[5, 6], [7, 8]]"),
     ("mo.ui.matrix([1, 2, 3])", [4, 5, 6], "[4, 5, 6]"),
     ("mo.ui.refresh()", "1", "'1'"),
+    ("mo.ui.slider(1, 10)", 4.0, "4"),
+    ("mo.ui.slider(0.5, 10)", 2.5, "2.5"),
+    ("mo.ui.dropdown({'one': 1.0, 'two': 2.0})", 2, "2.0"),
+    ("mo.ui.dropdown(['a', 'b'])", ["b"], "'b'"),
+    ("mo.ui.radio(['a'], value='a')", None, "None"),
+    ("mo.ui.datetime()", None, "None"),
+    (
+        "mo.ui.file()",
+        {"name": "a.txt", "contents": "aGk="},
+        "(FileUploadResults(name='a.txt', contents=...),)",
+    ),
+    (
+        "mo.ui.table([{'a': 1}], selection='multi-cell')",
+        [{"rowId": "0", "columnName": "a"}],
+        "[TableCell(row='0', column='a', value=1)]",
+    ),
+    ("mo.ui.tabs({'one': 1, 'two': 2})", 1, "'two'"),
+    ("mo.ui.matrix([1, 2], max_value=[3, 4])", [3, 4], "[3, 4]"),
 ]
 
 
@@ -126,6 +146,26 @@ REFUSED = [
     ("mo.ui.matrix([[1, 2]])", [[1]], "rows of [2]"),
     ("mo.ui.matrix([1, 2])", [1, 2, 3], "takes numbers"),
     ("mo.download(b'x')", 1, "no value to set"),
+    ("mo.ui.slider(1, 10)", 2.5, "takes whole numbers"),
+    ("mo.ui.range_slider(1, 10)", [1, 2.5], "takes whole numbers"),
+    ("mo.ui.slider(1, 10)", float("nan"), "takes a number, not"),
+    ("mo.ui.multiselect(['a'])", "a", "takes a list of options"),
+    ("mo.ui.dropdown(['a', 'b'])", ["a", "b"], "no option ['a', 'b']"),
+    ("mo.ui.datetime()", "2026-02-03T04:05+00:00", "takes a date like"),
+    ("mo.ui.date_range()", ["2026-01-01"], "takes two dates"),
+    ("mo.ui.date_range()", [1, 2], "takes two dates like"),
+    ("mo.ui.file()", "a.txt", "takes a list of files"),
+    ("mo.ui.file()", {"name": "a", "contents": "not base64!"}, "takes contents in base64"),
+    ("mo.ui.array([mo.ui.text()])", "x", "takes values by key"),
+    ("mo.ui.table([{'a': 1}])", "x", "takes a list of row numbers"),
+    ("mo.ui.table([{'a': 1}])", ["x"], "takes row numbers"),
+    ("mo.ui.table([{'a': 1}, {'a': 2}], selection='single')", [0, 1], "takes one selection"),
+    ("mo.ui.table([{'a': 1}], selection='multi-cell')", [0], "takes cells, not 0"),
+    ("mo.ui.tabs({'one': 1})", True, "no tab True"),
+    ("mo.ui.matrix([[1, 2]])", [["a", 2]], "takes numbers, not 'a'"),
+    ("mo.ui.matrix([[1, 2]], max_value=3)", [[1, 4]], "takes numbers from None to 3 here, not 4"),
+    ("mo.ui.anywidget(ipywidgets.IntSlider())", 3, "takes values by trait"),
+    ("mo.ui.anywidget(ipywidgets.IntSlider())", {"vaule": 3}, "has no trait 'vaule'"),
 ]
 
 
@@ -144,6 +184,34 @@ def test_a_value_that_an_element_does_not_take_is_refused_and_changes_nothing(
             missing[code, str(value)] = str(refusal.value)
         assert notebook.run(None, f"repr({name}.value)", store_history=False).text == before
     assert missing == {}
+
+
+BROWSED = [
+    ("multiple=False", ["a.csv", "b.txt"], "takes one path, not 2"),
+    ("", "none.csv", "finds no file"),
+    ("", 3, "takes a list of paths"),
+    ("", "sub", "takes file paths only"),
+    ("", "../outside.csv", "does not take"),
+    ("selection_mode='directory'", "a.csv", "takes directory paths only"),
+    ("filetypes=['.csv']", "b.txt", "takes files of .csv"),
+]
+
+
+def test_a_file_browser_takes_what_it_shows(notebook: FrontEnd, agent: FrontEnd, tmp_path: Path) -> None:
+    folder = tmp_path / "shown"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.csv", "b.txt", "../outside.csv"):
+        (folder / name).touch()
+    for number, (options, names, reason) in enumerate(BROWSED):
+        notebook.run(f"make {number}", f"f{number} = mo.ui.file_browser({str(folder)!r}, {options})")
+        listed = names if isinstance(names, list) else [names]
+        value = [f"{folder}/{name}" for name in listed] if isinstance(names, (str, list)) else names
+        with pytest.raises(BridgeError) as refusal:
+            set_value(agent, f"f{number}", value)
+        assert reason in str(refusal.value)
+    notebook.run("make", f"f = mo.ui.file_browser({str(folder)!r}, filetypes=['.csv'])")
+    set_value(agent, "f", f"{folder}/a.csv")
+    assert notebook.run(None, "f.name()", store_history=False).text == "'a.csv'"
 
 
 def test_what_is_no_element_is_refused_with_the_names_of_those_there_are(
