@@ -21,10 +21,11 @@ Decision = Literal["nothing", "copy", "order", "join"]
 """`copy`: the cell mutates a copy, under a new version of the name. `order`: it mutates the object itself, and the new
 version only makes readers below run after it. `join`: the cell is joined with the maker of the object."""
 
-Manner = Literal["fixed", "drawn on", "consumed", "copied", "instance", "not copied"]
+Manner = Literal["fixed", "drawn on", "consumed", "copied", "instance", "not copied", "unowned"]
 """How the object can be mutated. `fixed`: it is immutable. `drawn on`: a plot. `consumed`: an iterator or a file, which
 advances. `copied`: it can be copied first. `instance`: of a class of the notebook, mutated in a way that is hardly
-visible, so copied only if other cells read it. `not copied`: it cannot be copied, or need not be."""
+visible, so copied only if other cells read it. `not copied`: it cannot be copied, or need not be. `unowned`: something
+else may see it, or its kind is not known; where joining takes too many cells, it is ordered."""
 
 Readers = Literal["nobody", "itself", "above", "below", "both"]
 """Who reads the object besides its maker: only the cell that mutates it, cells between the two, or cells below."""
@@ -36,10 +37,18 @@ DECISIONS: Final[Mapping[Manner, Mapping[Readers, Decision]]] = {
     "copied": {"nobody": "nothing", "itself": "copy", "above": "copy", "below": "copy", "both": "copy"},
     "instance": {"nobody": "nothing", "itself": "nothing", "above": "copy", "below": "order", "both": "copy"},
     "not copied": {"nobody": "nothing", "itself": "nothing", "above": "nothing", "below": "order", "both": "order"},
+    "unowned": {"nobody": "nothing", "itself": "join", "above": "join", "below": "join", "both": "join"},
 }  # fmt: skip
 
 _NEVER_COPIED: Final = frozenset({"live", "plot", "module", "value", "generator"})
 DEEP: Final = "copy.deepcopy({})"
+CLONE: Final = "clone({})"
+"""How an estimator of scikit-learn is made anew before it is fitted."""
+WHY_JOINED: Final[Mapping[Manner, str]] = {
+    "drawn on": "draws on what the other made",
+    "consumed": "moves on in what the other began",
+    "unowned": "changes what the other made, and a copy may not be the same",
+}
 
 
 def readers(*, above: bool, below: bool) -> Readers:
@@ -63,10 +72,27 @@ def manner(kind: Kind, mutations: Sequence[Mutation], copy: str | None) -> Manne
     return "instance" if kind == "own" else "not copied"
 
 
+def manner_by_owner(kind: Kind, mutations: Sequence[Mutation], copy: str | None) -> Manner:
+    """Return how an object can be mutated where it is known who else may see it. `copy` copies it, if it is owned."""
+    hows = {mutation.how for mutation in mutations}
+    if copy == CLONE:
+        return "instance"
+    if kind in {"value", "module"} or copy is not None or kind == "plot" or "plot" in hows:
+        return manner(kind, mutations, copy)
+    if kind in CONSUMED or "next" in hows:
+        return "consumed"
+    return "not copied" if _hardly_shows(mutations) else "unowned"
+
+
+def _hardly_shows(mutations: Sequence[Mutation]) -> bool:
+    hows = {mutation.how for mutation in mutations}
+    repeatable = all(mutation.repeatable for mutation in mutations)
+    return hows <= {"fit", "other"} or (hows <= {"attribute", "fit", "other"} and repeatable)
+
+
 def copy_of(kind: Kind, mutations: Sequence[Mutation]) -> str | None:
     """Return the expression that copies an object before it is mutated; None if it cannot or need not be copied."""
     hows = {mutation.how for mutation in mutations}
-    repeatable = all(mutation.repeatable for mutation in mutations)
     if kind in _NEVER_COPIED or any(mutation.viewed for mutation in mutations):
         return None
     if kind in COPIED_BY_METHOD and "nested" not in hows:
@@ -75,8 +101,7 @@ def copy_of(kind: Kind, mutations: Sequence[Mutation]) -> str | None:
         return "{}.copy()"
     if kind == "random":
         return DEEP
-    hardly_shows = hows <= {"fit", "other"} or (hows <= {"attribute", "fit", "other"} and repeatable)
-    return None if hardly_shows else DEEP
+    return None if _hardly_shows(mutations) else DEEP
 
 
 def kind_of_changed(name: str, mutations: Iterable[Mutation], kinds: Mapping[str, Kind]) -> Kind:

@@ -34,6 +34,12 @@ _DRAWS_RANDOM: Final = frozenset(
     poisson binomial exponential gamma beta sample gauss randrange multivariate_normal lognormal laplace bytes
     standard_t chisquare dirichlet multinomial geometric weibull random_sample betavariate expovariate""".split()  # noqa: SIM905  # a list of words
 )
+_FITTING_WITH_RESULT: Final = frozenset({"fit", "fit_transform", "fit_predict", "train", "fit_generator"})
+# Methods that change their object, and what it was made of, further each time they are called.
+_TRAINING: Final = frozenset({"step", "write", "writelines", "writerow", "writerows", "writestr", "learn"})
+# Packages whose `fit` leaves its object as it was.
+_FITTED_ELSEWHERE: Final = ("statsmodels", "lmfit", "scipy", "arch")
+_FITTED_FURTHER: Final = ("keras", "tensorflow")
 # Functions that mutate an argument.
 CHANGES_ARGUMENT: Final = {
     "shuffle": 0,
@@ -72,3 +78,16 @@ def change_by_discarded_call(name: str, kind: Kind) -> tuple[How, bool] | None:
     if name.startswith(("set_", "add_", "append_")):
         return "other", name.startswith("set_")
     return None
+
+
+def change_by_training(name: str, kind: Kind, origin: str, *, discarded: bool) -> How | None:
+    """Return how a method mutates its object that a run would show, and few texts do; None if it does not.
+
+    `origin` is the imported function or class that made the object.
+    """
+    if kind in {"plot", "array", "frame", "value", "list", "dict", "set", "random"}:
+        return None
+    if name in _FITTING_WITH_RESULT and not origin.startswith(_FITTED_ELSEWHERE):
+        return "train" if origin.startswith(_FITTED_FURTHER) else "fit"
+    in_place = name.endswith("_") and not name.endswith("__")
+    return "train" if discarded and (in_place or name in _TRAINING) else None

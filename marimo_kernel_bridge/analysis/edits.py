@@ -120,8 +120,12 @@ def _edit_seeds(cell: Cell, plan: CellPlan) -> None:
     for names, how in cell.together:
         targets = ", ".join(cell.made[name].text for name in names)
         sources = ", ".join(cell.incoming[name].text for name in names)
-        plan.before.append(f"{targets} = {how}(({sources}))")
-        plan.needs.add("copy")
+        if "{}" in how:  # names of one object
+            plan.before.append(f"{targets.replace(', ', ' = ')} = {how.format(cell.incoming[names[0]].text)}")
+        else:
+            plan.before.append(f"{targets} = {how}(({sources}))")
+        if how.startswith("copy."):
+            plan.needs.add("copy")
         plan.notes.append(
             Note("copy", f"it changes what {_listed(names)} stand for: copied together, for cells above")
         )
@@ -133,6 +137,8 @@ def _edit_seeds(cell: Cell, plan: CellPlan) -> None:
         plan.before.append(f"{made.text} = {how.format(before.text)}")
         if how.startswith("copy."):
             plan.needs.add("copy")
+        elif how.startswith("clone("):
+            plan.needs.add("clone")
         if how != "{}":
             text = f"it changes `{name}`: `{made.text}` is its own copy"
             plan.notes.append(Note("copy", text))

@@ -26,6 +26,7 @@ def of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts, 
     parameters = [argument.arg for argument in arguments]
     local = {*parameters, *(argument.arg for argument in node.args.kwonlyargs)}
     inner = NameFacts(dict(facts.kinds), dict(facts.modules), dict(facts.effects), dict(facts.classes))
+    inner.thorough, inner.origins = facts.thorough, dict(facts.origins)
     for name in local:
         inner.kinds.pop(name, None)
         inner.classes.pop(name, None)

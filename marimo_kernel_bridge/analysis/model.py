@@ -26,10 +26,11 @@ TEXTS_REMEMBERED: Final = 2000
 
 @dataclass(frozen=True)
 class Given:
-    """One cell as input of the analysis. `fails`: it is known to end with an error."""
+    """One cell as input of the analysis. `fails`: it is known to end with an error. `parts`: how many cells it was."""
 
     source: str
     fails: bool = False
+    parts: int = 1
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ How = Literal[
     "method",
     "inplace",
     "fit",
+    "train",
     "plot",
     "random",
     "next",

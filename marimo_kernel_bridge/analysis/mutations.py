@@ -15,6 +15,7 @@ from marimo_kernel_bridge.analysis.changing_methods import (
     CHANGES_ARGUMENT,
     change_by_call,
     change_by_discarded_call,
+    change_by_training,
 )
 from marimo_kernel_bridge.analysis.mutation import Effects, How, Mutation
 from marimo_kernel_bridge.analysis.object_kinds import (
@@ -60,6 +61,7 @@ class _Finder:
         self.facts = facts
         self.found: list[Mutation] = []
         self._current: ast.stmt = ast.Pass()
+        self._items: set[str] = set()  # variables of the loops around
 
     def statement(self, node: ast.stmt) -> None:  # noqa: C901, PLR0912  # one case for each form
         was, self._current = self._current, node
@@ -75,6 +77,8 @@ class _Finder:
             case ast.Import() | ast.ImportFrom():
                 self.facts.bind_imports(node)
             case ast.Assign():
+                if self.facts.thorough and isinstance(node.value, ast.Call) and _is_discarding(node.targets):
+                    self._discarded(node.value)
                 self._expression(node.value)
                 for target in node.targets:
                     self._assign(target, node.value)
@@ -94,7 +98,9 @@ class _Finder:
                     self.facts.bind(name, "unknown", shared_with(node.iter, self.facts.kinds))
                     if self.facts.kind_of(node.iter) == "plot":
                         self.facts.kinds[name] = "plot"
+                around, self._items = self._items, self._items | set(stored(node.target))
                 self._block(node.body)
+                self._items = around
                 self._block(node.orelse)
             case ast.Expr() if (observed := observed_in(node)) is not None:
                 self._observed(observed)
@@ -179,6 +185,8 @@ class _Finder:
             kind = self.facts.kind(node.target.id)
             if kind not in {"value", "generator", "unknown"}:
                 self._add(Mutation(node.target.id, "augmented", node.target, node))
+            elif self.facts.thorough and kind == "unknown" and node.target.id in self._items:
+                self._add(Mutation(node.target.id, "train", node.target, node))
             return
         self._changed(node.target, repeatable=False)
 
@@ -246,7 +254,11 @@ class _Finder:
         root = root_of(call.func.value)
         if root is None or self.facts.is_module(root.id):
             return
-        change = change_by_discarded_call(call.func.attr, self.facts.kind(root.id))
+        kind, origin = self.facts.kind(root.id), self.facts.origins.get(root.id, "")
+        if self.facts.thorough and (how := change_by_training(call.func.attr, kind, origin, discarded=True)):
+            self._add(Mutation(root.id, how, root, self._current, repeatable=how == "fit"))
+            return
+        change = change_by_discarded_call(call.func.attr, kind)
         if change is not None:
             how, repeatable = change
             self._add(Mutation(root.id, how, root, self._current, repeatable=repeatable))
@@ -281,8 +293,12 @@ class _Finder:
             how = "call"
         else:
             how = change_by_call(name, self.facts.kind(root.id), direct=direct)
+        discarded = isinstance(self._current, ast.Expr) and self._current.value is call
+        if how is None and self.facts.thorough and not discarded:
+            origin = self.facts.origins.get(root.id, "")
+            how = change_by_training(name, self.facts.kind(root.id), origin, discarded=False)
         if how is not None:
-            self._add(Mutation(root.id, how, root, self._current))
+            self._add(Mutation(root.id, how, root, self._current, repeatable=how == "fit"))
 
     def _known_call(self, call: ast.Call, called: Effects) -> None:
         for number, argument in enumerate(call.args):
@@ -312,3 +328,8 @@ class _Finder:
                     viewed=not self.facts.views.isdisjoint(self.facts.group(mutation.name)),
                 )
             )
+
+
+def _is_discarding(targets: Sequence[ast.expr]) -> bool:
+    """Return whether a value is assigned to `_` alone."""
+    return all(isinstance(target, ast.Name) and target.id == "_" for target in targets)

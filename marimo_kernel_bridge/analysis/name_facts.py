@@ -29,6 +29,11 @@ class NameFacts:
     views: set[str] = field(default_factory=set)  # names of arrays that share another array's memory
     foreign: set[str] = field(default_factory=set)  # classes with a base class from outside the notebook
     frames: frozenset[str] = frozenset()  # names that are used in ways specific to pandas objects
+    origins: dict[str, str] = field(
+        default_factory=dict
+    )  # name -> the imported function or class that made its object
+    thorough: bool = False  # also changes that only an analysis without a run needs: training, writing
+    copies_on_write: bool = True  # pandas does: from version 3 on
 
     def kind(self, name: str) -> Kind:
         """Return the kind of a name's object."""
@@ -41,6 +46,19 @@ class NameFacts:
     def is_module(self, name: str) -> bool:
         """Return whether a name is an import."""
         return self.kinds.get(name) == "module"
+
+    def origin_of(self, func: ast.expr) -> str:
+        """Return the dotted name of an imported function or class; empty for any other. Of `A().b()` that of `A`."""
+        while isinstance(func, ast.Attribute | ast.Call):
+            if isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name):
+                module = self.modules.get(func.value.id)
+                return f"{module}.{func.attr}" if module else self.origins.get(func.value.id, "")
+            func = func.value if isinstance(func, ast.Attribute) else func.func
+        return self.modules.get(func.id, "") if isinstance(func, ast.Name) else ""
+
+    def packages(self) -> set[str]:
+        """Return the packages that are imported."""
+        return {module.partition(".")[0] for module in self.modules.values()}
 
     def is_foreign(self, base: ast.expr) -> bool:
         """Return whether a base class comes from outside the notebook, so that its objects may not be copyable."""
@@ -87,6 +105,10 @@ class NameFacts:
         viewed = is_view(value, self.kinds)
         self.bind(name, kind, shared_with(value, self.kinds))
         (self.views.add if viewed else self.views.discard)(name)
+        if isinstance(value, ast.Call):
+            self.origins[name] = self.origin_of(value.func)
+        else:
+            self.origins[name] = self.origins.get(value.id, "") if isinstance(value, ast.Name) else ""
         if called in self.effects and self.kinds.get(called) == "own":
             self.classes[name] = called
         elif isinstance(value, ast.Name) and value.id in self.classes:

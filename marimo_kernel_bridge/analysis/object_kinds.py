@@ -100,7 +100,7 @@ _FRAME_ATTRIBUTES: Final = frozenset(
 _PASSING: Final = frozenset({"iter", "enumerate", "zip", "reversed", "items", "values"})
 
 
-def kind_of(node: ast.expr | None, kinds: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:
+def kind_of(node: ast.expr | None, kinds: Mapping[str, Kind], modules: Mapping[str, str]) -> Kind:  # noqa: C901  # one case for each form
     """Return the kind of an expression's value.
 
     `kinds` are the kinds of names, `modules` what imported names stand for (`np` -> `numpy`).
@@ -122,6 +122,10 @@ def kind_of(node: ast.expr | None, kinds: Mapping[str, Kind], modules: Mapping[s
             kind = _kind_of_part(kind_of(node.value, kinds, modules), node.slice)
         case ast.Attribute(attr="loc" | "iloc"):
             kind = "frame"
+        case ast.Attribute(attr="T" | "real" | "imag" | "mT") if (
+            kind_of(node.value, kinds, modules) == "array"
+        ):
+            kind = "array"
         case ast.Attribute():
             kind = "plot" if kind_of(node.value, kinds, modules) == "plot" else "unknown"
         case ast.Call():

@@ -26,12 +26,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
-_ITSELF: Final = "{}"
+ITSELF: Final = "{}"
 """The initial value of a version that is bound to the object of the previous one."""
-_WHY_JOINED: Final[dict[changes.Manner, str]] = {
-    "drawn on": "draws on what the other made",
-    "consumed": "moves on in what the other began",
-}
 
 
 class DocumentOrder:
@@ -42,15 +38,19 @@ class DocumentOrder:
 
     def visit(self, cell: Cell) -> None:
         """Add the versions that a cell makes; all cells before it must have been visited."""
-        for mutation in mutations(cell.names.tree, self.document.facts):
+        for mutation in self.mutations_of(cell):
             for name in {mutation.name, *mutation.together}:
                 cell.changed.setdefault(name, []).append(mutation)
         cell.incoming = self.document.in_force()
         names = [*cell.names.names, *(name for name in cell.changed if name not in cell.names.names)]
         for name in names:
             self.visit_name(cell, name)
-        _copy_together(cell)
+        self.copy_together(cell)
         cell.outgoing = self.document.in_force()
+
+    def mutations_of(self, cell: Cell) -> list[Mutation]:
+        """Return the mutations by a cell, and record what it binds."""
+        return mutations(cell.names.tree, self.document.facts)
 
     def visit_name(self, cell: Cell, name: str) -> None:
         before = self.document.current.get(name)
@@ -133,7 +133,7 @@ class DocumentOrder:
         if start is not None:
             cell.seeded[name] = start
         elif not certain and (exposed or self.read_below(cell.index, {name})):
-            cell.seeded[name] = _ITSELF
+            cell.seeded[name] = ITSELF
             before.readers.add(cell.index)
             version.derived = True
 
@@ -152,16 +152,16 @@ class DocumentOrder:
         mutated = changes.exposed(cell, name)
         augmented = any(use.augmented for use in stores)
         written_out = not augmented or simple_augmented(cell, name) is not None
-        if not exposed or (_is_divided(stores, exposed) and not mutated and written_out):
+        if not exposed or (is_divided(stores, exposed) and not mutated and written_out):
             return None
         kind = changes.kind_of_changed(name, mutated, self.document.facts.kinds)
         if mutated:
-            return changes.copy_of(kind, mutated) or _ITSELF
+            return changes.copy_of(kind, mutated) or ITSELF
         if augmented and kind in COPIED_BY_METHOD:
             return "{}.copy()"
         if augmented and kind == "unknown" and not self._is_number(before):
             return "copy.copy({})"
-        return _ITSELF
+        return ITSELF
 
     def _is_number(self, version: Version) -> bool:
         """Return whether a version is bound to an immutable object, so that `x += y` binds another object."""
@@ -188,12 +188,12 @@ class DocumentOrder:
         manner = changes.manner(kind, mutated, copy)
         match changes.DECISIONS[manner][self._readers(cell, name, before, mutated)]:
             case "join":
-                self.join_with_maker(cell, name, before, _WHY_JOINED[manner])
+                self.join_with_maker(cell, name, before, changes.WHY_JOINED[manner])
             case "copy":
                 self._derive(cell, name, before, copy or changes.DEEP)
                 self._derive_sharing(cell, name, mutated)
             case "order":
-                self._derive(cell, name, before, _ITSELF)
+                self._derive(cell, name, before, ITSELF)
                 self._derive_sharing(cell, name, mutated)
             case "nothing":
                 pass
@@ -235,7 +235,19 @@ class DocumentOrder:
             and (self.read_below(cell.index, {other}) or changes.looks_at(cell, other, mutated))
         ]
         for other in shared:
-            self._derive(cell, other, current[other], _ITSELF)
+            self._derive(cell, other, current[other], ITSELF)
+
+    def copy_together(self, cell: Cell) -> None:
+        """Record the names that refer to one object, so that their copies do too."""
+        groups: list[set[str]] = []
+        for mutation in (mutation for mutated in cell.changed.values() for mutation in mutated):
+            group = {mutation.name, *mutation.together} & cell.seeded.keys()
+            apart = [other for other in groups if not other & group]
+            groups = [*apart, group.union(*(other for other in groups if other & group))]
+        for group in groups:
+            names = tuple(name for name in cell.seeded if name in group and name in cell.incoming)
+            if len(names) > 1 and any(cell.seeded[name] != ITSELF for name in names):
+                cell.together.append((names, "copy.deepcopy"))
 
 
 def _is_repeated_import(cell: Cell, occurrence: Occurrence, before: Version | None) -> bool:
@@ -248,7 +260,7 @@ def _is_repeated_import(cell: Cell, occurrence: Occurrence, before: Version | No
     )
 
 
-def _is_divided(stores: Sequence[Occurrence], exposed: Sequence[Occurrence]) -> bool:
+def is_divided(stores: Sequence[Occurrence], exposed: Sequence[Occurrence]) -> bool:
     """Return whether a cell reads the previous version only before it binds its own."""
     return all(
         load.order < store.order and not (load.looped and store.looped and load.statement == store.statement)
@@ -260,19 +272,6 @@ def _is_divided(stores: Sequence[Occurrence], exposed: Sequence[Occurrence]) -> 
 
 def _sharing(name: str, mutated: Sequence[Mutation]) -> set[str]:
     return {other for mutation in mutated for other in (mutation.name, *mutation.together)} - {name}
-
-
-def _copy_together(cell: Cell) -> None:
-    """Record the names that refer to one object, so that their copies do too."""
-    groups: list[set[str]] = []
-    for mutation in (mutation for mutated in cell.changed.values() for mutation in mutated):
-        group = {mutation.name, *mutation.together} & cell.seeded.keys()
-        apart = [other for other in groups if not other & group]
-        groups = [*apart, group.union(*(other for other in groups if other & group))]
-    for group in groups:
-        names = tuple(name for name in cell.seeded if name in group and name in cell.incoming)
-        if len(names) > 1 and any(cell.seeded[name] != _ITSELF for name in names):
-            cell.together.append((names, "copy.deepcopy"))
 
 
 def _defines(names: CellNames, stores: Sequence[Occurrence]) -> bool:

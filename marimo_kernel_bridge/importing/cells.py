@@ -27,6 +27,7 @@ from marimo_kernel_bridge.importing.imports import (
 from marimo_kernel_bridge.importing.joining import displaying_in, with_all_displayed
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.own_magics import own_magics
+from marimo_kernel_bridge.importing.pandas_version import copies_on_write
 from marimo_kernel_bridge.importing.prepared import Prepared, Working
 from marimo_kernel_bridge.importing.rounds import make_reactive
 from marimo_kernel_bridge.importing.translation import Notebooks, Translated
@@ -85,6 +86,7 @@ def prepare(
         _ipython_names(prepared)
     texts = [cell for cell in prepared.cells if cell.positions[0] >= annotated_from]
     quoted = frozenset().union(*(names_in_annotations(cell.code) for cell in texts))
+    prepared.copies_on_write = copies_on_write(prepared.requirements)
     make_reactive(prepared, ipython=ipython, quoted=quoted)
     for working in prepared.cells:
         if working.positions and working.positions[-1] >= annotated_from:

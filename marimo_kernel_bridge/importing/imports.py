@@ -40,6 +40,7 @@ _ORIGINS: Final = {
     "SVG": "IPython.display:SVG",
     "get_ipython": "IPython:get_ipython",
     "copy": "copy",
+    "clone": "sklearn.base:clone",
 }
 """Where each name comes from: a module, or a module and a name in it."""
 _TIME_IT: Final = """\

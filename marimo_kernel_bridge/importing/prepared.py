@@ -55,7 +55,8 @@ class Prepared:
     """The code cells of the result, the notes on each position, and the requirements for the file's header.
 
     `called` are the names of imports in generated Python; `needs` are those that it uses, with the first position.
-    `last_alone`: the value of a cell replaces what it has displayed, as in marimo.
+    `last_alone`: the value of a cell replaces what it has displayed, as in marimo. `copies_on_write`: the pandas that
+    the result runs with does.
     """
 
     cells: list[Working]
@@ -64,6 +65,7 @@ class Prepared:
     requirements: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     called: Mapping[str, str] = field(default_factory=dict)
+    copies_on_write: bool = True
     needs: dict[Need, int] = field(default_factory=dict)
     last_alone: bool = False
 

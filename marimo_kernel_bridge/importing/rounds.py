@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.importing.prepared import Prepared
 
 _MOST_ROUNDS: Final = 60
-_COPY: Final = re.compile(r"( = )copy(\.(?:copy|deepcopy)\((?!\)))")
-"""The call of the module `copy` in a line that the analysis puts before a cell: not `x = copy.copy()`."""
+_COPY: Final = re.compile(r"( = )(?:(copy)(?=\.(?:copy|deepcopy)\((?!\)))|(clone)(?=\())")
+"""What is imported for a line that the analysis puts before a cell: not the notebook's own `x = copy.copy()`."""
 
 _SHOWN_AS: Final = f"@{SHOWN_AS}"
 
@@ -41,7 +41,7 @@ def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] =
     quoted |= in_strings
     copied: set[tuple[str, int]] = set()
     for number in range(_MOST_ROUNDS):
-        plan = analyze([Given(cell.code, cell.fails) for cell in cells], quoted)
+        plan = analyze(_given(cells), quoted, copies_on_write=prepared.copies_on_write)
         if not plan.requests and strings is not None:
             join = join_for(cells, plan, strings, in_strings)
             plan.requests += [join] if join is not None else []
@@ -67,12 +67,20 @@ def _with_added_cells(prepared: Prepared, plan: Plan, quoted: frozenset[str], *,
         if [cell.code for cell in added] == [cell.code for cell in prepared.cells[: -len(own) or None]]:
             return plan
         prepared.cells[:] = [*added, *own]
-        plan = analyze([Given(cell.code, cell.fails) for cell in prepared.cells], quoted)
+        plan = analyze(_given(prepared.cells), quoted, copies_on_write=prepared.copies_on_write)
+
+
+def _given(cells: Sequence[Working]) -> list[Given]:
+    return [Given(cell.code, cell.fails, len(cell.positions)) for cell in cells]
 
 
 def _apply(prepared: Prepared, plan: Plan) -> None:
-    copy = prepared.called.get("copy", "copy")
     shown_as = prepared.called.get(SHOWN_AS, SHOWN_AS)
+
+    def imported(call: re.Match[str]) -> str:
+        name = call[2] or call[3]
+        return f"{call[1]}{prepared.called.get(name, name)}"
+
     for cell, change in zip(prepared.cells, plan.cells, strict=True):
         change.edits = [
             replace(edit, text=f"@{shown_as}{edit.text.removeprefix(_SHOWN_AS)}")
@@ -80,7 +88,7 @@ def _apply(prepared: Prepared, plan: Plan) -> None:
             else edit
             for edit in change.edits
         ]
-        change.before = [_COPY.sub(rf"\1{copy}\2", line) for line in change.before]
+        change.before = [_COPY.sub(imported, line) for line in change.before]
         cell.code = rewritten(cell.code, change).strip("\n")
         for note in change.notes:
             prepared.note(cell.positions, note.text)

@@ -86,10 +86,7 @@ from m import a | from m import a, b; b | b | from k import b, a; b => from m im
 x = 1 | x | x = 2 | x                        => x = 1 | x | x_1 = 2 | x_1
 x = 1 | x | x = 2 | x | x = 3 | x            => x = 1 | x | x_1 = 2 | x_1 | x_2 = 3 | x_2
 x = 1 | x = 2 | x                            => _x = 1 | x = 2 | x
-x_1 = 0; x = 1 | x | x = 2 | x               => x_1 = 0; x = 1 | x | x_v2 = 2 | x_v2
-x2 = 0; x = 1 | x | x = 2 | x | x = 3 | x    => x2 = 0; x = 1 | x | x_v2 = 2 | x_v2 | x_v3 = 3 | x_v3
-x2 = 1 | x2 | x2 = 2 | x2 | x2 = 3 | x2      => x2 = 1 | x2 | x2_v2 = 2 | x2_v2 | x2_v3 = 3 | x2_v3
-x = 1; x_v2 = 0; x3 = 0 | x | x = 2 | x      => x = 1; x_v2 = 0; x3 = 0 | x | x_v3 = 2 | x_v3
+x_1 = 0; x = 1 | x | x = 2 | x               => x_1 = 0; x = 1 | x | x_2 = 2 | x_2
 x = 1 | x = x + 1 | x                        => x = 1 | x_1 = x + 1 | x_1
 x = 1 | x += 1 | x                           => x = 1 | x_1 = x + 1 | x_1
 x = 1 | x   -=   2 | x                       => x = 1 | x_1 = x - 2 | x_1
@@ -147,21 +144,21 @@ l = [[1]] | l[0].append(2) | l               => l = [[1]] | l_1 = copy.deepcopy(
 d = {} | d["a"] = 1 | d                      => d = {} | d_1 = d.copy(); d_1["a"] = 1 | d_1
 d = {} | d["a"] = 1 | d["b"] = 2 | d         => d = {} | d_1 = d.copy(); d_1["a"] = 1 | d_2 = d_1.copy(); d_2["b"] = 2 | d_2
 s = {1} | s.update([2]) | s                  => s = {1} | s_1 = s.copy(); s_1.update([2]) | s_1
-df = pd.DataFrame() | df["a"] = 1 | df       => df = pd.DataFrame() | df_1 = df.copy(); df_1["a"] = 1 | df_1
-df = read_csv(p) | df.loc[0] = 1 | df        => df = read_csv(p) | df_1 = df.copy(); df_1.loc[0] = 1 | df_1
-df = f() | df.drop(inplace=True) | df        => df = f() | df_1 = df.copy(); df_1.drop(inplace=True) | df_1
-df = f() | df.columns = c | df.head()        => df = f() | df_1 = df.copy(); df_1.columns = c | df_1.head()
+df = pd.DataFrame() | df["a"] = 1 | df       => df = pd.DataFrame() | df_1 = df.copy(deep=False); df_1["a"] = 1 | df_1
+df = read_csv(p) | df.loc[0] = 1 | df        => df = read_csv(p) | df_1 = df.copy(deep=False); df_1.loc[0] = 1 | df_1
+df = f() | df.drop(inplace=True) | df        => df = f() | df_1 = df.copy(deep=False); df_1.drop(inplace=True) | df_1
+df = f() | df.columns = c | df.head()        => df = f() | df_1 = df.copy(deep=False); df_1.columns = c | df_1.head()
 m = M() | m.fit(x) | m.predict(y)            => m = M() | m_1 = m; m_1.fit(x) | m_1.predict(y)
-m = M() | r = m.fit(x) | m, r                => m = M() | r = m.fit(x) | m, r
+m = M() | r = m.fit(x) | m, r                => m = M() | m_1 = m; r = m_1.fit(x) | m_1, r
 o = f() | o.a = 1 | o                        => o = f() | o_1 = o; o_1.a = 1 | o_1
 x = f() | x.head() | x                       => x = f() | x.head() | x
 l = [1] | l.append(2); l = [3] | l           => l = [1] | l_1 = l.copy(); l_1.append(2); l_1 = [3] | l_1
 import os | os.x = 1 | os                    => import os | os.x = 1 | os
-l = [1] | def g(x): x.append(1) | g(l) | l   => l = [1] | def g(x): x.append(1) | l_1 = copy.deepcopy(l); g(l_1) | l_1
-l = [1] | def g(): l.append(1) | g() | l     => l = [1] | l_1 = copy.deepcopy(l); def g(): l_1.append(1); g() | l_1
-a = [1] | b = a | a.append(2) | a, b         => a = [1] | b = a | a_1, b_1 = copy.deepcopy((a, b)); a_1.append(2) | a_1, b_1
-a = [1] | for x in a: x.append(2) | a        => a = [1] | a_1 = copy.deepcopy(a); for x in a_1: x.append(2) | a_1
-import numpy as np; a = np.zeros(3); b = a[:2] | b[0] = 1 | a, b => import numpy as np; a = np.zeros(3); b = a[:2] | b_1 = b; a_1 = a; b_1[0] = 1 | a_1, b_1
+l = [1] | def g(x): x.append(1) | g(l) | l   => l = [1] | def g(x): x.append(1) | l_1 = l.copy(); g(l_1) | l_1
+l = [1] | def g(): l.append(1) | g() | l     => l = [1] | l_1 = l.copy(); def g(): l_1.append(1); g() | l_1
+a = [1] | b = a | a.append(2) | a, b         => a = [1] | b = a | a_1 = b_1 = a.copy(); a_1.append(2) | a_1, b_1
+a = [[1]] | for x in a: x.append(2) | a      => a = [[1]] | a_1 = copy.deepcopy(a); for x in a_1: x.append(2) | a_1
+import numpy as np; a = np.zeros(3); b = a[:2] | b[0] = 1 | a, b => import numpy as np; a = np.zeros(3); b = a[:2]; b[0] = 1 | a, b
 fig, ax = plt.subplots() | ax.plot(y)        => fig, ax = plt.subplots(); ax.plot(y)
 
 import seaborn as sns; g = sns.FacetGrid(d) | g.set(x=1); => import seaborn as sns; g = sns.FacetGrid(d); g.set(x=1);

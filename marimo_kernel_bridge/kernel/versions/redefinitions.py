@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marimo_kernel_bridge.analysis.observations import is_file_name
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
@@ -123,14 +122,13 @@ class Redefinitions:
         for name in names:
             makers = self._flow.makers.get(name, [])
             had_versions = name in self._values.makers
-            is_file = is_file_name(name)  # an edge, without a value
-            has_versions = bool(makers) and not is_file and self._flow.has_versions(name)
+            has_versions = bool(makers) and self._flow.has_versions(name)
             if has_versions:
                 self._values.set_makers(name, makers, self._graph.definers(name))
             elif had_versions:
                 self._values.make_plain(name, makers)
-            governed = has_versions or self._flow.closes_cycle(name) or (is_file and bool(makers))
-            if governed != (name in self._governed) or has_versions != had_versions or is_file:
+            governed = has_versions or self._flow.closes_cycle(name)
+            if governed != (name in self._governed) or has_versions != had_versions:
                 changed.add(name)
             (self._governed.add if governed else self._governed.discard)(name)
         return changed
@@ -225,7 +223,7 @@ class Redefinitions:
         if self._loaded is None:
             return
         self._values.enter(cell_id, self._loaded)
-        self._observer.begin(cell_id, self._loaded.parts.get(cell_id), self._cells[cell_id].cell.code)
+        self._observer.begin(cell_id, self._loaded.parts.get(cell_id))
 
     def leave(self, cell_id: str) -> bool:
         """Record the versions that a cell made, and assign to the plain names those of the last definitions.
@@ -292,10 +290,7 @@ def _versions(
     made = {(name, cell_id) for name in (flow.makes & names) - flow.repeats}
     read = {(name, maker) for name, maker in part.reads if name in names}
     defines, uses = (
-        frozenset(
-            version_name(name, maker) if name in several or is_file_name(name) else name
-            for name, maker in versions
-        )
+        frozenset(version_name(name, maker) if name in several else name for name, maker in versions)
         for versions in (made, read)
     )
     return Versions(part.source.code, names, defines, uses)

@@ -8,6 +8,7 @@ import pytest
 from marimo_kernel_bridge.analysis import changes
 from marimo_kernel_bridge.analysis.changes import DECISIONS, Decision, Manner, Readers
 from marimo_kernel_bridge.analysis.document import Document
+from marimo_kernel_bridge.analysis.import_order import ImportOrder
 from marimo_kernel_bridge.analysis.model import Cell, Given
 from marimo_kernel_bridge.analysis.mutation import How, Mutation
 from marimo_kernel_bridge.analysis.name_uses import read_cell
@@ -61,6 +62,13 @@ ROWS: dict[tuple[Manner, str], dict[Readers, str]] = {
         "below": "m = make() || m.fit(y) || m",
         "both": "m = make() | m || m.fit(y) || m",
     },
+    ("unowned", "o"): {
+        "nobody": "o = make() || o.a.b = 1 ||",
+        "itself": "o = make() || o.a.append(1) ||",
+        "above": "o = make() | o || o.a.append(1) ||",
+        "below": "o = make() || o.a.append(1) || o",
+        "both": "o = make() | o || o.a.append(1) || o",
+    },
 }
 CASES = [
     (manner, readers, name, notebook)
@@ -69,13 +77,13 @@ CASES = [
 ]
 
 
-def decided(notebook: str, name: str) -> Decision:
+def decided(notebook: str, name: str, order: type[DocumentOrder] = DocumentOrder) -> Decision:
     """Return what is done of a change of `name` in the cell between the bars."""
     above, changing, below = (part.strip() for part in notebook.split("||"))
     codes = [code.strip() for code in [*above.split(" | "), changing, *filter(None, [below])]]
     cells = [Cell(index, Given(code), read_cell(code)) for index, code in enumerate(codes)]
     document = Document(cells)
-    in_order = DocumentOrder(document)
+    in_order = order(document)
     changed = cells[codes.index(changing)]
     for cell in cells[: changed.index + 1]:
         in_order.visit(cell)
@@ -92,11 +100,12 @@ def test_each_row_of_the_table_decides_its_notebook(
     manner: Manner, readers: Readers, name: str, notebook: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decision = DECISIONS[manner][readers]
-    assert decided(notebook, name) == decision
+    order = ImportOrder if manner == "unowned" else DocumentOrder
+    assert decided(notebook, name, order) == decision
     other: Decision = "nothing" if decision != "nothing" else "order"
     row = {**DECISIONS[manner], readers: other}
     monkeypatch.setattr(changes, "DECISIONS", {**DECISIONS, manner: row})
-    assert decided(notebook, name) == other  # this row, and no other
+    assert decided(notebook, name, order) == other  # this row, and no other
 
 
 def test_every_row_of_the_table_has_a_notebook() -> None:

@@ -1,0 +1,290 @@
+"""What calls make names share, and what their results share with the objects of names.
+
+"Not known to share" is never "does not share": a call that is not known shares its arguments with its result and with
+its object.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.analysis import known_calls
+from marimo_kernel_bridge.analysis.object_kinds import root_of
+from marimo_kernel_bridge.analysis.owners import (
+    FLAT,
+    IMMUTABLE,
+    NOTHING,
+    OUTSIDE,
+    Depth,
+    Link,
+    Reach,
+    together,
+)
+from marimo_kernel_bridge.analysis.reached_values import Values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from marimo_kernel_bridge.analysis.habits import Habits
+    from marimo_kernel_bridge.analysis.known_calls import Sharing
+
+_IMMUTABLE_RESULTS: Final = frozenset(
+    [
+        "abs",
+        "all",
+        "any",
+        "ascii",
+        "bin",
+        "bool",
+        "bytes",
+        "callable",
+        "chr",
+        "complex",
+        "divmod",
+        "float",
+        "format",
+        "hash",
+        "hex",
+        "int",
+        "isinstance",
+        "len",
+        "oct",
+        "ord",
+        "pow",
+        "range",
+        "repr",
+        "round",
+        "str",
+        "type",
+        "input",
+    ]  # a list of words
+)
+_PLAIN_RESULTS: Final = frozenset({"json.load", "json.loads"})
+
+
+class Calls(Values):
+    """Calls of functions and of methods."""
+
+    def _call(self, call: ast.Call) -> Reach:
+        given = [self.of(value) for value in call.args] + [
+            self.of(keyword.value) for keyword in call.keywords
+        ]
+        match call.func:
+            case ast.Name(id=name):
+                return self._function_call(call, name, given)
+            case ast.Attribute() as func:
+                root = root_of(func)
+                if root is not None and self.facts.is_module(root.id) and root.id not in self._local:
+                    path = ast.unparse(func).partition(".")[2]
+                    return self._module_call(f"{self._origin(root.id)}.{path}", call, given)
+                return self._method_call(call, func, self.of(func.value), given)
+            case func:
+                return self._unknown(self.of(func), given)
+
+    def _function_call(self, call: ast.Call, name: str, given: Sequence[Reach]) -> Reach:  # noqa: PLR0911  # one case for each form
+        if name in self._local:
+            return self._unknown(self._local[name], given)
+        habits = self.habits.get(name)
+        if self.facts.kind(name) == "own":
+            made = together((NOTHING, *given)).as_item()
+            known = self.habits.get(f"{name}.__init__")
+            shared = self._by_habits(known, NOTHING, call, given) if known else NOTHING
+            return together((made, Reach(parts=habits.of_class) if habits else NOTHING, shared))
+        if habits is not None:
+            return self._by_habits(habits, None, call, given)
+        if self.facts.is_module(name):
+            return self._module_call(self._origin(name), call, given)
+        if name == "setattr" and len(call.args) == 3:  # noqa: PLR2004  # its arguments
+            self._put(call.args[0], given[2])
+            return IMMUTABLE
+        if name in known_calls.BUILTINS and self.facts.kind(name) == "unknown":
+            if name in _IMMUTABLE_RESULTS:
+                return IMMUTABLE
+            return self._known(known_calls.BUILTINS[name], call, given)
+        return self._unknown(self._name(name), given)
+
+    def _module_call(self, path: str, call: ast.Call, given: Sequence[Reach]) -> Reach:
+        top = path.partition(".")[0]
+        sharing = known_calls.FUNCTIONS.get(path)
+        if sharing is None and path.startswith(known_calls.NEW_BELOW):
+            sharing = "new"
+        if path == "copy.deepcopy":
+            return Reach(depth=max((reach.depth for reach in given), default=Depth.OPAQUE))
+        if path in _PLAIN_RESULTS:
+            return Reach(depth=Depth.PLAIN)
+        if top in {"pandas", "numpy"} and sharing is None:
+            keeps = top == "pandas" and not self.facts.copies_on_write
+            return Reach(together(given).same if keeps else {}, depth=Depth.FLAT)
+        if sharing is None and top in known_calls.MODULES_OF_NEW:
+            sharing = "new"
+        if sharing is not None:
+            return self._known(sharing, call, given)
+        reach = together((NOTHING, *(each.by(Link.ARGUMENT) for each in given)))
+        self._between(given)
+        if top in known_calls.MODULES_OF_HOLDERS:
+            return reach
+        for each in given:
+            for name, link in each.names().items():
+                self.owners.link(OUTSIDE, Reach(holds={name: max(link, Link.ARGUMENT)}))
+        return together((reach, Reach(same={OUTSIDE: Link.ARGUMENT})))
+
+    def _known(self, sharing: Sharing, call: ast.Call, given: Sequence[Reach]) -> Reach:
+        reach = together((IMMUTABLE, *given))
+        match sharing:
+            case "new":
+                return NOTHING
+            case "items":
+                items = together(
+                    (IMMUTABLE, *(self._item(each, node) for each, node in _paired(call, given)))
+                )
+                return items.as_item()
+            case "holds":
+                return together((reach.as_item(), Reach(holds=reach.names(), depth=reach.depth.held())))
+            case "same":
+                return reach
+            case "item":
+                return together((self.item(reach), Reach(same=reach.same) if len(given) > 1 else IMMUTABLE))
+            case "outside":
+                self._know_outside(call.args)
+                return together((reach, Reach(same={OUTSIDE: Link.SHOWN})))
+
+    def _method_call(self, call: ast.Call, func: ast.Attribute, of: Reach, given: Sequence[Reach]) -> Reach:
+        if self._kind(func.value) in {"frame", "array", "random"}:
+            return self._data_call(func, of, given)
+        if not of.names() and of.depth is Depth.VALUE:
+            return FLAT if not given or isinstance(func.value, ast.Constant | ast.JoinedStr) else NOTHING
+        habits = self._habits_of_method(func)
+        if habits is not None:
+            return self._by_habits(habits, of, call, given)
+        if self._kind(func.value) == "plot":
+            return Reach(same=of.names(), depth=Depth.OPAQUE)
+        self._give(func, of, call, given)
+        if isinstance(func.value, ast.Name):
+            of = self.of(func.value)  # with what was put into it
+        return self._method_result(call, func, of, given)
+
+    def _data_call(self, func: ast.Attribute, of: Reach, given: Sequence[Reach]) -> Reach:
+        """Return the result of a method of a frame, an array or a random generator."""
+        view = Reach(of.same, of.within, depth=Depth.FLAT)
+        match self._kind(func.value):
+            case "frame" if func.attr in known_calls.PARTS_OF_FRAMES:
+                return Reach(of.same, of.within, of.same, depth=Depth.FLAT)
+            case "array" if func.attr in known_calls.VIEWS_OF_ARRAYS:
+                return view
+            case "random" if func.attr in {"choice", "choices", "sample"}:
+                return self.item(together((IMMUTABLE, *given)))
+        return FLAT
+
+    def _method_result(self, call: ast.Call, func: ast.Attribute, of: Reach, given: Sequence[Reach]) -> Reach:
+        result = NOTHING
+        match known_calls.METHODS.get(func.attr):
+            case "new":
+                pass
+            case "items":
+                items = [self._item(of, func.value), *(self._item(*pair) for pair in _paired(call, given))]
+                result = together(items).as_item()
+            case "holds":
+                result = Reach(holds=of.names(), depth=of.depth)
+            case "item":
+                result = together((self._item(of, func.value), *given[1:]))
+            case "same":
+                result = of
+            case _ if self._kind(func.value) not in {"list", "dict", "set"}:
+                result = together((of.by(Link.RECEIVER), *(each.by(Link.ARGUMENT) for each in given)))
+        return result
+
+    def _give(self, func: ast.Attribute, of: Reach, call: ast.Call, given: Sequence[Reach]) -> None:
+        """Record what a method that is not the notebook's own may put into its object."""
+        name = func.attr
+        if name in known_calls.TAKING or (self._kind(func.value) == "set" and name == "add"):
+            if name == "add":
+                self._put(func.value, together((IMMUTABLE, *given)))
+            return
+        if name in known_calls.PUTTING:
+            self._put(func.value, together((IMMUTABLE, *given)))
+        elif name in known_calls.PUTTING_ITEMS:
+            self._put(
+                func.value, together((IMMUTABLE, *(self._item(*pair) for pair in _paired(call, given))))
+            )
+        elif given:
+            link = Link.ARGUMENT if name in {"fit", "fit_transform", "partial_fit"} else Link.RECEIVER
+            for each in given:
+                for other in of.names():
+                    names = {one: max(link, known) for one, known in each.names().items()}
+                    self.owners.link(other, Reach(holds=names))
+                    if names:
+                        self.owners.blur(other)
+            self._blur(given)
+
+    def _put(self, target: ast.expr, reach: Reach) -> None:
+        root = root_of(target)
+        of = self.of(target) if root is None else None
+        names = [root.id] if root is not None else list((of or NOTHING).names())
+        for name in names:
+            if name in self._local:
+                for other in self._local[name].names():
+                    self.owners.put_into(other, reach)
+            else:
+                self.owners.put_into(OUTSIDE if self.facts.is_module(name) else name, reach)
+
+    def _unknown(self, func: Reach, given: Sequence[Reach]) -> Reach:
+        """Return the result of a call of something that is not known."""
+        self._between(given)
+        for each in given:
+            for name in func.names():
+                self.owners.link(name, Reach(holds=each.by(Link.RECEIVER).names()))
+        return together((func.by(Link.RECEIVER), *(each.by(Link.ARGUMENT) for each in given)))
+
+    def _between(self, given: Sequence[Reach]) -> None:
+        """Record that the arguments of a call that is not known may have been put into each other."""
+        names = [each.by(Link.ARGUMENT).names() for each in given]
+        for place, some in enumerate(names):
+            for others in names[place + 1 :]:
+                for name in some:
+                    self.owners.link(name, Reach(holds=others, within=others))
+        self._blur(given)
+
+    def _blur(self, given: Sequence[Reach]) -> None:
+        for each in given:
+            for name in each.names():
+                if self.facts.kind(name) not in {"array", "frame", "value"}:
+                    self.owners.blur(name)
+
+    def _know_outside(self, nodes: Sequence[ast.expr]) -> None:
+        """Record that the identity of objects is looked at."""
+        for node in nodes:
+            reach = self.of(node) if isinstance(node, ast.Name) else NOTHING
+            self.owners.link(OUTSIDE, Reach(holds=reach.same))
+
+    def _habits_of_method(self, func: ast.Attribute) -> Habits | None:
+        root = func.value
+        owner = self.facts.classes.get(root.id) if isinstance(root, ast.Name) else None
+        if owner is None and isinstance(root, ast.Name) and self.facts.kind(root.id) == "own":
+            return None
+        return self.habits.get(f"{owner}.{func.attr}") if owner is not None else None
+
+    def _by_habits(self, habits: Habits, of: Reach | None, call: ast.Call, given: Sequence[Reach]) -> Reach:
+        """Record what a call of a function of the notebook makes its arguments share, and return its result."""
+        arguments = habits.bound(call, given, of)
+        if arguments is None:
+            return self._unknown(NOTHING, [*given, *([of] if of is not None else [])])
+        for holder, held in habits.holds:
+            for name, link in _named(holder, arguments).items():
+                names = {one: max(link, by) for one, by in _named(held, arguments).items()}
+                self.owners.link(name, Reach(holds=names))
+        for one, other in habits.parts:
+            for name in _named(one, arguments):
+                self.owners.link(name, Reach(parts=_named(other, arguments)))
+        for name in habits.blurs:
+            self._blur([Reach(_named(name, arguments))])
+        return habits.result(arguments)
+
+
+def _named(node: str, arguments: dict[str, Reach]) -> dict[str, Link]:
+    return arguments[node].names() if node in arguments else {node: Link.SHOWN}
+
+
+def _paired(call: ast.Call, given: Sequence[Reach]) -> Iterator[tuple[Reach, ast.expr]]:
+    nodes = [*call.args, *(keyword.value for keyword in call.keywords)]
+    return zip(given, nodes, strict=True)

@@ -1,0 +1,273 @@
+"""The pass in document order of an import: who owns an object decides whether a cell may change a copy of it.
+
+Only objects of known kinds that no other name reaches are copied. Cells that change any other object are joined with the
+cell that makes it, if that joins few, and else ordered behind it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.analysis import changes
+from marimo_kernel_bridge.analysis.model import PYTHON, simple_augmented
+from marimo_kernel_bridge.analysis.mutations import by_statement
+from marimo_kernel_bridge.analysis.object_kinds import COPIED_BY_METHOD
+from marimo_kernel_bridge.analysis.owners import OUTSIDE, Depth, Link, Owners
+from marimo_kernel_bridge.analysis.ownership import Ownership
+from marimo_kernel_bridge.analysis.plan import Join
+from marimo_kernel_bridge.analysis.syntax import stored
+from marimo_kernel_bridge.analysis.versions import ITSELF, DocumentOrder, is_divided
+
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from marimo_kernel_bridge.analysis.document import Document
+    from marimo_kernel_bridge.analysis.model import Cell, Version
+    from marimo_kernel_bridge.analysis.mutation import Mutation
+    from marimo_kernel_bridge.analysis.object_kinds import Kind
+    from marimo_kernel_bridge.analysis.occurrence import Occurrence
+
+_OF_PARTS: Final = frozenset({"nested", "call", "train"})
+"""Mutations that may change parts of an object, not only the object itself."""
+_OPAQUE_KINDS: Final = frozenset({"unknown", "own", "live"})
+_PLAIN_KINDS: Final = frozenset({"list", "dict", "set", "value"})  # a tuple, say
+_PLAIN_RESULTS: Final = frozenset({"json.load", "json.loads"})
+_MOST_ADJACENT, _MOST_AROUND = 4, 3
+"""The most cells of the notebook that become one: if none between them reads the object, and if some do."""
+
+
+class ImportOrder(DocumentOrder):
+    """The pass in document order that knows owners."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        document.facts.thorough = True
+        self.ownership = Ownership(document.facts)
+        self._before = Owners()  # as the cell that is visited begins
+        self._made_of: dict[str, frozenset[str]] = {}  # what names were connected with when they were bound
+
+    # What a cell changes
+
+    def mutations_of(self, cell: Cell) -> list[Mutation]:
+        self._before = self.ownership.owners.copy()
+        result: list[Mutation] = []
+        body = cell.names.tree.body
+        for statement, found in zip(body, by_statement(body, self.document.facts), strict=True):
+            self.ownership.read(statement)
+            result += [self._with_sharing(mutation) for mutation in found]
+            for name in _bound_by(statement):
+                self._made_of[name] = frozenset(self.ownership.owners.connected(name))
+        return result
+
+    def _with_sharing(self, mutation: Mutation) -> Mutation:
+        """Return a mutation together with the other names whose objects it changes."""
+        if mutation.how in {"plot", "next"}:
+            return mutation
+        owners, name = self.ownership.owners, mutation.name
+        of_opaque = self.document.facts.kind(name) in _OPAQUE_KINDS
+        seen = owners.holders(name)
+        if mutation.how == "nested":
+            seen = {**owners.connected(name), **seen}
+        elif mutation.how in {"call", "other"}:
+            seen = {
+                **{other: link for other, link in owners.connected(name).items() if link is Link.SHOWN},
+                **seen,
+            }
+        kinds = _OPAQUE_KINDS | _PLAIN_KINDS if mutation.how == "nested" else _OPAQUE_KINDS
+        also = {
+            other
+            for other, link in seen.items()
+            if link is Link.SHOWN or (of_opaque and self.document.facts.kind(other) in kinds)
+        }
+        if mutation.how in {"train", "call"}:
+            also |= {other for other in self._made_of.get(name, ()) if self._is_opaque(other)}
+            also |= {other for other in owners.holders(name) if self._is_opaque(other)}
+        elif mutation.how == "fit":
+            also |= {other for other in owners.held_by(name) if self._is_estimator(other)}
+        also -= {OUTSIDE, name}
+        also = {other for other in also if self.document.facts.kind(other) not in {"module", "generator"}}
+        return replace(mutation, together=mutation.together | also)
+
+    def _is_opaque(self, name: str) -> bool:
+        return self.document.facts.kind(name) in _OPAQUE_KINDS
+
+    def _is_estimator(self, name: str) -> bool:
+        return self.document.facts.origins.get(name, "").startswith("sklearn.")
+
+    # What becomes of it
+
+    def _change(self, cell: Cell, name: str, before: Version) -> None:
+        mutated = changes.exposed(cell, name)
+        if not mutated or before.cell in {cell.index, PYTHON} or before.origin is not None:
+            return
+        kind = self._kind(name, mutated)
+        if kind == "value" and (
+            self._before.is_linked(name) or any(each.how == "nested" for each in mutated)
+        ):
+            kind = "unknown"  # the items of a tuple may be mutable
+        copy = self._copy_of(cell, name, kind, mutated)
+        manner = changes.manner_by_owner(kind, mutated, copy)
+        match changes.DECISIONS[manner][self._readers(cell, name, before, mutated)]:
+            case "copy":
+                self._derive(cell, name, before, copy or ITSELF)
+                self._derive_sharing(cell, name, mutated)
+            case "join" if manner != "unowned" or self._is_joined(cell, name, before, mutated):
+                self.join_with_maker(cell, name, before, changes.WHY_JOINED[manner])
+            case "order" | "join":
+                self._derive(cell, name, before, ITSELF)
+                self._derive_sharing(cell, name, mutated)
+            case "nothing":
+                pass
+
+    def _kind(self, name: str, mutated: Sequence[Mutation]) -> Kind:
+        kind = changes.kind_of_changed(name, mutated, self.document.facts.kinds)
+        through_others = all(mutation.name != name for mutation in mutated)
+        return self.document.facts.kind(name) if kind == "unknown" and through_others else kind
+
+    def _start_of_bound(
+        self,
+        cell: Cell,
+        name: str,
+        stores: Sequence[Occurrence],
+        exposed: Sequence[Occurrence],
+        before: Version,
+    ) -> str | None:
+        mutated = changes.exposed(cell, name)
+        augmented = any(use.augmented for use in stores)
+        kind = self._kind(name, mutated)
+        owned = not augmented or not self._seen_by(cell, name, self._before.holders(name))
+        written_out = not augmented or (simple_augmented(cell, name) is not None and owned)
+        if not exposed or (is_divided(stores, exposed) and not mutated and written_out):
+            return None
+        if mutated:
+            return self._copy_of(cell, name, kind, mutated) or ITSELF
+        if augmented and kind in COPIED_BY_METHOD and owned:
+            return "copy.copy({})" if kind == "frame" else self._copied(name, kind, ()) or ITSELF
+        if augmented and kind == "unknown" and owned and not self._is_number(before):
+            return "copy.copy({})"  # what has `+=` can be copied
+        return ITSELF
+
+    def _copy_of(self, cell: Cell, name: str, kind: Kind, mutated: Sequence[Mutation]) -> str | None:
+        """Return how to copy an object before a cell changes it; None if it has other owners, or it cannot be told."""
+        template = self._copied(name, kind, mutated)
+        if template is None:
+            return None
+        of_parts = self._before.depth(name) > Depth.FLAT and self._is_of_parts(name, mutated)
+        shared = self._before.connected(name) if of_parts else self._before.holders(name)
+        seen_by = self._seen_by(cell, name, shared)
+        if seen_by <= self._before.exact(name):
+            return template
+        together = {name, *seen_by}
+        return changes.DEEP if all(self._is_plain(each) for each in together) else None
+
+    def _is_of_parts(self, name: str, mutated: Sequence[Mutation]) -> bool:
+        """Return whether mutations may change parts of a name's object, not only the object itself."""
+        same = {name, *self.ownership.owners.exact(name)}
+        return any(mutation.how in _OF_PARTS or mutation.name not in same for mutation in mutated)
+
+    def _copied(self, name: str, kind: Kind, mutated: Sequence[Mutation]) -> str | None:  # noqa: PLR0911  # one case for each kind
+        """Return how to copy an object that has no other owner; None if its kind is not known well enough."""
+        facts, depth = self.document.facts, self._before.depth(name)
+        hows = {mutation.how for mutation in mutated}
+        if kind == "frame":
+            of_pandas = facts.origins.get(name, "").startswith("pandas.")
+            known = of_pandas or (
+                _OTHER_FRAMES.isdisjoint(facts.packages()) and (name in facts.frames or hows)
+            )
+            shallow = "{}.copy(deep=False)" if facts.copies_on_write else "{}.copy()"
+            return shallow if known and "augmented" not in hows else "copy.copy({})" if known else None
+        if kind == "array":
+            return "{}.copy()" if not facts.origins.get(name, "").startswith(_MAPPED) else None
+        if kind in {"list", "dict", "set"}:
+            if depth <= Depth.FLAT or not self._is_of_parts(name, mutated):
+                return "{}.copy()"
+            return changes.DEEP if depth <= Depth.PLAIN else None
+        if kind == "random":
+            return changes.DEEP
+        if kind == "unknown" and hows == {"fit"} and self._is_estimator(name):
+            return changes.CLONE
+        return changes.DEEP if self._is_plain(name) and hows else None
+
+    def _is_plain(self, name: str) -> bool:
+        """Return whether an object is a list, a dictionary or a set of such and of values, made in the notebook."""
+        facts = self.document.facts
+        known = facts.kind(name) in _PLAIN_KINDS or facts.origins.get(name) in _PLAIN_RESULTS
+        return known and name != OUTSIDE and self._before.depth(name) <= Depth.PLAIN
+
+    def _seen_by(self, cell: Cell, name: str, shared: Iterable[str]) -> set[str]:
+        """Return those of the names that share an object whose value is still looked at: in a cell, or below it."""
+        return {
+            other for other in shared if other != name and (other == OUTSIDE or self._is_alive(cell, other))
+        }
+
+    def _is_alive(self, cell: Cell, name: str) -> bool:
+        if any(use.act == "load" and (use.exposed or use.late) for use in cell.names.of(name)):
+            return True
+        return not cell.names.stores(name) and self.read_below(cell.index, {name})
+
+    # Joining
+
+    def _is_joined(self, cell: Cell, name: str, before: Version, mutated: Sequence[Mutation]) -> bool:
+        """Return whether a cell is joined with the maker of an object that it changes, rather than ordered behind it."""
+        connected = self._connected(name, mutated)
+        if OUTSIDE in connected:  # what else sees it must not see the change before its place
+            return False
+        between = self._between(cell, before, connected)
+        cells = [self.document.cells[index] for index in (before.cell, *between, cell.index)]
+        if any(each.given.fails for each in cells):
+            return False
+        most = _MOST_AROUND if between else _MOST_ADJACENT
+        return sum(each.given.parts for each in cells) <= most
+
+    def _connected(self, name: str, mutated: Iterable[Mutation]) -> set[str]:
+        names = {name, *self.document.facts.group(name)}
+        names |= {other for mutation in mutated for other in (mutation.name, *mutation.together)}
+        return names.union(*(self.ownership.owners.connected(each) for each in names))
+
+    def _between(self, cell: Cell, before: Version, names: Iterable[str]) -> list[int]:
+        return [
+            index
+            for index in range(before.cell + 1, cell.index)
+            if any(use.act == "load" for name in names for use in self.document.cells[index].names.of(name))
+        ]
+
+    def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:
+        group = {name, *self.document.facts.group(name)}
+        shown = (link_names(self.ownership.owners.connected(each)) for each in group)
+        between = self._between(cell, before, group.union(*shown))
+        cells = (before.cell, *between, cell.index)
+        self.document.requests.append(Join(cells, before.cell, f"`{name}`: one {why}"))
+
+    # Copies of several names
+
+    def copy_together(self, cell: Cell) -> None:
+        exact = {
+            name: {name, *self._before.exact(name)} & cell.seeded.keys()
+            for name, how in cell.seeded.items()
+            if how != ITSELF and name in cell.incoming
+        }
+        done: set[str] = set()
+        for name, names in exact.items():
+            if name not in done and len(names) > 1:
+                several = tuple(each for each in cell.seeded if each in names and each in cell.incoming)
+                cell.together.append((several, cell.seeded[name]))
+                done |= names
+        super().copy_together(cell)
+        cell.together = [(names, how) for names, how in cell.together if "{}" in how or not done & set(names)]
+
+
+_OTHER_FRAMES: Final = frozenset({"polars", "xarray", "dask", "modin", "cudf", "pyspark", "vaex", "ibis"})
+"""Packages whose frames are used like those of pandas and copied otherwise."""
+_MAPPED: Final = ("numpy.memmap", "numpy.load", "numpy.frombuffer", "numpy.asarray", "numpy.asanyarray")
+
+
+def link_names(links: Mapping[str, Link]) -> set[str]:
+    """Return the names of links that the text shows."""
+    return {name for name, link in links.items() if link is Link.SHOWN and name != OUTSIDE}
+
+
+def _bound_by(statement: ast.stmt) -> list[str]:
+    targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
+    return [name for target in targets if target is not None for name in stored(target)]
