@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.syntax import words_of
-from marimo_kernel_bridge.importing import failing, figures, history, randomness, stars
+from marimo_kernel_bridge.importing import failing, figures, history, kernel_needs, randomness, stars
 from marimo_kernel_bridge.importing.annotations import as_strings, names_in_annotations, without_future
 from marimo_kernel_bridge.importing.failing import is_known_to_fail
 from marimo_kernel_bridge.importing.imports import (
@@ -216,9 +216,13 @@ def _ipython_names(prepared: Prepared) -> None:
         position = read_before_bound(prepared.cells, name)
         if position is not None:
             prepared.need(name, [position], name=name)
-    words = frozenset().union(*(words_of(cell.code) for cell in prepared.cells))
-    if (
-        "get_ipython" in words or {"Output", "ipywidgets"} <= words
+    codes = [cell.code for cell in prepared.cells]
+    for cell, notes in zip(prepared.cells, kernel_needs.told(codes), strict=True):
+        for text in notes:
+            prepared.note(cell.positions, text)
+    words = frozenset().union(*map(words_of, codes))
+    if {"Output", "ipywidgets"} <= words or (
+        "get_ipython" in words and kernel_needs.asks_for_the_shell(codes)
     ):  # ipywidgets' Output asks it to show errors
         prepared.need(SHELL, ())
 

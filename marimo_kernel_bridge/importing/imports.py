@@ -94,7 +94,7 @@ SHELL_HERE: Final = "shell of this notebook"
 _SHELL: Final = """\
 from IPython.core.interactiveshell import InteractiveShell as _InteractiveShell
 
-_InteractiveShell.instance()  # what `get_ipython()` returns"""
+_shell = _InteractiveShell.instance()  # what `get_ipython()` returns"""
 
 
 def bindings_in(sources: Iterable[str]) -> dict[str, set[str | None]]:

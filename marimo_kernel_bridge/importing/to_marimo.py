@@ -44,6 +44,8 @@ _BINDS_UNSEEN: Final = re.compile(
 )
 """What may bind names that no text shows."""
 _LARGEST_PICTURE: Final = 2_000_000  # bytes; in the file it takes a third more
+_TITLE: Final = re.compile(r'\s*# +([^\n\[\]$`*_<>\\"]+?)[ #]*(?:\n|\Z)')
+"""A heading of plain words, which begins a text."""
 _HEADER: Final = "# /// script"
 
 
@@ -253,8 +255,15 @@ def _header(notebook: Notebook, prepared: Prepared) -> str:
 
 
 def _app_options(notebook: Notebook) -> Mapping[str, Any]:  # marimo's, JSON
+    """Return the options of the app: those of the notebook, else the title that its first heading gives it."""
     config = _marimo_metadata(notebook).get("app_config")
-    return config if isinstance(config, dict) else {}
+    if isinstance(config, dict):
+        return config
+    first = next((cell for cell in notebook.cells if cell.source.strip()), None)
+    title = (
+        _TITLE.match(without_breaks(first.source)) if first is not None and first.kind == "markdown" else None
+    )
+    return {"app_title": title[1]} if title is not None and title[1].isprintable() else {}
 
 
 def _marimo_metadata(notebook: Notebook) -> Mapping[str, Any]:  # JSON

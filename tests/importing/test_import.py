@@ -345,3 +345,23 @@ def test_what_a_cell_displays_above_its_value_is_shown():
         ["display(1)\n2", "for x in 'ab':\n    display(x)\nx", "display(3)"]
     )
     assert_shows_the_same_again_and_again(["it = iter([1, 2, 3])\nnext(it)", "next(it)", "next(it)\n"])
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [
+        ("# Sales in *May*", None),
+        ("# Sales in May", "Sales in May"),
+        ("\n# Sales in May #\n\ntext", "Sales in May"),
+        ("## Sales in May", None),
+        ("Sales\n# May", None),
+        ("# $x$", None),
+        ('# "Sales"', None),
+        ("# Ümsatz, in May's 1st week!", "Ümsatz, in May's 1st week!"),
+    ],
+)
+def test_the_first_heading_is_the_title_of_the_app(imported, heading, title):
+    text = imported(("markdown", heading), "x = 1").text
+    assert ("app_title" in text) == (title is not None)
+    assert title is None or title in literals(text)
+    assert "app_title" not in imported("x = 1", ("markdown", heading)).text
