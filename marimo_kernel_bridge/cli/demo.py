@@ -10,7 +10,6 @@ import asyncio
 import base64
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import AsyncExitStack
@@ -29,6 +28,7 @@ from marimo_kernel_bridge.launch.shipped import shipped
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, read_notebook
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
+from marimo_kernel_bridge.protocol.own_python import python_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -203,7 +203,7 @@ def _import_and_run(example: Path, say: Callable[[str], None]) -> None:
     kept = sum(cell.fate == "kept" for cell in conversion.cells)
     say(f"  {target.name}: {kept} of {len(conversion.cells)} cells kept as they are, marimo check passes")
     ran = subprocess.run(  # noqa: S603  # this interpreter, on the file just written
-        [sys.executable, target.name],
+        python_command(target.name),
         cwd=target.parent,
         capture_output=True,
         text=True,

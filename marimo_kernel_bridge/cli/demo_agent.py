@@ -6,14 +6,13 @@ Calls tools and returns their answers; decides nothing.
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from marimo_kernel_bridge.protocol.names import MODULE
+from marimo_kernel_bridge.protocol.own_python import module_command
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -42,7 +41,8 @@ class Agent:
 @asynccontextmanager
 async def attached_agent(connection_file: str, log: TextIO) -> AsyncIterator[Agent]:
     """Start an MCP server and connect it to a kernel. The server's stderr goes to `log`. Raises `ToolFailedError`."""
-    server = StdioServerParameters(command=sys.executable, args=["-m", MODULE, "mcp"], env=dict(os.environ))
+    program, *arguments = module_command("mcp")
+    server = StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
     async with Client(stdio_client(server, errlog=log)) as client:
         agent = Agent(client)
         await agent.call("connect_to_kernel", connection_file=connection_file)

@@ -131,14 +131,17 @@ def _kernelspec() -> Finding:
 def _interpreter_problem(interpreter: str) -> str:
     """Run the interpreter of a kernelspec. Return why it cannot be used, or an empty string."""
     try:
-        answer = subprocess.run(  # noqa: S603  # Jupyter runs it as well
-            [interpreter, "-c", "import marimo_kernel_bridge as b; print(b.__version__)"],
-            capture_output=True,
-            text=True,
-            timeout=_INTERPRETER_BOUND,
-            cwd=tempfile.gettempdir(),  # the current directory may be a checkout, which would be imported
-            check=False,
-        )
+        with (
+            tempfile.TemporaryDirectory() as empty
+        ):  # the current directory may be a checkout, which would be imported
+            answer = subprocess.run(  # noqa: S603  # Jupyter runs it as well
+                [interpreter, "-c", "import marimo_kernel_bridge as b; print(b.__version__)"],
+                capture_output=True,
+                text=True,
+                timeout=_INTERPRETER_BOUND,
+                cwd=empty,
+                check=False,
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"{interpreter} does not run: {error}."
     if answer.returncode != 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from marimo_kernel_bridge.launch.shipped import shipped
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
+from marimo_kernel_bridge.protocol.own_python import module_command, python_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +48,8 @@ def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], Non
     say(f"Opening {shown} with the kernel '{kernelspec['display_name']}'.")
     say(HOW_TO_ATTACH.format(command=_command()))
     sys.stdout.flush()
-    arguments = [sys.executable, "-m", "jupyterlab", str(shown), *options]
-    os.execv(sys.executable, arguments)  # noqa: S606  # the current interpreter; JupyterLab takes over signals and the terminal
+    arguments = python_command("-m", "jupyterlab", str(shown), *options)
+    os.execv(arguments[0], arguments)  # noqa: S606  # the current interpreter; JupyterLab takes over signals and the terminal
 
 
 def _kernelspec() -> dict[str, str]:
@@ -88,4 +90,4 @@ def _for_our_kernel(notebook: Path, kernelspec: dict[str, str]) -> Path:
 def _command() -> str:
     """Return a command that runs this program from any folder: an environment's scripts are rarely on PATH."""
     script = Path(sys.executable).with_name("marimo-kernel-bridge")
-    return str(script) if script.exists() else f"{sys.executable} -m marimo_kernel_bridge"
+    return str(script) if script.exists() else shlex.join(module_command())

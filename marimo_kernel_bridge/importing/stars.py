@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import CellNames, parse, read_cell
 from marimo_kernel_bridge.analysis.star_imports import import_of, module_of, star_imports
+from marimo_kernel_bridge.protocol.own_python import python_command
 
 if TYPE_CHECKING:
     import ast
@@ -44,7 +44,7 @@ def names_of(module: str, folder: Path | None) -> frozenset[str] | None:
         return None
     try:
         asked = subprocess.run(  # noqa: S603  # this interpreter, and a name that the notebook imports itself
-            [sys.executable, "-c", _ASK, module],
+            python_command("-c", _ASK, module),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT,

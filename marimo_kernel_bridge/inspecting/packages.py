@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport, MissingImport, PackageChange
+from marimo_kernel_bridge.protocol.own_python import python_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -140,16 +141,7 @@ def _process(tool: Installer, requirements: Sequence[str]) -> Iterator[subproces
         assert uv is not None
         command = [uv, "pip", "install", "--no-progress", "--color", "never", "--python", sys.executable]
     else:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--no-input",
-            "--no-color",
-            "--progress-bar",
-            "off",
-        ]
+        command = python_command("-m", "pip", "install", "--no-input", "--no-color", "--progress-bar", "off")
         command.append("--disable-pip-version-check")
     # pip runs in an empty directory: a pip.py in the notebook's directory would run instead. uv reads settings there.
     with tempfile.TemporaryDirectory(prefix="marimo-kernel-bridge-") as empty:

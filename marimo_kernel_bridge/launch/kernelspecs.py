@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -135,15 +136,16 @@ def _python_at(path: Path) -> Path | None:
 def _look(program: Path) -> tuple[str, bool]:
     """Return a Python's prefix and whether it has this package. Raises `BridgeError` bad_request."""
     try:
-        done = subprocess.run(  # noqa: S603  # a program that the user allows to be started
-            [str(program), "-c", _LOOK],
-            capture_output=True,
-            text=True,
-            timeout=_LOOK_BOUND,
-            check=True,
-            cwd=program.parent,
-            stdin=subprocess.DEVNULL,
-        )
+        with tempfile.TemporaryDirectory() as empty:  # so that no module of a folder is imported instead
+            done = subprocess.run(  # noqa: S603  # a program that the user allows to be started
+                [str(program), "-c", _LOOK],
+                capture_output=True,
+                text=True,
+                timeout=_LOOK_BOUND,
+                check=True,
+                cwd=empty,
+                stdin=subprocess.DEVNULL,
+            )
         prefix, has_bridge = done.stdout.split("\n")[:2]
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise BridgeError(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
+from marimo_kernel_bridge.protocol.own_python import own_interpreter
 from marimo_kernel_bridge.protocol.secrets import in_environment
 
 if TYPE_CHECKING:
@@ -67,11 +67,17 @@ class Attached:
         self.client.runs.on_change(callback)
 
     async def draw_chart(self, kind: ChartKind, spec: Specification) -> Drawing:
-        """Draw a chart with the kernel's Python if it is on this machine, else with the server's."""
-        interpreters = [sys.executable]
+        """Draw a chart with the kernel's Python if an installed kernelspec names it, else with the server's.
+
+        What a kernel says of itself chooses among programs that the person has installed, and names no other: a kernel
+        may be in a container, and its code may set `sys.executable`.
+        """
+        interpreters = [own_interpreter()]
         if self.reactive and isinstance(self.client.connection, Connection):
             with suppress(BridgeError):
-                interpreters.insert(0, (await self.client.reads.describe()).interpreter or sys.executable)
+                named = (await self.client.reads.describe()).interpreter
+                if named and named in await asyncio.to_thread(_interpreters_of_kernelspecs):
+                    interpreters.insert(0, named)
         return await self.charts.draw(kind, spec, interpreters)
 
     async def learn_secrets(self) -> None:
@@ -118,6 +124,12 @@ class Attached:
             raise BridgeError(
                 "kernel_dead", f"{news} Nothing was run.", "Call again to run in the new, empty kernel."
             )
+
+
+def _interpreters_of_kernelspecs() -> frozenset[str]:
+    from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # a server starts without jupyter_client
+
+    return frozenset(spec.interpreter for spec in installed() if spec.reactive and spec.interpreter)
 
 
 Attach = Callable[["Endpoint", str], Awaitable["KernelClient"]]

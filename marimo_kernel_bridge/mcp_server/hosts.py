@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, assert_never
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.names import MODULE
+from marimo_kernel_bridge.protocol.own_python import module_command
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.transport.token import Token
@@ -65,7 +65,7 @@ def our_command(*arguments: str) -> Stdio:
     """Return a command line that starts this installation's server from any directory."""
     suffix = ".exe" if sys.platform == "win32" else ""
     script = Path(sys.executable).with_name(f"marimo-kernel-bridge{suffix}")
-    installed = (str(script),) if script.exists() else (sys.executable, "-m", MODULE)
+    installed = (str(script),) if script.exists() else tuple(module_command())
     return Stdio((*installed, "mcp", *arguments))
 
 

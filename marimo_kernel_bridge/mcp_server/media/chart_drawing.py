@@ -1,6 +1,6 @@
 """Rendering of chart specifications as static images: Vega(-Lite) with vl-convert, Plotly with Kaleido.
 
-Neither is a dependency. They are searched for in the notebook's environment, then in the server's, and run in a
+Neither is a dependency. They are searched for in the interpreters that the caller trusts, and run in a
 separate process, so that a hanging browser affects nothing else. Rendering runs no code of the notebook.
 """
 
@@ -92,7 +92,7 @@ class ChartDrawer:
 async def _draw(kind: ChartKind, spec: bytes, interpreters: Sequence[str]) -> Drawing:
     package = "kaleido" if kind == "plotly" else "vl-convert-python"
     drawing = Drawing(
-        why_not=f"it can be drawn with {package} in the kernel's environment: install_packages(['{package}'])"
+        why_not=f"it can be drawn with {package} in the environment of an installed kernelspec or of the MCP server"
     )
     for interpreter in dict.fromkeys(interpreters):
         exit_code, png, complaint = await _run(interpreter, kind, spec)

@@ -6,7 +6,6 @@ Cancelling the caller ends the process.
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextlib import suppress
 from typing import TypeVar
 
@@ -18,7 +17,7 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
     ImportedCell,  # noqa: TC001  # msgspec looks at it
 )
 from marimo_kernel_bridge.protocol.lines import split_lines
-from marimo_kernel_bridge.protocol.names import MODULE
+from marimo_kernel_bridge.protocol.own_python import module_command
 
 
 class ExportReport(msgspec.Struct, frozen=True):
@@ -68,11 +67,7 @@ _Report = TypeVar("_Report", ExportReport, ImportReport)
 async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Report:
     """Run the command line and return its report. Raises the `BridgeError` with which it refused."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        MODULE,
-        *arguments,
-        "--json",
+        *module_command(*arguments, "--json"),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -216,7 +216,7 @@ def test_what_the_installer_prints_is_passed_on_and_what_changed_is_told(
     report = install(["brdg-new", "brdg-kept>1"], lambda: [failed, lacking, cell("cccc", "")], printed.append)
 
     arguments, folder = printed
-    assert arguments.startswith("arguments: -m pip install --no-input")
+    assert arguments.startswith("arguments: -P -m pip install --no-input")
     assert arguments.endswith(" -- brdg-new brdg-kept>1\n")
     assert "marimo-kernel-bridge-" in folder  # nothing beside the notebook is run for pip
     assert (report.installer, report.exit_code) == ("pip", 0)

@@ -5,6 +5,7 @@ import io
 import os
 import sys
 import venv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_in
 from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, show
 from marimo_kernel_bridge.mcp_server.media.pictures import LONGEST_SIDE, scaled
+from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.fake_kernel import FakeKernel
 
 pytestmark = pytest.mark.anyio
 
@@ -110,10 +113,24 @@ async def test_without_the_package_it_is_told_how_a_chart_can_be_drawn(tmp_path:
     bare = str(tmp_path / "env" / "bin" / "python")
     drawing = await ChartDrawer().draw("plotly", {"data": [{"y": [1, 2]}]}, [bare, "/no/such/python"])
     assert drawing.png == b""
-    assert "install_packages(['kaleido'])" in drawing.why_not
+    assert "kaleido in the environment of an installed kernelspec" in drawing.why_not
     assert (
         "vl-convert-python" in (await ChartDrawer().draw("vega-lite", BARS | {"title": "x"}, [bare])).why_not
     )
+
+
+async def test_a_program_that_only_the_kernel_names_is_not_run(
+    connected: Agent, kernel: FakeKernel, tmp_path: Path
+) -> None:
+    planted = tmp_path / "plot.bin"
+    planted.write_text(f"#!/bin/sh\necho ran > {tmp_path / 'sprung'}\n")
+    planted.chmod(0o755)
+    kernel.description = replace(kernel.description, interpreter=str(planted))
+    bars = {"application/vnd.vegalite.v5+json": BARS | {"title": "of a hostile kernel"}}
+    kernel.add("aaaa", "bars", {"output_type": "display_data", "data": bars, "metadata": {}})
+    answer = await connected("read_cell", cell_id="aaaa")
+    assert len(answer.images) == 1, answer.text
+    assert not (tmp_path / "sprung").exists()
 
 
 async def test_a_specification_that_cannot_be_drawn_says_why() -> None:

@@ -1,0 +1,109 @@
+"""The processes that this package starts import no module of the working directory."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import marimo_kernel_bridge
+from marimo_kernel_bridge.launch import kernelspecs
+from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, run_command
+from marimo_kernel_bridge.protocol.own_python import module_command, python_command
+
+PACKAGE = Path(marimo_kernel_bridge.__file__).parent
+NOT_STARTED = {
+    "Path",  # what lies beside the interpreter
+    "Environment",  # what an agent is told
+    "InstallReport",
+    "KernelDescription",
+    "str",
+}
+OTHERS = {
+    "protocol/own_python.py": "the one place",
+    "launch/install.py": "a kernelspec: Jupyter starts it, and `__main__` takes the folder off the path",
+    "launch/pool/preload_check.py": "the interpreter of a kernelspec, in an empty folder",
+    "launch/pool/server.py": "what a pool says of itself",
+    "launch/kernelspecs.py": "the interpreter of a kernelspec",
+    "cli/doctor.py": "the interpreter of a kernelspec, in an empty folder",
+}
+
+pytestmark = pytest.mark.anyio
+
+
+def uses_of_the_interpreter(tree: ast.Module) -> Iterator[int]:
+    """Yield each `sys.executable` that could become a part of a command line."""
+    parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.executable"):
+            continue
+        parent = parents[node]
+        while isinstance(parent, ast.BoolOp | ast.keyword | ast.UnaryOp | ast.IfExp):
+            parent = parents[parent]
+        if isinstance(parent, ast.FormattedValue | ast.If | ast.Compare):
+            continue
+        if isinstance(parent, ast.Call) and ast.unparse(parent.func) in NOT_STARTED:
+            continue
+        if isinstance(parent, ast.List) and ast.unparse(parent.elts[-2:][0]) == "'--python'":  # for uv
+            continue
+        yield node.lineno
+
+
+def test_only_one_module_builds_command_lines_of_this_interpreter() -> None:
+    found = {
+        f"{path.relative_to(PACKAGE).as_posix()}:{line}"
+        for path in PACKAGE.rglob("*.py")
+        if path.relative_to(PACKAGE).as_posix() not in OTHERS
+        for line in uses_of_the_interpreter(ast.parse(path.read_text(encoding="utf-8")))
+    }
+    assert not found, "use protocol.own_python"
+
+
+@pytest.fixture
+def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with modules that would take the place of those that we and Python import."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    trap = f"open({str(tmp_path / 'sprung')!r}, 'a').write(__name__ + ' ')\nraise SystemExit(3)\n"
+    for name in ("click", "json", "email", "queue", "nbformat", "msgspec", "marimo", "sitecustomize", "pip"):
+        (folder / f"{name}.py").write_text(trap)
+    (folder / "marimo_kernel_bridge").mkdir()
+    for name in ("__init__", "__main__"):
+        (folder / "marimo_kernel_bridge" / f"{name}.py").write_text(trap)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+async def test_an_export_for_an_agent_runs_no_module_of_the_working_directory(trapped: Path) -> None:
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "a",
+        "metadata": {},
+        "source": "1",
+        "outputs": [],
+        "execution_count": None,
+    }
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    (trapped / "a.ipynb").write_text(json.dumps(notebook))
+    report = await run_command(
+        ExportReport, "export", "a.ipynb", "--to", "json", "--output", "a.json", bound=300
+    )
+    assert report.cells == 1
+    assert not (trapped.parent / "sprung").exists()
+
+
+@pytest.mark.parametrize("command", [python_command("-c", "import json, queue"), module_command("--version")])
+def test_our_command_lines_run_no_module_of_the_working_directory(trapped: Path, command: list[str]) -> None:
+    subprocess.run(command, check=True, capture_output=True)
+    assert not (trapped.parent / "sprung").exists()
+
+
+def test_asking_an_interpreter_about_itself_runs_no_module_beside_it(trapped: Path) -> None:
+    program = trapped / "python"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    program.chmod(0o755)
+    assert kernelspecs.of_interpreter(str(program)).argv[0] == str(program)
+    assert not (trapped.parent / "sprung").exists()
