@@ -44,21 +44,21 @@ class Channel:
         self.read_by: list[str] = []
         self.taken: list[str | None] = []
         self.takes: Callable[[ReceivedFrames], bool] = lambda _: False
-        self._read = threading.Condition()
+        self._routed = threading.Condition()
         self.stream.listen(self)
 
     # The listener
 
     def read(self, frames: list[Any]) -> ReceivedFrames:
-        with self._read:
-            self.read_by.append(threading.current_thread().name)
-            self._read.notify_all()
         return JupyterSession(key=KEY).receive(frames)
 
     def route(self, frames: ReceivedFrames) -> bool:
         taken = self.takes(frames)
         if taken:
             self.taken.append(frames.msg_id)
+        with self._routed:
+            self.read_by.append(threading.current_thread().name)
+            self._routed.notify_all()
         return taken
 
     def receive(self, frames: ReceivedFrames) -> None:
@@ -81,8 +81,8 @@ class Channel:
 
     def wait_for_reads(self, count: int) -> None:
         """Wait while the main thread's loop stands still, as it does while a cell runs."""
-        with self._read:
-            assert self._read.wait_for(lambda: len(self.read_by) >= count, BOUND)
+        with self._routed:
+            assert self._routed.wait_for(lambda: len(self.read_by) >= count, BOUND)
 
     def close(self) -> None:
         self.stream.close()
@@ -238,6 +238,11 @@ def subshells(channel: Channel, handler: Handler, comms: dict[str, Any]) -> Iter
     subshells.close()
 
 
+def thread_of(subshell: str) -> threading.Thread:
+    (thread,) = (each for each in threading.enumerate() if each.name == f"subshell-{subshell}")
+    return thread
+
+
 def test_a_subshell_handles_its_messages_in_its_thread_while_the_main_thread_runs_a_cell(
     channel: Channel, handler: Handler, subshells: Subshells
 ) -> None:
@@ -269,7 +274,7 @@ def test_a_deleted_subshell_answers_what_it_had_received(
     handler.held["a"] = threading.Event()
     channel.send("a", "b", subshell_id=subshell)
     channel.wait_for_reads(2)
-    (thread,) = (each for each in threading.enumerate() if each.name == f"subshell-{subshell}")
+    thread = thread_of(subshell)
     subshells.delete(subshell)
     channel.send("late", subshell_id=subshell)
     channel.run_until(lambda: handler.unknown or channel.received)
@@ -310,7 +315,9 @@ def test_comm_messages_go_to_the_main_thread_unless_a_subshell_s_code_waits_for_
     }
     assert routed == {"waiting": True, "gone": False, "unknown": False}
     assert not subshells.route(received("comm_msg", [], subshell_id=subshell))
+    thread = thread_of(subshell)
     subshells.close()
+    thread.join(BOUND)
     assert [msg_id for msg_id, _, _ in handler.handled] == ["waiting"]
 
 
