@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Final
 
 _INDENT: Final = 4
 """The columns of a nested block in Python-Markdown, and of code in both."""
@@ -25,11 +22,6 @@ _MATH: Final = re.compile(
     r"|\$(?P<inline>(?:\\.|[^$\\\n`]|\n(?!\s*\n))+?)\$",
     re.DOTALL,
 )
-_PICTURE: Final = re.compile(
-    r"(?P<before>!\[[^\]]*\]\(\s*<?|<img\b[^>]*?\bsrc\s*=\s*[\"'])(?P<path>[^)\s\"'>]+)", re.IGNORECASE
-)
-_LINK: Final = re.compile(r"(?<!!)\[[^\]]*\]\(\s*<?(?P<path>[^)\s\"'>#]+)")
-_NOT_RELATIVE: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|[/#]")
 
 
 def as_marimo_shows_it(source: str) -> str:
@@ -38,33 +30,6 @@ def as_marimo_shows_it(source: str) -> str:
     for text, code in _around_fences(source.split("\n")):
         pieces.append("\n".join(text) if code else _MATH.sub(_closed_up, "\n".join(text)))
     return "\n".join(_Lines().of("\n".join(pieces).split("\n")))
-
-
-def with_pictures(source: str, embedded: Callable[[str], str | None]) -> str:
-    """Put pictures with a relative path into the text. `embedded` returns the data of a path as an address."""
-
-    def replaced(found: re.Match[str]) -> str:
-        path = found["path"]
-        address = None if _NOT_RELATIVE.match(path) else embedded(path)
-        return f"{found['before']}{address or path}"
-
-    return _PICTURE.sub(replaced, source)
-
-
-def relative_pictures(source: str) -> list[str]:
-    """Return the relative paths of the pictures in a Markdown text, but not of those that marimo serves."""
-    paths = [found["path"] for found in _PICTURE.finditer(source)]
-    return list(
-        dict.fromkeys(
-            path for path in paths if not _NOT_RELATIVE.match(path) and not path.startswith("public/")
-        )
-    )
-
-
-def relative_links(source: str) -> list[str]:
-    """Return the relative paths that a Markdown text links to."""
-    paths = [found["path"] for found in _LINK.finditer(source)]
-    return list(dict.fromkeys(path for path in paths if not _NOT_RELATIVE.match(path)))
 
 
 def _around_fences(lines: list[str]) -> list[tuple[list[str], bool]]:

@@ -12,17 +12,13 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare, unresolved
-from marimo_kernel_bridge.importing.markdown import (
-    as_marimo_shows_it,
-    relative_links,
-    relative_pictures,
-    with_pictures,
-)
+from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
+from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
 from marimo_kernel_bridge.importing.prepared import with_line_feeds
 from marimo_kernel_bridge.marimo_format.line_breaks import with_escaped_breaks, without_breaks
 from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
@@ -212,7 +208,8 @@ def _markdown(cell: NotebookCell, prepared: Prepared, folder: Path | None) -> st
     source = as_marimo_shows_it(without_breaks(cell.source)).strip()
     for name, bundle in cell.attachments.items():
         for mime, data in bundle.items():
-            source = source.replace(f"attachment:{name}", data_url(mime, data))
+            for written in (name, quote(name)):
+                source = source.replace(f"attachment:{written}", data_url(mime, data))
     return _shown_markdown(with_pictures(source, partial(_embedded, folder)), prepared)
 
 
