@@ -129,11 +129,11 @@ doctor: install ## Prove that kernelspec, kernel, reactivity and MCP work on thi
 peers: install ## Point the test suites of ipykernel, nbclient and papermill at the kernel (from PyPI; some ten minutes)
 	$(BIN)/python tests/peers/run.py $(ARGS)
 
-corpus: install ## Measure marimo's converter and ours on the notebooks below CORPUS=folder (else on the tests' sample)
-	$(BIN)/python tests/corpus/measure.py $(CORPUS)
+corpus: install ## Import the notebooks below CORPUS=folder (else the tests' sample), run, edit, compare (ARGS=--help)
+	$(BIN)/python -m tests.corpus import $(CORPUS) $(ARGS)
 
-corpus-live: install ## Run the notebooks below CORPUS=folder on the kernel as they are, and compare with ipykernel
-	$(BIN)/python tests/importing/corpus_live.py $(CORPUS) $(ARGS)
+corpus-live: install ## Run and edit the notebooks below CORPUS=folder on the kernel as they are, and compare (ARGS=--help)
+	$(BIN)/python -m tests.corpus live $(CORPUS) $(ARGS)
 
 bench: install ## Measure beside ipykernel, xeus-python, ipyflow, bare marimo and jupyter-mcp-server (ARGS=--help)
 	$(BIN)/python -m benchmarks $(ARGS)

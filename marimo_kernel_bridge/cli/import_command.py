@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from marimo_kernel_bridge.cli.progress import told_progress
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.notebooks.ipynb import (
     EMPTY,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from marimo_kernel_bridge.errors import ErrorCode
-    from marimo_kernel_bridge.importing.verify import Verdict
+    from marimo_kernel_bridge.importing.verifying.verdict import Verdict
     from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject
 
 REFUSED: Final = 1
@@ -47,6 +47,7 @@ class ImportOptions:
     keep_outputs: bool = False
     check: bool = False
     verify: bool = False
+    seconds: float = 600.0
     force: bool = False
     as_json: bool = False
 
@@ -222,7 +223,7 @@ def import_notebook(source: Path, target: Path, options: ImportOptions) -> Impor
         else to_marimo.convert(notebook)
     )
     outputs = None if options.check else _write(notebook, conversion, target, options)
-    verdict = _verified(source, conversion) if options.verify else None
+    verdict = _verified(source, conversion, options) if options.verify else None
     return Imported(source, target, conversion, not options.check, outputs, verdict)
 
 
@@ -246,13 +247,14 @@ def _write(notebook: Notebook, conversion: Conversion, target: Path, options: Im
     return session_file.keep(notebook, conversion, target) if options.keep_outputs else None
 
 
-def _verified(source: Path, conversion: Conversion) -> Verdict:
-    from marimo_kernel_bridge.importing.verify import steps, verify  # noqa: PLC0415  # starts kernels
+def _verified(source: Path, conversion: Conversion, options: ImportOptions) -> Verdict:
+    from marimo_kernel_bridge.importing.verifying.verify import steps, verify  # noqa: PLC0415  # starts kernels
 
     notebook = read_notebook(source)
-    label = f"Running {source.name} twice, and the result"
-    with click.progressbar(length=steps(notebook, conversion), label=label, file=sys.stderr) as bar:
-        return verify(notebook, conversion, bar.update)
+    with told_progress(f"Verifying {source.name}", steps(notebook, conversion)) as progress:
+        return verify(
+            notebook, conversion, progress, strict=options.target == "marimo", seconds=options.seconds
+        )
 
 
 def _report(imported: Imported, options: ImportOptions) -> None:
@@ -290,6 +292,5 @@ def _print(imported: Imported, options: ImportOptions) -> None:
         check = "passes" if conversion.check_passes else "fails"
         click.echo(f"  marimo check: {check}.{f' Next: marimo edit {target}' if imported.written else ''}")
     if imported.verdict is not None:
-        click.echo(f"  verified: {imported.verdict}")
-        for difference in imported.verdict.differences:
-            click.echo(f"    {difference}")
+        for line in imported.verdict.lines():
+            click.echo(f"  {line}")

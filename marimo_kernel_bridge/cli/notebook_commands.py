@@ -49,7 +49,18 @@ if TYPE_CHECKING:
 )
 @click.option("--check", is_flag=True, help="Only report; write nothing.")
 @click.option(
-    "--verify", is_flag=True, help="Run the notebook and the result, and compare the outputs of cells."
+    "--verify",
+    is_flag=True,
+    help="Run the notebook and the result: compare outputs, also of cells that run again or are edited.",
+)
+@click.option(
+    "--within",
+    "seconds",
+    type=click.FloatRange(min=0),
+    default=600,
+    show_default=True,
+    metavar="SECONDS",
+    help="The time for what --verify tries after the first run.",
 )
 @click.option("--force", is_flag=True, help="Overwrite files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -61,6 +72,7 @@ def import_(
     outputs: str,
     check: bool,
     verify: bool,
+    seconds: float,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -76,6 +88,7 @@ def import_(
         keep_outputs=outputs == "keep",
         check=check,
         verify=verify,
+        seconds=seconds,
         force=force,
         as_json=as_json,
     )

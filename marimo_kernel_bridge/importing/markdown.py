@@ -22,6 +22,8 @@ _MATH: Final = re.compile(
     r"|\$(?P<inline>(?:\\.|[^$\\\n`]|\n(?!\s*\n))+?)\$",
     re.DOTALL,
 )
+_CONTROL_SPACE: Final = re.compile(r"(?<!\\)((?:\\\\)*)(?:\\\s+)+$")
+"""A space command at the end of a formula, where it shows nothing."""
 
 
 def as_marimo_shows_it(source: str) -> str:
@@ -54,8 +56,10 @@ def _around_fences(lines: list[str]) -> list[tuple[list[str], bool]]:
 def _closed_up(found: re.Match[str]) -> str:
     inline, display = found["inline"], found["display"]
     if inline is not None and inline.strip():
-        return f"${inline.strip()}$"
-    if display is not None and display.strip() and "\n" not in display:
+        tex = _CONTROL_SPACE.sub(r"\1", inline).strip()
+        return f"${tex}$"
+    on_own_lines = display is not None and display.startswith("\n") and display.rstrip(" ").endswith("\n")
+    if display is not None and display.strip() and not on_own_lines:
         return f"$${display.strip()}$$"
     return found[0]
 
@@ -77,6 +81,7 @@ class _Lines:
     items: list[_Item] = field(default_factory=list)
     fence: str = ""
     environment: str = ""
+    formula: bool = False  # between two `$$`
 
     def of(self, lines: list[str]) -> list[str]:
         for number, line in enumerate(lines):
@@ -86,9 +91,14 @@ class _Lines:
     def _add(self, line: str, following: str) -> None:
         if not line.strip():
             self.written.append("" if not self.fence else line)
+            self.formula = False
             return
         if self.fence:
             self._add_in_fence(line)
+            return
+        opened, self.formula = self.formula, self.formula ^ (line.count("$$") % 2 == 1)
+        if opened:
+            self.written.append(self._shifted(line))
             return
         if self.environment:
             self.written.append(self._shifted(line))

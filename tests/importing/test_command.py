@@ -207,6 +207,40 @@ def test_verify_tells_what_differs_and_sets_aside_what_is_not_the_importers_doin
     assert verified["failing_in_the_original"] == [5]
 
 
+def test_verify_runs_cells_again_and_edits_them_and_says_what_is_wrong_then(tmp_path):
+    """The report is the example of the documentation."""
+    sources = [
+        "from decimal import Decimal, getcontext",
+        "Decimal(1) / 3",
+        "getcontext().prec = 5",
+        "Decimal(1) / 3",
+    ]
+    notebook = write(tmp_path / "a.ipynb", *sources)
+    document = json.loads(notebook.read_text())
+    text = {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "# Thirds\n\n* one of three"}
+    notebook.write_text(json.dumps({**document, "cells": [text, *document["cells"]]}))
+    result = run(notebook, "--verify")
+    assert result.exit_code == 4, result.output
+    page = (Path(__file__).parents[2] / "docs" / "importing.md").read_text()
+    example = page.partition("<!-- verified -->\n```\n")[2].partition("```")[0]
+    assert example in result.stdout
+    assert [line.strip() for line in result.stderr.splitlines()] == [
+        "Verifying a.ipynb: 29 steps",
+        "the original, run 1 of 2",
+        "the original, run 2 of 2",
+        "the result",
+        "run again",
+        "in reverse order",
+        "edits",
+    ]
+
+
+def test_verify_stops_when_the_time_is_up(tmp_path):
+    result = run(write(tmp_path / "a.ipynb", "x = 1", "x"), "--verify", "--within", "0")
+    assert result.exit_code == 0, result.output
+    assert "the time was up: not everything was tried" in result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"), [(["a.txt"], "is no .py file"), (["a.ipynb"], "is no .py file")]
 )

@@ -12,7 +12,7 @@ from reactive import Reactive, in_order
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.cells import prepare
 from marimo_kernel_bridge.importing.to_marimo import convert
-from marimo_kernel_bridge.importing.verify import verify
+from marimo_kernel_bridge.importing.verifying.verify import verify
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
 
 SAMPLE = Path(__file__).parent / "sample"
@@ -52,7 +52,7 @@ def test_marimo_takes_every_cell(path):
 
 def test_files_and_magics_are_the_same_under_real_kernels(home):
     notebook = read_notebook(SAMPLE / "files.ipynb")
-    verdict = verify(notebook, convert(notebook), lambda _: None)
+    verdict = verify(notebook, convert(notebook), lambda _steps, _now: None, seconds=0)
     assert verdict.failing == ()
     assert verdict.differences == ()
     for path in home.temporary.glob("*/first.txt"):  # the notebook leaves the folders that it makes

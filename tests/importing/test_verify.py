@@ -6,7 +6,7 @@ import io
 import pytest
 from PIL import Image, ImageDraw
 
-from marimo_kernel_bridge.importing.verify import compare
+from marimo_kernel_bridge.importing.verifying.comparison import compare
 
 
 def printed(text):

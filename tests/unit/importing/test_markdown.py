@@ -34,6 +34,13 @@ def html(source: str) -> str:
         ("The sizes are\n| a | b |\n|---|---|\n| 1 | 2 |", "<td>1</td><td>2</td>"),
         ("a | b\n--|--\n1 | 2", "<td>1</td><td>2</td>"),
         (
+            "Thus\n\n$$\n\\begin{split}\na &= b\n\\end{split}\n$$\nand",
+            "||[\\begin{split}a &amp;= b\\end{split}||]</marimo-tex><span",
+        ),
+        ("$$\\frac{a}{b}\n$$", "||[\\frac{a}{b}||]"),
+        ("a vector $u = 1\\ $ has", "||(u = 1||)"),
+        ("a break $a \\\\ $ has", "||(a \\\\||)"),
+        (
             "We have\n\\begin{align*}\na &= b\n\\end{align*}\nand",
             "||[\\begin{align*}a &amp;= b\\end{align*}||]",
         ),

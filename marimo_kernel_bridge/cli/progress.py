@@ -1,0 +1,44 @@
+"""Progress of long work on stderr: a bar with what is done now on a terminal, else a line for each part of the work."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def told_progress(label: str, length: int) -> Iterator[Callable[[int, str], object]]:
+    """Yield a function that is told how many more steps are done, and what is done: `part: detail`."""
+    if not sys.stderr.isatty():
+        click.echo(f"{label}: {length} steps", err=True)
+        yield _Parts()
+        return
+    with click.progressbar(
+        length=length,
+        label=label,
+        file=sys.stderr,
+        item_show_func=lambda now: now,
+        show_eta=False,
+        show_pos=True,
+    ) as bar:
+        yield bar.update
+        bar.update(length - bar.pos)  # what turned out not to be needed
+
+
+class _Parts:
+    """Tells each part of the work once."""
+
+    def __init__(self) -> None:
+        self._part = ""
+
+    def __call__(self, _steps: int, now: str) -> None:
+        part, _, _ = now.partition(": ")
+        if part != self._part:
+            self._part = part
+            click.echo(f"  {part}", err=True)

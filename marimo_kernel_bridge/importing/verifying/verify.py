@@ -1,0 +1,274 @@
+"""Verification of an import: runs the original and the result, and compares what their cells show.
+
+The original runs under ipykernel, twice; the result runs on this package's kernel, which is marimo's runtime with
+Jupyter's outputs. Then each cell of the result runs again, from first to last and from last to first, and once with one
+literal changed, against a new run of the changed notebook. Owns the order of all this and its bound in time; what counts
+as showing the same is in `comparison` and `outputs`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from marimo_kernel_bridge.importing.verifying.comparison import compare
+from marimo_kernel_bridge.importing.verifying.literals import edits
+from marimo_kernel_bridge.importing.verifying.outputs import (
+    fails,
+    first_difference,
+    show_the_same,
+    shown_text,
+)
+from marimo_kernel_bridge.importing.verifying.running import (
+    LONGEST_CELL,
+    Deadline,
+    TimeIsUpError,
+    original,
+    running,
+)
+from marimo_kernel_bridge.importing.verifying.texts_and_pictures import markdown_check, picture_check
+from marimo_kernel_bridge.importing.verifying.verdict import Check, Difference, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from marimo_kernel_bridge.importing.verifying.literals import Edit
+    from marimo_kernel_bridge.importing.verifying.outputs import Outputs
+    from marimo_kernel_bridge.importing.verifying.running import Page, RunningNotebook
+    from marimo_kernel_bridge.importing.verifying.verdict import CheckName
+    from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
+
+SECONDS: Final = 600.0
+"""The time for everything after the first run, unless another is given."""
+_TRIES: Final = 3
+"""The literals of a cell that are tried, if the cell fails with the change."""
+
+
+Progress: TypeAlias = "Callable[[int, str], object]"
+"""What is told of the work: how many more steps are done, and what is done, as `part: detail`."""
+
+
+def steps(notebook: Notebook, conversion: Conversion) -> int:
+    """Return how many steps `verify` reports at most: a step is the run of a cell, or of all cells after an edit."""
+    editable = sum(next(edits(code), None) is not None for code in _code_of(notebook, conversion).values())
+    return 2 * sum(cell.kind == "code" for cell in notebook.cells) + 3 * len(conversion.codes) + editable
+
+
+def verify(
+    notebook: Notebook,
+    conversion: Conversion,
+    progress: Progress,
+    *,
+    strict: bool = True,
+    seconds: float = SECONDS,
+) -> Verdict:
+    """Run the notebooks in the folder of the original.
+
+    With `strict`, the result runs by marimo's own rules. What follows the first run takes at most `seconds`.
+
+    Raises `BridgeError`: kernel_dead, kernel_silent.
+    """
+    return asyncio.run(_Verification(notebook, conversion, progress, strict, seconds).verdict())
+
+
+def _code_of(notebook: Notebook, conversion: Conversion) -> dict[str, str]:
+    """Return the cells of the result that are made of code cells, by their ids."""
+    code = {cell.position for cell in notebook.cells if cell.kind == "code"}
+    return {
+        _id(number): text
+        for number, (text, positions) in enumerate(zip(conversion.codes, conversion.positions, strict=True))
+        if code & set(positions)
+    }
+
+
+def _id(number: int) -> str:
+    return f"result-{number}"
+
+
+@dataclass
+class _Verification:
+    notebook: Notebook
+    conversion: Conversion
+    progress: Progress
+    strict: bool
+    seconds: float
+    folder: Path = field(init=False)
+    codes: dict[str, str] = field(init=False)
+    made_of: dict[str, tuple[int, ...]] = field(init=False)
+    first: Page = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        path = self.notebook.path
+        self.folder = path.parent if path is not None else Path()
+        self.codes = {_id(number): code for number, code in enumerate(self.conversion.codes)}
+        self.made_of = dict(zip(self.codes, self.conversion.positions, strict=True))
+
+    async def verdict(self) -> Verdict:
+        before, again = [await self._original(f"the original, run {number} of 2") for number in (1, 2)]
+        async with running(self.folder, self.codes, strict=self.strict) as result:
+            await self._run_all(result)
+            self.first = result.page()
+            after = [(self.made_of[cell], outputs) for cell, outputs in self.first.items()]
+            first = compare(before, again, after)
+            checks = [
+                markdown_check(self.notebook, self.made_of, self.first),
+                picture_check(self.notebook, self.made_of, self.first, before),
+            ]
+            unsteady = {*first.varying, *first.failing}
+            steady = {cell for cell in self.codes if unsteady.isdisjoint(self.made_of[cell])}
+            again_check = _Again(self, steady)
+            edit_check = _Edits(self, steady)
+            deadline = Deadline.within(self.seconds)
+            stopped = False
+            try:
+                await again_check.run(result, deadline)
+                await edit_check.run(result, deadline)
+            except TimeIsUpError:
+                stopped = True
+        return Verdict(first, (*again_check.checks(), edit_check.check(), *checks), stopped)
+
+    async def _original(self, what: str) -> dict[int, Outputs]:
+        codes = {f"cell {cell.position}": cell.source for cell in self.notebook.cells if cell.kind == "code"}
+        page = await original(self.folder, codes, lambda cell: self.progress(1, f"{what}: {cell}"))
+        return {int(cell.removeprefix("cell ")): outputs for cell, outputs in page.items()}
+
+    async def _run_all(self, result: RunningNotebook) -> None:
+        for cell, code in self.codes.items():
+            await result.run(cell, code, LONGEST_CELL)
+            self.progress(1, f"the result: {self.named(cell)}")
+
+    def named(self, cell: str) -> str:
+        return f"cell {'+'.join(map(str, self.made_of[cell])) or 'added'}"
+
+    def differences(self, cells: Iterable[str], wanted: Page, shown: Page, what: str) -> list[Difference]:
+        return [
+            Difference(
+                self.made_of[cell],
+                what,
+                first_difference(*_texts(wanted[cell], shown[cell])),
+                first_difference(*_texts(shown[cell], wanted[cell])),
+            )
+            for cell in cells
+            if not show_the_same(wanted[cell], shown[cell])
+        ]
+
+
+def _texts(one: Outputs, other: Outputs) -> tuple[str, str]:
+    texts = shown_text(one), shown_text(other)
+    return texts if texts[0] != texts[1] else ("a picture", "another picture")
+
+
+class _Again:
+    """Runs each cell again, with what depends on it: no other cell may change."""
+
+    def __init__(self, verification: _Verification, steady: set[str]) -> None:
+        self._of = verification
+        self._steady = [cell for cell in verification.codes if cell in steady]
+        self._done: dict[CheckName, int] = {"run_again": 0, "in_reverse_order": 0}
+        self._wrong: dict[CheckName, int] = dict.fromkeys(self._done, 0)
+        self._differences: dict[CheckName, list[Difference]] = {name: [] for name in self._done}
+
+    async def run(self, result: RunningNotebook, deadline: Deadline) -> None:
+        codes = list(self._of.codes)
+        await self._in_order(result, deadline, "run_again", codes)
+        await self._in_order(result, deadline, "in_reverse_order", codes[::-1])
+
+    async def _in_order(
+        self, result: RunningNotebook, deadline: Deadline, name: CheckName, order: Sequence[str]
+    ) -> None:
+        before = result.page()
+        for cell in order:
+            await result.run(cell, self._of.codes[cell], deadline.left)
+            after = result.page()
+            what = f"after {self._of.named(cell)} ran again"
+            changed = self._of.differences(self._steady, before, after, what)
+            self._differences[name] += changed
+            self._wrong[name] += bool(changed)
+            self._done[name] += 1
+            before = after
+            self._of.progress(1, f"{name.replace('_', ' ')}: {self._of.named(cell)}")
+
+    def checks(self) -> list[Check]:
+        total = len(self._of.codes)
+        return [
+            Check(name, done, total, tuple(self._differences[name]), self._wrong[name])
+            for name, done in self._done.items()
+        ]
+
+
+class _Edits:
+    """Changes one literal in each cell: all cells then show what a new run of the changed notebook shows."""
+
+    def __init__(self, verification: _Verification, steady: set[str]) -> None:
+        self._of = verification
+        self._steady = [cell for cell in verification.codes if cell in steady]
+        self._editable = [
+            cell
+            for cell, code in _code_of(verification.notebook, verification.conversion).items()
+            if cell in steady and next(edits(code), None) is not None
+        ]
+        self._done = self._marked = 0
+        self._wrong: set[str] = set()
+        self._differences: list[Difference] = []
+
+    async def run(self, result: RunningNotebook, deadline: Deadline) -> None:
+        if self._editable:
+            await self._restore(result, deadline)
+        for cell in self._editable:
+            for edit in islice(edits(self._of.codes[cell]), _TRIES):
+                await result.run(cell, edit.code, deadline.left)
+                shown, stale = result.page(), await result.stale()
+                if not fails(shown[cell]):
+                    await self._compare(cell, edit, shown, stale, deadline)
+                await self._undo(result, cell, edit, deadline, was_right=cell not in self._wrong)
+                if not fails(shown[cell]):
+                    break
+            self._of.progress(1, f"edits: {self._of.named(cell)}")
+
+    async def _compare(
+        self, cell: str, edit: Edit, shown: Page, stale: frozenset[str], deadline: Deadline
+    ) -> None:
+        codes = self._of.codes | {cell: edit.code}
+        async with running(self._of.folder, codes, strict=self._of.strict) as fresh:
+            for each, code in codes.items():
+                await fresh.run(each, code, deadline.left)
+            wanted = fresh.page()
+        what = f"after an edit of {self._of.named(cell)}, {edit}"
+        self._marked += len(stale)
+        unmarked = [each for each in self._steady if each not in stale]
+        self._note(cell, self._of.differences(unmarked, wanted, shown, what))
+        self._done += 1
+
+    async def _undo(
+        self, result: RunningNotebook, cell: str, edit: Edit, deadline: Deadline, *, was_right: bool
+    ) -> None:
+        before = {each: outputs for each, outputs in self._of.first.items() if each in self._steady}
+        await result.run(cell, self._of.codes[cell], deadline.left)
+        what = f"after {self._of.named(cell)} is as it was, {edit.after} -> {edit.before}"
+        apart = self._of.differences(before, before, result.page(), what)
+        if was_right:
+            self._note(cell, apart)
+        if apart:
+            await self._restore(result, deadline)
+
+    async def _restore(self, result: RunningNotebook, deadline: Deadline) -> None:
+        """Run all cells in order, so that the next edit starts from what the first run shows."""
+        for cell, code in self._of.codes.items():
+            await result.run(cell, code, deadline.left)
+
+    def _note(self, cell: str, differences: list[Difference]) -> None:
+        self._differences += differences
+        self._wrong |= {cell} if differences else set()
+
+    def check(self) -> Check:
+        return Check(
+            "edits",
+            self._done,
+            len(self._editable),
+            tuple(self._differences),
+            wrong=len(self._wrong),
+            marked=self._marked,
+        )

@@ -1,0 +1,110 @@
+"""What a verification tries and compares: edits of literals, Markdown as JupyterLab shows it, pictures by path."""
+
+from pathlib import Path
+
+import marimo  # noqa: TID251  # what marimo shows is the subject
+import pytest
+
+from marimo_kernel_bridge.importing.verifying.html_structure import difference, structure
+from marimo_kernel_bridge.importing.verifying.jupyter_markdown import shown_in_jupyter
+from marimo_kernel_bridge.importing.verifying.literals import count_equal, edit_like, edits
+from marimo_kernel_bridge.importing.verifying.texts_and_pictures import markdown_check, picture_check
+from marimo_kernel_bridge.importing.verifying.verdict import Check, Difference, FirstRun, Verdict
+from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
+
+
+@pytest.mark.parametrize(
+    ("code", "edited"),
+    [
+        ("x = 3", "x = 4"),
+        ("x = 0.5 * y", "x = 0.625 * y"),
+        ("x = 0.0", "x = 0.5"),
+        ("rows[2] + 7", "rows[2] + 8"),
+        ("f(size=2)\ny = 1", "f(size=2)\ny = 2"),
+        ("print('hello')", "print('hello too')"),
+        ("%matplotlib inline\nn = 5", "%matplotlib inline\nn = 6"),
+        ("%%time\nn = 5", "%%time\nn = 6"),
+        ("é = 'ü'; n = 1", "é = 'ü'; n = 2"),
+        ("f(x, log=True)", "f(x, log=False)"),
+    ],
+)
+def test_the_first_edit_of_a_cell_changes_the_literal_that_most_likely_shows(code: str, edited: str) -> None:
+    assert next(edits(code)).code == edited
+
+
+@pytest.mark.parametrize(
+    "code", ['"""A docstring."""', "f'{3}'", "!ls 3", "%%bash\necho 3", "open('a/b.csv')", "x = y", "def f(:"]
+)
+def test_what_is_no_literal_of_python_or_shows_nothing_is_not_edited(code: str) -> None:
+    assert list(edits(code)) == []
+
+
+def test_an_edit_is_found_again_in_the_cell_that_the_import_has_made_of_several() -> None:
+    above, cell = "a = 1\nb = 1", "c = 2\nd = 1"
+    edit = next(edit for edit in edits(cell) if edit.before == "1")
+    whole = "a_1 = 1\nb = 1\nc = 2\nd_1 = 1"
+    counts = [count_equal(edit, part) for part in (above, cell)]
+    like = edit_like(edit, whole, counts[0], sum(counts))
+    assert like is not None
+    assert like.code == "a_1 = 1\nb = 1\nc = 2\nd_1 = 2"
+    assert edit_like(edit, f"{whole}\nrepeat(1)", counts[0], sum(counts)) is None
+
+
+SAME = [
+    "# A *title*\n\nwith `code`, **more** and [a link](https://x.org)\n\n> quoted",
+    "* a\n    * b\n\n1. one\n2. two",
+    "| a | b |\n|---|---|\n| 1 | $x$ |",
+    "see https://x.org/a, and $a^2$\n\n$$\n\\begin{split}a &= b\\end{split}\n$$\n\nend",
+    "```python\nx = '$1'\n```\n\n`$y$`",
+    "costs \\$5 or $x_1$ and ***both***",
+]
+
+
+@pytest.mark.parametrize("source", SAME)
+def test_markdown_that_both_show_alike_has_no_difference(source: str) -> None:
+    assert difference(shown_in_jupyter(source), structure(marimo.md(source).text)) is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "The share $ s $ of",
+        "* one\n  * half",
+        "The sizes\n| a |\n|---|\n| 1 |",
+        "We have\n\\begin{align*}\na &= b\n\\end{align*}",
+    ],
+)
+def test_markdown_that_marimo_shows_otherwise_is_found(source: str) -> None:
+    assert difference(shown_in_jupyter(source), structure(marimo.md(source).text)) is not None
+
+
+def test_markdown_and_pictures_are_compared_by_the_cell_of_the_original(tmp_path: Path) -> None:
+    (tmp_path / "there.png").write_bytes(b"picture")
+    source = "![a](there.png) ![b](nowhere.png) ![c](https://x.org/c.png)"
+    cells = (NotebookCell(1, "a", "markdown", source), NotebookCell(2, "b", "markdown", "* x\n  * y"))
+    notebook = Notebook(cells, {}, tmp_path / "n.ipynb")
+    page = {
+        name: [{"output_type": "display_data", "data": {"text/html": marimo.md(cell.source).text}}]
+        for name, cell in zip("pq", cells, strict=True)
+    }
+    made_of = {"p": (1,), "q": (2,)}
+    markdown = markdown_check(notebook, made_of, page)
+    assert [each.positions for each in markdown.differences] == [(2,)]
+    pictures = picture_check(notebook, made_of, page, {})
+    assert [(each.positions, each.before) for each in pictures.differences] == [((1,), "there.png")]
+    assert str(pictures) == "pictures by path: 1 picture, 1 wrong"
+
+
+def test_a_report_says_what_was_not_tried() -> None:
+    wrong = Difference((2,), "after cell 1 ran again", "1", "2")
+    checks = (Check("run_again", 2, 3, (wrong,), 1), Check("edits", 0, 4), Check("pictures", 0, 0))
+    verdict = Verdict(FirstRun(1, ()), checks, stopped=True)
+    assert verdict.lines() == [
+        "verified: all 1 cells that show something show the same",
+        "run again one by one: 2 of 3 cells, 1 wrong",
+        "  cell 2: after cell 1 ran again: '1' became '2'",
+        "edited, one literal each: 0 of 4 cells, none tried",
+        "the time was up: not everything was tried (--within SECONDS gives it more)",
+    ]
+    assert not verdict.same
+    assert verdict.as_json()["checks"]["run_again"]["differences"] == [wrong.as_json()]
