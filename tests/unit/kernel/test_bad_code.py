@@ -40,7 +40,7 @@ NO_PYTHON = {"deep expression", "deep parentheses", "NUL in the code", "no such 
 def _short_tracebacks() -> Iterator[None]:
     """Let recursion end early: IPython takes seconds to write a thousand frames."""
     limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(300)
+    sys.setrecursionlimit(600)
     yield
     sys.setrecursionlimit(limit)
 
