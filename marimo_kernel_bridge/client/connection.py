@@ -30,7 +30,7 @@ Channel = Literal["shell", "iopub", "control", "hb"]
 """The channels that this client uses. The fifth, stdin, is for front ends that can ask a person."""
 
 MAX_FILE_BYTES: Final = 64 * 1024
-SHOW_KERNELS: Final = "`marimo-kernel-bridge kernels`, or the tool list_kernels, shows the kernels that run."
+SHOW_KERNELS: Final = "`marimo-kernel-bridge kernels`, or the tool list_kernels, shows the running kernels."
 
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
@@ -155,7 +155,7 @@ def read_connection(name: str | Path) -> Connection:
     if scheme != "hmac" or algorithm not in hashlib.algorithms_available:
         raise _malformed(path, f"unknown signature_scheme {file.signature_scheme!r}")
     if bool(file.curve_publickey) != bool(file.curve_secretkey):
-        raise _malformed(path, "only one of curve_publickey and curve_secretkey is there")
+        raise _malformed(path, "only one of curve_publickey and curve_secretkey is present")
     if not file.key:
         warnings = (
             *warnings,
@@ -191,7 +191,7 @@ def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except FileNotFoundError:
         raise BridgeError(
-            "connection_file_missing", f"The connection file {path} is gone.", SHOW_KERNELS
+            "connection_file_missing", f"The connection file {path} no longer exists.", SHOW_KERNELS
         ) from None
     except PermissionError:
         raise _foreign(path, "this user may not read it") from None
@@ -235,7 +235,7 @@ def stale(connection: Connection) -> BridgeError:
     """Return the error for a file at whose addresses nothing listens."""
     return BridgeError(
         "connection_file_stale",
-        f"No kernel listens where {connection.path.name} points: it has ended and left its file behind.",
+        f"No kernel is listening at the ports in {connection.path.name}: it has ended without removing the file.",
         "Start the kernel again, then connect to its new file. " + SHOW_KERNELS,
     )
 
@@ -244,9 +244,9 @@ def _judge_owner(path: Path, status: os.stat_result) -> tuple[str, ...]:
     if sys.platform == "win32":  # uids and modes are meaningless there
         return ()
     if status.st_uid != os.getuid():
-        raise _foreign(path, f"it belongs to user id {status.st_uid}, and we run as {os.getuid()}")
+        raise _foreign(path, f"it belongs to user id {status.st_uid}, but this process runs as {os.getuid()}")
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _foreign(path, f"other users may write it (mode {stat.S_IMODE(status.st_mode):o})")
+        raise _foreign(path, f"other users can write to it (mode {stat.S_IMODE(status.st_mode):o})")
     if status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
         mode = stat.S_IMODE(status.st_mode)
         return (

@@ -133,7 +133,7 @@ async def connection_file_of(notebook: str) -> Path:
         raise BridgeError(
             "no_such_notebook",
             f"{which} called {notebook!r}.",
-            f"There are: {names}. Not every front end tells which notebook it shows. {SHOW_KERNELS}",
+            f"Running notebooks: {names}. Some front ends do not report their notebook. {SHOW_KERNELS}",
         )
     return matches[0].path
 

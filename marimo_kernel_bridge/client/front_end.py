@@ -100,7 +100,7 @@ class FrontEnd:
             async with asyncio.timeout(bound), self._changed:
                 await self._changed.wait_for(condition)
         except TimeoutError:
-            raise BridgeError("kernel_silent", f"Waited {bound:g} s in vain for {what}.") from None
+            raise BridgeError("kernel_silent", f"Timed out after {bound:g} s waiting for {what}.") from None
 
 
 @asynccontextmanager
@@ -147,6 +147,6 @@ async def _answered(manager: AsyncKernelManager, client: AsyncKernelClient) -> N
     except RuntimeError as error:  # raised for a kernel that died and for one that stays silent
         if await manager.is_alive():
             raise BridgeError(
-                "kernel_silent", f"The kernel runs, but did not answer for {BOUND:g} s."
+                "kernel_silent", f"The kernel is running, but did not answer within {BOUND:g} s."
             ) from error
         raise BridgeError("kernel_dead", "The kernel ended while it was starting.") from error

@@ -131,7 +131,7 @@ class KernelLink:
             raise await self.why_not_alive() or BridgeError(
                 "kernel_silent",
                 "The connection to the kernel has just broken; nothing was sent.",
-                "Look at the kernel's status, then try again.",
+                "Check the kernel's status, then try again.",
             ) from None
 
     async def ask(
@@ -155,7 +155,7 @@ class KernelLink:
             case "silent":
                 return await self._channels.why_unreachable() or BridgeError(
                     "kernel_silent",
-                    "The kernel's process is there, but its heartbeat does not answer.",
+                    "The kernel's process exists, but its heartbeat does not answer.",
                     "It is suspended or stuck. Wait, or have the kernel restarted.",
                 )
 
@@ -201,7 +201,7 @@ class KernelLink:
         return await self.why_not_alive() or BridgeError(
             "kernel_silent",
             f"The kernel is alive (its heartbeat answers), but did not answer on {channel} within {bound:g} s.",
-            "It is busy, and answers nothing besides. Try again later.",
+            "It is busy with code that prevents it from answering. Try again later.",
         )
 
     async def _explain_silent_greeting(self, bound: float) -> BridgeError:
@@ -210,19 +210,19 @@ class KernelLink:
             return BridgeError(
                 "kernel_silent",
                 f"The heartbeat of the kernel of {name} answers, but nothing else did within {bound:g} s.",
-                "It is busy and answers nothing besides, or its key is not the one in the file.",
+                "It is busy with code that prevents it from answering, or its key differs from the one in the file.",
             )
         return BridgeError(
             "kernel_silent",
-            f"Something listens where {name} points, but it does not answer as a kernel.",
+            f"The program that listens at the ports in {name} does not answer as a kernel.",
             "The kernel is suspended or stuck, or it has ended and another program has taken its port.",
         )
 
     def _wrong_key(self) -> BridgeError:
         return BridgeError(
             "wrong_key",
-            f"The kernel signs its messages with another key than the one in {self._channels.name}.",
-            "The file is of an earlier kernel on the same ports, or was changed. Connect to the current file.",
+            f"The kernel signs its messages with a different key than the one in {self._channels.name}.",
+            "The file belongs to an earlier kernel on the same ports, or was changed. Connect with the current file.",
         )
 
     async def _read(self, channel: Channel) -> None:

@@ -125,8 +125,8 @@ class Reads:
             if refusal.code == "kernel_silent" and await self._link.liveness() == "alive":
                 raise BridgeError(
                     "kernel_busy",
-                    "The kernel is busy: new code is looked at between two runs.",
-                    "Try again when kernel_status says idle. Without `edits` a preview is there at once.",
+                    "The kernel is busy: new code is analyzed between runs.",
+                    "Try again when kernel_status says idle. Without `edits` a preview is always available.",
                 ) from None
             raise
         return self._replies.parse(reply, EditReport)

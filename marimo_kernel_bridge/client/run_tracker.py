@@ -84,7 +84,7 @@ class RunTracker:
             newest = ", ".join(list(self._runs)[-3:]) or "none"
             raise BridgeError(
                 "no_such_run",
-                f"There is no run {run_id!r} of ours in this kernel.",
+                f"This client has no run {run_id!r} in this kernel.",
                 f"The last {KEPT_RUNS} runs can be read; the newest are: {newest}.",
             )
         return run
@@ -180,14 +180,14 @@ class RunTracker:
         try:
             await self._interrupt(run)
         except BridgeError as refusal:
-            logger.warning("Could not interrupt a run that was given up: %s", refusal)
+            logger.warning("Could not interrupt a cancelled run: %s", refusal)
 
     def _give_up_reply(self, run: Run) -> None:
         if run.reply is None and run.run_id in self._over:
             why = BridgeError(
                 "kernel_silent",
-                "The kernel is done with the request, but never replied: it failed in its own code, not in yours.",
-                "Its log says why. What the code did before stays done; look before you try again.",
+                "The kernel finished the request without a reply: it failed in its own code, not in yours.",
+                "Its log says why. The effects of the code up to then remain; check them before you try again.",
             )
             run.on_lost(why, time.time())
             self._over[run.run_id].set()

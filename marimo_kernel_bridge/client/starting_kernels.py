@@ -58,6 +58,6 @@ def starting(connection: Connection) -> BridgeError:
     """Return the error for a kernel that is not ready yet."""
     return BridgeError(
         "kernel_silent",
-        f"The kernel of {connection.path.name} is starting: its process runs, but does not listen yet.",
-        "Try again in some seconds.",
+        f"The kernel of {connection.path.name} is starting: its process is running, but does not listen yet.",
+        "Try again in a few seconds.",
     )

@@ -42,8 +42,8 @@ def install_kernelspec(
     if pool is not None and (unfit := trouble(sys.executable, pool.preload)):
         raise BridgeError(
             "bad_request",
-            f"No pool of {sys.executable} can preload {unfit}.",
-            "Nothing was installed. Correct --preload, or leave the module out: kernels import it when it is used.",
+            f"A pool of {sys.executable} cannot preload {unfit}.",
+            "Nothing was installed. Correct --preload, or omit the module: kernels import it on first use.",
         )
     manager = KernelSpecManager()
     with tempfile.TemporaryDirectory() as folder:
@@ -64,12 +64,12 @@ def install_kernelspec(
                 str(spec), kernel_name=name, user=user, prefix=str(prefix) if prefix else None
             )
         except ValueError as error:
-            raise BridgeError("bad_request", f"{name!r} is no name for a kernelspec: {error}") from error
+            raise BridgeError("bad_request", f"{name!r} is not a valid name of a kernelspec: {error}") from error
         except OSError as error:
             raise BridgeError(
                 "bad_request",
                 f"The kernelspec cannot be written: {error}.",
-                "Choose a place that you can write to: --user, --sys-prefix, or --prefix with a folder of yours.",
+                "Choose a location that you can write to: --user, --sys-prefix, or --prefix with one of your folders.",
             ) from error
     return Path(place)
 

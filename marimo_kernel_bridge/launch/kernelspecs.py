@@ -51,13 +51,13 @@ def by_name(name: str) -> KernelSpec:
     except NoSuchKernel:
         names = ", ".join(kernel.name for kernel in installed()) or "none"
         raise BridgeError(
-            "no_such_kernelspec", f"No kernelspec {name!r} is installed.", f"There are: {names}."
+            "no_such_kernelspec", f"No kernelspec {name!r} is installed.", f"Installed: {names}."
         ) from None
     if _program(spec.argv) is None:
         raise BridgeError(
             "no_such_kernelspec",
-            f"The kernelspec {name!r} starts {spec.argv[0] if spec.argv else 'nothing'}, which is not there.",
-            "Its environment may be gone. list_kernelspecs shows those that can be started.",
+            f"The kernelspec {name!r} starts {spec.argv[0] if spec.argv else 'nothing'}, which does not exist.",
+            "Its environment may have been deleted. list_kernelspecs shows those that can be started.",
         )
     return spec
 

@@ -75,7 +75,7 @@ async def _spec_of(kernelspec: str | None, interpreter: str | None) -> KernelSpe
         raise BridgeError(
             "bad_request",
             "Give one of kernelspec and interpreter; nothing was started.",
-            "A kernelspec has its interpreter; with an interpreter its own reactive kernel is started.",
+            "A kernelspec already names its interpreter; an interpreter starts the reactive kernel of its environment.",
         )
     return await asyncio.to_thread(of_interpreter, interpreter)
 
@@ -119,7 +119,7 @@ async def control(client: KernelClient, action: Action, started: StartedKernels)
     endpoint = client.connection
     if action == "interrupt":
         await client.interrupt()
-        return "Interrupted: what ran got a KeyboardInterrupt."
+        return "Interrupted: the running code got a KeyboardInterrupt."
     manager = started.manager_of(endpoint.where)
     server = await _server_of(endpoint)
     done = "restarted, empty" if action == "restart" else "shut down"
@@ -135,7 +135,7 @@ async def control(client: KernelClient, action: Action, started: StartedKernels)
     else:
         raise BridgeError(
             "bad_request",
-            "Nobody that we can ask started this kernel, so nobody would start it again; nothing was done.",
+            "This kernel was started by neither this server nor a known Jupyter server, so it cannot be restarted; nothing was done.",
             "The person can restart it in their notebook.",
         )
     return f"The kernel was {done}. All its variables and cells are lost."

@@ -90,7 +90,7 @@ def test_the_installed_kernelspec_is_found_where_jupyter_looks(tmp_path, monkeyp
         ("raise SystemExit('not here')", "not here."),
         (
             "import threading; threading.Thread(target=threading.Event().wait).start()",
-            "it starts a thread when it is imported, and such a process cannot be forked.",
+            "it starts a thread on import, and a process with threads cannot be forked.",
         ),
     ],
 )
@@ -99,7 +99,7 @@ def test_install_refuses_what_a_pool_cannot_preload(tmp_path, monkeypatch, text,
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
     result = call("install", "--prefix", tmp_path, "--pool", "--preload", "json", "--preload", "unfit")
     assert result.exit_code == 1
-    assert f"No pool of {sys.executable} can preload unfit: {reason}" in result.stderr
+    assert f"A pool of {sys.executable} cannot preload unfit: {reason}" in result.stderr
     assert "Nothing was installed." in result.stderr
     assert not list(tmp_path.rglob("kernel.json"))
 

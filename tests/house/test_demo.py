@@ -59,7 +59,7 @@ def test_the_demo_fails_when_the_agents_change_does_not_reach_the_person(monkeyp
 
     monkeypatch.setattr(Page, "show", show_until_idle)
     monkeypatch.setattr("marimo_kernel_bridge.client.front_end.SHOW_BOUND", 1.0)
-    with pytest.raises(DemoFailedError, match="in vain for the dependents' new outputs"):
+    with pytest.raises(DemoFailedError, match="waiting for the dependents' new outputs"):
         run_demo(None, lambda _: None)
 
 

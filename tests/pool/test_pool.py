@@ -99,7 +99,7 @@ def test_clients_can_connect_as_soon_as_a_kernel_is_there(connection_file):
 def test_a_kernel_that_cannot_open_its_sockets_is_left_to_a_new_process_which_says_why(connection_file):
     info = json.loads(connection_file.read_text())
     connection_file.write_text(json.dumps(info | {"ip": "no address"}))
-    with pytest.raises(NoPoolError, match="ended before its sockets were open"):
+    with pytest.raises(NoPoolError, match="ended before it opened its sockets"):
         fork_kernel([*COMMAND, "-f", str(connection_file)], {}, PoolOptions())
 
 

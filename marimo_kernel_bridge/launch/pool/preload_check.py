@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _BOUND: Final = 60.0  # seconds for one module, as for all that a pool does before it serves
 
-STARTS_A_THREAD: Final = "it starts a thread when it is imported, and such a process cannot be forked"
+STARTS_A_THREAD: Final = "it starts a thread on import, and a process with threads cannot be forked"
 
 # Reports on the last line of stderr. `os._exit` ends it without waiting for the module's threads.
 _TRY: Final = f"""

@@ -135,8 +135,8 @@ def own_directory() -> Path:
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise BridgeError(
             "bad_request",
-            f"{directory} is not a directory of this user alone, so no pool of kernels is kept in it.",
-            "Remove it; the next pool makes a new one.",
+            f"{directory} is accessible to other users, so no pool uses it.",
+            "Remove it; the next pool creates a new one.",
         )
     return directory
 
@@ -148,7 +148,7 @@ def socket_path(directory: Path, name: str) -> Path:
         raise BridgeError(
             "bad_request",
             f"The path of Jupyter's runtime directory is too long for a Unix socket: {path}.",
-            "Set JUPYTER_RUNTIME_DIR to a shorter one.",
+            "Set JUPYTER_RUNTIME_DIR to a shorter path.",
         )
     return path
 

@@ -64,9 +64,9 @@ class NoPoolError(Exception):
 class PoolProvisioner(LocalProvisioner):
     """A provisioner that forks kernels from a pool, or spawns them where there can be none."""
 
-    preload = List(Unicode(), help="Modules that kernels of this kernelspec have imported already.")
+    preload = List(Unicode(), help="Modules that are imported before kernels of this kernelspec are forked.")
     idle_timeout = Float(PoolOptions.idle_timeout, help="Seconds after which a pool without kernels ends.")
-    limit = Integer(PoolOptions.limit, help="Kernels of one pool; further ones are started without it.")
+    limit = Integer(PoolOptions.limit, help="The maximum number of kernels of one pool; further ones are started without it.")
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Fork a kernel from the pool, or spawn it if that is not possible."""
@@ -88,16 +88,16 @@ def fork_kernel(command: list[str], popen_options: dict[str, Any], options: Pool
         raise NoPoolError("this system cannot fork")
     command = [os.path.expanduser(part) for part in command]  # noqa: PTH111  # as jupyter_client does
     if _KERNEL[1] not in command or not set(popen_options) <= _UNDERSTOOD:
-        raise NoPoolError("the kernelspec or the caller wants something special")
+        raise NoPoolError("the kernelspec or the caller sets options that a fork cannot honor")
     start = command.index(_KERNEL[1]) - 1
     if command[start : start + 3] != _KERNEL:
-        raise NoPoolError("the kernelspec runs something else")
+        raise NoPoolError("the kernelspec runs a different command")
     env = dict(popen_options.get("env") or os.environ)
     if not all(os.path.isabs(part) for part in env.get("PYTHONPATH", "").split(os.pathsep) if part):  # noqa: PTH117
         raise NoPoolError("PYTHONPATH depends on the working directory")
     cwd = os.path.abspath(popen_options.get("cwd") or os.getcwd())  # noqa: PTH100, PTH109  # keeps symbolic links
     if not os.path.isdir(cwd):  # noqa: PTH112  # as it is
-        raise NoPoolError("there is no such working directory")
+        raise NoPoolError("the working directory does not exist")
     independent = bool(popen_options.get("independent"))
     python = command[:start]
     request = KernelRequest(
@@ -141,11 +141,11 @@ def _ask(
                 return PooledKernel(reply.pid, connection)
             connection.close()
             if reply is None or reply.exit is not None:
-                ended = "the pool ended" if reply is None else "it ended before its sockets were open"
+                ended = "the pool ended" if reply is None else "it ended before it opened its sockets"
                 raise NoPoolError(f"{ended}, see {_log_of(path)}")
             if reply.refused != OUTDATED:
                 raise NoPoolError(str(reply.refused))
-    raise NoPoolError("pools end as soon as they are asked")
+    raise NoPoolError("pools end on request")
 
 
 def _descriptor(given: Any, default: int, nothing: IO[bytes]) -> int:
@@ -156,7 +156,7 @@ def _descriptor(given: Any, default: int, nothing: IO[bytes]) -> int:
         case subprocess.DEVNULL:
             return nothing.fileno()
         case subprocess.PIPE:
-            raise NoPoolError("the caller wants a pipe")
+            raise NoPoolError("the caller requests a pipe")
         case int():
             return given
         case _:

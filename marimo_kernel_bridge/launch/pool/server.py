@@ -215,7 +215,7 @@ class Pool:
         if self._trouble:
             return self._trouble
         if len(self._kernels) >= self._options.limit:
-            return "the pool has as many kernels as it may have"
+            return "the pool has reached its limit of kernels"
         if threading.active_count() > 1:
             return "a preloaded module has started a thread"
         return None

@@ -138,7 +138,7 @@ def test_install_into_a_place_that_cannot_be_written_is_refused(tmp_path: Path) 
 def test_install_refuses_a_name_that_jupyter_would_refuse(tmp_path: Path) -> None:
     result = call("install", "--prefix", tmp_path, "--name", "no spaces")
     assert result.exit_code == 1
-    assert "is no name for a kernelspec" in result.stderr
+    assert "is not a valid name of a kernelspec" in result.stderr
 
 
 # Listing kernels

@@ -197,7 +197,7 @@ async def test_a_notebook_that_is_not_the_only_one_is_refused_with_those_that_th
         await connection_file_of(name)
     assert refusal.value.code == "no_such_notebook"
     assert message in refusal.value.message
-    assert f"There are: {names}." in refusal.value.hint
+    assert f"Running notebooks: {names}." in refusal.value.hint
 
 
 async def test_connection_files_that_lead_nowhere_carry_their_problem(runtime_dir: Path) -> None:

@@ -200,7 +200,7 @@ async def test_what_runs_is_interrupted(owner: Agent, kernel: FakeKernel) -> Non
     slow = await owner("execute_code", code="slow()", timeout=0.01)
     assert slow.data["status"] == "running"
     answer = await owner("control_kernel", action="interrupt")
-    assert answer.text == "k1: Interrupted: what ran got a KeyboardInterrupt."
+    assert answer.text == "k1: Interrupted: the running code got a KeyboardInterrupt."
     assert (await owner("read_run", run_id=slow.data["run_id"])).data["status"] == "interrupted"
 
 
