@@ -1,1 +1,1 @@
-"""Versions of names and values, so that cells may redefine and change them."""
+"""Versions of names and values, which allow cells to redefine names and mutate values."""

@@ -1,6 +1,6 @@
-"""The sources of changed cells, as the analysis of versions gets them: code, what star imports bind, what runs have shown.
+"""The sources of changed cells for the analysis of versions: code, names of star imports, observations of runs.
 
-Owns which cells have star imports, because what those bind depends on the modules that are loaded. Analyzes nothing.
+Tracks cells with star imports, because the names that these bind depend on the loaded modules. Analyzes nothing.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class ChangedSources:
         touched = self._cells.take_touched()
         if strict:
             return dict.fromkeys(previous)
-        from marimo_kernel_bridge.kernel.versions.star_imports import written_out  # noqa: PLC0415  # first needed by the first cell
-        from marimo_kernel_bridge.kernel.versions.value_flow import Source  # noqa: PLC0415  # first needed by the first cell
+        from marimo_kernel_bridge.kernel.versions.star_imports import written_out  # noqa: PLC0415  # needed when the first cell runs
+        from marimo_kernel_bridge.kernel.versions.value_flow import Source  # noqa: PLC0415  # needed when the first cell runs
 
         bodies = {cell_id: self._body(cell_id) for cell_id in touched}
         for cell_id, body in bodies.items():
@@ -39,7 +39,7 @@ class ChangedSources:
             if body is None:
                 self._observer.forget(cell_id)
         words: set[str] = set()
-        if self._stars:  # what they bind depends on the modules that are loaded by now
+        if self._stars:  # the names that they bind depend on the modules loaded so far
             bodies |= {cell_id: self._body(cell_id) for cell_id in self._stars}
             words = set().union(
                 *(words_of(entry.body.code) for entry in self._cells if entry.body is not None)

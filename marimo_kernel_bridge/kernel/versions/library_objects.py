@@ -1,6 +1,6 @@
-"""What a walk sees of objects of NumPy, pandas, PyTorch, polars, pyarrow and of values of the standard library.
+"""How a walk through values treats objects of NumPy, pandas, PyTorch, polars, pyarrow and the standard library.
 
-By package, a function for its objects. Does not import the packages: whoever has such an object has done so.
+One function for the objects of each package. Does not import the packages: they are loaded if such an object exists.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ MOST_BYTES: Final = 8_000_000
 
 
 class TooLargeError(Exception):
-    """A value reaches more than is looked at."""
+    """A value reaches more than the budget allows."""
 
 
 @dataclass
 class Budget:
-    """The bytes that may still be read."""
+    """The number of bytes that may still be read."""
 
     left: int = MOST_BYTES
 
     def take(self, size: int) -> None:
-        """Note that bytes are read. Raises `TooLargeError`."""
+        """Deduct bytes that are read. Raises `TooLargeError`."""
         self.left -= size
         if self.left < 0:
             raise TooLargeError
@@ -35,9 +35,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen of an object: its state, and objects to walk on to.
+    """The result of visiting an object: its state, and the objects to visit next.
 
-    `mutable` are the ids of mutable objects that it is made of, besides itself, unless it is `constant`.
+    `mutable` are the ids of mutable objects that it consists of, in addition to itself, unless it is `constant`.
     """
 
     state: tuple[object, ...] = ()
@@ -47,7 +47,7 @@ class Seen:
 
 
 class Enter(Protocol):
-    """Sees an object of a package; None if it is one as any other."""
+    """A visitor of a package's objects; returns None for an object without special treatment."""
 
     def __call__(self, value: Any, budget: Budget, *, with_state: bool) -> Seen | None: ...
 
@@ -55,12 +55,12 @@ class Enter(Protocol):
 def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     if not hasattr(value, "__array_interface__"):
         return None
-    if not hasattr(value, "__array_finalize__"):  # a scalar, no array
+    if not hasattr(value, "__array_finalize__"):  # a scalar, not an array
         return _constant(value, budget, with_state=with_state)
     owner = value
     while getattr(owner, "base", None) is not None:
         owner = owner.base
-    mutable = frozenset({id(owner)})  # of which a view is a part
+    mutable = frozenset({id(owner)})  # the array that a view refers to
     about: tuple[object, ...] = (value.shape, value.dtype.str)
     if value.dtype.hasobject:
         budget.take(value.nbytes)
@@ -77,7 +77,7 @@ def _checksum(array: Any) -> int:
 
 
 def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
-    """See a frame or a series by its blocks; an index or a data type does not change."""
+    """Visit a frame or a series through its blocks; an index or a data type is constant."""
     manager = getattr(value, "_mgr", None)
     if manager is None:
         return Seen((id(value),), constant=True)
@@ -90,17 +90,17 @@ def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
             assert seen is not None
             state += seen.state
             held += seen.held
-        else:  # pyarrow's arrays do not change
+        else:  # pyarrow's arrays are immutable
             state.append(id(getattr(values, "_pa_array", values)))
     return Seen(tuple(state), held=tuple(held))
 
 
-def _torch(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # a tensor counts its changes
+def _torch(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # a tensor counts its mutations
     if not hasattr(value, "_version") or not hasattr(value, "data_ptr"):
         return None
     memory = value.untyped_storage().data_ptr() if value.layout.__str__() == "torch.strided" else 0
     gradient = value.grad if value.is_leaf else None
-    state = (value.data_ptr(), value._version, tuple(value.shape))  # noqa: SLF001  # there is no other counter
+    state = (value.data_ptr(), value._version, tuple(value.shape))  # noqa: SLF001  # there is no public counter
     return Seen(state, frozenset({memory} - {0}), () if gradient is None else (gradient,))
 
 
@@ -113,11 +113,11 @@ def _polars(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     return Seen((columns, value.shape, rows().to_numpy().tobytes()))
 
 
-def _constant(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # it does not change
+def _constant(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # immutable
     return Seen((repr(value),), constant=True)
 
 
-def _pyarrow(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # it does not change
+def _pyarrow(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # immutable
     return Seen((id(value),), constant=True)
 
 

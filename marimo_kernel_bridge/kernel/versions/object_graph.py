@@ -1,7 +1,7 @@
-"""What values reach: the mutable objects behind a name, and a fingerprint of their state.
+"""The objects that values reach: the mutable objects behind a name, and a fingerprint of their state.
 
-A walk is bounded in objects and bytes; a value that reaches more is not watched. What is tied to something outside
-(figures, widgets, connections) is not entered. Runs no code of the notebook's classes: it reads attributes from
+A walk is limited in objects and bytes; a value that reaches more is not watched. Objects tied to external resources
+(figures, widgets, connections) are not entered. Runs no code of the notebook's classes: attributes are read from
 `__dict__` and slots, and elements with the methods of the builtin containers.
 """
 
@@ -37,10 +37,10 @@ _NOTEBOOK: Final = "__main__"
 
 
 class _Walk:
-    """A walk through what a value reaches, in an order that depends only on its state."""
+    """A walk through the objects that a value reaches, in an order that depends only on its state."""
 
     def __init__(self, *, with_state: bool) -> None:
-        """`with_state`: note the contents, too, not only which objects there are."""
+        """`with_state`: record the contents, too, not only the identities of objects."""
         self.budget = library_objects.Budget()
         self.state: list[object] = []
         self.mutable: set[int] = set()  # the ids of objects that can be mutated
@@ -119,7 +119,7 @@ class _Walk:
         return [part for name, part in vars(value).items() if not name.startswith("__")]
 
     def enter_other(self, value: object) -> list[object]:
-        kind = type(value)  # `isinstance` would ask the value itself for its class
+        kind = type(value)  # `isinstance` would read the value's `__class__`, which may run code
         if issubclass(kind, type):
             return self.enter_class(value)  # type: ignore[arg-type]  # it is one
         if issubclass(kind, Enum) or is_tied_object(value):
@@ -147,7 +147,7 @@ class _Walk:
                 held += _slots(value, base)
         if own is None and not held:
             held = [part for part in gc.get_referents(value) if part is not kind]
-            if not held:  # nothing is known of it but which one it is
+            if not held:  # only its identity is known
                 self.state.append(id(value))
         return held
 
@@ -199,7 +199,7 @@ def _buffered(value: bytearray | memoryview | StringIO | BytesIO) -> list[object
 
 
 def _own_attributes(value: object) -> dict[str, object] | None:
-    """Return the `__dict__` of a value, whatever its class does when attributes are read."""
+    """Return the `__dict__` of a value, bypassing attribute access of its class."""
     try:
         own = object.__getattribute__(value, "__dict__")
     except AttributeError:
@@ -221,7 +221,7 @@ def _is_cached(kind: type, name: str) -> bool:
 
 
 def is_tied_object(value: object) -> bool:
-    """Return whether a value is tied to something outside; functions and classes are not, nor buffers in memory."""
+    """Return whether a value is tied to an external resource. Functions, classes and buffers in memory are not."""
     kind = type(value)
     if issubclass(kind, (type, StringIO, BytesIO, *_FUNCTIONS)):
         return False
@@ -229,26 +229,26 @@ def is_tied_object(value: object) -> bool:
 
 
 def is_watched(value: object) -> bool:
-    """Return whether a value can be mutated or holds what can, and is not tied to something outside."""
+    """Return whether a value is mutable or holds mutable objects, and is not tied to an external resource."""
     kind = type(value)
     return kind not in _PLAIN and not issubclass(kind, types.ModuleType) and not is_tied_object(value)
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The state of a value and of what it reaches: `state` differs after a mutation. `codes` are what it can call."""
+    """The state of a value and of what it reaches: `state` differs after a mutation. `codes` are the code objects that it can call."""
 
     state: int
     codes: frozenset[types.CodeType] = field(repr=False)
 
 
 def fingerprint(value: object) -> Fingerprint | None:
-    """Return the fingerprint of a value; None if it reaches too much, so that it is not watched."""
+    """Return the fingerprint of a value; None if it reaches too much to be watched."""
     walk = _Walk(with_state=True)
     try:
         walk.through(value)
         return Fingerprint(hash(tuple(walk.state)), frozenset(walk.codes))
-    except Exception:  # noqa: BLE001  # whatever classes of other packages raise
+    except Exception:  # noqa: BLE001  # classes of other packages may raise anything
         return None
 
 
@@ -257,17 +257,17 @@ def reached(value: object) -> frozenset[int] | None:
     walk = _Walk(with_state=False)
     try:
         walk.through(value)
-    except Exception:  # noqa: BLE001  # whatever classes of other packages raise
+    except Exception:  # noqa: BLE001  # classes of other packages may raise anything
         return None
     return frozenset(walk.mutable)
 
 
 def is_held_outside(value: object, inside: Mapping[str, Any]) -> bool:
-    """Return whether a module has a name for a value, other than the one whose names are `inside`."""
+    """Return whether a module refers to a value, other than the one with the namespace `inside`."""
     shown = inside.get("Out")
     holders = [inside.values(), shown.values() if isinstance(shown, dict) else ()]
     inside_count = sum(held is value for names in holders for held in names)
-    # Two more references are the argument's and that of the count itself.
+    # Two more references are those of the argument and of the count itself.
     return sys.getrefcount(value) > inside_count + 2 and any(
         type(holder) is dict and holder is not inside and "__name__" in holder and "__spec__" in holder
         for holder in gc.get_referrers(value)

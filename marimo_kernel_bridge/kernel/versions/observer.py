@@ -1,6 +1,6 @@
-"""What the runs of each cell have shown, kept by cell: knowledge about its code that its text does not have.
+"""The observations of each cell's runs: facts about its code that the text does not show.
 
-Main thread only. How it is looked at is the business of `observing`, which the first cell loads.
+Main thread only. `observing` makes the observations; it is imported when the first cell runs.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, types.ModuleType})
-"""What cannot be mutated, or is not compared."""
+"""Types that cannot be mutated, or are not compared."""
 
 
 class CellObserver:
-    """Looks at the namespace before and after the body of each cell."""
+    """The observer of the namespace before and after the body of each cell."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         """`values` is the namespace in which all code runs."""
@@ -33,16 +33,16 @@ class CellObserver:
         self._watch: Watch | None = None  # of the cell whose body runs
 
     def begin(self, cell_id: str, part: Part | None) -> None:
-        """Look at what a cell can mutate, before its body. None: nothing of the cell is analyzed."""
+        """Record the state of the objects that a cell can mutate, before its body. None: the cell is not analyzed."""
         self._watch = None
         if part is not None and self._mentions_objects(part):
-            from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # a client waits for the sockets
+            from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # imported late: a client waits for the sockets
 
             made = part.flow.makes - self.mutated_by(cell_id) - _mutated_in_place(part)
             self._watch = watch(part.flow.mentions, self._values, made)
 
     def end(self, cell_id: str, part: Part) -> bool:
-        """Record what the body has shown. Return whether that differs from what was known of the cell."""
+        """Record observations of the body. Return whether they differ from the earlier ones of the cell."""
         before, self._watch = self._watch, None
         if before is None and not self._mentions_objects(part):
             return False
@@ -58,12 +58,12 @@ class CellObserver:
         return observations.text() != source.observed
 
     def _mentions_objects(self, part: Part) -> bool:
-        """Return whether any name that a cell mentions is bound to something that can be mutated, perhaps."""
+        """Return whether any name that a cell mentions may be bound to a mutable object."""
         values = self._values
         return any(type(values.get(name)) not in _PLAIN for name in part.flow.mentions)
 
     def text_of(self, cell_id: str, code: str) -> str:
-        """Return what was observed of a cell, see `Observations.text`; of another code than ran, what to expect of it."""
+        """Return the observations of a cell as `Observations.text`; for code that has not run, the expected ones."""
         if cell_id not in self._observations:
             return ""
         ran, observations = self._observations[cell_id]
@@ -72,14 +72,14 @@ class CellObserver:
         return observations.text()
 
     def mutated_by(self, cell_id: str) -> frozenset[str]:
-        """Return the names whose objects the last run of a cell was seen to mutate."""
+        """Return the names of objects that the last run of a cell mutated, as observed."""
         return self._observations[cell_id][1].mutates if cell_id in self._observations else frozenset()
 
     def forget(self, cell_id: str) -> None:
-        """Drop what is known of a cell."""
+        """Drop the observations of a cell."""
         self._observations.pop(cell_id, None)
 
 
 def _mutated_in_place(part: Part) -> set[str]:
-    """Return the names whose objects a cell mutates by its text, perhaps, and of which no copies are made."""
+    """Return the names of objects that a cell may mutate according to its text, and that are not copied."""
     return {name for name, how in part.flow.keeps.items() if how == "{}"} - part.flow.draws_on

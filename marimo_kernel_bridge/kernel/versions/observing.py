@@ -1,7 +1,7 @@
-"""What a cell's run shows of it: which objects it mutated, and which names share objects.
+"""Observation of a cell's run: the objects that it mutated, and the names that share objects.
 
-Looks before and after the body at the names that the cell mentions, and at those that functions which it can call use.
-Does not know versions or the graph.
+Compares, before and after the body, the names that the cell mentions and those used by functions that it can call.
+Independent of versions and of the graph.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _DEFINITIONS: Final = (types.FunctionType, type)
 
 @dataclass(frozen=True)
 class Watch:
-    """The state of what a cell can mutate, before it runs: objects and their fingerprints by name."""
+    """The state before a run of the objects that a cell can mutate: objects and their fingerprints by name."""
 
     states: Mapping[str, tuple[object, int]] = field(default_factory=dict)
 
 
 def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[str]) -> Watch:
-    """Look at what a cell that mentions these names can mutate, also through functions that it calls.
+    """Record the objects that a cell with these names can mutate, also through functions that it calls.
 
-    Of names that it is known to make, the states do not matter.
+    The states of names that the cell itself makes are not needed.
     """
     waiting = [name for name in mentions if name in values and not HISTORY.fullmatch(name)]
     seen, states = set(waiting), {}
@@ -61,7 +61,7 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[st
 
 
 def observe(before: Watch, source: str, mentions: Iterable[str], values: Mapping[str, Any]) -> Observations:
-    """Return what a run has shown of a cell with this text."""
+    """Return the observations of a run of a cell with this text."""
     mutated = {
         name
         for name, (value, state) in before.states.items()
@@ -98,7 +98,7 @@ def _used_by(code: types.CodeType) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class _Stated:
-    """What the text of a cell alone says: pairs of names that share objects, and names that it binds."""
+    """Facts from the text of a cell: pairs of names that share objects, and names that it binds."""
 
     shares: frozenset[Pair] = frozenset()
     binds: frozenset[str] = frozenset()

@@ -1,10 +1,10 @@
-"""Versions of names that several cells define or mutate, as the graph knows them: one name for each version.
+"""Versions of names that several cells define or mutate: the graph has a separate name for each version.
 
 The reference for an ordinary notebook is its run from top to bottom. The analysis (`analysis.value_flows`) finds which
 cell makes each version of a name and which cells read it; the graph gets a separate name for each version, so that
 nothing is defined twice. `swapping` moves the values accordingly.
 
-Main thread only. Does not know marimo or messages. The reasons: docs/decisions/0005-versions-of-names-live.md.
+Main thread only. Independent of marimo and of messages. The reasons: docs/decisions/0005-versions-of-names-live.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class VersionGraph(Protocol):
-    """The graph as far as versions of names use it; a part of `runtime.interface.Runtime`."""
+    """The parts of `runtime.interface.Runtime` that versions of names use."""
 
     @property
     def values(self) -> dict[str, Any]:
@@ -67,17 +67,17 @@ class Redefinitions:
         self._graph = graph
         self._values = VersionValues(graph.values, interruptible)
         self._loaded: ValueFlow | None = None
-        self._order: object = None  # of the cells, when they were last analyzed
+        self._order: object = None  # of the cells, at the last analysis
         self._observer = CellObserver(graph.values)
         self._changed = ChangedSources(cells, self._observer)
         self._governed: set[str] = set()  # names whose versions the graph gets from the analysis
-        self._versions: dict[str, Versions] = {}  # what the graph knows, by cell
+        self._versions: dict[str, Versions] = {}  # the versions in the graph, by cell
         self._reported: set[tuple[str, str, str]] = set()
         self._surprising: dict[
             str, Part
-        ] = {}  # cells whose run has shown what was not known; their parts then
+        ] = {}  # cells with new observations of a run; their parts at that time
 
-    # -- what flows where ------------------------------------------------------------------------------------------
+    # -- the flow of values ----------------------------------------------------------------------------------------
 
     @property
     def _flow(self) -> ValueFlow:
@@ -88,7 +88,7 @@ class Redefinitions:
         return self._loaded
 
     def update(self) -> None:
-        """Analyze the cells that changed: the graph learns which versions they define and read, and values move.
+        """Analyze the changed cells, and update the versions that they define and read in the graph, and the values.
 
         Cells that now read another version become stale.
         """
@@ -117,7 +117,7 @@ class Redefinitions:
         return self._cells[cell_id].address.dialect == "batch"
 
     def _govern(self, names: Iterable[str]) -> set[str]:
-        """Update which names have versions. Return those that the graph has to know differently."""
+        """Update which names have versions. Return the names that change in the graph."""
         changed: set[str] = set()
         for name in names:
             makers = self._flow.makers.get(name, [])
@@ -134,7 +134,7 @@ class Redefinitions:
         return changed
 
     def _new_versions(self, cell_ids: Iterable[str], names: Iterable[str]) -> dict[str, Versions | None]:
-        """Return what the graph is to know of these cells and of all that have these names, where that changed."""
+        """Return changed versions of these cells and of all cells that have these names."""
         parts, place = self._flow.parts, self._flow.place
         news: dict[str, Versions | None] = {}
         affected = set(cell_ids).union(*(self._flow.having(name) for name in names))
@@ -154,7 +154,7 @@ class Redefinitions:
         return news
 
     def _mark_stale(self, changes: Changes) -> None:
-        """Mark cells as stale that read another version than they did, or make one that has no value."""
+        """Mark cells as stale that read a different version than before, or make a version without a value."""
         stale = {
             cell_id
             for cell_id, before in changes.parts.items()
@@ -169,7 +169,7 @@ class Redefinitions:
             return False
         if not self._has_run(cell_id) or self._is_batch(cell_id):
             return False
-        # What one cell alone made was read through marimo's own edges, and still is if that is left.
+        # A name with a single maker was read through marimo's own edges, and still is if that maker is left.
         makers = self._flow.makers
         gained = any(
             changes.makers.get(name, makers.get(name)) != [maker] for name, maker in part.reads - before.reads
@@ -179,7 +179,7 @@ class Redefinitions:
         return gained or lost or not all(self._values.is_made(name, cell_id) for name in made)
 
     def mark_lost(self) -> None:
-        """Mark cells as stale whose versions are gone: under marimo's own rule there was no place for them."""
+        """Mark cells as stale that lost their versions: marimo's own rule has no place for them."""
         lost = {
             maker
             for name, makers in self._values.makers.items()
@@ -192,7 +192,7 @@ class Redefinitions:
         return self._cells[cell_id].cell.last_run_at is not None
 
     def as_in_graph(self, codes: Mapping[str, str], names: Mapping[str, Names]) -> dict[str, Names]:
-        """Return the names of cells as the graph would know them; `codes` are in document order."""
+        """Return the names of cells as they would be in the graph; `codes` are in document order."""
         if self.strict:
             return dict(names)
         from marimo_kernel_bridge.kernel.versions.value_flow import Source, ValueFlow  # noqa: PLC0415  # lazy, like `_flow`
@@ -219,16 +219,16 @@ class Redefinitions:
     # -- around a cell's body ----------------------------------------------------------------------------------------
 
     def enter(self, cell_id: str) -> None:
-        """Assign to the plain names the values that they have at a cell's place."""
+        """Assign to plain names their values at a cell's place."""
         if self._loaded is None:
             return
         self._values.enter(cell_id, self._loaded)
         self._observer.begin(cell_id, self._loaded.parts.get(cell_id))
 
     def leave(self, cell_id: str) -> bool:
-        """Record the versions that a cell made, and assign to the plain names those of the last definitions.
+        """Record the versions that a cell made, and assign to plain names the values of their last definitions.
 
-        Returns whether the run has shown what was not known of the cell, which the next `update` takes up.
+        Returns whether there are new observations of the cell, which the next `update` processes.
         """
         if self._loaded is None:
             return False
@@ -246,7 +246,7 @@ class Redefinitions:
             self._values.show_last(self._loaded)
 
     def makers_needed(self, cell_ids: Iterable[str]) -> set[str]:
-        """Return the cells that must run again before others, because their objects have been mutated since."""
+        """Return the cells that must run again before these, because their objects were mutated since."""
         makers: set[str] = set()
         waiting = list(cell_ids) if self._loaded is not None else []
         while waiting:
@@ -260,7 +260,7 @@ class Redefinitions:
     # -- notices -----------------------------------------------------------------------------------------------------
 
     def news(self, cell_id: str) -> dict[str, str]:
-        """Return the names that a cell redefines, with the cell of the previous version; each only once."""
+        """Return the names that a cell redefines, with the cells of the previous versions; each only once."""
         part = self._flow.parts.get(cell_id)
         if part is None:
             return {}
@@ -283,9 +283,9 @@ def _versions(
 ) -> Versions:
     flow = part.flow
     names = (part.names & governed) | flow.repeats | part.circular
-    if part.source.imports:  # star imports, which are not in the code that the graph analyzes
+    if part.source.imports:  # names of star imports, which are not in the code for the graph
         names |= flow.makes
-    if only_above:  # a batch client's cell never waits for a cell below
+    if only_above:  # a batch client's cell never depends on a later cell
         names |= flow.early.keys() | (flow.late - flow.makes - {name for name, _ in part.reads})
     made = {(name, cell_id) for name in (flow.makes & names) - flow.repeats}
     read = {(name, maker) for name, maker in part.reads if name in names}

@@ -1,6 +1,6 @@
-"""`from m import *` for the graph: which names it binds is known once the module is loaded, by the cell itself.
+"""Star imports for the graph: the names that they bind are known once the cell has loaded the module.
 
-Nothing is imported here.
+Imports no module itself.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def without_stars(code: str) -> tuple[str, tuple[str, ...]]:
-    """Return a cell's code without its star imports, and the modules that they name ("" for a relative one).
+    """Return a cell's code without its star imports, and their modules ("" for a relative one).
 
-    Imports from `__future__`, which bind nothing and which Jupyter takes anywhere in a cell, are taken out, too.
+    Imports from `__future__`, which bind nothing and which Jupyter accepts anywhere in a cell, are also removed.
     """
     if "import" not in code or ("*" not in code and "__future__" not in code):
         return code, ()
@@ -47,7 +47,7 @@ class _Stars(ast.NodeTransformer):
 
 
 def written_out(modules: Sequence[str], words: Container[str]) -> str:
-    """Return imports of the names of loaded modules that are among `words`."""
+    """Return explicit imports of the names of loaded modules that are among `words`."""
     lines = []
     for name in modules:
         module = sys.modules.get(name)

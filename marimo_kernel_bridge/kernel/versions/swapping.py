@@ -1,12 +1,12 @@
 """The values of names with several versions, swapped around the body of each cell.
 
-Code runs as it is written. Before a cell's body each plain name is given the value that it would have at the cell's
-place in the document, and after it that of the last definition. What a cell changes is preserved for the cells above
-by a copy; where there can be none, it is consumed, and its maker runs again before the next cell that needs it. What
-binds a plain name where no analysis sees it (a callback, a thread, `exec`) binds the version that stands there.
+Code runs as it is written. Before a cell's body each plain name is assigned the value that it has at the cell's place
+in the document, and after the body the value of its last definition. Objects that a cell mutates are copied for the
+cells before it; if a copy is impossible, the version is consumed, and its maker runs again before the next cell that
+needs it. An assignment to a plain name that no analysis can see (in a callback, a thread, `exec`) sets the version that
+the name has at that time.
 
-Owns the values under the names of versions. Which versions there are, and what the graph knows of them, is for
-`redefinitions`. Main thread only.
+Owns the values of versions; `redefinitions` decides which versions exist. Main thread only.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ T = TypeVar("T")
 
 _NOTHING: Final = object()
 _OUTSIDE: Final = ""
-"""Stands for the version of a name that no cell made."""
+"""The version of a name that no cell made."""
 
 
 class VersionValues:
-    """The namespace, in which names may have several versions, each with a value under a name of its own.
+    """The namespace, in which names may have several versions, each with its value under a separate name.
 
     `makers` are the cells that make versions of a name, in document order, for names with several versions.
     """
 
     def __init__(
         self,
-        values: MutableMapping[str, Any],  # the user's
+        values: MutableMapping[str, Any],  # the user's namespace
         interruptible: Callable[[], AbstractContextManager[None]],
     ) -> None:
         """`values` is the namespace in which all code runs; `interruptible` surrounds copies, which may run user code."""
@@ -48,15 +48,15 @@ class VersionValues:
         self._values = values
         self._interruptible = interruptible
         self._outside: dict[str, object] = {}  # values that a name had before any cell defined it
-        self._absent: set[str] = set()  # versions whose cell ran and left the name without a value
-        self._consumed: set[str] = set()  # versions whose object a cell below has changed
-        self._sizes: dict[str, int] = {}  # of versions that are copies, in bytes
+        self._absent: set[str] = set()  # versions without a value after their cell ran
+        self._consumed: set[str] = set()  # versions with an object that a later cell has mutated
+        self._sizes: dict[str, int] = {}  # sizes of versions that are copies, in bytes
         self._standing: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
 
     # -- which names have versions ---------------------------------------------------------------------------------
 
     def set_makers(self, name: str, makers: Sequence[str], definers: frozenset[str]) -> None:
-        """Set the makers of a name, each with a version of its own. `definers` are the cells that define it in the graph."""
+        """Set the makers of a name's versions. `definers` are the cells that define it in the graph."""
         before = self.makers.get(name)
         if before is None and name in self._values:
             definer = next((maker for maker in makers if maker in definers), None)
@@ -69,7 +69,7 @@ class VersionValues:
         self.makers[name] = list(makers)
 
     def make_plain(self, name: str, makers: Sequence[str]) -> None:
-        """Take a name's versions away; its value is that of the cell that still makes it, if there is one."""
+        """Remove a name's versions; its value is that of the cell that still makes it, if there is one."""
         before = self.makers.pop(name)
         self._values.pop(name, None)
         self._standing.pop(name, None)
@@ -87,7 +87,7 @@ class VersionValues:
         return version in self._values or version in self._absent
 
     def is_consumed(self, name: str, maker: str) -> bool:
-        """Return whether a cell below has changed the object of a version, so that its maker must run again."""
+        """Return whether a later cell has mutated the object of a version, so that its maker must run again."""
         return version_name(name, maker) in self._consumed
 
     def _forget(self, version: str) -> None:
@@ -99,7 +99,7 @@ class VersionValues:
     # -- around a cell's body ----------------------------------------------------------------------------------------
 
     def enter(self, cell_id: str, flow: ValueFlow) -> None:
-        """Assign to the plain names the values that they have at a cell's place."""
+        """Assign to plain names their values at a cell's place."""
         if not self.makers:
             return
         self.adopt()
@@ -107,7 +107,9 @@ class VersionValues:
         versions = {name: self._version_at(name, flow, cell_id) for name in self.makers}
         for name, version in versions.items():
             if version is None and (part is None or name not in part.names or name in part.circular):
-                self._stand(name, self._version_at(name, flow))  # threads and callbacks may read it meanwhile
+                self._stand(
+                    name, self._version_at(name, flow)
+                )  # threads and callbacks may read it in the meantime
             else:
                 self._stand(name, version)
         if part is not None:
@@ -115,7 +117,7 @@ class VersionValues:
             self._preserve(part.flow, made, flow)
 
     def leave(self, cell_id: str, flow: ValueFlow) -> None:
-        """Record the versions that a cell made, and assign to the plain names those of the last definitions."""
+        """Record the versions that a cell made, and assign to plain names the values of their last definitions."""
         if not self.makers:
             return
         part = flow.parts.get(cell_id)
@@ -132,7 +134,7 @@ class VersionValues:
         self.show_last(flow)
 
     def record_mutated(self, cell_id: str, names: Iterable[str], flow: ValueFlow) -> None:
-        """Record the versions that a cell was seen to make by mutating objects: those above it are consumed."""
+        """Record versions that a cell made by observed mutations: the versions before it are consumed."""
         self.adopt()
         for name in names:
             if cell_id not in self.makers.get(name, ()):
@@ -150,7 +152,7 @@ class VersionValues:
             self._stand(name, self._version_at(name, flow))
 
     def adopt(self) -> None:
-        """Record values that plain names were assigned meanwhile as those of the versions that stood there."""
+        """Record values that were assigned to plain names in the meantime as values of their current versions."""
         for name, (version, value) in self._standing.items():
             current = self._values.get(name, _NOTHING)
             if current is value or current is _NOTHING:
@@ -163,7 +165,7 @@ class VersionValues:
             self._standing[name] = version, current
 
     def _version_at(self, name: str, flow: ValueFlow, cell_id: str | None = None) -> str | None:
-        """Return the version that a name stands for at a cell's place, or at the end of the document."""
+        """Return the version of a name at a cell's place, or at the end of the document."""
         place = inf if cell_id is None else flow.place.get(cell_id, inf)
         for maker in reversed(self.makers[name]):
             if flow.place[maker] < place and self.is_made(name, maker):
@@ -186,7 +188,7 @@ class VersionValues:
     # -- copies before a cell changes objects --------------------------------------------------------------------------
 
     def _preserve(self, part: Flow, versions: Mapping[str, str], flow: ValueFlow) -> None:
-        """Preserve what a cell changes, for others and for when it runs again."""
+        """Copy objects that a cell mutates, for other cells and for its next run."""
         values = self._values
         done: set[str] = set()
         for names in part.together:
@@ -217,7 +219,7 @@ class VersionValues:
                 return copy_of(value, copying, sum(self._sizes.values()))
         except KeyboardInterrupt:
             raise
-        except BaseException:  # noqa: BLE001  # whatever user code's classes raise, also `SystemExit`
+        except BaseException:  # noqa: BLE001  # classes of user code may raise anything, also `SystemExit`
             return None
 
     def _other_values(self, flow: ValueFlow) -> Iterator[object]:
@@ -228,7 +230,7 @@ class VersionValues:
                     yield self._values[version]
 
     def _replace_with_copy(self, original: object, value_copy: ValueCopy[Any] | None) -> None:  # of any class
-        """Make the copy the value of all versions that are an object; without one, they are consumed."""
+        """Make the copy the value of all versions that refer to an object; without a copy, they are consumed."""
         size = 0 if value_copy is None else value_copy.size
         for name, makers in self.makers.items():
             for maker in makers:

@@ -1,7 +1,7 @@
-"""Copies of objects that user code is about to change, where a copy is possible and cheap.
+"""Copies of objects that user code is about to mutate, if a copy is possible and cheap.
 
-Not copied: what draws, runs or is tied to something outside (figures, widgets, files, modules), what is large with all
-that it holds, and anything once all copies together are large.
+Not copied: objects that draw, run or are tied to external resources (figures, widgets, files, modules), objects that are
+large including their contents, and all objects once the copies together are large.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 LARGEST: Final = 200_000_000
-"""Bytes of what is copied."""
+"""The maximum size of a copied object, in bytes."""
 MOST: Final = 500_000_000
-"""Bytes of all copies that stand at one time."""
+"""The maximum size of all copies together, in bytes."""
 
 _MOST_ITEMS: Final = 1_000_000
 _ITEMS_PER_OBJECT: Final = 20
-"""Copying an object that holds others takes as long as copying that many numbers."""
+"""Copying an object with contents takes as long as copying this many numbers."""
 _PLAIN: Final = frozenset({int, float, complex, bool, type(None), str, bytes})
 _TIED: Final = frozenset(
     """matplotlib ipywidgets anywidget traitlets marimo asyncio threading _thread multiprocessing subprocess socket
@@ -44,39 +44,39 @@ _UNCHANGING: Final = (
 
 @dataclass(frozen=True)
 class ValueCopy(Generic[T]):
-    """A copy of a value, and about how many bytes it takes."""
+    """A copy of a value, and its approximate size in bytes."""
 
     value: T
     size: int
 
 
 def copy_of(value: T, copying: Callable[[T], T], taken: int = 0) -> ValueCopy[T] | None:
-    """Return a copy of a value, None where there is none to be had. `taken`: the bytes of other copies."""
+    """Return a copy of a value, None if it cannot be copied. `taken`: the bytes of other copies."""
     parts = value if isinstance(value, tuple) else (value,)
     try:
         if any(is_tied(part) for part in parts):
             return None
         size = size_of(parts, deep=copying is deepcopy or not hasattr(value, "copy"))
         return ValueCopy(copying(value), size) if size <= min(LARGEST, MOST - taken) else None
-    except Exception:  # noqa: BLE001  # whatever user code's classes raise
+    except Exception:  # noqa: BLE001  # classes of user code may raise anything
         return None
 
 
 def is_tied(value: object) -> bool:
-    """Return whether a value is tied to something outside, so that a copy would be no use."""
+    """Return whether a value is tied to an external resource, so that a copy would be useless."""
     return isinstance(value, _UNCHANGING) or is_tied_class(type(value))  # type: ignore[arg-type]  # a class can be hashed
 
 
 @lru_cache(maxsize=1000)
 def is_tied_class(kind: type) -> bool:
-    """Return whether instances of a class are tied to something outside."""
+    """Return whether instances of a class are tied to an external resource."""
     return any(str(base.__module__).partition(".")[0] in _TIED for base in kind.__mro__[:-1])
 
 
 def shares(value: object, others: Iterable[object]) -> bool:
-    """Return whether an object of a class holds what one of the others holds too: a copy of it alone would separate them.
+    """Return whether an instance shares contents with one of the others, so that copying it alone would separate them.
 
-    An optimizer holds the parameters of its model. What takes too long to look through is taken to share.
+    For example, an optimizer holds the parameters of its model. Objects too large to search are assumed to share.
     """
     parts = [part for part in (value if isinstance(value, tuple) else (value,)) if _is_instance(part)]
     if not parts:
@@ -96,7 +96,7 @@ def _is_instance(value: object) -> bool:
 
 
 def _reached(values: Iterable[object], targets: AbstractSet[int]) -> set[int] | None:
-    """Return which objects that may change are reached, at least the first of `targets`; None if too many are."""
+    """Return the reached mutable objects, at least until the first of `targets`; None if there are too many."""
     seen: set[int] = set()
     reached: set[int] = set()
     waiting = list(values)
@@ -118,9 +118,9 @@ def _reached(values: Iterable[object], targets: AbstractSet[int]) -> set[int] | 
 
 
 def size_of(values: Iterable[object], *, deep: bool) -> int:
-    """Return a guess at the bytes that copies take; more than `LARGEST` as soon as they take too long.
+    """Return an estimate of the size of copies in bytes; more than `LARGEST` if copying takes too long.
 
-    What containers and objects hold counts where copies are `deep`.
+    The contents of containers and objects count if copies are `deep`.
     """
     seen: set[int] = set()
     waiting = list(values)
@@ -151,7 +151,7 @@ def _own_size(value: Any) -> int:  # of whatever class
 
 
 def _held(value: Any) -> list[object]:  # of whatever class
-    """Return what a deep copy of a value copies too. What is too much to be copied is not looked at."""
+    """Return the contents that a deep copy of a value also copies, up to what can be copied at all."""
     if isinstance(value, _UNCHANGING) or type(value).__module__.partition(".")[0] == "pandas":
         return []
     held: list[object] = []

@@ -1,8 +1,8 @@
-"""What flows between the cells of a notebook, as cells are added, removed, edited and moved: which make and read each version.
+"""The flow of values between the cells of a live notebook: which cells make and read each version of a name.
 
-The analysis is that of `analysis.value_flows`, with cells by their ids. When some cells change, only the groups of
-cells that share names with them are analyzed again, and only differences are reported: an edit costs as much in a
-large notebook as in a small one. Does not know the graph or values.
+Applies `analysis.value_flows` to cells identified by id. When cells change, only the groups of cells that share names
+with them are analyzed again, and only differences are reported, so that an edit costs the same in a large notebook as
+in a small one. Independent of the graph and of values.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.components import Group
     from marimo_kernel_bridge.analysis.value_flows import Flow
 
-_LARGE_KEPT: Final = 64  # large groups whose analysis is kept
+_LARGE_KEPT: Final = 64  # large groups with a cached analysis
 
 
 @dataclass(frozen=True)
 class Source:
-    """What is analyzed of a cell: its code for the graph, what its star imports stand for, and what its run has shown."""
+    """The analyzed source of a cell: its code for the graph, the names of its star imports, the observations of its run."""
 
     code: str
     imports: str = ""
@@ -35,7 +35,7 @@ class Source:
 
     @property
     def text(self) -> str:
-        """All of it, as one text."""
+        """The complete source as one text."""
         return f"{self.imports}{self.code}{self.observed}"
 
 
@@ -48,17 +48,19 @@ class Part:
     reads: frozenset[tuple[str, str]] = frozenset()
     early: Mapping[str, str] = field(default_factory=dict)
     redefines: Mapping[str, str] = field(default_factory=dict)
-    names: frozenset[str] = frozenset()  # all that it makes, reads or mentions
-    circular: frozenset[str] = frozenset()  # made by a cell below from this one's: not a read, for the graph
+    names: frozenset[str] = frozenset()  # all names that it makes, reads or mentions
+    circular: frozenset[str] = (
+        frozenset()
+    )  # made by a later cell from this one's version: not a read in the graph
     private: frozenset[str] = frozenset()  # `_names` of which it reads versions
 
 
 @dataclass
 class Changes:
-    """What an update changed. `sources` are the new ones.
+    """The changes of an update. `sources` are the new ones.
 
-    `parts` are the earlier parts of cells whose part is another now, None for new cells; `makers` the earlier makers of
-    names, and `names` those that may be governed differently now, with those of `makers`.
+    `parts` are the earlier parts of cells with a changed part, None for new cells; `makers` are the earlier makers of
+    names; `names` are those that may be governed differently now, including those of `makers`.
     """
 
     sources: Mapping[str, Source | None]
@@ -71,7 +73,7 @@ class ValueFlow:
     """The flow of values between the cells of a notebook, updated when cells change. Public attributes are read-only."""
 
     def __init__(self, is_batch: Callable[[str], bool], base: ValueFlow | None = None) -> None:
-        """Reuse the analyses of `base`, another flow of the same notebook, for groups that start alike."""
+        """Reuse the analyses of `base`, another flow of the same notebook, for groups with the same beginning."""
         self._is_batch = is_batch
         self.sources: dict[str, Source] = {}
         self._texts: dict[str, str] = {}
@@ -115,7 +117,7 @@ class ValueFlow:
                 self._put(cell_id, None, changes)
         largest = max((result.cells for result in before), key=len, default=[])
         analyzed = {group: self._analyze(group, largest if len(new) == 1 else [], changes) for group in new}
-        for group, (ids, flows) in analyzed.items():  # now that all makers are known
+        for group, (ids, flows) in analyzed.items():  # when all makers are known
             private = set[str]().union(*[self.parts[cell_id].private for cell_id in group.own])
             closing = self._closing_cycles(ids, flows, group)
             self._results[group] = _GroupResult(ids, private, closing)
@@ -135,7 +137,7 @@ class ValueFlow:
                 self.makers[name] = sorted(makers, key=lambda maker: places.get(maker, -1))
 
     def _ordered(self, group: Group[str], before: Sequence[str] = ()) -> list[str]:
-        """Return a group's cells in document order; quickly, if it is that of `before` with some more."""
+        """Return a group's cells in document order; fast if they extend `before`."""
         ordered = [cell_id for cell_id in before if cell_id in group.cells]
         return sorted([*ordered, *group.cells.difference(ordered)], key=self.place.__getitem__)
 
@@ -168,7 +170,7 @@ class ValueFlow:
         return flows.of(texts)
 
     def _part(self, cell_id: str, flow: Flow, ids: Sequence[str], circular: frozenset[str]) -> Part:
-        """Return the part that a cell has by its flow; the same object if it is as before."""
+        """Return the part of a cell for its flow; the same object if it is unchanged."""
         early = {
             name: ids[maker]
             for name, maker in flow.early.items()
@@ -215,7 +217,7 @@ class ValueFlow:
                 del self.makers[name]
 
     def _closing_cycles(self, ids: Sequence[str], flows: Sequence[Flow], group: Group[str]) -> set[str]:
-        """Return names that functions read and cells below define, in a cycle: the callers of the functions read them.
+        """Return names that functions read and later cells define, in a cycle: the callers of the functions read them.
 
         `ids` and `flows` are the group's, in document order. Only cells of one group can make a cycle.
         """
@@ -250,27 +252,27 @@ class ValueFlow:
         }
 
     def having(self, name: str) -> frozenset[str]:
-        """Return the cells whose parts have a name."""
+        """Return the cells that have a name in their parts."""
         return frozenset(self._having.get(name, ()))
 
     def has_versions(self, name: str) -> bool:
         """Return whether cells that make a name make different versions of it."""
-        if _is_private(name):  # marimo keeps it to its cell
+        if _is_private(name):  # marimo makes it local to its cell
             return name in self._private
         return len(self.makers.get(name, ())) > 1
 
     def closes_cycle(self, name: str) -> bool:
-        """Return whether functions read a name of a cell below in a cycle, so that their callers read it."""
+        """Return whether functions read a name of a later cell in a cycle, so that their callers read it."""
         return name in self._closing
 
     def governed(self) -> set[str]:
-        """Return the names whose edges the graph gets from the flow, not from the names in the code."""
+        """Return the names with edges that come from the flow, not from the names in the code."""
         return {name for name in self.makers if self.has_versions(name)} | self._closing.keys()
 
 
 @dataclass(frozen=True)
 class _GroupResult:
-    """The analysis of a group: its cells in document order, `_names` whose versions are read, names that close cycles."""
+    """The analysis of a group: cells in document order, `_names` with versions that are read, names that close cycles."""
 
     cells: list[str]
     private: set[str]
@@ -282,9 +284,9 @@ def _is_private(name: str) -> bool:
 
 
 def _read_in_cycles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:
-    """Return, by cell, names that it reads from cells below which depend on a version that it makes.
+    """Return, by cell, names that it reads from later cells that depend on a version that it makes.
 
-    The cell reads the present values when it runs. The graph refuses a cycle of names with one definition each.
+    The cell reads the current values when it runs. The graph refuses a cycle of names with one definition each.
     """
     if not any(flow.early for flow in flows):
         return {}
