@@ -1,6 +1,6 @@
-"""`marimo-kernel-bridge` and `python -m marimo_kernel_bridge`: which process this is.
+"""The entry point of `marimo-kernel-bridge` and `python -m marimo_kernel_bridge`.
 
-The kernel starts without the command line: each import counts there, since a client waits for the sockets.
+The kernel starts without the command line's imports, because a client waits for its sockets.
 """
 
 from __future__ import annotations

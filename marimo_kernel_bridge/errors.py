@@ -1,6 +1,6 @@
-"""Requests that are refused, each with a stable code.
+"""Refused requests, each with a stable code.
 
-What user code raises is data, never one of these; a bug is any other exception. A `BridgeError` becomes an
+Exceptions of user code are data, not one of these; any other exception is a bug. A `BridgeError` becomes an
 error reply on the wire, a tool error in MCP and one line on the command line's stderr.
 """
 
@@ -46,114 +46,129 @@ CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode))
 
 MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "bad_notebook": (
-        "The file is no notebook that can be read.",
+        "The file is not a readable notebook.",
         "Give a Python notebook that Jupyter opens.",
     ),
     "bad_request": (
-        "The request makes no sense; nothing was done.",
-        "The message names what is wrong and what is valid.",
+        "The request is invalid; nothing was done.",
+        "The message says what is wrong and what is valid.",
     ),
-    "cell_not_converted": ("A cell could not be carried over.", "The report names the cell and why."),
+    "cell_not_converted": ("A cell could not be converted.", "The report names the cell and the reason."),
     "connection_file_foreign": (
-        "The connection file is another user's, or others can write it: it is not used.",
+        "The connection file belongs to another user, or other users can write to it: it is not used.",
         "Use a kernel of your own.",
     ),
-    "connection_file_malformed": ("The file is no connection file.", "`list_kernels` has those that are."),
+    "connection_file_malformed": (
+        "The file is not a connection file.",
+        "`list_kernels` lists the valid ones.",
+    ),
     "connection_file_missing": (
-        "There is no such connection file.",
-        "`list_kernels` has those that there are.",
+        "The connection file does not exist.",
+        "`list_kernels` lists the existing ones.",
     ),
     "connection_file_stale": (
         "The kernel of this connection file has ended.",
-        "`list_kernels` has those that run; ask the person to start the notebook.",
+        "`list_kernels` lists running kernels; ask the person to start the notebook.",
     ),
     "kernel_busy": (
-        "The kernel runs code, and this needs it free.",
-        "`kernel_status` tells whose; call again later.",
+        "The kernel is running code, and this needs an idle kernel.",
+        "`kernel_status` shows the running request; call again later.",
     ),
     "kernel_dead": (
         "The kernel ended, or was restarted: its variables and cells are lost.",
-        "After a restart call again. Else ask the person to start it.",
+        "After a restart, call again. Otherwise ask the person to start it.",
     ),
     "kernel_silent": (
-        "The kernel does not answer. It may be starting, suspended, or in compiled code that lets nothing else run.",
-        "Wait and ask `kernel_status`; do not send the same again.",
+        "The kernel does not answer. It may be starting, suspended, or in compiled code that blocks everything else.",
+        "Wait and call `kernel_status`; do not repeat the request.",
     ),
     "no_such_cell": (
-        "The kernel knows no such cell.",
-        "`list_cells` has the ids. A cell is known once it has run.",
+        "The kernel has no such cell.",
+        "`list_cells` shows the ids. A cell is known once it has run.",
     ),
     "no_installer": (
         "The kernel's environment has neither pip nor uv.",
-        "The person can add one (python -m ensurepip), or installs in their own way.",
+        "The person can add one (python -m ensurepip), or install the packages another way.",
     ),
-    "no_such_kernelspec": ("No kernel of this name is installed.", "The message names those that are."),
+    "no_such_kernelspec": (
+        "No kernelspec of this name is installed.",
+        "The message names the installed ones.",
+    ),
     "no_such_notebook": (
-        "No running notebook has this path, or several have.",
-        "The message names those that there are; `list_kernels` has all kernels.",
+        "No running notebook has this path, or several do.",
+        "The message names the running notebooks; `list_kernels` shows all kernels.",
     ),
     "no_such_run": (
-        "No run of yours has this id, or it is long over.",
-        "`kernel_status` lists those that are not over.",
+        "No run of yours has this id, or it was discarded.",
+        "`kernel_status` lists the runs in progress.",
     ),
-    "no_such_ui_element": ("The variable holds no UI element.", "`list_variables` marks those that do."),
+    "no_such_ui_element": (
+        "The variable does not hold a UI element.",
+        "`list_variables` marks the ones that do.",
+    ),
     "no_such_variable": (
-        "There is no such variable.",
-        "The message names similar ones; `list_variables` has all.",
+        "The variable does not exist.",
+        "The message names existing ones; `list_variables` lists all.",
     ),
     "not_allowed": (
-        "The person does not let agents do this.",
+        "The person does not permit agents to do this.",
         "Tell the person which permission it needs. Do not work around it.",
     ),
     "not_audited": (
-        "The audit log cannot be written, so nothing is done.",
+        "The audit log cannot be written, so nothing was done.",
         "The person must repair the log's file.",
     ),
     "not_connected": ("No kernel is connected, or several are.", "`connect_to_kernel`, or give the handle."),
     "not_installed": (
-        "What this needs is not installed beside marimo-kernel-bridge.",
-        "The message names it, and how to install it.",
+        "A required package is not installed in the environment of marimo-kernel-bridge.",
+        "The message names it and says how to install it.",
     ),
     "not_reactive": (
-        "The kernel is a plain one, without a graph of cells.",
-        "Only running code and status work there.",
+        "The kernel is not reactive: it has no graph of cells.",
+        "Only running code and reading the status work.",
     ),
-    "output_exists": ("The file to be written exists.", "Name another one, or have it overwritten."),
+    "output_exists": ("The output file exists.", "Name another one, or allow overwriting."),
     "paused": (
-        "The person has paused agents: reading works.",
-        "Ask the person; do not try again before that.",
+        "The person has paused agents: only reading works.",
+        "Ask the person before you try again.",
     ),
-    "runtime_mismatch": ("The marimo that is installed is not supported.", "Install the one that is named."),
+    "runtime_mismatch": (
+        "The installed version of marimo is not supported.",
+        "Install the version that the message names.",
+    ),
     "server_refused": (
         "A Jupyter server cannot be reached, refuses the token, or has no such kernel.",
-        "The message tells which.",
+        "The message says which.",
     ),
     "stale_version": (
         "The cell has changed since it was read; nothing was changed.",
         "Read it again and repeat the edit.",
     ),
-    "ui_value_refused": ("The UI element does not take this value.", "The message tells what it takes."),
+    "ui_value_refused": (
+        "The UI element does not accept this value.",
+        "The message describes the accepted values.",
+    ),
     "too_large": (
-        "The answer is larger than clients take in one message.",
-        "Ask for a part of it; the message says how.",
+        "The answer is larger than clients accept in one message.",
+        "Request a part of it; the message says how.",
     ),
     "unsupported_version": (
-        "The kernel and this server speak different versions of the bridge.",
+        "The kernel and this server use different versions of the bridge protocol.",
         "Restart the kernel, or upgrade the older one.",
     ),
     "wrong_key": (
-        "The kernel does not sign with the key of this connection file.",
-        "`list_kernels` has the files that fit.",
+        "The kernel does not sign messages with the key in this connection file.",
+        "`list_kernels` lists the current files.",
     ),
 }
-"""What each code means, and what to do: for the documentation. An error itself says more."""
+"""The meaning of each code, and what to do, for the documentation. The messages of actual errors are more specific."""
 
 
 class BridgeError(Exception):
     """A request was refused.
 
-    `code` is stable: programs may match on it. `message` is one line that says what is wrong, `hint` one line
-    that says what the caller can do next (may be empty).
+    `code` is stable: programs may depend on it. `message` is a line that says what is wrong, `hint` a line that says what
+    the caller can do next (may be empty).
     """
 
     def __init__(self, code: ErrorCode, message: str, hint: str = "") -> None:
@@ -167,7 +182,7 @@ class BridgeError(Exception):
 
 
 class AgentsPausedError(BridgeError):
-    """The person has paused agents in this notebook. `effect` says what was not done."""
+    """The person has paused agents in this notebook. `effect` is a clause that says what was not done."""
 
     def __init__(self, effect: str) -> None:
         super().__init__(
@@ -178,7 +193,7 @@ class AgentsPausedError(BridgeError):
 
 
 class WrongUsageError(BridgeError):
-    """A command line that makes no sense, whatever is on disk."""
+    """An invalid command line, independent of the files on disk."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__("bad_request", message, hint)

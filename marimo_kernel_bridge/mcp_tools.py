@@ -1,12 +1,12 @@
-"""The composition root of the MCP process: the list of tools, and the server that serves them, guarded.
+"""The composition root of the MCP process: the list of tools, and the server that serves them behind the guard.
 
-What a tool says and does is in `mcp_server.tools`. No state here: attached kernels are the server's lifespan value.
-The process never imports marimo. Standard output belongs to the protocol; everything else goes to stderr.
+The tools are defined in `mcp_server.tools`. This module has no state: attached kernels are the server's lifespan value.
+The process never imports marimo. Standard output is reserved for the protocol; everything else goes to stderr.
 
-Names: `list_` returns many things in a line each, `read_` one thing whole, `search_` and `preview_` read, too; every other
-verb acts. An argument has one name in all tools (a test holds it): `kernel` is a handle, `cell_id` and `cell_ids` are
-cells, `variable` is a global name, `element` a UI element, `run_id` a run, `file` and `output` are paths, `offset` and
-`limit` page, `max_chars` and `timeout` bound an answer.
+Naming: `list_` returns many things, one line each; `read_` returns one thing in full; `search_` and `preview_` also only
+read; every other verb has an effect. An argument has the same name in all tools, as a test checks: `kernel` is a handle,
+`cell_id` and `cell_ids` are cells, `variable` is a global name, `element` a UI element, `run_id` a run, `file` and
+`output` are paths, `offset` and `limit` select a page, `max_chars` and `timeout` limit an answer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.tool import Tier, ToolDeclaration
 
 
-# Hosts cut this at 2 KB.
+# Hosts truncate this at 2 KB.
 INSTRUCTIONS: Final = """\
 Joins Jupyter kernels that a person is using now, in JupyterLab or VS Code. You share their variables and cells.
 
@@ -73,7 +73,7 @@ TOOLS: Final = tools_of(kernels, reading, running, packages, files)
 def build_server(
     allow: Tier = "run", tools: Sequence[ToolDeclaration] = TOOLS, attach: Attach = attach_client
 ) -> MCPServer[Kernels]:
-    """Return the server, for a transport to run. `allow` is what the person lets agents do with the tools."""
+    """Return the server, for a transport to run. `allow` is the permission that the person grants to agents."""
     guard = Guard(allow)
     subscriptions = Subscriptions()
     tasks = Tasks({declaration.name for declaration in tools if declaration.changes})
@@ -107,7 +107,7 @@ def build_server(
 
 
 def run_stdio(allow: Tier = "run") -> None:
-    """Serve one MCP client on standard input and output, until the input ends."""
+    """Serve one MCP client on standard input and output until the input ends."""
     server = build_server(allow)
     gc.freeze()
     gc.enable()

@@ -1,8 +1,8 @@
-"""The Jupyter kernel: ipykernel's, composed with the reactive notebook.
+"""The composition root of the kernel process: ipykernel's kernel with the reactive notebook.
 
-Owns sockets, threads and what is sent for itself: status, inputs, replies. What a request leads to is the business of
+Owns the sockets, the threads, and the messages about the kernel itself: status, inputs, replies. Requests are handled by
 `kernel.cell_requests`, `kernel.ipython` and `kernel.bridge_handler`. marimo is imported after the first
-kernel_info_reply: that takes a second, in which a client would take the kernel for dead.
+kernel_info_reply: the import takes a second, in which a client would consider the kernel dead.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.runtime.interface import CellHost
 
-_AFTER_PRINTING = 0.0005  # seconds, as ipykernel has it
-_PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already be here
-_UNREAD = 100_000  # iopub messages kept for a client that is slow to read; what is beyond, ZeroMQ drops
+_AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
+_PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already have arrived
+_UNREAD = 100_000  # iopub messages queued for a client that reads slowly; ZeroMQ drops further ones
 
 
 class MarimoKernel(IPythonKernel):
-    """ipykernel's kernel with marimo's dataflow graph between requests and their execution."""
+    """An ipykernel kernel with marimo's dataflow graph between requests and their execution."""
 
     implementation = message_names.IMPLEMENTATION
     implementation_version = __version__
@@ -111,7 +111,7 @@ class MarimoKernel(IPythonKernel):
     # -- start, stop, signals -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Listen to the sockets."""
+        """Start to read from the sockets."""
         super().start()
         self.shell_stream.listen(
             _Shell(
@@ -122,7 +122,7 @@ class MarimoKernel(IPythonKernel):
         self.interrupts.take_signal()
 
     def pre_handler_hook(self) -> None:
-        """Note that user code may run. The signal handler stays: ipykernel's own cannot interrupt dependents."""
+        """Record that user code may run. Keep the signal handler: ipykernel's own cannot interrupt dependents."""
         self.interrupts.request_begins()
 
     def post_handler_hook(self) -> None:
@@ -152,36 +152,36 @@ class MarimoKernel(IPythonKernel):
             self.subshells.dequeue(subshell_id, msg)
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
             return
-        # ipykernel's own flag is good for the one message that happens to be next.
+        # ipykernel's own flag applies to whichever message comes next.
         self._aborting = self.queue.dequeue(msg)
         first = not self.notebook.loaded and msg.cell_request is not None
         with self.interrupts.deferred() if first else nullcontext():
             if first:
-                self.loader.load()  # before busy is published: it is no part of the cell's time
+                self.loader.load()  # before busy is published, so that it does not count as the cell's time
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
 
     def note_waiting(self) -> None:
-        """Note, before an error is reported, which requests it aborts."""
+        """Record, before an error is reported, which requests it aborts."""
         if on_main_thread():
             self.queue.note_waiting()
         else:
             self.subshells.note_waiting()
 
     def _abort_queues(self, subshell_id: str | None = None) -> None:
-        """After an error: abort the execute_requests noted, and those that follow within the configured time."""
+        """After an error, abort the recorded execute_requests, and those that follow within the configured time."""
         if subshell_id is not None:
             self.subshells.abort(subshell_id, within=self.stop_on_error_timeout)
-        elif on_main_thread():  # what runs on control has no queue
+        elif on_main_thread():  # requests on control have no queue
             session = self.get_parent("shell")["header"].get("session")
             self.queue.abort(within=self.stop_on_error_timeout, session=session)
 
     async def execute_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
-        """Run code. Only the front ends' cells on the shell channel are in the graph."""
+        """Run code. Only front ends' cells on the shell channel enter the graph."""
         request = parent.request
-        assert request is not None, "the reply guard refuses what is none"
+        assert request is not None, "the reply guard refuses invalid requests"
         refusal = self.cell_requests.refuse_agent(request)
         if refusal is not None:
-            from marimo_kernel_bridge.protocol.messages import encode_error  # noqa: PLC0415  # a client waits for the sockets
+            from marimo_kernel_bridge.protocol.messages import encode_error  # noqa: PLC0415  # imported late: a client waits for the sockets
 
             content = {**encode_error(refusal), "execution_count": self.shell.execution_count - 1}
             self.session.send(stream, "execute_reply", content, parent, ident=ident)
@@ -197,11 +197,11 @@ class MarimoKernel(IPythonKernel):
             self.bridge_requests.send_outcome(stream, ident, parent)
 
     def publish_input(self, cause: Cause, code: str, execution_count: int | None) -> None:
-        """Publish an execute_input for a request whose code need not run."""
+        """Publish an execute_input for a request that does not need to run."""
         self._publish_execute_input(code, cause.message, execution_count)
 
     def send_execute_reply(self, stream: Any, cause: Cause, content: dict[str, Any], *, aborts: bool) -> None:
-        """Send an execute_reply for a request whose code need not run; `aborts` the requests that wait."""
+        """Send an execute_reply for a request that does not need to run; `aborts`: it aborts the queued requests."""
         if content["status"] == "error":
             self.note_waiting()
         parent = cause.message
@@ -236,13 +236,13 @@ class MarimoKernel(IPythonKernel):
             cell_meta=cell_meta,
             cell_id=cell_id,
         )
-        # ipykernel waits before each reply until clients are likely to have what was printed.
+        # ipykernel delays each reply until clients are likely to have received printed output.
         printed = [_was_used(stream) for stream in (sys.stdout, sys.stderr)]
         self._execute_sleep = _AFTER_PRINTING if any(printed) else 0.0
         return content
 
     def do_history(self, hist_access_type: str, *args: Any, **kwargs: Any) -> Any:
-        """Answer a history_request. IPython calls the present session 0 in a range; the protocol has numbers."""
+        """Answer a history_request. IPython numbers the current session 0 in a range; the protocol uses its number."""
         reply = super().do_history(hist_access_type, *args, **kwargs)
         history: Any = self.shell.history_manager
         present = history.session_number
@@ -251,20 +251,22 @@ class MarimoKernel(IPythonKernel):
 
     @property
     def one_at_a_time(self) -> asyncio.Lock:
-        """The lock that the main thread's requests wait for."""
+        """The lock that requests on the main thread hold."""
         lock: asyncio.Lock = self._main_asyncio_lock
         return lock
 
     @contextmanager
     def handling(self, cause: Cause) -> Iterator[None]:
-        """Act between requests on behalf of one, as if it were still being handled."""
+        """Act between requests on behalf of a request, as if it were still being handled."""
         self.interrupts.take_signal()
         self.set_parent(cause.ident, cause.message, channel="shell")
         self._publish_status("busy", "shell")
         try:
             with self.interrupts.deferred():
                 yield
-        except KeyboardInterrupt:  # something hung outside of any cell; without this, the kernel would end
+        except (
+            KeyboardInterrupt
+        ):  # the interrupt came outside of any cell; without this, the kernel would end
             self.log.warning("Interrupted between requests")
         except Exception:
             self.log.exception("Dependents could not be run")
@@ -275,7 +277,7 @@ class MarimoKernel(IPythonKernel):
 
     @contextmanager
     def input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
-        """Forward `input` and `getpass` to the front end of the present request, if it is `allowed`."""
+        """Forward `input` and `getpass` to the front end of the current request, if `allowed`."""
         if not on_main_thread():  # a cell may be running
             yield
             return
@@ -286,14 +288,14 @@ class MarimoKernel(IPythonKernel):
             self._restore_input()
 
     def _publish_status(self, status: str, channel: str, parent: dict[str, Any] | None = None) -> None:
-        """Publish busy and idle, but not around a read on control: JupyterLab would show a kernel as idle that runs a cell."""
+        """Publish busy and idle, except for reads on control: JupyterLab would show a kernel that is running a cell as idle."""
         asked = (parent or self.get_parent(channel)).get("header", {}).get("msg_type")
         if channel != "control" or asked not in {message_names.REQUEST, message_names.READ_REQUEST}:
             super()._publish_status(status, channel, parent)
 
     @contextmanager
     def parent_set_to(self, header: Header) -> Iterator[None]:
-        """Show output as if it were caused by the request with this header."""
+        """Send output as caused by the request with this header."""
         outer = self.get_parent("shell")
         ident = self._get_shell_context_var(self._shell_parent_ident)
         inner = {
@@ -319,22 +321,22 @@ class MarimoKernel(IPythonKernel):
     # -- control ------------------------------------------------------------------------------------------------------
 
     async def process_control(self, msg: Any) -> None:
-        """Handle a request on control, beside what the main thread does."""
+        """Handle a request on control, concurrently with the main thread."""
         self._switch_interval.keep()
         await super().process_control(msg)
 
 
 class RuntimeLoader:
-    """Imports marimo and embeds it in the shell's namespace, once, when a cell needs it or the kernel has time."""
+    """A loader of marimo: imports it and embeds it in the shell's namespace when a cell needs it or the kernel is idle."""
 
     def __init__(self, kernel: MarimoKernel, kernel_modules: list[str]) -> None:
-        """`kernel_modules`: the files that the debugger leaves out; those of what is imported here join them."""
+        """`kernel_modules`: the files that the debugger skips; those of the modules imported here are added."""
         self._kernel = kernel
         self._kernel_modules = kernel_modules
         self._soon = False
 
     def load_soon(self) -> None:
-        """Load once the requests that may be here already are handled."""
+        """Load after requests that may already have arrived."""
         if not (self._soon or self._kernel.notebook.loaded):
             self._soon = True
             self._kernel.io_loop.call_later(_PRELOAD_DELAY, self.load)
@@ -346,8 +348,8 @@ class RuntimeLoader:
             return
         imported = set(sys.modules)
         with gc_pauses.frozen_imports():
-            from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # the first cell needs it
-            from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # of no use before it
+            from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # needed by the first cell
+            from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # not used before
             from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities  # noqa: PLC0415  # the same
             from marimo_kernel_bridge.runtime import lazy_imports as late_parts  # noqa: F401, PLC0415  # first
             from marimo_kernel_bridge.runtime.engine import Engine, Screen  # noqa: PLC0415  # after the first kernel_info_reply
@@ -365,21 +367,21 @@ class RuntimeLoader:
         kernel.file.read_settings()
 
     def prepare_notebook(self) -> None:
-        """Load, and read what the notebook's file says, where that is not done yet."""
+        """Load the runtime and read the settings in the notebook's file, unless that is already done."""
         self.load()
         self._kernel.file.read_settings()
         self._kernel.file.read_order()
 
 
 def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:
-    from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # only agents' clients need it
+    from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # needed by agents' clients only
 
     return BridgeHandler(kernel)
 
 
 @dataclass(frozen=True)
 class _Shell:
-    """What takes the messages of the shell channel."""
+    """The receiver of the shell channel's messages."""
 
     session: JupyterSession
     subshells: Subshells
@@ -398,18 +400,18 @@ class _Shell:
 
 
 def _was_used(stream: object) -> bool:
-    """Return whether a stream has had something for clients since the last call; True for one that is not ours."""
+    """Return whether a stream was written to since the last call; True for a stream of another class."""
     return not isinstance(stream, CellStream) or stream.was_used()
 
 
 class MarimoKernelApp(IPKernelApp):
-    """Starts the kernel process."""
+    """The application that starts the kernel process."""
 
     name = "marimo-kernel"
     outstream_class = DottedObjectName(
         "marimo_kernel_bridge.kernel.messaging.output_streams.CellStream", allow_none=True
     ).tag(config=True)
-    on_listening: Callable[[], None] | None = None  # called once when all sockets are open
+    on_listening: Callable[[], None] | None = None  # called once, when all sockets are open
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
 
     @default("session")
@@ -417,7 +419,7 @@ class MarimoKernelApp(IPKernelApp):
         return JupyterSession(parent=self)
 
     def init_sockets(self) -> None:
-        """Open the sockets, without ipykernel's advice to encrypt, which nobody can follow on each start."""
+        """Open the sockets, without ipykernel's advice about encryption at each start."""
         level = self.log.level
         self.log.setLevel(logging.ERROR)
         super().init_sockets()
@@ -430,14 +432,14 @@ class MarimoKernelApp(IPKernelApp):
             self.on_listening()
 
     def init_iopub(self, context: Any) -> None:
-        # ZeroMQ's default of 1000 is soon reached where displays do not wait for the streams.
-        context.setsockopt(zmq.SNDHWM, _UNREAD)  # for sockets that are made from now on
+        # ZeroMQ's default of 1000 is quickly reached, because displays do not wait for the streams.
+        context.setsockopt(zmq.SNDHWM, _UNREAD)  # for sockets that are created from now on
         super().init_iopub(context)
         context.sockopts.pop(zmq.SNDHWM)
 
     def init_control(self, context: Any) -> None:
         super().init_control(context)
-        self.shell_channel_thread = None  # the main thread reads the channel, see shell_stream.py
+        self.shell_channel_thread = None  # the main thread reads the channel (kernel.messaging.shell_stream)
 
     def close(self) -> None:
         """Close all sockets."""
@@ -449,8 +451,8 @@ class MarimoKernelApp(IPKernelApp):
 def main(argv: list[str] | None = None, *, forked: Callable[[], None] | None = None) -> None:
     """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options.
 
-    `forked` is called when the sockets are open, in a kernel that a pool has forked. The pool is its parent, but its end
-    is not the kernel's: a parent handle of 1 means "no parent" to ipykernel.
+    `forked` is called when the sockets are open, in a kernel that a pool has forked. The kernel must not end with its
+    parent, the pool: a parent handle of 1 means "no parent" to ipykernel.
     """
     app = MarimoKernelApp.instance(**({"parent_handle": 1} if forked else {}))
     app.on_listening = forked

@@ -1,6 +1,6 @@
-"""The kernel's side of the bridge protocol: one request in, one reply out, always.
+"""The kernel's side of the bridge protocol: exactly one reply to each request.
 
-`wire.py` says what there is to ask; `zmq_kernel.py` brings the messages.
+`protocol.messages` defines the requests; `bridge_requests` receives and sends the messages.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _SingleRequest = wire.RunCells | wire.RunStale | wire.SetUiValue
 
 
 class Status(Protocol):
-    """What the kernel does now."""
+    """The kernel's status."""
 
     @property
     def started_at(self) -> float:
-        """In seconds since the epoch."""
+        """The start of the kernel, in seconds since the epoch."""
         ...
 
     @property
@@ -60,22 +60,22 @@ class Status(Protocol):
 
 
 class Scheduler(Protocol):
-    """What runs the stale cells."""
+    """The scheduler of stale cells."""
 
     async def run_now(self) -> None: ...
 
 
 class Loader(Protocol):
-    """What loads the runtime."""
+    """The loader of the runtime."""
 
     def load(self) -> None: ...
 
 
 class Queue(Protocol):
-    """The messages that wait on shell."""
+    """The queue of messages on shell."""
 
     def cancel(self, request_id: str) -> None:
-        """Keep a request from starting whose turn has not come; any thread."""
+        """Prevent a queued request from starting. Any thread."""
         ...
 
 
@@ -116,7 +116,7 @@ class Host(Protocol):
     def loader(self) -> Loader: ...
 
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
-        """Forward `input` to the front end of the present request, or make it fail."""
+        """Forward `input` to the front end of the current request, or make it fail."""
         ...
 
     def show_text(self, text: str, parent: Header) -> None:
@@ -126,7 +126,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True)
 class _Sender:
-    """The request's header, as far as it tells whom to serve."""
+    """The sender of a request, from its header."""
 
     header: Header
 
@@ -136,13 +136,13 @@ class _Sender:
 
     @property
     def name(self) -> str:
-        """The name of the agent, empty for none."""
+        """The name of the agent, empty if there is none."""
         name = self.header.get("username")
         return name if isinstance(name, str) else ""
 
     @property
     def address(self) -> Address:
-        """Where the outputs of an agent's own cells go: to its request."""
+        """The address of an agent's cells: their outputs go to its request."""
         return Address("agent", self.header, self.header.get("session", ""))
 
 
@@ -153,7 +153,7 @@ class BridgeHandler:
         self._host = host
 
     async def reply_to(self, message: dict[str, Any], *, on_control: bool) -> dict[str, Any]:
-        """Return the content of the reply to a message, which is read here and nowhere below."""
+        """Parse a message, and return the content of the reply."""
         sender, heard = _Sender(message["header"]), self._host.notebook.agents.heard
         try:
             request = wire.decode_request(message["content"])
@@ -170,7 +170,7 @@ class BridgeHandler:
             )
 
     def outcome_of(self, run_id: str) -> dict[str, Any]:
-        """Return what a question for the outcome of a run would be answered with."""
+        """Return the content of the reply to a `ReadOutcome` of a run."""
         return wire.encode_result(self._outcome(run_id), self._secrets())
 
     async def _answer(self, request: wire.Request, sender: _Sender, *, on_control: bool) -> wire.Result:
@@ -181,7 +181,7 @@ class BridgeHandler:
             return self._read(request, on_control=on_control)
         if on_control:
             raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
-        if not (isinstance(request, wire.EditCells) and request.dry_run):  # which only looks
+        if not (isinstance(request, wire.EditCells) and request.dry_run):  # without a sample it only reads
             self._host.notebook.agents.require_not_paused()
         self._host.loader.load()
         if isinstance(request, wire.EditCells):
@@ -240,7 +240,7 @@ class BridgeHandler:
         return {name: cell.cell_id for cell in cells for name in cell.defines}
 
     def _package_of(self, module: str) -> str:
-        return self._host.notebook.runtime.package_of(module)  # there is one as soon as there is a cell
+        return self._host.notebook.runtime.package_of(module)  # exists as soon as there is a cell
 
     def _outcome(self, run_id: str) -> RunOutcome:
         notebook = self._host.notebook
@@ -284,7 +284,7 @@ class BridgeHandler:
         return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
 
     def _set_widget(self, widget: object, request: wire.SetUiValue, sender: _Sender) -> None:
-        """Set an ipywidget. What its callbacks raise is the user's, and shown as such."""
+        """Set an ipywidget. Exceptions of its callbacks are shown as output, as those of user code."""
         notebook, shell = self._host.notebook, self._host.shell
         run = notebook.runs.open(sender.address, request.client, ())
         try:
@@ -333,5 +333,5 @@ class BridgeHandler:
 
 
 def _did_something(result: wire.Result) -> bool:
-    """Tell a dry run, and a batch that the graph would not take, from what ran or changed cells."""
+    """Return whether a request ran or changed cells: False for a dry run and for a refused batch."""
     return not isinstance(result, EditReport) or result.applied

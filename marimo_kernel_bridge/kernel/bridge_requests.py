@@ -1,7 +1,6 @@
-"""The kernel's handling of a bridge request: on which thread it came, whether it was cancelled, and the one reply.
+"""The receipt of bridge requests: threads, cancellation, and sending the reply.
 
-What a request asks for is the business of `bridge_handler`, which is imported with the first request: most notebooks
-have no agent.
+`bridge_handler` computes the replies. It is imported with the first request, because most notebooks have no agent.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Host(Protocol):
-    """The kernel, as far as the handling of bridge requests uses it."""
+    """The parts of the kernel that bridge requests use."""
 
     @property
     def session(self) -> JupyterSession: ...
@@ -44,14 +43,14 @@ class Host(Protocol):
 
 
 class BridgeRequests:
-    """Receives the bridge protocol's requests on shell and on control, and replies to each."""
+    """The receiver of the bridge protocol's requests on shell and on control, which replies to each."""
 
     def __init__(self, host: Host, make_handler: Callable[[], BridgeHandler]) -> None:
         self._host = host
         self._make_handler = make_handler
 
     async def reply(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
-        """Reply to a request; always."""
+        """Reply to a request, in any case."""
         host = self._host
         on_control = not on_main_thread()  # or in a subshell
         if not on_control:
@@ -64,7 +63,7 @@ class BridgeRequests:
         host.session.send(stream, REPLY, json_clean(content), message, ident=ident)  # type: ignore[no-untyped-call]
 
     def send_outcome(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
-        """Send the outcome of an execute_request as a second reply: its sender asked for one."""
+        """Send the outcome of an execute_request as a second reply, which its sender has requested."""
         with self._host.interrupts.deferred() if on_main_thread() else nullcontext():
             outcome = self._handler.outcome_of(message["header"]["msg_id"])
             self._host.session.send(stream, REPLY, outcome, message, ident=ident)

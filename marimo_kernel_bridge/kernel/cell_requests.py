@@ -1,4 +1,4 @@
-"""The execute_requests of cells: whether they may run, their begin and end, and the runs that follow them.
+"""The execute_requests of cells: whether they may run, their beginning and end, and the runs that follow them.
 
 Owns the cell of the current request. `ipython.execution` runs its code, the stale scheduler decides when its dependents
 run, and the kernel sends the messages.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Scheduler(Protocol):
-    """The stale scheduler, as far as requests for cells use it."""
+    """The parts of the stale scheduler that requests for cells use."""
 
     def caused_by(self, cause: Cause) -> None: ...
 
@@ -32,7 +32,7 @@ class Scheduler(Protocol):
 
 
 class Loader(Protocol):
-    """The loader of the runtime, as far as requests for cells use it."""
+    """The parts of the runtime's loader that requests for cells use."""
 
     def prepare_notebook(self) -> None:
         """Load the runtime and read the settings in the notebook's file, once."""
@@ -40,7 +40,7 @@ class Loader(Protocol):
 
 
 class Host(Protocol):
-    """The kernel, as far as requests for cells use it."""
+    """The parts of the kernel that requests for cells use."""
 
     @property
     def notebook(self) -> NotebookSession: ...
@@ -73,7 +73,7 @@ class CellRequests:
         return self._requested
 
     def take(self) -> Entry | None:
-        """Return the cell of the current request once: the first code that runs is the cell's own."""
+        """Return the cell of the current request, once: the first code that runs is that of the cell."""
         entry, self._requested = self._requested, None
         return entry
 

@@ -1,7 +1,7 @@
-"""The cells that a kernel has: their identity, their frozen values, their outputs, and where those are shown.
+"""The kernel's table of cells: their identity, frozen values, outputs, and where the outputs are shown.
 
-The main thread writes; any thread reads. A `Cell` is never changed, only replaced in the table in one step, so a
-reader sees the old value or the new one. Knows neither the graph nor how cells run.
+The main thread writes; any thread reads. A `Cell` is never modified, only replaced in the table atomically, so that a
+reader sees either the old value or the new one. Independent of the graph and of how cells run.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Body:
-    """A cell's code made ready to run by IPython: its statements, and the file name that tracebacks show.
+    """A cell's code prepared by IPython for execution: its statements, and the file name in tracebacks.
 
-    `code` is what the dataflow graph analyzes, in which magics show what they define and use; `transformed` is what
-    runs. `private` are `_names` that magics keep from being local by name: they go when the cell has run. `stars` are
-    modules that it imports all names of, left out of `code`. `fault` says why a statement does not compile; `code` then
-    ends before it. `shared` are names that it imports like other cells, left out of `code`; `whole` is the code with them.
+    `code` is for the analysis of the dataflow graph: in it, statements represent what magics define and use;
+    `transformed` is the code that runs. `private` are `_names` that marimo's renaming of local names does not cover
+    because magics use them: they are deleted after the run. `stars` are the modules of star imports, which are not in
+    `code`. `fault` says why a statement does not compile; `code` then ends before it. `shared` are names imported exactly
+    as in other cells, not in `code`; `whole` is the code with them.
     """
 
     code: str
@@ -48,9 +49,9 @@ class Body:
 
 @dataclass(frozen=True)
 class Address:
-    """The place where a cell is shown: its newest request (also an aborted one), and who sent that.
+    """The place where a cell is shown: its newest request (also an aborted one) and the sender.
 
-    `session` is the front end's id in message headers; VS Code's cell ids are good only within one.
+    `session` is the front end's id in message headers; VS Code's cell ids are valid within one session only.
     """
 
     dialect: Dialect
@@ -60,18 +61,18 @@ class Address:
 
 @dataclass
 class Entry:
-    """One cell in the table. `cell` is for all threads, the rest for the main thread."""
+    """One cell in the table. `cell` may be read by any thread, the rest only by the main thread."""
 
     cell: Cell
     address: Address
     log: OutputLog = field(default_factory=OutputLog)
     body: Body | None = None
-    shown_code: str | None = None  # what the person's notebook shows; None where no notebook shows the cell
+    shown_code: str | None = None  # the code in the person's notebook; None if no notebook shows the cell
     delivery: Delivery | None = None  # of the reactive run in progress
     shown_before: tuple[Output, ...] = ()  # the outputs of the run before a request of its own
-    shown: int = 0  # characters that the present run has shown
-    stopped: bool = False  # by `mo.stop`, when it ran last
-    deleted: bool = False  # the front end said so
+    shown: int = 0  # characters that the current run has shown
+    stopped: bool = False  # by `mo.stop`, in its last run
+    deleted: bool = False  # reported by the front end
     detached: bool = False  # of an earlier session of VS Code, which has new ids now
     requested_by: str = ""  # the message id of the newest request for it,
     requested_at: int = 0  # when that came, as a number that grows,
@@ -85,23 +86,23 @@ class Entry:
 
     @property
     def live(self) -> bool:
-        """Whether a notebook shows the cell, so that no other may take over its names."""
+        """Whether a notebook shows the cell, so that no other cell may take over its names."""
         return self.cell.notebook_cell_id is not None and not self.deleted and not self.detached
 
 
 class CellTable:
-    """All cells, in the order of their document where that is known, else in which the kernel first saw them."""
+    """All cells, in document order if it is known, else in the order in which the kernel first saw them."""
 
     def __init__(self) -> None:
-        self.order = object()  # another one when known cells have changed places
-        self.places: dict[str, int] = {}  # that cells have in their order, as numbers that grow
+        self.order = object()  # replaced when known cells change places
+        self.places: dict[str, int] = {}  # increasing numbers of cells in their order
         self._next_place = 0
         self._touched: set[str] = set()
         self._entries: dict[str, Entry] = {}
         self._by_front_end: dict[tuple[str, str], str] = {}
         self._by_msg_id: dict[str, str] = {}
         self._vscode_sessions: set[str] = set()
-        # marimo's own way to make ids, so that the first cells are called as in marimo.
+        # marimo's algorithm for ids, so that the first cells have the same ids as in marimo.
         self._random = random.Random(42)  # noqa: S311  # not a secret
 
     def __iter__(self) -> Iterator[Entry]:
@@ -117,7 +118,7 @@ class CellTable:
         return self._entries[cell_id]
 
     def get(self, cell_id: str) -> Entry | None:
-        """Return a cell by the kernel's id, None if there is none."""
+        """Return a cell by the kernel's id; None if there is none."""
         return self._entries.get(cell_id)
 
     def find(self, cell_id: str) -> Entry:
@@ -130,8 +131,8 @@ class CellTable:
                 return entry
         raise BridgeError(
             "no_such_cell",
-            f"The kernel knows no cell {cell_id!r}.",
-            "It knows the cells that ran or were added here; list them to see their ids.",
+            f"The kernel has no cell {cell_id!r}.",
+            "It has the cells that ran or were added; list them to see their ids.",
         )
 
     def by_message(self, msg_id: str) -> Entry | None:
@@ -140,14 +141,14 @@ class CellTable:
         return None if cell_id is None else self._entries.get(cell_id)
 
     def by_front_end(self, notebook_cell_id: str, address: Address) -> Entry | None:
-        """Return the cell that a front end means by its id."""
+        """Return the cell with a front end's id."""
         cell_id = self._by_front_end.get(_front_end_key(notebook_cell_id, address))
         return None if cell_id is None else self._entries.get(cell_id)
 
     def adopt(self, notebook_cell_id: str, code: str, address: Address) -> Entry | None:
         """Return a cell of an earlier session of VS Code, found by its code, under its new id.
 
-        VS Code's cell ids are good for one session; after a reload another cell may carry an old id.
+        VS Code's cell ids are valid for one session; after a reload another cell may have an old id.
         """
         if self._vscode_sessions <= {address.session}:
             return None
@@ -167,7 +168,7 @@ class CellTable:
         return None
 
     def add(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
-        """Make a new cell, never run."""
+        """Create a new cell, which has not run."""
         cell = Cell(
             cell_id=self._new_id(),
             notebook_cell_id=notebook_cell_id,
@@ -200,7 +201,7 @@ class CellTable:
         return list(self._entries)
 
     def add_beside(self, code: str, author: str, address: Address, after: str | None) -> Entry:
-        """Make a new cell, one of several that a single request adds: each is shown under an address of its own."""
+        """Create one of several new cells that a single request adds: each has its own address."""
         entry = self.add(None, code, author, address)
         own = {**address.parent, "msg_id": f"{address.parent['msg_id']}/{entry.cell.cell_id}"}
         self.move_to(entry.cell.cell_id, replace(address, parent=own))
@@ -215,7 +216,7 @@ class CellTable:
         self._reorder(order)
 
     def arrange(self, order: Iterable[str]) -> None:
-        """Put cells into an order; each of the others stays after the cell that it follows."""
+        """Arrange cells in an order; each of the others stays after its predecessor."""
         arranged = [cell_id for cell_id in dict.fromkeys(order) if cell_id in self._entries]
         behind: dict[str, list[str]] = {cell_id: [] for cell_id in ("", *arranged)}
         last = ""
@@ -234,17 +235,17 @@ class CellTable:
             self.order = object()
 
     def take_touched(self) -> set[str]:
-        """Return the cells that are new, gone, or have another value or body since this was last called."""
+        """Return the cells that were added, removed, or changed in value or body since the last call."""
         touched = set(self._touched)
         self._touched.clear()
         return touched
 
     def touch(self, cell_id: str) -> None:
-        """Note that something about a cell has changed."""
+        """Record a change of a cell."""
         self._touched.add(cell_id)
 
     def coming_ids(self, count: int) -> list[str]:
-        """Return the ids that the next new cells will have."""
+        """Return the ids of the next new cells."""
         state = self._random.getstate()
         ids: list[str] = []
         while len(ids) < count:
@@ -259,26 +260,26 @@ class CellTable:
         return cell_id
 
     def change(self, cell_id: str, **fields: Any) -> Cell:
-        """Replace a cell's value in one step."""
+        """Replace a cell's value atomically."""
         entry = self._entries[cell_id]
         entry.cell = replace(entry.cell, **fields)
         return entry.cell
 
     def set_code(self, cell_id: str, code: str, author: str) -> None:
-        """Set the code of a cell; the same code is no new version."""
+        """Set the code of a cell; identical code does not create a new version."""
         cell = self._entries[cell_id].cell
         if cell.code != code:
             self.change(cell_id, code=code, version=cell.version + 1, edited_by=author)
 
     def move_to(self, cell_id: str, address: Address) -> None:
-        """Note that a newer request shows the cell."""
+        """Record that a newer request shows the cell."""
         entry = self._entries[cell_id]
         self._by_msg_id.pop(entry.address.parent["msg_id"], None)
         entry.address = address
         self._by_msg_id[address.parent["msg_id"]] = cell_id
 
     def forget(self, cell_id: str) -> None:
-        """Drop a cell."""
+        """Remove a cell."""
         entry = self._entries.pop(cell_id)
         del self.places[cell_id]
         self._touched.add(cell_id)

@@ -1,7 +1,7 @@
-"""The kernel's types about front ends: the dialect of one, the messages to it, and the delivery of outputs.
+"""The kernel's types for front ends: their dialects, the messages to them, and the delivery of outputs.
 
-Owns how a request reveals its front end's dialect, the message to send, and the protocol of a delivery. Chooses no
-delivery and implements none: those are `outputs`.
+Determines a front end's dialect from its requests, and defines the protocol of a delivery; `outputs` chooses and
+implements deliveries.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Delivery(Protocol):
         ...
 
     def output(self, msg_type: str, content: Content) -> list[Message]:
-        """Take an output of the run."""
+        """Process an output of the run."""
         ...
 
     def end(self, before: tuple[Output, ...], after: tuple[Output, ...]) -> list[Message]:

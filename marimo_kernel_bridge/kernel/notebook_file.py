@@ -1,6 +1,6 @@
-"""The notebook's file: where it is, and what the kernel takes from it before a cell runs.
+"""The notebook's file: its path, and the settings and cell order that the kernel reads before a cell runs.
 
-How the file is read is `notebook.document`'s business. Reads only.
+`notebook.document` parses the file. Read-only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Notebook(Protocol):
-    """What takes the settings and the order of the document."""
+    """The receiver of the document's settings and order."""
 
     def apply_settings(self, settings: Settings) -> None: ...
 
@@ -25,29 +25,29 @@ class Notebook(Protocol):
 
 
 class NotebookFile:
-    """The file that a front end says it shows, if it says so truthfully."""
+    """The file that a front end names as its notebook, if it exists."""
 
     def __init__(self, names: Mapping[str, Any], notebook: Notebook) -> None:
-        """`names` are the user's: VS Code puts the path there, some time after the start."""
+        """`names` is the user's namespace, where VS Code stores the path some time after the start."""
         self._names = names
         self._notebook = notebook
         self._document = NotebookDocument()
         self._settings_read = False
 
     def path(self) -> str | None:
-        """Return where the notebook is, None if that is not known; any thread."""
+        """Return the path of the notebook, None if it is unknown. Any thread."""
         path = self._names.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
-        return os.path.abspath(path) if isinstance(path, str) and os.path.exists(path) else None  # noqa: PTH100, PTH110  # a path from outside
+        return os.path.abspath(path) if isinstance(path, str) and os.path.exists(path) else None  # noqa: PTH100, PTH110  # a path from the front end
 
     def read_settings(self) -> None:
-        """Apply the notebook's own settings, once its place is known."""
+        """Apply the notebook's settings once its path is known."""
         path = None if self._settings_read else self.path()
         if path is not None:
             self._settings_read = True
             self._notebook.apply_settings(read_settings(path))
 
     def read_order(self) -> None:
-        """Arrange the cells if the notebook was saved with another order."""
+        """Arrange the cells if the notebook was saved with a different order."""
         path = self.path()
         order = None if path is None else self._document.new_order(path)
         if order is not None:

@@ -1,6 +1,6 @@
-"""The kernel's texts for people: refusals, reasons why a cell did not run, notices, headings.
+"""The kernel's messages to users: refusals, reasons why a cell did not run, notices, headings.
 
-Texts only; each error names the next step. Which cell shows them is `outputs`' and `notebook`'s business.
+Each error says what to do next. `outputs` and `notebook` decide where the messages are shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LABEL_WIDTH = 40
 
 
 def label(cell: Cell) -> str:
-    """Return a name by which a person finds a cell: its execution count and its first line."""
+    """Return a label that identifies a cell for users: its execution count and its first line."""
     lines = [line.strip() for line in split_lines(cell.code) if line.strip()]
     first = lines[0] if lines else "(empty)"
     if len(first) > _LABEL_WIDTH or len(lines) > 1:
@@ -33,7 +33,7 @@ def label(cell: Cell) -> str:
 
 
 def refusal(errors: Sequence[GraphError], find: Callable[[str], Cell | None]) -> CellError:
-    """Return why the graph does not take a cell, and how to fix it."""
+    """Return why the graph refuses a cell, and how to fix it."""
     names = {"multiple_definition": "MultipleDefinitionError", "cycle": "CycleError", "syntax": "SyntaxError"}
     texts = [_refusal_text(error, find) for error in errors]
     return CellError(names.get(errors[0].kind, "NotebookError"), "\n".join(texts))
@@ -50,7 +50,7 @@ def _refusal_text(error: GraphError, find: Callable[[str], Cell | None]) -> str:
         case "cycle":
             return (
                 f"These cells wait for each other through {error.name}: {others}. "
-                "Merge them, or move what they share into a cell of its own."
+                "Merge them, or move the code that they share into a separate cell."
             )
         case "import_star":
             return f"{error.message} Import the names that you use."
@@ -59,7 +59,7 @@ def _refusal_text(error: GraphError, find: Callable[[str], Cell | None]) -> str:
 
 
 def not_run(because: Cell) -> CellError:
-    """Return the error of a cell that did not run because one upstream failed."""
+    """Return the error of a cell that did not run because an upstream cell failed."""
     reason = f"failed with {because.error.ename}" if because.error is not None else "did not run"
     if because.status == "interrupted":
         reason = "was interrupted"
@@ -74,7 +74,7 @@ def interrupted() -> CellError:
 
 
 def stopped(because: Cell) -> Content:
-    """Return the notice that a cell did not run because `mo.stop` ended one upstream."""
+    """Return the notice that a cell did not run because `mo.stop` ended an upstream cell."""
     return _notice("stopped", f"not run: {label(because)} was stopped by mo.stop")
 
 
@@ -84,7 +84,7 @@ def edited(cell: Cell) -> Content:
     fence = "```"
     markdown = (
         f"*Changed by **{cell.edited_by}**; this notebook still shows the older code. "
-        f"Running this cell brings that back. The kernel runs:*\n\n{fence}python\n{cell.code}\n{fence}"
+        f"Running this cell restores it. The kernel runs:*\n\n{fence}python\n{cell.code}\n{fence}"
     )
     return _notice(EDITED, text, markdown)
 
@@ -92,12 +92,12 @@ def edited(cell: Cell) -> Content:
 def deleted(client: str) -> Content:
     """Return the notice that the kernel no longer has a cell."""
     return _notice(
-        "deleted", f"deleted by {client}: the kernel has forgotten this cell. Run it to bring it back."
+        "deleted", f"deleted by {client}: the kernel no longer has this cell. Run it to add it again."
     )
 
 
 def superseded(name: str, by: Cell) -> Content:
-    """Return the notice that another cell took over a name of this one."""
+    """Return the notice that another cell took over a name from this one."""
     author = "" if by.edited_by == "notebook" else f", run by {by.edited_by},"
     return _notice(
         "superseded",
@@ -106,7 +106,7 @@ def superseded(name: str, by: Cell) -> Content:
 
 
 def redefined(names: Sequence[tuple[Sequence[str], Cell]]) -> Content:
-    """Return the notice that a cell defines names that another cell defines for others, too."""
+    """Return the notice that a cell defines names that another cell also defines."""
     whose = ", ".join(f"{_listed(each)}: defined here and by {label(cell)}" for each, cell in names)
     rule = "each cell uses the definition above it (`%marimo strict` refuses this)"
     return _notice("redefined", f"{whose}; {rule}")
@@ -117,7 +117,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def output_limit(limit: int) -> str:
-    """Return the last line of a run whose further output is not shown."""
+    """Return the line after which a run's further output is not shown."""
     return (
         f"\n[This run has shown {limit:,} characters; the rest is not shown. The kernel keeps the beginning and the end; "
         "--MarimoKernel.output_limit=0 shows everything.]\n"
@@ -131,14 +131,14 @@ def stale() -> Content:
 
 
 def stale_elsewhere(cells: Sequence[Cell]) -> Content:
-    """Return the notice, for another cell, that cells on a page that may be gone are stale."""
+    """Return the notice, shown in another cell, that cells on a page that may be closed are stale."""
     return _notice(
         "stale", "now stale: " + ", ".join(map(label, cells)) + ". Run them, or `%marimo run stale`."
     )
 
 
 def nothing() -> Content:
-    """Return what replaces a notice that is no longer true."""
+    """Return the content that replaces an outdated notice."""
     return _notice("none", "")
 
 

@@ -1,7 +1,7 @@
-"""The time at which the stale cells of a notebook run: in a request, after it, or once a front end has been quiet.
+"""The scheduler of stale cells: they run within a request, after it, or once a front end is quiet.
 
-Owns the timer, and which request the cells run under. Which cells are due is the notebook session's business, how
-messages are sent is the kernel's.
+Owns the timer and the parent request of the runs. The notebook session knows which cells are stale; the kernel sends
+the messages.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Loop(Protocol):
 
 
 class Notebook(Protocol):
-    """The notebook session, as far as the scheduler uses it."""
+    """The parts of the notebook session that the scheduler uses."""
 
     @property
     def unsettled(self) -> bool: ...
@@ -37,20 +37,20 @@ class Notebook(Protocol):
     async def run_stale_cells(self) -> None: ...
 
     def close_request(self) -> bool:
-        """End the request and its run. Return whether anything is left to do."""
+        """End the request and its run. Return whether cells are left to run."""
         ...
 
     def follow_up(self) -> bool:
-        """Begin a run for what happens between requests. Return whether any cell could be stale."""
+        """Begin a run between requests. Return whether any cell could be stale."""
         ...
 
     def quiet_in(self) -> float:
-        """Return the seconds until the front end may be called quiet."""
+        """Return the seconds until the front end counts as quiet."""
         ...
 
 
 class Queue(Protocol):
-    """The requests that wait on the shell channel."""
+    """The queue of requests on the shell channel."""
 
     def any_wait(self) -> bool: ...
 
@@ -58,7 +58,7 @@ class Queue(Protocol):
 
 
 class Host(Protocol):
-    """The kernel, as far as the scheduler uses it."""
+    """The parts of the kernel that the scheduler uses."""
 
     @property
     def io_loop(self) -> Loop: ...
@@ -82,7 +82,7 @@ class Host(Protocol):
 
 
 class StaleScheduler:
-    """The timer of the stale cells and the request that they run under. For the main thread, except `wake`."""
+    """The scheduler of stale cells: the timer and the parent request of the runs. Main thread only, except `wake`."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -92,20 +92,20 @@ class StaleScheduler:
 
     @property
     def running(self) -> bool:
-        """Whether stale cells run now."""
+        """Whether stale cells are running."""
         return self._running
 
     @property
     def due(self) -> bool:
-        """Whether stale cells run, or will, or outputs are held back."""
+        """Whether stale cells are running or scheduled, or outputs are held back."""
         return self._running or self._timer is not None
 
     def caused_by(self, cause: Cause) -> None:
-        """Set the request that causes what runs from now on."""
+        """Set the parent request of subsequent runs."""
         self._cause = cause
 
     async def run_now(self) -> None:
-        """Run the stale cells. What another request interrupts goes on when that is answered."""
+        """Run the stale cells. If another request interrupts the run, it continues after the reply."""
         host, cause = self._host, self._cause
         notebook = host.notebook
         if cause.sends_bursts and not host.queue.any_wait() and notebook.unsettled:
@@ -121,12 +121,12 @@ class StaleScheduler:
             self.run_later(notebook.quiet_in())
 
     def run_later(self, delay: float) -> None:
-        """Run the stale cells in `delay` seconds, after the requests that wait by then."""
+        """Run the stale cells in `delay` seconds, after requests that are queued by then."""
         self.stop()
         self._timer = self._host.io_loop.call_later(delay, self._between_requests)
 
     def stop(self) -> None:
-        """Cancel what is due."""
+        """Cancel a scheduled run."""
         if self._timer is not None:
             self._host.io_loop.remove_timeout(self._timer)
             self._timer = None
@@ -148,6 +148,6 @@ class StaleScheduler:
                 self.run_later(0.0)
                 return
             if not host.notebook.follow_up():
-                return  # no cell yet that could be stale
+                return  # no cell could be stale yet
             with host.handling(self._cause):
                 await self.run_now()

@@ -1,4 +1,4 @@
-"""What the kernel does now: whether it is busy, what waits, since when it runs. For any thread."""
+"""The kernel's status: whether it is busy, how many requests wait, when it started. For any thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Notebook(Protocol):
 
 
 class Scheduler(Protocol):
-    """What runs the stale cells."""
+    """The scheduler of stale cells."""
 
     @property
     def running(self) -> bool: ...
@@ -27,14 +27,14 @@ class Scheduler(Protocol):
 
 
 class Interrupts(Protocol):
-    """What handles SIGINT."""
+    """The handler of SIGINT."""
 
     @property
     def handling(self) -> bool: ...
 
 
 class KernelStatus:
-    """The state of a kernel from outside."""
+    """The status of the kernel for clients."""
 
     def __init__(
         self, notebook: Notebook, scheduler: Scheduler, queue: Sized, interrupts: Interrupts
@@ -57,5 +57,5 @@ class KernelStatus:
 
     @property
     def queued(self) -> int:
-        """How many messages wait on shell."""
+        """The number of messages waiting on shell."""
         return len(self._queue)

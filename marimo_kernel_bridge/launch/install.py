@@ -64,7 +64,9 @@ def install_kernelspec(
                 str(spec), kernel_name=name, user=user, prefix=str(prefix) if prefix else None
             )
         except ValueError as error:
-            raise BridgeError("bad_request", f"{name!r} is not a valid name of a kernelspec: {error}") from error
+            raise BridgeError(
+                "bad_request", f"{name!r} is not a valid name of a kernelspec: {error}"
+            ) from error
         except OSError as error:
             raise BridgeError(
                 "bad_request",

@@ -1,8 +1,8 @@
-"""Delivery strategies: how the fresh outputs of a cell that ran reactively reach the front end that shows it.
+"""Delivery strategies: how the new outputs of a cell that ran as a dependent reach the front end that shows it.
 
-Jupyter has no message that says "replace the output of that other cell". What works differs between front ends
-(all measured; see docs/architecture.md), so there is one small state machine for each way: it is told of the run and
-its outputs, and answers with the messages to send. Pure: no sockets, no clock, no threads.
+Jupyter has no message to replace the output of another cell. What works differs between front ends (measurements are
+in docs/architecture.md), so each strategy is a small state machine: it receives the events of the run and its outputs,
+and returns the messages to send. Pure: no sockets, no clock, no threads.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class LateMessages:
-    """Late messages with the newest parent of the cell, as they come: JupyterLab and Notebook 7.
+    """Late messages with the cell's newest parent, sent immediately: JupyterLab and Notebook 7.
 
-    These front ends take output for a request that was answered long ago, show it under its cell and save it.
+    These front ends accept output for a request after its reply, show it under its cell and save it.
     """
 
     parent: Header
 
     def begin(self, notice: dict[str, Any] | None) -> list[Message]:
-        # wait=True: the old output stays until the first new one is there, so the page does not jump.
+        # wait=True: the old output stays until the first new one arrives, so that the page does not jump.
         messages = [Message("clear_output", {"wait": True}, self.parent)]
         if notice is not None:
             messages.append(Message("display_data", notice, self.parent))
@@ -41,10 +41,10 @@ class LateMessages:
 
 @dataclass
 class LateAndBelow(LateMessages):
-    """Late messages, and the changed outputs once more under the cell that caused the run, with a heading.
+    """Late messages, and the changed outputs again under the cell that caused the run, with a heading.
 
-    JupyterLab and VS Code drop late messages to cells that ran before the page was reloaded, without a word. The
-    kernel cannot know whether the page is gone or is a second window.
+    JupyterLab and VS Code silently drop late messages to cells that ran before the page was reloaded. The kernel cannot
+    know whether the page was closed or is a second window.
     """
 
     current: Header = field(default_factory=dict)
@@ -61,11 +61,11 @@ class LateAndBelow(LateMessages):
 
 @dataclass
 class HeldMessages:
-    """Late messages kept back until VS Code is quiet.
+    """Late messages held until VS Code is quiet.
 
-    A late message to a cell that waits in a Run All ends that cell's execution before it began: VS Code then loses
-    its output and cancels the rest. And a Run All may begin at any time while a dependent runs. The holder releases
-    `kept` after the run, or drops it when the cell runs again.
+    A late message to a cell that is queued in a Run All ends that cell's execution before it starts: VS Code then loses
+    its output and cancels the rest. A Run All may start at any time while a dependent runs. The router releases `kept`
+    after the run, or drops it when the cell runs again.
     """
 
     way: LateMessages
@@ -90,10 +90,10 @@ class HeldMessages:
 
 @dataclass
 class DisplayUpdates:
-    """`update_display_data` inside the request that caused the run: nbclient, papermill.
+    """`update_display_data` within the request that caused the run: nbclient, papermill.
 
-    They drop late messages, but update outputs by display id as long as the parent is the current request. Outputs
-    without a display id (streams, errors) cannot be replaced: they are shown under the current cell, with a heading.
+    They drop late messages, but update outputs by display id if the parent is the current request. Outputs without a
+    display id (streams, errors) cannot be replaced: they are shown under the current cell, with a heading.
     """
 
     parent: Header
@@ -105,7 +105,7 @@ class DisplayUpdates:
         return []
 
     def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
-        # What user code updates itself, and what is not an output, is for the current request.
+        # Updates by user code, and messages that are not outputs, belong to the current request.
         return [Message(msg_type, content, self.current)] if msg_type == "update_display_data" else []
 
     def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
@@ -132,7 +132,7 @@ class DisplayUpdates:
 
 @dataclass
 class PrintedBelow:
-    """Printed under the current request, with a heading that names the cell: terminals, which only grow."""
+    """Outputs printed under the current request, with a heading that names the cell: terminals, which are append-only."""
 
     parent: Header
     current: Header
@@ -151,7 +151,7 @@ class PrintedBelow:
 
 
 def same_outputs(before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> bool:
-    """Compare outputs by what a person sees: execution counts do not matter."""
+    """Return whether outputs look the same: execution counts are ignored."""
     return [_content(output) for output in before] == [_content(output) for output in after]
 
 
@@ -167,7 +167,7 @@ def _shown_below(heading: str, outputs: list[dict[str, Any]], current: Header) -
         content = {
             key: value for key, value in output.items() if key not in {"output_type", "execution_count"}
         }
-        # A second execute_result would stand for the current cell's own value.
+        # A second execute_result would appear as the current cell's own result.
         kind = "display_data" if output["output_type"] == "execute_result" else output["output_type"]
         if kind == "display_data":
             content["transient"] = {}

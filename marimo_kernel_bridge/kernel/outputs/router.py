@@ -1,7 +1,7 @@
-"""The router of outputs: keeps each cell's output log and sends each message to the front end that shows the cell.
+"""The output router: keeps each cell's output log, and sends each message to the front end that shows the cell.
 
-Chooses the `Delivery` for a run that was not the cell's own request. Decides nothing about what runs. `route` is
-called on any thread (streams come from ipykernel's iopub thread), the rest on the main thread.
+Chooses the `Delivery` for a run that the cell's own request did not cause. Does not decide which cells run. `route` may
+be called on any thread (streams come from ipykernel's iopub thread), the rest on the main thread.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class OutputRouter:
         *,
         limit: int = 0,
     ) -> None:
-        """`send` puts a message on iopub; `requests_wait` returns whether any request was not yet handled.
+        """`send` publishes a message on iopub; `requests_wait` returns whether any request is queued.
 
-        `limit`: characters that one run of a cell may show; 0: any number.
+        `limit`: characters that one run of a cell may show; 0: unlimited.
         """
         self._cells = cells
         self._send = send
@@ -58,12 +58,14 @@ class OutputRouter:
         self._display_ids: dict[str, set[str]] = {}  # by cell
         self._vscode_busy = 0
         self._vscode_seen = 0.0
-        self._pauses: deque[float] = deque(maxlen=_PAUSES)  # between VS Code's requests; no person's
+        self._pauses: deque[float] = deque(
+            maxlen=_PAUSES
+        )  # between VS Code's requests, not those of a person
 
-    # -- what cells show ------------------------------------------------------------------------------------------
+    # -- the outputs of cells --------------------------------------------------------------------------------------
 
     def restart(self, entry: Entry) -> None:
-        """Note that a cell's outputs start over."""
+        """Clear a cell's outputs at the start of a run."""
         cell_id = entry.cell.cell_id
         self._marked.discard(cell_id)
         for display_id in self._display_ids.pop(cell_id, ()):
@@ -81,7 +83,7 @@ class OutputRouter:
             self._display_ids.setdefault(entry.cell.cell_id, set()).add(display_id)
 
     def _update_displays(self, content: dict[str, Any]) -> None:
-        """Take an update, which goes to whatever cell shows the display id."""
+        """Apply an update to the cells that show the display id."""
         for cell_id in list(self._displays.get(content.get("transient", {}).get("display_id"), ())):
             entry = self._cells.get(cell_id)
             if entry is not None:
@@ -90,7 +92,7 @@ class OutputRouter:
     # -- VS Code's pauses -------------------------------------------------------------------------------------
 
     def request_begins(self, entry: Entry) -> None:
-        """Note that a front end runs a cell: what was held back for the cell is old now."""
+        """Record that a front end runs a cell, which makes messages held for it obsolete."""
         entry.shown_before = entry.log.outputs()
         self.restart(entry)
         self._kept.pop(entry.cell.cell_id, None)
@@ -101,37 +103,37 @@ class OutputRouter:
             self._vscode_busy += 1
 
     def request_ends(self, entry: Entry) -> None:
-        """Note that a front end's request was answered."""
+        """Record the reply to a front end's request."""
         if entry.address.dialect == "vscode":
             self._vscode_busy = max(0, self._vscode_busy - 1)
             self._vscode_seen = time.monotonic()
 
     @property
     def vscode_is_busy(self) -> bool:
-        """Whether a Run All of VS Code may be on, during which late messages do harm."""
+        """Whether a Run All of VS Code may be in progress, during which late messages do harm."""
         return self._vscode_busy > 0 or self.quiet_in() > 0
 
     def quiet_in(self) -> float:
-        """Return the seconds until VS Code may be called quiet, 0 where it is.
+        """Return the seconds until VS Code counts as quiet, 0 if it already does.
 
-        The shortest of its recent pauses stands for the way to it and back: VS Code may be far away.
+        The shortest of its recent pauses is an estimate of the round-trip time: VS Code may be far away.
         """
         quiet = _FRONT_END_QUIET + min(self._pauses, default=0.0)
         return max(0.0, self._vscode_seen + quiet - time.monotonic())
 
     @property
     def holds(self) -> bool:
-        """Whether anything is kept back for VS Code."""
+        """Whether any message is held for VS Code."""
         return bool(self._kept)
 
     def release_held(self) -> None:
-        """Send the late messages that were kept back for VS Code, if it is quiet and no request has come since."""
+        """Send the late messages held for VS Code, if it is quiet and no request has arrived since."""
         if self._kept and not self.vscode_is_busy and not self._requests_wait():
             kept, self._kept = self._kept, {}
             for held in kept.values():
                 self.send_all(held.kept)
 
-    # -- runs that a cell's own request did not ask for -----------------------------------------------------------
+    # -- runs that the cell's own request did not cause --------------------------------------------------------------
 
     def begin(self, entry: Entry, trigger: Address) -> Delivery:
         """Start the delivery of a run of a cell that `trigger` caused."""
@@ -152,7 +154,7 @@ class OutputRouter:
         return delivery
 
     def end(self, entry: Entry, before: tuple[dict[str, Any], ...]) -> None:
-        """End the delivery; `before` are the outputs of the run before."""
+        """End the delivery; `before` are the outputs of the previous run."""
         delivery, entry.delivery = entry.delivery, None
         if delivery is not None:
             self.send_all(delivery.end(before, entry.log.outputs()))
@@ -160,7 +162,7 @@ class OutputRouter:
 
     def _delivery_for(self, entry: Entry, trigger: Address) -> Delivery:
         parent, current, heading = entry.address.parent, trigger.parent, notices.heading(entry.cell)
-        # A parent of its own tells the outputs of this run from those of the request around it.
+        # A separate parent distinguishes the outputs of this run from those of the current request.
         inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
         late = (
             LateAndBelow(parent, current, heading)
@@ -178,7 +180,7 @@ class OutputRouter:
                 return PrintedBelow(inner, current, heading)
 
     def replace(self, entry: Entry, trigger: Address, message: Message) -> None:
-        """Replace a cell's outputs by one message; its parent does not matter."""
+        """Replace a cell's outputs with one message; the message's own parent is ignored."""
         before = entry.log.outputs()
         delivery = self.begin(entry, trigger)
         self._log(entry, message.msg_type, message.content)
@@ -186,7 +188,7 @@ class OutputRouter:
         self.end(entry, before)
 
     def redraw(self, entry: Entry, trigger: Address, redrawn: Sequence[Redrawn]) -> None:
-        """Show a cell's outputs again, some of which show something that changed without a run."""
+        """Show a cell's outputs again after some of them changed without a run."""
         before, messages = entry.log.outputs(), entry.log.messages()
         for _, content in messages:
             for change in redrawn:
@@ -207,12 +209,12 @@ class OutputRouter:
         self.end(entry, before)
 
     def append(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
-        """Add an output to the cell whose request is on."""
+        """Add an output to the cell of the current request."""
         self._log(entry, msg_type, content)
         self._send(Message(msg_type, content, entry.address.parent))
 
     def append_late(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
-        """Add an output to a cell that is not the one whose request is on."""
+        """Add an output to a cell other than that of the current request."""
         if entry.address.dialect != "vscode":
             self.append(entry, msg_type, content)
             return
@@ -221,14 +223,14 @@ class OutputRouter:
         self._kept.setdefault(entry.cell.cell_id, HeldMessages(late)).kept += late.output(msg_type, content)
 
     def replay(self, entry: Entry) -> None:
-        """Send a cell's outputs again, to the request that shows it now."""
+        """Send a cell's outputs again, with the request that now shows it as parent."""
         for msg_type, content in entry.log.messages():
             self._send(Message(msg_type, content, entry.address.parent))
 
     def mark_stale(self, stale: Collection[str], trigger: Address) -> None:
-        """End the outputs of these cells, and of no others, with a notice that they are stale.
+        """Show a notice that they are stale after the outputs of exactly these cells.
 
-        Only where the notice can be taken away again. It is no output of the cell: the log does not have it.
+        Only in front ends where the notice can be removed again. The notice is not in the cell's log.
         """
         unseen = []
         for cell_id in sorted(self._marked.symmetric_difference(stale)):
@@ -250,21 +252,21 @@ class OutputRouter:
             self._send(Message("display_data", notices.stale_elsewhere(unseen), trigger.parent))
 
     def send_all(self, messages: list[Message]) -> None:
-        """Send messages as they are."""
+        """Send messages unchanged."""
         for message in messages:
             self._send(message)
 
-    # -- what user code shows ----------------------------------------------------------------------------------------
+    # -- outputs of user code ----------------------------------------------------------------------------------------
 
     def route(self, msg_type: str, content: dict[str, Any], parent: Header) -> list[Message] | None:
-        """Take an output that user code sends, on any thread. Returns what to send for it, None for "as it is"."""
+        """Route an output of user code, on any thread. Return the messages to send in its place, None to send it unchanged."""
         msg_id = parent.get("msg_id", "")
         if msg_type == "update_display_data":
             self._update_displays(content)
         outer, _, inner = msg_id.partition("/")
         if inner:
             entry = self._cells.get(inner)
-            if entry is None or entry.delivery is None:  # a thread's output after the end of its run
+            if entry is None or entry.delivery is None:  # output of a thread after the end of its run
                 return [Message(msg_type, content, {**parent, "msg_id": outer})]
         else:
             entry = self._cells.by_message(msg_id)
@@ -287,9 +289,9 @@ class OutputRouter:
     def _within_limit(
         self, entry: Entry, msg_type: str, content: dict[str, Any]
     ) -> list[tuple[str, dict[str, Any]]]:
-        """Cut off what a run shows beyond the limit: front ends die of it. The log has it all."""
+        """Drop output of a run beyond the limit, which would crash front ends. The log still has it."""
         if msg_type == "clear_output":
-            entry.shown = 0  # a live plot is no flood
+            entry.shown = 0  # a live plot does not accumulate
         if self._limit == 0 or msg_type in {"clear_output", "error", "update_display_data"}:
             return [(msg_type, content)]
         size, room = _size(content), self._limit - entry.shown
@@ -303,7 +305,7 @@ class OutputRouter:
 
 
 def _on_another_page(entry: Entry, trigger: Address) -> bool:
-    """Return whether the page that ran a cell was reloaded, or is another window: it may not listen any more."""
+    """Return whether the page that ran a cell was reloaded or is another window, so that it may no longer listen."""
     return (
         entry.address.dialect in {"lab", "vscode"}
         and trigger.dialect == entry.address.dialect
@@ -312,14 +314,14 @@ def _on_another_page(entry: Entry, trigger: Address) -> bool:
 
 
 def _size(content: dict[str, Any]) -> int:
-    """Return about how many characters an output has."""
+    """Return the approximate number of characters of an output."""
     if "text" in content:
         return len(content["text"])
     return sum(len(value) for value in content.get("data", {}).values() if isinstance(value, str))
 
 
 def _with_display_id(entry: Entry, content: dict[str, Any]) -> dict[str, Any]:
-    """Return an output of a batch client with a display id, the only way to replace it later."""
+    """Add a display id to an output for a batch client, where it is the only way to replace the output later."""
     transient = content.get("transient") or {}
     if "display_id" in transient:
         return content

@@ -66,7 +66,10 @@ class PoolProvisioner(LocalProvisioner):
 
     preload = List(Unicode(), help="Modules that are imported before kernels of this kernelspec are forked.")
     idle_timeout = Float(PoolOptions.idle_timeout, help="Seconds after which a pool without kernels ends.")
-    limit = Integer(PoolOptions.limit, help="The maximum number of kernels of one pool; further ones are started without it.")
+    limit = Integer(
+        PoolOptions.limit,
+        help="The maximum number of kernels of one pool; further ones are started without it.",
+    )
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
         """Fork a kernel from the pool, or spawn it if that is not possible."""

@@ -70,7 +70,7 @@ def find(cells: Iterable[Cell], cell_id: str) -> Cell:
     for cell in cells:
         if cell_id in {cell.cell_id, cell.notebook_cell_id}:
             return cell
-    raise BridgeError("no_such_cell", f"The kernel knows no cell {cell_id!r}.", "list_cells tells their ids.")
+    raise BridgeError("no_such_cell", f"The kernel has no cell {cell_id!r}.", "list_cells tells their ids.")
 
 
 def _reach(

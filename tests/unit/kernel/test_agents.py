@@ -165,7 +165,7 @@ def test_deleting_a_cell_tells_who_used_it_and_the_person_that_it_is_gone(
     assert [(problem.kind, problem.cells) for problem in report.problems] == [
         ("undefined_name", (before["two"].cell_id,))
     ]
-    lab.wait_for("one", "deleted by claude: the kernel has forgotten this cell. Run it to bring it back.")
+    lab.wait_for("one", "deleted by claude: the kernel no longer has this cell. Run it to add it again.")
     assert [cell.code for cell in cells(agent).values()] == ["print('a is', a)"]
     lab.run("one", "a = 7")
     lab.wait_for("two", "a is 7")

@@ -288,7 +288,7 @@ class FakeKernel:
         for cell in self.cells.values():
             if cell_id in {cell.cell_id, cell.notebook_cell_id}:
                 return cell
-        raise BridgeError("no_such_cell", f"The kernel knows no cell {cell_id!r}.")
+        raise BridgeError("no_such_cell", f"The kernel has no cell {cell_id!r}.")
 
     def _outcome(self, run_id: str) -> RunOutcome:
         report = self._reports.get(run_id)
