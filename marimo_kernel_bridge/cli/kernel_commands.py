@@ -138,10 +138,10 @@ def kernels(*, as_json: bool) -> None:
 
 
 def _kernel_row(kernel: FoundKernel) -> dict[str, str | None]:
-    description, problem = kernel.description, kernel.problem
+    problem = kernel.problem
     return {
         "kernel_id": kernel.kernel_id,
-        "kind": "unknown" if problem else "reactive" if description else "not reactive",
+        "kind": "unknown" if kernel.info is None else "reactive" if kernel.info.reactive else "not reactive",
         "state": problem.code if problem else _state(kernel),
         "notebook": kernel.notebook,
         "connection_file": str(kernel.path),
