@@ -1,62 +1,38 @@
 """The kernel's side of the bridge protocol: exactly one reply to each request.
 
-`protocol.messages` defines the requests; `bridge_requests` receives and sends the messages.
+`protocol.messages` defines the requests, `bridge_reads` answers those that only read, and `bridge_requests` receives and
+sends the messages.
 """
 
 from __future__ import annotations
 
 import os
-import platform
-import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting import ipywidgets as jupyter_widgets
-from marimo_kernel_bridge.inspecting import packages, variables
-from marimo_kernel_bridge.inspecting.cell_search import search
+from marimo_kernel_bridge.inspecting import packages
+from marimo_kernel_bridge.kernel import bridge_reads
+from marimo_kernel_bridge.kernel.bridge_reads import BridgeReads
 from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import secrets as secret_values
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.environment import requirements
-from marimo_kernel_bridge.protocol.inspection import RunOutcome
-from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription
-from marimo_kernel_bridge.protocol.output_log import shortened
 
 if TYPE_CHECKING:
     import logging
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.front_ends import Header
-    from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
-    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.inspection import Secret
 
 
 _SingleRequest = wire.RunCells | wire.RunStale | wire.SetUiValue
-
-
-class Status(Protocol):
-    """The kernel's status."""
-
-    @property
-    def started_at(self) -> float:
-        """The start of the kernel, in seconds since the epoch."""
-        ...
-
-    @property
-    def busy(self) -> bool: ...
-
-    @property
-    def settling(self) -> bool: ...
-
-    @property
-    def queued(self) -> int: ...
 
 
 class Scheduler(Protocol):
@@ -79,20 +55,8 @@ class Queue(Protocol):
         ...
 
 
-class File(Protocol):
-    """The notebook's file."""
-
-    def path(self) -> str | None: ...
-
-
-class Host(Protocol):
-    """The kernel, as far as the bridge protocol uses it."""
-
-    @property
-    def notebook(self) -> NotebookSession: ...
-
-    @property
-    def shell(self) -> ReactiveShell: ...
+class Host(bridge_reads.Host, Protocol):
+    """The parts of the kernel that the bridge protocol uses."""
 
     @property
     def interrupts(self) -> Interrupts: ...
@@ -101,16 +65,10 @@ class Host(Protocol):
     def log(self) -> logging.Logger: ...
 
     @property
-    def status(self) -> Status: ...
-
-    @property
     def scheduler(self) -> Scheduler: ...
 
     @property
     def queue(self) -> Queue: ...
-
-    @property
-    def file(self) -> File: ...
 
     @property
     def loader(self) -> Loader: ...
@@ -151,6 +109,7 @@ class BridgeHandler:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self._reads = BridgeReads(host)
 
     async def reply_to(self, message: dict[str, Any], *, on_control: bool) -> dict[str, Any]:
         """Parse a message, and return the content of the reply."""
@@ -171,14 +130,14 @@ class BridgeHandler:
 
     def outcome_of(self, run_id: str) -> dict[str, Any]:
         """Return the content of the reply to a `ReadOutcome` of a run."""
-        return wire.encode_result(self._outcome(run_id), self._secrets())
+        return wire.encode_result(self._reads.outcome(run_id), self._secrets())
 
     async def _answer(self, request: wire.Request, sender: _Sender, *, on_control: bool) -> wire.Result:
         if isinstance(request, wire.CancelRun):
             self._host.queue.cancel(request.run_id)
             return None
         if not isinstance(request, wire.ShellRequest):
-            return self._read(request, on_control=on_control)
+            return self._reads.answer(request, on_control=on_control)
         if on_control:
             raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
         if not (isinstance(request, wire.EditCells) and request.dry_run):  # without a sample it only reads
@@ -192,67 +151,6 @@ class BridgeHandler:
             await self._run(request, sender)
         await self._host.scheduler.run_now()
         return self._host.notebook.runs.report(sender.run_id)
-
-    def _read(self, request: wire.ReadRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911, PLR0912  # one for each
-        notebook, shell = self._host.notebook, self._host.shell
-        match request:
-            case wire.Describe():
-                return self._describe()
-            case wire.ListCells():
-                return notebook.view.snapshot()
-            case wire.ReadOutline(offset=offset, limit=limit):
-                return notebook.view.outline(offset, limit)
-            case wire.ReadCell(cell_id=cell_id, most_output=most):
-                both = notebook.view.read(cell_id)
-                return both if most is None else CellWithOutputs(both.cell, shortened(both.outputs, most))
-            case wire.ReadRun(run_id=run_id):
-                return notebook.runs.report(run_id)
-            case wire.ReadOutcome(run_id=run_id):
-                return self._outcome(run_id)
-            case wire.ReadHistory(limit=limit):
-                return notebook.runs.newest(limit)
-            case wire.SearchCells(query=query, limit=limit):
-                view = notebook.view
-                return search([view.read(cell.cell_id) for cell in view.snapshot()], query, limit)
-            case wire.ListVariables():
-                return variables.list_variables(shell.user_ns, shell.user_ns_hidden, self._definers())
-            case wire.ListUiElements():
-                of_marimo = notebook.runtime.ui_elements() if notebook.loaded else []
-                definers = self._definers()
-                return [
-                    replace(element, defined_by=definers.get(element.element))
-                    for element in (*of_marimo, *jupyter_widgets.elements(shell.user_ns))
-                ]
-            case wire.InspectVariable(name=name, rows=rows, offset=offset):
-                return variables.inspect(
-                    shell.user_ns, self._definers(), name, rows, offset, sample=not on_control
-                )
-            case wire.ReadSecrets():
-                return None
-            case wire.PreviewRun(cell_ids=cell_ids):
-                return list(notebook.view.would_run(cell_ids, autorun=notebook.mode == "autorun"))
-            case wire.ReadEnvironment():
-                return packages.environment(notebook.view.snapshot(), self._package_of)
-
-    def _definers(self) -> dict[str, str]:
-        """Return the id of the cell that defines each name."""
-        cells = self._host.notebook.view.snapshot()
-        return {name: cell.cell_id for cell in cells for name in cell.defines}
-
-    def _package_of(self, module: str) -> str:
-        return self._host.notebook.runtime.package_of(module)  # exists as soon as there is a cell
-
-    def _outcome(self, run_id: str) -> RunOutcome:
-        notebook = self._host.notebook
-        try:
-            report = notebook.runs.report(run_id)
-        except BridgeError:
-            return RunOutcome(None, ())
-        ids = {*report.requested, *(cell.cell_id for cell in report.cells)}
-        cells = tuple(
-            notebook.cells[cell_id].cell for cell_id in ids if notebook.cells.get(cell_id) is not None
-        )
-        return RunOutcome(report, cells)
 
     def _secrets(self) -> list[Secret]:
         return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string
@@ -305,31 +203,6 @@ class BridgeHandler:
         show = partial(self._host.show_text, parent=sender.header)
         with self._host.interrupts.body():
             return packages.install(wanted, self._host.notebook.view.snapshot, show)
-
-    def _describe(self) -> KernelDescription:
-        host, notebook = self._host, self._host.notebook
-        marimo = sys.modules.get("marimo")
-        running = notebook.running
-        return KernelDescription(
-            protocol=wire.PROTOCOL,
-            bridge_version=__version__,
-            marimo_version=getattr(marimo, "__version__", None),
-            python_version=platform.python_version(),
-            pid=os.getpid(),
-            cwd=os.getcwd(),  # noqa: PTH109  # a string is wanted
-            notebook=host.file.path(),
-            mode=notebook.mode,
-            started_at=host.status.started_at,
-            busy=host.status.busy,
-            running_cell=None if running is None else running[0],
-            running_since=None if running is None else running[1],
-            queued=host.status.queued,
-            settling=host.status.settling,
-            cells=len(notebook.cells),
-            stale=notebook.view.stale,
-            agents_paused=notebook.agents.paused,
-            interpreter=sys.executable or None,
-        )
 
 
 def _did_something(result: wire.Result) -> bool:

@@ -10,6 +10,7 @@ from front_end import BOUND, FrontEnd
 FOR_AGENTS = (
     "marimo_kernel_bridge.protocol.messages",
     "marimo_kernel_bridge.kernel.bridge_handler",
+    "marimo_kernel_bridge.kernel.bridge_reads",
     "marimo_kernel_bridge.protocol.inspection",
 )
 IN_USE = "import sys; print(*sorted(sys.modules))"

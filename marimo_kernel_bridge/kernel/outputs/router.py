@@ -6,8 +6,6 @@ be called on any thread (streams come from ipykernel's iopub thread), the rest o
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.kernel import notices
@@ -19,6 +17,7 @@ from marimo_kernel_bridge.kernel.outputs.delivery import (
     LateMessages,
     PrintedBelow,
 )
+from marimo_kernel_bridge.kernel.outputs.vscode_queue import VSCodeQueue
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
 
 if TYPE_CHECKING:
@@ -27,10 +26,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import Address, CellTable, Entry
     from marimo_kernel_bridge.kernel.front_ends import Delivery, Header
     from marimo_kernel_bridge.runtime.interface import Redrawn
-
-_FRONT_END_QUIET = 0.3  # seconds; VS Code sends the next request of a Run All within this time after a reply,
-_LONGEST_WAY = 1.0  # and the time of the way to it and back: longer pauses between requests are a person's
-_PAUSES = 32
 
 
 class OutputRouter:
@@ -56,11 +51,7 @@ class OutputRouter:
         self._marked: set[str] = set()  # cells whose outputs end in a notice that they are stale
         self._displays: dict[str, set[str]] = {}  # by display id: the cells that show it
         self._display_ids: dict[str, set[str]] = {}  # by cell
-        self._vscode_busy = 0
-        self._vscode_seen = 0.0
-        self._pauses: deque[float] = deque(
-            maxlen=_PAUSES
-        )  # between VS Code's requests, not those of a person
+        self._vscode = VSCodeQueue()
 
     # -- the outputs of cells --------------------------------------------------------------------------------------
 
@@ -89,7 +80,7 @@ class OutputRouter:
             if entry is not None:
                 entry.log.update_display(content)
 
-    # -- VS Code's pauses -------------------------------------------------------------------------------------
+    # -- requests of front ends --------------------------------------------------------------------------------------
 
     def request_begins(self, entry: Entry) -> None:
         """Record that a front end runs a cell, which makes messages held for it obsolete."""
@@ -97,29 +88,21 @@ class OutputRouter:
         self.restart(entry)
         self._kept.pop(entry.cell.cell_id, None)
         if entry.address.dialect == "vscode":
-            pause = time.monotonic() - self._vscode_seen
-            if self._vscode_busy == 0 and pause < _LONGEST_WAY:
-                self._pauses.append(pause)
-            self._vscode_busy += 1
+            self._vscode.request_begins()
 
     def request_ends(self, entry: Entry) -> None:
         """Record the reply to a front end's request."""
         if entry.address.dialect == "vscode":
-            self._vscode_busy = max(0, self._vscode_busy - 1)
-            self._vscode_seen = time.monotonic()
+            self._vscode.request_ends()
 
     @property
     def vscode_is_busy(self) -> bool:
         """Whether a Run All of VS Code may be in progress, during which late messages do harm."""
-        return self._vscode_busy > 0 or self.quiet_in() > 0
+        return self._vscode.is_busy
 
     def quiet_in(self) -> float:
-        """Return the seconds until VS Code counts as quiet, 0 if it already does.
-
-        The shortest of its recent pauses is an estimate of the round-trip time: VS Code may be far away.
-        """
-        quiet = _FRONT_END_QUIET + min(self._pauses, default=0.0)
-        return max(0.0, self._vscode_seen + quiet - time.monotonic())
+        """Return the seconds until VS Code counts as quiet, 0 if it already does."""
+        return self._vscode.quiet_in()
 
     @property
     def holds(self) -> bool:
