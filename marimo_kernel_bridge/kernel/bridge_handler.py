@@ -111,7 +111,7 @@ class BridgeHandler:
         self._host = host
         self._reads = BridgeReads(host)
 
-    async def reply_to(self, message: dict[str, Any], *, on_control: bool) -> dict[str, Any]:
+    async def reply_to(self, message: dict[str, Any], *, on_control: bool) -> wire.Content:
         """Parse a message, and return the content of the reply."""
         sender, heard = _Sender(message["header"]), self._host.notebook.agents.heard
         try:
@@ -128,7 +128,7 @@ class BridgeHandler:
                 BridgeError("bad_request", "The kernel failed to answer; its log says why.", "This is a bug.")
             )
 
-    def outcome_of(self, run_id: str) -> dict[str, Any]:
+    def outcome_of(self, run_id: str) -> wire.Content:
         """Return the content of the reply to a `ReadOutcome` of a run."""
         return wire.encode_result(self._reads.outcome(run_id), self._secrets())
 

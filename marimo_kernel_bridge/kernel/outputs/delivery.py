@@ -8,12 +8,14 @@ and returns the messages to send. Pure: no sockets, no clock, no threads.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.kernel.front_ends import Message
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.protocol.messages import Content
+    from marimo_kernel_bridge.protocol.notebook import Output
 
 
 @dataclass
@@ -25,17 +27,17 @@ class LateMessages:
 
     parent: Header
 
-    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
+    def begin(self, notice: Content | None) -> list[Message]:
         # wait=True: the old output stays until the first new one arrives, so that the page does not jump.
         messages = [Message("clear_output", {"wait": True}, self.parent)]
         if notice is not None:
             messages.append(Message("display_data", notice, self.parent))
         return messages
 
-    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+    def output(self, msg_type: str, content: Content) -> list[Message]:
         return [Message(msg_type, content, self.parent)]
 
-    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:  # noqa: ARG002  # live outputs need no comparison
+    def end(self, before: tuple[Output, ...], after: tuple[Output, ...]) -> list[Message]:  # noqa: ARG002  # live outputs need no comparison
         return [] if after else [Message("clear_output", {"wait": False}, self.parent)]
 
 
@@ -50,7 +52,7 @@ class LateAndBelow(LateMessages):
     current: Header = field(default_factory=dict)
     heading: str = ""
 
-    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+    def end(self, before: tuple[Output, ...], after: tuple[Output, ...]) -> list[Message]:
         messages = super().end(before, after)
         return (
             messages
@@ -75,15 +77,15 @@ class HeldMessages:
     def parent(self) -> Header:
         return self.way.parent
 
-    def begin(self, notice: dict[str, Any] | None) -> list[Message]:
+    def begin(self, notice: Content | None) -> list[Message]:
         self.kept += self.way.begin(notice)
         return []
 
-    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+    def output(self, msg_type: str, content: Content) -> list[Message]:
         self.kept += self.way.output(msg_type, content)
         return []
 
-    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+    def end(self, before: tuple[Output, ...], after: tuple[Output, ...]) -> list[Message]:
         self.kept += self.way.end(before, after)
         return []
 
@@ -101,19 +103,19 @@ class DisplayUpdates:
     heading: str
     display_ids: tuple[str | None, ...]
 
-    def begin(self, notice: dict[str, Any] | None) -> list[Message]:  # noqa: ARG002  # batch runs have no reader for it
+    def begin(self, notice: Content | None) -> list[Message]:  # noqa: ARG002  # batch runs have no reader for it
         return []
 
-    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+    def output(self, msg_type: str, content: Content) -> list[Message]:
         # Updates by user code, and messages that are not outputs, belong to the current request.
         return [Message(msg_type, content, self.current)] if msg_type == "update_display_data" else []
 
-    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+    def end(self, before: tuple[Output, ...], after: tuple[Output, ...]) -> list[Message]:
         if same_outputs(before, after):
             return []
         messages: list[Message] = []
         free = [display_id for display_id in self.display_ids if display_id is not None]
-        homeless: list[dict[str, Any]] = []
+        homeless: list[Output] = []
         for output in after:
             if "data" in output and free:
                 content = {
@@ -138,28 +140,28 @@ class PrintedBelow:
     current: Header
     heading: str
 
-    def begin(self, notice: dict[str, Any] | None) -> list[Message]:  # noqa: ARG002  # the terminal shows the code itself
+    def begin(self, notice: Content | None) -> list[Message]:  # noqa: ARG002  # the terminal shows the code itself
         return []
 
-    def output(self, msg_type: str, content: dict[str, Any]) -> list[Message]:
+    def output(self, msg_type: str, content: Content) -> list[Message]:
         return [Message(msg_type, content, self.current)] if msg_type == "update_display_data" else []
 
-    def end(self, before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> list[Message]:
+    def end(self, before: tuple[Output, ...], after: tuple[Output, ...]) -> list[Message]:
         if same_outputs(before, after):
             return []
         return _shown_below(self.heading, list(after), self.current)
 
 
-def same_outputs(before: tuple[dict[str, Any], ...], after: tuple[dict[str, Any], ...]) -> bool:
+def same_outputs(before: tuple[Output, ...], after: tuple[Output, ...]) -> bool:
     """Return whether outputs look the same: execution counts are ignored."""
     return [_content(output) for output in before] == [_content(output) for output in after]
 
 
-def _content(output: dict[str, Any]) -> dict[str, Any]:
+def _content(output: Output) -> Content:
     return {key: value for key, value in output.items() if key not in {"execution_count", "output_type"}}
 
 
-def _shown_below(heading: str, outputs: list[dict[str, Any]], current: Header) -> list[Message]:
+def _shown_below(heading: str, outputs: list[Output], current: Header) -> list[Message]:
     if not outputs:
         return []
     messages = [Message("stream", {"name": "stdout", "text": f"{heading}\n"}, current)]

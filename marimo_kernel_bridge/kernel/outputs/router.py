@@ -6,7 +6,7 @@ be called on any thread (streams come from ipykernel's iopub thread), the rest o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.front_ends import Message
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Address, CellTable, Entry
     from marimo_kernel_bridge.kernel.front_ends import Delivery, Header
+    from marimo_kernel_bridge.protocol.messages import Content
+    from marimo_kernel_bridge.protocol.notebook import Output
     from marimo_kernel_bridge.runtime.interface import Redrawn
 
 
@@ -66,14 +68,14 @@ class OutputRouter:
         entry.log.restart()
         entry.shown = 0
 
-    def _log(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+    def _log(self, entry: Entry, msg_type: str, content: Content) -> None:
         entry.log.apply(msg_type, content)
         display_id = content.get("transient", {}).get("display_id")
         if display_id is not None:
             self._displays.setdefault(display_id, set()).add(entry.cell.cell_id)
             self._display_ids.setdefault(entry.cell.cell_id, set()).add(display_id)
 
-    def _update_displays(self, content: dict[str, Any]) -> None:
+    def _update_displays(self, content: Content) -> None:
         """Apply an update to the cells that show the display id."""
         for cell_id in list(self._displays.get(content.get("transient", {}).get("display_id"), ())):
             entry = self._cells.get(cell_id)
@@ -136,7 +138,7 @@ class OutputRouter:
         entry.delivery = delivery
         return delivery
 
-    def end(self, entry: Entry, before: tuple[dict[str, Any], ...]) -> None:
+    def end(self, entry: Entry, before: tuple[Output, ...]) -> None:
         """End the delivery; `before` are the outputs of the previous run."""
         delivery, entry.delivery = entry.delivery, None
         if delivery is not None:
@@ -191,12 +193,12 @@ class OutputRouter:
             self.send_all(delivery.output(msg_type, content))
         self.end(entry, before)
 
-    def append(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+    def append(self, entry: Entry, msg_type: str, content: Content) -> None:
         """Add an output to the cell of the current request."""
         self._log(entry, msg_type, content)
         self._send(Message(msg_type, content, entry.address.parent))
 
-    def append_late(self, entry: Entry, msg_type: str, content: dict[str, Any]) -> None:
+    def append_late(self, entry: Entry, msg_type: str, content: Content) -> None:
         """Add an output to a cell other than that of the current request."""
         if entry.address.dialect != "vscode":
             self.append(entry, msg_type, content)
@@ -241,7 +243,7 @@ class OutputRouter:
 
     # -- outputs of user code ----------------------------------------------------------------------------------------
 
-    def route(self, msg_type: str, content: dict[str, Any], parent: Header) -> list[Message] | None:
+    def route(self, msg_type: str, content: Content, parent: Header) -> list[Message] | None:
         """Route an output of user code, on any thread. Return the messages to send in its place, None to send it unchanged."""
         msg_id = parent.get("msg_id", "")
         if msg_type == "update_display_data":
@@ -269,9 +271,7 @@ class OutputRouter:
             )
         ]
 
-    def _within_limit(
-        self, entry: Entry, msg_type: str, content: dict[str, Any]
-    ) -> list[tuple[str, dict[str, Any]]]:
+    def _within_limit(self, entry: Entry, msg_type: str, content: Content) -> list[tuple[str, Content]]:
         """Drop output of a run beyond the limit, which would crash front ends. The log still has it."""
         if msg_type == "clear_output":
             entry.shown = 0  # a live plot does not accumulate
@@ -296,14 +296,14 @@ def _on_another_page(entry: Entry, trigger: Address) -> bool:
     )
 
 
-def _size(content: dict[str, Any]) -> int:
+def _size(content: Content) -> int:
     """Return the approximate number of characters of an output."""
     if "text" in content:
         return len(content["text"])
     return sum(len(value) for value in content.get("data", {}).values() if isinstance(value, str))
 
 
-def _with_display_id(entry: Entry, content: dict[str, Any]) -> dict[str, Any]:
+def _with_display_id(entry: Entry, content: Content) -> Content:
     """Add a display id to an output for a batch client, where it is the only way to replace the output later."""
     transient = content.get("transient") or {}
     if "display_id" in transient:
