@@ -38,6 +38,7 @@ class ExportOptions:
     original: Path | None = None
     imports: bool = True
     sandbox: bool = True
+    scripts: bool = False
     force: bool = False
     as_json: bool = False
 
@@ -51,10 +52,14 @@ class _Exported:
 def export_notebook(named: str, options: ExportOptions) -> int:
     """Export a notebook; return the exit code: 0, or 4 if a cell failed when run. Raises `BridgeError`."""
     to = _format(options)
+    if options.scripts and to != "html":
+        raise WrongUsageError("--scripts is for HTML pages.", "Leave it out.")
     if options.live:
         if options.run or options.original is not None:
             raise sources.not_for_live("--run" if options.run else "--original")
-        source = sources.from_live(asyncio.run(sources.read_kernel(named)), f"kernel-{Path(named).stem}")
+        live = asyncio.run(sources.read_kernel(named))
+        has_folder = live.path is not None and live.path.resolve() == Path(named).resolve()
+        source = sources.from_live(live, f"kernel-{Path(named).stem}", has_folder=has_folder)
     else:
         _check_first(Path(named), to, options)
         source = _from_file(Path(named), to, options)
@@ -133,9 +138,9 @@ def _export(source: Source, to: ExportFormat, options: ExportOptions) -> _Export
 
             if to == "pdf":
                 check_installed_for_pdf()
-            page = to_html(source.as_written, source.name, source.folder)
-            loads = (f"When opened, it loads {', '.join(page.loads)}.",) if page.loads else ()
-            notes = (*_live_notes(source), *_without_outputs(source), *loads)
+            pictures = source.folder if source.has_folder else None
+            page = to_html(source.as_written, source.name, pictures, scripts=options.scripts)
+            notes = (*_live_notes(source), *_without_outputs(source), *page.notes)
             return _Exported(page.text if to == "html" else to_pdf(page.text, sandbox=options.sandbox), notes)
         case "py" | "md" | "script":
             return _as_marimo(source, to, imports=options.imports)

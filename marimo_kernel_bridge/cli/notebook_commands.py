@@ -146,6 +146,11 @@ _FORMATS_HELP: Final = "\b\nFormats:\n" + "".join(
 @click.option(
     "--no-sandbox", is_flag=True, help="For --to pdf as root, in containers: trust the notebook's outputs."
 )
+@click.option(
+    "--scripts",
+    is_flag=True,
+    help="For --to html: let the page run the outputs' scripts, which may load and send anything.",
+)
 @click.option("--force", is_flag=True, help="Overwrite files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def export(
@@ -158,6 +163,7 @@ def export(
     original: Path | None,
     no_imports: bool,
     no_sandbox: bool,
+    scripts: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -177,6 +183,7 @@ def export(
         original=original,
         imports=not no_imports,
         sandbox=not no_sandbox,
+        scripts=scripts,
         force=force,
         as_json=as_json,
     )

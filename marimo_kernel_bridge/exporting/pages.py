@@ -1,7 +1,8 @@
-"""An .ipynb as one HTML page, and that page as PDF: nbconvert's JupyterLab template, without remote scripts.
+"""An .ipynb as one HTML page, and that page as PDF: nbconvert's JupyterLab template, without scripts.
 
 The template always loads MathJax, RequireJS and Mermaid from the network. Here formulas become MathML, which browsers
-render natively, and a script is kept only if an output uses it.
+render natively, and a policy in the page keeps it from running scripts and from loading anything, whatever the
+notebook has in it. Pictures are embedded only from the notebook's folder.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.notebooks.folder_files import picture_url
 from marimo_kernel_bridge.protocol.output_text import joined
 
 if TYPE_CHECKING:
@@ -32,9 +33,16 @@ INSTALL: Final = "pip install 'marimo-kernel-bridge[export]'"
 _INSTALL_PDF: Final = "pip install 'marimo-kernel-bridge[pdf]'; playwright install chromium"
 _PDF_NEEDS: Final = "PDF needs nbconvert, latex2mathml, Playwright and Chromium."
 _REQUIRE: Final = re.compile(r"\b(?:require|requirejs)\s*[.(\[]|\bdefine\s*\(")
-_LOADED: Final = re.compile(
-    r"<(?:script|link|iframe|img)\b[^>]*?\b(?:src|href)=[\"'](https?://[^\"']+)|import\(\"(https?://[^\"]+)"
+_POLICY: Final = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; img-src data:; media-src data:; '
+    "font-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\" />"
 )
+"""Forbids a page all scripts, and to load or send anything. First in the head, so that nothing is before it."""
+_ACTING: Final = re.compile(r"<(?=(?:meta|link|base)(?![a-z0-9-]))", re.IGNORECASE)
+"""Elements that name other addresses in ways that the policy does not cover: `meta refresh`, `link rel=preconnect`."""
+_PICTURES: Final = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
+_LARGEST_HTML: Final = 200_000
+"""Characters: what is larger is not searched for pictures, because the parser takes quadratic time for some texts."""
 _MERMAID: Final = re.compile(r"```\s*mermaid")
 _PDF_BOUND: Final = 60_000.0
 """The time limit for rendering a page in milliseconds."""
@@ -42,27 +50,67 @@ _PDF_BOUND: Final = 60_000.0
 
 @dataclass(frozen=True)
 class Page:
-    """An HTML page, and the URLs that it loads when it is opened."""
+    """An HTML page, and notes on what of the notebook it does not show."""
 
     text: str
-    loads: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def to_html(document: DocumentJSON, title: str, folder: Path | None = None) -> Page:
-    """Render a notebook. `folder` has the pictures that its Markdown refers to. Raises `BridgeError`: not_installed."""
+def to_html(document: DocumentJSON, title: str, folder: Path | None = None, *, scripts: bool = False) -> Page:
+    """Render a notebook. `folder` has the pictures that its Markdown refers to; None embeds none.
+
+    The page runs no script and loads nothing, unless the person trusts the notebook's outputs and wants their `scripts`.
+    Raises `BridgeError`: not_installed.
+    """
     read, exporter = _exporter()
     texts = "\n".join(_texts(document))
     dropped = [
-        *([] if _REQUIRE.search(texts) else ["html_head_js_requirejs"]),
+        *([] if scripts and _REQUIRE.search(texts) else ["html_head_js_requirejs"]),
         "html_head_js_mathjax",
-        *([] if _MERMAID.search(texts) else ["html_head_js_mermaidjs"]),
+        *([] if scripts and _MERMAID.search(texts) else ["html_head_js_mermaidjs"]),
+        *([] if scripts else ["jupyter_widgets"]),
     ]
     blocks = "".join(f"{{% block {name} %}}{{% endblock %}}" for name in dropped)
     exporter.raw_template = "{% extends 'lab/index.html.j2' %}" + blocks
-    resources = {"metadata": {"name": title, "path": str(folder or Path())}}
-    text, _ = exporter.from_notebook_node(read(json.dumps(_complete(document))), resources)
-    loads = dict.fromkeys(source or module for source, module in _LOADED.findall(text))
-    return Page(text, tuple(loads))
+    resources = {"metadata": {"name": title, "path": str(folder) if folder is not None else ""}}
+    complete = _complete(document)
+    still = 0 if scripts else _without_scripts(complete)
+    text, _ = exporter.from_notebook_node(read(json.dumps(complete)), resources)
+    if scripts:
+        return Page(
+            text,
+            ("It runs the scripts of the notebook's outputs, which may load anything when it is opened.",),
+        )
+    notes = (
+        (f"{still} outputs need scripts, which the page does not run: --scripts keeps them.",)
+        if still
+        else ()
+    )
+    return Page(_inert(text), notes)
+
+
+def _inert(page: str) -> str:
+    """Forbid a page to run scripts or to load anything."""
+    start, head, rest = page.partition("<head>")
+    template, body, shown = rest.partition("<body")
+    return f"{start}{head}{_POLICY}{template}{body}{_ACTING.sub('<x-', shown)}"
+
+
+def _without_scripts(document: DocumentJSON) -> int:
+    """Show the picture of an output that is a script as well; return how many outputs have no picture."""
+    count = 0
+    for cell in document["cells"]:
+        for output in cell.get("outputs") or []:
+            data = output.get("data") or {}
+            if data.pop("application/javascript", None) is None and "<script" not in joined(
+                data.get("text/html", "")
+            ):
+                continue
+            if any(mime in data for mime in _PICTURES):
+                data.pop("text/html", None)
+            else:
+                count += 1
+    return count
 
 
 @cache
@@ -82,6 +130,15 @@ def _exporter() -> tuple[Callable[[str], Any], HTMLExporter]:  # nbformat's read
         ) from None
 
     class Renderer(IPythonRenderer):
+        def _embed_image_or_attachment(self, src: str) -> str:
+            return _embedded(src, self.attachments, self.path)
+
+        def _src_to_base64(self, src: str) -> str:
+            return _embedded(src, {}, self.path)
+
+        def _html_embed_images(self, html: str) -> str:
+            return str(super()._html_embed_images(html)) if _has_pictures(html) else html
+
         def block_math(self, body: str) -> str:
             return mathml(body, block=True)
 
@@ -109,6 +166,26 @@ def _exporter() -> tuple[Callable[[str], Any], HTMLExporter]:  # nbformat's read
             return str(MarkdownWithMath(renderer=renderer).render(source))
 
     return reads_json, Exporter()  # type: ignore[no-untyped-call]  # traitlets' constructor
+
+
+def _has_pictures(text: str) -> bool:
+    return len(text) <= _LARGEST_HTML and "<img" in text.lower()
+
+
+def _embedded(address: str, attachments: object, folder: str) -> str:
+    """Return the address of a picture as a `data:` URL if it is attached or in the folder, else as it is."""
+    if address.startswith("attachment:"):
+        return _attachment(attachments, address.removeprefix("attachment:")) or address
+    return picture_url(Path(folder) if folder else None, address) or address
+
+
+def _attachment(attachments: object, name: str) -> str | None:
+    """Return a picture that is attached to a cell as a `data:` URL."""
+    by_type = attachments.get(name) if isinstance(attachments, dict) else None
+    for mime in _PICTURES:
+        if isinstance(by_type, dict) and isinstance(text := by_type.get(mime), str):
+            return f"data:{mime};base64,{html.escape(''.join(text.split()))}"
+    return None
 
 
 def mathml(latex: str, *, block: bool = False) -> str:
@@ -189,9 +266,7 @@ def to_pdf(page: str, *, sandbox: bool = True) -> bytes:
             "Chromium does not run as root with its sandbox.",
             "Export as another user; or pass --no-sandbox if you trust what the notebook shows.",
         )
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        file = Path(folder, "notebook.html")
-        file.write_text(page, encoding="utf-8")
+    with sync_playwright() as playwright:
         bundled = playwright.chromium.executable_path
         system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         path = os.environ.get("CHROMIUM") or (None if Path(bundled).exists() else system)
@@ -206,9 +281,12 @@ def to_pdf(page: str, *, sandbox: bool = True) -> bytes:
                 f"{_INSTALL_PDF} (or set CHROMIUM to the path of one)",
             ) from None
         try:
-            page_in_browser = browser.new_page()
+            # From no address, without scripts and network: what the page names is neither read nor loaded.
+            context = browser.new_context(java_script_enabled=False, offline=True)
+            context.route("**/*", lambda route: route.abort())
+            page_in_browser = context.new_page()
             page_in_browser.emulate_media(media="print")
-            page_in_browser.goto(file.as_uri(), wait_until="load", timeout=_PDF_BOUND)
+            page_in_browser.set_content(page, wait_until="load", timeout=_PDF_BOUND)
             return page_in_browser.pdf(print_background=True)
         finally:
             browser.close()

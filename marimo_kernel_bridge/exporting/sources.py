@@ -53,6 +53,8 @@ class Source:
     notes: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
     live: bool = False
+    has_folder: bool = True
+    """Whether `folder` is the notebook's: that of a kernel's notebook may not be known."""
 
     @property
     def notebook(self) -> Notebook:
@@ -189,8 +191,8 @@ def _put_saved_outputs(
                 targets[-1]["outputs"] = saved.get(cell["id"], [])
 
 
-def from_live(notebook: LiveNotebook, name: str) -> Source:
-    """Return the source for the notebook that was read from a kernel."""
+def from_live(notebook: LiveNotebook, name: str, *, has_folder: bool = False) -> Source:
+    """Return the source for the notebook that was read from a kernel. `has_folder`: the person named the notebook."""
     folder = notebook.path.parent if notebook.path is not None else Path()
     return Source(
         notebook.path.stem if notebook.path is not None else name,
@@ -200,6 +202,7 @@ def from_live(notebook: LiveNotebook, name: str) -> Source:
         description.graph_of_kernel(notebook.cells),
         notes=tuple(notebook.notes()),
         live=True,
+        has_folder=has_folder,
     )
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import ast
 import base64
-import mimetypes
 import re
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.importing import stars
@@ -22,6 +21,7 @@ from marimo_kernel_bridge.importing.pictures import relative_links, relative_pic
 from marimo_kernel_bridge.importing.prepared import with_line_feeds
 from marimo_kernel_bridge.marimo_format.line_breaks import with_escaped_breaks, without_breaks
 from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
+from marimo_kernel_bridge.notebooks.folder_files import picture_inside, text_inside
 from marimo_kernel_bridge.notebooks.ipynb import EMPTY, CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.origin import data_url, fenced
 from marimo_kernel_bridge.protocol.lines import split_lines
@@ -72,24 +72,15 @@ def convert(notebook: Notebook, *, imports: bool = True) -> Conversion:
 
 
 def _read(folder: Path | None, name: str) -> str | None:
-    if folder is None:
-        return None
-    try:
-        return (folder / name).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError, ValueError):
-        return None
+    return text_inside(folder, name)
 
 
 def _embedded(folder: Path | None, address: str) -> str | None:
-    """Return a picture beside the notebook as a `data:` address; None if it is not there, or large."""
-    mime, _ = mimetypes.guess_type(address)
-    if folder is None or mime is None or not mime.startswith("image/"):
+    """Return a picture in the notebook's folder as a `data:` address; None if it is not there, or large."""
+    found = picture_inside(folder, address)
+    if found is None or len(found[1]) > _LARGEST_PICTURE:
         return None
-    try:
-        data = (folder / unquote(address)).read_bytes()
-    except (OSError, ValueError):
-        return None
-    return data_url(mime, base64.b64encode(data).decode()) if len(data) <= _LARGEST_PICTURE else None
+    return data_url(found[0], base64.b64encode(found[1]).decode())
 
 
 # Cells

@@ -133,10 +133,16 @@ def test_a_notebook_without_the_fields_that_nobody_misses_is_a_page_too(tmp_path
     assert "printed" in page
 
 
-def test_a_page_keeps_the_script_that_an_output_calls_and_says_so(tmp_path):
+def test_a_page_keeps_scripts_only_if_asked_and_says_so(tmp_path):
     script = shown("plot", **{"text/html": "<div></div><script>require(['x'], function() {})</script>"})
-    result = run("export", write(tmp_path / "a.ipynb", ("code", "x", script)), "--to", "html")
-    assert "When opened, it loads https://cdnjs.cloudflare.com/ajax/libs/require.js" in result.output
+    source = write(tmp_path / "a.ipynb", ("code", "x", script))
+    result = run("export", source, "--to", "html")
+    assert "1 outputs need scripts" in result.output
+    assert "require.js" not in source.with_suffix(".html").read_text()
+    result = run("export", source, "--to", "html", "--scripts", "--force")
+    assert "It runs the scripts" in result.output
+    assert "Content-Security-Policy" not in source.with_suffix(".html").read_text()
+    assert run("export", source, "--to", "pdf", "--scripts").exit_code == 2
 
 
 def test_a_page_has_attachments_and_pictures_beside_the_notebook_in_it(tmp_path):

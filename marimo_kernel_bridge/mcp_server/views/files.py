@@ -98,7 +98,7 @@ async def as_format(notebook: LiveNotebook, to: ExportFormat) -> tuple[str | byt
     from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # a server starts without it
 
     name = notebook.path.stem if notebook.path is not None else "notebook"
-    folder = notebook.path.parent if notebook.path is not None else None
+    folder = None  # no file of this machine goes into a page because a kernel names its folder
     match to:
         case "ipynb":
             return json.dumps(notebook.document, indent=1, ensure_ascii=False) + "\n", ()
@@ -107,8 +107,7 @@ async def as_format(notebook: LiveNotebook, to: ExportFormat) -> tuple[str | byt
             return json.dumps(content, indent=1, ensure_ascii=False) + "\n", ()
         case "html" | "pdf":
             page = await asyncio.to_thread(to_html, notebook.document, name, folder)
-            loads = (f"When opened, it loads {', '.join(page.loads)}.",) if page.loads else ()
-            return (page.text if to == "html" else await asyncio.to_thread(to_pdf, page.text)), loads
+            return (page.text if to == "html" else await asyncio.to_thread(to_pdf, page.text)), page.notes
         case "py" | "md" | "script":
             with tempfile.TemporaryDirectory() as place:
                 file = Path(place, f"{name}.ipynb")

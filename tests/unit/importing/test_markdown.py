@@ -76,9 +76,10 @@ def imported(folder: Path, source: str) -> Conversion:
 )
 def test_a_picture_beside_the_notebook_is_written_into_the_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "images").mkdir()
-    (tmp_path / "images" / "a b.png").write_bytes(b"picture")
+    (tmp_path / "images" / "a b.png").write_bytes(b"\x89PNG\r\n\x1a\npicture")
     conversion = imported(tmp_path, text)
-    assert f"data:image/png;base64,{base64.b64encode(b'picture').decode()}" in conversion.text
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\npicture").decode()
+    assert f"data:image/png;base64,{picture}" in conversion.text
     assert conversion.cells[0].notes == ("pictures are written into it: images/a%20b.png",)
 
 
