@@ -21,6 +21,7 @@ from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import secrets as secret_values
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.environment import requirements
+from marimo_kernel_bridge.protocol.names import agent_name
 
 if TYPE_CHECKING:
     import logging
@@ -96,7 +97,7 @@ class _Sender:
     def name(self) -> str:
         """The name of the agent, empty if there is none."""
         name = self.header.get("username")
-        return name if isinstance(name, str) else ""
+        return agent_name(name) if isinstance(name, str) and name else ""
 
     @property
     def address(self) -> Address:

@@ -5,6 +5,7 @@ Each error says what to do next. `outputs` and `notebook` decide where the messa
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.protocol.lines import split_lines
@@ -81,12 +82,18 @@ def stopped(because: Cell) -> Content:
 def edited(cell: Cell) -> Content:
     """Return the notice that the notebook shows older code than the kernel runs."""
     text = f"changed by {cell.edited_by}; this notebook still shows the older code. The kernel runs:\n{cell.code}"
-    fence = "```"
+    # The code ends at a fence that is longer than any in it: what follows a fence is HTML, which front ends run.
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", cell.code)), default=0))
     markdown = (
-        f"*Changed by **{cell.edited_by}**; this notebook still shows the older code. "
+        f"*Changed by **{_escaped(cell.edited_by)}**; this notebook still shows the older code. "
         f"Running this cell restores it. The kernel runs:*\n\n{fence}python\n{cell.code}\n{fence}"
     )
     return _notice(EDITED, text, markdown)
+
+
+def _escaped(name: str) -> str:
+    """Return a name as Markdown that shows it letter by letter."""
+    return "".join(letter if letter.isalnum() or letter in " .," else f"&#{ord(letter)};" for letter in name)
 
 
 def deleted(client: str) -> Content:

@@ -8,6 +8,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+from marimo_kernel_bridge.protocol.names import agent_name
 
 Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, which no tool reads
 
@@ -41,7 +42,7 @@ def kernels_of(ctx: Ctx) -> Kernels:
 def client_name(ctx: Ctx) -> str:
     """Return the agent's name from its host, which tells the person who ran a cell."""
     params = ctx.session.client_params
-    return (params.client_info.name.strip()[:40] if params is not None else "") or "agent"
+    return agent_name(params.client_info.name if params is not None else "")
 
 
 def can_ask(ctx: Ctx) -> bool:

@@ -278,7 +278,12 @@ def decode_request(content: object) -> Request:
         request: Request = msgspec.convert(content, Request)
     except msgspec.ValidationError as error:
         raise BridgeError("bad_request", f"Not a request of the bridge protocol: {error}.") from error
-    return request
+    client = getattr(request, "client", None)
+    return (
+        request
+        if client is None
+        else msgspec.structs.replace(request, client=message_names.agent_name(client))
+    )
 
 
 def encode_result(result: Result, secrets: Sequence[Secret]) -> Content:

@@ -31,3 +31,19 @@ READ_REQUEST: Final = "marimo_bridge_read_request"
 """`REQUEST` on the control channel. A separate name, so that status messages distinguish reads from work."""
 
 REPLY: Final = "marimo_bridge_reply"
+
+_LONGEST_NAME: Final = 40
+_PUNCTUATION: Final = frozenset(" .,_-+/@()")
+_NOT_FOR_AGENTS: Final = frozenset(
+    {"notebook", "the notebook", "person", "the person", "you", "user", "the user"}
+)
+
+
+def agent_name(named: str) -> str:
+    """Return the name by which a person sees an agent: letters, digits and some punctuation, and not the person's.
+
+    Agents choose their names, which stand in notices, in terminals and in the audit log.
+    """
+    kept = "".join(letter if letter.isalnum() or letter in _PUNCTUATION else " " for letter in named)
+    name = " ".join(kept.split())[:_LONGEST_NAME].strip()
+    return "agent" if not name or name.casefold() in _NOT_FOR_AGENTS else name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.kernel.front_ends import dialect_of
-from marimo_kernel_bridge.protocol.names import METADATA_KEY
+from marimo_kernel_bridge.protocol.names import METADATA_KEY, agent_name
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def execute_request(
     ours = metadata.get(METADATA_KEY)
     ours = ours if isinstance(ours, dict) else {}
     client = ours.get("client")
-    client = client if isinstance(client, str) and client else None
+    client = agent_name(client) if isinstance(client, str) and client else None
     said: dict[str, Any] = {
         "header": header,
         "code": content["code"],
