@@ -105,8 +105,7 @@ def _as_python(
     around = Notebooks(words, read, called, frozenset(bindings), magics, translated)
     translations = [translated(source, around) for source in sources]
     prepared = Prepared([], called=called)
-    if magics and not ipython:  # what registers them asks IPython's shell, under this name
-        prepared.need("get_ipython", (), name="get_ipython")
+    if magics and not ipython:  # what registers them asks IPython's shell
         prepared.need(SHELL_HERE, ())
     for cell, translation in zip(cells, translations, strict=True):
         _note(prepared, cell, translation)

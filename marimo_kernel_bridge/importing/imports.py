@@ -27,6 +27,8 @@ _ORIGINS: Final = {
     "SList": "IPython.utils.text:SList",
     "os": "os",
     "runpy": "runpy",
+    "sys": "sys",
+    "patch": "unittest.mock:patch",
     "shlex": "shlex",
     "time": "time",
     "mo": "marimo",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, names_of_script, split_options
-from marimo_kernel_bridge.importing import other_notebook, shell, timing
+from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, split_options
+from marimo_kernel_bridge.importing import other_notebook, run_script, shell, timing
 from marimo_kernel_bridge.importing.python_text import first_line, is_expression
 from marimo_kernel_bridge.importing.shell import text_literal
 from marimo_kernel_bridge.importing.translation import timed
@@ -184,28 +183,16 @@ def _inlined(use: LineMagic, path: str, cells: Sequence[str]) -> str:
 
 
 def _run(use: LineMagic) -> str:
-    try:
-        words = shlex.split(use.line)
-    except ValueError:
-        words = use.line.split()
-    if words and words[0].startswith("-"):
-        del words[0]
-    if not words:
+    run = run_script.read_run(use.line)
+    if not run.target:
         return "pass"
-    path = words[0] if words[0].endswith((".py", ".ipy", ".ipynb")) else f"{words[0]}.py"
-    text = use.around.read(path)
-    if not path.endswith(".py"):
-        cells = other_notebook.code_of(path, text) if text is not None else None
+    text = None if "m" in run.options else use.around.read(run.path)
+    if run.path.endswith((".ipy", ".ipynb")) and "m" not in run.options:
+        cells = other_notebook.code_of(run.path, text) if text is not None else None
         if not cells or use.around.translate is None or not use.alone:
             return use.result.lose(f"%run {use.line}", "it runs another notebook, which cannot be read")
-        return _inlined(use, path, cells)
-    runpy = use.result.uses("runpy")
-    if text is None:
-        use.result.notes.append(f"`{path}` could not be read: what it defines is not known to marimo")
-        return f"globals().update({runpy}.run_path({path!r}, run_name='__main__'))"
-    names = sorted(names_of_script(text).certain & use.around.names)
-    lines = [f"_ran = {runpy}.run_path({path!r}, run_name='__main__')"]
-    return "\n".join([*lines, *(f"{name} = _ran[{name!r}]" for name in names)])
+        return _inlined(use, run.path, cells)
+    return run_script.python_of(run, text, use.result, use.around.names)
 
 
 _RULES: Final[Mapping[Kind, Callable[[LineMagic], str | None]]] = {

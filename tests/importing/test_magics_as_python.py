@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from reactive import shown
 
-from marimo_kernel_bridge.importing.imports import cell_of_imports
+from marimo_kernel_bridge.importing.imports import added_cells
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.prepared import Need
 from marimo_kernel_bridge.importing.python_text import indented
@@ -25,8 +25,8 @@ def ran(source):
     assert not result.lost
     namespace = {"display": repr}
     exec(PRELUDE, namespace)
-    added = cell_of_imports([], {Need(name, name): 0 for name in result.needs})
-    exec(added.code if added is not None else "", namespace)
+    for cell in added_cells([], {Need(name, name): 0 for name in result.needs}):
+        exec(cell.code, namespace)
     return shown(result.code, namespace), namespace
 
 
