@@ -249,7 +249,7 @@ def check_installed_for_pdf() -> None:
     """Raise `BridgeError` not_installed, naming the extra `pdf`, if a dependency of PDF export is missing."""
     try:
         _exporter()
-        import playwright  # noqa: F401, PLC0415  # an extra, of its own
+        import playwright  # noqa: F401, PLC0415  # of an extra
     except (BridgeError, ImportError):
         raise BridgeError("not_installed", _PDF_NEEDS, _INSTALL_PDF) from None
 
@@ -257,7 +257,7 @@ def check_installed_for_pdf() -> None:
 def to_pdf(page: str, *, sandbox: bool = True) -> bytes:
     """Print a page with Chromium. Raises `BridgeError`: not_installed."""
     try:
-        from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415  # an extra, of its own
+        from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415  # of an extra
     except ImportError:
         raise BridgeError("not_installed", _PDF_NEEDS, _INSTALL_PDF) from None
     if sandbox and hasattr(os, "geteuid") and os.geteuid() == 0:

@@ -116,7 +116,7 @@ def _summary(value: object) -> str:  # noqa: PLR0911  # one for each kind of val
         version = types.ModuleType.__getattribute__(value, "__dict__").get("__version__")
         return f"version {version}" if type(version) is str else "module"
     if kind is types.FunctionType:
-        return describe_function(value)  # type: ignore[arg-type]  # told by its exact type
+        return describe_function(value)  # type: ignore[arg-type]  # narrowed by its exact type
     if is_class(value):
         parents = [class_name(base) for base in bases(value)[1:-1]]
         return f"class, of {', '.join(parents)}" if parents else "class"

@@ -69,7 +69,7 @@ class Entry:
     body: Body | None = None
     shown_code: str | None = None  # the code in the person's notebook; None if no notebook shows the cell
     delivery: Delivery | None = None  # of the reactive run in progress
-    shown_before: tuple[Output, ...] = ()  # the outputs of the run before a request of its own
+    shown_before: tuple[Output, ...] = ()  # the outputs before the run of its own request
     shown: int = 0  # characters that the current run has shown
     stopped: bool = False  # by `mo.stop`, in its last run
     deleted: bool = False  # reported by the front end
@@ -136,7 +136,7 @@ class CellTable:
         )
 
     def by_message(self, msg_id: str) -> Entry | None:
-        """Return the cell whose newest request has this message id. Any thread."""
+        """Return the cell with this message id as its newest request. Any thread."""
         cell_id = self._by_msg_id.get(msg_id)
         return None if cell_id is None else self._entries.get(cell_id)
 

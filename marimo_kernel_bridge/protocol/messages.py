@@ -1,21 +1,21 @@
-"""The messages between a client and the reactive kernel, beyond Jupyter's own.
+"""The messages between a client and the reactive kernel, in addition to Jupyter's.
 
-One request/reply message type of our own, carried by two Jupyter channels. Reads go on *control* and are
-answered while a cell runs; what runs code goes on *shell* and waits its turn. The content of a request is one of
-the tagged structs below; the content of a reply is `{"status": "ok", "protocol": 1, "result": ..., "secrets": [...]}` or
+There is one additional type of request and reply, on two Jupyter channels. Reads go on *control* and are answered
+while a cell runs; requests that run code are queued on *shell*. The content of a request is one of the tagged structs in
+this module; the content of a reply is `{"status": "ok", "protocol": 1, "result": ..., "secrets": [...]}` or
 `{"status": "error", "protocol": 1, "ename": "BridgeError", "code": ..., "evalue": ..., "hint": ...,
-"traceback": []}`. Around a request on shell Jupyter's `status` busy and idle are published, so a client knows that it is
-over by the reply *and* idle. Around one on control they are not: front ends take any idle for the kernel's.
-`secrets` are the kernel's secrets (`Secret`), so that a client can keep them from a model; it has the kernel's key
-anyway. To ask for them separately would cost each answer a second request.
+"traceback": []}`. A request on shell is framed by Jupyter's `status` messages busy and idle, so that a client knows by
+the reply *and* idle that it is over. A request on control is not: front ends take any idle for that of the kernel.
+`secrets` are the kernel's secrets (`Secret`), so that a client can redact them for a model; it has the kernel's key
+anyway. A separate request for them would double the number of requests.
 
-Running code needs none of this: it is a plain `execute_request`. Its metadata may carry
+Running code does not need this protocol: it is a plain `execute_request`. Its metadata may contain
 `{METADATA_KEY: {"client": "a name"}}`, which the kernel records as the author; `ReadRun` with the request's
-message id then returns which cells ran because of it. With `"outcome": true` beside it the kernel sends what `ReadOutcome`
-would return, in a second reply on shell (`REPLY`) before idle, to spare the client the question; it may be missing.
+message id then returns the cells that ran because of it. With `"outcome": true` in addition, the kernel sends the result
+of `ReadOutcome` in a second reply on shell (`REPLY`) before idle, which saves the client a request; it may be missing.
 
-This module moves no bytes: `zmq_kernel` and `client` do. Within one `PROTOCOL` a reply may get further fields, all
-optional: a client ignores fields that it does not know.
+This module sends nothing: `zmq_kernel` and `client` do. New optional fields may be added to replies without changing
+`PROTOCOL`: a client ignores unknown fields.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Content: TypeAlias = dict[str, Any]
-"""The content or metadata of a Jupyter message: JSON, whose fields depend on the message's type."""
+"""The content or metadata of a Jupyter message: JSON with fields that depend on the message's type."""
 
 PROTOCOL: Final = 1
 REQUEST: Final = message_names.REQUEST
@@ -77,7 +77,7 @@ class ListCells(_Request, frozen=True, tag="list_cells"):
 
 
 class ReadOutline(_Request, frozen=True, tag="read_outline"):
-    """Control. Result: `Outline`: `limit` cells from `offset` on, in the same order. Costs no more in a big notebook."""
+    """Control. Result: `Outline`: `limit` cells from `offset` on, in the same order. Its cost does not grow with the notebook."""
 
     offset: int
     limit: int
@@ -86,7 +86,7 @@ class ReadOutline(_Request, frozen=True, tag="read_outline"):
 class ReadCell(_Request, frozen=True, tag="read_cell"):
     """Control. Result: `CellWithOutputs`. `cell_id` may be the kernel's id or the notebook's.
 
-    With `most_output`, text outputs are cut to about so many characters, the beginning and the end of each kept.
+    With `most_output`, text outputs are shortened to about that many characters, keeping the beginning and the end.
     """
 
     cell_id: str
@@ -100,22 +100,22 @@ class ReadRun(_Request, frozen=True, tag="read_run"):
 
 
 class ReadOutcome(_Request, frozen=True, tag="read_outcome"):
-    """Control. Result: `RunOutcome`: all that an answer about this run needs, in one look.
+    """Control. Result: `RunOutcome`: everything that an answer about this run needs, from one moment.
 
-    What `ReadRun`, and `ReadCell` for the cells in it, would return, without their refusals.
+    Combines `ReadRun`, and `ReadCell` for its cells, without their refusals.
     """
 
     run_id: str
 
 
 class ReadHistory(_Request, frozen=True, tag="read_history"):
-    """Control. Result: list of `RunReport`, the newest first."""
+    """Control. Result: list of `RunReport`, newest first."""
 
     limit: int = 50
 
 
 class SearchCells(_Request, frozen=True, tag="search_cells"):
-    """Control. Result: `Matches` of a text in code and outputs, whatever the case."""
+    """Control. Result: `Matches` of a text in code and outputs, ignoring case."""
 
     query: str
     limit: int = 50
@@ -126,11 +126,11 @@ class ListVariables(_Request, frozen=True, tag="list_variables"):
 
 
 class ListUiElements(_Request, frozen=True, tag="list_ui_elements"):
-    """Control. Result: list of `UiElement`: marimo's and ipywidgets', with what they take."""
+    """Control. Result: list of `UiElement`: marimo's elements and ipywidgets, with their accepted values."""
 
 
 class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
-    """Either channel. Result: `VariableContent`; on control without a sample of what is in it.
+    """Either channel. Result: `VariableContent`; on control without a sample of its content.
 
     Rows are read on the main thread only, between cells: user code may change a table while another thread reads it.
     """
@@ -141,27 +141,27 @@ class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
 
 
 class ReadSecrets(_Request, frozen=True, tag="read_secrets"):
-    """Control. Result: none; the secrets are in each reply."""
+    """Control. Result: none; every reply contains the secrets."""
 
 
 class PreviewRun(_Request, frozen=True, tag="preview_run"):
     """Control. Result: list of `ExpectedRun`: the cells that `RunCells` of these would run, in the kernel's order.
 
-    What `EditCells` would run, its `dry_run` tells.
+    For the cells that `EditCells` would run, use its `dry_run`.
     """
 
     cell_ids: list[str]
 
 
 class ReadEnvironment(_Request, frozen=True, tag="read_environment"):
-    """Control. Result: `Environment`: where packages are installed, and which imports lead nowhere."""
+    """Control. Result: `Environment`: where packages are installed, and which imported modules are missing."""
 
 
 class EditCells(_Request, frozen=True, tag="edit_cells"):
     """Shell. Result: `EditReport`. Applies a batch of changes wholly or not at all.
 
     Refused with `stale_version` if any version is not the current one. With problems in the resulting graph, or with
-    `dry_run`, nothing is changed and the report says what would be.
+    `dry_run`, nothing is changed and the report describes the expected result.
     """
 
     changes: list[AddCell | ChangeCell | DeleteCell | MoveCell]
@@ -171,47 +171,47 @@ class EditCells(_Request, frozen=True, tag="edit_cells"):
 
 
 class RunCells(_Request, frozen=True, tag="run_cells"):
-    """Shell. Result: `RunReport`. Runs cells that the kernel knows, as they are, and their dependents."""
+    """Shell. Result: `RunReport`. Runs known cells with their current code, and their dependents."""
 
     cell_ids: list[str]
     client: str = "agent"
 
 
 class RunStale(_Request, frozen=True, tag="run_stale"):
-    """Shell. Result: `RunReport`. Runs all stale cells once, those of lazy mode too."""
+    """Shell. Result: `RunReport`. Runs all stale cells once, also in lazy mode."""
 
     client: str = "agent"
 
 
 class CancelRun(_Request, frozen=True, tag="cancel_run"):
-    """Control. Result: none. A request on shell that waits will not start: its reply has the status "aborted".
+    """Control. Result: none. Prevents a queued request on shell from starting: its reply has the status "aborted".
 
-    One that has begun goes on: that takes an interrupt.
+    A request that has started continues; it can only be interrupted.
     """
 
     run_id: str
 
 
 class SetUiValue(_Request, frozen=True, tag="set_ui_value"):
-    """Shell. Result: `RunReport`. Sets a marimo UI element, and the cells that read it run; or an ipywidget.
+    """Shell. Result: `RunReport`. Sets a marimo UI element, which runs the cells that read it, or an ipywidget.
 
-    A widget's callbacks run, cells only through what those do; `not_run` of the report are the cells that read it.
+    A widget's callbacks run, and cells only if a callback causes it; `not_run` of the report are the cells that read it.
 
-    `ui_element` is the global variable that holds it, or the element's id. `value` is what its `.value` shall be,
+    `ui_element` is the global variable that holds it, or the element's id. `value` is its new `.value`,
     as JSON: a number, text, the option or its key, an ISO date, row numbers; a list or dict of those for an array or
     a dictionary; anything but false clicks a button. Refused with `no_such_ui_element` or `ui_value_refused`.
     """
 
     ui_element: str
-    value: Any  # what it may be depends on the element
+    value: Any  # its type depends on the element
     client: str = "agent"
 
 
 class InstallPackages(_Request, frozen=True, tag="install_packages"):
-    """Shell. Result: `InstallReport`. Installs into the kernel's own environment; may be interrupted.
+    """Shell. Result: `InstallReport`. Installs packages into the kernel's environment; may be interrupted.
 
-    What the installer prints goes out as `stream` messages of this request. Nothing is run again. Refused with
-    `bad_request` unless each is a plain requirement: a name, with extras and versions.
+    The installer's output is published as `stream` messages of this request. No cell is run again. Refused with
+    `bad_request` unless each entry is a plain requirement: a name, with extras and versions.
     """
 
     requirements: list[str]
@@ -271,7 +271,7 @@ def decode_request(content: object) -> Request:
     if version != PROTOCOL:
         raise BridgeError(
             "unsupported_version",
-            f"This kernel speaks version {PROTOCOL} of the bridge protocol, the request {version!r}.",
+            f"This kernel uses version {PROTOCOL} of the bridge protocol, the request {version!r}.",
             "Install the same version of marimo-kernel-bridge on both sides.",
         )
     try:
@@ -311,7 +311,7 @@ def decode_reply(content: Content, kind: type[_T]) -> _T:
         code = content.get("code")
         known: ErrorCode = code if isinstance(code, str) and code in CODES else "bad_request"  # type: ignore[assignment]  # narrowed by the test against CODES
         raise BridgeError(
-            known, str(content.get("evalue", "The kernel refused.")), str(content.get("hint", ""))
+            known, str(content.get("evalue", "The kernel refused the request.")), str(content.get("hint", ""))
         )
     return _of_this_version(content.get("result"), kind)
 
@@ -326,5 +326,5 @@ def _of_this_version(value: object, kind: type[_T]) -> _T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         raise BridgeError(
-            "unsupported_version", f"The kernel's reply is not of this version: {error}."
+            "unsupported_version", f"The kernel's reply does not match this version: {error}."
         ) from error

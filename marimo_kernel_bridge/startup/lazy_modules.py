@@ -36,7 +36,7 @@ def lazily_imported(name: str, **known: object) -> Iterator[None]:
 
 
 class LazyModule(ModuleType):
-    """A module whose code has not run yet. The import system looks up `__path__`, which does not load it."""
+    """A module that has not been executed yet. The import system looks up `__path__`, which does not load it."""
 
     def __getattr__(self, name: str) -> Any:  # a module has anything
         if name == "__path__":

@@ -1,4 +1,4 @@
-"""stdout and stderr whose `flush` does not wait where nothing was printed.
+"""stdout and stderr with a `flush` that does not wait if nothing was printed.
 
 ipykernel flushes both streams after each request and before each display; each time the main thread waits for the
 thread that sends, and then 0.5 ms for clients to receive it. This module only knows when there is nothing to wait for;
@@ -11,7 +11,7 @@ from ipykernel.iostream import OutStream
 
 
 class CellStream(OutStream):
-    """An `OutStream` whose `flush` returns at once where all has been sent."""
+    """An `OutStream` with a `flush` that returns immediately if everything has been sent."""
 
     _sending = _sent = False
 

@@ -170,10 +170,10 @@ class Interrupts:
             self._in_body = outer
 
     def fall_due(self) -> None:
-        """Interrupt the body that begins next, at once."""
+        """Interrupt the next body as soon as it begins."""
         self._due_since = time.monotonic()
 
     def take_due(self) -> bool:
-        """Return whether the body that begins now is to be interrupted at once, and forget it."""
+        """Return, once, whether the body that begins now is to be interrupted immediately."""
         due, self._due_since = self._due_since is not None, None
         return due

@@ -124,7 +124,7 @@ class Subshells:
         subshell.aborting = subshell.queue.dequeue(frames)
 
     def note_waiting(self) -> None:
-        """Before an error is told: if this thread is a subshell, note which of its requests wait."""
+        """Before an error is reported: if this thread is a subshell, record its queued requests."""
         thread = threading.current_thread()
         if isinstance(thread, Subshell):
             thread.queue.note_waiting()
@@ -216,7 +216,7 @@ class Subshells:
         return True
 
     def _waits_for_comm(self, content: Any) -> str | None:
-        """Return the subshell whose code sent on this comm last, if it still is there."""
+        """Return the subshell that last sent on this comm, if it still exists."""
         comm = self._comms.get(str(content.get("comm_id"))) if isinstance(content, dict) else None
         sent_by = getattr(comm, "_reply_subshell_for", None)
         subshell_id = None if sent_by is None else sent_by(content.get("data"), None)

@@ -36,7 +36,7 @@ PROVISIONER: Final = "marimo-pool"
 
 PROTOCOL: Final = 1
 OUTDATED: Final = "outdated"
-"""The refusal of a pool whose modules have changed on disk: the requester starts another pool."""
+"""The refusal of a pool after its modules have changed on disk: the requester starts another pool."""
 
 START_BOUND: Final = 60.0
 _MAX_LINE: Final = 8 * 1024 * 1024

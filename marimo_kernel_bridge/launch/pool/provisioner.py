@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 _KERNEL: Final = ["-m", MODULE, "kernel"]
 _UNDERSTOOD: Final = frozenset({"env", "cwd", "stdin", "stdout", "stderr", "independent"})
-_UNKNOWN: Final = 255  # the exit code of a kernel whose pool has ended too
+_UNKNOWN: Final = 255  # the exit code of a kernel if its pool has ended, too
 
 
 def serves(kernel_spec: KernelSpec) -> bool:

@@ -42,9 +42,7 @@ class CellList:
 
     def text(self) -> str:
         if not self.total:
-            return (
-                self.note or "The kernel knows no cells: none has run yet. (A cell is known once it has run.)"
-            )
+            return self.note or "The kernel has no cells yet. (A cell is known once it has run.)"
         end = self.offset + len(self.cells)
         head = [self.note] if self.note else []
         head.append(

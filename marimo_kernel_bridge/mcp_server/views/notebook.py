@@ -57,7 +57,9 @@ async def dataflow(attached: Attached, cell_id: str | None, variable: str | None
     if start_cell is None:
         users = [cell.cell_id for cell in cells.values() if variable in cell.uses]
         hint = (
-            f"Cells that use it: {', '.join(users)}." if users else "list_cells tells what each cell defines."
+            f"Cells that use it: {', '.join(users)}."
+            if users
+            else "list_cells shows the names that each cell defines."
         )
         raise BridgeError("no_such_variable", f"No cell defines {variable!r}.", hint)
     down = _reach(cells, start_cell, "downstream", variable)
@@ -70,7 +72,7 @@ def find(cells: Iterable[Cell], cell_id: str) -> Cell:
     for cell in cells:
         if cell_id in {cell.cell_id, cell.notebook_cell_id}:
             return cell
-    raise BridgeError("no_such_cell", f"The kernel has no cell {cell_id!r}.", "list_cells tells their ids.")
+    raise BridgeError("no_such_cell", f"The kernel has no cell {cell_id!r}.", "list_cells shows their ids.")
 
 
 def _reach(

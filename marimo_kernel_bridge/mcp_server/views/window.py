@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.media.output_text import Shown
 
 MOST_OUTPUT: Final = 2_000_000
-"""Characters of a text output that the kernel hands over; more would take it and us too long."""
+"""The maximum of characters of a text output that the kernel returns; more would take too long."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Values that UI elements get with the next run. Knows what was set since; decides no value (`values` does)."""
+"""The queue of values that UI elements get with the next run. Does not convert values (`values` does)."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class UiValueQueue:
-    """Values that wait for a run, and the elements that were set and not released since."""
+    """Queued values, and the elements that were set and not yet released."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        """`wake` is called when a person changes a widget, so that a run comes."""
+        """`wake` is called when a person changes a widget, to schedule a run."""
         self._wake = wake
         self._waiting: list[tuple[UIElement[Any, Any], Any]] = []
         self._set: list[weakref.ref[UIElement[Any, Any]]] = []
@@ -33,7 +33,7 @@ class UiValueQueue:
         self._wake()
 
     async def set_all(self, kernel: Kernel) -> None:
-        """Set the elements, whose readers become stale."""
+        """Set the elements, which makes their readers stale."""
         while self._waiting:
             element, value = self._waiting.pop(0)
             self._set.append(weakref.ref(element))
@@ -42,7 +42,7 @@ class UiValueQueue:
             )
 
     def take_set(self) -> list[UIElement[Any, Any]]:
-        """Return the elements that were set since this was last called, and still exist."""
+        """Return the elements that were set since the last call and still exist."""
         elements = [element for reference in self._set if (element := reference()) is not None]
         self._set.clear()
         return elements

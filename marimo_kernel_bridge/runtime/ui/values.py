@@ -1,8 +1,8 @@
-"""Conversion of values for UI elements from code to what marimo's frontend would send.
+"""Conversion of values for UI elements to the form that marimo's frontend sends.
 
-marimo takes what its own frontend sends: the index of a slider's step, the key of an option, rows as text. A person or
-an agent gives the value itself. Finds elements and converts values of elements that hold others; `inputs` converts those
-of single inputs. Sets nothing; the engine does.
+marimo accepts the messages of its own frontend: the index of a slider's step, the key of an option, rows as text. People
+and agents give the value itself. This module finds elements and converts values of elements that contain others;
+`inputs` converts those of single inputs. The engine sets the values.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def find(target: str, names: Mapping[str, object], registry: UIElementRegistry) 
 
 
 def frontend_value(element: Element, value: object) -> Any:
-    """Return what marimo's frontend would send for `value`. Raises `BridgeError`: ui_value_refused."""
+    """Return the value that marimo's frontend would send for `value`. Raises `BridgeError`: ui_value_refused."""
     kind = element._args.component_name
     convert = _CONVERSIONS.get(kind)
     if convert is None:
@@ -125,7 +125,7 @@ def _matrix(element: Element, value: object) -> list[list[Any]]:
     if element._is_vector and isinstance(value, list):
         numbers = iter(value)
         given = [list(itertools.islice(numbers, width)) for width in shape]
-        given += [[number] for number in numbers]  # too many: refused below
+        given += [[number] for number in numbers]  # too many: refused with the others
     if not isinstance(given, list) or [len(row) if isinstance(row, list) else -1 for row in given] != shape:
         raise refused(element, f"takes numbers in rows of {shape}, not {value!r}")
     ends = (element._component_args[name] for name in ("min-value", "max-value"))

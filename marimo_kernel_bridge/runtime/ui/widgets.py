@@ -1,7 +1,7 @@
 """UI elements and Jupyter's widgets: `mo.ui.anywidget` around a live one, and elements made in a widget's callback.
 
-marimo gives widgets comms of its own, to its own frontend. Here they keep Jupyter's: the front end shows the widget,
-and what a person does with it arrives as a comm message. That is a change of the UI element's value.
+marimo gives widgets comms to its own frontend. Here they keep Jupyter's comms: the front end shows the widget, and the
+person's input arrives as a comm message, which is a change of the UI element's value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from marimo._plugins.ui._core.ui_element import UIElement
     from marimo._types.ids import UIElementId
 
-_NO_CELL: Final = CellId_t("__external__")  # as marimo calls what is no cell
+_NO_CELL: Final = CellId_t("__external__")  # marimo's id for code outside of cells
 
 
 class ElementRegistry(UIElementRegistry):
@@ -42,7 +42,7 @@ class ElementRegistry(UIElementRegistry):
             super().register(object_id, ui_element)
 
     def around(self, widget: object) -> list[UIElement[Any, Any]]:
-        """Return the UI elements around a widget."""
+        """Return the UI elements that wrap a widget."""
         elements = [reference() for reference in list(self._objects.values())]
         return [
             element
@@ -52,10 +52,10 @@ class ElementRegistry(UIElementRegistry):
 
 
 def observe_widget(widget: Any) -> WidgetModelId:
-    """Return the id of a widget's own comm, and follow what a person does with the widget.
+    """Return the id of a widget's own comm, and observe changes by a person.
 
-    Takes the place of the function that gives the widget a comm of marimo's; marimo calls it once for each element,
-    before it is made.
+    Replaces the function that gives the widget one of marimo's comms; marimo calls it once for each element, before the
+    element is created.
     """
     widget.observe(_changed)
     return WidgetModelId(widget.model_id)
@@ -64,7 +64,7 @@ def observe_widget(widget: Any) -> WidgetModelId:
 def _changed(change: Any) -> None:
     context = safe_get_context()
     registry = None if context is None else context.ui_element_registry
-    # Code that sets a trait changes no UI element: only what comes from the front end is locked meanwhile.
+    # Code that sets a trait does not change the UI element: properties are locked during changes by the front end only.
     if isinstance(registry, ElementRegistry) and change.name in change.owner._property_lock:
         for element in registry.around(change.owner):
             registry.widget_changed(element)
