@@ -1,19 +1,38 @@
-"""What running a cell has shown of it that its text does not: objects that names share, and objects that it mutated.
+"""What running a cell has shown of it that its text does not: objects that names share, objects that it mutated, files.
 
 Observations are analyzed with the cell's text: `text` renders them as statements that no notebook contains, since they
 fail when they run (`...[model]`), and `mutations` reads them. So everything that is computed and cached by text holds.
+A file is a name for the analysis, see `file_name`.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
 Pair = tuple[str, str]
+
+_FILE: Final = "__file_"
+
+
+def file_name(path: str) -> str:
+    """Return the name that stands for a file in the analysis and in the graph."""
+    return _FILE + re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):x}_", path)
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name stands for a file, so that it has no value."""
+    return name.startswith(_FILE)
+
+
+def file_path(name: str) -> str:
+    """Return the path of the file for which a name stands."""
+    return re.sub(r"_([0-9a-f]+)_", lambda found: chr(int(found[1], 16)), name.removeprefix(_FILE))
 
 
 @dataclass(frozen=True)
@@ -22,16 +41,19 @@ class Observations:
 
     `shares` are pairs of names whose objects have a mutable part in common; `views` are pairs of arrays of which the
     first is a view of the second's memory. `outside` are names of objects that something outside of the notebook's
-    names refers to, as `os.environ`. `mutates` are names of objects that the cell mutated.
+    names refers to, as `os.environ`. `mutates` are names of objects that the cell mutated. `reads` and `writes` are the
+    names of files, see `file_name`: those that the cell reads as they were before it, and those that it writes.
     """
 
     shares: frozenset[Pair] = frozenset()
     views: frozenset[Pair] = frozenset()
     outside: frozenset[str] = frozenset()
     mutates: frozenset[str] = frozenset()
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
-        return bool(self.shares or self.views or self.outside or self.mutates)
+        return self != Observations()
 
     def text(self) -> str:
         """Return statements that say the same, each on a line; empty for no facts."""
@@ -41,7 +63,13 @@ class Observations:
             *(f"{name}:" for name in sorted(self.outside)),
             *sorted(self.mutates),
         ]
-        return "".join(f"\n...[{subscript}]" for subscript in subscripts)
+        return "".join(
+            (
+                *(f"\n...[{subscript}]" for subscript in subscripts),
+                *(f"\n...[{name},]" for name in sorted(self.reads)),
+                *(f"\n{name} = ...[0]" for name in sorted(self.writes)),
+            )
+        )
 
     def predicted(self, names: Container[str]) -> Observations:
         """Return what to expect of another code of the cell, which contains these names.
@@ -53,6 +81,8 @@ class Observations:
             frozenset(pair for pair in self.views if pair[0] in names and pair[1] in names),
             frozenset(name for name in self.outside if name in names),
             self.mutates,
+            self.reads,
+            self.writes,
         )
 
 

@@ -6,10 +6,12 @@ old value or the new one and take no lock. Changes no cell.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.analysis.observations import file_path, is_file_name
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline
 
 if TYPE_CHECKING:
@@ -103,8 +105,13 @@ class NotebookView:
         return replace(
             cell,
             stale=stale,
-            defines=tuple(sorted(node.names.defines)),
-            uses=tuple(sorted(name for name in node.names.uses if self._graph.is_defined(name))),
+            defines=tuple(sorted(map(_shown, node.names.defines))),
+            uses=tuple(sorted(_shown(name) for name in node.names.uses if self._graph.is_defined(name))),
             upstream=tuple(sorted(node.upstream)),
             downstream=tuple(sorted(node.downstream)),
         )
+
+
+def _shown(name: str) -> str:
+    """Return a name as people and agents see it: that of a file is its path."""
+    return os.path.relpath(file_path(name)) if is_file_name(name) else name

@@ -5,22 +5,26 @@ Main thread only. `observing` makes the observations; it is imported when the fi
 
 from __future__ import annotations
 
+import re
 import types
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.analysis.observations import Observations, file_name
 from marimo_kernel_bridge.analysis.syntax import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marimo_kernel_bridge.analysis.observations import Observations
+    from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch
     from marimo_kernel_bridge.kernel.versions.observing import Watch
     from marimo_kernel_bridge.kernel.versions.value_flow import Part
 
 
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, types.ModuleType})
 """Types that cannot be mutated, or are not compared."""
+_PLAIN_CODE: Final = re.compile(r"[^(.!%@]*")
+"""Numbers, texts and names, without calls and attributes."""
 
 
 class CellObserver:
@@ -31,31 +35,53 @@ class CellObserver:
         self._values = values
         self._observations: dict[str, tuple[str, Observations]] = {}  # by cell, with the code that ran
         self._watch: Watch | None = None  # of the cell whose body runs
+        self._files: FileWatch | None = None  # likewise
 
-    def begin(self, cell_id: str, part: Part | None) -> None:
-        """Record the state of the objects that a cell can mutate, before its body. None: the cell is not analyzed."""
-        self._watch = None
-        if part is not None and self._mentions_objects(part):
+    def begin(self, cell_id: str, part: Part | None, code: str) -> None:
+        """Record the state of what a cell with this code can mutate, before its body. None: the cell is not analyzed."""
+        self._watch = self._files = None
+        if part is None:
+            return
+        mentioned = part.flow.mentions
+        if self._mentions_objects(part):
             from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # imported late: a client waits for the sockets
 
             made = part.flow.makes - self.mutated_by(cell_id) - _mutated_in_place(part)
-            self._watch = watch(part.flow.mentions, self._values, made)
+            self._watch = watch(mentioned, self._values, made)
+        if calls_something(code):
+            from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
+
+            self._files = FileWatch(code, map(self._values.get, mentioned))
 
     def end(self, cell_id: str, part: Part) -> bool:
         """Record observations of the body. Return whether they differ from the earlier ones of the cell."""
         before, self._watch = self._watch, None
-        if before is None and not self._mentions_objects(part):
-            return False
-        from marimo_kernel_bridge.kernel.versions.observing import Watch, observe  # noqa: PLC0415  # as in `begin`
+        files, self._files = self._files, None
+        observations = Observations()
+        if before is not None or self._mentions_objects(part):
+            from marimo_kernel_bridge.kernel.versions.observing import Watch, observe  # noqa: PLC0415  # as in `begin`
 
-        source = part.source
-        text = source.imports + source.code
-        observations = observe(before or Watch(), text, part.flow.mentions, self._values)
+            text = part.source.imports + part.source.code
+            observations = observe(before or Watch(), text, part.flow.mentions, self._values)
+        if files is not None:
+            used = files.end(map(self._values.get, part.flow.mentions))
+            observations = replace(
+                observations,
+                reads=frozenset(map(file_name, used.reads)),
+                writes=frozenset(map(file_name, used.writes)),
+            )
+        if not observations and cell_id not in self._observations:
+            return False
         ran, earlier = self._observations.get(cell_id, ("", observations))
-        if ran == source.code:  # a cache that is full now was filled by this code
-            observations = replace(observations, mutates=observations.mutates | earlier.mutates)
-        self._observations[cell_id] = source.code, observations
-        return observations.text() != source.observed
+        if ran == part.source.code:  # a cache that is full now was filled by this code
+            observations = replace(
+                observations,
+                mutates=observations.mutates | earlier.mutates,
+                reads=observations.reads | earlier.reads,
+                writes=observations.writes | earlier.writes,
+            )
+        self._observations[cell_id] = part.source.code, observations
+        return observations.text() != part.source.observed
 
     def _mentions_objects(self, part: Part) -> bool:
         """Return whether any name that a cell mentions may be bound to a mutable object."""
@@ -83,3 +109,8 @@ class CellObserver:
 def _mutated_in_place(part: Part) -> set[str]:
     """Return the names of objects that a cell may mutate according to its text, and that are not copied."""
     return {name for name, how in part.flow.keeps.items() if how == "{}"} - part.flow.draws_on
+
+
+def calls_something(code: str) -> bool:
+    """Return whether code can open a file, draw a random number or change a setting."""
+    return _PLAIN_CODE.fullmatch(code) is None

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from marimo_kernel_bridge.analysis.observations import is_file_name
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
-from marimo_kernel_bridge.kernel.versions.observer import CellObserver
+from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_something
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.cells import CellTable
+    from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace
     from marimo_kernel_bridge.kernel.versions.value_flow import Changes, Part, ValueFlow
 
 
@@ -70,6 +72,7 @@ class Redefinitions:
         self._order: object = None  # of the cells, at the last analysis
         self._observer = CellObserver(graph.values)
         self._changed = ChangedSources(cells, self._observer)
+        self._states: StatesByPlace | None = None  # once a cell calls something
         self._governed: set[str] = set()  # names whose versions the graph gets from the analysis
         self._versions: dict[str, Versions] = {}  # the versions in the graph, by cell
         self._reported: set[tuple[str, str, str]] = set()
@@ -101,8 +104,12 @@ class Redefinitions:
             return
         flow = self._flow
         changes = flow.update(sources, self._cells.places, moved=moved)
-        if not flow.parts.keys() >= changes.parts.keys():
+        removed = changes.parts.keys() - flow.parts.keys()
+        if removed:
             self._reported = {report for report in self._reported if report[0] in self._cells}
+        if self._states is not None and (removed or moved):
+            self._states.forget(removed)
+            self._mark_outdated(self._states.outdated(flow))
         governed = self._govern(changes.names)
         self._graph.assign(self._new_versions(changes.parts, governed), flow.place)
         for cell_id, before in self._surprising.items():
@@ -122,13 +129,14 @@ class Redefinitions:
         for name in names:
             makers = self._flow.makers.get(name, [])
             had_versions = name in self._values.makers
-            has_versions = bool(makers) and self._flow.has_versions(name)
+            is_file = is_file_name(name)  # an edge, without a value
+            has_versions = bool(makers) and not is_file and self._flow.has_versions(name)
             if has_versions:
                 self._values.set_makers(name, makers, self._graph.definers(name))
             elif had_versions:
                 self._values.make_plain(name, makers)
-            governed = has_versions or self._flow.closes_cycle(name)
-            if governed != (name in self._governed) or has_versions != had_versions:
+            governed = has_versions or self._flow.closes_cycle(name) or (is_file and bool(makers))
+            if governed != (name in self._governed) or has_versions != had_versions or is_file:
                 changed.add(name)
             (self._governed.add if governed else self._governed.discard)(name)
         return changed
@@ -223,7 +231,14 @@ class Redefinitions:
         if self._loaded is None:
             return
         self._values.enter(cell_id, self._loaded)
-        self._observer.begin(cell_id, self._loaded.parts.get(cell_id))
+        code = self._cells[cell_id].cell.code
+        if calls_something(code) and not self.strict:
+            if self._states is None:
+                from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace  # noqa: PLC0415  # lazy, like `_flow`
+
+                self._states = StatesByPlace(self._graph.values)
+            self._states.begin(cell_id, self._loaded)
+        self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code)
 
     def leave(self, cell_id: str) -> bool:
         """Record the versions that a cell made, and assign to plain names the values of their last definitions.
@@ -237,8 +252,16 @@ class Redefinitions:
         if part is not None and surprising:
             self._surprising[cell_id] = part
             self._cells.touch(cell_id)
+        if part is not None and self._states is not None:
+            self._mark_outdated(self._states.end(cell_id, part, self._loaded))
         self._values.leave(cell_id, self._loaded)
         return surprising
+
+    def _mark_outdated(self, cell_ids: Iterable[str]) -> None:
+        """Mark cells as stale that would draw other numbers now, or have other settings."""
+        outdated = {cell_id for cell_id in cell_ids if self._has_run(cell_id) and not self._is_batch(cell_id)}
+        if outdated:
+            self._graph.set_stale(outdated | self._graph.descendants(*outdated))
 
     def show_last(self) -> None:
         """Assign to each plain name the value of its last definition."""
@@ -290,7 +313,10 @@ def _versions(
     made = {(name, cell_id) for name in (flow.makes & names) - flow.repeats}
     read = {(name, maker) for name, maker in part.reads if name in names}
     defines, uses = (
-        frozenset(version_name(name, maker) if name in several else name for name, maker in versions)
+        frozenset(
+            version_name(name, maker) if name in several or is_file_name(name) else name
+            for name, maker in versions
+        )
         for versions in (made, read)
     )
     return Versions(part.source.code, names, defines, uses)

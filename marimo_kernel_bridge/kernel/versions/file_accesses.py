@@ -1,0 +1,213 @@
+"""Which files the body of a cell reads and writes, by path.
+
+Python reports files that it opens, renames and removes to audit hooks. Libraries in C do not take part: of the paths that
+a cell mentions, in strings or as values of names, the status before and after the body tells. Threads and tasks of
+other cells do not count, nor files of Python's installation, of caches and of the system. Nothing here opens, restores or
+copies a file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import sysconfig
+import threading
+import time
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MOST_FILES: Final = 40
+"""Files of one cell; of a cell that uses more, none counts."""
+
+_TICK: Final = 20_000_000
+"""Nanoseconds by which the times in a file system may be behind the clock."""
+_SUSPECT: Final = re.compile(
+    r"open|file|path|save|write|dump|export|download|retrieve|connect|mkdir|remove|unlink|shutil|\bto_|\bos\b|\.\w{2,8}[\"']|[!%]",
+    re.IGNORECASE,
+)
+"""Occurs in the text of cells that write files. Before the first such cell there is no hook, which would make each call of
+`id` and `copy.deepcopy` slower."""
+_QUOTED: Final = re.compile(r"\"([^\"\n]{1,300})\"|'([^'\n]{1,300})'")
+_PATH: Final = re.compile(r"[^\s<>|;&=,()\[\]{}\"'`]*[./][^\s<>|;&=,()\[\]{}\"'`]*")
+
+
+@dataclass
+class _Recording:
+    """What a body does with files: of each path, whether it reads what was there, and whether it writes."""
+
+    started: int = field(default_factory=time.time_ns)
+    reads: set[str] = field(default_factory=set)
+    writes: set[str] = field(default_factory=set)
+    uncertain: set[str] = field(default_factory=set)  # opened, for reading or for writing
+    existed: dict[str, bool] = field(default_factory=dict)  # before the first write
+
+    def read(self, path: object) -> None:
+        name = _watched_path(path)
+        if name is not None and name not in self.writes:
+            self.reads.add(name)
+
+    def write(self, path: object) -> None:
+        name = _watched_path(path)
+        if name is not None:
+            self.existed.setdefault(name, os.path.lexists(name))
+            self.writes.add(name)
+
+    def opened(self, path: object, _mode: object, flags: object) -> None:
+        how = flags if isinstance(flags, int) else 0
+        if not how & (os.O_WRONLY | os.O_RDWR):
+            self.read(path)
+        elif how & (os.O_TRUNC | os.O_EXCL):
+            self.write(path)
+        else:
+            self.changed(path)
+
+    def replaced(self, source: object, target: object, *_: object) -> None:
+        self.read(source)
+        self.write(source)
+        self.write(target)
+
+    def linked(self, source: object, target: object, *_: object) -> None:
+        self.read(source)
+        self.write(target)
+
+    def changed(self, path: object, *_: object) -> None:
+        self.read(path)
+        self.write(path)
+
+    def removed(self, path: object, *_: object) -> None:
+        self.write(path)
+
+    def connected(self, path: object, *_: object) -> None:
+        name = _watched_path(path)
+        if name is not None and os.path.basename(name) != ":memory:":  # noqa: PTH119  # a hook has to be quick
+            self.uncertain.add(name)
+
+
+_EVENTS: Final[dict[str, Callable[..., None]]] = {
+    "open": _Recording.opened,
+    "os.rename": _Recording.replaced,
+    "os.link": _Recording.linked,
+    "os.symlink": _Recording.linked,
+    "os.remove": _Recording.removed,
+    "os.truncate": _Recording.changed,
+    "sqlite3.connect": _Recording.connected,
+}
+
+
+_current: _Recording | None = None  # of the body that runs
+_of_context: ContextVar[_Recording | None] = ContextVar("_of_context", default=None)
+_installed: list[bool] = []
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:  # of any event
+    if _current is None or event not in _EVENTS:
+        return
+    recording = _current
+    if threading.current_thread() is threading.main_thread() and _of_context.get() is recording:
+        _EVENTS[event](recording, *arguments)
+
+
+@dataclass(frozen=True)
+class FileUse:
+    """The absolute paths of files that a body read, as they were before it, and of those that it wrote."""
+
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+
+
+class FileWatch:
+    """Watches the files of one body."""
+
+    def __init__(self, code: str, values: Iterable[object]) -> None:
+        """`values` are those of names that the cell mentions."""
+        global _current  # noqa: PLW0603  # an audit hook stays for the life of the process, so there is one
+        if not _installed and _SUSPECT.search(code):
+            sys.addaudithook(_hook)
+            _installed.append(True)
+        self._mentioned = _mentioned_paths(code)
+        self._before = {path: _status(path) for path in self._paths(values)}
+        self._recording = _Recording()
+        _current = self._recording
+        self._token = _of_context.set(self._recording)
+
+    def _paths(self, values: Iterable[object]) -> set[str]:
+        held = (os.fspath(value) for value in values if type(value) is str or isinstance(value, PurePath))
+        named = {path for path in held if _PATH.fullmatch(path) and len(path) < 1000}  # noqa: PLR2004  # characters of a path
+        return {path for each in self._mentioned | named if (path := _watched_path(each)) is not None}
+
+    def end(self, values: Iterable[object]) -> FileUse:
+        """Return what the body has done. `values`: as in the beginning, now."""
+        global _current  # noqa: PLW0603  # as above
+        _current = None
+        _of_context.reset(self._token)
+        seen = self._recording
+        for path in self._paths(values) | seen.uncertain:
+            if path in seen.reads or path in seen.writes:
+                continue
+            now = _status(path)
+            if path in self._before:
+                changed = now != self._before[path]
+            else:
+                changed = now is not None and now[0] > seen.started - _TICK
+            if changed:
+                seen.writes.add(path)
+            if now is not None and (not changed or self._before.get(path) is not None):
+                seen.reads.add(path)
+        temporary = {
+            path for path in seen.writes if not seen.existed.get(path, True) and not os.path.lexists(path)
+        }
+        reads, writes = seen.reads - temporary, seen.writes - temporary
+        if len(reads | writes) > MOST_FILES:
+            return FileUse()
+        return FileUse(frozenset(reads), frozenset(writes))
+
+
+def _status(path: str) -> tuple[int, int, int] | None:
+    """Return what differs after a file was written; None for what is no file."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # quicker
+    except (OSError, ValueError):
+        return None
+    return (status.st_mtime_ns, status.st_size, status.st_ino) if not status.st_mode & 0o040000 else None
+
+
+@lru_cache(maxsize=1000)
+def _mentioned_paths(code: str) -> frozenset[str]:
+    """Return the words in a cell's strings, or in the cell if it calls other programs, that may be paths."""
+    shell = "!" in code or "%%" in code
+    texts = [code] if shell else [one or other for one, other in _QUOTED.findall(code)]
+    words = {word for text in texts for word in _PATH.findall(text)}
+    return frozenset(word for word in words if word.strip("./") and "//" not in word)
+
+
+def _watched_path(path: object) -> str | None:
+    """Return the absolute path of a file of the notebook, None for any other."""
+    try:
+        absolute = os.path.abspath(os.path.expanduser(os.fsdecode(path)))  # type: ignore[arg-type]  # noqa: PTH100, PTH111  # quicker
+    except (TypeError, ValueError, OSError):  # a file descriptor, say
+        return None
+    return absolute if _belongs_to_notebook(absolute) else None
+
+
+@lru_cache(maxsize=2000)
+def _belongs_to_notebook(path: str) -> bool:
+    if path.startswith(_not_notebooks()) or path.endswith(".pyc"):
+        return False
+    return "ipykernel_" not in path
+
+
+@lru_cache(maxsize=1)
+def _not_notebooks() -> tuple[str, ...]:
+    """Return the beginnings of paths that are Python's, the system's or some cache's."""
+    installed = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    places = {sys.prefix, *installed, "/proc", "/dev", "/sys", "/etc", "/usr"}
+    folder = f"{Path.cwd()}{os.sep}"
+    beginnings = [*(f"{place}{os.sep}" for place in places), f"{Path.home()}{os.sep}."]
+    return tuple(beginning for beginning in beginnings if not folder.startswith(beginning))

@@ -1,0 +1,144 @@
+"""State of libraries that cells change in passing: global random generators, and settings such as `plt.rcParams`.
+
+Each can be taken and restored. Does not import the libraries: what is not loaded has no state.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class LibraryState:
+    """A piece of state: `take` returns it as a value that can be compared, None if there is none; `restore` sets it.
+
+    `module` has it. `original` returns the state as the module was loaded. `is_generator`: a random generator, which whoever draws advances. `readers` are packages whose
+    objects show the state.
+    """
+
+    module: str
+    take: Callable[[Any], Any]
+    restore: Callable[[Any, Any], object]
+    is_generator: bool = False
+    readers: frozenset[str] = frozenset()
+    original: Callable[[Any], Any] = lambda _: None
+
+    def now(self) -> Any:
+        """Return the state, None if the library is not loaded or hides it."""
+        return self._from_module(self.take)
+
+    def as_loaded(self) -> Any:
+        """Return the state right after the library was loaded, None if it does not know."""
+        return self._from_module(self.original)
+
+    def _from_module(self, take: Callable[[Any], Any]) -> Any:
+        module = sys.modules.get(self.module)
+        if module is None:
+            return None
+        try:
+            return take(module)
+        except Exception:  # noqa: BLE001  # whatever another version of the library raises: then it is not watched
+            return None
+
+    def set(self, value: Any) -> bool:
+        """Set the state to a value of `now`. Return whether that was possible."""
+        try:
+            self.restore(sys.modules[self.module], value)
+        except Exception:  # noqa: BLE001  # as above
+            return False
+        return True
+
+
+def _numpy_draws(module: Any) -> tuple[Any, ...]:
+    kind, key, *rest = module.get_state()
+    return kind, key.tobytes(), *rest
+
+
+def _set_numpy_draws(module: Any, value: tuple[Any, ...]) -> None:
+    kind, key, *rest = value
+    module.set_state((kind, sys.modules["numpy"].frombuffer(key, "uint32"), *rest))
+
+
+def _torch_draws(module: Any) -> bytes:
+    return bytes(module.get_rng_state().numpy().tobytes())
+
+
+def _set_torch_draws(module: Any, value: bytes) -> None:
+    module.set_rng_state(module.frombuffer(bytearray(value), dtype=module.uint8))
+
+
+def _rc_parameters(module: Any) -> dict[str, Any]:
+    """Return matplotlib's parameters; the backend is a process's, and to read it loads one."""
+    return _without_backend(module.rcParams)
+
+
+def _without_backend(parameters: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in dict.items(parameters) if not name.startswith("backend")}
+
+
+def _pandas_options(module: Any) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    waiting = [("", module._global_config)]  # noqa: SLF001  # to describe all options takes milliseconds
+    for path, group in waiting:
+        for name, value in group.items():
+            if isinstance(value, dict):
+                waiting.append((f"{path}{name}.", value))
+            else:
+                options[path + name] = value
+    return options
+
+
+def _set_pandas_options(module: Any, value: dict[str, Any]) -> None:
+    for name, now in _pandas_options(module).items():
+        if name in value and now is not value[name] and now != value[name]:
+            module.set_option(name, value[name])
+
+
+def _decimals(module: Any) -> tuple[Any, ...]:
+    context = module.getcontext()
+    traps = tuple(sorted(signal.__name__ for signal, trapped in context.traps.items() if trapped))
+    return context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp, traps
+
+
+def _set_decimals(module: Any, value: tuple[Any, ...]) -> None:
+    *numbers, traps = value
+    module.setcontext(module.Context(*numbers, traps=[getattr(module, name) for name in traps]))
+
+
+STATES: Final = (
+    LibraryState("random", lambda m: m.getstate(), lambda m, value: m.setstate(value), is_generator=True),
+    LibraryState("numpy.random", _numpy_draws, _set_numpy_draws, is_generator=True),
+    LibraryState("torch", _torch_draws, _set_torch_draws, is_generator=True),
+    LibraryState(
+        "matplotlib",
+        _rc_parameters,
+        lambda m, value: dict.update(m.rcParams, value),
+        readers=frozenset({"matplotlib", "seaborn", "pandas", "statsmodels", "sklearn"}),
+        original=lambda m: _without_backend(m.rcParamsOrig),
+    ),
+    LibraryState(
+        "pandas._config.config",
+        _pandas_options,
+        _set_pandas_options,
+        readers=frozenset({"pandas"}),
+        original=lambda m: {name: option.defval for name, option in m._registered_options.items()},  # noqa: SLF001  # as above
+    ),
+    LibraryState(
+        "numpy",
+        lambda m: m.get_printoptions(),
+        lambda m, value: m.set_printoptions(**value),
+        readers=frozenset({"numpy"}),
+    ),
+    LibraryState("decimal", _decimals, _set_decimals, readers=frozenset({"decimal"})),
+    LibraryState(
+        "locale",
+        lambda m: m.setlocale(m.LC_ALL),
+        lambda m, value: m.setlocale(m.LC_ALL, value),
+        readers=frozenset({"locale"}),
+    ),
+)

@@ -1,0 +1,165 @@
+"""The state of libraries at each cell's place in the document, as a run from top to bottom would have it.
+
+Before a body the state is set to what the last cell above that changes it has left; after it, to what the last cell of
+the document has left. So a cell that runs again draws the same random numbers, and has the settings of its place. A
+generator that no cell above seeds is left alone: new draws are what Jupyter gives, and a fresh run as well.
+
+Main thread only. What the states are is for `library_state`.
+"""
+
+from __future__ import annotations
+
+import types
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from marimo_kernel_bridge.kernel.versions.library_state import STATES, LibraryState
+from marimo_kernel_bridge.kernel.versions.seeding import seeds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How a cell changed a state. `seeds`: a generator. `from_scratch`: what was there before does not matter."""
+
+    before: Any
+    after: Any
+    seeds: bool = False
+    from_scratch: bool = False
+
+
+@dataclass
+class _History:
+    """One state's changes by cell. `initial` is the state before any cell, `standing` that after the last body."""
+
+    state: LibraryState
+    changes: dict[str, _Change] = field(default_factory=dict)
+    initial: Any = None
+    standing: Any = None
+    started: Any = None  # the state when the present body began
+
+    def in_order(self, flow: ValueFlow) -> list[str]:
+        return sorted((cell for cell in self.changes if cell in flow.place), key=flow.place.__getitem__)
+
+    def at(self, flow: ValueFlow, cell_id: str | None = None) -> Any:
+        """Return the state at a cell's place or at the end of the document; None if it is left alone there."""
+        above = [
+            cell
+            for cell in self.in_order(flow)
+            if cell_id is None or flow.place[cell] < flow.place.get(cell_id, -1)
+        ]
+        if self.state.is_generator and not any(self.changes[cell].seeds for cell in above):
+            return None
+        return self.changes[above[-1]].after if above else self.initial
+
+    def outdated(self, flow: ValueFlow) -> Iterator[str]:
+        """Yield the cells that have drawn from another state of a generator than a fresh run would."""
+        expected, differs, is_seeded = None, False, False
+        for cell in self.in_order(flow):
+            change = self.changes[cell]
+            if change.from_scratch:
+                differs = False
+            elif is_seeded and (differs or change.before != expected):
+                differs = True
+                yield cell
+            expected, is_seeded = change.after, is_seeded or change.seeds
+
+
+class StatesByPlace:
+    """The states of libraries, around the body of each cell."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        """`values` is the namespace in which all code runs."""
+        self._values = values
+        self._histories = [_History(state) for state in STATES]
+        self._running = False
+
+    def begin(self, cell_id: str, flow: ValueFlow) -> None:
+        """Set the states to those at a cell's place, before its body."""
+        self._running = True
+        for history in self._histories:
+            now = history.state.now()
+            if now is not None and history.initial is None and not history.changes:
+                history.initial = now
+            if now is not None and history.standing is not None and now != history.standing:
+                self._adopt(history, now, flow)
+            wanted = history.at(flow, cell_id)
+            if wanted is None and cell_id in history.changes and not history.state.is_generator:
+                wanted = history.changes[cell_id].after  # the cell has loaded the library
+            history.started = self._put(history, now, wanted)
+
+    def end(self, cell_id: str, part: Part, flow: ValueFlow) -> set[str]:
+        """Record what a body has changed. Return the cells that a fresh run would show otherwise."""
+        if not self._running:
+            return set()
+        self._running = False
+        outdated: set[str] = set()
+        for history in self._histories:
+            state, now = history.state, history.state.now()
+            before = history.changes.pop(cell_id, None)
+            if now is None:
+                continue
+            if history.started is None:  # the body has loaded the library
+                history.started = history.initial = state.as_loaded()
+            seeding = from_scratch = False
+            if now != history.started and state.is_generator:
+                seeding, from_scratch = seeds(
+                    part.source.code, state.module, part.flow.mentions, self._values
+                )
+            if now != history.started and (history.started is not None or seeding or not state.is_generator):
+                history.changes[cell_id] = _Change(history.started, now, seeding, from_scratch)
+            after = history.changes.get(cell_id)
+            if (None if before is None else before.after) != (None if after is None else after.after):
+                found = history.outdated(flow) if state.is_generator else self._readers(state, cell_id, flow)
+                outdated.update(found)
+            history.standing = self._put(history, now, history.at(flow))
+        return outdated - {cell_id}
+
+    def forget(self, cell_ids: Iterable[str]) -> None:
+        """Drop what cells have changed."""
+        for history in self._histories:
+            for cell_id in cell_ids:
+                history.changes.pop(cell_id, None)
+
+    def outdated(self, flow: ValueFlow) -> set[str]:
+        """Return the cells that drew from another state than they would now, after cells were moved or removed."""
+        return {
+            cell
+            for history in self._histories
+            if history.state.is_generator and history.changes
+            for cell in history.outdated(flow)
+        }
+
+    def _put(self, history: _History, now: Any, wanted: Any) -> Any:
+        if now is None or wanted is None or now == wanted or not history.state.set(wanted):
+            return now
+        return wanted
+
+    def _adopt(self, history: _History, now: Any, flow: ValueFlow) -> None:
+        """Record a change by something that is no cell (a callback, a hidden request) as the last cell's."""
+        order = history.in_order(flow)
+        if order:
+            last = history.changes[order[-1]]
+            history.changes[order[-1]] = _Change(last.before, now, last.seeds, last.from_scratch)
+        else:
+            history.initial = now
+
+    def _readers(self, state: LibraryState, cell_id: str, flow: ValueFlow) -> Iterator[str]:
+        """Yield the cells below that use objects of packages which show the state."""
+        place = flow.place.get(cell_id, -1)
+        for other, part in flow.parts.items():
+            if flow.place[other] > place and any(
+                _package(self._values.get(name)) in state.readers for name in part.flow.mentions
+            ):
+                yield other
+
+
+def _package(value: object) -> str:
+    name = value.__name__ if isinstance(value, types.ModuleType) else getattr(type(value), "__module__", "")
+    if isinstance(value, types.FunctionType | type):
+        name = value.__module__
+    return str(name).partition(".")[0]

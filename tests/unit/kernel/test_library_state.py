@@ -1,0 +1,210 @@
+"""Random generators and settings of libraries: a cell that runs again has those of its place in the document."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.kernel.notebook_in_memory import FrontEnd
+
+SEEDED = (
+    "import random\nimport numpy as np",
+    "random.seed(1); np.random.seed(1)",
+    "a = random.random(), np.random.rand()\nprint(a)",
+    "b = random.random(), np.random.rand()\nprint(b)",
+    "print(a, b)",
+)
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(lab: FrontEnd) -> Iterator[None]:
+    yield
+    reset = """import sys, decimal
+decimal.getcontext().prec = 28
+if 'numpy' in sys.modules: sys.modules['numpy'].set_printoptions(precision=8)
+if 'pandas' in sys.modules: sys.modules['pandas'].reset_option('display.max_rows')
+if 'matplotlib' in sys.modules: sys.modules['matplotlib'].rcdefaults()"""
+    assert lab.run(None, reset, store_history=False).ok
+
+
+def run(lab: FrontEnd, cells: tuple[str, ...], *steps: str) -> dict[str, str]:
+    """Run cells, then some again (`number: code`, or `number`). Return what each shows."""
+    codes = {str(number): code for number, code in enumerate(cells)}
+    for number, code in codes.items():
+        assert lab.run(number, code).ok
+    for step in steps:
+        cell, _, code = step.partition(": ")
+        codes[cell] = code or codes[cell]
+        assert lab.run(cell, codes[cell]).ok
+    lab.sync()
+    assert not any(cell.stale for cell in lab.cells().values())
+    return {number: lab.text(number) for number in codes}
+
+
+def fresh(cells: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """Return what cells print from top to bottom in plain Python."""
+    namespace: dict[str, object] = {}
+    shown = {}
+    for number, code in enumerate(cells):
+        exec(code, namespace)  # the reference
+        shown[str(number)] = capsys.readouterr().out.strip()
+    return shown
+
+
+@pytest.mark.parametrize("again", ["2", "3", "23", "32", "1", "13", "2224"])
+def test_a_seeded_cell_that_runs_again_draws_the_same(
+    lab: FrontEnd, capsys: pytest.CaptureFixture[str], again: str
+) -> None:
+    expected = fresh(SEEDED, capsys)
+    assert run(lab, SEEDED, *again) == expected
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "1: random.seed(2); np.random.seed(2)",
+        "2: a = random.random(), random.random(), np.random.rand()\nprint(a)",
+        "2: a = 0\nprint(a)",
+        "1: random.seed(2)",
+    ],
+)
+def test_after_an_edit_every_cell_draws_what_a_fresh_run_draws(
+    lab: FrontEnd, capsys: pytest.CaptureFixture[str], edit: str
+) -> None:
+    number, _, code = edit.partition(": ")
+    edited = tuple(code if str(place) == number else cell for place, cell in enumerate(SEEDED))
+    if edit == "1: random.seed(2)":  # NumPy's draws are not seeded any more
+        shown = run(lab, SEEDED, edit)
+        assert shown["2"].startswith(fresh(edited, capsys)["2"].split(",")[0])
+        return
+    assert run(lab, SEEDED, edit) == fresh(edited, capsys)
+
+
+def test_an_edit_that_draws_as_often_runs_no_other_cell(lab: FrontEnd) -> None:
+    cells = (*SEEDED[:3], "runs = []", "c = random.random()\nprint(c)\nruns.append(1)")
+    run(lab, cells, "2: a = random.random(), np.random.rand()\nprint('a', a)")
+    assert lab.run(None, "len(runs)", store_history=False).text == "1"
+
+
+def test_a_cell_that_seeds_before_it_draws_does_not_depend_on_others(lab: FrontEnd) -> None:
+    cells = (
+        "import random\nruns = []",
+        "random.seed(1)\nprint(random.random())",
+        "random.seed(2)\nprint(random.random())\nruns.append(1)",
+    )
+    run(lab, cells, "1: random.seed(7)\nprint(random.random())")
+    assert lab.run(None, "len(runs)", store_history=False).text == "1"
+
+
+def test_a_function_that_seeds_counts(lab: FrontEnd, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = (
+        "import random\ndef fix(n): random.seed(n)",
+        "fix(1)",
+        "print(random.random())",
+        "print(random.random())",
+    )
+    assert run(lab, cells, "1: fix(2)", "2") == fresh((cells[0], "fix(2)", *cells[2:]), capsys)
+
+
+def test_without_a_seed_each_run_draws_new_numbers(lab: FrontEnd) -> None:
+    cells = ("import random", "a = random.random()\nprint(a)", "b = random.random()\nprint(b)")
+    first = run(lab, cells)
+    assert lab.run("1", cells[1]).text != first["1"]
+    assert lab.text("2") == first["2"]
+
+
+def test_a_removed_seed_and_a_removed_draw_are_followed(
+    lab: FrontEnd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(lab, SEEDED)
+    lab.run("9", "print(random.random())", metadata={"deletedCells": ["2", "4"]})
+    lab.sync()
+    left = fresh((SEEDED[0], SEEDED[1], SEEDED[3], "print(random.random())"), capsys)
+    assert (lab.text("3"), lab.text("9")) == (left["2"], left["3"])
+
+
+def test_first_runs_draw_as_in_jupyter(lab: FrontEnd, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = (
+        "import random",
+        "random.seed(1)",
+        "class Draw:\n    def __add__(self, n): return random.random() + n\nd = Draw()",
+        "x = d + 1",
+        "print(x)",
+        "print(random.random())",
+    )
+    assert run(lab, cells) == fresh(cells, capsys)
+
+
+SETTINGS = {
+    "printing of arrays": (
+        "import numpy as np",
+        "print(np.array([1 / 3]))",
+        "np.set_printoptions(precision=2)",
+        "print(np.array([1 / 3]))",
+    ),
+    "parameters of matplotlib": (
+        "import matplotlib as mpl",
+        "print(mpl.rcParams['lines.linewidth'])",
+        "mpl.rcParams['lines.linewidth'] = 7",
+        "print(mpl.rcParams['lines.linewidth'])",
+    ),
+    "options of pandas": (
+        "import pandas as pd",
+        "print(pd.get_option('display.max_rows'))",
+        "pd.set_option('display.max_rows', 7)",
+        "print(pd.options.display.max_rows)",
+    ),
+    "decimals": (
+        "import decimal",
+        "print(decimal.Decimal(1) / 3)",
+        "decimal.getcontext().prec = 4",
+        "print(decimal.Decimal(1) / 3)",
+    ),
+}
+EDITED = {
+    "printing of arrays": "np.set_printoptions(precision=5)",
+    "parameters of matplotlib": "mpl.rcParams['lines.linewidth'] = 9",
+    "options of pandas": "pd.set_option('display.max_rows', 9)",
+    "decimals": "decimal.getcontext().prec = 6",
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("again", ["1", "3", "13", "31", "01", "213"])
+def test_a_later_setting_does_not_show_in_an_earlier_cell(lab: FrontEnd, name: str, again: str) -> None:
+    cells = SETTINGS[name]
+    first = run(lab, cells)
+    for cell in again:
+        assert lab.run(cell, cells[int(cell)]).ok
+    lab.sync()
+    assert (lab.text("1"), lab.text("3")) == (first["1"], first["3"])
+    assert first["1"] != first["3"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_readers_below_run_after_an_edited_setting(lab: FrontEnd, name: str) -> None:
+    cells = SETTINGS[name]
+    first = run(lab, cells)
+    lab.run("2", EDITED[name])
+    lab.sync()
+    shown = lab.text("3")
+    assert lab.text("1") == first["1"]
+    assert shown != first["3"]
+    assert lab.run("3", cells[3]).text == shown
+
+
+def test_a_setting_that_is_taken_out_of_the_cell_that_imports_is_gone(lab: FrontEnd) -> None:
+    if "matplotlib" in sys.modules:  # as in a kernel that starts
+        sys.modules["matplotlib"].rcdefaults()
+    cells = (
+        "import matplotlib.pyplot as plt\nplt.rcParams['lines.linewidth'] = 7",
+        "print(plt.rcParams['lines.linewidth'])",
+    )
+    assert run(lab, cells, "0: import matplotlib.pyplot as plt")["1"] == "1.5"
+
+
+def test_what_a_hidden_request_sets_stays(lab: FrontEnd) -> None:
+    cells = ("import numpy as np", "print(np.array([1 / 3]))")
+    run(lab, cells)
+    lab.run(None, "np.set_printoptions(precision=3)", store_history=False)
+    assert lab.run("2", "print(np.array([2 / 3]))").text == "[0.667]"

@@ -1,0 +1,215 @@
+"""Files by path: what one cell writes and another reads makes the reader depend on the writer."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.kernel.notebook_in_memory import FrontEnd
+
+Notebook = tuple[tuple[str, ...], tuple[str, ...], str]
+
+WRITTEN: dict[str, Notebook] = {
+    "text": (
+        ("open('t.txt', 'w').write('a');", "print(open('t.txt').read())"),
+        ("0: open('t.txt', 'w').write('b');",),
+        "b",
+    ),
+    "a path in a name": (
+        (
+            "from pathlib import Path\nfolder = Path('out')\nfolder.mkdir(exist_ok=True)",
+            "(folder / 't.txt').write_text('a');",
+            "print((folder / 't.txt').read_text())",
+        ),
+        ("1: (folder / 't.txt').write_text('b');",),
+        "b",
+    ),
+    "a path that is made at run time": (
+        (
+            "for n in range(2):\n    with open(f'part{n}.txt', 'w') as f: print(n, file=f)",
+            "import glob\nprint([open(p).read().strip() for p in sorted(glob.glob('part*.txt'))])",
+        ),
+        ("0: for n in range(2):\n    with open(f'part{n}.txt', 'w') as f: print(n * 7, file=f)",),
+        "['0', '7']",
+    ),
+    "a table": (
+        (
+            "import pandas as pd",
+            "pd.DataFrame({'a': [1]}).to_csv('t.csv', index=False)",
+            "print(pd.read_csv('t.csv').a.sum())",
+        ),
+        ("1: pd.DataFrame({'a': [5]}).to_csv('t.csv', index=False)",),
+        "5",
+    ),
+    "a file of a library that opens it by itself": (
+        (
+            "import polars as pl",
+            "pl.DataFrame({'a': [1]}).write_parquet('t.parquet')",
+            "print(pl.read_parquet('t.parquet')['a'].sum())",
+        ),
+        ("1: pl.DataFrame({'a': [5, 6]}).write_parquet('t.parquet')",),
+        "11",
+    ),
+    "an array": (
+        ("import numpy as np", "np.save('a.npy', np.arange(3))", "print(np.load('a.npy').sum())"),
+        ("1: np.save('a.npy', np.arange(5))",),
+        "10",
+    ),
+    "a pickled object through a function": (
+        (
+            "import pickle\ndef keep(x):\n    with open('x.pkl', 'wb') as f: pickle.dump(x, f)",
+            "keep(1)",
+            "print(pickle.load(open('x.pkl', 'rb')))",
+        ),
+        ("1: keep(2)",),
+        "2",
+    ),
+    "a database": (
+        (
+            "import sqlite3\ndef run(sql):\n    with sqlite3.connect('d.db') as c: return c.execute(sql).fetchall()",
+            "run('drop table if exists t'); run('create table t as select 1 as a');",
+            "print(run('select a from t'))",
+        ),
+        ("1: run('drop table if exists t'); run('create table t as select 2 as a');",),
+        "[(2,)]",
+    ),
+    "a file that is moved": (
+        (
+            "import os\nopen('a.tmp', 'w').write('a');",
+            "os.replace('a.tmp', 'a.txt')",
+            "print(open('a.txt').read())",
+        ),
+        ("0: import os\nopen('a.tmp', 'w').write('b');",),
+        "b",
+    ),
+    "a file that is copied": (
+        (
+            "import shutil",
+            "open('a.txt', 'w').write('a');",
+            "shutil.copy('a.txt', 'b.txt');",
+            "print(open('b.txt').read())",
+        ),
+        ("1: open('a.txt', 'w').write('b');",),
+        "b",
+    ),
+    "a magic": (
+        ("%%writefile w.txt\na", "print(open('w.txt').read().strip())"),
+        ("0: %%writefile w.txt\nb",),
+        "b",
+    ),
+    "a shell line": (
+        ("!echo a > s.txt", "print(open('s.txt').read().strip())"),
+        ("0: !echo bb > s.txt",),
+        "bb",
+    ),
+    "a file that is written and appended to": (
+        (
+            "open('l.txt', 'w').write('a');",
+            "with open('l.txt', 'a') as f: f.write('b');",
+            "print(open('l.txt').read())",
+        ),
+        ("0: open('l.txt', 'w').write('A');",),
+        "Ab",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(lab: FrontEnd, cells: tuple[str, ...], steps: tuple[str, ...] = ()) -> None:
+    codes = {str(number): code for number, code in enumerate(cells)}
+    for number, code in codes.items():
+        assert lab.run(number, code).ok
+    for step in steps:
+        cell, _, code = step.partition(": ")
+        codes[cell] = code or codes[cell]
+        assert lab.run(cell, codes[cell]).ok
+    lab.sync()
+
+
+@pytest.mark.parametrize("notebook", WRITTEN.values(), ids=WRITTEN)
+def test_the_readers_of_a_file_run_after_the_cell_that_writes_it(lab: FrontEnd, notebook: Notebook) -> None:
+    cells, steps, expected = notebook
+    run(lab, cells, steps)
+    assert lab.text(str(len(cells) - 1)) == expected
+
+
+def test_readers_of_readers_run_in_order_and_once(lab: FrontEnd) -> None:
+    cells = (
+        "runs = []",
+        "open('a.txt', 'w').write('1');\nruns.append(1)",
+        "open('b.txt', 'w').write(open('a.txt').read() * 2);\nruns.append(2)",
+        "print(open('b.txt').read(), open('a.txt').read())",
+    )
+    run(lab, cells, ("1: open('a.txt', 'w').write('7');\nruns.append(1)",))
+    assert lab.text("3") == "77 7"
+
+
+def test_a_file_that_other_programs_write_is_nobodys(lab: FrontEnd, tmp_path: Path) -> None:
+    (tmp_path / "data.txt").write_text("a")
+    run(lab, ("x = 1", "print(open('data.txt').read())"))
+    (tmp_path / "data.txt").write_text("b")
+    run(lab, ("x = 2",))
+    assert lab.text("1") == "a"
+    assert not any(cell.stale or cell.upstream for cell in lab.cells().values())
+
+
+def test_a_cell_that_reads_and_writes_one_file_does_not_run_in_a_loop(lab: FrontEnd) -> None:
+    append = "with open('log.txt', 'a+') as f:\n    f.write('x'); f.seek(0); print(f.read())"
+    run(lab, (append, "print(len(open('log.txt').read()))"), ("0",))
+    assert (lab.text("0"), lab.text("1")) == ("xx", "2")
+    assert not any(cell.stale for cell in lab.cells().values())
+
+
+@pytest.mark.parametrize("again", ["1", "2", "21"])
+def test_running_a_reader_again_writes_no_file(lab: FrontEnd, tmp_path: Path, again: str) -> None:
+    cells = (
+        "open('a.txt', 'w').write('a');",
+        "print(open('a.txt').read())",
+        "with open('a.txt') as f: print(f.read())",
+    )
+    run(lab, cells)
+    (tmp_path / "a.txt").write_text("by hand")
+    for cell in again:
+        assert lab.run(cell, cells[int(cell)]).ok
+        assert lab.text(cell) == "by hand"
+    assert (tmp_path / "a.txt").read_text() == "by hand"
+
+
+def test_a_reader_above_the_writer_does_not_depend_on_it(lab: FrontEnd, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    run(lab, ("print(open('a.txt').read())", "open('a.txt', 'w').write('new');"), ("1",))
+    assert lab.text("0") == "old"
+
+
+def test_files_of_tasks_of_other_cells_do_not_count(lab: FrontEnd) -> None:
+    cells = (
+        "import asyncio\nready = asyncio.Event()",
+        "async def later():\n    await ready.wait()\n    open('t.txt', 'w').write('a')",
+        "task = asyncio.create_task(later());",
+        "ready.set()\nawait asyncio.sleep(0.001)\nawait asyncio.sleep(0.001)",
+        "print(open('t.txt').read())",
+    )
+    run(lab, cells)
+    assert lab.text("4") == "a"
+    assert not any("t.txt" in cell.defines for cell in lab.cells().values())
+
+
+def test_files_show_as_names_of_the_cells_that_write_and_read_them(lab: FrontEnd) -> None:
+    run(lab, ("open('out.csv', 'w').write('a');", "open('out.csv').read();"))
+    cells = lab.cells()
+    assert (cells["0"].defines, cells["1"].uses) == (("out.csv",), ("out.csv",))
+    assert cells["1"].upstream == (cells["0"].cell_id,)
+
+
+def test_a_temporary_file_of_one_cell_does_not_count(lab: FrontEnd) -> None:
+    code = "import os\nopen('tmp.txt', 'w').write('a');\nprint(open('tmp.txt').read())\nos.remove('tmp.txt')"
+    run(lab, (code,))
+    assert lab.cells()["0"].defines == ("os",)
+
+
+def test_a_cell_that_uses_too_many_files_makes_no_edges(lab: FrontEnd) -> None:
+    run(lab, ("for n in range(60): open(f'{n}.txt', 'w').write('a')", "print(open('3.txt').read())"))
+    assert lab.cells()["0"].defines == ("n",)
