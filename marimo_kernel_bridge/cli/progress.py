@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def told_progress(label: str, length: int) -> Iterator[Callable[[int, str], object]]:
-    """Yield a function that is told how many more steps are done, and what is done: `part: detail`."""
+    """Yield a function to report the number of further steps done and the current one, `part: detail`."""
     if not sys.stderr.isatty():
         click.echo(f"{label}: {length} steps", err=True)
         yield _Parts()

@@ -150,7 +150,7 @@ class JupyterServer:
         if status not in _OK:
             raise self._refused(status)
 
-    async def _list(self, path: str, kind: Any) -> Any:  # a list of one of the structs above
+    async def _list(self, path: str, kind: Any) -> Any:  # a list of one of the structs of this module
         return self._read(await self._ask("GET", path), kind)
 
     def _read(self, answer: HTTPResponse, kind: Any) -> Any:  # likewise

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from marimo_kernel_bridge.protocol.inspection import UiElement
-    from marimo_kernel_bridge.runtime.display.output_areas import Audience
+    from marimo_kernel_bridge.runtime.display.output_areas import Capabilities
     from marimo_kernel_bridge.runtime.interface import CellHost, GraphError, Names, Redrawn, Versions
 
 
@@ -46,7 +46,7 @@ class Screen:
     """The display of a kernel's marimo objects: its shell, and the front end that shows the running cell."""
 
     shell: InteractiveShell
-    audience: Audience
+    capabilities: Capabilities
 
 
 class Engine:
@@ -67,9 +67,9 @@ class Engine:
         self._display: Display | None = None
         areas = None
         if screen is not None:
-            self._display = Display(screen.shell, screen.audience.prefers_markdown)
+            self._display = Display(screen.shell, screen.capabilities.prefers_markdown)
             self._display.install()
-            areas = OutputAreas(screen.shell, self._display, screen.audience)
+            areas = OutputAreas(screen.shell, self._display, screen.capabilities)
         self._ui_values = UiValueQueue(host.wake)
         self._kernel = ReactiveKernel(module, host, notebook, areas, self._ui_values.widget_changed)
         self._versions: dict[

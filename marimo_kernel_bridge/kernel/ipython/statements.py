@@ -27,7 +27,7 @@ class RunningPart:
 
 
 def running_part(nodes: Sequence[ast.stmt], flags: int) -> RunningPart | None:
-    """Return the part of a cell that runs, None where that cannot be told. `flags` are those of the compiler."""
+    """Return the part of a cell that runs, None if it cannot be determined. `flags` are those of the compiler."""
     fault, runs = "", len(nodes)
     for place, node in enumerate(nodes):
         try:

@@ -36,8 +36,8 @@ _NOTHING: Final = {"text/html": "", "text/plain": ""}
 _TEXT_KEPT_TOGETHER: Final = 16_384  # characters: the text is sent again with each print
 
 
-class Audience(Protocol):
-    """The front end that shows the running cell."""
+class Capabilities(Protocol):
+    """The capabilities of the front end that shows the running cell."""
 
     def prefers_markdown(self) -> bool:
         """Return whether it renders Markdown better than equivalent HTML."""
@@ -88,11 +88,11 @@ class _Area:
 class OutputAreas:
     """The outputs that cells write with `mo.output`."""
 
-    def __init__(self, shell: InteractiveShell, display: Display, audience: Audience) -> None:
+    def __init__(self, shell: InteractiveShell, display: Display, capabilities: Capabilities) -> None:
         self._publisher: Any = shell.display_pub  # a trait
         shell.user_ns_hidden["print"] = builtins.print  # mo.Thread puts it into the namespace
         self._display = display
-        self._audience = audience
+        self._capabilities = capabilities
         self._areas: weakref.WeakKeyDictionary[CellOutputList, _Area] = weakref.WeakKeyDictionary()
 
     def write(self, cell_id: str) -> None:
@@ -127,7 +127,7 @@ class OutputAreas:
     def _publish(self, area: _Area, index: int, bundle: Bundle) -> None:
         data, metadata = bundle
         is_update = index < area.count
-        if is_update and not self._audience.updates_displays():
+        if is_update and not self._capabilities.updates_displays():
             area.unseen.add(index)  # shown again when the cell ends, because progress bars change often
             return
         area.count = max(area.count, index + 1)
@@ -139,7 +139,7 @@ class OutputAreas:
         }
         parent = None
         if threading.current_thread() is not threading.main_thread():
-            parent = self._audience.parent_of(area.cell_id)
+            parent = self._capabilities.parent_of(area.cell_id)
         if parent is None:
             self._publisher.publish(**arguments)
             return
