@@ -66,7 +66,7 @@ lint: install ## Formatter, linter, the contracts of the packages (.importlinter
 	$(BIN)/actionlint
 
 types: install ## Strict type check
-	$(BIN)/mypy
+	MYPY_NUM_WORKERS=2 $(BIN)/mypy
 	@# What the tests of a folder share; each folder has a conftest.py.
 	set -e; for folder in $(SHARED_BY_TESTS); do MYPYPATH=$$folder:tests/mcp:tests/mcp_http \
 		$(BIN)/mypy $$(ls $$folder/*.py | grep -v /test_); done

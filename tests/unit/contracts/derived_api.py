@@ -143,11 +143,11 @@ def private_attributes() -> dict[str, str]:
     for module in modules():
         imported = {
             alias.asname or alias.name
-            for node in ast.walk(_tree(module))
+            for node in _nodes(module)
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
         }
-        for node in ast.walk(_tree(module)):
+        for node in _nodes(module):
             attribute = ""
             if isinstance(node, ast.Call):
                 attribute = _named_attribute(node)
@@ -167,7 +167,7 @@ def _named(module: ModuleType) -> Iterator[str]:
     """Yield the private names of the packages that a module imports, or reaches through what it imports."""
     imported = _imported(module)
     yield from (name for name in imported.values() if ":" in name and _is_private_path(name))
-    for node in ast.walk(_tree(module)):
+    for node in _nodes(module):
         if isinstance(node, ast.Attribute):
             owner = imported.get(node.value.id) if isinstance(node.value, ast.Name) else None
             if owner is not None and _is_private_path(name := _joined_name(owner, node.attr)):
@@ -184,7 +184,7 @@ def _named(module: ModuleType) -> Iterator[str]:
 def _imported(module: ModuleType) -> dict[str, str]:
     """Return what a module imports of the packages: `module`, or `module:name`."""
     names: dict[str, str] = {}
-    for node in ast.walk(_tree(module)):
+    for node in _nodes(module):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in PACKAGES:
             for alias in node.names:
                 path = f"{node.module}.{alias.name}"
@@ -268,6 +268,11 @@ def _written(node: ast.ClassDef) -> frozenset[str]:
 @cache
 def _tree(module: ModuleType) -> ast.Module:
     return ast.parse(inspect.getsource(module))
+
+
+@cache
+def _nodes(module: ModuleType) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(_tree(module)))
 
 
 @cache

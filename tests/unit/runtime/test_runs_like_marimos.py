@@ -184,7 +184,7 @@ def _modules_as_they_were() -> Iterator[None]:
     patches.install()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=30, deadline=None, derandomize=True, database=None)
 @given(st.lists(operation, min_size=3, max_size=14))
 def test_whatever_runs_it_ends_as_with_marimos_own_steps(operations: list[Operation]) -> None:
     steps = [STATE, *operations]
