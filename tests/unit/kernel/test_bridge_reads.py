@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport, ExpectedRun
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
@@ -127,7 +127,7 @@ def test_a_request_that_runs_code_is_refused_on_control(notebook: FrontEnd, agen
 def test_a_bug_is_logged_once_and_answered(
     agent: FrontEnd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(BridgeHandler, "_describe", lambda _: 1 / 0)
+    monkeypatch.setattr(os, "getcwd", lambda: 1 / 0)
     with pytest.raises(BridgeError, match="its log says why") as refusal:
         agent.describe()
     assert refusal.value.code == "bad_request"
