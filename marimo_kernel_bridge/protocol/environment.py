@@ -17,7 +17,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._\[\],<>=!~*+-]+")
 """No parentheses, and after `===` only characters without a meaning for a shell or an installer."""
 
 _INSTALLS: Final = re.compile(
-    r"(?m)^\s*(?:%|!{1,2})\s*(?:\S*python\S*\s+-m\s+)?(?:pip3?|uv|conda|mamba|micromamba)\b.*\b(?:install|add)\b"
+    r"(?m)^[^\S\n]*+(?:%|!{1,2})[^\S\n]*+(?:(?=[^\s]*python)\S++[^\S\n]++-m[^\S\n]++)?"
+    r"(?:pip3?|uv|conda|mamba|micromamba)\b[^\n]*\b(?:install|add)\b"
 )
 
 MOST_PACKAGES: Final = 50

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|DSN|CONNECTION_STRING", re.IGNORECASE)
-_LINE: Final = re.compile(r"""(?m)^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(["']?)(.*?)\2\s*$""")
+_LINE: Final = re.compile(r"""(?m)^[ \t]*+(?:export[ \t]++)?([A-Za-z_]\w*+)[ \t]*+=[ \t]*+([^\n]*+)$""")
 _SHORTEST: Final = 8
 _LARGEST_FILE: Final = 64 * 1024
 
@@ -37,7 +37,13 @@ def in_dotenv(directory: str) -> list[Secret]:
         text = path.read_text(errors="replace") if path.stat().st_size <= _LARGEST_FILE else ""
     except OSError:
         return []
-    return [Secret(name, value) for name, _, value in _LINE.findall(text) if _could_be_secret(value)]
+    values = ((name, _unquoted(written.strip())) for name, written in _LINE.findall(text))
+    return [Secret(name, value) for name, value in values if _could_be_secret(value)]
+
+
+def _unquoted(written: str) -> str:
+    quoted = len(written) > 1 and written[0] == written[-1] and written[0] in "\"'"
+    return written[1:-1] if quoted else written
 
 
 def _could_be_secret(value: str) -> bool:

@@ -18,6 +18,10 @@ _VOID: Final = frozenset(
     {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 )
 _MEDIA: Final = {"img": "image", "audio": "audio", "video": "video", "iframe": "page"}
+_LONGEST_HTML: Final = 200_000
+_LONGEST_TAG: Final = 2_000
+"""Characters of HTML that are read: kernels send any."""
+_MARKUP: Final = re.compile(r"<!--(?:[^-<]|-(?!->)|<(?!!--))*+-->|<[^<>]*+>?")
 _LONGEST_SOURCE: Final = 80
 _WIDEST_CELL: Final = 40
 
@@ -237,13 +241,36 @@ def _short(text: str) -> str:
     return text if len(text) <= _WIDEST_CELL else text[: _WIDEST_CELL - 1] + "…"
 
 
+def _well_formed(html: str) -> str:
+    """Return HTML that the parser reads in linear time: without what it searches the rest of the text for, again and again.
+
+    A tag that does not end becomes text. Comments and declarations, which show nothing, are left out.
+    """
+    if len(html) > _LONGEST_HTML:
+        html = f"{html[:_LONGEST_HTML]} […]"
+    return _MARKUP.sub(_kept, html)
+
+
+def _kept(match: re.Match[str]) -> str:
+    markup = match[0]
+    if markup.startswith("<!--") and markup.endswith("-->"):
+        return ""
+    if not markup.endswith(">"):
+        return f"&lt;{markup[1:]}"
+    if markup[1:2] in {"!", "?"}:
+        return ""
+    if len(markup) > _LONGEST_TAG:  # a picture in an address
+        return f"{markup[:_LONGEST_TAG].split(maxsplit=1)[0]}>"
+    return markup
+
+
 def html_to_text(html: str, *, compact: bool = False) -> str:
     """Return the visible text of `html`.
 
     `compact` saves tokens of models: no empty lines, and tables as rows of complete cells separated by bars.
     """
     reader = _Reader(compact=compact)
-    reader.feed(html)
+    reader.feed(_well_formed(html))
     reader.close()
     while len(reader.stack) > 1:
         reader._close(reader.stack.pop())  # noqa: SLF001  # of this module

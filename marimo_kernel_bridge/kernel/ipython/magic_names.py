@@ -13,8 +13,10 @@ from __future__ import annotations
 import ast
 import getopt
 import json
+import os
 import re
 import shlex
+import stat
 import tokenize
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +44,9 @@ MAGIC: Final = "marimo"
 _UNKNOWN: Final = Magic("session")
 _RUN_OPTIONS: Final = "nidtN:b:pD:l:rs:T:em:G"
 
+_LARGEST_SCRIPT: Final = 1_000_000
+"""Bytes."""
+
 _PRIVATE: Final = re.compile(r"\b_(?!_)\w*")
 _SQL_PARAMETER: Final = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)|\{\{\s*([A-Za-z_]\w*)")
 
@@ -62,10 +67,25 @@ def read_script(path: str) -> str | None:
     """Return the text of the file that `%run` would find; None if it cannot be read."""
     for candidate in (Path(path).expanduser(), Path(f"{path}.py").expanduser()):
         try:
-            return candidate.read_text(encoding="utf-8")
+            return _text_of(candidate)
         except (OSError, UnicodeDecodeError, ValueError):
             continue
     return None
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a regular file. A pipe would block the kernel, a device fill its memory.
+
+    Raises `OSError`, `ValueError`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError(f"{path} is not a file")
+        data = file.read(_LARGEST_SCRIPT + 1)
+    if len(data) > _LARGEST_SCRIPT:
+        raise ValueError(f"{path} is too large to be a script")
+    return data.decode("utf-8")
 
 
 def graph_code(

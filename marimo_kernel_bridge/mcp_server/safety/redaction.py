@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.protocol.inspection import Secret
 
-MARK: Final = re.compile(r"<<redacted:[^>\n]*>>")
+MARK: Final = re.compile(r"<<redacted:[^<>\n]*>>")
 
 _FORMATS: Final = (
     ("AWS access key", r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b", ("AKIA", "ASIA")),
@@ -26,14 +26,14 @@ _FORMATS: Final = (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
     ),
     ("GitLab token", r"\bglpat-[A-Za-z0-9_-]{20,}", ("glpat-",)),
-    ("API key", r"\bsk-(?:[A-Za-z]+-)*[A-Za-z0-9_-]{20,}", ("sk-",)),
+    ("API key", r"\bsk-[A-Za-z0-9_-]{20,}", ("sk-",)),
     ("Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}\b", ("hf_",)),
     ("Slack token", r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}", ("xox",)),
     ("Google API key", r"\bAIza[A-Za-z0-9_-]{35}", ("AIza",)),
     ("Stripe key", r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{20,}\b", ("k_live_", "k_test_")),
     ("PyPI token", r"\bpypi-[A-Za-z0-9_-]{50,}", ("pypi-",)),
     ("npm token", r"\bnpm_[A-Za-z0-9]{36}\b", ("npm_",)),
-    ("JSON web token", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", ("eyJ",)),
+    ("JSON web token", r"(?<![\w-])eyJ[\w-]{10,}+\.eyJ[\w-]{10,}+\.[\w-]{10,}", ("eyJ",)),
     (
         "private key",
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",

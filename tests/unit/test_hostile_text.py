@@ -1,0 +1,129 @@
+"""Text that kernels, notebooks and agents write is read in time that grows with its length, and no faster."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
+from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor, has_mark
+from marimo_kernel_bridge.protocol.environment import installs_packages
+from marimo_kernel_bridge.protocol.inspection import Secret
+from marimo_kernel_bridge.protocol.secrets import in_dotenv
+from marimo_kernel_bridge.rendering.text import html_to_text
+
+LENGTH = 200_000
+MOST = 8.0
+"""Seconds of CPU time: each is read within a few tenths. Quadratic time would be tens of seconds to minutes."""
+
+MARKUP = [
+    *(
+        "<a ",
+        "<!--",
+        "</",
+        "<?",
+        "<![CDATA[",
+        "<a b='",
+        '<a b="',
+        "<![",
+        "<!",
+        "<script>",
+        "<pre>",
+        "&#",
+        "<a b='>",
+    ),
+    *("<table><tr>", "<!-- -", "<b title='<", "< ", "<style><", "\n \n"),
+]
+TOKENS = [
+    *(
+        "-eyJaaaaaaaaaa",
+        "eyJaaaaaaaaaa.",
+        "sk-a-",
+        "-sk-",
+        "-----BEGIN ",
+        "-----BEGIN PRIVATE KEY-----\n-----END A ",
+    ),
+    *("://a:", "://", "ghp_a", "xoxb-", "pypi-", "hf_", "AKIA", "glpat-", "npm_", "sk_live_"),
+]
+
+
+def cpu_seconds(function: Callable[[str], object], text: str) -> float:
+    before = time.process_time()
+    function(text)
+    return time.process_time() - before
+
+
+def repeated(part: str) -> str:
+    return part * (LENGTH // len(part))
+
+
+@pytest.mark.parametrize("part", MARKUP)
+def test_html_is_read_in_linear_time(part: str) -> None:
+    for text in (repeated(part), f"{repeated(part)}>", f"<a {repeated(part)}>", f"<!--{repeated(part)}"):
+        assert cpu_seconds(html_to_text, text) < MOST
+
+
+@pytest.mark.parametrize("part", [*TOKENS, *MARKUP])
+def test_secrets_are_looked_for_in_linear_time(part: str) -> None:
+    redactor = Redactor([Secret("A_TOKEN", "eyJaaaaaaaaaa-and-more")])
+    assert cpu_seconds(redactor.text, repeated(part)) < MOST
+
+
+def test_marks_are_looked_for_in_linear_time() -> None:
+    for part in ("<<redacted:", "<<redacted:>", "<"):
+        assert cpu_seconds(has_mark, repeated(part)) < MOST
+
+
+@pytest.mark.parametrize(
+    "text", ["!" + "python" * 30_000, "\n" * 200_000, "!python" + " " * 200_000, "%pip " + "in" * 90_000]
+)
+def test_installing_lines_are_looked_for_in_linear_time(text: str) -> None:
+    assert cpu_seconds(installs_packages, text) < MOST
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "%pip install x",
+        "!uv pip install x",
+        "!python -m pip install x",
+        "!  /a/python3.12 -m pip install x",
+        "1\n %conda install y",
+    ],
+)
+def test_lines_that_install_are_found(code: str) -> None:
+    assert installs_packages(code)
+
+
+@pytest.mark.parametrize("text", ["\n" * 60_000, "A=" + " " * 60_000 + "x", "A" * 60_000, ("A='" * 20_000)])
+def test_a_dotenv_file_is_read_in_linear_time(tmp_path: Path, text: str) -> None:
+    (tmp_path / ".env").write_text(text)
+    assert cpu_seconds(in_dotenv, str(tmp_path)) < MOST
+
+
+def test_a_tag_that_does_not_end_is_text_and_comments_are_left_out() -> None:
+    assert html_to_text("<p>1 < 2 and <b>3</b><!-- <i>no</i> - -->4</p>") == "1 < 2 and 34"
+    assert "x" in html_to_text(f"<img alt='a' src='data:image/png;base64,{'A' * 5000}'>x")
+
+
+@pytest.mark.parametrize("part", [":", "{{ ", "{{", " :a", "{{ a }}"])
+def test_names_in_sql_are_found_in_linear_time(part: str) -> None:
+    assert cpu_seconds(lambda code: graph_code(code, lambda same: same), f"%sql {repeated(part)}") < 2 * MOST
+
+
+def test_what_run_names_is_read_only_if_it_is_a_file_of_a_scripts_size(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large.py").write_bytes(b"#" * 1_000_001)
+    (tmp_path / "link").symlink_to("/dev/zero")
+    (tmp_path / "script.py").write_text("x = 1")
+    assert read_script(str(tmp_path / "script")) == "x = 1"
+    for name in (
+        "/dev/zero",
+        str(tmp_path / "pipe"),
+        str(tmp_path / "large"),
+        str(tmp_path / "link"),
+        str(tmp_path),
+    ):
+        assert read_script(name) is None
