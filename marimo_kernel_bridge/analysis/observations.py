@@ -66,7 +66,8 @@ class Observations:
         return "".join(
             (
                 *(f"\n...[{subscript}]" for subscript in subscripts),
-                *(f"\n...[{name},]" for name in sorted(self.reads)),
+                # A file has one content, not one for each version: whoever overwrites it comes after who wrote it.
+                *(f"\n...[{name},]" for name in sorted(self.reads | self.writes)),
                 *(f"\n{name} = ...[0]" for name in sorted(self.writes)),
             )
         )

@@ -178,6 +178,19 @@ def test_running_a_reader_again_writes_no_file(lab: FrontEnd, tmp_path: Path, ag
     assert (tmp_path / "a.txt").read_text() == "by hand"
 
 
+@pytest.mark.parametrize("step", ["0", "0: open('a.txt', 'w').write('c');", "1"])
+def test_a_file_that_two_cells_write_holds_what_the_later_one_writes(
+    lab: FrontEnd, tmp_path: Path, step: str
+) -> None:
+    cells = (
+        "open('a.txt', 'w').write('a');",
+        "open('a.txt', 'w').write('b');",
+        "print(open('a.txt').read())",
+    )
+    run(lab, cells, (step,))
+    assert lab.text("2") == (tmp_path / "a.txt").read_text() == "b"
+
+
 def test_a_reader_above_the_writer_does_not_depend_on_it(lab: FrontEnd, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old")
     run(lab, ("print(open('a.txt').read())", "open('a.txt', 'w').write('new');"), ("1",))
