@@ -42,6 +42,38 @@ def test_what_a_magic_defines_is_reactive(lab: FrontEnd, code: str, value: str) 
     assert lab.text("two") == "is 2"
 
 
+USING = [
+    "%%time\nprint('is', a)",
+    "%time print('is', a)",
+    "!echo is {a}",
+    "!echo is $a",
+    "%%time\n!echo is $a",
+    "out = !echo {a}\nprint('is', out[0])",
+    "%sx echo is $a",
+    "%%bash -s {a}\necho is $1",
+    "%timeit -n 1 -r 1 print('is', a)",
+    "%%timeit -n 1 -r 1\nprint('is', a)",
+]
+
+
+@pytest.mark.parametrize("code", USING)
+def test_what_a_magic_uses_runs_it_again(lab: FrontEnd, code: str) -> None:
+    lab.run("one", "a = 1")
+    assert lab.run("two", code).ok
+    assert "is 1" in lab.text("two")
+    lab.run("one", "a = 2")
+    assert "is 2" in lab.text("two")
+
+
+def test_writefile_and_bash_define_nothing(lab: FrontEnd, tmp_path: Path) -> None:
+    lab.run("one", "x = 1")
+    file = tmp_path / "f.py"
+    assert lab.run("two", f"%%writefile {file}\nx = 2").text == f"Writing {file}"
+    assert file.read_text() == "x = 2\n"
+    assert lab.run("three", "%%bash\nx=3\necho bash $x").text == "bash 3"
+    assert lab.run("four", "x").text == "1"
+
+
 TIMED = [
     "%timeit -n 1 -r 1 print('is', x)",
     "%timeit -n 1 -r 1 show(x)",
