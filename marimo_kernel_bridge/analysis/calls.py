@@ -24,7 +24,7 @@ from marimo_kernel_bridge.analysis.owners import (
 from marimo_kernel_bridge.analysis.reached_values import Values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from marimo_kernel_bridge.analysis.habits import Habits
     from marimo_kernel_bridge.analysis.known_calls import Sharing
@@ -135,10 +135,7 @@ class Calls(Values):
             case "new":
                 return NOTHING
             case "items":
-                items = together(
-                    (IMMUTABLE, *(self._item(each, node) for each, node in _paired(call, given)))
-                )
-                return items.as_item()
+                return self._items(call, given).as_item()
             case "holds":
                 return together((reach.as_item(), Reach(holds=reach.names(), depth=reach.depth.held())))
             case "same":
@@ -182,8 +179,7 @@ class Calls(Values):
             case "new":
                 pass
             case "items":
-                items = [self._item(of, func.value), *(self._item(*pair) for pair in _paired(call, given))]
-                result = together(items).as_item()
+                result = together((self._item(of, func.value), self._items(call, given))).as_item()
             case "holds":
                 result = Reach(holds=of.names(), depth=of.depth)
             case "item":
@@ -204,9 +200,7 @@ class Calls(Values):
         if name in known_calls.PUTTING:
             self._put(func.value, together((IMMUTABLE, *given)))
         elif name in known_calls.PUTTING_ITEMS:
-            self._put(
-                func.value, together((IMMUTABLE, *(self._item(*pair) for pair in _paired(call, given))))
-            )
+            self._put(func.value, self._items(call, given))
         elif given:
             link = Link.ARGUMENT if name in {"fit", "fit_transform", "partial_fit"} else Link.RECEIVER
             for each in given:
@@ -216,6 +210,11 @@ class Calls(Values):
                     if names:
                         self.owners.blur(other)
             self._blur(given)
+
+    def _items(self, call: ast.Call, given: Sequence[Reach]) -> Reach:
+        """Return the reach of the items of arguments, and of keywords' values: what `dict(a, b=c)` takes in."""
+        items = [self._item(each, node) for each, node in zip(given, call.args, strict=False)]
+        return together((IMMUTABLE, *items, *given[len(call.args) :]))
 
     def _put(self, target: ast.expr, reach: Reach) -> None:
         root = root_of(target)
@@ -266,7 +265,11 @@ class Calls(Values):
 
     def _by_habits(self, habits: Habits, of: Reach | None, call: ast.Call, given: Sequence[Reach]) -> Reach:
         """Record what a call of a function of the notebook makes its arguments share, and return its result."""
-        arguments = habits.bound(call, given, of)
+        called = call.func.id if isinstance(call.func, ast.Name) else ""
+        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            called = self.facts.classes.get(call.func.value.id, "")
+        default = {called: Link.SHOWN} if called else {}
+        arguments = habits.bound(call, given, of, Reach(default, default, default))
         if arguments is None:
             return self._unknown(NOTHING, [*given, *([of] if of is not None else [])])
         for holder, held in habits.holds:
@@ -283,8 +286,3 @@ class Calls(Values):
 
 def _named(node: str, arguments: dict[str, Reach]) -> dict[str, Link]:
     return arguments[node].names() if node in arguments else {node: Link.SHOWN}
-
-
-def _paired(call: ast.Call, given: Sequence[Reach]) -> Iterator[tuple[Reach, ast.expr]]:
-    nodes = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return zip(given, nodes, strict=True)

@@ -25,6 +25,7 @@ class Habits:
 
     parameters: tuple[str, ...] = ()
     rest: frozenset[str] = frozenset()  # `*args` and `**options`
+    defaults: frozenset[str] = frozenset()  # parameters whose default value may be changed
     holds: frozenset[tuple[str, str]] = frozenset()
     parts: frozenset[tuple[str, str]] = frozenset()
     same: frozenset[str] = frozenset()
@@ -35,8 +36,13 @@ class Habits:
     depth: Depth = Depth.OPAQUE
     of_class: Mapping[str, Link] = field(default_factory=dict)
 
-    def bound(self, call: ast.Call, given: Sequence[Reach], of: Reach | None) -> dict[str, Reach] | None:
-        """Return what each parameter is bound to, by name; None if that cannot be told. `of`: the object of a method."""
+    def bound(
+        self, call: ast.Call, given: Sequence[Reach], of: Reach | None, default: Reach
+    ) -> dict[str, Reach] | None:
+        """Return what each parameter is bound to, by name; None if that cannot be told.
+
+        `of`: the object of a method. `default`: what holds the default values.
+        """
         if any(isinstance(value, ast.Starred) for value in call.args):
             return None
         values = ([of] if of is not None else []) + list(given[: len(call.args)])
@@ -56,7 +62,10 @@ class Habits:
                 for name in self.rest:
                     arguments[name].append(value.as_item())
         nothing = Reach(depth=Depth.VALUE)
-        return {name: together(values) if values else nothing for name, values in arguments.items()}
+        return {
+            name: together(values) if values else default if name in self.defaults else nothing
+            for name, values in arguments.items()
+        }
 
     def result(self, arguments: Mapping[str, Reach]) -> Reach:
         """Return the reach of a call's result."""
@@ -106,6 +115,7 @@ def habits_of(
     return Habits(
         (*parameters, *named),
         rest,
+        frozenset(_with_mutable_default(node.args)),
         frozenset(holds),
         frozenset(parts),
         frozenset(held & holders),
@@ -115,3 +125,14 @@ def habits_of(
         frozenset(blurred & own),
         after.depth(RESULT),
     )
+
+
+def _with_mutable_default(arguments: ast.arguments) -> list[str]:
+    every = [*arguments.posonlyargs, *arguments.args]
+    pairs = [
+        *zip(every[len(every) - len(arguments.defaults) :], arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    return [
+        argument.arg for argument, value in pairs if value is not None and not isinstance(value, ast.Constant)
+    ]

@@ -6,10 +6,11 @@ cell that makes it, if that joins few, and else ordered behind it.
 
 from __future__ import annotations
 
+import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.analysis import changes
+from marimo_kernel_bridge.analysis import changes, known_calls
 from marimo_kernel_bridge.analysis.model import PYTHON, simple_augmented
 from marimo_kernel_bridge.analysis.mutations import by_statement
 from marimo_kernel_bridge.analysis.object_kinds import COPIED_BY_METHOD
@@ -20,7 +21,6 @@ from marimo_kernel_bridge.analysis.syntax import stored
 from marimo_kernel_bridge.analysis.versions import ITSELF, DocumentOrder, is_divided
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Iterable, Mapping, Sequence
 
     from marimo_kernel_bridge.analysis.document import Document
@@ -46,12 +46,14 @@ class ImportOrder(DocumentOrder):
         document.facts.thorough = True
         self.ownership = Ownership(document.facts)
         self._before = Owners()  # as the cell that is visited begins
+        self._copied_together: list[tuple[str, set[str]]] = []  # in the cell that is visited
         self._made_of: dict[str, frozenset[str]] = {}  # what names were connected with when they were bound
 
     # What a cell changes
 
     def mutations_of(self, cell: Cell) -> list[Mutation]:
         self._before = self.ownership.owners.copy()
+        self._copied_together = []
         result: list[Mutation] = []
         body = cell.names.tree.body
         for statement, found in zip(body, by_statement(body, self.document.facts), strict=True):
@@ -112,7 +114,8 @@ class ImportOrder(DocumentOrder):
         match changes.DECISIONS[manner][self._readers(cell, name, before, mutated)]:
             case "copy":
                 self._derive(cell, name, before, copy or ITSELF)
-                self._derive_sharing(cell, name, mutated)
+                for other in sorted(self._others_copied_with(cell, name) - cell.made.keys()):
+                    self._derive(cell, other, self.document.current[other], ITSELF)
             case "join" if manner != "unowned" or self._is_joined(cell, name, before, mutated):
                 self.join_with_maker(cell, name, before, changes.WHY_JOINED[manner])
             case "order" | "join":
@@ -160,7 +163,26 @@ class ImportOrder(DocumentOrder):
         if seen_by <= self._before.exact(name):
             return template
         together = {name, *seen_by}
-        return changes.DEEP if all(self._is_plain(each) for each in together) else None
+        for each in seen_by:
+            together |= self._seen_by(cell, each, self._before.connected(each))
+        if together != {name, *seen_by} or not all(map(self._is_plain, together)):
+            return None
+        if not all(self._is_copied_along(cell, each) for each in seen_by):
+            return None
+        self._copied_together.append((name, seen_by))
+        return changes.DEEP
+
+    def _others_copied_with(self, cell: Cell, name: str) -> set[str]:
+        """Return the names that get a version with a name's copy; others that share it are decided for themselves."""
+        exact = self._seen_by(cell, name, self._before.exact(name))
+        exact = {other for other in exact if self._is_copied_along(cell, other)}
+        return exact.union(*(others for first, others in self._copied_together if first == name))
+
+    def _is_copied_along(self, cell: Cell, name: str) -> bool:
+        current = self.document.current.get(name)
+        if current is None or current.origin is not None or current.cell == PYTHON:
+            return False
+        return not cell.names.stores(name) and (current.cell != cell.index or name in cell.seeded)
 
     def _is_of_parts(self, name: str, mutated: Sequence[Mutation]) -> bool:
         """Return whether mutations may change parts of a name's object, not only the object itself."""
@@ -193,7 +215,10 @@ class ImportOrder(DocumentOrder):
     def _is_plain(self, name: str) -> bool:
         """Return whether an object is a list, a dictionary or a set of such and of values, made in the notebook."""
         facts = self.document.facts
-        known = facts.kind(name) in _PLAIN_KINDS or facts.origins.get(name) in _PLAIN_RESULTS
+        function = name in facts.effects or name in self.ownership.habits
+        known = (facts.kind(name) in _PLAIN_KINDS and not function) or facts.origins.get(
+            name
+        ) in _PLAIN_RESULTS
         return known and name != OUTSIDE and self._before.depth(name) <= Depth.PLAIN
 
     def _seen_by(self, cell: Cell, name: str, shared: Iterable[str]) -> set[str]:
@@ -218,8 +243,24 @@ class ImportOrder(DocumentOrder):
         cells = [self.document.cells[index] for index in (before.cell, *between, cell.index)]
         if any(each.given.fails for each in cells):
             return False
+        if self._is_moved_past_changes(cell, before, between):
+            return False
         most = _MOST_AROUND if between else _MOST_ADJACENT
         return sum(each.given.parts for each in cells) <= most
+
+    def _is_moved_past_changes(self, cell: Cell, before: Version, between: Sequence[int]) -> bool:
+        """Return whether a cell in between, which is not joined, may change what the joined ones use."""
+        used = {
+            use.name
+            for index in (before.cell, *between, cell.index)
+            for use in self.document.cells[index].names.occurrences
+            if self.document.facts.kind(use.name) in _OPAQUE_KINDS | _PLAIN_KINDS
+        }
+        return any(
+            not used.isdisjoint(_given_to_calls(self.document.cells[index].names.tree))
+            for index in range(before.cell + 1, cell.index)
+            if index not in between
+        )
 
     def _connected(self, name: str, mutated: Iterable[Mutation]) -> set[str]:
         names = {name, *self.document.facts.group(name)}
@@ -243,19 +284,16 @@ class ImportOrder(DocumentOrder):
     # Copies of several names
 
     def copy_together(self, cell: Cell) -> None:
-        exact = {
-            name: {name, *self._before.exact(name)} & cell.seeded.keys()
-            for name, how in cell.seeded.items()
-            if how != ITSELF and name in cell.incoming
-        }
+        groups = [
+            ({name, *self._before.exact(name)}, how) for name, how in cell.seeded.items() if how != ITSELF
+        ]
+        groups = [({name, *others}, "copy.deepcopy") for name, others in self._copied_together] + groups
         done: set[str] = set()
-        for name, names in exact.items():
-            if name not in done and len(names) > 1:
-                several = tuple(each for each in cell.seeded if each in names and each in cell.incoming)
-                cell.together.append((several, cell.seeded[name]))
-                done |= names
-        super().copy_together(cell)
-        cell.together = [(names, how) for names, how in cell.together if "{}" in how or not done & set(names)]
+        for group, how in groups:
+            names = tuple(each for each in cell.seeded if each in group and each in cell.incoming)
+            if len(names) > 1 and done.isdisjoint(names):
+                cell.together.append((names, how))
+                done.update(names)
 
 
 _OTHER_FRAMES: Final = frozenset({"polars", "xarray", "dask", "modin", "cudf", "pyspark", "vaex", "ibis"})
@@ -271,3 +309,19 @@ def link_names(links: Mapping[str, Link]) -> set[str]:
 def _bound_by(statement: ast.stmt) -> list[str]:
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
     return [name for target in targets if target is not None for name in stored(target)]
+
+
+def _given_to_calls(tree: ast.Module) -> set[str]:
+    """Return the names that a cell gives to calls which may change them, or calls a method of."""
+    names: set[str] = set()
+    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    statements = [statement for statement in tree.body if not isinstance(statement, definitions)]
+    for call in (node for statement in statements for node in ast.walk(statement)):
+        if not isinstance(call, ast.Call):
+            continue
+        if isinstance(call.func, ast.Name) and known_calls.BUILTINS.get(call.func.id) == "new":
+            continue
+        inside = [*call.args, *(keyword.value for keyword in call.keywords)]
+        inside += [call.func.value] if isinstance(call.func, ast.Attribute) else []
+        names |= {node.id for part in inside for node in ast.walk(part) if isinstance(node, ast.Name)}
+    return names

@@ -25,7 +25,7 @@ from marimo_kernel_bridge.analysis.reach import Reaches
 from marimo_kernel_bridge.analysis.syntax import assigned_in, is_generator, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _DEEPEST: Final = 6  # functions inside of functions
 
@@ -147,9 +147,7 @@ class Ownership:
                     self.owners.link(name, both)
             case ast.Tuple(elts=targets) | ast.List(elts=targets):
                 if isinstance(value, ast.Tuple | ast.List) and len(value.elts) == len(targets):
-                    reaches = [self.reaches.of(part) for part in value.elts]
-                    for element, part, each in zip(targets, value.elts, reaches, strict=True):
-                        self._assign(element, part, each, certain=certain)
+                    self._assign_together(targets, value.elts, certain=certain)
                     return
                 for element in targets:
                     self._bind_target(element, self._part(reach, value), certain=certain)
@@ -157,6 +155,20 @@ class Ownership:
                 self._bind_target(inner, reach.as_item(), certain=certain)
             case _:
                 self._store(target, reach)
+
+    def _assign_together(
+        self, targets: Sequence[ast.expr], values: Sequence[ast.expr], *, certain: bool
+    ) -> None:
+        """Bind several targets at once: `a, b = b, a`."""
+        reaches = [self.reaches.of(value) for value in values]
+        between = [f"={place}" for place in range(len(values))]  # no names
+        for name, reach in zip(between, reaches, strict=True):
+            self.owners.bind(name, reach)
+        for target, value, name, reach in zip(targets, values, between, reaches, strict=True):
+            through = Reach({name: Link.SHOWN}, depth=reach.depth) if reach.names() else reach
+            self._assign(target, value, through, certain=certain)
+        for name in between:
+            self.owners.bind(name, IMMUTABLE)
 
     def _part(self, reach: Reach, value: ast.expr) -> Reach:
         """Return the reach of what unpacking a value gives."""
@@ -219,7 +231,8 @@ class Ownership:
             names = {inside.id for inside in ast.walk(node) if isinstance(inside, ast.Name)}
             held += [Reach({name: Link.SHOWN}) for name in sorted(names & self.reaches.closing)]
         reach = together((IMMUTABLE, *held))
-        reach = together((reach.as_item(), NOTHING)) if reach.names() else IMMUTABLE
+        mutable = reach.names() or reach.depth > Depth.VALUE
+        reach = together((reach.as_item(), NOTHING)) if mutable else IMMUTABLE
         return together((reach, *self._decorated(node)))
 
     def _decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[Reach]:

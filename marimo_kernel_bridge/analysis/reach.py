@@ -158,7 +158,9 @@ class Reaches(Calls):
             self._name(name) for name in sorted(names & (self.closing or set()) | names & self._local.keys())
         ]
         reach = together((reach, *closed))
-        return together((reach.as_item(), NOTHING)) if reach.names() else IMMUTABLE
+        return (
+            together((reach.as_item(), NOTHING)) if reach.names() or reach.depth > Depth.VALUE else IMMUTABLE
+        )
 
 
 def _is_element(key: ast.expr) -> bool:

@@ -1194,6 +1194,53 @@ a = r.random()
 b = d.r.random()
 --
 print(round(a, 3), round(b, 3))
+
+# swapped, with a method of one
+b, d = [[3]], [5]
+put = d.append
+--
+d, b = b, d
+--
+d.append(81)
+--
+put(15)
+print(b, d)
+
+# a dictionary that a keyword updates
+a, c = [1], {}
+--
+c.update(k=a)
+--
+a.append(2)
+--
+print(c)
+
+# a default that remembers
+def keep(v, seen=[]):
+    seen.append(v)
+--
+a = [1]
+keep(a)
+--
+a.append(2)
+--
+print(keep.__defaults__)
+
+# a change in between that the text does not name
+x, b = [3, 1], [[3]]
+--
+(q := b).append(8)
+--
+x.sort()
+print(b, x)
+
+# one of several, changed at once
+a, b = [1], [2]
+--
+c = a if len(b) else b
+c.append(3)
+--
+print(a, b)
 """
 
 REGISTRY = """
@@ -1210,6 +1257,9 @@ class Registry:
 """
 
 AS_IN_JUPYTER = """
+swapped, with a method of one
+a default that remembers
+a change in between that the text does not name
 a row that is taken out
 a bound method that is called below
 a chain
