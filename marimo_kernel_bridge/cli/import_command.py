@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
@@ -31,11 +31,14 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.errors import ErrorCode
     from marimo_kernel_bridge.importing.verifying.verdict import Verdict
+    from marimo_kernel_bridge.notebooks.ipynb import CellReport
     from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject
 
 REFUSED: Final = 1
 NOT_ALL_CARRIED_OVER: Final = 3
 DIFFERENT: Final = 4
+_OFTEN: Final = 2
+"""From how many other cells with the same note on it is told once."""
 _SUFFIX: Final = {"marimo": ".py", "bridge": ".ipynb"}
 
 
@@ -268,6 +271,26 @@ def _report(imported: Imported, options: ImportOptions) -> None:
             click.echo(f"marimo-kernel-bridge: marimo check: {finding}", err=True)
 
 
+def told_once(cells: Sequence[CellReport]) -> list[CellReport]:
+    """Return the reports on cells with each note that many of them have at the first, which names the others."""
+    having: dict[str, list[int]] = {}
+    for cell in cells:
+        for note in cell.notes:
+            having.setdefault(note, []).append(cell.position)
+    reports = []
+    for cell in cells:
+        notes = []
+        for note in cell.notes:
+            first, *others = having[note]
+            if len(others) < _OFTEN:
+                notes.append(note)
+            elif first == cell.position:
+                notes.append(f"{note} (so in cells {', '.join(map(str, others))})")
+        if notes or not cell.notes:
+            reports.append(replace(cell, notes=tuple(notes)))
+    return reports
+
+
 def _print(imported: Imported, options: ImportOptions) -> None:
     conversion, target = imported.conversion, imported.target
     fates = [cell.fate for cell in conversion.cells]
@@ -277,11 +300,16 @@ def _print(imported: Imported, options: ImportOptions) -> None:
         f"{imported.source} {arrow} {target}: {len(fates)} cells, {', '.join(counts) or 'nothing in it'}."
     )
     for code in conversion.added:
-        click.echo(f"  added: {'; '.join(line for line in split_lines(code) if line)}")
+        shown = split_lines(code)[:1] if code.startswith("def ") else split_lines(code)
+        click.echo(f"  added: {'; '.join(line for line in shown if line)}")
     empty = [cell for cell in conversion.cells if cell.notes == (EMPTY,)]
-    for cell in conversion.cells:
-        if cell.fate in {"changed", "dropped"} and (len(empty) == 1 or cell not in empty):
-            click.echo(f"  {cell}")
+    told = [
+        cell
+        for cell in conversion.cells
+        if cell.fate in {"changed", "dropped"} and (len(empty) == 1 or cell not in empty)
+    ]
+    for cell in told_once(told):
+        click.echo(f"  {cell}")
     if len(empty) > 1:
         click.echo(f"  cells {', '.join(str(cell.position) for cell in empty)} dropped: they are empty")
     if not options.keep_outputs:

@@ -53,7 +53,7 @@ def test_marimo_takes_every_cell(path):
 def test_files_and_magics_are_the_same_under_real_kernels(home):
     notebook = read_notebook(SAMPLE / "files.ipynb")
     verdict = verify(notebook, convert(notebook), lambda _steps, _now: None, seconds=0)
-    assert verdict.failing == ()
+    assert verdict.first.failing == ()
     assert verdict.differences == ()
     for path in home.temporary.glob("*/first.txt"):  # the notebook leaves the folders that it makes
         shutil.rmtree(path.parent)
