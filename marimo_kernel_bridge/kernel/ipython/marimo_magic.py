@@ -108,7 +108,8 @@ class MarimoMagics(Magics):
         cells = self._cells()
         summary = status_table.summary(self._notebook.mode, cells, strict=self._notebook.commands.strict)
         text, table = status_table.text_table(cells), status_table.html_table(cells)
-        gone = self._perhaps_deleted()
+        unwatched = status_table.unwatched(cells, self._notebook.commands.unwatched)
+        gone = "\n".join(line for line in (unwatched, self._perhaps_deleted()) if line)
         _show(
             {
                 "text/plain": f"{summary}\n{text}\n{gone}".rstrip(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from marimo_kernel_bridge.kernel.ipython.graph_picture import FAILED, clip, state, title
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from marimo_kernel_bridge.kernel.notebook.agents import SeenAgent
     from marimo_kernel_bridge.protocol.notebook import Cell
@@ -37,6 +37,16 @@ def not_saved(cells: Sequence[Cell], saved: Iterable[str], file: str) -> str:
         for cell in missing
     ]
     return "\n".join(lines)
+
+
+def unwatched(cells: Sequence[Cell], names: Mapping[str, Iterable[str]]) -> str:
+    """Return a line for each cell with objects that are too large to be compared before and after it runs."""
+    return "\n".join(
+        f"not watched in {clip(title(cell), _CELL)}: {', '.join(sorted(names[cell.cell_id]))}; what the code does not "
+        "show of its changes runs no other cell"
+        for cell in cells
+        if cell.cell_id in names
+    )
 
 
 def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from marimo_kernel_bridge.kernel.cells import Body, CellTable, Entry
     from marimo_kernel_bridge.kernel.notebook.execution import Execution
@@ -26,6 +26,11 @@ class NotebookCommands:
     def strict(self) -> bool:
         """Whether a cell that defines another cell's name is refused."""
         return self._execution.graph.strict
+
+    @property
+    def unwatched(self) -> Mapping[str, frozenset[str]]:
+        """Return, by cell, the names of objects whose mutations only the text shows."""
+        return self._execution.graph.redefinitions.unwatched
 
     def switch_mode(self, mode: Literal["autorun", "lazy"]) -> None:
         """Run dependents by themselves, also those that wait by now, or leave them stale."""

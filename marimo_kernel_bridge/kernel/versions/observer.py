@@ -34,12 +34,16 @@ class CellObserver:
         """`values` is the namespace in which all code runs."""
         self._values = values
         self._observations: dict[str, tuple[str, Observations]] = {}  # by cell, with the code that ran
+        self.unwatched: dict[
+            str, frozenset[str]
+        ] = {}  # names by cell: mutations of their objects are not seen
         self._watch: Watch | None = None  # of the cell whose body runs
         self._files: FileWatch | None = None  # likewise
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
         """Record the state of what a cell with this code can mutate, before its body. None: the cell is not analyzed."""
         self._watch = self._files = None
+        self.unwatched.pop(cell_id, None)
         if part is None:
             return
         mentioned = part.flow.mentions
@@ -48,6 +52,8 @@ class CellObserver:
 
             made = part.flow.makes - self.mutated_by(cell_id) - _mutated_in_place(part)
             self._watch = watch(mentioned, self._values, made)
+            if self._watch.unwatched:
+                self.unwatched[cell_id] = self._watch.unwatched
         if calls_something(code):
             from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
 
@@ -104,6 +110,7 @@ class CellObserver:
     def forget(self, cell_id: str) -> None:
         """Drop the observations of a cell."""
         self._observations.pop(cell_id, None)
+        self.unwatched.pop(cell_id, None)
 
 
 def _mutated_in_place(part: Part) -> set[str]:

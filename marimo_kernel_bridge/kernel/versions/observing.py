@@ -34,9 +34,13 @@ _DEFINITIONS: Final = (types.FunctionType, type)
 
 @dataclass(frozen=True)
 class Watch:
-    """The state before a run of the objects that a cell can mutate: objects and their fingerprints by name."""
+    """The state before a run of the objects that a cell can mutate: objects and their fingerprints by name.
+
+    `unwatched` are names of which there is no fingerprint: beyond the bounds, mutations are not seen.
+    """
 
     states: Mapping[str, tuple[object, int]] = field(default_factory=dict)
+    unwatched: frozenset[str] = frozenset()
 
 
 def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[str]) -> Watch:
@@ -46,18 +50,21 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[st
     """
     waiting = [name for name in mentions if name in values and not HISTORY.fullmatch(name)]
     seen, states = set(waiting), {}
+    unwatched: set[str] = set()
     while waiting and len(seen) <= _MOST_NAMES:
         name = waiting.pop()
         value = values[name]
         before = fingerprint(value) if is_watched(value) else None
         if before is None:
+            unwatched |= {name} if is_watched(value) else set()
             continue
         if name not in made:
             states[name] = value, before.state
         used = {name for code in before.codes for name in _used_by(code) if name in values} - seen
         seen |= used
         waiting += used
-    return Watch(states)
+    unwatched.update(name for name in waiting if is_watched(values[name]))
+    return Watch(states, frozenset(unwatched))
 
 
 def observe(before: Watch, source: str, mentions: Iterable[str], values: Mapping[str, Any]) -> Observations:

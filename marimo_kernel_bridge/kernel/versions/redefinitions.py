@@ -280,6 +280,11 @@ class Redefinitions:
                     waiting.append(maker)
         return makers
 
+    @property
+    def unwatched(self) -> Mapping[str, frozenset[str]]:
+        """Return, by cell, the names of objects that are too large to see whether the cell mutates them."""
+        return dict(self._observer.unwatched)
+
     # -- notices -----------------------------------------------------------------------------------------------------
 
     def news(self, cell_id: str) -> dict[str, str]:

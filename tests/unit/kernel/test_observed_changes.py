@@ -335,3 +335,17 @@ def test_a_run_of_all_runs_each_cell_once_whatever_it_shows(lab: FrontEnd) -> No
     lab.run_all(cells)
     lab.sync()
     assert lab.run(None, "sorted(runs)", store_history=False).text == str(list(range(len(notebook))))
+
+
+def test_the_status_says_what_is_too_large_to_be_watched(lab: FrontEnd) -> None:
+    for cell, code in {
+        "0": "big = [[n] for n in range(20_000)]\nsmall = [1]",
+        "1": "print(len(big), small)",
+    }.items():
+        assert lab.run(cell, code).ok
+    told = lab.run("status", "%marimo status").text
+    assert "not watched in" in told
+    assert "print(len(big), small)" in told
+    assert ": big; what the code does not show" in told
+    lab.run("0", "big = small = [1]")
+    assert "not watched" not in lab.run("status", "%marimo status").text
