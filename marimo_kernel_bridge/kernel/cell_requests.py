@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.messaging.requests import Cause, LabRequest
+from marimo_kernel_bridge.kernel.messaging.requests import Cause, CellRequest, LabRequest
+from marimo_kernel_bridge.kernel.notebook.agents import RequestOfAgent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from marimo_kernel_bridge.kernel.cells import Entry
-    from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, ExecuteRequest
+    from marimo_kernel_bridge.kernel.messaging.requests import ExecuteRequest
     from marimo_kernel_bridge.kernel.notebook.early_answers import EarlyAnswer
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.messages import Content
@@ -80,6 +81,8 @@ class CellRequests:
     def refuse_agent(self, request: ExecuteRequest) -> BridgeError | None:
         """Record the agent that sends a request. Return the refusal, None if the request may run."""
         agents = self._host.notebook.agents
+        scratch = not isinstance(request, CellRequest)
+        agents.running.set(RequestOfAgent(request.client, scratch) if request.client is not None else None)
         if request.client is None:
             return None
         try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import Connection
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
@@ -113,6 +113,18 @@ class Attached:
             return ""
         self.restarts_told = self.client.restarts
         return "The kernel was restarted since the last call: all variables and cells from before are lost."
+
+    async def require_not_paused(self) -> None:
+        """Raise `BridgeError` paused if the person has paused agents, for what the kernel itself cannot refuse.
+
+        A restart would end the pause, and the person's variables with it.
+        """
+        if self.reactive and self.client.end is None:
+            paused = False
+            with suppress(BridgeError):  # a kernel that does not answer may have to be interrupted
+                paused = (await self.client.reads.describe()).agents_paused
+            if paused:
+                raise AgentsPausedError("nothing was done")
 
     async def require_known(self) -> None:
         """Refuse, once, to run code in a kernel that has restarted without the caller knowing.

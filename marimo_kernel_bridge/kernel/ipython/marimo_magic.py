@@ -63,6 +63,8 @@ class MarimoMagics(Magics):
     @line_magic
     def marimo(self, line: str) -> None:  # noqa: C901, PLR0912  # one case for each command
         """Show and steer the reactive notebook: `%marimo help` lists what there is."""
+        if (refusal := self._notebook.agents.refusal_of(line)) is not None:
+            raise UsageError(refusal)
         match line.split():
             case [] | ["status"]:
                 self._status()

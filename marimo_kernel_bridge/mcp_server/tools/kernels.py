@@ -170,6 +170,7 @@ async def control_kernel(
     interrupt_run stops a run of your own. Restarting needs who started the kernel: its Jupyter server, or this one.
     """
     attached = attached_to(ctx, kernel)
+    await attached.require_not_paused()
     message = await kernels_of(ctx).control(attached, action)
     if action == "shut_down":
         await kernels_of(ctx).disconnect(attached)

@@ -252,3 +252,25 @@ def test_looking_at_what_would_run_is_not_counted_as_a_change(lab: FrontEnd, age
     edit(agent, change(cells(agent)["one"], "a = 2"), dry_run=True)
     edit(agent, AddCell("x = y"), AddCell("y = x"))  # which the graph does not take
     assert "ran and changed nothing" in lab.run("magic", "%marimo agents").text
+
+
+@pytest.mark.parametrize(
+    "command", ["set s 7", "lazy", "autorun", "reset", "run stale", "forget one", "strict", "pause", "resume"]
+)
+def test_scratch_code_of_an_agent_gives_no_command_that_changes_the_notebook(
+    lab: FrontEnd, connect: Connect, command: str
+) -> None:
+    lab.run("one", "a = 1")
+    agent = connect("agent")
+    before = cells(agent)
+    ran = agent.run(None, f"%marimo {command}", store_history=False)
+    assert "nothing was changed" in strip_ansi(str(ran))
+    assert cells(agent) == before
+
+
+def test_a_cell_of_an_agent_does_not_pause_or_resume_agents_and_a_persons_does(
+    lab: FrontEnd, connect: Connect
+) -> None:
+    agent = connect("agent")
+    assert "nothing was changed" in strip_ansi(str(agent.run(None, "%marimo pause")))
+    assert "agents paused" in lab.run("magic", "%marimo pause").text

@@ -279,3 +279,13 @@ async def test_a_kernel_that_ended_is_told_as_dead(connected: Agent, kernel: Fak
 async def test_agents_that_the_person_has_paused_are_told_so(connected: Agent, kernel: FakeKernel) -> None:
     kernel.description = replace(DESCRIPTION, agents_paused=True)
     assert "only reading works, until they run `%marimo resume`" in (await connected("kernel_status")).text
+
+
+@pytest.mark.parametrize("action", ["interrupt", "restart", "shut_down"])
+async def test_a_paused_agent_cannot_end_the_pause_by_a_restart(
+    serve: Serve, kernel: FakeKernel, connection_file: str, action: str
+) -> None:
+    agent = await serve("all")
+    assert not (await agent("connect_to_kernel", connection_file=connection_file)).failed
+    kernel.description = replace(DESCRIPTION, agents_paused=True)
+    assert (await agent("control_kernel", action=action)).refused("paused")
