@@ -1,4 +1,4 @@
-"""Secrets of a process: the values of environment variables with telling names, and of all variables in a `.env` file.
+"""Secrets of a process: the values of variables with telling names, in its environment and in a `.env` file.
 
 Used in the kernel for its environment (a notebook may load a `.env` at any time), and in the MCP process for its own.
 The MCP server is responsible for keeping them from a model.
@@ -15,7 +15,15 @@ from marimo_kernel_bridge.protocol.inspection import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|DSN|CONNECTION_STRING", re.IGNORECASE)
+_WORDS: Final = frozenset(
+    """KEY KEYS APIKEY TOKEN TOKENS SECRET SECRETS PASS PASSWORD PASSWORDS PASSWD PASSPHRASE PWD CREDENTIAL CREDENTIALS
+    PRIVATE DSN AUTH WEBHOOK""".split()  # noqa: SIM905  # a list of words
+)
+_ENDS: Final = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "APIKEY")
+_SURE: Final = ("PASS", "SECRET", "TOKEN", "PWD")
+"""Names of which a word is a secret, too: elsewhere it may be the name of a method or a place."""
+_PLACES: Final = frozenset({"DIR", "DIRECTORY", "FILE", "FOLDER", "HOME", "PATH", "SOCK", "SOCKET"})
+_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
 _LINE: Final = re.compile(r"""(?m)^[ \t]*+(?:export[ \t]++)?([A-Za-z_]\w*+)[ \t]*+=[ \t]*+([^\n]*+)$""")
 _SHORTEST: Final = 8
 _LARGEST_FILE: Final = 64 * 1024
@@ -26,19 +34,23 @@ def in_environment(environment: Mapping[str, str]) -> list[Secret]:
     return [
         Secret(name, value)
         for name, value in list(environment.items())
-        if _NAME.search(name) and _could_be_secret(value)
+        if _names_a_secret(name) and _could_be_secret(name, value)
     ]
 
 
 def in_dotenv(directory: str) -> list[Secret]:
-    """Return the values in a directory's `.env` file."""
+    """Return the variables of a directory's `.env` file with names that identify secrets."""
     path = Path(directory) / ".env"
     try:
         text = path.read_text(errors="replace") if path.stat().st_size <= _LARGEST_FILE else ""
     except OSError:
         return []
     values = ((name, _unquoted(written.strip())) for name, written in _LINE.findall(text))
-    return [Secret(name, value) for name, value in values if _could_be_secret(value)]
+    return [
+        Secret(name, value)
+        for name, value in values
+        if _names_a_secret(name) and _could_be_secret(name, value)
+    ]
 
 
 def _unquoted(written: str) -> str:
@@ -46,11 +58,27 @@ def _unquoted(written: str) -> str:
     return written[1:-1] if quoted else written
 
 
-def _could_be_secret(value: str) -> bool:
-    """Return False for words and paths, which also occur in texts without secrets."""
-    return (
-        len(value) >= _SHORTEST
-        and not value.isalpha()
-        and not value.isdigit()
-        and not Path(value).is_absolute()
+def _names_a_secret(name: str) -> bool:
+    """Whether a variable's name has a word of secrets in it: DB_PASSWORD, but not KEYBOARD_LAYOUT or TOKENIZER_MODEL."""
+    upper = name.upper()
+    return upper not in _FOLDERS and (
+        "CONNECTION_STRING" in upper
+        or any(word in _WORDS or word.endswith(_ENDS) for word in re.split(r"[\W_]+", upper))
     )
+
+
+def _could_be_secret(name: str, value: str) -> bool:
+    """Return False for words, numbers and paths of files, which also occur in texts without secrets."""
+    if len(value) < _SHORTEST or value.isdigit():
+        return False
+    if value.isalpha() and not any(word in name.upper() for word in _SURE):
+        return False
+    place = re.split(r"[\W_]+", name.upper())[-1] in _PLACES
+    return not (Path(value).is_absolute() and (place or _exists(value)))
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False

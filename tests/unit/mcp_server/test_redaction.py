@@ -1,11 +1,14 @@
 """The audit log's file, and how secrets are found in a text."""
 
+import html
 import json
 import os
 import re
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from urllib.parse import quote
 
 import pytest
 
@@ -118,10 +121,72 @@ def test_values_that_could_be_any_text_are_no_secrets(tmp_path: Path) -> None:
         "HOME": "h0me-12345",
     }
     assert in_environment(environment) == [Secret("API_KEY", KEY)]
-    (tmp_path / ".env").write_text(f"# comment\nexport DB='{KEY}'\nDEBUG=1\n")
-    assert in_dotenv(str(tmp_path)) == [Secret("DB", KEY)]
+    (tmp_path / ".env").write_text(f"# comment\nexport DB_KEY='{KEY}'\nDEBUG=1\n")
+    assert in_dotenv(str(tmp_path)) == [Secret("DB_KEY", KEY)]
 
 
 def test_the_environment_of_this_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRIDGE_TEST_TOKEN", KEY)
     assert Secret("BRIDGE_TEST_TOKEN", KEY) in in_environment(os.environ)
+
+
+B = "Zq8" * 22
+FORMS = [
+    f"Authorization: Bearer {B}",
+    "Authorization: Basic YWRhOnNlY3JldA==",
+    f"SG.{B[:22]}.{B[:43]}",
+    "dop_v1_" + "a1" * 32,
+    "dapi" + "0a" * 16,
+    f"gsk_{B[:52]}",
+    f"xapp-1-{B[:30]}",
+    f"whsec_{B[:32]}",
+    "123456789:AA" + B[:33],
+    "AGE-SECRET-KEY-1" + "QX" * 29,
+    f"AccountKey={B}==",
+    f"redis://:{B[:12]}@host",
+    f"https://{B[:30]}@github.com/x",
+    f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{B}\n-----END PGP PRIVATE KEY BLOCK-----",
+]
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_more_tokens_are_known_by_their_form(text: str) -> None:
+    hidden = Redactor([]).text(text)
+    assert "<<redacted:" in hidden
+    assert B[:12] not in hidden
+
+
+VALUE = "a'b\"c<d>&e\\f ü/9"
+
+
+@pytest.mark.parametrize(
+    "written", [repr, json.dumps, html.escape, quote, lambda value: quote(value, safe="")]
+)
+def test_a_known_value_is_known_however_it_is_escaped(written: Callable[[str], str]) -> None:
+    assert "<<redacted:DB_PASSWORD>>" in Redactor([Secret("DB_PASSWORD", VALUE)]).text(
+        f"x {written(VALUE)} y"
+    )
+
+
+def test_keys_are_redacted_as_values_are_and_short_values_are_not() -> None:
+    redactor = Redactor([Secret("A_TOKEN", "hush-hush-1"), Secret("B_TOKEN", " "), Secret("C_TOKEN", "")])
+    assert redactor.data({"hush-hush-1": "a b"}) == {"<<redacted:A_TOKEN>>": "a b"}
+
+
+ORDINARY = {
+    "TOKENIZER_MODEL": "gpt-4o-mini", "KEYBOARD_LAYOUT": "en_US.UTF-8", "MONKEY_MODE": "us-east-1", "HOST": "localhost:8000",
+    "DATE": "2024-01-01", "PWD": "/no/such/folder-1", "KEY_FILE": "/etc/hostname", "AUTHOR": "Ada Lovelace 1", "TOKEN": "1",
+    "SORT_KEY": "descending", "COMPASS_MODE": "north-1234",
+}  # fmt: skip
+SECRET = {
+    "DB_PASSWORD": "correcthorsebatterystaple", "MYSQL_PWD": "hush-1234", "GITHUB_AUTH": "hush-1234", "SLACK_WEBHOOK": "hush-1234",
+    "AWS_SECRET_ACCESS_KEY": "/wJalrXUtnFEMI/K7MDENG", "APITOKEN": "hush-1234", "OPENAI_API_KEY": "hush-1234", "PGPASSWORD": "hushhush",
+}  # fmt: skip
+
+
+def test_names_of_which_a_word_is_a_secrets_are_secret_and_others_are_not(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "".join(f"{name}='{value}'\n" for name, value in {**ORDINARY, **SECRET}.items())
+    )
+    for found in (in_environment({**ORDINARY, **SECRET}), in_dotenv(str(tmp_path))):
+        assert {secret.name: secret.value for secret in found} == SECRET
