@@ -30,6 +30,7 @@ _LARGE: Final = MAX_IMAGE_CHARACTERS // 2
 
 _MOST_PIXELS: Final = 200_000_000
 _SMALLEST: Final = 200
+# What Pillow may decode: by itself it guesses, and starts Ghostscript for what calls itself PNG and is PostScript.
 _SENT_AS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
@@ -66,7 +67,7 @@ def scaled(image: Image) -> Picture:
     kilobytes = len(image.data) * 3 // 4 // 1024
     try:
         raw = base64.b64decode(image.data, validate=True)
-        with Pillow.open(io.BytesIO(raw)) as opened:
+        with Pillow.open(io.BytesIO(raw), formats=tuple(_SENT_AS)) as opened:
             size, kind = opened.size, _SENT_AS.get(opened.format or "")
             if kind is not None and max(size) <= LONGEST_SIDE and len(image.data) <= _LARGE:
                 opened.verify()

@@ -91,6 +91,15 @@ def test_the_text_says_what_was_done_to_each_image() -> None:
     assert (shown.images, shown.complete) == ((png,), False)
 
 
+@pytest.mark.parametrize("form", ["EPS", "TIFF", "BMP", "ICO", "PPM", "TGA", "PCX"])
+def test_what_calls_itself_a_png_and_is_another_format_is_not_decoded(form: str) -> None:
+    buffer = io.BytesIO()
+    Pillow.new("RGB", (2000, 20)).save(buffer, form)
+    picture = scaled(Image("image/png", base64.b64encode(buffer.getvalue()).decode()))
+    assert picture.image is None
+    assert picture.note.endswith("that cannot be read")
+
+
 # Drawing
 
 
