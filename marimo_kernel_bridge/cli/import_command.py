@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from marimo_kernel_bridge.errors import ErrorCode
+    from marimo_kernel_bridge.importing.tracing import Trace
     from marimo_kernel_bridge.importing.verifying.verdict import Verdict
     from marimo_kernel_bridge.notebooks.ipynb import CellReport
     from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject
@@ -50,6 +51,7 @@ class ImportOptions:
     keep_outputs: bool = False
     check: bool = False
     verify: bool = False
+    trace: bool = False
     seconds: float = 600.0
     force: bool = False
     as_json: bool = False
@@ -84,6 +86,8 @@ class Imported:
     written: bool
     outputs: Path | None = None
     verdict: Verdict | None = None
+    trace: Trace | None = None
+    could_trace: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -111,6 +115,8 @@ class Imported:
             "added": list(conversion.added),
             "marimo_check": {"passes": conversion.check_passes, "findings": list(conversion.check)},
         }
+        if self.trace is not None:
+            report["traced"] = self.trace.as_json()
         return report if self.verdict is None else {**report, "verified": self.verdict.as_json()}
 
 
@@ -215,19 +221,24 @@ def _below(folder: Path) -> list[Path]:
 
 def import_notebook(source: Path, target: Path, options: ImportOptions) -> Imported:
     """Import one notebook. Raises `BridgeError`: bad_notebook, output_exists, bad_request."""
-    from marimo_kernel_bridge.importing import to_ipynb, to_marimo  # noqa: PLC0415  # slow to import
+    from marimo_kernel_bridge.importing import to_ipynb, to_marimo, tracing  # noqa: PLC0415  # slow to import
 
     notebook = read_notebook(source)  # first: that it is no notebook says more than that a file exists
     if not options.force and not options.check and os.path.lexists(target):
         raise existing(target)
+    trace = _traced(notebook, source, options) if options.trace else None
+    observed = None if trace is None else trace.observed
     conversion = (
-        to_ipynb.convert(notebook, keep_outputs=options.keep_outputs)
+        to_ipynb.convert(notebook, keep_outputs=options.keep_outputs, observed=observed)
         if options.target == "bridge"
-        else to_marimo.convert(notebook)
+        else to_marimo.convert(notebook, observed=observed)
     )
     outputs = None if options.check else _write(notebook, conversion, target, options)
     verdict = _verified(source, conversion, options) if options.verify else None
-    return Imported(source, target, conversion, not options.check, outputs, verdict)
+    could_trace = trace is None and tracing.packages_are_here(notebook)
+    return Imported(
+        source, target, conversion, not options.check, outputs, verdict, trace, could_trace=could_trace
+    )
 
 
 def _write(notebook: Notebook, conversion: Conversion, target: Path, options: ImportOptions) -> Path | None:
@@ -248,6 +259,14 @@ def _write(notebook: Notebook, conversion: Conversion, target: Path, options: Im
     file = reader.read_text(target, conversion.text)
     save_origin(notebook, file, conversion.positions, outputs=options.keep_outputs)
     return session_file.keep(notebook, conversion, target) if options.keep_outputs else None
+
+
+def _traced(notebook: Notebook, source: Path, options: ImportOptions) -> Trace:
+    from marimo_kernel_bridge.importing.tracing import trace  # noqa: PLC0415  # starts a kernel
+
+    cells = sum(cell.kind == "code" for cell in notebook.cells)
+    with told_progress(f"Tracing {source.name}", cells) as progress:
+        return trace(notebook, progress, options.seconds)
 
 
 def _verified(source: Path, conversion: Conversion, options: ImportOptions) -> Verdict:
@@ -319,6 +338,15 @@ def _print(imported: Imported, options: ImportOptions) -> None:
     if options.target == "marimo":
         check = "passes" if conversion.check_passes else "fails"
         click.echo(f"  marimo check: {check}.{f' Next: marimo edit {target}' if imported.written else ''}")
+    for line in _of_runs(imported):
+        click.echo(f"  {line}")
+
+
+def _of_runs(imported: Imported) -> Iterator[str]:
+    """Yield what runs of the notebook have shown, or that a run could show something."""
+    if imported.trace is not None:
+        yield from imported.trace.lines()
+    elif imported.could_trace:
+        yield "--trace runs the notebook once, to see which objects its cells change and share."
     if imported.verdict is not None:
-        for line in imported.verdict.lines():
-            click.echo(f"  {line}")
+        yield from imported.verdict.lines()

@@ -54,13 +54,18 @@ if TYPE_CHECKING:
     help="Run the notebook and the result: compare outputs, also of cells that run again or are edited.",
 )
 @click.option(
+    "--trace",
+    is_flag=True,
+    help="Run the notebook once first, and convert by what its cells were seen to change and share.",
+)
+@click.option(
     "--within",
     "seconds",
     type=click.FloatRange(min=0),
     default=600,
     show_default=True,
     metavar="SECONDS",
-    help="The time for what --verify tries after the first run.",
+    help="The time for --trace, and for what --verify tries after the first run.",
 )
 @click.option("--force", is_flag=True, help="Overwrite files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -72,6 +77,7 @@ def import_(
     outputs: str,
     check: bool,
     verify: bool,
+    trace: bool,
     seconds: float,
     force: bool,
     as_json: bool,
@@ -88,6 +94,7 @@ def import_(
         keep_outputs=outputs == "keep",
         check=check,
         verify=verify,
+        trace=trace,
         seconds=seconds,
         force=force,
         as_json=as_json,

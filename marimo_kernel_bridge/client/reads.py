@@ -21,6 +21,7 @@ from marimo_kernel_bridge.protocol.inspection import (
 )
 from marimo_kernel_bridge.protocol.notebook import (
     Cell,
+    CellObservations,
     CellWithOutputs,
     KernelDescription,
     Outline,
@@ -56,6 +57,10 @@ class Reads:
     async def list_cells(self) -> list[Cell]:
         """Return all cells with their code, in the order in which the kernel first saw them."""
         return await self._read(wire.ListCells(), list[Cell])
+
+    async def observations(self) -> list[CellObservations]:
+        """Return what runs have shown of cells that their texts do not say."""
+        return await self._read(wire.ReadObservations(), list[CellObservations])
 
     async def outline(self, offset: int, limit: int) -> Outline:
         """Return `limit` cells from `offset` on, in the same order, and the number of all cells."""

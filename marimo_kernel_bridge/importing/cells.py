@@ -33,7 +33,7 @@ from marimo_kernel_bridge.importing.rounds import make_reactive
 from marimo_kernel_bridge.importing.translation import Notebooks, Translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
 
@@ -58,9 +58,11 @@ def prepare(
     star_names: Callable[[str], frozenset[str] | None],
     *,
     ipython: bool = False,
+    observed: Mapping[int, str] | None = None,
 ) -> Prepared:
     """Convert the code cells of a notebook to reactive Python.
 
+    `observed` is what a run has shown of cells, by position (see `analysis.observations`).
     `read` returns the text of a file beside the notebook, for `%run`; `star_names` returns the public names of a
     module. With `ipython`, the result runs where IPython provides `display`, `_` and figures at the end of a cell.
     """
@@ -86,6 +88,7 @@ def prepare(
         _ipython_names(prepared)
     texts = [cell for cell in prepared.cells if cell.positions[0] >= annotated_from]
     quoted = frozenset().union(*(names_in_annotations(cell.code) for cell in texts))
+    prepared.observed = observed or {}
     prepared.copies_on_write = copies_on_write(prepared.requirements)
     make_reactive(prepared, ipython=ipython, quoted=quoted)
     for working in prepared.cells:

@@ -65,6 +65,7 @@ class Prepared:
     requirements: list[str] = field(default_factory=list)
     added: list[str] = field(default_factory=list)
     called: Mapping[str, str] = field(default_factory=dict)
+    observed: Mapping[int, str] = field(default_factory=dict)
     copies_on_write: bool = True
     needs: dict[Need, int] = field(default_factory=dict)
     last_alone: bool = False

@@ -41,7 +41,7 @@ def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] =
     quoted |= in_strings
     copied: set[tuple[str, int]] = set()
     for number in range(_MOST_ROUNDS):
-        plan = analyze(_given(cells), quoted, copies_on_write=prepared.copies_on_write)
+        plan = analyze(_given(prepared), quoted, copies_on_write=prepared.copies_on_write)
         if not plan.requests and strings is not None:
             join = join_for(cells, plan, strings, in_strings)
             plan.requests += [join] if join is not None else []
@@ -67,11 +67,19 @@ def _with_added_cells(prepared: Prepared, plan: Plan, quoted: frozenset[str], *,
         if [cell.code for cell in added] == [cell.code for cell in prepared.cells[: -len(own) or None]]:
             return plan
         prepared.cells[:] = [*added, *own]
-        plan = analyze(_given(prepared.cells), quoted, copies_on_write=prepared.copies_on_write)
+        plan = analyze(_given(prepared), quoted, copies_on_write=prepared.copies_on_write)
 
 
-def _given(cells: Sequence[Working]) -> list[Given]:
-    return [Given(cell.code, cell.fails, len(cell.positions)) for cell in cells]
+def _given(prepared: Prepared) -> list[Given]:
+    """Return the cells for the analysis: what a run has shown of them follows their text."""
+    return [
+        Given(cell.code + _observed(prepared, cell), cell.fails, len(cell.positions))
+        for cell in prepared.cells
+    ]
+
+
+def _observed(prepared: Prepared, cell: Working) -> str:
+    return "".join(prepared.observed.get(position, "") for position in cell.positions)
 
 
 def _apply(prepared: Prepared, plan: Plan) -> None:
@@ -87,6 +95,7 @@ def _apply(prepared: Prepared, plan: Plan) -> None:
             if edit.text.startswith(_SHOWN_AS)
             else edit
             for edit in change.edits
+            if edit.end <= len(cell.code)  # not in what a run has shown
         ]
         change.before = [_COPY.sub(imported, line) for line in change.before]
         cell.code = rewritten(cell.code, change).strip("\n")

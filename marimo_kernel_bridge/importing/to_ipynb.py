@@ -20,7 +20,7 @@ from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA
 from marimo_kernel_bridge.notebooks.nbformat_json import lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON
 
@@ -42,15 +42,26 @@ class _Masks:
         return word
 
 
-def convert(notebook: Notebook, *, keep_outputs: bool) -> Conversion:
-    """Convert a notebook for this package's kernel. Raises `BridgeError`: bad_notebook."""
+def convert(
+    notebook: Notebook, *, keep_outputs: bool, observed: Mapping[int, str] | None = None
+) -> Conversion:
+    """Convert a notebook for this package's kernel. `observed` is what a run has shown of cells, by position.
+
+    Raises `BridgeError`: bad_notebook.
+    """
     notebook = with_line_feeds(notebook)
     text = "\n".join(cell.source for cell in notebook.cells)
     stem = next(word for number in itertools.count() if (word := f"ipython{number}_") not in text)
     masks = _Masks(f"{stem}{number}_" for number in itertools.count())
     masked = replace(notebook, cells=tuple(_masked(cell, masks) for cell in notebook.cells))
     folder = notebook.path.parent if notebook.path is not None else None
-    prepared = prepare(masked, lambda _: None, lambda module: stars.names_of(module, folder), ipython=True)
+    prepared = prepare(
+        masked,
+        lambda _: None,
+        lambda module: stars.names_of(module, folder),
+        ipython=True,
+        observed=observed,
+    )
     for prepared_cell in prepared.cells:
         prepared_cell.code = _unmasked(prepared_cell.code, masks)
     document = notebook.document

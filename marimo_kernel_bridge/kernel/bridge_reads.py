@@ -80,6 +80,8 @@ class BridgeReads:
                 return self._describe()
             case wire.ListCells():
                 return notebook.view.snapshot()
+            case wire.ReadObservations():
+                return notebook.commands.observations() if notebook.loaded else []
             case wire.ReadOutline(offset=offset, limit=limit):
                 return notebook.view.outline(offset, limit)
             case wire.ReadCell(cell_id=cell_id, most_output=most):

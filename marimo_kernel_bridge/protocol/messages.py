@@ -45,6 +45,7 @@ from marimo_kernel_bridge.protocol.inspection import (
 )
 from marimo_kernel_bridge.protocol.notebook import (
     Cell,
+    CellObservations,
     CellWithOutputs,
     KernelDescription,
     Outline,
@@ -74,6 +75,10 @@ class Describe(_Request, frozen=True, tag="describe"):
 
 class ListCells(_Request, frozen=True, tag="list_cells"):
     """Control. Result: list of `Cell`, in the order in which the kernel first saw them."""
+
+
+class ReadObservations(_Request, frozen=True, tag="read_observations"):
+    """Control. Result: list of `CellObservations`, of the cells whose run has shown more than their text."""
 
 
 class ReadOutline(_Request, frozen=True, tag="read_outline"):
@@ -221,6 +226,7 @@ class InstallPackages(_Request, frozen=True, tag="install_packages"):
 ReadRequest = (
     Describe
     | ListCells
+    | ReadObservations
     | ReadOutline
     | ReadCell
     | ReadRun
@@ -240,6 +246,7 @@ Request = ControlRequest | ShellRequest
 Result = (
     KernelDescription
     | list[Cell]
+    | list[CellObservations]
     | Outline
     | CellWithOutputs
     | RunReport

@@ -65,6 +65,15 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class CellObservations:
+    """What the run of a cell has shown that its text does not say, as statements for the analysis of cells."""
+
+    cell_id: str
+    notebook_cell_id: str | None
+    text: str
+
+
+@dataclass(frozen=True)
 class Outline:
     """Some of the `total` cells of a notebook."""
 

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 LONGEST_CELL: Final = 1800.0
 """The time limit of one cell in seconds."""
-_STRICT: Final = "strict"
+_SETTING: Final = "setting"
+"""The cell that says how the kernel runs the notebook."""
 _PAUSE: Final = 0.02
 
 Page = dict[str, "Outputs"]
@@ -82,6 +83,14 @@ class RunningNotebook:
         cells = self._front_end.cells
         return {cell: list(cells[cell].log.outputs()) if cell in cells else [] for cell in self.codes}
 
+    async def observed(self) -> dict[str, str]:
+        """Return what runs have shown of cells, as statements for the analysis."""
+        return {each.notebook_cell_id or "": each.text for each in await self._client.reads.observations()}
+
+    async def lazily(self) -> None:
+        """Leave dependents stale: only the cells that are asked for run."""
+        await self._front_end.run(_SETTING, "%marimo lazy")
+
     async def stale(self) -> frozenset[str]:
         """Return the cells that are marked stale."""
         cells = await self._client.reads.list_cells()
@@ -98,7 +107,7 @@ async def running(folder: Path, codes: Mapping[str, str], *, strict: bool) -> As
             await KernelClient.attach(read_connection(manager.connection_file), "verify")
         )
         if strict:
-            await front_end.run(_STRICT, "%marimo strict")
+            await front_end.run(_SETTING, "%marimo strict")
         yield RunningNotebook(front_end, client, codes)
 
 

@@ -1,11 +1,15 @@
 """The commands of `%marimo` that change the notebook, carried out as soon as no cell runs, before dependents run.
 
+Also answers what runs have shown of cells, which changes nothing.
+
 Owns no state. `ipython.marimo_magic` parses the line and shows the answer.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
+
+from marimo_kernel_bridge.protocol.notebook import CellObservations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +35,15 @@ class NotebookCommands:
     def unwatched(self) -> Mapping[str, frozenset[str]]:
         """Return, by cell, the names of objects whose mutations only the text shows."""
         return self._execution.graph.redefinitions.unwatched
+
+    def observations(self) -> list[CellObservations]:
+        """Return what runs have shown of cells; any thread."""
+        observed = self._execution.graph.redefinitions.observed
+        return [
+            CellObservations(entry.cell.cell_id, entry.cell.notebook_cell_id, text)
+            for entry in list(self._cells)
+            if not entry.deleted and (text := observed(entry.cell.cell_id))
+        ]
 
     def switch_mode(self, mode: Literal["autorun", "lazy"]) -> None:
         """Run dependents by themselves, also those that wait by now, or leave them stale."""

@@ -103,6 +103,10 @@ class CellObserver:
             observations = observations.predicted(words_of(code))
         return observations.text()
 
+    def last_text(self, cell_id: str) -> str:
+        """Return what was observed of a cell's last run, see `Observations.text`."""
+        return self._observations[cell_id][1].text() if cell_id in self._observations else ""
+
     def mutated_by(self, cell_id: str) -> frozenset[str]:
         """Return the names of objects that the last run of a cell mutated, as observed."""
         return self._observations[cell_id][1].mutates if cell_id in self._observations else frozenset()

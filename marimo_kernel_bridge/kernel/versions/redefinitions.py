@@ -80,6 +80,10 @@ class Redefinitions:
             str, Part
         ] = {}  # cells with new observations of a run; their parts at that time
 
+    def observed(self, cell_id: str) -> str:
+        """Return what the last run of a cell has shown of it that its text does not say."""
+        return self._observer.last_text(cell_id)
+
     # -- the flow of values ----------------------------------------------------------------------------------------
 
     @property
