@@ -29,7 +29,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-hard front-ends browser lint types record-api contracts format pictures lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-hard fuzz front-ends browser lint types record-api contracts format pictures lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ test: install browser lint types ## All set-up, the linter, the types, all tests
 
 test-hard: install browser ## All tests TIMES times in random order, while one processor computes something else
 	$(BIN)/python tests/hard.py $(TIMES) $(SIDE_BY_SIDE) $(ARGS)
+
+fuzz: install ## Try random notebooks and edits (ARGS="HISTORIES [SEED]", else the next 10,000) and compare each with a fresh run
+	$(BIN)/python -m tests.unit.kernel.random_histories $(ARGS)
 
 # The oldest JupyterLab and Notebook that work, and those between; `make test` has the newest.
 front-ends: install browser ## The browser tests with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)

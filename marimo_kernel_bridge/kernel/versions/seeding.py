@@ -34,6 +34,15 @@ def seeds(code: str, module: str, mentions: Iterable[str], values: Mapping[str, 
     return through, False
 
 
+def names_generator(code: str, module: str, values: Mapping[str, Any]) -> bool:
+    """Return whether a cell calls a function of this very module, or of its package, that seeds."""
+    package = module.partition(".")[0]
+    modules = (values.get(root) for root, _ in _seeding_calls(code))
+    return any(
+        isinstance(of, types.ModuleType) and of.__name__.partition(".")[0] == package for of in modules
+    )
+
+
 @lru_cache(maxsize=TEXTS_REMEMBERED)
 def _seeding_calls(code: str) -> tuple[tuple[str, bool], ...]:
     """Return the first names in the calls that seed, and whether no statement above them may draw."""

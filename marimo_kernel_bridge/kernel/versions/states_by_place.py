@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.kernel.versions.library_state import STATES, LibraryState
-from marimo_kernel_bridge.kernel.versions.seeding import seeds
+from marimo_kernel_bridge.kernel.versions.seeding import names_generator, seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -106,11 +106,14 @@ class StatesByPlace:
             if history.started is None:  # the body has loaded the library
                 history.started = history.initial = state.as_loaded()
             seeding = from_scratch = False
-            if now != history.started and state.is_generator:
+            code = part.source.code
+            changed = now != history.started
+            if state.is_generator and (changed or names_generator(code, state.module, self._values)):
+                changed = True  # also by a seed that gives the state that was there
                 seeding, from_scratch = seeds(
                     part.source.code, state.module, part.flow.mentions, self._values
                 )
-            if now != history.started and (history.started is not None or seeding or not state.is_generator):
+            if changed and (history.started is not None or seeding or not state.is_generator):
                 history.changes[cell_id] = _Change(history.started, now, seeding, from_scratch)
             after = history.changes.get(cell_id)
             if (None if before is None else before.after) != (None if after is None else after.after):

@@ -106,6 +106,15 @@ def test_a_function_that_seeds_counts(lab: FrontEnd, capsys: pytest.CaptureFixtu
     assert run(lab, cells, "1: fix(2)", "2") == fresh((cells[0], "fix(2)", *cells[2:]), capsys)
 
 
+def test_a_seed_that_gives_the_state_that_was_there_counts(
+    lab: FrontEnd, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = ("import random", "random.seed(1)", "print(1)", "random.seed(3)\nprint(random.random())")
+    edited = (*cells[:2], "print(random.random())", cells[3])
+    lab.run("1", "import random\nrandom.seed(1)")
+    assert run(lab, cells, "1", "3", "2: print(random.random())") == fresh(edited, capsys)
+
+
 def test_without_a_seed_each_run_draws_new_numbers(lab: FrontEnd) -> None:
     cells = ("import random", "a = random.random()\nprint(a)", "b = random.random()\nprint(b)")
     first = run(lab, cells)

@@ -1,0 +1,52 @@
+"""Whatever a person does to a notebook, each cell that is not marked shows what a fresh run would show."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.unit.kernel.notebook_in_memory import FrontEnd
+from tests.unit.kernel.random_histories import History, Step, counterexample, history
+
+HISTORIES = int(os.environ.get("HISTORIES", "20"))  # `make fuzz` tries more
+
+FOUND = {
+    "a writer that runs again before a later writer of the file": History(
+        {
+            "c2": "a = [1]\nm = lambda: 1",
+            "c3": "h = lambda: a",
+            "c6": "open('x.txt', 'w').write('5');\nsetattr(m, 'y', 3)",
+            "c7": "h = lambda: a",
+            "c9": "h().append(1)",
+            "c10": "print(open('x.txt').read())",
+        },
+        (Step("c7", "a = sorted(map(str, a))\nopen('x.txt', 'w').write('7');"),),
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("found", FOUND.values(), ids=FOUND)
+def test_what_was_found_stays_right(lab: FrontEnd, found: History) -> None:
+    assert counterexample(lab, found) is None
+
+
+def test_after_each_step_every_cell_shows_what_a_fresh_run_shows_or_is_marked(lab: FrontEnd) -> None:
+    for seed in range(HISTORIES):
+        tried = history(seed)
+        problem = counterexample(lab, tried)
+        assert problem is None, f"seed {seed}: {problem}\n{tried.text()}"
+
+
+def test_a_wrong_page_is_found(lab: FrontEnd) -> None:
+    followed = History({"c0": "x = 1", "c1": "print(x)"}, (Step("c0", "x = 2"),))
+    assert counterexample(lab, followed) is None
+    unseen = History(
+        {"c0": "import builtins\nbuiltins.kept = 1", "c1": "print(kept)"},
+        (Step("c0", "import builtins\nbuiltins.kept = 2"),),
+    )
+    assert "shows '1' (ok), not '2'" in str(counterexample(lab, unseen))
