@@ -346,8 +346,10 @@ class RuntimeLoader:
         kernel, notebook = self._kernel, self._kernel.notebook
         if notebook.loaded:
             return
+        from marimo_kernel_bridge.startup.working_directory import outside_deleted_directory  # noqa: PLC0415  # not used before
+
         imported = set(sys.modules)
-        with gc_pauses.frozen_imports():
+        with gc_pauses.frozen_imports(), outside_deleted_directory():
             from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # needed by the first cell
             from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # not used before
             from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities  # noqa: PLC0415  # the same
@@ -356,7 +358,8 @@ class RuntimeLoader:
 
         def make_runtime(host: CellHost) -> Engine:
             screen = Screen(kernel.shell, FrontEndCapabilities(notebook.cells, lambda: notebook.running))
-            return Engine(kernel.shell.user_module, host, kernel.file.path(), screen)
+            with outside_deleted_directory():
+                return Engine(kernel.shell.user_module, host, kernel.file.path(), screen)
 
         notebook.load(make_runtime, kernel.shell)
         kernel.shell.register_magics(MarimoMagics(kernel.shell, notebook))

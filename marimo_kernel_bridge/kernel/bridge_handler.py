@@ -22,6 +22,7 @@ from marimo_kernel_bridge.protocol import secrets as secret_values
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.environment import requirements
 from marimo_kernel_bridge.protocol.names import agent_name
+from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
     import logging
@@ -154,7 +155,7 @@ class BridgeHandler:
         return self._host.notebook.runs.report(sender.run_id)
 
     def _secrets(self) -> list[Secret]:
-        return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(os.getcwd())]  # noqa: PTH109  # a string
+        return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(working_directory())]
 
     async def _run(self, request: _SingleRequest, sender: _Sender) -> None:
         notebook, address = self._host.notebook, sender.address

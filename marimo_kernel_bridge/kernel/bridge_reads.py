@@ -20,6 +20,7 @@ from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.inspection import RunOutcome
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription
 from marimo_kernel_bridge.protocol.output_log import shortened
+from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
@@ -147,7 +148,7 @@ class BridgeReads:
             marimo_version=getattr(marimo, "__version__", None),
             python_version=platform.python_version(),
             pid=os.getpid(),
-            cwd=os.getcwd(),  # noqa: PTH109  # a string is wanted
+            cwd=working_directory(),
             notebook=host.file.path(),
             mode=notebook.mode,
             started_at=host.status.started_at,

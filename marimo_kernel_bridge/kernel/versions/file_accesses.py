@@ -20,6 +20,8 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.startup.working_directory import working_directory
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -208,6 +210,6 @@ def _not_notebooks() -> tuple[str, ...]:
     """Return the beginnings of paths that are Python's, the system's or some cache's."""
     installed = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     places = {sys.prefix, *installed, "/proc", "/dev", "/sys", "/etc", "/usr"}
-    folder = f"{Path.cwd()}{os.sep}"
+    folder = f"{working_directory()}{os.sep}"
     beginnings = [*(f"{place}{os.sep}" for place in places), f"{Path.home()}{os.sep}."]
     return tuple(beginning for beginning in beginnings if not folder.startswith(beginning))

@@ -17,7 +17,6 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -41,8 +40,11 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     socket_path,
 )
 from marimo_kernel_bridge.protocol.names import MODULE
+from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jupyter_client.connect import KernelConnectionInfo
     from jupyter_client.kernelspec import KernelSpec
 
@@ -81,7 +83,7 @@ class PoolProvisioner(LocalProvisioner):
             return await super().launch_kernel(cmd, **kwargs)
         self.process = kernel  # type: ignore[assignment]  # it has the part of Popen that the superclass uses
         self.pid = self.pgid = kernel.pid
-        self.cwd = kwargs.get("cwd", Path.cwd())
+        self.cwd = kwargs.get("cwd") or working_directory()
         return self.connection_info
 
 
@@ -98,7 +100,10 @@ def fork_kernel(command: list[str], popen_options: dict[str, Any], options: Pool
     env = dict(popen_options.get("env") or os.environ)
     if not all(os.path.isabs(part) for part in env.get("PYTHONPATH", "").split(os.pathsep) if part):  # noqa: PTH117
         raise NoPoolError("PYTHONPATH depends on the working directory")
-    cwd = os.path.abspath(popen_options.get("cwd") or os.getcwd())  # noqa: PTH100, PTH109  # keeps symbolic links
+    folder = popen_options.get("cwd") or working_directory()
+    if not folder:
+        raise NoPoolError("the working directory was deleted")
+    cwd = os.path.abspath(folder)  # noqa: PTH100  # keeps symbolic links
     if not os.path.isdir(cwd):  # noqa: PTH112  # as it is
         raise NoPoolError("the working directory does not exist")
     independent = bool(popen_options.get("independent"))

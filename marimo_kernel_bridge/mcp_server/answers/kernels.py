@@ -136,7 +136,7 @@ class KernelState:
             lines.append(f"our runs that are not over: {', '.join(self.our_runs)} (read_run waits for them)")
         if self.pid is not None:
             python = f"Python {self.python}" + (f" ({self.interpreter})" if self.interpreter else "")
-            lines.append(f"pid {self.pid}, {python}, in {self.cwd}")
+            lines.append(f"pid {self.pid}, {python}, in {self.cwd or 'a folder that was deleted'}")
         return "\n".join([*lines, *self.warnings])
 
 

@@ -1,5 +1,6 @@
 """The bridge protocol: a person's front end and an agent's client of one kernel, in this process."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,7 +9,13 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, EditReport
-from marimo_kernel_bridge.protocol.notebook import Cell, CellRun, CellWithOutputs, RunReport
+from marimo_kernel_bridge.protocol.notebook import (
+    Cell,
+    CellRun,
+    CellWithOutputs,
+    KernelDescription,
+    RunReport,
+)
 from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 
@@ -177,3 +184,16 @@ def test_deleted_cells_are_not_listed_and_not_run(lab: FrontEnd, agent: FrontEnd
     lab.run("here", "h = 1", metadata={"deletedCells": ["gone"]})
     assert list(cells(agent)) == ["here"]
     assert agent.ask(wire.RunCells(cell_ids=["gone"]), "shell")["code"] == "no_such_cell"
+
+
+def test_a_kernel_whose_folder_was_deleted_answers_and_runs_its_first_cell(
+    lab: FrontEnd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    assert lab.ask(wire.Describe())["status"] == "ok"
+    assert lab.run("one", "x = 1\nx").text == "1"
+    assert lab.run("two", "x + 1").text == "2"
+    assert wire.decode_reply(lab.ask(wire.Describe()), KernelDescription).cwd == ""
