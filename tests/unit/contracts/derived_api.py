@@ -67,11 +67,13 @@ OTHERS = {
     # Private attributes of other packages, which have no contract here.
     "_current_frames": "sys",
     "_exit": "os",
+    "_global_config": "pandas",
     "_mgr": "pandas",
     "_ndarray": "pandas",
     "_options_full": "ipywidgets",
     "_pa_array": "pandas",
     "_property_lock": "ipywidgets",
+    "_registered_options": "pandas",
 }
 
 
