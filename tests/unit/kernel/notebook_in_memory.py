@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -263,6 +264,7 @@ class FrontEnd:
         self.seen: list[Message] = []
         self.replies: dict[str, Message] = {}  # that nobody has asked for yet, by the id of their request
         self._idle: dict[str, int] = {}  # message id -> how many messages had come when its request was over
+        self._paused = timedelta()  # which a person would have taken between the requests until now
         self._read = 0  # messages that replies and waits have looked at
 
     # -- sending ---------------------------------------------------------------------------------------------------
@@ -276,6 +278,7 @@ class FrontEnd:
             execute_content(code, self.dialect) | content,
             metadata=execute_metadata(cell, self.dialect) | (metadata or {}),
         )
+        message["header"]["date"] += self._paused
         msg_id: str = message["header"]["msg_id"]
         if cell is not None:
             self.page.sent(cell, msg_id)
@@ -300,8 +303,13 @@ class FrontEnd:
     # -- running ---------------------------------------------------------------------------------------------------
 
     def run(self, cell: str | None, code: str, **options: Any) -> Reply:
-        """Run a cell and wait for its reply and idle."""
+        """Run a cell as a person does, seconds after what was sent before, and wait for its reply and idle."""
+        self.pause()
         return self.finish(self.send(cell, code, **options))
+
+    def pause(self) -> None:
+        """Send what comes next as a person would: too late to be a part of what was sent before."""
+        self._paused += timedelta(seconds=2)
 
     def finish(self, msg_id: str) -> Reply:
         """Wait for the reply to a request and for idle."""
@@ -316,6 +324,7 @@ class FrontEnd:
 
     def run_all(self, cells: dict[str, str]) -> list[Reply]:
         """Send all cells at once, as Run All does, and wait for all."""
+        self.pause()
         return [self.finish(msg_id) for msg_id in [self.send(cell, code) for cell, code in cells.items()]]
 
     def _reply(self, msg_id: str) -> Message:

@@ -177,7 +177,7 @@ def test_run_all_tells_the_order_also_where_each_request_is_answered_before_the_
         lambda *args: make(*args) | {"date": start + timedelta(milliseconds=10 * next(count))},
     )
     for cell in "zbac":  # moved, and not saved
-        lab.run(cell, cells[cell])
+        lab.finish(lab.send(cell, cells[cell]))
     assert lab.text("c") == "1"
     monkeypatch.undo()
     for cell in "ab":  # as a person does
