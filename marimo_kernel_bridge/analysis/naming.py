@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.model import PYTHON
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.model import Version
     from marimo_kernel_bridge.analysis.name_uses import CellNames
 
+_NUMBER: Final = re.compile(r"_?\d+$")
 _CALLING_AT_ONCE: Final = frozenset(
     """sorted sort min max reduce apply map_elements applymap agg aggregate transform assign pipe sort_values groupby
     any all list sum print fromfunction apply_along_axis curve_fit minimize quad solve_ivp odeint""".split()  # noqa: SIM905  # a list of words
@@ -28,7 +30,7 @@ def name_versions(
 
     `quoted` names also occur in evaluated strings, where marimo does not mangle private names.
     """
-    taken = set(words)
+    taken = _Taken(words)
     for name, versions in all_versions.items():
         crossing = [
             version
@@ -43,23 +45,23 @@ def name_versions(
             _name_several(name, versions, crossing, taken)
 
 
-def _name_private(name: str, versions: list[Version], crossing: list[Version], taken: set[str]) -> None:
+def _name_private(name: str, versions: list[Version], crossing: list[Version], taken: _Taken) -> None:
     """Name the versions of a `_name`, which marimo makes local to its cell: versions read elsewhere become public."""
     base = name
     if crossing:
         base = name.strip("_") or "underscore"
-        base = _next_free(base, taken) if base in taken else base
+        base = taken.next_free(base) if base in taken else base
         taken.add(base)
     for version in versions:
         if version not in crossing:
             version.text = name
         else:
-            version.text = base if version is crossing[0] else _next_free(base, taken)
+            version.text = base if version is crossing[0] else taken.next_free(base)
         if crossing:
             taken.add(version.text)
 
 
-def _name_several(name: str, versions: list[Version], crossing: list[Version], taken: set[str]) -> None:
+def _name_several(name: str, versions: list[Version], crossing: list[Version], taken: _Taken) -> None:
     """Name several versions: private if no other cell reads them; the first other one keeps its name."""
     plain_free = True
     for version in versions:
@@ -69,15 +71,24 @@ def _name_several(name: str, versions: list[Version], crossing: list[Version], t
         elif plain_free:
             version.text, plain_free = name, False
         else:
-            version.text = _next_free(name, taken)
+            version.text = taken.next_free(name)
             taken.add(version.text)
 
 
-def _next_free(name: str, taken: set[str]) -> str:
-    number = 1
-    while f"{name}_{number}" in taken:
-        number += 1
-    return f"{name}_{number}"
+class _Taken(set[str]):
+    """The names that are taken. `numbered` are the stems of those of the notebook that end with a number."""
+
+    def __init__(self, words: AbstractSet[str]) -> None:
+        super().__init__(words)
+        self._numbered = {_NUMBER.sub("", word) for word in words if word[-1:].isdigit()}
+
+    def next_free(self, name: str) -> str:
+        """Return a name for another version: `x_1`, but `x_v2` where that would look like one of the notebook's."""
+        versioned = name[-1].isdigit() or name in self._numbered
+        number = 2 if versioned else 1
+        while (free := f"{name}_{'v' if versioned else ''}{number}") in self:
+            number += 1
+        return free
 
 
 def read_after_the_cell(names: CellNames) -> frozenset[str]:

@@ -86,7 +86,10 @@ from m import a | from m import a, b; b | b | from k import b, a; b => from m im
 x = 1 | x | x = 2 | x                        => x = 1 | x | x_1 = 2 | x_1
 x = 1 | x | x = 2 | x | x = 3 | x            => x = 1 | x | x_1 = 2 | x_1 | x_2 = 3 | x_2
 x = 1 | x = 2 | x                            => _x = 1 | x = 2 | x
-x_1 = 0; x = 1 | x | x = 2 | x               => x_1 = 0; x = 1 | x | x_2 = 2 | x_2
+x_1 = 0; x = 1 | x | x = 2 | x               => x_1 = 0; x = 1 | x | x_v2 = 2 | x_v2
+x2 = 0; x = 1 | x | x = 2 | x | x = 3 | x    => x2 = 0; x = 1 | x | x_v2 = 2 | x_v2 | x_v3 = 3 | x_v3
+x2 = 1 | x2 | x2 = 2 | x2 | x2 = 3 | x2      => x2 = 1 | x2 | x2_v2 = 2 | x2_v2 | x2_v3 = 3 | x2_v3
+x = 1; x_v2 = 0; x3 = 0 | x | x = 2 | x      => x = 1; x_v2 = 0; x3 = 0 | x | x_v3 = 2 | x_v3
 x = 1 | x = x + 1 | x                        => x = 1 | x_1 = x + 1 | x_1
 x = 1 | x += 1 | x                           => x = 1 | x_1 = x + 1 | x_1
 x = 1 | x   -=   2 | x                       => x = 1 | x_1 = x - 2 | x_1
