@@ -41,7 +41,23 @@ def shown(code, namespace, *, as_marimo=False):
                 exec(compile(tree, "<cell>", "exec"), namespace)
         except Exception as error:
             texts.append(type(error).__name__)
-    return printed.getvalue() + "".join(f"{text}\n" for text in texts)
+    return Shown(printed.getvalue(), "".join(f"{text}\n" for text in texts))
+
+
+class Shown(str):
+    """What a cell shows: what it prints, and then what it displays, which marimo shows apart."""
+
+    __slots__ = ("displayed", "printed")
+
+    def __new__(cls, printed, displayed):
+        text = super().__new__(cls, printed + displayed)
+        text.printed, text.displayed = printed, displayed
+        return text
+
+    @classmethod
+    def together(cls, parts):
+        """What one cell shows that does what several did."""
+        return cls("".join(part.printed for part in parts), "".join(part.displayed for part in parts))
 
 
 class Displayed(list):
@@ -164,7 +180,9 @@ def assert_shows_the_same_again_and_again(codes):
     first = reactive.run()
     for number, cell in enumerate(result.cells):
         if cell.positions:
-            assert first[number] == "".join(expected[each - 1] for each in sorted(cell.positions)), told
+            assert first[number] == Shown.together([expected[each - 1] for each in sorted(cell.positions)]), (
+                told
+            )
     for number in range(len(reactive.codes)):
         for other, text in reactive.run(reactive.downstream(number)).items():
             assert text == first[other], f"cell {number} again changed cell {other}\n{told}"
