@@ -29,6 +29,9 @@ _NOT_STARTED: Final = 424
 """JupyterHub's final status for a user's server that does not run."""
 _PAGES: Final = frozenset({"lab", "doc", "tree", "notebooks", "edit", "consoles", "api"})
 """The first part of the paths of a server's pages, after its base URL."""
+_NOTEBOOK_PAGE: Final = re.compile(
+    r"(?:(?:lab|doc)/(?:workspaces/[^/]+/)?tree|tree|notebooks)/(.+\.ipynb)$", re.DOTALL
+)
 _OK: Final = range(200, 300)
 
 
@@ -78,7 +81,7 @@ class JupyterServer:
             )
         query = dict(pair.partition("=")[::2] for pair in parts.query.split("&") if pair)
         secret = token or query.get("token") or _configured_token(parts.scheme, parts.netloc, path)
-        notebook = re.search(r"(?:^|/)(?:tree|notebooks)/(?!.*/tree/)(.+\.ipynb)$", page)
+        notebook = _NOTEBOOK_PAGE.match(page)
         return cls(
             urlunsplit((parts.scheme, parts.netloc, path, "", "")),
             secret,
@@ -211,7 +214,10 @@ def _status(answer: HTTPResponse) -> int:
 
 def _configured_token(scheme: str, netloc: str, path: str) -> str:
     """Return the token in the environment if it is for this server; no other server may get it."""
-    configured = urlsplit(os.environ.get("JUPYTER_SERVER_URL", ""))
+    try:
+        configured = urlsplit(os.environ.get("JUPYTER_SERVER_URL", ""))
+    except ValueError:  # half an IPv6 address: that of no server
+        return ""
     whole = (configured.scheme, configured.netloc, _split(configured.path)[0])
     return os.environ.get("JUPYTER_TOKEN", "") if whole == (scheme, netloc, path) else ""
 
@@ -219,12 +225,14 @@ def _configured_token(scheme: str, netloc: str, path: str) -> str:
 def _split(path: str) -> tuple[str, str]:
     """Split the path of a page into the server's base URL and the rest.
 
-    The name of a hub's user may be that of a page: /user/lab/lab/tree/a.ipynb.
+    The name of a hub's user may be that of a page: /user/lab/lab/tree/a.ipynb. Below a page, `user` is a folder.
     """
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["hub"]:
         return "/hub", ""
-    first = parts.index("user") + 2 if "user" in parts else 0
+    first = next((at for at, part in enumerate(parts) if part == "user" or part in _PAGES), len(parts))
+    if parts[first : first + 1] == ["user"]:
+        first += 2
     end = next((at for at, part in enumerate(parts) if at >= first and part in _PAGES), len(parts))
     return "".join(f"/{part}" for part in parts[:end]), "/".join(parts[end:])
 

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
         ("https://hub.example.org/user/ada/lab", "https://hub.example.org/user/ada", None),
         ("https://hub.example.org/user/lab/lab/tree/a.ipynb", "https://hub.example.org/user/lab", "a.ipynb"),
         ("https://hub.example.org/user/treeman/big/tree", "https://hub.example.org/user/treeman/big", None),
+        ("http://h:8888/lab/tree/user/ada/a.ipynb", "http://h:8888", "user/ada/a.ipynb"),
+        ("http://h:8888/base/notebooks/user/lab/a.ipynb", "http://h:8888/base", "user/lab/a.ipynb"),
+        ("http://h:8888/lab/tree/tree/lab/tree/a.ipynb", "http://h:8888", "tree/lab/tree/a.ipynb"),
+        ("http://h:8888/doc/workspaces/tree/tree/a.ipynb", "http://h:8888", "a.ipynb"),
+        ("https://h/user/ada/lab/tree/user/b/a.ipynb", "https://h/user/ada", "user/b/a.ipynb"),
+        ("https://h/hubs/user/user/tree/user/a.ipynb", "https://h/hubs/user/user", "user/a.ipynb"),
     ],
 )
 def test_the_address_that_a_person_copies_is_understood(copied: str, url: str, notebook: str | None) -> None:
@@ -74,6 +80,15 @@ def test_the_configured_token_goes_to_the_configured_server_alone(monkeypatch: p
         "https://hub.example.org:444/user/ada",
     ):
         assert JupyterServer.at(other, None).token == ""
+
+
+@pytest.mark.parametrize("configured", ["http://[bad", "http://[::1", "http://h:x/", "not an address"])
+def test_a_configured_address_that_is_none_is_that_of_no_server(
+    configured: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_TOKEN", "from-environment")
+    monkeypatch.setenv("JUPYTER_SERVER_URL", configured)
+    assert JupyterServer.at("http://localhost:8888/lab", None).token == ""
 
 
 def test_a_server_shows_its_token_to_nobody_and_warns_where_others_can_read_it() -> None:
