@@ -226,3 +226,9 @@ def test_a_temporary_file_of_one_cell_does_not_count(lab: FrontEnd) -> None:
 def test_a_cell_that_uses_too_many_files_makes_no_edges(lab: FrontEnd) -> None:
     run(lab, ("for n in range(60): open(f'{n}.txt', 'w').write('a')", "print(open('3.txt').read())"))
     assert lab.cells()["0"].defines == ("n",)
+
+
+def test_cells_are_listed_when_the_working_directory_was_deleted(lab: FrontEnd, tmp_path: Path) -> None:
+    leave = "import os, tempfile\nfolder = tempfile.mkdtemp()\nos.chdir(folder)\nos.rmdir(folder)"
+    run(lab, ("open('data.csv', 'w').write('a');", leave))
+    assert lab.cells()["0"].defines == (str(tmp_path / "data.csv"),)
