@@ -232,3 +232,39 @@ def test_cells_are_listed_when_the_working_directory_was_deleted(lab: FrontEnd, 
     leave = "import os, tempfile\nfolder = tempfile.mkdtemp()\nos.chdir(folder)\nos.rmdir(folder)"
     run(lab, ("open('data.csv', 'w').write('a');", leave))
     assert lab.cells()["0"].defines == (str(tmp_path / "data.csv"),)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "os.remove('data.csv', dir_fd=folder)",
+        "os.unlink('data.csv', dir_fd=folder)",
+        "os.rename('data.csv', 'data2.csv', src_dir_fd=folder, dst_dir_fd=folder)",
+        "os.replace('data.csv', 'data2.csv', src_dir_fd=folder, dst_dir_fd=folder)",
+        "os.link('data.csv', 'data2.csv', src_dir_fd=folder, dst_dir_fd=folder)",
+        "os.symlink('data.csv', 'data2.csv', dir_fd=folder)",
+        "shutil.rmtree('other')",
+    ],
+)
+def test_files_relative_to_a_descriptor_are_not_those_of_the_working_directory(
+    lab: FrontEnd, change: str
+) -> None:
+    begin = "import os, shutil\nos.mkdir('other')\nopen('other/data.csv', 'w').write('b')\nfolder = os.open('other', os.O_RDONLY)"
+    cells = ("open('data.csv', 'w').write('a'); open('data2.csv', 'w').write('a');", begin, f"{change};")
+    run(lab, cells)
+    assert not {"data.csv", "data2.csv"} & set(lab.cells()["2"].defines)
+
+
+def test_a_file_that_leaves_for_a_folder_of_a_descriptor_is_written_where_it_was(lab: FrontEnd) -> None:
+    begin = "import os\nos.mkdir('other')\nfolder = os.open('other', os.O_RDONLY)"
+    move = "os.rename('data.csv', 'data2.csv', dst_dir_fd=folder)"
+    run(lab, (begin, "open('data.csv', 'w').write('a');", move))
+    assert {"data.csv", "data2.csv"} & set(lab.cells()["2"].defines) == {"data.csv"}
+
+
+@pytest.mark.parametrize(
+    "event", ["open", "os.rename", "os.link", "os.symlink", "os.remove", "os.truncate", "sqlite3.connect"]
+)
+@pytest.mark.parametrize("arguments", ["", ", 'x'", ", 1, 2, 3, 4, 5, 6", ", object(), b'\\0', []"])
+def test_code_may_audit_events_with_any_arguments(lab: FrontEnd, event: str, arguments: str) -> None:
+    run(lab, ("open('t.txt', 'w').write('a');", f"import sys\nsys.audit({event!r}{arguments})"))
