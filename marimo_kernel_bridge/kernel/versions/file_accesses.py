@@ -14,6 +14,7 @@ import sys
 import sysconfig
 import threading
 import time
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -42,7 +43,11 @@ _PATH: Final = re.compile(r"[^\s<>|;&=,()\[\]{}\"'`]*[./][^\s<>|;&=,()\[\]{}\"'`
 
 @dataclass
 class _Recording:
-    """What a body does with files: of each path, whether it reads what was there, and whether it writes."""
+    """What a body does with files: of each path, whether it reads what was there, and whether it writes.
+
+    The arguments `folder` of events are descriptors, -1 for none. What is relative to a descriptor does not count, as the
+    path of its folder is unknown.
+    """
 
     started: int = field(default_factory=time.time_ns)
     reads: set[str] = field(default_factory=set)
@@ -70,21 +75,33 @@ class _Recording:
         else:
             self.changed(path)
 
-    def replaced(self, source: object, target: object, *_: object) -> None:
-        self.read(source)
-        self.write(source)
-        self.write(target)
+    def replaced(
+        self, source: object, target: object, source_folder: int = -1, target_folder: int = -1
+    ) -> None:
+        if source_folder == -1:
+            self.read(source)
+            self.write(source)
+        if target_folder == -1:
+            self.write(target)
 
-    def linked(self, source: object, target: object, *_: object) -> None:
-        self.read(source)
-        self.write(target)
+    def linked(
+        self, source: object, target: object, source_folder: int = -1, target_folder: int = -1
+    ) -> None:
+        if source_folder == -1:
+            self.read(source)
+        if target_folder == -1:
+            self.write(target)
+
+    def symbolically_linked(self, source: object, target: object, folder: int = -1) -> None:
+        self.linked(source, target, folder, folder)
 
     def changed(self, path: object, *_: object) -> None:
         self.read(path)
         self.write(path)
 
-    def removed(self, path: object, *_: object) -> None:
-        self.write(path)
+    def removed(self, path: object, folder: int = -1) -> None:
+        if folder == -1:
+            self.write(path)
 
     def connected(self, path: object, *_: object) -> None:
         name = _watched_path(path)
@@ -96,7 +113,7 @@ _EVENTS: Final[dict[str, Callable[..., None]]] = {
     "open": _Recording.opened,
     "os.rename": _Recording.replaced,
     "os.link": _Recording.linked,
-    "os.symlink": _Recording.linked,
+    "os.symlink": _Recording.symbolically_linked,
     "os.remove": _Recording.removed,
     "os.truncate": _Recording.changed,
     "sqlite3.connect": _Recording.connected,
@@ -113,7 +130,9 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:  # of any event
         return
     recording = _current
     if threading.current_thread() is threading.main_thread() and _of_context.get() is recording:
-        _EVENTS[event](recording, *arguments)
+        # What it raises would be raised in the user's code, which may also audit events with arguments of its own.
+        with suppress(Exception):
+            _EVENTS[event](recording, *arguments)
 
 
 @dataclass(frozen=True)
