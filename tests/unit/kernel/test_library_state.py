@@ -1,10 +1,14 @@
 """Random generators and settings of libraries: a cell that runs again has those of its place in the document."""
 
+import decimal
+import hashlib
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
+from marimo_kernel_bridge.kernel.versions.library_state import STATES, LibraryState
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
 SEEDED = (
@@ -16,15 +20,72 @@ SEEDED = (
 )
 
 
-@pytest.fixture(autouse=True)
+LIBRARIES = "import decimal, locale, random, matplotlib, numpy, numpy.random, pandas"
+contexts: list[decimal.Context] = []
+taken: list[tuple[LibraryState, object]] = []
+"""What `STATES` names, as the test found it. Taken and restored in the kernel: decimals belong to a context."""
+
+
+def take() -> None:
+    taken[:] = [(state, state.now()) for state in STATES]
+    contexts[:] = [decimal.getcontext(), decimal.getcontext().copy()]
+
+
+def restore() -> None:
+    for state, value in taken:
+        assert value is None or state.set(value), state.module
+    # Those of the context that all requests have a copy of, too: the one that was set is that of this request.
+    shared, was = contexts
+    for name in ("prec", "rounding", "Emin", "Emax", "capitals", "clamp", "traps"):
+        setattr(shared, name, getattr(was, name))
+
+
+@contextmanager
 def as_it_was(lab: FrontEnd) -> Iterator[None]:
+    """Restore all state of libraries that is known of, as a kernel that starts would have it."""
+    before = f"{LIBRARIES}\nimport sys; sys.modules[{__name__!r}].take()"
+    assert lab.run(None, before, store_history=False).ok
     yield
-    reset = """import sys, decimal
-decimal.getcontext().prec = 28
-if 'numpy' in sys.modules: sys.modules['numpy'].set_printoptions(precision=8)
-if 'pandas' in sys.modules: sys.modules['pandas'].reset_option('display.max_rows')
-if 'matplotlib' in sys.modules: sys.modules['matplotlib'].rcdefaults()"""
-    assert lab.run(None, reset, store_history=False).ok
+    after = f"import sys; sys.modules[{__name__!r}].restore()"
+    assert lab.run(None, after, store_history=False).ok
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(lab: FrontEnd) -> Iterator[None]:
+    with as_it_was(lab):
+        yield
+
+
+def test_what_a_test_leaves_is_taken_back(lab: FrontEnd) -> None:
+    look = f"import sys; print(sys.modules[{__name__!r}].seen())"
+    before = lab.run(None, look, store_history=False).text
+    outer = taken[:], contexts[:]
+    with as_it_was(lab):
+        assert lab.run("0", LIBRARIES).ok
+        assert lab.run("1", CHANGES).ok
+        changed = lab.run(None, look, store_history=False).text
+    taken[:], contexts[:] = outer
+    assert lab.run(None, look, store_history=False).text == before
+    assert [was == now for was, now in zip(before.split(), changed.split(), strict=True)] == [False] * len(
+        before.split()
+    )
+
+
+def seen() -> str:
+    """Return a word for each state that there is."""
+    values = [state.now() for state in STATES]
+    return " ".join(hashlib.sha256(repr(value).encode()).hexdigest() for value in values if value is not None)
+
+
+CHANGES = """import sys
+random.seed(1); numpy.random.seed(1)
+matplotlib.rcParams['figure.dpi'] = 77
+pandas.set_option('display.max_columns', 3)
+numpy.set_printoptions(linewidth=33)
+decimal.getcontext().rounding = decimal.ROUND_UP
+locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' else 'C.UTF-8')
+if 'torch' in sys.modules: sys.modules['torch'].manual_seed(1)
+"""
 
 
 def run(lab: FrontEnd, cells: tuple[str, ...], *steps: str) -> dict[str, str]:

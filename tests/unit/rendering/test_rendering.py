@@ -110,7 +110,7 @@ def test_marimos_spans_become_the_blocks_that_they_stand_for() -> None:
 
 
 def test_much_text_takes_little_time() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     for text in (
         "<span>" * 100_000,
         "<marimo-x a='" * 20_000,
@@ -118,7 +118,7 @@ def test_much_text_takes_little_time() -> None:
         "<span class='a'" * 50_000,
     ):
         rewrite(text, lambda _: "")
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
 
 
 @pytest.mark.parametrize(
