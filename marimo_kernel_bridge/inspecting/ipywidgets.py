@@ -71,6 +71,15 @@ def find(target: str, names: Mapping[str, object]) -> object | None:
 
 
 def _described(name: str, widget: object) -> UiElement:
+    try:
+        return _told(name, widget)
+    except Exception:  # noqa: BLE001  # traits that the library itself would not set; the other widgets are listed
+        return accepted_values.described(
+            name, shown_kind(widget), value="", accepts="", label=None, runs_readers=False
+        )
+
+
+def _told(name: str, widget: object) -> UiElement:
     state = stored(widget)
     return accepted_values.described(
         name,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspecting.accepted_values import listed
+from marimo_kernel_bridge.inspecting.accepted_values import is_finite, listed
 from marimo_kernel_bridge.inspecting.value_text import library_class, value_text
 from marimo_kernel_bridge.inspecting.widget_traits import (
     DATES,
     WHOLE_NUMBERS,
+    is_finite_change,
     is_number,
     library_kind,
     limits,
+    number_read,
     shown_kind,
     stored,
 )
@@ -21,6 +23,9 @@ from marimo_kernel_bridge.inspecting.widget_traits import (
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Sequence
+
+_NUMERIC: Final = ("Int", "Float")
+"""How the names of the kinds of numbers begin, after Bounded."""
 
 Widget = Any
 """A widget; ipywidgets has no types."""
@@ -57,6 +62,8 @@ def _change(widget: Widget, value: object) -> tuple[list[str], Callable[[], None
         # Not as the page does: the library reads the time in UTC that it has written as local time.
         return ["value"], partial(widget.set_trait, "value", _date(widget, value))
     state = _front_end_state(widget, value)
+    if not is_finite_change(stored(widget), state):
+        raise _refused(widget, f"takes finite numbers, not {value_text(value)}")
     return list(state), partial(widget.set_state, state)
 
 
@@ -119,13 +126,28 @@ def _date(widget: object, value: object) -> dt.date | dt.time | None:
 def _require_number(widget: object, value: object) -> None:
     """Refuse numbers that the widget would silently clip to its range, or cut to whole ones."""
     low, high = limits(widget, stored(widget))
-    for number in value if isinstance(value, list) else [value]:
-        if not is_number(number):
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        number = _number_that_is_read(widget, item)
+        if number is None:
             continue
         if (is_number(low) and number < low) or (is_number(high) and number > high):
             raise _refused(widget, f"takes numbers from {low} to {high}, not {number}")
         if library_kind(widget) in WHOLE_NUMBERS and type(number) is float and not number.is_integer():
             raise _refused(widget, f"takes whole numbers, not {number}")
+        if not is_finite(number):
+            raise _refused(widget, f"takes finite numbers, not {number}")
+
+
+def _number_that_is_read(widget: object, item: object) -> float | None:
+    """Return the number that the widget makes of an item: those of numbers read text too, "nan" as well."""
+    if is_number(item):
+        return item
+    if not isinstance(item, str) or not library_kind(widget).removeprefix("Bounded").startswith(_NUMERIC):
+        return None
+    number = number_read(item)
+    if library_kind(widget) in WHOLE_NUMBERS and not item.strip().lstrip("+-").isdecimal():
+        return None  # the widget refuses it
+    return number
 
 
 def _is_same(now: object, old: object) -> bool:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo._plugins.ui._core.ui_element import UIElement
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspecting.accepted_values import is_finite
+from marimo_kernel_bridge.inspecting.widget_traits import is_finite_change, stored
 from marimo_kernel_bridge.runtime.ui import inputs
 from marimo_kernel_bridge.runtime.ui.inputs import Element, listed, refused
 
@@ -51,8 +53,12 @@ def frontend_value(element: Element, value: object) -> Any:
     if convert is None:
         if kind in _NOT_INPUTS:
             raise refused(element, "shows something and has no value to set")
-        return value  # the frontend's own JSON: selections in charts, transforms and edits of tables
-    return convert(element, value)
+        converted = value  # the frontend's own JSON: selections in charts, transforms and edits of tables
+    else:
+        converted = convert(element, value)
+    if not is_finite(converted):
+        raise refused(element, f"takes finite numbers, not {value!r}")
+    return converted
 
 
 def _form(element: Element, value: object) -> Any:
@@ -146,6 +152,8 @@ def _widget(element: Element, value: object) -> dict[str, Any]:
     for name in value:
         if name not in traits:
             raise refused(element, f"has no trait {name!r}", f"Traits: {listed(traits)}.")
+    if not is_finite_change(stored(element.widget), value):
+        raise refused(element, f"takes finite numbers, not {value!r}")
     return value
 
 

@@ -33,6 +33,13 @@ class Counter(anywidget.AnyWidget):
     value = traitlets.Int(0)
 
 
+class Tree(anywidget.AnyWidget):
+    """A widget of the user's own whose trait is a whole document."""
+
+    _esm = "export default {}"
+    tree = traitlets.Dict().tag(sync=True)
+
+
 class Limits(anywidget.AnyWidget):
     """A widget of the user's own whose traits are called as those of numbers are."""
 
@@ -120,6 +127,30 @@ TOLD: list[tuple[str, str, str]] = [
 def test_a_widget_is_told_with_its_value_and_what_it_takes(code: str, value: str, takes: str) -> None:
     told = told_of(made(code))
     assert (told.value, told.takes, told.runs_readers) == (value, takes, False)
+
+
+@pytest.mark.parametrize(
+    ("limits", "takes"),
+    [
+        ({"base": 1e308}, "a number from 1.0"),
+        ({"min": -4.0, "base": 0.0}, "a number to 0.0"),
+        ({"min": 0.5, "base": -1.0}, "a number to 1.0"),
+    ],
+)
+def test_a_limit_that_is_no_number_is_none(limits: dict[str, float], takes: str) -> None:
+    slider = ipywidgets.FloatLogSlider()
+    slider._trait_values |= limits  # as they are where the library checks less
+    assert told_of(slider).takes == takes
+
+
+@pytest.mark.parametrize("lacks", ["value", "base", "min"])
+def test_a_widget_whose_traits_are_odd_does_not_keep_others_from_the_list(lacks: str) -> None:
+    odd = ipywidgets.FloatLogSlider()
+    del odd._trait_values[lacks]
+    found = elements({"odd": odd, "w": ipywidgets.Checkbox()})
+    kinds = {element.element: element.kind for element in found}
+    assert kinds["w"] == "ipywidgets.Checkbox"
+    assert kinds.get("odd", "ipywidgets.FloatLogSlider") == "ipywidgets.FloatLogSlider"
 
 
 def test_a_password_is_told_as_its_page_shows_it() -> None:
@@ -254,6 +285,17 @@ REFUSED: list[tuple[str, object, str]] = [
     ("IntSlider()", 1.5, "takes whole numbers, not 1.5"),
     ("IntsInput()", [1, 1.5], "takes whole numbers, not 1.5"),
     ("IntText()", float("nan"), "takes whole numbers, not nan"),
+    ("FloatText()", float("nan"), "takes finite numbers, not nan"),
+    ("FloatText()", float("-inf"), "takes finite numbers, not -inf"),
+    ("FloatSlider()", float("nan"), "takes finite numbers, not nan"),
+    ("FloatLogSlider()", float("nan"), "takes finite numbers, not nan"),
+    ("FloatRangeSlider()", [1, float("nan")], "takes finite numbers, not nan"),
+    ("FloatsInput()", [1.0, float("inf")], "takes finite numbers, not inf"),
+    ("FloatText()", "nan", "takes finite numbers, not nan"),
+    ("FloatsInput()", ["1e999"], "takes finite numbers, not inf"),
+    ("BoundedFloatText()", "1e5", "takes numbers from 0.0 to 100.0, not 100000.0"),
+    ("BoundedIntText()", "101", "takes numbers from 0 to 100, not 101"),
+    ("Tree()", {"tree": {"a": [float("nan")]}}, "takes finite numbers, not {'tree': "),
     ("IntSlider()", "much", "does not take 'much'"),
     ("IntRangeSlider()", [7, 2], "does not take [7, 2]: setting lower > upper."),
     (

@@ -166,6 +166,9 @@ REFUSED = [
     ("mo.ui.matrix([[1, 2]], max_value=3)", [[1, 4]], "takes numbers from None to 3 here, not 4"),
     ("mo.ui.anywidget(ipywidgets.IntSlider())", 3, "takes values by trait"),
     ("mo.ui.anywidget(ipywidgets.IntSlider())", {"vaule": 3}, "has no trait 'vaule'"),
+    # Jupyter's messages have nan and infinity as text.
+    ("mo.ui.number()", float("inf"), "takes a number, not 'inf'"),
+    ("mo.ui.anywidget(ipywidgets.FloatText())", {"value": float("nan")}, "takes finite numbers"),
 ]
 
 
@@ -334,3 +337,19 @@ def test_batch_clients_see_a_set_element_by_an_update(connect: Connect) -> None:
         m["content"]["data"]["text/plain"] for m in reply.messages if m["msg_type"] == "update_display_data"
     ]
     assert updates == ["4 (slider · from 1 to 9 · %marimo set n VALUE)"]
+
+
+@pytest.mark.parametrize(
+    ("element", "value"),
+    [
+        ("mo.ui.number()", "1e999"),
+        ("mo.ui.array([mo.ui.number()])", "[-1e999]"),
+        ("mo.ui.matrix([[1, 2]])", "[[1, 1e999]]"),
+        ("mo.ui.anywidget(ipywidgets.FloatText())", "{'value': 1e999}"),
+    ],
+)
+def test_a_value_that_json_cannot_say_is_refused(notebook: FrontEnd, element: str, value: str) -> None:
+    assert notebook.run("make", f"e = {element}").ok
+    told = notebook.run("set", f"%marimo set e {value}")
+    assert "takes finite numbers" in str(told)
+    assert "inf" not in notebook.run(None, "repr(e.value)", store_history=False).text
