@@ -18,7 +18,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.startup.working_directory import working_directory
@@ -37,6 +37,8 @@ _SUSPECT: Final = re.compile(
 )
 """Occurs in the text of cells that write files. Before the first such cell there is no hook, which would make each call of
 `id` and `copy.deepcopy` slower."""
+_PATH_TYPES: Final = frozenset({str, type(Path()), PurePath, PurePosixPath, PureWindowsPath})
+"""Not those derived from them, whose methods are the user's code."""
 _QUOTED: Final = re.compile(r"\"([^\"\n]{1,300})\"|'([^'\n]{1,300})'")
 _PATH: Final = re.compile(r"[^\s<>|;&=,()\[\]{}\"'`]*[./][^\s<>|;&=,()\[\]{}\"'`]*")
 
@@ -159,8 +161,8 @@ class FileWatch:
         self._token = _of_context.set(self._recording)
 
     def _paths(self, values: Iterable[object]) -> set[str]:
-        held = (os.fspath(value) for value in values if type(value) is str or isinstance(value, PurePath))
-        named = {path for path in held if _PATH.fullmatch(path) and len(path) < 1000}  # noqa: PLR2004  # characters of a path
+        held = (os.fspath(value) for value in values if type(value) in _PATH_TYPES)  # type: ignore[call-overload]
+        named = {path for path in held if len(path) < 1000 and _PATH.fullmatch(path)}  # noqa: PLR2004  # characters of a path
         return {path for each in self._mentioned | named if (path := _watched_path(each)) is not None}
 
     def end(self, values: Iterable[object]) -> FileUse:
@@ -210,25 +212,29 @@ def _mentioned_paths(code: str) -> frozenset[str]:
 
 def _watched_path(path: object) -> str | None:
     """Return the absolute path of a file of the notebook, None for any other."""
+    if issubclass(type(path), str):
+        path = str.__str__(path)  # of a derived class: without its methods
+    elif type(path) not in _PATH_TYPES and type(path) is not bytes:  # a file descriptor, say
+        return None
     try:
         absolute = os.path.abspath(os.path.expanduser(os.fsdecode(path)))  # type: ignore[arg-type]  # noqa: PTH100, PTH111  # quicker
-    except (TypeError, ValueError, OSError):  # a file descriptor, say
+    except (ValueError, OSError):  # the working directory was deleted, say
         return None
-    return absolute if _belongs_to_notebook(absolute) else None
+    return absolute if _belongs_to_notebook(absolute, working_directory()) else None
 
 
 @lru_cache(maxsize=2000)
-def _belongs_to_notebook(path: str) -> bool:
-    if path.startswith(_not_notebooks()) or path.endswith(".pyc"):
+def _belongs_to_notebook(path: str, folder: str) -> bool:
+    if path.startswith(_not_notebooks(folder)) or path.endswith(".pyc"):
         return False
     return "ipykernel_" not in path
 
 
-@lru_cache(maxsize=1)
-def _not_notebooks() -> tuple[str, ...]:
-    """Return the beginnings of paths that are Python's, the system's or some cache's."""
+@lru_cache(maxsize=20)
+def _not_notebooks(folder: str) -> tuple[str, ...]:
+    """Return the beginnings of paths that are Python's, the system's or some cache's, unless work goes on in there."""
     installed = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     places = {sys.prefix, *installed, "/proc", "/dev", "/sys", "/etc", "/usr"}
-    folder = f"{working_directory()}{os.sep}"
-    beginnings = [*(f"{place}{os.sep}" for place in places), f"{Path.home()}{os.sep}."]
-    return tuple(beginning for beginning in beginnings if not folder.startswith(beginning))
+    home = os.path.expanduser("~")  # noqa: PTH111  # raises nothing where there is none
+    beginnings = [*(f"{place}{os.sep}" for place in places), f"{home}{os.sep}."]
+    return tuple(beginning for beginning in beginnings if not f"{folder}{os.sep}".startswith(beginning))

@@ -268,3 +268,25 @@ def test_a_file_that_leaves_for_a_folder_of_a_descriptor_is_written_where_it_was
 @pytest.mark.parametrize("arguments", ["", ", 'x'", ", 1, 2, 3, 4, 5, 6", ", object(), b'\\0', []"])
 def test_code_may_audit_events_with_any_arguments(lab: FrontEnd, event: str, arguments: str) -> None:
     run(lab, ("open('t.txt', 'w').write('a');", f"import sys\nsys.audit({event!r}{arguments})"))
+
+
+@pytest.mark.parametrize("base", ["pathlib.PosixPath", "pathlib.PurePosixPath", "str", "os.PathLike"])
+def test_paths_of_classes_of_the_user_run_no_code_of_theirs(lab: FrontEnd, base: str) -> None:
+    begin = f"""import os, pathlib
+calls = []
+class Mine({base}):
+    def __fspath__(self): calls.append(1); raise OSError
+    __str__ = startswith = __fspath__
+mine = Mine.__new__(Mine, 'a.txt') if {base} is not os.PathLike else Mine()"""
+    run(lab, (begin, "mine; open('b.txt', 'w').close()", "print(calls)"))
+    assert lab.text("2") == "[]"
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a folder of the system that may be written")
+def test_a_folder_of_the_system_counts_while_it_is_the_working_directory(
+    lab: FrontEnd, tmp_path: Path
+) -> None:
+    begin = "import os, tempfile\nopen('a.txt', 'w').close()\nfolder = tempfile.TemporaryDirectory(dir='/dev/shm')"
+    write = "os.chdir(folder.name); open('b.txt', 'w').write('a')"
+    run(lab, (begin, write, f"folder.cleanup(); os.chdir({str(tmp_path)!r})"))
+    assert any(name.endswith("b.txt") for name in lab.cells()["1"].defines)
