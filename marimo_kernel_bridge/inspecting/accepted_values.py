@@ -5,7 +5,6 @@ Does not read elements: `runtime.ui.listing` and `ipywidgets` do, and pass the v
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.inspecting.value_text import shorten, value_text
@@ -69,12 +68,3 @@ def range_of(start: object, stop: object, step: object) -> str:
     """Describe a range of numbers; None and 0 mean no limit."""
     limits = (f" from {start}" if start is not None else "") + (f" to {stop}" if stop is not None else "")
     return limits + (f" in steps of {step}" if step else "")
-
-
-def is_finite(value: object) -> bool:
-    """Tell whether a value has no nan and no infinity in it, which JSON cannot say."""
-    if isinstance(value, float):
-        return math.isfinite(value)
-    if isinstance(value, dict):
-        return all(is_finite(key) and is_finite(item) for key, item in value.items())
-    return all(map(is_finite, value)) if isinstance(value, (list, tuple)) else True

@@ -6,16 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspecting.accepted_values import is_finite, listed
+from marimo_kernel_bridge.inspecting.accepted_values import listed
+from marimo_kernel_bridge.inspecting.finite_numbers import is_finite, is_finite_change, number_read
 from marimo_kernel_bridge.inspecting.value_text import library_class, value_text
 from marimo_kernel_bridge.inspecting.widget_traits import (
     DATES,
     WHOLE_NUMBERS,
-    is_finite_change,
     is_number,
     library_kind,
     limits,
-    number_read,
     shown_kind,
     stored,
 )

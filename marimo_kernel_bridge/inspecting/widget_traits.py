@@ -9,7 +9,6 @@ import datetime as dt
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from marimo_kernel_bridge.inspecting.accepted_values import is_finite
 from marimo_kernel_bridge.inspecting.value_text import bases, class_name, library_class
 
 if TYPE_CHECKING:
@@ -103,22 +102,6 @@ def _power(base: Any, exponent: Any) -> float | None:
 def is_number(value: object) -> TypeGuard[float]:
     """Tell whether a value is a number, and neither a truth value nor of a class of the user's."""
     return type(value) is int or type(value) is float
-
-
-def number_read(text: str) -> float | None:
-    """Return the number that a trait which converts to numbers reads in a text ("nan" is one too), None if none."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def is_finite_change(now: Mapping[str, object], change: Mapping[str, object]) -> bool:
-    """Tell whether new values of traits have no nan and no infinity, not as text for a number either."""
-    return all(
-        is_finite(number_read(value) if isinstance(value, str) and is_number(now.get(name)) else value)
-        for name, value in change.items()
-    )
 
 
 def registered() -> dict[object, object]:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo._plugins.ui._core.ui_element import UIElement
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspecting.accepted_values import is_finite
-from marimo_kernel_bridge.inspecting.widget_traits import is_finite_change, stored
+from marimo_kernel_bridge.inspecting.finite_numbers import is_finite, is_finite_change
 from marimo_kernel_bridge.runtime.ui import inputs
 from marimo_kernel_bridge.runtime.ui.inputs import Element, listed, refused
 
@@ -152,6 +151,8 @@ def _widget(element: Element, value: object) -> dict[str, Any]:
     for name in value:
         if name not in traits:
             raise refused(element, f"has no trait {name!r}", f"Traits: {listed(traits)}.")
+    from marimo_kernel_bridge.inspecting.widget_traits import stored  # noqa: PLC0415  # few notebooks have a widget
+
     if not is_finite_change(stored(element.widget), value):
         raise refused(element, f"takes finite numbers, not {value!r}")
     return value
