@@ -47,6 +47,7 @@ class ImportOrder(DocumentOrder):
         self.ownership = Ownership(document.facts)
         self._before = Owners()  # as the cell that is visited begins
         self._copied_together: list[tuple[str, set[str]]] = []  # in the cell that is visited
+        self._alive: dict[str, bool] = {}  # what `_is_alive` has found for the cell that is visited
         self._made_of: dict[str, frozenset[str]] = {}  # what names were connected with when they were bound
 
     # What a cell changes
@@ -54,6 +55,7 @@ class ImportOrder(DocumentOrder):
     def mutations_of(self, cell: Cell) -> list[Mutation]:
         self._before = self.ownership.owners.copy()
         self._copied_together = []
+        self._alive = {}
         result: list[Mutation] = []
         body = cell.names.tree.body
         for statement, found in zip(body, by_statement(body, self.document.facts), strict=True):
@@ -158,14 +160,15 @@ class ImportOrder(DocumentOrder):
         if template is None:
             return None
         of_parts = self._before.depth(name) > Depth.FLAT and self._is_of_parts(name, mutated)
-        shared = self._before.connected(name) if of_parts else self._before.holders(name)
+        shared = self._before.component(name) if of_parts else self._before.holders(name)
         seen_by = self._seen_by(cell, name, shared)
         if seen_by <= self._before.exact(name):
             return template
         together = {name, *seen_by}
-        for each in seen_by:
-            together |= self._seen_by(cell, each, self._before.connected(each))
-        if together != {name, *seen_by} or not all(map(self._is_plain, together)):
+        for component in {self._before.component(each) for each in seen_by}:
+            if not together >= self._seen_by(cell, name, component):
+                return None
+        if not all(map(self._is_plain, together)):
             return None
         if not all(self._is_copied_along(cell, each) for each in seen_by):
             return None
@@ -228,9 +231,14 @@ class ImportOrder(DocumentOrder):
         }
 
     def _is_alive(self, cell: Cell, name: str) -> bool:
+        if name not in self._alive:
+            self._alive[name] = self._is_looked_at(cell, name)
+        return self._alive[name]
+
+    def _is_looked_at(self, cell: Cell, name: str) -> bool:
         if any(use.act == "load" and (use.exposed or use.late) for use in cell.names.of(name)):
             return True
-        return not cell.names.stores(name) and self.read_below(cell.index, {name})
+        return not cell.names.stores(name) and self.read_below(cell.index, name)
 
     # Joining
 

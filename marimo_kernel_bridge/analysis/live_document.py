@@ -48,7 +48,7 @@ class LiveOrder(DocumentOrder):
             if name in cell.incoming and any(mutation.viewed for mutation in cell.changed.get(name, ())):
                 self.draws_on.setdefault(cell.index, set()).add(name)
 
-    def read_below(self, index: int, names: set[str]) -> bool:  # noqa: ARG002  # cells may still be added
+    def read_below(self, index: int, name: str) -> bool:  # noqa: ARG002  # cells may still be added
         return True
 
     def visit_name(self, cell: Cell, name: str) -> None:

@@ -112,6 +112,8 @@ class Owners:
         self._depths: dict[str, Depth] = {}
         self._exact: dict[str, int] = {}  # names that are certainly bound to one object have one number
         self._number = 0
+        self._found: dict[str, dict[str, Link]] = {}  # what is connected, as long as nothing becomes known
+        self._components: dict[str, frozenset[str]] = {}
 
     def copy(self) -> Owners:
         """Return a graph that later changes of this one leave alone."""
@@ -157,14 +159,39 @@ class Owners:
 
     def connected(self, name: str) -> dict[str, Link]:
         """Return who may see a change of a name's object or of its parts."""
+        known = self._found.get(name)
+        if known is not None:
+            return dict(known)
         found: dict[str, Link] = {}
         waiting = [(name, Link.SHOWN)]
         while waiting:
             at, by = waiting.pop()
             if at != OUTSIDE:
-                near = (links.get(at, {}) for links in (self._held, self._holds, self._parts))
-                waiting += _new(merged(*near), by, found, name)
-        return found
+                for links in (self._held, self._holds, self._parts):
+                    if at in links:
+                        waiting += _new(links[at], by, found, name)
+        self._found[name] = found
+        return dict(found)
+
+    def component(self, name: str) -> frozenset[str]:
+        """Return a name with all that are connected with it: one set for all names in it, without links."""
+        if name == OUTSIDE:
+            return frozenset({OUTSIDE})
+        if name not in self._components:
+            found, waiting = {name}, [name]
+            while waiting:
+                at = waiting.pop()
+                for links in (self._held, self._holds, self._parts):
+                    new = links.get(at, {}).keys() - found
+                    found |= new
+                    waiting += new - {OUTSIDE}
+            component = frozenset(found)
+            self._components |= dict.fromkeys(component - {OUTSIDE}, component)
+        return self._components[name]
+
+    def _changed(self) -> None:
+        self._found.clear()
+        self._components.clear()
 
     @staticmethod
     def _closure(start: dict[str, Link], edges: Mapping[str, Mapping[str, Link]]) -> dict[str, Link]:
@@ -199,6 +226,7 @@ class Owners:
 
     def link(self, name: str, reach: Reach) -> None:
         """Record what the object of a name shares with others."""
+        self._changed()
         for other, link in merged(reach.same, reach.holds).items():
             self._hold(name, other, link)
         for other, link in merged(reach.same, reach.within).items():
@@ -256,6 +284,7 @@ class Owners:
 
     def _forget(self, name: str) -> None:
         """Take a name out; those that shared its object go on sharing it."""
+        self._changed()
         holds, held = self._holds.pop(name, {}), self._held.pop(name, {})
         parts = self._parts.pop(name, {})
         for other in holds:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis import changes
@@ -16,6 +17,7 @@ from marimo_kernel_bridge.analysis.model import PYTHON, Cell, Version, definitio
 from marimo_kernel_bridge.analysis.mutations import mutations
 from marimo_kernel_bridge.analysis.object_kinds import COPIED_BY_METHOD
 from marimo_kernel_bridge.analysis.plan import Join
+from marimo_kernel_bridge.analysis.reads_below import ReadsBelow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,22 +77,13 @@ class DocumentOrder:
 
     # Cells below
 
-    def read_below(self, index: int, names: set[str]) -> bool:
-        """Return whether a cell below, or a function when it is called, reads one of the names."""
-        for cell in self.document.cells[index + 1 :]:
-            for name in list(names):
-                for use in cell.names.of(name):
-                    if use.act == "load" and (use.exposed or use.late):
-                        return True
-                if cell.names.stores(name) and name in cell.names.bound_at_end:
-                    names = names - {name}
-            if not names:
-                return False
-        return any(
-            use.late and use.act == "load" and use.name in names
-            for cell in self.document.cells[: index + 1]
-            for use in cell.names.occurrences
-        )
+    def read_below(self, index: int, name: str) -> bool:
+        """Return whether a cell below, or a function when it is called, reads a name."""
+        return self._reads_below.of(index, name)
+
+    @cached_property
+    def _reads_below(self) -> ReadsBelow:
+        return ReadsBelow(self.document.cells)
 
     def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:
         """Request to join all cells that see the object, from its maker to this one."""
@@ -132,7 +125,7 @@ class DocumentOrder:
         start = self._start_of_bound(cell, name, stores, exposed, before)
         if start is not None:
             cell.seeded[name] = start
-        elif not certain and (exposed or self.read_below(cell.index, {name})):
+        elif not certain and (exposed or self.read_below(cell.index, name)):
             cell.seeded[name] = ITSELF
             before.readers.add(cell.index)
             version.derived = True
@@ -201,7 +194,7 @@ class DocumentOrder:
     def _readers(
         self, cell: Cell, name: str, before: Version, mutated: Sequence[Mutation]
     ) -> changes.Readers:
-        below = self.read_below(cell.index, {name})
+        below = self.read_below(cell.index, name)
         above = bool(before.readers - {cell.index})
         by_its_name = name in cell.names.names or any(mutation.name == name for mutation in mutated)
         copied = all(mutation.name in cell.seeded for mutation in mutated)
@@ -211,7 +204,7 @@ class DocumentOrder:
             below
             or above
             or changes.looks_at(cell, name, mutated, before=True)
-            or any(self.read_below(cell.index, {other}) for other in _sharing(name, mutated))
+            or any(self.read_below(cell.index, other) for other in _sharing(name, mutated))
         ):
             return "nobody"
         return changes.readers(above=above, below=below)
@@ -232,7 +225,7 @@ class DocumentOrder:
             and current[other].cell not in {cell.index, PYTHON}
             and other not in cell.made
             and not cell.names.stores(other)
-            and (self.read_below(cell.index, {other}) or changes.looks_at(cell, other, mutated))
+            and (self.read_below(cell.index, other) or changes.looks_at(cell, other, mutated))
         ]
         for other in shared:
             self._derive(cell, other, current[other], ITSELF)
