@@ -19,6 +19,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.startup.working_directory import working_directory
@@ -31,12 +32,28 @@ MOST_FILES: Final = 40
 
 _TICK: Final = 20_000_000
 """Nanoseconds by which the times in a file system may be behind the clock."""
+_COMMAND: Final = re.compile(
+    r"^[ \t]*(?:\w+[ \t]*=[ \t]*)?(?:!(?!=)|%%?(?!(?:time|timeit|prun|capture|matplotlib|load_ext|reload_ext|autoreload|config)\b)[a-z])",
+    re.MULTILINE,
+)
+"""A shell line or a magic, other than those that run no program and write no file."""
 _SUSPECT: Final = re.compile(
-    r"open|file|path|save|write|dump|export|download|retrieve|connect|mkdir|remove|unlink|shutil|\bto_|\bos\b|\.\w{2,8}[\"']|[!%]",
+    r"\bopen\b|\w_open\(|\bopen_\w+\(|\b(?:mkdir|makedirs|touch|unlink|rmtree|urlretrieve)\b|\b(?:os|shutil)\.(?!path\b|environ|getcwd)[a-z]"
+    r"|\bfrom (?:os|shutil) import\b|write|\b(?:im)?save|savefig|\b_?dump|export|download|connect\(|\bread_\w+\("
+    r"|\bto_(?:csv|json|parquet|excel|feather|pickle|hdf|sql|stata|html|latex|markdown|xml|orc|file|disk|netcdf|zarr)\b"
+    r"|\.[a-z]\w{1,7}[\"']",
     re.IGNORECASE,
 )
 """Occurs in the text of cells that write files. Before the first such cell there is no hook, which would make each call of
 `id` and `copy.deepcopy` slower."""
+_CAN_WRITE: Final = re.compile(
+    r"\bto_(?!datetime|numeric|timedelta|numpy|list|dict|frame|string|series|period|timestamp|tensor|device|pandas|dense|dummies)\w"
+    r"|\bsink_|write|\w*(?<![a-z])(?:im)?save|dump|export|download|retrieve|\bcopy|\bmove\b|connect|execute|extract"
+    r"|\bsql\b|\bsystem\b|\brun\b|\bcall\b|\bpopen|check_(?:call|output)",
+    re.IGNORECASE,
+)
+"""Occurs in the names in code that writes files without Python's `open`."""
+_MODE: Final = re.compile(r"[,=]\s*[\"'](?:[wax]b?\+?|r\+b?|rb\+)[\"']\s*[,)]")
 _PATH_TYPES: Final = frozenset({str, type(Path()), PurePath, PurePosixPath, PureWindowsPath})
 """Not those derived from them, whose methods are the user's code."""
 _QUOTED: Final = re.compile(r"\"([^\"\n]{1,300})\"|'([^'\n]{1,300})'")
@@ -54,7 +71,9 @@ class _Recording:
     started: int = field(default_factory=time.time_ns)
     reads: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
-    uncertain: set[str] = field(default_factory=set)  # opened, for reading or for writing
+    connected_to: dict[str, tuple[int, int, int] | None] = field(
+        default_factory=dict
+    )  # with the status before
     existed: dict[str, bool] = field(default_factory=dict)  # before the first write
 
     def read(self, path: object) -> None:
@@ -108,7 +127,7 @@ class _Recording:
     def connected(self, path: object, *_: object) -> None:
         name = _watched_path(path)
         if name is not None and os.path.basename(name) != ":memory:":  # noqa: PTH119  # a hook has to be quick
-            self.uncertain.add(name)
+            self.connected_to.setdefault(name, _status(name))
 
 
 _EVENTS: Final[dict[str, Callable[..., None]]] = {
@@ -151,11 +170,13 @@ class FileWatch:
     def __init__(self, code: str, values: Iterable[object]) -> None:
         """`values` are those of names that the cell mentions."""
         global _current  # noqa: PLW0603  # an audit hook stays for the life of the process, so there is one
-        if not _installed and _SUSPECT.search(code):
+        if not _installed and needs_hook(code):
             sys.addaudithook(_hook)
             _installed.append(True)
         self._mentioned = _mentioned_paths(code)
-        self._before = {path: _status(path) for path in self._paths(values)}
+        held = list(values)
+        self._can_write = _can_write(code) or any(map(_function_can_write, held))
+        self._before = {path: _status(path) for path in self._paths(held)}
         self._recording = _Recording()
         _current = self._recording
         self._token = _of_context.set(self._recording)
@@ -171,17 +192,20 @@ class FileWatch:
         _current = None
         _of_context.reset(self._token)
         seen = self._recording
-        for path in self._paths(values) | seen.uncertain:
+        before = {**seen.connected_to, **self._before}
+        for path in self._paths(values) | set(seen.connected_to):
             if path in seen.reads or path in seen.writes:
                 continue
             now = _status(path)
-            if path in self._before:
-                changed = now != self._before[path]
+            if not self._can_write and path not in seen.connected_to:
+                changed = False  # by this cell: a thread or another program may have written the file
+            elif path in before:
+                changed = now != before[path]
             else:
                 changed = now is not None and now[0] > seen.started - _TICK
             if changed:
                 seen.writes.add(path)
-            if now is not None and (not changed or self._before.get(path) is not None):
+            if now is not None and (not changed or before.get(path) is not None):
                 seen.reads.add(path)
         temporary = {
             path for path in seen.writes if not seen.existed.get(path, True) and not os.path.lexists(path)
@@ -201,11 +225,33 @@ def _status(path: str) -> tuple[int, int, int] | None:
     return (status.st_mtime_ns, status.st_size, status.st_ino) if not status.st_mode & 0o040000 else None
 
 
+def needs_hook(code: str) -> bool:
+    """Return whether a cell may use files, judged by its text."""
+    return (_SUSPECT.search(code) or _COMMAND.search(code)) is not None
+
+
+@lru_cache(maxsize=1000)
+def _can_write(code: str) -> bool:
+    """Return whether a cell may write files in ways that audit hooks do not report."""
+    if _COMMAND.search(code) or _MODE.search(code):
+        return True
+    return _CAN_WRITE.search(_QUOTED.sub("''", code)) is not None
+
+
+def _function_can_write(value: object) -> bool:
+    """Return whether a value is a function of Python that may write files, by the names in it."""
+    codes = [value.__code__] if type(value) is FunctionType else []
+    for code in codes:  # grows
+        if any(map(_CAN_WRITE.search, code.co_names)):
+            return True
+        codes += [each for each in code.co_consts if type(each) is CodeType]
+    return False
+
+
 @lru_cache(maxsize=1000)
 def _mentioned_paths(code: str) -> frozenset[str]:
     """Return the words in a cell's strings, or in the cell if it calls other programs, that may be paths."""
-    shell = "!" in code or "%%" in code
-    texts = [code] if shell else [one or other for one, other in _QUOTED.findall(code)]
+    texts = [code] if _COMMAND.search(code) else [one or other for one, other in _QUOTED.findall(code)]
     words = {word for text in texts for word in _PATH.findall(text)}
     return frozenset(word for word in words if word.strip("./") and "//" not in word)
 

@@ -1,9 +1,12 @@
 """Files by path: what one cell writes and another reads makes the reader depend on the writer."""
 
+import builtins
+import threading
 from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.kernel.versions import file_accesses
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
 Notebook = tuple[tuple[str, ...], tuple[str, ...], str]
@@ -290,3 +293,65 @@ def test_a_folder_of_the_system_counts_while_it_is_the_working_directory(
     write = "os.chdir(folder.name); open('b.txt', 'w').write('a')"
     run(lab, (begin, write, f"folder.cleanup(); os.chdir({str(tmp_path)!r})"))
     assert any(name.endswith("b.txt") for name in lab.cells()["1"].defines)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "other(); 'data.csv';",
+        "other(); name;",
+        "other(); print('data.csv' != 'saved/to_csv.csv')",
+        "other(); print(5 % len('data.csv'))",
+    ],
+)
+def test_a_cell_that_cannot_write_does_not_write_what_others_write_meanwhile(
+    lab: FrontEnd, tmp_path: Path, cell: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other() -> None:
+        thread = threading.Thread(target=(tmp_path / "data.csv").write_text, args=["b, c"])
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr(builtins, "other", other, raising=False)
+    (tmp_path / "data.csv").write_text("a")
+    run(lab, ("name = 'data.csv'", cell, "print(open('data.csv').read())"))
+    assert "data.csv" not in lab.cells()["1"].defines
+    assert lab.cells()["1"].cell_id not in lab.cells()["2"].upstream
+
+
+def test_a_reader_right_after_the_writer_does_not_write(lab: FrontEnd) -> None:
+    cells = (
+        "import polars as pl, sqlite3",
+        "pl.DataFrame({'a': [1]}).write_parquet('t.parquet'); sqlite3.connect('d.db').execute('create table t (a)');",
+        "first = 't.parquet'; pl.read_parquet(first);",
+        "second = 'd.' + 'db'; sqlite3.connect(second).execute('select * from t');",
+    )
+    run(lab, cells)
+    assert (lab.cells()["2"].defines, lab.cells()["3"].defines) == (("first",), ("second",))
+    assert {"t.parquet", "d.db"} <= set(lab.cells()["1"].defines)
+
+
+def test_a_function_that_the_cell_calls_may_write_without_open(lab: FrontEnd) -> None:
+    begin = "import polars as pl\ndef put(n, to):\n    (lambda: pl.DataFrame({'a': [n]}).write_parquet(to))()"
+    run(
+        lab,
+        (begin, "put(1, 't.parquet')", "print(pl.read_parquet('t.parquet')['a'][0])"),
+        ("1: put(2, 't.parquet')",),
+    )
+    assert lab.text("2") == "2"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import os, sys, shutil", "%matplotlib inline\nimport matplotlib.pyplot as plt", "a = 7 % 3", "a != 2", "print('50 %!')",
+     "profile = pathology(file_count)", "df = pd.to_datetime(df.a)", "%%time\nfit(x)", "f'{a:.2f}'", "reopened, saving"],
+)  # fmt: skip
+def test_cells_that_touch_no_file_need_no_hook(code: str) -> None:
+    assert not file_accesses.needs_hook(code)
+
+
+@pytest.mark.parametrize("code", ["!echo a > b", "x = !cat a", "  %run a", "%%writefile a\nb", "a = %sx ls", "open(a)", "df.to_csv(a)",
+     "np.save(a, b)", "plt.savefig(a)", "joblib.dump(a, b)", "a.write_text(b)", "os.rename(a, b)", "sqlite3.connect(a)", "pd.read_csv(a)",
+     "load('a.npy')", "shutil.move(a, b)", "from os import remove", "xr.open_dataset(a)", "model.save_pretrained(a)"])  # fmt: skip
+def test_cells_that_use_files_need_the_hook(code: str) -> None:
+    assert file_accesses.needs_hook(code)
