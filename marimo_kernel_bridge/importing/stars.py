@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import CellNames, parse, read_cell
 from marimo_kernel_bridge.analysis.star_imports import import_of, module_of, star_imports
+from marimo_kernel_bridge.notebooks.folder_files import text_inside
 from marimo_kernel_bridge.protocol.own_python import python_command
 
 if TYPE_CHECKING:
@@ -39,7 +40,10 @@ class Expanded:
 
 
 def names_of(module: str, folder: Path | None) -> frozenset[str] | None:
-    """Return the names that `from module import *` binds in a notebook in `folder`; None if they are unknown."""
+    """Return the names that `from module import *` binds in a notebook in `folder`; None if they are unknown.
+
+    Imports the module, which may be one of the folder.
+    """
     if module.startswith("."):
         return None
     try:
@@ -62,11 +66,12 @@ def written_in(module: str, folder: Path | None) -> frozenset[str] | None:
     """Return the names of a module beside the notebook, read from its text without importing it."""
     if folder is None or module.startswith("."):
         return None
+    text = text_inside(folder, "/".join(module.split(".")) + ".py")
     try:
-        text = folder.joinpath(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
-        return frozenset(name for name in read_cell(text).bound_at_end if not name.startswith("_"))
-    except (OSError, SyntaxError, ValueError):
+        names = None if text is None else read_cell(text).bound_at_end
+    except (SyntaxError, ValueError):
         return None
+    return None if names is None else frozenset(name for name in names if not name.startswith("_"))
 
 
 def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) -> list[Expanded]:

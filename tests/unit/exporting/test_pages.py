@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.exporting.pages import to_html
+from marimo_kernel_bridge.importing.stars import written_in
 from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.notebooks.folder_files import picture_url, text_inside
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
@@ -111,6 +112,19 @@ def test_text_is_read_in_the_folder_only(folder: Path) -> None:
     assert text_inside(folder, "part.py") == "x = 1"
     for name in ("../outside.png", ".env", "/etc/passwd", "zero.png", "pipe.png", "environ.png"):
         assert text_inside(folder, name) is None
+
+
+def test_names_of_a_star_import_are_read_in_the_folder_only(folder: Path) -> None:
+    (folder / "part.py").write_text("x = 1\n_y = 2")
+    (folder / "below" / "deep.py").write_text("z = 1")
+    (folder.parent / "other.py").write_text("secret = 1")
+    (folder / "link.py").symlink_to(folder.parent / "other.py")
+    (folder / "zero.py").symlink_to("/dev/zero")
+    os.mkfifo(folder / "pipe.py")
+    assert written_in("part", folder) == {"x"}
+    assert written_in("below.deep", folder) == {"z"}
+    for module in ("link", "up.other", "zero", "pipe", "missing"):
+        assert written_in(module, folder) is None
 
 
 ACTING = [
