@@ -51,7 +51,8 @@ if TYPE_CHECKING:
 @click.option(
     "--verify",
     is_flag=True,
-    help="Run the notebook and the result: compare outputs, also of cells that run again or are edited.",
+    help="Run the notebook and the result, several times, in its folder: compare outputs, also of cells that run again, "
+    "or in which a value is edited. Cells that write files or use other programs are run, but not edited.",
 )
 @click.option(
     "--trace",

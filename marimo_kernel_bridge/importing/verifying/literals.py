@@ -1,6 +1,8 @@
 """Edits to try: a cell's code with one literal changed. Pure.
 
-Owns which literals are worth changing, and to what. Does not run code, so it cannot know whether the changed cell fails.
+Owns which literals may be changed, and to what: only values to compute with or to show, and nothing that decides which code
+runs, or that reaches a cell that acts on files or other programs. Does not run code, so it cannot know whether the changed
+cell fails.
 """
 
 from __future__ import annotations
@@ -12,15 +14,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.model import offset
+from marimo_kernel_bridge.importing.verifying.effects import Effects, called, python, tests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NOT_PYTHON: Final = re.compile(r"(?m)^([ \t]*)([%!?].*|.*[?])$")
-_WHOLE: Final = re.compile(r"\s*%%(?:time|timeit|capture)\b.*")
-"""Cell magics whose body is Python that runs in the notebook."""
-_TEXT: Final = re.compile(r"\w[\w ,.!-]*")
+_TEXT: Final = re.compile(r"\w+(?:(?:[ ,!]+|[.] +|-)\w+)*[.!]?")
 """Strings that may be words to show. Others are more likely paths, formats or patterns."""
+_COMMAND: Final = re.compile(
+    r"(?:bash|cat|cd|chmod|conda|cp|curl|dd|docker|git|kill|ls|make|mkdir|mv|npm|pip|python3?|rm|rsync|scp|sh|ssh|sudo|"
+    r"tar|touch|uv|wget|(?i:alter|create|delete|drop|grant|insert|merge|select|truncate|update|with))\b.*"
+)
+_ADDRESSES: Final = re.compile(
+    r"(?:.*_)?(?:address|args|branch|bucket|cmd|command|db|database|dest|destination|dir|directory|endpoint|file|filename|"
+    r"folder|host|id|key|mode|out|output|password|path|pid|port|prefix|query|root|schema|server|sql|suffix|table|target|"
+    r"token|uri|url|user)s?(?:_.*)?",
+    re.IGNORECASE,
+)
+"""Names of what says where something is, or what is done."""
+_VALUES: Final = re.compile(
+    r"Decimal|Fraction|abs|arange|array|asarray|complex|dict|display|divmod|float|full|int|len|linspace|list|max|min|ones|"
+    r"pow|print|range|round|set|sorted|sum|tuple|zeros"
+)
+"""Functions whose numeric arguments are values like others."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,10 @@ class Edit:
 
 @dataclass(frozen=True)
 class _Literal:
-    """A literal of a cell. `rank` says how likely a change of it fails, or shows nothing: least likely first."""
+    """A literal of a cell. `rank` says how likely a change of it fails, or shows nothing: least likely first.
+
+    `names` are those that its statement assigns; None if it is not to be changed.
+    """
 
     start: int
     end: int
@@ -50,12 +69,21 @@ class _Literal:
     value: object
     rank: int
     place: int
+    names: frozenset[str] | None
 
 
-def edits(code: str) -> Iterator[Edit]:
-    """Yield edits of a cell, the most promising first. IPython's syntax may be in the code; its lines stay."""
-    for literal in sorted(_literals(code), key=lambda literal: (literal.rank, literal.start)):
-        yield _edit(code, literal)
+def edits(code: str, notebook: Effects | None = None) -> Iterator[Edit]:
+    """Yield edits of a cell of a notebook, the most promising first; by default, it is the only cell.
+
+    IPython's syntax may be in the code; its lines stay.
+    """
+    notebook = notebook or Effects((code,))
+    literals = [
+        each for each in _literals(code) if each.names is not None and notebook.tested.isdisjoint(each.names)
+    ]
+    if literals and not notebook.reached_from(code):
+        for literal in sorted(literals, key=lambda literal: (literal.rank, literal.start)):
+            yield _edit(code, literal)
 
 
 def edit_like(edit: Edit, code: str, equal_before: int, equal: int) -> Edit | None:
@@ -89,23 +117,23 @@ def _equal(one: object, other: object) -> bool:
 
 def _other(value: object) -> object:
     match value:
-        case bool():
-            return not value
         case int():
             return value + 1
         case float():
-            return round(value * 1.25, 12) or 0.5
+            return round(value * 1.25, 12) or 2 * value
         case _:
             return f"{value} too"
 
 
 def _literals(code: str) -> list[_Literal]:
     """Return the literals of a cell in document order."""
-    text = _python(code)
+    text = python(code)
     if text is None:
         return []
     found: list[_Literal] = []
-    for node, rank in _constants(ast.parse(text)):
+    tree = ast.parse(text)
+    changeable = dict(_changeable(tree, frozenset(), None))
+    for node, rank in _constants(tree):
         if node.end_lineno is None or node.end_col_offset is None:
             continue
         start, end = (
@@ -113,29 +141,15 @@ def _literals(code: str) -> list[_Literal]:
             for line, column in ((node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset))
         )
         place = sum(_equal(other.value, node.value) for other in found)
-        found.append(_Literal(start, end, node.lineno, node.value, rank, place))
+        found.append(_Literal(start, end, node.lineno, node.value, rank, place, changeable.get(node)))
     return found
-
-
-def _python(code: str) -> str | None:
-    """Return a text of equal length and lines that is Python, None if there is none."""
-    head, _, _ = code.partition("\n")
-    if _WHOLE.fullmatch(head):
-        code = " " * len(head) + code[len(head) :]
-    for text in (code, _NOT_PYTHON.sub(lambda line: line[1] + "_".ljust(len(line[2])), code)):
-        try:
-            ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        return text
-    return None
 
 
 _FIRST, _SECOND, _THIRD = range(3)
 
 
 def _constants(tree: ast.Module) -> Iterator[tuple[ast.Constant, int]]:
-    """Yield the literals that may be changed, in document order, with their ranks."""
+    """Yield the literals of a cell in document order, with their ranks."""
     nodes = list(ast.walk(tree))
     skipped = {skipped for node in nodes for skipped in _skipped(node)}
     last = {later for node in nodes for later in _of_second_rank(node)}
@@ -148,6 +162,80 @@ def _constants(tree: ast.Module) -> Iterator[tuple[ast.Constant, int]]:
                 yield node, _SECOND if node in last else _FIRST
             case str() if _TEXT.fullmatch(node.value):
                 yield node, _THIRD
+
+
+def _changeable(
+    node: ast.AST, names: frozenset[str], call: ast.Call | None
+) -> Iterator[tuple[ast.Constant, frozenset[str]]]:
+    """Yield the literals below a node that may be changed, with the names that their statements assign.
+
+    `call` is the innermost call around the node in the same statement.
+    """
+    match node:
+        case ast.Assign(targets=targets):
+            names = _targets(targets)
+        case ast.AnnAssign(target=target) | ast.AugAssign(target=target) | ast.NamedExpr(target=target):
+            names = _targets([target])
+        case ast.stmt():
+            names, call = frozenset(), None
+        case ast.Call():
+            call = node
+    apart = {*tests(node)}
+    for child in _values(node):
+        if child in apart:
+            continue
+        literal = child.operand if isinstance(child, ast.UnaryOp) else child
+        if isinstance(literal, ast.Constant):
+            if _may_change(node, literal, call) and not any(map(_ADDRESSES.fullmatch, names)):
+                yield literal, names
+        else:
+            yield from _changeable(child, names, call)
+
+
+def _values(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes below one in which literals may be values."""
+    match node:
+        case ast.BoolOp() | ast.JoinedStr():
+            return
+        case ast.Subscript(value=value):
+            yield value
+        case ast.Dict(values=values):
+            yield from values
+        case ast.AnnAssign(value=value):
+            yield from [] if value is None else [value]
+        case ast.Call(func=function, args=arguments, keywords=keywords):
+            yield from (function, *arguments)
+            yield from (
+                each.value for each in keywords if not isinstance(each.value, ast.Constant | ast.UnaryOp)
+            )
+        case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body) | ast.ClassDef(body=body):
+            yield from body
+        case _:
+            yield from ast.iter_child_nodes(node)
+
+
+def _may_change(parent: ast.AST, node: ast.Constant, call: ast.Call | None) -> bool:
+    assigned = isinstance(parent, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr)
+    item = isinstance(parent, ast.List | ast.Tuple | ast.Set | ast.Dict)
+    match node.value:
+        case bool() | 0:  # a change of it would change what is true
+            return False
+        case int() | float():
+            operand = isinstance(parent, ast.BinOp | ast.Compare | ast.Expr)
+            return assigned or item or operand or (parent is call and bool(_VALUES.fullmatch(called(call))))
+        case str(text):
+            return (assigned or item) and call is None and not _COMMAND.fullmatch(text)
+    return False
+
+
+def _targets(targets: list[ast.expr]) -> frozenset[str]:
+    """Return the names and attributes that an assignment gives a value."""
+    nodes = [node for target in targets for node in ast.walk(target)]
+    return frozenset(
+        node.id if isinstance(node, ast.Name) else node.attr
+        for node in nodes
+        if isinstance(node, ast.Name | ast.Attribute)
+    )
 
 
 def _skipped(node: ast.AST) -> Iterator[ast.AST]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from marimo_kernel_bridge.importing.verifying.comparison import compare
+from marimo_kernel_bridge.importing.verifying.effects import Effects
 from marimo_kernel_bridge.importing.verifying.literals import edits
 from marimo_kernel_bridge.importing.verifying.outputs import (
     fails,
@@ -53,7 +54,7 @@ Progress: TypeAlias = "Callable[[int, str], object]"
 
 def steps(notebook: Notebook, conversion: Conversion) -> int:
     """Return how many steps `verify` reports at most: a step is the run of a cell, or of all cells after an edit."""
-    editable = sum(next(edits(code), None) is not None for code in _code_of(notebook, conversion).values())
+    editable = len(_editable(notebook, conversion))
     return 2 * sum(cell.kind == "code" for cell in notebook.cells) + 3 * len(conversion.codes) + editable
 
 
@@ -82,6 +83,16 @@ def _code_of(notebook: Notebook, conversion: Conversion) -> dict[str, str]:
         for number, (text, positions) in enumerate(zip(conversion.codes, conversion.positions, strict=True))
         if code & set(positions)
     }
+
+
+def _editable(notebook: Notebook, conversion: Conversion) -> dict[str, list[Edit]]:
+    """Return the edits to try of each cell of the result that has some, by the cells' ids."""
+    effects = Effects(conversion.codes)
+    tries = {
+        cell: list(islice(edits(code, effects), _TRIES))
+        for cell, code in _code_of(notebook, conversion).items()
+    }
+    return {cell: some for cell, some in tries.items() if some}
 
 
 def _id(number: int) -> str:
@@ -205,11 +216,8 @@ class _Edits:
     def __init__(self, verification: _Verification, steady: set[str]) -> None:
         self._of = verification
         self._steady = [cell for cell in verification.codes if cell in steady]
-        self._editable = [
-            cell
-            for cell, code in _code_of(verification.notebook, verification.conversion).items()
-            if cell in steady and next(edits(code), None) is not None
-        ]
+        editable = _editable(verification.notebook, verification.conversion)
+        self._editable = {cell: tries for cell, tries in editable.items() if cell in steady}
         self._done = self._marked = 0
         self._wrong: set[str] = set()
         self._differences: list[Difference] = []
@@ -217,8 +225,8 @@ class _Edits:
     async def run(self, result: RunningNotebook, deadline: Deadline) -> None:
         if self._editable:
             await self._restore(result, deadline)
-        for cell in self._editable:
-            for edit in islice(edits(self._of.codes[cell]), _TRIES):
+        for cell, tries in self._editable.items():
+            for edit in tries:
                 await result.run(cell, edit.code, deadline.left)
                 shown, stale = result.page(), await result.stale()
                 if not fails(shown[cell]):

@@ -5,6 +5,7 @@ from pathlib import Path
 import marimo  # noqa: TID251  # what marimo shows is the subject
 import pytest
 
+from marimo_kernel_bridge.importing.verifying.effects import Effects
 from marimo_kernel_bridge.importing.verifying.html_structure import difference, structure
 from marimo_kernel_bridge.importing.verifying.jupyter_markdown import shown_in_jupyter
 from marimo_kernel_bridge.importing.verifying.literals import count_equal, edit_like, edits
@@ -18,14 +19,20 @@ from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
     [
         ("x = 3", "x = 4"),
         ("x = 0.5 * y", "x = 0.625 * y"),
-        ("x = 0.0", "x = 0.5"),
+        ("x = 2.5e-13", "x = 5e-13"),
         ("rows[2] + 7", "rows[2] + 8"),
         ("f(size=2)\ny = 1", "f(size=2)\ny = 2"),
-        ("print('hello')", "print('hello too')"),
+        ("print(3)", "print(4)"),
+        ("import numpy as np\nx = -np.sqrt(y) * -1", "import numpy as np\nx = -np.sqrt(y) * -2"),
+        ("title = 'hello'", "title = 'hello too'"),
+        ("names = ['a', 'b']", "names = ['a too', 'b']"),
+        ("df = pd.DataFrame({'a': [1, 2]})", "df = pd.DataFrame({'a': [2, 2]})"),
+        ("x[x > 3]\ndf.to_numpy() * 2", "x[x > 3]\ndf.to_numpy() * 3"),
+        ("data = open('a.csv').read() * 2", "data = open('a.csv').read() * 3"),
         ("%matplotlib inline\nn = 5", "%matplotlib inline\nn = 6"),
         ("%%time\nn = 5", "%%time\nn = 6"),
         ("é = 'ü'; n = 1", "é = 'ü'; n = 2"),
-        ("f(x, log=True)", "f(x, log=False)"),
+        ("if False:\n    x = 1", "if False:\n    x = 2"),
     ],
 )
 def test_the_first_edit_of_a_cell_changes_the_literal_that_most_likely_shows(code: str, edited: str) -> None:
@@ -37,6 +44,83 @@ def test_the_first_edit_of_a_cell_changes_the_literal_that_most_likely_shows(cod
 )
 def test_what_is_no_literal_of_python_or_shows_nothing_is_not_edited(code: str) -> None:
     assert list(edits(code)) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "UPLOAD = False",
+        "UPLOAD = 0",
+        "LEVEL = 3\nif LEVEL > 3:\n    start()",
+        "if False:\n    start()",
+        "if x > 3:\n    start()",
+        "while n < 3: start()",
+        "assert n == 3",
+        "3 > n and start()",
+        "start() if n > 3 else None",
+        "for _ in range(0): start()",
+        "for _ in range(3 - n): start()",
+        "[start() for _ in range(0)]",
+        "client.clean(bucket, dry_run=True)",
+        "client.clean(bucket, dry=1)",
+        "client.clean(bucket, 1)",
+        "client.clean(-1)",
+        "client.clean(dry=-1)",
+        "client.clean('bucket')",
+        "clean(['bucket'])",
+        "print('hello')",
+        "def f(force=1):\n    return x",
+        "folder = 'build'",
+        "config.port = 8080",
+        "name = 'a.csv'",
+        "what = 'rm -rf build'",
+        "what = 'rm build'",
+        "what = 'DROP TABLE a'",
+        "x = 3\nos.system('rm -rf build')",
+        "x = 3\nif False:\n    shutil.rmtree(out)",
+        "x = 3\nclient.delete(bucket)",
+        "x = 3\nclient.delete_bucket(bucket)",
+        "x = 3\nopen(a, 'w').write(b)",
+        "x = 3\nopen(a, mode=m)",
+        "x = 3\ngzip.open(a, 'wb')",
+        "x = 3\npath.open('a')",
+        "x = 3\ndf.to_csv(a)",
+        "x = 3\ndf.to_json(a)",
+        "x = 3\nplt.savefig(a)",
+        "x = 3\nrequests.get(a)",
+        "x = 3\npd.read_csv('https://x.org/a.csv')",
+        "x = 3\nconnection.execute(a)",
+        "from shutil import rmtree as clean\nx = 3\nclean(a)",
+        "import subprocess as sp\nx = 3\nsp.call(a)",
+        "def clean(): os.remove(a)\nx = 3\nclean()",
+        "x = 3\n!rm -rf build",
+        "x = 3\nfiles = !ls",
+        "x = 3\n%cd ..",
+        "x = 3\nget_ipython().system(a)",
+    ],
+)
+def test_what_may_decide_what_runs_or_acts_outside_the_notebook_is_not_edited(code: str) -> None:
+    assert [edit.after for edit in edits(code)] == []
+
+
+def test_a_cell_is_not_edited_if_one_that_depends_on_it_acts_outside_the_notebook() -> None:
+    codes = (
+        "n = 3",
+        "m = n + 1",
+        "from shutil import rmtree",
+        "def clean(a): rmtree(a)",
+        "clean(str(m))",
+        "k = 3",
+    )
+    notebook = Effects(codes)
+    assert [code for code in codes if list(edits(code, notebook))] == ["k = 3"]
+    assert [code for code in codes[:-2] if list(edits(code, Effects(codes[:-2])))] == ["n = 3", "m = n + 1"]
+    apart = ("import numpy as np", "a = np.ones(3)", "np.save('a', 2 * b)")
+    assert [code for code in apart if list(edits(code, Effects(apart)))] == ["a = np.ones(3)"]
+
+
+def test_a_value_that_a_condition_of_another_cell_reads_is_not_edited() -> None:
+    assert list(edits("level = 3", Effects(("level = 3", "if level > 3: start()")))) == []
 
 
 def test_an_edit_is_found_again_in_the_cell_that_the_import_has_made_of_several() -> None:
