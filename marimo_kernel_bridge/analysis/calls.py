@@ -61,6 +61,8 @@ _IMMUTABLE_RESULTS: Final = frozenset(
     ]  # a list of words
 )
 _PLAIN_RESULTS: Final = frozenset({"json.load", "json.loads"})
+_OBJECTS: Final = frozenset({"object", "'object'", "'O'", "np.object_", "numpy.object_"})
+"""The types of items that are objects, as code names them."""
 
 
 class Calls(Values):
@@ -106,20 +108,18 @@ class Calls(Values):
 
     def _module_call(self, path: str, call: ast.Call, given: Sequence[Reach]) -> Reach:
         top = path.partition(".")[0]
-        sharing = known_calls.FUNCTIONS.get(path)
-        if sharing is None and path.startswith(known_calls.NEW_BELOW):
-            sharing = "new"
+        sharing = _sharing_of(path, call)
         if path == "copy.deepcopy":
             return Reach(depth=max((reach.depth for reach in given), default=Depth.OPAQUE))
         if path in _PLAIN_RESULTS:
             return Reach(depth=Depth.PLAIN)
         if top in {"pandas", "numpy"} and sharing is None:
-            keeps = top == "pandas" and not self.facts.copies_on_write
-            return Reach(together(given).same if keeps else {}, depth=Depth.FLAT)
+            return self._new_data(path, given)
         if sharing is None and top in known_calls.MODULES_OF_NEW:
             sharing = "new"
         if sharing is not None:
-            return self._known(sharing, call, given)
+            new = [NOTHING if top != "numpy" else FLAT] if sharing == "same" else []  # as of a number
+            return together((self._known(sharing, call, given), *new))
         reach = together((NOTHING, *(each.by(Link.ARGUMENT) for each in given)))
         self._between(given)
         if top in known_calls.MODULES_OF_HOLDERS:
@@ -128,6 +128,13 @@ class Calls(Values):
             for name, link in each.names().items():
                 self.owners.link(OUTSIDE, Reach(holds={name: max(link, Link.ARGUMENT)}))
         return together((reach, Reach(same={OUTSIDE: Link.ARGUMENT})))
+
+    def _new_data(self, path: str, given: Sequence[Reach]) -> Reach:
+        """Return the result of a function of numpy or pandas that copies what it is given."""
+        keeps = path.startswith("pandas.") and not self.facts.copies_on_write
+        reach = together(given)
+        items = reach.holds if path in {"pandas.Series", "pandas.Index"} else {}
+        return Reach(reach.same if keeps else {}, holds=items, depth=Depth.FLAT)
 
     def _known(self, sharing: Sharing, call: ast.Call, given: Sequence[Reach]) -> Reach:
         reach = together((IMMUTABLE, *given))
@@ -282,6 +289,32 @@ class Calls(Values):
         for name in habits.blurs:
             self._blur([Reach(_named(name, arguments))])
         return habits.result(arguments)
+
+
+def _sharing_of(path: str, call: ast.Call) -> Sharing | None:
+    """Return how the result of a function of a module relates to its arguments; None if no table says it."""
+    if path.partition(".")[0] in known_calls.MODULES_OF_NEW and _asks_to_share(call):
+        return "same"
+    if path in known_calls.FUNCTIONS:
+        return known_calls.FUNCTIONS[path]
+    if path.startswith(known_calls.NEW_BELOW):
+        return "new"
+    return "same" if path.startswith(known_calls.SHARED_BELOW) else None
+
+
+def _asks_to_share(call: ast.Call) -> bool:
+    """Return whether keywords of a call make its result share its arguments: `copy=False`, `out=a`, `dtype=object`."""
+    for keyword in call.keywords:
+        match keyword:
+            case ast.keyword(arg="copy"):
+                if not (isinstance(keyword.value, ast.Constant) and keyword.value.value is True):
+                    return True
+            case ast.keyword(arg="out" | "buffer" | "buf" | None):
+                return True
+            case ast.keyword(arg="dtype"):
+                if ast.unparse(keyword.value) in _OBJECTS:
+                    return True
+    return False
 
 
 def _named(node: str, arguments: dict[str, Reach]) -> dict[str, Link]:

@@ -49,10 +49,23 @@ FUNCTIONS: Final[dict[str, Sharing]] = {
             for name in """asarray asanyarray ascontiguousarray asfortranarray require ravel reshape squeeze transpose
             atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays diagonal diag split array_split hsplit vsplit
             dsplit moveaxis swapaxes rollaxis expand_dims flip fliplr flipud rot90 real imag nan_to_num nditer
-            ndenumerate meshgrid vectorize asmatrix permute_dims matrix_transpose""".split()
+            ndenumerate meshgrid vectorize asmatrix permute_dims matrix_transpose matrix asarray_chkfinite einsum
+            trim_zeros real_if_close unstack ix_ ndarray recarray broadcast poly1d histogram histogram_bin_edges
+            histogramdd histogram2d linalg.diagonal linalg.matrix_transpose random.default_rng random.Generator
+            random.RandomState char.array char.asarray char.chararray""".split()
         ),
         "same",
     ),
+    **dict.fromkeys(  # of an array, they return an array
+        (
+            f"numpy.{name}"
+            for name in """bool bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64
+            complex128 half single double longdouble csingle cdouble clongdouble byte ubyte short ushort intc uintc int_
+            uint intp uintp long ulong longlong ulonglong str_ bytes_ object_ datetime64 timedelta64""".split()
+        ),
+        "same",
+    ),
+    **dict.fromkeys(("pandas.to_numeric", "pandas.to_datetime", "pandas.to_timedelta"), "same"),
     **dict.fromkeys(
         ("numpy.memmap", "numpy.load", "numpy.frombuffer", "numpy.fromfile", "numpy.seterrcall", "numpy.from_dlpack"),
         "outside",
@@ -78,8 +91,16 @@ FUNCTIONS: Final[dict[str, Sharing]] = {
         "new",
     ),
 }  # fmt: skip
-NEW_BELOW: Final = ("os.path", "sklearn.metrics", "sklearn.datasets", "tensorflow.random", "torch.random")
+NEW_BELOW: Final = (
+    *("os.path", "sklearn.metrics", "sklearn.datasets", "tensorflow.random", "torch.random"),
+    *("scipy.sparse.linalg", "scipy.spatial.distance"),
+)
 """Modules inside of others whose functions make new objects."""
+SHARED_BELOW: Final = (
+    *("numpy.lib.", "numpy.ma.", "numpy.rec.", "pandas.arrays.", "scipy.sparse.", "scipy.interpolate."),
+    *("scipy.spatial.", "scipy.stats.gaussian_kde", "scipy.stats.rv_histogram"),
+)
+"""Modules inside of others whose functions may return views of their arguments, and whose objects hold them."""
 
 # Methods by name, of objects that are not known to be anything else.
 METHODS: Final[dict[str, Sharing]] = {

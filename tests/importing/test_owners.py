@@ -1241,6 +1241,227 @@ c = a if len(b) else b
 c.append(3)
 --
 print(a, b)
+
+# windows of an array
+import numpy as np, pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+a = np.array([1.0, 2.0, 3.0])
+--
+v = sliding_window_view(a, 2)
+--
+a[1] = 50
+--
+print(v)
+
+# strides of an array
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.lib.stride_tricks.as_strided(a, (2,), (8,))
+--
+a[1] = 50
+--
+print(v)
+
+# a masked array
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.ma.masked_array(a, [0, 1, 0])
+--
+a[1] = 50
+--
+print(v)
+
+# a view by einsum
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.einsum('i->i', a)
+--
+a[1] = 50
+--
+print(v)
+
+# an array that need not be copied
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.array(a, copy=False)
+--
+a[1] = 50
+--
+print(v)
+
+# an array that is copied if necessary
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.array(a, copy=None)
+--
+a[1] = 50
+--
+print(v)
+
+# an array without zeros around
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.trim_zeros(a)
+--
+a[1] = 50
+--
+print(v)
+
+# real parts if close
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.real_if_close(a)
+--
+a[1] = 50
+--
+print(v)
+
+# a checked array
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.asarray_chkfinite(a)
+--
+a[1] = 50
+--
+print(v)
+
+# a matrix of an array
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.matrix(a, copy=False)
+--
+a[1] = 50
+--
+print(v)
+
+# an array as floats
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.float64(a)
+--
+a[1] = 50
+--
+print(v)
+
+# an array over a buffer
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.ndarray((3,), a.dtype, a)
+--
+a[1] = 50
+--
+print(v)
+
+# a sum in an array of its own
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.add(a, 0, out=a)
+--
+a[1] = 50
+--
+print(v)
+
+# bins of a histogram
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = np.histogram([2.5], bins=a)[1]
+--
+a[1] = 50
+--
+print(v)
+
+# a series that need not be copied
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = pd.Series(a, copy=False)
+--
+a[1] = 50
+--
+print(v)
+
+# a frame that need not be copied
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = pd.DataFrame(a, copy=False)
+--
+a[1] = 50
+--
+print(v)
+
+# a series of numbers
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = pd.to_numeric(a)
+--
+a[1] = 50
+--
+print(v)
+
+# a frame's memory with options
+import numpy as np, pandas as pd
+a = np.array([1.0, 2.0, 3.0])
+--
+v = pd.DataFrame(a, **{'copy': False})
+--
+a[1] = 50
+--
+print(v)
+
+# a series of lists
+import pandas as pd
+x = [1]
+--
+s = pd.Series([x, [2]])
+--
+x.append(3)
+--
+print(s)
+
+# an array of objects
+import numpy as np
+x = [1]
+--
+a = np.array([x, None], dtype=object)
+--
+x.append(3)
+--
+print(a)
+
+# a masked array without values
+import numpy as np
+a = np.ma.zeros(3)
+--
+a[1] = 50
+--
+print(a)
+
+# the generator of a generator
+import numpy as np
+r = np.random.default_rng(1)
+--
+q = np.random.default_rng(r)
+--
+a = r.random()
+--
+b = q.random()
+--
+print(round(a, 3), round(b, 3))
 """
 
 REGISTRY = """
@@ -1270,6 +1491,7 @@ a connection
 an object with a lock
 an object with a generator
 the path of imports
+the generator of a generator
 a hook
 a logger
 an observer
