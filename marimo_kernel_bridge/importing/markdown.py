@@ -15,15 +15,16 @@ _INDENT: Final = 4
 _FENCE: Final = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])([ \t]+)(?=\S)")
 _RULER: Final = re.compile(r"[ \t]*(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
-_DELIMITERS: Final = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_DELIMITERS: Final = re.compile(r"\s*+\|?+\s*+:?+-++:?+\s*+(?:\|\s*+:?+-++:?+\s*+)*+\|?+\s*+$")
 _BEGIN: Final = re.compile(r"\s*\\begin\{(\w+\*?)\}")
 _MATH: Final = re.compile(
-    r"(?P<code>(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`))|(?P<skip>\\.)|\$\$(?P<display>.+?)\$\$"
+    r"(?P<code>(?P<ticks>`++)(?:[^`]++|(?!(?P=ticks)(?!`))`++)*+(?P=ticks))|(?P<skip>\\.|`++)"
+    r"|\$\$(?P<display>.+?)\$\$"
     r"|\$(?P<inline>(?:\\.|[^$\\\n`]|\n(?!\s*\n))+?)\$",
     re.DOTALL,
 )
-_CONTROL_SPACE: Final = re.compile(r"(?<!\\)((?:\\\\)*)(?:\\\s+)+$")
-"""A space command at the end of a formula, where it shows nothing."""
+_CONTROL_SPACE: Final = re.compile(r"(?<!\\)((?:\\\\)*+)(?:\\\s++)++(?P<end>\Z)?")
+"""Space commands, and whether they are at the end of a formula, where they show nothing."""
 
 
 def as_marimo_shows_it(source: str) -> str:
@@ -56,7 +57,7 @@ def _around_fences(lines: list[str]) -> list[tuple[list[str], bool]]:
 def _closed_up(found: re.Match[str]) -> str:
     inline, display = found["inline"], found["display"]
     if inline is not None and inline.strip():
-        tex = _CONTROL_SPACE.sub(r"\1", inline).strip()
+        tex = _CONTROL_SPACE.sub(lambda space: space[0] if space["end"] is None else space[1], inline).strip()
         return f"${tex}$"
     on_own_lines = display is not None and display.startswith("\n") and display.rstrip(" ").endswith("\n")
     if display is not None and display.strip() and not on_own_lines:

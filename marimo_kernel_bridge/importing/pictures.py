@@ -11,39 +11,44 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+# Each pattern reads any text in linear time: its alternatives exclude one another, what they have taken they keep, and no
+# repetition runs across the beginning of another match.
 _CODE: Final = re.compile(
-    r"^[ \t>]*(?:[-*+][ ]+|\d+[.)][ ]+)?(?P<fence>`{3,}|~{3,})[^\n]*\n.*?(?:^[ \t>]*(?P=fence)[`~]*[ \t]*$|\Z)"
-    r"|(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`)",
+    r"^[ \t>]*+(?:[-*+][ ]++|\d++[.)][ ]++)?+(?P<fence>`{3,}+|~{3,}+)[^\n]*+\n"
+    r".*?(?:^[ \t>]*+(?P=fence)[`~]*+[ \t]*+$|\Z)"
+    r"|(?<!`)(?P<ticks>`++)(?:[^`\n]++|\n(?![ \t]*+\n)|(?!(?P=ticks)(?!`))`++)*+(?P=ticks)",
     re.DOTALL | re.MULTILINE,
 )
-_TARGET: Final = r"(?:<(?P<angled>[^<>\n]+)>|(?P<bare>[^\s()<>]+(?:\([^\s()]*\)[^\s()<>]*)*))"
+_TEXT: Final = r"(?:[^\[\]]++|\[[^\[\]]*+\])*+"
+"""The text of a picture or a link, in which brackets stand in pairs."""
+_TARGET: Final = r"(?:<(?P<angled>[^<>\n]++)>|(?P<bare>[^\s()<>]++(?:\([^\s()]*+\)[^\s()<>]*+)*+))"
 _END: Final = r"(?=\s*\)|\s+[\"'(])"
 """What follows a target: the end, or a title. A path with blanks is none."""
 _ATTRIBUTE: Final = r"""(?:"(?P<double>[^"]+)"|'(?P<single>[^']+)'|(?P<plain>[^\s"'<>]+))"""
 _PICTURES: Final = (
-    re.compile(rf"(?P<before>!\[[^\]]*\]\(\s*){_TARGET}{_END}"),
-    re.compile(rf"(?P<before><img\b[^>]*?\bsrc\s*=\s*){_ATTRIBUTE}", re.IGNORECASE),
+    re.compile(rf"(?P<before>!\[{_TEXT}\]\(\s*+){_TARGET}{_END}"),
+    re.compile(rf"(?P<before><img\b(?:[^<>]|<(?!img\b))*?\bsrc\s*+=\s*+){_ATTRIBUTE}", re.IGNORECASE),
 )
 _LINKS: Final = (
-    re.compile(rf"(?P<before>(?<!!)\[(?:[^\[\]]|!?\[[^\]]*\](?:\([^)]*\))?)*\]\(\s*){_TARGET}{_END}"),
-    re.compile(rf"(?P<before><a\b[^>]*?\bhref\s*=\s*){_ATTRIBUTE}", re.IGNORECASE),
+    re.compile(rf"(?P<before>(?<!!)\[{_TEXT}\]\(\s*+){_TARGET}{_END}"),
+    re.compile(rf"(?P<before><a\b(?:[^<>]|<(?!a\b))*?\bhref\s*+=\s*+){_ATTRIBUTE}", re.IGNORECASE),
 )
 _DEFINITION: Final = re.compile(
-    rf"(?P<before>^[ ]{{0,3}}\[(?P<label>[^\]\n]+)\]:[ \t]*){_TARGET}(?=\s|\Z)", re.MULTILINE
+    rf"(?P<before>^[ ]{{0,3}}\[(?P<label>[^\]\n]++)\]:[ \t]*+){_TARGET}(?=\s|\Z)", re.MULTILINE
 )
 _REFERENCE: Final = re.compile(
-    r"(?P<picture>!?)\[(?P<text>[^\[\]\n]*)\](?:\[(?P<label>[^\[\]\n]*)\])?(?![(:])"
+    r"(?P<picture>!?)\[(?P<text>[^\[\]\n]*+)\](?:\[(?P<label>[^\[\]\n]*+)\])?(?![(:])"
 )
 _NOT_RELATIVE: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:|[/#?]")
 
 
 def with_pictures(source: str, embedded: Callable[[str], str | None]) -> str:
     """Put pictures with a relative path into the text. `embedded` returns the data of a path as an address."""
-    labels = _labels(source, picture=True)
+    labels = {"", *_labels(source, picture=True)}
 
     def replaced(found: re.Match[str]) -> str:
         path = _path(found)
-        if _NOT_RELATIVE.match(path) or found.groupdict().get("label", "").casefold() not in {"", *labels}:
+        if _NOT_RELATIVE.match(path) or found.groupdict().get("label", "").casefold() not in labels:
             return found[0]
         address = embedded(_file(path))
         if address is None:

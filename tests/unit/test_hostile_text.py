@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
+from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
 from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
 from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor, has_mark
 from marimo_kernel_bridge.protocol.environment import installs_packages
@@ -47,6 +49,15 @@ TOKENS = [
     ),
     *("://a:", "://", "ghp_a", "xoxb-", "pypi-", "hf_", "AKIA", "glpat-", "npm_", "sk_live_"),
 ]
+
+# fmt: off
+MARKDOWN = [
+    "![a](b.png) ", "[a](b.ipynb) ", "[![a](b.png)](c) ", "[a][", "[a]", "[", "![", "](", "[a](",
+    "![a](b(c)", "[a](b ", "[a](<b ", "<img ", "<img src=", "<img src='", '<img "', "<a ",
+    "<a href='", "[a]: <", "[a]: b(", "\n[a]: b(c)", "`", "```", "~~~\n", "`a``", "$", "$$",
+    "$\\$", "\\ ", "\\\\", " ", "| ", "|-", "-|", "- ", "\n",
+]
+# fmt: on
 
 
 def cpu_seconds(function: Callable[[str], object], text: str) -> float:
@@ -95,6 +106,27 @@ def test_installing_lines_are_looked_for_in_linear_time(text: str) -> None:
 )
 def test_lines_that_install_are_found(code: str) -> None:
     assert installs_packages(code)
+
+
+@pytest.mark.parametrize("opening", ["", "[0,1) ", "see [1: ", "![", "<img ", "`", "$", "$\\ ", "| a |\n"])
+@pytest.mark.parametrize("part", MARKDOWN)
+def test_markdown_is_read_in_linear_time(opening: str, part: str) -> None:
+    text = f"{opening}{part * (LENGTH // 3 // len(part))}x|"
+    for read in (
+        relative_links,
+        relative_pictures,
+        lambda text: with_pictures(text, lambda _: "DATA"),
+        as_marimo_shows_it,
+    ):
+        assert cpu_seconds(read, text) < MOST / 2
+
+
+def test_code_and_labels_of_many_kinds_are_read_in_linear_time() -> None:
+    ticks = " ".join("`" * length for length in range(600))
+    labels = "".join(f"![a][{number}]\n\n[{number}]: a.png\n\n" for number in range(6000))
+    for text in (ticks, f"{'`' * 100_000}{'a' * 100_000}", labels):
+        assert cpu_seconds(lambda text: with_pictures(text, lambda _: "DATA"), text) < MOST
+        assert cpu_seconds(as_marimo_shows_it, text) < MOST
 
 
 @pytest.mark.parametrize("text", ["\n" * 60_000, "A=" + " " * 60_000 + "x", "A" * 60_000, ("A='" * 20_000)])

@@ -26,6 +26,10 @@ from marimo_kernel_bridge.importing.pictures import relative_links, relative_pic
         ("<IMG SRC=a.png>", "a.png", '<IMG SRC="DATA">'),
         ("<img\n  src = 'a.png'>", "a.png", '<img\n  src = "DATA">'),
         ("[![a](a.png)](b.ipynb)", "a.png", "[![a](DATA)](b.ipynb)"),
+        ("[0,1) ![a](a.png)", "a.png", "[0,1) ![a](DATA)"),
+        ("![a [1] b](a.png)", "a.png", "![a [1] b](DATA)"),
+        ("<img alt='x < y' src='a.png'>", "a.png", "<img alt='x < y' src=\"DATA\">"),
+        ("``a ` b`` ![a](a.png)", "a.png", "``a ` b`` ![a](DATA)"),
     ],
 )
 def test_a_picture_is_found_and_replaced(text: str, path: str, written: str) -> None:
@@ -63,6 +67,7 @@ def test_what_is_no_picture_by_relative_path_is_left_alone(text: str) -> None:
         ("[x][r]\n\n[r]: 02.ipynb", ["02.ipynb"]),
         ("<a class='x' href='b.ipynb'>x</a>", ["b.ipynb"]),
         ("[![a](a.png)](b.ipynb)", ["b.ipynb"]),
+        ("[0,1) [x](b.ipynb) [y [1]](c.ipynb)", ["b.ipynb", "c.ipynb"]),
         ("[x](#part) [y](https://a.org) [z](mailto:a@b.c)", []),
         ("`[x](a.ipynb)`", []),
         ("![a](a.png)", []),
