@@ -24,6 +24,8 @@ _ARROW: Final = re.compile(r"^-*> ?(\d+)\b", re.MULTILINE)
 """The line at which a frame of a saved traceback has stopped."""
 _COMMENT: Final = re.compile(r"\n(?:[ \t]*#.*\n)+\Z")
 """Comment lines on the statement below them."""
+_BETWEEN: Final = "; \t\f\\\n"
+"""What stands between two statements, besides comments."""
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -59,8 +61,9 @@ def _parts(cell: NotebookCell, code: str) -> tuple[str, str] | None:
         return None
     start, _ = span(code, tree.body[at])
     _, end = span(code, tree.body[at - 1])
-    first = code[:end] + _COMMENT.sub("", code[end:start]).rstrip("; \n")
-    return first, code[len(first) :].lstrip("; \n")
+    first = code[:end] + _COMMENT.sub("", code[end:start]).rstrip(_BETWEEN)
+    second = code[len(first) :].lstrip(_BETWEEN)
+    return (first, second) if parses(first) and parses(second) else None
 
 
 def _failing(cell: NotebookCell, tree: ast.Module) -> int | None:
