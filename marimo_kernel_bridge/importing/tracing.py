@@ -11,13 +11,12 @@ import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.importing.verifying.outputs import fails
 from marimo_kernel_bridge.importing.verifying.running import Deadline, TimeIsUpError, running
-from marimo_kernel_bridge.inspecting.packages import imports
+from marimo_kernel_bridge.inspecting.packages import imports, is_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,7 +131,7 @@ def packages_are_here(notebook: Notebook) -> bool:
     """Return whether the notebook imports packages, and all of them are here. Imports none."""
     codes = [cell.source for cell in notebook.cells if cell.kind == "code"]
     named = {module.partition(".")[0] for code in codes for module in imports(code)}
-    packages = {name for name in named if name and name not in sys.stdlib_module_names}
+    packages = {name for name in named if name and name not in {"__main__", *sys.stdlib_module_names}}
     folder = notebook.path.parent if notebook.path is not None else Path()
     beside = {path.stem for path in folder.glob("*.py")}
-    return bool(packages) and all(name in beside or find_spec(name) is not None for name in packages)
+    return bool(packages) and all(name in beside or is_there(name) for name in packages)

@@ -48,7 +48,7 @@ def environment(cells: Iterable[Cell], package_of: Callable[[str], str]) -> Envi
     missing = tuple(
         MissingImport(module, package_of(module), tuple(cell_ids))
         for module, cell_ids in sorted(users.items())
-        if not _is_there(module)
+        if not is_there(module)
     )
     return Environment(sys.executable, sys.prefix, _kind(), _installer(), missing)
 
@@ -188,7 +188,7 @@ def _failed_without(cells: Iterable[Cell]) -> Iterator[str]:
     """Yield the cells that failed because of a missing module that is now installed."""
     for cell in cells:
         match = _NO_MODULE.search(cell.error.evalue) if cell.error is not None else None
-        if match and _is_there(match[1].partition(".")[0]):
+        if match and is_there(match[1].partition(".")[0]):
             yield cell.cell_id
 
 
@@ -224,11 +224,12 @@ def _covers_missing_modules(kind: ast.expr) -> bool:
     return isinstance(kind, ast.Name) and kind.id in _FORGIVING
 
 
-def _is_there(module: str) -> bool:
+def is_there(module: str) -> bool:
+    """Return whether a module can be found. Imports only the packages that it is in."""
     try:
         return module in sys.modules or importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return True  # a finder that fails proves nothing about the module
+    except Exception:  # noqa: BLE001  # of the import system, or of any finder: it proves nothing about the module
+        return True
 
 
 def _kind() -> Literal["venv", "uv", "conda", "system"]:

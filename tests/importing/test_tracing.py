@@ -1,6 +1,7 @@
 """`import --trace`: what a run of the original shows of its cells makes the result right where their text says nothing."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,14 @@ def test_when_the_time_is_up_the_notebook_is_imported_by_its_text(notebook):
 
 
 @pytest.mark.parametrize(
-    ("module", "offered"), [("tiny", True), ("not_there_at_all", False), ("json", False)]
+    ("module", "offered"),
+    [
+        ("tiny", True),
+        ("not_there_at_all", False),
+        ("json", False),
+        ("__main__", False),
+        ("__main__, tiny", True),
+    ],
 )
 def test_a_trace_is_offered_where_the_packages_are(notebook, module, offered):
     document = json.loads(notebook.read_text())
@@ -102,6 +110,19 @@ def test_a_trace_is_offered_where_the_packages_are(notebook, module, offered):
     notebook.write_text(json.dumps(document))
     result = run(notebook, "--check")
     assert ("--trace runs the notebook once" in result.output) is offered
+
+
+def test_a_finder_that_fails_does_not_end_an_import(notebook, monkeypatch):
+    class Finder:
+        def find_spec(self, name, *_):
+            if name == "found_by_nobody":
+                raise RuntimeError(name)
+
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    document = json.loads(notebook.read_text())
+    document["cells"] = [{**document["cells"][0], "source": "import found_by_nobody"}]
+    notebook.write_text(json.dumps(document))
+    assert run(notebook, "--check").exit_code == 0
 
 
 def test_a_reader_runs_after_what_only_the_run_has_shown_to_change_its_object(tmp_path, monkeypatch):
