@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from packaging.version import Version
+
 _COPIES_ON_WRITE: Final = 3
 
 
@@ -18,17 +20,22 @@ def copies_on_write(requirements: Iterable[str]) -> bool:
     the pandas that is installed. Without any it is not known, and taken for no.
     """
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # for notebooks that declare some
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  # as above
+    from packaging.version import Version  # noqa: PLC0415  # as above
 
     for text in requirements:
         try:
             requirement = Requirement(text)
         except InvalidRequirement:
             continue
-        if requirement.name == "pandas" and requirement.specifier:
+        if canonicalize_name(requirement.name) == "pandas" and requirement.specifier:
+            tried = [Version(text) for text in _TRIED]
+            for each in requirement.specifier:
+                tried += _at_and_above(each.version)
             allowed = {
-                new
-                for new in (False, True)
-                if any(requirement.specifier.contains(each) for each in _TRIED[new])
+                version.major >= _COPIES_ON_WRITE
+                for version in tried
+                if requirement.specifier.contains(version, prereleases=True)
             }
             if len(allowed) == 1:
                 return allowed.pop()
@@ -38,8 +45,17 @@ def copies_on_write(requirements: Iterable[str]) -> bool:
         return False
 
 
-_TRIED: Final = {
-    new: [f"{major}.{minor}.{micro}" for major in majors for minor in range(6) for micro in range(6)]
-    for new, majors in {False: (0, 1, 2), True: (3, 4)}.items()
-}
-"""Versions that a requirement is tried with, before and from version 3 on."""
+def _at_and_above(text: str) -> list[Version]:
+    """Return the version that a specifier has, and the nearest ones above it."""
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415  # as above
+
+    try:
+        version = Version(text.removesuffix(".*"))
+    except InvalidVersion:  # of an arbitrary equality
+        return []
+    major, minor, micro = version.major, version.minor, version.micro
+    return [version, Version(f"{major}.{minor}.{micro + 1}"), Version(f"{major}.{minor + 1}")]
+
+
+_TRIED: Final = [f"{major}.{minor}.{micro}" for major in range(5) for minor in range(6) for micro in range(6)]
+"""Versions that a requirement is tried with, besides its own."""

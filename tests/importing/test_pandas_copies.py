@@ -18,9 +18,19 @@ CELLS = ["import pandas as pd\ndf = pd.DataFrame({'a': [1]})", "df['b'] = 2", "d
         (["pandas==2.2.3"], False),
         (["pandas<3"], False),
         (["numpy<3", "pandas~=1.5"], False),
+        (["pandas==0.25.3"], False),
+        (["pandas==0.25.*"], False),
+        (["pandas>0.25.3,<1"], False),
+        (["Pandas==1.5.3"], False),
+        (["pandas[excel]==1.3.99"], False),
+        (["pandas===2.1.7"], False),
+        (["pandas==3.0.0rc1"], True),
+        (["pandas>=7.8.9"], True),
+        (["pandas>4.99.1"], True),
     ],
 )
-def test_a_declared_pandas_decides(requirements, expected):
+def test_a_declared_pandas_decides(requirements, expected, monkeypatch):
+    monkeypatch.setattr(metadata, "version", lambda _: "1.0" if expected else "3.1")
     assert copies_on_write(requirements) is expected
 
 
