@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -55,6 +56,7 @@ class ImportOptions:
     seconds: float = 600.0
     force: bool = False
     as_json: bool = False
+    debug: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Imported:
 def import_notebooks(notebooks: Sequence[Path], output: Path | None, options: ImportOptions) -> int:
     """Import notebooks; return the exit code: the first of 1, 3 and 4 that any of them has, else 0.
 
-    Raises `BridgeError` if the only notebook is refused, and bad_request for a request that fits no notebook.
+    Raises `BridgeError` if the only notebook is refused or triggers a bug, and bad_request for a request that fits no notebook.
     """
     jobs = list(_jobs(notebooks, output, options))
     several = len(jobs) > 1 or any(path.is_dir() for path in notebooks)
@@ -138,13 +140,11 @@ def import_notebooks(notebooks: Sequence[Path], output: Path | None, options: Im
             click.echo(f"marimo-kernel-bridge: {reason}", err=True)
             results.append(Refusal(source, reason, error.code))
         except Exception as error:  # a bug, which must not keep the other notebooks from being imported
+            bug = _bug(source, error, options)
             if not several:
-                raise
-            reason = (
-                f"{source} cannot be imported, please report it as a bug: {type(error).__name__}: {error}"
-            )
-            click.echo(f"marimo-kernel-bridge: {reason}", err=True)
-            results.append(Refusal(source, reason, "cell_not_converted"))
+                raise bug from error
+            click.echo(f"marimo-kernel-bridge: {bug}", err=True)
+            results.append(Refusal(source, bug.message, bug.code))
         else:
             _report(imported, options)
             results.append(imported)
@@ -155,6 +155,18 @@ def import_notebooks(notebooks: Sequence[Path], output: Path | None, options: Im
         click.echo(_summary(results, options))
     codes = {result.exit_code for result in results}
     return next((code for code in (REFUSED, NOT_ALL_CARRIED_OVER, DIFFERENT) if code in codes), 0)
+
+
+def _bug(source: Path, error: Exception, options: ImportOptions) -> BridgeError:
+    """Return the refusal of a notebook that triggers a bug, on one line, and print its traceback if that is asked for."""
+    if options.debug:
+        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    told = " ".join(f"{type(error).__name__}: {error}".split())
+    return BridgeError(
+        "cell_not_converted",
+        f"{source} cannot be imported, please report it as a bug: {told.rstrip('.')}.",
+        "Add the traceback, which --debug prints." if not options.debug else "Add the traceback above.",
+    )
 
 
 def _summary(results: Sequence[Imported | Refusal], options: ImportOptions) -> str:

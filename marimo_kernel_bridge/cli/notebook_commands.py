@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Overwrite files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option("--debug", is_flag=True, help="Print the traceback of a bug.")
 def import_(
     notebooks: tuple[Path, ...],
     *,
@@ -82,6 +83,7 @@ def import_(
     seconds: float,
     force: bool,
     as_json: bool,
+    debug: bool,
 ) -> None:
     """Convert Jupyter notebooks to reactive notebooks.
 
@@ -99,6 +101,7 @@ def import_(
         seconds=seconds,
         force=force,
         as_json=as_json,
+        debug=debug,
     )
     with refusal_reported(as_json=as_json):
         code = import_notebooks(notebooks, output, options)

@@ -4,6 +4,7 @@ import json
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -262,17 +263,35 @@ def test_of_several_notebooks_one_that_uncovers_a_bug_does_not_stop_the_others(
     first, second = (write_notebook(tmp_path / f"{name}.ipynb", "x = 1") for name in "ab")
     convert = to_marimo.convert
 
-    def failing(notebook: Notebook) -> Conversion:
+    def failing(notebook: Notebook, **options: Any) -> Conversion:
         if notebook.path == first:
             raise IndexError("out of range")
-        return convert(notebook)
+        return convert(notebook, **options)
 
     monkeypatch.setattr(to_marimo, "convert", failing)
     result = call("import", tmp_path)
     assert result.exit_code == 1
     assert f"{first} cannot be imported, please report it as a bug: IndexError: out of range" in result.stderr
     assert second.with_suffix(".py").exists()
-    assert isinstance(call("import", first).exception, IndexError)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_bug_in_the_import_of_one_notebook_is_one_line_and_its_traceback_only_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, debug: bool
+) -> None:
+    def failing(*_: object, **__: object) -> Conversion:
+        raise IndexError("out\nof range")
+
+    notebook = write_notebook(tmp_path / "n.ipynb", "x = 1")
+    monkeypatch.setattr(to_marimo, "convert", failing)
+    result = call("import", notebook, *(["--debug"] if debug else []))
+    assert result.exit_code == 1
+    *above, line = result.stderr.splitlines()
+    assert line.startswith(
+        f"marimo-kernel-bridge: {notebook} cannot be imported, please report it as a bug: IndexError: out of range"
+    )
+    assert bool(above) is ("Traceback" in result.stderr) is debug
+    assert json.loads(call("import", notebook, "--json").stdout)["code"] == "cell_not_converted"
 
 
 def test_an_imported_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
