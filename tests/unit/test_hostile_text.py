@@ -108,10 +108,10 @@ def test_lines_that_install_are_found(code: str) -> None:
     assert installs_packages(code)
 
 
-@pytest.mark.parametrize("opening", ["", "[0,1) ", "see [1: ", "![", "<img ", "`", "$", "$\\ ", "| a |\n"])
+@pytest.mark.parametrize("opening", ["[0,1) ", "![<img ", "$`", "| a |\n"])
 @pytest.mark.parametrize("part", MARKDOWN)
 def test_markdown_is_read_in_linear_time(opening: str, part: str) -> None:
-    text = f"{opening}{part * (LENGTH // 3 // len(part))}x|"
+    text = f"{opening}{part * (LENGTH // 5 // len(part))}x|"
     for read in (
         relative_links,
         relative_pictures,
