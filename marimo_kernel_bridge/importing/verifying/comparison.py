@@ -56,11 +56,21 @@ def compare(
 def _differences(
     positions: tuple[int, ...], before: Outputs, again: Outputs, after: Outputs
 ) -> list[Difference]:
-    """Compare a cell's outputs with those of two runs of the original; where these differ, any output matches."""
+    """Compare a cell's outputs with those of two runs of the original, neither of which fails.
+
+    Where these differ, any output matches, but no failure, and nothing only if one of them shows nothing.
+    """
     old, new = shown_text(before), shown_text(after)
-    if not _matches(split_lines(new), split_lines(old), split_lines(shown_text(again))):
+    missing = bool(old and shown_text(again) and not new)
+    if (
+        fails(after)
+        or missing
+        or not _matches(split_lines(new), split_lines(old), split_lines(shown_text(again)))
+    ):
         return [Difference(positions, "text", first_difference(old, new), first_difference(new, old))]
     pictures, others, steady = images(before), images(after), images(again)
+    if pictures and steady and not others:
+        return [Difference(positions, "images", f"{len(pictures)} images", "0 images")]
     if len(pictures) != len(steady):
         return []
     if len(pictures) != len(others):
