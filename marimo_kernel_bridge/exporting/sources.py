@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,8 +58,12 @@ class Source:
 
     @property
     def notebook(self) -> Notebook:
-        """The notebook as the importer reads it. Raises `BridgeError`: bad_notebook."""
-        return parse_notebook(self.folder / f"{self.name}.ipynb", self.document)
+        """The notebook as the importer reads it. Raises `BridgeError`: bad_notebook.
+
+        Without a path if only a kernel names the folder: the importer reads files of the folder, and imports its modules.
+        """
+        notebook = parse_notebook(self.folder / f"{self.name}.ipynb", self.document)
+        return notebook if self.has_folder else replace(notebook, path=None)
 
 
 def from_ipynb(path: Path, *, run: bool) -> Source:

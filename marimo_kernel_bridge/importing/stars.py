@@ -25,7 +25,7 @@ _TIMEOUT: Final = 120
 _ASK: Final = """\
 import importlib, json, sys
 from marimo_kernel_bridge.analysis.star_imports import public_names
-sys.path.insert(0, "")
+sys.path[:0] = sys.argv[2:]
 module = importlib.import_module(sys.argv[1])
 sys.stdout.write("\\n" + json.dumps(public_names(module)))
 """
@@ -42,13 +42,13 @@ class Expanded:
 def names_of(module: str, folder: Path | None) -> frozenset[str] | None:
     """Return the names that `from module import *` binds in a notebook in `folder`; None if they are unknown.
 
-    Imports the module, which may be one of the folder.
+    Imports the module, which may be one of the folder, if that is known.
     """
     if module.startswith("."):
         return None
     try:
         asked = subprocess.run(  # noqa: S603  # this interpreter, and a name that the notebook imports itself
-            python_command("-c", _ASK, module),
+            python_command("-c", _ASK, module, *([] if folder is None else [""])),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT,

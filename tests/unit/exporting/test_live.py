@@ -1,8 +1,13 @@
 """The notebook of a running kernel, merged into the notebook on disk."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from marimo_kernel_bridge.exporting.live import LiveNotebook, merged
+from marimo_kernel_bridge.exporting.sources import from_live
+from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, parse_notebook
 from marimo_kernel_bridge.protocol.messages import METADATA_KEY
 from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
@@ -92,3 +97,21 @@ def test_a_result_gets_the_count_of_its_cell_and_loses_what_is_transient() -> No
     assert notebook.document["cells"][0]["outputs"] == [
         {"output_type": "execute_result", "data": {}, "metadata": {}, "execution_count": 7}
     ]
+
+
+def test_no_file_is_read_of_a_folder_that_only_the_kernel_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.png").write_bytes(b"\x89PNG\r\n\x1a\nprivate")
+    (tmp_path / "trap.py").write_text("open('sprung', 'w').close()\nprivate = 1")
+    monkeypatch.chdir(tmp_path)
+    disk = on_disk(
+        ("markdown", "m", "![x](p.png)"),
+        ("code", "c2", "from trap import *\nprivate"),
+    )
+    notebook = replace(merged(disk, []), path=tmp_path / "n.ipynb")
+    named_by_the_kernel = convert(from_live(notebook, "n").notebook).text
+    assert ";base64" not in named_by_the_kernel
+    assert not (tmp_path / "sprung").exists()
+    named_by_the_person = convert(from_live(notebook, "n", has_folder=True).notebook, imports=False).text
+    assert ";base64" in named_by_the_person
