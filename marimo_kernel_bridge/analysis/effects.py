@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.mutation import Effects, Mutation
 from marimo_kernel_bridge.analysis.name_facts import NameFacts
-from marimo_kernel_bridge.analysis.syntax import assigned_in, stored
+from marimo_kernel_bridge.analysis.syntax import assigned_in, stored, with_mutable_default
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +43,9 @@ def of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts, 
                 effects.globals.add(name)
         if isinstance(statement, ast.Assign):
             rebound |= {name for target in statement.targets for name in stored(target)}
+    effects.defaults = {
+        name: place for name, place in with_mutable_default(node.args).items() if name in effects.names
+    }
     effects.globals |= assigned & {
         name for inside in ast.walk(node) if isinstance(inside, ast.Global) for name in inside.names
     }
@@ -62,6 +65,7 @@ def of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:
     for base in node.bases:
         if isinstance(base, ast.Name) and base.id in facts.effects:
             effects.changes_self |= facts.effects[base.id].changes_self
+            effects.methods |= facts.effects[base.id].methods
     methods = {
         method.name: method
         for method in node.body
@@ -69,6 +73,8 @@ def of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:
     }
     for name, method in methods.items():
         of_method = of_function(method, facts, find)
+        if of_method.defaults:
+            effects.methods[name] = of_method
         if name == "__init__":
             effects.globals |= of_method.globals
         elif 0 in of_method.positions:

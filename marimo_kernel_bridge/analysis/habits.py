@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.owners import OUTSIDE, RESULT, Depth, Link, Reach, merged, together
+from marimo_kernel_bridge.analysis.syntax import with_mutable_default
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -115,7 +116,7 @@ def habits_of(
     return Habits(
         (*parameters, *named),
         rest,
-        frozenset(_with_mutable_default(node.args)),
+        frozenset(with_mutable_default(node.args)),
         frozenset(holds),
         frozenset(parts),
         frozenset(held & holders),
@@ -125,14 +126,3 @@ def habits_of(
         frozenset(blurred & own),
         after.depth(RESULT),
     )
-
-
-def _with_mutable_default(arguments: ast.arguments) -> list[str]:
-    every = [*arguments.posonlyargs, *arguments.args]
-    pairs = [
-        *zip(every[len(every) - len(arguments.defaults) :], arguments.defaults, strict=True),
-        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ]
-    return [
-        argument.arg for argument, value in pairs if value is not None and not isinstance(value, ast.Constant)
-    ]

@@ -55,3 +55,7 @@ class Effects:
     names: set[str] = field(default_factory=set)
     globals: set[str] = field(default_factory=set)
     changes_self: set[str] = field(default_factory=set)  # of a class: the methods that mutate their object
+    defaults: dict[str, int | None] = field(
+        default_factory=dict
+    )  # the position of each whose default is mutated
+    methods: dict[str, Effects] = field(default_factory=dict)  # of a class: those that mutate their defaults

@@ -285,7 +285,10 @@ class _Finder:
     def _method(self, call: ast.Call, root: ast.Name, name: str) -> None:
         assert isinstance(call.func, ast.Attribute)
         direct = isinstance(call.func.value, ast.Name)
-        of_class = self.facts.effects.get(self.facts.classes.get(root.id, ""))
+        class_name = self.facts.classes.get(root.id, "")
+        of_class = self.facts.effects.get(class_name)
+        if of_class is not None and direct and name in of_class.methods:
+            self._default(call, of_class.methods[name], class_name, root, given=1)
         how: How | None
         if any(keyword.arg == "inplace" and is_true(keyword.value) for keyword in call.keywords):
             how = "inplace" if direct else "nested"
@@ -310,6 +313,20 @@ class _Finder:
         assert isinstance(call.func, ast.Name)
         for name in sorted(called.globals):
             self._add(Mutation(name, "call", call.func, self._current))
+            if self.facts.thorough and name in self.facts.effects:
+                self._is_own(name)  # its default
+        self._default(call, called, call.func.id, call.func)
+
+    def _default(self, call: ast.Call, called: Effects, owner: str, at: ast.Name, given: int = 0) -> None:
+        """Find the mutation of a default value, an object of the function or the class that has it."""
+        if self.facts.thorough and _uses_default(call, called, given):
+            self._add(Mutation(owner, "call", at, self._current))
+            self._is_own(owner)
+
+    def _is_own(self, name: str) -> None:
+        """Say of the mutation that was just found that a function's object is changed, not its code."""
+        if self.found and self.found[-1].name == name:
+            self.found[-1] = replace(self.found[-1], kind="own")
 
     def _argument(self, argument: ast.expr) -> None:
         root = root_of(argument)
@@ -333,3 +350,12 @@ class _Finder:
 def _is_discarding(targets: Sequence[ast.expr]) -> bool:
     """Return whether a value is assigned to `_` alone."""
     return all(isinstance(target, ast.Name) and target.id == "_" for target in targets)
+
+
+def _uses_default(call: ast.Call, called: Effects, given: int) -> bool:
+    """Return whether a call leaves out a parameter whose default value the function changes."""
+    named = {keyword.arg for keyword in call.keywords}
+    return any(
+        name not in named and (place is None or place >= given + len(call.args))
+        for name, place in called.defaults.items()
+    )

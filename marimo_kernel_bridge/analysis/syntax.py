@@ -108,3 +108,20 @@ def is_repeatable(name: str, key: str | None, value: ast.expr, target: ast.expr)
 
 def is_true(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is True
+
+
+def with_mutable_default(arguments: ast.arguments) -> dict[str, int | None]:
+    """Return the parameters whose default value may be changed, with their positions; None if there is only a name."""
+    every = [*arguments.posonlyargs, *arguments.args]
+    first = len(every) - len(arguments.defaults)
+    by_place = enumerate(zip(every[first:], arguments.defaults, strict=True), first)
+    by_name = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    places: list[tuple[ast.arg, ast.expr | None, int | None]] = [
+        *((argument, value, place) for place, (argument, value) in by_place),
+        *((argument, value, None) for argument, value in by_name),
+    ]
+    return {
+        argument.arg: place
+        for argument, value, place in places
+        if value is not None and not isinstance(value, ast.Constant)
+    }

@@ -1462,6 +1462,99 @@ a = r.random()
 b = q.random()
 --
 print(round(a, 3), round(b, 3))
+
+# a default that remembers, and nothing else
+def f(x, acc=[]):
+    acc.append(x)
+    return acc
+--
+r = f(1)
+--
+r2 = f(2)
+--
+print(r)
+
+# a default that remembers by a keyword
+def f(x, *, acc={}):
+    acc[x] = x
+    return acc
+--
+r = f(1)
+--
+r[7] = 7
+--
+print(f(2))
+
+# a default of a method that remembers
+class A:
+    def add(self, x, acc=[]):
+        acc.append(x)
+        return acc
+a = A()
+--
+r = a.add(1)
+--
+r2 = a.add(2)
+--
+print(r, r2)
+
+# a default that remembers, of two objects
+class A:
+    def add(self, x, acc=[]):
+        acc.append(x)
+        return acc
+a, b = A(), A()
+--
+r = a.add(1)
+--
+r2 = b.add(2)
+--
+print(r)
+
+# a default that only counts
+def f(x, acc=[]):
+    acc.append(x)
+    return len(acc)
+--
+r = f(1)
+--
+r2 = f(2)
+--
+print(r, r2)
+
+# a default of a lambda
+f = lambda x, acc=[]: acc.append(x) or acc
+--
+r = f(1)
+--
+r2 = f(2)
+--
+print(r)
+
+# a default that remembers, through another function
+def f(x, acc=[]):
+    acc.append(x)
+    return acc
+def g(x):
+    return f(x)
+--
+r = f(1)
+--
+r2 = g(2)
+--
+print(r)
+
+# a default that is given
+def f(x, acc=[]):
+    acc.append(x)
+    return acc
+--
+mine = []
+r = f(1, mine)
+--
+r2 = f(2, acc=mine)
+--
+print(r, f.__defaults__)
 """
 
 REGISTRY = """
@@ -1491,6 +1584,7 @@ a connection
 an object with a lock
 an object with a generator
 the path of imports
+a default of a lambda
 the generator of a generator
 a hook
 a logger
