@@ -76,7 +76,7 @@ async def test_uv_installs_where_uv_made_the_environment_and_a_newer_version_nee
         settings.write_text(made_by_venv)
     assert answer.data["message"].startswith(f"uv for {folder / 'env/bin/python'} is done"), answer.text
     assert answer.data["packages"] == [{"name": "brdg_two", "before": "1.0", "after": "2.0"}]
-    assert "The kernel still has brdg_two as before" in answer.text
+    assert "The kernel still has brdg_two in its old version" in answer.text
 
 
 async def test_an_installation_is_interrupted_and_the_kernel_goes_on(agent):
