@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.observations import file_path, is_file_name
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline
-from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -117,5 +116,7 @@ def _shown(name: str) -> str:
     """Return a name as people and agents see it: that of a file is its path, from the working directory if there is one."""
     if not is_file_name(name):
         return name
+    from marimo_kernel_bridge.startup.working_directory import working_directory  # noqa: PLC0415  # not used before a cell has run
+
     path, folder = file_path(name), working_directory()
     return os.path.relpath(path, folder) if folder else path
