@@ -2,11 +2,16 @@
 
 import base64
 import io
+from contextlib import asynccontextmanager
 
 import pytest
 from PIL import Image, ImageDraw
 
+from marimo_kernel_bridge.importing.to_marimo import convert
+from marimo_kernel_bridge.importing.verifying import verify as verifying
 from marimo_kernel_bridge.importing.verifying.comparison import compare
+from marimo_kernel_bridge.importing.verifying.running import TimeIsUpError
+from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
 
 
 def printed(text):
@@ -86,3 +91,43 @@ def test_joined_cells_are_compared_with_all_that_they_are_made_of():
     assert compare(before, before, [((1, 2), printed("a\nb\n"))]).same
     assert not compare(before, before, [((1, 2), printed("b\n"))]).same
     assert not compare(before, before, [((1,), printed("a\n"))]).same  # cell 2 is nowhere
+
+
+class Endless:
+    """A notebook of which a cell does not end within the half hour that it has."""
+
+    def __init__(self, codes):
+        self.codes = codes
+        self.shown = {}
+
+    async def run(self, cell, code, _bound):
+        if "sleep" in code:
+            raise TimeIsUpError
+        self.shown[cell] = printed(code)
+
+    def page(self):
+        return {cell: self.shown.get(cell, []) for cell in self.codes}
+
+
+def test_a_cell_of_the_result_that_does_not_end_stops_the_verification_and_is_a_difference(monkeypatch):
+    async def original(_folder, codes, _done):
+        return {cell: printed(code) for cell, code in codes.items()}
+
+    @asynccontextmanager
+    async def running(_folder, codes, *, strict):
+        assert strict
+        yield Endless(codes)
+
+    monkeypatch.setattr(verifying, "original", original)
+    monkeypatch.setattr(verifying, "running", running)
+    sources = ["print(1)", "sleep()", "print(3)"]
+    notebook = Notebook(
+        tuple(NotebookCell(number, f"c{number}", "code", source) for number, source in enumerate(sources, 1)),
+        {},
+    )
+    verdict = verifying.verify(notebook, convert(notebook), lambda _steps, _now: None)
+    assert verdict.stopped
+    assert [str(each) for each in verdict.differences] == [
+        "cell 2: time: 'ends' became 'does not end in 1800 s'"
+    ]
+    assert verdict.first.compared == 1

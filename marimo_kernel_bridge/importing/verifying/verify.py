@@ -9,7 +9,7 @@ as showing the same is in `comparison` and `outputs`.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -34,12 +34,12 @@ from marimo_kernel_bridge.importing.verifying.texts_and_pictures import markdown
 from marimo_kernel_bridge.importing.verifying.verdict import Check, Difference, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from marimo_kernel_bridge.importing.verifying.literals import Edit
     from marimo_kernel_bridge.importing.verifying.outputs import Outputs
     from marimo_kernel_bridge.importing.verifying.running import Page, RunningNotebook
-    from marimo_kernel_bridge.importing.verifying.verdict import CheckName
+    from marimo_kernel_bridge.importing.verifying.verdict import CheckName, FirstRun
     from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
 
 SECONDS: Final = 600.0
@@ -110,6 +110,7 @@ class _Verification:
     codes: dict[str, str] = field(init=False)
     made_of: dict[str, tuple[int, ...]] = field(init=False)
     first: Page = field(init=False, default_factory=dict)
+    ran: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         path = self.notebook.path
@@ -120,14 +121,13 @@ class _Verification:
     async def verdict(self) -> Verdict:
         before, again = [await self._original(f"the original, run {number} of 2") for number in (1, 2)]
         async with running(self.folder, self.codes, strict=self.strict) as result:
-            await self._run_all(result)
-            self.first = result.page()
-            after = [(self.made_of[cell], outputs) for cell, outputs in self.first.items()]
-            first = compare(before, again, after)
-            checks = [
-                markdown_check(self.notebook, self.made_of, self.first),
-                picture_check(self.notebook, self.made_of, self.first, before),
-            ]
+            endless = await self._run_all(result)
+            page = result.page()
+            self.first = {cell: page[cell] for cell in self.ran}
+            if endless is not None:
+                return self._verdict_without(endless, before, again)
+            first = self._compared(before, again)
+            checks = self._shown_checks(before)
             unsteady = {*first.varying, *first.failing}
             steady = {cell for cell in self.codes if unsteady.isdisjoint(self.made_of[cell])}
             again_check = _Again(self, steady)
@@ -141,15 +141,43 @@ class _Verification:
                 stopped = True
         return Verdict(first, (*again_check.checks(), edit_check.check(), *checks), stopped)
 
+    def _verdict_without(
+        self, endless: str, before: Mapping[int, Outputs], again: Mapping[int, Outputs]
+    ) -> Verdict:
+        """Return what is known when a cell of the first run does not end, as in the original it does."""
+        rest = {
+            position for cell, made_of in self.made_of.items() if cell not in self.ran for position in made_of
+        }
+        first = self._compared(*({p: run[p] for p in run if p not in rest} for run in (before, again)))
+        ends = Difference(self.made_of[endless], "time", "ends", f"does not end in {LONGEST_CELL:g} s")
+        first = replace(first, differences=(*first.differences, ends))
+        return Verdict(first, tuple(self._shown_checks(before)), stopped=True)
+
+    def _compared(self, before: Mapping[int, Outputs], again: Mapping[int, Outputs]) -> FirstRun:
+        return compare(before, again, [(self.made_of[cell], outputs) for cell, outputs in self.first.items()])
+
+    def _shown_checks(self, before: Mapping[int, Outputs]) -> list[Check]:
+        made_of = {cell: self.made_of[cell] for cell in self.ran}
+        return [
+            markdown_check(self.notebook, made_of, self.first),
+            picture_check(self.notebook, made_of, self.first, before),
+        ]
+
     async def _original(self, what: str) -> dict[int, Outputs]:
         codes = {f"cell {cell.position}": cell.source for cell in self.notebook.cells if cell.kind == "code"}
         page = await original(self.folder, codes, lambda cell: self.progress(1, f"{what}: {cell}"))
         return {int(cell.removeprefix("cell ")): outputs for cell, outputs in page.items()}
 
-    async def _run_all(self, result: RunningNotebook) -> None:
+    async def _run_all(self, result: RunningNotebook) -> str | None:
+        """Run the cells in order. Return the one that does not end, if there is one."""
         for cell, code in self.codes.items():
-            await result.run(cell, code, LONGEST_CELL)
+            try:
+                await result.run(cell, code, LONGEST_CELL)
+            except TimeIsUpError:
+                return cell
+            self.ran.append(cell)
             self.progress(1, f"the result: {self.named(cell)}")
+        return None
 
     def named(self, cell: str) -> str:
         return f"cell {'+'.join(map(str, self.made_of[cell])) or 'added'}"
