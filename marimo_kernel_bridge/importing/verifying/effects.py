@@ -74,6 +74,7 @@ class _Cell:
     tested: frozenset[str] = frozenset()
     functions: tuple[tuple[str, frozenset[str], bool], ...] = ()
     modules: frozenset[str] = frozenset()
+    assigned: tuple[tuple[frozenset[str], frozenset[str]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,12 @@ class Effects:
 
     @cached_property
     def tested(self) -> frozenset[str]:
-        """The names that conditions of the notebook read."""
-        return frozenset[str]().union(*(cell.tested for cell in self._cells.values()))
+        """The names that conditions of the notebook read, and those that these are computed from."""
+        tested = frozenset[str]().union(*(cell.tested for cell in self._cells.values()))
+        assigned = [each for cell in self._cells.values() for each in cell.assigned]
+        while more := frozenset[str]().union(*(read for names, read in assigned if names & tested)) - tested:
+            tested |= more
+        return tested
 
     @cached_property
     def _acting(self) -> frozenset[str]:
@@ -171,6 +176,11 @@ def _cell(code: str) -> _Cell:
             for inner in [list(ast.walk(node))]
         ),
         modules=frozenset(_modules(nodes)),
+        assigned=tuple(
+            (frozenset(_bound(ast.walk(node))), _read(ast.walk(node)))
+            for node in nodes
+            if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.NamedExpr)
+        ),
     )
 
 

@@ -121,6 +121,7 @@ def test_a_cell_is_not_edited_if_one_that_depends_on_it_acts_outside_the_noteboo
 
 def test_a_value_that_a_condition_of_another_cell_reads_is_not_edited() -> None:
     assert list(edits("level = 3", Effects(("level = 3", "if level > 3: start()")))) == []
+    assert list(edits("level = 3", Effects(("level = 3", "go = level > 3", "if go: start()")))) == []
 
 
 def test_an_edit_is_found_again_in_the_cell_that_the_import_has_made_of_several() -> None:
