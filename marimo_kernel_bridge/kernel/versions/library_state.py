@@ -54,6 +54,25 @@ class LibraryState:
         return True
 
 
+def same(one: Any, other: Any) -> bool:
+    """Return whether two values of a state are equal. Settings may hold what has no truth value, such as arrays."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+    if one is other:
+        return True
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001  # whatever the comparison of a foreign object raises
+        return type(one) is type(other) and _text(one) == _text(other)
+
+
+def _text(value: Any) -> str | None:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001  # as above
+        return None
+
+
 def _numpy_draws(module: Any) -> tuple[Any, ...]:
     kind, key, *rest = module.get_state()
     return kind, key.tobytes(), *rest
@@ -106,8 +125,10 @@ def _decimals(module: Any) -> tuple[Any, ...]:
 
 
 def _set_decimals(module: Any, value: tuple[Any, ...]) -> None:
-    *numbers, traps = value
-    module.setcontext(module.Context(*numbers, traps=[getattr(module, name) for name in traps]))
+    context, traps = module.getcontext(), value[-1]  # the same object, which cells may hold
+    context.prec, context.rounding, context.Emin, context.Emax, context.capitals, context.clamp = value[:-1]
+    for signal in context.traps:
+        context.traps[signal] = signal.__name__ in traps
 
 
 STATES: Final = (

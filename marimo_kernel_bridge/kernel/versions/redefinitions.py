@@ -9,7 +9,10 @@ Main thread only. Independent of marimo and of messages. The reasons: docs/decis
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
+
+from traitlets.log import get_logger
 
 from marimo_kernel_bridge.analysis.observations import is_file_name
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
@@ -18,7 +21,7 @@ from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
 
@@ -236,13 +239,15 @@ class Redefinitions:
             return
         self._values.enter(cell_id, self._loaded)
         code = self._cells[cell_id].cell.code
-        if calls_something(code) and not self.strict:
-            if self._states is None:
-                from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace  # noqa: PLC0415  # lazy, like `_flow`
+        with _logged():
+            if calls_something(code) and not self.strict:
+                if self._states is None:
+                    from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace  # noqa: PLC0415  # lazy, like `_flow`
 
-                self._states = StatesByPlace(self._graph.values)
-            self._states.begin(cell_id, self._loaded)
-        self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code)
+                    self._states = StatesByPlace(self._graph.values)
+                self._states.begin(cell_id, self._loaded)
+        with _logged():
+            self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code)
 
     def leave(self, cell_id: str) -> bool:
         """Record the versions that a cell made, and assign to plain names the values of their last definitions.
@@ -252,12 +257,15 @@ class Redefinitions:
         if self._loaded is None:
             return False
         part = self._loaded.parts.get(cell_id)
-        surprising = part is not None and self._observer.end(cell_id, part)
-        if part is not None and surprising:
-            self._surprising[cell_id] = part
-            self._cells.touch(cell_id)
-        if part is not None and self._states is not None:
-            self._mark_outdated(self._states.end(cell_id, part, self._loaded))
+        surprising = False
+        with _logged():
+            surprising = part is not None and self._observer.end(cell_id, part)
+            if part is not None and surprising:
+                self._surprising[cell_id] = part
+                self._cells.touch(cell_id)
+        with _logged():
+            if part is not None and self._states is not None:
+                self._mark_outdated(self._states.end(cell_id, part, self._loaded))
         self._values.leave(cell_id, self._loaded)
         return surprising
 
@@ -303,6 +311,17 @@ class Redefinitions:
         }
         self._reported |= {(cell_id, name, other) for name, other in redefined.items()}
         return redefined
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Log a failure in this block: a cell that cannot be observed runs as in Jupyter."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001  # an object of the user's may raise anything
+        get_logger().exception(
+            "What a cell changed could not be observed. This is a bug in marimo_kernel_bridge."
+        )
 
 
 def _versions(

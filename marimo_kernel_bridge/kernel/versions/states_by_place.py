@@ -13,7 +13,7 @@ import types
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marimo_kernel_bridge.kernel.versions.library_state import STATES, LibraryState
+from marimo_kernel_bridge.kernel.versions.library_state import STATES, LibraryState, same
 from marimo_kernel_bridge.kernel.versions.seeding import names_generator, seeds
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class _History:
             change = self.changes[cell]
             if change.from_scratch:
                 differs = False
-            elif is_seeded and (differs or change.before != expected):
+            elif is_seeded and (differs or not same(change.before, expected)):
                 differs = True
                 yield cell
             expected, is_seeded = change.after, is_seeded or change.seeds
@@ -85,7 +85,7 @@ class StatesByPlace:
             now = history.state.now()
             if now is not None and history.initial is None and not history.changes:
                 history.initial = now
-            if now is not None and history.standing is not None and now != history.standing:
+            if now is not None and history.standing is not None and not same(now, history.standing):
                 self._adopt(history, now, flow)
             wanted = history.at(flow, cell_id)
             if wanted is None and cell_id in history.changes and not history.state.is_generator:
@@ -107,7 +107,7 @@ class StatesByPlace:
                 history.started = history.initial = state.as_loaded()
             seeding = from_scratch = False
             code = part.source.code
-            changed = now != history.started
+            changed = not same(now, history.started)
             if state.is_generator and (changed or names_generator(code, state.module, self._values)):
                 changed = True  # also by a seed that gives the state that was there
                 seeding, from_scratch = seeds(
@@ -116,7 +116,7 @@ class StatesByPlace:
             if changed and (history.started is not None or seeding or not state.is_generator):
                 history.changes[cell_id] = _Change(history.started, now, seeding, from_scratch)
             after = history.changes.get(cell_id)
-            if (None if before is None else before.after) != (None if after is None else after.after):
+            if not same(None if before is None else before.after, None if after is None else after.after):
                 found = history.outdated(flow) if state.is_generator else self._readers(state, cell_id, flow)
                 outdated.update(found)
             history.standing = self._put(history, now, history.at(flow))
@@ -138,7 +138,7 @@ class StatesByPlace:
         }
 
     def _put(self, history: _History, now: Any, wanted: Any) -> Any:
-        if now is None or wanted is None or now == wanted or not history.state.set(wanted):
+        if now is None or wanted is None or same(now, wanted) or not history.state.set(wanted):
             return now
         return wanted
 

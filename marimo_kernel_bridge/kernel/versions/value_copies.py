@@ -33,6 +33,8 @@ _TIED: Final = frozenset(
     """matplotlib ipywidgets anywidget traitlets marimo asyncio threading _thread multiprocessing subprocess socket
     sqlite3 sqlalchemy duckdb _io io tkinter concurrent contextvars IPython ipykernel zmq requests bokeh""".split()  # noqa: SIM905  # a list of words
 )
+_IN_FORCE: Final = frozenset({("decimal", "Context")})
+"""Classes whose instances a library reads where it is asked for nothing: a copy would not be read."""
 _UNCHANGING: Final = (
     types.ModuleType,
     types.FunctionType,
@@ -70,7 +72,11 @@ def is_tied(value: object) -> bool:
 @lru_cache(maxsize=1000)
 def is_tied_class(kind: type) -> bool:
     """Return whether instances of a class are tied to an external resource."""
-    return any(str(base.__module__).partition(".")[0] in _TIED for base in kind.__mro__[:-1])
+    bases = kind.__mro__[:-1]
+    return any(
+        str(base.__module__).partition(".")[0] in _TIED or (base.__module__, base.__name__) in _IN_FORCE
+        for base in bases
+    )
 
 
 def shares(value: object, others: Iterable[object]) -> bool:

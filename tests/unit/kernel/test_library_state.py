@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from marimo_kernel_bridge.kernel.versions.library_state import STATES, LibraryState
+from marimo_kernel_bridge.kernel.versions.observer import CellObserver
+from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
 SEEDED = (
@@ -278,3 +280,50 @@ def test_what_a_hidden_request_sets_stays(lab: FrontEnd) -> None:
     run(lab, cells)
     lab.run(None, "np.set_printoptions(precision=3)", store_history=False)
     assert lab.run("2", "print(np.array([2 / 3]))").text == "[0.667]"
+
+
+CYCLE = """
+import matplotlib.pyplot as plt
+import numpy as np
+plt.rcParams["axes.prop_cycle"] = plt.cycler(color=plt.cm.viridis(np.linspace(0, 1, 5)))
+len(plt.rcParams["axes.prop_cycle"])
+"""
+
+
+def test_settings_that_hold_arrays_can_be_set_again_and_again(lab: FrontEnd) -> None:
+    lab.run_all({"0": CYCLE, "1": "len(plt.rcParams['axes.prop_cycle'])", "2": "k = 1\nk"})
+    for _ in range(3):
+        assert lab.run("0", CYCLE).text == "5"
+    assert lab.run("0", CYCLE.replace("5)", "6)")).text == "6"
+    lab.sync()
+    assert (lab.text("1"), lab.text("2")) == ("6", "1")
+    assert {cell.status for cell in lab.cells().values()} == {"ok"}
+
+
+def test_a_context_of_decimal_that_a_cell_holds_stays_the_one_in_force(lab: FrontEnd) -> None:
+    cells = {
+        "0": "from decimal import Decimal, getcontext\nctx = getcontext()\nctx.prec = 6",
+        "1": "ctx.prec = 20\nprint(Decimal(1) / 3)",
+        "2": "print(Decimal(1) / 3)",
+    }
+    lab.run_all(cells)
+    for _ in range(2):
+        assert lab.run("1", cells["1"]).text == "0.33333333333333333333"
+    lab.run("0", cells["0"])
+    assert lab.run("2", cells["2"]).text == "0.33333333333333333333"
+
+
+def test_a_cell_whose_changes_cannot_be_observed_runs_all_the_same(
+    lab: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    lab.run_all({"0": "rows = [1]", "1": "rows.append(2)\nprint(rows)"})
+    for name in ("begin", "end"):
+        monkeypatch.setattr(CellObserver, name, failing)
+        monkeypatch.setattr(StatesByPlace, name, failing)
+    assert lab.run("0", "rows = [3]\nprint(rows)").text == "[3]"
+    lab.sync()
+    assert lab.text("1") == "[3, 2]"
+    assert {cell.status for cell in lab.cells().values()} == {"ok"}
