@@ -121,7 +121,7 @@ def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote
     )
 
     def ready() -> None:
-        click.echo(f"Serving MCP at {listening.url}. Press Ctrl-C to stop. The token is in {token.path}.")
+        click.echo(f"Serving MCP at {listening.url} with the token in {token.path}. Press Ctrl-C to stop.")
         click.echo(
             f"To configure a client: marimo-kernel-bridge mcp {shlex.join(['--http', *options])} --print-config CLIENT"
         )
