@@ -43,6 +43,7 @@ class Observations:
     first is a view of the second's memory. `outside` are names of objects that something outside of the notebook's
     names refers to, as `os.environ`. `mutates` are names of objects that the cell mutated. `reads` and `writes` are the
     names of files, see `file_name`: those that the cell reads as they were before it, and those that it writes.
+    `appends` are files that it only adds to, and that no cell begins, such as logs.
     """
 
     shares: frozenset[Pair] = frozenset()
@@ -51,6 +52,7 @@ class Observations:
     mutates: frozenset[str] = frozenset()
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
+    appends: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return self != Observations()
@@ -68,7 +70,8 @@ class Observations:
                 *(f"\n...[{subscript}]" for subscript in subscripts),
                 # A file has one content, not one for each version: whoever overwrites it comes after who wrote it.
                 *(f"\n...[{name},]" for name in sorted(self.reads | self.writes)),
-                *(f"\n{name} = ...[0]" for name in sorted(self.writes)),
+                # Whoever adds to a log does not depend on who did before: it would add again.
+                *(f"\n{name} = ...[0]" for name in sorted(self.writes | self.appends)),
             )
         )
 
@@ -84,6 +87,7 @@ class Observations:
             self.mutates,
             self.reads,
             self.writes,
+            self.appends,
         )
 
 

@@ -71,6 +71,7 @@ class _Recording:
     started: int = field(default_factory=time.time_ns)
     reads: set[str] = field(default_factory=set)
     writes: set[str] = field(default_factory=set)
+    appends: set[str] = field(default_factory=set)  # without reading what was there
     connected_to: dict[str, tuple[int, int, int] | None] = field(
         default_factory=dict
     )  # with the status before
@@ -93,8 +94,16 @@ class _Recording:
             self.read(path)
         elif how & (os.O_TRUNC | os.O_EXCL):
             self.write(path)
+        elif how & os.O_APPEND and not how & os.O_RDWR:
+            self.append(path)
         else:
             self.changed(path)
+
+    def append(self, path: object) -> None:
+        name = _watched_path(path)
+        if name is not None and name not in self.writes:
+            self.existed.setdefault(name, os.path.lexists(name))
+            self.appends.add(name)
 
     def replaced(
         self, source: object, target: object, source_folder: int = -1, target_folder: int = -1
@@ -158,10 +167,14 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:  # of any event
 
 @dataclass(frozen=True)
 class FileUse:
-    """The absolute paths of files that a body read, as they were before it, and of those that it wrote."""
+    """The absolute paths of files that a body read, as they were before it, and of those that it wrote.
+
+    `appends` are those that it only added to.
+    """
 
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
+    appends: frozenset[str] = frozenset()
 
 
 class FileWatch:
@@ -194,7 +207,7 @@ class FileWatch:
         seen = self._recording
         before = {**seen.connected_to, **self._before}
         for path in self._paths(values) | set(seen.connected_to):
-            if path in seen.reads or path in seen.writes:
+            if path in seen.reads or path in seen.writes or path in seen.appends:
                 continue
             now = _status(path)
             if not self._can_write and path not in seen.connected_to:
@@ -208,12 +221,15 @@ class FileWatch:
             if now is not None and (not changed or before.get(path) is not None):
                 seen.reads.add(path)
         temporary = {
-            path for path in seen.writes if not seen.existed.get(path, True) and not os.path.lexists(path)
+            path
+            for path in seen.writes | seen.appends
+            if not seen.existed.get(path, True) and not os.path.lexists(path)
         }
         reads, writes = seen.reads - temporary, seen.writes - temporary
-        if len(reads | writes) > MOST_FILES:
+        appends = seen.appends - writes - temporary
+        if len(reads | writes | appends) > MOST_FILES:
             return FileUse()
-        return FileUse(frozenset(reads), frozenset(writes))
+        return FileUse(frozenset(reads), frozenset(writes), frozenset(appends))
 
 
 def _status(path: str) -> tuple[int, int, int] | None:

@@ -71,10 +71,12 @@ class CellObserver:
             observations = observe(before or Watch(), text, part.flow.mentions, self._values)
         if files is not None:
             used = files.end(map(self._values.get, part.flow.mentions))
+            reads, writes, appends = (
+                frozenset(map(file_name, paths)) for paths in (used.reads, used.writes, used.appends)
+            )
+            begun = appends & frozenset().union(*(known.writes for _, known in self._observations.values()))
             observations = replace(
-                observations,
-                reads=frozenset(map(file_name, used.reads)),
-                writes=frozenset(map(file_name, used.writes)),
+                observations, reads=reads | begun, writes=writes | begun, appends=appends - begun
             )
         if not observations and cell_id not in self._observations:
             return False
@@ -85,6 +87,7 @@ class CellObserver:
                 mutates=observations.mutates | earlier.mutates,
                 reads=observations.reads | earlier.reads,
                 writes=observations.writes | earlier.writes,
+                appends=(observations.appends | earlier.appends) - observations.writes - earlier.writes,
             )
         self._observations[cell_id] = part.source.code, observations
         return observations.text() != part.source.observed

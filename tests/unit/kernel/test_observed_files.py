@@ -355,3 +355,17 @@ def test_cells_that_touch_no_file_need_no_hook(code: str) -> None:
      "load('a.npy')", "shutil.move(a, b)", "from os import remove", "xr.open_dataset(a)", "model.save_pretrained(a)"])  # fmt: skip
 def test_cells_that_use_files_need_the_hook(code: str) -> None:
     assert file_accesses.needs_hook(code)
+
+
+def test_cells_that_add_to_a_log_do_not_run_each_other(lab: FrontEnd) -> None:
+    def adding(text: str) -> str:
+        return f"x = {text!r}\nwith open('runs.log', 'a') as log: print({text!r}, file=log)"
+
+    cells = {name: adding(name) for name in "abc"} | {"reader": "print(open('runs.log').read().split())"}
+    lab.run_all(cells)
+    assert lab.text("reader") == "['a', 'b', 'c']"
+    lab.run("a", adding("d"))
+    lab.run("c", adding("e"))
+    lab.sync()
+    assert lab.text("reader") == "['a', 'b', 'c', 'd', 'e']"
+    assert not any(cell.stale for cell in lab.cells().values())
