@@ -293,7 +293,7 @@ def test_a_directory_that_others_may_enter_holds_no_pool():
     directory = own_directory()
     directory.chmod(0o755)
     try:
-        with pytest.raises(NoPoolError, match="alone"):
+        with pytest.raises(NoPoolError, match="accessible to other users"):
             fork_kernel(COMMAND, {}, PoolOptions())
     finally:
         directory.chmod(0o700)

@@ -91,13 +91,16 @@ def _set_torch_draws(module: Any, value: bytes) -> None:
     module.set_rng_state(module.frombuffer(bytearray(value), dtype=module.uint8))
 
 
+_OF_BACKENDS: Final = ("backend", "interactive", "toolbar")  # to read the first loads one
+
+
 def _rc_parameters(module: Any) -> dict[str, Any]:
-    """Return matplotlib's parameters; the backend is a process's, and to read it loads one."""
+    """Return matplotlib's parameters, without those that backends set."""
     return _without_backend(module.rcParams)
 
 
 def _without_backend(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in dict.items(parameters) if not name.startswith("backend")}
+    return {name: value for name, value in dict.items(parameters) if not name.startswith(_OF_BACKENDS)}
 
 
 def _pandas_options(module: Any) -> dict[str, Any]:
