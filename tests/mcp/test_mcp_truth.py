@@ -134,7 +134,10 @@ async def test_a_kernel_that_is_hung_is_called_silent_and_not_dead(agent, reacti
     gate.open()
     try:
         async with asyncio.timeout(2 * BOUND):
-            while "answer nothing" not in (held := await agent("read_run", run_id=run_id, timeout=0.1)).text:
+            while (
+                "prevents the kernel from answering"
+                not in (held := await agent("read_run", run_id=run_id, timeout=0.1)).text
+            ):
                 pass
         assert held.data["status"] == "running"
         status = await agent("kernel_status")

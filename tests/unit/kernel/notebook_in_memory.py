@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -264,7 +264,9 @@ class FrontEnd:
         self.seen: list[Message] = []
         self.replies: dict[str, Message] = {}  # that nobody has asked for yet, by the id of their request
         self._idle: dict[str, int] = {}  # message id -> how many messages had come when its request was over
-        self._paused = timedelta()  # which a person would have taken between the requests until now
+        self._now = datetime.now(
+            UTC
+        )  # a clock of its own: requests of a Run All are close on a slow machine too
         self._read = 0  # messages that replies and waits have looked at
 
     # -- sending ---------------------------------------------------------------------------------------------------
@@ -278,7 +280,8 @@ class FrontEnd:
             execute_content(code, self.dialect) | content,
             metadata=execute_metadata(cell, self.dialect) | (metadata or {}),
         )
-        message["header"]["date"] += self._paused
+        self._now += timedelta(milliseconds=1)
+        message["header"]["date"] = self._now
         msg_id: str = message["header"]["msg_id"]
         if cell is not None:
             self.page.sent(cell, msg_id)
@@ -309,7 +312,7 @@ class FrontEnd:
 
     def pause(self) -> None:
         """Send what comes next as a person would: too late to be a part of what was sent before."""
-        self._paused += timedelta(seconds=2)
+        self._now += timedelta(seconds=2)
 
     def finish(self, msg_id: str) -> Reply:
         """Wait for the reply to a request and for idle."""
