@@ -11,14 +11,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis import changes, known_calls
-from marimo_kernel_bridge.analysis.model import PYTHON, simple_augmented
+from marimo_kernel_bridge.analysis.model import PYTHON
 from marimo_kernel_bridge.analysis.mutations import by_statement
-from marimo_kernel_bridge.analysis.object_kinds import COPIED_BY_METHOD
 from marimo_kernel_bridge.analysis.owners import OUTSIDE, Depth, Link, Owners
 from marimo_kernel_bridge.analysis.ownership import Ownership
 from marimo_kernel_bridge.analysis.plan import Join
 from marimo_kernel_bridge.analysis.syntax import stored
-from marimo_kernel_bridge.analysis.versions import ITSELF, DocumentOrder, is_divided
+from marimo_kernel_bridge.analysis.versions import ITSELF, DocumentOrder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.model import Cell, Version
     from marimo_kernel_bridge.analysis.mutation import Mutation
     from marimo_kernel_bridge.analysis.object_kinds import Kind
-    from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
 _OF_PARTS: Final = frozenset({"nested", "call", "train"})
 """Mutations that may change parts of an object, not only the object itself."""
@@ -131,28 +129,11 @@ class ImportOrder(DocumentOrder):
         through_others = all(mutation.name != name for mutation in mutated)
         return self.document.facts.kind(name) if kind == "unknown" and through_others else kind
 
-    def _start_of_bound(
-        self,
-        cell: Cell,
-        name: str,
-        stores: Sequence[Occurrence],
-        exposed: Sequence[Occurrence],
-        before: Version,
-    ) -> str | None:
-        mutated = changes.exposed(cell, name)
-        augmented = any(use.augmented for use in stores)
-        kind = self._kind(name, mutated)
-        owned = not augmented or not self._seen_by(cell, name, self._before.holders(name))
-        written_out = not augmented or (simple_augmented(cell, name) is not None and owned)
-        if not exposed or (is_divided(stores, exposed) and not mutated and written_out):
-            return None
-        if mutated:
-            return self._copy_of(cell, name, kind, mutated) or ITSELF
-        if augmented and kind in COPIED_BY_METHOD and owned:
-            return "copy.copy({})" if kind == "frame" else self._copied(name, kind, ()) or ITSELF
-        if augmented and kind == "unknown" and owned and not self._is_number(before):
-            return "copy.copy({})"  # what has `+=` can be copied
-        return ITSELF
+    def _is_owned(self, cell: Cell, name: str) -> bool:
+        return not self._seen_by(cell, name, self._before.holders(name))
+
+    def _copy_by_method(self, name: str, kind: Kind) -> str | None:
+        return "copy.copy({})" if kind == "frame" else self._copied(name, kind, ())
 
     def _copy_of(self, cell: Cell, name: str, kind: Kind, mutated: Sequence[Mutation]) -> str | None:
         """Return how to copy an object before a cell changes it; None if it has other owners, or it cannot be told."""

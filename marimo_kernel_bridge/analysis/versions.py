@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.document import Document
     from marimo_kernel_bridge.analysis.mutation import Mutation
     from marimo_kernel_bridge.analysis.name_uses import CellNames
+    from marimo_kernel_bridge.analysis.object_kinds import Kind
     from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
 _BUILTINS: Final = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__"}
@@ -144,17 +145,35 @@ class DocumentOrder:
         """Return the initial value of a version that a cell binds, if it must start with the previous object."""
         mutated = changes.exposed(cell, name)
         augmented = any(use.augmented for use in stores)
-        written_out = not augmented or simple_augmented(cell, name) is not None
+        owned = not augmented or self._is_owned(cell, name)
+        written_out = not augmented or (simple_augmented(cell, name) is not None and owned)
         if not exposed or (is_divided(stores, exposed) and not mutated and written_out):
             return None
-        kind = changes.kind_of_changed(name, mutated, self.document.facts.kinds)
+        kind = self._kind(name, mutated)
         if mutated:
-            return changes.copy_of(kind, mutated) or ITSELF
-        if augmented and kind in COPIED_BY_METHOD:
-            return "{}.copy()"
-        if augmented and kind == "unknown" and not self._is_number(before):
-            return "copy.copy({})"
+            return self._copy_of(cell, name, kind, mutated) or ITSELF
+        if augmented and kind in COPIED_BY_METHOD and owned:
+            return self._copy_by_method(name, kind) or ITSELF
+        if augmented and kind == "unknown" and owned and not self._is_number(before):
+            return "copy.copy({})"  # what has `+=` can be copied
         return ITSELF
+
+    # What an analysis that knows the owners of objects decides differently.
+
+    def _is_owned(self, cell: Cell, name: str) -> bool:  # noqa: ARG002  # overridden
+        """Return whether a cell may augment a copy of the object, as nothing else reaches it."""
+        return True
+
+    def _kind(self, name: str, mutated: Sequence[Mutation]) -> Kind:
+        return changes.kind_of_changed(name, mutated, self.document.facts.kinds)
+
+    def _copy_of(self, cell: Cell, name: str, kind: Kind, mutated: Sequence[Mutation]) -> str | None:  # noqa: ARG002  # overridden
+        """Return how to copy an object before a cell changes it, None if it is not copied."""
+        return changes.copy_of(kind, mutated)
+
+    def _copy_by_method(self, name: str, kind: Kind) -> str | None:  # noqa: ARG002  # overridden
+        """Return how to copy an object that a cell augments, None if it is not copied."""
+        return "{}.copy()"
 
     def _is_number(self, version: Version) -> bool:
         """Return whether a version is bound to an immutable object, so that `x += y` binds another object."""
