@@ -56,13 +56,11 @@ class LibraryState:
 
 def same(one: Any, other: Any) -> bool:
     """Return whether two values of a state are equal. Settings may hold what has no truth value, such as arrays."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-    if one is other:
-        return True
     try:
         return bool(one == other)
     except Exception:  # noqa: BLE001  # whatever the comparison of a foreign object raises
+        if isinstance(one, dict) and isinstance(other, dict):
+            return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
         return type(one) is type(other) and _text(one) == _text(other)
 
 
