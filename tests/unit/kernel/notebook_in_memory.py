@@ -46,7 +46,7 @@ from marimo_kernel_bridge.protocol.output_text import shown_text
 from marimo_kernel_bridge.zmq_kernel import MarimoKernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.kernel.messaging.shell_stream import Listener
@@ -309,6 +309,18 @@ class FrontEnd:
         """Run a cell as a person does, seconds after what was sent before, and wait for its reply and idle."""
         self.pause()
         return self.finish(self.send(cell, code, **options))
+
+    def run_each(self, cells: Sequence[str], steps: Sequence[str] = ()) -> list[str]:
+        """Run cells called "0", "1", ..., then some again (`number: code`, or `number`). Return the cells' names."""
+        codes = {str(number): code for number, code in enumerate(cells)}
+        for number, code in codes.items():
+            assert self.run(number, code).ok
+        for step in steps:
+            cell, _, code = step.partition(": ")
+            codes[cell] = code or codes[cell]
+            assert self.run(cell, codes[cell]).ok
+        self.sync()
+        return list(codes)
 
     def pause(self) -> None:
         """Send what comes next as a person would: too late to be a part of what was sent before."""

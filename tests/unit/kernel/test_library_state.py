@@ -92,16 +92,9 @@ if 'torch' in sys.modules: sys.modules['torch'].manual_seed(1)
 
 def run(lab: FrontEnd, cells: tuple[str, ...], *steps: str) -> dict[str, str]:
     """Run cells, then some again (`number: code`, or `number`). Return what each shows."""
-    codes = {str(number): code for number, code in enumerate(cells)}
-    for number, code in codes.items():
-        assert lab.run(number, code).ok
-    for step in steps:
-        cell, _, code = step.partition(": ")
-        codes[cell] = code or codes[cell]
-        assert lab.run(cell, codes[cell]).ok
-    lab.sync()
+    numbers = lab.run_each(cells, steps)
     assert not any(cell.stale for cell in lab.cells().values())
-    return {number: lab.text(number) for number in codes}
+    return {number: lab.text(number) for number in numbers}
 
 
 def fresh(cells: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:

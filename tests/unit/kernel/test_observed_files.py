@@ -121,21 +121,10 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def run(lab: FrontEnd, cells: tuple[str, ...], steps: tuple[str, ...] = ()) -> None:
-    codes = {str(number): code for number, code in enumerate(cells)}
-    for number, code in codes.items():
-        assert lab.run(number, code).ok
-    for step in steps:
-        cell, _, code = step.partition(": ")
-        codes[cell] = code or codes[cell]
-        assert lab.run(cell, codes[cell]).ok
-    lab.sync()
-
-
 @pytest.mark.parametrize("notebook", WRITTEN.values(), ids=WRITTEN)
 def test_the_readers_of_a_file_run_after_the_cell_that_writes_it(lab: FrontEnd, notebook: Notebook) -> None:
     cells, steps, expected = notebook
-    run(lab, cells, steps)
+    lab.run_each(cells, steps)
     assert lab.text(str(len(cells) - 1)) == expected
 
 
@@ -146,22 +135,22 @@ def test_readers_of_readers_run_in_order_and_once(lab: FrontEnd) -> None:
         "open('b.txt', 'w').write(open('a.txt').read() * 2);\nruns.append(2)",
         "print(open('b.txt').read(), open('a.txt').read())",
     )
-    run(lab, cells, ("1: open('a.txt', 'w').write('7');\nruns.append(1)",))
+    lab.run_each(cells, ("1: open('a.txt', 'w').write('7');\nruns.append(1)",))
     assert lab.text("3") == "77 7"
 
 
 def test_a_file_that_other_programs_write_is_nobodys(lab: FrontEnd, tmp_path: Path) -> None:
     (tmp_path / "data.txt").write_text("a")
-    run(lab, ("x = 1", "print(open('data.txt').read())"))
+    lab.run_each(("x = 1", "print(open('data.txt').read())"))
     (tmp_path / "data.txt").write_text("b")
-    run(lab, ("x = 2",))
+    lab.run_each(("x = 2",))
     assert lab.text("1") == "a"
     assert not any(cell.stale or cell.upstream for cell in lab.cells().values())
 
 
 def test_a_cell_that_reads_and_writes_one_file_does_not_run_in_a_loop(lab: FrontEnd) -> None:
     append = "with open('log.txt', 'a+') as f:\n    f.write('x'); f.seek(0); print(f.read())"
-    run(lab, (append, "print(len(open('log.txt').read()))"), ("0",))
+    lab.run_each((append, "print(len(open('log.txt').read()))"), ("0",))
     assert (lab.text("0"), lab.text("1")) == ("xx", "2")
     assert not any(cell.stale for cell in lab.cells().values())
 
@@ -173,7 +162,7 @@ def test_running_a_reader_again_writes_no_file(lab: FrontEnd, tmp_path: Path, ag
         "print(open('a.txt').read())",
         "with open('a.txt') as f: print(f.read())",
     )
-    run(lab, cells)
+    lab.run_each(cells)
     (tmp_path / "a.txt").write_text("by hand")
     for cell in again:
         assert lab.run(cell, cells[int(cell)]).ok
@@ -190,13 +179,13 @@ def test_a_file_that_two_cells_write_holds_what_the_later_one_writes(
         "open('a.txt', 'w').write('b');",
         "print(open('a.txt').read())",
     )
-    run(lab, cells, (step,))
+    lab.run_each(cells, (step,))
     assert lab.text("2") == (tmp_path / "a.txt").read_text() == "b"
 
 
 def test_a_reader_above_the_writer_does_not_depend_on_it(lab: FrontEnd, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old")
-    run(lab, ("print(open('a.txt').read())", "open('a.txt', 'w').write('new');"), ("1",))
+    lab.run_each(("print(open('a.txt').read())", "open('a.txt', 'w').write('new');"), ("1",))
     assert lab.text("0") == "old"
 
 
@@ -208,13 +197,13 @@ def test_files_of_tasks_of_other_cells_do_not_count(lab: FrontEnd) -> None:
         "ready.set()\nawait asyncio.sleep(0.001)\nawait asyncio.sleep(0.001)",
         "print(open('t.txt').read())",
     )
-    run(lab, cells)
+    lab.run_each(cells)
     assert lab.text("4") == "a"
     assert not any("t.txt" in cell.defines for cell in lab.cells().values())
 
 
 def test_files_show_as_names_of_the_cells_that_write_and_read_them(lab: FrontEnd) -> None:
-    run(lab, ("open('out.csv', 'w').write('a');", "open('out.csv').read();"))
+    lab.run_each(("open('out.csv', 'w').write('a');", "open('out.csv').read();"))
     cells = lab.cells()
     assert (cells["0"].defines, cells["1"].uses) == (("out.csv",), ("out.csv",))
     assert cells["1"].upstream == (cells["0"].cell_id,)
@@ -222,18 +211,18 @@ def test_files_show_as_names_of_the_cells_that_write_and_read_them(lab: FrontEnd
 
 def test_a_temporary_file_of_one_cell_does_not_count(lab: FrontEnd) -> None:
     code = "import os\nopen('tmp.txt', 'w').write('a');\nprint(open('tmp.txt').read())\nos.remove('tmp.txt')"
-    run(lab, (code,))
+    lab.run_each((code,))
     assert lab.cells()["0"].defines == ("os",)
 
 
 def test_a_cell_that_uses_too_many_files_makes_no_edges(lab: FrontEnd) -> None:
-    run(lab, ("for n in range(60): open(f'{n}.txt', 'w').write('a')", "print(open('3.txt').read())"))
+    lab.run_each(("for n in range(60): open(f'{n}.txt', 'w').write('a')", "print(open('3.txt').read())"))
     assert lab.cells()["0"].defines == ("n",)
 
 
 def test_cells_are_listed_when_the_working_directory_was_deleted(lab: FrontEnd, tmp_path: Path) -> None:
     leave = "import os, tempfile\nfolder = tempfile.mkdtemp()\nos.chdir(folder)\nos.rmdir(folder)"
-    run(lab, ("open('data.csv', 'w').write('a');", leave))
+    lab.run_each(("open('data.csv', 'w').write('a');", leave))
     assert lab.cells()["0"].defines == (str(tmp_path / "data.csv"),)
 
 
@@ -254,14 +243,14 @@ def test_files_relative_to_a_descriptor_are_not_those_of_the_working_directory(
 ) -> None:
     begin = "import os, shutil\nos.mkdir('other')\nopen('other/data.csv', 'w').write('b')\nfolder = os.open('other', os.O_RDONLY)"
     cells = ("open('data.csv', 'w').write('a'); open('data2.csv', 'w').write('a');", begin, f"{change};")
-    run(lab, cells)
+    lab.run_each(cells)
     assert not {"data.csv", "data2.csv"} & set(lab.cells()["2"].defines)
 
 
 def test_a_file_that_leaves_for_a_folder_of_a_descriptor_is_written_where_it_was(lab: FrontEnd) -> None:
     begin = "import os\nos.mkdir('other')\nfolder = os.open('other', os.O_RDONLY)"
     move = "os.rename('data.csv', 'data2.csv', dst_dir_fd=folder)"
-    run(lab, (begin, "open('data.csv', 'w').write('a');", move))
+    lab.run_each((begin, "open('data.csv', 'w').write('a');", move))
     assert {"data.csv", "data2.csv"} & set(lab.cells()["2"].defines) == {"data.csv"}
 
 
@@ -270,7 +259,7 @@ def test_a_file_that_leaves_for_a_folder_of_a_descriptor_is_written_where_it_was
 )
 @pytest.mark.parametrize("arguments", ["", ", 'x'", ", 1, 2, 3, 4, 5, 6", ", object(), b'\\0', []"])
 def test_code_may_audit_events_with_any_arguments(lab: FrontEnd, event: str, arguments: str) -> None:
-    run(lab, ("open('t.txt', 'w').write('a');", f"import sys\nsys.audit({event!r}{arguments})"))
+    lab.run_each(("open('t.txt', 'w').write('a');", f"import sys\nsys.audit({event!r}{arguments})"))
 
 
 @pytest.mark.parametrize("base", ["pathlib.PosixPath", "pathlib.PurePosixPath", "str", "os.PathLike"])
@@ -281,7 +270,7 @@ class Mine({base}):
     def __fspath__(self): calls.append(1); raise OSError
     __str__ = startswith = __fspath__
 mine = Mine.__new__(Mine, 'a.txt') if {base} is not os.PathLike else Mine()"""
-    run(lab, (begin, "mine; open('b.txt', 'w').close()", "print(calls)"))
+    lab.run_each((begin, "mine; open('b.txt', 'w').close()", "print(calls)"))
     assert lab.text("2") == "[]"
 
 
@@ -291,7 +280,7 @@ def test_a_folder_of_the_system_counts_while_it_is_the_working_directory(
 ) -> None:
     begin = "import os, tempfile\nopen('a.txt', 'w').close()\nfolder = tempfile.TemporaryDirectory(dir='/dev/shm')"
     write = "os.chdir(folder.name); open('b.txt', 'w').write('a')"
-    run(lab, (begin, write, f"folder.cleanup(); os.chdir({str(tmp_path)!r})"))
+    lab.run_each((begin, write, f"folder.cleanup(); os.chdir({str(tmp_path)!r})"))
     assert any(name.endswith("b.txt") for name in lab.cells()["1"].defines)
 
 
@@ -314,7 +303,7 @@ def test_a_cell_that_cannot_write_does_not_write_what_others_write_meanwhile(
 
     monkeypatch.setattr(builtins, "other", other, raising=False)
     (tmp_path / "data.csv").write_text("a")
-    run(lab, ("name = 'data.csv'", cell, "print(open('data.csv').read())"))
+    lab.run_each(("name = 'data.csv'", cell, "print(open('data.csv').read())"))
     assert "data.csv" not in lab.cells()["1"].defines
     assert lab.cells()["1"].cell_id not in lab.cells()["2"].upstream
 
@@ -326,15 +315,14 @@ def test_a_reader_right_after_the_writer_does_not_write(lab: FrontEnd) -> None:
         "first = 't.parquet'; pl.read_parquet(first);",
         "second = 'd.' + 'db'; sqlite3.connect(second).execute('select * from t');",
     )
-    run(lab, cells)
+    lab.run_each(cells)
     assert (lab.cells()["2"].defines, lab.cells()["3"].defines) == (("first",), ("second",))
     assert {"t.parquet", "d.db"} <= set(lab.cells()["1"].defines)
 
 
 def test_a_function_that_the_cell_calls_may_write_without_open(lab: FrontEnd) -> None:
     begin = "import polars as pl\ndef put(n, to):\n    (lambda: pl.DataFrame({'a': [n]}).write_parquet(to))()"
-    run(
-        lab,
+    lab.run_each(
         (begin, "put(1, 't.parquet')", "print(pl.read_parquet('t.parquet')['a'][0])"),
         ("1: put(2, 't.parquet')",),
     )
