@@ -22,6 +22,7 @@ ErrorCode = Literal[
     "not_allowed",
     "paused",
     "not_audited",
+    "redaction_mark",
     "no_such_kernelspec",
     "no_installer",
     "too_large",
@@ -131,6 +132,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "paused": (
         "The person has paused agents: only reading works.",
         "Ask the person before you try again.",
+    ),
+    "redaction_mark": (
+        "The code contains a mark that stands for a secret, and would overwrite the secret; nothing was done.",
+        "Leave that line to the person, or read the value at run time (`os.environ`).",
     ),
     "runtime_mismatch": (
         "The installed version of marimo is not supported.",

@@ -116,9 +116,9 @@ class Guard:
                 f"This needs the permission {tier!r}; the person allows {self._allow!r}.",
                 f"Only the person can change that: marimo-kernel-bridge mcp --allow {tier}. Do not work around it.",
             )
-        if tier != "read" and has_mark(dict(arguments)):
+        if (tier != "read" or "edits" in arguments) and has_mark(dict(arguments)):  # a dry run says so, too
             raise BridgeError(
-                "bad_request",
+                "redaction_mark",
                 "The arguments hold a mark <<redacted:...>> that stands for a secret; as code it would replace the secret.",
                 "Leave that line to the person, or read the value at run time (os.environ).",
             )

@@ -110,11 +110,13 @@ class Redactor:
 
 
 def has_mark(value: Any) -> bool:
-    """Return whether JSON contains a mark."""
+    """Return whether JSON contains a mark, or the arguments of a tool, which hold objects with fields as well."""
     if isinstance(value, str):
         return MARK.search(value) is not None
+    if hasattr(value, "__dict__"):
+        value = vars(value)
     if isinstance(value, dict):
-        value = list(value.values())
+        value = [*value, *value.values()]
     return isinstance(value, list | tuple) and any(map(has_mark, value))
 
 

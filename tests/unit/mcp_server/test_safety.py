@@ -151,11 +151,29 @@ async def test_secrets_reach_no_refusal(
     assert KEY not in (await connected("list_variables")).text
 
 
+MARKED = "key = '<<redacted:SERVICE_TOKEN>>'"
+CHANGE = {"action": "change", "cell_id": "aaaa", "version": 1, "code": MARKED}
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("execute_code", {"code": MARKED}),
+        ("execute_code", {"code": MARKED, "scratch": True}),
+        ("edit_cells", {"edits": [CHANGE]}),
+        ("edit_cells", {"edits": [CHANGE], "run": False}),
+        ("edit_cells", {"edits": [ADD, {"action": "add", "code": MARKED}]}),
+        ("preview_run", {"edits": [CHANGE]}),
+        ("set_ui_value", {"element": "x", "value": ["<<redacted:SERVICE_TOKEN>>"]}),
+        ("set_ui_value", {"element": "x", "value": {"<<redacted:SERVICE_TOKEN>>": 1}}),
+    ],
+)
 async def test_a_mark_that_stands_for_a_secret_is_not_taken_as_code(
-    connected: Agent, kernel: FakeKernel
+    connected: Agent, kernel: FakeKernel, tool: str, arguments: dict[str, Any]
 ) -> None:
-    answer = await connected("execute_code", code="key = '<<redacted:SERVICE_TOKEN>>'")
-    assert answer.refused("bad_request")
+    kernel.add("aaaa", "key = 'hush'")
+    answer = await connected(tool, **arguments)
+    assert answer.refused("redaction_mark")
     assert "os.environ" in answer.text
     assert kernel.asked == []
 
