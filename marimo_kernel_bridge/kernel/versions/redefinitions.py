@@ -9,8 +9,7 @@ Main thread only. Independent of marimo and of messages. The reasons: docs/decis
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from traitlets.log import get_logger
 
@@ -21,7 +20,7 @@ from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from collections.abc import Set as AbstractSet
     from contextlib import AbstractContextManager
 
@@ -239,14 +238,14 @@ class Redefinitions:
             return
         self._values.enter(cell_id, self._loaded)
         code = self._cells[cell_id].cell.code
-        with _logged():
+        with _LOGGED:
             if calls_something(code) and not self.strict:
                 if self._states is None:
                     from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace  # noqa: PLC0415  # lazy, like `_flow`
 
                     self._states = StatesByPlace(self._graph.values)
                 self._states.begin(cell_id, self._loaded)
-        with _logged():
+        with _LOGGED:
             self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code)
 
     def leave(self, cell_id: str) -> bool:
@@ -258,12 +257,12 @@ class Redefinitions:
             return False
         part = self._loaded.parts.get(cell_id)
         surprising = False
-        with _logged():
+        with _LOGGED:
             surprising = part is not None and self._observer.end(cell_id, part)
             if part is not None and surprising:
                 self._surprising[cell_id] = part
                 self._cells.touch(cell_id)
-        with _logged():
+        with _LOGGED:
             if part is not None and self._states is not None:
                 self._mark_outdated(self._states.end(cell_id, part, self._loaded))
         self._values.leave(cell_id, self._loaded)
@@ -313,15 +312,23 @@ class Redefinitions:
         return redefined
 
 
-@contextmanager
-def _logged() -> Iterator[None]:
-    """Log a failure in this block: a cell that cannot be observed runs as in Jupyter."""
-    try:
-        yield
-    except Exception:  # noqa: BLE001  # an object of the user's may raise anything
-        get_logger().exception(
-            "What a cell changed could not be observed. This is a bug in marimo_kernel_bridge."
+class _Logged:
+    """Logs a failure in its block: a cell that cannot be observed runs as in Jupyter."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if not isinstance(error, Exception):  # an object of the user's may raise anything
+            return False
+        get_logger().error(
+            "What a cell changed could not be observed. This is a bug in marimo_kernel_bridge.",
+            exc_info=error,
         )
+        return True
+
+
+_LOGGED: Final = _Logged()
 
 
 def _versions(

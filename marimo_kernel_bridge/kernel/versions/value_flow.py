@@ -7,6 +7,7 @@ in a small one. Independent of the graph and of values.
 
 from __future__ import annotations
 
+import re
 from bisect import insort
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 _LARGE_KEPT: Final = 64  # large groups with a cached analysis
 
+# Most edits change only such a number; the caches of the analysis then have the text already.
+_ASSIGNED_NUMBER: Final = re.compile(
+    r"^([^\W\d]\w*[ \t]*=[ \t]*)(?:0|[1-9]\d*)(?:\.\d+)?(?=[ \t]*(?:#.*)?$)", re.MULTILINE
+)
+
 
 @dataclass(frozen=True)
 class Source:
@@ -35,8 +41,9 @@ class Source:
 
     @property
     def text(self) -> str:
-        """The complete source as one text."""
-        return f"{self.imports}{self.code}{self.observed}"
+        """The complete source as one text. Assigned numbers are 0, because no flow depends on their values."""
+        code = _ASSIGNED_NUMBER.sub(r"\g<1>0", self.code)
+        return f"{self.imports}{code}{self.observed}"
 
 
 @dataclass(frozen=True)

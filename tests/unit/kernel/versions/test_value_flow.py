@@ -39,6 +39,20 @@ def test_a_change_tells_of_the_cells_that_it_concerns_and_of_no_others() -> None
     assert cells.reads("b") == {"x": "e"}
 
 
+def test_another_number_that_a_cell_assigns_changes_no_flow_and_is_not_analyzed_again() -> None:
+    cells = Cells("a = 1  # one\nb = 2.5", *(f"v{number} = a + {number}" for number in range(20)))
+    flows = {cell_id: part.flow for cell_id, part in cells.flow.parts.items()}
+    changes = cells.change({"a": "a = 10  # one\nb = 7"})
+    assert changes.parts.keys() == {"a"}
+    assert cells.flow.parts["a"].source.code == "a = 10  # one\nb = 7"
+    assert all(cells.flow.parts[cell_id].flow is flow for cell_id, flow in flows.items())
+
+
+def test_a_number_that_is_part_of_an_expression_counts() -> None:
+    code = "x = [1]\nx[0] = 1\ny = -1\nz = w = 1\nif x: v = 2\n  \nu = 3 + x[0]\nt = 1; s = 2"
+    assert Source(code).text == code
+
+
 def test_a_cell_that_moves_changes_who_reads_what() -> None:
     cells = Cells("x = 1", "x = 2", "x")
     changes = cells.change({}, order=["b", "a", "c"])
