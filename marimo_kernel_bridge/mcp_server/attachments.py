@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
-from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.protocol.own_python import own_interpreter
+from marimo_kernel_bridge.protocol.redaction import Redactor
 from marimo_kernel_bridge.protocol.secrets import in_environment
 
 if TYPE_CHECKING:

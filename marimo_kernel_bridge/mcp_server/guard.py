@@ -18,15 +18,15 @@ from marimo_kernel_bridge.mcp_server.answers.bounds import bounded_text
 from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
 from marimo_kernel_bridge.mcp_server.arguments import client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
-from marimo_kernel_bridge.mcp_server.safety.redaction import has_mark
 from marimo_kernel_bridge.mcp_server.tool import TIERS
+from marimo_kernel_bridge.protocol.redaction import has_mark
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
-    from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
     from marimo_kernel_bridge.mcp_server.tool import Tier, ToolDeclaration, ToolFunction
+    from marimo_kernel_bridge.protocol.redaction import Redactor
 
 logger = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""Redaction and the audit log."""
+"""The audit log."""

@@ -12,7 +12,7 @@ from marimo_kernel_bridge.mcp_server.answers.view import as_data
 if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.answers.view import View
     from marimo_kernel_bridge.mcp_server.media.output_text import Image
-    from marimo_kernel_bridge.mcp_server.safety.redaction import Redactor
+    from marimo_kernel_bridge.protocol.redaction import Redactor
 
 
 def answer(

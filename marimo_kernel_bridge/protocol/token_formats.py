@@ -1,0 +1,270 @@
+"""Secrets that are known by their form: tokens of well-known services, private keys, passwords in addresses. Pure.
+
+Texts come from kernels and may be hostile: every pattern takes time that grows linearly with the text. Before a pattern
+is tried, a literal part of it is looked for, which takes a hundredth of the time; most texts have none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Format = tuple[str, tuple[str, ...], "Callable[[str], str]"]
+"""Name, literals of which one is in each text of this form, and the function that replaces those by marks."""
+
+
+def mark(name: str) -> str:
+    """Return the text that stands for a secret."""
+    return f"<<redacted:{name}>>"
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """Replaces what a pattern finds, except its group `keep`, if `accept` takes it for a secret."""
+
+    name: str
+    pattern: str
+    accept: Callable[[str], bool] | None = None
+
+    def __call__(self, text: str) -> str:
+        return _compiled(self.pattern).sub(self._marked, text)
+
+    def _marked(self, match: re.Match[str]) -> str:
+        kept = match["keep"] if "keep" in match.re.groupindex else ""
+        if self.accept is not None and not self.accept(match[0][len(kept) :]):
+            return match[0]
+        return kept + mark(self.name)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _prefixed(
+    name: str, prefixes: str, letters: str, shortest: int, accept: Callable[[str], bool] | None = None
+) -> Format:
+    """Return the format of tokens that begin with one of the prefixes. One cut with an ellipsis may be shorter."""
+    begins = tuple(prefixes.split())
+    one = "|".join(map(re.escape, begins))
+    pattern = rf"(?<![A-Za-z0-9])(?:{one})(?:{letters}{{{shortest},}}+|{letters}{{4,}}+(?=…))"
+    return name, begins, _Pattern(name, pattern, accept)
+
+
+def _found(name: str, parts: str, pattern: str, accept: Callable[[str], bool] | None = None) -> Format:
+    return name, tuple(parts.split("|")), _Pattern(name, pattern, accept)
+
+
+def _has_digits(text: str) -> bool:
+    """Whether a text has two digits: the classes of scikit-learn's pages begin with sk-, too."""
+    return sum(map(str.isdecimal, text)) > 1
+
+
+def _no_word(text: str) -> bool:
+    return not text.isalpha() or len(text) >= 16  # noqa: PLR2004  # longer than most words
+
+
+_ALNUM, _NAME, _HEX = "[A-Za-z0-9]", r"[A-Za-z0-9_-]", "[a-f0-9]"
+
+_SERVICES: Final = (
+    ("AWS access key", "AKIA ASIA", "[0-9A-Z]", 16),
+    ("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", _ALNUM, 36),
+    ("GitHub token", "github_pat_", "[A-Za-z0-9_]", 40),
+    ("GitLab token", "glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glimt- glagent-", _NAME, 20),
+    ("Hugging Face token", "hf_", _ALNUM, 30),
+    ("Slack token", "xoxa- xoxb- xoxe- xoxo- xoxp- xoxr- xoxs- xapp-", "[A-Za-z0-9-]", 10),
+    ("Google API key", "AIza", _NAME, 35),
+    ("Google token", "GOCSPX- ya29.", _NAME, 20),
+    ("Stripe key", "sk_live_ sk_test_ rk_live_ rk_test_", _ALNUM, 20),
+    ("webhook secret", "whsec_", "[A-Za-z0-9+/=]", 20),
+    ("PyPI token", "pypi-", _NAME, 50),
+    ("npm token", "npm_", _ALNUM, 36),
+    ("DigitalOcean token", "dop_v1_ doo_v1_ dor_v1_ dot_v1_", _HEX, 64),
+    ("Databricks token", "dapi", _HEX, 32),
+    ("Groq key", "gsk_", _ALNUM, 40),
+    ("age key", "AGE-SECRET-KEY-1", "[A-Z0-9]", 50),
+    ("Docker token", "dckr_pat_ dckr_oat_", _NAME, 20),
+    ("Grafana token", "glsa_ glc_", "[A-Za-z0-9_+/=]", 30),
+    ("Sentry token", "sntrys_ sntryu_", "[A-Za-z0-9_+/=]", 30),
+    ("New Relic key", "NRAK-", "[A-Z0-9]", 27),
+    ("Vault token", "hvs. hvb. hvr.", _NAME, 24),
+    ("Shopify token", "shpat_ shpss_ shpca_ shppa_", "[A-Fa-f0-9]", 32),
+    ("Linear key", "lin_api_", _ALNUM, 30),
+    ("Notion token", "ntn_", _ALNUM, 40),
+    ("Figma token", "figd_", _NAME, 30),
+    ("Postman key", "PMAK-", "[A-Za-z0-9-]", 40),
+    ("Pulumi token", "pul-", _HEX, 40),
+    ("Supabase key", "sbp_ sb_secret_", _NAME, 20),
+    ("PlanetScale token", "pscale_tkn_ pscale_pw_", _NAME, 32),
+    ("Replicate token", "r8_", _ALNUM, 37),
+    ("Perplexity key", "pplx-", _ALNUM, 40),
+    ("xAI key", "xai-", _ALNUM, 60),
+    ("NVIDIA key", "nvapi-", _NAME, 50),
+    ("LangSmith key", "lsv2_pt_ lsv2_sk_", "[A-Za-z0-9_]", 32),
+    ("Tailscale key", "tskey-auth- tskey-api- tskey-client-", "[A-Za-z0-9-]", 20),
+    ("Doppler token", "dp.pt. dp.st. dp.ct.", "[A-Za-z0-9._-]", 30),
+    ("Atlassian token", "ATATT3x ATCTT3x ATBB", "[A-Za-z0-9_=-]", 28),
+    ("RubyGems key", "rubygems_", _HEX, 48),
+    ("Dynatrace token", "dt0c01. dt0s01.", "[A-Z0-9.]", 60),
+)
+_OTHERS: Final = (
+    _prefixed("API key", "sk-", _NAME, 20, _has_digits),
+    _found(
+        "JSON web token",
+        "eyJ",
+        r"(?<![\w-])eyJ[\w-]{10,}+\.(?:eyJ[\w-]{10,}+(?:\.(?:[\w-]{10,}+|(?=…))|(?=…))|(?=…)|[\w-]{4,}+(?=…))",
+    ),
+    _found("SendGrid key", "SG.", r"(?<![A-Za-z0-9])SG\.[\w-]{16,}+\.[\w-]{16,}+"),
+    _found("Telegram token", ":AA", r"(?<![\w.])[0-9]{8,10}+:AA[\w-]{32,34}+(?![\w-])"),
+    _found("Mailgun key", "key-", r"(?<![\w-])key-[0-9a-f]{32}(?![\w-])"),
+    _found("Mailchimp key", "-us", r"(?<![\w-])[0-9a-f]{32}-us[0-9]{1,2}(?![\w-])"),
+    _found(
+        "webhook",
+        "hooks.slack.com/|/api/webhooks/",
+        r"(?P<keep>hooks\.slack\.com/(?:services|workflows|triggers)/|discord(?:app)?\.com/api/webhooks/)[\w/-]{20,}+",
+    ),
+    _found("bearer token", "earer ", r"(?P<keep>(?<![A-Za-z])[Bb]earer )[A-Za-z0-9._~+/=-]{16,}+", _no_word),
+    _found(
+        "password",
+        "uthorization|UTHORIZATION",
+        r"(?P<keep>(?i:authorization)[\"']?\s{0,4}+[:=]\s{0,4}+[\"']?(?i:basic|token|digest|apikey)\s)[A-Za-z0-9._~+/=-]{8,}+",
+    ),
+    _found(
+        "token",
+        "token=|key=|secret=|sig=|signature=|Signature=|password=|passwd=|auth=|Key=|Token=",
+        r"(?P<keep>(?:[?&]|&amp;|\\u0026)[\w.-]{0,30}?(?:[Tt]oken|secret|passw(?:or)?d|[Kk]ey|[Ss]ignature|sig|auth)=)"
+        r"[^\s&;#'\"<>\\,()\[\]{}$]{8,}+(?![(\[{$])",
+        _no_word,
+    ),
+    _found(
+        "password",
+        "assword=|wd=|ASSWORD=|WD=",
+        r"(?P<keep>;[ ]?(?i:password|pwd)=)[^;\s'\"<>{}$]{4,}+",
+    ),
+    _found(
+        "password",
+        "password=",
+        r"(?P<keep>(?:user|dbname|host|port|sslmode)=[^\s'\",()]{1,100}+ {1,4}+password=)[^\s'\",(){}$]{4,}+",
+    ),
+    _found(
+        "password",
+        "machine ",
+        r"(?P<keep>machine\s{1,8}+\S{1,100}+\s{1,8}+login\s{1,8}+\S{1,100}+\s{1,8}+password\s{1,8}+)\S{4,}+",
+    ),
+    _found("Azure key", "AccountKey=|AccessKey=", r"(?P<keep>(?:Account|Access)Key=)[A-Za-z0-9+/=]{20,}+"),
+    _found(
+        "AWS secret key",
+        "ecret_access_key|ECRET_ACCESS_KEY|ecretAccessKey",
+        r"(?P<keep>(?i:secret_?access_?key)[^A-Za-z0-9/+]{1,6}+)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+    ),
+    _found(
+        "AWS session token",
+        "ession_token|ESSION_TOKEN|essionToken",
+        r"(?P<keep>(?i:session_?token)[^A-Za-z0-9/+]{1,6}+)[A-Za-z0-9/+=]{80,}+",
+    ),
+    _found(
+        "private key",
+        "Private-Lines: ",
+        r"(?P<keep>Private-Lines: [0-9]{1,3}+)[A-Za-z0-9+/=\s\\]{16,}+",
+    ),
+)
+
+_KEY_LINE: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----")
+_BASE64: Final = re.compile("[A-Za-z0-9+/]{16}")
+_NO_QUOTES: Final = re.compile(r"[A-Za-z0-9+/=\s\\:,.()<>\0-]*+")
+
+
+def _without_private_keys(text: str) -> str:
+    """Replace private keys between their lines BEGIN and END, and what is there of one whose END is missing."""
+    parts: list[str] = []
+    copied, begin = 0, None
+    for line in [*_KEY_LINE.finditer(text), None]:
+        if begin is not None:
+            end = len(text) if line is None else line.start()
+            if line is not None and line[1] == "END":
+                body, over = text[begin.end() : end], line.end()
+                is_key = _BASE64.search(body) or _NO_QUOTES.fullmatch(body)
+            else:
+                run = _NO_QUOTES.match(text, begin.end(), end)
+                over = end if run is None else run.end()
+                is_key = _BASE64.search(text, begin.end(), over)
+            if is_key:
+                parts += (text[copied : begin.start()], mark("private key"))
+                copied = over
+        begin = line if line is not None and line[1] == "BEGIN" else None
+    return "".join([*parts, text[copied:]])
+
+
+_ADDRESS: Final = re.compile(r"(?<=://)[^\s'\"<>`\\]++")
+_PORT: Final = re.compile(r"[0-9]{1,5}(?:[/?#,)\]]|$)")
+_PLACEHOLDER: Final = re.compile(r"\{.*\}|\$.*|%.*|\*+|\.+|…")
+_LONG_NAME: Final = re.compile(r"[A-Za-z0-9_-]{20,200}+")
+_LONGEST: Final = 1000
+
+
+def _without_credentials(text: str) -> str:
+    return _ADDRESS.sub(lambda match: "://".join(map(_address, match[0].split("://"))), text)
+
+
+def _address(rest: str) -> str:
+    """Return an address after its ://, with a mark for the user and password, or for a token in their place."""
+    at = rest.rfind("@", 0, min(_LONGEST, rest.find("?") if "?" in rest else len(rest)))
+    at = rest.rfind("@", 0, _LONGEST) if at < 0 else at
+    user, colon, password = rest[: max(at, 0)].partition(":")
+    if at < 0 or rest.startswith("sha256:", at + 1) or not set(user).isdisjoint("/@?#"):
+        return rest
+    if not colon:
+        return mark("token") + rest[at:] if _LONG_NAME.fullmatch(user) else rest
+    if not password or _PORT.match(password) or _PLACEHOLDER.fullmatch(password):
+        return rest
+    return mark("password") + rest[at:]
+
+
+FORMATS: Final[tuple[Format, ...]] = (
+    ("private key", ("PRIVATE KEY",), _without_private_keys),
+    ("password", ("://",), _without_credentials),
+    *(_prefixed(*service) for service in _SERVICES),
+    *_OTHERS,
+)
+
+
+def _finder(parts: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern that finds any of the literals, by their last letter: one pass in place of one for each."""
+    by_length: dict[int, list[str]] = {}
+    for part in parts:
+        by_length.setdefault(len(part), []).append(re.escape(part))
+    last = "".join(sorted({re.escape(part[-1]) for part in parts}))
+    behind = (f"(?<={'|'.join(same)})" for same in by_length.values())
+    return re.compile(f"[{last}](?:{'|'.join(behind)})")
+
+
+_RARE_ENDS: Final = frozenset("_-.=")
+_SINGLY: Final = tuple(form for form in FORMATS if not all(part[-1] in _RARE_ENDS for part in form[1]))
+_TOGETHER: Final = tuple(form for form in FORMATS if form not in _SINGLY)
+_ANY: Final = _finder([part for form in _TOGETHER for part in form[1]])
+
+
+def likely(text: str) -> list[Format]:
+    """Return the formats that may occur in a text, in their order."""
+    candidates = FORMATS if _ANY.search(text) else _SINGLY
+    return [form for form in candidates if _any_in(form[1], text)]
+
+
+def _any_in(parts: tuple[str, ...], text: str) -> bool:
+    for part in parts:  # noqa: SIM110  # a generator takes three times as long
+        if part in text:
+            return True
+    return False
+
+
+def without_tokens(text: str, formats: Iterable[Format]) -> str:
+    """Return a text with marks in place of secrets in some of the formats."""
+    for _, parts, hide in formats:
+        if _any_in(parts, text):
+            text = hide(text)
+    return text

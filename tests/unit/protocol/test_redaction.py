@@ -1,0 +1,108 @@
+"""How known secrets are found in a text, and which variables of an environment are secrets."""
+
+import base64
+import html
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from marimo_kernel_bridge.protocol.inspection import Secret
+from marimo_kernel_bridge.protocol.redaction import Redactor
+from marimo_kernel_bridge.protocol.secrets import in_dotenv, in_environment
+
+KEY = "zq81-HUSH-hush-99!"
+
+
+def test_known_values_are_taken_out_also_where_they_were_cut() -> None:
+    redactor = Redactor([Secret("DEPLOY_KEY", KEY)])
+    assert redactor.text(f"[{KEY}]") == "[<<redacted:DEPLOY_KEY>>]"
+    assert redactor.text(f"'{KEY[:12]}…'") == "'<<redacted:DEPLOY_KEY>>'"
+    assert redactor.data({"a": [KEY, 1]}) == {"a": ["<<redacted:DEPLOY_KEY>>", 1]}
+
+
+def test_plain_text_stays_as_it_is() -> None:
+    text = "df.sk-learn sky http://example.org:8080/path user@host AKIA eyJ"
+    assert Redactor([Secret("K", KEY)]).text(text) == text
+
+
+def test_a_longer_value_is_found_before_one_that_it_contains() -> None:
+    redactor = Redactor([Secret("A_TOKEN", "hush-1234"), Secret("B_TOKEN", "hush-1234-5678")])
+    assert redactor.text("hush-1234-5678 hush-1234") == "<<redacted:B_TOKEN>> <<redacted:A_TOKEN>>"
+
+
+def test_a_value_is_found_where_a_terminal_wraps_or_colors_it() -> None:
+    redactor = Redactor([Secret("DEPLOY_KEY", KEY)])
+    assert redactor.text(f"a\n{KEY[:4]}\n{KEY[4:]}\nb") == "a\n<<redacted:DEPLOY_KEY>>\nb"
+    assert redactor.text(f"\x1b[31m{KEY[:4]}\x1b[0m{KEY[4:]}") == "<<redacted:DEPLOY_KEY>>"
+    assert redactor.data([f"\x1b[31m{KEY[:4]}\x1b[0m{KEY[4:]}"]) == ["<<redacted:DEPLOY_KEY>>"]
+    assert redactor.text(f"\x1b[31m{KEY}\x1b[0m") == "\x1b[31m<<redacted:DEPLOY_KEY>>\x1b[0m"
+
+
+def test_values_that_could_be_any_text_are_no_secrets(tmp_path: Path) -> None:
+    environment = {
+        "API_KEY": KEY,
+        "TOKEN_DIR": "/home/ada/tokens",
+        "KEYBOARD": "qwertyuiop",
+        "HOME": "h0me-12345",
+    }
+    assert in_environment(environment) == [Secret("API_KEY", KEY)]
+    (tmp_path / ".env").write_text(f"# comment\nexport DB_KEY='{KEY}'\nDEBUG=1\n")
+    assert in_dotenv(str(tmp_path)) == [Secret("DB_KEY", KEY)]
+
+
+def test_the_environment_of_this_process_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIDGE_TEST_TOKEN", KEY)
+    assert Secret("BRIDGE_TEST_TOKEN", KEY) in in_environment(os.environ)
+
+
+VALUE = "a'b\"c<d>&e\\f ü/9"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        repr,
+        ascii,
+        json.dumps,
+        lambda value: json.dumps(value, ensure_ascii=False),
+        html.escape,
+        lambda value: html.escape(value, quote=False),
+        quote,
+        quote_plus,
+        lambda value: quote(value, safe=""),
+        lambda value: base64.b64encode(value.encode()).decode(),
+        lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
+    ],
+)
+def test_a_known_value_is_known_however_it_is_escaped(written: Callable[[str], str]) -> None:
+    assert "<<redacted:DB_PASSWORD>>" in Redactor([Secret("DB_PASSWORD", VALUE)]).text(
+        f"x {written(VALUE)} y"
+    )
+
+
+def test_keys_are_redacted_as_values_are_and_short_values_are_not() -> None:
+    redactor = Redactor([Secret("A_TOKEN", "hush-hush-1"), Secret("B_TOKEN", " "), Secret("C_TOKEN", "")])
+    assert redactor.data({"hush-hush-1": "a b"}) == {"<<redacted:A_TOKEN>>": "a b"}
+
+
+ORDINARY = {
+    "TOKENIZER_MODEL": "gpt-4o-mini", "KEYBOARD_LAYOUT": "en_US.UTF-8", "MONKEY_MODE": "us-east-1", "HOST": "localhost:8000",
+    "DATE": "2024-01-01", "PWD": "/no/such/folder-1", "KEY_FILE": "/etc/hostname", "AUTHOR": "Ada Lovelace 1", "TOKEN": "1",
+    "SORT_KEY": "descending", "COMPASS_MODE": "north-1234",
+}  # fmt: skip
+SECRET = {
+    "DB_PASSWORD": "correcthorsebatterystaple", "MYSQL_PWD": "hush-1234", "GITHUB_AUTH": "hush-1234", "SLACK_WEBHOOK": "hush-1234",
+    "AWS_SECRET_ACCESS_KEY": "/wJalrXUtnFEMI/K7MDENG", "APITOKEN": "hush-1234", "OPENAI_API_KEY": "hush-1234", "PGPASSWORD": "hushhush",
+}  # fmt: skip
+
+
+def test_names_of_which_a_word_is_a_secrets_are_secret_and_others_are_not(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        "".join(f"{name}='{value}'\n" for name, value in {**ORDINARY, **SECRET}.items())
+    )
+    for found in (in_environment({**ORDINARY, **SECRET}), in_dotenv(str(tmp_path))):
+        assert {secret.name: secret.value for secret in found} == SECRET

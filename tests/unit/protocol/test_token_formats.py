@@ -1,0 +1,181 @@
+"""Which texts are secrets by their form, and which ordinary values are left alone."""
+
+import base64
+import json
+
+import pytest
+
+from marimo_kernel_bridge.protocol.redaction import Redactor
+from marimo_kernel_bridge.protocol.token_formats import FORMATS, likely
+
+L = "aZ3b" * 30
+"""Letters and digits, as tokens have them."""
+H = "0a9f" * 20
+U = "QX7P" * 20
+BODY = "\n".join(["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj"] * 3)
+PEM = f"-----BEGIN RSA PRIVATE KEY-----\n{BODY}\n-----END RSA PRIVATE KEY-----"
+
+FORMS = [
+    ("AKIAIOSFODNN7EXAMPLE", "AKIA"),
+    ("ASIAIOSFODNN7EXAMPLE", "ASIA"),
+    (f"AWS_SECRET_ACCESS_KEY={L[:40]}", L[:12]),
+    (f"aws_secret_access_key = {L[:40]}", L[:12]),
+    (json.dumps({"SecretAccessKey": L[:40]}), L[:12]),
+    (json.dumps({"SessionToken": L}), L[:12]),
+    *((f"{kind}_{L[:36]}", L[:12]) for kind in ("ghp", "gho", "ghu", "ghs", "ghr")),
+    (f"github_pat_{L[:82]}", L[:12]),
+    (f"glpat-{L[:20]}", L[:12]),
+    (f"gldt-{L[:20]}", L[:12]),
+    (f"sk-{L[:48]}", L[:12]),
+    (f"sk-proj-{L[:40]}_{L[:40]}-x", L[:12]),
+    (f"sk-ant-api03-{L[:93]}", L[:12]),
+    (f"sk-or-v1-{H[:64]}", H[:12]),
+    (f"hf_{L[:34]}", L[:12]),
+    (f"xoxb-123456789012-{L[:24]}", L[:12]),
+    (f"xapp-1-A0123-{L[:30]}", L[:12]),
+    (f"https://hooks.slack.com/services/T000/B000/{L[:24]}", L[:12]),
+    (f"https://discord.com/api/webhooks/123456789/{L[:60]}", L[:12]),
+    (f"AIza{L[:35]}", L[:12]),
+    (f"GOCSPX-{L[:28]}", L[:12]),
+    (f"ya29.{L[:60]}", L[:12]),
+    (f"sk_live_{L[:24]}", L[:12]),
+    (f"rk_test_{L[:24]}", L[:12]),
+    (f"whsec_{L[:32]}", L[:12]),
+    (f"pypi-AgEI{L[:60]}", L[:12]),
+    (f"npm_{L[:36]}", L[:12]),
+    (f"dop_v1_{H[:64]}", H[:12]),
+    (f"dapi{H[:32]}", H[:12]),
+    (f"gsk_{L[:52]}", L[:12]),
+    (f"AGE-SECRET-KEY-1{U[:58]}", U[:12]),
+    (f"dckr_pat_{L[:27]}", L[:12]),
+    (f"glsa_{L[:32]}_{H[:8]}", L[:12]),
+    (f"NRAK-{U[:27]}", U[:12]),
+    (f"hvs.{L[:90]}", L[:12]),
+    (f"shpat_{H[:32]}", H[:12]),
+    (f"lin_api_{L[:40]}", L[:12]),
+    (f"nvapi-{L[:64]}", L[:12]),
+    (f"lsv2_pt_{H[:32]}_{H[:10]}", H[:12]),
+    (f"tskey-auth-{L[:16]}-{L[:32]}", L[:12]),
+    (f"ATATT3x{L[:180]}", L[:12]),
+    (f"SG.{L[:22]}.{L[:43]}", L[:12]),
+    (f"key-{H[:32]}", H[:12]),
+    (f"{H[:32]}-us21", H[:12]),
+    (f"123456789:AA{L[:33]}", L[:12]),
+    ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4fw", "eyJzdWIi"),
+    (f"Authorization: Bearer {L[:40]}", L[:12]),
+    ("Authorization: Basic YWRhOnNlY3JldA==", "YWRhOnNl"),
+    (json.dumps({"Authorization": f"token {H[:40]}"}), H[:12]),
+    (repr({"authorization": f"Basic {L[:24]}"}), L[:12]),
+    (f"https://api.example.org/v1?user=ada&token={L[:20]}&page=2", L[:12]),
+    (f"https://example.org/?a=1&amp;api_key={L[:20]}", L[:12]),
+    (f"https://x.blob.core.windows.net/c?sv=2022&sig={L[:30]}%3D", L[:12]),
+    (f"AccountName=x;AccountKey={L[:86]}==;", L[:12]),
+    (f"Endpoint=sb://x/;SharedAccessKeyName=n;SharedAccessKey={L[:43]}=", L[:12]),
+    ("Server=db;User Id=sa;Password=hush-hush;", "hush"),
+    ("host=db user=ada password=hush-hush dbname=x", "hush"),
+    ("machine example.org login ada password hush-hush", "hush"),
+    ("postgresql://ada:secret@host/db", "secret"),
+    ("redis://:hush-hush@host:6379/0", "hush"),
+    ("postgresql://ada:hu/sh@hush@host/db?x=1", "sh@hush"),
+    (f"https://{L[:30]}@github.com/x/y.git", L[:12]),
+    (PEM, "MIIEvQ"),
+    (repr(PEM), "MIIEvQ"),
+    (json.dumps({"key": PEM}), "MIIEvQ"),
+    (json.dumps(PEM.splitlines(keepends=True)), "MIIEvQ"),
+    (PEM[:150], "MIIEvQ"),
+    (PEM.replace("RSA ", "OPENSSH "), "MIIEvQ"),
+    (f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\n{BODY}\n-----END PGP PRIVATE KEY BLOCK-----", "MIIEvQ"),
+    (f"PuTTY-User-Key-File-2: ssh-rsa\nPrivate-Lines: 3\n{BODY}\nPrivate-MAC: 0", "MIIEvQ"),
+    (f"\x1b[32msk-ant-\x1b[0m{L[:40]}", L[:12]),
+    (f"'ghp_{L[:12]}…'", L[:12]),
+]  # fmt: skip
+
+ORDINARY = [
+    "d41d8cd98f00b204e9800998ecf8427e",
+    "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "commit 3a08b1126c1f4f0e9d3b7c5a1e2f3d4c5b6a7980",
+    "123e4567-e89b-12d3-a456-426614174000",
+    f"data:image/png;base64,{base64.b64encode(bytes(range(256)) * 8).decode()}",
+    base64.b64encode(b"\x89PNG" + bytes(range(255, 0, -1)) * 4).decode(),
+    "31415926535897932384626433832795028841971693993751",
+    "1700000000000000000:1700000000000000001",
+    "2026-11-28T19:38:50.123456+00:00",
+    "token = tokenizer.decode(ids, skip_special_tokens=True)",
+    "tokenization of tokens; the [CLS] token comes first",
+    "password = getpass.getpass('password: ')",
+    "connect(host='db', user='ada', password=os.environ['DB_PASSWORD'])",
+    "engine = create_engine(f'postgresql://{user}:{password}@{host}/db')",
+    "export DATABASE_URL=postgresql://$USER:$PASSWORD@localhost/db",
+    "postgresql://ada:***@host/db",
+    "http://localhost:8888/lab/tree/a@b.ipynb",
+    "https://registry.example.org:4873/@scope/package",
+    "docker://busybox:latest@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4",
+    "git@github.com:ada/notebooks.git ssh://git@github.com:22/ada/notebooks.git",
+    "ada.lovelace@example.org, charles@example.org",
+    '<div class="sk-toggleable__content-arrow-fitted sk-top-container sk-estimator-doc-link">',
+    "df.groupby('key-value-store_of_names').agg(sk_learn_model_name='first')",
+    "the bearer of authentication headers; Basic Internationalization",
+    "if '-----BEGIN PRIVATE KEY-----' in text: start = True",
+    "begin, end = '-----BEGIN PRIVATE KEY-----', '-----END PRIVATE KEY-----'",
+    "-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIEAgAAuTANBgkqhkiG9w0BAQUFADBaMQ\n-----END CERTIFICATE-----",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1n7d6b3c1x7q2Y8 ada@host",
+    "https://example.org/search?q=token&key=&sort_key=date&auth=required",
+    "eyJ is how base64 of a JSON object begins, hf_hub_download and npm_config_registry are names",
+    "SG.reflect('a.b') task-scheduler desk-lamp-with-many-words-in-it-1 AKIA AIza xoxo ghp_",
+    "/usr/lib/python3.11/site-packages/token_bucket/secret_manager_key-store.py",
+    "x = 1; token=get_current_token_of_stream(parser)",
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "0x7f8b1c2d3e4f5061728394a5b6c7d8e9f0a1b2c3",
+]
+
+
+def test_the_tables_are_as_long_as_they_are_promised() -> None:
+    assert len(FORMS) >= 60
+    assert len(ORDINARY) >= 30
+
+
+@pytest.mark.parametrize(("text", "part"), FORMS, ids=[text[:24] for text, _ in FORMS])
+def test_a_secret_is_known_by_its_form(text: str, part: str) -> None:
+    assert part in text.replace("\x1b[0m", "")
+    hidden = Redactor().text(f"before {text} after")
+    assert part not in hidden
+    assert hidden.startswith("before ")
+    assert "<<redacted:" in hidden
+    assert Redactor().text(hidden) == hidden
+    assert part not in json.dumps(Redactor().data({"a": [text], text: 1}))
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_an_ordinary_value_is_left_alone(text: str) -> None:
+    assert Redactor().text(text) == text
+    assert Redactor().data({"a": [text], text: 1}) == {"a": [text], text: 1}
+
+
+def test_the_rest_of_an_address_and_of_a_header_stays() -> None:
+    shown = Redactor().text(
+        f"postgresql://ada:secret@host/db?token={L[:20]}&x=1 Authorization: Basic YWRhOnNl"
+    )
+    assert shown == (
+        "postgresql://<<redacted:password>>@host/db?token=<<redacted:token>>&x=1 Authorization: Basic <<redacted:password>>"
+    )
+
+
+def test_a_key_in_a_list_of_lines_is_hidden_line_by_line() -> None:
+    lines = ["first\n", *PEM.splitlines(keepends=True), "last"]
+    assert Redactor().data({"text": lines}) == {"text": ["first\n", "<<redacted:private key>>", "last"]}
+
+
+def test_pictures_are_not_read_as_text() -> None:
+    bundle = {"image/png": f"AKIA{U[:16]}", "image/svg+xml": f"<text>AKIA{U[:16]}</text>"}
+    shown = Redactor().data(bundle)
+    assert shown == {
+        "image/png": f"AKIA{U[:16]}",
+        "image/svg+xml": "<text><<redacted:AWS access key>></text>",
+    }
+
+
+@pytest.mark.parametrize("form", FORMATS, ids=lambda form: form[0])
+def test_looking_first_for_a_literal_finds_each_format(form: tuple[str, tuple[str, ...], object]) -> None:
+    for part in form[1]:
+        assert form in likely(f"some text {part} more text")
