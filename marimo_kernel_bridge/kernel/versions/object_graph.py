@@ -269,6 +269,13 @@ def is_held_outside(value: object, inside: Mapping[str, Any]) -> bool:
     inside_count = sum(held is value for names in holders for held in names)
     # Two more references are those of the argument and of the count itself.
     return sys.getrefcount(value) > inside_count + 2 and any(
-        type(holder) is dict and holder is not inside and "__name__" in holder and "__spec__" in holder
-        for holder in gc.get_referrers(value)
+        held is value
+        for names in map(_names_of, list(sys.modules.values()))
+        if names is not inside
+        for held in list(names.values())
     )
+
+
+def _names_of(module: object) -> dict[str, object]:
+    """Return the names of a module, without loading one that is loaded when it is used."""
+    return _own_attributes(module) or {}
