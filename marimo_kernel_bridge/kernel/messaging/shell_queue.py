@@ -46,7 +46,7 @@ class ShellQueue:
         self._fetch = fetch
         self._queued: dict[int, _Queued] = {}  # by identity of the frames
         self._requests: dict[int, LabRequest] = {}  # of them, those that were looked at and are JupyterLab's
-        self._unseen: deque[int] = deque()  # of them, those that were not looked at
+        self._unseen: deque[ReceivedFrames] = deque()  # of them, those that were not looked at
         self._at_error: list[_Queued] = []
         self._abort_until = 0.0
         self._arrived = 0  # messages, ever
@@ -62,7 +62,7 @@ class ShellQueue:
     def add(self, frames: ReceivedFrames) -> None:
         """Add a message that was received."""
         self._queued[id(frames)] = _Queued(frames)
-        self._unseen.append(id(frames))
+        self._unseen.append(frames)
         self._arrived += 1
         self._newest = time.monotonic()
 
@@ -70,6 +70,9 @@ class ShellQueue:
         """Remove a message whose turn has come. Return whether an earlier error, or its sender, aborts it."""
         queued = self._queued.pop(id(frames), None)
         self._requests.pop(id(frames), None)
+        # Left in there, it would be taken for a later message that is at the same address.
+        while self._unseen and id(self._unseen[0]) not in self._queued:
+            self._unseen.popleft()
         if queued is None:
             return False
         if queued.aborted or (time.monotonic() < self._abort_until and self._is_to_abort(frames)):
@@ -116,11 +119,10 @@ class ShellQueue:
                 self._look_at(self._unseen.popleft())
         return list(self._requests.values())
 
-    def _look_at(self, key: int) -> None:
-        queued = self._queued.get(key)
-        request = None if queued is None else queued.frames.cell_request
+    def _look_at(self, frames: ReceivedFrames) -> None:
+        request = frames.cell_request if id(frames) in self._queued else None
         if isinstance(request, LabRequest):
-            self._requests[key] = request
+            self._requests[id(frames)] = request
 
     async def soon(self, *, hurried: bool = False) -> list[LabRequest]:
         """Wait until a burst of requests has arrived. Much shorter than a person's patience.

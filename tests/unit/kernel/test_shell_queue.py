@@ -1,6 +1,7 @@
 """Messages wait in a queue: each is looked at once, errors and senders abort them, a burst is waited for once."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -36,6 +37,25 @@ def test_a_crowd_is_looked_at_in_parts(queue: ShellQueue, monkeypatch: pytest.Mo
     assert len(queue.now()) == 6
     queue.dequeue(messages[4])
     assert [request.notebook_cell_id for request in queue.now()] == [f"c{number}" for number in range(5, 15)]
+
+
+def test_a_message_whose_turn_came_is_not_taken_for_one_that_is_at_its_address_in_memory(
+    queue: ShellQueue,
+) -> None:
+    handled = [lab_cell(number) for number in range(100)]
+    addresses = set(map(id, handled))
+    for message in handled:
+        queue.add(message)
+    while handled:
+        queue.dequeue(handled.pop(0))
+    del message
+    gc.collect()  # a message and what was read of it refer to each other
+    messages = [lab_cell(number) for number in range(1000)]
+    messages.sort(key=lambda message: id(message) in addresses)
+    assert id(messages[-1]) in addresses, "no message got an address of the others"
+    for message in messages:
+        queue.add(message)
+    assert [request.msg_id for request in queue.now()] == [message.msg_id for message in messages]
 
 
 def test_an_error_aborts_what_waited_and_what_follows_within_a_time(
