@@ -2,7 +2,7 @@
 
 Observations are analyzed with the cell's text: `text` renders them as statements that no notebook contains, since they
 fail when they run (`...[model]`), and `mutations` reads them. So everything that is computed and cached by text holds.
-A file is a name for the analysis, see `file_name`.
+A file is a name for the analysis, see `file_name`; so is the list of what is in a folder, as a path that ends in a separator.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Observations:
     first is a view of the second's memory. `outside` are names of objects that something outside of the notebook's
     names refers to, as `os.environ`. `mutates` are names of objects that the cell mutated. `reads` and `writes` are the
     names of files, see `file_name`: those that the cell reads as they were before it, and those that it writes.
-    `appends` are files that it only adds to, and that no cell begins, such as logs.
+    `appends` are files that it only adds to, and that no cell begins, such as logs, and folders in which it makes,
+    renames or removes files.
     """
 
     shares: frozenset[Pair] = frozenset()

@@ -17,6 +17,7 @@ from marimo_kernel_bridge.analysis.live_document import LiveDocument, LiveOrder
 from marimo_kernel_bridge.analysis.model import PYTHON, TEXTS_REMEMBERED, Cell, Given
 from marimo_kernel_bridge.analysis.name_uses import CellNames, read_cell
 from marimo_kernel_bridge.analysis.object_kinds import frames_in
+from marimo_kernel_bridge.analysis.observations import is_file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -135,7 +136,11 @@ class _Flows:
         additions: dict[int, set[tuple[str, int]]] = {}
         for version, reader in self._document.new_readers:
             if min(reader, version.cell) >= 0 and reader != version.cell:
-                additions.setdefault(reader, set()).add((version.name, version.cell))
+                makers = {version.cell}
+                if is_file_name(version.name):  # a file also holds what cells above have added to it
+                    above = (each.cell for each in self._document.versions[version.name])
+                    makers.update(cell for cell in above if cell < version.cell)
+                additions.setdefault(reader, set()).update((version.name, cell) for cell in makers)
         self._document.new_readers.clear()
         for index, added in additions.items():
             flow = self._parts[index]

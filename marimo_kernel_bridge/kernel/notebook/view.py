@@ -119,4 +119,7 @@ def _shown(name: str) -> str:
     from marimo_kernel_bridge.startup.working_directory import working_directory  # noqa: PLC0415  # not used before a cell has run
 
     path, folder = file_path(name), working_directory()
-    return os.path.relpath(path, folder) if folder else path
+    if not os.path.isabs(path):  # noqa: PTH117  # what a module has under a name
+        return path
+    entries = os.sep if path.endswith(os.sep) else ""  # of a folder
+    return f"{os.path.relpath(path, folder)}{entries}" if folder else path

@@ -53,6 +53,9 @@ _CAN_WRITE: Final = re.compile(
     re.IGNORECASE,
 )
 """Occurs in the names in code that writes files without Python's `open`."""
+_LOOKS: Final = re.compile(r"\b(?:l?exists|isfile|isdir|is_file|is_dir)\b")
+"""Occurs in code that depends on whether there is a file."""
+_IMPORTS: Final = re.compile(r"\bimportlib\b|\bpkgutil\b")
 _MODE: Final = re.compile(r"[,=]\s*[\"'](?:[wax]b?\+?|r\+b?|rb\+)[\"']\s*[,)]")
 _PATH_TYPES: Final = frozenset({str, type(Path()), PurePath, PurePosixPath, PureWindowsPath})
 """Not those derived from them, whose methods are the user's code."""
@@ -76,6 +79,7 @@ class _Recording:
         default_factory=dict
     )  # with the status before
     existed: dict[str, bool] = field(default_factory=dict)  # before the first write
+    listed: set[str] = field(default_factory=set)  # folders
 
     def read(self, path: object) -> None:
         name = _watched_path(path)
@@ -131,7 +135,19 @@ class _Recording:
 
     def removed(self, path: object, folder: int = -1) -> None:
         if folder == -1:
+            self.changed(path)
+
+    def made(self, path: object, _mode: int = 0, folder: int = -1) -> None:
+        if folder == -1:
             self.write(path)
+
+    def entries(self, path: object) -> None:
+        if _IMPORTS.search(sys._getframe(2).f_code.co_filename):  # noqa: SLF001  # who called; an import looks for modules
+            return
+        name = _watched_path("." if path is None else path)
+        if name is not None and name not in self.writes:
+            self.reads.add(name)
+            self.listed.add(name)
 
     def connected(self, path: object, *_: object) -> None:
         name = _watched_path(path)
@@ -145,6 +161,10 @@ _EVENTS: Final[dict[str, Callable[..., None]]] = {
     "os.link": _Recording.linked,
     "os.symlink": _Recording.symbolically_linked,
     "os.remove": _Recording.removed,
+    "os.mkdir": _Recording.made,
+    "os.rmdir": _Recording.removed,
+    "os.listdir": _Recording.entries,
+    "os.scandir": _Recording.entries,
     "os.truncate": _Recording.changed,
     "sqlite3.connect": _Recording.connected,
 }
@@ -167,9 +187,10 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:  # of any event
 
 @dataclass(frozen=True)
 class FileUse:
-    """The absolute paths of files that a body read, as they were before it, and of those that it wrote.
+    """The absolute paths of files and folders that a body read, as they were before it, and of those that it wrote.
 
-    `appends` are those that it only added to.
+    `appends` are those that it only added to. A path that ends in a separator stands for the list of what is in a folder:
+    who looks at it reads it, and who makes, renames or removes a file there appends to it.
     """
 
     reads: frozenset[str] = frozenset()
@@ -189,6 +210,7 @@ class FileWatch:
         self._mentioned = _mentioned_paths(code)
         held = list(values)
         self._can_write = _can_write(code) or any(map(_function_can_write, held))
+        self._looks = _LOOKS.search(code) is not None
         self._before = {path: _status(path) for path in self._paths(held)}
         self._recording = _Recording()
         _current = self._recording
@@ -218,18 +240,27 @@ class FileWatch:
                 changed = now is not None and now[0] > seen.started - _TICK
             if changed:
                 seen.writes.add(path)
-            if now is not None and (not changed or before.get(path) is not None):
+                seen.existed[path] = before.get(path) is not None
+            if self._looks or (before.get(path) if changed else now) is not None:
                 seen.reads.add(path)
-        temporary = {
-            path
-            for path in seen.writes | seen.appends
-            if not seen.existed.get(path, True) and not os.path.lexists(path)
-        }
+        written = seen.writes | seen.appends
+        there = {path for path in written if os.path.lexists(path)}
+        temporary = {path for path in written - there if not seen.existed.get(path, True)}
         reads, writes = seen.reads - temporary, seen.writes - temporary
         appends = seen.appends - writes - temporary
-        if len(reads | writes | appends) > MOST_FILES:
+        if len(reads | writes | appends) - len(seen.listed) > MOST_FILES:
             return FileUse()
-        return FileUse(frozenset(reads), frozenset(writes), frozenset(appends))
+        listed = seen.listed if len(seen.listed) <= MOST_FILES else set()
+        refilled = {os.path.dirname(path) for path in written if seen.existed.get(path) != (path in there)}  # noqa: PTH120  # quicker
+        return FileUse(
+            frozenset(reads - seen.listed | listed | set(map(_entries_of, listed))),
+            frozenset(writes),
+            frozenset(appends | set(map(_entries_of, refilled))),
+        )
+
+
+def _entries_of(folder: str) -> str:
+    return os.path.join(folder, "")  # noqa: PTH118  # a `Path` drops the separator
 
 
 def _status(path: str) -> tuple[int, int, int] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import types
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,7 @@ class CellObserver:
         """`values` is the namespace in which all code runs."""
         self._values = values
         self._observations: dict[str, tuple[str, Observations]] = {}  # by cell, with the code that ran
+        self._uses: Counter[tuple[str, str]] = Counter()  # ways of using a file, by how many cells
         self.unwatched: dict[
             str, frozenset[str]
         ] = {}  # names by cell: mutations of their objects are not seen
@@ -59,8 +61,11 @@ class CellObserver:
 
             self._files = FileWatch(code, map(self._values.get, mentioned))
 
-    def end(self, cell_id: str, part: Part) -> bool:
-        """Record observations of the body. Return whether they differ from the earlier ones of the cell."""
+    def end(self, cell_id: str, part: Part) -> set[str]:
+        """Record observations of the body. Return the cells of which there are other observations than before.
+
+        Besides this cell these are cells that use the same files.
+        """
         before, self._watch = self._watch, None
         files, self._files = self._files, None
         observations = Observations()
@@ -74,12 +79,9 @@ class CellObserver:
             reads, writes, appends = (
                 frozenset(map(file_name, paths)) for paths in (used.reads, used.writes, used.appends)
             )
-            begun = appends & frozenset().union(*(known.writes for _, known in self._observations.values()))
-            observations = replace(
-                observations, reads=reads | begun, writes=writes | begun, appends=appends - begun
-            )
+            observations = replace(observations, reads=reads, writes=writes, appends=appends)
         if not observations and cell_id not in self._observations:
-            return False
+            return set()
         ran, earlier = self._observations.get(cell_id, ("", observations))
         if ran == part.source.code:  # a cache that is full now was filled by this code
             observations = replace(
@@ -90,7 +92,39 @@ class CellObserver:
                 appends=(observations.appends | earlier.appends) - observations.writes - earlier.writes,
             )
         self._observations[cell_id] = part.source.code, observations
-        return observations.text() != part.source.observed
+        news = self._note_uses(earlier if ran else Observations(), observations)
+        changed = {
+            other
+            for other, (_, known) in self._observations.items()
+            if news and not news.isdisjoint(known.reads | known.appends)
+        }
+        if self._settled(observations).text() != part.source.observed:
+            changed.add(cell_id)
+        return changed
+
+    def _note_uses(self, before: Observations, after: Observations) -> set[str]:
+        """Count the uses of files. Return the files that are used in another way than before."""
+        was, now = _uses(before), _uses(after)
+        news = {use[1] for use in was ^ now if self._uses[use] == (use in was)}
+        self._uses.subtract(was)
+        self._uses.update(now)
+        return news
+
+    def _settled(self, observations: Observations) -> Observations:
+        """Return observations without uses of files that matter to no other cell.
+
+        To add to a file that another cell begins is to read and to write it.
+        """
+        uses = self._uses
+        begun = {name for name in observations.appends if uses["write", name]}
+        read = {name for name in observations.reads if uses["write", name] or uses["append", name]}
+        added = {name for name in observations.appends - begun if uses["read", name]}
+        return replace(
+            observations,
+            reads=frozenset(read | begun),
+            writes=observations.writes | begun,
+            appends=frozenset(added),
+        )
 
     def _mentions_objects(self, part: Part) -> bool:
         """Return whether any name that a cell mentions may be bound to a mutable object."""
@@ -104,11 +138,15 @@ class CellObserver:
         ran, observations = self._observations[cell_id]
         if ran != code:
             observations = observations.predicted(words_of(code))
-        return observations.text()
+        return self._settled(observations).text()
 
     def last_text(self, cell_id: str) -> str:
         """Return what was observed of a cell's last run, see `Observations.text`."""
-        return self._observations[cell_id][1].text() if cell_id in self._observations else ""
+        return self._settled(self._observations[cell_id][1]).text() if cell_id in self._observations else ""
+
+    def written_by(self, cell_id: str) -> frozenset[str]:
+        """Return the names of files that a cell has written, as observed."""
+        return self._observations[cell_id][1].writes if cell_id in self._observations else frozenset()
 
     def mutated_by(self, cell_id: str) -> frozenset[str]:
         """Return the names of objects that the last run of a cell mutated, as observed."""
@@ -116,8 +154,14 @@ class CellObserver:
 
     def forget(self, cell_id: str) -> None:
         """Drop the observations of a cell."""
-        self._observations.pop(cell_id, None)
+        _, known = self._observations.pop(cell_id, ("", Observations()))
+        self._note_uses(known, Observations())
         self.unwatched.pop(cell_id, None)
+
+
+def _uses(observations: Observations) -> set[tuple[str, str]]:
+    sets = {"read": observations.reads, "write": observations.writes, "append": observations.appends}
+    return {(way, name) for way, names in sets.items() for name in names}
 
 
 def _mutated_in_place(part: Part) -> set[str]:

@@ -9,11 +9,12 @@ Main thread only. Independent of marimo and of messages. The reasons: docs/decis
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from traitlets.log import get_logger
 
-from marimo_kernel_bridge.analysis.observations import is_file_name
+from marimo_kernel_bridge.analysis.observations import file_path, is_file_name
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_something
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
@@ -251,22 +252,24 @@ class Redefinitions:
     def leave(self, cell_id: str) -> bool:
         """Record the versions that a cell made, and assign to plain names the values of their last definitions.
 
-        Returns whether there are new observations of the cell, which the next `update` processes.
+        Returns whether there are new observations, which the next `update` processes.
         """
         if self._loaded is None:
             return False
         part = self._loaded.parts.get(cell_id)
-        surprising = False
+        changed: set[str] = set()
         with _LOGGED:
-            surprising = part is not None and self._observer.end(cell_id, part)
-            if part is not None and surprising:
-                self._surprising[cell_id] = part
-                self._cells.touch(cell_id)
+            if part is not None:
+                changed = self._observer.end(cell_id, part)
+                for other in changed:
+                    self._cells.touch(other)
+                if cell_id in changed:
+                    self._surprising[cell_id] = part
         with _LOGGED:
             if part is not None and self._states is not None:
                 self._mark_outdated(self._states.end(cell_id, part, self._loaded))
         self._values.leave(cell_id, self._loaded)
-        return surprising
+        return bool(changed)
 
     def _mark_outdated(self, cell_ids: Iterable[str]) -> None:
         """Mark cells as stale that would draw other numbers now, or have other settings."""
@@ -280,16 +283,25 @@ class Redefinitions:
             self._values.show_last(self._loaded)
 
     def makers_needed(self, cell_ids: Iterable[str]) -> set[str]:
-        """Return the cells that must run again before these, because their objects were mutated since."""
+        """Return the cells that must run again before these: their objects were mutated since, or their files removed."""
         makers: set[str] = set()
         waiting = list(cell_ids) if self._loaded is not None else []
         while waiting:
             part = self._flow.parts.get(waiting.pop())
             for name, maker in part.reads if part is not None else ():
-                if maker not in makers and self._values.is_consumed(name, maker):
+                if maker not in makers and (
+                    self._values.is_consumed(name, maker) or self._is_gone(name, maker)
+                ):
                     makers.add(maker)
                     waiting.append(maker)
         return makers
+
+    def _is_gone(self, name: str, maker: str) -> bool:
+        """Return whether a file is gone, so that its maker must write it again; never if that could overwrite anything."""
+        if not is_file_name(name) or not os.path.isabs(file_path(name)):  # noqa: PTH117  # as `lexists`
+            return False
+        written = {name, *self._observer.written_by(maker)}
+        return not any(os.path.lexists(file_path(each)) for each in written)
 
     @property
     def unwatched(self) -> Mapping[str, frozenset[str]]:

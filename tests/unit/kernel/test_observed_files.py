@@ -104,6 +104,54 @@ WRITTEN: dict[str, Notebook] = {
         ("0: !echo bb > s.txt",),
         "bb",
     ),
+    "a folder that is listed": (
+        ("import os", "os.makedirs('top/a', exist_ok=True)", "print(sorted(os.listdir('top')))"),
+        ("1: os.makedirs('top/b', exist_ok=True)",),
+        "['a', 'b']",
+    ),
+    "files found by a pattern": (
+        (
+            "from pathlib import Path",
+            "Path('a.txt').write_text('a');",
+            "print(sorted(path.name for path in Path().glob('*.txt')))",
+        ),
+        ("1: Path('b.txt').write_text('b');",),
+        "['a.txt', 'b.txt']",
+    ),
+    "a folder without a file": (
+        ("import os", "open('a.txt', 'w').close()", "print(sorted(os.listdir()))"),
+        ("1: os.remove('a.txt')",),
+        "['profile']",
+    ),
+    "whether there is a file": (
+        ("import os", "open('a.txt', 'w').close()", "print(os.path.exists('b.txt'))"),
+        ("1: open('b.txt', 'w').close()",),
+        "True",
+    ),
+    "a folder that gets another name": (
+        (
+            "import os\nnew = 'b'",
+            "os.mkdir('a')",
+            "os.rename('a', new)",
+            "print(sorted(name for name in os.listdir() if name in 'abc'))",
+        ),
+        ("0: import os\nnew = 'c'",),
+        "['b', 'c']",
+    ),
+    "a log to which the first of two cells adds": (
+        (
+            "with open('l.txt', 'a') as f: print('a', file=f)",
+            "with open('l.txt', 'a') as f: print('b', file=f)",
+            "print(open('l.txt').read().split())",
+        ),
+        ("0: with open('l.txt', 'a') as f: print('c', file=f)",),
+        "['a', 'b', 'c']",
+    ),
+    "a file that a cell begins after another has added to it": (
+        ("x = 1", "with open('l.txt', 'a') as f: f.write('b');", "print(open('l.txt').read())"),
+        ("0: open('l.txt', 'w').write('A');",),
+        "Ab",
+    ),
     "a file that is written and appended to": (
         (
             "open('l.txt', 'w').write('a');",
@@ -137,6 +185,47 @@ def test_readers_of_readers_run_in_order_and_once(lab: FrontEnd) -> None:
     )
     lab.run_each(cells, ("1: open('a.txt', 'w').write('7');\nruns.append(1)",))
     assert lab.text("3") == "77 7"
+
+
+@pytest.mark.parametrize("leave", ["os.replace('a.txt', 'b.txt')", "os.remove('a.txt')"])
+def test_a_file_that_is_gone_is_written_again_for_the_cell_that_needs_it(lab: FrontEnd, leave: str) -> None:
+    lab.run_each(
+        ("import os", "open('a.txt', 'w').write('a');", "print(open('a.txt').read())", leave), ("3", "2")
+    )
+    assert lab.text("2") == "a"
+    assert not any(cell.stale for cell in lab.cells().values())
+
+
+def test_a_file_that_is_gone_is_not_written_again_where_that_overwrites_another(
+    lab: FrontEnd, tmp_path: Path
+) -> None:
+    cells = ("for name in 'ab': open(name + '.txt', 'w').write(name)", "print(open('a.txt').read())")
+    lab.run_each(cells)
+    (tmp_path / "a.txt").unlink()
+    (tmp_path / "b.txt").write_text("by hand")
+    assert not lab.run("1", cells[1]).ok
+    assert (tmp_path / "b.txt").read_text() == "by hand"
+
+
+def test_cells_that_make_files_in_one_folder_do_not_run_each_other(lab: FrontEnd) -> None:
+    cells = (
+        "open('a.txt', 'w').close()",
+        "open('b.txt', 'w').close()",
+        "import os\nprint(len(os.listdir()))",
+    )
+    lab.run_each(cells)
+    first, second, lists = (lab.cells()[name] for name in "012")
+    assert (first.upstream, second.upstream) == ((), ())
+    assert set(lists.upstream) == {first.cell_id, second.cell_id}
+
+
+def test_the_import_of_a_module_lists_no_folder(
+    lab: FrontEnd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "beside_the_notebook.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    lab.run_each(("open('a.txt', 'w').close()", "import beside_the_notebook"))
+    assert lab.cells()["1"].upstream == ()
 
 
 def test_a_file_that_other_programs_write_is_nobodys(lab: FrontEnd, tmp_path: Path) -> None:
