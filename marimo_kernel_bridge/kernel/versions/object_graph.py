@@ -45,6 +45,7 @@ class _Walk:
         self.state: list[object] = []
         self.mutable: set[int] = set()  # the ids of objects that can be mutated
         self.codes: set[types.CodeType] = set()  # of the notebook's functions and methods
+        self.classes: set[type] = set()  # the notebook's
         self._with_state = with_state
         self._numbers: dict[int, int] = {}  # of objects, by id
 
@@ -143,6 +144,9 @@ class _Walk:
         for base in kind.__mro__:
             if base.__module__ == _NOTEBOOK:
                 self._note_methods(base)
+                self.classes.add(base)
+                # Instances show what their class holds; that they have it in common does not make them one object.
+                held += [base] if self._with_state else []
             if "__slots__" in vars(base):
                 held += _slots(value, base)
         if own is None and not held:
@@ -236,10 +240,14 @@ def is_watched(value: object) -> bool:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The state of a value and of what it reaches: `state` differs after a mutation. `codes` are the code objects that it can call."""
+    """The state of a value and of what it reaches: `state` differs after a mutation.
+
+    `codes` are the code objects that it can call, `classes` the classes of the notebook whose instances it reaches.
+    """
 
     state: int
     codes: frozenset[types.CodeType] = field(repr=False)
+    classes: frozenset[type] = field(repr=False)
 
 
 def fingerprint(value: object) -> Fingerprint | None:
@@ -247,7 +255,7 @@ def fingerprint(value: object) -> Fingerprint | None:
     walk = _Walk(with_state=True)
     try:
         walk.through(value)
-        return Fingerprint(hash(tuple(walk.state)), frozenset(walk.codes))
+        return Fingerprint(hash(tuple(walk.state)), frozenset(walk.codes), frozenset(walk.classes))
     except Exception:  # noqa: BLE001  # classes of other packages may raise anything
         return None
 

@@ -60,7 +60,9 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[st
             continue
         if name not in made:
             states[name] = value, before.state
-        used = {name for code in before.codes for name in _used_by(code) if name in values} - seen
+        used = {name for code in before.codes for name in _used_by(code) if name in values}
+        used |= {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
+        used -= seen
         seen |= used
         waiting += used
     unwatched.update(name for name in waiting if is_watched(values[name]))

@@ -98,6 +98,16 @@ SHARED: dict[str, Notebook] = {
 }
 
 MUTATED: dict[str, Notebook] = {
+    "what the class of an object holds": (
+        (
+            "from operator import methodcaller\nclass Shop:\n    stock = {}\n    def put(self, k): self.stock[k] = 1",
+            "shop = Shop()",
+            "methodcaller('put', 'tea')(shop)",
+            "print(shop.stock)",
+        ),
+        ("2: methodcaller('put', 'rice')(shop)",),
+        "{'rice': 1}",
+    ),
     "a decorator that registers": (
         (
             "REG = []\ndef register(f):\n    REG.append(f.__name__)\n    return f",
