@@ -2,7 +2,8 @@
 
 Observations are analyzed with the cell's text: `text` renders them as statements that no notebook contains, since they
 fail when they run (`...[model]`), and `mutations` reads them. So everything that is computed and cached by text holds.
-A file is a name for the analysis, see `file_name`; so is the list of what is in a folder, as a path that ends in a separator.
+A file is a name for the analysis, see `file_name`; so is the list of what is in a folder, as a path that ends in a separator,
+and what a module has under a name, as `module.name`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def is_file_name(name: str) -> bool:
 
 
 def file_path(name: str) -> str:
-    """Return the path of the file for which a name stands."""
+    """Return the path of the file for which a name stands, or `module.name`."""
     return re.sub(r"_([0-9a-f]+)_", lambda found: chr(int(found[1], 16)), name.removeprefix(_FILE))
 
 

@@ -316,6 +316,11 @@ def _watched_path(path: object) -> str | None:
     return absolute if _belongs_to_notebook(absolute, working_directory()) else None
 
 
+def is_notebooks(path: object) -> bool:
+    """Return whether a path is that of a file of the notebook, and not of Python's, the system's or some cache's."""
+    return _watched_path(path) is not None
+
+
 @lru_cache(maxsize=2000)
 def _belongs_to_notebook(path: str, folder: str) -> bool:
     if path.startswith(_not_notebooks(folder)) or path.endswith(".pyc"):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch
+    from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch
     from marimo_kernel_bridge.kernel.versions.observing import Watch
     from marimo_kernel_bridge.kernel.versions.value_flow import Part
 
@@ -41,10 +42,11 @@ class CellObserver:
         ] = {}  # names by cell: mutations of their objects are not seen
         self._watch: Watch | None = None  # of the cell whose body runs
         self._files: FileWatch | None = None  # likewise
+        self._modules: ModuleWatch | None = None  # likewise
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
         """Record the state of what a cell with this code can mutate, before its body. None: the cell is not analyzed."""
-        self._watch = self._files = None
+        self._watch = self._files = self._modules = None
         self.unwatched.pop(cell_id, None)
         if part is None:
             return
@@ -58,8 +60,10 @@ class CellObserver:
                 self.unwatched[cell_id] = self._watch.unwatched
         if calls_something(code):
             from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
+            from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # as above
 
             self._files = FileWatch(code, map(self._values.get, mentioned))
+            self._modules = ModuleWatch(code, self._values)
 
     def end(self, cell_id: str, part: Part) -> set[str]:
         """Record observations of the body. Return the cells of which there are other observations than before.
@@ -76,8 +80,10 @@ class CellObserver:
             observations = observe(before or Watch(), text, part.flow.mentions, self._values)
         if files is not None:
             used = files.end(map(self._values.get, part.flow.mentions))
+            data, changed_data = self._modules.end() if self._modules is not None else (set(), set())
             reads, writes, appends = (
-                frozenset(map(file_name, paths)) for paths in (used.reads, used.writes, used.appends)
+                frozenset(map(file_name, paths))
+                for paths in (used.reads | data, used.writes | changed_data, used.appends)
             )
             observations = replace(observations, reads=reads, writes=writes, appends=appends)
         if not observations and cell_id not in self._observations:

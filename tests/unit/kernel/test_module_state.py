@@ -1,0 +1,78 @@
+"""What modules hold: a cell that uses it runs again after an edit of the cell that changes it."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.kernel.notebook_in_memory import FrontEnd
+
+Notebook = tuple[tuple[str, ...], str, str]
+
+CHANGED: dict[str, Notebook] = {
+    "the environment": (
+        ("import os", "os.environ['MKB_CITY'] = 'Oslo'", "print(os.environ['MKB_CITY'])"),
+        "1: os.environ['MKB_CITY'] = 'Rome'",
+        "Rome",
+    ),
+    "the environment, by a function": (
+        ("import os", "os.environ.update(MKB_CITY='Oslo')", "print(os.getenv('MKB_CITY'))"),
+        "1: os.environ.update(MKB_CITY='Rome')",
+        "Rome",
+    ),
+    "a number": (("import beside", "beside.rate = 2", "print(3 * beside.rate)"), "1: beside.rate = 4", "12"),
+    "a number that a function uses": (
+        ("import beside", "beside.rate = 2", "print(beside.price(3))"),
+        "1: beside.rate = 4",
+        "12",
+    ),
+    "a dict behind two functions": (
+        ("from beside import put, names", "put('a')", "print(names())"),
+        "1: put('b')",
+        "['a', 'b']",
+    ),
+    "a module in a package": (
+        ("import xml.sax.handler", "xml.sax.handler.mkb = [1]", "print(xml.sax.handler.mkb)"),
+        "1: xml.sax.handler.mkb = [2]",
+        "[2]",
+    ),
+    "the search path": (
+        ("import sys", "sys.path.append('mkb1')", "print([path for path in sys.path if 'mkb' in path])"),
+        "1: sys.path.append('mkb2')",
+        "['mkb1', 'mkb2']",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Put a module of the notebook's own beside it, and leave the process as it was."""
+    module = "rate, _all = 1, {}\ndef price(n): return n * rate\ndef put(k): _keep(k)\ndef _keep(k): _all[k] = 1\ndef names(): return list(_all)"
+    (tmp_path / "beside.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("MKB_CITY", "")
+    yield
+    sys.path[:] = [path for path in sys.path if not path.startswith("mkb")]
+    sys.modules.pop("beside", None)
+
+
+@pytest.mark.parametrize(("cells", "edit", "expected"), CHANGED.values(), ids=CHANGED)
+def test_who_uses_what_a_module_holds_runs_after_who_changes_it(
+    lab: FrontEnd, cells: tuple[str, ...], edit: str, expected: str
+) -> None:
+    lab.run_each(cells, (edit,))
+    assert lab.text("2") == expected
+    assert not any(cell.stale for cell in lab.cells().values())
+
+
+def test_who_uses_something_else_of_the_module_does_not_run(lab: FrontEnd) -> None:
+    lab.run_each(("import os", "os.environ['MKB_CITY'] = 'Oslo'", "print(os.path.join('a', 'b'), os.sep)"))
+    changing = lab.cells()["1"]
+    assert changing.defines == ("os.environ",)
+    assert lab.cells()["2"].upstream == (lab.cells()["0"].cell_id,)
+
+
+def test_a_module_that_nobody_changes_makes_no_names(lab: FrontEnd) -> None:
+    lab.run_each(("import os, math", "print(os.environ['MKB_CITY'], math.pi, os.sep)"))
+    assert lab.cells()["1"].uses == ("math", "os")
