@@ -6,6 +6,7 @@ the notebook on disk, if it is known. Where the two differ, the kernel takes pre
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:
         for cell in await client.reads.list_cells()
         if cell.notebook_cell_id is not None or cell.status != "superseded"
     ]
-    return merged(_on_disk(notebook), cells)
+    return await asyncio.to_thread(lambda: merged(_on_disk(notebook), cells))
 
 
 def _on_disk(notebook: str | None) -> Notebook | None:

@@ -16,25 +16,29 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
+from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.protocol.own_python import own_interpreter
 from marimo_kernel_bridge.protocol.redaction import Redactor
 from marimo_kernel_bridge.protocol.secrets import in_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
     from marimo_kernel_bridge.mcp_server.media.chart_drawing import Drawing
-    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind, Specification
+    from marimo_kernel_bridge.mcp_server.media.output_text import Chart, Shown
     from marimo_kernel_bridge.protocol.inspection import RunOutcome, Secret
-    from marimo_kernel_bridge.protocol.notebook import Cell
+    from marimo_kernel_bridge.protocol.notebook import Cell, Output
 
 
 _ASKED_BOUND: Final = 1.0  # seconds; each answer waits this long at most
+_MOST_SECRETS: Final = 100
+_LONGEST_SECRET: Final = 500
+"""Characters. An environment has far less of both, and a pattern of more takes long to be compiled."""
 
 
 @dataclass
@@ -50,6 +54,8 @@ class Attached:
     """Whether the kernel answered the last request. Code that holds the GIL prevents it."""
     secrets: frozenset[Secret] = frozenset()
     charts: ChartDrawer = field(default_factory=ChartDrawer)
+    presenter: Presenter = field(default_factory=Presenter)
+    """One for each kernel, so that none holds up another."""
     redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
 
     def __post_init__(self) -> None:
@@ -66,7 +72,15 @@ class Attached:
         """Call back when a request of any client begins or ends, and when the kernel starts or ends."""
         self.client.runs.on_change(callback)
 
-    async def draw_chart(self, kind: ChartKind, spec: Specification) -> Drawing:
+    async def show(self, outputs: Sequence[Output], *, pictures: bool = True) -> Shown:
+        """Return outputs as text without secrets, with `pictures` also as images."""
+        return await self.presenter.show(outputs, self.redactor, self._draw if pictures else None)
+
+    async def redacted(self, text: str) -> str:
+        """Return a text without secrets, however long it is. Raises `BridgeError` too_large."""
+        return await self.presenter.redacted(text, self.redactor)
+
+    async def _draw(self, chart: Chart) -> Drawing:
         """Draw a chart with the kernel's Python if an installed kernelspec names it, else with the server's.
 
         What a kernel says of itself chooses among programs that the person has installed, and names no other: a kernel
@@ -78,7 +92,7 @@ class Attached:
                 named = (await self.client.reads.describe()).interpreter
                 if named and named in await asyncio.to_thread(_interpreters_of_kernelspecs):
                     interpreters.insert(0, named)
-        return await self.charts.draw(kind, spec, interpreters)
+        return await self.charts.draw(chart.kind, chart.specification, interpreters)
 
     async def learn_secrets(self) -> None:
         """Ask the kernel for its secrets before any of its output is shown."""
@@ -100,11 +114,11 @@ class Attached:
 
     def _learn(self, secrets: Iterable[Secret]) -> None:
         self.answers = True
-        current = frozenset(secrets)
-        if current - self.secrets:
-            self.secrets |= (
-                current  # a secret that was removed from the environment may still appear in outputs
-            )
+        new = sorted(set(secrets) - self.secrets, key=lambda secret: (secret.name, secret.value))
+        room = _MOST_SECRETS - len(self.secrets)
+        if kept := [secret for secret in new if len(secret.value) <= _LONGEST_SECRET][:room]:
+            # a secret that was removed from the environment may still appear in outputs
+            self.secrets |= frozenset(kept)
             self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
 
     def news(self) -> str:
@@ -178,16 +192,15 @@ class Kernels:
         self._made = 0
         self._started: StartedKernels | None = None
         self._connecting = asyncio.Lock()
+        self.presenter = Presenter()
 
     @property
     def redactor(self) -> Redactor:
         """The redactor for the secrets of all kernels."""
         if len(self._attached) == 1:
             return next(iter(self._attached.values())).redactor
-        ours = in_environment(os.environ)
-        return Redactor(
-            [*ours, *(secret for attached in self._attached.values() for secret in attached.secrets)]
-        )
+        of_kernels = (secret for attached in self._attached.values() for secret in attached.secrets)
+        return Redactor([*in_environment(os.environ), *of_kernels])
 
     def at(self, where: str, client_name: str) -> Attached | None:
         """Return the kernel that a client is attached to, by the path of its connection file or its URL on a server."""
@@ -268,6 +281,7 @@ class Kernels:
         """Detach from all kernels; end those that this server started."""
         for attached in list(self._attached.values()):
             await self.disconnect(attached)
+        await self.presenter.close()
         if self._started is not None:
             await self._started.close()
 
@@ -277,3 +291,4 @@ class Kernels:
         if watch is not None:
             watch.close()
         await attached.client.close()
+        await attached.presenter.close()

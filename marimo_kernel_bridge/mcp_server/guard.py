@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
     from marimo_kernel_bridge.mcp_server.tool import Tier, ToolDeclaration, ToolFunction
-    from marimo_kernel_bridge.protocol.redaction import Redactor
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Guard:
                 raise BridgeError(refusal.code, message, hint) from refusal
             finally:
                 self._note({**call, **effect})
-            return _redacted(result, kernels_of(ctx).redactor)
+            return await _redacted(result, kernels_of(ctx))
 
         return guarded
 
@@ -95,7 +95,8 @@ class Guard:
             try:
                 content = await function(ctx, **arguments)
                 if isinstance(content, str):
-                    content = kernels_of(ctx).redactor.text(content)  # with secrets learned in the meantime
+                    kernels = kernels_of(ctx)  # with secrets learned in the meantime
+                    content = await kernels.presenter.redacted(content, kernels.redactor)
                 _require_size(ctx, content)
                 effect = "ok"
             except BridgeError as refusal:
@@ -159,13 +160,14 @@ def _effect(result: CallToolResult) -> dict[str, Any]:
     return effect | ({"ran": ran} if ran else {})
 
 
-def _redacted(result: CallToolResult, redactor: Redactor) -> CallToolResult:
+async def _redacted(result: CallToolResult, kernels: Kernels) -> CallToolResult:
+    texts = [block.text for block in result.content if isinstance(block, TextContent)]
+    redacted, data = await kernels.presenter.redacted_answer(
+        texts, result.structured_content, kernels.redactor
+    )
+    remaining = iter(redacted)
     content = [
-        block.model_copy(update={"text": redactor.text(block.text)})
-        if isinstance(block, TextContent)
-        else block
+        block.model_copy(update={"text": next(remaining)}) if isinstance(block, TextContent) else block
         for block in result.content
     ]
-    return result.model_copy(
-        update={"content": content, "structured_content": redactor.data(result.structured_content)}
-    )
+    return result.model_copy(update={"content": content, "structured_content": data})

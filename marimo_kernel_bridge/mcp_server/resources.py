@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,6 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SDK evaluates annotations
-from marimo_kernel_bridge.mcp_server.media.output_text import show
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as run_views
@@ -40,7 +40,7 @@ async def read_notebook(ctx: Ctx, kernel: str) -> str:
     """Return the outline of the notebook: all cells with their place in the graph, status and last run."""
     attached = attached_to(ctx, kernel)
     cells = cell_views.cell_list(await attached.client.reads.outline(0, _MOST_CELLS), 0, "")
-    return _json(as_data(bounded(cells, attached.redactor.text)))
+    return await asyncio.to_thread(lambda: _json(as_data(bounded(cells, attached.redactor.text))))
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
@@ -69,14 +69,14 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "
     """Return a cell's code and the complete text of its outputs, in pages if it is long."""
     attached = attached_to(ctx, kernel)
     read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
-    shown = show(without_edited(read.outputs))
+    shown = await attached.show(without_edited(read.outputs), pictures=False)
     cell = {
         "cell_id": read.cell.cell_id,
         "version": read.cell.version,
         "status": read.cell.status,
         "code": read.cell.code,
     }
-    text = attached.redactor.text(shown.text)
+    text = shown.text
     uri = f"marimo://{kernel}/cells/{cell_id}"
     images = [f"{uri}/{number}.{kind}" for number, kind in _images(read.outputs)]
     return _json(cell | _page(text, offset, uri) | {"images": images})
@@ -86,7 +86,7 @@ async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0"
     """Return the complete text of the outputs of a run of this client, in pages."""
     attached = attached_to(ctx, kernel)
     run = attached.client.runs.find(run_id)
-    text = attached.redactor.text(show(await run_views.run_outputs(attached, run)).text)
+    text = (await attached.show(await run_views.run_outputs(attached, run), pictures=False)).text
     return _json(
         {"run_id": run_id, "status": run.status} | _page(text, offset, f"marimo://{kernel}/runs/{run_id}")
     )
@@ -183,7 +183,8 @@ async def read_html(ctx: Ctx, kernel: str) -> str:
 
 
 async def _in_format(ctx: Ctx, kernel: str, to: ExportFormat) -> str:
-    content, _ = await as_format(await live(attached_to(ctx, kernel)), to)
+    attached = attached_to(ctx, kernel)
+    content, _ = await as_format(attached, await live(attached), to)
     return content if isinstance(content, str) else content.decode()
 
 

@@ -45,6 +45,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[Secret] = ()) -> None:
         known = {(secret.value, secret.name) for secret in secrets if len(secret.value) >= _SHORTEST}
         known = {(value, name) for value, name in known if value not in "<<redacted:"}
+        self.secrets = sorted((name, value) for value, name in known)
         long = [(value, name) for value, name in known if len(value) >= _WHOLE]
         self._forms = sorted({(form, name) for value, name in known for form in _forms(value)}, key=_order)
         self._beginnings = sorted(((value[: len(value) // 2], name) for value, name in long), key=_order)

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 MOST_TEXT: Final = 1200
 """Characters of one text of an answer: an error's message, a name, a label."""
 
+MOST_ITEMS: Final = 1000
+"""Items of one list of an answer of a tool: more take long to be written, and no budget has room for them."""
+
+_READ: Final = 10_000
+"""Characters at both ends of a text in which secrets are looked for; far more than are shown, so that a secret is whole."""
+
 LISTS: Final = 3000
 """The minimum of characters for everything in an answer that is not read in pages, however small `max_chars` is."""
 
@@ -53,12 +59,15 @@ def bounded_text(text: str, redact: _Redact, whole: str = "") -> str:
     """Return a text shortened to about `MOST_TEXT` characters. `whole` is a sentence on how to read all of it."""
     if len(text) <= MOST_TEXT:
         return text
+    unread = max(0, len(text) - 2 * _READ)
+    if unread:  # in the middle, which is left out
+        text = text[:_READ] + text[-_READ:]
     text = redact(text)
     return cut_middle(
         text,
         MOST_TEXT,
         lambda left_out, _: (
-            f"[… {left_out} of {len(text)} characters left out{f'. {whole}' * bool(whole)} …]"
+            f"[… {left_out + unread} of {len(text) + unread} characters left out{f'. {whole}' * bool(whole)} …]"
         ),
     )
 
@@ -71,6 +80,21 @@ def bounded(view: _Viewed, redact: _Redact, budget: int | None = None) -> _Viewe
     """
     view = _bounded(view, redact, inside=False)
     return view if budget is None else _within(view, budget)
+
+
+def first_items(view: _Viewed) -> _Viewed:
+    """Return an answer with at most `MOST_ITEMS` items in each of its lists, and a note about the others."""
+    long = {
+        field.name: items
+        for field in fields(view)
+        if isinstance(items := getattr(view, field.name), tuple) and len(items) > MOST_ITEMS
+    }
+    if not long:
+        return view
+    left_out = ", ".join(f"{len(items) - MOST_ITEMS} of {len(items)} {name}" for name, items in long.items())
+    note = " ".join(filter(None, (getattr(view, "note", ""), f"Left out: {left_out}.")))
+    cut: dict[str, Any] = {name: items[:MOST_ITEMS] for name, items in long.items()}
+    return replace(view, **cut, **({"note": note} if hasattr(view, "note") else {}))
 
 
 def _bounded(value: Any, redact: _Redact, whole: str = "", *, inside: bool = True) -> Any:
@@ -120,13 +144,14 @@ def _within(view: _Viewed, budget: int) -> _Viewed:
     """Return the view with its longest lists shortened until its text fits, and a note about it."""
     whole = view
     paged = sum(len(getattr(view, field.name)) for field in fields(view) if "paged" in field.metadata)
-    while len(view.text()) - paged > budget:
+    while (size := len(view.text()) - paged) > budget:
         lists = [(field.name, getattr(view, field.name)) for field in fields(view)]
         long = [(name, items) for name, items in lists if isinstance(items, tuple) and len(items) > 1]
         if not long:
             break
         name, longest = max(long, key=lambda entry: len(str(entry[1])))
-        view = replace(view, **{name: longest[: len(longest) * 3 // 4]})
+        kept = len(longest) // 2 if size > 2 * budget else len(longest) * 3 // 4
+        view = replace(view, **{name: longest[:kept]})
     left_out = [
         f"{len(getattr(whole, field.name)) - len(getattr(view, field.name))} of {len(getattr(whole, field.name))} {field.name}"
         for field in fields(view)

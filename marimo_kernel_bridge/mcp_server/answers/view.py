@@ -10,10 +10,9 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import Any, ClassVar, Final, Protocol
 
-from marimo_kernel_bridge.protocol.lines import split_lines
-
 CODE_WIDTH: Final = 80
 
+_FIRST_LINE: Final = re.compile(r"\S[^\r\n]*")
 _MAY_END_A_LINE: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 """Characters that end a line for `str.splitlines` and some displays, but not in a cell."""
 
@@ -34,7 +33,8 @@ def as_data(view: View) -> dict[str, Any]:
 
 def first_line(code: str) -> str:
     """Return the first line of code that is not blank, cut to a width."""
-    line = next((line.strip() for line in split_lines(code) if line.strip()), "")
+    found = _FIRST_LINE.search(code)
+    line = found[0].rstrip() if found else ""
     return line if len(line) <= CODE_WIDTH else line[: CODE_WIDTH - 1] + "…"
 
 

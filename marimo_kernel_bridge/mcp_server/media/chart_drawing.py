@@ -1,20 +1,19 @@
 """Rendering of chart specifications as static images: Vega(-Lite) with vl-convert, Plotly with Kaleido.
 
 Neither is a dependency. They are searched for in the interpreters that the caller trusts, and run in a
-separate process, so that a hanging browser affects nothing else. Rendering runs no code of the notebook.
+separate process with limits of time and memory, so that a hanging browser affects nothing else. Rendering runs no code
+of the notebook, and the environment of the process leads nowhere: `loaded_by_charts` says which charts are not drawn.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import os
 import signal
 import sys
 import tempfile
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -24,7 +23,7 @@ from marimo_kernel_bridge.protocol.lines import split_lines
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind, Specification
+    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind
 
 _BOUND: Final = 20.0
 """Seconds: Kaleido starts a browser."""
@@ -33,8 +32,25 @@ _NOT_THERE: Final = 3
 _KEPT: Final = 32
 _MOST_SPEC: Final = 20_000_000
 
-_VEGA: Final = f"""
+_MEMORY: Final = 2 << 30  # bytes of data; a browser reserves far more addresses than it uses
+_NOWHERE: Final = dict.fromkeys(
+    ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
+) | {"no_proxy": "", "NO_PROXY": ""}
+"""Variables that send whatever follows them to a port where nothing listens."""
+
+_LIMITED: Final = f"""
 import json, sys
+try:
+    import resource
+except ImportError:  # on Windows
+    pass
+else:
+    for kind, most in ((resource.RLIMIT_DATA, {_MEMORY}), (resource.RLIMIT_CPU, 60), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(kind)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (most, most))
+"""
+_VEGA: Final = f"""{_LIMITED}
 try:
     import vl_convert
 except ImportError:
@@ -43,8 +59,7 @@ draw = vl_convert.vegalite_to_png if sys.argv[1] == "vega-lite" else vl_convert.
 # Data of other hosts is not fetched.
 sys.stdout.buffer.write(draw(json.load(sys.stdin), allowed_base_urls=[]))
 """
-_PLOTLY: Final = f"""
-import json, sys
+_PLOTLY: Final = f"""{_LIMITED}
 try:
     import kaleido
     import plotly.io
@@ -63,18 +78,15 @@ class Drawing:
     why_not: str = ""
 
 
-DrawChart = Callable[["ChartKind", "Specification"], Awaitable[Drawing]]
-
-
 class ChartDrawer:
     """Draws charts, and caches the newest drawings: cells are read more often than they change."""
 
     def __init__(self) -> None:
         self._drawn: OrderedDict[str, Drawing] = OrderedDict()
 
-    async def draw(self, kind: ChartKind, spec: Specification, interpreters: Sequence[str]) -> Drawing:
-        """Draw a chart with the first interpreter that has the package for it."""
-        text = json.dumps(spec).encode()
+    async def draw(self, kind: ChartKind, specification: str, interpreters: Sequence[str]) -> Drawing:
+        """Draw a chart, given as JSON, with the first interpreter that has the package for it."""
+        text = specification.encode()
         if len(text) > _MOST_SPEC:
             return Drawing(why_not=f"its specification of {len(text) // 1_000_000} MB is too large to draw")
         key = hashlib.sha256(text).hexdigest()
@@ -116,6 +128,7 @@ async def _run(interpreter: str, kind: ChartKind, spec: bytes) -> tuple[int, byt
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 cwd=empty,
+                env=os.environ | _NOWHERE,
                 start_new_session=True,
             )
         except OSError:

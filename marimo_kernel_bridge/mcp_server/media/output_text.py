@@ -22,7 +22,7 @@ from marimo_kernel_bridge.rendering.text import html_to_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from marimo_kernel_bridge.mcp_server.media.chart_text import MimeBundle
+    from marimo_kernel_bridge.mcp_server.media.chart_text import ChartKind, MimeBundle
     from marimo_kernel_bridge.protocol.notebook import Output
 
 IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -54,12 +54,25 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Chart:
+    """A chart that is to be drawn: the position of its output, and its specification as JSON."""
+
+    position: int
+    kind: ChartKind
+    specification: str
+
+
+@dataclass(frozen=True)
 class Shown:
-    """Outputs for a model. `text` is complete; `cut` shortens it. `complete`: no image was changed or left out."""
+    """Outputs for a model. `text` is complete; `cut` shortens it. `complete`: no image was changed or left out.
+
+    `charts` have no picture yet.
+    """
 
     text: str
     images: tuple[Image, ...] = ()
     complete: bool = True
+    charts: tuple[Chart, ...] = ()
 
 
 def show(outputs: Iterable[Output], pictures: Mapping[int, Picture] = MappingProxyType({})) -> Shown:
@@ -67,36 +80,53 @@ def show(outputs: Iterable[Output], pictures: Mapping[int, Picture] = MappingPro
 
     `pictures` are prepared images and drawn charts by the position of their output, from the module `pictures`.
     """
-    texts: list[str] = []
-    images: list[Image] = []
-    room, complete = MAX_IMAGE_CHARACTERS, True
+    said = _Said()
     for position, output in enumerate(outputs):
+        try:
+            said.add(output, pictures.get(position))
+        except Exception:  # noqa: BLE001  # kernels send anything; the other outputs are shown
+            said.texts.append("[an output that cannot be read]")
+    text = "\n".join(text.strip("\n") for text in said.texts if text.strip())
+    return Shown(text, tuple(said.images), said.complete)
+
+
+class _Said:
+    """What has been made of outputs so far."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.images: list[Image] = []
+        self.complete = True
+        self._room = MAX_IMAGE_CHARACTERS
+
+    def add(self, output: Output, picture: Picture | None) -> None:
         match output.get("output_type"):
             case "stream":
                 name = "" if output.get("name") == "stdout" else f"[{output.get('name')}]\n"
-                texts.append(name + terminal_text(joined(output.get("text"))))
+                self.texts.append(name + terminal_text(joined(output.get("text"))))
             case "error":
-                texts.append(error_text(output))
+                self.texts.append(error_text(output))
             case _:
-                data: MimeBundle = output.get("data") or {}
-                original = image_in(data)
-                picture = pictures.get(position, Picture(original, ""))
-                image = picture.image
-                if original is None or chart_text(data):
-                    texts.append(bundle_text(data))
-                if original is not None and image != original:
-                    complete = False
-                if image is not None and len(image.data) <= room:
-                    room -= len(image.data)
-                    images.append(image)
-                    note = f", {picture.note}" if picture.note else ""
-                    texts.append(f"[image {len(images)}: {image.mime_type}{note}]")
-                elif image is not None:
-                    texts.append(_too_large(image))
-                    complete = False
-                elif picture.note:
-                    texts.append(f"[{picture.note}]")
-    return Shown("\n".join(text.strip("\n") for text in texts if text.strip()), tuple(images), complete)
+                self._add_bundle(output.get("data") or {}, picture)
+
+    def _add_bundle(self, data: MimeBundle, picture: Picture | None) -> None:
+        original = image_in(data)
+        picture = picture or Picture(original, "")
+        image = picture.image
+        if original is None or chart_text(data):
+            self.texts.append(bundle_text(data))
+        if original is not None and image != original:
+            self.complete = False
+        if image is not None and len(image.data) <= self._room:
+            self._room -= len(image.data)
+            self.images.append(image)
+            note = f", {picture.note}" if picture.note else ""
+            self.texts.append(f"[image {len(self.images)}: {image.mime_type}{note}]")
+        elif image is not None:
+            self.texts.append(_too_large(image))
+            self.complete = False
+        elif picture.note:
+            self.texts.append(f"[{picture.note}]")
 
 
 def cut(text: str, budget: int, offset: int, rest: str) -> str:

@@ -5,19 +5,25 @@ An unreadable image is not sent: some hosts end the whole conversation because o
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import binascii
 import io
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.mcp_server.media.chart_text import chart_in
-from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, image_in
+from marimo_kernel_bridge.mcp_server.media.loaded_by_charts import what_it_loads
+from marimo_kernel_bridge.mcp_server.media.output_text import (
+    MAX_IMAGE_CHARACTERS,
+    Chart,
+    Image,
+    Picture,
+    image_in,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from marimo_kernel_bridge.mcp_server.media.chart_drawing import DrawChart
+    from marimo_kernel_bridge.mcp_server.media.chart_drawing import Drawing
     from marimo_kernel_bridge.protocol.notebook import Output
 
 LONGEST_SIDE: Final = 1568
@@ -28,36 +34,48 @@ _MOST_DRAWN: Final = 3
 _LARGE: Final = MAX_IMAGE_CHARACTERS // 2
 """Characters of base64 that one image may take, so that a second one fits."""
 
-_MOST_PIXELS: Final = 200_000_000
+_MOST_PIXELS: Final = 40_000_000
+"""A picture of more takes too much memory: a few kilobytes of PNG may have any number."""
+
 _SMALLEST: Final = 200
 # What Pillow may decode: by itself it guesses, and starts Ghostscript for what calls itself PNG and is PostScript.
 _SENT_AS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
-async def pictures(outputs: Sequence[Output], draw: DrawChart) -> dict[int, Picture]:
-    """Return the picture of each output that has one, by position. `draw` renders a chart."""
+def pictures(
+    outputs: Sequence[Output], drawings: Mapping[int, Drawing] | None
+) -> tuple[dict[int, Picture], list[Chart]]:
+    """Return the picture of each output that has one, by position, and the charts that are not drawn yet.
+
+    `drawings` are those of the charts; None: nothing is drawn yet.
+    """
     ready: dict[int, Picture] = {}
-    drawn = 0
+    charts: list[Chart] = []
     for position, output in enumerate(outputs):
         data = output.get("data")
         if not isinstance(data, dict):
             continue
         image = image_in(data)
         if image is not None and len(ready) < MOST_PICTURES:
-            ready[position] = await asyncio.to_thread(scaled, image)
+            ready[position] = scaled(image)
         elif image is not None:
             ready[position] = Picture(
                 None, f"{image.mime_type} not shown: {MOST_PICTURES} are in this answer"
             )
-        elif (chart := chart_in(data)) is not None and drawn < _MOST_DRAWN:
-            drawn += 1
-            drawing = await draw(*chart)
-            if drawing.png:
-                png = Image("image/png", base64.b64encode(drawing.png).decode())
-                ready[position] = await asyncio.to_thread(scaled, png)
+        elif drawings is not None and position in drawings:
+            ready[position] = _drawn(drawings[position])
+        elif drawings is None and len(charts) < _MOST_DRAWN and (chart := chart_in(data)) is not None:
+            if why_not := what_it_loads(*chart):
+                ready[position] = Picture(None, f"no picture: {why_not}")
             else:
-                ready[position] = Picture(None, f"no picture: {drawing.why_not}")
-    return ready
+                charts.append(Chart(position, chart[0], json.dumps(chart[1])))
+    return ready, charts
+
+
+def _drawn(drawing: Drawing) -> Picture:
+    if drawing.png:
+        return scaled(Image("image/png", base64.b64encode(drawing.png).decode()))
+    return Picture(None, f"no picture: {drawing.why_not}")
 
 
 def scaled(image: Image) -> Picture:
@@ -80,7 +98,7 @@ def scaled(image: Image) -> Picture:
         return Picture(
             None, f"{image.mime_type} of {kilobytes} kB, too many pixels to scale: make the figure smaller"
         )
-    except (OSError, ValueError, SyntaxError, binascii.Error):  # Pillow raises each of them for broken files
+    except Exception:  # noqa: BLE001  # Pillow's decoders raise nearly anything for broken files
         return Picture(None, f"{image.mime_type} of {kilobytes} kB that cannot be read")
 
 

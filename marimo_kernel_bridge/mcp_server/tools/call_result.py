@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
-from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
+from marimo_kernel_bridge.mcp_server.answers.bounds import bounded, first_items
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def answer(
 
     Texts are bounded, and with `budget` also lists.
     """
-    view = bounded(view, redactor.text, budget)
+    view = bounded(first_items(view), redactor.text, budget)
     pictures = [ImageContent(type="image", data=image.data, mime_type=image.mime_type) for image in images]
     links = [
         ResourceLink(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
@@ -58,7 +59,7 @@ async def list_cells(
     """
     attached = attached_to(ctx, kernel)
     outline = await attached.client.reads.outline(offset, limit)
-    view = cell_views.cell_list(outline, offset, attached.news())
+    view = cell_views.cell_list(replace(outline, cells=outline.cells[:limit]), offset, attached.news())
     return answer(view, attached.redactor, budget=max_chars)
 
 

@@ -29,6 +29,8 @@ _PROGRESS_EVERY: Final = 5.0
 _OUTPUT_EVERY: Final = 0.5
 _MOST_PROGRESS: Final = 500
 """Characters of output in one progress report: the newest lines. The answer contains all."""
+_READ: Final = 20_000
+"""Characters in which secrets are looked for; far more than are shown, so that a secret is whole."""
 
 
 async def finish(ctx: Ctx, attached: Attached, run: Run, bound: float, window: Window) -> CallToolResult:
@@ -62,7 +64,7 @@ async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
         if lines or loop.time() - reported > _PROGRESS_EVERY:
             reported_characters, reported = printed.rfind("\n") + 1, loop.time()
             elapsed = reported - began
-            text = _how_far(run, elapsed, attached.redactor.text(terminal_text(lines)))
+            text = _how_far(run, elapsed, attached.redactor.text(terminal_text(lines[-_READ:])))
             await ctx.report_progress(elapsed, None if math.isinf(bound) else bound, text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from mcp.types import CallToolResult  # the SDK looks at annotations
 from pydantic import Field
@@ -30,6 +30,9 @@ from marimo_kernel_bridge.mcp_server.tools.run_waiting import INTERRUPT_GRACE, f
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
 from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.protocol.environment import installs_packages
+
+_QUICK: Final = 100_000
+"""Characters of code that are searched in this process."""
 
 CodeRun = Annotated[CallToolResult, RunView, Without(("added", "packages", "problems", "to_run"))]
 CellRun = Annotated[CallToolResult, RunView, Without(("added", "packages", "problems"))]
@@ -60,7 +63,7 @@ async def execute_code(
     In a reactive kernel the code becomes a new cell, and the cells that use the names it defines run again; the
     answer lists them. To change an existing cell use edit_cells; to only look at values pass scratch=true.
     """
-    _require_no_installing(ctx, code)
+    await _require_no_installing(ctx, code)
     attached = await to_run_in(ctx, kernel)
     run = await attached.client.execute(code, store_history=not scratch)
     return await finish(ctx, attached, run, timeout, Window(max_chars))
@@ -123,7 +126,7 @@ async def edit_cells(
     their own code there: tell them what you changed.
     """
     for edit in edits:
-        _require_no_installing(ctx, edit.code or "")
+        await _require_no_installing(ctx, edit.code or "")
     attached = await to_run_in(ctx, kernel)
     started = await attached.client.edit_cells(changes_of(edits), run=run)
     return await finish(ctx, attached, started, timeout, Window(max_chars))
@@ -180,11 +183,17 @@ async def set_ui_value(
     return await finish(ctx, attached, started, timeout, Window(max_chars))
 
 
-def _require_no_installing(ctx: Ctx, code: str) -> None:
+async def _require_no_installing(ctx: Ctx, code: str) -> None:
     """Refuse the magics that install packages: install_packages asks the person. Raises `BridgeError` not_allowed."""
-    if not kernels_of(ctx).may_install and installs_packages(code):
+    if not kernels_of(ctx).may_install and await _installs(ctx, code):
         raise BridgeError(
             "not_allowed",
             "This code installs packages, for which the person must be asked; nothing was run.",
             "install_packages asks them. Do not work around it.",
         )
+
+
+async def _installs(ctx: Ctx, code: str) -> bool:
+    if len(code) <= _QUICK:
+        return installs_packages(code)
+    return bool(await kernels_of(ctx).presenter.do("installs_packages", code=code))

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellView
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
-from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut, show
-from marimo_kernel_bridge.mcp_server.media.pictures import pictures
+from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut
 from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT, Window
-from marimo_kernel_bridge.protocol.lines import split_lines
+from marimo_kernel_bridge.protocol.lines import count_lines, split_lines
 from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
@@ -30,6 +29,9 @@ _KINDS: Final = (
     (re.compile(r"\w+ = mo\.ui\."), "ui"),
 )
 
+_READ: Final = 10_000
+"""Characters by which the kind of a cell is recognized."""
+
 
 def cell_list(outline: Outline, offset: int, note: str) -> CellList:
     return CellList(tuple(_cell_line(cell) for cell in outline.cells), outline.total, offset, note)
@@ -38,13 +40,11 @@ def cell_list(outline: Outline, offset: int, note: str) -> CellList:
 async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[CellView, tuple[Image, ...]]:
     read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
     outputs = without_edited(read.outputs)
-    cell, shown = read.cell, show(outputs, await pictures(outputs, attached.draw_chart))
-    text = attached.redactor.text(
-        shown.text
-    )  # redacted before it is cut: a cut within a secret would leave a part of it
+    cell, shown = read.cell, await attached.show(outputs)
+    text = shown.text
     rest = f'read_cell(cell_id="{cell.cell_id}", offset={{offset}}) gives the rest of the outputs.'
     full = f"marimo://{attached.handle}/cells/{cell.cell_id}"
-    code = attached.redactor.text(cell.code)
+    code = await attached.redacted(cell.code)
     whole = window.shows_all(text, shown) and len(code) <= window.budget
     view = CellView(
         cell_id=cell.cell_id,
@@ -78,7 +78,7 @@ def _cell_line(cell: Cell) -> CellLine:
         status=cell.status,
         code=first_line(cell.code),
         stale=cell.stale,
-        lines=len(split_lines(cell.code)) or 1,
+        lines=count_lines(cell.code),
         execution_count=cell.execution_count,
         defines=cell.defines,
         uses=cell.uses,
@@ -103,7 +103,11 @@ def _time(seconds: float | None) -> str | None:
 
 def _kind(code: str) -> str:
     """Return the kind of a cell by its first lines; "code" if it has no special kind."""
-    lines = [line.strip() for line in split_lines(code) if line.strip() and not line.strip().startswith("#")]
+    lines = [
+        line.strip()
+        for line in split_lines(code[:_READ])
+        if line.strip() and not line.strip().startswith("#")
+    ]
     if lines and all(line.startswith(("import ", "from ")) for line in lines):
         return "imports"
     first = lines[0] if lines else ""

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.notebook import Problem
-from marimo_kernel_bridge.protocol.lines import split_lines
+from marimo_kernel_bridge.protocol.lines import line_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,12 @@ _KINDS: Final = {
 _RAISED: Final = "Traceback (most recent call last)"
 """In the tracebacks of exceptions at run time, but not of compilation errors."""
 
-_OWN_FRAME: Final = re.compile(r"Cell In\[[\d ]*\], line (\d+)|^\s*Cell .*line (\d+)|line (\d+)")
+_OWN_FRAME: Final = re.compile(
+    r"Cell In\[[\d ]*\], line (\d{1,7})|^\s*Cell .{0,200}line (\d{1,7})|line (\d{1,7})"
+)
+_MOST_FRAMES: Final = 100
+_LONGEST_FRAME: Final = 10_000
+"""Characters; a frame of IPython has ten lines of code."""
 _MODULE: Final = re.compile(r"No module named '([\w.]+)'")
 _NAME: Final = re.compile(r"name '(\w+)' is not defined")
 
@@ -55,20 +60,19 @@ def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> 
         kind, hint = "missing_package", _about_module(module[1], packages)
     message = f"{error.ename}: {error.evalue}".rstrip(": ")
     line = line_of(error)
-    lines = split_lines(cell.code)
-    code = lines[line - 1].strip() if line is not None and 0 < line <= len(lines) else ""
+    code = "" if line is None else line_at(cell.code, line).strip()
     return Problem(cell.cell_id, kind, message, line, code, hint, blocks)
 
 
 def line_of(error: CellError) -> int | None:
     """Return the line of the cell's code in which it failed: that of the last frame in a cell."""
     line: int | None = None
-    for text in error.traceback:
-        for match in _OWN_FRAME.finditer(text):
+    for text in error.traceback[-_MOST_FRAMES:]:
+        for match in _OWN_FRAME.finditer(text[-_LONGEST_FRAME:]):
             if match.group(1) or match.group(2) or "<ipython" in text:
                 line = int(next(filter(None, match.groups())))
     if line is None and error.ename in {"SyntaxError", "IndentationError"}:
-        reported = re.search(r"line (\d+)", error.evalue)
+        reported = re.search(r"line (\d{1,7})", error.evalue)
         line = int(reported[1]) if reported else None
     return line
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -67,7 +67,7 @@ async def export_file(file: str, request: ExportRequest) -> ExportedNotebook:
 async def export_live(attached: Attached, request: ExportRequest) -> ExportedNotebook:
     """Export the notebook of a running kernel. Raises `BridgeError`."""
     notebook = await live(attached)
-    content, notes = await as_format(notebook, request.format)
+    content, notes = await as_format(attached, notebook, request.format)
     if request.output is not None:
         write_whole(Path(request.output), content, overwrite=request.overwrite)
     cells = notebook.document["cells"]
@@ -92,22 +92,25 @@ async def live(attached: Attached) -> LiveNotebook:
     return await read_live(client, notebook or (await notebooks_by_kernel()).get(client.connection.kernel_id))
 
 
-async def as_format(notebook: LiveNotebook, to: ExportFormat) -> tuple[str | bytes, tuple[str, ...]]:
+async def as_format(
+    attached: Attached, notebook: LiveNotebook, to: ExportFormat
+) -> tuple[str | bytes, tuple[str, ...]]:
     """Return a notebook read from a kernel in a format, and notes about it. Raises `BridgeError`."""
-    from marimo_kernel_bridge.exporting.description import description_of, graph_of_kernel  # noqa: PLC0415  # a server starts without it
-    from marimo_kernel_bridge.exporting.pages import to_html, to_pdf  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.exporting.description import graph_of_kernel  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.exporting.pages import to_pdf  # noqa: PLC0415  # a server starts without it
 
+    document, do = notebook.document, attached.presenter.do
     name = notebook.path.stem if notebook.path is not None else "notebook"
-    folder = None  # no file of this machine goes into a page because a kernel names its folder
     match to:
         case "ipynb":
-            return json.dumps(notebook.document, indent=1, ensure_ascii=False) + "\n", ()
+            return await do("document_text", bound=_BOUND, document=document), ()
         case "json":
-            content = description_of(notebook.document, name, graph_of_kernel(notebook.cells))
-            return json.dumps(content, indent=1, ensure_ascii=False) + "\n", ()
+            graph = {cell_id: asdict(node) for cell_id, node in graph_of_kernel(notebook.cells).items()}
+            return await do("description", bound=_BOUND, document=document, name=name, graph=graph), ()
         case "html" | "pdf":
-            page = await asyncio.to_thread(to_html, notebook.document, name, folder)
-            return (page.text if to == "html" else await asyncio.to_thread(to_pdf, page.text)), page.notes
+            page = await do("page", bound=_BOUND, document=document, title=name)
+            text, notes = page["text"], tuple(page["notes"])
+            return (text if to == "html" else await asyncio.to_thread(to_pdf, text)), notes
         case "py" | "md" | "script":
             with tempfile.TemporaryDirectory() as place:
                 file = Path(place, f"{name}.ipynb")

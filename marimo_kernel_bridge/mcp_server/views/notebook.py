@@ -40,7 +40,7 @@ Which = Literal["stale", "all"]
 
 async def search_result(attached: Attached, query: str, limit: int) -> SearchResult:
     matches = await attached.client.reads.search(query, limit)
-    return SearchResult(query, matches.found, matches.total, matches.unread, attached.news())
+    return SearchResult(query, matches.found[:limit], matches.total, matches.unread, attached.news())
 
 
 async def dataflow(attached: Attached, cell_id: str | None, variable: str | None) -> Dataflow:
@@ -50,7 +50,8 @@ async def dataflow(attached: Attached, cell_id: str | None, variable: str | None
         raise BridgeError("bad_request", "Give one of cell_id and variable.", "list_cells has both.")
     if cell_id is not None:
         start = find(cells.values(), cell_id)
-        up, down = _reach(cells, start, "upstream"), _reach(cells, start, "downstream")
+        up = await asyncio.to_thread(_reach, cells, start, "upstream")
+        down = await asyncio.to_thread(_reach, cells, start, "downstream")
         return Dataflow(f"cell {start.cell_id}", (start.cell_id,), up, down, attached.news())
     assert variable is not None
     start_cell = next((cell for cell in cells.values() if variable in cell.defines), None)
@@ -62,8 +63,8 @@ async def dataflow(attached: Attached, cell_id: str | None, variable: str | None
             else "list_cells shows the names that each cell defines."
         )
         raise BridgeError("no_such_variable", f"No cell defines {variable!r}.", hint)
-    down = _reach(cells, start_cell, "downstream", variable)
-    up = _reach(cells, start_cell, "upstream")
+    down = await asyncio.to_thread(_reach, cells, start_cell, "downstream", variable)
+    up = await asyncio.to_thread(_reach, cells, start_cell, "upstream")
     return Dataflow(f"variable {variable}", (start_cell.cell_id,), up, down, attached.news())
 
 
@@ -159,7 +160,8 @@ async def error_list(attached: Attached) -> ErrorList:
     )
     missing = environment.missing
     stale = tuple(cell.cell_id for cell in cells if cell.stale)
-    return ErrorList(tuple(problems(cells, missing)), len(cells), missing, stale, attached.news())
+    found = await asyncio.to_thread(problems, cells, missing)
+    return ErrorList(tuple(found), len(cells), missing, stale, attached.news())
 
 
 async def preview(

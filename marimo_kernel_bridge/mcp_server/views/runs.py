@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.runs import RanCell, RunView
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
-from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut, show
-from marimo_kernel_bridge.mcp_server.media.pictures import pictures
+from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut
 from marimo_kernel_bridge.mcp_server.views.cells import error_line
 from marimo_kernel_bridge.mcp_server.views.run_messages import (
     NOTHING_CHANGED,
@@ -100,10 +99,8 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     """Return the state and the effects of a run. Raises the `BridgeError` with which the kernel refused it."""
     facts = await _facts(attached, run)
     outputs = await _outputs(attached.client, facts)
-    shown = show(outputs, await pictures(outputs, attached.draw_chart))
-    text = attached.redactor.text(
-        shown.text
-    )  # redacted before it is cut: a cut within a secret would leave a part of it
+    shown = await attached.show(outputs)
+    text = shown.text
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
     rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'

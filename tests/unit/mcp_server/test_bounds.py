@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.bounds import bounded, bounded_text
+from marimo_kernel_bridge.mcp_server.answers.bounds import MOST_ITEMS, bounded, bounded_text, first_items
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList
 from marimo_kernel_bridge.protocol.changes import EditReport, GraphProblem
 from marimo_kernel_bridge.protocol.environment import MissingImport
@@ -207,3 +207,23 @@ def test_what_fits_is_left_alone() -> None:
     cells = CellList((CellLine("aaaa", 1, "error", "f()", error="x" * 1200),), 1)
     assert bounded(cells, lambda text: text) is cells
     assert bounded_text("y" * 1200, lambda text: text) == "y" * 1200
+
+
+def test_a_list_of_any_length_is_cut_before_its_items_are_looked_at() -> None:
+    line = CellLine("aaaa", 1, "ok", "x", stale=False)
+    cut = first_items(CellList((line,) * (MOST_ITEMS + 5), MOST_ITEMS + 5, 0, "news."))
+    assert len(cut.cells) == MOST_ITEMS
+    assert cut.note == f"news. Left out: 5 of {MOST_ITEMS + 5} cells."
+
+
+def test_secrets_are_looked_for_only_near_what_is_shown() -> None:
+    seen: list[int] = []
+
+    def redact(text: str) -> str:
+        seen.append(len(text))
+        return text
+
+    text = bounded_text("x" * 10**6, redact)
+    assert seen == [20_000]
+    assert "of 1000000 characters left out" in text
+    assert text.count("x") + int(text.split("[… ")[1].split()[0]) == 10**6

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 import sys
 import venv
@@ -12,7 +13,8 @@ import pytest
 from PIL import Image as Pillow
 
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
-from marimo_kernel_bridge.mcp_server.media.chart_text import chart_in
+from marimo_kernel_bridge.mcp_server.media.chart_text import PLOTLY, ChartKind, chart_in
+from marimo_kernel_bridge.mcp_server.media.loaded_by_charts import what_it_loads
 from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, show
 from marimo_kernel_bridge.mcp_server.media.pictures import LONGEST_SIDE, scaled
 from tests.unit.mcp_server.agent import Agent
@@ -105,26 +107,66 @@ def test_what_calls_itself_a_png_and_is_another_format_is_not_decoded(form: str)
 
 async def test_a_vega_lite_chart_is_drawn() -> None:
     assert chart_in({"application/vnd.vegalite.v5+json": BARS}) == ("vega-lite", BARS)
-    drawing = await ChartDrawer().draw("vega-lite", BARS, [sys.executable])
+    drawing = await ChartDrawer().draw("vega-lite", json.dumps(BARS), [sys.executable])
     assert drawing.png.startswith(b"\x89PNG")
 
 
 async def test_data_of_other_hosts_is_not_fetched_for_a_drawing() -> None:
     drawing = await ChartDrawer().draw(
-        "vega-lite", BARS | {"data": {"url": "http://127.0.0.1:1/data.csv"}}, [sys.executable]
+        "vega-lite", json.dumps(BARS | {"data": {"url": "http://127.0.0.1:1/data.csv"}}), [sys.executable]
     )
     assert drawing.png == b"" or len(drawing.png) < 10_000  # no bars
     assert "install_packages" not in drawing.why_not
 
 
+@pytest.mark.parametrize(
+    ("kind", "specification"),
+    [
+        ("vega-lite", BARS | {"mark": "image"}),
+        (
+            "vega-lite",
+            {"layer": [BARS, {"mark": {"type": "image"}, "encoding": {"url": {"value": "file:///a.png"}}}]},
+        ),
+        ("vega", {"marks": [{"type": "group", "marks": [{"type": "image"}]}]}),
+        ("plotly", {"data": [], "layout": {"images": [{"source": "http://127.0.0.1:1/a.png"}]}}),
+        ("plotly", {"data": [], "layout": {"template": {"layout": {"images": [{"source": "../../a.png"}]}}}}),
+        ("plotly", {"data": [{"type": "image", "source": "file:///a.png"}]}),
+        ("plotly", {"data": [{"type": "choropleth", "geojson": "http://127.0.0.1:1/"}]}),
+        ("plotly", {"data": [{"type": "scattermap"}]}),
+    ],
+)
+async def test_a_chart_that_would_load_something_is_not_drawn(
+    connected: Agent, kernel: FakeKernel, kind: ChartKind, specification: dict[str, object]
+) -> None:
+    assert what_it_loads(kind, specification)
+    mime_type = {"plotly": PLOTLY, "vega": "application/vnd.vega.v5+json"}.get(
+        kind, "application/vnd.vegalite.v5+json"
+    )
+    kernel.add(
+        "aaaa", "x", {"output_type": "display_data", "data": {mime_type: specification}, "metadata": {}}
+    )
+    answer = await connected("read_cell", cell_id="aaaa")
+    assert answer.images == ()
+    assert "would be loaded" in answer.text
+
+
+def test_charts_with_their_own_pictures_and_without_any_are_drawn() -> None:
+    assert not what_it_loads("vega-lite", BARS)
+    own = {"layout": {"images": [{"source": "data:image/png;base64,AAAA"}]}, "data": [{"type": "heatmap"}]}
+    assert not what_it_loads("plotly", own)
+
+
 async def test_without_the_package_it_is_told_how_a_chart_can_be_drawn(tmp_path: Path) -> None:
     venv.create(tmp_path / "env", symlinks=True)
     bare = str(tmp_path / "env" / "bin" / "python")
-    drawing = await ChartDrawer().draw("plotly", {"data": [{"y": [1, 2]}]}, [bare, "/no/such/python"])
+    drawing = await ChartDrawer().draw(
+        "plotly", json.dumps({"data": [{"y": [1, 2]}]}), [bare, "/no/such/python"]
+    )
     assert drawing.png == b""
     assert "kaleido in the environment of an installed kernelspec" in drawing.why_not
     assert (
-        "vl-convert-python" in (await ChartDrawer().draw("vega-lite", BARS | {"title": "x"}, [bare])).why_not
+        "vl-convert-python"
+        in (await ChartDrawer().draw("vega-lite", json.dumps(BARS | {"title": "x"}), [bare])).why_not
     )
 
 
@@ -143,5 +185,5 @@ async def test_a_program_that_only_the_kernel_names_is_not_run(
 
 
 async def test_a_specification_that_cannot_be_drawn_says_why() -> None:
-    drawing = await ChartDrawer().draw("vega", {"marks": 7}, [sys.executable])
+    drawing = await ChartDrawer().draw("vega", json.dumps({"marks": 7}), [sys.executable])
     assert "could not draw it" in drawing.why_not

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import marimo_kernel_bridge
-from marimo_kernel_bridge.protocol.lines import split_lines
+from marimo_kernel_bridge.protocol.lines import count_lines, line_at, split_lines
 
 NO_LINE_ENDS = "\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 """Characters at which `str.splitlines` ends a line, and neither Jupyter nor Python does."""
@@ -35,6 +35,9 @@ def test_what_ends_no_line_of_python_splits_no_text(character: str) -> None:
 )
 def test_each_line_end_ends_one_line(text: str, lines: list[str]) -> None:
     assert split_lines(text) == lines == text.splitlines()
+    assert count_lines(text) == max(1, len(lines))
+    assert [line_at(text, number) for number in range(1, len(lines) + 1)] == lines
+    assert line_at(text, 0) == line_at(text, len(lines) + 1) == line_at(text, 10**6) == ""
 
 
 def test_no_module_counts_lines_by_splitlines() -> None:

@@ -1,0 +1,265 @@
+"""No kernel holds up the server's event loop: what one sends is read elsewhere, and calls about others go on."""
+
+import asyncio
+import base64
+import gc
+import io
+import json
+import os
+import sys
+import time
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow
+
+from marimo_kernel_bridge.mcp_server.media import work
+from marimo_kernel_bridge.mcp_server.media.output_text import Shown
+from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
+from marimo_kernel_bridge.protocol.inspection import Match, Matches, Secret, UiElement, Variable
+from marimo_kernel_bridge.protocol.notebook import CellError
+from marimo_kernel_bridge.protocol.own_python import python_command
+from marimo_kernel_bridge.protocol.redaction import Redactor
+from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, Json, stream
+
+pytestmark = pytest.mark.anyio
+
+SIZE = 1_000_000
+MOST = 0.05
+"""Seconds of processor time of this process between two turns of the loop, so that other processes do not count."""
+
+
+@asynccontextmanager
+async def longest_pause() -> AsyncIterator[list[float]]:
+    """Yield a list, to which the longest pause of the loop is added at the end."""
+    pauses = [0.0]
+    over = asyncio.Event()
+
+    async def watch() -> None:
+        while not over.is_set():
+            before = time.process_time()
+            await asyncio.sleep(0.002)
+            pauses[0] = max(pauses[0], time.process_time() - before)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    try:
+        yield pauses
+    finally:
+        over.set()
+        await watching
+
+
+@pytest.fixture(autouse=True)
+def no_garbage() -> Iterator[None]:
+    """Collections of this process's millions of objects are no pauses of a server."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def repeated(part: str) -> str:
+    return part * (SIZE // len(part))
+
+
+def displayed(mime_type: str, data: object) -> Json:
+    return {"output_type": "display_data", "data": {mime_type: data}, "metadata": {}}
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def bomb() -> str:
+    """Return a PNG of a few kilobytes with 400 million pixels."""
+    line = bytes(1 + 20_000 // 8)
+    packed = zlib.compress(line * 20_000, 9)
+    chunks = [(b"IHDR", b"\0\0\x4e\x20\0\0\x4e\x20\x01\0\0\0\0"), (b"IDAT", packed), (b"IEND", b"")]
+    written = b"".join(
+        len(data).to_bytes(4) + kind + data + zlib.crc32(kind + data).to_bytes(4) for kind, data in chunks
+    )
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + written).decode()
+
+
+def noise() -> str:
+    buffer = io.BytesIO()
+    Pillow.frombytes("RGB", (500, 500), os.urandom(750_000)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+VEGA = "application/vnd.vegalite.v5+json"
+PLOTLY = "application/vnd.plotly.v1+json"
+OUTPUTS: dict[str, Json] = {
+    **{f"html {part!r}": displayed("text/html", repeated(part)) for part in ("<a ", "<!--", "<pre>", "<table><tr>", "&#")},
+    **{f"stream {part!r}": stream(repeated(part)) for part in ("-eyJaaaaaaaaaa", "://", "hf_", "\n", "\r", "\x1b[1m")},
+    "markdown": displayed("text/markdown", repeated("://a:")),
+    "frames": {"output_type": "error", "ename": "E", "evalue": repeated("\n"), "traceback": list("a\n" * 99_999)},
+    "json": displayed("application/json", [0] * (SIZE // 2)),
+    "rows": displayed("application/vnd.dataresource+json", {"data": [{"a": 1}] * (SIZE // 8)}),
+    "plotly": displayed(PLOTLY, {"data": [{"x": [0] * (SIZE // 2)}]}),
+    "traces": displayed(PLOTLY, {"data": [{}] * (SIZE // 3)}),
+    "vega": displayed(VEGA, {"layer": [{"mark": "image"}] * (SIZE // 17)}),
+    "deep vega": displayed(VEGA, {"layer": [nested(900)]}),
+    "embedded": displayed("text/html", "vegaEmbed })(" + repeated('{"a":')),
+    "bomb": displayed("image/png", bomb()),
+    "noise": displayed("image/png", noise()),
+    "no image": displayed("image/png", repeated("A")),
+}  # fmt: skip
+
+
+async def test_no_output_of_a_megabyte_holds_up_the_loop(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("aaaa", "x", OUTPUTS["noise"])
+    await connected("read_cell", cell_id="aaaa")
+    held: dict[str, float] = {}
+    for name, output in OUTPUTS.items():
+        kernel.add("aaaa", "x", output)
+        async with longest_pause() as pauses:
+            answer = await connected("read_cell", cell_id="aaaa")
+        assert not answer.failed
+        held[name] = pauses[0]
+    assert {name: seconds for name, seconds in held.items() if seconds > MOST} == {}
+
+
+TEXTS = ["://", "\n", "\r", "line 1", "import a\n", "!python", "%pip "]
+
+
+async def test_no_text_of_a_megabyte_holds_up_the_loop(connected: Agent, kernel: FakeKernel) -> None:
+    held: dict[tuple[str, str], float] = {}
+    for part in TEXTS:
+        text = repeated(part)
+        error = CellError("SyntaxError", text, (text, text))
+        kernel.add("aaaa", text, status="error", error=error)
+        kernel.variables = [Variable(text, "str", text)]
+        kernel.elements = [UiElement("x", text, text, text, text)]
+        kernel.description = replace(kernel.description, notebook=text, cwd=text)
+        kernel.executions["1"] = Execution((stream(text),), error)
+        for tool, arguments in (
+            ("list_cells", {}),
+            ("read_cell", {"cell_id": "aaaa"}),
+            ("list_errors", {}),
+            ("list_variables", {}),
+            ("list_ui_elements", {}),
+            ("read_dataflow", {"cell_id": "aaaa"}),
+            ("execute_code", {"code": "1", "scratch": True}),
+            ("kernel_status", {}),
+            ("execute_code", {"code": text}),
+        ):
+            async with longest_pause() as pauses:
+                await connected(tool, **arguments)
+            held[part, tool] = pauses[0]
+    assert {name: seconds for name, seconds in held.items() if seconds > MOST} == {}
+
+
+async def test_no_number_of_things_holds_up_the_loop(
+    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = 8_000
+    ids = tuple(f"c{number}" for number in range(many))
+    for cell_id in ids[:2000]:
+        kernel.add(cell_id, "x", stale=True, downstream=ids[:20])
+    kernel.variables = [Variable("a", "str", "1")] * many
+    kernel.elements = [UiElement("x", "slider", "1", "1 to 2", "")] * many
+    found = Matches((Match("aaaa", "code", 1, "x"),) * many, many)
+    monkeypatch.setattr(kernel, "_matches", lambda *_: found)
+    held: dict[str, float] = {}
+    for tool, arguments in (
+        ("list_cells", {"limit": 500}),
+        ("list_errors", {}),
+        ("list_variables", {}),
+        ("list_ui_elements", {}),
+        ("read_dataflow", {"cell_id": "c0"}),
+        ("search_cells", {"query": "x"}),
+    ):
+        async with longest_pause() as pauses:
+            assert not (await connected(tool, **arguments)).failed
+        held[tool] = pauses[0]
+    assert {name: seconds for name, seconds in held.items() if seconds > MOST} == {}
+
+
+async def test_no_secrets_of_a_kernel_hold_up_the_loop(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("aaaa", "x", stream("y"))
+    async with longest_pause() as pauses:
+        for number in range(5):
+            kernel.secrets = [Secret(f"N{n}", f"{number}-{n}" + "x" * 40) for n in range(5_000)]
+            await connected("read_cell", cell_id="aaaa")
+    assert pauses[0] < 2 * MOST  # most of it is this fake kernel's
+
+
+async def test_calls_about_other_kernels_go_on_meanwhile() -> None:
+    slow, other = Presenter(), Presenter()
+    redactor = Redactor(())
+    try:
+        reading = asyncio.create_task(slow.show([OUTPUTS["frames"]] * 20, redactor))
+        await asyncio.sleep(0)
+        assert (await other.show([stream("quick")], redactor)).text == "quick"
+        assert "[image 1: image/jpeg" in (await other.show([OUTPUTS["noise"]], redactor, undrawn)).text
+        assert not reading.done()
+        reading.cancel()
+    finally:
+        await slow.close()
+        await other.close()
+
+
+async def undrawn(_: object) -> Any:
+    raise AssertionError
+
+
+async def test_what_takes_too_long_is_not_shown() -> None:
+    presenter, redactor = Presenter(bound=0.01), Redactor(())
+    try:
+        for _ in range(2):
+            shown = await presenter.show([OUTPUTS["frames"]] * 10, redactor)
+            assert shown.text.startswith(
+                "[the outputs are not shown. Reading what the kernel sent took more than 0.01 s"
+            )
+            assert not shown.complete
+    finally:
+        await presenter.close()
+
+
+async def test_the_worker_has_a_limit_of_memory() -> None:
+    code = "from marimo_kernel_bridge.mcp_server.media import work; work._limit(); bytes(2 * work.MEMORY)"
+    process = await asyncio.create_subprocess_exec(
+        *python_command("-c", code), stderr=asyncio.subprocess.PIPE
+    )
+    _, error = await process.communicate()
+    assert error.endswith(b"MemoryError\n") or sys.platform != "linux"  # others do not hold to the limit
+
+
+def test_what_a_task_raises_becomes_a_refusal() -> None:
+    assert (
+        work.answer({"task": "redact", "arguments": {"text": 1, "secrets": []}})["refused"]["code"]
+        == "too_large"
+    )
+
+
+async def test_a_surrogate_and_a_number_that_no_json_has_come_back_as_they_are() -> None:
+    presenter = Presenter()
+    try:
+        shown = await presenter.show(
+            [stream("\ud800" * 30_000), displayed("application/json", float("nan"))], Redactor(())
+        )
+        assert shown == Shown("\ud800" * 30_000 + "\nNaN")
+    finally:
+        await presenter.close()
+
+
+async def test_a_malformed_output_leaves_the_others_readable(connected: Agent, kernel: FakeKernel) -> None:
+    broken = displayed(PLOTLY, {"layout": {"title": [1, 2]}, "data": [{"x": [10**400, 1]}]})
+    kernel.add("aaaa", "x", stream("before"), broken, stream("after"))
+    answer = await connected("read_cell", cell_id="aaaa")
+    assert "before\n[an output that cannot be read]\nafter" in answer.text
+
+
+def test_the_bomb_is_a_small_file() -> None:
+    assert len(bomb()) < 100_000
+    assert len(json.dumps(OUTPUTS["deep vega"])) < SIZE
