@@ -212,6 +212,12 @@ class Engine:
             stale - self._kernel.errors.keys() if self._kernel.errors else stale
         )  # marimo never runs disabled cells
 
+    def stale_above(self, cell_ids: Iterable[str]) -> frozenset[str]:
+        graph = self._kernel.graph
+        return frozenset(
+            graph.stale_above(CellId_t(cell_id) for cell_id in cell_ids if cell_id in graph.cells)
+        )
+
     def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:
         for cell_id in cell_ids:
             cell = self._kernel.graph.cells.get(CellId_t(cell_id))

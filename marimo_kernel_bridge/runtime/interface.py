@@ -190,6 +190,10 @@ class Graph(Protocol):
         """Return the cells whose inputs changed since they ran."""
         ...
 
+    def stale_above(self, cell_ids: Iterable[str]) -> frozenset[str]:
+        """Return the stale cells among these and their ancestors."""
+        ...
+
     def set_stale(self, cell_ids: Iterable[str], *, stale: bool = True) -> None:
         """Mark cells as stale, or as fresh."""
         ...

@@ -22,6 +22,26 @@ FOUND = {
         },
         (Step("c7", "a = sorted(map(str, a))\nopen('x.txt', 'w').write('7');"),),
     ),
+    "a cell between one that is made anew and one that needs it": History(
+        {
+            "c1": "def counter():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n        return n\n    return up",
+            "c2": "class Model: pass\na = [1]",
+            "c3": "m, f = Model(), counter()",
+            "c5": "vars(m)['y'] = [a]",
+            "c7": "a.append(2)\nprint(f())",
+        },
+        (Step("c5", None, "interrupt"),),
+    ),
+    "an object that is mutated again after it was made anew": History(
+        {
+            "c1": "class Model: pass\na, c, d = [1], [3], {}",
+            "c3": "m = Model()",
+            "c4": "import io\nout = io.StringIO()",
+            "c6": "d['k'] = a",
+            "c8": "vars(m)['y'] = [a]\nout.write('6');",
+        },
+        (Step("c6"), Step("c6", "c += [1]\nprint(out.getvalue())")),
+    ),
 }
 
 
