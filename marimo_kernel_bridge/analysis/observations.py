@@ -1,4 +1,4 @@
-"""What running a cell has shown of it that its text does not: objects that names share, objects that it mutated, files.
+"""What running a cell has shown that its text does not: objects shared or mutated, files, names read in strings.
 
 Observations are analyzed with the cell's text: `text` renders them as statements that no notebook contains, since they
 fail when they run (`...[model]`), and `mutations` reads them. So everything that is computed and cached by text holds.
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Pair = tuple[str, str]
 
 _FILE: Final = "__file_"
+_READ: Final = re.compile(r"\n\.\.\.\[(\w+),\]")
 
 
 def file_name(path: str) -> str:
@@ -45,7 +46,7 @@ class Observations:
     names refers to, as `os.environ`. `mutates` are names of objects that the cell mutated. `reads` and `writes` are the
     names of files, see `file_name`: those that the cell reads as they were before it, and those that it writes.
     `appends` are files that it only adds to, and that no cell begins, such as logs, and folders in which it makes,
-    renames or removes files.
+    renames or removes files. `quoted` are names in strings that it evaluates, also through functions that it calls.
     """
 
     shares: frozenset[Pair] = frozenset()
@@ -55,6 +56,7 @@ class Observations:
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     appends: frozenset[str] = frozenset()
+    quoted: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return self != Observations()
@@ -71,7 +73,7 @@ class Observations:
             (
                 *(f"\n...[{subscript}]" for subscript in subscripts),
                 # A file has one content, not one for each version: whoever overwrites it comes after who wrote it.
-                *(f"\n...[{name},]" for name in sorted(self.reads | self.writes)),
+                *(f"\n...[{name},]" for name in sorted(self.quoted | self.reads | self.writes)),
                 # Whoever adds to a log does not depend on who did before: it would add again.
                 *(f"\n{name} = ...[0]" for name in sorted(self.writes | self.appends)),
             )
@@ -90,7 +92,13 @@ class Observations:
             self.reads,
             self.writes,
             self.appends,
+            frozenset(name for name in self.quoted if name in names),
         )
+
+
+def read_unseen(text: str) -> frozenset[str]:
+    """Return the names that a cell reads without mentioning them, by a text that `Observations.text` has rendered."""
+    return frozenset(name for name in _READ.findall(text) if not is_file_name(name))
 
 
 def observed_in(statement: ast.stmt) -> ast.expr | None:

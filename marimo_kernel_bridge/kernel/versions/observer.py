@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, types.ModuleType})
 """Types that cannot be mutated, or are not compared."""
+_EVALUATES: Final = re.compile(r"\b(?:eval|exec|evaluate|globals)\b")
 _PLAIN_CODE: Final = re.compile(r"[^(.!%@]*")
 """Numbers, texts and names, without calls and attributes."""
 
@@ -73,7 +74,7 @@ class CellObserver:
         before, self._watch = self._watch, None
         files, self._files = self._files, None
         observations = Observations()
-        if before is not None or self._mentions_objects(part):
+        if before is not None or self._mentions_objects(part) or _EVALUATES.search(part.source.code):
             from marimo_kernel_bridge.kernel.versions.observing import Watch, observe  # noqa: PLC0415  # as in `begin`
 
             text = part.source.imports + part.source.code

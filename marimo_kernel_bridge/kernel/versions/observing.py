@@ -1,4 +1,4 @@
-"""Observation of a cell's run: the objects that it mutated, and the names that share objects.
+"""Observation of a cell's run: objects that it mutated, names that share objects, names in strings that it evaluates.
 
 Compares, before and after the body, the names that the cell mentions and those used by functions that it can call.
 Independent of versions and of the graph.
@@ -6,6 +6,8 @@ Independent of versions and of the graph.
 
 from __future__ import annotations
 
+import ast
+import re
 import types
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,6 +19,7 @@ from marimo_kernel_bridge.analysis.mutations import mutations
 from marimo_kernel_bridge.analysis.name_facts import NameFacts
 from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.analysis.observations import Observations, Pair
+from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.analysis.value_flows import HISTORY
 from marimo_kernel_bridge.kernel.versions.object_graph import (
     fingerprint,
@@ -30,17 +33,22 @@ if TYPE_CHECKING:
 
 _MOST_NAMES: Final = 40
 _DEFINITIONS: Final = (types.FunctionType, type)
+_EVALUATING: Final = frozenset({"eval", "exec", "evaluate", "globals"})
+_EVALUATES: Final = re.compile(r"(?<![.\w])(?:eval|exec|evaluate|globals)\(")
+_LONGEST: Final = 10_000  # characters of a string that is looked at
 
 
 @dataclass(frozen=True)
 class Watch:
     """The state before a run of the objects that a cell can mutate: objects and their fingerprints by name.
 
-    `unwatched` are names of which there is no fingerprint: beyond the bounds, mutations are not seen.
+    `unwatched` are names of which there is no fingerprint: beyond the bounds, mutations are not seen. `evaluates`: a
+    function of the notebook that the cell can call evaluates strings.
     """
 
     states: Mapping[str, tuple[object, int]] = field(default_factory=dict)
     unwatched: frozenset[str] = frozenset()
+    evaluates: bool = False
 
 
 def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[str]) -> Watch:
@@ -51,6 +59,7 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[st
     waiting = [name for name in mentions if name in values and not HISTORY.fullmatch(name)]
     seen, states = set(waiting), {}
     unwatched: set[str] = set()
+    evaluates = False
     while waiting and len(seen) <= _MOST_NAMES:
         name = waiting.pop()
         value = values[name]
@@ -60,13 +69,14 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[st
             continue
         if name not in made:
             states[name] = value, before.state
+        evaluates = evaluates or any(_used_by(code) & _EVALUATING for code in before.codes)
         used = {name for code in before.codes for name in _used_by(code) if name in values}
         used |= {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
         used -= seen
         seen |= used
         waiting += used
     unwatched.update(name for name in waiting if is_watched(values[name]))
-    return Watch(states, frozenset(unwatched))
+    return Watch(states, frozenset(unwatched), evaluates)
 
 
 def observe(before: Watch, source: str, mentions: Iterable[str], values: Mapping[str, Any]) -> Observations:
@@ -88,7 +98,34 @@ def observe(before: Watch, source: str, mentions: Iterable[str], values: Mapping
     }
     views = {pair for pair in pairs if all(_is_array(values[name]) for name in pair)}
     outside = {name for name in reach if name in stated.binds and is_held_outside(values[name], values)}
-    return Observations(frozenset(pairs - views), frozenset(views), frozenset(outside), frozenset(mutated))
+    quoted = _read_in_strings(source, mentions, values, evaluates=before.evaluates)
+    return Observations(
+        frozenset(pairs - views), frozenset(views), frozenset(outside), frozenset(mutated), quoted=quoted
+    )
+
+
+def _read_in_strings(
+    source: str, mentions: Iterable[str], values: Mapping[str, Any], *, evaluates: bool
+) -> frozenset[str]:
+    """Return the names that a cell reads in strings: its own, and those that it mentions."""
+    if not evaluates and _EVALUATES.search(source) is None:
+        return frozenset()
+    mentions = frozenset(mentions)
+    texts = [*_strings_in(source), *(text for name in mentions if type(text := values.get(name)) is str)]
+    texts = [text for text in texts if len(text) <= _LONGEST]
+    words = frozenset().union(*map(words_of, texts))
+    return frozenset(name for name in words - mentions if name in values and not HISTORY.fullmatch(name))
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED)
+def _strings_in(source: str) -> tuple[str, ...]:
+    try:
+        nodes = ast.walk(parse(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    return tuple(
+        node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
 
 
 def _is_array(value: object) -> bool:

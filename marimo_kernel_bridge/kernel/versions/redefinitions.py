@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from traitlets.log import get_logger
 
-from marimo_kernel_bridge.analysis.observations import file_path, is_file_name
+from marimo_kernel_bridge.analysis.observations import file_path, is_file_name, read_unseen
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_something
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
@@ -356,6 +356,7 @@ def _versions(
     names = (part.names & governed) | flow.repeats | part.circular
     if part.source.imports:  # names of star imports, which are not in the code for the graph
         names |= flow.makes
+    names |= read_unseen(part.source.observed)
     if only_above:  # a batch client's cell never depends on a later cell
         names |= flow.early.keys() | (flow.late - flow.makes - {name for name, _ in part.reads})
     made = {(name, cell_id) for name in (flow.makes & names) - flow.repeats}
