@@ -14,21 +14,10 @@ from hypothesis import strategies as st
 NAMES = ("a", "b", "c", "d")
 CELLS = ("c0", "c1", "c2", "c3", "c4")
 
-TICK = """
-import builtins, time
-def tick(cell):
-    if builtins.hold == cell:
-        builtins.hold = None
-        print('held up', flush=True)
-        time.sleep(60)
-builtins.tick, builtins.hold = tick, None
-"""
-"""Run once in a kernel. Every cell calls `tick` first, so that a test can hold up any run of any cell."""
-
 
 @dataclass(frozen=True)
 class Code:
-    """A cell's source but for its `tick`, and its global names."""
+    """A cell's source but for its `tick`, by which a test interrupts any run of any cell, and its global names."""
 
     source: str
     defines: frozenset[str]

@@ -1,7 +1,7 @@
 """Whatever happened to a notebook, its fresh cells show what a fresh run of it would show.
 
 Random notebooks of small integer cells (definitions, uses, prints, private names, cells that fail on some values) go
-through random operations on a real kernel: a person runs a cell, new or changed or as it is, or all cells at once
+through random operations on a kernel: a person runs a cell, new or changed or as it is, or all cells at once
 (with and without stopping at errors), deletes cells and brings them back; an agent edits cells, to run them or not,
 and runs cells; and any of these runs may be interrupted in any of its cells, by SIGINT. When all has settled, the
 notebook that the kernel now holds is compared with a fresh run of it, cell by cell:
@@ -22,22 +22,28 @@ that a fresh kernel agrees with the model has a test of its own.
 `CONSISTENCY_EXAMPLES=500` runs more than the few of the default, each time other ones, and shrinks what fails.
 """
 
-import itertools
+import builtins
 import os
+import signal
+import tempfile
 from ast import literal_eval
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from queue import Empty
+from contextlib import chdir, contextmanager
+from pathlib import Path
+from unittest.mock import patch
 
 import pytest
-from front_end import FrontEnd, as_text
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from jupyter_client import KernelManager
-from small_notebooks import (
-    CELLS,
+
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import ChangeCell
+from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, Output
+from marimo_kernel_bridge.protocol.output_log import OutputLog
+from marimo_kernel_bridge.protocol.output_text import shown_text
+from tests.unit.kernel.notebook_in_memory import KernelInMemory
+from tests.unit.kernel.small_notebooks import (
     NAMES,
-    TICK,
     Code,
     Edit,
     Operation,
@@ -48,11 +54,6 @@ from small_notebooks import (
     notebooks,
     operations,
 )
-
-from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.changes import ChangeCell
-from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, KernelDescription
-from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 EXAMPLES = int(os.environ.get("CONSISTENCY_EXAMPLES", "0"))
 few = settings(max_examples=EXAMPLES // 50 or 3, deadline=None, derandomize=not EXAMPLES, database=None)
@@ -66,37 +67,20 @@ pytestmark = pytest.mark.timeout(0 if EXAMPLES else 300)
 
 
 class Notebook:
-    """A person's page and an agent on one kernel. Ids of cells are new in each, so that one kernel can have many."""
+    """A person's page and an agent on one kernel."""
 
-    def __init__(self, kernel: KernelManager, prefix: str) -> None:
-        self._kernel = kernel
-        self._prefix = prefix
-        self.lab = FrontEnd(kernel.connection_file)
+    def __init__(self, kernel: KernelInMemory) -> None:
+        self.lab = kernel.connect()
         self._codes: dict[str, Code] = {}  # by source
         self._page: dict[str, str] = {}  # sources that the page shows, by cell
         self._deleted: set[str] = set()
-        self.hidden(TICK)
-
-    def close(self) -> None:
-        everything = {"deletedCells": [self._id(cell) for cell in CELLS]}
-        self.lab.run(self._id("end"), "", metadata=everything)
-        self.lab.close()
-
-    def _id(self, cell: str) -> str:
-        return f"{self._prefix}{cell}"
 
     def hidden(self, code: str) -> str:
         return self.lab.run(None, code, store_history=False).text
 
     def cells(self) -> dict[str, Cell]:
         """The cells that are not deleted, as the kernel has them."""
-        listed = wire.decode_reply(self.lab.ask(wire.ListCells()), list[Cell])
-        by_id = {cell.notebook_cell_id: cell for cell in listed}
-        return {
-            cell: by_id[self._id(cell)]
-            for cell in CELLS
-            if self._id(cell) in by_id and cell not in self._deleted
-        }
+        return {name: cell for name, cell in self.lab.cells().items() if name not in self._deleted}
 
     # -- operations ---------------------------------------------------------------------------------------------------
 
@@ -121,9 +105,10 @@ class Notebook:
                     change = ChangeCell(cell_id=known.cell_id, version=known.version, code=source)
                     self._ask(wire.EditCells(changes=[change], run=run))
             case RunKnown(cells):
-                known = self.cells()
-                self._ask(wire.RunCells(cell_ids=[known[cell].cell_id for cell in cells if cell in known]))
-        self._settle()
+                known_cells = self.cells()
+                ids = [known_cells[cell].cell_id for cell in cells if cell in known_cells]
+                self._ask(wire.RunCells(cell_ids=ids))
+        self.lab.wait_quiet()
 
     def _source(self, cell: str, code: Code) -> str:
         source = code.of(cell)
@@ -134,26 +119,16 @@ class Notebook:
         assert self.lab.ask(request, "shell")["status"] == "ok"
 
     def _send(self, cells: list[str], hold: str | None, *, stop_on_error: bool = True) -> None:
-        self.hidden(f"builtins.hold = {hold!r}")
-        metadata = {"deletedCells": [self._id(cell) for cell in sorted(self._deleted)]}
-        options = {"metadata": metadata, "stop_on_error": stop_on_error}
-        pending = [self.lab.send(self._id(cell), self._page[cell], **options) for cell in cells]
-        self._settle(interrupt=True)
-        for msg_id in pending:
-            self.lab.finish(msg_id)
-        self.hidden("builtins.hold = None")
-
-    def _settle(self, *, interrupt: bool = False) -> None:
-        """Wait until nothing runs and nothing is to run, with an interrupt for a cell that is held up."""
-        while True:
-            with suppress(Empty):
-                message = self.lab._take(0.01)
-                if interrupt and "held up" in message["content"].get("text", ""):
-                    self._kernel.interrupt_kernel()
-                continue
-            kernel = wire.decode_reply(self.lab.ask(wire.Describe()), KernelDescription)
-            if not (kernel.busy or kernel.settling or kernel.queued):
-                return
+        metadata = {"deletedCells": sorted(self._deleted)}
+        with interrupted_in(hold):
+            self.lab.pause()
+            sent = [
+                self.lab.send(cell, self._page[cell], metadata=metadata, stop_on_error=stop_on_error)
+                for cell in cells
+            ]
+            for msg_id in sent:
+                self.lab.finish(msg_id)
+            self.lab.wait_quiet()
 
     # -- looking --------------------------------------------------------------------------------------------------------
 
@@ -166,6 +141,7 @@ class Notebook:
         for name, cell in cells.items():
             expected, told = fresh[name], (name, cell, fresh[name], values)
             defines = self._codes[cell.code].defines
+            ename = cell.error.ename if cell.error else None
             unfinished = cell.stale or cell.status in {"new", "interrupted"}
             if expected.refused:
                 unaccounted -= defines
@@ -174,10 +150,10 @@ class Notebook:
                 unaccounted -= defines
             elif cell.status == "cancelled":
                 assert expected.below or may_be_stale, told
-            elif expected.below and cell.status == "error" and cell.error.ename == "NameError":
+            elif expected.below and cell.status == "error" and ename == "NameError":
                 unaccounted -= defines  # run by itself, while a cell above had not run
             elif expected.failed is not None:
-                assert (cell.status, cell.error.ename) == ("error", expected.failed), told
+                assert (cell.status, ename) == ("error", expected.failed), told
                 unaccounted -= defines  # those before the error have values, in a fresh run as well
             else:
                 assert cell.status == "ok", told
@@ -188,6 +164,7 @@ class Notebook:
 
     def _lines(self, cell: Cell) -> tuple[str, ...]:
         """What a cell shows: to the agent, and the same to the person."""
+        assert cell.notebook_cell_id is not None
         read = wire.decode_reply(self.lab.ask(wire.ReadCell(cell_id=cell.cell_id)), CellWithOutputs)
         to_agent, to_person = (
             lines_of(outputs) for outputs in (read.outputs, self.lab.outputs(cell.notebook_cell_id))
@@ -196,46 +173,37 @@ class Notebook:
         return to_agent
 
 
-def lines_of(outputs: Iterable[dict]) -> tuple[str, ...]:
+def lines_of(outputs: Iterable[Output]) -> tuple[str, ...]:
     log = OutputLog()
     for output in outputs:
         if wire.METADATA_KEY not in output.get("metadata", {}):  # a notice of the kernel's
             log.apply(output["output_type"], output)
-    return tuple(line for line in as_text(log).splitlines() if line)
+    return tuple(line for line in shown_text(log.outputs()).splitlines() if line)
 
 
 @contextmanager
-def started_kernel() -> Iterator[KernelManager]:
-    manager = KernelManager(kernel_name="marimo")
-    manager.start_kernel(
-        env={key: value for key, value in os.environ.items() if key != "PYTEST_CURRENT_TEST"}
-    )
-    yield manager
-    manager.shutdown_kernel(now=True)
+def interrupted_in(cell: str | None) -> Iterator[None]:
+    """Have the next run of a cell interrupt itself."""
+
+    def tick(running: str) -> None:
+        nonlocal cell
+        if running == cell:
+            cell = None
+            signal.raise_signal(signal.SIGINT)
+
+    with patch.object(builtins, "tick", tick, create=True):
+        yield
 
 
-@pytest.fixture(scope="module")
-def shared_kernel() -> Iterator[KernelManager]:
-    """One kernel for all examples. What goes wrong in one must not show in the next: then it is started anew."""
-    with started_kernel() as manager:
-        yield manager
-
-
-_numbers = itertools.count()
-
-
-def go_through(kernel: KernelManager, steps: list[Operation]) -> None:
-    notebook = Notebook(kernel, f"n{next(_numbers)}-")
-    try:
-        for step in steps:
-            notebook.apply(step)
-        notebook.compare(may_be_stale=any(_leaves_stale(step) for step in steps))
-        notebook.apply(RunAll(stop_on_error=False))
-        notebook.compare(may_be_stale=False)
-        notebook.close()
-    except BaseException:
-        kernel.restart_kernel(now=True)
-        raise
+@contextmanager
+def new_notebook() -> Iterator[Notebook]:
+    """A notebook on a kernel of its own: what goes wrong in one must not show in the next."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder), interrupted_in(None):
+        kernel = KernelInMemory(Path(folder))
+        try:
+            yield Notebook(kernel)
+        finally:
+            kernel.close()
 
 
 def _leaves_stale(step: Operation) -> bool:
@@ -252,17 +220,21 @@ def _leaves_stale(step: Operation) -> bool:
 
 @many
 @given(notebooks, st.lists(operations, min_size=1, max_size=8))
-def test_fresh_cells_show_what_a_fresh_run_shows(shared_kernel, notebook, steps):
-    go_through(shared_kernel, [*notebook, *steps])
+def test_fresh_cells_show_what_a_fresh_run_shows(cells: list[Run], steps: list[Operation]) -> None:
+    with new_notebook() as notebook:
+        for step in [*cells, *steps]:
+            notebook.apply(step)
+        notebook.compare(may_be_stale=any(_leaves_stale(step) for step in [*cells, *steps]))
+        notebook.apply(RunAll(stop_on_error=False))
+        notebook.compare(may_be_stale=False)
 
 
 @few
 @given(notebooks)
-def test_a_fresh_kernel_agrees_with_the_model(notebook):
-    with started_kernel() as kernel:
-        page = Notebook(kernel, "")
-        for step in notebook:
-            page.show(step.cell, step.code)
-        page.apply(RunAll(stop_on_error=False))
-        page.compare(may_be_stale=False)
-        page.close()
+def test_a_fresh_kernel_agrees_with_the_model(cells: list[Run]) -> None:
+    with new_notebook() as notebook:
+        for step in cells:
+            assert step.code is not None
+            notebook.show(step.cell, step.code)
+        notebook.apply(RunAll(stop_on_error=False))
+        notebook.compare(may_be_stale=False)
