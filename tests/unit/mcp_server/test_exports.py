@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from mcp import MCPError
 from mcp.types import TextResourceContents
 
 from marimo_kernel_bridge.protocol.inspection import Secret
@@ -87,12 +88,24 @@ async def test_reading_is_allowed_to_everybody_and_writing_is_not(
     assert notebooks_in(tmp_path) == []
 
 
-async def test_secrets_are_kept_out_of_exports(connected: Agent, notebook: FakeKernel) -> None:
+@pytest.mark.parametrize(
+    ("suffix", "mime", "code"),
+    [("ipynb", "application/x-ipynb+json", "x = 1"), ("html", "text/html", "<span")],
+)
+async def test_secrets_are_kept_out_of_exports(
+    connected: Agent, notebook: FakeKernel, suffix: str, mime: str, code: str
+) -> None:
     notebook.secrets = [Secret("SERVICE_TOKEN", KEY)]
     notebook.add("cccc", f"print({KEY!r})", stream(KEY))
-    assert KEY not in (await connected("export_notebook", max_chars=50_000)).text
-    (content,) = (await connected.client.read_resource("marimo://k1/notebook.ipynb")).contents
+    assert KEY not in (await connected("export_notebook", format=suffix, max_chars=50_000)).text
+    (content,) = (await connected.client.read_resource(f"marimo://k1/notebook.{suffix}")).contents
     assert isinstance(content, TextResourceContents)
-    assert content.mime_type == "application/x-ipynb+json"
+    assert content.mime_type == mime
+    assert code in content.text
     assert KEY not in content.text
-    assert "<<redacted:SERVICE_TOKEN>>" in content.text
+    assert "redacted:SERVICE_TOKEN" in content.text
+
+
+async def test_a_notebook_is_no_resource_in_an_unknown_format(connected: Agent, notebook: FakeKernel) -> None:
+    with pytest.raises(MCPError):
+        await connected.client.read_resource("marimo://k1/notebook.docx")

@@ -119,6 +119,32 @@ async def test_an_import_leaves_an_existing_file_alone_unless_it_may_be_overwrit
     assert made.read_text() != "mine = 1"
 
 
+async def test_an_export_to_text_imports_no_module_of_the_notebook(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trap.py").write_text("open('sprung', 'w').close()\nvalue = 1\n")
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "source": "from trap import *\nvalue",
+        "metadata": {},
+        "outputs": [],
+    }
+    document = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {},
+        "cells": [cell | {"execution_count": None}],
+    }
+    path = tmp_path / "a.ipynb"
+    path.write_text(json.dumps(document))
+    answer = await agent("export_notebook", file=str(path), format="py")
+    assert "from trap import value" in answer.data["content"]
+    assert files_in(tmp_path) == ["a.ipynb", "trap.py"]
+    assert "trap" not in sys.modules
+
+
 async def test_what_is_no_notebook_is_refused(agent: Agent, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("a = 1")
     answer = await agent("import_notebook", file=str(tmp_path / "a.toml"))
