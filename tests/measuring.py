@@ -20,7 +20,6 @@ IN_PROCESSES = (
     "kernel/test_debugger.py",
     "kernel/test_ipython.py",
     "kernel/test_subshells.py",
-    "mcp/test_kernel_client.py",
     "mcp/test_mcp_stdio.py",
     "mcp_http/test_serving.py",
     "pool/test_pool.py",

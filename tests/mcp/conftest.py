@@ -1,9 +1,10 @@
-"""Kernels, the person at one of them, and the MCP server as a real process."""
+"""Kernels, the person at one of them, and the MCP server: in this process, or as one of its own."""
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from jupyter_client import KernelManager
@@ -16,6 +17,8 @@ from marimo_kernel_bridge.client.connection import read_connection
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.launch.pool.provisioner import PooledKernel
 from marimo_kernel_bridge.launch.pool.status import stop_pools
+from marimo_kernel_bridge.mcp_server.tool import Tier
+from marimo_kernel_bridge.mcp_tools import build_server
 from tests.isolation import Home, Homes
 
 
@@ -86,21 +89,45 @@ def _pool_home(homes: Homes) -> Iterator[Home]:
         stop_pools()
 
 
-@pytest.fixture
-def reactive_kernel(_pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
-    """A reactive kernel of the test's own."""
+@contextmanager
+def _forked(pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
     own = homes.new("k")
     path = runtime_dir / f"kernel-{own.folder.name}.json"
     manager = KernelManager(kernel_name="marimo", connection_file=str(path))
     assert manager.kernel_spec is not None
     manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER}
-    with _pool_home.lived_in():
+    with pool_home.lived_in():
         # A pool has one home and one runtime folder; temporary files are the kernel's own.
-        manager.start_kernel(env=_pool_home.environment(TMPDIR=str(own.temporary)))
+        manager.start_kernel(env=pool_home.environment(TMPDIR=str(own.temporary)))
     assert isinstance(getattr(manager.provisioner, "process", None), PooledKernel), "started without the pool"
     wait_for_ready(manager)
     yield manager
     _stop(manager)
+
+
+@pytest.fixture
+def reactive_kernel(_pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
+    """A reactive kernel of the test's own."""
+    with _forked(_pool_home, homes, runtime_dir) as manager:
+        yield manager
+
+
+@pytest.fixture
+def second_kernel(_pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
+    """Another one."""
+    with _forked(_pool_home, homes, runtime_dir) as manager:
+        yield manager
+
+
+@pytest.fixture
+def restart(_pool_home: Home) -> Callable[[KernelManager], None]:
+    """Replace the process of a reactive kernel by another one of its pool."""
+
+    def restart(manager: KernelManager) -> None:
+        with _pool_home.lived_in():
+            manager.restart_kernel(now=True)
+
+    return restart
 
 
 @pytest.fixture
@@ -170,9 +197,24 @@ async def serve(
 
 
 @pytest.fixture(scope="module")
-async def served(serve: Callable[..., Awaitable[Agent]]) -> Agent:
-    """An MCP client on the server's real process, for all tests of a module."""
-    return await serve("auto")
+async def serve_here() -> AsyncIterator[Callable[..., Awaitable[Agent]]]:
+    """Connect a client to a server in this process: `await serve_here(mode, allow, name)`."""
+    async with AsyncExitStack() as stack:
+
+        async def serve_here(
+            mode: Literal["auto", "legacy"], allow: Tier = "run", name: str = "mcp"
+        ) -> Agent:
+            who = Implementation(name=name, version="1")
+            client = Client(build_server(allow), mode=mode, client_info=who)
+            return Agent(await stack.enter_async_context(client))
+
+        yield serve_here
+
+
+@pytest.fixture(scope="module")
+async def served(serve_here: Callable[..., Awaitable[Agent]]) -> Agent:
+    """An MCP client for all tests of a module."""
+    return await serve_here("auto")
 
 
 @pytest.fixture

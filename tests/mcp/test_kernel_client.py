@@ -6,7 +6,7 @@ import signal
 from dataclasses import replace
 
 import pytest
-from person import BOUND, suspend, until, wait_for_ready
+from person import BOUND, Gate, suspend, until, wait_for_ready
 
 from marimo_kernel_bridge.client import link as kernel_link
 from marimo_kernel_bridge.client.client import KernelClient
@@ -156,18 +156,11 @@ async def test_our_failure_aborts_nobody_elses_queue(plain_kernel, attach, perso
 # The kernel's end
 
 
-@pytest.fixture
-def own_plain_kernel(start_kernel):
-    return start_kernel()
-
-
-@pytest.mark.parametrize("kind", ["own_plain_kernel", "reactive_kernel"])
-async def test_a_kernel_killed_in_mid_run_is_dead_at_once(request, attach, kind):
-    manager = request.getfixturevalue(kind)
-    client = await attach(manager)
+async def test_a_kernel_killed_in_mid_run_is_dead_at_once(reactive_kernel, attach):
+    client = await attach(reactive_kernel)
     run = await client.execute("print('begun'); import time; time.sleep(60)")
     await until(run.log.outputs)
-    os.kill(manager.provisioner.pid, signal.SIGKILL)
+    os.kill(reactive_kernel.provisioner.pid, signal.SIGKILL)
     assert await client.runs.wait(run, 2.0), "a dead kernel must not be waited for"
     assert (run.status, run.lost.code, texts(run)) == ("lost", "kernel_dead", ["begun\n"])
     assert await client.liveness() == "dead"
@@ -177,10 +170,9 @@ async def test_a_kernel_killed_in_mid_run_is_dead_at_once(request, attach, kind)
     assert "unexpectedly" in caught.value.message
 
 
-async def test_a_kernel_that_was_shut_down_is_told_from_one_that_crashed(start_kernel, attach):
-    manager = start_kernel()
-    client = await attach(manager)
-    await asyncio.to_thread(manager.shutdown_kernel)
+async def test_a_kernel_that_was_shut_down_is_told_from_one_that_crashed(reactive_kernel, attach):
+    client = await attach(reactive_kernel)
+    await asyncio.to_thread(reactive_kernel.shutdown_kernel)
     await until(lambda: client.end)
     with pytest.raises(BridgeError) as caught:
         await client.execute("1")
@@ -204,44 +196,69 @@ async def test_a_suspended_kernel_is_silent_and_not_dead(plain_kernel, attach, m
     assert await client.liveness() == "alive"
 
 
-async def test_a_restarted_kernel_is_another_one(start_kernel, attach):
-    manager = start_kernel()
-    client = await attach(manager)
+async def ask_for_ever(client: KernelClient) -> None:
+    async with asyncio.timeout(BOUND):
+        while True:
+            await client.reads.secrets(0.1)
+
+
+async def test_a_kernel_whose_interpreter_is_held_answers_nothing_and_is_alive(
+    reactive_kernel, attach, gate, tmp_path
+):
+    hang = Gate(tmp_path / "hang")
+    client = await attach(reactive_kernel)
+    # PyDLL keeps the interpreter's lock: from there on the kernel's other threads can say nothing.
+    held = f"ctypes.PyDLL(None).open({bytes(hang.path)!r}, 0)"
+    run = await client.execute(f"import ctypes\nprint('begun', flush=True)\n{gate.code}\n{held}")
+    await until(run.log.outputs)
+    gate.open()
+    try:
+        with pytest.raises(BridgeError, match="prevents it from answering") as caught:
+            await ask_for_ever(client)
+        assert caught.value.code == "kernel_silent"
+        assert await client.liveness() == "alive"
+        assert run.status == "running"
+    finally:
+        hang.open()
+    assert await client.runs.wait(run, BOUND)
+    assert run.status == "ok"
+
+
+async def test_a_restarted_kernel_is_another_one(reactive_kernel, attach, restart):
+    client = await attach(reactive_kernel)
     await finished(client, "kept = 1")
     run = await client.execute("import time; time.sleep(60)")
     await until(lambda: run.started_at)
-    await asyncio.to_thread(manager.restart_kernel, now=True)
+    await asyncio.to_thread(restart, reactive_kernel)
     assert await client.runs.wait(run, BOUND)
     assert (run.status, run.lost.code) == ("lost", "kernel_dead")
 
-    await asyncio.to_thread(wait_for_ready, manager)
+    await asyncio.to_thread(wait_for_ready, reactive_kernel)
     assert texts(await finished(client, "'kept' in globals()")) == ["False"]
     assert client.restarts == 1
 
 
-async def test_a_restart_too_quick_to_be_seen_down_is_noticed(start_kernel, attach):
-    manager = start_kernel()
-    client = await attach(manager)
+async def test_a_restart_too_quick_to_be_seen_down_is_noticed(reactive_kernel, attach, restart):
+    client = await attach(reactive_kernel)
     # On this thread, so that the client sees nothing of it until the new process listens.
-    manager.restart_kernel(now=True)
-    wait_for_ready(manager)
+    restart(reactive_kernel)
+    wait_for_ready(reactive_kernel)
     await until(lambda: client.end)
     assert "restarted" in client.end.message
     assert texts(await finished(client, "'new'")) == ["'new'"]
     assert client.restarts == 1
 
 
-async def test_code_is_never_kept_for_the_next_process(start_kernel, attach):
-    manager = start_kernel()
-    client = await attach(manager)
-    os.kill(manager.provisioner.pid, signal.SIGKILL)
-    manager.provisioner.process.wait()
+async def test_code_is_never_kept_for_the_next_process(reactive_kernel, attach, restart):
+    client = await attach(reactive_kernel)
+    os.kill(reactive_kernel.provisioner.pid, signal.SIGKILL)
+    reactive_kernel.provisioner.process.wait()
     # The client has not yet heard of it.
     with pytest.raises(BridgeError) as caught:
         await client.execute("ran = True")
     assert caught.value.code in {"kernel_dead", "kernel_silent"}
-    await asyncio.to_thread(manager.restart_kernel, now=True)
-    await asyncio.to_thread(wait_for_ready, manager)
+    await asyncio.to_thread(restart, reactive_kernel)
+    await asyncio.to_thread(wait_for_ready, reactive_kernel)
     assert texts(await finished(client, "'ran' in globals()")) == ["False"]
 
 

@@ -31,15 +31,18 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-async def agent(serve, shelf, folder):
+async def agent(serve_here, shelf, folder, data_dir):
     """An agent that may do all, on a kernel in an environment of its own; the kernel inherits the server's variables."""
-    offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(shelf)}
-    agent = await serve("auto", "--allow", "all", env=offline)
-    python = str(folder / "env/bin/python")
-    answer = await agent("start_kernel", interpreter=python, directory=str(folder))
-    assert (answer.data.get("interpreter"), answer.failed) == (python, False), answer.text
-    yield agent
-    await agent("control_kernel", action="shut_down")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_NO_INDEX", "1")
+        patch.setenv("PIP_FIND_LINKS", str(shelf))
+        patch.setenv("JUPYTER_DATA_DIR", str(data_dir))
+        agent = await serve_here("auto", "all")
+        python = str(folder / "env/bin/python")
+        answer = await agent("start_kernel", interpreter=python, directory=str(folder))
+        assert (answer.data.get("interpreter"), answer.failed) == (python, False), answer.text
+        yield agent
+        await agent("control_kernel", action="shut_down")
 
 
 async def look(agent, code: str) -> str:

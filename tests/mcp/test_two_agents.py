@@ -9,9 +9,9 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-async def both(serve):
+async def both(serve_here):
     """Two agents under their own names, one in each era of the protocol."""
-    return await serve("auto", name="ann"), await serve("legacy", name="ben")
+    return await serve_here("auto", name="ann"), await serve_here("legacy", name="ben")
 
 
 @pytest.fixture
@@ -81,11 +81,11 @@ async def test_one_agents_error_does_not_abort_what_the_other_has_queued(togethe
 
 
 async def test_one_agent_works_in_a_second_kernel_while_the_first_is_busy(
-    agents, reactive_kernel, plain_kernel, gate
+    agents, reactive_kernel, second_kernel, gate
 ):
     ann, _ = agents
     busy = await ann.connect(reactive_kernel)
-    free = await ann.connect(plain_kernel)
+    free = await ann.connect(second_kernel)
     running = await ann("execute_code", code=f"{gate.code}\nwhere = 'first'", kernel=busy, timeout=0.3)
     assert running.data["status"] == "running"
     answer = await ann("execute_code", code="where = 'second'\nwhere", kernel=free)

@@ -69,6 +69,24 @@ def test_the_notice_that_a_cell_was_edited_is_no_change_of_its_outputs(
     assert [run.outputs_changed for run in caused(report).cells] == [False, True]
 
 
+def test_output_by_display_alone_is_output_of_a_dependent_too(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "n = 1")
+    lab.run("two", "from IPython.display import display\nfor i in range(n): display({'shown': i})")
+    report = edit(agent, change(cells(agent)["one"], "n = 2"))
+    assert [run.outputs_changed for run in caused(report).cells] == [False, True]
+    assert shown(agent, "two") == "{'shown': 0}{'shown': 1}"
+
+
+def test_nobody_is_asked_for_input_by_what_an_agent_runs(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "question = ''")
+    lab.run("two", "if question: input(question)")
+    report = edit(agent, change(cells(agent)["one"], "question = 'why? '"))
+    assert [run.status for run in caused(report).cells] == ["ok", "error"]
+    error = cells(agent)["two"].error
+    assert error is not None
+    assert error.ename == "StdinNotImplementedError"
+
+
 def test_several_cells_run_once_each_in_the_order_of_the_graph(lab: FrontEnd, agent: FrontEnd) -> None:
     lab.run("one", "a = 1")
     lab.run("two", "b = a + 1")

@@ -103,6 +103,18 @@ async def test_long_output_is_cut_with_the_way_to_the_rest(connected: Agent, ker
 # Time
 
 
+async def test_what_was_printed_too_much_is_told_as_not_kept(
+    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marimo_kernel_bridge.client.runs.MAX_STREAM_CHARACTERS", 10)
+    kernel.executions["flood"] = Execution((stream("x" * 10), stream("y" * 7)))
+    answer = await connected("execute_code", code="flood")
+    assert (
+        answer.data["outputs"]
+        == f"{'x' * 10}\n[7 characters of streams were not kept: the run printed too much]"
+    )
+
+
 async def test_a_timeout_leaves_the_run_going_and_it_is_waited_for(
     connected: Agent, kernel: FakeKernel
 ) -> None:
