@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from jupyter_client import KernelManager
 from mcp import Client
-from served import BOUND, Server, environment
+from served import BOUND, Server, environment, new_http
 
 from tests.isolation import Homes
 
@@ -94,5 +94,5 @@ async def client(request: pytest.FixtureRequest, server: Server) -> AsyncIterato
 @pytest.fixture
 async def http(server: Server) -> AsyncIterator[httpx2.AsyncClient]:
     """A bare HTTP client that sends what a test gives it."""
-    async with httpx2.AsyncClient(timeout=BOUND) as http:
+    async with new_http() as http:
         yield http

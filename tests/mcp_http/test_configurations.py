@@ -7,12 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx2
 import pytest
 from click.testing import CliRunner
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
-from served import environment
+from served import environment, new_http
 
 from marimo_kernel_bridge.cli.main import main
 
@@ -77,7 +76,7 @@ async def test_a_printed_configuration_reaches_the_server(server, name):
     text = printed(server.folder, "--http", "--port", str(server.port), "--print-config", name)
     (entry,) = json.loads(text)[JSON_CLIENTS[name]].values()
     assert entry["url"] == server.url
-    async with httpx2.AsyncClient(headers=entry["headers"]) as http:
+    async with new_http(headers=entry["headers"]) as http:
         assert "connect_to_kernel" in await names_of_tools(
             streamable_http_client(entry["url"], http_client=http)
         )

@@ -109,6 +109,15 @@ async def test_a_call_that_is_dropped_before_it_is_a_task_is_cancelled(
     assert not tasks._tasks
 
 
+async def test_ids_of_tasks_cannot_be_guessed(tasks: Tasks) -> None:
+    async def tool(ctx: object) -> CallToolResult:
+        return DONE
+
+    first, second = [await begin(tasks, tool) for _ in range(2)]
+    assert first != second
+    assert min(len(first), len(second)) >= 22
+
+
 async def test_a_task_asks_and_goes_on_when_all_is_answered(tasks: Tasks) -> None:
     params = calling()
 
