@@ -17,9 +17,6 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 VARIABLE = "COVERAGE_PROCESS_CONFIG"
 IN_PROCESSES = (
-    "kernel/test_debugger.py",
-    "kernel/test_ipython.py",
-    "kernel/test_subshells.py",
     "mcp/test_mcp_stdio.py",
     "mcp_http/test_serving.py",
     "pool/test_pool.py",

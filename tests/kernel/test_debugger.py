@@ -3,8 +3,6 @@
 import pytest
 from front_end import BOUND
 
-READER = "def double(n):\n    twice = n * 2\n    return twice\nprint(double(a))"
-
 
 class Debugger:
     """Debug Adapter Protocol over the control channel."""
@@ -46,16 +44,20 @@ class Debugger:
         return {variable["name"]: variable["value"] for variable in found}
 
 
-@pytest.fixture
-def lab(connect):
-    return connect("lab")
+@pytest.fixture(scope="module")
+def debugger(shared) -> Debugger:
+    """A debugger that is attached: to load it takes as long as all tests. Each has names of its own."""
+    return Debugger(shared)
 
 
-def test_a_breakpoint_stops_a_cell_and_steps(lab):
-    lab.run("data", "a = 21")
-    debugger = Debugger(lab)
-    debugger.break_at(READER, line=2)
-    sent = lab.send("reader", READER)
+def reader(name: str) -> str:
+    return f"def double(n):\n    twice = n * 2\n    return twice\nprint(double({name}))"
+
+
+def test_a_breakpoint_stops_a_cell_and_steps(shared, debugger):
+    shared.run("data", "a = 21")
+    debugger.break_at(reader("a"), line=2)
+    sent = shared.send("reader", reader("a"))
     thread = debugger.wait_stopped()
     frame = debugger.top(thread)
     assert (frame["name"], frame["line"]) == ("double", 2)
@@ -65,28 +67,26 @@ def test_a_breakpoint_stops_a_cell_and_steps(lab):
     assert debugger.top(thread)["line"] == 3
     assert debugger.variables(debugger.top(thread))["twice"] == "42"
     debugger.ask("continue", threadId=thread)
-    assert lab.finish(sent).ok
-    assert lab.text("reader") == "42"
+    assert shared.finish(sent).ok
+    assert shared.text("reader") == "42"
 
 
-def test_a_breakpoint_stops_a_dependent_that_runs_by_itself(lab):
-    lab.run("data", "a = 1")
-    lab.run("reader", READER)
-    debugger = Debugger(lab)
-    debugger.break_at(READER, line=4)
-    sent = lab.send("data", "a = 5")
+def test_a_breakpoint_stops_a_dependent_that_runs_by_itself(shared, debugger):
+    shared.run("source", "b = 1")
+    shared.run("dependent", reader("b"))
+    debugger.break_at(reader("b"), line=4)
+    sent = shared.send("source", "b = 5")
     thread = debugger.wait_stopped()
     assert [(frame["name"], frame["line"]) for frame in debugger.stack(thread)][:1] == [("<module>", 4)]
     assert not [frame for frame in debugger.stack(thread) if "marimo" in frame["source"]["path"]]
-    assert lab.text("reader") == "2"
+    assert shared.text("dependent") == "2"
     debugger.ask("continue", threadId=thread)
-    assert lab.finish(sent).ok
-    lab.wait_for("reader", "10")
+    assert shared.finish(sent).ok
+    shared.wait_for("dependent", "10")
 
 
-def test_the_variables_panel_shows_the_notebooks_names_and_none_of_ours(lab):
-    lab.run("data", "a = 21\n_private = 1")
-    debugger = Debugger(lab)
+def test_the_variables_panel_shows_the_notebooks_names_and_none_of_ours(shared, debugger):
+    shared.run("shown", "c = 21\n_private = 1")
     shown = {variable["name"] for variable in debugger.ask("inspectVariables")["body"]["variables"]}
-    assert "a" in shown
+    assert "c" in shown
     assert not {name for name in shown if "marimo" in name.lower() or name.startswith("_cell_")}
