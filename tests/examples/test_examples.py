@@ -87,6 +87,10 @@ def test_a_batch_client_gets_the_outputs_of_dependents(tmp_path: Path) -> None:
         notebook = nbformat.read(tmp_path / path, as_version=4)
         (summary,) = [cell for cell in notebook.cells if cell.get("id") == "summary"]
         assert f"{path.stem} penguins weigh" in summary.outputs[0].text
+        nbformat.validate(notebook)
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+        kinds = {kind for output in outputs for kind in output.get("data", ())}
+        assert {"image/png", "text/html", "text/plain"} <= kinds
 
 
 def test_the_import_reports_its_changes_and_the_result_runs(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """Kernel processes for the tests of this folder. Most are forked from a pool: that takes a tenth of a start."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from front_end import FrontEnd
 from jupyter_client import KernelManager
 
-from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.launch.install import install_kernelspec
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER, PoolOptions
 from marimo_kernel_bridge.launch.pool.status import stop_pools
 from marimo_kernel_bridge.protocol.names import Dialect
 from tests.isolation import Home, Homes
@@ -20,6 +21,20 @@ def _pool(homes: Homes) -> Iterator[Home]:
     yield home
     with home.lived_in():
         stop_pools()
+
+
+@pytest.fixture(scope="session")
+def in_pool(_pool: Home) -> Callable[[], AbstractContextManager[str]]:
+    """Have programs that start kernels themselves get them from that pool: `with in_pool() as kernelspec`."""
+    install_kernelspec(name="pooled", prefix=_pool.folder, pool=PoolOptions())
+
+    @contextmanager
+    def in_pool() -> Iterator[str]:
+        with _pool.lived_in(), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("JUPYTER_PATH", str(_pool.folder / "share/jupyter"))
+            yield "pooled"
+
+    return in_pool
 
 
 @contextmanager

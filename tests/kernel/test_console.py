@@ -10,16 +10,20 @@ import pytest
 PROMPT = r"In \[\d+\]: "
 
 
-@pytest.fixture
-def console():
-    environment = os.environ | {"JUPYTER_CONSOLE_TEST": "1", "TERM": "dumb"}
-    environment.pop("PYTEST_CURRENT_TEST", None)
-    command = ["-m", "jupyter", "console", "--kernel", "marimo", "--simple-prompt", "--no-confirm-exit"]
-    child = pexpect.spawn(sys.executable, command, env=environment, timeout=60, encoding="utf-8", echo=False)
-    child.expect(PROMPT)
-    yield child
-    child.sendline("exit()")
-    child.close(force=True)
+@pytest.fixture(scope="module")
+def console(in_pool):
+    """A terminal that all tests share: each has names of its own."""
+    with in_pool() as kernelspec:
+        environment = os.environ | {"JUPYTER_CONSOLE_TEST": "1", "TERM": "dumb"}
+        environment.pop("PYTEST_CURRENT_TEST", None)
+        command = ["-m", "jupyter", "console", "--kernel", kernelspec, "--simple-prompt", "--no-confirm-exit"]
+        child = pexpect.spawn(
+            sys.executable, command, env=environment, timeout=60, encoding="utf-8", echo=False
+        )
+        child.expect(PROMPT)
+        yield child
+        child.sendline("exit()")
+        child.close(force=True)
 
 
 def run(console, code: str) -> str:
@@ -32,11 +36,11 @@ def test_dependents_are_printed_with_a_heading_when_they_change(console):
     run(console, "a = 1")
     assert "a is 1" in run(console, "print('a is', a)")
     shown = run(console, "a = 2")
-    assert "↻ cell [2] `print('a is', a)`" in shown
+    assert re.search(r"↻ cell \[\d+\] `print\('a is', a\)`", shown)
     assert "a is 2" in shown
 
 
 def test_values_errors_and_help_look_as_with_ipykernel(console):
-    assert re.search(r"Out\[1\]: 42", run(console, "40 + 2"))
+    assert re.search(r"Out\[\d+\]: 42", run(console, "40 + 2"))
     assert "ZeroDivisionError" in run(console, "1 / 0")
     assert "43" in run(console, "_ + 1")

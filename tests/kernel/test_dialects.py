@@ -1,15 +1,24 @@
 """nbclient and threads on a real kernel: what the saved notebook has of dependents."""
 
-from pathlib import Path
-
 import nbclient
 import nbformat
+import pytest
 
 
-def test_nbclient_sees_what_ipykernel_shows_where_a_name_is_defined_again():
+@pytest.fixture
+def kernelspec(home, in_pool):
+    with in_pool() as kernelspec:
+        yield kernelspec
+
+
+def run(notebook, kernelspec: str) -> None:
+    nbclient.NotebookClient(notebook, kernel_name=kernelspec, timeout=60).execute()
+
+
+def test_nbclient_sees_what_ipykernel_shows_where_a_name_is_defined_again(kernelspec):
     cells = ["a = 1", "a * 10", "print('is', a)", "a = 2", "print('is', a)"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
-    nbclient.NotebookClient(notebook, kernel_name="marimo", timeout=60).execute()
+    run(notebook, kernelspec)
     assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "10"
     assert [cell.outputs[0]["text"] if cell.outputs else "" for cell in notebook.cells[2:]] == [
         "is 1\n",
@@ -18,10 +27,10 @@ def test_nbclient_sees_what_ipykernel_shows_where_a_name_is_defined_again():
     ]
 
 
-def test_nbclient_sees_dependents_of_a_strict_redefinition_in_the_saved_notebook():
+def test_nbclient_sees_dependents_of_a_strict_redefinition_in_the_saved_notebook(kernelspec):
     cells = ["%marimo strict", "a = 1", "a * 10", "print('is', a)", "a = 2"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
-    nbclient.NotebookClient(notebook, kernel_name="marimo", timeout=60).execute()
+    run(notebook, kernelspec)
     assert notebook.cells[2].outputs[0]["data"]["text/plain"] == "20"
     assert notebook.cells[3].outputs[0]["text"] == "is 1\n"
     assert (
@@ -41,21 +50,3 @@ def test_output_of_a_thread_that_outlives_a_batch_dependent_goes_to_the_request_
         terminal._take(10)
     sent = [m for m in terminal.seen if m["msg_type"] == "stream" and "late" in m["content"]["text"]]
     assert all("/" not in m["parent_header"]["msg_id"] for m in sent)
-
-
-def test_nbclient_runs_the_example_with_its_chart():
-    path = Path(__file__).parents[2] / "examples" / "penguins.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    where = {"metadata": {"path": str(path.parent)}}
-    nbclient.NotebookClient(notebook, kernel_name="marimo", timeout=120, resources=where).execute()
-    nbformat.validate(notebook)
-    kinds = {
-        kind
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        for kind in output.get("data", ())
-    }
-    assert {"image/png", "text/html", "text/plain"} <= kinds
-    assert "Adelie penguins weigh" in "".join(
-        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", ())
-    )
