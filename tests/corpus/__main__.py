@@ -47,6 +47,7 @@ def preload() -> None:
     os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # threads do not survive forks
     os.environ["IPYTHONDIR"] = tempfile.mkdtemp()  # not the history of a person
+    sys.path.insert(0, "")  # as in a kernel: modules beside the notebook can be imported
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     logging.getLogger("kernel").setLevel(logging.ERROR)
     for module in PRELOADED:

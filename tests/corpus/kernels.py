@@ -18,7 +18,7 @@ from ipykernel.ipkernel import IPythonKernel
 from IPython.core.profiledir import ProfileDir
 from jupyter_client.session import Session
 from traitlets import Any as AnyTrait
-from traitlets.config import Config
+from traitlets.config import Application, Config
 
 from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
 from marimo_kernel_bridge.protocol import messages as wire
@@ -39,6 +39,12 @@ class _Kernel(IPythonKernel):
     shell_channel_thread = AnyTrait()
 
 
+class _Application(Application):
+    """The application of a kernel in this process: `%matplotlib inline` looks for the kernel in it."""
+
+    kernel = AnyTrait()
+
+
 def without_threads(shell: Any) -> None:
     """Forget the thread in which script magics run: it did not survive a fork."""
     magics = shell.magics_manager.registry.get("ScriptMagics")
@@ -46,8 +52,9 @@ def without_threads(shell: Any) -> None:
         magics.event_loop = None
 
 
-def as_in_a_kernel() -> None:
+def as_in_a_kernel(kernel: Any) -> None:
     """Tell libraries that were imported before there was a kernel that there is one now."""
+    _Application.instance().kernel = kernel
     pandas = sys.modules.get("pandas")
     if pandas is not None:
         pandas.set_option("display.max_columns", 20)
@@ -83,7 +90,7 @@ class PlainKernel:
         self._streams = [
             OutStream(self._session, self._thread, name, watchfd=False) for name in ("stdout", "stderr")
         ]
-        as_in_a_kernel()
+        as_in_a_kernel(self._kernel)
 
     def _published(self, frames: list[bytes]) -> None:
         _, parts = self._session.feed_identities(frames, copy=True)
@@ -144,7 +151,7 @@ class ReactiveKernel:
         self._kernel._front_ends[self.lab.ident] = self.lab
         if strict:
             self.lab.run(_STRICT, "%marimo strict")
-        as_in_a_kernel()
+        as_in_a_kernel(self._kernel.kernel)
 
     def _in_this_process(self) -> None:
         """Write to the page of this process also after a fork."""

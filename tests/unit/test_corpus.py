@@ -1,0 +1,34 @@
+"""`make corpus`: the kernels in the measuring process run what a kernel in a process of its own runs."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.corpus.forks import forked
+from tests.corpus.kernels import Outputs, PlainKernel, ReactiveKernel
+
+PLOT = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+
+
+def plain() -> dict[str, Outputs]:
+    kernel = PlainKernel()
+    kernel.run("plot", PLOT)
+    return kernel.outputs()
+
+
+def reactive() -> dict[str, Outputs]:
+    kernel = ReactiveKernel(60)
+    kernel.run("plot", PLOT)
+    return kernel.outputs()
+
+
+@pytest.mark.parametrize("run", [plain, reactive])
+def test_inline_figures_are_shown(
+    run: Callable[[], dict[str, Outputs]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # the child ends without cleaning up
+    shown = forked(run, 60)["plot"]
+    assert [output["output_type"] for output in shown] == ["display_data"], shown
+    assert "image/png" in shown[0]["data"]
