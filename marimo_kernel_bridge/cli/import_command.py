@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
@@ -27,7 +27,7 @@ from marimo_kernel_bridge.notebooks.origin import save_origin
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.errors import ErrorCode
@@ -79,7 +79,8 @@ class Refusal:
 class Imported:
     """A notebook that was imported, or checked if `written` is false.
 
-    `outputs` is the file that holds the saved outputs, if one was written. `verdict` is None without --verify.
+    `outputs` is the file that holds the saved outputs, if one was written. `verdict` is None without --verify. `packages`
+    are those that the notebook imports, and whether each is here.
     """
 
     source: Path
@@ -89,7 +90,11 @@ class Imported:
     outputs: Path | None = None
     verdict: Verdict | None = None
     trace: Trace | None = None
-    could_trace: bool = False
+    packages: Mapping[str, bool] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[str]:
+        return [name for name, is_here in self.packages.items() if not is_here]
 
     @property
     def exit_code(self) -> int:
@@ -115,6 +120,7 @@ class Imported:
                 for cell in conversion.cells
             ],
             "added": list(conversion.added),
+            "missing_modules": self.missing,
             "marimo_check": {"passes": conversion.check_passes, "findings": list(conversion.check)},
         }
         if self.trace is not None:
@@ -247,10 +253,8 @@ def import_notebook(source: Path, target: Path, options: ImportOptions) -> Impor
     )
     outputs = None if options.check else _write(notebook, conversion, target, options)
     verdict = _verified(source, conversion, options) if options.verify else None
-    could_trace = trace is None and tracing.packages_are_here(notebook)
-    return Imported(
-        source, target, conversion, not options.check, outputs, verdict, trace, could_trace=could_trace
-    )
+    packages = tracing.packages(notebook)
+    return Imported(source, target, conversion, not options.check, outputs, verdict, trace, packages)
 
 
 def _write(notebook: Notebook, conversion: Conversion, target: Path, options: ImportOptions) -> Path | None:
@@ -358,7 +362,9 @@ def _of_runs(imported: Imported) -> Iterator[str]:
     """Yield what runs of the notebook have shown, or that a run could show something."""
     if imported.trace is not None:
         yield from imported.trace.lines()
-    elif imported.could_trace:
+    elif imported.packages and not imported.missing:
         yield "--trace runs the notebook once, to see which objects its cells change and share."
     if imported.verdict is not None:
         yield from imported.verdict.lines()
+    if imported.missing and (imported.trace or imported.verdict):
+        yield f"Not installed here: {', '.join(imported.missing)}. Cells that need them fail: install them, and run this again."

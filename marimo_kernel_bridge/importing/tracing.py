@@ -127,11 +127,13 @@ async def _trace(notebook: Notebook, progress: Callable[[int, str], object], sec
     )
 
 
-def packages_are_here(notebook: Notebook) -> bool:
-    """Return whether the notebook imports packages, and all of them are here. Imports none."""
+def packages(notebook: Notebook) -> dict[str, bool]:
+    """Return the packages that the notebook imports, and whether each is here. Imports none."""
     codes = [cell.source for cell in notebook.cells if cell.kind == "code"]
     named = {module.partition(".")[0] for code in codes for module in imports(code)}
-    packages = {name for name in named if name and name not in {"__main__", *sys.stdlib_module_names}}
     folder = notebook.path.parent if notebook.path is not None else Path()
     beside = {path.stem for path in folder.glob("*.py")}
-    return bool(packages) and all(name in beside or is_there(name) for name in packages)
+    return {
+        name: name in beside or is_there(name)
+        for name in sorted(named - {"", "__main__", *sys.stdlib_module_names})
+    }

@@ -112,6 +112,26 @@ def test_a_trace_is_offered_where_the_packages_are(notebook, module, offered):
     assert ("--trace runs the notebook once" in result.output) is offered
 
 
+def test_a_trace_names_the_packages_for_lack_of_which_cells_fail(notebook):
+    document = json.loads(notebook.read_text())
+    document["cells"] = [{**document["cells"][0], "source": "import not_there_at_all, tiny, json"}]
+    notebook.write_text(json.dumps(document))
+    assert "Not installed here: not_there_at_all." in run(notebook, "--check", "--trace").output
+    assert json.loads(run(notebook, "--check", "--json").output)["missing_modules"] == ["not_there_at_all"]
+    assert "Not installed" not in run(notebook, "--check").output
+
+
+def test_an_object_that_a_cell_shows_is_held_by_nobody_else(notebook):
+    document = json.loads(notebook.read_text())
+    codes = ["rows = [1, 2]\nrows", "rows.append(3)", "rows"]
+    document["cells"] = [
+        {**cell, "source": code} for cell, code in zip(document["cells"], codes, strict=False)
+    ]
+    notebook.write_text(json.dumps(document))
+    assert run(notebook, "--trace").exit_code == 0
+    assert "rows_1 = rows.copy()" in notebook.with_suffix(".py").read_text()
+
+
 def test_a_finder_that_fails_does_not_end_an_import(notebook, monkeypatch):
     class Finder:
         def find_spec(self, name, *_):

@@ -82,8 +82,21 @@ def test_what_varies_and_what_fails_in_the_original_is_named():
     )
     assert (verdict.varying, verdict.failing) == ((1,), (2,))
     assert str(verdict) == (
-        "all 2 cells that show something show the same; by itself varies cell 1; in the original fails cell 2"
+        "all 2 cells that show something show the same; cell 1 varies by itself; cell 2 fails in the original"
     )
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({1: failed("KeyError"), 2: failed("KeyError")},
+         "no cell shows anything that can be compared; cells 1, 2 fail in the original"),
+        ({1: printed("x"), 2: []}, "the one cell that shows something shows the same"),
+    ],
+)  # fmt: skip
+def test_a_verdict_on_less_than_two_cells_is_a_sentence_too(outputs, said):
+    after = [((position,), shown) for position, shown in outputs.items()]
+    assert str(compare(outputs, outputs, after)) == said
 
 
 def test_joined_cells_are_compared_with_all_that_they_are_made_of():

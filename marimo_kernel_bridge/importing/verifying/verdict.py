@@ -64,14 +64,18 @@ class FirstRun:
         return not self.differences
 
     def __str__(self) -> str:
-        if self.same:
+        if not self.compared and self.same:
+            text = "no cell shows anything that can be compared"
+        elif self.same and self.compared == 1:
+            text = "the one cell that shows something shows the same"
+        elif self.same:
             text = f"all {self.compared} cells that show something show the same"
         else:
             text = f"{len(self.differences)} of {self.compared} cells that show something differ"
         if self.varying:
-            text += f"; by itself varies {_cells(self.varying)}"
+            text += f"; {_cells(self.varying, 'varies', 'vary')} by {'itself' if len(self.varying) == 1 else 'themselves'}"
         if self.failing:
-            text += f"; in the original fails {_cells(self.failing)}"
+            text += f"; {_cells(self.failing, 'fails', 'fail')} in the original"
         return text
 
 
@@ -94,7 +98,7 @@ class Check:
         verdict = f"{self.wrong} wrong" if self.wrong else "right" if self.done else "none tried"
         count = f"{self.done}" if self.done == self.total else f"{self.done} of {self.total}"
         marked = f", {self.marked} marked stale" if self.marked else ""
-        return f"{what}: {count} {counted if self.done != 1 else counted[:-1]}, {verdict}{marked}"
+        return f"{what}: {count} {counted if self.total != 1 else counted[:-1]}, {verdict}{marked}"
 
     def as_json(self) -> JSONObject:
         return {
@@ -146,5 +150,7 @@ class Verdict:
         }
 
 
-def _cells(positions: Sequence[int]) -> str:
-    return f"cell {positions[0]}" if len(positions) == 1 else f"cells {', '.join(map(str, positions))}"
+def _cells(positions: Sequence[int], does: str, do: str) -> str:
+    if len(positions) == 1:
+        return f"cell {positions[0]} {does}"
+    return f"cells {', '.join(map(str, positions))} {do}"

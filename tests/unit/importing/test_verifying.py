@@ -185,7 +185,7 @@ def test_a_report_says_what_was_not_tried() -> None:
     checks = (Check("run_again", 2, 3, (wrong,), 1), Check("edits", 0, 4), Check("pictures", 0, 0))
     verdict = Verdict(FirstRun(1, ()), checks, stopped=True)
     assert verdict.lines() == [
-        "verified: all 1 cells that show something show the same",
+        "verified: the one cell that shows something shows the same",
         "run again one by one: 2 of 3 cells, 1 wrong",
         "  cell 2: after cell 1 ran again: '1' became '2'",
         "edited, one literal each: 0 of 4 cells, none tried",
