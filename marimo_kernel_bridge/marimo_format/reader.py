@@ -84,6 +84,13 @@ def to_markdown(file: MarimoFile) -> str:
 
 def to_script(file: MarimoFile) -> str:
     """Return a notebook as a script that runs its cells in the order of the graph. Raises `BridgeError`: bad_notebook."""
+    unparsable = [str(number) for number, cell in enumerate(file.cells, start=1) if not cell.parses]
+    if unparsable:
+        raise BridgeError(
+            "bad_notebook",
+            f"{file.path} has a syntax error in cell {', '.join(unparsable)}.",
+            "Correct it, or export to another format than a script.",
+        )
     try:
         return convert_from_ir_to_script(_parsed(file.path, file.text)) + "\n"
     except UnsupportedAsyncCodeError as error:

@@ -208,6 +208,17 @@ def test_md_and_script_are_marimos(imported):
     compile(Path("penguins.script.py").read_text(), "script", "exec")
 
 
+def test_a_notebook_with_a_syntax_error_is_no_script_and_the_refusal_names_its_cells(folder):
+    Path("broken.py").write_text(
+        "import marimo\napp = marimo.App()\n@app.cell\ndef _():\n    y = 1\n    return\n"
+        "@app.cell\ndef _():\n    x = (1\n    return\n"
+    )
+    result = run("export", "broken.py", "--to", "script")
+    assert result.exit_code == 1
+    assert "broken.py has a syntax error in cell 2. Correct it, or export" in result.stderr
+    assert run("export", "broken.py", "--to", "md", "-o", "-").exit_code == 0
+
+
 def test_an_ipynb_is_imported_on_the_way(folder):
     result = run("export", "penguins.ipynb", "--to", "md", "-o", "-")
     assert "```python {.marimo" in result.stdout
