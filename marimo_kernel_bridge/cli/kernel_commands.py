@@ -68,7 +68,7 @@ def install(
 
     Not needed for a Jupyter in the environment of this package: pip has installed a kernelspec there.
     """
-    from marimo_kernel_bridge.launch.install import install_kernelspec, seen_by_jupyter  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.launch.install import found_by_jupyter, install_kernelspec  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.launch.pool.protocol import PoolOptions  # noqa: PLC0415
 
     if preload and not pool:
@@ -84,11 +84,13 @@ def install(
         pool=PoolOptions(preload) if pool else None,
     )
     click.echo(f"Installed the kernelspec {name} for {sys.executable}\n  in {folder}")
-    if not seen_by_jupyter(name, folder):
+    found = found_by_jupyter(name)
+    if found is None:
         click.echo(
-            "A Jupyter in this environment finds another kernelspec of that name, or does not search this folder: "
-            f"set JUPYTER_PATH={folder.parent.parent}"
+            f"Jupyter in this environment does not search this folder unless JUPYTER_PATH={folder.parent.parent} is set."
         )
+    elif found != folder.resolve():
+        click.echo(f"Jupyter in this environment keeps using {found}; --name avoids the conflict.")
 
 
 @click.command(epilog=examples("marimo-kernel-bridge pool", "marimo-kernel-bridge pool --stop"))

@@ -76,7 +76,7 @@ def install_kernelspec(
     return Path(place)
 
 
-def seen_by_jupyter(name: str, place: Path) -> bool:
-    """Return whether a Jupyter started in this environment finds the kernelspec at `place` under this name."""
+def found_by_jupyter(name: str) -> Path | None:
+    """Return the folder of the kernelspec that a Jupyter started in this environment finds under this name."""
     folder = KernelSpecManager().find_kernel_specs().get(name.lower())
-    return folder is not None and Path(folder).resolve() == place.resolve()
+    return None if folder is None else Path(folder).resolve()

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from jupyter_client import KernelManager
 
 from marimo_kernel_bridge.cli.main import main
-from marimo_kernel_bridge.launch.install import install_kernelspec, seen_by_jupyter
+from marimo_kernel_bridge.launch.install import found_by_jupyter, install_kernelspec
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "penguins.ipynb"
 
@@ -79,8 +79,8 @@ def test_the_installed_kernelspec_is_found_where_jupyter_looks(tmp_path, monkeyp
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share/jupyter"))
     place = install_kernelspec(name="marimo-y", prefix=tmp_path)
     assert json.loads((place / "kernel.json").read_text())["display_name"].endswith("marimo-y")
-    assert seen_by_jupyter("marimo-y", place)
-    assert not seen_by_jupyter("marimo-z", place)
+    assert found_by_jupyter("marimo-y") == place.resolve()
+    assert found_by_jupyter("marimo-z") is None
 
 
 @pytest.mark.parametrize(

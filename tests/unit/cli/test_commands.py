@@ -119,6 +119,15 @@ def test_install_writes_a_kernelspec_with_this_interpreter_and_logos(tmp_path: P
     assert f"JUPYTER_PATH={tmp_path / 'share/jupyter'}" in result.output.replace("\n", "")
 
 
+def test_install_names_the_kernelspec_that_comes_before_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "first/share/jupyter"))
+    assert "keeps using" not in call("install", "--prefix", tmp_path / "first").output
+    told = call("install", "--prefix", tmp_path / "second").output
+    assert f"keeps using {tmp_path / 'first/share/jupyter/kernels/marimo'}; --name avoids" in told
+
+
 def test_install_for_the_user_goes_to_the_users_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

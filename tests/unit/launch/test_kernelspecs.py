@@ -15,7 +15,7 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch import install, kernelspecs
-from marimo_kernel_bridge.launch.install import install_kernelspec, seen_by_jupyter
+from marimo_kernel_bridge.launch.install import found_by_jupyter, install_kernelspec
 from marimo_kernel_bridge.launch.kernelspecs import OneSpec, by_name, installed, of_interpreter
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER, PoolOptions
 
@@ -146,7 +146,7 @@ def test_the_kernelspec_names_this_interpreter(tmp_path: Path) -> None:
     assert place == tmp_path / "share/jupyter/kernels/marimo"
     assert written(place)["argv"] == [sys.executable, *OURS]
     assert written(place)["display_name"] == "marimo (reactive Python)"
-    assert not seen_by_jupyter("marimo", place)
+    assert found_by_jupyter("marimo") != place.resolve()
 
 
 def test_a_kernelspec_of_another_name_can_be_told_by_its_title(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_kernelspec_with_a_pool_names_its_provisioner_and_options(
     }
     assert written(place)["display_name"].endswith("marimo, warm pool")
     assert place == jupyter_path / "marimo"
-    assert seen_by_jupyter("marimo", place)
+    assert found_by_jupyter("marimo") == place.resolve()
 
 
 def test_a_module_that_cannot_be_preloaded_installs_nothing(
