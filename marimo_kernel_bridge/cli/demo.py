@@ -58,11 +58,17 @@ def run_demo(keep: Path | None, say: Callable[[str], None]) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         try:
+            if keep is not None and keep.exists() and any(keep.iterdir()):
+                raise DemoFailedError(
+                    f"{keep} is not empty, and nothing in it is overwritten. Name a new folder."
+                )
             shutil.copytree(
                 shipped("examples"), folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*")
             )
         except OSError as error:
-            raise DemoFailedError(f"The example cannot be copied to {folder}: {error}") from error
+            raise DemoFailedError(
+                f"The example cannot be copied to {folder}: {error}. Name a folder that you can write to."
+            ) from error
         example = folder / "penguins.ipynb"
         _step(say, 1, "A kernel, from the kernelspec that Jupyter finds")
         _kernelspec(say)
@@ -81,7 +87,10 @@ def run_demo(keep: Path | None, say: Callable[[str], None]) -> None:
             ) as group:  # anyio wraps exceptions in groups
                 failures.extend(single_errors(group))
             if failures:
-                raise DemoFailedError(f"{'; '.join(map(str, failures))}\n{_log_tail(log)}")
+                raise DemoFailedError(
+                    f"{'; '.join(map(str, failures))}\n{_log_tail(log)}\n"
+                    "`marimo-kernel-bridge doctor` checks each part by itself."
+                )
         _step(say, 5, "The same notebook, imported into marimo")
         _import_and_run(example, say)
     say(f"\nEvery step was checked. The demo took {time.monotonic() - started:.0f} s.")

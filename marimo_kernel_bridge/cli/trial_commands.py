@@ -15,7 +15,7 @@ from marimo_kernel_bridge.cli.group import REFUSED, examples
 @click.option(
     "--keep",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the notebooks of the demo in this folder.",
+    help="Keep the notebooks of the demo in this folder, which is new or empty.",
 )
 def demo(*, keep: Path | None) -> None:
     """Show a person and an agent on one reactive kernel.

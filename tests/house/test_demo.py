@@ -71,6 +71,15 @@ def test_the_demo_says_what_to_install_when_pandas_is_missing(monkeypatch):
         run_demo(None, print)
 
 
+def test_the_demo_overwrites_nothing(tmp_path):
+    own = tmp_path / "penguins.ipynb"
+    own.write_text("mine")
+    with pytest.raises(DemoFailedError, match="is not empty"):
+        run_demo(tmp_path, print)
+    assert [own] == list(tmp_path.iterdir())
+    assert own.read_text() == "mine"
+
+
 def test_the_demo_refuses_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DemoFailedError, match="cannot be copied"):
