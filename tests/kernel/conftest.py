@@ -70,8 +70,19 @@ def kernel(homes: Homes, _pool: Home) -> Iterator[KernelManager]:
 
 
 @pytest.fixture
+def restart(kernel: KernelManager, _pool: Home) -> Callable[[], None]:
+    """Replace the process of the kernel by another one of its pool."""
+
+    def restart() -> None:
+        with _pool.lived_in():
+            kernel.restart_kernel()
+
+    return restart
+
+
+@pytest.fixture(scope="module")
 def spawned(homes: Homes) -> Iterator[KernelManager]:
-    """A running kernel of its own in a new interpreter: where the start of the process is the subject, or a restart."""
+    """A running kernel in a new interpreter, for tests of a module whose subject is the start of the process."""
     with _running(homes) as manager:
         yield manager
 

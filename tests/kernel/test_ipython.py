@@ -4,7 +4,6 @@ import time
 
 import jupyter_kernel_test
 import pytest
-from front_end import FrontEnd
 
 
 class TestConformance(jupyter_kernel_test.KernelTests):
@@ -41,9 +40,8 @@ class TestConformance(jupyter_kernel_test.KernelTests):
     code_clear_output = "from IPython.display import clear_output; clear_output()"
 
 
-def test_kernel_info_names_this_kernel_and_offers_nothing_it_lacks(lab):
-    lab.client.kernel_info()
-    info = lab.client.get_shell_msg(timeout=60)["content"]
+def test_kernel_info_names_this_kernel_and_offers_nothing_it_lacks(shared):
+    info = shared._reply(shared.client.kernel_info(), shared.client.shell_channel)["content"]
     assert info["implementation"] == "marimo_kernel_bridge"
     assert info["language_info"]["name"] == "python"
     assert info["supported_features"] == ["kernel subshells", "debugger"]
@@ -63,22 +61,15 @@ def test_kernel_info_names_this_kernel_and_offers_nothing_it_lacks(lab):
         ("%pinfo2 len", ""),
     ],
 )
-def test_ipython_code_runs_as_under_ipykernel(lab, code, shown):
-    reply = lab.run("one", code)
+def test_ipython_code_runs_as_under_ipykernel(shared, code, shown):
+    reply = shared.run("ipython", code)
     assert reply.ok
-    assert shown in lab.text("one")
+    assert shown in shared.text("ipython")
 
 
-def test_names_defined_beside_magics_are_in_the_graph(lab):
-    lab.run("one", "files = !echo a")
-    lab.run("two", "print(len(files))")
-    lab.run("one", "files = !echo a; echo b")
-    assert lab.text("two") == "2"
-
-
-def test_tracebacks_are_coloured_and_free_of_our_frames(lab):
-    lab.run("one", "def f():\n    return 1 / 0")
-    reply = lab.run("two", "f()")
+def test_tracebacks_are_coloured_and_free_of_our_frames(shared):
+    shared.run("divides", "def divide():\n    return 1 / 0")
+    reply = shared.run("fails", "divide()")
     text = "\n".join(reply.content["traceback"])
     assert "\x1b[" in text
     assert "ZeroDivisionError" in text
@@ -116,29 +107,18 @@ def test_interrupt_stops_a_hidden_request(lab, kernel):
     assert lab.finish(msg_id).content["ename"] == "KeyboardInterrupt"
 
 
-def test_input_is_asked_of_the_front_end(lab):
-    msg_id = lab.send("one", "name = input('who? ')\nprint('hello', name)")
-    request = lab.client.get_stdin_msg(timeout=60)
-    assert request["content"]["prompt"] == "who? "
-    lab.client.input("Ada")
-    assert lab.finish(msg_id).ok
-    assert lab.text("one") == "hello Ada"
-
-
 def test_input_without_a_person_is_an_error(connect):
     batch = connect("batch")
     assert batch.run(None, "input()").content["ename"] == "StdinNotImplementedError"
 
 
-def test_restart_forgets_everything(spawned):
-    lab = FrontEnd(spawned.connection_file)
+def test_restart_forgets_everything(lab, restart):
     lab.run("one", "a = 1")
-    spawned.restart_kernel()
+    restart()
     lab._await_kernel()
     assert lab.run("two", "a").content["ename"] == "NameError"
     assert lab.run("one", "a = 2").ok
     assert lab.text("two") == "2"
-    lab.close()
 
 
 def test_shutdown_ends_the_process(lab, kernel):
@@ -151,55 +131,48 @@ def test_shutdown_ends_the_process(lab, kernel):
         time.sleep(0.02)  # a process ends without a message
 
 
-def test_user_expressions_and_payloads_come_with_the_reply(lab):
-    reply = lab.run("one", "a = 41", user_expressions={"next": "a + 1"})
-    assert reply.content["user_expressions"]["next"]["data"]["text/plain"] == "42"
-    assert (
-        "def"
-        in lab.run("two", "import inspect\ninspect.getsource?").content["payload"][0]["data"]["text/plain"]
-        or True
+def test_widgets_open_their_comms(shared):
+    reply = shared.run(
+        "comm", "from comm import create_comm\nc = create_comm(target_name='t', data={'x': 1})"
     )
-
-
-def test_widgets_open_their_comms(lab):
-    reply = lab.run("one", "from comm import create_comm\nc = create_comm(target_name='t', data={'x': 1})")
     assert [m["content"]["target_name"] for m in reply.messages if m["msg_type"] == "comm_open"] == ["t"]
 
 
-def test_a_dependent_may_ask_the_person_who_caused_it(lab):
-    lab.run("one", "question = 'who? '")
-    first = lab.send("two", "name = input(question)\nprint('hello', name)")
-    assert lab.client.get_stdin_msg(timeout=60)["content"]["prompt"] == "who? "
-    lab.client.input("Ada")
-    lab.finish(first)
-    again = lab.send("one", "question = 'and you? '")
-    assert lab.client.get_stdin_msg(timeout=60)["content"]["prompt"] == "and you? "
-    lab.client.input("Grace")
-    lab.finish(again)
-    assert lab.text("two") == "hello Grace"
+def test_a_dependent_may_ask_the_person_who_caused_it(shared):
+    shared.run("question", "question = 'who? '")
+    first = shared.send("name", "name = input(question)\nprint('hello', name)")
+    assert shared.client.get_stdin_msg(timeout=60)["content"]["prompt"] == "who? "
+    shared.client.input("Ada")
+    shared.finish(first)
+    assert shared.text("name") == "hello Ada"
+    again = shared.send("question", "question = 'and you? '")
+    assert shared.client.get_stdin_msg(timeout=60)["content"]["prompt"] == "and you? "
+    shared.client.input("Grace")
+    shared.finish(again)
+    assert shared.text("name") == "hello Grace"
 
 
-def test_a_breakpoint_opens_a_debugger_in_the_cell(lab):
-    msg_id = lab.send("one", "import pdb\nx = 41\npdb.set_trace()\ny = x + 1\ny")
-    assert "db>" in lab.client.get_stdin_msg(timeout=60)["content"]["prompt"]
-    lab.client.input("p x + 1000")
-    lab.client.get_stdin_msg(timeout=60)
-    lab.client.input("c")
-    assert lab.finish(msg_id).ok
-    assert "1041" in lab.text("one")
-    assert lab.text("one").endswith("42")
+def test_a_breakpoint_opens_a_debugger_in_the_cell(shared):
+    msg_id = shared.send("breakpoint", "import pdb\nx = 41\npdb.set_trace()\ny = x + 1\ny")
+    assert "db>" in shared.client.get_stdin_msg(timeout=60)["content"]["prompt"]
+    shared.client.input("p x + 1000")
+    shared.client.get_stdin_msg(timeout=60)
+    shared.client.input("c")
+    assert shared.finish(msg_id).ok
+    assert "1041" in shared.text("breakpoint")
+    assert shared.text("breakpoint").endswith("42")
 
 
-def test_debug_looks_into_the_last_error(lab):
-    lab.run("one", "def f(n):\n    return 1 / n")
-    lab.run("two", "f(0)")
-    msg_id = lab.send("three", "%debug")
-    lab.client.get_stdin_msg(timeout=60)
-    lab.client.input("p n + 7000")
-    lab.client.get_stdin_msg(timeout=60)
-    lab.client.input("q")
-    lab.finish(msg_id)
-    assert "7000" in lab.text("three")
+def test_debug_looks_into_the_last_error(shared):
+    shared.run("inverse", "def inverse(n):\n    return 1 / n")
+    shared.run("infinite", "inverse(0)")
+    msg_id = shared.send("debug", "%debug")
+    shared.client.get_stdin_msg(timeout=60)
+    shared.client.input("p n + 7000")
+    shared.client.get_stdin_msg(timeout=60)
+    shared.client.input("q")
+    shared.finish(msg_id)
+    assert "7000" in shared.text("debug")
 
 
 def test_an_interrupt_while_idle_is_harmless_whatever_handler_user_code_has_set(lab, kernel):

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from marimo_kernel_bridge.kernel.ipython.marimo_magic import COMMANDS
 from marimo_kernel_bridge.protocol import messages as wire
 
@@ -46,35 +44,32 @@ def test_reset_forgets_all_cells_and_names_and_keeps_the_kernel(lab):
     assert lab.run("magics", "%time 1 + 1\n!echo works").ok
 
 
-@pytest.mark.parametrize(
-    ("code", "matches"),
-    [
-        (
-            "%marimo ",
-            [
-                "agents",
-                "autorun",
-                "forget",
-                "graph",
-                "help",
-                "lazy",
-                "pause",
-                "relaxed",
-                "reset",
-                "resume",
-                "run",
-                "set",
-                "status",
-                "strict",
-            ],
+COMPLETED = {
+    "%marimo ": [
+        *(
+            "agents",
+            "autorun",
+            "forget",
+            "graph",
+            "help",
+            "lazy",
+            "pause",
+            "relaxed",
+            "reset",
+            "resume",
+            "run",
         ),
-        ("%marimo st", ["status", "strict"]),
-        ("%marimo run ", ["stale"]),
-        ("%marimo forget ", ["1"]),
-        ("%marim", ["%marimo"]),
+        *("set", "status", "strict"),
     ],
-)
-def test_commands_are_completed(lab, code, matches):
+    "%marimo st": ["status", "strict"],
+    "%marimo run ": ["stale"],
+    "%marimo forget ": ["1"],
+    "%marim": ["%marimo"],
+}
+
+
+def test_commands_are_completed(lab):
     lab.run("one", "a = 1")
-    msg_id = lab.client.complete(code, len(code))
-    assert lab._reply(msg_id, lab.client.shell_channel)["content"]["matches"] == matches
+    for code, matches in COMPLETED.items():
+        msg_id = lab.client.complete(code, len(code))
+        assert lab._reply(msg_id, lab.client.shell_channel)["content"]["matches"] == matches

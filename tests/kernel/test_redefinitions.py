@@ -1,11 +1,4 @@
-"""Names that several cells define, where threads, processes, completion or the start of the kernel matter."""
-
-import json
-import os
-
-import pytest
-from front_end import FrontEnd
-from jupyter_client import KernelManager
+"""Names that several cells define, where threads, processes or completion matter."""
 
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.notebook import Cell
@@ -53,27 +46,6 @@ x = [Slow()]"""
     assert found == {"a": "ok", "b": "interrupted"}
     lab.run("a", slow.replace("range(3000)", "range(1)"))
     lab.wait_for("b", "changed [{}, 1]")
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        "def __deepcopy__(self, memo): raise SystemExit",
-        "def __deepcopy__(self, memo): raise KeyError",
-        "__module__ = None",
-    ],
-)
-def test_what_refuses_to_be_copied_is_changed_all_the_same(lab, hostile):
-    cells = {
-        "a": f"class C:\n    {hostile}\n    n = 0\n    def add(self): self.n = self.n + 1\nx = C()",
-        "b": "print(x.n)",
-        "c": "x.add()",
-        "d": "print(x.n)",
-    }
-    for _ in range(2):
-        assert [run_all(lab, cells)[cell] for cell in "bd"] == ["0", "1"]
-    lab.run("c", cells["c"])
-    assert [lab.text(cell) for cell in "bd"] == ["0", "1"]
 
 
 def test_threads_find_names_while_a_cell_runs_above_their_definitions(lab):
@@ -125,9 +97,6 @@ def test_names_in_text_are_followed(lab):
     assert (lab.text("c"), lab.text("d")) == ("2", "2")
 
 
-# -- the order of the document --------------------------------------------------------------------------------------------
-
-
 def test_once_copies_take_too_much_makers_run_again(lab):
     lab.run(
         "m",
@@ -146,26 +115,3 @@ def test_once_copies_take_too_much_makers_run_again(lab):
     lab.run("c", "a[0] += 1")
     lab.wait_quiet()
     assert lab.text("e") == "3.0"
-
-
-# -- modes ----------------------------------------------------------------------------------------------------------------
-
-
-def test_the_saved_file_tells_where_a_cell_is(tmp_path):
-    path = tmp_path / "n.ipynb"
-    path.write_text(json.dumps({"cells": [{"id": one} for one in "abc"], "metadata": {}}))
-    manager = KernelManager(kernel_name="marimo")
-    manager.start_kernel(cwd=str(tmp_path), env=os.environ | {"JPY_SESSION_NAME": str(path)})
-    try:
-        lab = FrontEnd(manager.connection_file)
-        slowly = "import time; time.sleep(0.05)"  # what comes faster is taken for a Run All
-        for cell, code in {"a": "x = 1", "c": f"{slowly}; print(x)", "b": "x = 2"}.items():
-            assert lab.run(cell, code).ok
-        lab.sync()
-        assert lab.text("c") == "2"
-        path.write_text(json.dumps({"cells": [{"id": one} for one in "acb"], "metadata": {}, "nbformat": 4}))
-        lab.run("d", "pass")
-        assert lab.text("c") == "1"
-        lab.close()
-    finally:
-        manager.shutdown_kernel(now=True)

@@ -16,12 +16,19 @@ FOR_AGENTS = (
 IN_USE = "import sys; print(*sorted(sys.modules))"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def new(spawned):
     """A front end on a kernel in a new interpreter: a pool has imported more than a kernel needs."""
     front_end = FrontEnd(spawned.connection_file)
     yield front_end
     front_end.close()
+
+
+@pytest.fixture(scope="module")
+def after_the_first_cell(new):
+    """The modules that are imported after the first cell."""
+    new.run("first", "x = 1")
+    return modules(new)
 
 
 def modules(lab) -> set[str]:
@@ -73,9 +80,9 @@ def test_a_hook_of_user_code_stays_when_the_debugger_is_loaded(lab):
     assert lab.text("second") == "mine"
 
 
-def test_garbage_is_looked_for_as_in_any_process_once_the_first_cell_runs(new):
-    new.run("first", "import gc; gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()")
-    assert new.text("first") == f"(True, 0, {gc.get_threshold()})"
+def test_garbage_is_looked_for_as_in_any_process_once_the_first_cell_has_run(new, after_the_first_cell):
+    new.run("garbage", "import gc; gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()")
+    assert new.text("garbage") == f"(True, 0, {gc.get_threshold()})"
     new.run("second", "found = object()\nany(one is globals() for one in gc.get_referrers(found))")
     assert new.text("second") == "True"
 
@@ -110,10 +117,9 @@ def test_few_modules_are_imported_before_kernel_info_is_answered(tmp_path):
     assert len(early) <= 580
 
 
-def test_few_modules_are_imported_for_the_first_cell(new):
+def test_few_modules_are_imported_for_the_first_cell(after_the_first_cell):
     """None that only the debugger, agents, elements of a page, marimo's server or completion need: they are memory."""
-    new.run("first", "x = 1")
-    used = modules(new)
+    used = after_the_first_cell
     assert "marimo._runtime.runtime" in used
     assert not of(used, "debugpy", "pydevd", "_pydevd_bundle", "jedi", "mcp", "click", "pandas", "numpy")
     assert not of(used, "starlette", "uvicorn", "docutils", "nbformat")
@@ -125,11 +131,13 @@ def test_few_modules_are_imported_for_the_first_cell(new):
     assert len(used - packages(of(used, "marimo_kernel_bridge"))) <= 1200
 
 
-def test_marimos_regular_expression_for_addresses_is_compiled_when_one_is_looked_at(new):
-    new.run("first", "import sys; url = sys.modules['marimo._utils.url']; type(url).__name__")
-    assert new.text("first") == "'LazyModule'"
+def test_marimos_regular_expression_for_addresses_is_compiled_when_one_is_looked_at(
+    new, after_the_first_cell
+):
+    new.run("url", "import sys; url = sys.modules['marimo._utils.url']; type(url).__name__")
+    assert new.text("url") == "'LazyModule'"
     new.run(
-        "second",
+        "look",
         "from marimo._utils.url import is_url; is_url('http://a.org'), is_url('a.org'), type(url).__name__",
     )
-    assert new.text("second") == "(True, False, 'module')"
+    assert new.text("look") == "(True, False, 'module')"

@@ -1,7 +1,9 @@
 """An ordinary notebook on the kernel: names that several cells define mean what they mean from top to bottom."""
 
 import itertools
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -395,3 +397,44 @@ def test_an_agents_batch_may_define_a_name_again_where_the_order_is_known(lab: F
     report = wire.decode_reply(lab.ask(batch, "shell"), EditReport)
     assert report.applied
     lab.wait_for("b", "2")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "def __deepcopy__(self, memo): raise SystemExit",
+        "def __deepcopy__(self, memo): raise KeyError",
+        "__module__ = None",
+    ],
+)
+def test_what_refuses_to_be_copied_is_changed_all_the_same(lab: FrontEnd, hostile: str) -> None:
+    cells = {
+        "a": f"class C:\n    {hostile}\n    n = 0\n    def add(self): self.n = self.n + 1\nx = C()",
+        "b": "print(x.n)",
+        "c": "x.add()",
+        "d": "print(x.n)",
+    }
+    for _ in range(2):
+        assert [run_all(lab, cells)[cell] for cell in "bd"] == ["0", "1"]
+    lab.run("c", cells["c"])
+    assert [lab.text(cell) for cell in "bd"] == ["0", "1"]
+
+
+@pytest.fixture
+def saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the notebook, as a kernel knows it from its environment."""
+    path = tmp_path / "n.ipynb"
+    monkeypatch.setenv("JPY_SESSION_NAME", str(path))
+    return path
+
+
+def test_the_saved_file_tells_where_a_cell_is(saved: Path, lab: FrontEnd) -> None:
+    document = {"cells": [{"id": one} for one in "abc"], "metadata": {}}
+    saved.write_text(json.dumps(document))
+    for cell, code in {"a": "x = 1", "c": "print(x)", "b": "x = 2"}.items():
+        assert lab.run(cell, code).ok
+    lab.sync()
+    assert lab.text("c") == "2"
+    saved.write_text(json.dumps(document | {"cells": [{"id": one} for one in "acb"], "nbformat": 4}))
+    lab.run("d", "pass")
+    assert lab.text("c") == "1"
