@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.hosts import Client
     from marimo_kernel_bridge.mcp_server.tool import Tier
 
-_TIER: Final = click.Choice(["read", "scratch", "edit", "run", "all"])
+_TIER: Final = click.Choice(["read", "propose", "edit", "scratch", "run", "all"])
 _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
 
 
@@ -35,8 +35,9 @@ _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "v
     type=_TIER,
     default="run",
     show_default=True,
-    help="What agents may do. Each value includes those before it: read; run code outside of the notebook's cells; "
-    "edit cells; run them; start and stop kernels, and install packages without asking you.",
+    help="What agents may do. Each value includes those before it: read; propose changes; edit cells, which run only "
+    "when you run them; run code outside of the notebook's cells; run cells; start and stop kernels, and install packages "
+    "without asking you.",
 )
 @click.option("--print-config", type=_MCP_CLIENT, help="Print the configuration for this client and exit.")
 @click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client and exit.")

@@ -69,6 +69,15 @@ def not_run(because: Cell) -> CellError:
     )
 
 
+def waits_for(above: Cell) -> CellError:
+    """Return the error of a cell that needs one with new code of an agent that nobody has run."""
+    return CellError(
+        "UpstreamError",
+        f"not run: {label(above)} has code of {above.edited_by} that nobody has run. Run that cell first, or "
+        "`%marimo run stale`.",
+    )
+
+
 def interrupted() -> CellError:
     """Return the error of a cell that was about to run when the run was interrupted."""
     return CellError("KeyboardInterrupt", "not run: interrupted before its turn. Run it again to refresh it.")

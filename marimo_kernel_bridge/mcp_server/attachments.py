@@ -11,6 +11,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import Connection
@@ -64,6 +65,12 @@ class Attached:
     @property
     def reactive(self) -> bool:
         return self.client.info.reactive
+
+    @property
+    def notebook_file(self) -> Path | None:
+        """The file of the notebook on this machine, if a Jupyter server of this person named it."""
+        here = self.notebook is not None and isinstance(self.client.connection, Connection)
+        return Path(self.notebook) if here and self.notebook is not None else None
 
     async def list_cells(self) -> list[Cell]:
         return await self.client.reads.list_cells()

@@ -16,10 +16,10 @@ from mcp.types import CallToolResult
 if TYPE_CHECKING:
     from types import ModuleType
 
-Tier = Literal["read", "scratch", "edit", "run", "all"]
-"""What the person allows, each with all before it: look; run code that stays out of the graph; change cells without
-running them; run cells; start, restart and shut down kernels, interrupt what others run, and install packages without
-being asked."""
+Tier = Literal["read", "propose", "edit", "scratch", "run", "all"]
+"""What the person allows, each with all before it: look; propose changes (no tool needs this yet); change cells without
+running them; run code that stays out of the graph; run cells; start, restart and shut down kernels, interrupt what others
+run, and install packages without being asked. Up to edit no code of an agent runs."""
 
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 

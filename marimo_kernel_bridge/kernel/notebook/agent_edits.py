@@ -59,7 +59,7 @@ class AgentEdits:
     async def apply(self, batch: Plan, client: str, address: Address, *, run: bool) -> tuple[str, ...]:
         """Apply a batch that the graph accepts, and run its cells if `run`. Return the ids of the new cells."""
         report = self._runs.open(address, client, ())
-        old_ids = set(self._cells.ids())
+        old_ids, stale_before = set(self._cells.ids()), self._graph.stale
         edited = self._change_cells(batch.changes, client, address)
         ids = {entry.cell.cell_id for entry in edited}
         report.requested = tuple(entry.cell.cell_id for entry in edited)
@@ -71,7 +71,7 @@ class AgentEdits:
             self._graph.redefinitions.update()
             self._graph.admit_stale(edited)
         if not run:
-            self._stale_cells.hold_with_descendants(ids)
+            self._stale_cells.hold_edited(ids, stale_before)
         else:
             self._stale_cells.release(ids)
             self._graph.refresh_stale()
@@ -124,6 +124,8 @@ class AgentEdits:
                 runnable[cell_id] = names_to_take
             else:
                 self._execution.record(cell_id, 0.0)
+        for cell_id in runnable:
+            self._stale_cells.release_below(cell_id)
         await self._execution.run_together(set(runnable))
         for cell_id, names_to_take in runnable.items():
             if names_to_take:

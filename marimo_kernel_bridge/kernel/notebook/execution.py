@@ -169,7 +169,11 @@ class Execution:
         return cell.error if did_not_run else None
 
     async def run(self, cell_ids: Collection[str]) -> None:
-        """Run cells, their stale ancestors first."""
+        """Run cells, their stale ancestors first; not below a cell whose new code is held."""
+        for cell_id, above in self.stale_cells.unrun_above(cell_ids).items():
+            cell_ids = set(cell_ids) - {cell_id}
+            self.show_instead(cell_id, "cancelled", notices.waits_for(self._cells[above].cell))
+            self.record(cell_id, 0.0, changed=True)
         self._mark_makers(cell_ids)
         self.graph.publish()
         try:

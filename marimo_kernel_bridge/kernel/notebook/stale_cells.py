@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from marimo_kernel_bridge.kernel.cells import CellTable
     from marimo_kernel_bridge.kernel.notebook.graph import NotebookGraph
@@ -24,6 +24,7 @@ class StaleCells:
         self._graph = graph
         self._router = router
         self._held: set[str] = set()  # cells that run only when a person or an agent requests it
+        self._unrun: set[str] = set()  # cells with an agent's code that nobody has run
         self._catching_up = False  # they run once, also in lazy mode
 
     def switch(self, mode: Literal["autorun", "lazy"]) -> None:
@@ -35,6 +36,7 @@ class StaleCells:
     def catch_up(self) -> None:
         """Make all stale cells due once."""
         self._held.clear()
+        self._unrun.clear()
         self._catching_up = True
 
     def caught_up(self) -> None:
@@ -45,16 +47,31 @@ class StaleCells:
         """Hold cells until a person or an agent runs them."""
         self._held.update(cell_ids)
 
-    def hold_with_descendants(self, cell_ids: Iterable[str]) -> None:
-        """Hold cells, which become stale together with their descendants."""
-        held = set(cell_ids)
-        self._held |= held
-        self._graph.runtime.set_stale(self._graph.runtime.descendants(*held))
+    def hold_edited(self, cell_ids: Iterable[str], stale_before: frozenset[str]) -> None:
+        """Hold cells whose new code is not to run until somebody runs these cells, and what became stale with them.
+
+        No run of another cell releases them, whether it is above or below.
+        """
+        edited = set(cell_ids)
+        self._unrun |= edited
+        below = self._graph.runtime.descendants(*edited)
+        self._graph.runtime.set_stale(below)
         self._graph.refresh_stale()
+        self._held |= self._graph.stale - stale_before - edited - below
+
+    def unrun_above(self, cell_ids: Collection[str]) -> dict[str, str]:
+        """Return which of the cells cannot run, each with a cell above it that is held because of its new code."""
+        return {
+            below: cell_id
+            for cell_id in self._unrun - set(cell_ids)
+            for below in self._graph.runtime.descendants(cell_id).intersection(cell_ids)
+        }
 
     def release(self, cell_ids: Iterable[str]) -> None:
-        """Release cells that were held."""
-        self._held.difference_update(cell_ids)
+        """Release cells that are about to run, or that are gone."""
+        released = set(cell_ids)
+        self._held -= released
+        self._unrun -= released
 
     def release_below(self, cell_id: str) -> None:
         """Release the descendants of a cell."""
@@ -79,7 +96,7 @@ class StaleCells:
     def due(self) -> set[str]:
         """Return the stale cells that may run by themselves: not those that wait, nor their descendants."""
         stale = self._graph.stale
-        due = set(stale - self._held)
+        due = set(stale - self._held - self._unrun)
         if self._router.vscode_is_busy:
             due = {cell_id for cell_id in due if not self._is_vscodes(cell_id)}
         return due - self._graph.runtime.descendants(*(stale - due)) if due else due

@@ -5,7 +5,8 @@ Work that needs marimo runs in a separate process, through the command line: thi
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK evaluates annotations
 from pydantic import Field
@@ -36,8 +37,14 @@ FormatArg = Annotated[
 OverwriteArg = Annotated[bool, Field(description="Replace the output if it exists.")]
 
 
+_PYTHON: Final = frozenset({"py", "script"})
+"""Formats of files that Python may import: beside a notebook, or at its start."""
+
+
 def _of_export(arguments: Arguments) -> Tier:
-    return "read" if arguments.get("output") is None else "edit"
+    if arguments.get("output") is None:
+        return "read"
+    return "run" if arguments.get("format") in _PYTHON else "edit"
 
 
 @tool("Export a notebook", needs=_of_export, destroys=True, idempotent=True)
@@ -50,7 +57,9 @@ async def export_notebook(
     ] = None,
     output: Annotated[
         str | None,
-        Field(description="File to write (permission edit); else the text is returned. Needed for pdf."),
+        Field(
+            description="File to write, in the working directory or the notebook's folder (permission edit; run for py and script); else the text is returned. Needed for pdf."
+        ),
     ] = None,
     overwrite: OverwriteArg = False,
     kernel: KernelArg = None,
@@ -63,10 +72,11 @@ async def export_notebook(
     that was imported, ipynb brings back the cells' ids, metadata and attachments. Existing files are left alone.
     """
     request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
-    file_views.check(request)
     if file is not None:
+        file_views.check(request, Path(file))
         return answer(await file_views.export_file(file, request), kernels_of(ctx).redactor)
     attached = attached_to(ctx, kernel)
+    file_views.check(request, attached.notebook_file)
     return answer(await file_views.export_live(attached, request), attached.redactor)
 
 

@@ -19,6 +19,7 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
     ImportedNotebook,
 )
 from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, ImportReport, run_command
+from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
 
 if TYPE_CHECKING:
@@ -119,15 +120,44 @@ async def as_format(
                 return text, report.notes
 
 
-def check(request: ExportRequest) -> None:
-    """Check the arguments before anything is read. Raises `BridgeError`: bad_request, output_exists."""
+def check(request: ExportRequest, notebook: Path | None) -> None:
+    """Check the arguments before anything is read. Raises `BridgeError`: bad_request, output_exists.
+
+    `notebook` is the file of the notebook, if the person or their Jupyter server named it.
+    """
     if request.output is None:
         if request.format == "pdf":
             raise BridgeError(
                 "bad_request", "A PDF is not text: output is required.", "output is the file to write."
             )
-    elif not request.overwrite and os.path.lexists(request.output):
+        return
+    suffix = EXPORT_FORMATS[request.format].suffix
+    if Path(request.output).suffix != f".{suffix.rpartition('.')[2]}":
+        raise BridgeError(
+            "bad_request",
+            f"The name of a file in the format {request.format} ends in {suffix}; nothing was written.",
+            f"For example {Path(request.output).stem}{suffix}.",
+        )
+    if not _is_allowed(Path(request.output), notebook):
+        raise BridgeError(
+            "bad_request",
+            "output is neither in the working directory nor beside the notebook, or it is hidden; nothing was written.",
+            f"Name a file in {Path.cwd()}.",
+        )
+    if not request.overwrite and os.path.lexists(request.output):
         raise _existing(request.output)
+
+
+def _is_allowed(output: Path, notebook: Path | None) -> bool:
+    """Whether a file is in the working directory or beside the notebook, not hidden and not behind a link to elsewhere."""
+    folder = Path(os.path.realpath(output.parent))
+    allowed = [Path.cwd().resolve(), *([] if notebook is None else [Path(os.path.realpath(notebook.parent))])]
+    return any(
+        folder.is_relative_to(root)
+        and not any(part.startswith(".") for part in (*folder.relative_to(root).parts, output.name))
+        for root in allowed
+        if root != Path(root.anchor)  # hosts without a folder start servers in /
+    )
 
 
 def _existing(output: str) -> BridgeError:

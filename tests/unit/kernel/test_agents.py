@@ -6,7 +6,14 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, EditReport, MoveCell
+from marimo_kernel_bridge.protocol.changes import (
+    AddCell,
+    Change,
+    ChangeCell,
+    DeleteCell,
+    EditReport,
+    MoveCell,
+)
 from marimo_kernel_bridge.protocol.inspection import Variable, VariableContent
 from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, RunReport
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
@@ -206,6 +213,57 @@ def test_a_batch_that_is_not_run_waits_until_stale_cells_are_run(lab: FrontEnd, 
     report = wire.decode_reply(agent.ask(wire.RunStale(), "shell"), RunReport)
     assert len(report.cells) == 2
     lab.wait_for("two", "a is 2")
+
+
+def test_an_edit_that_is_not_run_runs_only_when_it_is_asked_for(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "b = a")
+    one = cells(agent)["one"]
+    edit(
+        agent,
+        AddCell("print('reads', a)"),
+        AddCell("c = print('makes')", after=one.cell_id),
+        ChangeCell(cell_id="two", version=1, code="b = print('edited', a)"),
+        run=False,
+    )
+    lab.run("one", "a = 2")
+    lab.run("mode", "%marimo lazy")
+    lab.run("mode", "%marimo autorun")
+    reply = lab.run("three", "(b, c)")
+    assert reply.content["ename"] == "UpstreamError"
+    assert "has code of claude that nobody has run" in reply.content["evalue"]
+    lab.run("one", "a = 3")
+    assert [cell.last_run_by for cell in cells(agent).values() if "print" in cell.code] == [
+        None,
+        "notebook",
+        None,
+    ]
+    assert "edited" not in lab.text("two")
+    lab.run("two", "b = a")
+    wire.decode_reply(agent.ask(wire.RunStale(), "shell"), RunReport)
+    lab.wait_for("three", "(3, None)")
+
+
+@pytest.mark.parametrize("change_of", ["delete", "move", "add"])
+def test_nothing_runs_because_of_a_batch_that_is_not_to_run(
+    lab: FrontEnd, agent: FrontEnd, change_of: str
+) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "a = 2")
+    lab.run("three", "print('a is', a)")
+    one, two = cells(agent)["one"], cells(agent)["two"]
+    edits: dict[str, Change] = {
+        "delete": DeleteCell(cell_id=two.cell_id, version=two.version),
+        "move": MoveCell(cell_id=one.cell_id, version=one.version, after=two.cell_id),
+        "add": AddCell("a = 3", after=two.cell_id),
+    }
+    report = edit(agent, edits[change_of], run=False)
+    assert caused(report).cells == ()
+    lab.run("other", "c = 1")
+    assert lab.text("three") == "a is 2"
+    assert cells(agent)["three"].stale
+    wire.decode_reply(agent.ask(wire.RunStale(), "shell"), RunReport)
+    lab.wait_for("three", {"delete": "a is 1", "move": "a is 1", "add": "a is 3"}[change_of])
 
 
 # Looking

@@ -54,8 +54,9 @@ async def test_a_long_text_is_read_on_from_an_offset(connected: Agent, notebook:
 
 
 async def test_an_existing_file_is_left_alone_unless_it_may_be_overwritten(
-    connected: Agent, notebook: FakeKernel, tmp_path: Path
+    connected: Agent, notebook: FakeKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     output = tmp_path / "out.ipynb"
     answer = await connected("export_notebook", output=str(output))
     assert (answer.data["output"], "content" in answer.data) == (str(output), False)
@@ -67,6 +68,43 @@ async def test_an_existing_file_is_left_alone_unless_it_may_be_overwritten(
     assert content_of(output) == first
     assert not (await connected("export_notebook", output=str(output), overwrite=True)).failed
     assert "x + 1" in content_of(output)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        "../a.ipynb",
+        "/a.ipynb",
+        "a.html",
+        "a",
+        ".ipynb",
+        ".git/a.ipynb",
+        "linked/a.ipynb",
+        "a.ipynb/b.ipynb/..",
+    ],
+)
+async def test_an_export_is_written_only_as_what_it_is_and_where_the_notebook_or_the_server_is(
+    connected: Agent, notebook: FakeKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
+) -> None:
+    folder, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for made in (folder / ".git", elsewhere):
+        made.mkdir(parents=True)
+    (folder / "linked").symlink_to(elsewhere)
+    monkeypatch.chdir(folder)
+    answer = await connected("export_notebook", output=output, overwrite=True)
+    assert answer.refused("bad_request")
+    assert "nothing was written" in answer.text
+    assert notebooks_in(tmp_path) == []
+
+
+async def test_a_file_is_exported_beside_itself(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    (tmp_path / "a.py").write_text("import marimo\napp = marimo.App()\n")
+    for output, refused in ((tmp_path / "a.md", False), (Path("/a.md"), True)):
+        answer = await agent("export_notebook", file=str(tmp_path / "a.py"), format="md", output=str(output))
+        assert answer.failed == refused, answer.text
 
 
 async def test_a_pdf_needs_a_file(connected: Agent, notebook: FakeKernel) -> None:
