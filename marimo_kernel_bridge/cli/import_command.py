@@ -9,6 +9,7 @@ import json
 import os
 import traceback
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
@@ -28,7 +29,6 @@ from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from marimo_kernel_bridge.errors import ErrorCode
     from marimo_kernel_bridge.importing.tracing import Trace
@@ -229,12 +229,11 @@ def _jobs(
 
 def _below(folder: Path) -> list[Path]:
     """Return the notebooks in a folder, except checkpoints and what is in hidden folders."""
-    return sorted(
-        path
-        for path in folder.rglob("*.ipynb")
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not path.stem.endswith("-reactive")
-    )
+    found = []
+    for below, folders, files in os.walk(folder):  # passes over folders that cannot be read
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(below, name) for name in files if not name.startswith(".")]
+    return sorted(path for path in found if path.suffix == ".ipynb" and not path.stem.endswith("-reactive"))
 
 
 def import_notebook(source: Path, target: Path, options: ImportOptions) -> Imported:
@@ -332,7 +331,7 @@ def _print(imported: Imported, options: ImportOptions) -> None:
     counts = [f"{fates.count(fate)} {fate.replace('_', ' ')}" for fate in dict.fromkeys(fates)]
     arrow = "->" if imported.written else "would become"
     click.echo(
-        f"{imported.source} {arrow} {target}: {len(fates)} cells, {', '.join(counts) or 'nothing in it'}."
+        f"{imported.source} {arrow} {target}: {len(fates)} cell{'' if len(fates) == 1 else 's'}, {', '.join(counts) or 'nothing in it'}."
     )
     for code in conversion.added:
         shown = split_lines(code)[:1] if code.startswith("def ") else split_lines(code)
