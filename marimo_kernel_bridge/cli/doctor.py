@@ -175,7 +175,11 @@ async def _with_a_kernel(folder: Path, found: Callable[..., None]) -> None:
             person = await stack.enter_async_context(opened(manager))
             answer = (await person.run("first", "6 * 7")).text
         except (BridgeError, OSError) as error:
-            found(Finding("kernel", "FAILED", f"{error} End of its log: {_last_lines(log) or '(empty)'}"))
+            hint = ""
+            if isinstance(error, PermissionError):
+                hint = "Set JUPYTER_RUNTIME_DIR and JUPYTER_DATA_DIR to folders that you can write to."
+            detail = f"{error} End of its log: {_last_lines(log) or '(empty)'}"
+            found(Finding("kernel", "FAILED", detail, hint))
             found(*_skipped("reactivity", "mcp", because="no kernel is running"))
             return
         if answer != "42":

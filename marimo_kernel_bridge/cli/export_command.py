@@ -196,7 +196,9 @@ def _report(named: str, source: Source, target: Path, exported: _Exported, optio
         return
     err = target == _STDOUT
     if not err:
-        click.echo(f"{named} -> {target}: {len(cells)} cells, {showing} with outputs.")
+        click.echo(
+            f"{named} -> {target}: {len(cells)} cell{'' if len(cells) == 1 else 's'}, {showing} with outputs."
+        )
     for note in exported.notes:
         click.echo(f"  {note}", err=err)
     for failed in source.failed:

@@ -178,7 +178,9 @@ def export(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Export a notebook to another format: a marimo .py file, an .ipynb, or a running kernel.
+    """Export a notebook to another format.
+
+    SOURCE is a marimo .py file, an .ipynb or, with --live, a running kernel.
 
     Exits with 4 if --run was given and a cell failed.
     """

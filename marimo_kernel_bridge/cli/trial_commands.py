@@ -57,10 +57,10 @@ def lab(arguments: tuple[str, ...]) -> None:
 @click.command(epilog=examples("marimo-kernel-bridge doctor", "marimo-kernel-bridge doctor --json"))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(*, as_json: bool) -> None:
-    """Check that everything works on this machine, or say what is wrong.
+    """Check that everything works on this machine.
 
     Checks the kernelspec, a kernel, its reactivity and an agent's connection to it, with a temporary kernel and MCP
-    server. Exits with 1 if a check fails.
+    server, and says what is wrong. Exits with 1 if a check fails.
     """
     from marimo_kernel_bridge.cli.doctor import examine  # noqa: PLC0415  # only for this command
 

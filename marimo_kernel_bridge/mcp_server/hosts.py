@@ -125,7 +125,7 @@ def install(client: Client, way: Stdio) -> str:
         raise BridgeError(
             "bad_request",
             f"{_NAMES[client]}'s command {command[0]!r} is not on the PATH; nothing was changed.",
-            f"Paste what `marimo-kernel-bridge mcp --print-config {client}` prints.",
+            f"Install it or add its folder to PATH, or use what `marimo-kernel-bridge mcp --print-config {client}` prints.",
         )
     done = subprocess.run([program, *command[1:]], stdin=subprocess.DEVNULL, check=False)  # noqa: S603  # requested by the user
     if done.returncode:

@@ -135,7 +135,7 @@ def read_file(path: Path) -> object:
                 f"{path} is Python, not an .ipynb (JSON).",
                 f"A marimo notebook becomes an .ipynb by: marimo-kernel-bridge export {path} --to ipynb",
             ) from error
-        raise _bad(path, f"is not JSON: {error}") from error
+        raise _bad(path, f"is not JSON: {error}" if text.strip() else "is empty") from error
 
 
 def _bad(path: Path, what: str) -> BridgeError:
@@ -169,7 +169,7 @@ def parse_notebook(path: Path, document: object) -> Notebook:
     )
     if language and str(language).lower() not in _PYTHON:
         raise BridgeError(
-            "bad_notebook", f"{path} is a notebook in {language}.", "Only Python notebooks can be imported."
+            "bad_notebook", f"{path} is a notebook in {language}.", "Only Python notebooks are supported."
         )
     return Notebook(
         tuple(_cell(path, position, cell) for position, cell in enumerate(cells, start=1)),
@@ -238,8 +238,7 @@ def write_whole(target: Path, content: str | bytes, *, overwrite: bool) -> None:
     except FileExistsError as error:
         raise existing(target) from error
     except OSError as error:
-        raise BridgeError(
-            "bad_request",
-            f"{target} cannot be written: {error.strerror}.",
-            "Name another file with -o (or pass --force where the file system has no hard links).",
-        ) from error
+        hint = "Name another file with -o."
+        if error.filename2 is not None and not overwrite:
+            hint = "This file system has no hard links: pass --force, or name another file with -o."
+        raise BridgeError("bad_request", f"{target} cannot be written: {error.strerror}.", hint) from error

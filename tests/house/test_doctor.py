@@ -48,6 +48,20 @@ def test_a_kernelspec_whose_interpreter_is_gone_is_named_and_nothing_else_is_tri
     assert "skipped  mcp: not checked, because there is no usable kernelspec" in result.stdout
 
 
+def test_a_folder_of_jupyters_that_cannot_be_written_is_told_with_the_variables_that_name_it(
+    tmp_path, monkeypatch
+):
+    def no_permission(*_):
+        raise PermissionError(13, "Permission denied", "/home/nobody/.local")
+
+    monkeypatch.setattr(doctor, "started_kernel", no_permission)
+    findings = []
+    asyncio.run(doctor._with_a_kernel(tmp_path, lambda *new: findings.extend(new)))
+    assert verdicts(findings) == {"kernel": "FAILED", "reactivity": "skipped", "mcp": "skipped"}
+    assert "/home/nobody/.local" in the("kernel", findings).detail
+    assert "Set JUPYTER_RUNTIME_DIR" in the("kernel", findings).hint
+
+
 def test_what_a_pool_cannot_preload_is_named(tmp_path, monkeypatch):
     install_kernelspec(name="warm", prefix=tmp_path, pool=PoolOptions(("json",)))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share/jupyter"))

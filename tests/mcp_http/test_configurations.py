@@ -153,7 +153,7 @@ def test_install_passes_on_what_the_client_says_when_it_fails(tmp_path, programs
     [
         (["--install", "cursor"], 1, "no command that adds a server"),
         (["--install", "claude-desktop"], 1, "no command that adds a server"),
-        (["--install", "claude-code"], 1, "not on the PATH"),
+        (["--install", "claude-code"], 1, "add its folder to PATH"),
         (["--install", "vscode", "--http"], 2, "stdio"),
         (["--install", "vscode", "--print-config", "vscode"], 2, "one of"),
         (["--http", "--print-config", "claude-desktop"], 1, "over stdio only"),

@@ -56,7 +56,7 @@ def read_or_make_token() -> Token:
         raise BridgeError(
             "bad_request",
             f"The token cannot be kept in {path}: {error.strerror}.",
-            "JUPYTER_DATA_DIR names another folder.",
+            "Set JUPYTER_DATA_DIR to a folder that you can write to.",
         ) from error
 
 

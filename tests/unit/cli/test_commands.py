@@ -39,6 +39,10 @@ def test_version_is_printed() -> None:
     assert call("--version").output == f"marimo-kernel-bridge, version {__version__}\n"
 
 
+def test_the_list_of_commands_cuts_no_sentence() -> None:
+    assert "..." not in call("--help").output.replace("[ARGS]...", "")
+
+
 def test_help_lists_the_commands_in_the_order_of_their_use() -> None:
     words = [line.split()[0] for line in call("--help").output.split("Commands:\n")[1].splitlines() if line]
     assert [word for word in words if word in main.commands] == list(main.commands)
@@ -240,13 +244,14 @@ def test_import_does_not_overwrite_without_force(tmp_path: Path) -> None:
 
 def test_a_target_of_another_suffix_is_refused(tmp_path: Path) -> None:
     notebook = write_notebook(tmp_path / "n.ipynb", "x = 1")
+    assert "n.py: 1 cell, 1 kept." in call("import", notebook, "--check").stdout
     result = call("import", notebook, "-o", tmp_path / "n.txt")
     assert result.exit_code == 1
     assert "is no .py file" in result.stderr
 
 
 def test_a_folder_is_imported_without_checkpoints_and_summed_up(tmp_path: Path) -> None:
-    for name in ("a", "b", ".ipynb_checkpoints/a"):
+    for name in ("a", "b", ".ipynb_checkpoints/a", "a-reactive"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         write_notebook(tmp_path / f"{name}.ipynb", "x = 1")
     (tmp_path / "b.py").write_text("mine")

@@ -1,6 +1,8 @@
 """Reading .ipynb files as values, and writing files wholly or not at all."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -45,7 +47,8 @@ def test_a_notebook_of_format_3_is_read_as_one_of_format_4() -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "is not JSON"),
+        (b"", "is empty"),
+        (b"x", "is not JSON"),
         (b"[1, 2]", "has no nbformat"),
         (b'{"nbformat": 2}', "old notebook format 2"),
         (b'{"nbformat": 5, "cells": []}', "newer than the 4"),
@@ -92,6 +95,18 @@ def test_an_existing_file_is_overwritten_only_if_asked(tmp_path: Path) -> None:
     write_whole(target, b"new", overwrite=True)
     assert target.read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_force_is_suggested_only_where_it_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(source: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted", str(source), None, str(target))
+
+    monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(BridgeError, match="pass --force"):
+        write_whole(tmp_path / "a.py", "new", overwrite=False)
+    with pytest.raises(BridgeError, match="cannot be written") as refused:
+        write_whole(tmp_path / "none" / "a.py", "new", overwrite=False)
+    assert "--force" not in str(refused.value)
 
 
 def test_a_failed_write_leaves_no_other_file_behind(tmp_path: Path) -> None:
