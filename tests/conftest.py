@@ -48,6 +48,17 @@ def homes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     assert not (processes := running(homes.folder)), f"still running after all tests: {processes}"
 
 
+@pytest.fixture(scope="session")
+def pool_home(homes: Homes) -> Iterator[Home]:
+    """The home of the pool that tests fork reactive kernels from: that takes a tenth of a start. The first one starts it."""
+    from marimo_kernel_bridge.launch.pool.status import stop_pools  # noqa: PLC0415  # most workers' tests need none
+
+    home = homes.new("p")
+    yield home
+    with home.lived_in():
+        stop_pools()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def module_home(request: pytest.FixtureRequest, homes: Homes) -> Iterator[Home]:
     """The home of what the tests of a module share. With the module all ends that it or its tests have started."""

@@ -9,29 +9,19 @@ from jupyter_client import KernelManager
 
 from marimo_kernel_bridge.launch.install import install_kernelspec
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER, PoolOptions
-from marimo_kernel_bridge.launch.pool.status import stop_pools
 from marimo_kernel_bridge.protocol.names import Dialect
 from tests.isolation import Home, Homes
 
 
 @pytest.fixture(scope="session")
-def _pool(homes: Homes) -> Iterator[Home]:
-    """The home of the pool that all kernels of this folder come from; the first one starts it."""
-    home = homes.new("p")
-    yield home
-    with home.lived_in():
-        stop_pools()
-
-
-@pytest.fixture(scope="session")
-def in_pool(_pool: Home) -> Callable[[], AbstractContextManager[str]]:
+def in_pool(pool_home: Home) -> Callable[[], AbstractContextManager[str]]:
     """Have programs that start kernels themselves get them from that pool: `with in_pool() as kernelspec`."""
-    install_kernelspec(name="pooled", prefix=_pool.folder, pool=PoolOptions())
+    install_kernelspec(name="pooled", prefix=pool_home.folder, pool=PoolOptions())
 
     @contextmanager
     def in_pool() -> Iterator[str]:
-        with _pool.lived_in(), pytest.MonkeyPatch.context() as patch:
-            patch.setenv("JUPYTER_PATH", str(_pool.folder / "share/jupyter"))
+        with pool_home.lived_in(), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("JUPYTER_PATH", str(pool_home.folder / "share/jupyter"))
             yield "pooled"
 
     return in_pool
@@ -63,18 +53,18 @@ def _running(homes: Homes, pool: Home | None = None) -> Iterator[KernelManager]:
 
 
 @pytest.fixture
-def kernel(homes: Homes, _pool: Home) -> Iterator[KernelManager]:
+def kernel(homes: Homes, pool_home: Home) -> Iterator[KernelManager]:
     """A running kernel of its own."""
-    with _running(homes, _pool) as manager:
+    with _running(homes, pool_home) as manager:
         yield manager
 
 
 @pytest.fixture
-def restart(kernel: KernelManager, _pool: Home) -> Callable[[], None]:
+def restart(kernel: KernelManager, pool_home: Home) -> Callable[[], None]:
     """Replace the process of the kernel by another one of its pool."""
 
     def restart() -> None:
-        with _pool.lived_in():
+        with pool_home.lived_in():
             kernel.restart_kernel()
 
     return restart
@@ -88,9 +78,9 @@ def spawned(homes: Homes) -> Iterator[KernelManager]:
 
 
 @pytest.fixture(scope="module")
-def shared_kernel(homes: Homes, _pool: Home) -> Iterator[KernelManager]:
+def shared_kernel(homes: Homes, pool_home: Home) -> Iterator[KernelManager]:
     """A running kernel for the tests of a module that do not mind each other."""
-    with _running(homes, _pool) as manager:
+    with _running(homes, pool_home) as manager:
         yield manager
 
 

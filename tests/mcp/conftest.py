@@ -80,15 +80,6 @@ def plain_kernel(start_kernel: Callable[..., KernelManager]) -> KernelManager:
     return start_kernel()
 
 
-@pytest.fixture(scope="session")
-def _pool_home(homes: Homes) -> Iterator[Home]:
-    """The home of the pool that reactive kernels are forked from: a fork takes a tenth of a start."""
-    home = homes.new("p")
-    yield home
-    with home.lived_in():
-        stop_pools()
-
-
 @contextmanager
 def _forked(pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
     own = homes.new("k")
@@ -106,25 +97,25 @@ def _forked(pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[Kernel
 
 
 @pytest.fixture
-def reactive_kernel(_pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
+def reactive_kernel(pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
     """A reactive kernel of the test's own."""
-    with _forked(_pool_home, homes, runtime_dir) as manager:
+    with _forked(pool_home, homes, runtime_dir) as manager:
         yield manager
 
 
 @pytest.fixture
-def second_kernel(_pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
+def second_kernel(pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[KernelManager]:
     """Another one."""
-    with _forked(_pool_home, homes, runtime_dir) as manager:
+    with _forked(pool_home, homes, runtime_dir) as manager:
         yield manager
 
 
 @pytest.fixture
-def restart(_pool_home: Home) -> Callable[[KernelManager], None]:
+def restart(pool_home: Home) -> Callable[[KernelManager], None]:
     """Replace the process of a reactive kernel by another one of its pool."""
 
     def restart(manager: KernelManager) -> None:
-        with _pool_home.lived_in():
+        with pool_home.lived_in():
             manager.restart_kernel(now=True)
 
     return restart
