@@ -177,6 +177,7 @@ class FrontEnd:
         deadline = time.monotonic() + BOUND
         while wire.decode_reply(self.ask(wire.Describe()), KernelDescription).settling:
             assert time.monotonic() < deadline, "dependents never ran"
+            time.sleep(0.02)  # nothing tells of it
         self.sync()
 
     # -- looking ------------------------------------------------------------------------------------------------

@@ -14,9 +14,11 @@ class Counter(anywidget.AnyWidget):
 
 
 @pytest.fixture
-def notebook(lab) -> FrontEnd:
-    assert lab.run("imports", IMPORTS).ok
-    return lab
+def notebook(shared) -> FrontEnd:
+    """A new notebook on a kernel that has imported the libraries for all tests."""
+    assert shared.run("reset", "%marimo reset").ok
+    assert shared.run("imports", IMPORTS).ok
+    return shared
 
 
 def model(front_end: FrontEnd, cell: str) -> str:
@@ -115,11 +117,13 @@ def test_a_change_while_an_async_cell_runs_waits_for_its_end(notebook):
     assert notebook.text("slow").endswith("over")
 
 
-def test_the_page_is_sent_the_value_that_an_agent_sets(notebook, connect):
+def test_the_page_is_sent_the_value_that_an_agent_sets(notebook):
     notebook.run("made", "w = ipywidgets.IntSlider()\nw")
-    connect("lab").ask(wire.SetUiValue(ui_element="w", value=7, client="claude"), "shell")
+    start = len(notebook.seen)
+    notebook.ask(wire.SetUiValue(ui_element="w", value=7, client="claude"), "shell")
     notebook.sync()
-    sent = [message["content"]["data"] for message in notebook.seen if message["msg_type"] == "comm_msg"]
+    seen = notebook.seen[start:]
+    sent = [message["content"]["data"] for message in seen if message["msg_type"] == "comm_msg"]
     assert {"value": 7} in [data["state"] for data in sent if data["method"] == "update"]
 
 
