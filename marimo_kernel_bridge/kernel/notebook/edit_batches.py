@@ -14,6 +14,7 @@ import msgspec
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.cells import Entry
 from marimo_kernel_bridge.kernel.notebook import preview
+from marimo_kernel_bridge.kernel.versions.graph_names import names_in_graph, reads_change
 from marimo_kernel_bridge.protocol.changes import (
     AddCell,
     ChangeCell,
@@ -62,8 +63,9 @@ def plan(  # noqa: PLR0917  # its independent inputs
     resolved = _resolved(changes, cells)
     before = {cell_id: node.names for cell_id, node in runtime.nodes().items()}
     after = dict(before)
-    codes = {entry.cell.cell_id: entry.body.code for entry in cells if entry.body is not None}
-    in_graph_before = redefinitions.as_in_graph(codes, before)
+    bodies = {entry.cell.cell_id: entry.body for entry in cells if entry.body is not None}
+    flow_before = redefinitions.expected_flow(_among(bodies, before))
+    in_graph_before = names_in_graph(flow_before, before)
     problems: list[GraphProblem] = []
     changed: list[str] = []
     prepared: dict[tuple[str, str], Body] = {}
@@ -73,7 +75,7 @@ def plan(  # noqa: PLR0917  # its independent inputs
         match change:
             case DeleteCell(cell_id=cell_id):
                 after.pop(cell_id, None)
-                codes.pop(cell_id, None)
+                bodies.pop(cell_id, None)
             case AddCell(code=code, after=behind):
                 added += 1
                 cell_id = f"new{added}"
@@ -81,25 +83,27 @@ def plan(  # noqa: PLR0917  # its independent inputs
                     coming
                 )  # the id that the cell will have, so that what is cached by id stays valid
                 body = prepared[own_id, code] = prepare(Entry(_draft(own_id, code), address), code)
-                codes[cell_id] = _try(cell_id, own_id, body, runtime, after, problems)
+                bodies[cell_id] = _try(cell_id, own_id, body, runtime, after, problems)
                 if behind is not None:
-                    codes = _placed(codes, cell_id, behind)
+                    bodies = _placed(bodies, cell_id, behind)
                 changed.append(cell_id)
             case ChangeCell(cell_id=cell_id, code=code):
                 body = prepared[cell_id, code] = prepare(cells[cell_id], code)
-                codes[cell_id] = _try(cell_id, cell_id, body, runtime, after, problems)
+                bodies[cell_id] = _try(cell_id, cell_id, body, runtime, after, problems)
                 changed.append(cell_id)
             case MoveCell(cell_id=cell_id, after=behind):
-                codes = _placed(codes, cell_id, behind)
-    after = redefinitions.as_in_graph(codes, after)
+                bodies = _placed(bodies, cell_id, behind)
+    flow = redefinitions.expected_flow(_among(bodies, after))
+    after = names_in_graph(flow, after)
     problems += preview.problems(in_graph_before, after)
     orphans = [problem.cells[0] for problem in problems if problem.kind == "undefined_name"]
     would_run = preview.would_run(
         preview.Edges.of_names(after),
-        [*changed, *orphans],
+        [*changed, *orphans, *sorted(reads_change(flow_before, flow))],
         [entry.cell for entry in cells],
         stale=frozenset(),
         autorun=True,
+        needed=lambda running: redefinitions.makers_needed(running, flow),
     )
     return Plan(resolved, tuple(problems), would_run, prepared)
 
@@ -141,7 +145,7 @@ def _try(  # noqa: PLR0917  # its independent inputs
     runtime: Runtime,
     after: dict[str, Names],
     problems: list[GraphProblem],
-) -> str:
+) -> Body:
     names = runtime.parse(own_id, body.code)
     if names is not None and not body.fault:
         after[cell_id] = names
@@ -150,13 +154,18 @@ def _try(  # noqa: PLR0917  # its independent inputs
         problems.append(
             GraphProblem("syntax", f"{cell_id}: {body.fault or _why_no_cell(body.code)}", (cell_id,))
         )
-    return body.code
+    return body
 
 
-def _placed(codes: dict[str, str], cell_id: str, behind: str | None) -> dict[str, str]:
-    order = [other for other in codes if other != cell_id]
-    order.insert(0 if behind not in codes else order.index(behind) + 1, cell_id)
-    return {placed: codes[placed] for placed in order if placed in codes}
+def _among(bodies: Mapping[str, Body], names: Mapping[str, Names]) -> dict[str, Body]:
+    """Return the bodies of cells that are in the graph."""
+    return {cell_id: body for cell_id, body in bodies.items() if cell_id in names}
+
+
+def _placed(bodies: dict[str, Body], cell_id: str, behind: str | None) -> dict[str, Body]:
+    order = [other for other in bodies if other != cell_id]
+    order.insert(0 if behind not in bodies else order.index(behind) + 1, cell_id)
+    return {placed: bodies[placed] for placed in order if placed in bodies}
 
 
 def _why_no_cell(code: str) -> str:

@@ -253,6 +253,7 @@ class NotebookGraph:
     def publish(self) -> None:
         """Publish the graph for readers, once for all changes of a request."""
         self._published.update(self.runtime.changed_nodes())
+        self._published.consumed = self.redefinitions.consumed
 
 
 def _may_define_other_names(entry: Entry, body: Body) -> bool:

@@ -65,15 +65,21 @@ def would_run(
     *,
     stale: Container[str],
     autorun: bool,
+    needed: Callable[[Iterable[str]], Iterable[str]] = lambda _: (),
 ) -> tuple[ExpectedRun, ...]:
     """Return the cells that run with those requested: their stale ancestors and, in autorun mode, all descendants.
 
-    In the order of `cells`, which need not have all cells of the graph, then in the order of the graph.
+    `needed` returns the cells that must run again before others. In the order of `cells`, which need not have all cells
+    of the graph, then in the order of the graph.
     """
-    running = set(requested)
-    _extend(running, lambda cell_id: [up for up in edges.upstream.get(cell_id, ()) if up in stale])
-    if autorun:
-        _extend(running, lambda cell_id: edges.downstream.get(cell_id, ()))
+    running: set[str] = set()
+    added = set(requested)
+    while added:
+        running |= added
+        _extend(running, lambda cell_id: [up for up in edges.upstream.get(cell_id, ()) if up in stale])
+        if autorun:
+            _extend(running, lambda cell_id: edges.downstream.get(cell_id, ()))
+        added = set(needed(running)) - running
     durations = {cell.cell_id: cell.duration for cell in cells}
     in_order = dict.fromkeys([*durations, *edges.upstream, *requested])
     return tuple(ExpectedRun(cell_id, durations.get(cell_id)) for cell_id in in_order if cell_id in running)

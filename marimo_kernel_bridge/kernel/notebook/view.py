@@ -28,6 +28,9 @@ class PublishedGraph:
 
     def __init__(self) -> None:
         self.stale: frozenset[str] = frozenset()
+        self.consumed: frozenset[str] = (
+            frozenset()
+        )  # versions whose makers must run again before they are read
         self._nodes: dict[str, Node] = {}
         self._definers: Counter[str] = Counter()  # of each name that any cell defines: how many cells do
 
@@ -51,6 +54,18 @@ class PublishedGraph:
     def node(self, cell_id: str) -> Node | None:
         """Return a cell's place in the graph, None if it has none."""
         return self._nodes.get(cell_id)
+
+    def is_unusable(self, node: Node, maker: str) -> bool:
+        """Return whether a cell must run again before another one reads what it has made."""
+        from marimo_kernel_bridge.kernel.versions.graph_names import is_gone  # noqa: PLC0415  # only agents ask
+        from marimo_kernel_bridge.runtime.interface import version_name  # noqa: PLC0415  # likewise
+
+        made = self._nodes.get(maker)
+        defines = frozenset() if made is None else made.names.defines
+        return any(
+            version_name(name, maker) in self.consumed or is_gone(name, defines)
+            for name in node.names.uses & defines
+        )
 
     def is_defined(self, name: str) -> bool:
         """Return whether any cell defines a name."""
@@ -94,7 +109,21 @@ class NotebookView:
         requested = [self._cells.find(cell_id).cell.cell_id for cell_id in cell_ids]
         cells = self.snapshot()
         stale = {cell.cell_id for cell in cells if cell.stale}
-        return would_run(Edges.of_cells(cells), requested, cells, stale=stale, autorun=autorun)
+        return would_run(
+            Edges.of_cells(cells), requested, cells, stale=stale, autorun=autorun, needed=self._makers_needed
+        )
+
+    def _makers_needed(self, cell_ids: Iterable[str]) -> set[str]:
+        """Return the cells that must run again before these: their objects were mutated since, or their files removed."""
+        makers: set[str] = set()
+        waiting = list(cell_ids)
+        while waiting:
+            node = self._graph.node(waiting.pop())
+            for maker in node.upstream - makers if node is not None else ():
+                if node is not None and self._graph.is_unusable(node, maker):
+                    makers.add(maker)
+                    waiting.append(maker)
+        return makers
 
     def _placed(self, cell: Cell) -> Cell:
         """Return a cell with its place in the graph."""

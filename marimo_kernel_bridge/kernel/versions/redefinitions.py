@@ -9,25 +9,24 @@ Main thread only. Independent of marimo and of messages. The reasons: docs/decis
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from traitlets.log import get_logger
 
-from marimo_kernel_bridge.analysis.observations import file_path, is_file_name, read_unseen
+from marimo_kernel_bridge.analysis.observations import is_file_name
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
+from marimo_kernel_bridge.kernel.versions.graph_names import is_gone, versions_of
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_something
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
-from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from marimo_kernel_bridge.kernel.cells import CellTable
+    from marimo_kernel_bridge.kernel.cells import Body, CellTable
     from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace
     from marimo_kernel_bridge.kernel.versions.value_flow import Changes, Part, ValueFlow
+    from marimo_kernel_bridge.runtime.interface import Versions
 
 
 class VersionGraph(Protocol):
@@ -157,8 +156,9 @@ class Redefinitions:
             part = parts.get(cell_id)
             versions = None
             if part is not None:
-                versions = _versions(
-                    cell_id, part, self._values.makers, self._governed, only_above=self._is_batch(cell_id)
+                only_above = self._is_batch(cell_id)
+                versions = versions_of(
+                    cell_id, part, self._values.makers, self._governed, only_above=only_above
                 )
             if versions != self._versions.get(cell_id):
                 news[cell_id] = versions
@@ -206,30 +206,15 @@ class Redefinitions:
     def _has_run(self, cell_id: str) -> bool:
         return self._cells[cell_id].cell.last_run_at is not None
 
-    def as_in_graph(self, codes: Mapping[str, str], names: Mapping[str, Names]) -> dict[str, Names]:
-        """Return the names of cells as they would be in the graph; `codes` are in document order."""
-        if self.strict:
-            return dict(names)
-        from marimo_kernel_bridge.kernel.versions.value_flow import Source, ValueFlow  # noqa: PLC0415  # lazy, like `_flow`
+    def expected_flow(self, bodies: Mapping[str, Body]) -> ValueFlow:
+        """Return the flow of values of a changed notebook; `bodies` are those of all its cells, in document order."""
+        from marimo_kernel_bridge.kernel.versions.value_flow import ValueFlow  # noqa: PLC0415  # lazy, like `_flow`
 
         flow = ValueFlow(lambda _: False, self._flow)
-        sources = {cell_id: Source(code) for cell_id, code in codes.items() if cell_id in names}
-        flow.update(sources, {cell_id: place for place, cell_id in enumerate(sources)}, moved=False)
-        governed = flow.governed()
-        several = {name for name in flow.makers if flow.has_versions(name)}
-        versions = {
-            cell_id: _versions(cell_id, part, several, governed, only_above=False)
-            for cell_id, part in flow.parts.items()
-        }
-        return {
-            cell_id: Names(
-                (plain.defines - versions[cell_id].names) | versions[cell_id].defines,
-                (plain.uses - versions[cell_id].names) | versions[cell_id].uses,
-            )
-            if cell_id in versions
-            else plain
-            for cell_id, plain in names.items()
-        }
+        if not self.strict:
+            places = {cell_id: place for place, cell_id in enumerate(bodies)}
+            flow.update(self._changed.sources(bodies), places, moved=False)
+        return flow
 
     # -- around a cell's body ----------------------------------------------------------------------------------------
 
@@ -283,26 +268,29 @@ class Redefinitions:
         if self._loaded is not None:
             self._values.show_last(self._loaded)
 
-    def makers_needed(self, cell_ids: Iterable[str]) -> set[str]:
-        """Return the cells that must run again before these: their objects were mutated since, or their files removed."""
+    @property
+    def consumed(self) -> frozenset[str]:
+        """The versions with an object that a later cell has mutated, so that their makers must run again."""
+        return self._values.consumed
+
+    def makers_needed(self, cell_ids: Iterable[str], flow: ValueFlow | None = None) -> set[str]:
+        """Return the cells that must run again before these: their objects were mutated since, or their files removed.
+
+        `flow` is that of a changed notebook.
+        """
+        flow = self._loaded if flow is None else flow
         makers: set[str] = set()
-        waiting = list(cell_ids) if self._loaded is not None else []
-        while waiting:
-            part = self._flow.parts.get(waiting.pop())
+        waiting = list(cell_ids) if flow is not None else []
+        while flow is not None and waiting:
+            part = flow.parts.get(waiting.pop())
             for name, maker in part.reads if part is not None else ():
-                if maker not in makers and (
-                    self._values.is_consumed(name, maker) or self._is_gone(name, maker)
-                ):
+                if maker not in makers and self._is_unusable(name, maker):
                     makers.add(maker)
                     waiting.append(maker)
         return makers
 
-    def _is_gone(self, name: str, maker: str) -> bool:
-        """Return whether a file is gone, so that its maker must write it again; never if that could overwrite anything."""
-        if not is_file_name(name) or not os.path.isabs(file_path(name)):  # noqa: PTH117  # as `lexists`
-            return False
-        written = {name, *self._observer.written_by(maker)}
-        return not any(os.path.lexists(file_path(each)) for each in written)
+    def _is_unusable(self, name: str, maker: str) -> bool:
+        return self._values.is_consumed(name, maker) or is_gone(name, self._observer.written_by(maker))
 
     @property
     def unwatched(self) -> Mapping[str, frozenset[str]]:
@@ -342,30 +330,3 @@ class _Logged:
 
 
 _LOGGED: Final = _Logged()
-
-
-def _versions(
-    cell_id: str,
-    part: Part,
-    several: Container[str],
-    governed: AbstractSet[str],
-    *,
-    only_above: bool,
-) -> Versions:
-    flow = part.flow
-    names = (part.names & governed) | flow.repeats | part.circular
-    if part.source.imports:  # names of star imports, which are not in the code for the graph
-        names |= flow.makes
-    names |= read_unseen(part.source.observed)
-    if only_above:  # a batch client's cell never depends on a later cell
-        names |= flow.early.keys() | (flow.late - flow.makes - {name for name, _ in part.reads})
-    made = {(name, cell_id) for name in (flow.makes & names) - flow.repeats}
-    read = {(name, maker) for name, maker in part.reads if name in names}
-    defines, uses = (
-        frozenset(
-            version_name(name, maker) if name in several or is_file_name(name) else name
-            for name, maker in versions
-        )
-        for versions in (made, read)
-    )
-    return Versions(part.source.code, names, defines, uses)

@@ -86,6 +86,11 @@ class VersionValues:
         version = version_name(name, maker)
         return version in self._values or version in self._absent
 
+    @property
+    def consumed(self) -> frozenset[str]:
+        """The versions with an object that a later cell has mutated."""
+        return frozenset(self._consumed)
+
     def is_consumed(self, name: str, maker: str) -> bool:
         """Return whether a later cell has mutated the object of a version, so that its maker must run again."""
         return version_name(name, maker) in self._consumed

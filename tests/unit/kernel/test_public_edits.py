@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport, ExpectedRun
+from marimo_kernel_bridge.protocol.notebook import RunReport
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 from tests.unit.kernel.public_edits import BUILT_IN, FILES, FOREIGN, LIBRARIES
 from tests.unit.kernel.random_histories import fresh
@@ -59,6 +62,26 @@ def wrong(lab: FrontEnd, expected: dict[str, str]) -> dict[str, str]:
     }
 
 
+def preview(lab: FrontEnd, cell: str, code: str) -> set[str]:
+    """Return the cells that would run, as an agent is shown them."""
+    known = lab.cells()[cell]
+    names = {each.cell_id: name for name, each in lab.cells().items()}
+    if known.code == code:
+        expected = wire.decode_reply(lab.ask(wire.PreviewRun(cell_ids=[known.cell_id])), list[ExpectedRun])
+    else:
+        change = ChangeCell(cell_id=known.cell_id, version=known.version, code=code)
+        request = wire.EditCells(changes=[change], client="an agent", dry_run=True)
+        expected = list(wire.decode_reply(lab.ask(request, "shell"), EditReport).would_run)
+    return {names[each.cell_id] for each in expected}
+
+
+def ran(lab: FrontEnd) -> set[str]:
+    """Return the cells that ran with the last request for a cell."""
+    reports = wire.decode_reply(lab.ask(wire.ReadHistory(limit=5)), list[RunReport])
+    newest = max((report for report in reports if report.requested), key=lambda report: report.started_at)
+    return {str(run.notebook_cell_id) for run in newest.cells}
+
+
 @pytest.mark.parametrize(("notebook", "edit"), EDITS.values(), ids=EDITS)
 def test_after_an_edit_each_cell_is_right_or_marked(
     lab: FrontEnd, folder: Path, notebook: str, edit: str
@@ -73,6 +96,8 @@ def test_after_an_edit_each_cell_is_right_or_marked(
     assert wrong(lab, expected) == {}
     for cells in (edited, edited, original):  # the edit, the cell again, and back
         expected = as_run_again(cells, folder)
+        previewed = preview(lab, cell, cells[cell])
         lab.run(cell, cells[cell])
         lab.sync()
         assert wrong(lab, expected) == {}
+        assert previewed == ran(lab)

@@ -8,6 +8,7 @@ import pytest
 
 from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.kernel.cells import Address, Body, CellTable
+from marimo_kernel_bridge.kernel.versions.graph_names import names_in_graph
 from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
@@ -212,7 +213,10 @@ def test_a_preview_has_the_names_that_the_graph_would_have() -> None:
     notebook = Notebook("x = 1")
     before = dict(notebook.graph.versions)
     codes = {"p": "x = 1", "q": "x = 2", "r": "x"}
-    names = notebook.redefinitions.as_in_graph(codes, {cell: names_in(code) for cell, code in codes.items()})
+    flow = notebook.redefinitions.expected_flow(
+        {cell: Body(code, (), "", "last_expr") for cell, code in codes.items()}
+    )
+    names = names_in_graph(flow, {cell: names_in(code) for cell, code in codes.items()})
     assert names["r"].uses == {version_name("x", "q")}
     assert names["p"].defines == {version_name("x", "p")}
     assert notebook.graph.versions == before
