@@ -43,7 +43,8 @@ class Cell:
     `cell_id` is the kernel's own short id (four letters); `notebook_cell_id` is the front end's id (JupyterLab:
     the nbformat id; VS Code: the document URI), None for a cell that no notebook shows. `version` grows by one
     each time `code` changes. `uses` and `defines` are global names; `upstream` and `downstream` are cell ids one
-    edge away. `last_run_at` is seconds since the epoch, `duration` seconds.
+    edge away. `last_run_at` is seconds since the epoch, `duration` seconds. `not_watched` are names of objects that are too
+    large to see whether the cell changes them.
     """
 
     cell_id: str
@@ -62,6 +63,7 @@ class Cell:
     uses: tuple[str, ...] = ()
     upstream: tuple[str, ...] = ()
     downstream: tuple[str, ...] = ()
+    not_watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -110,13 +110,17 @@ class MarimoMagics(Magics):
         cells = self._cells()
         summary = status_table.summary(self._notebook.mode, cells, strict=self._notebook.commands.strict)
         text, table = status_table.text_table(cells), status_table.html_table(cells)
-        unwatched = status_table.unwatched(cells, self._notebook.commands.unwatched)
-        gone = "\n".join(line for line in (unwatched, self._perhaps_deleted()) if line)
+        notes = (
+            status_table.unforeseen(cells, self._notebook.commands.unforeseen()),
+            status_table.unwatched(cells),
+            self._perhaps_deleted(),
+        )
+        told = "\n".join(filter(None, notes))
         _show(
             {
-                "text/plain": f"{summary}\n{text}\n{gone}".rstrip(),
+                "text/plain": f"{summary}\n{text}\n{told}".rstrip(),
                 "text/html": f"<p>{summary}</p>{table if cells else ''}"
-                + "".join(f"<p>{html.escape(line)}</p>" for line in split_lines(gone)),
+                + "".join(f"<p>{html.escape(line)}</p>" for line in split_lines(told)),
             }
         )
 

@@ -39,13 +39,23 @@ def not_saved(cells: Sequence[Cell], saved: Iterable[str], file: str) -> str:
     return "\n".join(lines)
 
 
-def unwatched(cells: Sequence[Cell], names: Mapping[str, Iterable[str]]) -> str:
-    """Return a line for each cell with objects that are too large to be compared before and after it runs."""
+def unforeseen(cells: Sequence[Cell], names: Mapping[str, Iterable[str]]) -> str:
+    """Return a line for each cell that has changed objects although its code does not show that."""
     return "\n".join(
-        f"not watched in {clip(title(cell), _CELL)}: {', '.join(sorted(names[cell.cell_id]))}; what the code does not "
-        "show of its changes runs no other cell"
+        f"seen when {clip(title(cell), _CELL)} ran, not in its code: it changes "
+        f"{', '.join(sorted(names[cell.cell_id]))}"
         for cell in cells
         if cell.cell_id in names
+    )
+
+
+def unwatched(cells: Sequence[Cell]) -> str:
+    """Return a line for each cell with objects that are too large to be compared before and after it runs."""
+    return "\n".join(
+        f"not watched in {clip(title(cell), _CELL)}: {', '.join(cell.not_watched)}; what the code does not "
+        "show of its changes runs no other cell"
+        for cell in cells
+        if cell.not_watched
     )
 
 

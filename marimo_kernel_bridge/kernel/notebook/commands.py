@@ -31,10 +31,9 @@ class NotebookCommands:
         """Whether a cell that defines another cell's name is refused."""
         return self._execution.graph.strict
 
-    @property
-    def unwatched(self) -> Mapping[str, frozenset[str]]:
-        """Return, by cell, the names of objects whose mutations only the text shows."""
-        return self._execution.graph.redefinitions.unwatched
+    def unforeseen(self) -> Mapping[str, frozenset[str]]:
+        """Return, by cell, the names of objects that it has mutated although its text does not show that."""
+        return self._execution.graph.redefinitions.unforeseen()
 
     def observations(self) -> list[CellObservations]:
         """Return what runs have shown of cells; any thread."""

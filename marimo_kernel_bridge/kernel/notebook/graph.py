@@ -254,6 +254,7 @@ class NotebookGraph:
         """Publish the graph for readers, once for all changes of a request."""
         self._published.update(self.runtime.changed_nodes())
         self._published.consumed = self.redefinitions.consumed
+        self._published.unwatched = self.redefinitions.unwatched
 
 
 def _may_define_other_names(entry: Entry, body: Body) -> bool:

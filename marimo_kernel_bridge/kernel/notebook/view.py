@@ -28,9 +28,10 @@ class PublishedGraph:
 
     def __init__(self) -> None:
         self.stale: frozenset[str] = frozenset()
-        self.consumed: frozenset[str] = (
-            frozenset()
-        )  # versions whose makers must run again before they are read
+        # Versions whose makers must run again before they are read.
+        self.consumed: frozenset[str] = frozenset()
+        # Names by cell: mutations of their objects are not seen.
+        self.unwatched: Mapping[str, frozenset[str]] = {}
         self._nodes: dict[str, Node] = {}
         self._definers: Counter[str] = Counter()  # of each name that any cell defines: how many cells do
 
@@ -138,6 +139,7 @@ class NotebookView:
             uses=tuple(sorted(_shown(name) for name in node.names.uses if self._graph.is_defined(name))),
             upstream=tuple(sorted(node.upstream)),
             downstream=tuple(sorted(node.downstream)),
+            not_watched=tuple(sorted(self._graph.unwatched.get(cell.cell_id, ()))),
         )
 
 

@@ -9,6 +9,7 @@ Main thread only. Independent of marimo and of messages. The reasons: docs/decis
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from traitlets.log import get_logger
@@ -291,6 +292,19 @@ class Redefinitions:
 
     def _is_unusable(self, name: str, maker: str) -> bool:
         return self._values.is_consumed(name, maker) or is_gone(name, self._observer.written_by(maker))
+
+    def unforeseen(self) -> dict[str, frozenset[str]]:
+        """Return, by cell, the names of objects that it has mutated although no text shows that."""
+        from marimo_kernel_bridge.kernel.versions.value_flow import ValueFlow  # noqa: PLC0415  # lazy, like `_flow`
+
+        foreseen = ValueFlow(lambda _: False, self._flow)
+        texts = {cell_id: replace(source, observed="") for cell_id, source in self._flow.sources.items()}
+        foreseen.update(texts, self._flow.place, moved=False)
+        mutated = {
+            cell_id: self._observer.mutated_by(cell_id) - part.flow.makes
+            for cell_id, part in foreseen.parts.items()
+        }
+        return {cell_id: names for cell_id, names in mutated.items() if names}
 
     @property
     def unwatched(self) -> Mapping[str, frozenset[str]]:

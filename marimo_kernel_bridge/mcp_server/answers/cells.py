@@ -11,7 +11,10 @@ from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 @dataclass(frozen=True)
 class CellLine:
-    """A cell in a list. `code` is its first line; `run_by` and `edited_by` are "notebook" for the person."""
+    """A cell in a list. `code` is its first line; `run_by` and `edited_by` are "notebook" for the person.
+
+    `not_watched` are names of objects that are too large to see whether the cell changes them.
+    """
 
     cell_id: str
     version: int
@@ -29,6 +32,7 @@ class CellLine:
     kind: str = "code"
     ran_at: str | None = None
     seconds: float | None = None
+    not_watched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class CellList:
 class CellView:
     """A cell with its code and outputs. `upstream` and `downstream` are ids of cells one edge away.
 
+    `not_watched` are names of objects that are too large to see whether the cell changes them: what the code does not show
+    of such changes runs no other cell.
     `full` is the resource with all outputs, if these are incomplete or images were scaled.
     """
 
@@ -71,6 +77,7 @@ class CellView:
     uses: tuple[str, ...] = ()
     upstream: tuple[str, ...] = ()
     downstream: tuple[str, ...] = ()
+    not_watched: tuple[str, ...] = ()
     edited_by: str | None = None
     run_by: str | None = None
     seconds: float | None = None
@@ -90,6 +97,7 @@ class CellView:
                 ("uses", self.uses),
                 ("upstream", self.upstream),
                 ("downstream", self.downstream),
+                ("not watched:", self.not_watched),
             )
             if values
         ]
@@ -108,6 +116,8 @@ def _cell_line(cell: CellLine) -> str:
         facts.append(f"defines {', '.join(cell.defines)}")
     if cell.uses:
         facts.append(f"uses {', '.join(cell.uses)}")
+    if cell.not_watched:
+        facts.append(f"not watched: {', '.join(cell.not_watched)}")
     facts += _last_run(cell.run_by, cell.ran_at, cell.seconds)
     if cell.error:
         facts.append(cell.error)

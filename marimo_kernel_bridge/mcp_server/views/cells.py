@@ -59,6 +59,7 @@ async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[C
         uses=cell.uses,
         upstream=cell.upstream,
         downstream=cell.downstream,
+        not_watched=cell.not_watched,
         edited_by=cell.edited_by,
         run_by=cell.last_run_by,
         seconds=cell.duration,
@@ -89,6 +90,7 @@ def _cell_line(cell: Cell) -> CellLine:
         kind=_kind(cell.code),
         ran_at=_time(cell.last_run_at),
         seconds=cell.duration,
+        not_watched=cell.not_watched,
     )
 
 

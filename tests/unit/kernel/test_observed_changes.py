@@ -347,6 +347,18 @@ def test_a_run_of_all_runs_each_cell_once_whatever_it_shows(lab: FrontEnd) -> No
     assert lab.run(None, "sorted(runs)", store_history=False).text == str(list(range(len(notebook))))
 
 
+def test_the_status_says_what_a_run_has_shown_that_the_code_does_not(lab: FrontEnd) -> None:
+    cells = (
+        "from operator import methodcaller\nrows, more = [2, 1], [1]",
+        "methodcaller('sort')(rows)\nmore.append(2)",
+    )
+    lab.run_each(cells)
+    told = lab.run("status", "%marimo status").text
+    assert " ran, not in its code: it changes rows\n" in f"{told}\n"
+    lab.run("1", "rows.sort()\nmore.append(2)")
+    assert "not in its code" not in lab.run("status", "%marimo status").text
+
+
 def test_the_status_says_what_is_too_large_to_be_watched(lab: FrontEnd) -> None:
     for cell, code in {
         "0": "big = [[n] for n in range(20_000)]\nsmall = [1]",
@@ -357,5 +369,8 @@ def test_the_status_says_what_is_too_large_to_be_watched(lab: FrontEnd) -> None:
     assert "not watched in" in told
     assert "print(len(big), small)" in told
     assert ": big; what the code does not show" in told
+    assert {name: cell.not_watched for name, cell in lab.cells().items() if cell.not_watched} == {
+        "1": ("big",)
+    }
     lab.run("0", "big = small = [1]")
     assert "not watched" not in lab.run("status", "%marimo status").text

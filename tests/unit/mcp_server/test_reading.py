@@ -28,6 +28,15 @@ def chain(kernel: FakeKernel) -> FakeKernel:
 # Cells
 
 
+async def test_names_of_objects_that_are_not_watched_are_told(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("aaaa", "fit(big)", not_watched=("big",))
+    listed = await connected("list_cells")
+    read = await connected("read_cell", cell_id="aaaa")
+    assert [listed.data["cells"][0]["not_watched"], read.data["not_watched"]] == [["big"], ["big"]]
+    assert "not watched: big" in listed.text
+    assert "not watched: big" in read.text
+
+
 async def test_the_outline_tells_kind_names_and_last_run(connected: Agent, chain: FakeKernel) -> None:
     chain.add("dddd", "import json\nimport math")
     chain.add("eeee", "def f():\n    return 1")
