@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
-SUBJECTS = ("requests", "startup", "outputs", "interrupts", "reactive", "agents", "crowd")
+SUBJECTS = ("requests", "startup", "outputs", "interrupts", "reactive", "large", "agents", "crowd")
 """The modules that measure."""
 
 OURS = "marimo-kernel-bridge"
