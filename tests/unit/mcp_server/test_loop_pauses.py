@@ -9,9 +9,9 @@ import os
 import sys
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -45,34 +45,39 @@ def reference() -> float:
 
 
 class Pauses:
-    """The longest pause of the loop in each part of a test."""
+    """The pauses of the loop that are too long, by what it was asked meanwhile."""
 
     def __init__(self) -> None:
-        self.longest: dict[object, float] = {}
+        self.too_long: dict[object, list[float]] = {}
 
-    def too_long(self, most: float = MOST) -> dict[object, float]:
-        limit = most * max(1.0, max(reference() for _ in range(3)) / REFERENCE)
-        return {what: pause for what, pause in self.longest.items() if pause > limit}
+    async def measure(self, what: object, work: Callable[[], Awaitable[object]], most: float = MOST) -> None:
+        """Do something; up to five times, as the system may interrupt any of them."""
+        pauses: list[float] = []
+        for _ in range(5):
+            pauses.append(await _longest_pause(work))
+            if pauses[-1] <= most * max(1.0, reference() / REFERENCE):
+                return
+        self.too_long[what] = pauses
 
-    @asynccontextmanager
-    async def of(self, what: object) -> AsyncIterator[None]:
-        """Measure the longest pause of the loop in this block."""
-        over = asyncio.Event()
-        self.longest[what] = 0.0
 
-        async def watch() -> None:
-            while not over.is_set():
-                before = time.process_time()
-                await asyncio.sleep(0.002)
-                self.longest[what] = max(self.longest[what], time.process_time() - before)
+async def _longest_pause(work: Callable[[], Awaitable[object]]) -> float:
+    over, longest = asyncio.Event(), 0.0
 
-        watching = asyncio.create_task(watch())
-        await asyncio.sleep(0)
-        try:
-            yield
-        finally:
-            over.set()
-            await watching
+    async def watch() -> None:
+        nonlocal longest
+        while not over.is_set():
+            before = time.process_time()
+            await asyncio.sleep(0.002)
+            longest = max(longest, time.process_time() - before)
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0)
+    try:
+        await work()
+    finally:
+        over.set()
+        await watching
+    return longest
 
 
 @pytest.fixture
@@ -85,6 +90,10 @@ def pauses() -> Iterator[Pauses]:
     yield Pauses()
     sys.settrace(tracing)
     gc.enable()
+
+
+async def succeeding(agent: Agent, tool: str, **arguments: Any) -> None:
+    assert not (await agent(tool, **arguments)).failed
 
 
 def repeated(part: str) -> str:
@@ -146,10 +155,8 @@ async def test_no_output_of_a_megabyte_holds_up_the_loop(
     await connected("read_cell", cell_id="aaaa")
     for name, output in OUTPUTS.items():
         kernel.add("aaaa", "x", output)
-        async with pauses.of(name):
-            answer = await connected("read_cell", cell_id="aaaa")
-        assert not answer.failed
-    assert pauses.too_long() == {}
+        await pauses.measure(name, partial(succeeding, connected, "read_cell", cell_id="aaaa"))
+    assert pauses.too_long == {}
 
 
 TEXTS = ["://", "\n", "import a\n", "!python"]
@@ -177,9 +184,8 @@ async def test_no_text_of_a_megabyte_holds_up_the_loop(
             ("kernel_status", {}),
             ("execute_code", {"code": text}),
         ):
-            async with pauses.of((part, tool)):
-                await connected(tool, **arguments)
-    assert pauses.too_long() == {}
+            await pauses.measure((part, tool), partial(connected, tool, **arguments))
+    assert pauses.too_long == {}
 
 
 async def test_no_number_of_things_holds_up_the_loop(
@@ -201,20 +207,23 @@ async def test_no_number_of_things_holds_up_the_loop(
         ("read_dataflow", {"cell_id": "c0"}),
         ("search_cells", {"query": "x"}),
     ):
-        async with pauses.of(tool):
-            assert not (await connected(tool, **arguments)).failed
-    assert pauses.too_long(2 * MOST) == {}  # half of it is this client's, which validates the answer
+        most = 2 * MOST  # half of it is this client's, which validates the answer
+        await pauses.measure(tool, partial(succeeding, connected, tool, **arguments), most)
+    assert pauses.too_long == {}
 
 
 async def test_no_secrets_of_a_kernel_hold_up_the_loop(
     connected: Agent, kernel: FakeKernel, pauses: Pauses
 ) -> None:
     kernel.add("aaaa", "x", stream("y"))
-    async with pauses.of("secrets"):
+
+    async def read_five_times() -> None:
         for number in range(5):
             kernel.secrets = [Secret(f"N{n}", f"{number}-{n}" + "x" * 40) for n in range(5_000)]
             await connected("read_cell", cell_id="aaaa")
-    assert pauses.too_long(2 * MOST) == {}  # most of it is this fake kernel's
+
+    await pauses.measure("secrets", read_five_times, 2 * MOST)  # most of it is this fake kernel's
+    assert pauses.too_long == {}
 
 
 async def test_calls_about_other_kernels_go_on_meanwhile() -> None:
