@@ -49,6 +49,7 @@ def _pretty(value, printer, cycle):  # as IPython shows values after init_printi
 
 _Printable._repr_pretty_ = _pretty"""
 _WHY_NO_FUTURE: Final = "its `from __future__` line is a comment: marimo compiles cells without it"
+_HIDES_FIGURES: Final = re.compile(r"\s*%%capture(?: +--no-std(?:out|err))* *\n")
 _DOCUMENTATION: Final = "Automatically created module for IPython interactive environment"
 
 
@@ -135,11 +136,16 @@ def _without_future(
 
 def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
     past = history.named([_with_pretty_values(code) for code in codes])
-    codes = figures.shown(past.codes)
-    for cell, told, code, before in zip(cells, past.notes, codes, past.codes, strict=True):
+    hidden = {number for number, cell in enumerate(cells) if _HIDES_FIGURES.match(cell.source)}
+    codes = figures.shown(past.codes, hidden)
+    for number, (cell, told, code, before) in enumerate(
+        zip(cells, past.notes, codes, past.codes, strict=True)
+    ):
         for text in told:
             prepared.note([cell.position], text)
-        if code != before:
+        if code != before and number in hidden:
+            prepared.note([cell.position], "its figures are closed without being shown")
+        elif code != before:
             prepared.note([cell.position], "it shows its figure, as Jupyter does at the end of a cell")
     prepared.last_alone = True
     display = prepared.called.get("display", "display")

@@ -13,7 +13,7 @@ from marimo_kernel_bridge.analysis.object_kinds import root_of
 from marimo_kernel_bridge.importing.python_text import hides_its_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 _PYPLOT: Final = frozenset(
     {"matplotlib.pyplot", "matplotlib:pyplot", "pylab", "matplotlib.pylab", "matplotlib:pylab"}
@@ -27,11 +27,14 @@ _SETTINGS: Final = frozenset(
 _DRAWING: Final = frozenset({"plot", "hist", "boxplot", "plot_forest", "plot_diagnostics"})
 
 
-def shown(codes: Sequence[str]) -> list[str]:
-    """Add `plt.show()` to the cells that draw a figure and would not show it in marimo."""
+def shown(codes: Sequence[str], hidden: Container[int] = ()) -> list[str]:
+    """Add `plt.show()` to the cells that draw a figure and would not show it in marimo.
+
+    Cells at the indices `hidden` have `plt.close("all")` instead.
+    """
     pyplot, seaborn = "", ""
     result = []
-    for code in codes:
+    for number, code in enumerate(codes):
         cell = read_cell(code)
         for use in cell.occurrences:
             if use.act == "store" and not use.late and use.origin is None:
@@ -41,7 +44,9 @@ def shown(codes: Sequence[str]) -> list[str]:
                 pyplot = use.name
             elif use.origin == _SEABORN:
                 seaborn = use.name
-        result.append(_with_show(_bare_show(code, cell.tree, pyplot), pyplot, seaborn) if pyplot else code)
+        written = _with_show(_bare_show(code, cell.tree, pyplot), pyplot, seaborn) if pyplot else code
+        closed = f'{code}\n{pyplot}.close("all")'
+        result.append(closed if number in hidden and written != code else written)
     return result
 
 

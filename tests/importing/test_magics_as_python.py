@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from reactive import shown
 
+from marimo_kernel_bridge.importing import to_marimo
 from marimo_kernel_bridge.importing.imports import added_cells
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.prepared import Need
 from marimo_kernel_bridge.importing.python_text import indented
 from marimo_kernel_bridge.importing.shell import requirements
 from marimo_kernel_bridge.importing.translation import Notebooks
+from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
 
 FILES = {"helper.py": "answer = 42\nprint('helper ran')\n"}
 AROUND = Notebooks(frozenset({"x", "name", "answer", "captured", "k"}), FILES.get)
@@ -88,6 +90,26 @@ def test_names_bound_in_a_timed_or_captured_cell_are_there():
     names = ran("%%capture captured\nprint('inside')\nz = 5")[1]
     assert names["captured"].stdout == "inside\n"
     assert names["z"] == 5
+
+
+@pytest.mark.parametrize(
+    ("magic", "end", "note"),
+    [
+        ("%%capture\n", 'plt.close("all")', "its figures are closed without being shown"),
+        ("%%capture --no-stderr\n", 'plt.close("all")', "its figures are closed without being shown"),
+        ("%%capture out\n", "plt.show()", "it shows its figure"),
+        ("%%capture --no-display\n", "plt.show()", "it shows its figure"),
+        ("", "plt.show()", "it shows its figure"),
+    ],
+)
+def test_a_figure_of_a_cell_whose_output_is_captured_for_nobody_is_not_shown(magic, end, note):
+    codes = ["import matplotlib.pyplot as plt", f"{magic}plt.plot([1, 2])\ny = 1"]
+    cells = tuple(
+        NotebookCell(number, f"c{number}", "code", code) for number, code in enumerate(codes, start=1)
+    )
+    converted = to_marimo.convert(Notebook(cells, {}))
+    assert converted.codes[-1].endswith(f"\n{end}")
+    assert note in str(converted.cells[1])
 
 
 def test_the_lines_of_a_command_are_of_the_same_type():
