@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 from marimo_kernel_bridge.client.endpoint import open_channels
 from marimo_kernel_bridge.client.link import ANSWER_BOUND, KernelLink, Liveness
 from marimo_kernel_bridge.client.reads import Reads, require_reactive
-from marimo_kernel_bridge.client.replies import Replies
 from marimo_kernel_bridge.client.run_tracker import CANCEL_BOUND, RunTracker
 from marimo_kernel_bridge.client.runs import Run, RunKind
 from marimo_kernel_bridge.errors import BridgeError
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.client.life import KernelInfo
     from marimo_kernel_bridge.protocol.changes import Change
-    from marimo_kernel_bridge.protocol.inspection import Secret
     from marimo_kernel_bridge.protocol.messages import Content
 
 
@@ -47,14 +45,15 @@ class KernelClient:
     kernel is a plain one and the method needs a graph of cells.
     """
 
-    def __init__(self, endpoint: Endpoint, channels: Channels, client_name: str) -> None:
+    def __init__(
+        self, endpoint: Endpoint, channels: Channels, client_name: str, *, redacted: bool = True
+    ) -> None:
         """Use `attach` instead. `channels` are open channels to the kernel at `endpoint`."""
         self.client_name = client_name
         self.connection = endpoint
-        self._replies = Replies()
-        self.runs = RunTracker(self._replies, self.interrupt)
+        self.runs = RunTracker(self.interrupt)
         self._link = KernelLink(channels, self.runs)
-        self.reads = Reads(self._link, self._replies, client_name)
+        self.reads = Reads(self._link, client_name, redacted=redacted)
 
     @classmethod
     async def attach(
@@ -63,14 +62,16 @@ class KernelClient:
         client_name: str = "agent",
         bound: float = ANSWER_BOUND,
         open_channels: Callable[[Endpoint, str], Channels] = open_channels,
+        *,
+        redacted: bool = True,
     ) -> Self:
         """Attach to a running kernel, within `bound` seconds, after as many more for one that is starting.
 
         `client_name` is shown to other clients as the author of runs and edits. `open_channels` opens the channels to
-        the kernel; tests pass one in memory.
+        the kernel; tests pass one in memory. `redacted`: reads have marks in place of the kernel's secrets.
         Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
-        client = cls(endpoint, open_channels(endpoint, client_name), client_name)
+        client = cls(endpoint, open_channels(endpoint, client_name), client_name, redacted=redacted)
         try:
             await client._link.open(bound)
         except BaseException:
@@ -90,10 +91,6 @@ class KernelClient:
         """Detach. The kernel and its runs continue."""
         self.runs.close()
         await self._link.close()
-
-    def on_secrets(self, callback: Callable[[Sequence[Secret]], None]) -> None:
-        """Call `callback` with the kernel's secrets, which each reply contains, before the reply is returned."""
-        self._replies.on_secrets(callback)
 
     # The kernel and its life
 
@@ -202,7 +199,7 @@ class KernelClient:
                 cancel = wire.encode_request(wire.CancelRun(run_id=run.run_id))
                 with suppress(BridgeError):  # otherwise it is interrupted as soon as it starts
                     reply = await self._link.ask("control", wire.READ_REQUEST, cancel, CANCEL_BOUND)
-                    self._replies.parse(reply, type(None))
+                    wire.decode_reply(reply, type(None))
                     run.cancelled = True
         elif not run.over:
             await self.interrupt(run)

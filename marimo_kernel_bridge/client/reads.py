@@ -5,7 +5,9 @@ Owns one method for each read of the bridge protocol. Requires an open link; cha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from marimo_kernel_bridge.client.link import ANSWER_BOUND
 from marimo_kernel_bridge.errors import BridgeError
@@ -14,6 +16,7 @@ from marimo_kernel_bridge.protocol.changes import EditReport, ExpectedRun
 from marimo_kernel_bridge.protocol.environment import Environment
 from marimo_kernel_bridge.protocol.inspection import (
     Matches,
+    Redacted,
     RunOutcome,
     UiElement,
     Variable,
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marimo_kernel_bridge.client.link import KernelLink
-    from marimo_kernel_bridge.client.replies import Replies
     from marimo_kernel_bridge.protocol.changes import Change
 
 _T = TypeVar("_T")
@@ -45,10 +47,11 @@ class Reads:
     unsupported_version, and the codes in its own docstring.
     """
 
-    def __init__(self, link: KernelLink, replies: Replies, client_name: str) -> None:
+    def __init__(self, link: KernelLink, client_name: str, *, redacted: bool = True) -> None:
+        """`redacted`: texts have marks in place of the secrets that the kernel knows."""
         self._link = link
         self._client_name = client_name
-        self._replies = replies
+        self.redacted = redacted
 
     async def describe(self) -> KernelDescription:
         """Return the kernel's state: the running request, the mode, and the stale cells."""
@@ -97,9 +100,9 @@ class Reads:
         """Return the kernel's package environment, and the imports in cells that cannot be resolved."""
         return await self._read(wire.ReadEnvironment(), Environment)
 
-    async def secrets(self, bound: float = ANSWER_BOUND) -> None:
-        """Request the kernel's secrets, which every reply passes to the observers of `on_secrets`."""
-        await self._read(wire.ReadSecrets(), type(None), bound)
+    async def redact(self, value: Any, bound: float = ANSWER_BOUND) -> Any:
+        """Return JSON about the notebook with marks in place of the secrets that the kernel knows."""
+        return (await self._read(wire.Redact(value=value), Redacted, bound)).value
 
     async def inspect_variable(self, name: str, rows: int, offset: int = 0) -> VariableContent:
         """Return a variable, with a sample of `rows` from `offset` on if the kernel is idle.
@@ -110,7 +113,7 @@ class Reads:
         if not (await self.describe()).busy:
             try:
                 reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))
-                return self._replies.parse(reply, VariableContent)
+                return wire.decode_reply(reply, VariableContent)
             except BridgeError as refusal:
                 if refusal.code != "kernel_silent":
                     raise
@@ -134,12 +137,13 @@ class Reads:
                     "Try again when kernel_status says idle. Without `edits` a preview is always available.",
                 ) from None
             raise
-        return self._replies.parse(reply, EditReport)
+        return wire.decode_reply(reply, EditReport)
 
     async def _read(self, request: wire.ControlRequest, kind: type[_T], bound: float = ANSWER_BOUND) -> _T:
         require_reactive(self._link)
+        request = msgspec.structs.replace(request, redacted=self.redacted)
         content = await self._link.ask("control", wire.READ_REQUEST, wire.encode_request(request), bound)
-        return self._replies.parse(content, kind)
+        return wire.decode_reply(content, kind)
 
 
 def require_reactive(link: KernelLink) -> None:

@@ -19,6 +19,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.environment import InstallReport
 from marimo_kernel_bridge.protocol.inspection import RunOutcome
+from marimo_kernel_bridge.protocol.messages import decode_reply
 from marimo_kernel_bridge.protocol.names import REPLY
 from marimo_kernel_bridge.protocol.notebook import RunReport
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.channels import Message
     from marimo_kernel_bridge.client.connection import Channel
-    from marimo_kernel_bridge.client.replies import Replies
     from marimo_kernel_bridge.protocol.messages import Content
 
 logger = logging.getLogger(__name__)
@@ -54,9 +54,8 @@ _REPORTS: Final[dict[RunKind, type[RunReport | EditReport | InstallReport]]] = {
 class RunTracker:
     """The runs of one client, by id, and the waiting for them. Ends them when the kernel ends."""
 
-    def __init__(self, replies: Replies, interrupt: Callable[[Run], Awaitable[None]]) -> None:
+    def __init__(self, interrupt: Callable[[Run], Awaitable[None]]) -> None:
         """`interrupt` stops a run that has started; it raises `BridgeError` if it cannot."""
-        self._replies = replies
         self._interrupt = interrupt
         self._observers: list[Callable[[], None]] = []
         self._activity = Activity()
@@ -157,7 +156,10 @@ class RunTracker:
             self._changed()
         if message.msg_type == "update_display_data":  # display ids belong to the kernel, not to a request
             for shown in self._runs.values():
-                shown.log.update_display(message.content)
+                if (
+                    run is not None or shown.late_outputs
+                ):  # a reactive kernel redacts what answers our requests
+                    shown.log.update_display(message.content)
         elif run is not None and (run.late_outputs or not run.over):
             run.on_iopub(message.msg_type, message.content, now)
 
@@ -194,7 +196,7 @@ class RunTracker:
 
     def _outcome_in(self, content: Content) -> RunOutcome | None:
         try:
-            return self._replies.parse(content, RunOutcome)
+            return decode_reply(content, RunOutcome)
         except BridgeError:  # of another protocol version: a read of the outcome reports that
             return None
 
@@ -212,7 +214,7 @@ class RunTracker:
         if report is None and not (reply.ename == "BridgeError" and "protocol" in content):
             return reply
         try:
-            return replace(reply, result=self._replies.parse(content, report or RunReport))
+            return replace(reply, result=decode_reply(content, report or RunReport))
         except BridgeError as refusal:  # also for an execute_request, if the user has paused agents
             return replace(reply, refusal=refusal)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.notebooks.ipynb import read_notebook
+from marimo_kernel_bridge.notebooks.ipynb import parse_notebook, read_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell
 from marimo_kernel_bridge.notebooks.nbformat_json import lines
 from marimo_kernel_bridge.protocol.messages import METADATA_KEY
@@ -64,7 +64,10 @@ async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:
         for cell in await client.reads.list_cells()
         if cell.notebook_cell_id is not None or cell.status != "superseded"
     ]
-    return await asyncio.to_thread(lambda: merged(_on_disk(notebook), cells))
+    disk = await asyncio.to_thread(_on_disk, notebook)
+    if disk is not None and disk.path is not None and client.reads.redacted:
+        disk = parse_notebook(disk.path, await client.reads.redact(disk.document))
+    return await asyncio.to_thread(merged, disk, cells)
 
 
 def _on_disk(notebook: str | None) -> Notebook | None:

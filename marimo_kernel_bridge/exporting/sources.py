@@ -218,7 +218,7 @@ async def read_kernel(named: str) -> LiveNotebook:
 
     place = await connection_file_of(named) if named.endswith(".ipynb") else locate(named)
     connection = read_connection(place)
-    async with await KernelClient.attach(connection, "export") as client:
+    async with await KernelClient.attach(connection, "export", redacted=False) as client:
         if not client.info.reactive:
             await client.reads.list_cells()  # raises: not_reactive
         notebook = (await client.reads.describe()).notebook

@@ -9,7 +9,7 @@ from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.output_text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Output
 
@@ -19,8 +19,13 @@ MOST_SEARCHED: Final = 1_000_000
 _WIDTH: Final = 200
 
 
-def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
-    """Return the lines that contain `query`, ignoring case. Not a regular expression, which could take forever."""
+def search(
+    cells: Iterable[CellWithOutputs], query: str, limit: int, hide: Callable[[str], str] = str
+) -> Matches:
+    """Return the lines that contain `query`, ignoring case. Not a regular expression, which could take forever.
+
+    Only what `hide` leaves of a text is searched: a match would tell whether a guess at a hidden value is right.
+    """
     needle = query.casefold()
     matches: list[Match] = []
     total = 0
@@ -30,7 +35,7 @@ def search(cells: Iterable[CellWithOutputs], query: str, limit: int) -> Matches:
         output, whole = _text(both.outputs)
         if not whole:
             unread.append(cell_id)
-        for where, text in (("code", both.cell.code), ("output", output)):
+        for where, text in (("code", hide(both.cell.code)), ("output", hide(output))):
             for number, line in enumerate(split_lines(text), 1):
                 if needle in line.casefold():
                     total += 1

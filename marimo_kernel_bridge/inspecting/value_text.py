@@ -14,13 +14,32 @@ import itertools
 import pathlib
 import sys
 import uuid
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import types
+    from collections.abc import Callable, Iterator
 
 LONGEST: Final = 200
 """Characters of one value."""
+
+_READ: Final = 20_000
+"""Characters of a longer text that are looked at before it is shortened."""
+
+_pass_through: ContextVar[Callable[[str], str]] = ContextVar("_pass_through", default=str)
+
+
+@contextmanager
+def texts_passed_through(function: Callable[[str], str]) -> Iterator[None]:
+    """Within this block, apply a function to texts before they are shortened: half of a secret is not known as one."""
+    token = _pass_through.set(function)
+    try:
+        yield
+    finally:
+        _pass_through.reset(token)
+
 
 _MOST_ITEMS: Final = 8
 _DEEPEST: Final = 2
@@ -78,12 +97,18 @@ def value_text(value: object, longest: int = LONGEST, depth: int = 0) -> str:
 
 def shorten(text: str, longest: int = LONGEST) -> str:
     """Shorten text to a length."""
+    if len(text) > longest:
+        text = _pass_through.get()(text[:_READ])
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _quoted(value: str | bytes, longest: int) -> str:
-    text = repr(value[:longest])
-    return text if len(value) <= longest else f"{text}… ({len(value)} in all)"
+    if len(value) <= longest:
+        return repr(value)
+    written = repr(value[:_READ])
+    passed = _pass_through.get()(written)
+    shown = repr(value[:longest]) if passed == written else shorten(passed, longest)
+    return f"{shown}… ({len(value)} in all)"
 
 
 def _container_text(value: Any, longest: int, depth: int) -> str:  # an exact builtin container

@@ -6,7 +6,6 @@ sends the messages.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,20 +17,19 @@ from marimo_kernel_bridge.kernel import bridge_reads
 from marimo_kernel_bridge.kernel.bridge_reads import BridgeReads
 from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol import secrets as secret_values
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.environment import requirements
 from marimo_kernel_bridge.protocol.names import agent_name
-from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
     import logging
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.protocol.environment import InstallReport
-    from marimo_kernel_bridge.protocol.inspection import Secret
+    from marimo_kernel_bridge.protocol.redaction import Redactor
 
 
 _SingleRequest = wire.RunCells | wire.RunStale | wire.SetUiValue
@@ -65,6 +63,9 @@ class Host(bridge_reads.Host, Protocol):
 
     @property
     def log(self) -> logging.Logger: ...
+
+    @property
+    def session(self) -> JupyterSession: ...
 
     @property
     def scheduler(self) -> Scheduler: ...
@@ -116,14 +117,18 @@ class BridgeHandler:
     async def reply_to(self, message: dict[str, Any], *, on_control: bool) -> wire.Content:
         """Parse a message, and return the content of the reply."""
         sender, heard = _Sender(message["header"]), self._host.notebook.agents.heard
+        redacted = True
         try:
-            request = wire.decode_request(message["content"])
-            result = await self._answer(request, sender, on_control=on_control)
-            heard(sender.name, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
-            return wire.encode_result(result, self._secrets())
-        except BridgeError as refusal:
-            heard(sender.name, refused=True)
-            return wire.encode_error(refusal)
+            try:
+                request = wire.decode_request(message["content"])
+                redacted = request.redacted
+                result = await self._answer(request, sender, on_control=on_control)
+                heard(sender.name, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
+                content = wire.encode_result(result)
+            except BridgeError as refusal:
+                heard(sender.name, refused=True)
+                content = wire.encode_error(refusal)
+            return self._without_secrets(content) if redacted else content
         except Exception:
             self._host.log.exception("A bridge request failed")
             return wire.encode_error(
@@ -132,14 +137,14 @@ class BridgeHandler:
 
     def outcome_of(self, run_id: str) -> wire.Content:
         """Return the content of the reply to a `ReadOutcome` of a run."""
-        return wire.encode_result(self._reads.outcome(run_id), self._secrets())
+        return self._without_secrets(wire.encode_result(self._reads.outcome(run_id)))
 
     async def _answer(self, request: wire.Request, sender: _Sender, *, on_control: bool) -> wire.Result:
         if isinstance(request, wire.CancelRun):
             self._host.queue.cancel(request.run_id)
             return None
         if not isinstance(request, wire.ShellRequest):
-            return self._reads.answer(request, on_control=on_control)
+            return self._reads.answer(request, on_control=on_control, redactor=self._redactor)
         if on_control:
             raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
         if not (isinstance(request, wire.EditCells) and request.dry_run):  # without a sample it only reads
@@ -154,8 +159,13 @@ class BridgeHandler:
         await self._host.scheduler.run_now()
         return self._host.notebook.runs.report(sender.run_id)
 
-    def _secrets(self) -> list[Secret]:
-        return [*secret_values.in_environment(os.environ), *secret_values.in_dotenv(working_directory())]
+    @property
+    def _redactor(self) -> Redactor:
+        return self._host.session.for_agents.redactor()
+
+    def _without_secrets(self, content: wire.Content) -> wire.Content:
+        redacted: wire.Content = self._redactor.data(content)
+        return redacted
 
     async def _run(self, request: _SingleRequest, sender: _Sender) -> None:
         notebook, address = self._host.notebook, sender.address

@@ -9,22 +9,26 @@ import os
 import platform
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting import ipywidgets as jupyter_widgets
 from marimo_kernel_bridge.inspecting import packages, variables
 from marimo_kernel_bridge.inspecting.cell_search import search
+from marimo_kernel_bridge.inspecting.value_text import texts_passed_through
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.inspection import RunOutcome
+from marimo_kernel_bridge.protocol.inspection import Redacted, RunOutcome
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription
 from marimo_kernel_bridge.protocol.output_log import shortened
 from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.redaction import Redactor
 
 
 class Status(Protocol):
@@ -73,8 +77,16 @@ class BridgeReads:
     def __init__(self, host: Host) -> None:
         self._host = host
 
-    def answer(self, request: wire.ReadRequest, *, on_control: bool) -> wire.Result:  # noqa: C901, PLR0911, PLR0912  # one for each
-        """Return the result of a request that only reads."""
+    def answer(self, request: wire.ReadRequest, *, on_control: bool, redactor: Redactor) -> wire.Result:
+        """Return the result of a request that only reads. What it shortens is redacted before, unless it is for the person."""
+        if not request.redacted:
+            return self._answer(request, on_control=on_control, hide=_as_it_is)
+        with texts_passed_through(redactor.text):
+            return self._answer(request, on_control=on_control, hide=redactor.data)
+
+    def _answer(  # noqa: C901, PLR0911, PLR0912  # one for each
+        self, request: wire.ReadRequest, *, on_control: bool, hide: Callable[[Any], Any]
+    ) -> wire.Result:
         notebook, shell = self._host.notebook, self._host.shell
         match request:
             case wire.Describe():
@@ -87,7 +99,9 @@ class BridgeReads:
                 return notebook.view.outline(offset, limit)
             case wire.ReadCell(cell_id=cell_id, most_output=most):
                 both = notebook.view.read(cell_id)
-                return both if most is None else CellWithOutputs(both.cell, shortened(both.outputs, most))
+                return (
+                    both if most is None else CellWithOutputs(both.cell, shortened(hide(both.outputs), most))
+                )
             case wire.ReadRun(run_id=run_id):
                 return notebook.runs.report(run_id)
             case wire.ReadOutcome(run_id=run_id):
@@ -96,7 +110,7 @@ class BridgeReads:
                 return notebook.runs.newest(limit)
             case wire.SearchCells(query=query, limit=limit):
                 view = notebook.view
-                return search([view.read(cell.cell_id) for cell in view.snapshot()], query, limit)
+                return search([view.read(cell.cell_id) for cell in view.snapshot()], query, limit, hide)
             case wire.ListVariables():
                 return variables.list_variables(shell.user_ns, shell.user_ns_hidden, self._definers())
             case wire.ListUiElements():
@@ -110,8 +124,8 @@ class BridgeReads:
                 return variables.inspect(
                     shell.user_ns, self._definers(), name, rows, offset, sample=not on_control
                 )
-            case wire.ReadSecrets():
-                return None
+            case wire.Redact(value=value):
+                return Redacted(hide(value))
             case wire.PreviewRun(cell_ids=cell_ids):
                 return list(notebook.view.would_run(cell_ids, autorun=notebook.mode == "autorun"))
             case wire.ReadEnvironment():
@@ -162,3 +176,7 @@ class BridgeReads:
             agents_paused=notebook.agents.paused,
             interpreter=sys.executable or None,
         )
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

@@ -11,6 +11,7 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +25,7 @@ from marimo_kernel_bridge.protocol.redaction import Redactor
 from marimo_kernel_bridge.protocol.secrets import in_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.endpoint import Endpoint
@@ -32,19 +33,20 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
     from marimo_kernel_bridge.mcp_server.media.chart_drawing import Drawing
     from marimo_kernel_bridge.mcp_server.media.output_text import Chart, Shown
-    from marimo_kernel_bridge.protocol.inspection import RunOutcome, Secret
+    from marimo_kernel_bridge.protocol.inspection import RunOutcome
     from marimo_kernel_bridge.protocol.notebook import Cell, Output
 
 
 _ASKED_BOUND: Final = 1.0  # seconds; each answer waits this long at most
-_MOST_SECRETS: Final = 100
-_LONGEST_SECRET: Final = 500
-"""Characters. An environment has far less of both, and a pattern of more takes long to be compiled."""
 
 
 @dataclass
 class Attached:
-    """A kernel that an agent is attached to, with the agent's knowledge of it and the secrets to redact."""
+    """A kernel that an agent is attached to, and the agent's knowledge of it.
+
+    A reactive kernel has redacted what comes from it. `redactor` is for what comes from other kernels, and for the secrets
+    that this process knows.
+    """
 
     handle: str
     client: KernelClient
@@ -53,14 +55,10 @@ class Attached:
     restarts_told: int = 0
     answers: bool = True
     """Whether the kernel answered the last request. Code that holds the GIL prevents it."""
-    secrets: frozenset[Secret] = frozenset()
     charts: ChartDrawer = field(default_factory=ChartDrawer)
     presenter: Presenter = field(default_factory=Presenter)
     """One for each kernel, so that none holds up another."""
-    redactor: Redactor = field(default_factory=lambda: Redactor(in_environment(os.environ)))
-
-    def __post_init__(self) -> None:
-        self.client.on_secrets(self._learn)
+    redactor: Redactor = field(default_factory=Redactor)
 
     @property
     def reactive(self) -> bool:
@@ -101,11 +99,17 @@ class Attached:
                     interpreters.insert(0, named)
         return await self.charts.draw(chart.kind, chart.specification, interpreters)
 
-    async def learn_secrets(self) -> None:
-        """Ask the kernel for its secrets before any of its output is shown."""
-        if self.client.info.reactive and self.client.end is None:
-            with suppress(BridgeError):  # a kernel that does not answer now
-                await self.client.reads.secrets(_ASKED_BOUND)
+    async def redacted_codes(self, codes: Sequence[str]) -> list[str]:
+        """Return code that other clients run without the kernel's secrets; empty texts if the kernel does not answer.
+
+        Such code arrives in messages to everybody, which the kernel does not redact.
+        """
+        if not self.reactive or not any(codes):
+            return list(codes)
+        with suppress(BridgeError):
+            redacted: list[str] = await self.client.reads.redact(list(codes), _ASKED_BOUND)
+            return redacted
+        return [""] * len(codes)
 
     async def outcome_of(self, run: Run) -> RunOutcome | None:
         """Return the outcome of a run; None if the kernel does not answer."""
@@ -117,16 +121,8 @@ class Attached:
             with suppress(BridgeError):
                 asked = (run.run_id,) if run.over else (run.run_id, _ASKED_BOUND)
                 outcome = await self.client.reads.outcome(*asked)
+                self.answers = True
         return outcome
-
-    def _learn(self, secrets: Iterable[Secret]) -> None:
-        self.answers = True
-        new = sorted(set(secrets) - self.secrets, key=lambda secret: (secret.name, secret.value))
-        room = _MOST_SECRETS - len(self.secrets)
-        if kept := [secret for secret in new if len(secret.value) <= _LONGEST_SECRET][:room]:
-            # a secret that was removed from the environment may still appear in outputs
-            self.secrets |= frozenset(kept)
-            self.redactor = Redactor([*in_environment(os.environ), *self.secrets])
 
     def news(self) -> str:
         """Return once that the kernel was restarted; empty otherwise."""
@@ -201,13 +197,10 @@ class Kernels:
         self._connecting = asyncio.Lock()
         self.presenter = Presenter()
 
-    @property
+    @cached_property
     def redactor(self) -> Redactor:
-        """The redactor for the secrets of all kernels."""
-        if len(self._attached) == 1:
-            return next(iter(self._attached.values())).redactor
-        of_kernels = (secret for attached in self._attached.values() for secret in attached.secrets)
-        return Redactor([*in_environment(os.environ), *of_kernels])
+        """The redactor for the secrets of this process."""
+        return Redactor(in_environment(os.environ))
 
     def at(self, where: str, client_name: str) -> Attached | None:
         """Return the kernel that a client is attached to, by the path of its connection file or its URL on a server."""
@@ -234,8 +227,9 @@ class Kernels:
                 await self._detach(previous)
             client = await self._attach(endpoint, client_name)
             self._made += 1
-            attached = Attached(f"k{self._made}" if previous is None else previous.handle, client)
-            await attached.learn_secrets()
+            attached = Attached(
+                f"k{self._made}" if previous is None else previous.handle, client, redactor=self.redactor
+            )
             self._attached[attached.handle] = attached
             if self._subscriptions is not None:
                 self._watches[attached.handle] = Watch(attached, self._subscriptions)

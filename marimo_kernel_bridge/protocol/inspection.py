@@ -1,9 +1,9 @@
-"""What clients can read from a kernel besides its cells: variables, UI elements, search results, secrets. Values only."""
+"""What clients can read from a kernel besides its cells: variables, UI elements, search results. Values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from marimo_kernel_bridge.protocol.notebook import Cell, RunReport  # noqa: TC001  # msgspec looks at it
 
@@ -89,10 +89,17 @@ class Matches:
 
 @dataclass(frozen=True)
 class Secret:
-    """An environment variable of the kernel that looks like a secret."""
+    """A variable of an environment that looks like a secret. Never sent."""
 
     name: str
     value: str
+
+
+@dataclass(frozen=True)
+class Redacted:
+    """JSON without the secrets that the kernel knows."""
+
+    value: Any
 
 
 @dataclass(frozen=True)

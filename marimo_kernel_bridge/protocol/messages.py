@@ -2,17 +2,18 @@
 
 There is one additional type of request and reply, on two Jupyter channels. Reads go on *control* and are answered
 while a cell runs; requests that run code are queued on *shell*. The content of a request is one of the tagged structs in
-this module; the content of a reply is `{"status": "ok", "protocol": 1, "result": ..., "secrets": [...]}` or
-`{"status": "error", "protocol": 1, "ename": "BridgeError", "code": ..., "evalue": ..., "hint": ...,
+this module; the content of a reply is `{"status": "ok", "protocol": 2, "result": ...}` or
+`{"status": "error", "protocol": 2, "ename": "BridgeError", "code": ..., "evalue": ..., "hint": ...,
 "traceback": []}`. A request on shell is framed by Jupyter's `status` messages busy and idle, so that a client knows by
 the reply *and* idle that it is over. A request on control is not: front ends take any idle for that of the kernel.
-`secrets` are the kernel's secrets (`Secret`), so that a client can redact them for a model; it has the kernel's key
-anyway. A separate request for them would double the number of requests.
+Texts in replies have marks in place of the secrets that the kernel knows, before anything in them is shortened, unless the
+request says `"redacted": false`, as commands of the person do.
 
 Running code does not need this protocol: it is a plain `execute_request`. Its metadata may contain
 `{METADATA_KEY: {"client": "a name"}}`, which the kernel records as the author; `ReadRun` with the request's
-message id then returns the cells that ran because of it. With `"outcome": true` in addition, the kernel sends the result
-of `ReadOutcome` in a second reply on shell (`REPLY`) before idle, which saves the client a request; it may be missing.
+message id then returns the cells that ran because of it, and all that the kernel sends in answer is redacted. With
+`"outcome": true` in addition, the kernel sends the result of `ReadOutcome` in a second reply on shell (`REPLY`) before
+idle, which saves the client a request; it may be missing.
 
 This module sends nothing: `zmq_kernel` and `client` do. New optional fields may be added to replies without changing
 `PROTOCOL`: a client ignores unknown fields.
@@ -20,7 +21,7 @@ This module sends nothing: `zmq_kernel` and `client` do. New optional fields may
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -37,8 +38,8 @@ from marimo_kernel_bridge.protocol.changes import (
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
     Matches,
+    Redacted,
     RunOutcome,
-    Secret,
     UiElement,
     Variable,
     VariableContent,
@@ -52,13 +53,10 @@ from marimo_kernel_bridge.protocol.notebook import (
     RunReport,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 Content: TypeAlias = dict[str, Any]
 """The content or metadata of a Jupyter message: JSON with fields that depend on the message's type."""
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 REQUEST: Final = message_names.REQUEST
 READ_REQUEST: Final = message_names.READ_REQUEST
 REPLY: Final = message_names.REPLY
@@ -67,6 +65,7 @@ METADATA_KEY: Final = message_names.METADATA_KEY
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
     protocol: int = PROTOCOL
+    redacted: bool = True
 
 
 class Describe(_Request, frozen=True, tag="describe"):
@@ -145,8 +144,13 @@ class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
     offset: int = 0
 
 
-class ReadSecrets(_Request, frozen=True, tag="read_secrets"):
-    """Control. Result: none; every reply contains the secrets."""
+class Redact(_Request, frozen=True, tag="redact"):
+    """Control. Result: `Redacted`: the JSON with marks in place of the secrets that the kernel knows.
+
+    For texts about the notebook that do not come from the kernel, such as its file.
+    """
+
+    value: Any
 
 
 class PreviewRun(_Request, frozen=True, tag="preview_run"):
@@ -236,7 +240,7 @@ ReadRequest = (
     | ListVariables
     | ListUiElements
     | InspectVariable
-    | ReadSecrets
+    | Redact
     | ReadEnvironment
     | PreviewRun
 )
@@ -257,6 +261,7 @@ Result = (
     | list[UiElement]
     | VariableContent
     | Environment
+    | Redacted
     | EditReport
     | list[ExpectedRun]
     | InstallReport
@@ -293,10 +298,9 @@ def decode_request(content: object) -> Request:
     )
 
 
-def encode_result(result: Result, secrets: Sequence[Secret]) -> Content:
+def encode_result(result: Result) -> Content:
     """Return a result as the content of an ok reply."""
-    content = {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
-    return {**content, "secrets": msgspec.to_builtins(secrets)}
+    return {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
 
 
 def encode_error(error: BridgeError) -> Content:
@@ -320,17 +324,8 @@ def decode_reply(content: Content, kind: type[_T]) -> _T:
         raise BridgeError(
             known, str(content.get("evalue", "The kernel refused the request.")), str(content.get("hint", ""))
         )
-    return _of_this_version(content.get("result"), kind)
-
-
-def secrets_in(content: Content) -> list[Secret]:
-    """Return the secrets in the content of an ok reply. Raises `BridgeError`: unsupported_version."""
-    return _of_this_version(content.get("secrets"), list[Secret])
-
-
-def _of_this_version(value: object, kind: type[_T]) -> _T:
     try:
-        return msgspec.convert(value, kind)
+        return msgspec.convert(content.get("result"), kind)
     except msgspec.ValidationError as error:
         raise BridgeError(
             "unsupported_version", f"The kernel's reply does not match this version: {error}."

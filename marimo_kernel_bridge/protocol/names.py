@@ -32,6 +32,9 @@ READ_REQUEST: Final = "marimo_bridge_read_request"
 
 REPLY: Final = "marimo_bridge_reply"
 
+FOR_AGENT: Final = "marimo_kernel_bridge_agent"
+"""A key that the kernel adds to the header of an agent's request: what it sends in answer to that request is redacted."""
+
 _LONGEST_NAME: Final = 40
 _PUNCTUATION: Final = frozenset(" .,_-+/@()")
 _NOT_FOR_AGENTS: Final = frozenset(

@@ -42,7 +42,7 @@ def without_edited(outputs: Iterable[Output]) -> list[Output]:
     ]
 
 
-def shortened(outputs: tuple[Output, ...], most: int) -> tuple[Output, ...]:
+def shortened(outputs: Iterable[Output], most: int) -> tuple[Output, ...]:
     """Shorten each text in outputs to about `most` characters, keeping its beginning and its end."""
     return tuple(
         {**output, "text": _middle_cut(output["text"], most)}

@@ -1,7 +1,7 @@
 """Redaction of secrets in what agents see: known values, and texts in the formats of well-known tokens. Pure.
 
-The kernel redacts whatever it sends to an agent, before it is cut: it knows the values. The MCP server redacts its answers as
-well, for kernels that do not, and with the values of its own environment.
+The kernel redacts whatever it sends to an agent, before it is cut: it knows the values. The MCP server redacts its
+answers as well, for kernels that do not, and with the values of its own environment.
 
 Protects against accidents (a printed environment, a key in a traceback), not against code that disguises its output. A
 mark with the secret's name replaces each secret; code that contains a mark is refused, because it would overwrite the
@@ -29,8 +29,8 @@ MARK: Final = re.compile(r"<<redacted:[^<>\n]*>>")
 
 _SHORTEST: Final = 4
 _WHOLE: Final = 16
-"""Longer values are also recognized by their first half, because a text may have been cut within them, in base64, and where a
-line break is within them."""
+"""Longer values are also recognized by their first half, because a text may have been cut within them, in base64, and
+where a line break is within them."""
 
 _BINARY: Final = ("image/", "audio/", "video/", "application/pdf")
 """Mime types whose data are no text."""

@@ -1,7 +1,7 @@
 """Secrets of a process: the values of variables with telling names, in its environment and in a `.env` file.
 
 Used in the kernel for its environment (a notebook may load a `.env` at any time), and in the MCP process for its own.
-The MCP server is responsible for keeping them from a model.
+Neither sends them to the other: each redacts what it knows (`redaction`).
 """
 
 from __future__ import annotations

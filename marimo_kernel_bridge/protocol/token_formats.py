@@ -208,7 +208,13 @@ _LONGEST: Final = 1000
 
 
 def _without_credentials(text: str) -> str:
-    return _ADDRESS.sub(lambda match: "://".join(map(_address, match[0].split("://"))), text)
+    return _ADDRESS.sub(_addresses, text) if "@" in text else text
+
+
+def _addresses(match: re.Match[str]) -> str:
+    """Return what follows a ://, in which more addresses may follow."""
+    found = match[0]
+    return "://".join(map(_address, found.split("://"))) if "@" in found else found
 
 
 def _address(rest: str) -> str:

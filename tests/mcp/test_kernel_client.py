@@ -199,7 +199,7 @@ async def test_a_suspended_kernel_is_silent_and_not_dead(plain_kernel, attach, m
 async def ask_for_ever(client: KernelClient) -> None:
     async with asyncio.timeout(BOUND):
         while True:
-            await client.reads.secrets(0.1)
+            await client.reads.outcome("x", 0.1)
 
 
 async def test_a_kernel_whose_interpreter_is_held_answers_nothing_and_is_alive(

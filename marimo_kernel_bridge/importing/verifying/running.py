@@ -104,7 +104,7 @@ async def running(folder: Path, codes: Mapping[str, str], *, strict: bool) -> As
         manager = await stack.enter_async_context(started_kernel(KERNELSPEC, folder, subprocess.DEVNULL))
         front_end = await stack.enter_async_context(opened(manager))
         client = await stack.enter_async_context(
-            await KernelClient.attach(read_connection(manager.connection_file), "verify")
+            await KernelClient.attach(read_connection(manager.connection_file), "verify", redacted=False)
         )
         if strict:
             await front_end.run(_SETTING, "%marimo strict")

@@ -10,16 +10,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from jupyter_client.jsonutil import json_clean, json_default
 from jupyter_client.session import Session, extract_header, json_packer
 
 from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
+from marimo_kernel_bridge.protocol.names import FOR_AGENT
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
+    from marimo_kernel_bridge.kernel.messaging.agent_messages import AgentMessages
 
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -46,6 +49,13 @@ class JupyterSession(Session):
         self.pack = pack
         self.unanswered: set[str] = set()  # message ids of the requests that wait for a reply
         self._route: Route | None = None
+
+    @cached_property
+    def for_agents(self) -> AgentMessages:
+        """The redaction of what agents are sent."""
+        from marimo_kernel_bridge.kernel.messaging.agent_messages import AgentMessages  # noqa: PLC0415  # most notebooks have no agent
+
+        return AgentMessages()
 
     def redirect_outputs(self, route: Route) -> None:
         """Ask `route` about each output from now on; once there is a notebook."""
@@ -94,22 +104,23 @@ class JupyterSession(Session):
         **kwargs: Any,
     ) -> dict[str, Any] | None:
         """Send a message, or what the notebook puts in its place."""
-        if isinstance(msg_or_type, str) and msg_or_type.endswith("_reply"):
-            self.unanswered.discard(extract_header(parent or {}).get("msg_id"))
-        if self._route is None:
-            return super().send(stream, msg_or_type, content, parent, ident, **kwargs)
         if isinstance(msg_or_type, str):
             msg_type, header = msg_or_type, extract_header(parent or {})
+            if msg_type.endswith("_reply"):
+                self.unanswered.discard(header.get("msg_id"))
         else:
             msg_type, header = msg_or_type["msg_type"], msg_or_type.get("parent_header") or {}
+        if self._route is None:
+            return self._send(stream, msg_or_type, content, parent, ident, header, **kwargs)
         if msg_type in OUTPUT_TYPES:
             body = content if isinstance(msg_or_type, str) else msg_or_type["content"]
             messages = self._route(msg_type, body or {}, header)
             if messages is not None:
                 buffers = kwargs.get("buffers")
                 for message in messages:
-                    super().send(
-                        stream, message.msg_type, message.content, message.parent, ident, buffers=buffers
+                    outer = message.parent
+                    self._send(
+                        stream, message.msg_type, message.content, outer, ident, outer, buffers=buffers
                     )
                 return None
         elif "/" in header.get("msg_id", ""):
@@ -119,8 +130,34 @@ class JupyterSession(Session):
                 parent = outer
             else:
                 msg_or_type = {**msg_or_type, "parent_header": outer}
-        return super().send(stream, msg_or_type, content, parent, ident, **kwargs)
+        return self._send(stream, msg_or_type, content, parent, ident, header, **kwargs)
 
     def send_unrouted(self, stream: Any, message: Message, ident: bytes | None) -> None:
         """Send a message that the notebook made."""
-        super().send(stream, message.msg_type, message.content, message.parent, ident)
+        self._send(stream, message.msg_type, message.content, message.parent, ident, message.parent)
+
+    def _send(  # noqa: PLR0917  # those of `send`
+        self,
+        stream: Any,
+        msg_or_type: Any,
+        content: Any,
+        parent: Any,
+        ident: Any,
+        header: Header,
+        **kwargs: Any,
+    ) -> dict[str, Any] | None:
+        """Send a message; without secrets, if its parent's header says that it is for an agent."""
+        if FOR_AGENT not in header:
+            return super().send(stream, msg_or_type, content, parent, ident, **kwargs)
+        if not isinstance(msg_or_type, str):
+            msg_type, content, parent = msg_or_type["msg_type"], msg_or_type["content"], header
+        else:
+            msg_type = msg_or_type
+        sent = None
+        for kind, redacted in self.for_agents.outgoing(msg_type, content or {}, header):
+            if kind == msg_type and not isinstance(msg_or_type, str):
+                sent = super().send(stream, {**msg_or_type, "content": redacted}, ident=ident, **kwargs)
+            else:
+                options = kwargs if kind == msg_type else {}
+                sent = super().send(stream, kind, redacted, parent, ident, **options)
+        return sent

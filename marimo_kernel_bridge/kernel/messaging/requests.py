@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.kernel.front_ends import dialect_of
-from marimo_kernel_bridge.protocol.names import METADATA_KEY, agent_name
+from marimo_kernel_bridge.protocol.names import FOR_AGENT, METADATA_KEY, READ_REQUEST, REQUEST, agent_name
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
@@ -103,6 +103,12 @@ class ReceivedMessage(dict[str, Any]):
         self.refusal = refusal(message)
         is_code = header["msg_type"] == "execute_request" and self.refusal is None
         self.request = execute_request(header, message["metadata"], message["content"]) if is_code else None
+        if self.request is not None:
+            for_agent = self.request.client is not None
+        else:
+            for_agent = header["msg_type"] in {REQUEST, READ_REQUEST} and _is_redacted(message["content"])
+        if for_agent:
+            header[FOR_AGENT] = True
 
 
 class ReceivedFrames(list[Any]):
@@ -179,6 +185,11 @@ def refusal(message: dict[str, Any]) -> str | None:
         if not isinstance(content.get(name) or kind(), kind):
             return f"`{name}` is not a {kind.__name__}"
     return _metadata_refusal(metadata) if msg_type == "execute_request" else None
+
+
+def _is_redacted(content: object) -> bool:
+    """Return whether the reply to a bridge request is for an agent, not for a command of the person."""
+    return not isinstance(content, dict) or content.get("redacted") is not False
 
 
 def _metadata_refusal(metadata: dict[str, Any]) -> str | None:

@@ -15,6 +15,7 @@ from marimo_kernel_bridge.mcp_server.media.output_text import terminal_text
 from marimo_kernel_bridge.mcp_server.sdk.tasks import TaskContext
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views.runs import run_view
+from marimo_kernel_bridge.protocol.redacted_stream import RedactedStream
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -52,6 +53,7 @@ async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
     loop = asyncio.get_running_loop()
     began = reported = loop.time()
     reported_characters = 0  # characters of printed output
+    redacted = RedactedStream()
     if isinstance(ctx.request_context, TaskContext):
         bound = math.inf
     while (left := began + bound - loop.time()) > 0:
@@ -64,8 +66,15 @@ async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
         if lines or loop.time() - reported > _PROGRESS_EVERY:
             reported_characters, reported = printed.rfind("\n") + 1, loop.time()
             elapsed = reported - began
-            text = _how_far(run, elapsed, attached.redactor.text(terminal_text(lines[-_READ:])))
+            text = _how_far(run, elapsed, terminal_text(redacted.add(_newest(lines), attached.redactor)))
             await ctx.report_progress(elapsed, None if math.isinf(bound) else bound, text)
+
+
+def _newest(lines: str) -> str:
+    """Return the end of what was printed, from the beginning of a private key on if that is cut."""
+    start = max(0, len(lines) - _READ)
+    key = lines.rfind("-----BEGIN ", max(0, start - _READ), start)
+    return lines[start if key < 0 else key :]
 
 
 def _how_far(run: Run, elapsed: float, lines: str) -> str:

@@ -21,7 +21,6 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.discovery import FoundKernel
     from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
     from marimo_kernel_bridge.protocol.notebook import KernelDescription
@@ -69,7 +68,7 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
             raise problem
         if client.info.reactive:
             description = await client.reads.describe()
-        busy, working_on = await _work(client, description)
+        busy, working_on = await _work(attached, description)
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"
         return _state(attached, state, str(problem))
@@ -119,28 +118,31 @@ def _state(
 
 
 async def _work(
-    client: KernelClient, description: KernelDescription | None
+    attached: Attached, description: KernelDescription | None
 ) -> tuple[bool, tuple[WorkLine, ...]]:
     """Return whether the kernel is busy, and with which requests, according to the received messages."""
+    client = attached.client
     cell = description.running_cell if description else None
-    if working := _seen_work(client, cell):
+    if working := await _seen_work(attached, cell):
         return True, working
     if description is None:
         if await client.shell_is_free(_SHELL_BOUND):
             return False, ()
         # Messages may have arrived in the meantime; otherwise the work began before this client connected.
-        return True, _seen_work(client, cell) or (WorkLine("another client"),)
+        return True, await _seen_work(attached, cell) or (WorkLine("another client"),)
     if not description.busy:
         return False, ()
     since = time.time() - description.running_since if description.running_since else None
     return True, (WorkLine("another client", since, None, cell),)
 
 
-def _seen_work(client: KernelClient, cell: str | None) -> tuple[WorkLine, ...]:
-    now = time.time()
+async def _seen_work(attached: Attached, cell: str | None) -> tuple[WorkLine, ...]:
+    client, now = attached.client, time.time()
+    working = client.runs.others
+    codes = await attached.redacted_codes([work.code or "" for work in working])
     others = tuple(
-        WorkLine(work.client or "another client", now - work.since, first_line(work.code or "") or None, cell)
-        for work in client.runs.others
+        WorkLine(work.client or "another client", now - work.since, first_line(code) or None, cell)
+        for work, code in zip(working, codes, strict=True)
     )
     ours = tuple(
         WorkLine(client.client_name, now - run.started_at, first_line(run.code) or None, cell, run.run_id)

@@ -139,8 +139,11 @@ def _failure(run: Run, report: RunReport | None, took: str) -> str:
 
 async def _why_queued(attached: Attached, run: Run, now: float) -> str:
     client = attached.client
+    working = client.runs.others
+    codes = await attached.redacted_codes([work.code or "" for work in working])
     others = [
-        f"{work.client or 'another client'}'s `{first_line(work.code or '?')}`" for work in client.runs.others
+        f"{work.client or 'another client'}'s `{first_line(code or '?')}`"
+        for work, code in zip(working, codes, strict=True)
     ]
     ours = [f"our run {other.run_id}" for other in client.runs.ours if other.status == "running"]
     behind = " and ".join(others + ours) or "another request"

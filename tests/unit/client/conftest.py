@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
@@ -16,9 +16,6 @@ from marimo_kernel_bridge.client.connection import Channel, Connection
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from tests.unit.client.served_kernels import ServedKernels, serving
-
-if TYPE_CHECKING:
-    from marimo_kernel_bridge.protocol.inspection import Secret
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +36,6 @@ class FakeChannels:
     implementation: str = "marimo_kernel_bridge"
     process: str | None = "process-1"
     answers: dict[str, object] = field(default_factory=dict)
-    secrets: list[Secret] = field(default_factory=list)
     there: bool = True
     connected: bool = True
     beats: bool = True
@@ -126,7 +122,7 @@ class FakeChannels:
     def encoded(self, answer: object) -> dict[str, Any]:
         if isinstance(answer, BridgeError):
             return wire.encode_error(answer)
-        return wire.encode_result(cast("wire.Result", answer), self.secrets)
+        return wire.encode_result(cast("wire.Result", answer))
 
     def reply(
         self, channel: Channel, parent: str, content: dict[str, Any], msg_type: str = "execute_reply"

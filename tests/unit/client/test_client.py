@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.changes import AddCell, EditReport
-from marimo_kernel_bridge.protocol.inspection import Secret, Variable, VariableContent
+from marimo_kernel_bridge.protocol.inspection import Redacted, Variable, VariableContent
 from tests.unit.mcp_server.fake_kernel import DESCRIPTION
 
 if TYPE_CHECKING:
@@ -119,15 +119,13 @@ async def test_a_refusal_of_the_kernel_is_raised_with_its_code(channels: Channel
     )
 
 
-async def test_secrets_reach_their_observer_before_the_answer_is_there(
-    channels: Channels, attach: Attach
-) -> None:
-    secret = Secret("API_KEY", "abc123def")
-    client = await attach(channels(answers={"read_secrets": None}, secrets=[secret]))
-    learned: list[Sequence[Secret]] = []
-    client.on_secrets(learned.append)
-    await client.reads.secrets()
-    assert learned == [[secret]]
+async def test_reads_are_redacted_unless_they_are_for_the_person(channels: Channels, attach: Attach) -> None:
+    kernel = channels(answers={"redact": Redacted("hidden")})
+    client = await attach(kernel)
+    assert await client.reads.redact("hush") == "hidden"
+    client.reads.redacted = False
+    await client.reads.redact("hush")
+    assert [content["redacted"] for _, name, content in kernel.sent if name == "redact"] == [True, False]
 
 
 VARIABLE = Variable("x", "int", "1")

@@ -113,7 +113,7 @@ async def test_a_question_that_a_living_kernel_does_not_answer_is_silence(
 ) -> None:
     client = await attach(channels())
     with pytest.raises(BridgeError) as caught:
-        await client.reads.secrets(0.01)
+        await client.reads.outcome("x", 0.01)
     assert (caught.value.code, client.end) == ("kernel_silent", None)
     assert "is alive" in caught.value.message
 
@@ -123,7 +123,7 @@ async def test_a_question_that_a_stuck_kernel_does_not_answer_is_silence_too(
 ) -> None:
     client = await attach(channels(beats=False))
     with pytest.raises(BridgeError) as caught:
-        await client.reads.secrets(0.01)
+        await client.reads.outcome("x", 0.01)
     assert (caught.value.code, client.end) == ("kernel_silent", None)
     assert "heartbeat does not answer" in caught.value.message
 

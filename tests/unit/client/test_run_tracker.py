@@ -133,7 +133,7 @@ async def test_a_report_of_another_version_is_refused_as_such(channels: Channels
     kernel = channels()
     client = await attach(kernel)
     run = await client.run_stale()
-    kernel.reply("shell", run.run_id, {"status": "ok", "protocol": 1, "result": {"new": 1}, "secrets": []})
+    kernel.reply("shell", run.run_id, {"status": "ok", "protocol": 2, "result": {"new": 1}})
     kernel.idle(run.run_id)
     assert await client.runs.wait(run, 5)
     with pytest.raises(BridgeError) as caught:

@@ -107,14 +107,6 @@ def test_the_history_is_read_newest_first(notebook: FrontEnd, agent: FrontEnd) -
     assert (len(history), newest in {report.run_id for report in history}) == (2, True)
 
 
-def test_each_answer_carries_the_secrets_of_the_environment(
-    notebook: FrontEnd, agent: FrontEnd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("SERVICE_TOKEN", "zq81-hush-99")
-    found = wire.secrets_in(agent.ask(wire.ReadSecrets()))
-    assert ("SERVICE_TOKEN", "zq81-hush-99") in {(secret.name, secret.value) for secret in found}
-
-
 # Refusals
 
 

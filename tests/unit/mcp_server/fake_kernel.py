@@ -19,8 +19,8 @@ from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
     Match,
     Matches,
+    Redacted,
     RunOutcome,
-    Secret,
     UiElement,
     Variable,
     VariableContent,
@@ -111,7 +111,6 @@ class FakeKernel:
         self.elements: list[UiElement] = []
         self.history: list[RunReport] = []
         self.expected: list[ExpectedRun] = []
-        self.secrets: list[Secret] = []
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
         self.description = DESCRIPTION
         self.executions: dict[str, Execution] = {}
@@ -162,6 +161,12 @@ class FakeKernel:
         self._running = None
         self._end(channels, message, execution)
         self._work()
+
+    def prints(self, text: str) -> None:
+        """Let the request that is held back print."""
+        assert self._running is not None
+        channels, message, _ = self._running
+        channels.publish(message["header"], "stream", {"name": "stdout", "text": text})
 
     async def restart(self) -> None:
         """Become another process, and wait until the clients have heard of it."""
@@ -231,7 +236,7 @@ class FakeKernel:
     def _look(self, content: Json) -> Json:
         request = self._noted(content)
         try:
-            return wire.encode_result(self._found(request), self.secrets)
+            return wire.encode_result(self._found(request))
         except BridgeError as refusal:
             return wire.encode_error(refusal)
 
@@ -267,6 +272,7 @@ class FakeKernel:
             wire.ReadEnvironment: self.environment,
             wire.EditCells: edits,
             wire.PreviewRun: self.expected,
+            wire.Redact: Redacted(getattr(request, "value", None)),
         }
         return values.get(type(request))
 
@@ -337,7 +343,7 @@ class FakeKernel:
         report = self._reports.get(parent["msg_id"])
         if parent["msg_type"] == "execute_request":
             if self.reactive:
-                outcome = wire.encode_result(self._outcome(parent["msg_id"]), self.secrets)
+                outcome = wire.encode_result(self._outcome(parent["msg_id"]))
                 channels.reply("shell", message, wire.REPLY, outcome)
             channels.reply("shell", message, "execute_reply", _reply_of(execution))
         elif execution.refusal is not None:
@@ -346,7 +352,7 @@ class FakeKernel:
             answer: Any = execution.installed or report or RunReport(parent["msg_id"], (), "", finished=True)
             if execution.edits is not None:
                 answer = replace(execution.edits, run=report)
-            channels.reply("shell", message, wire.REPLY, wire.encode_result(answer, self.secrets))
+            channels.reply("shell", message, wire.REPLY, wire.encode_result(answer))
         for other in self._channels:
             other.publish(parent, "status", {"execution_state": "idle"})
 

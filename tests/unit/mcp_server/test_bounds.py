@@ -11,7 +11,7 @@ from marimo_kernel_bridge.mcp_server.answers.bounds import MOST_ITEMS, bounded, 
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList
 from marimo_kernel_bridge.protocol.changes import EditReport, GraphProblem
 from marimo_kernel_bridge.protocol.environment import MissingImport
-from marimo_kernel_bridge.protocol.inspection import Secret, UiElement, Variable, VariableContent
+from marimo_kernel_bridge.protocol.inspection import UiElement, Variable, VariableContent
 from marimo_kernel_bridge.protocol.notebook import CellError
 from tests.unit.mcp_server.agent import Agent, Answer
 from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, Json, cell_run
@@ -193,9 +193,15 @@ async def test_a_refusal_is_bounded(
     assert len(answer.text) < FEW
 
 
-async def test_no_part_of_a_secret_is_left_at_a_cut(connected: Agent, kernel: FakeKernel) -> None:
-    secret = "k9-" + "s3cr3t" * 20
-    kernel.secrets = [Secret("API_KEY", secret)]
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("API_KEY", "k9-" + "s3cr3t" * 20)
+    return "k9-" + "s3cr3t" * 20
+
+
+async def test_no_part_of_a_secret_is_left_at_a_cut(
+    secret: str, connected: Agent, kernel: FakeKernel
+) -> None:
     for before in range(540, 640, 20):
         message = "x" * before + secret + "y" * 2000
         kernel.add("aaaa", "f()", status="error", error=CellError("ValueError", message))

@@ -8,7 +8,6 @@ import pytest
 from mcp import MCPError
 from mcp.types import TextResourceContents
 
-from marimo_kernel_bridge.protocol.inspection import Secret
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.conftest import Serve
 from tests.unit.mcp_server.fake_kernel import FakeKernel, stream
@@ -126,14 +125,19 @@ async def test_reading_is_allowed_to_everybody_and_writing_is_not(
     assert notebooks_in(tmp_path) == []
 
 
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", KEY)
+
+
 @pytest.mark.parametrize(
     ("suffix", "mime", "code"),
     [("ipynb", "application/x-ipynb+json", "x = 1"), ("html", "text/html", "<span")],
 )
+@pytest.mark.usefixtures("secret")
 async def test_secrets_are_kept_out_of_exports(
-    connected: Agent, notebook: FakeKernel, suffix: str, mime: str, code: str
+    notebook: FakeKernel, connected: Agent, suffix: str, mime: str, code: str
 ) -> None:
-    notebook.secrets = [Secret("SERVICE_TOKEN", KEY)]
     notebook.add("cccc", f"print({KEY!r})", stream(KEY))
     assert KEY not in (await connected("export_notebook", format=suffix, max_chars=50_000)).text
     (content,) = (await connected.client.read_resource(f"marimo://k1/notebook.{suffix}")).contents

@@ -20,7 +20,7 @@ from PIL import Image as Pillow
 from marimo_kernel_bridge.mcp_server.media import work
 from marimo_kernel_bridge.mcp_server.media.output_text import Shown
 from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
-from marimo_kernel_bridge.protocol.inspection import Match, Matches, Secret, UiElement, Variable
+from marimo_kernel_bridge.protocol.inspection import Match, Matches, UiElement, Variable
 from marimo_kernel_bridge.protocol.notebook import CellError
 from marimo_kernel_bridge.protocol.own_python import python_command
 from marimo_kernel_bridge.protocol.redaction import Redactor
@@ -209,20 +209,6 @@ async def test_no_number_of_things_holds_up_the_loop(
     ):
         most = 2 * MOST  # half of it is this client's, which validates the answer
         await pauses.measure(tool, partial(succeeding, connected, tool, **arguments), most)
-    assert pauses.too_long == {}
-
-
-async def test_no_secrets_of_a_kernel_hold_up_the_loop(
-    connected: Agent, kernel: FakeKernel, pauses: Pauses
-) -> None:
-    kernel.add("aaaa", "x", stream("y"))
-
-    async def read_five_times() -> None:
-        for number in range(5):
-            kernel.secrets = [Secret(f"N{n}", f"{number}-{n}" + "x" * 40) for n in range(5_000)]
-            await connected("read_cell", cell_id="aaaa")
-
-    await pauses.measure("secrets", read_five_times, 2 * MOST)  # most of it is this fake kernel's
     assert pauses.too_long == {}
 
 

@@ -14,7 +14,7 @@ from mcp.types import BlobResourceContents, TextContent, TextResourceContents
 
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
-from marimo_kernel_bridge.protocol.inspection import Secret, Variable, VariableContent
+from marimo_kernel_bridge.protocol.inspection import Variable, VariableContent
 from marimo_kernel_bridge.protocol.notebook import RunReport
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, Json, cell_run, stream
@@ -113,8 +113,13 @@ async def test_a_resource_that_is_not_there_is_refused_with_the_reason(
         await connected.client.read_resource(uri)
 
 
-async def test_secrets_are_kept_out_of_resources(connected: Agent, kernel: FakeKernel) -> None:
-    kernel.secrets = [Secret("SERVICE_TOKEN", "zq81-HUSH-hush-99!")]
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_TOKEN", "zq81-HUSH-hush-99!")
+
+
+@pytest.mark.usefixtures("secret")
+async def test_secrets_are_kept_out_of_resources(kernel: FakeKernel, connected: Agent) -> None:
     kernel.add("aaaa", "print('zq81-HUSH-hush-99!')", stream("zq81-HUSH-hush-99!"))
     text = json.dumps(await read(connected, "marimo://k1/cells/aaaa"))
     assert "HUSH" not in text

@@ -175,6 +175,36 @@ async def test_what_a_run_prints_comes_as_progress_while_it_runs(
     assert told[0].startswith("running, ")
 
 
+async def test_a_key_that_is_printed_line_by_line_is_in_no_progress(
+    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_waiting, "_OUTPUT_EVERY", 0.01)
+    key = [
+        "-----BEGIN PRIVATE KEY-----",
+        *("MIIEvQIBADANBgkqhkiG9w0BAQ",) * 3,
+        "-----END PRIVATE KEY-----",
+        "over",
+    ]
+    kernel.executions["slow"] = Execution((stream("first\n"),), held=True)
+    told: list[str] = []
+
+    async def heard(progress: float, total: float | None, message: str | None) -> None:
+        del progress, total
+        told.append(message or "")
+        if key:
+            kernel.prints(f"{key.pop(0)}\n")
+        elif kernel.busy:
+            kernel.release()
+
+    monkeypatch.setattr(run_waiting, "_PROGRESS_EVERY", 0.01)
+    await connected.client.call_tool(
+        "execute_code", {"code": "slow", "timeout": BOUND}, progress_callback=heard
+    )
+    assert "MIIE" not in "".join(told)
+    assert "<<redacted:private key>>" in "".join(told)
+    assert "over" in "".join(told)
+
+
 async def test_cancelling_the_call_stops_the_run(connected: Agent, kernel: FakeKernel) -> None:
     kernel.executions["while True: pass"] = Execution(held=True)
     call = asyncio.create_task(connected("execute_code", code="while True: pass", timeout=600))

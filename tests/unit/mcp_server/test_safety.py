@@ -12,8 +12,9 @@ from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
 from marimo_kernel_bridge.mcp_tools import build_server
+from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.environment import InstallReport
-from marimo_kernel_bridge.protocol.inspection import Secret, Variable
+from marimo_kernel_bridge.protocol.inspection import Redacted, Variable
 from tests.unit.mcp_server.agent import Agent, Answer
 from tests.unit.mcp_server.conftest import Serve
 from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, result, stream
@@ -109,11 +110,19 @@ async def test_what_cannot_be_audited_is_not_done_and_reading_goes_on(
 # Secrets
 
 
-async def test_secrets_of_the_kernel_reach_no_answer(connected: Agent, kernel: FakeKernel) -> None:
-    kernel.secrets = [Secret("SERVICE_TOKEN", KEY)]
-    kernel.add("aaaa", f"held = {KEY!r}", result(KEY))
-    kernel.variables = [Variable("held", "str", repr(KEY))]
-    kernel.executions["print(held)"] = Execution((stream(KEY),))
+@pytest.fixture
+def secret(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A secret of the server's environment; `connected` comes after it."""
+    monkeypatch.setenv("SERVICE_TOKEN", KEY)
+    return KEY
+
+
+async def test_secrets_of_the_server_reach_no_answer(
+    secret: str, connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.add("aaaa", f"held = {secret!r}", result(secret))
+    kernel.variables = [Variable("held", "str", repr(secret))]
+    kernel.executions["print(held)"] = Execution((stream(secret),))
     for answer in (
         await connected("read_cell", cell_id="aaaa"),
         await connected("list_cells"),
@@ -121,37 +130,45 @@ async def test_secrets_of_the_kernel_reach_no_answer(connected: Agent, kernel: F
         await connected("search_cells", query="held"),
         await connected("execute_code", code="print(held)", scratch=True),
     ):
-        assert KEY not in answer.text + json.dumps(answer.data)
+        assert secret not in answer.text + json.dumps(answer.data)
         assert "<<redacted:SERVICE_TOKEN>>" in answer.text
 
 
 async def test_no_part_of_a_secret_is_left_where_an_output_is_cut(
-    connected: Agent, kernel: FakeKernel
+    secret: str, connected: Agent, kernel: FakeKernel
 ) -> None:
-    kernel.secrets = [Secret("SERVICE_TOKEN", KEY)]
-    kernel.executions["long"] = Execution((stream("x" * 695 + KEY + "x" * 3000),))
+    kernel.executions["long"] = Execution((stream("x" * 695 + secret + "x" * 3000),))
     assert KEY[:6] not in (await connected("execute_code", code="long", scratch=True, max_chars=1000)).text
 
 
-async def test_a_secret_that_left_the_environment_stays_hidden(connected: Agent, kernel: FakeKernel) -> None:
-    kernel.secrets = [Secret("SERVICE_TOKEN", KEY)]
-    await connected("list_cells")
-    kernel.secrets = []
-    kernel.add("aaaa", "print(held)", stream(KEY))
-    assert KEY not in (await connected("read_cell", cell_id="aaaa")).text
-
-
 async def test_secrets_reach_no_refusal(
-    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+    secret: str, connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kernel.secrets = [Secret("SERVICE_TOKEN", KEY)]
-    await connected("list_cells")
-
     def refuse(_: object) -> None:
-        raise BridgeError("no_such_variable", f"There is no variable {KEY!r}.")
+        raise BridgeError("no_such_variable", f"There is no variable {secret!r}.")
 
     monkeypatch.setattr(kernel, "_found", refuse)
     assert KEY not in (await connected("list_variables")).text
+
+
+async def test_what_others_run_is_shown_as_the_kernel_redacts_it(
+    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = kernel._found
+    hidden = Redacted(["key = <<redacted:OF_THE_KERNEL>>"])
+    monkeypatch.setattr(
+        kernel, "_found", lambda request: hidden if isinstance(request, wire.Redact) else found(request)
+    )
+    kernel.somebody_else_runs("key = 'hush'")
+    await kernel.heard()
+    for answer in (
+        await connected("kernel_status"),
+        await connected("execute_code", code="1", timeout=0.1),
+    ):
+        assert "<<redacted:OF_THE_KERNEL>>" in answer.text
+        assert "hush" not in answer.text
+    kernel.answers = False
+    assert "hush" not in (await connected("kernel_status")).text
 
 
 MARKED = "key = '<<redacted:SERVICE_TOKEN>>'"
