@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -26,6 +27,7 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNAUTHORIZED: Final = frozenset({401, 403})
 _NOT_FOUND: Final = 404
 _NOT_STARTED: Final = 424
+_LONGEST_TOKEN: Final = 4096
 """JupyterHub's final status for a user's server that does not run."""
 _PAGES: Final = frozenset({"lab", "doc", "tree", "notebooks", "edit", "consoles", "api"})
 """The first part of the paths of a server's pages, after its base URL."""
@@ -194,7 +196,8 @@ class JupyterServer:
             text = "refuses the token" if self.token else "wants a token"
             hint = (
                 "Ask the person for one: `jupyter server list` shows a server's own, a hub's page /hub/token makes "
-                "one. They can put it into JUPYTER_TOKEN, with JUPYTER_SERVER_URL, where this server is configured."
+                "one. They can put it into a file that JUPYTER_TOKEN_FILE names, with JUPYTER_SERVER_URL, where this server is "
+                "configured."
             )
             return BridgeError("server_refused", f"The Jupyter server at {self.url} {text}.", hint)
         if status == _NOT_STARTED:
@@ -219,7 +222,20 @@ def _configured_token(scheme: str, netloc: str, path: str) -> str:
     except ValueError:  # half an IPv6 address: that of no server
         return ""
     whole = (configured.scheme, configured.netloc, _split(configured.path)[0])
-    return os.environ.get("JUPYTER_TOKEN", "") if whole == (scheme, netloc, path) else ""
+    if whole != (scheme, netloc, path):
+        return ""
+    return os.environ.get("JUPYTER_TOKEN", "") or _token_in(os.environ.get("JUPYTER_TOKEN_FILE", ""))
+
+
+def _token_in(path: str) -> str:
+    """Return the token in a file, as Jupyter servers read it themselves; empty if it cannot be read."""
+    if not path:
+        return ""
+    try:
+        with Path(path).expanduser().open(encoding="utf-8") as file:
+            return file.read(_LONGEST_TOKEN).strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _split(path: str) -> tuple[str, str]:

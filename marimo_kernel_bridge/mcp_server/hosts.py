@@ -27,6 +27,8 @@ Client = Literal["claude-code", "claude-desktop", "cursor", "vscode"]
 NAME: Final = "marimo"
 """The server's name in clients, a prefix of its tools' names."""
 
+_INPUT: Final = "marimo-mcp-token"
+
 _NAMES: Final[dict[Client, str]] = {
     "claude-code": "Claude Code",
     "claude-desktop": "Claude Desktop",
@@ -70,11 +72,21 @@ def our_command(*arguments: str) -> Stdio:
 
 
 def config_for(client: Client, way: Way) -> Config:
-    """Return the configuration to paste. Raises `BridgeError`: bad_request, if the client does not support the transport."""
+    """Return the configuration to paste. Raises `BridgeError`: bad_request, if the client does not support the transport.
+
+    With HTTP none is a command line, which other users of the machine see, and none is for a file of a project, which others
+    read in its repository.
+    """
     match client:
         case "claude-code":
+            if isinstance(way, Http):
+                return Config(
+                    _json({"mcpServers": {NAME: {"type": _type(way), **_entry(way)}}}),
+                    "For ~/.claude.json, which only you can read: add it to the mcpServers there. Not for .mcp.json.",
+                )
             return Config(
-                _claude_line(way), "Run this in a terminal. --scope user means in all your projects."
+                f"claude {shlex.join(_claude_add(way))}",
+                "Run this in a terminal. --scope user means in all your projects.",
             )
         case "claude-desktop":
             if isinstance(way, Http):
@@ -88,17 +100,38 @@ def config_for(client: Client, way: Way) -> Config:
                 f"For {_claude_desktop_file()}; then start Claude Desktop again.",
             )
         case "cursor":
+            where = "For ~/.cursor/mcp.json (all projects)"
             return Config(
                 _json({"mcpServers": {NAME: _entry(way)}}),
-                "For ~/.cursor/mcp.json (all projects) or .cursor/mcp.json (one project).",
+                f"{where}. Not for .cursor/mcp.json: it has the token, and projects are shared."
+                if isinstance(way, Http)
+                else f"{where} or .cursor/mcp.json (one project).",
             )
         case "vscode":
+            servers = {"servers": {NAME: {"type": _type(way), **_entry(way)}}}
+            if isinstance(way, Http):
+                servers["servers"][NAME]["headers"] = {"Authorization": f"Bearer ${{input:{_INPUT}}}"}
+                return Config(
+                    _json({"inputs": [_asked(way.token)], **servers}),
+                    "For the file that the command 'MCP: Open User Configuration' opens. VS Code asks for the token once and "
+                    f"keeps it; it is in {way.token.path}.",
+                )
             return Config(
-                _json({"servers": {NAME: {"type": _type(way), **_entry(way)}}}),
+                _json(servers),
                 "For .vscode/mcp.json, or the file that the command 'MCP: Open User Configuration' opens.",
             )
         case _:
             assert_never(client)
+
+
+def _asked(token: Token) -> dict[str, Any]:  # JSON
+    """Return the input by which VS Code asks for the token and keeps it encrypted."""
+    return {
+        "type": "promptString",
+        "id": _INPUT,
+        "description": f"The token in {token.path}",
+        "password": True,
+    }
 
 
 def install(client: Client, way: Stdio) -> str:
@@ -135,17 +168,6 @@ def install(client: Client, way: Stdio) -> str:
             "Its output says why.",
         )
     return shlex.join(command)
-
-
-def _claude_line(way: Way) -> str:
-    match way:
-        case Stdio():
-            return f"claude {shlex.join(_claude_add(way))}"
-        case Http():
-            # The shell reads the token from its file: a token in the line would stay in the shell's history.
-            path = shlex.quote(str(way.token.path))
-            options = shlex.join(["--scope", "user", "--transport", "http", NAME, way.url])
-            return f'claude mcp add {options} --header "Authorization: Bearer $(cat {path})"'
 
 
 def _claude_add(way: Stdio) -> list[str]:

@@ -71,10 +71,10 @@ async def test_a_printed_configuration_starts_the_server_the_same_for_each_clien
     assert "connect_to_kernel" in await names_of_tools(server)
 
 
-@pytest.mark.parametrize("name", ["cursor", "vscode"])
+@pytest.mark.parametrize("name", ["claude-code", "cursor"])
 async def test_a_printed_configuration_reaches_the_server(server, name):
     text = printed(server.folder, "--http", "--port", str(server.port), "--print-config", name)
-    (entry,) = json.loads(text)[JSON_CLIENTS[name]].values()
+    (entry,) = json.loads(text)["mcpServers"].values()
     assert entry["url"] == server.url
     async with new_http(headers=entry["headers"]) as http:
         assert "connect_to_kernel" in await names_of_tools(
@@ -91,26 +91,21 @@ def test_the_line_for_claude_code_adds_the_server(tmp_path, programs):
     assert argument == "mcp"
 
 
-def test_the_line_for_claude_code_has_the_shell_read_the_token(server, programs):
-    line = printed(server.folder, "--http", "--port", str(server.port), "--print-config", "claude-code")
-    assert server.token not in line
-    subprocess.run(
-        ["/bin/sh", "-c", line], env={"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}, check=True
-    )
-    assert called(programs)[-4:] == [
-        "marimo",
-        server.url,
-        "--header",
-        f"Authorization: Bearer {server.token}",
-    ]
-
-
-def test_the_token_is_printed_to_stdout_only(tmp_path):
-    done = bridge(tmp_path, "--http", "--print-config", "vscode")
-    token = (tmp_path / "data/marimo-kernel-bridge/mcp-token").read_text().strip()
-    assert token in done.stdout
-    assert token not in done.stderr
-    assert "mcp.json" in done.stderr
+def test_the_token_is_in_no_command_line_and_in_no_file_of_a_project(tmp_path):
+    for name in ("claude-code", "cursor", "vscode"):
+        done = bridge(tmp_path, "--http", "--print-config", name)
+        token = (tmp_path / "data/marimo-kernel-bridge/mcp-token").read_text().strip()
+        assert token not in done.stderr
+        config = json.loads(done.stdout)  # no command line
+        if name == "vscode":
+            assert token not in done.stdout
+            (asked,) = config["inputs"]
+            assert asked["password"] is True
+            assert f"${{input:{asked['id']}}}" in config["servers"]["marimo"]["headers"]["Authorization"]
+            assert "User Configuration" in done.stderr
+        else:
+            assert token in done.stdout
+            assert "For ~/" in done.stderr
 
 
 def test_without_http_no_token_is_made(tmp_path):

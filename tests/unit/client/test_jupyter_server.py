@@ -12,6 +12,7 @@ from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from pathlib import Path
 
     from tests.unit.client.served_kernels import ServedKernels
 
@@ -67,12 +68,18 @@ def test_what_is_no_address_of_a_server_is_refused(address: str) -> None:
     assert refusal.value.code == "bad_request"
 
 
-def test_the_configured_token_goes_to_the_configured_server_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configured_token_goes_to_the_configured_server_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("JUPYTER_TOKEN", "from-environment")
     hub = "https://hub.example.org/user/ada"
     assert JupyterServer.at(hub, None).token == ""
     monkeypatch.setenv("JUPYTER_SERVER_URL", f"{hub}/lab")
     assert JupyterServer.at(f"{hub}/lab/tree/a.ipynb", None).token == "from-environment"
+    (tmp_path / "token").write_text("from-file\n")
+    monkeypatch.delenv("JUPYTER_TOKEN")
+    monkeypatch.setenv("JUPYTER_TOKEN_FILE", str(tmp_path / "token"))
+    assert JupyterServer.at(hub, None).token == "from-file"
     for other in (
         "https://evil.example.org/user/ada",
         "http://hub.example.org/user/ada",
@@ -80,6 +87,8 @@ def test_the_configured_token_goes_to_the_configured_server_alone(monkeypatch: p
         "https://hub.example.org:444/user/ada",
     ):
         assert JupyterServer.at(other, None).token == ""
+    monkeypatch.setenv("JUPYTER_TOKEN_FILE", str(tmp_path / "nosuch"))
+    assert JupyterServer.at(hub, None).token == ""
 
 
 @pytest.mark.parametrize("configured", ["http://[bad", "http://[::1", "http://h:x/", "not an address"])
