@@ -187,13 +187,14 @@ class BridgeError(Exception):
 
 
 class AgentsPausedError(BridgeError):
-    """The person has paused agents in this notebook. `effect` is a clause that says what was not done."""
+    """The person has paused agents. `effect` is a clause that says what was not done."""
 
     def __init__(self, effect: str) -> None:
         super().__init__(
             "paused",
-            f"The person has paused agents in this notebook: {effect}.",
-            "Reading still works. Ask the person to run `%marimo resume`; do not try again before that.",
+            f"The person has paused agents: {effect}.",
+            "Reading still works. Ask the person to run `%marimo resume` in the notebook, or `marimo-kernel-bridge agents`; "
+            "do not try again before that.",
         )
 
 

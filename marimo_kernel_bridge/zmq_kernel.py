@@ -8,11 +8,13 @@ kernel_info_reply: the import takes a second, in which a client would consider t
 from __future__ import annotations
 
 import logging
+import os
 import platform
 import sys
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import zmq
@@ -45,7 +47,7 @@ from marimo_kernel_bridge.startup.lazy_debugger import LazyDebugger, lazy_debugg
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
@@ -87,6 +89,7 @@ class MarimoKernel(IPythonKernel):
             self._send_output, self.scheduler.wake, self.queue, output_limit=self.output_limit
         )
         self.file = NotebookFile(self.shell.user_ns, self.notebook)
+        self.notebook.agents.pause_names = self._pause_names
         self.interrupts = Interrupts(lambda: self.notebook.runtime if self.notebook.loaded else None)
         self.loader = RuntimeLoader(self, self._kernel_modules)
         self.status = KernelStatus(self.notebook, self.scheduler, self.queue, self.interrupts)
@@ -136,7 +139,18 @@ class MarimoKernel(IPythonKernel):
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
         self.scheduler.stop()
         self.subshells.close()
+        if not restart:
+            self.notebook.agents.kernel_ends(self._kernel_id)
         return super().do_shutdown(restart)
+
+    @property
+    def _kernel_id(self) -> str:
+        return Path(getattr(self.parent, "connection_file", "")).stem.removeprefix("kernel-")
+
+    def _pause_names(self) -> Sequence[str]:
+        """Return the names of a pause, that of the notebook first. Any thread."""
+        path = self.file.path()
+        return [name for name in (path and os.path.realpath(path), self._kernel_id) if name]
 
     async def kernel_info_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         await super().kernel_info_request(stream, ident, parent)

@@ -11,7 +11,7 @@ import click
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.cli.group import CommandGroup, examples
 from marimo_kernel_bridge.cli.kernel_commands import install, kernel, kernels, pool
-from marimo_kernel_bridge.cli.mcp_command import mcp
+from marimo_kernel_bridge.cli.mcp_command import agents, mcp
 from marimo_kernel_bridge.cli.notebook_commands import export, import_
 from marimo_kernel_bridge.cli.trial_commands import demo, doctor, lab
 
@@ -30,5 +30,5 @@ def main() -> None:
     """Run marimo's reactive runtime as a Jupyter kernel, and let agents join it over MCP."""
 
 
-for _command in (kernel, install, pool, kernels, mcp, import_, export, demo, lab, doctor):
+for _command in (kernel, install, pool, kernels, mcp, agents, import_, export, demo, lab, doctor):
     main.add_command(_command)

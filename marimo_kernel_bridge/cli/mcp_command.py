@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import shlex
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
@@ -128,3 +128,34 @@ def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote
         )
 
     serve_http(build_server(allow), token, listening, ready)
+
+
+@click.command(
+    epilog=examples(
+        "marimo-kernel-bridge agents",
+        "marimo-kernel-bridge agents pause",
+        "marimo-kernel-bridge agents resume penguins.ipynb",
+    )
+)
+@click.argument("action", type=click.Choice(["list", "pause", "resume"]), default="list")
+@click.argument("notebook", required=False)
+def agents(*, action: Literal["list", "pause", "resume"], notebook: str | None) -> None:
+    """Pause agents, let them go on, or list the pauses.
+
+    Without NOTEBOOK the pause is for all notebooks and kernels of yours, and for all tools but those that only read.
+    A pause holds until you end it, here or, for one notebook, with `%marimo resume` in it.
+    """
+    from marimo_kernel_bridge.protocol import pauses  # noqa: PLC0415  # only for this command
+
+    listed = pauses.pauses()
+    name = pauses.EVERYTHING
+    if notebook is not None:
+        name = notebook if notebook in listed else pauses.of_notebook(notebook)
+    if action == "pause":
+        pauses.pause(name)
+    elif action == "resume" and not pauses.resume(name):
+        click.echo(f"Agents are not paused: {name}")
+    for paused in pauses.pauses():
+        click.echo(f"Agents are paused: {paused}")
+    if not pauses.pauses():
+        click.echo("Agents are paused nowhere.")

@@ -20,6 +20,7 @@ from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
+from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.own_python import own_interpreter
 from marimo_kernel_bridge.protocol.redaction import Redactor
 from marimo_kernel_bridge.protocol.secrets import in_environment
@@ -69,6 +70,15 @@ class Attached:
         """The file of the notebook on this machine, if a Jupyter server of this person named it."""
         here = self.notebook is not None and isinstance(self.client.connection, Connection)
         return Path(self.notebook) if here and self.notebook is not None else None
+
+    @property
+    def paused(self) -> bool:
+        """Whether the person has paused agents here, as this machine's files tell, also if the kernel does not answer."""
+        notebook, connection = self.notebook_file, self.client.connection
+        return pauses.paused(
+            None if notebook is None else pauses.of_notebook(str(notebook)),
+            connection.kernel_id if isinstance(connection, Connection) else None,
+        )
 
     async def list_cells(self) -> list[Cell]:
         return await self.client.reads.list_cells()

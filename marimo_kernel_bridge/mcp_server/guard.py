@@ -8,17 +8,19 @@ from __future__ import annotations
 import functools
 import json
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import CallToolResult, TextContent
 
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded_text
 from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
-from marimo_kernel_bridge.mcp_server.arguments import client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.arguments import attached_to, client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.tool import TIERS
+from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.redaction import has_mark
 
 if TYPE_CHECKING:
@@ -62,6 +64,8 @@ class Guard:
             try:
                 self._check(tier, arguments)
                 if tier != "read":
+                    if not declaration.while_paused:
+                        _require_not_paused(ctx, declaration, arguments)
                     self._log.write({**call, "effect": "begins"})
                 result = await function(ctx, **arguments)
                 effect = _effect(result)
@@ -130,6 +134,19 @@ class Guard:
         except BridgeError as problem:
             # Calls with effects are refused before they start; this is a read, or the disk is full since then.
             logger.error("%s", problem)  # noqa: TRY400  # failure of the log itself: one line is enough
+
+
+def _require_not_paused(ctx: Ctx, declaration: ToolDeclaration, arguments: Mapping[str, Any]) -> None:
+    """Raise `BridgeError` paused if the person has paused agents: here, or anywhere for what belongs to no kernel."""
+    if not pauses.pauses():
+        return
+    paused = True
+    if declaration.for_a_kernel and not arguments.get("file"):
+        with suppress(BridgeError):  # no such kernel, as the tool will say
+            paused = False
+            paused = attached_to(ctx, arguments.get("kernel")).paused
+    if paused:
+        raise AgentsPausedError("nothing was done")
 
 
 def _require_size(ctx: Ctx, content: str | bytes) -> None:

@@ -39,6 +39,8 @@ class ToolDeclaration:
     runs_code: bool
     destroys: bool
     idempotent: bool
+    while_paused: bool
+    """Whether a call that needs more than `read` is allowed while the person has paused agents."""
     audited: Callable[[Arguments], Mapping[str, str]]
     """Returns the arguments that the audit log records as they are; of the others it records a digest."""
 
@@ -54,6 +56,10 @@ class ToolDeclaration:
     def changes(self) -> bool:
         """Whether a call may change, overwrite or end something that belongs to the person."""
         return self.runs_code or self.destroys
+
+    @property
+    def for_a_kernel(self) -> bool:
+        return "kernel" in inspect.signature(self.function).parameters
 
     def tier(self, arguments: Arguments) -> Tier:
         """Return the permission that a call with these arguments needs."""
@@ -72,6 +78,7 @@ def tool(
     runs_code: bool = False,
     destroys: bool = False,
     idempotent: bool = False,
+    while_paused: bool = False,
     audited: Callable[[Arguments], Mapping[str, str]] = _nothing,
 ) -> Callable[[ToolFunction], ToolDeclaration]:
     """Declare a function as a tool. Its docstring is the description, its signature the schemas.
@@ -80,7 +87,9 @@ def tool(
     """
 
     def declared(function: ToolFunction) -> ToolDeclaration:
-        return ToolDeclaration(function, title, needs, reads, runs_code, destroys, idempotent, audited)
+        return ToolDeclaration(
+            function, title, needs, reads, runs_code, destroys, idempotent, while_paused, audited
+        )
 
     return declared
 

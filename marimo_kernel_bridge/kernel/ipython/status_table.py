@@ -69,7 +69,11 @@ def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:
         + f", last heard {now - agent.last_heard:.0f} s ago"
         for agent in seen
     ]
-    state = "paused: they can only read; `%marimo resume` ends it" if paused else "not paused"
+    state = (
+        "paused, also after a restart: they can only read; `%marimo resume` ends it"
+        if paused
+        else "not paused"
+    )
     return "\n".join([f"agents {state}", *(lines or ["none has used this kernel"])])
 
 

@@ -2,12 +2,13 @@
 
 A client is an agent if it names itself in a request: in the metadata of an `execute_request`, or as the user in the
 header of a bridge request. Another client of the same user can still run code without a name, so a pause is a safeguard
-for cooperating agents, not a security boundary.
+for cooperating agents, not a security boundary. It is kept in a file (`protocol.pauses`), so that no restart ends it.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.errors import AgentsPausedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 
 _LOOKS: Final = frozenset({"status", "graph", "agents", "help"})
@@ -44,13 +45,40 @@ class RequestOfAgent:
 
 
 class Agents:
-    """The agents that use a kernel. Any thread may call `heard`; the main thread sets `paused`."""
+    """The agents that use a kernel. Any thread may call `heard` and read `paused`; the main thread sets it."""
 
     def __init__(self) -> None:
-        self.paused = False
+        self.pause_names: Callable[[], Sequence[str]] = tuple
+        """Returns the names under which a pause is kept over a restart: of the notebook, or of the kernel."""
+        self._paused = False  # where it cannot be kept
         self.running: ContextVar[RequestOfAgent | None] = ContextVar("running", default=None)
         """The request of an agent whose code runs in this thread; None if the code is the person's."""
         self._seen: dict[str, SeenAgent] = {}
+
+    @property
+    def paused(self) -> bool:
+        """Whether the person has paused agents, in this notebook or everywhere."""
+        from marimo_kernel_bridge.protocol import pauses  # noqa: PLC0415  # with the first agent
+
+        return self._paused or pauses.paused(*self.pause_names())
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        from marimo_kernel_bridge.protocol import pauses  # noqa: PLC0415  # with the first agent
+
+        self._paused = paused
+        with suppress(OSError):  # it holds until the kernel ends
+            names = self.pause_names()
+            for name in names[:1] if paused else names:
+                (pauses.pause if paused else pauses.resume)(name)
+
+    def kernel_ends(self, kernel_id: str) -> None:
+        """Forget the pause of a kernel that has no notebook and will not start again."""
+        from marimo_kernel_bridge.protocol import pauses  # noqa: PLC0415  # not needed when a kernel starts
+
+        if kernel_id:
+            with suppress(OSError):
+                pauses.resume(kernel_id)
 
     def __iter__(self) -> Iterator[SeenAgent]:
         return iter(list(self._seen.values()))

@@ -86,7 +86,7 @@ async def read_run(
     return await run_answer(attached, run, Window(max_chars, offset))
 
 
-@tool("Interrupt a run", needs="scratch", idempotent=True)
+@tool("Interrupt a run", needs="scratch", idempotent=True, while_paused=True)
 async def interrupt_run(
     ctx: Ctx,
     *,

@@ -1,11 +1,13 @@
 """What agents ask beyond single edits: batches, variables, search, history; and how a person holds them back."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.changes import (
     AddCell,
     Change,
@@ -321,6 +323,26 @@ def test_a_person_sees_which_agents_use_the_kernel_and_what_became_of_their_requ
     agent.run(None, "a", store_history=False)
     text = lab.run("magic", "%marimo agents").text
     assert "agent: ran or changed something once, was refused twice, last heard " in text
+
+
+def test_a_pause_is_kept_under_the_notebooks_path_and_only_a_person_ends_it(
+    lab: FrontEnd, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = tmp_path / "a.ipynb"
+    notebook.write_text("{}")
+    monkeypatch.setenv("JPY_SESSION_NAME", str(notebook))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    agent = connect("agent")
+    lab.run("magic", "%marimo pause")
+    assert pauses.pauses() == [str(notebook)]
+    assert not agent.run(None, "%marimo resume", store_history=False).ok
+    assert pauses.pauses() == [str(notebook)]
+    lab.run("magic", "%marimo resume")
+    assert pauses.pauses() == []
+    pauses.pause(str(notebook))  # by a kernel that was before this one
+    assert agent.run(None, "a = 1").content["code"] == "paused"
+    lab.run("magic", "%marimo resume")
+    assert agent.run(None, "a = 1").ok
 
 
 def test_looking_at_what_would_run_is_not_counted_as_a_change(lab: FrontEnd, agent: FrontEnd) -> None:

@@ -13,6 +13,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.environment import InstallReport
 from marimo_kernel_bridge.protocol.inspection import Redacted, Variable
 from tests.unit.mcp_server.agent import Agent, Answer
@@ -302,6 +303,23 @@ async def test_magics_that_install_are_refused_with_the_tool_that_asks(
 async def test_a_paused_kernel_says_so_in_its_status(connected: Agent, kernel: FakeKernel) -> None:
     kernel.description = replace(kernel.description, agents_paused=True)
     assert "The person has paused agents" in (await connected("kernel_status")).data["message"]
+
+
+@pytest.mark.parametrize("where", ["everything", "fake", "/elsewhere.ipynb"])
+async def test_while_agents_are_paused_every_tool_that_acts_is_refused(
+    serve: Serve, kernel: FakeKernel, connection_file: str, where: str
+) -> None:
+    agent = await serve("all")
+    await agent("connect_to_kernel", connection_file=connection_file)
+    kernel.answers = False  # the server need not ask it
+    pauses.pause(where)
+    for tool, arguments, needs in NEEDS:
+        if needs == "read" or tool == "interrupt_run":
+            continue
+        answer = await agent(tool, **arguments)
+        anywhere = tool in {"start_kernel", "import_notebook"}
+        assert answer.refused("paused") == (anywhere or where != "/elsewhere.ipynb"), (tool, answer.text)
+    assert (await agent("import_notebook", file="a.ipynb")).refused("paused")
 
 
 async def test_what_is_no_plain_requirement_is_refused(connected: Agent, kernel: FakeKernel) -> None:
