@@ -4,8 +4,8 @@ IPython turns `%time x = f(a)` into `get_ipython().run_line_magic('time', 'x = f
 no names. `graph_code` inserts before each statement with such a call Python that binds and reads the names that the
 magic does. This code is analyzed and never run.
 
-Pure, except that it reads scripts named by `%run`. Unknown magics have no effect on names: the worst result is a
-missing edge, never a refused cell.
+Pure, except that it reads scripts named by `%run`. A magic that the notebook registers uses the name of its function; other
+unknown magics have no effect on names: the worst result is a missing edge, never a refused cell.
 """
 
 from __future__ import annotations
@@ -89,11 +89,15 @@ def _text_of(path: Path) -> str:
 
 
 def graph_code(
-    code: str, transform: Callable[[str], str], read: Callable[[str], str | None] = read_script
+    code: str,
+    transform: Callable[[str], str],
+    read: Callable[[str], str | None] = read_script,
+    defined_as: Callable[[str], str] = lambda _: "",
 ) -> GraphCode:
     """Return the Python to analyze for `code`, which IPython has transformed.
 
-    `transform` is IPython's `transform_cell`, for code inside magics; `read` returns the text of a script.
+    `transform` is IPython's `transform_cell`, for code inside magics; `read` returns the text of a script; `defined_as` the
+    name in the notebook that an unknown magic may stand for, "" for none.
     """
     if "get_ipython()" not in code:
         return GraphCode(code)
@@ -101,7 +105,7 @@ def graph_code(
         tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return GraphCode(code)
-    magics = _Magics(transform, read)
+    magics = _Magics(transform, read, defined_as)
     magics.visit(tree)
     if magics.commands_the_graph:
         return GraphCode("pass")
@@ -134,8 +138,13 @@ def _compile(tree: ast.Module) -> None:
 class _Magics(ast.NodeTransformer):
     """Inserts before each statement the effects of the magics in it."""
 
-    def __init__(self, transform: Callable[[str], str], read: Callable[[str], str | None]) -> None:
-        self._transform, self._read = transform, read
+    def __init__(
+        self,
+        transform: Callable[[str], str],
+        read: Callable[[str], str | None],
+        defined_as: Callable[[str], str],
+    ) -> None:
+        self._transform, self._read, self._defined_as = transform, read, defined_as
         self._reading: list[str] = []  # guards against scripts that run each other
         self.found = self.commands_the_graph = False
         self.private: set[str] = set()
@@ -170,6 +179,8 @@ class _Magics(ast.NodeTransformer):
             return []
         magic = MAGICS.get(name, _UNKNOWN)
         used = self._expanded(line) if magic.expanded else []
+        if magic is _UNKNOWN:
+            used += self._used([self._defined_as(name)])
         bound = [] if magic.kind == "capture" and _hides(body) else magic.bound(line)
         return used + self._effects(magic, line, body) + _defined(bound)
 

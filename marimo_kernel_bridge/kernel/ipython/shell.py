@@ -146,6 +146,20 @@ class ReactiveShell(ZMQInteractiveShell):
             return True
         return result.error_in_exec is not None or result.error_before_exec is not None
 
+    def _defined_as(self, magic: str) -> str:
+        """Return the name in the notebook that a magic stands for, "" for none.
+
+        One that is not registered yet may be registered by a cell that runs first, by default under the function's name.
+        """
+        registered = self.magics_manager.magics
+        found = registered["line"].get(magic) or registered["cell"].get(magic)
+        if found is None:
+            return magic
+        of = getattr(found, "__func__", None) and type(found.__self__)  # of a class with magics
+        value = of or found
+        is_own = getattr(value, "__module__", "") == self.user_module.__name__
+        return str(getattr(value, "__name__", "")) if is_own else ""
+
     def _body(
         self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
     ) -> Body:
@@ -154,13 +168,14 @@ class ReactiveShell(ZMQInteractiveShell):
 
         notebook = self._host.notebook
         strict, fault = notebook.commands.strict, ""
-        graph = graph_code(code, self.transform_cell)
+        graph = graph_code(code, self.transform_cell, defined_as=self._defined_as)
         analyzed, stars = (graph.code, ()) if strict else without_stars(graph.code)
         compiles = notebook.runtime.parse(entry.cell.cell_id, analyzed) is not None
         if not compiles or analyzed != graph.code:  # what is left out may not compile, either
             part = self._running_part(nodes)
             if part is not None and (part.fault or not compiles):
-                fault, graph = part.fault, graph_code(part.code, self.transform_cell)
+                fault = part.fault
+                graph = graph_code(part.code, self.transform_cell, defined_as=self._defined_as)
                 analyzed, stars = (graph.code, ()) if strict else without_stars(graph.code)
         private: frozenset[str] = frozenset()
         if not strict:  # `_names` are global, like any name

@@ -65,6 +65,38 @@ def test_what_a_magic_uses_runs_it_again(lab: FrontEnd, code: str) -> None:
     assert "is 2" in lab.text("two")
 
 
+REGISTERING = {
+    "a line": ("{m}.register_line_magic\ndef greet(line): print('{}', line)", "%greet world"),
+    "a cell": ("{m}.register_cell_magic\ndef greet(line, cell): print('{}', cell.strip())", "%%greet\nworld"),
+    "another name": ("{m}.register_line_magic('hi')\ndef greet(line): print('{}', line)", "%hi world"),
+    "a class": (
+        (
+            "{m}.magics_class\nclass Greeting({m}.Magics):\n    @{m}.line_magic\n    def greet(self, line): print('{}', line)\n"
+            "get_ipython().register_magics(Greeting)"
+        ),
+        "%greet world",
+    ),
+}
+
+
+@pytest.mark.parametrize(("define", "call"), REGISTERING.values(), ids=REGISTERING)
+def test_a_call_of_a_magic_runs_again_after_an_edit_of_the_cell_that_registers_it(
+    lab: FrontEnd, define: str, call: str
+) -> None:
+    def defining(word: str) -> str:
+        return "import IPython.core.magic as m\n" + (
+            define.replace("{m}.", "@m.", 1).replace("{m}", "m").replace("{}", word)
+        )
+
+    lab.run_each((defining("hello"), call), (f"0: {defining('good night')}",))
+    assert lab.text("1") == "good night world"
+
+
+def test_a_magic_of_ipython_uses_no_name_that_is_like_it(lab: FrontEnd) -> None:
+    lab.run_each(("matplotlib = who = 1", "%who str\n%lsmagic"))
+    assert lab.cells()["1"].uses == ()
+
+
 def test_writefile_and_bash_define_nothing(lab: FrontEnd, tmp_path: Path) -> None:
     lab.run("one", "x = 1")
     file = tmp_path / "f.py"
