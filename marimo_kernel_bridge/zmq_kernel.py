@@ -7,7 +7,6 @@ kernel_info_reply: the import takes a second, in which a client would consider t
 
 from __future__ import annotations
 
-import logging
 import os
 import platform
 import sys
@@ -434,13 +433,6 @@ class MarimoKernelApp(IPKernelApp):
     @default("session")
     def _session_default(self) -> JupyterSession:
         return JupyterSession(parent=self)
-
-    def init_sockets(self) -> None:
-        """Open the sockets, without ipykernel's advice about encryption at each start."""
-        level = self.log.level
-        self.log.setLevel(logging.ERROR)
-        super().init_sockets()
-        self.log.setLevel(level)
 
     def init_heartbeat(self) -> None:
         """Open the last socket, and report that clients can connect."""

@@ -269,3 +269,10 @@ def _malformed(path: Path, why: str) -> BridgeError:
         f"{path} is not a Jupyter connection file: {why}.",
         SHOW_KERNELS,
     )
+
+
+def transport_encryption() -> Literal["auto", "disabled"]:
+    """Return jupyter_client's setting for kernels that this package starts: encrypted if the kernel and ZeroMQ can."""
+    import zmq  # noqa: PLC0415  # only where a kernel is started
+
+    return "auto" if zmq.has("curve") else "disabled"

@@ -10,7 +10,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.client.connection import new_connection_file
+from marimo_kernel_bridge.client.connection import new_connection_file, transport_encryption
 from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
 from marimo_kernel_bridge.errors import BridgeError
 
@@ -114,7 +114,11 @@ async def started_kernel(name: str, folder: Path, log: int) -> AsyncIterator[Asy
     from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # 0.2 s, only needed to start a kernel
 
     # In the directory where agents look for connection files.
-    manager = AsyncKernelManager(kernel_name=name, connection_file=str(new_connection_file()))
+    manager = AsyncKernelManager(
+        kernel_name=name,
+        connection_file=str(new_connection_file()),
+        transport_encryption=transport_encryption(),
+    )
     await manager.start_kernel(cwd=str(folder), stdout=log, stderr=log)
     try:
         yield manager

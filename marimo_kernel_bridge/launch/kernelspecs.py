@@ -89,6 +89,7 @@ def of_interpreter(interpreter: str) -> KernelSpec:
         display_name=f"marimo (reactive Python) of {prefix}",
         language="python",
         interrupt_mode="signal",
+        metadata={"supported_encryption": ["curve"]},
         env={"PATH": path, "CONDA_PREFIX" if conda else "VIRTUAL_ENV": prefix},
     )
 

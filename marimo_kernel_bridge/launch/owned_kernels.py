@@ -11,7 +11,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from marimo_kernel_bridge.client.connection import kernel_id_of, new_connection_file, read_connection
+from marimo_kernel_bridge.client.connection import (
+    kernel_id_of,
+    new_connection_file,
+    read_connection,
+    transport_encryption,
+)
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
@@ -88,7 +93,10 @@ def _manager_for(spec: KernelSpec, name: str, path: Path) -> AsyncKernelManager:
     from marimo_kernel_bridge.launch.pool.provisioner import PoolProvisioner, serves  # noqa: PLC0415  # likewise
 
     manager = AsyncKernelManager(
-        kernel_name=name, connection_file=str(path), kernel_spec_manager=OneSpec(spec)
+        kernel_name=name,
+        connection_file=str(path),
+        kernel_spec_manager=OneSpec(spec),
+        transport_encryption=transport_encryption(),
     )
     if sys.platform == "linux" and serves(spec):  # on macOS, system libraries may fail after a fork
         manager.kernel_id = kernel_id_of(path)
