@@ -2,13 +2,17 @@
 
 import json
 import os
+import select
+import sys
 from typing import Any
 
 from jupyter_client import BlockingKernelClient, KernelManager
 
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.launch.pool.status import running_pools
 
 BOUND = 60.0  # seconds for any single wait
+COMMAND = [sys.executable, "-m", "marimo_kernel_bridge", "kernel"]
 
 
 class Kernel:
@@ -56,3 +60,22 @@ class Kernel:
         self.client.stop_channels()
         if self.manager.has_kernel:
             self.manager.shutdown_kernel(now=True)
+
+
+def pool_of(kernel: Kernel) -> int:
+    """Return the process that forked a kernel."""
+    (pool,) = (state for state in running_pools() if kernel.pid in state.kernels)
+    return pool.pid
+
+
+def ended(pid: int) -> bool:
+    """Wait for the end of a process that is not ours."""
+    try:
+        watched = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    poll = select.poll()
+    poll.register(watched, select.POLLIN)
+    over = bool(poll.poll(BOUND * 1000))
+    os.close(watched)
+    return over
