@@ -1,14 +1,18 @@
-"""Coverage: of this process, and of the kernels and servers that the tests of some modules start.
+"""Coverage: of this process in most modules, and of the kernels and servers that the tests of some modules start.
 
 coverage starts itself in a process that inherits its variable, and writes when the process ends; killed, it cannot.
 Kernels in this process show nearly every line, so only what needs a process is measured in one (`IN_PROCESSES`):
-tracing makes kernels half as slow again. Does nothing where coverage is not measured.
+tracing makes kernels half as slow again. In this process it makes all Python slower too, so modules that try a
+thousand inputs of what others show line by line are not measured (`MANY_INPUTS`). Does nothing where coverage is not
+measured.
 """
 
 import asyncio
 import os
+import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -23,6 +27,20 @@ IN_PROCESSES = (
 )
 """The modules whose tests run code of ours that runs in no process of pytest: sockets, threads, forks, start and end."""
 
+MANY_INPUTS = (
+    "importing/test_groups_of_cells.py",
+    "importing/test_random_notebooks.py",
+    "importing/test_random_redefinitions.py",
+    "unit/analysis/test_analysis_work.py",
+    "unit/contracts/test_supported_api.py",
+    "unit/kernel/test_random_histories.py",
+    "unit/runtime/test_graph_like_marimos.py",
+    "unit/runtime/test_runs_like_marimos.py",
+    "unit/test_hostile_text.py",
+    "unit/test_work_per_request.py",
+)
+"""The modules that run few lines very often: random and large inputs."""
+
 _GRACE = 3.0
 """Seconds to write; a suspended kernel takes all of them, and is killed then."""
 _TESTS = Path(__file__).parent
@@ -35,15 +53,28 @@ def variables() -> dict[str, str]:
 
 @contextmanager
 def only_where_needed(module: Path) -> Iterator[None]:
-    """Leave the processes that the tests of a module start unmeasured, unless it is one of `IN_PROCESSES`."""
-    config = None
-    if module.relative_to(_TESTS).as_posix() not in IN_PROCESSES:
-        config = os.environ.pop(VARIABLE, None)
+    """Leave unmeasured what the tests of a module do in other processes, and with `MANY_INPUTS` in this one."""
+    name = module.relative_to(_TESTS).as_posix()
+    config = os.environ.pop(VARIABLE, None) if name not in IN_PROCESSES else None
     try:
-        yield
+        with _untraced() if name in MANY_INPUTS else nullcontext():
+            yield
     finally:
         if config is not None:
             os.environ[VARIABLE] = config
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
+    """Run this thread and those that it starts at full speed, without coverage's trace function."""
+    before, of_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+        threading.settrace(of_threads)
 
 
 @contextmanager
