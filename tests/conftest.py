@@ -36,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     config.stash[HOMES] = homes = Homes(begin() / worker)
     os.environ.update(homes.new("s").variables)
+    # jsonschema, which nbformat imports, does without: its grammar of IRIs takes seconds to build in each worker.
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # so Python refuses to import it
 
 
 @pytest.fixture(scope="session")
