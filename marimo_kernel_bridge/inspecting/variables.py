@@ -59,13 +59,15 @@ def list_variables(
     names: Mapping[str, object], hidden: Container[str], definers: Mapping[str, str]
 ) -> list[Variable]:
     """Return global variables, modules last. `definers` are the ids of the cells that define names. Any thread."""
-    public = [
-        (name, value)
-        for name, value in list(names.items())
-        if type(name) is str and not name.startswith("_") and name not in hidden
-    ]
+    public = [(name, names[name]) for name in _public(names, hidden) if name in names]
     public.sort(key=lambda item: type(item[1]) is types.ModuleType)
     return [describe(name, value, definers.get(name)) for name, value in public]
+
+
+def _public(names: Mapping[str, object], hidden: Container[str]) -> list[str]:
+    return [
+        name for name in list(names) if type(name) is str and not name.startswith("_") and name not in hidden
+    ]
 
 
 def inspect(
@@ -76,17 +78,18 @@ def inspect(
     offset: int = 0,
     *,
     sample: bool,
+    hidden: Container[str] = (),
 ) -> VariableContent:
     """Return a variable with `rows` rows or items from `offset` on. Without `sample`, safe on any thread.
 
     Raises `BridgeError`: no_such_variable.
     """
     if name not in names:
-        public = sorted(key for key in list(names) if type(key) is str and not key.startswith("_"))
+        public = sorted(_public(names, hidden))
         raise BridgeError(
             "no_such_variable",
             f"There is no variable {name!r}.",
-            f"Existing variables: {', '.join(public[:_MOST_NAMED])}. A variable is a plain global name.",
+            f"Existing variables: {', '.join(public[:_MOST_NAMED]) or 'none'}. A variable is a plain global name.",
         )
     value = names[name]
     variable = describe(name, value, definers.get(name))

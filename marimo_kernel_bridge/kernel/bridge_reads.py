@@ -122,7 +122,13 @@ class BridgeReads:
                 ]
             case wire.InspectVariable(name=name, rows=rows, offset=offset):
                 return variables.inspect(
-                    shell.user_ns, self._definers(), name, rows, offset, sample=not on_control
+                    shell.user_ns,
+                    self._definers(),
+                    name,
+                    rows,
+                    offset,
+                    hidden=shell.user_ns_hidden,
+                    sample=not on_control,
                 )
             case wire.Redact(value=value):
                 return Redacted(hide(value))

@@ -152,7 +152,8 @@ def test_without_a_sample_nothing_is_taken() -> None:
 
 def test_an_unknown_variable_is_refused_with_those_that_are_there() -> None:
     with pytest.raises(BridgeError) as refusal:
-        inspect({"apple": 1, "_hidden": 2}, {}, "aple", 5, sample=True)
+        inspect({"apple": 1, "_hidden": 2, "Out": {}}, {}, "aple", 5, sample=True, hidden={"Out"})
     assert refusal.value.code == "no_such_variable"
     assert "apple" in refusal.value.hint
     assert "_hidden" not in refusal.value.hint
+    assert "Out" not in refusal.value.hint
