@@ -157,7 +157,7 @@ def _as_marimo(source: Source, to: Literal["py", "md", "script"], *, imports: bo
         changed = [cell for cell in conversion.cells if cell.fate in {"changed", "not_converted"}]
         if changed:
             notes.append(
-                f"Made by the importer, which changed {len(changed)} cells: `import --check` tells how."
+                f"The importer changed {len(changed)} cell{'s' if changed[1:] else ''}: `import --check` says how."
             )
         notes += map(str, conversion.not_converted)
     match to:

@@ -182,14 +182,14 @@ def _summary(results: Sequence[Imported | Refusal], options: ImportOptions) -> s
     )
     count = f"{len(results)} notebook{'' if len(results) == 1 else 's'}"
     if existing_targets == len(results):
-        return f"{count}: what they become exists already. --force replaces it."
+        return f"{count}: the output files exist. --force overwrites them."
     whole = sum(result.conversion.complete for result in imported)
     same = sum(result.verdict is not None and result.verdict.same for result in imported)
     return (
         f"{count}: {len(imported)} {'checked' if options.check else 'imported'}, {whole} of them completely"
         + (f", {same} show the same" if options.verify else "")
         + (
-            f"; {existing_targets} left alone, because what they become exists already (--force replaces it)"
+            f"; {existing_targets} skipped, because the output file exists (--force overwrites it)"
             if existing_targets
             else ""
         )
@@ -205,9 +205,14 @@ def _jobs(
     if not sources:
         raise BridgeError("bad_request", "There is no .ipynb in these folders.", "Name a notebook.")
     many = len(sources) > 1 or any(root.is_dir() for root in notebooks)
-    if many and output is not None and os.path.lexists(output) and not output.is_dir():
+    if (
+        many
+        and output is not None
+        and not output.is_dir()
+        and (os.path.lexists(output) or output.suffix in _SUFFIX.values())
+    ):
         raise WrongUsageError(
-            f"{output} is a file, but for several notebooks -o is a folder.", "Name a folder."
+            f"{output} names a file, but for several notebooks -o is a folder.", "Name a folder."
         )
     suffix = _SUFFIX[options.target]
     for path, root in sources:

@@ -49,8 +49,10 @@ def test_a_folder_cannot_go_into_a_file(tmp_path):
     result = run(tmp_path / "in", "-o", taken)
     assert result.exit_code == 2
     assert result.stderr == (
-        f"marimo-kernel-bridge: {taken} is a file, but for several notebooks -o is a folder. Name a folder.\n"
+        f"marimo-kernel-bridge: {taken} names a file, but for several notebooks -o is a folder. Name a folder.\n"
     )
+    assert run(taken, tmp_path / "in", "-o", tmp_path / "new.py").exit_code == 2
+    assert not (tmp_path / "new.py").exists()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "deep").write_text("a file")
     result = run(tmp_path / "in", "-o", tmp_path / "out")
@@ -65,10 +67,10 @@ def test_a_folder_that_was_imported_already_is_left_alone_and_says_what_to_do(tm
     again = run(tmp_path)
     assert again.exit_code == 1
     assert again.stderr.splitlines()[0] == f"marimo-kernel-bridge: {tmp_path / 'a.py'} exists."
-    assert again.stdout == "2 notebooks: what they become exists already. --force replaces it.\n"
+    assert again.stdout == "2 notebooks: the output files exist. --force overwrites them.\n"
     (tmp_path / "b.py").unlink()
     total = run(tmp_path).stdout.splitlines()[-1]
-    assert total.startswith("2 notebooks: 1 imported, 1 of them completely; 1 left alone")
+    assert total.startswith("2 notebooks: 1 imported, 1 of them completely; 1 skipped")
     assert run(tmp_path, "--force").exit_code == 0
 
 
