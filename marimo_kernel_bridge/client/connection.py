@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
+import ipaddress
 import os
+import re
 import stat
 import sys
 import uuid
@@ -31,6 +34,10 @@ Channel = Literal["shell", "iopub", "control", "hb"]
 
 MAX_FILE_BYTES: Final = 64 * 1024
 SHOW_KERNELS: Final = "`marimo-kernel-bridge kernels`, or the tool list_kernels, shows the running kernels."
+
+_CURVE_KEY: Final = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
+_ADDRESS: Final = re.compile(r"[\w.:%-]{1,255}|\*")
+_BROKEN: Final = frozenset({"md5", "md4", "sha1"})
 
 _Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
@@ -79,12 +86,28 @@ class Connection:
         return self.path.name
 
     @property
+    def expected(self) -> bool:
+        """Whether the kernel is on this machine, or its file where this user's Jupyter puts such files.
+
+        Any file of a checkout belongs to this user as well: an agent may have been told to connect to it.
+        """
+        here = self.transport == "ipc" or _is_here(self.ip)
+        return here or self.path.parent == runtime_dir().resolve()
+
+    @property
     def where(self) -> str:
         return str(self.path)
 
     def url(self, channel: Channel) -> str:
         separator = ":" if self.transport == "tcp" else "-"
         return f"{self.transport}://{self.ip}{separator}{self.ports[channel]}"
+
+
+def _is_here(address: str) -> bool:
+    try:
+        return address in {"localhost", "*", "0.0.0.0"} or ipaddress.ip_address(address).is_loopback  # noqa: S104  # what we connect to then is loopback
+    except ValueError:  # a name
+        return False
 
 
 def kernel_id_of(path: Path) -> str:
@@ -154,8 +177,26 @@ def read_connection(name: str | Path) -> Connection:
     scheme, _, algorithm = file.signature_scheme.partition("-")
     if scheme != "hmac" or algorithm not in hashlib.algorithms_available:
         raise _malformed(path, f"unknown signature_scheme {file.signature_scheme!r}")
+    try:
+        hmac.digest(b"", b"", algorithm)
+    except (ValueError, TypeError):  # shake_128, for example, has no length
+        raise _malformed(path, f"unusable signature_scheme {file.signature_scheme!r}") from None
     if bool(file.curve_publickey) != bool(file.curve_secretkey):
         raise _malformed(path, "only one of curve_publickey and curve_secretkey is present")
+    if not all(_CURVE_KEY.fullmatch(key) for key in (file.curve_publickey, file.curve_secretkey) if key):
+        raise _malformed(path, "curve_publickey or curve_secretkey is not a key")
+    if file.transport == "tcp" and not _ADDRESS.fullmatch(file.ip):
+        raise _malformed(path, f"{file.ip[:100]!r} is not an address")
+    if not file.curve_publickey and file.transport == "tcp" and not _is_here(file.ip):
+        warnings = (
+            *warnings,
+            f"Nothing is encrypted on the way to the kernel on {file.ip}: others may read all code and outputs.",
+        )
+    if algorithm in _BROKEN:
+        warnings = (
+            *warnings,
+            f"Messages are signed with {algorithm}, which does not keep others from forging them.",
+        )
     if not file.key:
         warnings = (
             *warnings,

@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,13 @@ async def notebooks_by_kernel() -> dict[str, str]:
         for session in sessions
         if session.kernel is not None and session.type == "notebook" and session.path
     }
+
+
+def runs_here(server: JupyterServer) -> bool:
+    """Return whether a server is one of this user's that run on this machine."""
+    asked = urllib.parse.urlsplit(server.url)
+    known = [known for path in runtime_dir().glob("jpserver-*.json") if (known := _read_server(path))]
+    return asked.hostname in _LOOPBACK and any(asked.port == one.port for one in known)
 
 
 async def connection_file_of(notebook: str) -> Path:

@@ -35,6 +35,7 @@ _NOTEBOOK_PAGE: Final = re.compile(
     r"(?:(?:lab|doc)/(?:workspaces/[^/]+/)?tree|tree|notebooks)/(.+\.ipynb)$", re.DOTALL
 )
 _OK: Final = range(200, 300)
+_KERNEL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,200}")
 
 
 class _Kernel(msgspec.Struct, frozen=True):
@@ -88,6 +89,20 @@ class JupyterServer:
             urlunsplit((parts.scheme, parts.netloc, path, "", "")),
             secret,
             unquote(notebook.group(1)) if notebook else None,
+        )
+
+    @property
+    def configured(self) -> bool:
+        """Whether the person named this server where the MCP server was configured."""
+        try:
+            configured = urlsplit(os.environ.get("JUPYTER_SERVER_URL", ""))
+            asked = urlsplit(self.url)
+        except ValueError:  # half an IPv6 address: that of no server
+            return False
+        return bool(configured.netloc) and (asked.scheme, asked.netloc, asked.path) == (
+            configured.scheme,
+            configured.netloc,
+            _split(configured.path)[0],
         )
 
     @property
@@ -260,6 +275,15 @@ class ServerKernel:
     server: JupyterServer
     kernel_id: str
     notebook: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `BridgeError` bad_request for an id that could be a part of another address."""
+        if not _KERNEL_ID.fullmatch(self.kernel_id):
+            raise BridgeError(
+                "bad_request",
+                f"{self.kernel_id[:100]!r} is not the id of a kernel.",
+                "An id has letters, digits and hyphens; the notebook's path does as well.",
+            )
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ import itertools
 import json
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import quote
 
 from jupyter_client.session import Session
 from tornado.httpclient import HTTPRequest
@@ -145,8 +146,10 @@ class WebsocketChannels:
             await asyncio.sleep(_AGAIN)
 
     async def _connect(self) -> None:
-        server = self._kernel.server
-        url = f"ws{server.url.removeprefix('http')}/api/kernels/{self._kernel.kernel_id}/channels"
+        server, kernel_id = self._kernel.server, self._kernel.kernel_id
+        if not await server.has_kernel(kernel_id):  # the token goes to no address that is not a kernel's
+            raise NotConnected
+        url = f"ws{server.url.removeprefix('http')}/api/kernels/{quote(kernel_id, safe='')}/channels"
         self._socket = await websocket_connect(
             HTTPRequest(f"{url}?session_id={self.session}", headers=server.headers, follow_redirects=False),
             ping_interval=30,

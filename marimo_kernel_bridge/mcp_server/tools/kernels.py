@@ -19,7 +19,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
     KernelState,
 )
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, attached_to, client_name, kernels_of
-from marimo_kernel_bridge.mcp_server.tool import tool
+from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views.kernels import kernel_list, kernel_state
 
@@ -52,7 +52,22 @@ async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList
     )
 
 
-@tool("Connect to a kernel", needs="read", idempotent=True)
+def _of_connection(arguments: Arguments) -> Tier:
+    """Return read for kernels and servers that the person has on this machine or configured, run for any other address."""
+    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.client.discovery import runs_here  # noqa: PLC0415  # urllib is slow to import
+
+    url, file = arguments.get("server_url"), arguments.get("connection_file")
+    try:
+        if url is not None:
+            server = JupyterServer.at(url, arguments.get("token"))
+            return "read" if server.configured or runs_here(server) else "run"
+        return "read" if file is None or read_connection(file).expected else "run"
+    except BridgeError:  # the call itself says why
+        return "read"
+
+
+@tool("Connect to a kernel", needs=_of_connection, idempotent=True)
 async def connect_to_kernel(
     ctx: Ctx,
     *,

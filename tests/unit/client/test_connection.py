@@ -125,6 +125,11 @@ def test_a_missing_file_is_refused(runtime_dir: Path, name: str) -> None:
         a_file(signature_scheme="hmac-nonesuch"),
         a_file(key=7),
         a_file(curve_publickey="x" * 40),
+        a_file(curve_publickey="x" * 39, curve_secretkey="x" * 40),
+        a_file(curve_publickey="\n" * 40, curve_secretkey="x" * 40),
+        a_file(signature_scheme="hmac-shake_128"),
+        a_file(ip="tcp://127.0.0.1"),
+        a_file(ip=""),
         {name: value for name, value in a_file().items() if name != "key"},
         {name: value for name, value in a_file().items() if name != "hb_port"},
         "\udcff\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
@@ -220,3 +225,26 @@ def test_a_new_kernel_s_file_is_where_jupyter_servers_put_theirs(
     assert path.parent.stat().st_mode & 0o777 == 0o700
     path.write_text("{}")
     assert connection_files() == [path]
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "example.org", "2001:db8::7"])
+def test_a_kernel_on_another_machine_is_told_and_its_file_expected_in_the_runtime_directory_only(
+    write: Write, runtime_dir: Path, address: str
+) -> None:
+    connection = read_connection(write(a_file(ip=address)))
+    assert any(address in warning and "encrypted" in warning for warning in connection.warnings)
+    assert not connection.expected
+    path = runtime_dir / "kernel-a.json"
+    path.write_text(json.dumps(a_file(ip=address)))
+    path.chmod(0o600)
+    assert read_connection(path).expected
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.5", "::1", "localhost", "0.0.0.0", "*"])
+def test_a_kernel_on_this_machine_is_expected_and_without_a_warning(write: Write, address: str) -> None:
+    connection = read_connection(write(a_file(ip=address)))
+    assert (connection.expected, connection.warnings) == (True, ())
+
+
+def test_a_weak_signature_is_told(write: Write) -> None:
+    assert "md5" in read_connection(write(a_file(signature_scheme="hmac-md5"))).warnings[0]

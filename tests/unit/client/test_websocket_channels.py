@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -183,4 +182,22 @@ async def test_after_the_end_no_connection_is_made(served: ServedKernels) -> Non
         while kernel.ws_connection is not None and not kernel.ws_connection.is_closing():  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0)
     assert served.sockets.empty()
-    assert json.dumps(served.asked) == "[]"
+    assert served.asked == ["GET /api/kernels/k-1"]  # before the one connection
+
+
+async def test_no_connection_is_opened_for_what_is_no_kernel_of_the_server(served: ServedKernels) -> None:
+    channels = WebsocketChannels(ServerKernel(served.server, "k-2"), "agent")
+    async with asyncio.timeout(BOUND):
+        while served.asked.count("GET /api/kernels/k-2") < 3:  # noqa: ASYNC110  # a list tells of no reader
+            await asyncio.sleep(0.01)
+    channels.close()
+    assert served.sockets.empty()
+
+
+@pytest.mark.parametrize(
+    "kernel_id", ["../../terminals?x=", "..", "a/b", "a?b", "a#b", "a%2eb", "", "a b", "x" * 201]
+)
+async def test_what_would_be_another_address_is_no_id(kernel_id: str) -> None:
+    with pytest.raises(BridgeError) as refusal:
+        ServerKernel(JupyterServer("http://127.0.0.1:1", ""), kernel_id)
+    assert refusal.value.code == "bad_request"

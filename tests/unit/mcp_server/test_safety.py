@@ -63,6 +63,29 @@ async def test_a_call_beyond_the_permission_is_refused_with_the_tier_that_it_nee
             assert f"--allow {needs}" in answer.text
 
 
+def file_elsewhere(connection_file: str) -> str:
+    path = Path(connection_file).with_name("kernel-demo.json")
+    path.write_text(Path(connection_file).read_text().replace("127.0.0.1", "203.0.113.7"))
+    path.chmod(0o600)
+    return str(path)
+
+
+async def test_reading_reaches_no_server_and_no_machine_that_the_person_did_not_name(
+    serve: Serve, kernel: FakeKernel, connection_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = await serve("read")
+    elsewhere = file_elsewhere(connection_file)
+    for arguments in ({"server_url": "http://127.0.0.1:1/"}, {"connection_file": elsewhere}):
+        answer = await reader("connect_to_kernel", **arguments)
+        assert answer.refused("not_allowed"), answer.text
+        assert "--allow run" in answer.text
+    assert kernel.asked == []
+    monkeypatch.setenv("JUPYTER_SERVER_URL", "http://127.0.0.1:1/")
+    assert (await reader("connect_to_kernel", server_url="http://127.0.0.1:1/lab")).refused("server_refused")
+    assert (await reader("connect_to_kernel", server_url="http://127.0.0.1:2/lab")).refused("not_allowed")
+    assert not (await reader("connect_to_kernel", connection_file=connection_file)).failed
+
+
 # The audit log
 
 
