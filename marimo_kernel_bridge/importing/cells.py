@@ -137,7 +137,8 @@ def _without_future(
 def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
     past = history.named([_with_pretty_values(code) for code in codes])
     hidden = {number for number, cell in enumerate(cells) if _HIDES_FIGURES.match(cell.source)}
-    codes = figures.shown(past.codes, hidden)
+    display = prepared.called.get("display", "display")
+    codes = figures.shown(past.codes, hidden, display)
     for number, (cell, told, code, before) in enumerate(
         zip(cells, past.notes, codes, past.codes, strict=True)
     ):
@@ -148,7 +149,6 @@ def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: l
         elif code != before:
             prepared.note([cell.position], "it shows its figure, as Jupyter does at the end of a cell")
     prepared.last_alone = True
-    display = prepared.called.get("display", "display")
     displaying = displaying_in(codes, display)
     if not displaying:
         return codes
