@@ -67,6 +67,7 @@ OTHERS = {
     # Private attributes of other packages, which have no contract here.
     "_current_frames": "sys",
     "_exit": "os",
+    "_getframe": "sys",
     "_global_config": "pandas",
     "_mgr": "pandas",
     "_ndarray": "pandas",
