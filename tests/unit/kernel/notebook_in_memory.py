@@ -199,13 +199,13 @@ class KernelInMemory:
         thread.start()
         thread.join(BOUND)
 
-    def run_until(self, done: Callable[[], bool]) -> bool:
-        """Run the kernel until something is true, and return whether it became so in time."""
+    def run_until(self, done: Callable[[], bool], within: float = BOUND) -> bool:
+        """Run the kernel until something is true, and return whether it became so in time (seconds)."""
         with self._own_streams():
-            return self._loop.run_until_complete(self._until(done))
+            return self._loop.run_until_complete(self._until(done, within))
 
-    async def _until(self, done: Callable[[], bool]) -> bool:
-        deadline = time.monotonic() + BOUND
+    async def _until(self, done: Callable[[], bool], within: float) -> bool:
+        deadline = time.monotonic() + within
         while not done():
             if time.monotonic() > deadline:
                 return False

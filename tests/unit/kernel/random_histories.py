@@ -12,87 +12,39 @@ import io
 import itertools
 import os
 import random
+import re
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+
+from marimo_kernel_bridge.kernel.messaging import shell_queue
+from marimo_kernel_bridge.kernel.versions.library_state import STATES
 from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory
+from tests.unit.kernel.random_cells import OBJECTS, SUBJECTS
 
-BASE = (
-    "import random\nrandom.seed(0)",
-    (
-        "class Model:\n    def __init__(self): self.y, self.w = 0, [1]\n"
-        "    def fit(self, y):\n        self.y = y\n        return self\n"
-        "class Steps:\n    def __init__(self, w): self.w = w\n    def step(self): self.w[0] += 1\n"
-        "def counter():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n        return n\n    return up\n"
-        "def numbers(n):\n    for i in range(n): yield i"
-    ),
-    "a, b, c, d = [1], [2], [3], {'k': [4]}\nx, y = 1, 2",
-    "m, f, g, h = Model(), counter(), numbers(5), lambda: a\no = Steps(m.w)",
-    "open('x.txt', 'w').write('0')\nimport io\nout = io.StringIO()",
-)
-STATEMENTS = (
-    "a = [{n}]",
-    "b = a",
-    "b = [a, {n}]",
-    "b = a[:]",
-    "a, b = b, a",
-    "c = d.setdefault('k', [])",
-    "c = [v for v in d.values()]",
-    "d['k'] = a",
-    "d = {{'k': b, 'n': {n}}}",
-    "a.append({n})",
-    "b.append({n})",
-    "c += [{n}]",
-    "a = a + [{n}]",
-    "a = sorted(map(str, a))",
-    "for i in range({n} % 3): a.append(i)",
-    "x = {n}",
-    "y = x + {n}",
-    "x += y",
-    "h = lambda: a",
-    "h().append({n})",
-    "def put(v): b.append(v)\nput({n})",
-    "f = counter()",
-    "y = f()",
-    "m = Model()\no = Steps(m.w)",
-    "_ = m.fit({n})",
-    "m.fit(x);",
-    "o.step();",
-    "g = numbers({n})",
-    "y = next(g, -1)",
-    "g = iter(a)",
-    "open('x.txt', 'w').write('{n}');",
-    "y = len(open('x.txt').read())",
-    "y = random.random()",
-    "random.seed({n})",
-    "out = io.StringIO()",
-    "out.write('{n}');",
-    "class Model2(Model):\n    n = {n}\nm = Model2()\no = Steps(m.w)",
-    "setattr(m, 'y', {n})",
-    "vars(m)['y'] = [a]",
-)
-SHOWN = (
-    "print(a)",
-    "print(b, c)",
-    "print(c, d)",
-    "print(x, y)",
-    "print(m.y, m.w)",
-    "print(f())",
-    "print(h())",
-    "print(next(g, None))",
-    "print(open('x.txt').read())",
-    "print(out.getvalue())",
-    "print(random.random())",
-    "print(a is b, a == b)",
-    "",
-)
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import CodeType
+
+mpl.use("agg")
+_AT_START: Final = [(state, state.now()) for state in STATES if (np, pd) and state.now() is not None]
+_QUIET_WITHIN: Final = 10.0  # seconds; cells that make each other stale run for ever
+_WRITES: Final = re.compile(r"'wb?'|to_csv|save\(|copy\(path|write_text")
+_INTERRUPTED: Final = "raise KeyboardInterrupt"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a person does: run a cell, with new code or as it is; delete it; run it while it is interrupted."""
+    """What a person does: run a cell, with new code or as it is; delete it; interrupt it, and `interrupt`: run it again."""
 
     cell: str
     code: str | None = None
@@ -112,112 +64,218 @@ class History:
         return "\n".join([*cells, "-- then", *steps])
 
 
+# -- random notebooks --------------------------------------------------------------------------------------------------
+
+
 def history(seed: int) -> History:
     """Return a random history in which no cell fails."""
     rng = random.Random(seed)
-    cells = {f"c{number}": code for number, code in enumerate(BASE)}
-    for number in range(len(BASE), len(BASE) + rng.randint(3, 6)):
-        cells[f"c{number}"] = _acceptable(rng, cells, f"c{number}")
-    steps = []
-    now = dict(cells)
-    for _ in range(rng.randint(2, 4)):
-        cell = rng.choice(list(now)[2:])
-        kind = rng.choice(["run", "run", "edit", "edit", "edit", "delete", "interrupt"])
-        if kind == "edit" and cell not in list(cells)[: len(BASE)]:
-            now[cell] = _acceptable(rng, now, cell)
-            steps.append(Step(cell, now[cell]))
-        elif kind == "delete" and not any(
-            fails for _, fails in fresh({k: v for k, v in now.items() if k != cell}).values()
-        ):
-            del now[cell]
-            steps.append(Step(cell, None, "delete"))
-        else:
-            steps.append(Step(cell, None, "interrupt" if kind == "interrupt" else "run"))
+    subjects = [OBJECTS, *rng.sample(SUBJECTS, rng.choice([0, 1, 1, 2]))]
+    begin = [code for subject in subjects for code in subject.begin]
+    kept = {f"c{number}" for number, code in enumerate(begin) if "import" in code or "class" in code}
+    statements = [statement for subject in subjects for statement in subject.statements]
+    shown = [text for subject in subjects for text in subject.shown]
+
+    def written() -> str:
+        parts = [rng.choice(statements).format(n=rng.randrange(10)) for _ in range(rng.randint(1, 2))]
+        return "\n".join([*parts, rng.choice(shown)]).strip()
+
+    def acceptable(cell: str) -> str:
+        while True:
+            code = written()
+            files = {other: _written(now[other]) for other in now if other != cell}
+            if _written(code).isdisjoint(set().union(*files.values())) and not _fails({**now, cell: code}):
+                return code
+
+    with _apart():
+        now = {f"c{number}": code for number, code in enumerate(begin)}
+        for number in range(len(now), len(now) + rng.randint(2, 5)):
+            now[f"c{number}"] = acceptable(f"c{number}")
+        cells = dict(now)
+        steps = []
+        for _ in range(rng.randint(1, 3)):
+            cell = rng.choice(list(now))
+            kind = rng.choice(["run", "run", "edit", "edit", "edit", "delete", "interrupt", "stop"])
+            if kind == "edit" and cell not in kept and int(cell[1:]) >= len(begin):
+                now[cell] = acceptable(cell)
+                steps.append(Step(cell, now[cell]))
+            elif (
+                kind == "delete"
+                and cell not in kept
+                and not _fails({k: v for k, v in now.items() if k != cell})
+            ):
+                del now[cell]
+                steps.append(Step(cell, None, "delete"))
+            else:
+                steps.append(Step(cell, None, kind if kind in {"interrupt", "stop"} else "run"))
     return History(cells, tuple(steps))
 
 
-def _acceptable(rng: random.Random, cells: dict[str, str], cell: str) -> str:
-    while True:
-        parts = [rng.choice(STATEMENTS).format(n=rng.randrange(10)) for _ in range(rng.randint(1, 2))]
-        code = "\n".join([*parts, rng.choice(SHOWN)]).strip()
-        if not any(fails for _, fails in fresh({**cells, cell: code}).values()):
-            return code
+def _written(code: str) -> set[str]:
+    """Return the files that a cell writes. No two cells write one: files have no versions, see docs/kernel.md."""
+    return {
+        name
+        for line in code.split("\n")
+        if _WRITES.search(line)
+        for name in re.findall(r"\w+\.\w{3,4}\b", line)
+    }
 
 
-def fresh(cells: dict[str, str]) -> dict[str, tuple[str, bool]]:
-    """Run cells from top to bottom in plain Python. Return what each prints, and whether it fails."""
+# -- fresh runs --------------------------------------------------------------------------------------------------------
+
+
+def fresh(cells: Mapping[str, str], folder: Path | None = None) -> dict[str, str]:
+    """Run cells from top to bottom in plain Python, as far as none fails. Return what each prints.
+
+    They run in an empty folder, or in `folder`, with the files that are there.
+    """
+    with _apart(folder):
+        return _printed(cells)
+
+
+def _fails(cells: Mapping[str, str]) -> bool:
+    _empty(Path())
+    return len(_printed(cells)) < len(cells)
+
+
+@contextlib.contextmanager
+def _apart(folder: Path | None = None) -> Iterator[None]:
+    """Run code in a folder of its own, with libraries as they were loaded, and leave no trace in the process."""
+    states = [(state, state.now()) for state, _ in _AT_START]
+    try:
+        with tempfile.TemporaryDirectory() as new, contextlib.chdir(folder or new):
+            yield
+    finally:
+        for state, value in states:
+            state.set(value)
+        plt.close("all")
+
+
+def _printed(cells: Mapping[str, str]) -> dict[str, str]:
+    for state, value in _AT_START:
+        state.set(value)
     namespace: dict[str, object] = {"__name__": "__main__"}
-    shown = {}
-    state = random.getstate()
+    printed = {}
     for cell, code in cells.items():
-        printed = io.StringIO()
-        fails = False
-        with contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(io.StringIO()) as out:
             try:
-                exec(code, namespace)
+                exec(_compiled(code), namespace)
             except Exception:  # such a notebook is not tried
-                fails = True
-        shown[cell] = printed.getvalue().strip(), fails
-    random.setstate(state)
-    return shown
+                break
+        printed[cell] = out.getvalue().strip()
+    return printed
 
+
+@lru_cache(maxsize=1000)
+def _compiled(code: str) -> CodeType:
+    return compile(code, "<cell>", "exec")
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+# -- the comparison ----------------------------------------------------------------------------------------------------
 
 _numbers = itertools.count()
-_INTERRUPTED = "raise KeyboardInterrupt"
+
+
+@contextlib.contextmanager
+def laboratory(folder: Path) -> Iterator[FrontEnd]:
+    """Return a front end for histories, whose requests have all arrived when they are read."""
+    burst, shell_queue._BURST = shell_queue._BURST, 0.0
+    work = folder / "work"
+    work.mkdir()
+    try:
+        with contextlib.chdir(work):
+            kernel = KernelInMemory(folder)
+            yield kernel.connect()
+            kernel.close()
+    finally:
+        shell_queue._BURST = burst
 
 
 def counterexample(lab: FrontEnd, tried: History) -> str | None:
     """Run a history. Return what shows another result than a fresh run, without being marked; None if nothing does."""
     prefix = f"h{next(_numbers)}-"
+    after = "the first run"
+    try:
+        for after, now in _done(lab, prefix, tried):
+            problem = _difference(lab, prefix, now)
+            if problem is not None:
+                return f"after {after}: {problem}"
+    except AssertionError as error:
+        return f"after {after}: {error}"
+    finally:
+        everything = [prefix + cell for cell in (*tried.cells, "probe")]
+        lab.run("end", "", metadata={"deletedCells": everything})
+        _forget(lab.kernel.kernel.shell)
+        plt.close("all")
+        _empty(Path())
+    return None
+
+
+def _done(lab: FrontEnd, prefix: str, tried: History) -> Iterator[tuple[str, dict[str, str]]]:
+    """Do what a history says, and yield after each step what it was, and the notebook as it is then."""
     now = dict(tried.cells)
     deleted: list[str] = []
 
     def run(cell: str, code: str) -> None:
         lab.run(prefix + cell, code, metadata={"deletedCells": [prefix + gone for gone in deleted]})
-        lab.wait_quiet()
+        settle()
 
-    try:
-        if len(now) % 2:
-            lab.run_all({prefix + cell: code for cell, code in now.items()})
-            lab.wait_quiet()
+    def settle() -> None:
+        status = lab.kernel.kernel.status
+        assert lab.kernel.run_until(lambda: not status.settling, _QUIET_WITHIN), "dependents never ran"
+
+    if len(now) % 2:
+        lab.run_all({prefix + cell: code for cell, code in now.items()})
+        settle()
+    else:
+        for cell, code in now.items():
+            run(cell, code)
+    yield "the first run", now
+    for step in tried.steps:
+        if step.cell not in now and step.code is None:
+            return
+        if step.kind == "delete":
+            del now[step.cell]
+            deleted.append(step.cell)
+            run("probe", "")
         else:
-            for cell, code in now.items():
-                run(cell, code)
-        problem = _difference(lab, prefix, now, "the first run")
-        for step in tried.steps:
-            if problem is not None or (step.cell not in now and step.code is None):
-                break
-            if step.kind == "delete":
-                del now[step.cell]
-                deleted.append(step.cell)
-                run("probe", "")
-            else:
-                now[step.cell] = step.code or now[step.cell]
-                if step.kind == "interrupt":  # the person interrupts it, and runs it again
-                    run(step.cell, f"{now[step.cell]}\n{_INTERRUPTED}")
+            now[step.cell] = step.code or now[step.cell]
+            if step.kind in {"interrupt", "stop"}:
+                run(step.cell, f"{now[step.cell]}\n{_INTERRUPTED}")
+            if step.kind != "stop":
                 run(step.cell, now[step.cell])
-            problem = _difference(lab, prefix, now, f"{step.kind} [{step.cell}] {step.code or ''}")
-        return problem
-    finally:
-        everything = [prefix + cell for cell in (*tried.cells, "probe")]
-        lab.run("end", "", metadata={"deletedCells": everything})
-        lab.run(None, "%reset -f", store_history=False)
+        yield f"{step.kind} [{step.cell}] {step.code or ''}", now
 
 
-def _difference(lab: FrontEnd, prefix: str, cells: dict[str, str], after: str) -> str | None:
+def _forget(shell: Any) -> None:
+    """Delete the names that belong to no cell. `%reset` takes half a second."""
+    for name in [name for name in shell.user_ns.keys() - shell.user_ns_hidden.keys() if name[0] != "_"]:
+        del shell.user_ns[name]
+
+
+def _difference(lab: FrontEnd, prefix: str, cells: dict[str, str]) -> str | None:
     known = lab.cells()
-    for cell, (expected, _) in fresh(cells).items():
+    for cell, expected in fresh(cells).items():
         state = known[prefix + cell]
         if state.status == "superseded":  # one cell is a part of another, as after a split
             return None
         if state.stale or state.status in {"cancelled", "interrupted"}:
             continue
         own = "".join(
-            output["text"] for output in lab.outputs(prefix + cell) if output["output_type"] == "stream"
+            output["text"] for output in lab.outputs(prefix + cell) if output.get("name") == "stdout"
         ).strip()
         if state.status != "ok" or own != expected:
-            return f"after {after}: [{cell}] shows {own!r} ({state.status}), not {expected!r}"
+            error = "" if state.error is None else f", {state.error.ename}: {state.error.evalue}"
+            return f"[{cell}] shows {own!r} ({state.status}{error}), not {expected!r}"
     return None
+
+
+# -- smaller counterexamples -------------------------------------------------------------------------------------------
 
 
 def shrunken(lab: FrontEnd, failing: History) -> History:
@@ -225,42 +283,46 @@ def shrunken(lab: FrontEnd, failing: History) -> History:
     smaller = True
     while smaller:
         smaller = False
-        candidates = [
-            replace(failing, steps=failing.steps[:number] + failing.steps[number + 1 :])
-            for number in range(len(failing.steps))
-        ]
-        for cell in failing.cells:
-            cells = {name: code for name, code in failing.cells.items() if name != cell}
-            steps = tuple(step for step in failing.steps if step.cell != cell)
-            candidates.append(History(cells, steps))
-        for cell, code in failing.cells.items():
-            lines = code.split("\n")
-            if (
-                cell not in list(failing.cells)[:2]
-                and len(lines) > 1
-                and not code.startswith(("class", "def"))
-            ):
-                for number in range(len(lines)):
-                    less = "\n".join(lines[:number] + lines[number + 1 :])
-                    candidates.append(replace(failing, cells={**failing.cells, cell: less}))
-        for candidate in candidates:
+        for candidate in _smaller(failing):
             if _is_right(candidate) and counterexample(lab, candidate) is not None:
                 failing, smaller = candidate, True
                 break
     return failing
 
 
+def _smaller(failing: History) -> Iterator[History]:
+    for number in range(len(failing.steps)):
+        yield replace(failing, steps=failing.steps[:number] + failing.steps[number + 1 :])
+    for cell in failing.cells:
+        cells = {name: code for name, code in failing.cells.items() if name != cell}
+        yield History(cells, tuple(step for step in failing.steps if step.cell != cell))
+    for cell, code in failing.cells.items():
+        for less in _less(code):
+            yield replace(failing, cells={**failing.cells, cell: less})
+    for number, step in enumerate(failing.steps):
+        for less in _less(step.code or ""):
+            changed = (*failing.steps[:number], replace(step, code=less), *failing.steps[number + 1 :])
+            yield replace(failing, steps=changed)
+
+
+def _less(code: str) -> Iterator[str]:
+    lines = code.split("\n")
+    for number in range(len(lines) if len(lines) > 1 else 0):
+        yield "\n".join(lines[:number] + lines[number + 1 :])
+
+
 def _is_right(tried: History) -> bool:
-    now = dict(tried.cells)
-    if any(fails for _, fails in fresh(now).values()):
-        return False
-    for step in tried.steps:
-        if step.kind == "delete":
-            now.pop(step.cell, None)
-        elif step.code is not None:
-            now[step.cell] = step.code
-        if any(fails for _, fails in fresh(now).values()):
+    with _apart():
+        now = dict(tried.cells)
+        if _fails(now):
             return False
+        for step in tried.steps:
+            if step.kind == "delete":
+                now.pop(step.cell, None)
+            elif step.code is not None:
+                now[step.cell] = step.code
+            if _fails(now):
+                return False
     return True
 
 
@@ -270,8 +332,7 @@ def main(histories: int, first: int | None) -> int:
     start = first if first is not None else int(done.read_text()) + 1 if done.exists() else 0
     done.parent.mkdir(exist_ok=True)
     found = 0
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        lab = KernelInMemory(Path(folder)).connect()
+    with tempfile.TemporaryDirectory() as folder, laboratory(Path(folder)) as lab:
         for seed in range(start, start + histories):
             tried = history(seed)
             problem = counterexample(lab, tried)

@@ -3,12 +3,13 @@
 What `make fuzz` has found is here.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.unit.kernel.notebook_in_memory import FrontEnd
-from tests.unit.kernel.random_histories import History, Step, counterexample
+from tests.unit.kernel.random_histories import History, Step, counterexample, laboratory
 
 FOUND = {
     "a writer that runs again before a later writer of the file": History(
@@ -45,9 +46,10 @@ FOUND = {
 }
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[FrontEnd]:
+    with laboratory(tmp_path) as lab:
+        yield lab
 
 
 @pytest.mark.parametrize("found", FOUND.values(), ids=FOUND)
