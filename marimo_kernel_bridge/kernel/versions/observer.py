@@ -42,6 +42,7 @@ class CellObserver:
             str, frozenset[str]
         ] = {}  # names by cell: mutations of their objects are not seen
         self._watch: Watch | None = None  # of the cell whose body runs
+        self._mutated: list[object] = []  # by the body that ran
         self._files: FileWatch | None = None  # likewise
         self._modules: ModuleWatch | None = None  # likewise
 
@@ -75,10 +76,13 @@ class CellObserver:
         files, self._files = self._files, None
         observations = Observations()
         if before is not None or self._mentions_objects(part) or _EVALUATES.search(part.source.code):
-            from marimo_kernel_bridge.kernel.versions.observing import Watch, observe  # noqa: PLC0415  # as in `begin`
+            from marimo_kernel_bridge.kernel.versions.observing import Watch, mutated, observe  # noqa: PLC0415  # as in `begin`
 
             text = part.source.imports + part.source.code
-            observations = observe(before or Watch(), text, part.flow.mentions, self._values)
+            before = before or Watch()
+            objects = mutated(before, self._values)
+            self._mutated = list(objects.values())
+            observations = observe(before, objects, text, part.flow.mentions, self._values)
         if files is not None:
             used = files.end(map(self._values.get, part.flow.mentions))
             data, changed_data = self._modules.end() if self._modules is not None else (set(), set())
@@ -158,6 +162,11 @@ class CellObserver:
     def mutated_by(self, cell_id: str) -> frozenset[str]:
         """Return the names of objects that the last run of a cell mutated, as observed."""
         return self._observations[cell_id][1].mutates if cell_id in self._observations else frozenset()
+
+    def take_mutated(self) -> list[object]:
+        """Return, once, the objects that the body mutated, also those that lost their names in it."""
+        mutated, self._mutated = self._mutated, []
+        return mutated
 
     def forget(self, cell_id: str) -> None:
         """Drop the observations of a cell."""

@@ -29,7 +29,8 @@ from marimo_kernel_bridge.kernel.versions.object_graph import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
 _MOST_NAMES: Final = 40
 _DEFINITIONS: Final = (types.FunctionType, type)
@@ -42,20 +43,19 @@ _LONGEST: Final = 10_000  # characters of a string that is looked at
 class Watch:
     """The state before a run of the objects that a cell can mutate: objects and their fingerprints by name.
 
-    `unwatched` are names of which there is no fingerprint: beyond the bounds, mutations are not seen. `evaluates`: a
-    function of the notebook that the cell can call evaluates strings.
+    `made` are names of which the cell makes a version by its text. `unwatched` are names of which there is no
+    fingerprint: beyond the bounds, mutations are not seen. `evaluates`: a function of the notebook that the cell can call
+    evaluates strings.
     """
 
     states: Mapping[str, tuple[object, int]] = field(default_factory=dict)
+    made: frozenset[str] = frozenset()
     unwatched: frozenset[str] = frozenset()
     evaluates: bool = False
 
 
-def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[str]) -> Watch:
-    """Record the objects that a cell with these names can mutate, also through functions that it calls.
-
-    The states of names that the cell itself makes are not needed.
-    """
+def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[str]) -> Watch:
+    """Record the objects that a cell with these names can mutate, also through functions that it calls."""
     waiting = [name for name in mentions if name in values and not HISTORY.fullmatch(name)]
     seen, states = set(waiting), {}
     unwatched: set[str] = set()
@@ -67,8 +67,7 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[st
         if before is None:
             unwatched |= {name} if is_watched(value) else set()
             continue
-        if name not in made:
-            states[name] = value, before.state
+        states[name] = value, before.state
         evaluates = evaluates or any(_used_by(code) & _EVALUATING for code in before.codes)
         used = {name for code in before.codes for name in _used_by(code) if name in values}
         used |= {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
@@ -76,16 +75,31 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: Container[st
         seen |= used
         waiting += used
     unwatched.update(name for name in waiting if is_watched(values[name]))
-    return Watch(states, frozenset(unwatched), evaluates)
+    return Watch(states, frozenset(made & states.keys()), frozenset(unwatched), evaluates)
 
 
-def observe(before: Watch, source: str, mentions: Iterable[str], values: Mapping[str, Any]) -> Observations:
-    """Return the observations of a run of a cell with this text."""
-    mutated = {
-        name
+def mutated(before: Watch, values: Mapping[str, Any]) -> dict[str, object]:
+    """Return the objects that a body mutated, by the names that they had before.
+
+    Those that still have a name of which the cell makes a version are not looked at: its text says it.
+    """
+    return {
+        name: value
         for name, (value, state) in before.states.items()
-        if values.get(name) is value and ((after := fingerprint(value)) is None or after.state != state)
+        if not (name in before.made and values.get(name) is value)
+        and ((after := fingerprint(value)) is None or after.state != state)
     }
+
+
+def observe(
+    before: Watch,
+    mutated: Mapping[str, object],
+    source: str,
+    mentions: Iterable[str],
+    values: Mapping[str, Any],
+) -> Observations:
+    """Return the observations of a run of a cell with this text, which `mutated` objects."""
+    kept = frozenset(name for name, value in mutated.items() if values.get(name) is value)
     shown = [name for name in mentions if _may_share(values.get(name)) and not HISTORY.fullmatch(name)]
     if len(shown) > _MOST_NAMES:
         shown = []
@@ -99,9 +113,7 @@ def observe(before: Watch, source: str, mentions: Iterable[str], values: Mapping
     views = {pair for pair in pairs if all(_is_array(values[name]) for name in pair)}
     outside = {name for name in reach if name in stated.binds and is_held_outside(values[name], values)}
     quoted = _read_in_strings(source, mentions, values, evaluates=before.evaluates)
-    return Observations(
-        frozenset(pairs - views), frozenset(views), frozenset(outside), frozenset(mutated), quoted=quoted
-    )
+    return Observations(frozenset(pairs - views), frozenset(views), frozenset(outside), kept, quoted=quoted)
 
 
 def _read_in_strings(

@@ -255,7 +255,7 @@ class Redefinitions:
             if part is not None and self._states is not None:
                 self._mark_outdated(self._states.end(cell_id, part, self._loaded))
         self._values.leave(cell_id, self._loaded)
-        self._values.record_mutated(cell_id, self._observer.mutated_by(cell_id), self._loaded)
+        self._values.consume(cell_id, self._observer.take_mutated())
         return bool(changed)
 
     def _mark_outdated(self, cell_ids: Iterable[str]) -> None:

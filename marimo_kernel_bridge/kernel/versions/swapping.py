@@ -150,6 +150,15 @@ class VersionValues:
             if self._values.setdefault(version, self._values[above]) is self._values[above]:
                 self._consumed.add(above)
 
+    def consume(self, cell_id: str, mutated: Sequence[object]) -> None:
+        """Record that a cell mutated objects: the versions of other cells that refer to them are consumed."""
+        ids = set(map(id, mutated))
+        for name, makers in self.makers.items() if ids else ():
+            for maker in makers:
+                version = version_name(name, maker)
+                if maker != cell_id and id(self._values.get(version)) in ids:
+                    self._consumed.add(version)
+
     def show_last(self, flow: ValueFlow) -> None:
         """Assign to each plain name the value of its last definition."""
         self.adopt()

@@ -33,6 +33,15 @@ FOUND = {
         },
         (Step("c5", None, "interrupt"),),
     ),
+    "an object that is mutated by a cell which gives it another name": History(
+        {
+            "c2": "a, b = [1], [2]",
+            "c3": "h = lambda: a",
+            "c6": "a, b = b, a\nh().append(5)",
+            "c8": "print(b)",
+        },
+        (Step("c6", "def put(v): b.append(v)\nput(3)\na = sorted(map(str, a))"),),
+    ),
     "an object that is mutated again after it was made anew": History(
         {
             "c1": "class Model: pass\na, c, d = [1], [3], {}",
