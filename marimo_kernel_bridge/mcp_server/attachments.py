@@ -219,6 +219,10 @@ class Kernels:
             None,
         )
 
+    def notebook_files(self, client_name: str) -> list[Path]:
+        """Return the notebooks on this machine of the kernels that a client is attached to."""
+        return [file for attached in self._of(client_name) if (file := attached.notebook_file) is not None]
+
     def _of(self, client_name: str) -> list[Attached]:
         return [
             attached for attached in self._attached.values() if attached.client.client_name == client_name

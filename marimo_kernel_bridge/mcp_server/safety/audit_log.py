@@ -1,7 +1,8 @@
 """The audit log: one line for each request of an agent to a server of this user. Append-only.
 
 JSON lines in `marimo_kernel_bridge/audit.jsonl` in Jupyter's data directory, readable by this user only. Arguments
-are logged as a digest, because they may contain secrets.
+are logged as a digest, because they may contain secrets. This process never changes a line; code of an agent can do what the
+user can, so the log is a record of honest agents only.
 """
 
 from __future__ import annotations

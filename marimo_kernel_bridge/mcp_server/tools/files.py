@@ -5,12 +5,14 @@ Work that needs marimo runs in a separate process, through the command line: thi
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK evaluates annotations
 from pydantic import Field
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook, ImportedNotebook
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
@@ -19,6 +21,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     KernelArg,
     OffsetArg,
     attached_to,
+    client_name,
     kernels_of,
 )
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
@@ -73,11 +76,24 @@ async def export_notebook(
     """
     request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
     if file is not None:
+        _require_own(ctx, Path(file))
         file_views.check(request, Path(file))
         return answer(await file_views.export_file(file, request), kernels_of(ctx).redactor)
     attached = attached_to(ctx, kernel)
     file_views.check(request, attached.notebook_file)
     return answer(await file_views.export_live(attached, request), attached.redactor)
+
+
+def _require_own(ctx: Ctx, file: Path) -> None:
+    """Refuse, to agents that may not run code, files elsewhere than here or beside a joined notebook. Raises `BridgeError`."""
+    kernels = kernels_of(ctx)
+    beside = [notebook.parent for notebook in kernels.notebook_files(client_name(ctx))]
+    if not kernels.may_run and not file_views.is_within(Path(os.path.realpath(file)), [Path.cwd(), *beside]):
+        raise BridgeError(
+            "not_allowed",
+            "The file is neither in the working directory nor beside the notebook of a connected kernel, or it is hidden.",
+            "Other files need the permission 'run': marimo-kernel-bridge mcp --allow run. Do not work around it.",
+        )
 
 
 @tool("Make a notebook reactive", needs="run", runs_code=True)

@@ -23,6 +23,8 @@ from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from marimo_kernel_bridge.exporting.live import LiveNotebook
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Attached
@@ -89,8 +91,12 @@ async def live(attached: Attached) -> LiveNotebook:
         await client.reads.list_cells()  # raises: not_reactive
     if not isinstance(client.connection, Connection):
         return await read_live(client, None)
-    notebook = (await client.reads.describe()).notebook
-    return await read_live(client, notebook or (await notebooks_by_kernel()).get(client.connection.kernel_id))
+    notebook = (await notebooks_by_kernel()).get(client.connection.kernel_id)
+    if notebook is None:
+        said = (await client.reads.describe()).notebook
+        # A kernel may say anything, and what is read of the file goes to the agent.
+        notebook = said if said is not None and is_within(Path(said), [Path.cwd()]) else None
+    return await read_live(client, notebook)
 
 
 async def as_format(
@@ -150,12 +156,16 @@ def check(request: ExportRequest, notebook: Path | None) -> None:
 
 def _is_allowed(output: Path, notebook: Path | None) -> bool:
     """Whether a file is in the working directory or beside the notebook, not hidden and not behind a link to elsewhere."""
-    folder = Path(os.path.realpath(output.parent))
-    allowed = [Path.cwd().resolve(), *([] if notebook is None else [Path(os.path.realpath(notebook.parent))])]
+    return is_within(output, [Path.cwd(), *([] if notebook is None else [notebook.parent])])
+
+
+def is_within(file: Path, folders: Iterable[Path]) -> bool:
+    """Whether a file is in one of the folders, not hidden and not behind a link to elsewhere."""
+    place = Path(os.path.realpath(file.parent))
     return any(
-        folder.is_relative_to(root)
-        and not any(part.startswith(".") for part in (*folder.relative_to(root).parts, output.name))
-        for root in allowed
+        place.is_relative_to(root)
+        and not any(part.startswith(".") for part in (*place.relative_to(root).parts, file.name))
+        for root in map(Path, map(os.path.realpath, folders))
         if root != Path(root.anchor)  # hosts without a folder start servers in /
     )
 

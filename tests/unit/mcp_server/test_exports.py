@@ -1,6 +1,7 @@
 """Exports of what a kernel has: as text in pages, into files, and what is refused before anything is read."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -128,6 +129,35 @@ async def test_reading_is_allowed_to_everybody_and_writing_is_not(
 @pytest.fixture
 def secret(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SERVICE_TOKEN", KEY)
+
+
+async def test_who_only_reads_exports_files_of_the_working_directory(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+        (folder / "a.py").write_text("import marimo\napp = marimo.App()\n")
+    (here / "link.py").symlink_to(elsewhere / "a.py")
+    monkeypatch.chdir(here)
+    reader = await serve("edit")
+    assert not (await reader("export_notebook", file="a.py", format="json")).failed
+    for file in ("../elsewhere/a.py", "link.py", str(elsewhere / "a.py")):
+        assert (await reader("export_notebook", file=file, format="json")).refused("not_allowed")
+
+
+async def test_a_file_that_only_the_kernel_names_is_read_in_the_working_directory_only(
+    connected: Agent, notebook: FakeKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    page = tmp_path / "a.ipynb"
+    cell = {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "of the person"}
+    page.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    notebook.description = replace(notebook.description, notebook=str(page))
+    for folder, read in ((tmp_path / "here", False), (tmp_path, True)):
+        monkeypatch.chdir(folder)
+        answer = await connected("export_notebook", max_chars=50_000)
+        assert ("of the person" in answer.data["content"]) == read
 
 
 @pytest.mark.parametrize(

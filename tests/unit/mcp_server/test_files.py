@@ -152,8 +152,9 @@ async def test_what_is_no_notebook_is_refused(agent: Agent, tmp_path: Path) -> N
 
 
 async def test_a_file_is_exported_to_a_file_and_an_existing_one_is_left_alone(
-    serve: Serve, notebook: Path, tmp_path: Path
+    serve: Serve, notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     editor = await serve("edit")
     output = tmp_path / "out.md"
     answer = await editor("export_notebook", file=str(notebook), format="md", output=str(output))
