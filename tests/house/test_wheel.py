@@ -147,11 +147,13 @@ def test_the_wheel_holds_code_kernelspec_example_and_licence_and_nothing_else(wh
     }
 
 
-def test_the_sdist_is_small_and_has_neither_pictures_nor_benchmarks(built):
+def test_the_sdist_has_text_alone_and_neither_pictures_nor_benchmarks(built):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
-        names = [name.partition("/")[2] for name in archive.getnames()]
-    assert sdist.stat().st_size < 1_000_000
+        sizes = {member.name.partition("/")[2]: member.size for member in archive.getmembers()}
+    names = list(sizes)
+    assert sdist.stat().st_size < 1_250_000
+    assert {name: size for name, size in sizes.items() if size > 50_000} == {}  # data
     assert {name.split("/")[0] for name in names if "/" in name} == {
         "docs",
         "examples",
