@@ -20,6 +20,7 @@ import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from marimo_kernel_bridge.mcp_server.answers.size_limit import keep_answers_small
 from marimo_kernel_bridge.mcp_server.transport.address import PATH, Listening, ip_address
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from marimo_kernel_bridge.mcp_server.transport.token import Token
+
+HEAD_BOUND: Final = 10.0
+"""Seconds for the head of a request."""
 
 _GRACE: Final = 6  # seconds for open calls to end after they are cancelled; interrupting a run takes up to 5
 
@@ -144,6 +148,35 @@ class OpenCalls:
             call.cancel()
 
 
+class PromptRequests(H11Protocol):
+    """A connection that is closed unless the head of each request arrives in time: who says nothing takes up a file."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:  # uvicorn's
+        super().__init__(*arguments, **options)
+        self._too_late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(transport)
+        self._time_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._time_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._too_late is not None:
+            self._too_late.cancel()
+        super().connection_lost(exc)
+
+    def _time_head(self) -> None:
+        waits = self.cycle is None or self.cycle.response_complete
+        if waits and self._too_late is None:
+            self._too_late = self.loop.call_later(HEAD_BOUND, self.transport.close)
+        elif not waits and self._too_late is not None:
+            self._too_late.cancel()
+            self._too_late = None
+
+
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, calls: OpenCalls) -> None:
         super().__init__(config)
@@ -172,6 +205,7 @@ def serve_http(
     calls = OpenCalls(http_app(server, token, listening))
     config = uvicorn.Config(
         calls,
+        http=PromptRequests,
         log_config=None,  # the SDK has set up logging, to stderr
         log_level="warning",
         access_log=False,
