@@ -39,6 +39,7 @@ mpl.use("agg")
 _AT_START: Final = [(state, state.now()) for state in STATES if (np, pd) and state.now() is not None]
 _QUIET_WITHIN: Final = 10.0  # seconds; cells that make each other stale run for ever
 _WRITES: Final = re.compile(r"'wb?'|to_csv|save\(|copy\(path|write_text")
+_SEED: Final = "seed(0)"
 _INTERRUPTED: Final = "raise KeyboardInterrupt"
 
 
@@ -294,6 +295,8 @@ def _smaller(failing: History) -> Iterator[History]:
     for number in range(len(failing.steps)):
         yield replace(failing, steps=failing.steps[:number] + failing.steps[number + 1 :])
     for cell in failing.cells:
+        if _SEED in failing.cells[cell]:
+            continue  # without it, each run draws new numbers
         cells = {name: code for name, code in failing.cells.items() if name != cell}
         yield History(cells, tuple(step for step in failing.steps if step.cell != cell))
     for cell, code in failing.cells.items():
@@ -308,6 +311,8 @@ def _smaller(failing: History) -> Iterator[History]:
 def _less(code: str) -> Iterator[str]:
     lines = code.split("\n")
     for number in range(len(lines) if len(lines) > 1 else 0):
+        if _SEED in lines[number]:
+            continue
         yield "\n".join(lines[:number] + lines[number + 1 :])
 
 
