@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_core.paths import jupyter_data_dir, jupyter_runtime_dir
+from jupyter_core.utils import ensure_dir_exists
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.shipped import shipped
@@ -26,7 +28,7 @@ from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.protocol.own_python import module_command, python_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 HOW_TO_ATTACH: Final = """\
 To let an agent join this kernel, add the MCP server to its host once, for example:
@@ -43,6 +45,7 @@ def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], Non
             "JupyterLab is not installed in this environment.",
             "Run: pip install 'marimo-kernel-bridge[lab]'",
         )
+    require_writable({"JUPYTER_RUNTIME_DIR": jupyter_runtime_dir(), "JUPYTER_DATA_DIR": jupyter_data_dir()})
     kernelspec = _kernelspec()
     shown = _example(kernelspec) if notebook is None else _for_our_kernel(notebook, kernelspec)
     say(f"Opening {shown} with the kernel '{kernelspec['display_name']}'.")
@@ -50,6 +53,20 @@ def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], Non
     sys.stdout.flush()
     arguments = python_command("-m", "jupyterlab", str(shown), *options)
     os.execv(arguments[0], arguments)  # noqa: S606  # the current interpreter; JupyterLab takes over signals and the terminal
+
+
+def require_writable(folders: Mapping[str, str]) -> None:
+    """Check Jupyter's folders, by the variable that names each: JupyterLab ends with a traceback. Raises `BridgeError`."""
+    for variable, folder in folders.items():
+        try:
+            ensure_dir_exists(folder, 0o700)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise BridgeError(
+                "bad_request",
+                f"JupyterLab cannot start, because its folder {folder} cannot be written: {error.strerror}.",
+                f"Make the folder writable, or set {variable} to one that is.",
+            ) from error
 
 
 def _kernelspec() -> dict[str, str]:

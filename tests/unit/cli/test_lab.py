@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.cli.lab import _for_our_kernel
+from marimo_kernel_bridge.cli.lab import _for_our_kernel, require_writable
 from marimo_kernel_bridge.errors import BridgeError
 
 SPEC = {"name": "marimo", "display_name": "marimo (reactive Python)", "language": "python"}
@@ -42,3 +42,19 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.ipynb").write_text("not JSON")
     with pytest.raises(BridgeError, match="is not JSON"):
         _for_our_kernel(tmp_path / "bad.ipynb", SPEC)
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_folder_of_jupyter_that_cannot_be_written_is_named_before_the_start(
+    tmp_path: Path, below: str
+) -> None:
+    (tmp_path / "file").touch()
+    folders = {
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "new"),
+        "JUPYTER_DATA_DIR": str(tmp_path / "file" / below),
+    }
+    with pytest.raises(BridgeError) as refused:
+        require_writable(folders)
+    assert folders["JUPYTER_DATA_DIR"] in refused.value.message
+    assert refused.value.hint.endswith("or set JUPYTER_DATA_DIR to one that is.")
+    assert list((tmp_path / "new").iterdir()) == []
