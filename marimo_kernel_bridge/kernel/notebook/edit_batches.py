@@ -95,7 +95,8 @@ def plan(  # noqa: PLR0917  # its independent inputs
                 bodies = _placed(bodies, cell_id, behind)
     flow = redefinitions.expected_flow(_among(bodies, after))
     after = names_in_graph(flow, after)
-    problems += preview.problems(in_graph_before, after)
+    broken = {problem.cells[0] for problem in problems}
+    problems += preview.problems(in_graph_before, after, broken)
     orphans = [problem.cells[0] for problem in problems if problem.kind == "undefined_name"]
     would_run = preview.would_run(
         preview.Edges.of_names(after),

@@ -94,15 +94,21 @@ def _extend(reached: set[str], following: Callable[[str], Iterable[str]]) -> Non
         waiting += new
 
 
-def problems(before: Mapping[str, Names], after: Mapping[str, Names]) -> list[GraphProblem]:
-    """Return the problems of the graph `after` that the graph `before` does not have."""
+def problems(
+    before: Mapping[str, Names], after: Mapping[str, Names], broken: Collection[str] = ()
+) -> list[GraphProblem]:
+    """Return the problems of the graph `after` that the graph `before` does not have.
+
+    `broken` are cells that are in no graph because of their new code. Who uses what they defined is not told.
+    """
     existing = {(problem.kind, problem.names, problem.cells) for problem in _all_problems(before)}
     new = [
         problem
         for problem in _all_problems(after)
         if (problem.kind, problem.names, problem.cells) not in existing
     ]
-    lost = _plain(definers(before)) - _plain(definers(after))
+    unknown = {name for cell_id in broken if cell_id in before for name in before[cell_id].defines}
+    lost = _plain(definers(before)) - _plain(definers(after)) - _plain(unknown)
     for cell_id, names in after.items():
         missing = tuple(sorted(_plain(names.uses) & lost))
         if missing:

@@ -198,6 +198,17 @@ def test_deleting_a_cell_tells_who_used_it_and_the_person_that_it_is_gone(
     lab.wait_for("two", "a is 7")
 
 
+def test_a_syntax_error_is_told_without_what_follows_from_it(lab: FrontEnd, agent: FrontEnd) -> None:
+    lab.run("one", "a = 1")
+    lab.run("two", "b = 2")
+    lab.run("three", "print(a, b)")
+    one, two, three = (cells(agent)[name] for name in ("one", "two", "three"))
+    broken = ChangeCell(cell_id=one.cell_id, version=one.version, code="a = ")
+    gone = DeleteCell(cell_id=two.cell_id, version=two.version)
+    told = [(problem.kind, problem.cells, problem.names) for problem in edit(agent, broken, gone).problems]
+    assert told == [("syntax", (one.cell_id,), ()), ("undefined_name", (three.cell_id,), ("b",))]
+
+
 def test_cells_are_moved_in_the_kernels_order_and_nothing_runs(lab: FrontEnd, agent: FrontEnd) -> None:
     for name in "abc":
         lab.run(name, f"{name} = 1")
