@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import sys
 import traceback
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from marimo_kernel_bridge.cli.cell_reports import report_lines, told_once
 from marimo_kernel_bridge.cli.progress import told_progress
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.notebooks.ipynb import (
@@ -33,14 +36,11 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.errors import ErrorCode
     from marimo_kernel_bridge.importing.tracing import Trace
     from marimo_kernel_bridge.importing.verifying.verdict import Verdict
-    from marimo_kernel_bridge.notebooks.ipynb import CellReport
     from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject
 
 REFUSED: Final = 1
 NOT_ALL_CARRIED_OVER: Final = 3
 DIFFERENT: Final = 4
-_OFTEN: Final = 2
-"""From how many other cells with the same note on it is told once."""
 _SUFFIX: Final = {"marimo": ".py", "bridge": ".ipynb"}
 
 
@@ -310,26 +310,6 @@ def _report(imported: Imported, options: ImportOptions) -> None:
             click.echo(f"marimo-kernel-bridge: marimo check: {finding}", err=True)
 
 
-def told_once(cells: Sequence[CellReport]) -> list[CellReport]:
-    """Return the reports on cells with each note that many of them have at the first, which names the others."""
-    having: dict[str, list[int]] = {}
-    for cell in cells:
-        for note in cell.notes:
-            having.setdefault(note, []).append(cell.position)
-    reports = []
-    for cell in cells:
-        notes = []
-        for note in cell.notes:
-            first, *others = having[note]
-            if len(others) < _OFTEN:
-                notes.append(note)
-            elif first == cell.position:
-                notes.append(f"{note} (so in cells {', '.join(map(str, others))})")
-        if notes or not cell.notes:
-            reports.append(replace(cell, notes=tuple(notes)))
-    return reports
-
-
 def _print(imported: Imported, options: ImportOptions) -> None:
     conversion, target = imported.conversion, imported.target
     fates = [cell.fate for cell in conversion.cells]
@@ -348,7 +328,8 @@ def _print(imported: Imported, options: ImportOptions) -> None:
         if cell.fate in {"changed", "dropped"} and (len(empty) == 1 or cell not in empty)
     ]
     for cell in told_once(told):
-        click.echo(f"  {cell}")
+        for line in report_lines(cell, _columns()):
+            click.echo(f"  {line}")
     if len(empty) > 1:
         click.echo(f"  cells {', '.join(str(cell.position) for cell in empty)} dropped: they are empty")
     if not options.keep_outputs:
@@ -360,6 +341,11 @@ def _print(imported: Imported, options: ImportOptions) -> None:
         click.echo(f"  marimo check: {check}.{f' Next: marimo edit {target}' if imported.written else ''}")
     for line in _of_runs(imported):
         click.echo(f"  {line}")
+
+
+def _columns() -> int | None:
+    """Return the width of the terminal, None for a file or a pipe."""
+    return shutil.get_terminal_size().columns - 2 if sys.stdout.isatty() else None
 
 
 def _of_runs(imported: Imported) -> Iterator[str]:
