@@ -46,15 +46,25 @@ class LiveNotebook:
         notes = []
         if self.path is None:
             notes.append(
-                "Which notebook the kernel belongs to is not known: only cells that have run are there."
+                "It is not known which notebook the kernel belongs to: the export has only the cells that have run."
             )
         if self.newer:
-            notes.append(f"The kernel runs newer code than the file has in {', '.join(self.newer)}.")
+            notes.append(
+                f"The export has the kernel's code, which is newer than the saved notebook's, of {_cells(self.newer)}."
+            )
         if self.added:
-            notes.append(f"Not in the file: {', '.join(self.added)}.")
+            notes.append(
+                f"The export also has {_cells(self.added)}, run in the kernel and not in the saved notebook."
+            )
         if self.not_run:
-            notes.append(f"As in the file, because not run in this kernel: {', '.join(self.not_run)}.")
+            notes.append(
+                f"Not run in this kernel, and so exported as in the saved notebook: {_cells(self.not_run)}."
+            )
         return notes
+
+
+def _cells(ids: Sequence[str]) -> str:
+    return f"{'cell' if len(ids) == 1 else 'cells'} {', '.join(ids)}"
 
 
 async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:

@@ -372,7 +372,11 @@ def test_what_a_kernel_has_now_is_exported_into_the_notebook_that_it_belongs_to(
     )  # where the kernel has it: below what ran before it
     assert (cells["c2"].source, cells["new"].source) == ("x = 41", "print('added', x)")
     assert cells["c3"].outputs[0].data["text/plain"] == "42"
-    for told in ("newer code than the file has in c2", "Not in the file: new", "not run in this kernel: c4"):
+    for told in (
+        "The export has the kernel's code, which is newer than the saved notebook's, of cell c2.",
+        "The export also has cell new, run in the kernel and not in the saved notebook.",
+        "Not run in this kernel, and so exported as in the saved notebook: cell c4.",
+    ):
         assert told in result.output
     content = json.loads(run("export", "--live", "kernel-live.json", "--to", "json", "-o", "-").stdout)
     assert sorted(content["cells"][1]["downstream"]) == ["c3", "new"]

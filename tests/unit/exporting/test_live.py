@@ -44,7 +44,7 @@ def test_without_a_file_the_cells_that_ran_are_the_notebook() -> None:
     notebook = merged(None, [live("k1", "x = 1", "c1"), live("k2", "x", "c2")])
     assert sources(notebook) == [("c1", "x = 1"), ("c2", "x")]
     assert notebook.notes() == [
-        "Which notebook the kernel belongs to is not known: only cells that have run are there."
+        "It is not known which notebook the kernel belongs to: the export has only the cells that have run."
     ]
 
 
@@ -82,7 +82,7 @@ def test_cells_of_the_file_that_have_not_run_are_named() -> None:
     disk = on_disk(("code", "c1", "a"), ("code", "c2", "b"), ("code", "c3", " "))
     notebook = merged(disk, [live("k1", "a", "c1")])
     assert notebook.not_run == ("c2",)
-    assert notebook.notes() == ["As in the file, because not run in this kernel: c2."]
+    assert notebook.notes() == ["Not run in this kernel, and so exported as in the saved notebook: cell c2."]
 
 
 def test_notices_of_the_kernel_are_not_outputs_of_the_notebook() -> None:
