@@ -66,6 +66,13 @@ def mcp(
         _install_mcp(install_in, allow)
     elif print_config:
         _print_mcp_config(print_config, allow, http=http, host=host, port=port)
+        if http:
+            started = _with_options(
+                host, port, *_permission(allow), *(["--allow-remote"] if allow_remote else [])
+            )
+            click.echo(
+                f"Clients do not start this server. Start it first, and let it run: {started}", err=True
+            )
     elif http:
         _serve_http(host, port, allow, allow_remote=allow_remote)
     else:
@@ -77,6 +84,12 @@ def mcp(
 
 def _permission(allow: Tier) -> tuple[str, ...]:
     return () if allow == "run" else ("--allow", allow)
+
+
+def _with_options(host: str | None, port: int | None, *others: str) -> str:
+    """Return the command line that serves over HTTP at an address."""
+    options = [*([] if host is None else ["--host", host]), *([] if port is None else ["--port", str(port)])]
+    return shlex.join(["marimo-kernel-bridge", "mcp", "--http", *options, *others])
 
 
 def _install_mcp(client: Client, allow: Tier) -> None:
@@ -117,15 +130,11 @@ def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote
             "is not encrypted: use a TLS proxy in front of it.",
             err=True,
         )
-    options = ([] if host is None else ["--host", host]) + (
-        [] if port is None else ["--port", str(listening.port)]
-    )
 
     def ready() -> None:
         click.echo(f"Serving MCP at {listening.url} with the token in {token.path}. Press Ctrl-C to stop.")
-        click.echo(
-            f"To configure a client: marimo-kernel-bridge mcp {shlex.join(['--http', *options])} --print-config CLIENT"
-        )
+        configured = _with_options(host, None if port is None else listening.port)
+        click.echo(f"To configure a client: {configured} --print-config CLIENT")
 
     serve_http(build_server(allow), token, listening, ready)
 

@@ -108,6 +108,14 @@ def test_the_token_is_in_no_command_line_and_in_no_file_of_a_project(tmp_path):
             assert "For ~/" in done.stderr
 
 
+def test_a_configuration_for_http_says_how_the_server_is_started(tmp_path):
+    where = ("--port", "4711", "--allow", "read")
+    assert bridge(tmp_path, "--http", *where, "--print-config", "cursor").stderr.endswith(
+        "Start it first, and let it run: marimo-kernel-bridge mcp --http --port 4711 --allow read\n"
+    )
+    assert "let it run" not in bridge(tmp_path, "--print-config", "cursor").stderr
+
+
 def test_without_http_no_token_is_made(tmp_path):
     printed(tmp_path, "--print-config", "vscode")
     assert not (tmp_path / "data").exists()
