@@ -47,7 +47,8 @@ _PYTHON: Final = frozenset({"py", "script"})
 def _of_export(arguments: Arguments) -> Tier:
     if arguments.get("output") is None:
         return "read"
-    return "run" if arguments.get("format") in _PYTHON else "edit"
+    # Whose work an existing file is cannot be known.
+    return "run" if arguments.get("overwrite") or arguments.get("format") in _PYTHON else "edit"
 
 
 @tool("Export a notebook", needs=_of_export, destroys=True, idempotent=True)
@@ -61,7 +62,7 @@ async def export_notebook(
     output: Annotated[
         str | None,
         Field(
-            description="File to write, in the working directory or the notebook's folder (permission edit; run for py and script); else the text is returned. Needed for pdf."
+            description="File to write, in the working directory or the notebook's folder (permission edit; run for py, script and overwrite); else the text is returned. Needed for pdf."
         ),
     ] = None,
     overwrite: OverwriteArg = False,

@@ -172,7 +172,9 @@ def is_within(file: Path, folders: Iterable[Path]) -> bool:
 
 def _existing(output: str) -> BridgeError:
     return BridgeError(
-        "output_exists", existing(Path(output)).message, "Name another file, or pass overwrite=true."
+        "output_exists",
+        existing(Path(output)).message,
+        "Name another file, or pass overwrite=true, which needs the permission run.",
     )
 
 

@@ -163,10 +163,17 @@ async def test_a_file_is_exported_to_a_file_and_an_existing_one_is_left_alone(
     before = output.read_text()
     again = await editor("export_notebook", file=str(notebook), format="md", output=str(output))
     assert again.refused("output_exists")
-    assert output.read_text() == before
-    assert not (
-        await editor("export_notebook", file=str(notebook), format="md", output=str(output), overwrite=True)
-    ).failed
+    output.write_text("the person's")
+    again = await editor(
+        "export_notebook", file=str(notebook), format="md", output=str(output), overwrite=True
+    )
+    assert again.refused("not_allowed")
+    assert output.read_text() == "the person's"
+    runner = await serve("run")
+    answer = await runner(
+        "export_notebook", file=str(notebook), format="md", output=str(output), overwrite=True
+    )
+    assert (answer.failed, output.read_text()) == (False, before)
 
 
 @pytest.mark.parametrize(("to", "has"), [("py", "def _(x)"), ("script", "x = 1"), ("md", "```python")])
