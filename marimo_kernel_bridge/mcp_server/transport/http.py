@@ -8,9 +8,11 @@ never single JSON bodies, which would lose progress and cancellation.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import signal
 import socket
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 HEAD_BOUND: Final = 10.0
 """Seconds for the head of a request."""
+MOST_CONNECTIONS: Final = 500
+"""At once; fewer where a process may open few files, as on macOS."""
 
 _GRACE: Final = 6  # seconds for open calls to end after they are cancelled; interrupting a run takes up to 5
 
@@ -148,8 +152,28 @@ class OpenCalls:
             call.cancel()
 
 
-class PromptRequests(H11Protocol):
-    """A connection that is closed unless the head of each request arrives in time: who says nothing takes up a file."""
+def _most_connections() -> int:
+    """Return how many connections there may be: kernels need files, too."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource  # noqa: PLC0415  # not on Windows
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files // 2)
+
+
+def _too_many(most: int) -> bytes:
+    """Return the response to a connection beyond the limit, whose request is not read."""
+    body = json.dumps({"error": f"The server has {most} connections, its limit. Try again in 10 seconds."})
+    head = "HTTP/1.1 503 Service Unavailable\r\nretry-after: 10\r\nconnection: close\r\n"
+    return f"{head}content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+
+
+class BoundedConnection(H11Protocol):
+    """A connection that is refused beyond the limit, and closed unless the head of each request arrives in time.
+
+    Each takes up a file of the process, also if it says nothing and has no token.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # uvicorn's
         super().__init__(*arguments, **options)
@@ -157,7 +181,13 @@ class PromptRequests(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
-        self._time_head()
+        most = _most_connections()
+        if len(self.connections) > most:
+            logger.info("Refused a connection: there are %d", most)
+            transport.write(_too_many(most))
+            transport.close()
+        else:
+            self._time_head()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -205,7 +235,7 @@ def serve_http(
     calls = OpenCalls(http_app(server, token, listening))
     config = uvicorn.Config(
         calls,
-        http=PromptRequests,
+        http=BoundedConnection,
         log_config=None,  # the SDK has set up logging, to stderr
         log_level="warning",
         access_log=False,
