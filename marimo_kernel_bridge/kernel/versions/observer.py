@@ -181,8 +181,12 @@ def _uses(observations: Observations) -> set[tuple[str, str]]:
 
 
 def _mutated_in_place(part: Part) -> set[str]:
-    """Return the names of objects that a cell may mutate according to its text, and that are not copied."""
-    return {name for name, how in part.flow.keeps.items() if how == "{}"} - part.flow.draws_on
+    """Return the names of objects that a cell may mutate according to its text, and that are not copied for certain.
+
+    Whether `+=` mutates an object of an unknown kind, which other names may refer to, only a run shows.
+    """
+    unsure = {"{}", "copy.copy({})"}
+    return {name for name, how in part.flow.keeps.items() if how in unsure} - part.flow.draws_on
 
 
 def calls_something(code: str) -> bool:

@@ -151,12 +151,17 @@ class VersionValues:
                 self._consumed.add(above)
 
     def consume(self, cell_id: str, mutated: Sequence[object]) -> None:
-        """Record that a cell mutated objects: the versions of other cells that refer to them are consumed."""
+        """Record that a cell mutated objects: the versions of other cells that hold them are consumed."""
+        if not mutated:
+            return
+        from marimo_kernel_bridge.kernel.versions.object_graph import reached  # noqa: PLC0415  # a client waits for the sockets
+
         ids = set(map(id, mutated))
-        for name, makers in self.makers.items() if ids else ():
+        for name, makers in self.makers.items():
             for maker in makers:
                 version = version_name(name, maker)
-                if maker != cell_id and id(self._values.get(version)) in ids:
+                value = self._values.get(version)
+                if maker != cell_id and (id(value) in ids or not ids.isdisjoint(reached(value) or ())):
                     self._consumed.add(version)
 
     def show_last(self, flow: ValueFlow) -> None:

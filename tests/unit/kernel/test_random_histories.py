@@ -42,6 +42,16 @@ FOUND = {
         },
         (Step("c6", "def put(v): b.append(v)\nput(3)\na = sorted(map(str, a))"),),
     ),
+    "a list that `+=` mutates and that a copy of a dictionary holds": History(
+        {
+            "c0": "import random\nrandom.seed(0)",
+            "c1": "c, d = [3], {'k': [4]}",
+            "c3": "c = d.setdefault('k', [])\nprint(random.random())",
+            "c4": "c += [4]",
+            "c6": "print(c, d)",
+        },
+        (Step("c0"), Step("c4"), Step("c3")),
+    ),
     "an object that is mutated again after it was made anew": History(
         {
             "c1": "class Model: pass\na, c, d = [1], [3], {}",
