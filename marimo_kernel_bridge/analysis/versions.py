@@ -42,7 +42,7 @@ class DocumentOrder:
     def visit(self, cell: Cell) -> None:
         """Add the versions that a cell makes; all cells before it must have been visited."""
         for mutation in self.mutations_of(cell):
-            for name in {mutation.name, *mutation.together}:
+            for name in dict.fromkeys((mutation.name, *sorted(mutation.together))):
                 cell.changed.setdefault(name, []).append(mutation)
         cell.incoming = self.document.in_force()
         names = [*cell.names.names, *(name for name in cell.changed if name not in cell.names.names)]

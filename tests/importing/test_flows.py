@@ -80,3 +80,8 @@ def test_an_array_that_is_changed_by_a_view_of_it_is_made_again():
     cells = ["import numpy as np", "x = np.ones(3)", "y = x[:1]", "y /= 2", "print(x)"]
     assert flows(cells)[3].draws_on == {"x", "y"}
     assert flows([*cells[:2], "x /= 2"])[2].draws_on == set()
+
+
+def test_names_of_one_object_are_kept_in_an_order_that_does_not_depend_on_hashes() -> None:
+    cells = ["a = [1]", "h = g = f = e = d = c = b = a", "def put(): a.append(2)", "put()"]
+    assert list(flows(cells)[-1].keeps) == list("abcdefgh")

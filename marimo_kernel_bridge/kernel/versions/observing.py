@@ -56,7 +56,7 @@ class Watch:
 
 def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[str]) -> Watch:
     """Record the objects that a cell with these names can mutate, also through functions that it calls."""
-    waiting = [name for name in mentions if name in values and not HISTORY.fullmatch(name)]
+    waiting = sorted(name for name in mentions if name in values and not HISTORY.fullmatch(name))
     seen, states = set(waiting), {}
     unwatched: set[str] = set()
     evaluates = False
@@ -73,7 +73,7 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[
         used |= {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
         used -= seen
         seen |= used
-        waiting += used
+        waiting += sorted(used)
     unwatched.update(name for name in waiting if is_watched(values[name]))
     return Watch(states, frozenset(made & states.keys()), frozenset(unwatched), evaluates)
 
