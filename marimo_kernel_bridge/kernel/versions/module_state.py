@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
-from marimo_kernel_bridge.kernel.versions.file_accesses import is_notebooks
+from marimo_kernel_bridge.kernel.versions.notebook_paths import notebooks_path
 from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def _used(value: object, attributes: tuple[str, ...]) -> Iterator[Datum]:
 def _used_by(function: types.FunctionType) -> Iterator[Datum]:
     """Yield the data of its own module that a function uses, also through other functions there."""
     module = sys.modules.get(function.__module__)
-    if module is None or not is_notebooks(getattr(module, "__file__", None)):
+    if module is None or notebooks_path(getattr(module, "__file__", None)) is None:
         return
     functions = [function]
     for each in functions:  # grows

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.kernel.versions import file_accesses
+from marimo_kernel_bridge.kernel.versions import file_mentions
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
 Notebook = tuple[tuple[str, ...], tuple[str, ...], str]
@@ -424,14 +424,14 @@ def test_a_function_that_the_cell_calls_may_write_without_open(lab: FrontEnd) ->
      "profile = pathology(file_count)", "df = pd.to_datetime(df.a)", "%%time\nfit(x)", "f'{a:.2f}'", "reopened, saving"],
 )  # fmt: skip
 def test_cells_that_touch_no_file_need_no_hook(code: str) -> None:
-    assert not file_accesses.needs_hook(code)
+    assert not file_mentions.needs_hook(code)
 
 
 @pytest.mark.parametrize("code", ["!echo a > b", "x = !cat a", "  %run a", "%%writefile a\nb", "a = %sx ls", "open(a)", "df.to_csv(a)",
      "np.save(a, b)", "plt.savefig(a)", "joblib.dump(a, b)", "a.write_text(b)", "os.rename(a, b)", "sqlite3.connect(a)", "pd.read_csv(a)",
      "load('a.npy')", "shutil.move(a, b)", "from os import remove", "xr.open_dataset(a)", "model.save_pretrained(a)"])  # fmt: skip
 def test_cells_that_use_files_need_the_hook(code: str) -> None:
-    assert file_accesses.needs_hook(code)
+    assert file_mentions.needs_hook(code)
 
 
 def test_cells_that_add_to_a_log_do_not_run_each_other(lab: FrontEnd) -> None:
