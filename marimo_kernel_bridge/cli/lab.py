@@ -45,7 +45,8 @@ def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], Non
             "JupyterLab is not installed in this environment.",
             "Run: pip install 'marimo-kernel-bridge[lab]'",
         )
-    require_writable({"JUPYTER_RUNTIME_DIR": jupyter_runtime_dir(), "JUPYTER_DATA_DIR": jupyter_data_dir()})
+    # The second is in the first unless a variable says otherwise.
+    _require_writable({"JUPYTER_DATA_DIR": jupyter_data_dir(), "JUPYTER_RUNTIME_DIR": jupyter_runtime_dir()})
     kernelspec = _kernelspec()
     shown = _example(kernelspec) if notebook is None else _for_our_kernel(notebook, kernelspec)
     say(f"Opening {shown} with the kernel '{kernelspec['display_name']}'.")
@@ -55,7 +56,7 @@ def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], Non
     os.execv(arguments[0], arguments)  # noqa: S606  # the current interpreter; JupyterLab takes over signals and the terminal
 
 
-def require_writable(folders: Mapping[str, str]) -> None:
+def _require_writable(folders: Mapping[str, str]) -> None:
     """Check Jupyter's folders, by the variable that names each: JupyterLab ends with a traceback. Raises `BridgeError`."""
     for variable, folder in folders.items():
         try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.cli.lab import _for_our_kernel, require_writable
+from marimo_kernel_bridge.cli.lab import _for_our_kernel, open_lab
 from marimo_kernel_bridge.errors import BridgeError
 
 SPEC = {"name": "marimo", "display_name": "marimo (reactive Python)", "language": "python"}
@@ -45,16 +45,15 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("below", ["", "below"])
+@pytest.mark.parametrize("variable", ["JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"])
 def test_a_folder_of_jupyter_that_cannot_be_written_is_named_before_the_start(
-    tmp_path: Path, below: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, below: str
 ) -> None:
     (tmp_path / "file").touch()
-    folders = {
-        "JUPYTER_RUNTIME_DIR": str(tmp_path / "new"),
-        "JUPYTER_DATA_DIR": str(tmp_path / "file" / below),
-    }
+    folder = str(tmp_path / "file" / below)
+    monkeypatch.setenv(variable, folder)
+    monkeypatch.setattr("os.execv", lambda *_: pytest.fail("JupyterLab was started"))
     with pytest.raises(BridgeError) as refused:
-        require_writable(folders)
-    assert folders["JUPYTER_DATA_DIR"] in refused.value.message
-    assert refused.value.hint.endswith("or set JUPYTER_DATA_DIR to one that is.")
-    assert list((tmp_path / "new").iterdir()) == []
+        open_lab(None, [], print)
+    assert folder in refused.value.message
+    assert refused.value.hint.endswith(f"or set {variable} to one that is.")
