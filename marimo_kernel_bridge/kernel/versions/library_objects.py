@@ -6,7 +6,7 @@ One function for the objects of each package. Does not import the packages: they
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
@@ -38,9 +38,11 @@ class Seen:
     """The result of visiting an object: its state, and the objects to visit next.
 
     `mutable` are the ids of mutable objects that it consists of, in addition to itself, unless it is `constant`.
+    `parts` are immutable objects that it consists of: which they are is a part of its state.
     """
 
     state: tuple[object, ...] = ()
+    parts: tuple[object, ...] = field(default=(), kw_only=True)
     mutable: frozenset[int] = frozenset()
     held: tuple[object, ...] = ()
     constant: bool = False
@@ -80,8 +82,9 @@ def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     """Visit a frame or a series through its blocks; an index or a data type is constant."""
     manager = getattr(value, "_mgr", None)
     if manager is None:
-        return Seen((id(value),), constant=True)
-    state: list[object] = [id(axis) for axis in getattr(manager, "axes", ())]
+        return Seen(parts=(value,), constant=True)
+    state: list[object] = []
+    parts: list[object] = [*getattr(manager, "axes", ())]
     held: list[object] = []
     for block in getattr(manager, "blocks", ()) if with_state else ():
         values = getattr(block.values, "_ndarray", block.values)
@@ -91,8 +94,8 @@ def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
             state += seen.state
             held += seen.held
         else:  # pyarrow's arrays are immutable
-            state.append(id(getattr(values, "_pa_array", values)))
-    return Seen(tuple(state), held=tuple(held))
+            parts.append(getattr(values, "_pa_array", values))
+    return Seen(tuple(state), held=tuple(held), parts=tuple(parts))
 
 
 def _torch(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # a tensor counts its mutations
@@ -118,7 +121,7 @@ def _constant(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  
 
 
 def _pyarrow(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # immutable
-    return Seen((id(value),), constant=True)
+    return Seen(parts=(value,), constant=True)
 
 
 ENTER: Final[Mapping[str, Enter]] = {

@@ -46,6 +46,7 @@ class _Walk:
         self.mutable: set[int] = set()  # the ids of objects that can be mutated
         self.codes: set[types.CodeType] = set()  # of the notebook's functions and methods
         self.classes: set[type] = set()  # the notebook's
+        self.identified: list[object] = []  # objects of which only the identity counts
         self._with_state = with_state
         self._numbers: dict[int, int] = {}  # of objects, by id
 
@@ -130,6 +131,7 @@ class _Walk:
             seen = enter(value, self.budget, with_state=self._with_state)
             if seen is not None:
                 self.state += seen.state
+                self._identify(seen.parts)
                 self.mutable |= seen.mutable | (frozenset() if seen.constant else {id(value)})
                 return list(seen.held)
         self.mutable.add(id(value))
@@ -152,8 +154,12 @@ class _Walk:
         if own is None and not held:
             held = [part for part in gc.get_referents(value) if part is not kind]
             if not held:  # only its identity is known
-                self.state.append(id(value))
+                self._identify([value])
         return held
+
+    def _identify(self, values: Iterable[object]) -> None:
+        self.state += map(id, values)
+        self.identified += values
 
     def _contained(self, value: object) -> list[object]:
         """Return the elements of a subclass of a builtin container."""
@@ -243,11 +249,13 @@ class Fingerprint:
     """The state of a value and of what it reaches: `state` differs after a mutation.
 
     `codes` are the code objects that it can call, `classes` the classes of the notebook whose instances it reaches.
+    `identified` are kept alive, so that no later object has the id of one of them.
     """
 
     state: int
     codes: frozenset[types.CodeType] = field(repr=False)
     classes: frozenset[type] = field(repr=False)
+    identified: tuple[object, ...] = field(repr=False, compare=False)
 
 
 def fingerprint(value: object) -> Fingerprint | None:
@@ -255,7 +263,8 @@ def fingerprint(value: object) -> Fingerprint | None:
     walk = _Walk(with_state=True)
     try:
         walk.through(value)
-        return Fingerprint(hash(tuple(walk.state)), frozenset(walk.codes), frozenset(walk.classes))
+        state = hash(tuple(walk.state))
+        return Fingerprint(state, frozenset(walk.codes), frozenset(walk.classes), tuple(walk.identified))
     except Exception:  # noqa: BLE001  # classes of other packages may raise anything
         return None
 

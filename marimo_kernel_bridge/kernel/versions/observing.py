@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from marimo_kernel_bridge.kernel.versions.object_graph import Fingerprint
+
 _MOST_NAMES: Final = 40
 _DEFINITIONS: Final = (types.FunctionType, type)
 _EVALUATING: Final = frozenset({"eval", "exec", "evaluate", "globals"})
@@ -48,7 +50,7 @@ class Watch:
     evaluates strings.
     """
 
-    states: Mapping[str, tuple[object, int]] = field(default_factory=dict)
+    states: Mapping[str, tuple[object, Fingerprint]] = field(default_factory=dict)
     made: frozenset[str] = frozenset()
     unwatched: frozenset[str] = frozenset()
     evaluates: bool = False
@@ -67,7 +69,7 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[
         if before is None:
             unwatched |= {name} if is_watched(value) else set()
             continue
-        states[name] = value, before.state
+        states[name] = value, before
         evaluates = evaluates or any(_used_by(code) & _EVALUATING for code in before.codes)
         used = {name for code in before.codes for name in _used_by(code) if name in values}
         used |= {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
@@ -85,9 +87,9 @@ def mutated(before: Watch, values: Mapping[str, Any]) -> dict[str, object]:
     """
     return {
         name: value
-        for name, (value, state) in before.states.items()
+        for name, (value, was) in before.states.items()
         if not (name in before.made and values.get(name) is value)
-        and ((after := fingerprint(value)) is None or after.state != state)
+        and ((after := fingerprint(value)) is None or after.state != was.state)
     }
 
 

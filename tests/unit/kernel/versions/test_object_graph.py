@@ -8,6 +8,7 @@ import functools
 import io
 import pathlib
 import re
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -181,3 +182,16 @@ def test_what_a_module_has_a_name_for_is_held_outside() -> None:
     namespace |= {"shown": shown, "_": shown, "Out": {1: shown}}
     assert is_held_outside(namespace["places"], namespace)
     assert not is_held_outside(namespace["own"], namespace)
+
+
+@pytest.mark.parametrize("value", [pd.DataFrame({"a": [1]}), pd.Series([1]), [pd.Series([1])]])
+def test_an_axis_lives_as_long_as_a_fingerprint_so_that_its_id_is_not_used_again(value: Any) -> None:
+    frame = value[0] if isinstance(value, list) else value
+    axis = weakref.ref(frame._mgr.axes[-1])
+    before = fingerprint(value)
+    frame.index = [5]
+    assert before is not None
+    assert axis() is not None
+    assert state(value) != before.state
+    del before
+    assert axis() is None
