@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.mutation import Effects, Mutation
 from marimo_kernel_bridge.analysis.name_facts import NameFacts
+from marimo_kernel_bridge.analysis.object_kinds import root_of
 from marimo_kernel_bridge.analysis.syntax import assigned_in, stored, with_mutable_default
 
 if TYPE_CHECKING:
@@ -46,10 +47,19 @@ def of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts, 
     effects.defaults = {
         name: place for name, place in with_mutable_default(node.args).items() if name in effects.names
     }
+    called_on = _called_on(node) & local
+    effects.called_on = called_on | {place for place, name in enumerate(parameters) if name in called_on}
     effects.globals |= assigned & {
         name for inside in ast.walk(node) if isinstance(inside, ast.Global) for name in inside.names
     }
     return effects
+
+
+def _called_on(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Return the names of the objects of which a function calls methods: `ax` for `ax.plot(...)`."""
+    functions = (call.func for call in ast.walk(node) if isinstance(call, ast.Call))
+    roots = (root_of(function) for function in functions if isinstance(function, ast.Attribute))
+    return {root.id for root in roots if root is not None}
 
 
 def _mutated(mutations: Iterable[Mutation], rebound: set[str]) -> Iterator[str]:

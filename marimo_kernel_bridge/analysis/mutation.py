@@ -54,6 +54,7 @@ class Effects:
     positions: set[int] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     globals: set[str] = field(default_factory=set)
+    called_on: set[str | int] = field(default_factory=set)  # parameters of which it calls methods, likewise
     changes_self: set[str] = field(default_factory=set)  # of a class: the methods that mutate their object
     defaults: dict[str, int | None] = field(
         default_factory=dict

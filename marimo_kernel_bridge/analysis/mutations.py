@@ -305,17 +305,21 @@ class _Finder:
 
     def _known_call(self, call: ast.Call, called: Effects) -> None:
         for number, argument in enumerate(call.args):
-            if number in called.positions:
+            if number in called.positions or (number in called.called_on and self._is_plot(argument)):
                 self._argument(argument)
         for keyword in call.keywords:
-            if keyword.arg in called.names:
-                self._argument(keyword.value)
+            name, value = keyword.arg, keyword.value
+            if name in called.names or (name in called.called_on and self._is_plot(value)):
+                self._argument(value)
         assert isinstance(call.func, ast.Name)
         for name in sorted(called.globals):
             self._add(Mutation(name, "call", call.func, self._current))
             if self.facts.thorough and name in self.facts.effects:
                 self._is_own(name)  # its default
         self._default(call, called, call.func.id, call.func)
+
+    def _is_plot(self, argument: ast.expr) -> bool:
+        return self.facts.kind_of(argument) == "plot"
 
     def _default(self, call: ast.Call, called: Effects, owner: str, at: ast.Name, given: int = 0) -> None:
         """Find the mutation of a default value, an object of the function or the class that has it."""

@@ -75,9 +75,10 @@ class NameReader(ast.NodeVisitor):
         self._bound = before
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        outer, self._assigned = self._assigned, _only_name(node.targets)
-        self.visit(node.value)
-        self._assigned = outer
+        for targets, value in _paired(node):
+            outer, self._assigned = self._assigned, _only_name(targets)
+            self.visit(value)
+            self._assigned = outer
         for target in node.targets:
             self._target(target)
 
@@ -416,6 +417,16 @@ class NameReader(ast.NodeVisitor):
                 self._bound.add(name)
             elif act == "delete":
                 self._bound.discard(name)
+
+
+def _paired(node: ast.Assign) -> list[tuple[Sequence[ast.expr], ast.expr]]:
+    """Return the values of an assignment with their targets: several for `f, g = a, b`."""
+    match node:
+        case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(
+            targets
+        ) == len(values):
+            return [([target], value) for target, value in zip(targets, values, strict=True)]
+    return [(node.targets, node.value)]
 
 
 def _only_name(targets: Sequence[ast.expr]) -> str | None:

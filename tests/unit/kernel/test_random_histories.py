@@ -52,6 +52,18 @@ FOUND = {
         },
         (Step("c0"), Step("c4"), Step("c3")),
     ),
+    "a function that is assigned together with another value": History(
+        {"c1": "a = [1]", "c2": "m, h = None, lambda: a", "c8": "x = 1", "c9": "print(h())"},
+        (Step("c8", "a = [2]"),),
+    ),
+    "axes on which a function of the notebook draws": History(
+        {
+            "c3": "import matplotlib.pyplot as plt\nx = 1\nfig, ax = plt.subplots()",
+            "c6": "y = x\nprint(len(ax.lines))",
+            "c7": "def draw(axes): axes.plot([2])\ndraw(ax)",
+        },
+        (Step("c6"),),
+    ),
     "an object that is mutated again after it was made anew": History(
         {
             "c1": "class Model: pass\na, c, d = [1], [3], {}",
