@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.syntax import words_of
-from marimo_kernel_bridge.importing import failing, figures, history, kernel_needs, randomness, stars
+from marimo_kernel_bridge.importing import (
+    failing,
+    figures,
+    history,
+    kernel_needs,
+    randomness,
+    settings,
+    stars,
+)
 from marimo_kernel_bridge.importing.annotations import as_strings, names_in_annotations, without_future
 from marimo_kernel_bridge.importing.failing import is_known_to_fail
 from marimo_kernel_bridge.importing.imports import (
@@ -83,6 +91,7 @@ def prepare(
             prepared.need(randomness.REPEATED, [cell.position])
     codes = [drawn.code for drawn in seeded]
     if not ipython:
+        codes = _with_settings(prepared, code_cells, codes)
         codes = _without_ipython(prepared, code_cells, codes)
     prepared.cells = _working(prepared, code_cells, codes, ipython=ipython)
     if not ipython:
@@ -132,6 +141,17 @@ def _without_future(
         if first <= cell.position and names_in_annotations(plain):
             prepared.note([cell.position], "its annotations are strings, as `from __future__` made them")
     return result, first
+
+
+def _with_settings(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
+    failing = {number for number, cell in enumerate(cells) if is_known_to_fail(cell)}
+    placed = settings.by_place(codes, prepared.called, failing)
+    for cell, result in zip(cells, placed, strict=True):
+        for text in result.notes:
+            prepared.note([cell.position], text)
+        for need in result.needs:
+            prepared.need(need, [cell.position])
+    return [result.code for result in placed]
 
 
 def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:

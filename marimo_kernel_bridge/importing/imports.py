@@ -16,6 +16,7 @@ from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.importing.prepared import Working
 from marimo_kernel_bridge.importing.python_text import parses
+from marimo_kernel_bridge.importing.settings_by_place import SETTINGS_BY_PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,7 +88,12 @@ def {name}(name):
         return definition
 
     return renamed"""
-_DEFINED: Final = {"time_it": _TIME_IT, "repeated_draws": _REPEATED_DRAWS, "shown_as": _SHOWN_AS}
+_DEFINED: Final = {
+    "time_it": _TIME_IT,
+    "repeated_draws": _REPEATED_DRAWS,
+    "shown_as": _SHOWN_AS,
+    **SETTINGS_BY_PLACE,
+}
 """What is defined by the added cell instead of imported."""
 SHELL: Final = "shell"
 """The key of the need for a shell of IPython, which binds no name."""
