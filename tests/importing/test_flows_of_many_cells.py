@@ -48,7 +48,7 @@ def test_cells_that_come_go_or_move_leave_the_others_as_they_were(monkeypatch):
     assert (changes.parts.keys(), changes.names, analyzed[33:]) == (
         {"c31", "c32"},
         set(),
-        ["print(up)", "up = 1"],
+        ["print(up)", "up = 0"],
     )
 
 
