@@ -206,6 +206,12 @@ class Engine:
             graph.topology.below(CellId_t(cell_id) for cell_id in cell_ids if cell_id in graph.cells)
         )
 
+    def ancestors(self, *cell_ids: str) -> frozenset[str]:
+        graph = self._kernel.graph
+        return frozenset(
+            graph.topology.above(CellId_t(cell_id) for cell_id in cell_ids if cell_id in graph.cells)
+        )
+
     def stale(self) -> frozenset[str]:
         stale: frozenset[str] = self._kernel.graph.stale_cells.frozen()
         return (

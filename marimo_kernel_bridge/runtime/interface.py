@@ -186,6 +186,10 @@ class Graph(Protocol):
         """Return all cells downstream of these. In a cycle, this includes the cell itself."""
         ...
 
+    def ancestors(self, *cell_ids: str) -> frozenset[str]:
+        """Return all cells upstream of these. In a cycle, this includes the cell itself."""
+        ...
+
     def stale(self) -> frozenset[str]:
         """Return the cells whose inputs changed since they ran."""
         ...

@@ -61,11 +61,11 @@ class StaleCells:
 
     def unrun_above(self, cell_ids: Collection[str]) -> dict[str, str]:
         """Return which of the cells cannot run, each with a cell above it that is held because of its new code."""
-        return {
-            below: cell_id
-            for cell_id in self._unrun - set(cell_ids)
-            for below in self._graph.runtime.descendants(cell_id).intersection(cell_ids)
-        }
+        held = self._unrun.difference(cell_ids)
+        if not held:
+            return {}
+        above = {cell_id: held & self._graph.runtime.ancestors(cell_id) for cell_id in cell_ids}
+        return {cell_id: min(cells) for cell_id, cells in above.items() if cells}
 
     def release(self, cell_ids: Iterable[str]) -> None:
         """Release cells that are about to run, or that are gone."""

@@ -107,6 +107,10 @@ class IndexedTopology(MutableGraphTopology):
         """Return all descendants of these cells."""
         return set(_reached(self.children, cell_ids, seen=set()))
 
+    def above(self, cell_ids: Iterable[CellId_t]) -> set[CellId_t]:
+        """Return all ancestors of these cells."""
+        return set(_reached(self.parents, cell_ids, seen=set()))
+
 
 def _reached(
     edges_of: Mapping[CellId_t, set[CellId_t]], sources: Iterable[CellId_t], seen: set[CellId_t]

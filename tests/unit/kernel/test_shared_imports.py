@@ -88,7 +88,7 @@ def test_code_with_the_notebooks_own_imports_takes_none_of_them_over(
     assert [(c.status, c.execution_count, c.last_run_at, c.defines) for c in now] == [
         (c.status, c.execution_count, c.last_run_at, c.defines) for c in before
     ]
-    assert cell.defines == defines
+    assert [name for name in cell.defines if "." not in name] == [*defines]  # without a module's data
     page.run("imports", IMPORTS.replace("7", "8"))
     assert page.text("reader").endswith("8"), "the imports are still the notebook's"
 
