@@ -80,13 +80,13 @@ def seen() -> str:
 
 
 CHANGES = """import sys
-random.seed(1); numpy.random.seed(1)
+random.seed(70_001); numpy.random.seed(70_001)  # as no other test in this process has left them
 matplotlib.rcParams['figure.dpi'] = 77
 pandas.set_option('display.max_columns', 3)
 numpy.set_printoptions(linewidth=33)
 decimal.getcontext().rounding = decimal.ROUND_UP
 locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' else 'C.UTF-8')
-if 'torch' in sys.modules: sys.modules['torch'].manual_seed(1)
+if 'torch' in sys.modules: sys.modules['torch'].manual_seed(70_001)
 """
 
 

@@ -329,13 +329,20 @@ async def test_a_paused_kernel_says_so_in_its_status(connected: Agent, kernel: F
     assert "The person has paused agents" in (await connected("kernel_status")).data["message"]
 
 
+@pytest.fixture
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not refused writes files."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
 @pytest.mark.parametrize("where", ["everything", "fake", "/elsewhere.ipynb"])
 async def test_while_agents_are_paused_every_tool_that_acts_is_refused(
     serve: Serve, kernel: FakeKernel, connection_file: str, where: str
 ) -> None:
     agent = await serve("all")
     await agent("connect_to_kernel", connection_file=connection_file)
-    kernel.answers = False  # the server need not ask it
+    kernel.answers = where == "/elsewhere.ipynb"  # else the server need not ask it
     pauses.pause(where)
     for tool, arguments, needs in NEEDS:
         if needs == "read" or tool == "interrupt_run":
