@@ -434,6 +434,15 @@ class MarimoKernelApp(IPKernelApp):
     def _session_default(self) -> JupyterSession:
         return JupyterSession(parent=self)
 
+    def write_connection_file(self, **kwargs: Any) -> None:
+        """Write the connection file, but not over one with CurveZMQ's keys, which the client has written.
+
+        ipykernel compares the keys as bytes with those in the file as text, and so always wrote the file again, while
+        the client may read it. A client that gives keys also gives the ports.
+        """
+        if self.curve_publickey is None or not Path(self.abs_connection_file).exists():
+            super().write_connection_file(**kwargs)
+
     def init_heartbeat(self) -> None:
         """Open the last socket, and report that clients can connect."""
         super().init_heartbeat()
