@@ -26,6 +26,7 @@ from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, LabReque
 from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from marimo_kernel_bridge.kernel.notebook import anonymous_cells
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+from marimo_kernel_bridge.kernel.outputs import vscode_queue
 from marimo_kernel_bridge.protocol.changes import AddCell
 from marimo_kernel_bridge.protocol.names import Dialect
 from marimo_kernel_bridge.protocol.notebook import Outline
@@ -35,6 +36,13 @@ from marimo_kernel_bridge.runtime.interface import CellHost, Outcome
 
 Mode = Literal["autorun", "lazy"]
 Lines = Counter[tuple[str, str]]
+
+
+@pytest.fixture(autouse=True)
+def _any_pause_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine some pauses between requests are longer than those of VS Code, and others are not."""
+    monkeypatch.setattr(vscode_queue, "_LONGEST_ROUND_TRIP", float("inf"))
+
 
 KNOWN = {
     ("cell_runner.py", "<genexpr>"),  # marimo asks each cell for its `_private` names, once in each run
