@@ -85,10 +85,13 @@ class MarimoKernel(IPythonKernel):
         self.scheduler = StaleScheduler(self)
         self.queue = ShellQueue(self.shell_stream.flush)
         self.notebook = NotebookSession(
-            self._send_output, self.scheduler.wake, self.queue, output_limit=self.output_limit
+            self._send_output,
+            self.scheduler.wake,
+            self.queue,
+            output_limit=self.output_limit,
+            pause_names=partial(_pause_names, self),
         )
         self.file = NotebookFile(self.shell.user_ns, self.notebook)
-        self.notebook.agents.pause_names = self._pause_names
         self.interrupts = Interrupts(lambda: self.notebook.runtime if self.notebook.loaded else None)
         self.loader = RuntimeLoader(self, self._kernel_modules)
         self.status = KernelStatus(self.notebook, self.scheduler, self.queue, self.interrupts)
@@ -139,17 +142,8 @@ class MarimoKernel(IPythonKernel):
         self.scheduler.stop()
         self.subshells.close()
         if not restart:
-            self.notebook.agents.kernel_ends(self._kernel_id)
+            self.notebook.agents.kernel_ends(_kernel_id(self))
         return super().do_shutdown(restart)
-
-    @property
-    def _kernel_id(self) -> str:
-        return Path(getattr(self.parent, "connection_file", "")).stem.removeprefix("kernel-")
-
-    def _pause_names(self) -> Sequence[str]:
-        """Return the names of a pause, that of the notebook first. Any thread."""
-        path = self.file.path()
-        return [name for name in (path and os.path.realpath(path), self._kernel_id) if name]
 
     async def kernel_info_request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         await super().kernel_info_request(stream, ident, parent)
@@ -387,6 +381,16 @@ class RuntimeLoader:
         self.load()
         self._kernel.file.read_settings()
         self._kernel.file.read_order()
+
+
+def _kernel_id(kernel: MarimoKernel) -> str:
+    return message_names.kernel_id_of(Path(getattr(kernel.parent, "connection_file", "")))
+
+
+def _pause_names(kernel: MarimoKernel) -> Sequence[str]:
+    """Return the names of a pause, that of the notebook first. Any thread."""
+    path = kernel.file.path()
+    return [name for name in (path and os.path.realpath(path), _kernel_id(kernel)) if name]
 
 
 def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:

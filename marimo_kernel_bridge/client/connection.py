@@ -28,6 +28,7 @@ import msgspec
 from jupyter_core.paths import jupyter_runtime_dir
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.names import kernel_id_of
 
 Channel = Literal["shell", "iopub", "control", "hb"]
 """The channels that this client uses. The fifth, stdin, is for front ends that can ask a person."""
@@ -108,11 +109,6 @@ def _is_here(address: str) -> bool:
         return address in {"localhost", "*", "0.0.0.0"} or ipaddress.ip_address(address).is_loopback  # noqa: S104  # what we connect to then is loopback
     except ValueError:  # a name
         return False
-
-
-def kernel_id_of(path: Path) -> str:
-    """Return the id that a Jupyter server gives the kernel, which is a part of its file's name."""
-    return path.stem.removeprefix("kernel-")
 
 
 def runtime_dir() -> Path:

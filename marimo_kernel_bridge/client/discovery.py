@@ -26,7 +26,6 @@ from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import (
     SHOW_KERNELS,
     connection_files,
-    kernel_id_of,
     listens,
     read_connection,
     read_own_file,
@@ -36,6 +35,7 @@ from marimo_kernel_bridge.client.connection import (
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.client.starting_kernels import files_of_starting_kernels, starting
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.names import kernel_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

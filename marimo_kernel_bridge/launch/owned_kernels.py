@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.client.connection import (
-    kernel_id_of,
     new_connection_file,
     read_connection,
     transport_encryption,
 )
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.names import KERNELSPEC
+from marimo_kernel_bridge.protocol.names import KERNELSPEC, kernel_id_of
 
 if TYPE_CHECKING:
     from jupyter_client.kernelspec import KernelSpec

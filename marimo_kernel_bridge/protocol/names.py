@@ -5,7 +5,10 @@ Imports nothing: the kernel needs them before it binds its sockets. The contents
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KERNELSPEC: Final = "marimo"
 """The name under which the kernelspec is installed."""
@@ -50,3 +53,8 @@ def agent_name(named: str) -> str:
     kept = "".join(letter if letter.isalnum() or letter in _PUNCTUATION else " " for letter in named)
     name = " ".join(kept.split())[:_LONGEST_NAME].strip()
     return "agent" if not name or name.casefold() in _NOT_FOR_AGENTS else name
+
+
+def kernel_id_of(connection_file: Path) -> str:
+    """Return the id that a Jupyter server gives a kernel, which is a part of its connection file's name."""
+    return connection_file.stem.removeprefix("kernel-")

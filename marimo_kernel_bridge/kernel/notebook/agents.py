@@ -47,9 +47,9 @@ class RequestOfAgent:
 class Agents:
     """The agents that use a kernel. Any thread may call `heard` and read `paused`; the main thread sets it."""
 
-    def __init__(self) -> None:
-        self.pause_names: Callable[[], Sequence[str]] = tuple
-        """Returns the names under which a pause is kept over a restart: of the notebook, or of the kernel."""
+    def __init__(self, pause_names: Callable[[], Sequence[str]] = tuple) -> None:
+        """`pause_names` returns the names under which a pause is kept over a restart: of the notebook, or of the kernel."""
+        self._pause_names = pause_names
         self._paused = False  # where it cannot be kept
         self.running: ContextVar[RequestOfAgent | None] = ContextVar("running", default=None)
         """The request of an agent whose code runs in this thread; None if the code is the person's."""
@@ -60,7 +60,7 @@ class Agents:
         """Whether the person has paused agents, in this notebook or everywhere."""
         from marimo_kernel_bridge.protocol import pauses  # noqa: PLC0415  # with the first agent
 
-        return self._paused or pauses.paused(*self.pause_names())
+        return self._paused or pauses.paused(*self._pause_names())
 
     @paused.setter
     def paused(self, paused: bool) -> None:
@@ -68,7 +68,7 @@ class Agents:
 
         self._paused = paused
         with suppress(OSError):  # it holds until the kernel ends
-            names = self.pause_names()
+            names = self._pause_names()
             for name in names[:1] if paused else names:
                 (pauses.pause if paused else pauses.resume)(name)
 

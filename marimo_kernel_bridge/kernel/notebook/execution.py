@@ -174,27 +174,13 @@ class Execution:
             cell_ids = set(cell_ids) - {cell_id}
             self.show_instead(cell_id, "cancelled", notices.waits_for(self._cells[above].cell))
             self.record(cell_id, 0.0, changed=True)
-        self._mark_makers(cell_ids)
+        self.graph.mark_makers(cell_ids)
         self.graph.publish()
         try:
             await self.graph.runtime.run(cell_ids)
         finally:
             self.running = None
             self.graph.refresh_stale()
-
-    def _mark_makers(self, cell_ids: Iterable[str]) -> None:
-        """Mark as stale what must run again before these cells, because later cells have mutated its objects.
-
-        And what is below that: a cell in between would otherwise run after these, and make them stale again.
-        """
-        runtime = self.graph.runtime
-        will_run: set[str] = set()
-        new = frozenset(cell_ids)
-        while new:
-            will_run |= new
-            makers = self.graph.redefinitions.makers_needed(new)
-            runtime.set_stale(makers | runtime.descendants(*makers))
-            new = runtime.stale_above(will_run) - will_run
 
     async def run_together(self, cell_ids: set[str]) -> None:
         """Run several cells, each once: cells between two of them count as stale, and run in between."""

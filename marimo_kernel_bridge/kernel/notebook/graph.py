@@ -112,6 +112,19 @@ class NotebookGraph:
         self.redefinitions.update()
         self.refresh_stale()
 
+    def mark_makers(self, cell_ids: Iterable[str]) -> None:
+        """Mark as stale what must run again before these cells, because later cells have mutated its objects.
+
+        And what is below that: a cell in between would otherwise run after these, and make them stale again.
+        """
+        will_run: set[str] = set()
+        new = frozenset(cell_ids)
+        while new:
+            will_run |= new
+            makers = self.redefinitions.makers_needed(new)
+            self.runtime.set_stale(makers | self.runtime.descendants(*makers))
+            new = self.runtime.stale_above(will_run) - will_run
+
     def defines_names(self, cell_id: str) -> bool:
         """Return whether the published graph has any name of a cell."""
         node = self._published.node(cell_id)

@@ -59,13 +59,15 @@ class NotebookSession:
         queue: RequestQueue,
         *,
         output_limit: int = 0,
+        pause_names: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         """`send` puts a message on iopub; `wake` asks for `run_stale_cells` soon, from any thread.
 
         `queue` is the shell queue. `output_limit`: characters that one run of a cell may show; 0: any number.
+        `pause_names`: see `Agents`.
         """
         self.cells = CellTable()
-        self.agents = Agents()
+        self.agents = Agents(pause_names)
         self._state = NotebookState(
             self.cells, OutputRouter(self.cells, send, queue.any_wait, limit=output_limit)
         )

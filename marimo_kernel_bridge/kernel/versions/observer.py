@@ -43,12 +43,11 @@ class CellObserver:
         ] = {}  # names by cell: mutations of their objects are not seen
         self._watch: Watch | None = None  # of the cell whose body runs
         self._mutated: list[object] = []  # by the body that ran
-        self._files: FileWatch | None = None  # likewise
-        self._modules: ModuleWatch | None = None  # likewise
+        self._outside: tuple[FileWatch, ModuleWatch] | None = None  # of the cell whose body runs
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
         """Record the state of what a cell with this code can mutate, before its body. None: the cell is not analyzed."""
-        self._watch = self._files = self._modules = None
+        self._watch = self._outside = None
         self.unwatched.pop(cell_id, None)
         if part is None:
             return
@@ -64,8 +63,8 @@ class CellObserver:
             from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
             from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # as above
 
-            self._files = FileWatch(code, map(self._values.get, mentioned))
-            self._modules = ModuleWatch(code, self._values)
+            files = FileWatch(code, map(self._values.get, mentioned))
+            self._outside = files, ModuleWatch(code, self._values)
 
     def end(self, cell_id: str, part: Part) -> set[str]:
         """Record observations of the body. Return the cells of which there are other observations than before.
@@ -73,7 +72,7 @@ class CellObserver:
         Besides this cell these are cells that use the same files.
         """
         before, self._watch = self._watch, None
-        files, self._files = self._files, None
+        outside, self._outside = self._outside, None
         observations = Observations()
         if before is not None or self._mentions_objects(part) or _EVALUATES.search(part.source.code):
             from marimo_kernel_bridge.kernel.versions.observing import Watch, mutated, observe  # noqa: PLC0415  # as in `begin`
@@ -83,9 +82,10 @@ class CellObserver:
             objects = mutated(before, self._values)
             self._mutated = list(objects.values())
             observations = observe(before, objects, text, part.flow.mentions, self._values)
-        if files is not None:
+        if outside is not None:
+            files, modules = outside
             used = files.end(map(self._values.get, part.flow.mentions))
-            data, changed_data = self._modules.end() if self._modules is not None else (set(), set())
+            data, changed_data = modules.end()
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
                 for paths in (used.reads | data, used.writes | changed_data, used.appends)

@@ -18,9 +18,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def kernel_of(*names: str) -> Agents:
-    agents = Agents()
-    agents.pause_names = lambda: names
-    return agents
+    return Agents(lambda: names)
 
 
 def test_a_pause_holds_in_the_kernel_that_follows_and_is_ended_in_any() -> None:
