@@ -115,12 +115,12 @@ servers: install ## Have an agent work behind a real JupyterHub and gateways (fe
 	$(BIN)/python tests/servers/run.py $(ARGS)
 
 demo: $(DEMO)/.installed ## See the main job on a real notebook, from a wheel in an environment of its own
-	$(DEMO)/bin/marimo-kernel-bridge demo $(ARGS)
+	@$(DEMO)/bin/marimo-kernel-bridge demo $(ARGS)
 
 $(DEMO)/.installed: $(SHIPPED)
 	@echo "Building the wheel and installing it into $(DEMO) (once, takes half a minute) ..."
-	test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
-	$(DEMO)/bin/python tests/house/pip_install.py '.[demo]'
+	@test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
+	@$(DEMO)/bin/python tests/house/pip_install.py '.[demo]'
 	@touch $@
 
 lab: install ## Open JupyterLab on the example (or ARGS=NOTEBOOK.ipynb) with the marimo kernel

@@ -146,9 +146,9 @@ def _notes(file: MarimoFile, restored: Restored | None) -> tuple[str, ...]:
     if restored.edited:
         notes.append(f"Edited since the import: {', '.join(restored.edited)}.")
     if restored.added:
-        notes.append(f"New: {', '.join(restored.added)}.")
+        notes.append(f"Added since the import: {', '.join(restored.added)}.")
     if restored.gone:
-        notes.append(f"Deleted: cells {', '.join(map(str, restored.gone))} of the original.")
+        notes.append(f"Deleted since the import: cells {', '.join(map(str, restored.gone))} of the original.")
     return tuple(notes)
 
 
