@@ -12,7 +12,7 @@ import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -31,6 +31,7 @@ MARIMO_IPC = "marimo._ipc"
 JUPYTER_MCP = "jupyter-mcp-server"
 
 Kind = Literal["wall", "cpu"]
+_T = TypeVar("_T")
 
 
 class WrongResultError(Exception):
@@ -154,7 +155,7 @@ def say(text: str, end: str = "\n") -> None:
     sys.stderr.flush()
 
 
-def run_alone(work: Coroutine[Any, Any, list[Row]]) -> list[Row]:
+def run_alone(work: Coroutine[Any, Any, _T]) -> _T:
     """Run a coroutine; raises the first error itself, not the groups that task groups wrap around it."""
     try:
         return asyncio.run(work)
