@@ -70,7 +70,8 @@ def export_notebook(named: str, options: ExportOptions) -> int:
     if target == _STDOUT:
         click.echo(exported.content, nl=False)
     else:
-        write_whole(target, exported.content, overwrite=options.force)
+        source_file = None if options.live else Path(named)
+        write_whole(target, exported.content, overwrite=options.force, like=source_file)
     _report(named, source, target, exported, options)
     return FAILED if source.failed else 0
 

@@ -273,7 +273,7 @@ def _write(notebook: Notebook, conversion: Conversion, target: Path, options: Im
             f"{target.parent} cannot be made: {error.strerror}.",
             "Name another folder with -o.",
         ) from error
-    write_whole(target, conversion.text, overwrite=options.force)
+    write_whole(target, conversion.text, overwrite=options.force, like=notebook.path)
     if options.target == "bridge":
         return None
     file = reader.read_text(target, conversion.text)

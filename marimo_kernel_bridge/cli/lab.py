@@ -22,7 +22,7 @@ from jupyter_core.utils import ensure_dir_exists
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.shipped import shipped
-from marimo_kernel_bridge.notebooks.ipynb import read_notebook
+from marimo_kernel_bridge.notebooks.ipynb import read_notebook, text_of, write_whole
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.protocol.own_python import module_command, python_command
@@ -96,12 +96,9 @@ def _for_our_kernel(notebook: Path, kernelspec: dict[str, str]) -> Path:
         return notebook
     copy = notebook.with_name(f"{notebook.stem}-{kernelspec['name']}.ipynb")
     if not copy.exists():
-        document = json.loads(notebook.read_text(encoding="utf-8"))
+        document = json.loads(text_of(notebook))
         document["metadata"] = {**read_notebook(notebook).metadata, "kernelspec": kernelspec}
-        try:
-            copy.write_text(serialized(document), encoding="utf-8")
-        except OSError as error:
-            raise BridgeError("bad_request", f"{copy} cannot be written: {error.strerror}.") from error
+        write_whole(copy, serialized(document), overwrite=False, like=notebook)
     return copy
 
 

@@ -183,7 +183,7 @@ class BridgeHandler:
 
     async def _edit_together(self, request: wire.EditCells, sender: _Sender) -> EditReport:
         notebook, address = self._host.notebook, sender.address
-        batch = notebook.edits.plan(request.changes, address)
+        batch = notebook.edits.plan(request.changes, address, to_apply=not request.dry_run)
         if request.dry_run or not batch.fits:
             return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
 

@@ -16,7 +16,9 @@ from marimo._session.state.serialize import get_session_cache_file
 from marimo._utils.code import hash_code
 from marimo._version import __version__
 
+from marimo_kernel_bridge.notebooks.folder_files import bytes_inside, make_folder_inside
 from marimo_kernel_bridge.notebooks.ipynb import write_whole
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,8 +65,9 @@ def keep(notebook: Notebook, conversion: Conversion, target: Path) -> Path | Non
         "cells": cells,
     }
     path = get_session_cache_file(target)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(session, indent=1), overwrite=True)
+    folder = path.parents[2]  # the notebook's, unless Python keeps what it caches elsewhere
+    make_folder_inside(folder, str(path.parent.relative_to(folder)))
+    write_whole(path, json.dumps(session, indent=1), overwrite=True, like=target)
     return path
 
 
@@ -126,15 +129,18 @@ def _as_html(mime: str, text: str) -> str:
 
 def read(file: MarimoFile) -> dict[str, list[OutputJSON]]:
     """Return the outputs that marimo has saved, by cell id, for cells whose code has not changed since."""
+    path = get_session_cache_file(file.path)
+    name = str(path.relative_to(path.parents[2]))
+    content = bytes_inside(path.parents[2], name, LARGEST_NOTEBOOK, hidden=True)
     try:
-        session = json.loads(get_session_cache_file(file.path).read_text(encoding="utf-8"))
+        session = json.loads(content or b"")
         saved = {cell["code_hash"]: cell for cell in session["cells"] if cell["code_hash"]}
         return {
             cell.cell_id: _as_nbformat(saved[code_hash])
             for cell in file.cells
             if (code_hash := hash_code(cell.code)) in saved
         }
-    except (OSError, ValueError, KeyError, TypeError):  # no session file, or one of another version
+    except (ValueError, KeyError, TypeError, RecursionError):  # no session file, or one of another version
         return {}
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import os
-import stat
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
 _LARGEST_PICTURE: Final = 5_000_000
 _LARGEST_TEXT: Final = 1_000_000
@@ -29,18 +31,49 @@ _SUFFIXES: Final = {
 
 def text_inside(folder: Path | None, name: str) -> str | None:
     """Return the text of a file in a notebook's folder; None if it is not there, elsewhere, hidden, large or no text."""
-    data = _bytes_inside(folder, name, _LARGEST_TEXT)
+    data = bytes_inside(folder, name, _LARGEST_TEXT)
     try:
         return None if data is None else data.decode("utf-8")
     except UnicodeDecodeError:
         return None
 
 
+def bytes_inside(folder: Path | None, name: str, most: int, *, hidden: bool = False) -> bytes | None:
+    """Return the content of a file in a folder; None if it is not there, elsewhere, or has more than `most` bytes.
+
+    A file that is hidden, or in a hidden folder, counts only if `hidden`.
+    """
+    if folder is None:
+        return None
+    try:
+        base = Path(os.path.realpath(folder))
+        path = Path(os.path.realpath(base / name))
+        inside = path.relative_to(base)
+        is_hidden = any(part.startswith(".") for part in inside.parts)
+        return read_bytes(path, most) if hidden or not is_hidden else None
+    except (OSError, ValueError):  # ValueError: outside of the folder, or a null byte
+        return None
+
+
+def make_folder_inside(folder: Path, name: str) -> Path:
+    """Make a folder in a folder, if it is not there, and return it. Raises `BridgeError` bad_request if it is elsewhere."""
+    made = folder / name
+    if Path(os.path.realpath(made)) != Path(os.path.realpath(folder), name):
+        raise BridgeError(
+            "bad_request", f"{made} is a link to elsewhere: nothing is written there.", "Remove the link."
+        )
+    try:
+        made.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BridgeError("bad_request", f"{made} cannot be made: {error.strerror}.") from error
+    return made
+
+
 def picture_inside(folder: Path | None, address: str) -> tuple[str, bytes] | None:
     """Return the MIME type and the bytes of a picture in a notebook's folder; None if there is none at this address."""
     name = unquote(address)
     mime = _SUFFIXES.get(Path(name).suffix.lower())
-    data = _bytes_inside(folder, name, _LARGEST_PICTURE) if mime is not None else None
+    data = bytes_inside(folder, name, _LARGEST_PICTURE) if mime is not None else None
     if mime is None or data is None or _kind(data) != mime:
         return None
     return mime, data
@@ -50,25 +83,6 @@ def picture_url(folder: Path | None, address: str) -> str | None:
     """Return a picture in a notebook's folder as a `data:` URL."""
     found = picture_inside(folder, address)
     return f"data:{found[0]};base64,{base64.b64encode(found[1]).decode()}" if found is not None else None
-
-
-def _bytes_inside(folder: Path | None, name: str, limit: int) -> bytes | None:
-    if folder is None:
-        return None
-    try:
-        base = Path(os.path.realpath(folder))
-        path = Path(os.path.realpath(base / name))
-        inside = path.relative_to(base)
-        if any(part.startswith(".") for part in inside.parts) or len(inside.parts) == 0:
-            return None
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
-        with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
-            data = file.read(limit + 1)
-    except (OSError, ValueError):  # ValueError: outside of the folder, or a null byte
-        return None
-    return data if len(data) <= limit else None
 
 
 def _kind(data: bytes) -> str | None:

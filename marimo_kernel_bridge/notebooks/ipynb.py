@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, get_args
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.nbformat3 import upgraded
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,7 +114,7 @@ def read_notebook(path: Path) -> Notebook:
 def text_of(path: Path) -> str:
     """Read the text of a notebook's file, whatever its format. Raises `BridgeError`: bad_notebook."""
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path, LARGEST_NOTEBOOK)
     except FileNotFoundError:
         raise BridgeError("bad_notebook", f"{path} does not exist.", "Check the path.") from None
     except OSError as error:
@@ -219,16 +221,22 @@ def existing(target: Path) -> BridgeError:
     return BridgeError("output_exists", f"{target} exists.", "Name another file with -o, or pass --force.")
 
 
-def write_whole(target: Path, content: str | bytes, *, overwrite: bool) -> None:
+def write_whole(target: Path, content: str | bytes, *, overwrite: bool, like: Path | None = None) -> None:
     """Write a file atomically: the content goes to a neighboring file, which is then renamed.
 
+    What is replaced keeps its mode. A new file has no more than that of the file `like`, whose content it repeats.
     Raises `BridgeError`: output_exists, bad_request.
     """
     neighbor = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    kept = _mode_of(target) if overwrite else None
+    most = _mode_of(like) if like is not None else None
     try:
-        with neighbor.open("xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        neighbor.unlink(missing_ok=True)  # of a process with this id that was killed
         try:
+            with _new_file(neighbor, 0o666 if most is None else most & 0o666) as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+            if kept is not None:
+                neighbor.chmod(kept)
             if overwrite:
                 neighbor.replace(target)
             else:
@@ -237,8 +245,22 @@ def write_whole(target: Path, content: str | bytes, *, overwrite: bool) -> None:
             neighbor.unlink(missing_ok=True)
     except FileExistsError as error:
         raise existing(target) from error
-    except OSError as error:
-        hint = "Name another file with -o."
-        if error.filename2 is not None and not overwrite:
-            hint = "This file system has no hard links: pass --force, or name another file with -o."
-        raise BridgeError("bad_request", f"{target} cannot be written: {error.strerror}.", hint) from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason, hint = str(error), "Name another file with -o."
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
+            if error.filename2 is not None and not overwrite:
+                hint = "This file system has no hard links: pass --force, or name another file with -o."
+        raise BridgeError("bad_request", f"{target} cannot be written: {reason}.", hint) from error
+
+
+def _new_file(path: Path, mode: int) -> BinaryIO:
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")  # noqa: PTH123  # with a mode
+
+
+def _mode_of(path: Path) -> int | None:
+    """Return who may read and write a file; None if there is none."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode) & 0o777
+    except (OSError, ValueError):
+        return None

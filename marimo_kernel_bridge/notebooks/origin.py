@@ -14,9 +14,11 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.notebooks.folder_files import bytes_inside, make_folder_inside
 from marimo_kernel_bridge.notebooks.ipynb import write_whole
 from marimo_kernel_bridge.notebooks.marimo_file import settings_of
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +32,7 @@ RAW: Final = "# Raw cell of the Jupyter notebook:"
 """The line that the importer wrote before the text of a raw cell, as comments, in files of before."""
 _FENCED: Final = re.compile(r"\s*(?P<fence>`{3,})\w*\n(?:(?P<text>.*)\n)?(?P=fence)\s*", re.DOTALL)
 _FORMAT: Final = 1
+_FOLDER: Final = "__marimo__/jupyter"
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Origin:
 
 def origin_path(file: Path) -> Path:
     """Return the path at which the origin of a marimo file is saved."""
-    return file.parent / "__marimo__" / "jupyter" / f"{file.name}.json"
+    return file.parent / _FOLDER / f"{file.name}.json"
 
 
 def save_origin(
@@ -76,9 +79,9 @@ def save_origin(
             for cell in origin.cells
         ],
     }
+    make_folder_inside(file.path.parent, _FOLDER)
     path = origin_path(file.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, serialized(content), overwrite=True)
+    write_whole(path, serialized(content), overwrite=True, like=file.path)
     return path
 
 
@@ -100,7 +103,8 @@ def _without_outputs(cell: CellJSON) -> CellJSON:
 def read_origin(file: Path) -> Origin | None:
     """Return the saved origin of a marimo file; None if there is none, or it cannot be read."""
     try:
-        content = json.loads(origin_path(file).read_text(encoding="utf-8"))
+        saved = bytes_inside(file.parent, f"{_FOLDER}/{file.name}.json", LARGEST_NOTEBOOK, hidden=True)
+        content = None if saved is None else json.loads(saved)
         match content:
             case {"version": 1, "notebook": {"cells": list()} as document, "cells": list(cells)}:
                 return Origin(
@@ -112,7 +116,7 @@ def read_origin(file: Path) -> Origin | None:
                         for cell in cells
                     ),
                 )
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         pass
     return None
 

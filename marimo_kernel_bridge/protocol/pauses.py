@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from jupyter_core.paths import jupyter_data_dir
 
+from marimo_kernel_bridge.protocol.regular_files import read_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -59,8 +61,7 @@ def of_notebook(path: str) -> str:
 def _names(paths: Iterable[Path]) -> Iterable[str]:
     for path in paths:
         try:
-            with path.open("rb") as file:
-                yield file.read(_LONGEST).decode(errors="surrogateescape")
+            yield read_bytes(path, _LONGEST).decode(errors="surrogateescape")
         except OSError:  # ended in the meantime
             continue
 

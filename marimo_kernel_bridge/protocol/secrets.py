@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.protocol.inspection import Secret
+from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def in_dotenv(directory: str) -> list[Secret]:
     """Return the variables of a directory's `.env` file with names that identify secrets."""
     path = Path(directory) / ".env"
     try:
-        text = path.read_text(errors="replace") if path.stat().st_size <= _LARGEST_FILE else ""
+        text = read_bytes(path, _LARGEST_FILE).decode(errors="replace")
     except OSError:
         return []
     values = ((name, _unquoted(written.strip())) for name, written in _LINE.findall(text))

@@ -1,6 +1,7 @@
 """Text that kernels, notebooks and agents write is read in time that grows with its length, and no faster."""
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
+from marimo_kernel_bridge.kernel.ipython import magic_names
 from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
 from marimo_kernel_bridge.protocol.environment import installs_packages
 from marimo_kernel_bridge.protocol.inspection import Secret
@@ -163,3 +165,33 @@ def test_what_run_names_is_read_only_if_it_is_a_file_of_a_scripts_size(tmp_path:
         str(tmp_path),
     ):
         assert read_script(name) is None
+
+
+def test_scripts_that_run_one_another_are_read_a_limited_number_of_times(tmp_path: Path) -> None:
+    read: list[str] = []
+
+    def text_of(name: str) -> str:
+        read.append(name)
+        return "".join(f"get_ipython().run_line_magic('run', '{name}{at}.ipy')\n" for at in range(9))
+
+    code = "get_ipython().run_line_magic('run', 'a.ipy')\n" * 100
+    assert cpu_seconds(lambda code: graph_code(code, lambda same: same, text_of), code) < 5 * MOST
+    assert len(read) < 100
+    deep = "[" * 100_000
+    assert graph_code(
+        "get_ipython().run_line_magic('run', 'a.ipynb')", lambda same: same, lambda _: deep
+    ).code
+
+
+def test_a_disk_that_does_not_answer_holds_the_reader_up_for_seconds_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = threading.Event()
+    monkeypatch.setattr(magic_names, "_READ_BOUND", 0.01)
+    monkeypatch.setattr(magic_names, "read_bytes", lambda *_: gone.wait() and b"")
+    begun = time.monotonic()
+    for _ in range(2):
+        assert read_script("/mnt/gone/a.py") is None
+    graph_code("get_ipython().run_line_magic('run', 'a')\n" * 1000, lambda same: same)
+    assert time.monotonic() - begun < 5
+    gone.set()

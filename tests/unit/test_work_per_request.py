@@ -96,7 +96,7 @@ class Notebook:
         teardown_context()
         self.loop.close()
 
-    def prepare(self, _entry: Entry, code: str) -> Body:
+    def prepare(self, entry: Entry, code: str, *, to_run: bool = True) -> Body:  # noqa: ARG002  # as the shell
         return Body(code, tuple(ast.parse(code).body), "cell", "last_expr", code)
 
     async def run_body(self, entry: Entry, _parent: object) -> Outcome:
@@ -241,7 +241,7 @@ def test_a_request_makes_as_much_work_beside_many_cells_that_wait_as_beside_few(
         notebook.run("c1", "v1 = 1")  # a notebook of one cell would be a Run All each time
         changes = [AddCell(code=f"w{number} = 1") for number in range(count)]
         address = Address("agent", {"msg_id": "batch"}, "agent")
-        batch = notebook.session.edits.plan(changes, address)
+        batch = notebook.session.edits.plan(changes, address, to_apply=True)
         edit = notebook.session.edits.apply(batch, "agent", address, run=False)
         notebook.loop.run_until_complete(edit)
         notebook.run("c0", "v0 = 2")
@@ -267,7 +267,7 @@ def test_no_cell_is_compiled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     notebook.run("c0", "v0 = 3")
     changes = [AddCell(code="w0 = v0"), AddCell(code="w1 = w0")]
     address = Address("agent", {"msg_id": "batch"}, "agent")
-    batch = notebook.session.edits.plan(changes, address)
+    batch = notebook.session.edits.plan(changes, address, to_apply=True)
     ids = notebook.session.cells.coming_ids(2)
     assert batch.prepared.keys() == {(ids[0], "w0 = v0"), (ids[1], "w1 = w0")}
     edit = notebook.session.edits.apply(batch, "agent", address, run=True)

@@ -13,11 +13,12 @@ from __future__ import annotations
 import ast
 import getopt
 import json
-import os
 import re
 import shlex
-import stat
+import threading
+import time
 import tokenize
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,6 +35,8 @@ from marimo_kernel_bridge.analysis.magics import (
     split_options,
 )
 from marimo_kernel_bridge.kernel.ipython.statements import without_globals
+from marimo_kernel_bridge.notebooks.folder_files import text_inside
+from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +48,10 @@ _UNKNOWN: Final = Magic("session")
 _RUN_OPTIONS: Final = "nidtN:b:pD:l:rs:T:em:G"
 
 _LARGEST_SCRIPT: Final = 1_000_000
-"""Bytes."""
+"""Bytes, of all the scripts that one cell runs, too."""
+_MOST_SCRIPTS: Final = 50
+_READ_BOUND: Final = 3.0
+"""Seconds."""
 
 _PRIVATE: Final = re.compile(r"\b_(?!_)\w*")
 _SQL_PARAMETER: Final = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)|\{\{\s*([A-Za-z_]\w*)")
@@ -64,28 +70,37 @@ class GraphCode:
 
 
 def read_script(path: str) -> str | None:
-    """Return the text of the file that `%run` would find; None if it cannot be read."""
-    for candidate in (Path(path).expanduser(), Path(f"{path}.py").expanduser()):
-        try:
-            return _text_of(candidate)
-        except (OSError, UnicodeDecodeError, ValueError):
-            continue
-    return None
+    """Return the text of the file that `%run` would find; None if it cannot be read, soon."""
+    return _first_text(path, _text_of)
 
 
-def _text_of(path: Path) -> str:
-    """Return the text of a regular file. A pipe would block the kernel, a device fill its memory.
+def read_script_here(path: str) -> str | None:
+    """Return the text of a file in the working directory, for code that nobody is about to run; None for other files."""
+    return _first_text(path, lambda name: text_inside(Path.cwd(), name))
 
-    Raises `OSError`, `ValueError`.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # a descriptor
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError(f"{path} is not a file")
-        data = file.read(_LARGEST_SCRIPT + 1)
-    if len(data) > _LARGEST_SCRIPT:
-        raise ValueError(f"{path} is too large to be a script")
-    return data.decode("utf-8")
+
+def _first_text(path: str, read: Callable[[str], str | None]) -> str | None:
+    """Return the text of `path` or of `path.py`, read in a thread of its own: a disk that is gone never answers."""
+    found: list[str] = []
+
+    def look() -> None:
+        for name in (path, f"{path}.py"):
+            with suppress(
+                OSError, UnicodeDecodeError, ValueError, RuntimeError
+            ):  # no such user's home: RuntimeError
+                text = read(str(Path(name).expanduser()))
+                if text is not None:
+                    found.append(text)
+                    return
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(_READ_BOUND)
+    return found[0] if found else None
+
+
+def _text_of(path: str) -> str:
+    return read_bytes(path, _LARGEST_SCRIPT).decode("utf-8")
 
 
 def graph_code(
@@ -146,6 +161,10 @@ class _Magics(ast.NodeTransformer):
     ) -> None:
         self._transform, self._read, self._defined_as = transform, read, defined_as
         self._reading: list[str] = []  # guards against scripts that run each other
+        self._scripts, self._characters = (
+            0,
+            0,
+        )  # read so far: a few small files may run one another very often
         self.found = self.commands_the_graph = False
         self.private: set[str] = set()
 
@@ -241,7 +260,7 @@ class _Magics(ast.NodeTransformer):
         options = dict(parsed)
         if "-m" in options or not arguments or arguments[0] in self._reading:
             return []
-        text = self._read(arguments[0])
+        text = self._text_of(arguments[0])
         if text is None:
             return []
         self._reading.append(arguments[0])
@@ -254,6 +273,15 @@ class _Magics(ast.NodeTransformer):
             return _defined(name for name in sorted(names) if not name.startswith("_"))
         finally:
             self._reading.pop()
+
+    def _text_of(self, script: str) -> str | None:
+        if self._scripts >= _MOST_SCRIPTS or self._characters > _LARGEST_SCRIPT:
+            return None
+        begun = time.monotonic()
+        text = self._read(script)
+        self._scripts += 1 if time.monotonic() - begun < _READ_BOUND else _MOST_SCRIPTS
+        self._characters += len(text or "")
+        return text
 
     def _python(self, code: str) -> list[ast.stmt]:
         """Return code that IPython runs in the user's namespace, with the effects of magics inside it."""
@@ -333,5 +361,5 @@ def _code_cells(notebook: str) -> list[str]:
     try:
         cells = json.loads(notebook)["cells"]
         return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return []

@@ -160,22 +160,30 @@ class ReactiveShell(ZMQInteractiveShell):
         is_own = getattr(value, "__module__", "") == self.user_module.__name__
         return str(getattr(value, "__name__", "")) if is_own else ""
 
-    def _body(
-        self, entry: Entry, code: str, nodes: list[ast.stmt], file_name: str, interactivity: str
+    def _body(  # what IPython made of the code
+        self,
+        entry: Entry,
+        code: str,
+        nodes: list[ast.stmt],
+        file_name: str,
+        interactivity: str,
+        *,
+        to_run: bool = True,
     ) -> Body:
-        from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code  # noqa: PLC0415  # first needed by the first cell
+        from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script, read_script_here  # noqa: PLC0415  # first needed by the first cell
         from marimo_kernel_bridge.kernel.versions.star_imports import without_stars  # noqa: PLC0415  # first needed by the first cell
 
         notebook = self._host.notebook
         strict, fault = notebook.commands.strict, ""
-        graph = graph_code(code, self.transform_cell, defined_as=self._defined_as)
+        read = read_script if to_run else read_script_here
+        graph = graph_code(code, self.transform_cell, read, self._defined_as)
         analyzed, stars = (graph.code, ()) if strict else without_stars(graph.code)
         compiles = notebook.runtime.parse(entry.cell.cell_id, analyzed) is not None
         if not compiles or analyzed != graph.code:  # what is left out may not compile, either
             part = self._running_part(nodes)
             if part is not None and (part.fault or not compiles):
                 fault = part.fault
-                graph = graph_code(part.code, self.transform_cell, defined_as=self._defined_as)
+                graph = graph_code(part.code, self.transform_cell, read, self._defined_as)
                 analyzed, stars = (graph.code, ()) if strict else without_stars(graph.code)
         private: frozenset[str] = frozenset()
         if not strict:  # `_names` are global, like any name
@@ -199,10 +207,11 @@ class ReactiveShell(ZMQInteractiveShell):
         """Whether top-level `await` means asyncio, as it does unless `%autoawait` says otherwise."""
         return self.loop_runner is _asyncio_runner
 
-    def prepare(self, entry: Entry, code: str) -> Body:
+    def prepare(self, entry: Entry, code: str, *, to_run: bool = True) -> Body:
         """Return the body of code that did not come with an `execute_request`.
 
-        For code that is not Python this is a body that the graph refuses.
+        For code that is not Python this is a body that the graph refuses. Of code that is only looked at (not `to_run`), no
+        script elsewhere than in the working directory is read.
         """
         try:
             transformed = self.transform_cell(code)
@@ -210,7 +219,9 @@ class ReactiveShell(ZMQInteractiveShell):
             tree = self.transform_ast(self.compile.ast_parse(transformed, filename=file_name))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return Body(code, (), "", "none")
-        return self._body(entry, transformed, tree.body, file_name, self.ast_node_interactivity)
+        return self._body(
+            entry, transformed, tree.body, file_name, self.ast_node_interactivity, to_run=to_run
+        )
 
     @property
     def interrupts(self) -> Interrupts:

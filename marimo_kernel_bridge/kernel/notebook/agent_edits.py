@@ -6,7 +6,8 @@ accepts, and `execution` runs cells.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.front_ends import Message
@@ -15,7 +16,7 @@ from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCel
 from marimo_kernel_bridge.startup import gc_pauses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
     from marimo_kernel_bridge.kernel.notebook.edit_batches import Plan
@@ -25,12 +26,16 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import RunReport
 
 
+class Prepare(Protocol):
+    """Returns the body of a cell's new code, which runs next unless it is only looked at (not `to_run`)."""
+
+    def __call__(self, entry: Entry, code: str, *, to_run: bool = True) -> Body: ...
+
+
 class AgentEdits:
     """Applies the requests of agents to a notebook."""
 
-    def __init__(
-        self, state: NotebookState, execution: Execution, prepare: Callable[[Entry, str], Body]
-    ) -> None:
+    def __init__(self, state: NotebookState, execution: Execution, prepare: Prepare) -> None:
         self._cells, self._runs, self._early, self._router = (
             state.cells,
             state.runs,
@@ -44,7 +49,7 @@ class AgentEdits:
 
     # -- batches of edits ------------------------------------------------------------------------------------------
 
-    def plan(self, changes: Sequence[Change], address: Address) -> Plan:
+    def plan(self, changes: Sequence[Change], address: Address, *, to_apply: bool) -> Plan:
         """Check a batch and preview its effects. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
         with gc_pauses.deferred():
             return plan(
@@ -52,7 +57,7 @@ class AgentEdits:
                 self._cells,
                 self._graph.runtime,
                 self._graph.redefinitions,
-                self._prepare,
+                self._prepare if to_apply else partial(self._prepare, to_run=False),
                 address,
             )
 

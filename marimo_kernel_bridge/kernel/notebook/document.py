@@ -82,8 +82,10 @@ def _cells(document: _JSONObject) -> Iterator[_JSONObject]:
 
 def _read(path: str) -> _JSONObject | None:
     """Return the document as JSON."""
+    from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, read_bytes  # noqa: PLC0415  # not needed when a kernel starts
+
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"))
+        document = json.loads(read_bytes(path, LARGEST_NOTEBOOK))
     except (OSError, ValueError, RecursionError):
         return None
     return document if isinstance(document, dict) else None

@@ -10,7 +10,7 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport, ExpectedRun
+from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, EditReport, ExpectedRun
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import Matches, RunOutcome, Variable, VariableContent
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline, RunReport
@@ -137,6 +137,22 @@ def test_a_dry_run_is_answered_while_agents_are_paused(notebook: FrontEnd, agent
         wire.decode_reply(agent.ask(wire.EditCells(changes=[change], client="claude"), "shell"), EditReport)
     assert refusal.value.code == "paused"
     assert notebook.cells()["one"].code == "a = 1"
+
+
+def test_a_dry_run_reads_no_script_elsewhere_than_in_the_working_directory(
+    notebook: FrontEnd, agent: FrontEnd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for path in (tmp_path / "elsewhere.py", tmp_path / "here" / "here.py"):
+        path.write_text("of_script = 1")
+    reader = notebook.run("reader", "of_script")
+    assert not reader.ok
+    for script, runs in (("here.py", True), ("../elsewhere.py", False), ("/dev/zero", False)):
+        change = AddCell(code=f"%run {script}")
+        looked = agent.ask(wire.EditCells(changes=[change], client="claude", dry_run=True), "shell")
+        expected = wire.decode_reply(looked, EditReport).would_run
+        assert (notebook.cells()["reader"].cell_id in [cell.cell_id for cell in expected]) == runs, script
 
 
 # Packages

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,38 @@ def test_an_existing_file_is_overwritten_only_if_asked(tmp_path: Path) -> None:
     write_whole(target, b"new", overwrite=True)
     assert target.read_text() == "new"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("private", [0o600, 0o640, 0o400, 0o755])
+def test_what_is_overwritten_keeps_its_mode_and_what_repeats_it_is_no_more_open(
+    tmp_path: Path, private: int
+) -> None:
+    target, other = tmp_path / "a.py", tmp_path / "b.py"
+    target.write_text("old")
+    target.chmod(private)
+    write_whole(target, "new", overwrite=True)
+    write_whole(other, "new", overwrite=False, like=target)
+    assert (target.read_bytes(), mode(target)) == (b"new", private)
+    assert mode(other) & ~private == 0
+    write_whole(tmp_path / "c.py", "new", overwrite=True, like=tmp_path / "none")
+    assert mode(tmp_path / "c.py") & 0o600 == 0o600
+
+
+def test_a_link_is_replaced_and_its_target_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("old")
+    (tmp_path / "a.py").symlink_to(tmp_path / "target")
+    write_whole(tmp_path / "a.py", "new", overwrite=True)
+    assert (tmp_path / "target").read_text() == "old"
+    assert not (tmp_path / "a.py").is_symlink()
+
+
+def test_a_name_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(BridgeError, match="cannot be written"):
+        write_whole(Path("a\0b"), "new", overwrite=True)
 
 
 def test_force_is_suggested_only_where_it_helps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
