@@ -6,6 +6,12 @@ The kernel starts without the command line's imports, because a client waits for
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `python -m` puts the working directory first on the path, and its `json.py` would run in place of Python's.
+    # Kernelspecs and our own command lines have `-P`; without it, a folder `marimo_kernel_bridge` there has already run.
+    del sys.path[0]
+
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.startup import gc_pauses

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -353,10 +353,11 @@ class RuntimeLoader:
         kernel, notebook = self._kernel, self._kernel.notebook
         if notebook.loaded:
             return
+        from marimo_kernel_bridge.startup.import_path import without_working_directory  # noqa: PLC0415  # not used before
         from marimo_kernel_bridge.startup.working_directory import outside_deleted_directory  # noqa: PLC0415  # not used before
 
         imported = set(sys.modules)
-        with gc_pauses.frozen_imports(), outside_deleted_directory():
+        with gc_pauses.frozen_imports(), outside_deleted_directory(), without_working_directory():
             from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # needed by the first cell
             from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # not used before
             from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities  # noqa: PLC0415  # the same
@@ -437,6 +438,23 @@ class MarimoKernelApp(IPKernelApp):
     @default("session")
     def _session_default(self) -> JupyterSession:
         return JupyterSession(parent=self)
+
+    def init_path(self) -> None:
+        """Keep the notebook's folder off the path while the kernel starts and runs the user's startup files."""
+
+    def start(self) -> None:
+        """Run the kernel. The first code that is run adds the notebook's folder to the path."""
+        if not self.ignore_cwd and self.shell is not None:
+            self.shell.events.register("pre_execute", self._add_working_directory)
+        super().start()
+
+    def _add_working_directory(self) -> None:
+        from marimo_kernel_bridge.startup.import_path import add_working_directory  # noqa: PLC0415  # not used before
+
+        assert self.shell is not None
+        with suppress(ValueError):  # a subshell runs its first code at the same time
+            self.shell.events.unregister("pre_execute", self._add_working_directory)
+        add_working_directory()
 
     def write_connection_file(self, **kwargs: Any) -> None:
         """Write the connection file, but not over one with CurveZMQ's keys, which the client has written.

@@ -85,7 +85,7 @@ def of_interpreter(interpreter: str) -> KernelSpec:
     path = os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)])
     conda = Path(prefix, "conda-meta").is_dir()
     return KernelSpec(
-        argv=[str(program), "-m", MODULE, "kernel", "-f", "{connection_file}"],
+        argv=[str(program), "-P", "-m", MODULE, "kernel", "-f", "{connection_file}"],
         display_name=f"marimo (reactive Python) of {prefix}",
         language="python",
         interrupt_mode="signal",

@@ -107,6 +107,7 @@ class ReactiveKernel(Kernel):
                 enqueue_control_request=lambda _: host.wake(),
                 hooks=self._build_hooks(),
             )
+        process_state.add_to_path(settings.get("pythonpath"))
         self.graph: IndexedGraph = IndexedGraph()
         self.module_registry = IndexedModules(self.graph)
         self.host_executor = HostExecutor(host.execute)

@@ -14,12 +14,23 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def preserved() -> Iterator[None]:
-    """Restore the password prompt, the function that opens browsers, and `sys.argv`, which marimo replaces."""
+    """Restore the password prompt, the function that opens browsers, `sys.argv`, and `sys.path`, which marimo changes.
+
+    It puts the notebook's folder first on the path, where its modules would take the place of Python's.
+    """
     saved_getpass, saved_open, saved_argv = getpass.getpass, webbrowser.open, sys.argv
+    saved_path = sys.path.copy()
     try:
         yield
     finally:
         getpass.getpass, webbrowser.open, sys.argv = saved_getpass, saved_open, saved_argv
+        sys.path[:] = saved_path
+
+
+def add_to_path(folders: object) -> None:
+    """Let user code import from the folders of marimo's setting `pythonpath`, after all other modules."""
+    if isinstance(folders, list):
+        sys.path += [folder for folder in folders if isinstance(folder, str) and folder not in sys.path]
 
 
 def leave_imports_alone(glbls: dict[Any, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 from front_end import FrontEnd
@@ -28,7 +29,7 @@ def in_pool(pool_home: Home) -> Callable[[], AbstractContextManager[str]]:
 
 
 @contextmanager
-def _running(homes: Homes, pool: Home | None = None) -> Iterator[KernelManager]:
+def _running(homes: Homes, pool: Home | None = None, folder: Path | None = None) -> Iterator[KernelManager]:
     """Run a kernel of its own from the installed kernelspec, forked by a pool or spawned."""
     home = homes.new("k")
     manager = KernelManager(
@@ -39,7 +40,7 @@ def _running(homes: Homes, pool: Home | None = None) -> Iterator[KernelManager]:
         ip=str(home.folder / "s"),
     )
     if pool is None:
-        manager.start_kernel(env=home.environment())
+        manager.start_kernel(env=home.environment(), cwd=folder)
     else:
         assert manager.kernel_spec is not None
         manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER}
@@ -71,9 +72,15 @@ def restart(kernel: KernelManager, pool_home: Home) -> Callable[[], None]:
 
 
 @pytest.fixture(scope="module")
-def spawned(homes: Homes) -> Iterator[KernelManager]:
+def folder() -> Path | None:
+    """The folder that `spawned` starts in; None is that of the tests."""
+    return None
+
+
+@pytest.fixture(scope="module")
+def spawned(homes: Homes, folder: Path | None) -> Iterator[KernelManager]:
     """A running kernel in a new interpreter, for tests of a module whose subject is the start of the process."""
-    with _running(homes) as manager:
+    with _running(homes, folder=folder) as manager:
         yield manager
 
 

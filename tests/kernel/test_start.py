@@ -1,6 +1,7 @@
 """What a kernel has imported, and when: each module is time before the first answer, and memory."""
 
 import gc
+import pkgutil
 import subprocess
 import sys
 
@@ -14,6 +15,29 @@ FOR_AGENTS = (
     "marimo_kernel_bridge.protocol.inspection",
 )
 IN_USE = "import sys; print(*sorted(sys.modules))"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a file for each module that Python and the installed packages have, and a package like ours.
+
+    Each writes its name to a file when it runs.
+    """
+    folder = tmp_path_factory.mktemp("folder")
+    trap = f"open({str(folder / 'ran')!r}, 'a').write(__name__ + ' ')\n"
+    modules = {*sys.stdlib_module_names, *(module.name for module in pkgutil.iter_modules())}
+    for name in modules - {"marimo_kernel_bridge"}:
+        (folder / f"{name}.py").write_text(trap)
+    (folder / "marimo_kernel_bridge").mkdir()
+    for name in ("__init__", "__main__", "zmq_kernel"):
+        (folder / "marimo_kernel_bridge" / f"{name}.py").write_text(trap)
+    (folder / "of_the_notebook.py").write_text("x = 1")
+    return folder
+
+
+def ran(folder) -> set[str]:
+    file = folder / "ran"
+    return set(file.read_text().split()) if file.exists() else set()
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +109,18 @@ def test_garbage_is_looked_for_as_in_any_process_once_the_first_cell_has_run(new
     assert new.text("garbage") == f"(True, 0, {gc.get_threshold()})"
     new.run("second", "found = object()\nany(one is globals() for one in gc.get_referrers(found))")
     assert new.text("second") == "True"
+
+
+def test_a_kernel_starts_without_the_modules_of_its_folder(after_the_first_cell, folder):
+    assert after_the_first_cell
+    assert not ran(folder)
+
+
+def test_cells_import_the_modules_of_their_folder_from_the_place_where_ipython_has_it(new, folder):
+    new.run("mine", "import of_the_notebook; of_the_notebook.x")
+    assert new.text("mine") == "1"
+    new.run("path", "import sys, os; os.path.basename(sys.path[sys.path.index('') + 1])")
+    assert new.text("path") == "'site-packages'"
 
 
 BEFORE_ANY_ANSWER = """

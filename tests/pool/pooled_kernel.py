@@ -12,7 +12,7 @@ from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.launch.pool.status import running_pools
 
 BOUND = 60.0  # seconds for any single wait
-COMMAND = [sys.executable, "-m", "marimo_kernel_bridge", "kernel"]
+COMMAND = [sys.executable, "-P", "-m", "marimo_kernel_bridge", "kernel"]
 
 
 class Kernel:

@@ -24,7 +24,7 @@ NOT_STARTED = {
 }
 OTHERS = {
     "protocol/own_python.py": "the one place",
-    "launch/install.py": "a kernelspec: Jupyter starts it, and `__main__` takes the folder off the path",
+    "launch/install.py": "a kernelspec, which has `-P`",
     "launch/pool/preload_check.py": "the interpreter of a kernelspec, in an empty folder",
     "launch/pool/server.py": "what a pool says of itself",
     "launch/kernelspecs.py": "the interpreter of a kernelspec",
@@ -93,6 +93,13 @@ async def test_an_export_for_an_agent_runs_no_module_of_the_working_directory(tr
     )
     assert report.cells == 1
     assert not (trapped.parent / "sprung").exists()
+
+
+def test_a_kernelspec_of_an_earlier_version_runs_no_package_of_the_notebooks_folder(tmp_path: Path) -> None:
+    """It has no `-P`: Python itself imports from the folder until our first line has run."""
+    (tmp_path / "click.py").write_text("raise SystemExit(3)")
+    command = [sys.executable, "-m", "marimo_kernel_bridge", "--version"]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
 
 
 @pytest.mark.parametrize("command", [python_command("-c", "import json, queue"), module_command("--version")])

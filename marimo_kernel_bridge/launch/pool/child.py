@@ -48,8 +48,6 @@ def become(
     os.environ.update(request.env)
     time.tzset()
     os.chdir(request.cwd)
-    if not sys.flags.safe_path:
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109  # as `python -m` does
     sys.argv = [sys.argv[0], "kernel", *request.arguments]
     _reseed()
     if request.dies_with_requester:

@@ -55,8 +55,8 @@ _UNKNOWN: Final = 255  # the exit code of a kernel if its pool has ended, too
 
 def serves(kernel_spec: KernelSpec) -> bool:
     """Return whether a kernelspec starts this package's kernel and names no provisioner of its own."""
-    start = [*kernel_spec.argv[1:4]]
-    return start == _KERNEL and "kernel_provisioner" not in kernel_spec.metadata
+    start = [part for part in kernel_spec.argv[1:5] if part != "-P"]
+    return start[:3] == _KERNEL and "kernel_provisioner" not in kernel_spec.metadata
 
 
 class NoPoolError(Exception):

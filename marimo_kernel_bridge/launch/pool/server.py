@@ -91,8 +91,6 @@ def main(arguments: list[str], run_kernel: RunKernel) -> None:
     with open(os.devnull) as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
     os.chdir("/")
-    if not sys.flags.safe_path:
-        del sys.path[0]  # the working directory, by `python -m`
     os.environ.setdefault(
         "MPLBACKEND", "module://matplotlib_inline.backend_inline"
     )  # as ipykernel does, later

@@ -117,7 +117,15 @@ def test_install_writes_a_kernelspec_with_this_interpreter_and_logos(tmp_path: P
     assert result.exit_code == 0, result.output
     place = tmp_path / "share/jupyter/kernels/marimo-x"
     spec = json.loads((place / "kernel.json").read_text())
-    assert spec["argv"] == [sys.executable, "-m", "marimo_kernel_bridge", "kernel", "-f", "{connection_file}"]
+    assert spec["argv"] == [
+        sys.executable,
+        "-P",
+        "-m",
+        "marimo_kernel_bridge",
+        "kernel",
+        "-f",
+        "{connection_file}",
+    ]
     assert spec["display_name"] == "marimo X"
     assert {"logo-svg.svg", "logo-32x32.png", "logo-64x64.png"} <= {path.name for path in place.iterdir()}
     assert f"JUPYTER_PATH={tmp_path / 'share/jupyter'}" in result.output.replace("\n", "")

@@ -44,7 +44,7 @@ def spec(jupyter_path: Path) -> Spec:
     return spec
 
 
-OURS = ["-m", "marimo_kernel_bridge", "kernel", "-f", "{connection_file}"]
+OURS = ["-P", "-m", "marimo_kernel_bridge", "kernel", "-f", "{connection_file}"]
 
 
 def test_installed_kernels_are_listed_reactive_ones_first(spec: Spec) -> None:
