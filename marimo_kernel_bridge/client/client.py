@@ -19,7 +19,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
     from marimo_kernel_bridge.client.channels import Channels
@@ -170,9 +170,16 @@ class KernelClient:
         request = wire.SetUiValue(ui_element=ui_element, value=value, client=self.client_name)
         return await self._request("set_ui_value", request)
 
-    async def install(self, requirements: Sequence[str]) -> Run:
-        """Install packages into the kernel's environment. Does not ask the user for consent; the caller must."""
-        request = wire.InstallPackages(requirements=list(requirements), client=self.client_name)
+    async def install(
+        self, requirements: Sequence[str], settings: Mapping[str, str] = {}
+    ) -> Run:  # read only
+        """Install packages into the kernel's environment. Does not ask the user for consent; the caller must.
+
+        `settings` are variables for the installer (`environment.is_installer_setting`).
+        """
+        request = wire.InstallPackages(
+            requirements=list(requirements), settings=dict(settings), client=self.client_name
+        )
         return await self._request("install_packages", request)
 
     # Stopping runs

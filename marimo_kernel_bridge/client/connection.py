@@ -92,8 +92,12 @@ class Connection:
 
         Any file of a checkout belongs to this user as well: an agent may have been told to connect to it.
         """
-        here = self.transport == "ipc" or _is_here(self.ip)
-        return here or self.path.parent == runtime_dir().resolve()
+        return self.here or self.path.parent == runtime_dir().resolve()
+
+    @property
+    def here(self) -> bool:
+        """Whether the kernel listens on this machine, where a container or a tunnel may be behind its ports."""
+        return self.transport == "ipc" or _is_here(self.ip)
 
     @property
     def where(self) -> str:

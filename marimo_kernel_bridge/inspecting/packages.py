@@ -15,18 +15,23 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.environment import Environment, InstallReport, MissingImport, PackageChange
+from marimo_kernel_bridge.protocol.environment import (
+    Environment,
+    InstallReport,
+    MissingImport,
+    PackageChange,
+    is_installer_setting,
+)
 from marimo_kernel_bridge.protocol.own_python import python_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from marimo_kernel_bridge.protocol.environment import Installer
     from marimo_kernel_bridge.protocol.notebook import Cell
@@ -93,10 +98,15 @@ def _statements(code: str) -> list[ast.AST]:
 
 
 def install(
-    requirements: Sequence[str], cells: Callable[[], Iterable[Cell]], show: Callable[[str], None]
+    requirements: Sequence[str],
+    cells: Callable[[], Iterable[Cell]],
+    show: Callable[[str], None],
+    settings: Mapping[str, str],
 ) -> InstallReport:
     """Install packages into this interpreter's environment. `show` receives the installer's output.
 
+    `settings` are the person's variables for the installer. Those of this process are not used: code of the notebook and
+    files of its folder (`.env`) may have set them.
     Called on the main thread, where a KeyboardInterrupt stops the installer. Raises `BridgeError`: no_installer.
     """
     tool = _installer()
@@ -106,8 +116,18 @@ def install(
             f"Neither pip nor uv is available for the environment {sys.prefix}; nothing was installed.",
             f"The person can add one: {sys.executable} -m ensurepip",
         )
+    if tool == "pip" and (file := _settings_beside_the_notebook()):
+        raise BridgeError(
+            "no_installer",
+            f"pip would take its settings from {file}, a file of the notebook's folder; nothing was installed.",
+            "If it is the person's, they can install the packages with %pip install.",
+        )
+    settings = {name: value for name, value in settings.items() if is_installer_setting(name)}
+    others = {name: value for name, value in os.environ.items() if is_installer_setting(name)}
+    if ignored := sorted(name for name in others if others[name] != settings.get(name)):
+        show(f"Not used, as the person did not set it for agents: {', '.join(ignored)}\n")
     before = _versions()
-    exit_code = _run(tool, requirements, show)
+    exit_code = _run(tool, requirements, show, settings)
     importlib.invalidate_caches()
     after = _versions()
     changes = tuple(
@@ -120,8 +140,20 @@ def install(
     )
 
 
-def _run(tool: Installer, requirements: Sequence[str], show: Callable[[str], None]) -> int | None:
-    with _process(tool, requirements) as process:
+def _settings_beside_the_notebook() -> Path | None:
+    """Return pip's settings file of this environment if it is below the working directory: it may come with a checkout."""
+    file = Path(sys.prefix, "pip.ini" if sys.platform == "win32" else "pip.conf")
+    return (
+        file
+        if file.exists() and Path(os.path.realpath(sys.prefix)).is_relative_to(Path.cwd().resolve())
+        else None
+    )
+
+
+def _run(
+    tool: Installer, requirements: Sequence[str], show: Callable[[str], None], settings: Mapping[str, str]
+) -> int | None:
+    with _process(tool, requirements, settings) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -135,7 +167,9 @@ def _run(tool: Installer, requirements: Sequence[str], show: Callable[[str], Non
 
 
 @contextmanager
-def _process(tool: Installer, requirements: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+def _process(
+    tool: Installer, requirements: Sequence[str], settings: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
     if tool == "uv":
         uv = _uv()
         assert uv is not None
@@ -143,27 +177,27 @@ def _process(tool: Installer, requirements: Sequence[str]) -> Iterator[subproces
     else:
         command = python_command("-m", "pip", "install", "--no-input", "--no-color", "--progress-bar", "off")
         command.append("--disable-pip-version-check")
-    # pip runs in an empty directory: a pip.py in the notebook's directory would run instead. uv reads settings there.
-    with tempfile.TemporaryDirectory(prefix="marimo-kernel-bridge-") as empty:
-        process = subprocess.Popen(  # noqa: S603  # no shell, and requirements only behind "--" (`requirements`)
-            [*command, "--", *requirements],
-            cwd=None if tool == "uv" else empty,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # an interrupt of the kernel is forwarded by `_run`, once
-        )
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                _signal(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+    environ = {name: value for name, value in os.environ.items() if not is_installer_setting(name)}
+    process = subprocess.Popen(  # noqa: S603  # no shell, and requirements only behind "--" (`requirements`)
+        [*command, "--", *requirements],
+        # uv takes settings, such as the address of an index, from the working directory and the folders above it.
+        cwd=os.path.abspath(os.sep),  # noqa: PTH100  # the root: nobody but the system's owner puts files there
+        env={**environ, **settings, "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # an interrupt of the kernel is forwarded by `_run`, once
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            _signal(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:

@@ -214,7 +214,7 @@ class BridgeHandler:
         wanted = requirements(request.requirements)
         show = partial(self._host.show_text, parent=sender.header)
         with self._host.interrupts.body():
-            return packages.install(wanted, self._host.notebook.view.snapshot, show)
+            return packages.install(wanted, self._host.notebook.view.snapshot, show, request.settings)
 
 
 def _did_something(result: wire.Result) -> bool:

@@ -83,6 +83,11 @@ class Attached:
     async def list_cells(self) -> list[Cell]:
         return await self.client.reads.list_cells()
 
+    @property
+    def here(self) -> bool:
+        """Whether the kernel is reached on this machine, and not through a Jupyter server."""
+        return isinstance(self.client.connection, Connection) and self.client.connection.here
+
     def call_on_change(self, callback: Callable[[], None]) -> None:
         """Call back when a request of any client begins or ends, and when the kernel starts or ends."""
         self.client.runs.on_change(callback)

@@ -21,6 +21,8 @@ _INSTALLS: Final = re.compile(
     r"(?:pip3?|uv|conda|mamba|micromamba)\b[^\n]*\b(?:install|add)\b"
 )
 
+_SETTINGS: Final = re.compile(r"(?i)(?:PIP|UV)_\w+|SSL_CERT_(?:FILE|DIR)|(?:REQUESTS|CURL)_CA_BUNDLE")
+
 MOST_PACKAGES: Final = 50
 _LONGEST: Final = 200
 
@@ -76,6 +78,11 @@ class InstallReport:
 def installs_packages(code: str) -> bool:
     """Return whether a line of code installs packages, as with `%pip install`, `!uv pip install`, `!python -m pip install`."""
     return _INSTALLS.search(code) is not None
+
+
+def is_installer_setting(name: str) -> bool:
+    """Return whether a variable of the environment tells pip or uv what to install from where, and whom to trust."""
+    return _SETTINGS.fullmatch(name) is not None
 
 
 def requirements(texts: list[str]) -> tuple[str, ...]:

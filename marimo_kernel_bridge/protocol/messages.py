@@ -220,10 +220,12 @@ class InstallPackages(_Request, frozen=True, tag="install_packages"):
     """Shell. Result: `InstallReport`. Installs packages into the kernel's environment; may be interrupted.
 
     The installer's output is published as `stream` messages of this request. No cell is run again. Refused with
-    `bad_request` unless each entry is a plain requirement: a name, with extras and versions.
+    `bad_request` unless each entry is a plain requirement: a name, with extras and versions. `settings` are the person's
+    variables for the installer, which replace those of the kernel's environment.
     """
 
     requirements: list[str]
+    settings: dict[str, str] = {}
     client: str = "agent"
 
 

@@ -36,6 +36,8 @@ async def agent(serve_here, shelf, folder, data_dir):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")
         patch.setenv("PIP_FIND_LINKS", str(shelf))
+        patch.setenv("UV_OFFLINE", "1")
+        patch.setenv("UV_FIND_LINKS", str(shelf))
         patch.setenv("JUPYTER_DATA_DIR", str(data_dir))
         agent = await serve_here("auto", "all")
         python = str(folder / "env/bin/python")
@@ -68,7 +70,7 @@ async def test_uv_installs_where_uv_made_the_environment_and_a_newer_version_nee
 ):
     settings = folder / "env/pyvenv.cfg"
     made_by_venv = settings.read_text()
-    (folder / "uv.toml").write_text(f"no-index = true\nfind-links = [{str(shelf)!r}]\n")
+    (folder / "uv.toml").write_text("no-index = true\nfind-links = ['/no/such/shelf']\n")  # not the person's
     await look(agent, f"import os\nos.environ['PATH'] = {sysconfig.get_path('scripts')!r}")
     settings.write_text(f"{made_by_venv}uv = 0.9.0\n")
     try:
@@ -82,10 +84,10 @@ async def test_uv_installs_where_uv_made_the_environment_and_a_newer_version_nee
     assert "The kernel still has brdg_two in its old version" in answer.text
 
 
-async def test_an_installation_is_interrupted_and_the_kernel_goes_on(agent):
+async def test_an_installation_is_interrupted_and_the_kernel_goes_on(agent, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes pip's connection and says nothing
         links = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        await look(agent, f"import os\nos.environ['PIP_FIND_LINKS'] = {links!r}")
+        monkeypatch.setenv("PIP_FIND_LINKS", links)
         run = await agent("install_packages", packages=["brdg-nosuch"], timeout=0)
         silent.settimeout(BOUND)
         connection, _ = await asyncio.to_thread(silent.accept)

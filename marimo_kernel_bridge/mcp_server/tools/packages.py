@@ -7,7 +7,7 @@ elicitation, in both versions of the protocol). Without consent nothing is insta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mcp.server.mcpserver import AcceptedElicitation, DeclinedElicitation, Elicit, ElicitationResult, Resolve
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
@@ -25,11 +25,16 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     kernels_of,
     to_run_in,
 )
+from marimo_kernel_bridge.mcp_server.package_index import named, own_settings, printable
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import finish
 from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.protocol.environment import MOST_PACKAGES, requirements
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.protocol.environment import Installer
 
 _INSTALL_WAIT = 120.0
 
@@ -71,11 +76,21 @@ async def ask_consent(
         return Refused(refusal)
     if description.agents_paused:
         return Refused(AgentsPausedError("nothing was installed"))
+    notebook = f" of {printable(description.notebook)}" if description.notebook else ""
     return Elicit(
-        f"An agent wants to install {', '.join(specifiers)} with {environment.installer} into {environment.prefix}, the environment of "
-        f"the kernel{f' of {description.notebook}' if description.notebook else ''}. Packages run code of others when they are installed.",
+        f"An agent wants to install {', '.join(specifiers)} with {environment.installer} into {printable(environment.prefix)}, "
+        f"the environment of the kernel{notebook}.{_from(attached, environment.installer)} "
+        "Packages run code of others when they are installed.",
         Consent,
     )
+
+
+def _from(attached: Attached, installer: Installer | None) -> str:
+    """Return a sentence on where packages come from, "" if it is where they come from by default."""
+    if not attached.here:
+        return " They come from where the kernel's machine is set up to take packages from."
+    places = named(installer)
+    return f" They come from {', '.join(places)}, as your settings say." if places else ""
 
 
 @tool(
@@ -107,7 +122,8 @@ async def install_packages(
     """
     _require(consent, packages)
     attached = await to_run_in(ctx, kernel)
-    run = await attached.client.install(requirements(packages))
+    settings = own_settings() if attached.here else {}
+    run = await attached.client.install(requirements(packages), settings)
     return await finish(ctx, attached, run, timeout, Window(max_chars))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from dataclasses import replace
@@ -171,7 +172,7 @@ def test_without_an_installer_nothing_is_installed_and_the_person_is_told_how_to
 ) -> None:
     (prefix / "site-packages/pip.py").unlink()
     with pytest.raises(BridgeError, match="Neither pip nor uv") as refused:
-        install(["nosuch"], list, print)
+        install(["nosuch"], list, print, {})
     assert refused.value.code == "no_installer"
     assert f"{prefix}/bin/python -m ensurepip" in refused.value.hint
 
@@ -213,12 +214,17 @@ def test_what_the_installer_prints_is_passed_on_and_what_changed_is_told(
     )
     printed: list[str] = []
 
-    report = install(["brdg-new", "brdg-kept>1"], lambda: [failed, lacking, cell("cccc", "")], printed.append)
+    report = install(
+        ["brdg-new", "brdg-kept>1"],
+        lambda: [failed, lacking, cell("cccc", "")],
+        printed.append,
+        dict(os.environ),
+    )
 
     arguments, folder = printed
     assert arguments.startswith("arguments: -P -m pip install --no-input")
     assert arguments.endswith(" -- brdg-new brdg-kept>1\n")
-    assert "marimo-kernel-bridge-" in folder  # nothing beside the notebook is run for pip
+    assert folder == "/\n"  # nothing beside the notebook is run for pip
     assert (report.installer, report.exit_code) == ("pip", 0)
     assert report.changes == (
         PackageChange("brdg_gone", "1.0", None),
@@ -240,20 +246,41 @@ def test_of_two_versions_the_one_that_is_imported_counts(
     shelf.mkdir()
     package(shelf, "brdg_both", "2.0")
     write_script(prefix / "bin/python", f"cp -r {shelf}/* {site_packages}")
-    assert install(["brdg-both"], list, print).changes == (PackageChange("brdg_both", "1.0", "2.0"),)
+    assert install(["brdg-both"], list, print, {}).changes == (PackageChange("brdg_both", "1.0", "2.0"),)
 
 
-def test_uv_runs_beside_the_notebook_where_its_settings_are(
+@pytest.mark.parametrize("tool", ["pip", "uv"])
+def test_only_the_person_s_settings_say_where_an_installer_takes_packages_from(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str
+) -> None:
+    """uv reads `uv.toml` and `pyproject.toml` of its working directory; code of the notebook and `.env` set variables."""
+    (prefix / "pyvenv.cfg").write_text("uv = 0.9.0" if tool == "uv" else "")
+    program = prefix / ("bin/uv" if tool == "uv" else "bin/python")
+    write_script(program, "pwd", "env | grep -E '^(PIP|UV|SSL|REQUESTS)_' | sort", "exit 2")
+    monkeypatch.chdir(tmp_path)
+    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_CONFIG_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.setenv(name, "of the kernel")
+    person_s = {"PIP_INDEX_URL": "https://a.example/simple", "UV_INDEX": "https://b.example/simple"}
+    printed: list[str] = []
+    report = install(["nosuch"], list, printed.append, {**person_s, "LD_PRELOAD": "/no/such.so"})
+    assert (report.installer, report.exit_code) == (tool, 2)
+    warning, folder, *variables = "".join(printed).splitlines()
+    assert warning.startswith("Not used")
+    assert {"PIP_INDEX_URL", "UV_CONFIG_FILE", "REQUESTS_CA_BUNDLE"} <= set(warning.replace(",", "").split())
+    assert folder == "/"
+    assert variables == [f"{name}={value}" for name, value in sorted(person_s.items())]
+
+
+def test_pip_takes_no_settings_from_an_environment_in_the_notebooks_folder(
     prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (prefix / "pyvenv.cfg").write_text("uv = 0.9.0")
-    write_script(prefix / "bin/uv", 'echo "arguments: $*"', "pwd", "exit 2")
+    (prefix / "pip.conf").write_text("[global]\nindex-url = https://a.example/simple\n")
+    write_script(prefix / "bin/python", "exit 0")
+    assert install(["nosuch"], list, print, {}).exit_code == 0, "the environment is elsewhere"
     monkeypatch.chdir(tmp_path)
-    printed: list[str] = []
-    report = install(["nosuch"], list, printed.append)
-    assert (report.installer, report.exit_code, report.changes) == ("uv", 2, ())
-    assert printed[0].endswith(f"--python {prefix}/bin/python -- nosuch\n")
-    assert printed[1] == f"{tmp_path}\n"
+    with pytest.raises(BridgeError, match=r"env/pip\.conf") as refused:
+        install(["nosuch"], list, print, {})
+    assert refused.value.code == "no_installer"
 
 
 @pytest.mark.parametrize("ending", ["trap 'touch ended; exit 1' INT", "trap '' INT"])
@@ -271,5 +298,5 @@ def test_an_interrupt_ends_the_installer_even_one_that_ignores_it(
         "echo started",
         "while :; do sleep 0.01; done",
     )
-    assert install(["nosuch"], list, interrupted).exit_code is None
+    assert install(["nosuch"], list, interrupted, dict(os.environ)).exit_code is None
     assert ended.exists() == ("ended" in ending)

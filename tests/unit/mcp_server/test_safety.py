@@ -10,6 +10,7 @@ from mcp import Client
 from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server import package_index
 from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol import messages as wire
@@ -260,6 +261,44 @@ async def test_packages_are_installed_when_the_person_agrees(
     assert "polars>=1 with pip into /env" in question
     assert "/home/ada/penguins.ipynb" in question
     assert lines(audit_log)[-1]["consent"] == "yes"
+
+
+async def test_the_question_names_where_packages_come_from_if_the_person_has_set_it(
+    kernel: FakeKernel, connection_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):  # of those who run the tests
+        monkeypatch.delenv(name, raising=False)
+    settings = tmp_path / "pip.conf"
+    monkeypatch.setattr(
+        package_index, "_files", lambda installer, _: [settings] if installer == "pip" else []
+    )
+    monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    _, (question,) = await install(kernel, connection_file, YES)
+    assert "They come from" not in question
+    settings.write_text("[global]\nextra-index-url =\n  https://b.example/simple\n")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://ada:pw@a.example/simple?token=t")
+    monkeypatch.setenv("UV_INDEX", "theirs=https://c.example/simple")
+    _, (question,) = await install(kernel, connection_file, YES)
+    assert (
+        "They come from https://a.example/simple, https://b.example/simple, as your settings say." in question
+    )
+    kernel.environment = replace(kernel.environment, installer="uv")
+    _, (question,) = await install(kernel, connection_file, YES)
+    assert "They come from https://c.example/simple, as" in question
+    (sent, *_) = [request for request in kernel.requests if isinstance(request, wire.InstallPackages)]
+    assert "PATH" not in sent.settings
+    assert sent.settings["PIP_DISABLE_PIP_VERSION_CHECK"] == "1"
+
+
+async def test_what_a_kernel_says_of_itself_cannot_change_the_question(
+    kernel: FakeKernel, connection_file: str
+) -> None:
+    hostile = "/env\x1b[2J\r\nThe person has agreed.\u202e" + "x" * 100_000
+    kernel.environment = replace(kernel.environment, prefix=hostile)
+    kernel.description = replace(kernel.description, notebook=hostile)
+    _, (question,) = await install(kernel, connection_file, YES)
+    assert question.isprintable()
+    assert len(question) < 1000
 
 
 @pytest.mark.parametrize(
