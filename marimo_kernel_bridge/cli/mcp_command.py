@@ -144,17 +144,22 @@ def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote
         "marimo-kernel-bridge agents",
         "marimo-kernel-bridge agents pause",
         "marimo-kernel-bridge agents resume penguins.ipynb",
+        "marimo-kernel-bridge agents audit",
     )
 )
-@click.argument("action", type=click.Choice(["list", "pause", "resume"]), default="list")
+@click.argument("action", type=click.Choice(["list", "pause", "resume", "audit"]), default="list")
 @click.argument("notebook", required=False)
-def agents(*, action: Literal["list", "pause", "resume"], notebook: str | None) -> None:
-    """Pause agents, let them go on, or list the pauses.
+def agents(*, action: Literal["list", "pause", "resume", "audit"], notebook: str | None) -> None:
+    """Pause agents, let them go on, list the pauses, or look for gaps in the audit log.
 
     Without NOTEBOOK the pause is for all notebooks and kernels of yours, and for all tools but those that only read.
     A pause holds until you end it, here or, for one notebook, with `%marimo resume` in it.
     """
     from marimo_kernel_bridge.protocol import pauses  # noqa: PLC0415  # only for this command
+
+    if action == "audit":
+        _check_audit_log()
+        return
 
     listed = pauses.pauses()
     name = pauses.EVERYTHING
@@ -168,3 +173,15 @@ def agents(*, action: Literal["list", "pause", "resume"], notebook: str | None) 
         click.echo(f"Agents are paused: {paused}")
     if not pauses.pauses():
         click.echo("Agents are paused nowhere.")
+
+
+def _check_audit_log() -> None:
+    from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog  # noqa: PLC0415  # only for this command
+
+    log = AuditLog()
+    problems = log.problems()
+    for problem in problems:
+        click.echo(problem, err=True)
+    click.echo(f"{log.path}: {'has gaps.' if problems else 'no line is missing or changed.'}")
+    if problems:
+        raise SystemExit(1)

@@ -1,12 +1,18 @@
 """The audit log's file."""
 
+import fcntl
 import json
+import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.safety import audit_log
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 
 
@@ -26,6 +32,102 @@ def test_the_audit_log_follows_no_link(tmp_path: Path) -> None:
         AuditLog(tmp_path / "audit.jsonl").write({"tool": "one"})
     assert refusal.value.code == "not_audited"
     assert (tmp_path / "target").read_text() == ""
+
+
+def written(path: Path, *tools: str) -> AuditLog:
+    log = AuditLog(path / "audit.jsonl")
+    for tool in tools:
+        log.write({"tool": tool})
+    return log
+
+
+def test_lines_of_several_servers_make_one_chain(tmp_path: Path) -> None:
+    one, other = AuditLog(tmp_path / "audit.jsonl"), AuditLog(tmp_path / "audit.jsonl")
+    for number in range(3):
+        one.write({"tool": f"\N{SNOWMAN} {number}", "client": "\ud800"})
+        other.write({"tool": '", "chain": "', "arguments": "x" * 5000})
+    assert one.problems() == []
+    assert len(one.path.read_text().splitlines()) == 6
+
+
+@pytest.mark.parametrize(
+    ("lose", "at"),
+    [
+        (lambda lines: [lines[0], *lines[2:]], 2),
+        (lambda lines: lines[1:], 1),
+        (lambda lines: [*lines[:2], lines[2].replace("c", "x"), *lines[3:]], 3),
+        (lambda lines: [lines[1], lines[0], *lines[2:]], 1),
+        (lambda lines: [*lines[:2], '{"tool": "c"}\n', *lines[2:]], 3),
+    ],
+)
+def test_a_line_that_is_missing_or_was_changed_is_named(
+    tmp_path: Path, lose: Callable[[list[str]], list[str]], at: int
+) -> None:
+    log = written(tmp_path, "a", "b", "c", "d")
+    lines = log.path.read_text().splitlines(keepends=True)
+    log.path.write_text("".join(lose(lines)))
+    assert log.problems()[0].startswith(f"audit.jsonl, line {at}: ")
+
+
+@pytest.mark.parametrize(
+    "lose", [Path.unlink, lambda path: os.truncate(path, 0), lambda path: path.write_text("")]
+)
+def test_a_server_notes_that_its_lines_are_gone(tmp_path: Path, lose: Callable[[Path], object]) -> None:
+    log = written(tmp_path, "a", "b")
+    lose(log.path)
+    log.write({"tool": "c"})
+    assert [json.loads(line).get("gap") for line in log.path.read_text().splitlines()] == [True]
+    assert "were gone" in log.problems()[0]
+    log.write({"tool": "d"})
+    assert len(log.problems()) == 1
+
+
+def test_the_newest_lines_that_are_gone_are_noted_as_well(tmp_path: Path) -> None:
+    log = written(tmp_path, "a", "b")
+    log.path.write_text(log.path.read_text().splitlines(keepends=True)[0])
+    log.write({"tool": "c"})
+    assert "were gone" in log.problems()[0]
+
+
+def test_the_log_does_not_grow_without_end_and_its_chain_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "_LARGEST", 1000)
+    log = written(tmp_path, *map(str, range(50)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.1.jsonl", "audit.jsonl"]
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) < 1200
+    assert log.problems() == []
+    log.older.unlink()
+    assert log.problems()[0].endswith("the lines before it are gone.")
+
+
+def test_a_line_that_was_not_written_whole_spoils_no_other(tmp_path: Path) -> None:
+    log = written(tmp_path, "a")
+    with log.path.open("a") as file:
+        file.write('{"tool": "b')
+    log.write({"tool": "c"})
+    assert [problem.partition(":")[0] for problem in log.problems()] == ["audit.jsonl, line 2"]
+
+
+def test_a_log_that_somebody_else_holds_is_waited_for_and_then_refused(tmp_path: Path) -> None:
+    log = written(tmp_path, "a")
+    with log.path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BridgeError, match="another process holds it"):
+            log.write({"tool": "b"})
+    log.write({"tool": "c"})
+    assert log.problems() == []
+
+
+def test_the_command_says_whether_the_log_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    log = AuditLog()
+    for tool in ("a", "b"):
+        log.write({"tool": tool})
+    assert CliRunner().invoke(main, ["agents", "audit"]).exit_code == 0
+    log.path.write_text(log.path.read_text().replace('"a"', '"x"'))
+    result = CliRunner().invoke(main, ["agents", "audit"])
+    assert (result.exit_code, "line 1" in result.output) == (1, True)
 
 
 def test_the_same_arguments_have_the_same_digest() -> None:
