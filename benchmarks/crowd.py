@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -40,7 +39,9 @@ async def _http_server() -> AsyncIterator[tuple[str, str]]:
     folder = BUILD / "benchmarks" / "crowd"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    token_file = folder / "token"
     command = [sys.executable, "-m", "marimo_kernel_bridge", "mcp", "--http", "--port", "0", "--allow", "all"]
+    command += ["--token-file", str(token_file)]
     env = os.environ | {"JUPYTER_DATA_DIR": str(folder), "PYTHONUNBUFFERED": "1"}
     env["JUPYTER_RUNTIME_DIR"] = jupyter_runtime_dir()  # else it is below the data
     with (BUILD / "benchmarks" / "http.log").open("w") as log:
@@ -49,8 +50,7 @@ async def _http_server() -> AsyncIterator[tuple[str, str]]:
     try:
         line = await asyncio.to_thread(process.stdout.readline)
         url = next(word for word in line.split() if word.startswith("http"))
-        token = Path(folder, "marimo-kernel-bridge", "mcp-token").read_text().strip()  # noqa: ASYNC240
-        yield url, token
+        yield url, token_file.read_text().strip()
     finally:
         process.terminate()
         await asyncio.to_thread(process.wait, 60)

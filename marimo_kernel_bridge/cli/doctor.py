@@ -27,6 +27,8 @@ from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kern
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.mcp_server.transport.address import own_port, require_not_foreign
+from marimo_kernel_bridge.mcp_server.transport.run_files import run_files
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.runtime.supported_api import check_version, installed, missing_api
@@ -82,6 +84,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
             asyncio.run(_with_a_kernel(Path(folder), found))
     else:
         found(*_skipped("kernel", "reactivity", "mcp", because="there is no usable kernelspec"))
+    found(_running_server())
     found(*_pools())
     found(_jupyterlab())
     return findings
@@ -241,6 +244,20 @@ async def _agent_changes_a(agent: Agent, dependent: ShownCell, person: FrontEnd)
     await person.until(
         lambda: dependent.text == "a + 1 is 21", "the dependent's output after the agent's change"
     )
+
+
+def _running_server() -> Finding:
+    """Say where `mcp --http` serves or would serve, and whether another user is there."""
+    try:
+        port = own_port()
+        require_not_foreign(port)
+        running = run_files(port).connected()
+    except BridgeError as error:
+        return Finding("mcp --http", "FAILED", error.message, error.hint)
+    if running is None:
+        return Finding("mcp --http", "ok", f"not running; clients over HTTP would find it on port {port}")
+    running.close()
+    return Finding("mcp --http", "ok", f"running, for `mcp --connect` and over HTTP on port {port}")
 
 
 def _pools() -> Iterator[Finding]:

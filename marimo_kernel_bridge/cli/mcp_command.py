@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
@@ -11,9 +12,12 @@ import click
 from marimo_kernel_bridge.cli.group import examples
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marimo_kernel_bridge.mcp_server.hosts import Client
     from marimo_kernel_bridge.mcp_server.tool import Tier
 
+_SERVE: Final = ("marimo-kernel-bridge", "mcp", "--http")
 _TIER: Final = click.Choice(["read", "propose", "edit", "scratch", "run", "all"])
 _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
 
@@ -26,10 +30,24 @@ _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "v
         "marimo-kernel-bridge mcp --http --print-config vscode",
     )
 )
-@click.option("--http", is_flag=True, help="Serve many clients over streamable HTTP, with a token.")
+@click.option(
+    "--http",
+    is_flag=True,
+    help="Serve many clients, until you end it: by --connect, or over streamable HTTP.",
+)
+@click.option(
+    "--connect", is_flag=True, help="Join stdin and stdout to your running server; what --http configures."
+)
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="The port; 0 for any free one.  [default: 27180]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="The port; 0 for any free one.  [default: one of your own]"
+)
 @click.option("--allow-remote", is_flag=True, help="Accept a --host that other machines can reach.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="Use the token in this file, and keep it; made if missing.  [default: a new token at each start]",
+)
 @click.option(
     "--allow",
     type=_TIER,
@@ -44,9 +62,11 @@ _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "v
 def mcp(
     *,
     http: bool,
+    connect: bool,
     host: str | None,
     port: int | None,
     allow_remote: bool,
+    token_file: Path | None,
     allow: Tier,
     print_config: Client | None,
     install_in: Client | None,
@@ -56,25 +76,30 @@ def mcp(
     An MCP host (Claude Code, Claude Desktop, Cursor, VS Code) starts this. The agent then finds your running
     kernels and joins the one you name.
     """
-    if not http and (host is not None or port is not None or allow_remote):
-        raise click.UsageError("--host, --port and --allow-remote need --http.")
-    if print_config and install_in:
-        raise click.UsageError("Give one of --print-config and --install.")
+    if not http and (host is not None or allow_remote or token_file is not None):
+        raise click.UsageError("--host, --allow-remote and --token-file need --http.")
+    if not (http or connect) and port is not None:
+        raise click.UsageError("--port needs --http or --connect.")
+    if (print_config and install_in) or (http and connect):
+        raise click.UsageError("Give one of --print-config and --install, and one of --http and --connect.")
+    arguments = _permission(allow)
+    if (print_config or install_in) and (http or connect):
+        _require_usable(port)
+        arguments = ("--connect", *_on_port(port))
     if install_in:
-        if http:
-            raise click.UsageError("--install is for stdio. For --http, paste the output of --print-config.")
-        _install_mcp(install_in, allow)
+        _install_mcp(install_in, arguments)
     elif print_config:
-        _print_mcp_config(print_config, allow, http=http, host=host, port=port)
+        _print_mcp_config(print_config, arguments)
         if http:
-            started = _with_options(
-                host, port, *_permission(allow), *(["--allow-remote"] if allow_remote else [])
-            )
+            others = [*_on_port(port), *_permission(allow), *(["--allow-remote"] if allow_remote else [])]
+            started = shlex.join([*_SERVE, *([] if host is None else ["--host", host]), *others])
             click.echo(
                 f"Clients do not start this server. Start it first, and let it run: {started}", err=True
             )
+    elif connect:
+        _connect(port)
     elif http:
-        _serve_http(host, port, allow, allow_remote=allow_remote)
+        _serve_http(host, port, allow, allow_remote=allow_remote, token_file=token_file)
     else:
         gc.disable()  # during imports, which create no garbage: collections would take a tenth of the start-up time
         from marimo_kernel_bridge.mcp_tools import run_stdio  # noqa: PLC0415  # only for this command
@@ -86,57 +111,72 @@ def _permission(allow: Tier) -> tuple[str, ...]:
     return () if allow == "run" else ("--allow", allow)
 
 
-def _with_options(host: str | None, port: int | None, *others: str) -> str:
-    """Return the command line that serves over HTTP at an address."""
-    options = [*([] if host is None else ["--host", host]), *([] if port is None else ["--port", str(port)])]
-    return shlex.join(["marimo-kernel-bridge", "mcp", "--http", *options, *others])
+def _on_port(port: int | None) -> tuple[str, ...]:
+    return () if port is None else ("--port", str(port))
 
 
-def _install_mcp(client: Client, allow: Tier) -> None:
+def _install_mcp(client: Client, arguments: Sequence[str]) -> None:
     from marimo_kernel_bridge.mcp_server.hosts import install, our_command  # noqa: PLC0415  # only for this command
 
-    click.echo(f"Done: {install(client, our_command(*_permission(allow)))}")
+    click.echo(f"Done: {install(client, our_command(*arguments))}")
 
 
-def _print_mcp_config(client: Client, allow: Tier, *, http: bool, host: str | None, port: int | None) -> None:
-    from marimo_kernel_bridge.mcp_server.hosts import Http, Way, config_for, our_command  # noqa: PLC0415  # only for this command
+def _print_mcp_config(client: Client, arguments: Sequence[str]) -> None:
+    from marimo_kernel_bridge.mcp_server.hosts import config_for, our_command  # noqa: PLC0415  # only for this command
 
-    way: Way = our_command(*_permission(allow))
-    if http:
-        from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, DEFAULT_PORT, url_of  # noqa: PLC0415
-        from marimo_kernel_bridge.mcp_server.transport.token import read_or_make_token  # noqa: PLC0415
-
-        if port == 0:
-            raise click.UsageError("A client needs the port that the server listens on, not 0.")
-        way = Http(url_of(host or DEFAULT_HOST, port or DEFAULT_PORT), read_or_make_token())
-    config = config_for(client, way)
+    config = config_for(client, our_command(*arguments))
     click.echo(config.where, err=True)
     click.echo(config.text)
 
 
-def _serve_http(host: str | None, port: int | None, allow: Tier, *, allow_remote: bool) -> None:
-    from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, DEFAULT_PORT, listen  # noqa: PLC0415  # only for this command
+def _require_usable(port: int | None) -> None:
+    """Raise for a port to which no client should be sent."""
+    from marimo_kernel_bridge.mcp_server.transport.address import own_port, require_not_foreign  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.mcp_server.transport.run_files import HAVE_SOCKETS  # noqa: PLC0415
+
+    if port == 0:
+        raise click.UsageError("A client needs the port that the server listens on, not 0.")
+    if not HAVE_SOCKETS:
+        raise click.UsageError("Clients connect by Unix sockets, which this system lacks: omit --http.")
+    require_not_foreign(own_port() if port is None else port)
+
+
+def _connect(port: int | None) -> None:
+    from marimo_kernel_bridge.mcp_server.transport.address import own_port  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.mcp_server.transport.joining import join  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_server.transport.run_files import run_files  # noqa: PLC0415
+
+    join(run_files(own_port() if port is None else port), shlex.join([*_SERVE, *_on_port(port)]))
+
+
+def _serve_http(
+    host: str | None, port: int | None, allow: Tier, *, allow_remote: bool, token_file: Path | None
+) -> None:
+    from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, listen, own_port  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.mcp_server.transport.http import serve_http  # noqa: PLC0415
-    from marimo_kernel_bridge.mcp_server.transport.token import read_or_make_token  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_server.transport.run_files import run_files  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_server.transport.token import kept_token, new_token  # noqa: PLC0415
     from marimo_kernel_bridge.mcp_tools import build_server  # noqa: PLC0415
 
-    token = read_or_make_token()
-    listening = listen(
-        host or DEFAULT_HOST, DEFAULT_PORT if port is None else port, allow_remote=allow_remote
-    )
-    if not listening.loopback:
-        click.echo(
-            "WARNING: other machines can reach this server. Anyone with the token can run code as you, and the connection "
-            "is not encrypted: use a TLS proxy in front of it.",
-            err=True,
-        )
+    listening = listen(host or DEFAULT_HOST, own_port() if port is None else port, allow_remote=allow_remote)
+    files = run_files(listening.port)
+    with files.listening() as own:
+        token = new_token(files.token) if token_file is None else kept_token(token_file.expanduser())
+        if not listening.loopback:
+            click.echo(
+                "WARNING: other machines can reach this server. Anyone with the token can run code as you, and the connection "
+                "is not encrypted: use a TLS proxy in front of it.",
+                err=True,
+            )
 
-    def ready() -> None:
-        click.echo(f"Serving MCP at {listening.url} with the token in {token.path}. Press Ctrl-C to stop.")
-        configured = _with_options(host, None if port is None else listening.port)
-        click.echo(f"To configure a client: {configured} --print-config CLIENT")
+        def ready() -> None:
+            click.echo(
+                f"Serving MCP at {listening.url} with the token in {token.path}. Press Ctrl-C to stop."
+            )
+            configured = shlex.join([*_SERVE, *_on_port(None if port is None else listening.port)])
+            click.echo(f"To configure a client: {configured} --print-config CLIENT")
 
-    serve_http(build_server(allow), token, listening, ready)
+        serve_http(build_server(allow), token, listening, own, ready)
 
 
 @click.command(

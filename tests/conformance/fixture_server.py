@@ -25,7 +25,7 @@ def main() -> None:
     server = build_server()
     add_fixtures(server)
     listening = listen(DEFAULT_HOST, 0)
-    serve_http(server, AnyToken(Path(), ""), listening, lambda: print(listening.url, flush=True))  # noqa: T201
+    serve_http(server, AnyToken(Path(), ""), listening, ready=lambda: print(listening.url, flush=True))  # noqa: T201
 
 
 if __name__ == "__main__":

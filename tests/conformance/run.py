@@ -155,8 +155,8 @@ def run_clients(node: str) -> bool:
         (folder / "runtime").mkdir()
         kernel = stack.enter_context(running_kernel(folder / "runtime" / "kernel-conformance.json"))
         command = [sys.executable, "-m", "marimo_kernel_bridge", "mcp", "--http", "--port", "0"]
-        url = stack.enter_context(serving(command))
-        token = (folder / "data" / "marimo-kernel-bridge" / "mcp-token").read_text().strip()
+        url = stack.enter_context(serving([*command, "--token-file", str(folder / "token")]))
+        token = (folder / "token").read_text().strip()
         good = True
         for era in ERAS:
             said = run_typescript_client(node, url, token, era, kernel)

@@ -14,6 +14,7 @@ from marimo_kernel_bridge.client import front_end
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.install import install_kernelspec
 from marimo_kernel_bridge.launch.pool.protocol import PoolOptions
+from marimo_kernel_bridge.mcp_server.transport import address
 
 
 def verdicts(findings):
@@ -150,3 +151,12 @@ def test_a_marimo_without_what_the_kernel_needs_is_told(monkeypatch):
     monkeypatch.setattr(doctor, "missing_api", lambda: ["Kernel.mutate_graph is gone"])
     finding = doctor._marimo()
     assert (finding.verdict, "Kernel.mutate_graph is gone" in finding.detail) == ("FAILED", True)
+
+
+def test_another_user_on_the_port_of_the_server_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    assert doctor._running_server().verdict == "ok"
+    monkeypatch.setattr(address, "foreign_listener", lambda _: 4242)
+    finding = doctor._running_server()
+    assert (finding.verdict, finding.hint) == ("FAILED", "Choose another --port.")
+    assert "User id 4242 listens on port" in finding.detail

@@ -52,10 +52,11 @@ def _start(stack: ExitStack, folder: Path, *options: str) -> Server:
 
 
 @pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start a server in the test's folder: `start_server("--port", "0")`. It is ended with the test."""
-    with ExitStack() as stack:
-        yield partial(_start, stack, tmp_path)
+def start_server(homes: Homes) -> Iterator[Callable[..., Server]]:
+    """Start a server in a folder of the test: `start_server("--port", "0")`. It is ended with the test."""
+    home = homes.new("s")
+    with home.lived_in(), ExitStack() as stack:
+        yield partial(_start, stack, home.folder)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -31,7 +32,9 @@ class Server:
 
     @property
     def token_file(self) -> Path:
-        return self.folder / "data" / "marimo-kernel-bridge" / "mcp-token"
+        """The file that it named when it started."""
+        (named,) = re.findall(r"with the token in (\S+)\. ", self.printed)
+        return Path(named)
 
     @property
     def token(self) -> str:

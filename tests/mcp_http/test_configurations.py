@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from mcp import Client, StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
-from served import environment, new_http
+from served import environment
 
 from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.mcp_server.transport import address
 
 pytestmark = pytest.mark.anyio
 
@@ -71,15 +71,14 @@ async def test_a_printed_configuration_starts_the_server_the_same_for_each_clien
     assert "connect_to_kernel" in await names_of_tools(server)
 
 
-@pytest.mark.parametrize("name", ["claude-code", "cursor"])
-async def test_a_printed_configuration_reaches_the_server(server, name):
-    text = printed(server.folder, "--http", "--port", str(server.port), "--print-config", name)
+async def test_a_printed_configuration_joins_the_running_server_without_a_token(server):
+    text = printed(server.folder, "--http", "--port", str(server.port), "--print-config", "cursor")
     (entry,) = json.loads(text)["mcpServers"].values()
-    assert entry["url"] == server.url
-    async with new_http(headers=entry["headers"]) as http:
-        assert "connect_to_kernel" in await names_of_tools(
-            streamable_http_client(entry["url"], http_client=http)
-        )
+    assert entry["args"] == ["mcp", "--connect", "--port", str(server.port)]
+    joining = StdioServerParameters(
+        command=entry["command"], args=entry["args"], env=environment(server.folder)
+    )
+    assert "connect_to_kernel" in await names_of_tools(joining)
 
 
 def test_the_line_for_claude_code_adds_the_server(tmp_path, programs):
@@ -91,21 +90,21 @@ def test_the_line_for_claude_code_adds_the_server(tmp_path, programs):
     assert argument == "mcp"
 
 
-def test_the_token_is_in_no_command_line_and_in_no_file_of_a_project(tmp_path):
-    for name in ("claude-code", "cursor", "vscode"):
-        done = bridge(tmp_path, "--http", "--print-config", name)
-        token = (tmp_path / "data/marimo-kernel-bridge/mcp-token").read_text().strip()
-        assert token not in done.stderr
-        config = json.loads(done.stdout)  # no command line
-        if name == "vscode":
-            assert token not in done.stdout
-            (asked,) = config["inputs"]
-            assert asked["password"] is True
-            assert f"${{input:{asked['id']}}}" in config["servers"]["marimo"]["headers"]["Authorization"]
-            assert "User Configuration" in done.stderr
-        else:
-            assert token in done.stdout
-            assert "For ~/" in done.stderr
+@pytest.mark.parametrize("client", ["claude-code", "claude-desktop", "cursor", "vscode"])
+def test_a_configuration_for_http_has_no_token_and_makes_none(tmp_path, client):
+    done = bridge(tmp_path, "--http", "--print-config", client)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.rstrip().endswith("--connect") or json.loads(done.stdout)
+    assert "http://" not in done.output
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["mcp-port"]
+
+
+def test_no_client_is_sent_to_a_port_on_which_another_user_listens(tmp_path, monkeypatch):
+    monkeypatch.setattr(address, "foreign_listener", {4711: 4242}.get)
+    for options in (["--print-config", "cursor"], ["--install", "vscode"], []):
+        done = bridge(tmp_path, "--http", "--port", "4711", *options)
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert "User id 4242 listens on port 4711" in done.stderr
 
 
 def test_a_configuration_for_http_says_how_the_server_is_started(tmp_path):
@@ -116,15 +115,14 @@ def test_a_configuration_for_http_says_how_the_server_is_started(tmp_path):
     assert "let it run" not in bridge(tmp_path, "--print-config", "cursor").stderr
 
 
-def test_without_http_no_token_is_made(tmp_path):
+def test_without_http_no_port_is_chosen(tmp_path):
     printed(tmp_path, "--print-config", "vscode")
     assert not (tmp_path / "data").exists()
 
 
-def test_an_address_in_a_configuration_is_one_that_a_client_can_use(tmp_path):
+def test_an_address_of_a_server_is_one_that_a_client_can_use():
     for host, shown in (("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("lab", "lab")):
-        text = printed(tmp_path, "--http", "--host", host, "--print-config", "cursor")
-        assert json.loads(text)["mcpServers"]["marimo"]["url"] == f"http://{shown}:27180/mcp"
+        assert address.url_of(host, 1) == f"http://{shown}:1/mcp"
 
 
 @pytest.mark.parametrize("name", ["claude-code", "vscode"])
@@ -157,11 +155,11 @@ def test_install_passes_on_what_the_client_says_when_it_fails(tmp_path, programs
         (["--install", "cursor"], 1, "no command that adds a server"),
         (["--install", "claude-desktop"], 1, "no command that adds a server"),
         (["--install", "claude-code"], 1, "add its folder to PATH"),
-        (["--install", "vscode", "--http"], 2, "stdio"),
         (["--install", "vscode", "--print-config", "vscode"], 2, "one of"),
-        (["--http", "--print-config", "claude-desktop"], 1, "over stdio only"),
         (["--http", "--port", "0", "--print-config", "cursor"], 2, "not 0"),
         (["--port", "1"], 2, "--http"),
+        (["--http", "--connect"], 2, "one of --http and --connect"),
+        (["--token-file", "t"], 2, "--http"),
         (["--allow-remote"], 2, "--http"),
         (["--print-config", "emacs"], 2, "claude-code"),
     ],

@@ -120,6 +120,7 @@ async def test_a_server_that_is_told_to_end_ends_its_runs_and_tasks_and_not_the_
     start_server, server, kernel, http
 ):
     own = start_server("--port", "0")
+    token = own.token
     with suppress(
         MCPError, httpx2.HTTPError, anyio.ClosedResourceError, ExceptionGroup
     ):  # as clients see the end
@@ -133,15 +134,16 @@ async def test_a_server_that_is_told_to_end_ends_its_runs_and_tasks_and_not_the_
             await asyncio.gather(calling, return_exceptions=True)
     assert await asyncio.to_thread(own.process.wait, BOUND) == 0
     assert "Traceback" not in own.printed
-    assert own.token not in own.printed + own.process.stdout.read()
+    assert token not in own.printed + own.process.stdout.read()
+    assert not own.token_file.exists()
     assert kernel.is_alive()
     async with server.client() as client:
         await connect(client, kernel)
         assert (await run(client, "'free again'", timeout=BOUND))["outputs"] == "'free again'"
 
-    before = own.url, own.token
     again = start_server("--port", str(own.port))
-    assert (again.url, again.token) == before
+    assert (again.url, again.token_file) == (own.url, own.token_file)
+    assert again.token != token
     async with again.client() as client:
         answer = await call(client, "execute_code", code="1")
         assert answer.is_error
@@ -181,12 +183,13 @@ def test_an_address_that_cannot_be_served_is_refused_in_one_line(server, tmp_pat
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_serving_to_other_machines_is_warned_of(tmp_path, monkeypatch):
-    def serve(_mcp, _token, listening, ready):
+def test_serving_to_other_machines_is_warned_of(homes, monkeypatch):
+    def serve(_mcp, _token, listening, own, ready):
         ready()
         listening.socket.close()
+        own.close()
 
     monkeypatch.setattr(http, "serve_http", serve)
-    done = command(tmp_path, "--port", "0", "--host", "0.0.0.0", "--allow-remote")
+    done = command(homes.new("w").folder, "--port", "0", "--host", "0.0.0.0", "--allow-remote")
     assert "Serving MCP at http://127.0.0.1:" in done.stdout, done.stderr
     assert "WARNING: other machines can reach this server" in done.stderr

@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+import socket
 import stat
 
 import httpx2
 import pytest
 from served import BOUND
 
+from marimo_kernel_bridge.client import port_owner
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.transport import address
 from marimo_kernel_bridge.mcp_server.transport.http import AccessCheck
-from marimo_kernel_bridge.mcp_server.transport.token import Token, read_or_make_token, token_path
+from marimo_kernel_bridge.mcp_server.transport.token import Token, kept_token, new_token
 
 pytestmark = pytest.mark.anyio
 
@@ -176,7 +179,7 @@ async def test_to_other_machines_only_its_own_pages_are_no_foreign_pages():
     assert [await own, await other, await local] == [200, 403, 403]
 
 
-# The token's file
+# The token, and the files of a server
 
 
 @pytest.fixture
@@ -185,42 +188,58 @@ def data(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_token_is_made_once_and_only_its_owner_can_read_it(data):
-    token = read_or_make_token()
-    assert token == read_or_make_token()
-    assert len(token.value) >= 43
-    assert stat.S_IMODE(token.path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(token.path.parent.stat().st_mode) & 0o077 == 0
-    assert [path.name for path in token.path.parent.iterdir()] == ["mcp-token"]
-    token.path.unlink()
-    assert read_or_make_token() != token
+def test_each_start_makes_a_token_that_no_other_start_accepts(tmp_path):
+    before, now = (new_token(tmp_path / "token") for _ in range(2))
+    assert (tmp_path / "token").read_text().strip() == now.value
+    assert len(now.value) >= 43
+    assert now.admits(f"Bearer {now.value}")
+    assert not now.admits(f"Bearer {before.value}"), (
+        "a client gave it to a program that was no server of ours"
+    )
 
 
-def test_a_wide_umask_does_not_open_the_token(data):
+def test_a_token_file_that_is_named_keeps_its_token(tmp_path):
+    path = tmp_path / "folder" / "token"
+    token = kept_token(path)
+    assert token == kept_token(path)
+    assert stat.S_IMODE(path.parent.stat().st_mode) & 0o077 == 0
+    assert [path.name for path in path.parent.iterdir()] == ["token"]
+    path.unlink()
+    assert kept_token(path) != token
+
+
+@pytest.mark.parametrize("make", [new_token, kept_token])
+def test_a_wide_umask_does_not_open_the_token(tmp_path, make):
     before = os.umask(0)
     try:
-        token = read_or_make_token()
+        token = make(tmp_path / "token")
     finally:
         os.umask(before)
     assert stat.S_IMODE(token.path.stat().st_mode) == 0o600
 
 
+def test_a_new_token_takes_the_place_of_a_link_and_not_of_its_target(tmp_path):
+    (tmp_path / "target").write_text("of somebody")
+    (tmp_path / "token").symlink_to(tmp_path / "target")
+    new_token(tmp_path / "token")
+    assert (tmp_path / "target").read_text() == "of somebody"
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o777])
-def test_a_token_that_others_could_reach_is_not_used(data, mode):
-    token = read_or_make_token()
+def test_a_token_that_others_could_reach_is_not_used(tmp_path, mode):
+    token = kept_token(tmp_path / "token")
     token.path.chmod(mode)
     with pytest.raises(BridgeError, match=f"mode {mode:o}") as refusal:
-        read_or_make_token()
+        kept_token(token.path)
     assert token.value not in str(refusal.value)
 
 
 @pytest.mark.parametrize("what", ["link", "empty", "short", "spaces", "fifo", "folder"])
-def test_what_is_no_token_file_is_not_used(data, what):
-    path = token_path()
-    path.parent.mkdir(parents=True)
+def test_what_is_no_token_file_is_not_used(tmp_path, what):
+    path = tmp_path / "token"
     match what:
         case "link":
-            target = data / "elsewhere"
+            target = tmp_path / "elsewhere"
             target.write_text("x" * 43)
             target.chmod(0o600)
             path.symlink_to(target)
@@ -232,11 +251,55 @@ def test_what_is_no_token_file_is_not_used(data, what):
             path.touch(0o600)
             path.write_text({"empty": "", "short": "secret", "spaces": "two words " * 5}[what])
     with pytest.raises(BridgeError) as refusal:
-        read_or_make_token()
+        kept_token(path)
     assert refusal.value.code == "bad_request"
 
 
-def test_a_server_that_was_faster_has_its_token_used(data, monkeypatch):
-    faster = read_or_make_token()
-    monkeypatch.setattr("pathlib.Path.exists", lambda *_, **__: False)
-    assert read_or_make_token() == faster
+def test_a_server_that_was_faster_has_its_token_used(tmp_path, monkeypatch):
+    faster = kept_token(tmp_path / "token")
+    monkeypatch.setattr("os.path.lexists", lambda _: False)
+    assert kept_token(tmp_path / "token") == faster
+
+
+# The port
+
+
+def test_a_user_has_a_port_of_their_own_that_stays(data, monkeypatch):
+    port = address.own_port()
+    another = os.getuid() + 1
+    monkeypatch.setattr("os.getuid", lambda: another)
+    assert address._free_port() != port
+    monkeypatch.undo()
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(data))
+    with socket.create_server(("127.0.0.1", port)):
+        assert address.own_port() == port, "a configuration of yesterday has it"
+        assert address._free_port() != port
+    assert stat.S_IMODE((data / "marimo-kernel-bridge/mcp-port").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "port", "0", "70000", "9" * 1000])
+def test_what_is_no_port_is_refused(data, text):
+    address.own_port()
+    (data / "marimo-kernel-bridge/mcp-port").write_text(text)
+    with pytest.raises(BridgeError, match="contains no port"):
+        address.own_port()
+
+
+def test_who_listens_on_a_port_is_read_from_the_system(tmp_path, monkeypatch):
+    table = tmp_path / "tcp"
+    mine, other = os.getuid(), os.getuid() + 7
+    rows = [("0100007F:1234", "0A", mine), ("00000000:1235", "0A", other), ("0100007F:1236", "01", other)]
+    table.write_text(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        + "".join(
+            f"   0: {local} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  {uid}        0 1 1 0 100 0\n"
+            for local, state, uid in rows
+        )
+    )
+    monkeypatch.setattr(port_owner, "_TABLES", (table, tmp_path / "absent"))
+    assert [port_owner.foreign_listener(port) for port in (0x1234, 0x1235, 0x1236)] == [None, other, None]
+
+
+def test_the_system_names_this_user_for_a_port_of_ours():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        assert port_owner.foreign_listener(listening.getsockname()[1]) is None

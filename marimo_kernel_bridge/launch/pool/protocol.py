@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import socket
-import stat
 import struct
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -24,9 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
-from jupyter_core.paths import jupyter_runtime_dir
 
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.own_sockets import private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +38,6 @@ OUTDATED: Final = "outdated"
 
 START_BOUND: Final = 60.0
 _MAX_LINE: Final = 8 * 1024 * 1024
-_MAX_SOCKET_PATH: Final = 100  # bytes; the systems' limits are 104 and 108
 
 # Read by interpreters, the C library or numeric libraries when they start, not later.
 _READ_ONCE: Final = (
@@ -129,28 +126,7 @@ def is_supported() -> bool:
 
 def own_directory() -> Path:
     """Return the directory of the pools' sockets, made if need be. Raises `BridgeError`: bad_request."""
-    directory = Path(jupyter_runtime_dir(), "marimo-pool")
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    status = directory.lstat()
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise BridgeError(
-            "bad_request",
-            f"{directory} is accessible to other users, so no pool uses it.",
-            "Remove it; the next pool creates a new one.",
-        )
-    return directory
-
-
-def socket_path(directory: Path, name: str) -> Path:
-    """Return the path of a pool's socket. Raises `BridgeError`: bad_request."""
-    path = directory / f"{name}.sock"
-    if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
-        raise BridgeError(
-            "bad_request",
-            f"The path of Jupyter's runtime directory is too long for a Unix socket: {path}.",
-            "Set JUPYTER_RUNTIME_DIR to a shorter path.",
-        )
-    return path
+    return private_directory("marimo-pool")
 
 
 @contextmanager

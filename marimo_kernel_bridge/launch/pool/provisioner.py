@@ -23,6 +23,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from traitlets import Float, Integer, List, Unicode
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.own_sockets import socket_path
 from marimo_kernel_bridge.launch.pool.protocol import (
     OUTDATED,
     PROTOCOL,
@@ -37,7 +38,6 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     locked,
     own_directory,
     receive_reply,
-    socket_path,
 )
 from marimo_kernel_bridge.protocol.names import MODULE
 from marimo_kernel_bridge.startup.working_directory import working_directory

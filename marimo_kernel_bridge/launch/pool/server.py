@@ -26,6 +26,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.launch.own_sockets import socket_path
 from marimo_kernel_bridge.launch.pool.child import become
 from marimo_kernel_bridge.launch.pool.pandas_import import pandas_as_in_a_kernel
 from marimo_kernel_bridge.launch.pool.preload_check import STARTS_A_THREAD
@@ -41,7 +42,6 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     peer_uid,
     receive_request,
     send_line,
-    socket_path,
 )
 
 if TYPE_CHECKING:

@@ -5,18 +5,28 @@ Imports no server, because commands that only print a configuration use it, too.
 
 from __future__ import annotations
 
+import getpass
+import hashlib
 import ipaddress
+import os
 import socket
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
+from jupyter_core.paths import jupyter_data_dir
+
+from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.transport.own_files import read_or_make, unusable
 
 PATH: Final = "/mcp"
 DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_PORT: Final = 27180
-"""Fixed, so that a client's configuration stays valid when the server is restarted."""
+
+_PORTS: Final = range(20000, 32000)
+"""Below those that systems give to outgoing connections."""
+_ATTEMPTS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,42 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}{PATH}" if ":" in host else f"http://{host}:{port}{PATH}"
 
 
+def own_port() -> int:
+    """Return this user's port, so that a client's configuration stays valid when the server is restarted.
+
+    It follows from the user's id, was free when it was chosen, and is kept in a file. Raises `BridgeError`: bad_request.
+    """
+    path = Path(jupyter_data_dir(), "marimo-kernel-bridge", "mcp-port")
+    text = read_or_make(path, str(_free_port()))
+    if not (text.isdecimal() and 0 < int(text[:6]) < 2**16):
+        raise unusable(path, "it contains no port")
+    return int(text)
+
+
+def _free_port() -> int:
+    user = os.getuid() if sys.platform != "win32" else getpass.getuser()
+    for attempt in range(_ATTEMPTS):
+        digest = hashlib.sha256(f"{user} {attempt}".encode()).digest()
+        port = _PORTS[int.from_bytes(digest[:4]) % len(_PORTS)]
+        with socket.socket() as sock:
+            try:
+                sock.bind((DEFAULT_HOST, port))
+            except OSError:
+                continue
+        return port
+    raise BridgeError("bad_request", "No free port was found.", "Choose one with --port.")
+
+
+def require_not_foreign(port: int) -> None:
+    """Raise `BridgeError` bad_request, if another user listens on a port."""
+    if (user := foreign_listener(port)) is not None:
+        raise BridgeError(
+            "bad_request",
+            f"User id {user} listens on port {port}, and would get what clients send to it, tokens too.",
+            "Choose another --port.",
+        )
+
+
 def listen(host: str, port: int, *, allow_remote: bool = False) -> Listening:
     """Bind the server's socket; port 0 selects a free one.
 
@@ -55,6 +101,7 @@ def listen(host: str, port: int, *, allow_remote: bool = False) -> Listening:
             f"Other machines could reach the server on {host}, and anyone with the token runs code as you.",
             "An SSH tunnel to a server on 127.0.0.1 is safer. If you mean it, pass --allow-remote.",
         )
+    require_not_foreign(port)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":  # on Windows the option would allow binding a port that is in use

@@ -13,7 +13,7 @@ import logging
 import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from marimo_kernel_bridge.mcp_server.answers.size_limit import keep_answers_small
 from marimo_kernel_bridge.mcp_server.transport.address import PATH, Listening, ip_address
+from marimo_kernel_bridge.mcp_server.transport.own_clients import GRACE, own_clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,9 +40,6 @@ HEAD_BOUND: Final = 10.0
 """Seconds for the head of a request."""
 MOST_CONNECTIONS: Final = 500
 """At once; fewer where a process may open few files, as on macOS."""
-
-_GRACE: Final = 6  # seconds for open calls to end after they are cancelled; interrupting a run takes up to 5
-
 logger = logging.getLogger(__name__)
 
 
@@ -74,7 +72,7 @@ class AccessCheck:
         if not self._token.admits(headers.get("authorization")):
             return _refuse(
                 401,
-                "The token is missing or wrong. `marimo-kernel-bridge mcp --http --print-config CLIENT` has it.",
+                "The token is missing or wrong. Each start of the server makes a new one, in the file that it names.",
                 {"www-authenticate": 'Bearer realm="marimo-kernel-bridge"'},
             )
         return None
@@ -229,9 +227,27 @@ def http_app(server: MCPServer[Any], token: Token, listening: Listening) -> Acce
 
 
 def serve_http(
-    server: MCPServer[Any], token: Token, listening: Listening, ready: Callable[[], None] | None = None
+    server: MCPServer[Any],
+    token: Token,
+    listening: Listening,
+    own: socket.socket | None = None,
+    ready: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; then end open calls, detach from all kernels, and return."""
+    """Serve until SIGINT or SIGTERM; then end open calls, detach from all kernels, and return.
+
+    `own` is the Unix socket for this user's clients.
+    """
+    # uvicorn shuts down, then raises the signal again for its previous handler, which would kill this process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if ready is not None:
+        ready()  # the socket listens already, so a client that connects now waits in its queue
+    with listening.socket, suppress(KeyboardInterrupt):
+        asyncio.run(_serve(server, token, listening, own))
+
+
+async def _serve(
+    server: MCPServer[Any], token: Token, listening: Listening, own: socket.socket | None
+) -> None:
     calls = OpenCalls(http_app(server, token, listening))
     config = uvicorn.Config(
         calls,
@@ -242,11 +258,12 @@ def serve_http(
         server_header=False,
         lifespan="on",
         ws="none",
-        timeout_graceful_shutdown=_GRACE,
+        timeout_graceful_shutdown=GRACE,
     )
-    # uvicorn shuts down, then raises the signal again for its previous handler, which would kill this process.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    if ready is not None:
-        ready()  # the socket listens already, so a client that connects now waits in its queue
-    with listening.socket, suppress(KeyboardInterrupt):
-        asyncio.run(_Server(config, calls).serve(sockets=[listening.socket]))
+    connections = server._lowlevel_server  # noqa: SLF001  # the SDK serves streams with it
+    async with AsyncExitStack() as stack:
+        kernels = await stack.enter_async_context(connections.lifespan(connections))
+        connections.lifespan = lambda _: nullcontext(kernels)  # all clients share them
+        if own is not None:
+            await stack.enter_async_context(own_clients(connections, own))
+        await _Server(config, calls).serve(sockets=[listening.socket])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.own_sockets import socket_path
 from marimo_kernel_bridge.launch.pool import protocol
 from marimo_kernel_bridge.launch.pool.protocol import (
     PROTOCOL,
@@ -25,7 +26,6 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     receive_reply,
     receive_request,
     send_line,
-    socket_path,
 )
 
 if TYPE_CHECKING:

@@ -1,0 +1,79 @@
+"""Clients of the server on a Unix socket: a stream of messages each, as over stdio.
+
+Only this user can reach the socket, so there is no token, and nothing else of HTTP. All clients share the attached kernels
+of the server, under their names, with those over HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from mcp.server.stdio import stdio_server
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import AsyncIterator
+
+    import anyio
+    from mcp.server.lowlevel import Server
+
+GRACE: Final = 6
+"""Seconds for open calls to end after they are cancelled; interrupting a run takes up to 5."""
+
+_LONGEST: Final = 4 * 1024 * 1024  # bytes of a message, as of a request over HTTP
+
+logger = logging.getLogger(__name__)
+
+
+class _TextFile:
+    """A connection as the text file that the SDK reads and writes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    def __aiter__(self) -> _TextFile:
+        return self
+
+    async def __anext__(self) -> str:
+        line = await self._reader.readline()
+        if not line:
+            raise StopAsyncIteration
+        return line.decode(errors="replace")
+
+    async def write(self, text: str) -> None:
+        self._writer.write(text.encode())
+
+    async def flush(self) -> None:
+        await self._writer.drain()
+
+
+@asynccontextmanager
+async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIterator[None]:
+    """Serve clients that connect; at the end cancel their calls, as uvicorn's are."""
+    sessions: set[asyncio.Task[None]] = set()
+
+    async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # asyncio makes one for each connection
+        sessions.add(task)
+        try:
+            file = cast("anyio.AsyncFile[str]", _TextFile(reader, writer))
+            async with stdio_server(file, file) as (incoming, outgoing):
+                await server.run(incoming, outgoing, server.create_initialization_options())
+        except* (OSError, ValueError) as problem:  # ValueError: a message that is too long
+            logger.warning("A client's connection ended: %s", problem.exceptions)
+        finally:
+            sessions.discard(task)
+            writer.close()
+
+    async with await asyncio.start_unix_server(session, sock=listening, limit=_LONGEST):
+        try:
+            yield
+        finally:
+            for task in sessions:
+                task.cancel()
+            if sessions:
+                await asyncio.wait(sessions, timeout=GRACE)
