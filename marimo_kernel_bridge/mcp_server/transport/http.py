@@ -40,13 +40,16 @@ HEAD_BOUND: Final = 10.0
 """Seconds for the head of a request."""
 MOST_CONNECTIONS: Final = 500
 """At once; fewer where a process may open few files, as on macOS."""
+ADMITTED: Final = "marimo-kernel-bridge.admitted"
+"""The key in the state of requests with the right token."""
 logger = logging.getLogger(__name__)
 
 
 class AccessCheck:
     """Accepts requests, or rejects them: 421 wrong host, 403 foreign page, 404 no such path, 401 no token.
 
-    Rule 1: only the head of a request is read before it is accepted.
+    Rule 1: only the head of a request is read before it is accepted. A connection that has sent the token once is marked
+    in its state, as it may stay however many there are.
     Rule 2: no response, and no line of the log, contains a token.
     """
 
@@ -58,6 +61,8 @@ class AccessCheck:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = self._refusal(scope["path"], Headers(scope=scope)) if scope["type"] == "http" else None
+        if refusal is None:
+            scope.setdefault("state", {})[ADMITTED] = True
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, path: str, headers: Headers) -> JSONResponse | None:
@@ -168,26 +173,41 @@ def _too_many(most: int) -> bytes:
 
 
 class BoundedConnection(H11Protocol):
-    """A connection that is refused beyond the limit, and closed unless the head of each request arrives in time.
+    """A connection that is closed unless the head of each request arrives in time, or when there are too many.
 
-    Each takes up a file of the process, also if it says nothing and has no token.
+    Each takes up a file of the process, also if it says nothing and has no token. Beyond the limit the oldest one that has not
+    sent the token is closed, so that strangers keep no client out, however many they open; if all have, the new one is refused.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # uvicorn's
         super().__init__(*arguments, **options)
         self._too_late: asyncio.TimerHandle | None = None
+        self._made = 0.0
+        self._admitted = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         super().connection_made(transport)
+        self._made = self.loop.time()
+        self._time_head()
         most = _most_connections()
-        if len(self.connections) > most:
-            logger.info("Refused a connection: there are %d", most)
-            transport.write(_too_many(most))
-            transport.close()
-        else:
-            self._time_head()
+        stay = [one for one in self.connections if not one.transport.is_closing()]
+        if len(stay) > most:
+            logger.info("Closed a connection: there are %d", most)
+            strangers = [one for one in stay if isinstance(one, BoundedConnection) and not one.admitted]
+            oldest = min(strangers, key=lambda one: one._made)  # noqa: SLF001  # of this class
+            if oldest is self:
+                transport.write(_too_many(most))
+                transport.close()
+            else:
+                oldest.transport.abort()
+
+    @property
+    def admitted(self) -> bool:
+        """Whether one of its requests had the right token."""
+        return self._admitted or (self.scope is not None and ADMITTED in self.scope["state"])
 
     def data_received(self, data: bytes) -> None:
+        self._admitted = self.admitted
         super().data_received(data)
         self._time_head()
 

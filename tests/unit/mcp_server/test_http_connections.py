@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,13 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from marimo_kernel_bridge.mcp_server.transport import http
+from marimo_kernel_bridge.mcp_server.transport.token import Token
 
 pytestmark = pytest.mark.anyio
 
-REQUEST = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+REQUEST = b"GET /mcp HTTP/1.1\r\nHost: localhost\r\n\r\n"
+TOKEN = b"Authorization: Bearer " + b"t" * 43 + b"\r\n\r\n"
+CLOSING = REQUEST[:-2] + b"Connection: close\r\n" + TOKEN
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:  # of ASGI
@@ -25,7 +29,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:  # of ASGI
 
 @asynccontextmanager
 async def served() -> AsyncIterator[tuple[str, int]]:
-    config = uvicorn.Config(app, http=http.BoundedConnection, log_config=None, timeout_keep_alive=1)
+    guarded = http.AccessCheck(app, Token(Path(), "t" * 43), host="127.0.0.1", loopback=True)
+    config = uvicorn.Config(guarded, http=http.BoundedConnection, log_config=None, timeout_keep_alive=1)
     config.load()
     state = ServerState()
 
@@ -39,7 +44,14 @@ async def served() -> AsyncIterator[tuple[str, int]]:
 
 @pytest.mark.parametrize(
     ("sent", "answered"),
-    [(b"", 0), (b"GET / HT", 0), (REQUEST[:-2], 0), (REQUEST, 1), (REQUEST + b"GET /", 1)],
+    [
+        (b"", 0),
+        (b"GET / HT", 0),
+        (REQUEST[:-2], 0),
+        (REQUEST[:-2] + b"Content-Length: 9\r\n\r\n", 0),
+        (REQUEST[:-2] + TOKEN, 1),
+        (REQUEST[:-2] + TOKEN + b"GET /", 1),
+    ],
 )
 async def test_a_connection_ends_unless_the_heads_arrive(
     monkeypatch: pytest.MonkeyPatch, sent: bytes, answered: int
@@ -52,22 +64,48 @@ async def test_a_connection_ends_unless_the_heads_arrive(
         writer.close()
 
 
-async def test_a_connection_beyond_the_limit_is_refused_until_another_ends(
+async def test_a_client_with_the_token_gets_in_however_many_connections_strangers_hold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http, "MOST_CONNECTIONS", 3)
+    async with served() as address:
+        client = await asyncio.open_connection(*address)
+        client[1].write(REQUEST[:-2] + TOKEN)
+        assert b"200 OK" in await client[0].readuntil(b"ok")
+        strangers = []
+        for _ in range(10):
+            stranger = await asyncio.open_connection(*address)
+            strangers.append(stranger)
+            stranger[1].write(REQUEST)
+            assert b"401 Unauthorized" in await stranger[0].readline()
+        for reader, _ in strangers[:-2]:
+            with suppress(ConnectionError):
+                await reader.read()  # ends: the oldest of them are closed
+        client[1].write(REQUEST[:-2] + TOKEN)
+        assert b"200 OK" in await client[0].readuntil(b"ok")
+        for _, writer in (client, *strangers):
+            writer.close()
+
+
+async def test_a_connection_beyond_the_limit_is_refused_until_one_of_a_client_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(http, "MOST_CONNECTIONS", 2)
-    closing = REQUEST[:-2] + b"Connection: close\r\n\r\n"
     async with served() as address:
-        first, second, third = [await asyncio.open_connection(*address) for _ in range(3)]
+        first, second = [await asyncio.open_connection(*address) for _ in range(2)]
+        for reader, writer in (first, second):
+            writer.write(REQUEST[:-2] + TOKEN)
+            await reader.readuntil(b"ok")
+        third = await asyncio.open_connection(*address)
         refusal = await third[0].read()
         assert refusal.startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 10\r\n")
         assert refusal.endswith(
             b'{"error": "The server has 2 connections, its limit. Try again in 10 seconds."}'
         )
-        first[1].write(closing)
-        assert b"200 OK" in await first[0].read()
+        first[1].write(CLOSING)
+        await first[0].read()
         fourth = await asyncio.open_connection(*address)
-        fourth[1].write(closing)
+        fourth[1].write(CLOSING)
         assert b"200 OK" in await fourth[0].read()
         for _, writer in (first, second, third, fourth):
             writer.close()
