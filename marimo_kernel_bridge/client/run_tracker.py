@@ -11,7 +11,6 @@ import logging
 import time
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.runs import Activity, Reply, Run, RunKind, Work
@@ -34,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 KEPT_RUNS: Final = 100
 """The number of own runs that can be read again; older ones that are over are dropped."""
+
+KEPT_CHARACTERS: Final = 200_000_000
+"""The outputs of own runs that can be read again, likewise."""
 
 REPLY_BOUND: Final = 5.0
 """Seconds after idle within which a reply must arrive. A kernel whose own code fails never sends one."""
@@ -107,8 +109,11 @@ class RunTracker:
 
     def add(self, run: Run) -> None:
         """Track a run that is about to be sent."""
-        surplus = max(0, len(self._runs) - KEPT_RUNS + 1)
-        for old in list(islice((run for run in self._runs.values() if run.over), surplus)):
+        runs, characters = len(self._runs), sum(run.log.size for run in self._runs.values())
+        for old in [run for run in self._runs.values() if run.over]:
+            if runs < KEPT_RUNS and characters <= KEPT_CHARACTERS:
+                break
+            runs, characters = runs - 1, characters - old.log.size
             self.drop(old)
         self._runs[run.run_id] = run
         self._over[run.run_id] = asyncio.Event()

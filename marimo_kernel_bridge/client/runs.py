@@ -36,8 +36,14 @@ RunKind = Literal["execute", "edit_cells", "run_cells", "run_stale", "set_ui_val
 MAX_STREAM_CHARACTERS: Final = 5_000_000
 """The limit of stream output kept for one run, so that an endless `print` does not fill the memory."""
 
+MAX_CHARACTERS: Final = 50_000_000
+"""The limit of all output kept for one run, pictures and data included."""
+
 _WORK: Final = frozenset({"execute_request", REQUEST})
 """Long-running requests on the shell channel. Status messages of other requests are ignored."""
+
+_MOST_WORK: Final = 1000
+"""Requests that a kernel may say it is running at once; it forgets none of a front end's *Run All*."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +80,15 @@ class Run:
     execution_count: int | None = None
     reply: Reply | None = None
     lost: BridgeError | None = None
-    dropped_characters: int = 0
     unwanted: bool = False
     """Whether its author has abandoned it, so that it is interrupted as soon as it starts."""
     cancelled: bool = False
     """Whether the kernel has confirmed that it will not start it."""
-    log: OutputLog = field(default_factory=OutputLog)
+    log: OutputLog = field(default_factory=lambda: OutputLog(MAX_CHARACTERS))
     idle: bool = False
     late_outputs: bool = True
     _stream_characters: int = 0
+    _dropped_from_streams: int = 0
 
     @property
     def over(self) -> bool:
@@ -97,6 +103,11 @@ class Run:
         if self.reply.status == "error" and self.reply.ename == "KeyboardInterrupt":
             return "interrupted"
         return self.reply.status
+
+    @property
+    def dropped_characters(self) -> int:
+        """How many characters of its outputs were not kept, because there were too many."""
+        return self._dropped_from_streams + self.log.dropped
 
     def report(self) -> RunReport | None:
         """Return the report in the reply of a finished run. Raises the `BridgeError` of a refusal."""
@@ -170,7 +181,7 @@ class Run:
         text = str(content.get("text", ""))
         kept = text[: max(0, MAX_STREAM_CHARACTERS - self._stream_characters)]
         self._stream_characters += len(kept)
-        self.dropped_characters += len(text) - len(kept)
+        self._dropped_from_streams += len(text) - len(kept)
         return content | {"text": kept}
 
 
@@ -218,4 +229,6 @@ class Activity:
         self._working.clear()
 
     def _begin(self, request_id: str, message: Message, now: float) -> Work:
+        if len(self._working) >= _MOST_WORK:
+            del self._working[next(iter(self._working))]
         return self._working.setdefault(request_id, Work(request_id, message.parent_user, now))

@@ -189,11 +189,12 @@ def _framed(channel: str, message: dict[str, Any], session: Session) -> bytes:
 def _parsed(data: str | bytes, session: Session) -> tuple[str, Message]:
     """Return the channel and the message. Raises ValueError for a malformed message."""
     whole = data if isinstance(data, bytes) else b""  # text is of the older protocol
-    pieces = [whole[start:end] for start, end in itertools.pairwise(_numbers(whole, 8, "little"))]
-    if len(pieces) < len(_PARTS) + 1:
+    offsets = _numbers(whole, 8, "little", len(_PARTS) + 2)
+    if len(offsets) < len(_PARTS) + 2 or offsets != sorted(offsets):
         raise ValueError("not a message of the websocket protocol")
-    header, parent, _, content = map(session.unpack, pieces[1:5])
-    return pieces[0].decode(), Message.of(header, parent, content)
+    channel, *parts = (whole[start:end] for start, end in itertools.pairwise(offsets))
+    header, parent, _, content = map(session.unpack, parts)
+    return channel.decode(), Message.of(header, parent, content)
 
 
 def _parsed_json(data: str | bytes) -> tuple[str, Message]:
@@ -202,15 +203,18 @@ def _parsed_json(data: str | bytes) -> tuple[str, Message]:
     Raises ValueError or KeyError for a malformed message.
     """
     if isinstance(data, bytes):
-        start, end, *_ = [*_numbers(data, 4, "big"), len(data), len(data)]
+        start, end, *_ = [*_numbers(data, 4, "big", 2), len(data), len(data)]
         data = data[start:end]
     message = json.loads(data)
     return message["channel"], Message.of(message["header"], message["parent_header"], message["content"])
 
 
-def _numbers(data: bytes, size: int, order: Literal["little", "big"]) -> list[int]:
-    """Read the numbers that a message begins with, behind their count. Raises ValueError if there are not so many."""
+def _numbers(data: bytes, size: int, order: Literal["little", "big"], most: int) -> list[int]:
+    """Read the first of the numbers that a message begins with, behind their count.
+
+    Others are of buffers. Raises ValueError if there are not so many as the count says.
+    """
     count = int.from_bytes(data[:size], order)
     if size * (count + 1) > len(data):
         raise ValueError("not a message of the websocket protocol")
-    return [int.from_bytes(data[size * at : size * (at + 1)], order) for at in range(1, count + 1)]
+    return [int.from_bytes(data[size * at : size * (at + 1)], order) for at in range(1, min(count, most) + 1)]

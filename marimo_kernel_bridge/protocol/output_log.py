@@ -80,6 +80,27 @@ def error_text(error: object) -> str:
         return f"<its __str__ raised {type(failed).__name__}>"
 
 
+_ENTRY: Final = 500
+"""What an output takes besides its characters, as characters: for the bound of a log."""
+
+
+def _weight(content: Any) -> int:  # JSON
+    """Return about how many characters a JSON value has."""
+    total, left = _ENTRY, [content]
+    while left:
+        match left.pop():
+            case str() as text:
+                total += len(text)
+            case dict() as members:
+                left += members
+                left += members.values()
+            case list() as items:
+                left += items
+            case _:
+                total += 8
+    return total
+
+
 @dataclass
 class _Entry:
     output: Output
@@ -88,6 +109,7 @@ class _Entry:
     head: str = ""  # of a stream that is too long to be kept completely
     size: int = 0  # of chunks
     dropped: int = 0  # characters between head and chunks
+    weight: int = 0  # of what is displayed
 
     def value(self) -> Output:
         if self.chunks is None:
@@ -118,8 +140,15 @@ class _Entry:
 
 @dataclass
 class OutputLog:
-    """The outputs of one cell; any thread may apply messages and read."""
+    """The outputs of one cell; any thread may apply messages and read.
 
+    With `most`, outputs beyond about so many characters are not kept: `size` is that of those that are, `dropped` of the
+    others.
+    """
+
+    most: int | None = None
+    size: int = 0
+    dropped: int = 0
     _entries: list[_Entry] = field(default_factory=list)
     _clear_next: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -130,14 +159,14 @@ class OutputLog:
             if msg_type == "clear_output":
                 self._clear_next = bool(content.get("wait"))
                 if not self._clear_next:
-                    self._entries.clear()
+                    self._clear()
                 return
             if msg_type == "update_display_data":
                 self._update(content)
                 return
             if self._clear_next:
                 self._clear_next = False
-                self._entries.clear()
+                self._clear()
             self._append(msg_type, content)
 
     def update_display(self, content: Content) -> None:
@@ -148,12 +177,24 @@ class OutputLog:
     def _update(self, content: Content) -> None:
         display_id = content.get("transient", {}).get("display_id")
         for entry in self._entries:
-            if display_id is not None and entry.display_id == display_id:
+            if display_id is not None and entry.display_id == display_id and self._fits(content, entry):
                 entry.output = {
                     **entry.output,
                     "data": content.get("data", {}),
                     "metadata": content.get("metadata", {}),
                 }
+
+    def _fits(self, content: Content, entry: _Entry) -> bool:
+        """Count what an entry is about to show, if there is room for it."""
+        if self.most is None:
+            return True
+        weight = _weight(content)
+        if self.size - entry.weight + weight > self.most:
+            self.dropped += weight
+            return False
+        self.size += weight - entry.weight
+        entry.weight = weight
+        return True
 
     def _append(self, msg_type: str, content: Content) -> None:
         match msg_type:
@@ -162,10 +203,12 @@ class OutputLog:
                 last = self._entries[-1] if self._entries else None
                 if last is not None and last.chunks is not None and last.output["name"] == name:
                     last.add(text)
+                    self.size += len(text)
                 else:
                     entry = _Entry({"output_type": "stream", "name": name}, chunks=[])
-                    entry.add(text)
-                    self._entries.append(entry)
+                    if self._fits(content, entry):
+                        entry.add(text)
+                        self._entries.append(entry)
             case "display_data" | "execute_result":
                 output = {
                     "output_type": msg_type,
@@ -174,15 +217,23 @@ class OutputLog:
                 }
                 if msg_type == "execute_result":
                     output["execution_count"] = content.get("execution_count")
-                self._entries.append(_Entry(output, content.get("transient", {}).get("display_id")))
+                entry = _Entry(output, content.get("transient", {}).get("display_id"))
+                if self._fits(content, entry):
+                    self._entries.append(entry)
             case "error":
                 output = {key: content.get(key) for key in ("ename", "evalue", "traceback")}
-                self._entries.append(_Entry({"output_type": "error", **output}))
+                entry = _Entry({"output_type": "error", **output})
+                if self._fits(content, entry):
+                    self._entries.append(entry)
+
+    def _clear(self) -> None:
+        self._entries.clear()
+        self.size = 0
 
     def restart(self) -> None:
         """Clear the log: the cell is run again by its own request."""
         with self._lock:
-            self._entries.clear()
+            self._clear()
             self._clear_next = False
 
     def outputs(self) -> tuple[Output, ...]:

@@ -102,7 +102,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     shown = await attached.show(outputs)
     text = shown.text
     if run.dropped_characters:
-        text += f"\n[{run.dropped_characters} characters of streams were not kept: the run printed too much]"
+        text += f"\n[{run.dropped_characters} characters of output were not kept: the run made too much]"
     rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
     own, status = facts.own, facts.status
     view = RunView(

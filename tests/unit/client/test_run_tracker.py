@@ -84,6 +84,22 @@ async def test_old_runs_are_forgotten_but_none_that_is_not_over(
     assert client.runs.ours == (waiting, newest)
 
 
+async def test_runs_with_much_output_are_forgotten_sooner(
+    channels: Channels, attach: Attach, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_tracker, "KEPT_CHARACTERS", 5000)
+    kernel = channels()
+    client = await attach(kernel)
+    runs = []
+    for _ in range(4):
+        run = await client.execute("1")
+        run.log.apply("stream", {"name": "stdout", "text": "x" * 3000})
+        await finish(kernel, client, run)
+        runs.append(run)
+    newest = await client.execute("2")
+    assert client.runs.ours == (runs[-1], newest)
+
+
 async def test_the_pause_of_agents_refuses_plain_code_too(channels: Channels, attach: Attach) -> None:
     kernel = channels()
     client = await attach(kernel)

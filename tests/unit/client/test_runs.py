@@ -77,6 +77,48 @@ def test_an_endless_print_is_cut_and_the_cut_is_counted() -> None:
     assert run.dropped_characters == 7
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        ("display_data", {"data": {"image/png": "x" * 1000}}),
+        ("execute_result", {"data": {"application/json": {"a": [["x" * 1000]]}}}),
+        ("error", {"ename": "E", "evalue": "", "traceback": ["x" * 1000]}),
+        ("stream", {"name": "stdout", "text": "a"}),
+    ],
+)
+def test_outputs_without_end_are_not_kept(monkeypatch: pytest.MonkeyPatch, made: tuple[str, Any]) -> None:
+    monkeypatch.setattr("marimo_kernel_bridge.client.runs.MAX_CHARACTERS", 10_000)
+    run = a_run(BUSY)
+    for number in range(100):  # a stream of two names is an output for each message
+        name = {"name": f"s{number % 2}"} if made[0] == "stream" else {}
+        run.on_iopub(made[0], made[1] | name, 1.0)
+    assert 5 < len(run.log.outputs()) <= 20
+    assert run.dropped_characters > 10_000
+
+
+def test_an_animation_counts_once_and_a_cleared_output_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("marimo_kernel_bridge.client.runs.MAX_CHARACTERS", 10_000)
+    run = a_run(BUSY)
+    shown = {"data": {"image/png": "x" * 4000}, "transient": {"display_id": "d"}}
+    for _ in range(10):
+        run.on_iopub("display_data", shown, 1.0)
+        for _ in range(10):
+            run.on_iopub("update_display_data", shown, 1.0)
+        run.on_iopub("clear_output", {"wait": True}, 1.0)
+    assert run.dropped_characters == 0
+    run.on_iopub("update_display_data", shown | {"data": {"image/png": "x" * 20_000}}, 1.0)
+    assert run.dropped_characters > 20_000
+    assert len(run.log.outputs()[0]["data"]["image/png"]) == 4000
+
+
+def test_a_kernel_that_begins_requests_without_end_is_not_followed() -> None:
+    activity = Activity()
+    for number in range(3000):
+        activity.on_iopub(message("status", {"execution_state": "busy"}, f"r{number}"), 0.0)
+    assert len(activity.working) == 1000
+    assert activity.working[-1].request_id == "r2999"
+
+
 def test_a_run_has_the_report_in_its_reply() -> None:
     report = RunReport("r-1", ("aaaa",), "agent", finished=True)
     assert a_run(BUSY).report() is None

@@ -110,8 +110,7 @@ async def test_what_was_printed_too_much_is_told_as_not_kept(
     kernel.executions["flood"] = Execution((stream("x" * 10), stream("y" * 7)))
     answer = await connected("execute_code", code="flood")
     assert (
-        answer.data["outputs"]
-        == f"{'x' * 10}\n[7 characters of streams were not kept: the run printed too much]"
+        answer.data["outputs"] == f"{'x' * 10}\n[7 characters of output were not kept: the run made too much]"
     )
 
 
