@@ -27,6 +27,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from jupyter_core.paths import jupyter_runtime_dir
 
+from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import kernel_id_of
 
@@ -187,11 +188,8 @@ def read_connection(name: str | Path) -> Connection:
         raise _malformed(path, "curve_publickey or curve_secretkey is not a key")
     if file.transport == "tcp" and not _ADDRESS.fullmatch(file.ip):
         raise _malformed(path, f"{file.ip[:100]!r} is not an address")
-    if not file.curve_publickey and file.transport == "tcp" and not _is_here(file.ip):
-        warnings = (
-            *warnings,
-            f"Nothing is encrypted on the way to the kernel on {file.ip}: others may read all code and outputs.",
-        )
+    if file.transport == "tcp":
+        warnings = (*warnings, *_judge_address(path, file))
     if algorithm in _BROKEN:
         warnings = (
             *warnings,
@@ -293,6 +291,22 @@ def _judge_owner(path: Path, status: os.stat_result) -> tuple[str, ...]:
         return (
             f"Other users can read the kernel's key in {path.name} (mode {mode:o}): `chmod 600` closes it.",
         )
+    return ()
+
+
+def _judge_address(path: Path, file: _File) -> tuple[str, ...]:
+    """Return warnings about a TCP address. Raises `BridgeError` connection_file_foreign, if it is another user's here."""
+    if _is_here(file.ip):
+        # The kernel may have ended, and its file stayed, or the file came with a checkout.
+        if (user := foreign_listener(file.shell_port)) is not None:
+            raise _foreign(path, f"user id {user} listens on its port {file.shell_port}")
+        return ()
+    if not file.curve_publickey:
+        return (
+            f"Nothing is encrypted on the way to the kernel on {file.ip}: others may read all code and outputs.",
+        )
+    if path.parent != runtime_dir().resolve():
+        return (f"The kernel is on {file.ip}, which this file names and not your Jupyter.",)
     return ()
 
 

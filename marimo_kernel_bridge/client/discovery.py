@@ -33,6 +33,7 @@ from marimo_kernel_bridge.client.connection import (
     stale,
 )
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
+from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.client.starting_kernels import files_of_starting_kernels, starting
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import kernel_id_of
@@ -193,6 +194,8 @@ def _read_server(path: Path) -> _Server | None:
     except (BridgeError, msgspec.DecodeError, UnicodeDecodeError):
         return None
     if server.secure or server.hostname not in _LOOPBACK or not _runs(server.pid):
+        return None
+    if foreign_listener(server.port) is not None:
         return None
     return server
 

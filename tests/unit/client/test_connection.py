@@ -248,3 +248,25 @@ def test_a_kernel_on_this_machine_is_expected_and_without_a_warning(write: Write
 
 def test_a_weak_signature_is_told(write: Write) -> None:
     assert "md5" in read_connection(write(a_file(signature_scheme="hmac-md5"))).warnings[0]
+
+
+def test_a_kernel_whose_port_another_user_has_is_not_connected_to(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("marimo_kernel_bridge.client.connection.foreign_listener", {40000: 4242}.get)
+    found = refusal(write(a_file()))
+    assert found.code == "connection_file_foreign"
+    assert "user id 4242 listens on its port 40000" in found.message
+    assert read_connection(write(a_file(ports_from=50000))).warnings == ()
+
+
+def test_an_encrypted_kernel_on_another_machine_is_told_unless_jupyter_named_it(
+    write: Write, runtime_dir: Path
+) -> None:
+    elsewhere = a_file(ip="203.0.113.7", curve_publickey="k" * 40, curve_secretkey="k" * 40)
+    (warning,) = read_connection(write(elsewhere)).warnings
+    assert "203.0.113.7" in warning
+    path = runtime_dir / "kernel-1.json"
+    path.write_text(json.dumps(elsewhere))
+    path.chmod(0o600)
+    assert read_connection(path).warnings == ()

@@ -122,6 +122,16 @@ async def test_a_server_elsewhere_or_gone_is_never_given_the_token(
     assert server.asked == []
 
 
+async def test_another_user_on_a_servers_port_is_never_given_the_token(
+    runtime_dir: Path, listener: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = listener()
+    announce(runtime_dir, server.server_port)
+    monkeypatch.setattr("marimo_kernel_bridge.client.discovery.foreign_listener", lambda _: 4242)
+    assert await notebooks_by_kernel() == {}
+    assert server.asked == []
+
+
 async def test_an_announcement_that_others_may_write_is_ignored(runtime_dir: Path, listener: Listen) -> None:
     server = listener()
     announce(runtime_dir, server.server_port).chmod(0o666)
