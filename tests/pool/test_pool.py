@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,21 @@ def test_beyond_its_limit_a_pool_forks_nothing_and_idle_it_ends(start):
 def test_what_a_fork_cannot_do_is_left_to_a_new_process(command, options):
     with pytest.raises(NoPoolError):
         fork_kernel(command, options, PoolOptions())
+
+
+def test_a_connection_that_says_nothing_holds_nobody_up(start):
+    start()
+    with ExitStack() as stack:
+        silent = []
+        for path in own_directory().glob("*.sock"):
+            connection = stack.enter_context(socket.socket(socket.AF_UNIX))
+            with suppress(ConnectionRefusedError):  # left by a pool that was killed
+                connection.connect(str(path))
+                silent.append(connection)
+        assert len(running_pools()) == len(silent) > 0
+        for connection in silent:
+            with pytest.raises(BlockingIOError):  # it is still open: others did not wait for its end
+                connection.recv(1, socket.MSG_DONTWAIT)
 
 
 def test_a_directory_that_others_may_enter_holds_no_pool():

@@ -14,11 +14,11 @@ from pooled_kernel import pool_of
 
 from marimo_kernel_bridge.launch import install
 from marimo_kernel_bridge.launch.install import install_kernelspec
-from marimo_kernel_bridge.launch.pool.protocol import PoolOptions
+from marimo_kernel_bridge.launch.pool.protocol import PoolOptions, read_once
 from marimo_kernel_bridge.launch.pool.provisioner import PooledKernel
 from marimo_kernel_bridge.launch.pool.status import running_pools
 
-PLOTTING = ("matplotlib.pyplot", "pandas")  # which import numpy
+PLOTTING = ("matplotlib.pyplot", "pandas", "multiprocessing")  # which import numpy
 
 
 def test_a_forked_kernel_is_reactive_and_imports_nothing_but_its_user_module(start):
@@ -38,6 +38,14 @@ def test_a_kernel_has_the_environment_the_directory_and_the_arguments_of_its_req
     assert two.value("__import__('os').environ['JPY_PARENT_PID']") == str(os.getpid())
     assert two.value("__import__('os').getcwd()") == str(tmp_path)
     assert two.value("__import__('sys').argv[-1]") == "--Session.username=ada"
+    at_start = dict(
+        line.partition("=")[::2]
+        for line in two.value("open('/proc/self/environ').read().split('\\0')")
+        if line
+    )
+    assert read_once(at_start) | {"PATH": at_start["PATH"]} == at_start, (
+        "the environment of the first requester stays"
+    )
     plain = start(pooled=False, cwd=str(tmp_path), extra_arguments=["--Session.username=ada"])
     alike = "[__import__('sys').path, len(__import__('sys').argv), __import__('sys').argv[0], __import__('sys').flags]"
     assert two.value(alike) == plain.value(alike)
@@ -48,9 +56,10 @@ def kernel_session(kernel) -> int:
     return kernel.value("__import__('os').getsid(0)")
 
 
-def test_kernels_of_one_pool_draw_different_random_numbers(start):
+def test_kernels_of_one_pool_draw_different_random_numbers_and_keys(start):
     draw = (
-        "[__import__('random').random(), __import__('numpy').random.rand(), str(__import__('uuid').uuid4())]"
+        "[__import__('random').random(), __import__('numpy').random.rand(), str(__import__('uuid').uuid4()), "
+        "__import__('multiprocessing').current_process().authkey.hex()]"
     )
     one, two = start(preload=PLOTTING), start(preload=PLOTTING)
     assert pool_of(one) == pool_of(two)

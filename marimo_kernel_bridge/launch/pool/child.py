@@ -62,6 +62,9 @@ def _report_ready(requester: socket.socket) -> None:
 
 
 def _reseed() -> None:
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None:
+        processes.current_process().authkey = os.urandom(32)  # the key of its connections; a fork inherits it
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()

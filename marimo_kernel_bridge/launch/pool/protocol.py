@@ -27,7 +27,7 @@ import msgspec
 from marimo_kernel_bridge.launch.own_sockets import private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 PROVISIONER: Final = "marimo-pool"
 """The name of the pool's provisioner in kernelspecs; an entry point of the package."""
@@ -151,12 +151,17 @@ def digest(command: list[str], env: dict[str, str], options: PoolOptions) -> str
         PROTOCOL,
         command,
         asdict(options),
-        sorted((name, value) for name, value in env.items() if name.startswith(_READ_ONCE)),
+        sorted(read_once(env).items()),
         [os.getuid(), os.getgid(), sorted(os.getgroups()), os.getpriority(os.PRIO_PROCESS, 0), _umask()],
         [(name, resource.getrlimit(getattr(resource, name))) for name in limits],
         _text("/proc/self/cgroup"),
     ]
     return hashlib.sha256(json.dumps(shared).encode()).hexdigest()[:16]
+
+
+def read_once(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of an environment that a process cannot take on later."""
+    return {name: value for name, value in env.items() if name.startswith(_READ_ONCE)}
 
 
 def _umask() -> str:
@@ -209,16 +214,38 @@ def ask(
 
 def receive_request(connection: socket.socket) -> tuple[PoolRequest | None, list[int]]:
     """Receive a request with its file descriptors; None if the peer has closed. Raises `ValueError` if malformed."""
-    data, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
+    arriving = ArrivingRequest()
     try:
-        while data and not data.endswith(b"\n") and len(data) < _MAX_LINE:
-            more = connection.recv(65536)
-            data = data + more if more else b"unfinished\n"
-        return _parsed(data, PoolRequest), descriptors
+        while not arriving.receive(connection):
+            pass
+        return arriving.request(), arriving.descriptors
     except (OSError, ValueError):
-        for descriptor in descriptors:
-            os.close(descriptor)
+        arriving.close()
         raise
+
+
+class ArrivingRequest:
+    """What has arrived of a request, and the file descriptors beside it."""
+
+    def __init__(self) -> None:
+        self.descriptors: list[int] = []
+        self._data = bytearray()
+
+    def receive(self, connection: socket.socket) -> bool:
+        """Receive what is there; return whether the request is whole, or the peer has closed. Raises `OSError`."""
+        data, descriptors, _, _ = socket.recv_fds(connection, 65536, 3)
+        self.descriptors += descriptors
+        self._data += data
+        return not data or data.endswith(b"\n") or len(self._data) >= _MAX_LINE
+
+    def request(self) -> PoolRequest | None:
+        """Return the request; None if the peer has closed without one. Raises `ValueError` if it is malformed."""
+        return _parsed(bytes(self._data), PoolRequest)
+
+    def close(self) -> None:
+        """Close the file descriptors."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
 
 
 def receive_reply(connection: socket.socket, kind: type[_T]) -> _T | None:

@@ -37,6 +37,7 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     is_supported,
     locked,
     own_directory,
+    read_once,
     receive_reply,
 )
 from marimo_kernel_bridge.protocol.names import MODULE
@@ -193,11 +194,23 @@ def _start_pool(path: Path, python: list[str], env: dict[str, str], options: Poo
             listening.listen(512)
             # It forks at once and its first process ends, so the pool is not our child and outlives us.
             subprocess.run(  # noqa: S603  # the kernelspec's interpreter
-                [*python, "-m", MODULE, "pool-server", path.stem, json.dumps(asdict(options))],
-                stdin=listening.fileno(),
+                [
+                    *python,
+                    "-m",
+                    MODULE,
+                    "pool-server",
+                    str(listening.fileno()),
+                    path.stem,
+                    json.dumps(asdict(options)),
+                ],
+                # For the modules that it preloads. Every kernel of the pool has `env` in /proc/self/environ.
+                input=json.dumps(
+                    {name: value for name, value in env.items() if not name.startswith("JPY_")}
+                ).encode(),
+                pass_fds=[listening.fileno()],
                 stdout=log,
                 stderr=log,
-                env={name: value for name, value in env.items() if not name.startswith("JPY_")},
+                env={"PATH": env.get("PATH", os.defpath), **read_once(env)},
                 cwd="/",
                 start_new_session=True,
                 check=True,

@@ -5,7 +5,9 @@ the requester: it reports the exit code there, and the kernel's pid can be reuse
 it. It ends after some idle time, and refuses requests once a module or package has changed on disk, because new kernels
 must not run old code.
 
-How it is started: `python -m marimo_kernel_bridge pool-server NAME OPTIONS`, with the listening socket as stdin.
+How it is started: `python -m marimo_kernel_bridge pool-server DESCRIPTOR NAME OPTIONS`, with the descriptor of the listening
+socket. Its environment is JSON on stdin: that of its start stays readable in all kernels (/proc/self/environ), and so has
+only what Python and libraries read at start.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from marimo_kernel_bridge.launch.pool.preload_check import STARTS_A_THREAD
 from marimo_kernel_bridge.launch.pool.protocol import (
     OUTDATED,
     PROTOCOL,
+    ArrivingRequest,
     KernelReply,
     KernelRequest,
     PoolOptions,
@@ -40,7 +43,6 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     locked,
     own_directory,
     peer_uid,
-    receive_request,
     send_line,
 )
 
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from marimo_kernel_bridge.launch.pool.child import RunKernel
+    from marimo_kernel_bridge.launch.pool.protocol import PoolRequest
 
 _PRELOADED: Final = (
     "marimo_kernel_bridge.zmq_kernel",
@@ -78,16 +81,18 @@ _PRELOADED: Final = (
     "tornado.platform.asyncio",
     "webbrowser",
 )
-_REQUEST_BOUND: Final = 5.0  # seconds for a requester to send its request
+_REQUEST_BOUND: Final = 5.0  # seconds for a requester to send its request; others are served meanwhile
 
 
 def main(arguments: list[str], run_kernel: RunKernel) -> None:
     """Serve until idle; in a forked child, run its kernel."""
-    name, options = arguments[0], PoolOptions(**json.loads(arguments[1]))
+    descriptor, name, options = int(arguments[0]), arguments[1], PoolOptions(**json.loads(arguments[2]))
+    os.environ.update(json.loads(sys.stdin.buffer.read()))
     if os.fork():  # the process that started the pool does not wait for it
         os._exit(0)
     os.setsid()
-    listening = socket.socket(fileno=os.dup(0))
+    os.set_inheritable(descriptor, False)  # noqa: FBT003
+    listening = socket.socket(fileno=descriptor)
     with open(os.devnull) as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
     os.chdir("/")
@@ -131,6 +136,7 @@ class Pool:
         self._inode = self._path.stat().st_ino
         self._options = options
         self._listening = listening
+        self._arriving: dict[socket.socket, tuple[ArrivingRequest, float]] = {}
         self._kernels: dict[int, socket.socket | None] = {}
         self._ended: set[int] = set()
         self._forked = 0
@@ -153,18 +159,26 @@ class Pool:
         gc.collect()
         gc.freeze()  # garbage collections in a kernel then do not touch pages shared with the pool
         while True:
-            for key, _ in self._selector.select(self._idle_left()):
+            for key, _ in self._selector.select(self._time_left()):
                 child = key.data()
                 if child is not None:
                     return child  # type: ignore[no-any-return]  # the data of a selector key is Any
             self._reap()
-            if self._closed and not self._kernels:
+            self._drop_late()
+            if self._closed and not self._kernels and not self._arriving:
                 return None
-            if not self._closed and self._idle_left() == 0 and not self._kernels:
+            if not self._closed and self._idle_left() == 0:
                 self._close()
 
+    def _time_left(self) -> float | None:
+        """Return the seconds until something is to do without an event, None if nothing is."""
+        now = time.monotonic()
+        ends = [max(0.0, until - now) for _, until in self._arriving.values()]
+        idle = self._idle_left()
+        return min(ends if idle is None else [idle, *ends], default=None)
+
     def _idle_left(self) -> float | None:
-        if self._kernels:
+        if self._kernels or self._arriving:
             return None
         return max(0.0, self._last_used + self._options.idle_timeout - time.monotonic())
 
@@ -173,36 +187,65 @@ class Pool:
 
     # -- requests ---------------------------------------------------------------------------------------------------
 
-    def _accept(self) -> Child | None:
+    def _accept(self) -> None:
+        """Let a request arrive."""
+        if self._listening.fileno() < 0:  # closed by another event of the same moment
+            return
         connection, _ = self._listening.accept()
+        connection.setblocking(False)  # noqa: FBT003
+        self._arriving[connection] = ArrivingRequest(), time.monotonic() + _REQUEST_BOUND
+        self._selector.register(connection, selectors.EVENT_READ, partial(self._receive, connection))
+
+    def _receive(self, connection: socket.socket) -> Child | None:
+        """Receive a part of a request, and answer it when it is whole."""
+        arriving, _ = self._arriving[connection]
         try:
-            child = self._answer(connection)
+            if peer_uid(connection) == os.getuid() and not arriving.receive(connection):
+                return None
+        except BlockingIOError:
+            return None
+        except OSError:  # then it is no request
+            traceback.print_exc()
+        child = None
+        self._leave(connection)
+        try:
+            if peer_uid(connection) == os.getuid():
+                child = self._answer(connection, arriving.request(), arriving.descriptors)
         except (OSError, ValueError, TypeError):  # a malformed request does not end the pool
             traceback.print_exc()
-            child = None
+        finally:
+            arriving.close()
         if child is None and connection not in self._kernels.values():
             connection.close()
         return child
 
-    def _answer(self, connection: socket.socket) -> Child | None:
+    def _leave(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        del self._arriving[connection]
+
+    def _drop_late(self) -> None:
+        """Close the connections whose requests have not arrived in time."""
+        now = time.monotonic()
+        for connection, (arriving, until) in list(self._arriving.items()):
+            if until <= now:
+                self._leave(connection)
+                arriving.close()
+                connection.close()
+
+    def _answer(
+        self, connection: socket.socket, request: PoolRequest | None, streams: list[int]
+    ) -> Child | None:
         """Answer one request."""
-        if peer_uid(connection) != os.getuid():
-            return None
         connection.settimeout(_REQUEST_BOUND)
-        request, streams = receive_request(connection)
-        try:
-            if request is not None and request.kernel is not None and request.protocol == PROTOCOL:
-                refused = self._refusal()
-                if refused is None:
-                    return self._fork(connection, request.kernel, streams)
-                send_line(connection, KernelReply(refused=refused))
-            else:
-                if request is not None and request.stop:
-                    self._close()
-                send_line(connection, self._status())
-        finally:
-            for stream in streams:
-                os.close(stream)
+        if request is not None and request.kernel is not None and request.protocol == PROTOCOL:
+            refused = self._refusal()
+            if refused is None:
+                return self._fork(connection, request.kernel, streams)
+            send_line(connection, KernelReply(refused=refused))
+        elif request is not None:
+            if request.stop:
+                self._close()
+            send_line(connection, self._status())
         return None
 
     def _refusal(self) -> str | None:
@@ -226,9 +269,12 @@ class Pool:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             self._selector.close()
-            for closing in (self._listening, self._woken, self._wakes, *self._kernels.values()):
+            others = (*self._arriving, *self._kernels.values())
+            for closing in (self._listening, self._woken, self._wakes, *others):
                 if closing is not None:
                     closing.close()
+            for arriving, _ in self._arriving.values():
+                arriving.close()
             return request, [os.dup(stream) for stream in streams], connection
         self._forked += 1
         self._last_used = time.monotonic()
