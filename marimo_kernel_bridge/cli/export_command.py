@@ -22,6 +22,7 @@ from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.exporting.sources import Source
+    from marimo_kernel_bridge.importing.stars import Imports
 
 FAILED: Final = 4
 _STDOUT: Final = Path("-")
@@ -36,7 +37,7 @@ class ExportOptions:
     live: bool = False
     run: bool = False
     original: Path | None = None
-    imports: bool = True
+    imports: Imports = "installed"
     sandbox: bool = True
     scripts: bool = False
     force: bool = False
@@ -147,7 +148,7 @@ def _export(source: Source, to: ExportFormat, options: ExportOptions) -> _Export
             return _as_marimo(source, to, imports=options.imports)
 
 
-def _as_marimo(source: Source, to: Literal["py", "md", "script"], *, imports: bool) -> _Exported:
+def _as_marimo(source: Source, to: Literal["py", "md", "script"], *, imports: Imports) -> _Exported:
     from marimo_kernel_bridge.importing.to_marimo import convert  # noqa: PLC0415  # slow to import
     from marimo_kernel_bridge.marimo_format import reader  # noqa: PLC0415  # slow to import
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from marimo_kernel_bridge.errors import ErrorCode
+    from marimo_kernel_bridge.importing.stars import Imports
     from marimo_kernel_bridge.importing.tracing import Trace
     from marimo_kernel_bridge.importing.verifying.verdict import Verdict
     from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject
@@ -50,6 +51,7 @@ class ImportOptions:
 
     target: Literal["marimo", "bridge"] = "marimo"
     keep_outputs: bool = False
+    imports: Imports = "installed"
     check: bool = False
     verify: bool = False
     trace: bool = False
@@ -251,9 +253,11 @@ def import_notebook(source: Path, target: Path, options: ImportOptions) -> Impor
     trace = _traced(notebook, source, options) if options.trace else None
     observed = None if trace is None else trace.observed
     conversion = (
-        to_ipynb.convert(notebook, keep_outputs=options.keep_outputs, observed=observed)
+        to_ipynb.convert(
+            notebook, keep_outputs=options.keep_outputs, imports=options.imports, observed=observed
+        )
         if options.target == "bridge"
-        else to_marimo.convert(notebook, observed=observed)
+        else to_marimo.convert(notebook, imports=options.imports, observed=observed)
     )
     outputs = None if options.check else _write(notebook, conversion, target, options)
     verdict = _verified(source, conversion, options) if options.verify else None

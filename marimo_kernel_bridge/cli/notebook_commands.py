@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
 
 
+_IMPORTS = click.option(
+    "--imports/--no-imports",
+    default=None,
+    help="To find the names that `from module import *` binds: import modules of the notebook's folder, too, or none at "
+    "all.  [default: installed modules only]",
+)
+
+
+def _imported(option: bool | None) -> Literal["none", "installed", "all"]:  # noqa: FBT001  # of click
+    return "installed" if option is None else "all" if option else "none"
+
+
 @click.command(
     "import",
     epilog=examples(
@@ -47,6 +59,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="keep: show the saved outputs when the notebook is opened.",
 )
+@_IMPORTS
 @click.option("--check", is_flag=True, help="Only report; write nothing.")
 @click.option(
     "--verify",
@@ -77,6 +90,7 @@ def import_(
     output: Path | None,
     target: Literal["marimo", "bridge"],
     outputs: str,
+    imports: bool | None,
     check: bool,
     verify: bool,
     trace: bool,
@@ -95,6 +109,7 @@ def import_(
     options = ImportOptions(
         target=target,
         keep_outputs=outputs == "keep",
+        imports=_imported(imports),
         check=check,
         verify=verify,
         trace=trace,
@@ -149,11 +164,7 @@ _FORMATS_HELP: Final = "\b\nFormats:\n" + "".join(
     type=click.Path(path_type=Path),
     help="The .ipynb that a marimo file was imported from, if the copy that the import saved is lost.",
 )
-@click.option(
-    "--no-imports",
-    is_flag=True,
-    help="For an .ipynb: do not import modules to find the names that `from module import *` binds.",
-)
+@_IMPORTS
 @click.option(
     "--no-sandbox", is_flag=True, help="For --to pdf as root, in containers: trust the notebook's outputs."
 )
@@ -172,7 +183,7 @@ def export(
     live: bool,
     run_it: bool,
     original: Path | None,
-    no_imports: bool,
+    imports: bool | None,
     no_sandbox: bool,
     scripts: bool,
     force: bool,
@@ -194,7 +205,7 @@ def export(
         live=live,
         run=run_it,
         original=original,
-        imports=not no_imports,
+        imports=_imported(imports),
         sandbox=not no_sandbox,
         scripts=scripts,
         force=force,

@@ -1,15 +1,20 @@
 """Star imports as imports of the names that are used, because marimo has to know where names come from.
 
-A separate Python process reads the names of a module, because importing one may run any code.
+A separate Python process reads the names of an installed module. A module of the notebook's folder is read as text: it is
+as little trusted as the notebook, and importing it runs it.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
 import subprocess
+import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from importlib import machinery
+from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.analysis.name_uses import CellNames, parse, read_cell
 from marimo_kernel_bridge.analysis.star_imports import import_of, module_of, star_imports
@@ -17,11 +22,15 @@ from marimo_kernel_bridge.notebooks.folder_files import text_inside
 from marimo_kernel_bridge.protocol.own_python import python_command
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+Imports = Literal["none", "installed", "all"]
+"""Which modules may be imported to learn their names: none, those outside of the notebook's folder, or all."""
+
 _TIMEOUT: Final = 120
+_UNSEEN: Final = re.compile(r"\bglobals\(|\bexec\(|\bvars\(\)|\bmodules\[__name__\]")
+"""Binds names that no text shows."""
 _ASK: Final = """\
 import importlib, json, sys
 from marimo_kernel_bridge.analysis.star_imports import public_names
@@ -39,39 +48,109 @@ class Expanded:
     notes: list[str] = field(default_factory=list)
 
 
-def names_of(module: str, folder: Path | None) -> frozenset[str] | None:
+def names_of(module: str, folder: Path | None, imports: Imports = "installed") -> frozenset[str] | None:
     """Return the names that `from module import *` binds in a notebook in `folder`; None if they are unknown.
 
-    Imports the module, which may be one of the folder, if that is known.
+    A module of the folder is imported if `imports` is "all", and otherwise read as text. An installed one is imported,
+    without the folder on the path, unless `imports` is "none".
     """
-    if module.startswith("."):
+    if imports == "all" and _is_name(module) and (names := _imported(module, folder)) is not None:
+        return names
+    return _names(module, folder, "none" if imports == "none" else "installed", frozenset())
+
+
+def _is_name(module: str) -> bool:
+    """Return whether a module is not relative, nor one such as `__main__`, which acts when it is imported."""
+    return not any(part.startswith("_") or not part for part in module.split("."))
+
+
+def _names(
+    module: str, folder: Path | None, imports: Imports, above: frozenset[str]
+) -> frozenset[str] | None:
+    """`above` are the modules whose text imports this one with a star."""
+    if not _is_name(module) or module in above:
         return None
+    top = module.partition(".")[0]
+    if top not in sys.stdlib_module_names and folder is not None:
+        written = _written(module, folder, imports, above | {module})
+        if written is not None or _has(folder, top):
+            return written
+    return None if imports == "none" else _imported(module, None)
+
+
+def _has(folder: Path, top: str) -> bool:
+    """Return whether an import of `top` in the folder finds a module of it before an installed one."""
+    names = [f"{top}{suffix}" for suffix in machinery.all_suffixes()]
+    return any((folder / name).exists() for name in (*names, f"{top}/__init__.py"))
+
+
+def _imported(module: str, folder: Path | None) -> frozenset[str] | None:
+    """Import a module in another process, which finds those of `folder` as well; None if that fails."""
     try:
         asked = subprocess.run(  # noqa: S603  # this interpreter, and a name that the notebook imports itself
             python_command("-c", _ASK, module, *([] if folder is None else [""])),
             capture_output=True,
             text=True,
             timeout=_TIMEOUT,
-            cwd=folder,
+            cwd=os.sep if folder is None else folder,
             env={**os.environ, "MPLBACKEND": "agg"},
             stdin=subprocess.DEVNULL,
             check=True,
         )
         return frozenset(json.loads(asked.stdout.rsplit("\n", 1)[-1]))
     except (subprocess.SubprocessError, OSError, ValueError, TypeError):
-        return written_in(module, folder)
-
-
-def written_in(module: str, folder: Path | None) -> frozenset[str] | None:
-    """Return the names of a module beside the notebook, read from its text without importing it."""
-    if folder is None or module.startswith("."):
         return None
-    text = text_inside(folder, "/".join(module.split(".")) + ".py")
+
+
+def _written(module: str, folder: Path, imports: Imports, above: frozenset[str]) -> frozenset[str] | None:
+    """Return the names of a module of the folder, read from its text."""
+    path = "/".join(module.split("."))
+    text, package = text_inside(folder, f"{path}.py"), module.rpartition(".")[0]
+    if text is None:
+        text, package = text_inside(folder, f"{path}/__init__.py"), module
     try:
-        names = None if text is None else read_cell(text).bound_at_end
+        cell = None if text is None else read_cell(text)
     except (SyntaxError, ValueError):
         return None
-    return None if names is None else frozenset(name for name in names if not name.startswith("_"))
+    if cell is None or text is None or _UNSEEN.search(text):
+        return None
+    if "__all__" in cell.bound_at_end:
+        return _listed(cell.tree)
+    sometimes = {use.name for use in cell.occurrences if use.act == "store" and not use.late}
+    deleted = {use.name for use in cell.occurrences if use.act == "delete"}
+    names = {name for name in cell.bound_at_end | (sometimes - deleted) if not name.startswith("_")}
+    for node in star_imports(cell.tree):
+        inner = _names(_absolute(module_of(node), package), folder, imports, above)
+        if inner is None:
+            return None
+        names |= inner
+    return frozenset(names)
+
+
+def _absolute(module: str, package: str) -> str:
+    """Return a module that a module of `package` names, without the dots of a relative import."""
+    name = module.lstrip(".")
+    up = len(module) - len(name)
+    if not up:
+        return module
+    parents = package.split(".")
+    return ".".join([*parents[: len(parents) - up + 1], *filter(None, [name])])
+
+
+def _listed(tree: ast.Module) -> frozenset[str] | None:
+    """Return the names in `__all__`, None unless it is written as one list."""
+    lists = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]
+    ]
+    try:
+        names = [ast.literal_eval(value) for value in lists]
+    except ValueError:
+        return None
+    if len(names) != 1 or ast.unparse(tree).count("__all__") != 1:
+        return None
+    return frozenset(name for name in names[0] if isinstance(name, str))
 
 
 def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) -> list[Expanded]:

@@ -43,9 +43,15 @@ class _Masks:
 
 
 def convert(
-    notebook: Notebook, *, keep_outputs: bool, observed: Mapping[int, str] | None = None
+    notebook: Notebook,
+    *,
+    keep_outputs: bool,
+    imports: stars.Imports = "installed",
+    observed: Mapping[int, str] | None = None,
 ) -> Conversion:
     """Convert a notebook for this package's kernel. `observed` is what a run has shown of cells, by position.
+
+    `imports` says which modules may be imported to learn what `from module import *` binds.
 
     Raises `BridgeError`: bad_notebook.
     """
@@ -58,7 +64,7 @@ def convert(
     prepared = prepare(
         masked,
         lambda _: None,
-        lambda module: stars.names_of(module, folder),
+        lambda module: stars.names_of(module, folder, imports),
         ipython=True,
         observed=observed,
     )

@@ -46,20 +46,23 @@ _HEADER: Final = "# /// script"
 
 
 def convert(
-    notebook: Notebook, *, imports: bool = True, observed: Mapping[int, str] | None = None
+    notebook: Notebook, *, imports: stars.Imports = "installed", observed: Mapping[int, str] | None = None
 ) -> Conversion:
     """Convert a notebook. Runs marimo's linter on an event loop of its own: not for async callers.
 
-    `observed` is what a run has shown of cells, by position. Without `imports`, no module is imported to learn what `from module import *` binds.
+    `observed` is what a run has shown of cells, by position. `imports` says which modules may be imported to learn what
+    `from module import *` binds.
 
     Raises `BridgeError`: runtime_mismatch, cell_not_converted (only where marimo cannot read its own file back).
     """
     check_version()
     notebook = with_line_feeds(notebook)
     folder = notebook.path.parent if notebook.path is not None else None
-    names = stars.names_of if imports else stars.written_in
     prepared = prepare(
-        notebook, partial(_read, folder), lambda module: names(module, folder), observed=observed
+        notebook,
+        partial(_read, folder),
+        lambda module: stars.names_of(module, folder, imports),
+        observed=observed,
     )
     cells = _with_other_cells(notebook, prepared, folder)
     cells = [replace(cell, code=with_escaped_breaks(cell.code)) for cell in cells]

@@ -113,5 +113,5 @@ def test_no_file_is_read_of_a_folder_that_only_the_kernel_names(
     named_by_the_kernel = convert(from_live(notebook, "n").notebook).text
     assert ";base64" not in named_by_the_kernel
     assert not (tmp_path / "sprung").exists()
-    named_by_the_person = convert(from_live(notebook, "n", has_folder=True).notebook, imports=False).text
+    named_by_the_person = convert(from_live(notebook, "n", has_folder=True).notebook, imports="none").text
     assert ";base64" in named_by_the_person

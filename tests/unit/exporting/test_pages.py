@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.exporting.pages import to_html
-from marimo_kernel_bridge.importing.stars import written_in
+from marimo_kernel_bridge.importing.stars import names_of
 from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.notebooks.folder_files import picture_url, text_inside
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
@@ -98,7 +98,7 @@ def test_no_other_file_is_embedded(folder: Path, address: str, monkeypatch: pyte
     page = to_html(notebook(markdown, **{"text/markdown": markdown}), "a", folder).text
     assert ";base64" not in page.partition("<body")[2]
     assert (
-        ";base64" not in convert(parse_notebook(folder / "a.ipynb", notebook(markdown)), imports=False).text
+        ";base64" not in convert(parse_notebook(folder / "a.ipynb", notebook(markdown)), imports="none").text
     )
 
 
@@ -121,10 +121,10 @@ def test_names_of_a_star_import_are_read_in_the_folder_only(folder: Path) -> Non
     (folder / "link.py").symlink_to(folder.parent / "other.py")
     (folder / "zero.py").symlink_to("/dev/zero")
     os.mkfifo(folder / "pipe.py")
-    assert written_in("part", folder) == {"x"}
-    assert written_in("below.deep", folder) == {"z"}
+    assert names_of("part", folder, "none") == {"x"}
+    assert names_of("below.deep", folder, "none") == {"z"}
     for module in ("link", "up.other", "zero", "pipe", "missing"):
-        assert written_in(module, folder) is None
+        assert names_of(module, folder, "none") is None
 
 
 ACTING = [

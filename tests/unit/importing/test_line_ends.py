@@ -15,7 +15,7 @@ def imported(*sources: str, kind: CellKind = "code") -> Conversion:
     cells = [
         NotebookCell(number, f"c{number}", kind, source) for number, source in enumerate(sources, start=1)
     ]
-    return to_marimo.convert(Notebook(tuple(cells), {}), imports=False)
+    return to_marimo.convert(Notebook(tuple(cells), {}), imports="none")
 
 
 def strings_in(text: str) -> list[str]:

@@ -68,7 +68,7 @@ def test_what_both_show_alike_stays(source: str) -> None:
 
 def imported(folder: Path, source: str) -> Conversion:
     notebook = Notebook((NotebookCell(1, "c1", "markdown", source),), {}, folder / "n.ipynb")
-    return to_marimo.convert(notebook, imports=False)
+    return to_marimo.convert(notebook, imports="none")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,138 @@
+"""What `from module import *` binds, and what is run to learn it: nothing of the notebook's folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.importing import stars
+from marimo_kernel_bridge.importing.stars import Imports, names_of
+
+FILES = {
+    "helpers.py": "import os\nx = 1\n_y = 2\ndef f(): z = 3\nif x:\n    w = 4",
+    "listed.py": "__all__ = ['a', '_b']\na = _b = c = 1",
+    "longer.py": "__all__ = ['a']\n__all__ += ['b']\na = b = 1",
+    "dynamic.py": "x = 1\nglobals().update(y=2)",
+    "outer.py": "from helpers import *\nfrom listed import *\nv = 5",
+    "of_math.py": "from math import *\nv = 5",
+    "round.py": "from trip import *\na = 1",
+    "trip.py": "from round import *\nb = 1",
+    "package/__init__.py": "from .part import *\nfrom helpers import *",
+    "package/part.py": "p = 1",
+    "math.py": "never = 1",
+    "numpy.ipynb": "{}",
+    "compiled.abi3.so": "",
+    "broken.py": "def",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Modules that end the process that imports one."""
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"{text}\nopen(__file__ + '.ran', 'w').close()\n" if name != "broken.py" else text)
+    return tmp_path
+
+
+@pytest.fixture
+def imported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path | None]]:
+    """What is imported, in place of imports."""
+    asked: list[tuple[str, Path | None]] = []
+
+    def note(module: str, folder: Path | None) -> frozenset[str] | None:
+        asked.append((module, folder))
+        return frozenset({"pi"})
+
+    monkeypatch.setattr(stars, "_imported", note)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("helpers", {"os", "x", "f", "w"}),
+        ("listed", {"a", "_b"}),
+        ("longer", None),
+        ("dynamic", None),
+        ("outer", {"os", "x", "f", "w", "a", "_b", "v"}),
+        ("round", None),
+        ("package", {"p", "os", "x", "f", "w"}),
+        ("package.part", {"p"}),
+        ("compiled", None),
+        ("broken", None),
+        (".helpers", None),
+    ],
+)
+def test_modules_of_the_folder_are_read_and_not_run(
+    folder: Path, imported: list[object], module: str, names: set[str] | None
+) -> None:
+    assert names_of(module, folder) == names
+    assert not imported
+
+
+@pytest.mark.parametrize("module", ["math", "numpy", "xml.sax"])
+def test_installed_modules_are_imported_without_the_folder(
+    folder: Path, imported: list[tuple[str, Path | None]], module: str
+) -> None:
+    assert names_of(module, folder) == {"pi"}
+    assert imported == [(module, None)]
+    assert names_of("of_math", folder) == {"pi", "v"}
+
+
+@pytest.mark.parametrize("module", ["math", "numpy", "helpers", "package", "test.__main__"])
+def test_without_imports_nothing_is_imported(folder: Path, imported: list[object], module: str) -> None:
+    names_of(module, folder, "none")
+    assert not imported
+
+
+@pytest.mark.parametrize("imports", ["none", "installed", "all"])
+def test_a_module_that_is_a_program_is_never_imported(imported: list[object], imports: Imports) -> None:
+    assert names_of("test.__main__", None, imports) is None
+    assert not imported
+
+
+def test_modules_of_the_folder_are_imported_if_that_is_asked_for(
+    folder: Path, imported: list[tuple[str, Path | None]]
+) -> None:
+    assert names_of("helpers", folder, "all") == {"pi"}
+    assert imported == [("helpers", folder)]
+
+
+def test_the_process_that_imports_has_no_folder_on_its_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "cmath.py").write_text((folder / "helpers.py").read_text())
+    monkeypatch.chdir(folder)
+    names = names_of("xml.sax", folder)
+    assert names is not None
+    assert "ContentHandler" in names
+    assert not list(folder.rglob("*.ran"))
+
+
+def test_an_import_runs_the_modules_of_the_notebooks_folder_only_if_the_person_says_so(folder: Path) -> None:
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "metadata": {},
+        "source": "from helpers import *\nx",
+        "outputs": [],
+    }
+    notebook = {
+        "cells": [cell | {"execution_count": None}],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    (folder / "a.ipynb").write_text(json.dumps(notebook))
+    command = ["import", str(folder / "a.ipynb"), "--target", "bridge", "--check", "--json"]
+    for option in ([], ["--no-imports"]):
+        told = CliRunner().invoke(main, [*command, *option])
+        assert "the import of what is used: x" in told.output, told.output
+    assert not list(folder.rglob("*.ran"))
+    told = CliRunner().invoke(main, [*command, "--imports"])
+    assert "the import of what is used: x" in told.output, told.output
+    assert [path.name for path in folder.rglob("*.ran")] == ["helpers.py.ran"]
