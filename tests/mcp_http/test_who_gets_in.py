@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -53,11 +54,12 @@ async def test_the_token_lets_in(server, http):
         "Bearer {token}x",
         "Bearer {start}",
         "Bearer {token} {token}",
+        "Bearer {long}",
     ],
 )
-@pytest.mark.parametrize("method", ["POST", "GET", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["POST", "GET", "HEAD", "DELETE", "OPTIONS"])
 async def test_without_the_token_nobody_gets_in(server, http, method, authorization):
-    value = authorization.format(token=server.token, start=server.token[:-1])
+    value = authorization.format(token=server.token, start=server.token[:-1], long="x" * 50_000)
     answer = await ask(server, http, method, Authorization=value)
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -84,6 +86,9 @@ async def test_a_session_is_no_way_around_the_token(server, http):
         "http://localhost.evil.example:27180",
         "http://localhost:1@evil.example",
         "http://127.0.0.1:1.evil.example",
+        "http://127.0.0.1:99999",
+        "chrome-extension://abcdefghijklmnop",
+        "vscode-webview://127.0.0.1.x",
         "https://192.0.2.1",
         "file://",
         "",
@@ -110,6 +115,14 @@ async def test_a_page_of_this_machine_may_use_the_token(server, http, origin):
         "localhost@evil.example",
         "192.0.2.1",
         "localhost:x",
+        "localhost:99999",
+        "localhost.",
+        "127.0.0.1.nip.io",
+        "2130706433",
+        "0x7f000001",
+        "0.0.0.0",
+        "[::]",
+        "",
     ],
 )
 async def test_a_name_that_points_here_is_not_ours(server, http, host):
@@ -127,6 +140,54 @@ async def test_a_request_is_refused_before_its_body_is_read(server):
     async with asyncio.timeout(BOUND):
         assert (await reader.readline()).startswith(b"HTTP/1.1 401")
     writer.close()
+
+
+RAW = {
+    "two hosts": (400, b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n{token}\r\n"),
+    "no host": (400, b"POST /mcp HTTP/1.1\r\n{token}\r\n"),
+    "no host, HTTP/1.0": (421, b"POST /mcp HTTP/1.0\r\n{token}\r\n"),
+    "a proxy's form": (404, b"POST http://localhost/mcp HTTP/1.1\r\nHost: localhost\r\n{token}\r\n"),
+    "a cookie": (401, b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nCookie: token={value}\r\n\r\n"),
+    "a query": (401, b"POST /mcp?token={value} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    "a second token": (
+        401,
+        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\n{token}\r\n",
+    ),
+    "a websocket": (
+        401,
+        b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ),
+    "a header of 1 MiB": (
+        400,
+        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\n{token}X: " + b"x" * 2**20 + b"\r\n\r\n",
+    ),
+    "no HTTP": (400, b"\x16\x03\x01\x02\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("what", RAW)
+async def test_a_request_that_no_client_sends_is_refused(server, what):
+    status, request = RAW[what]
+    request = request.replace(b"{token}", f"Authorization: Bearer {server.token}\r\n".encode())
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(request.replace(b"{value}", server.token.encode()))
+    async with asyncio.timeout(BOUND):
+        assert (await reader.readline()).split()[1] == str(status).encode()
+    writer.close()
+
+
+async def test_a_body_that_is_too_long_or_no_message_is_refused_and_the_server_serves_on(server, http):
+    async def chunks():
+        for _ in range(5):
+            yield b" " * 2**20
+
+    headers = {**ACCEPT, **server.authorization, "Content-Type": "application/json"}
+    assert (await http.post(server.url, content=chunks(), headers=headers)).status_code == 413
+    deep = b"[" * 100_000 + b"]" * 100_000
+    assert (await http.post(server.url, content=deep, headers=headers)).status_code == 400
+    unknown = {**headers, "Mcp-Session-Id": "0" * 32}
+    assert (await http.post(server.url, json=INITIALIZE, headers=unknown)).status_code == 404
+    assert (await ask(server, http)).status_code == 200
 
 
 async def test_a_body_of_more_than_four_mebibytes_is_refused(server, http):
@@ -170,6 +231,20 @@ async def test_to_other_machines_it_answers_by_address_and_by_its_own_name():
     assert [await one for one in statuses(ours, loopback=False, served_as="lab.example")] == [200] * 5
     (foreign,) = statuses(["evil.example"], loopback=False, served_as="lab.example")
     assert await foreign == 421
+
+
+async def test_nothing_but_requests_passes_the_guard_unchecked():
+    passed = []
+
+    async def app(scope, receive, send):
+        passed.append(scope["type"])
+
+    guard = AccessCheck(app, Token(None, "t" * 43), host="127.0.0.1", loopback=True)
+    scope = {"path": "/mcp", "headers": [(b"host", b"localhost")]}
+    with pytest.raises(ValueError, match="websocket"):
+        await guard(scope | {"type": "websocket"}, None, None)
+    await guard({"type": "lifespan"}, None, None)
+    assert passed == ["lifespan"]
 
 
 async def test_to_other_machines_only_its_own_pages_are_no_foreign_pages():
@@ -259,6 +334,12 @@ def test_a_server_that_was_faster_has_its_token_used(tmp_path, monkeypatch):
     faster = kept_token(tmp_path / "token")
     monkeypatch.setattr("os.path.lexists", lambda _: False)
     assert kept_token(tmp_path / "token") == faster
+
+
+def test_servers_that_start_at_once_keep_one_token(tmp_path):
+    with ThreadPoolExecutor(8) as threads:
+        tokens = set(threads.map(lambda _: kept_token(tmp_path / "token").value, range(8)))
+    assert len(tokens) == 1
 
 
 # The port

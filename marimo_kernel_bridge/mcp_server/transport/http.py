@@ -13,7 +13,7 @@ import logging
 import signal
 import socket
 import sys
-from contextlib import AsyncExitStack, nullcontext, suppress
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from marimo_kernel_bridge.mcp_server.answers.size_limit import keep_answers_small
 from marimo_kernel_bridge.mcp_server.transport.address import PATH, Listening, ip_address
-from marimo_kernel_bridge.mcp_server.transport.own_clients import GRACE, own_clients
+from marimo_kernel_bridge.mcp_server.transport.own_clients import GRACE, one_lifespan, own_clients
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,9 +60,13 @@ class AccessCheck:
         self._names = {"localhost", host.lower(), socket.gethostname().lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(scope["path"], Headers(scope=scope)) if scope["type"] == "http" else None
-        if refusal is None:
-            scope.setdefault("state", {})[ADMITTED] = True
+        refusal = None
+        if scope["type"] == "http":
+            refusal = self._refusal(scope["path"], Headers(scope=scope))
+            if refusal is None:
+                scope.setdefault("state", {})[ADMITTED] = True
+        elif scope["type"] != "lifespan":  # uvicorn is told to take no websockets
+            raise ValueError(f"not checked: {scope['type']}")
         await (refusal or self._app)(scope, receive, send)
 
     def _refusal(self, path: str, headers: Headers) -> JSONResponse | None:
@@ -282,8 +286,7 @@ async def _serve(
     )
     connections = server._lowlevel_server  # noqa: SLF001  # the SDK serves streams with it
     async with AsyncExitStack() as stack:
-        kernels = await stack.enter_async_context(connections.lifespan(connections))
-        connections.lifespan = lambda _: nullcontext(kernels)  # all clients share them
+        await stack.enter_async_context(one_lifespan(connections))
         if own is not None:
             await stack.enter_async_context(own_clients(connections, own))
         await _Server(config, calls).serve(sockets=[listening.socket])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mcp.server.stdio import stdio_server
@@ -48,6 +48,14 @@ class _TextFile:
 
     async def flush(self) -> None:
         await self._writer.drain()
+
+
+@asynccontextmanager
+async def one_lifespan(server: Server[Any]) -> AsyncIterator[None]:
+    """Begin the server's lifespan for all connections, however clients come: the SDK begins one for each."""
+    async with server.lifespan(server) as kernels:
+        server.lifespan = lambda _: nullcontext(kernels)
+        yield
 
 
 @asynccontextmanager

@@ -58,6 +58,7 @@ def test_the_address_of_the_hub_itself_is_refused_with_how_a_user_s_is_written()
         "ftp://localhost/",
         "http://",
         "http://ada:secret@localhost/",
+        "https://hub.example.org\\@evil.example/user/ada",
         "http://[::1",
         "http://h:x/",
     ],
@@ -85,6 +86,11 @@ def test_the_configured_token_goes_to_the_configured_server_alone(
         "http://hub.example.org/user/ada",
         "https://hub.example.org/user/eve",
         "https://hub.example.org:444/user/ada",
+        "https://hub.example.org/user/ada/../eve",
+        "https://hub.example.org/user/%2e%2e/ada",
+        "https://hub.example.org/user%2fada",
+        "https://hub.example.org.evil.example/user/ada",
+        "https://hub.example.org\\.evil.example/user/ada",
     ):
         assert JupyterServer.at(other, None).token == ""
     monkeypatch.setenv("JUPYTER_TOKEN_FILE", str(tmp_path / "nosuch"))

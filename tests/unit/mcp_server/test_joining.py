@@ -13,10 +13,12 @@ from click.testing import CliRunner
 
 from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.attachments import Attach, attach_client
 from marimo_kernel_bridge.mcp_server.transport import joining
-from marimo_kernel_bridge.mcp_server.transport.own_clients import own_clients
+from marimo_kernel_bridge.mcp_server.transport.own_clients import one_lifespan, own_clients
 from marimo_kernel_bridge.mcp_server.transport.run_files import RunFiles, run_files
 from marimo_kernel_bridge.mcp_tools import build_server
+from tests.unit.mcp_server.fake_kernel import FakeKernel
 
 pytestmark = pytest.mark.anyio
 
@@ -45,12 +47,24 @@ def homes_of_tests(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
 
 
 @asynccontextmanager
-async def serving(files: RunFiles) -> AsyncIterator[None]:
-    server = build_server()._lowlevel_server
+async def serving(files: RunFiles, attach: Attach = attach_client) -> AsyncIterator[None]:
+    server = build_server(attach=attach)._lowlevel_server
     with files.listening() as listening:
         assert listening is not None
-        async with own_clients(server, listening):
+        async with one_lifespan(server), own_clients(server, listening):
             yield
+
+
+async def called(files: RunFiles, client: str, tool: str, **arguments: Any) -> str:
+    """Return what a tool answers to a client on a connection of its own."""
+    reader, writer = await asyncio.open_unix_connection(files.socket_file)
+    meta = META | {"io.modelcontextprotocol/clientInfo": {"name": client, "version": "1"}}
+    params = {"name": tool, "arguments": arguments, "_meta": meta}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    writer.write(json.dumps(request).encode() + b"\n")
+    answer = json.loads(await reader.readline())
+    writer.close()
+    return str(answer["result"]["content"][0]["text"])
 
 
 class Client:
@@ -117,6 +131,15 @@ async def written(writer: asyncio.StreamWriter) -> None:
         writer.write(b"x")
         await writer.drain()
         await asyncio.sleep(0)
+
+
+async def test_connections_of_one_client_share_its_kernels_and_others_do_not(
+    files: RunFiles, kernel: FakeKernel, connection_file: str
+) -> None:
+    async with asyncio.timeout(30), serving(files, kernel.attach):
+        assert "k1" in await called(files, "ann", "connect_to_kernel", connection_file=connection_file)
+        assert "k1" in await called(files, "ann", "kernel_status")
+        assert "[not_connected]" in await called(files, "ben", "kernel_status", kernel="k1")
 
 
 def test_without_a_server_nothing_is_sent_anywhere(files: RunFiles, client: Client) -> None:
