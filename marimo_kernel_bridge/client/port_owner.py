@@ -20,11 +20,11 @@ def foreign_listener(port: int) -> int | None:
     """
     for table in _TABLES:
         try:
-            lines = table.read_text().splitlines()[1:]
+            rows = table.read_text().strip().split("\n")[1:]
         except OSError:
             continue
-        for line in lines:
-            _, local, _, state, _, _, _, uid, *_ = line.split()
+        for row in rows:
+            _, local, _, state, _, _, _, uid, *_ = row.split()
             if (
                 state == _LISTENS
                 and int(local.rpartition(":")[2], 16) == port
