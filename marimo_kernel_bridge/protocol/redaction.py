@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MARK: Final = re.compile(r"<<redacted:[^<>\n]*>>")
 
 _SHORTEST: Final = 4
+_FEW: Final = 500
 _WHOLE: Final = 16
 """Longer values are also recognized by their first half, because a text may have been cut within them, in base64, and
 where a line break is within them."""
@@ -39,6 +40,23 @@ _Known = tuple[str, str]
 """A text that stands for a secret, and the secret's name."""
 
 
+class _Texts:
+    """Texts that stand for secrets, the longest first, and those of them that another text contains."""
+
+    def __init__(self, known: Iterable[_Known]) -> None:
+        self.all = sorted(known, key=_order)
+        self._by_start: dict[str, list[_Known]] = {}
+        for one in self.all if len(self.all) > _FEW else ():
+            self._by_start.setdefault(one[0][:_SHORTEST], []).append(one)
+
+    def within(self, text: str) -> list[_Known]:
+        candidates = self.all
+        if self._by_start:  # else looking for each takes less time
+            starts = {text[at : at + _SHORTEST] for at in range(len(text))} & self._by_start.keys()
+            candidates = sorted((one for start in starts for one in self._by_start[start]), key=_order)
+        return [one for one in candidates if one[0] in text]
+
+
 class Redactor:
     """Replaces known secrets, and texts in the formats of tokens, by marks."""
 
@@ -47,14 +65,14 @@ class Redactor:
         known = {(value, name) for value, name in known if value not in "<<redacted:"}
         self.secrets = sorted((name, value) for value, name in known)
         long = [(value, name) for value, name in known if len(value) >= _WHOLE]
-        self._forms = sorted({(form, name) for value, name in known for form in _forms(value)}, key=_order)
-        self._beginnings = sorted(((value[: len(value) // 2], name) for value, name in long), key=_order)
-        self._unbroken = sorted(((value, name) for value, name in long if "\n" not in value), key=_order)
+        self._forms = _Texts({(form, name) for value, name in known for form in _forms(value)})
+        self._beginnings = _Texts((value[: len(value) // 2], name) for value, name in long)
+        self._unbroken = _Texts((value, name) for value, name in long if "\n" not in value)
 
     @property
     def spaced(self) -> list[str]:
         """The forms of values with white space in them, which a stream may end within."""
-        return [form for form, _ in self._forms if len(form.split()) > 1]
+        return [form for form, _ in self._forms.all if len(form.split()) > 1]
 
     def text(self, text: str) -> str:
         """Return the text with marks in place of secrets."""
@@ -100,10 +118,9 @@ class Redactor:
         for form, name in values:
             text = text.replace(form, mark(name))
         if values:
-            for beginning, name in self._beginnings:
-                if beginning in text:
-                    cut = f"{re.escape(beginning)}[^\\s'\"]*+"
-                    text = re.sub(cut, lambda _, name=name: mark(name), text)  # type: ignore[misc]  # called at once
+            for beginning, name in self._beginnings.within(text):
+                cut = f"{re.escape(beginning)}[^\\s'\"]*+"
+                text = re.sub(cut, lambda _, name=name: mark(name), text)  # type: ignore[misc]  # called at once
             if "\n" in text:
                 text = self._without_broken(text)
         return without_tokens(text, formats)
@@ -111,20 +128,17 @@ class Redactor:
     def _without_broken(self, text: str) -> str:
         """Replace values with a line break within them, as a terminal wraps them."""
         together = text.replace("\n", "")
-        for value, name in self._unbroken:
-            if value in together:
-                broken = "\n?".join(map(re.escape, value))
-                text = re.sub(broken, lambda _, name=name: mark(name), text)  # type: ignore[misc]  # called at once
+        for value, name in self._unbroken.within(together):
+            broken = "\n?".join(map(re.escape, value))
+            text = re.sub(broken, lambda _, name=name: mark(name), text)  # type: ignore[misc]  # called at once
         return text
 
     def _likely_values(self, text: str) -> list[_Known]:
-        """Return the forms of values that may be in a text, also cut or broken."""
-        found = [(form, name) for form, name in self._forms if form in text]
-        if found or any(beginning in text for beginning, _ in self._beginnings):
-            return found or self._forms
-        if self._unbroken and "\n" in text:
-            together = text.replace("\n", "")
-            return self._forms if any(value in together for value, _ in self._unbroken) else []
+        """Return the forms of values that are in a text; of values that are cut or broken in it, one that is not."""
+        if found := self._forms.within(text):
+            return found
+        if self._beginnings.within(text) or ("\n" in text and self._unbroken.within(text.replace("\n", ""))):
+            return self._forms.all[:1]
         return []
 
 

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -106,3 +107,14 @@ def test_names_of_which_a_word_is_a_secrets_are_secret_and_others_are_not(tmp_pa
     )
     for found in (in_environment({**ORDINARY, **SECRET}), in_dotenv(str(tmp_path))):
         assert {secret.name: secret.value for secret in found} == SECRET
+
+
+def test_many_secrets_take_no_longer_than_their_text() -> None:
+    secrets = [Secret(f"N{number}_TOKEN", f"{number:05}" + "-value-of-a-secret") for number in range(20_000)]
+    many = Redactor(secrets)
+    text = f"print {secrets[7].value}, {secrets[19_999].value[:15]} and {secrets[5].value[:9]}\n{secrets[5].value[9:]}"
+    began = time.process_time()
+    assert many.text(text) == Redactor([secrets[7], secrets[19_999], secrets[5]]).text(text)
+    assert "<<redacted:N7_TOKEN>>" in many.text(text)
+    many.text("x" * 100_000)
+    assert time.process_time() - began < 0.3
