@@ -29,7 +29,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-hard fuzz front-ends browser lint types record-api contracts format pictures lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-long test-hard fuzz front-ends browser lint types record-api contracts format pictures lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -41,13 +41,16 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	$(BIN)/python tests/house/pip_install.py --editable '.[lab,demo,test]'
 	@touch $@
 
-test: install browser lint types ## All set-up, the linter, the types, all tests, and the lines and branches that they run
+test: install browser lint types ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
 	rm -rf .build/coverage && mkdir -p .build/coverage
-	$(BIN)/coverage run -m pytest --durations=10 $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/coverage run -m pytest -m 'not long' --durations=10 $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/python tests/coverage_figures.py $(COVERED)
 
-test-hard: install browser ## All tests TIMES times in random order, while one processor computes something else
+test-long: install browser ## The long tests: whole stories in a browser and in environments of their own
+	$(BIN)/python -m pytest -m long --durations=10 $(SIDE_BY_SIDE) $(ARGS)
+
+test-hard: install browser ## All tests, the long ones too, TIMES times in random order, while one processor computes something else
 	$(BIN)/python tests/hard.py $(TIMES) $(SIDE_BY_SIDE) $(ARGS)
 
 fuzz: install ## Try random notebooks and edits (ARGS="HISTORIES [SEED]", else the next 10,000) and compare each with a fresh run

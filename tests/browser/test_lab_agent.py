@@ -13,6 +13,7 @@ pytestmark = pytest.mark.browser
 CELLS = ("a = 1", "b = a * 10", "print('b is', b)\nb")
 
 
+@pytest.mark.long
 def test_an_edit_on_the_wire_renews_the_dependents_on_the_persons_page(lab):
     page = lab(*CELLS)
     page.run_all()
@@ -58,6 +59,7 @@ def test_an_agent_over_mcp_finds_the_open_notebook_and_its_edit_shows_on_the_pag
     assert (stream.text, result.data["text/plain"]) == ("b is 70\n", "70")
 
 
+@pytest.mark.long
 def test_an_agents_edit_of_what_the_person_has_changed_since_is_refused_and_changes_nothing(lab, agent):
     page = lab(*CELLS)
     page.run_all()
@@ -76,6 +78,7 @@ def test_an_agents_edit_of_what_the_person_has_changed_since_is_refused_and_chan
     expect(page.outputs(2)).to_have_text(["b is 50", "50"])
 
 
+@pytest.mark.long
 def test_an_agent_is_shown_the_chart_that_the_person_sees(lab, agent):
     page = lab(
         "import matplotlib.pyplot as plt",

@@ -84,6 +84,7 @@ def test_while_the_persons_long_cell_runs_the_agent_looks_on_and_its_edit_follow
     expect(page.outputs(3)).to_have_text(["working", "''"])
 
 
+@pytest.mark.long
 def test_while_the_agents_long_run_goes_on_the_persons_cell_waits_and_then_reaches_the_agent(
     lab, agent, gate
 ):

@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.long
 def test_on_the_stock_kernel_a_changed_first_cell_leaves_the_third_as_it_was(lab):
     page = lab("a = 1", "b = a * 10", "print('b is', b)\nb", kernel="python3")
     page.run_all()

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.browser
 READER = "def double(n):\n    twice = n * 2\n    return twice\nprint(double(a))"
 
 
+@pytest.mark.long
 def test_a_breakpoint_stops_a_cell_and_the_dependent_that_runs_by_itself(lab):
     page = lab("a = 21", READER)
     debugger = page.page.locator(".jp-DebuggerSidebar")

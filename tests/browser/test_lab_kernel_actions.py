@@ -26,6 +26,7 @@ def test_the_toolbar_interrupts_a_running_cell_and_the_kernel_goes_on(lab):
     expect(page.outputs(2)).to_have_text(["42"])
 
 
+@pytest.mark.long
 def test_the_toolbar_interrupts_a_dependent_that_runs_by_itself(lab):
     page = lab("endless = False", LOOP)
     page.run_all()
@@ -58,6 +59,7 @@ def test_input_asks_the_person_and_its_answer_reaches_the_dependents(lab):
     expect(page.outputs(1)).to_have_text(["Hello, Grace"])
 
 
+@pytest.mark.long
 def test_a_dependent_that_runs_by_itself_may_ask_too(lab):
     page = lab("question = 'Who? '", "name = input(question)\nprint('Hello,', name)")
     page.run_all()
@@ -89,6 +91,7 @@ def test_restart_and_run_all_starts_from_nothing_and_shows_the_same(lab):
     expect(page.outputs(2)).to_have_text(["runs: 1"])
 
 
+@pytest.mark.long
 def test_after_a_restart_nothing_of_the_old_namespace_is_left(lab):
     page = lab("a = 1", "a + 1")
     page.run_all()

@@ -26,6 +26,7 @@ def test_stale_cells_say_so_under_their_own_outputs_until_they_are_fresh(lab):
     assert [output.get("text", "") for output in page.save().cells[3].outputs] == ["b is 2\n"]
 
 
+@pytest.mark.long
 def test_the_graph_is_a_picture_and_the_status_a_table(lab):
     page = lab("a = 1", "b = a + 1", "%marimo graph", "%marimo status")
     page.run_all()

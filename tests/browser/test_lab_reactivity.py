@@ -78,6 +78,7 @@ def test_run_all_runs_every_cell_exactly_once_however_often_it_is_pressed(lab):
         assert log.read_text().split() == ["a", "b", "c", "d", "e"]
 
 
+@pytest.mark.long
 def test_running_one_cell_runs_each_dependent_once_and_after_what_it_needs(lab):
     page = lab(
         RAN, "ran('a'); a = 1", "ran('b'); b = a", "ran('c'); c = a", "ran('d'); d = b + c\nd", "ran('z')"
@@ -96,6 +97,7 @@ def test_running_one_cell_runs_each_dependent_once_and_after_what_it_needs(lab):
     assert log.read_text().split() in (["a", "b", "c", "d"], ["a", "c", "b", "d"])
 
 
+@pytest.mark.long
 def test_a_cell_above_the_definition_that_it_uses_follows_it(lab):
     page = lab("total = price * 2\ntotal", "price = 21")
     page.run(0)
@@ -107,6 +109,7 @@ def test_a_cell_above_the_definition_that_it_uses_follows_it(lab):
     assert page.save().cells[0].outputs[0].data == {"text/plain": "42"}
 
 
+@pytest.mark.long
 def test_run_all_brings_cells_into_order_that_stand_above_what_they_use(lab):
     page = lab("total = price * 2\ntotal", "price = 20 + more", "more = 1")
 
@@ -154,6 +157,7 @@ def test_streams_errors_and_charts_are_replaced_live_each_under_its_own_cell(lab
     expect(page.outputs(2)).to_have_text(["5.0"])
 
 
+@pytest.mark.long
 def test_dependents_of_a_failing_cell_say_so_until_it_is_fixed(lab):
     page = lab("a = 1", "b = 10 / a", "b + 1", "print('b is', b)")
     page.run_all()
@@ -179,6 +183,7 @@ def test_dependents_of_a_failing_cell_say_so_until_it_is_fixed(lab):
     expect(page.outputs(1)).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_name_defined_twice_is_told_with_the_other_cell_named_and_readers_keep_theirs(lab):
     page = lab("x = 1", "x * 10", "x = 2")
     page.run(0)
@@ -197,6 +202,7 @@ def test_a_name_defined_twice_is_told_with_the_other_cell_named_and_readers_keep
     expect(page.outputs(2)).to_have_text(["3"])
 
 
+@pytest.mark.long
 def test_cells_that_wait_for_each_other_are_refused_with_the_cells_named(lab):
     page = lab("one = two + 1", "two = one + 1")
 

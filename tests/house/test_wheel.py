@@ -180,6 +180,7 @@ def test_jupyter_finds_the_kernelspec_of_the_installed_wheel(environment, tmp_pa
     assert found["spec"]["display_name"] == "marimo (reactive Python)"
 
 
+@pytest.mark.long  # the demo shows that its kernel and its server work
 def test_the_installed_wheel_passes_its_own_doctor(environment, tmp_path):
     result = run(environment / "marimo-kernel-bridge", "doctor", "--json", cwd=tmp_path, check=False)
     verdicts = {finding["check"]: finding["verdict"] for finding in json.loads(result.stdout)}

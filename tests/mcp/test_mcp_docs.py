@@ -7,6 +7,7 @@ from story_player import play
 
 
 @pytest.mark.anyio
+@pytest.mark.long  # `make site` plays the story too
 @pytest.mark.timeout(600)  # a whole story: a server, two kernels, an environment, an installation
 async def test_the_story_is_what_happens_and_its_page_shows_each_step(tmp_path):
     steps = await play(STORY, tmp_path)
