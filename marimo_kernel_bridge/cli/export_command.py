@@ -141,7 +141,10 @@ def _export(source: Source, to: ExportFormat, options: ExportOptions) -> _Export
             if to == "pdf":
                 check_installed_for_pdf()
             pictures = source.folder if source.has_folder else None
-            page = to_html(source.as_written, source.name, pictures, scripts=options.scripts)
+            from marimo_kernel_bridge.cli.chart_pictures import with_pictures  # noqa: PLC0415  # of these formats alone
+
+            document = source.as_written if options.scripts else with_pictures(source.as_written)
+            page = to_html(document, source.name, pictures, scripts=options.scripts)
             notes = (*_live_notes(source), *_without_outputs(source), *page.notes)
             return _Exported(page.text if to == "html" else to_pdf(page.text, sandbox=options.sandbox), notes)
         case "py" | "md" | "script":

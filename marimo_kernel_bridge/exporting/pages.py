@@ -41,6 +41,14 @@ _POLICY: Final = (
 _ACTING: Final = re.compile(r"<(?=(?:meta|link|base)(?![a-z0-9-]))", re.IGNORECASE)
 """Elements that name other addresses in ways that the policy does not cover: `meta refresh`, `link rel=preconnect`."""
 _PICTURES: Final = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
+_SHOWN: Final = (
+    *("text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png", "image/jpeg", "text/plain"),
+    "application/pdf",
+)
+"""What the template shows of an output without a script."""
+_WIDGET: Final = "application/vnd.jupyter.widget-view+json"
+_NEEDS_SCRIPT: Final = "<p><em>This output needs a script, which this page does not run.</em></p>"
+_IMAGE: Final = re.compile(r"<img\b[^<>]*+", re.IGNORECASE)
 _LARGEST_HTML: Final = 200_000
 """Characters: what is larger is not searched for pictures, because the parser takes quadratic time for some texts."""
 _MERMAID: Final = re.compile(r"```\s*mermaid")
@@ -60,7 +68,7 @@ def to_html(document: DocumentJSON, title: str, folder: Path | None = None, *, s
     """Render a notebook. `folder` has the pictures that its Markdown refers to; None embeds none.
 
     The page runs no script and loads nothing, unless the person trusts the notebook's outputs and wants their `scripts`.
-    Raises `BridgeError`: not_installed.
+    Raises `BridgeError`: not_installed, bad_notebook.
     """
     read, exporter = _exporter()
     texts = "\n".join(_texts(document))
@@ -75,18 +83,32 @@ def to_html(document: DocumentJSON, title: str, folder: Path | None = None, *, s
     resources = {"metadata": {"name": title, "path": str(folder) if folder is not None else ""}}
     complete = _complete(document)
     still = 0 if scripts else _without_scripts(complete)
-    text, _ = exporter.from_notebook_node(read(json.dumps(complete)), resources)
+    try:
+        text, _ = exporter.from_notebook_node(read(json.dumps(complete)), resources)
+    except Exception as error:  # nbconvert raises any exception for outputs and metadata that are malformed
+        raise BridgeError(
+            "bad_notebook", f"nbconvert cannot show it: {type(error).__name__}: {error}."
+        ) from error
     if scripts:
         return Page(
             text,
             ("It runs the scripts of the notebook's outputs, which may load anything when it is opened.",),
         )
-    notes = (
-        (f"{still} outputs need scripts, which the page does not run: --scripts keeps them.",)
-        if still
-        else ()
-    )
-    return Page(_inert(text), notes)
+    page = _inert(text)
+    notes = []
+    if still:
+        notes.append(f"{still} outputs need scripts, which the page does not run: --scripts keeps them.")
+    if missing := _not_embedded(page):
+        notes.append(
+            f"{missing} pictures are not in the notebook's folder, or too large, and the page does not load them."
+        )
+    return Page(page, tuple(notes))
+
+
+def _not_embedded(page: str) -> int:
+    """Return how many pictures a page names by an address."""
+    images = (found[0].lower() for found in _IMAGE.finditer(page))
+    return sum("src" in image and "data:" not in image for image in images)
 
 
 def _inert(page: str) -> str:
@@ -97,20 +119,45 @@ def _inert(page: str) -> str:
 
 
 def _without_scripts(document: DocumentJSON) -> int:
-    """Show the picture of an output that is a script as well; return how many outputs have no picture."""
+    """Show the picture of an output that is a script as well; return how many outputs have no picture.
+
+    Those say in their place that something is missing.
+    """
+    document["metadata"].pop("widgets", None)
     count = 0
     for cell in document["cells"]:
         for output in cell.get("outputs") or []:
             data = output.get("data") or {}
-            if data.pop("application/javascript", None) is None and "<script" not in joined(
-                data.get("text/html", "")
-            ):
+            if not data or not _needs_script(data):
                 continue
-            if any(mime in data for mime in _PICTURES):
+            for mime in ("application/javascript", _WIDGET):
+                data.pop(mime, None)
+            picture = next((mime for mime in _PICTURES if mime in data), None)
+            if picture is None:
+                count += 1
+                data["text/html"] = _rest(data) + _NEEDS_SCRIPT
+            elif picture in _SHOWN:
                 data.pop("text/html", None)
             else:
-                count += 1
+                source = html.escape("".join(joined(data[picture]).split()))
+                data["text/html"] = f'<img src="data:{picture};base64,{source}" alt="" />'
     return count
+
+
+def _needs_script(data: JSONObject) -> bool:
+    return (
+        "application/javascript" in data
+        or "<script" in joined(data.get("text/html", "")).lower()
+        or _WIDGET in data
+        or not any(mime in data for mime in _SHOWN)
+    )
+
+
+def _rest(data: JSONObject) -> str:
+    """Return what an output shows without its script, as HTML."""
+    if "text/html" in data:
+        return joined(data["text/html"])
+    return f"<pre>{html.escape(joined(data['text/plain']))}</pre>" if "text/plain" in data else ""
 
 
 @cache

@@ -76,6 +76,8 @@ class Drawing:
 
     png: bytes = b""
     why_not: str = ""
+    not_there: bool = False
+    """Whether no interpreter has the package."""
 
 
 class ChartDrawer:
@@ -104,7 +106,8 @@ class ChartDrawer:
 async def _draw(kind: ChartKind, spec: bytes, interpreters: Sequence[str]) -> Drawing:
     package = "kaleido" if kind == "plotly" else "vl-convert-python"
     drawing = Drawing(
-        why_not=f"it can be drawn with {package} in the environment of an installed kernelspec or of the MCP server"
+        why_not=f"it can be drawn with {package} in the environment of an installed kernelspec or of the MCP server",
+        not_there=True,
     )
     for interpreter in dict.fromkeys(interpreters):
         exit_code, png, complaint = await _run(interpreter, kind, spec)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.exporting.pages import to_html
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.exporting.pages import _not_embedded, to_html
 from marimo_kernel_bridge.importing.stars import names_of
 from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.notebooks.folder_files import picture_url, text_inside
@@ -161,6 +162,52 @@ def test_the_picture_of_an_output_takes_the_place_of_its_script() -> None:
     assert "plot()" not in page.text
     assert not page.notes
     assert to_html(notebook(**{"text/html": "<script>plot()</script>"}), "a").notes
+
+
+PLOTLY = "application/vnd.plotly.v1+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+@pytest.mark.parametrize(
+    ("data", "shown"),
+    [
+        ({PLOTLY: "{}"}, "<em>This output needs a script"),
+        ({"text/html": "<div id=v></div><SCRIPT>vega()</SCRIPT>"}, "<em>This output needs a script"),
+        ({WIDGET: "{}", "text/plain": "IntSlider(<3>)"}, "<pre>IntSlider(&lt;3&gt;)</pre>"),
+        ({"application/javascript": "go()", "text/plain": "an object"}, "<pre>an object</pre>"),
+    ],
+)
+def test_an_output_that_needs_a_script_says_so_in_its_place(data: dict[str, str], shown: str) -> None:
+    page = to_html(notebook(**data), "a")
+    assert shown in page.text
+    assert "needs a script" in page.text
+    assert page.notes == ("1 outputs need scripts, which the page does not run: --scripts keeps them.",)
+
+
+@pytest.mark.parametrize("mime", ["image/gif", "image/webp", "image/png"])
+def test_the_picture_of_a_chart_is_shown_in_any_format(mime: str) -> None:
+    page = to_html(notebook(**{PLOTLY: "{}", "text/html": "<script>a()</script>", mime: "aGVsbG8="}), "a")
+    assert f"data:{mime};base64,aGVsbG8=" in page.text
+    assert not page.notes
+
+
+def test_pictures_that_the_page_does_not_load_are_counted(folder: Path) -> None:
+    markdown = "![x](p.png) ![y](http://x.test/a.png) <img src=//x.test/b.png>"
+    page = to_html(notebook(markdown, **{"text/html": "<img alt='c' src='c.png'>"}), "a", folder)
+    assert page.notes == (
+        "3 pictures are not in the notebook's folder, or too large, and the page does not load them.",
+    )
+    assert not to_html(notebook("![x](p.png)"), "a", folder).notes
+    assert _not_embedded("<img " * 200_000) == 0
+
+
+@pytest.mark.parametrize("metadata", [{"widgets": 3}, {"widgets": {}}, {"widgets": {"x": {"state": 1}}}])
+def test_malformed_widgets_are_left_out_or_refused(metadata: dict[str, object]) -> None:
+    document = notebook(**{WIDGET: "{}", "text/plain": "a slider"}) | {"metadata": metadata}
+    assert "a slider" in to_html(document, "a").text
+    with pytest.raises(BridgeError) as refusal:
+        to_html(document, "a", scripts=True)
+    assert refusal.value.code == "bad_notebook"
 
 
 def test_a_missing_or_odd_attachment_is_no_crash() -> None:
