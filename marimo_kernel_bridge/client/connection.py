@@ -243,6 +243,8 @@ def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
         warnings = _judge_owner(path, status)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:  # of files in /proc, and of disks that fail
+        raise _malformed(path, error.strerror or "it cannot be read") from None
     finally:
         os.close(descriptor)
     if len(content) > MAX_FILE_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Final
 
 from mcp.server.mcpserver import Context
@@ -30,6 +31,8 @@ BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="About how many
 OffsetArg = Annotated[int, Field(ge=0, description="Where in the output text to begin, to read on.")]
 
 WAIT: Final = 30.0
+_SHORT_NAME: Final = 31
+"""Characters of a name that leave room for six of a session: kernels cut names to 40."""
 BUDGET: Final = 8000
 LIST_BUDGET: Final = 20_000
 
@@ -40,9 +43,22 @@ def kernels_of(ctx: Ctx) -> Kernels:
 
 
 def client_name(ctx: Ctx) -> str:
-    """Return the agent's name from its host, which tells the person who ran a cell."""
+    """Return the agent's name from its host, which tells the person who ran a cell.
+
+    Over HTTP with its session, if the protocol has one: clients of one host have the same name, and are not the same.
+    """
     params = ctx.session.client_params
-    return agent_name(params.client_info.name if params is not None else "")
+    name = params.client_info.name if params is not None else ""
+    request = ctx.request_context.request
+    if request is None:
+        return agent_name(name)
+    session = request.headers.get("mcp-session-id")
+    own = agent_name(
+        name.replace("(", " ").replace(")", " ")
+    )  # nobody is called what a session makes of a name
+    if session is None:
+        return own
+    return f"{own[:_SHORT_NAME].strip()} ({hashlib.sha256(session.encode()).hexdigest()[:6]})"
 
 
 def can_ask(ctx: Ctx) -> bool:

@@ -19,6 +19,7 @@ from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
+from marimo_kernel_bridge.mcp_server.safety.own_exports import OwnExports
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.own_python import own_interpreter
@@ -211,6 +212,7 @@ class Kernels:
         self._started: StartedKernels | None = None
         self._connecting = asyncio.Lock()
         self.presenter = Presenter()
+        self.exports = OwnExports()
 
     @cached_property
     def redactor(self) -> Redactor:

@@ -10,7 +10,21 @@ from marimo_kernel_bridge.errors import BridgeError
 
 Installer = Literal["pip", "uv"]
 
-_FILES: Final = (".whl", ".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".egg")
+_FILES: Final = (
+    ".whl",
+    ".zip",
+    ".tar",
+    ".gz",
+    ".tgz",
+    ".bz2",
+    ".tbz",
+    ".xz",
+    ".txz",
+    ".tlz",
+    ".lz",
+    ".lzma",
+    ".egg",
+)
 """An installer would take such a name for a file in the working directory."""
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._\[\],<>=!~*+-]+")

@@ -39,6 +39,7 @@ FOR_AGENT: Final = "marimo_kernel_bridge_agent"
 """A key that the kernel adds to the header of an agent's request: what it sends in answer to that request is redacted."""
 
 _LONGEST_NAME: Final = 40
+_LONGEST_READ: Final = 400
 _PUNCTUATION: Final = frozenset(" .,_-+/@()")
 _NOT_FOR_AGENTS: Final = frozenset(
     {"notebook", "the notebook", "person", "the person", "you", "user", "the user"}
@@ -50,9 +51,16 @@ def agent_name(named: str) -> str:
 
     Agents choose their names, which stand in notices, in terminals and in the audit log.
     """
-    kept = "".join(letter if letter.isalnum() or letter in _PUNCTUATION else " " for letter in named)
+    import unicodedata  # noqa: PLC0415  # not needed when a kernel starts
+
+    kept = "".join(
+        letter if letter.isalnum() or letter in _PUNCTUATION else " " for letter in named[:_LONGEST_READ]
+    )
     name = " ".join(kept.split())[:_LONGEST_NAME].strip()
-    return "agent" if not name or name.casefold() in _NOT_FOR_AGENTS else name
+    # As a person reads it: full-width letters, or a full stop behind it, make no other name.
+    letters = "".join(letter if letter.isalnum() else " " for letter in unicodedata.normalize("NFKC", name))
+    seen = " ".join(letters.casefold().split())
+    return "agent" if not seen or seen in _NOT_FOR_AGENTS else name
 
 
 def kernel_id_of(connection_file: Path) -> str:

@@ -26,6 +26,7 @@ _SIDE: Final = 64
 """Blocks per side in which pictures are compared, so that text shifted by a pixel is equal."""
 _VISIBLE: Final = 24
 """The smallest visible difference of a block's color, of 255."""
+_MOST_PIXELS: Final = 50_000_000
 _SHAPE: Final = 0.1
 """The largest relative difference in size of pictures that count as equal."""
 
@@ -82,13 +83,27 @@ def apart(one: str, other: str) -> float:
         from PIL import Image, ImageChops  # noqa: PLC0415  # comes with matplotlib, which draws most
     except ImportError:
         return 1.0
-    pictures = [Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB") for data in (one, other)]
+    try:
+        pictures = [_opened(data) for data in (one, other)]
+    except Exception:  # noqa: BLE001  # Pillow's decoders raise nearly anything for broken files
+        return 1.0
     (width, height), (other_width, other_height) = (picture.size for picture in pictures)
     if abs(width / height - other_width / other_height) > _SHAPE * width / height:
         return 1.0
     blocks = [picture.resize((_SIDE, _SIDE), Image.Resampling.BOX) for picture in pictures]
     seen = [max(pixel) > _VISIBLE for pixel in _pixels(ImageChops.difference(*blocks))]
     return sum(seen) / len(seen)
+
+
+def _opened(data: str) -> Any:  # Pillow's image
+    """Return a picture of a cell. Raises what Pillow does, and ValueError for too many pixels."""
+    from PIL import Image  # noqa: PLC0415  # comes with matplotlib, which draws most
+
+    # Pillow would guess, and start Ghostscript for what calls itself PNG and is PostScript.
+    picture = Image.open(io.BytesIO(base64.b64decode(data)), formats=("PNG", "JPEG", "GIF", "WEBP"))
+    if picture.width * picture.height > _MOST_PIXELS:
+        raise ValueError("too many pixels")
+    return picture.convert("RGB")
 
 
 def _pixels(picture: Any) -> Iterator[tuple[int, ...]]:  # Pillow's image

@@ -2,7 +2,8 @@
 
 Neither is a dependency. They are searched for in the interpreters that the caller trusts, and run in a
 separate process with limits of time and memory, so that a hanging browser affects nothing else. Rendering runs no code
-of the notebook, and the environment of the process leads nowhere: `loaded_by_charts` says which charts are not drawn.
+of the notebook, on Linux without a network, elsewhere in an environment that leads nowhere: `loaded_by_charts` says
+which charts are not drawn.
 """
 
 from __future__ import annotations
@@ -38,8 +39,21 @@ _NOWHERE: Final = dict.fromkeys(
 ) | {"no_proxy": "", "NO_PROXY": ""}
 """Variables that send whatever follows them to a port where nothing listens."""
 
+_NEW_NAMESPACES: Final = (
+    0x10000000 | 0x40000000
+)  # CLONE_NEWUSER and CLONE_NEWNET; Python names them from 3.12 on
 _LIMITED: Final = f"""
-import json, sys
+import json, os, sys
+if sys.platform == "linux":  # without a network, where the system lets a user leave it
+    import ctypes
+    ids = [("setgroups", "deny")] + [(f"{{kind}}_map", f"{{i}} {{i}} 1") for kind, i in (("uid", os.getuid()), ("gid", os.getgid()))]
+    if ctypes.CDLL(None).unshare({_NEW_NAMESPACES}) == 0:
+        for name, text in ids:
+            try:
+                with open(f"/proc/self/{{name}}", "w") as file:
+                    file.write(text)
+            except OSError:
+                pass
 try:
     import resource
 except ImportError:  # on Windows

@@ -34,7 +34,7 @@ _MOST_DRAWN: Final = 3
 _LARGE: Final = MAX_IMAGE_CHARACTERS // 2
 """Characters of base64 that one image may take, so that a second one fits."""
 
-_MOST_PIXELS: Final = 40_000_000
+_MOST_PIXELS: Final = 20_000_000
 """A picture of more takes too much memory: a few kilobytes of PNG may have any number."""
 
 _SMALLEST: Final = 200

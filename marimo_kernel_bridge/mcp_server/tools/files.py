@@ -47,8 +47,7 @@ _PYTHON: Final = frozenset({"py", "script"})
 def _of_export(arguments: Arguments) -> Tier:
     if arguments.get("output") is None:
         return "read"
-    # Whose work an existing file is cannot be known.
-    return "run" if arguments.get("overwrite") or arguments.get("format") in _PYTHON else "edit"
+    return "run" if arguments.get("format") in _PYTHON else "edit"
 
 
 @tool("Export a notebook", needs=_of_export, destroys=True, idempotent=True)
@@ -62,7 +61,7 @@ async def export_notebook(
     output: Annotated[
         str | None,
         Field(
-            description="File to write, in the working directory or the notebook's folder (permission edit; run for py, script and overwrite); else the text is returned. Needed for pdf."
+            description="File to write, in the working directory or the notebook's folder (permission edit; run for py and script, and to replace files that no export here wrote); else the text is returned. Needed for pdf."
         ),
     ] = None,
     overwrite: OverwriteArg = False,
@@ -76,13 +75,22 @@ async def export_notebook(
     that was imported, ipynb brings back the cells' ids, metadata and attachments. Existing files are left alone.
     """
     request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
+    kernels = kernels_of(ctx)
+
+    def may_replace(existing: Path) -> bool:
+        return kernels.may_run or kernels.exports.has(existing)
+
     if file is not None:
         _require_own(ctx, Path(file))
-        file_views.check(request, Path(file))
-        return answer(await file_views.export_file(file, request), kernels_of(ctx).redactor)
-    attached = attached_to(ctx, kernel)
-    file_views.check(request, attached.notebook_file)
-    return answer(await file_views.export_live(attached, request), attached.redactor)
+        file_views.check(request, Path(file), may_replace)
+        exported, redactor = await file_views.export_file(file, request), kernels.redactor
+    else:
+        attached = attached_to(ctx, kernel)
+        file_views.check(request, attached.notebook_file, may_replace)
+        exported, redactor = await file_views.export_live(attached, request), attached.redactor
+    if output is not None:
+        kernels.exports.add(Path(output))
+    return answer(exported, redactor)
 
 
 def _require_own(ctx: Ctx, file: Path) -> None:

@@ -23,7 +23,7 @@ from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from marimo_kernel_bridge.exporting.live import LiveNotebook
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
@@ -126,8 +126,8 @@ async def as_format(
                 return text, report.notes
 
 
-def check(request: ExportRequest, notebook: Path | None) -> None:
-    """Check the arguments before anything is read. Raises `BridgeError`: bad_request, output_exists.
+def check(request: ExportRequest, notebook: Path | None, may_replace: Callable[[Path], bool]) -> None:
+    """Check the arguments before anything is read. Raises `BridgeError`: bad_request, output_exists, not_allowed.
 
     `notebook` is the file of the notebook, if the person or their Jupyter server named it.
     """
@@ -150,8 +150,15 @@ def check(request: ExportRequest, notebook: Path | None) -> None:
             "output is neither in the working directory nor beside the notebook, or it is hidden; nothing was written.",
             f"Name a file in {Path.cwd()}.",
         )
-    if not request.overwrite and os.path.lexists(request.output):
-        raise _existing(request.output)
+    if os.path.lexists(request.output):
+        if not request.overwrite:
+            raise _existing(request.output)
+        if not may_replace(Path(request.output)):
+            raise BridgeError(
+                "not_allowed",
+                "output exists, and is no export of this server, or somebody has changed it since; nothing was written.",
+                "Name another file. To replace others' files needs the permission 'run': marimo-kernel-bridge mcp --allow run.",
+            )
 
 
 def _is_allowed(output: Path, notebook: Path | None) -> bool:
@@ -174,7 +181,7 @@ def _existing(output: str) -> BridgeError:
     return BridgeError(
         "output_exists",
         existing(Path(output)).message,
-        "Name another file, or pass overwrite=true, which needs the permission run.",
+        "Name another file, or pass overwrite=true, which needs the permission run for files that no export here wrote.",
     )
 
 

@@ -146,6 +146,13 @@ def test_a_folder_or_a_pipe_is_no_connection_file(tmp_path: Path) -> None:
     assert refusal(str(tmp_path / "pipe")).code == "connection_file_malformed"
 
 
+def test_a_file_that_opens_and_cannot_be_read_is_refused() -> None:
+    assert refusal("/proc/self/mem").code in {
+        "connection_file_malformed",
+        "connection_file_missing",
+    }  # only on Linux
+
+
 def test_a_file_of_another_user_is_refused(write: Write) -> None:
     if os.getuid() != 0:
         # Only root can give a file away; anybody else meets files of others, such as this one.

@@ -63,7 +63,10 @@ def test_markup_in_an_agents_name_stays_text(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["notebook", " Notebook\n", "the person", "THE  PERSON", "", "\x1b", "<notebook>", "y\u200bou"[:0]],
+    [
+        *("notebook", " Notebook\n", "the person", "THE  PERSON", "", "\x1b", "<notebook>", "notebook."),
+        *("(the-person)", "\uff4eotebook", "...", "y\u200bou"[:0]),
+    ],
 )
 def test_no_agent_has_the_persons_name(name: str) -> None:
     assert agent_name(name) == "agent"

@@ -1,16 +1,39 @@
 """What a client sees of the tools before it calls one, and what it hears of wrong arguments."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mcp.types import Tool
 
+from marimo_kernel_bridge.mcp_server.arguments import client_name
 from marimo_kernel_bridge.mcp_tools import TOOLS
+from marimo_kernel_bridge.protocol.names import agent_name
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import FakeKernel
 
 pytestmark = pytest.mark.anyio
+
+
+def context(name: str, session: str | None, *, http: bool = True) -> Any:
+    headers = {} if session is None else {"mcp-session-id": session}
+    params = SimpleNamespace(client_info=SimpleNamespace(name=name))
+    request = SimpleNamespace(headers=headers) if http else None
+    return SimpleNamespace(
+        session=SimpleNamespace(client_params=params), request_context=SimpleNamespace(request=request)
+    )
+
+
+def test_over_http_a_session_is_a_part_of_the_name_and_nobody_can_have_it_without() -> None:
+    one, again, other = (client_name(context("ann", session)) for session in ("s1", "s1", "s2"))
+    assert one == again != other
+    assert one.startswith("ann (")
+    assert client_name(context("x" * 100, "s1"))[:31] == "x" * 31
+    assert agent_name(client_name(context("x" * 100, "s1"))) == client_name(context("x" * 100, "s1"))
+    assert client_name(context(one, None)) != one
+    assert client_name(context(one, None, http=False)) == one
+    assert client_name(context("notebook", "s1")).startswith("agent (")
 
 
 async def listed(agent: Agent) -> list[Tool]:

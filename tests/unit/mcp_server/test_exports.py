@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 from mcp import MCPError
 from mcp.types import TextResourceContents
 
-from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.agent import Agent, Answer
 from tests.unit.mcp_server.conftest import Serve
 from tests.unit.mcp_server.fake_kernel import FakeKernel, stream
 
@@ -68,6 +69,40 @@ async def test_an_existing_file_is_left_alone_unless_it_may_be_overwritten(
     assert content_of(output) == first
     assert not (await connected("export_notebook", output=str(output), overwrite=True)).failed
     assert "x + 1" in content_of(output)
+
+
+async def test_who_may_not_run_code_replaces_only_what_this_server_exported(
+    serve: Serve,
+    notebook: FakeKernel,
+    connection_file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    editor = await serve("edit")
+    await editor("connect_to_kernel", connection_file=connection_file)
+    output = tmp_path / "a.ipynb"
+
+    async def export(**more: Any) -> Answer:
+        return await editor("export_notebook", output=str(output), overwrite=True, **more)
+
+    assert not (await export()).failed
+    assert not (await export()).failed
+    mine = content_of(output)
+    for change in (
+        lambda: output.write_text("the person's"),
+        lambda: (output.unlink(), output.symlink_to(tmp_path / "elsewhere.ipynb")),
+        lambda: (tmp_path / "elsewhere.ipynb").write_text(mine),
+    ):
+        change()
+        assert (await export()).refused("not_allowed")
+    assert content_of(tmp_path / "elsewhere.ipynb") == mine
+    other = await serve("edit", name="ben")
+    await other("connect_to_kernel", connection_file=connection_file)
+    output.unlink()
+    output.write_text(mine)
+    assert (await other("export_notebook", output=str(output), overwrite=True)).refused("not_allowed")
+    assert not (await export()).failed
 
 
 @pytest.mark.parametrize(

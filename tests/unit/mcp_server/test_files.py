@@ -163,6 +163,10 @@ async def test_a_file_is_exported_to_a_file_and_an_existing_one_is_left_alone(
     before = output.read_text()
     again = await editor("export_notebook", file=str(notebook), format="md", output=str(output))
     assert again.refused("output_exists")
+    again = await editor(
+        "export_notebook", file=str(notebook), format="md", output=str(output), overwrite=True
+    )
+    assert (again.failed, output.read_text()) == (False, before)
     output.write_text("the person's")
     again = await editor(
         "export_notebook", file=str(notebook), format="md", output=str(output), overwrite=True

@@ -4,6 +4,8 @@ import base64
 import io
 import json
 import os
+import socket
+import subprocess
 import sys
 import venv
 from dataclasses import replace
@@ -12,7 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image as Pillow
 
-from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
+from marimo_kernel_bridge.importing.verifying.outputs import apart
+from marimo_kernel_bridge.mcp_server.media.chart_drawing import _LIMITED, _NEW_NAMESPACES, ChartDrawer
 from marimo_kernel_bridge.mcp_server.media.chart_text import PLOTLY, ChartKind, chart_in
 from marimo_kernel_bridge.mcp_server.media.loaded_by_charts import what_it_loads
 from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, Picture, show
@@ -102,7 +105,40 @@ def test_what_calls_itself_a_png_and_is_another_format_is_not_decoded(form: str)
     assert picture.note.endswith("that cannot be read")
 
 
+def test_a_small_file_with_very_many_pixels_is_not_decoded() -> None:
+    picture = scaled(written(Pillow.new("1", (5000, 4001))))
+    assert picture.image is None
+    assert "5000x4001: too large to scale" in picture.note
+
+
+def test_pictures_that_are_compared_are_not_decoded_as_other_formats() -> None:
+    pixels = noise(30, 30)
+    image = written(pixels).data
+    buffer = io.BytesIO()
+    pixels.save(buffer, "TIFF")
+    assert apart(image, written(pixels, "PNG").data) == 0
+    assert apart(image, base64.b64encode(buffer.getvalue()).decode()) == 1
+    assert apart("not base64!", image) == 1
+    huge = written(Pillow.new("1", (10_000, 5001))).data
+    assert apart(huge, written(Pillow.new("1", (10_000, 5002))).data) == 1
+
+
 # Drawing
+
+
+def test_a_chart_is_drawn_without_a_network() -> None:
+    """The code before each drawing leaves it, where the system lets a user do so."""
+    leaves = f"import ctypes; print(ctypes.CDLL(None).unshare({_NEW_NAMESPACES}))"
+    may_leave = (
+        subprocess.run([sys.executable, "-c", leaves], check=True, capture_output=True).stdout == b"0\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connects = f"import socket; socket.create_connection({server.getsockname()!r}, 5)"
+        drawn = subprocess.run(
+            [sys.executable, "-c", f"{_LIMITED}\n{connects}"], capture_output=True, check=False
+        )
+    assert (drawn.returncode != 0) == may_leave, drawn.stderr
+    assert (b"unreachable" in drawn.stderr) == may_leave
 
 
 async def test_a_vega_lite_chart_is_drawn() -> None:

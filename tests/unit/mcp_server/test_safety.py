@@ -39,7 +39,7 @@ NEEDS: list[tuple[str, dict[str, Any], Tier]] = [
     ("export_notebook", {"output": "a.ipynb"}, "edit"),
     ("export_notebook", {"output": "a.html", "format": "html"}, "edit"),
     ("export_notebook", {"output": "numpy.py", "format": "py"}, "run"),
-    ("export_notebook", {"output": "package.json", "format": "json", "overwrite": True}, "run"),
+    ("export_notebook", {"output": "package.json", "format": "json", "overwrite": True}, "edit"),
     ("export_notebook", {"output": "sitecustomize.py", "format": "script", "overwrite": True}, "run"),
     ("execute_code", {"code": "1"}, "run"),
     ("edit_cells", {"edits": [ADD]}, "run"),

@@ -36,6 +36,7 @@ def test_a_name_with_extras_and_versions_is_a_requirement(wanted: str, plain: st
         "/tmp/polars",
         "polars.whl",
         "polars.tar.gz",
+        *(f"polars.{suffix}" for suffix in ("tbz", "txz", "tlz", "tar.lz", "tar.lzma", "tar.bz2", "TGZ")),
         "polars; python_version > '3'",
         "polars>=1 -e .",
         "polars && true",
