@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell, Output
 
 
+MOST_ATTACHED: Final = 64
+"""Sessions over HTTP end without a word: of more attachments, the one that was not used for the longest time is closed."""
 _ASKED_BOUND: Final = 1.0  # seconds; each answer waits this long at most
 
 
@@ -55,6 +58,8 @@ class Attached:
     notebook: str | None = None
     """Path of the notebook of the kernel, if it was known when connecting."""
     restarts_told: int = 0
+    used: float = field(default_factory=time.monotonic)
+    """When a call was last for it."""
     answers: bool = True
     """Whether the kernel answered the last request. Code that holds the GIL prevents it."""
     charts: ChartDrawer = field(default_factory=ChartDrawer)
@@ -247,6 +252,8 @@ class Kernels:
                     return previous
                 await self._detach(previous)
             client = await self._attach(endpoint, client_name)
+            while len(self._attached) >= MOST_ATTACHED:
+                await self._detach(min(self._attached.values(), key=lambda attached: attached.used))
             self._made += 1
             attached = Attached(
                 f"k{self._made}" if previous is None else previous.handle, client, redactor=self.redactor
@@ -259,11 +266,10 @@ class Kernels:
     def get(self, handle: str | None, client_name: str) -> Attached:
         """Return a kernel that a client is attached to. Raises `BridgeError`: not_connected."""
         candidates = self._of(client_name)
-        if handle is None and len(candidates) == 1:
-            return candidates[0]
-        attached = next((candidate for candidate in candidates if candidate.handle == handle), None)
-        if attached is not None:
-            return attached
+        meant = [attached for attached in candidates if handle in {None, attached.handle}]
+        if len(meant) == 1:
+            meant[0].used = time.monotonic()
+            return meant[0]
         if not candidates:
             raise BridgeError(
                 "not_connected",

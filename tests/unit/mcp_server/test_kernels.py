@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marimo_kernel_bridge.client import discovery
+from marimo_kernel_bridge.client.connection import read_connection
 from marimo_kernel_bridge.client.discovery import FoundKernel
 from marimo_kernel_bridge.client.life import KernelInfo
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server import attachments
 from marimo_kernel_bridge.mcp_server.answers.kernels import KernelspecLine, KernelspecList
 from marimo_kernel_bridge.mcp_server.views import kernels
 from tests.unit.client.served_kernels import TOKEN, ServedKernels, serving
@@ -289,3 +291,20 @@ async def test_a_paused_agent_cannot_end_the_pause_by_a_restart(
     assert not (await agent("connect_to_kernel", connection_file=connection_file)).failed
     kernel.description = replace(DESCRIPTION, agents_paused=True)
     assert (await agent("control_kernel", action=action)).refused("paused")
+
+
+async def test_of_very_many_attachments_the_one_that_nobody_uses_is_closed(
+    kernel: FakeKernel, connection_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "MOST_ATTACHED", 2)
+    kernels, endpoint = attachments.Kernels(attach=kernel.attach), read_connection(connection_file)
+    for name in ("ann", "ben"):
+        await kernels.connect(endpoint, name)
+    kernels.get(None, "ann")
+    await kernels.connect(endpoint, "cat")
+    for name in ("ann", "cat"):
+        assert kernels.get(None, name).client.client_name == name
+    with pytest.raises(BridgeError) as refusal:
+        kernels.get(None, "ben")
+    assert refusal.value.code == "not_connected"
+    await kernels.close()
