@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.inspecting.value_text import shorten, value_text
+from marimo_kernel_bridge.inspecting.value_text import is_one_of, shorten, value_text
 from marimo_kernel_bridge.protocol.inspection import UiElement
 
 if TYPE_CHECKING:
@@ -66,5 +66,13 @@ def any_of(keys: Iterable[str]) -> str:
 
 def range_of(start: object, stop: object, step: object) -> str:
     """Describe a range of numbers; None and 0 mean no limit."""
-    limits = (f" from {start}" if start is not None else "") + (f" to {stop}" if stop is not None else "")
-    return limits + (f" in steps of {step}" if step else "")
+    limits = (f" from {_limit(start)}" if start is not None else "") + (
+        f" to {_limit(stop)}" if stop is not None else ""
+    )
+    has_step = is_one_of(type(step), (int, float)) and bool(step)
+    return limits + (f" in steps of {step}" if has_step else "")
+
+
+def _limit(value: object) -> str:
+    """Return a limit, which is a number of any kind, or text."""
+    return value if type(value) is str else value_text(value)

@@ -10,9 +10,10 @@ while another thread reads it.
 
 from __future__ import annotations
 
+import sys
 import types
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypedDict, TypeGuard
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting.value_text import (
@@ -20,7 +21,11 @@ from marimo_kernel_bridge.inspecting.value_text import (
     class_name,
     describe_function,
     first_items,
+    instance_dict,
+    is_class,
+    is_of_library,
     is_one_of,
+    is_plain_zone,
     library_class,
     shorten,
     value_text,
@@ -35,7 +40,6 @@ MOST_COLUMNS: Final = 50
 _MOST_NAMED: Final = 20
 
 _SIZED: Final = (list, tuple, set, frozenset, dict, bytearray)
-_TRUSTED_DTYPES: Final = ("numpy", "pandas")
 _CHANGED: Final = (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 """Exceptions that reading a library's object may raise, especially while user code changes it."""
 
@@ -59,14 +63,16 @@ def list_variables(
     names: Mapping[str, object], hidden: Container[str], definers: Mapping[str, str]
 ) -> list[Variable]:
     """Return global variables, modules last. `definers` are the ids of the cells that define names. Any thread."""
-    public = [(name, names[name]) for name in _public(names, hidden) if name in names]
+    public = _public(names, hidden)
     public.sort(key=lambda item: type(item[1]) is types.ModuleType)
     return [describe(name, value, definers.get(name)) for name, value in public]
 
 
-def _public(names: Mapping[str, object], hidden: Container[str]) -> list[str]:
+def _public(names: Mapping[str, object], hidden: Container[str]) -> list[tuple[str, object]]:
     return [
-        name for name in list(names) if type(name) is str and not name.startswith("_") and name not in hidden
+        (name, value)
+        for name, value in list(names.items())
+        if type(name) is str and not name.startswith("_") and name not in hidden
     ]
 
 
@@ -84,14 +90,15 @@ def inspect(
 
     Raises `BridgeError`: no_such_variable.
     """
-    if name not in names:
-        public = sorted(_public(names, hidden))
+    found = [value for other, value in list(names.items()) if type(other) is str and other == name]
+    if not found:
+        public = sorted(name for name, _ in _public(names, hidden))
         raise BridgeError(
             "no_such_variable",
             f"There is no variable {name!r}.",
             f"Existing variables: {', '.join(public[:_MOST_NAMED]) or 'none'}. A variable is a plain global name.",
         )
-    value = names[name]
+    value = found[0]
     variable = describe(name, value, definers.get(name))
     if not sample:
         return VariableContent(variable, sampled=False)
@@ -99,7 +106,7 @@ def inspect(
     reader = _reader(type(value))
     with suppress(*_CHANGED):
         part = slice(offset, offset + max(0, min(rows, MOST_ROWS)))
-        content = reader[3](value, part) if reader else _plain_content(value, part)
+        content = reader[3](_without_attrs(value), part) if reader else _plain_content(value, part)
     return VariableContent(variable, **content)
 
 
@@ -109,7 +116,7 @@ def describe(name: str, value: object, definer: str | None = None) -> Variable:
     summary = ""
     with suppress(*_CHANGED):
         reader = _reader(kind)
-        summary = reader[2](value) if reader else _summary(value)
+        summary = reader[2](_without_attrs(value)) if reader else _summary(value)
     return Variable(name, class_name(kind), summary, _is_ui_element(kind), definer)
 
 
@@ -132,11 +139,6 @@ def _summary(value: object) -> str:  # noqa: PLR0911  # one for each kind of val
         return text
     parents = [class_name(base) for base in bases(kind)[1:-1]]
     return f"instance of a class of {', '.join(parents[:3])}" if parents else ""
-
-
-def is_class(value: object) -> TypeGuard[type]:
-    """Return whether a value is a class, without reading its `__class__`, which may run code."""
-    return any(base is type for base in bases(type(value)))
 
 
 def _plain_content(value: object, part: slice) -> _Sample:
@@ -165,18 +167,11 @@ def _plain_content(value: object, part: slice) -> _Sample:
 
 
 def _attributes(value: object) -> dict[str, object]:
-    """Return an instance's attributes, bypassing any `__getattribute__` of its class."""
-    if is_class(value) or type(value) is types.ModuleType:
-        return {}
-    try:
-        attributes = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return {}
-    return dict(attributes) if type(attributes) is dict else {}
+    return {} if is_class(value) or type(value) is types.ModuleType else dict(instance_dict(value))
 
 
 def _attribute(value: object, name: str) -> object:
-    return _attributes(value).get(name, ...)
+    return instance_dict(value).get(name, ...)
 
 
 def _is_ui_element(kind: type) -> bool:
@@ -203,11 +198,37 @@ def _length(value: Any) -> str:
     return f"{len(value)} values, {_dtype(value.dtype)}"
 
 
+def _without_attrs(value: Any) -> Any:
+    """Return a pandas object that shares its data with `value`; pandas copies `attrs`, which runs code of what is there."""
+    attributes = instance_dict(value)
+    if "_attrs" not in attributes:
+        return value
+    bare = object.__new__(type(value))
+    instance_dict(bare).update({**attributes, "_attrs": {}})
+    return bare
+
+
 def _dtype(dtype: Any) -> str:
-    module = class_name(type(dtype)).partition(".")[0]
-    return (
-        f"{dtype}" if module in {"numpy", "pandas", "polars", "pyarrow"} else f"<{class_name(type(dtype))}>"
-    )
+    kind = type(dtype)
+    if _is_plain_dtype(dtype):
+        return f"{dtype}"
+    if library_class("pandas", "DatetimeTZDtype") is kind:
+        return "datetime with time zone"
+    return f"<{class_name(kind)}>"
+
+
+def _is_plain_dtype(dtype: Any) -> bool:
+    """Return whether a dtype is of a library, and has no parts that may be of other classes, such as a fill value."""
+    kind = type(dtype)
+    if any(base is library_class("numpy", "dtype") for base in bases(kind)):
+        return class_name(kind) != "numpy.dtypes.StringDType"
+    if library_class("pandas", "DatetimeTZDtype") is kind:
+        return is_plain_zone(dtype.tz)
+    if library_class("pandas", "IntervalDtype") is kind:
+        return _is_plain_dtype(dtype.subtype)
+    if library_class("pandas", "ArrowDtype") is kind:
+        return _is_plain_arrow(dtype.pyarrow_dtype)
+    return is_of_library(kind, "pandas") and library_class("pandas", "SparseDtype") is not kind
 
 
 def _array_summary(array: Any) -> str:
@@ -218,7 +239,8 @@ def _array_content(array: Any, part: slice) -> _Sample:
     values = array.reshape(-1)[part] if array.flags.c_contiguous else array.flat[part]
     facts = [f"{array.nbytes} bytes"]
     if array.size and array.dtype.kind in "biuf" and array.size <= 10_000_000:  # noqa: PLR2004  # about 10 ms
-        facts.append(f"min {array.min()}, max {array.max()}, mean {array.mean():.6g}")
+        with sys.modules["numpy"].errstate(all="ignore"):  # else a function of the user's may be called
+            facts.append(f"min {array.min()}, max {array.max()}, mean {array.mean():.6g}")
     return {
         "items": tuple(value_text(item) for item in values.tolist()),
         "total_items": int(array.size),
@@ -245,22 +267,23 @@ def _cell_text(value: object) -> str:
 
 
 def _pandas_values(array: Any) -> list[Any]:
-    """Return the values of a column; for a third-party extension type, only the type's name."""
+    """Return the values of a column; for an extension type of others, only the type's name."""
     dtype = array.dtype
-    if class_name(type(dtype)).partition(".")[0] not in _TRUSTED_DTYPES:
+    if not _is_plain_dtype(dtype):
         return [f"<{class_name(type(dtype))}>"] * len(array)
     return list(array.tolist())
 
 
 def _pandas_table(table: Any, part: slice) -> _Sample:
-    names = table.columns.tolist()
-    dtypes = [_dtype(dtype) for dtype in table.dtypes.tolist()]
+    columns = table.columns
+    names = list(columns.tolist()) if is_of_library(type(columns), "pandas") else ["?"] * table.shape[1]
+    dtypes = [_dtype(dtype) for dtype in table.dtypes.array]
     head = table.iloc[part, :MOST_COLUMNS]
-    columns = [_pandas_values(head.iloc[:, number].array) for number in range(head.shape[1])]
+    values = [_pandas_values(head.iloc[:, number].array) for number in range(head.shape[1])]
     memory = int(
         sum(block.nbytes for block in (table.iloc[:, i].array for i in range(min(len(names), MOST_COLUMNS))))
     )
-    content = _table_content(len(table), names, dtypes, columns)
+    content = _table_content(len(table), names, dtypes, values)
     content["facts"] = (f"index {_dtype(table.index.dtype)}, about {memory} bytes",)
     return content
 
@@ -281,15 +304,29 @@ def _polars_series(series: Any, part: slice) -> _Sample:
     return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
 
 
+def _is_plain_arrow(kind: Any) -> bool:
+    """Return whether an Arrow type and all its parts are the library's: extension types have methods of their own."""
+    if not is_of_library(type(kind), "pyarrow") or class_name(type(kind)).endswith("ExtensionType"):
+        return False
+    parts = [kind.field(number).type for number in range(kind.num_fields)]
+    values = getattr(kind, "value_type", None)  # of a dictionary
+    return all(map(_is_plain_arrow, parts if values is None else [*parts, values]))
+
+
 def _arrow_shape(table: Any) -> str:
     return f"{table.num_rows} rows, {table.num_columns} columns"
 
 
 def _arrow_table(table: Any, part: slice) -> _Sample:
-    names = list(table.schema.names)
-    dtypes = [f"{kind}" for kind in table.schema.types]
+    names, kinds = list(table.schema.names), list(table.schema.types)
+    dtypes = [f"{kind}" if _is_plain_arrow(kind) else f"<{class_name(type(kind))}>" for kind in kinds]
     head = table.slice(part.start, part.stop - part.start)
-    columns = [head.column(number).to_pylist() for number in range(min(len(names), MOST_COLUMNS))]
+    columns = [
+        head.column(number).to_pylist()
+        if _is_plain_arrow(kinds[number])
+        else [dtypes[number]] * head.num_rows
+        for number in range(min(len(names), MOST_COLUMNS))
+    ]
     return _table_content(table.num_rows, names, dtypes, columns)
 
 

@@ -9,7 +9,7 @@ import datetime as dt
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from marimo_kernel_bridge.inspecting.value_text import bases, class_name, library_class
+from marimo_kernel_bridge.inspecting.value_text import bases, class_name, instance_dict, library_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -69,9 +69,15 @@ def shown_kind(widget: object) -> str:
 
 def stored(widget: object) -> Mapping[str, Any]:
     """Return the values of the traits that the page has too."""
-    values = object.__getattribute__(widget, "__dict__").get("_trait_values")
+    values = instance_dict(widget).get("_trait_values")
+    return {name: values[name] for name in trait_names(widget) if name in values} if values else {}
+
+
+def trait_names(widget: object) -> list[str]:
+    """Return the names of the traits that the page has too."""
+    values = instance_dict(widget).get("_trait_values")
     names = values.get("keys") if type(values) is dict else None
-    return {name: values[name] for name in names if name in values} if type(names) is list else {}
+    return [name for name in names if type(name) is str] if type(names) is list else []
 
 
 def own_traits(state: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
