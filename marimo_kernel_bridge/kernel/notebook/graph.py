@@ -110,6 +110,7 @@ class NotebookGraph:
     def update(self) -> None:
         """Analyze the cells that changed, and publish which cells are stale."""
         self.redefinitions.update()
+        self.redefinitions.mark_ahead()
         self.refresh_stale()
 
     def mark_makers(self, cell_ids: Iterable[str]) -> None:

@@ -166,12 +166,14 @@ class FileUse:
     """The absolute paths of files and folders that a body read, as they were before it, and of those that it wrote.
 
     `appends` are those that it only added to. A path that ends in a separator stands for the list of what is in a folder:
-    who looks at it reads it, and who makes, renames or removes a file there appends to it.
+    who looks at it reads it, and who makes, renames or removes a file there appends to it. `made` are those that were not
+    there before the body, or are not there after it.
     """
 
     reads: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     appends: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
 
 
 class FileWatch:
@@ -227,11 +229,13 @@ class FileWatch:
         if len(reads | writes | appends) - len(seen.listed) > MOST_FILES:
             return FileUse()
         listed = seen.listed if len(seen.listed) <= MOST_FILES else set()
-        refilled = {os.path.dirname(path) for path in written if seen.existed.get(path) != (path in there)}  # noqa: PTH120  # quicker
+        made = frozenset(path for path in written if seen.existed.get(path) != (path in there))
+        refilled = {os.path.dirname(path) for path in made}  # noqa: PTH120  # quicker
         return FileUse(
             frozenset(reads - seen.listed | listed | set(map(_entries_of, listed))),
             frozenset(writes),
             frozenset(appends | set(map(_entries_of, refilled))),
+            made,
         )
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch
+    from marimo_kernel_bridge.kernel.versions.file_contents import FileContents
     from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch
     from marimo_kernel_bridge.kernel.versions.observing import Watch
     from marimo_kernel_bridge.kernel.versions.value_flow import Part
@@ -41,6 +42,7 @@ class CellObserver:
         self.unwatched: dict[
             str, frozenset[str]
         ] = {}  # names by cell: mutations of their objects are not seen
+        self._files: FileContents | None = None  # once a cell calls something
         self._watch: Watch | None = None  # of the cell whose body runs
         self._mutated: list[object] = []  # by the body that ran
         self._outside: tuple[FileWatch, ModuleWatch] | None = None  # of the cell whose body runs
@@ -63,13 +65,17 @@ class CellObserver:
             from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
             from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # as above
 
+            if self._files is None:
+                from marimo_kernel_bridge.kernel.versions.file_contents import FileContents  # noqa: PLC0415  # as above
+
+                self._files = FileContents()
             files = FileWatch(code, map(self._values.get, mentioned))
             self._outside = files, ModuleWatch(code, self._values)
 
-    def end(self, cell_id: str, part: Part) -> set[str]:
+    def end(self, cell_id: str, part: Part, place: Mapping[str, int]) -> set[str]:
         """Record observations of the body. Return the cells of which there are other observations than before.
 
-        Besides this cell these are cells that use the same files.
+        Besides this cell these are cells that use the same files. `place` is that of each cell in the document.
         """
         before, self._watch = self._watch, None
         outside, self._outside = self._outside, None
@@ -85,12 +91,16 @@ class CellObserver:
         if outside is not None:
             files, modules = outside
             used = files.end(map(self._values.get, part.flow.mentions))
+            assert self._files is not None
+            self._files.note(cell_id, part.source.code, used, place)
             data, changed_data = modules.end()
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
                 for paths in (used.reads | data, used.writes | changed_data, used.appends)
             )
             observations = replace(observations, reads=reads, writes=writes, appends=appends)
+        elif self._files is not None:
+            self._files.forget(cell_id)
         if not observations and cell_id not in self._observations:
             return set()
         ran, earlier = self._observations.get(cell_id, ("", observations))
@@ -163,6 +173,11 @@ class CellObserver:
         """Return the names of objects that the last run of a cell mutated, as observed."""
         return self._observations[cell_id][1].mutates if cell_id in self._observations else frozenset()
 
+    @property
+    def ahead(self) -> frozenset[str]:
+        """The cells that have read what only cells below wrote to a file."""
+        return frozenset() if self._files is None else frozenset(self._files.ahead)
+
     def take_mutated(self) -> list[object]:
         """Return, once, the objects that the body mutated, also those that lost their names in it."""
         mutated, self._mutated = self._mutated, []
@@ -172,6 +187,8 @@ class CellObserver:
         """Drop the observations of a cell."""
         _, known = self._observations.pop(cell_id, ("", Observations()))
         self._note_uses(known, Observations())
+        if self._files is not None:
+            self._files.forget(cell_id)
         self.unwatched.pop(cell_id, None)
 
 

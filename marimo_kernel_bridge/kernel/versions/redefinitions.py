@@ -246,7 +246,7 @@ class Redefinitions:
         changed: set[str] = set()
         with _LOGGED:
             if part is not None:
-                changed = self._observer.end(cell_id, part)
+                changed = self._observer.end(cell_id, part, self._loaded.place)
                 for other in changed:
                     self._cells.touch(other)
                 if cell_id in changed:
@@ -256,7 +256,17 @@ class Redefinitions:
                 self._mark_outdated(self._states.end(cell_id, part, self._loaded))
         self._values.leave(cell_id, self._loaded)
         self._values.consume(cell_id, self._observer.take_mutated())
-        return bool(changed)
+        return bool(changed) or cell_id in self.ahead
+
+    @property
+    def ahead(self) -> frozenset[str]:
+        """The cells that have read what a cell below has written to a file: they would read the same again."""
+        return self._observer.ahead
+
+    def mark_ahead(self) -> None:
+        """Mark as stale the cells that have read what a cell below has written to a file."""
+        if self.ahead:
+            self._mark_outdated(self.ahead)
 
     def _mark_outdated(self, cell_ids: Iterable[str]) -> None:
         """Mark cells as stale that would draw other numbers now, or have other settings."""

@@ -11,7 +11,10 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Subject:
-    """What cells are about: the cells that a notebook begins with, statements, and what cells show; `{n}` is a digit."""
+    """What cells are about: the cells that a notebook begins with, statements, and what cells show; `{n}` is a digit.
+
+    Of the cells at the beginning, a notebook has the statements that it needs.
+    """
 
     begin: tuple[str, ...]
     statements: tuple[str, ...]
@@ -28,8 +31,8 @@ OBJECTS: Final = Subject(
             "def counter():\n    n = 0\n    def up():\n        nonlocal n\n        n += 1\n        return n\n    return up\n"
             "def numbers(n):\n    for i in range(n): yield i"
         ),
-        "a, b, c, d = [1], [2], [3], {'k': [4]}\nx, y = 1, 2\nopen('x.txt', 'w').write('0');",
-        "m, f, g, h = Model(), counter(), numbers(5), lambda: a\no, out = Steps(m.w), io.StringIO()",
+        "a, b = [1], [2]\nc, d = [3], {'k': [4]}\nx, y = 1, 2\nopen('x.txt', 'w').write('0');",
+        "m = Model()\no = Steps(m.w)\nf = counter()\ng, h = numbers(5), lambda: a\nout = io.StringIO()",
     ),
     (
         "a = [{n}]",
@@ -91,7 +94,7 @@ OBJECTS: Final = Subject(
 FRAMES: Final = Subject(
     (
         "import pandas as pd",
-        "df = pd.DataFrame({'k': ['p', 'q', 'p'], 'v': [1, 2, 3]})\ndf2, s, frames = df, df['v'], [df]",
+        "df = pd.DataFrame({'k': ['p', 'q', 'p'], 'v': [1, 2, 3]})\ndf2, s = df, df['v']\nframes = [df]",
     ),
     (
         "df = pd.DataFrame({{'k': list('ppq'), 'v': [{n}, 1, 2]}})",
@@ -317,7 +320,7 @@ FUNCTIONS: Final = Subject(
             "    @property\n    def size(self): return len(self.items)\n"
             "    def __enter__(self): return self.items\n    def __exit__(self, *_): self.items.append('closed')"
         ),
-        "add, bag = adder(1), Bag(1)\n@logged\ndef one(v): return v + 1\n@functools.lru_cache\ndef cached(v): return v + TOTAL",
+        "add = adder(1)\nbag = Bag(1)\n@logged\ndef one(v): return v + 1\n@functools.lru_cache\ndef cached(v): return v + TOTAL",
     ),
     (
         "add = adder({n})",
@@ -405,7 +408,7 @@ FILES: Final = Subject(
     (
         "print(path.read_text(), path.name)",
         "print(open('x.txt').read())",
-        "print(sorted(os.listdir('out')))",
+        "print(sorted(os.listdir(folder)))",
         "print(load())",
     ),
 )

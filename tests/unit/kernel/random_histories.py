@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import itertools
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 mpl.use("agg")
 _AT_START: Final = [(state, state.now()) for state in STATES if (np, pd) and state.now() is not None]
 _QUIET_WITHIN: Final = 10.0  # seconds; cells that make each other stale run for ever
-_WRITES: Final = re.compile(r"'wb?'|to_csv|save\(|copy\(path|write_text")
+_WORDS: Final = re.compile(r"\w+")
 _SEED: Final = "seed(0)"
 _INTERRUPTED: Final = "raise KeyboardInterrupt"
 
@@ -73,7 +74,6 @@ def history(seed: int) -> History:
     rng = random.Random(seed)
     subjects = [OBJECTS, *rng.sample(SUBJECTS, rng.choice([0, 1, 1, 2]))]
     begin = [code for subject in subjects for code in subject.begin]
-    kept = {f"c{number}" for number, code in enumerate(begin) if "import" in code or "class" in code}
     statements = [statement for subject in subjects for statement in subject.statements]
     shown = [text for subject in subjects for text in subject.shown]
 
@@ -82,44 +82,73 @@ def history(seed: int) -> History:
         return "\n".join([*parts, rng.choice(shown)]).strip()
 
     def acceptable(cell: str) -> str:
-        while True:
-            code = written()
-            files = {other: _written(now[other]) for other in now if other != cell}
-            if _written(code).isdisjoint(set().union(*files.values())) and not _fails({**now, cell: code}):
-                return code
+        while _fails({**now, cell: (code := written())}):
+            pass
+        return code
 
     with _apart():
         now = {f"c{number}": code for number, code in enumerate(begin)}
         for number in range(len(now), len(now) + rng.randint(2, 5)):
             now[f"c{number}"] = acceptable(f"c{number}")
+        random_ones = list(now)[len(begin) :]
         cells = dict(now)
         steps = []
         for _ in range(rng.randint(1, 3)):
-            cell = rng.choice(list(now))
+            used = _beginning(
+                begin, [*(cells[cell] for cell in random_ones), *(step.code or "" for step in steps)]
+            )
+            cell = rng.choice([cell for cell in now if cell in random_ones or cell in used])
             kind = rng.choice(["run", "run", "edit", "edit", "edit", "delete", "interrupt", "stop"])
-            if kind == "edit" and cell not in kept and int(cell[1:]) >= len(begin):
+            if kind == "edit" and cell in random_ones:
                 now[cell] = acceptable(cell)
                 steps.append(Step(cell, now[cell]))
-            elif (
-                kind == "delete"
-                and cell not in kept
-                and not _fails({k: v for k, v in now.items() if k != cell})
-            ):
+            elif kind == "delete" and not _fails({k: v for k, v in now.items() if k != cell}):
                 del now[cell]
                 steps.append(Step(cell, None, "delete"))
             else:
                 steps.append(Step(cell, None, kind if kind in {"interrupt", "stop"} else "run"))
-    return History(cells, tuple(steps))
+    texts = [*(cells[cell] for cell in random_ones), *(step.code or "" for step in steps)]
+    return History(_beginning(begin, texts) | {cell: cells[cell] for cell in random_ones}, tuple(steps))
 
 
-def _written(code: str) -> set[str]:
-    """Return the files that a cell writes. No two cells write one: files have no versions, see docs/kernel.md."""
-    return {
-        name
-        for line in code.split("\n")
-        if _WRITES.search(line)
-        for name in re.findall(r"\w+\.\w{3,4}\b", line)
-    }
+def _beginning(begin: list[str], texts: list[str]) -> dict[str, str]:
+    """Return the statements of the first cells that the other texts need, by cell."""
+    words = set(_WORDS.findall("\n".join(texts)))
+    needed: dict[str, str] = {}
+    for number, code in reversed(list(enumerate(begin))):
+        kept = []
+        for statement, names in reversed(_statements(code)):
+            if not names.isdisjoint(words):
+                kept.insert(0, statement)
+                words.update(_WORDS.findall(statement))
+        if kept:
+            needed[f"c{number}"] = "\n".join(kept)
+    return dict(reversed(needed.items()))
+
+
+@lru_cache(maxsize=1000)
+def _statements(code: str) -> list[tuple[str, frozenset[str]]]:
+    """Return the statements of a cell, each with the words of which one has to occur in others that need it."""
+    found = []
+    for node in ast.parse(code).body:
+        text = ast.get_source_segment(code, node) or ""
+        match node:
+            case ast.Expr():  # a seed, a file, a folder
+                text = text + ";" * code.rstrip().endswith(text + ";")
+                names = set(_WORDS.findall(text)[:1] if "x.txt" not in text else ["txt"])
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names = {name}
+                text = "".join(f"@{ast.unparse(each)}\n" for each in node.decorator_list) + text
+            case ast.Import(names=aliases):
+                names = {alias.asname or alias.name for alias in aliases}
+            case _:
+                names = {
+                    each.id
+                    for each in ast.walk(node)
+                    if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+                }
+        found.append((text, frozenset(names)))
+    return found
 
 
 # -- fresh runs --------------------------------------------------------------------------------------------------------

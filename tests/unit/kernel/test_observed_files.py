@@ -278,6 +278,33 @@ def test_a_reader_above_the_writer_does_not_depend_on_it(lab: FrontEnd, tmp_path
     assert lab.text("0") == "old"
 
 
+@pytest.mark.parametrize(
+    ("read", "write"),
+    [
+        ("print(open('a.txt').read())", "open('a.txt', 'w').write('b');"),
+        ("import os\nprint(sorted(os.listdir('out')))", "open('out/b.txt', 'w').close()"),
+        ("import os\nprint(os.path.exists('out/b.txt'))", "open('out/b.txt', 'w').close()"),
+        ("from pathlib import Path\nprint(len(list(Path('out').iterdir())))", "from os import remove\nremove('out/a.txt')"),
+    ],
+)  # fmt: skip
+def test_a_reader_that_runs_again_after_a_later_writer_is_marked_stale(
+    lab: FrontEnd, read: str, write: str
+) -> None:
+    begin = "import os\nos.makedirs('out', exist_ok=True)\nfor n in ('a.txt', 'out/a.txt'): open(n, 'w').write('a')"
+    cells = (begin, read, write)
+    lab.run_each(cells)
+    assert not any(cell.stale for cell in lab.cells().values())
+    before = lab.text("1")
+    lab.run("1", read)
+    lab.sync()
+    assert lab.text("1") != before
+    assert {name: cell.stale for name, cell in lab.cells().items()} == {"0": False, "1": True, "2": False}
+    assert not lab.kernel.kernel.status.settling
+    lab.run("0", begin)  # writes a.txt
+    lab.sync()
+    assert (lab.text("1") == before) == (not lab.cells()["1"].stale) == ("b.txt" not in write)
+
+
 def test_files_of_tasks_of_other_cells_do_not_count(lab: FrontEnd) -> None:
     cells = (
         "import asyncio\nready = asyncio.Event()",

@@ -74,6 +74,32 @@ FOUND = {
         },
         (Step("c6"), Step("c6", "c += [1]\nprint(out.getvalue())")),
     ),
+    "a folder that is listed above the cell that makes a file in it": History(
+        {
+            "c0": "import os\nos.mkdir('out')",
+            "c1": "print(os.listdir('out'))",
+            "c2": "open('out/a.txt', 'w').close()",
+        },
+        (Step("c1"),),
+    ),
+    "a file that is read between two cells which write it": History(
+        {
+            "c0": "open('x.txt', 'w').write('1');",
+            "c1": "x = 1",
+            "c2": "print(open('x.txt').read(), x)",
+            "c3": "open('x.txt', 'w').write('2');",
+            "c4": "print(open('x.txt').read(), x)",
+        },
+        (Step("c2"), Step("c1"), Step("c3"), Step("c2"), Step("c0"), Step("c1", "x = 2")),
+    ),
+    "a file of a cell that writes another one now": History(
+        {
+            "c0": "open('x.txt', 'w').write('1');",
+            "c1": "open('x.txt', 'w').write('2');",
+            "c2": "print(open('x.txt').read())",
+        },
+        (Step("c1", "open('y.txt', 'w').write('2');"),),
+    ),
 }
 
 

@@ -1,0 +1,82 @@
+"""Whose content the files of a notebook have: which cell wrote each last, and which cells have read a later one's.
+
+A file has one content, not one for each place in the document. A cell that reads it again after a cell below has written
+it sees the newer content, as in Jupyter, and not what a run from top to bottom would show. Such a cell is marked stale.
+Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from marimo_kernel_bridge.kernel.versions.file_accesses import FileUse
+
+
+@dataclass
+class FileContents:
+    """The last writers of files, and the cells that have read what a run from top to bottom would not show them.
+
+    `ahead` are the files that such a cell has read. They need no content that the notebook defines: a file to which cells
+    only add, as a log, may have been there before.
+    """
+
+    ahead: dict[str, frozenset[str]] = field(default_factory=dict)
+    _written_by: dict[str, str] = field(default_factory=dict)
+    _made_by: dict[str, str] = field(default_factory=dict)  # or removed
+    _begun: set[str] = field(default_factory=set)
+    _writes: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)  # by cell, with its code
+
+    def note(self, cell_id: str, code: str, use: FileUse, place: Mapping[str, int]) -> None:
+        """Record what a run of a cell has read and written."""
+        written = use.writes | use.appends
+        if not written and not use.reads and cell_id not in self._writes and cell_id not in self.ahead:
+            return
+        above = {other for other in self._writes if place.get(other, -1) < place[cell_id] and other in place}
+        continued = {path for path in use.appends if not path.endswith(os.sep)}
+        read = {path for path in use.reads | continued if self._is_ahead(path, cell_id, above)}
+        ran, earlier = self._writes.pop(cell_id, (code, frozenset()))
+        self._written_by.update(dict.fromkeys(written, cell_id))
+        self._made_by.update(dict.fromkeys(use.made, cell_id))
+        self._begun |= use.writes - use.reads
+        if written or earlier:  # a file that is written once counts as long as the code is the same
+            self._writes[cell_id] = code, written | earlier if ran == code else written
+        for other, paths in list(
+            self.ahead.items()
+        ):  # what is marked runs again once its file is written above it
+            if place.get(other, -1) > place[cell_id] and not paths.isdisjoint(written):
+                del self.ahead[other]
+        self.ahead.pop(cell_id, None)
+        if read:
+            self.ahead[cell_id] = frozenset(read)
+
+    def _is_ahead(self, path: str, cell_id: str, above: set[str]) -> bool:
+        if path.endswith(os.sep):
+            return any(
+                self._exists_too_early(made, maker, above | {cell_id})
+                for made, maker in self._made_by.items()
+                if os.path.join(os.path.dirname(made), "") == path  # noqa: PTH118, PTH120  # quicker
+            )
+        writer = self._written_by.get(path)
+        if writer is None or path not in self._begun:
+            return False
+        if writer == cell_id:
+            return self._is_written(path, above)
+        return not self._is_written(path, above & {writer})
+
+    def _exists_too_early(self, path: str, maker: str, until: set[str]) -> bool:
+        return not self._is_written(path, until & {maker}) and os.path.lexists(path) != self._is_written(
+            path, until
+        )
+
+    def _is_written(self, path: str, by: Iterable[str]) -> bool:
+        return any(path in self._writes[cell][1] for cell in by if cell in self._writes)
+
+    def forget(self, cell_id: str) -> None:
+        """Drop a cell that is gone. What it wrote is still there."""
+        self._writes.pop(cell_id, None)
+        self.ahead.pop(cell_id, None)
