@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.versions.file_contents import FileContents
     from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch
     from marimo_kernel_bridge.kernel.versions.observing import Watch
-    from marimo_kernel_bridge.kernel.versions.value_flow import Part
+    from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
 
 
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, types.ModuleType})
@@ -57,8 +57,8 @@ class CellObserver:
         if self._mentions_objects(part):
             from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # imported late: a client waits for the sockets
 
-            made = part.flow.makes - self.mutated_by(cell_id) - _mutated_in_place(part)
-            self._watch = watch(mentioned, self._values, made)
+            stated = part.flow.makes & _stated_mutations(part) - self.mutated_by(cell_id)
+            self._watch = watch(mentioned, self._values, stated)
             if self._watch.unwatched:
                 self.unwatched[cell_id] = self._watch.unwatched
         if calls_something(code):
@@ -72,27 +72,35 @@ class CellObserver:
             files = FileWatch(code, map(self._values.get, mentioned))
             self._outside = files, ModuleWatch(code, self._values)
 
-    def end(self, cell_id: str, part: Part, place: Mapping[str, int]) -> set[str]:
+    def end(self, cell_id: str, part: Part, flow: ValueFlow) -> set[str]:
         """Record observations of the body. Return the cells of which there are other observations than before.
 
-        Besides this cell these are cells that use the same files. `place` is that of each cell in the document.
+        Besides this cell these are cells that use the same files.
         """
         before, self._watch = self._watch, None
         outside, self._outside = self._outside, None
         observations = Observations()
         if before is not None or self._mentions_objects(part) or _EVALUATES.search(part.source.code):
-            from marimo_kernel_bridge.kernel.versions.observing import Watch, mutated, observe  # noqa: PLC0415  # as in `begin`
+            from marimo_kernel_bridge.kernel.versions.observing import (  # noqa: PLC0415  # as in `begin`
+                Watch,
+                mutated,
+                observe,
+                reaching,
+            )
 
             text = part.source.imports + part.source.code
             before = before or Watch()
             objects = mutated(before, self._values)
             self._mutated = list(objects.values())
             observations = observe(before, objects, text, part.flow.mentions, self._values)
+            rebound = [objects[name] for name in objects.keys() & part.flow.makes - part.flow.keeps.keys()]
+            also = reaching(rebound, flow.makers.keys() - part.flow.mentions, self._values)
+            observations = replace(observations, mutates=observations.mutates | also)
         if outside is not None:
             files, modules = outside
             used = files.end(map(self._values.get, part.flow.mentions))
             assert self._files is not None
-            self._files.note(cell_id, part.source.code, used, place)
+            self._files.note(cell_id, part.source.code, used, flow.place)
             data, changed_data = modules.end()
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
@@ -197,13 +205,14 @@ def _uses(observations: Observations) -> set[tuple[str, str]]:
     return {(way, name) for way, names in sets.items() for name in names}
 
 
-def _mutated_in_place(part: Part) -> set[str]:
-    """Return the names of objects that a cell may mutate according to its text, and that are not copied for certain.
+def _stated_mutations(part: Part) -> set[str]:
+    """Return the names of objects that a cell mutates for certain according to its text.
 
-    Whether `+=` mutates an object of an unknown kind, which other names may refer to, only a run shows.
+    Whether `+=` mutates an object of an unknown kind, which other names may refer to, only a run shows; likewise whether
+    `model = model.set(a=1)` does.
     """
     unsure = {"{}", "copy.copy({})"}
-    return {name for name, how in part.flow.keeps.items() if how in unsure} - part.flow.draws_on
+    return {name for name, how in part.flow.keeps.items() if how not in unsure or name in part.flow.draws_on}
 
 
 def calls_something(code: str) -> bool:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.versions.object_graph import Fingerprint
 
 _MOST_NAMES: Final = 40
-_DEFINITIONS: Final = (types.FunctionType, type)
+_DEFINITIONS: Final = (type,)
 _EVALUATING: Final = frozenset({"eval", "exec", "evaluate", "globals"})
 _EVALUATES: Final = re.compile(r"(?<![.\w])(?:eval|exec|evaluate|globals)\(")
 _LONGEST: Final = 10_000  # characters of a string that is looked at
@@ -45,7 +45,7 @@ _LONGEST: Final = 10_000  # characters of a string that is looked at
 class Watch:
     """The state before a run of the objects that a cell can mutate: objects and their fingerprints by name.
 
-    `made` are names of which the cell makes a version by its text. `unwatched` are names of which there is no
+    `made` are names of which the cell makes a version by its text, as it mutates their objects. `unwatched` are names of which there is no
     fingerprint: beyond the bounds, mutations are not seen. `evaluates`: a function of the notebook that the cell can call
     evaluates strings.
     """
@@ -116,6 +116,18 @@ def observe(
     outside = {name for name in reach if name in stated.binds and is_held_outside(values[name], values)}
     quoted = _read_in_strings(source, mentions, values, evaluates=before.evaluates)
     return Observations(frozenset(pairs - views), frozenset(views), frozenset(outside), kept, quoted=quoted)
+
+
+def reaching(mutated: Iterable[object], names: Iterable[str], values: Mapping[str, Any]) -> frozenset[str]:
+    """Return which of these names reach an object that a cell mutated and then gave another name, or the same again.
+
+    The text of such a cell says nothing of those that share the object.
+    """
+    ids = set(map(id, mutated))
+    if not ids:
+        return frozenset()
+    shown = (name for name in names if _may_share(values.get(name)))
+    return frozenset(name for name in shown if not ids.isdisjoint(reached(values[name]) or ()))
 
 
 def _read_in_strings(

@@ -246,7 +246,7 @@ class Redefinitions:
         changed: set[str] = set()
         with _LOGGED:
             if part is not None:
-                changed = self._observer.end(cell_id, part, self._loaded.place)
+                changed = self._observer.end(cell_id, part, self._loaded)
                 for other in changed:
                     self._cells.touch(other)
                 if cell_id in changed:

@@ -92,6 +92,27 @@ FOUND = {
         },
         (Step("c2"), Step("c1"), Step("c3"), Step("c2"), Step("c0"), Step("c1", "x = 2")),
     ),
+    "an object that is mutated by a call which returns it, and that a dictionary holds": History(
+        {
+            "c0": (
+                "class Estimator:\n    def __init__(self, k): self.k = k\n"
+                "    def set_params(self, k):\n        self.k = k\n        return self"
+            ),
+            "c1": "e = Estimator(1)\nmodels = {'e': e}",
+            "c2": "x = 1",
+            "c3": "print(models['e'].k)",
+        },
+        (Step("c2", "e = e.set_params(5)"), Step("c3"), Step("c1"), Step("c2", "e = e.set_params(6)")),
+    ),
+    "a default argument that a call mutates": History(
+        {
+            "c1": "a = [1]",
+            "c2": "def remember(v, kept=a):\n    kept.append(v)\n    return list(kept)",
+            "c3": "print(remember(1))",
+            "c4": "print(a)",
+        },
+        (Step("c3"), Step("c3", "print(remember(2))"), Step("c2"), Step("c4")),
+    ),
     "a file of a cell that writes another one now": History(
         {
             "c0": "open('x.txt', 'w').write('1');",
