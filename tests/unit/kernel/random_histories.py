@@ -92,7 +92,7 @@ def history(seed: int) -> History:
             now[f"c{number}"] = acceptable(f"c{number}")
         random_ones = list(now)[len(begin) :]
         cells = dict(now)
-        steps = []
+        steps: list[Step] = []
         for _ in range(rng.randint(1, 3)):
             used = _beginning(
                 begin, [*(cells[cell] for cell in random_ones), *(step.code or "" for step in steps)]
@@ -116,7 +116,7 @@ def _beginning(begin: list[str], texts: list[str]) -> dict[str, str]:
     words = set(_WORDS.findall("\n".join(texts)))
     needed: dict[str, str] = {}
     for number, code in reversed(list(enumerate(begin))):
-        kept = []
+        kept: list[str] = []
         for statement, names in reversed(_statements(code)):
             if not names.isdisjoint(words):
                 kept.insert(0, statement)
