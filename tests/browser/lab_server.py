@@ -35,6 +35,9 @@ QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "
 WARM = "warm"
 """The kernelspec of kernels that are forked from a pool: that takes a tenth of a start."""
 
+STARTS = 240.0
+"""Seconds that Lab has to start, which is work of the CPU alone: as long as it takes on a machine that computes."""
+
 T = TypeVar("T")
 
 
@@ -110,7 +113,7 @@ def running_lab(home: Path) -> Iterator[LabServer]:
             stderr=subprocess.STDOUT,
         )
     try:
-        url = wait_for(lambda: _announced_url(home, process), "jupyter lab announces its address")
+        url = wait_for(lambda: _announced_url(home, process), "jupyter lab announces its address", STARTS)
         yield LabServer(url=url, home=home, token=token)
     finally:
         process.terminate()
