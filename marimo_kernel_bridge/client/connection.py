@@ -20,6 +20,7 @@ import re
 import stat
 import sys
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -149,7 +150,9 @@ def locate(name: str) -> Path:
         raise BridgeError(
             "connection_file_missing", f"{name!r} is not the name of a connection file.", SHOW_KERNELS
         )
-    given = Path(text).expanduser()
+    given = Path(text)
+    with suppress(RuntimeError):  # no such user
+        given = given.expanduser()
     directory = runtime_dir()
     candidates = [given, directory / text, directory / f"kernel-{text}.json", directory / f"{text}.json"]
     for candidate in candidates:

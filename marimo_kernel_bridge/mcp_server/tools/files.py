@@ -97,7 +97,8 @@ def _require_own(ctx: Ctx, file: Path) -> None:
     """Refuse, to agents that may not run code, files elsewhere than here or beside a joined notebook. Raises `BridgeError`."""
     kernels = kernels_of(ctx)
     beside = [notebook.parent for notebook in kernels.notebook_files(client_name(ctx))]
-    if not kernels.may_run and not file_views.is_within(Path(os.path.realpath(file)), [Path.cwd(), *beside]):
+    real = file if "\0" in str(file) else Path(os.path.realpath(file))
+    if not kernels.may_run and not file_views.is_within(real, [Path.cwd(), *beside]):
         raise BridgeError(
             "not_allowed",
             "The file is neither in the working directory nor beside the notebook of a connected kernel, or it is hidden.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
@@ -21,6 +23,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, attached_to, client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
+from marimo_kernel_bridge.mcp_server.views.files import is_within
 from marimo_kernel_bridge.mcp_server.views.kernels import kernel_list, kernel_state
 
 if TYPE_CHECKING:
@@ -53,8 +56,12 @@ async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList
 
 
 def _of_connection(arguments: Arguments) -> Tier:
-    """Return read for kernels and servers that the person has on this machine or configured, run for any other address."""
-    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
+    """Return read for kernels and servers that the person has on this machine or configured, run for any other address.
+
+    And run for connection files elsewhere than Jupyter and the server are, which are not looked at: whether there is one,
+    and what is in it, is not for who may only read.
+    """
+    from marimo_kernel_bridge.client.connection import locate, read_connection, runtime_dir  # noqa: PLC0415  # a server starts without it
     from marimo_kernel_bridge.client.discovery import runs_here  # noqa: PLC0415  # urllib is slow to import
 
     url, file = arguments.get("server_url"), arguments.get("connection_file")
@@ -62,8 +69,18 @@ def _of_connection(arguments: Arguments) -> Tier:
         if url is not None:
             server = JupyterServer.at(url, arguments.get("token"))
             return "read" if server.configured or runs_here(server) else "run"
-        return "read" if file is None or read_connection(file).expected else "run"
-    except BridgeError:  # the call itself says why
+        if file is None:
+            return "read"
+        is_path = "/" in file or os.sep in file
+        place = Path(os.path.realpath(Path(file).expanduser())) if is_path else locate(file)
+        if not is_within(place, [runtime_dir(), Path.cwd()]):
+            return "run"
+        return "read" if read_connection(place).expected else "run"
+    except (
+        BridgeError,
+        ValueError,
+        RuntimeError,
+    ):  # the call itself says why; a null byte, no such user's home
         return "read"
 
 

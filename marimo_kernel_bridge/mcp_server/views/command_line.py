@@ -66,6 +66,8 @@ _Report = TypeVar("_Report", ExportReport, ImportReport)
 
 async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Report:
     """Run the command line and return its report. Raises the `BridgeError` with which it refused."""
+    if "\0" in "".join(arguments):
+        raise BridgeError("bad_request", "A path has a null byte in it; nothing was done.")
     process = await asyncio.create_subprocess_exec(
         *module_command(*arguments, "--json"),
         stdin=asyncio.subprocess.DEVNULL,

@@ -168,6 +168,8 @@ def _is_allowed(output: Path, notebook: Path | None) -> bool:
 
 def is_within(file: Path, folders: Iterable[Path]) -> bool:
     """Whether a file is in one of the folders, not hidden and not behind a link to elsewhere."""
+    if "\0" in str(file):
+        return False
     place = Path(os.path.realpath(file.parent))
     return any(
         place.is_relative_to(root)

@@ -44,7 +44,8 @@ def kernel() -> FakeKernel:
 def connection_file(tmp_path: Path) -> str:
     """A file that is in order; which kernel is behind it, the fixture `kernel` decides."""
     channels = ("shell", "iopub", "stdin", "control", "hb")
-    path = tmp_path / "kernel-fake.json"
+    path = tmp_path / "runtime" / "kernel-fake.json"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({f"{name}_port": 1 for name in channels} | {"ip": "127.0.0.1", "key": "k"}))
     path.chmod(0o600)
     return str(path)

@@ -116,6 +116,8 @@ async def test_who_may_not_run_code_replaces_only_what_this_server_exported(
         ".git/a.ipynb",
         "linked/a.ipynb",
         "a.ipynb/b.ipynb/..",
+        "a\0b.ipynb",
+        "a\0/b.ipynb",
     ],
 )
 async def test_an_export_is_written_only_as_what_it_is_and_where_the_notebook_or_the_server_is(
@@ -177,7 +179,7 @@ async def test_who_only_reads_exports_files_of_the_working_directory(
     monkeypatch.chdir(here)
     reader = await serve("edit")
     assert not (await reader("export_notebook", file="a.py", format="json")).failed
-    for file in ("../elsewhere/a.py", "link.py", str(elsewhere / "a.py")):
+    for file in ("../elsewhere/a.py", "link.py", str(elsewhere / "a.py"), "a\0.py", "/\0/a.ipynb"):
         assert (await reader("export_notebook", file=file, format="json")).refused("not_allowed")
 
 

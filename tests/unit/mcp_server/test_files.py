@@ -149,6 +149,8 @@ async def test_what_is_no_notebook_is_refused(agent: Agent, tmp_path: Path) -> N
     (tmp_path / "a.toml").write_text("a = 1")
     answer = await agent("import_notebook", file=str(tmp_path / "a.toml"))
     assert answer.refused("bad_notebook")
+    with pytest.raises(BridgeError, match="null byte"):
+        await run_command(ImportReport, "import", "a\0.ipynb", bound=60)
 
 
 async def test_a_file_is_exported_to_a_file_and_an_existing_one_is_left_alone(

@@ -1,6 +1,7 @@
 """What an agent may do and see, and what is kept of it: permissions, the audit log, secrets."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -65,18 +66,19 @@ async def test_a_call_beyond_the_permission_is_refused_with_the_tier_that_it_nee
             assert f"--allow {needs}" in answer.text
 
 
-def file_elsewhere(connection_file: str) -> str:
-    path = Path(connection_file).with_name("kernel-demo.json")
+def file_elsewhere(connection_file: str, folder: Path) -> str:
+    path = folder / "kernel-demo.json"
     path.write_text(Path(connection_file).read_text().replace("127.0.0.1", "203.0.113.7"))
     path.chmod(0o600)
     return str(path)
 
 
 async def test_reading_reaches_no_server_and_no_machine_that_the_person_did_not_name(
-    serve: Serve, kernel: FakeKernel, connection_file: str, monkeypatch: pytest.MonkeyPatch
+    serve: Serve, kernel: FakeKernel, connection_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reader = await serve("read")
-    elsewhere = file_elsewhere(connection_file)
+    monkeypatch.chdir(tmp_path)
+    elsewhere = file_elsewhere(connection_file, tmp_path)
     for arguments in ({"server_url": "http://127.0.0.1:1/"}, {"connection_file": elsewhere}):
         answer = await reader("connect_to_kernel", **arguments)
         assert answer.refused("not_allowed"), answer.text
@@ -86,6 +88,33 @@ async def test_reading_reaches_no_server_and_no_machine_that_the_person_did_not_
     assert (await reader("connect_to_kernel", server_url="http://127.0.0.1:1/lab")).refused("server_refused")
     assert (await reader("connect_to_kernel", server_url="http://127.0.0.1:2/lab")).refused("not_allowed")
     assert not (await reader("connect_to_kernel", connection_file=connection_file)).failed
+
+
+async def test_reading_opens_no_connection_file_elsewhere(
+    serve: Serve, connection_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, here, elsewhere = await serve("read"), tmp_path / "here", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+        shutil.copy(connection_file, folder / "kernel.json")
+    (here / "link.json").symlink_to(elsewhere / "kernel.json")
+    monkeypatch.chdir(here)
+    answers = {
+        (await reader("connect_to_kernel", connection_file=str(path))).text
+        for path in (
+            elsewhere / "kernel.json",
+            elsewhere / "none",
+            here / "link.json",
+            Path("../elsewhere"),
+            "/etc/passwd",
+        )
+    }
+    assert len(answers) == 1, answers
+    assert "[not_allowed]" in answers.pop()
+    for file in ("kernel.json", str(here / "kernel.json"), "kernel-fake.json", "fake", connection_file):
+        assert not (await reader("connect_to_kernel", connection_file=file)).failed, file
+    for file in ("a\0b", "~nobody-here/x"):
+        assert (await reader("connect_to_kernel", connection_file=file)).failed
 
 
 # The audit log
