@@ -84,12 +84,12 @@ def test_an_unknown_command_is_refused_with_a_way_to_help() -> None:
     [
         (("install", "--preload", "json"), "--preload needs --pool."),
         (("install", "--user", "--sys-prefix"), "Give one of --user, --sys-prefix and --prefix."),
-        (("mcp", "--port", "1"), "--host, --port and --allow-remote need --http."),
+        (("mcp", "--port", "1"), "--port needs --http or --connect."),
+        (("mcp", "--token-file", "t"), "--host, --allow-remote and --token-file need --http."),
         (
             ("mcp", "--print-config", "cursor", "--install", "cursor"),
-            "Give one of --print-config and --install.",
+            "Give one of --print-config and --install, and one of --http and --connect.",
         ),
-        (("mcp", "--http", "--install", "cursor"), "--install is for stdio."),
         (("mcp", "--http", "--port", "0", "--print-config", "cursor"), "needs the port"),
         (("export", "a.py", "--json", "-o", "-"), "--json prints a report to stdout: -o must name a file."),
     ],
