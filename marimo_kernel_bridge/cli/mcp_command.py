@@ -190,7 +190,7 @@ def _serve_http(
 @click.argument("action", type=click.Choice(["list", "pause", "resume", "audit"]), default="list")
 @click.argument("notebook", required=False)
 def agents(*, action: Literal["list", "pause", "resume", "audit"], notebook: str | None) -> None:
-    """Pause agents, let them go on, list the pauses, or look for gaps in the audit log.
+    """Pause agents, or let them go on; check the audit log.
 
     Without NOTEBOOK the pause is for all notebooks and kernels of yours, and for all tools but those that only read.
     A pause holds until you end it, here or, for one notebook, with `%marimo resume` in it.

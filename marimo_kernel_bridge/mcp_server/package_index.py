@@ -11,7 +11,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from marimo_kernel_bridge.protocol.environment import is_installer_setting
 
@@ -58,7 +58,7 @@ def _shown(address: str) -> str:
         address = rest
     try:
         parts = urlsplit(address)
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        bare = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     except ValueError:
         bare = "an address that is not valid"
     return printable(bare)
