@@ -50,7 +50,7 @@ def floors() -> list[list[str]]:
 
 def imports() -> Edges:
     """Return which package imports which, type-only imports included."""
-    graph = grimp.build_graph(_PACKAGE, exclude_type_checking_imports="none", cache_dir=None)
+    graph = grimp.build_graph(_PACKAGE, exclude_type_checking_imports=False, cache_dir=None)
 
     def package_of(module: str) -> str:
         return module.removeprefix(f"{_PACKAGE}.").split(".")[0]
