@@ -29,7 +29,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard fuzz front-ends browser lint types record-api contracts format pictures lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ test-hard: install browser ## All tests, the long ones too, TIMES times in rando
 
 fuzz: install ## Try random notebooks and edits (ARGS="HISTORIES [SEED]", else the next 10,000) and compare each with a fresh run
 	$(BIN)/python -m tests.unit.kernel.random_histories $(ARGS)
+
+fuzz-input: install ## Give malformed input to everything that reads any (ARGS="INPUTS_OF_EACH_KIND [SEED]", else 20,000 in all)
+	$(BIN)/python -m tests.unit.malformed_input $(ARGS)
 
 # The oldest JupyterLab and Notebook that work, and those between; `make test` has the newest.
 front-ends: install browser ## The browser tests with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)

@@ -37,6 +37,7 @@ MANY_INPUTS = (
     "unit/runtime/test_graph_like_marimos.py",
     "unit/runtime/test_runs_like_marimos.py",
     "unit/test_hostile_text.py",
+    "unit/test_malformed_input.py",
     "unit/test_work_per_request.py",
 )
 """The modules that run few lines very often: random and large inputs."""

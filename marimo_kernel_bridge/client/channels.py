@@ -8,12 +8,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
+
+from marimo_kernel_bridge.client.message_contents import check_content
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator
 
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.errors import BridgeError
     from marimo_kernel_bridge.protocol.messages import Content
+
+
+class _Header(msgspec.Struct, frozen=True):
+    msg_type: str
+    session: str | None = None
+
+
+class _Parent(msgspec.Struct, frozen=True):
+    msg_id: str | None = None
+    msg_type: str | None = None
+    username: Any = ""
 
 
 class BadSignature(Exception):  # noqa: N818  # named for what came in, like zmq.Again
@@ -48,15 +63,17 @@ class Message:
     parent_user: str = ""
 
     @classmethod
-    def of(cls, header: Mapping[str, Any], parent: Mapping[str, Any], content: Content) -> Message:
-        """Parse the parts of a Jupyter message. Raises KeyError for a header without a type."""
+    def of(cls, header: object, parent: object, content: object) -> Message:
+        """Parse the parts of a Jupyter message. Raises ValueError for what is none."""
+        sent, answered = msgspec.convert(header, _Header), msgspec.convert(parent, _Parent)
+        user = answered.username if isinstance(answered.username, str) else ""
         return cls(
-            str(header["msg_type"]),
-            content,
-            header.get("session"),
-            parent.get("msg_id"),
-            parent.get("msg_type"),
-            str(parent.get("username") or ""),
+            sent.msg_type,
+            check_content(sent.msg_type, content),
+            sent.session,
+            answered.msg_id,
+            answered.msg_type,
+            user,
         )
 
 

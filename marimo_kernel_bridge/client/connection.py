@@ -174,23 +174,24 @@ def read_connection(name: str | Path) -> Connection:
     content, warnings = read_own_file(path)
     try:
         file = msgspec.json.decode(content, type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _malformed(
-            path, str(error)
-        ) from None  # the cause would show the content, which includes the key
+    except (ValueError, RecursionError) as error:  # the cause would show the content, which includes the key
+        raise malformed(path, str(error)) from None
     scheme, _, algorithm = file.signature_scheme.partition("-")
-    if scheme != "hmac" or algorithm not in hashlib.algorithms_available:
-        raise _malformed(path, f"unknown signature_scheme {file.signature_scheme!r}")
+    known = algorithm in hashlib.algorithms_available and hasattr(
+        hashlib, algorithm
+    )  # jupyter_client uses the attribute
+    if scheme != "hmac" or not known:
+        raise malformed(path, f"unknown signature_scheme {file.signature_scheme!r}")
     try:
         hmac.digest(b"", b"", algorithm)
     except (ValueError, TypeError):  # shake_128, for example, has no length
-        raise _malformed(path, f"unusable signature_scheme {file.signature_scheme!r}") from None
+        raise malformed(path, f"unusable signature_scheme {file.signature_scheme!r}") from None
     if bool(file.curve_publickey) != bool(file.curve_secretkey):
-        raise _malformed(path, "only one of curve_publickey and curve_secretkey is present")
+        raise malformed(path, "only one of curve_publickey and curve_secretkey is present")
     if not all(_CURVE_KEY.fullmatch(key) for key in (file.curve_publickey, file.curve_secretkey) if key):
-        raise _malformed(path, "curve_publickey or curve_secretkey is not a key")
+        raise malformed(path, "curve_publickey or curve_secretkey is not a key")
     if file.transport == "tcp" and not _ADDRESS.fullmatch(file.ip):
-        raise _malformed(path, f"{file.ip[:100]!r} is not an address")
+        raise malformed(path, f"{file.ip[:100]!r} is not an address")
     if file.transport == "tcp":
         warnings = (*warnings, *_judge_address(path, file))
     if algorithm in _BROKEN:
@@ -238,20 +239,20 @@ def read_own_file(path: Path) -> tuple[bytes, tuple[str, ...]]:
     except PermissionError:
         raise _foreign(path, "this user may not read it") from None
     except OSError as error:
-        raise _malformed(path, error.strerror or "it cannot be opened") from None
+        raise malformed(path, error.strerror or "it cannot be opened") from None
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise _malformed(path, "it is not a regular file")
+            raise malformed(path, "it is not a regular file")
         warnings = _judge_owner(path, status)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:  # of files in /proc, and of disks that fail
-        raise _malformed(path, error.strerror or "it cannot be read") from None
+        raise malformed(path, error.strerror or "it cannot be read") from None
     finally:
         os.close(descriptor)
     if len(content) > MAX_FILE_BYTES:
-        raise _malformed(path, f"it is larger than {MAX_FILE_BYTES} bytes")
+        raise malformed(path, f"it is larger than {MAX_FILE_BYTES} bytes")
     return content, warnings
 
 
@@ -269,7 +270,7 @@ async def listens(connection: Connection, bound: float = 1.0) -> bool:
                 _, writer = await asyncio.open_connection(connection.ip, connection.ports["shell"])
     except TimeoutError:
         return True  # no answer is not a refusal: the host may be slow, or the backlog full
-    except OSError:
+    except (OSError, ValueError):  # ValueError: what no system takes for a name
         return False
     writer.close()
     return True
@@ -323,7 +324,8 @@ def _foreign(path: Path, why: str) -> BridgeError:
     )
 
 
-def _malformed(path: Path, why: str) -> BridgeError:
+def malformed(path: Path, why: str) -> BridgeError:
+    """Return the error for what is no connection file."""
     return BridgeError(
         "connection_file_malformed",
         f"{path} is not a Jupyter connection file: {why}.",

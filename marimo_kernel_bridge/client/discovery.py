@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import http.client
 import logging
 import os
 import sys
@@ -191,7 +192,7 @@ def _read_server(path: Path) -> _Server | None:
     try:
         content, _ = read_own_file(path)
         server = msgspec.json.decode(content, type=_Server)
-    except (BridgeError, msgspec.DecodeError, UnicodeDecodeError):
+    except (BridgeError, ValueError, RecursionError):
         return None
     if server.secure or server.hostname not in _LOOPBACK or not _runs(server.pid):
         return None
@@ -224,7 +225,7 @@ def _sessions(server: _Server) -> list[_Session]:
             if answer.status != 200:  # noqa: PLR2004  # HTTP's OK
                 return []
             return msgspec.json.decode(answer.read(_MAX_ANSWER), type=list[_Session])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
         logger.info("A Jupyter server on port %d did not list its sessions: %s", server.port, error)
         return []
 

@@ -178,7 +178,7 @@ class JupyterServer:
             raise self._refused(_status(answer))
         try:
             return msgspec.json.decode(answer.body, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):
             raise BridgeError(
                 "server_refused", f"{self.url} does not answer as a Jupyter server does."
             ) from None
@@ -194,10 +194,12 @@ class JupyterServer:
             request_timeout=_BOUND,
             follow_redirects=False,
         )
+        from tornado.iostream import UnsatisfiableReadError  # noqa: PLC0415  # likewise
+
         client = AsyncHTTPClient(force_instance=True)
         try:
             return await client.fetch(request, raise_error=False)
-        except (HTTPClientError, OSError, UnicodeError) as error:
+        except (HTTPClientError, UnsatisfiableReadError, OSError, ValueError) as error:
             raise BridgeError(
                 "server_refused",
                 f"The Jupyter server at {self.url} does not answer: {error}.",

@@ -12,16 +12,17 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import quote
 
+import msgspec
 from jupyter_client.session import Session
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from marimo_kernel_bridge.client.channels import Message, NotConnected, Request
+from marimo_kernel_bridge.client.received_json import read_json
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -39,6 +40,15 @@ PROTOCOL: Final = "v1.kernel.websocket.jupyter.org"
 _LARGEST: Final = 512 * 1024 * 1024
 _AGAIN: Final = 0.5  # seconds between attempts to connect
 _PARTS: Final = ("header", "parent_header", "metadata", "content")
+
+
+class _Message(msgspec.Struct, frozen=True):
+    """A message of the older protocol."""
+
+    channel: str
+    header: Any  # `Message.of` checks the parts
+    parent_header: Any
+    content: Any
 
 
 class WebsocketChannels:
@@ -161,7 +171,7 @@ class WebsocketChannels:
         self._events.put_nowait(True)  # noqa: FBT003  # stands
         try:
             while (data := await self._socket.read_message()) is not None:
-                self._take(*(_parsed(data, self._session) if framed else _parsed_json(data)))
+                self._take(*(_parsed(data) if framed else _parsed_json(data)))
         finally:
             self._socket.close()
             self._socket = None
@@ -186,27 +196,29 @@ def _framed(channel: str, message: dict[str, Any], session: Session) -> bytes:
     return b"".join([*(number.to_bytes(8, "little") for number in numbers), name, *parts])
 
 
-def _parsed(data: str | bytes, session: Session) -> tuple[str, Message]:
+def _parsed(data: str | bytes) -> tuple[str, Message]:
     """Return the channel and the message. Raises ValueError for a malformed message."""
     whole = data if isinstance(data, bytes) else b""  # text is of the older protocol
     offsets = _numbers(whole, 8, "little", len(_PARTS) + 2)
     if len(offsets) < len(_PARTS) + 2 or offsets != sorted(offsets):
         raise ValueError("not a message of the websocket protocol")
     channel, *parts = (whole[start:end] for start, end in itertools.pairwise(offsets))
-    header, parent, _, content = map(session.unpack, parts)
+    header, parent, _, content = map(read_json, parts)
     return channel.decode(), Message.of(header, parent, content)
 
 
 def _parsed_json(data: str | bytes) -> tuple[str, Message]:
     """Return the channel and the message as servers without the protocol send them: JSON, and buffers behind it.
 
-    Raises ValueError or KeyError for a malformed message.
+    Raises ValueError for a malformed message.
     """
     if isinstance(data, bytes):
         start, end, *_ = [*_numbers(data, 4, "big", 2), len(data), len(data)]
         data = data[start:end]
-    message = json.loads(data)
-    return message["channel"], Message.of(message["header"], message["parent_header"], message["content"])
+    else:
+        data = data.encode(errors="replace")
+    message = msgspec.convert(read_json(data), _Message)
+    return message.channel, Message.of(message.header, message.parent_header, message.content)
 
 
 def _numbers(data: bytes, size: int, order: Literal["little", "big"], most: int) -> list[int]:

@@ -14,7 +14,6 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 import zmq
 import zmq.asyncio
 from jupyter_client.adapter import adapt
@@ -22,7 +21,8 @@ from jupyter_client.session import Session
 from zmq.utils.monitor import recv_monitor_message
 
 from marimo_kernel_bridge.client.channels import BadSignature, Message, NotConnected, Request
-from marimo_kernel_bridge.client.connection import listens
+from marimo_kernel_bridge.client.connection import listens, malformed
+from marimo_kernel_bridge.client.received_json import read_json
 from marimo_kernel_bridge.client.starting_kernels import require_listening
 
 if TYPE_CHECKING:
@@ -65,8 +65,12 @@ class ZmqChannels:
         self._monitor = self._sockets["shell"].get_monitor_socket(
             zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
         )
-        for channel, socket in self._sockets.items():
-            socket.connect(connection.url(channel))
+        try:
+            for channel, socket in self._sockets.items():
+                socket.connect(connection.url(channel))
+        except zmq.ZMQError as error:
+            self.close()
+            raise malformed(connection.path, f"{connection.ip[:100]!r} is not an address") from error
 
     def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
         self._requests += 1
@@ -124,19 +128,10 @@ class ZmqChannels:
             if not hmac.compare_digest(parts[0], self._session.sign(parts[1:_PARTS])):
                 raise BadSignature
             self._require_new(parts[0])
-        header, parent, metadata, content = (self._unpack(part) for part in parts[1:_PARTS])
-        if not str(header.get("version", "5")).startswith("5"):
-            message = {"header": header, "msg_id": header["msg_id"], "msg_type": header["msg_type"]}
-            message |= {"parent_header": parent, "metadata": metadata, "content": content}
-            message = adapt(message)
-            header, parent, content = message["header"], message["parent_header"], message["content"]
+        header, parent, metadata, content = map(read_json, parts[1:_PARTS])
+        if isinstance(header, dict) and str(header.get("version", "5"))[0:1] != "5":
+            header, parent, content = _adapted(header, parent, metadata, content)
         return Message.of(header, parent, content)
-
-    def _unpack(self, part: bytes) -> Any:  # JSON
-        try:
-            return msgspec.json.decode(part)
-        except msgspec.DecodeError:  # NaN or lone surrogates, which Python's json and front ends accept
-            return self._session.unpack(part)
 
     def _require_new(self, signature: bytes) -> None:
         """Refuse a message that was received before, which may be a replay by somebody without the key."""
@@ -174,3 +169,14 @@ class ZmqChannels:
             yield socket
         finally:
             socket.close(linger=0)
+
+
+def _adapted(header: Content, parent: Any, metadata: Any, content: Any) -> tuple[Any, Any, Any]:  # any JSON
+    """Return the header, parent header and content of a message of an older protocol, as of protocol 5. Raises ValueError."""
+    message = {"header": header, "msg_id": header.get("msg_id"), "msg_type": header.get("msg_type")}
+    message |= {"parent_header": parent, "metadata": metadata, "content": content}
+    try:
+        message = adapt(message)
+    except Exception as error:  # jupyter_client takes the message for a right one
+        raise ValueError("not a message of an older protocol") from error
+    return message["header"], message["parent_header"], message["content"]

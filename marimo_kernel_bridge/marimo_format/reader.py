@@ -50,6 +50,10 @@ def _parsed(path: Path, text: str) -> NotebookSerialization:
         raise BridgeError(
             "bad_notebook", f"{path} is not Python: {error.msg} (line {error.lineno})."
         ) from error
+    except Exception as error:  # marimo's parser asserts and indexes; Python's has no memory for deep nesting
+        raise BridgeError(
+            "bad_notebook", f"{path} cannot be read as a marimo notebook: {_first_line(error)}."
+        ) from error
     if not read.valid:
         raise BridgeError(
             "bad_notebook",

@@ -140,7 +140,13 @@ def read(file: MarimoFile) -> dict[str, list[OutputJSON]]:
             for cell in file.cells
             if (code_hash := hash_code(cell.code)) in saved
         }
-    except (ValueError, KeyError, TypeError, RecursionError):  # no session file, or one of another version
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # no session file, or one of another version
         return {}
 
 

@@ -9,7 +9,9 @@ import json
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, get_args
+
+import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.nbformat3 import upgraded
@@ -129,7 +131,11 @@ def read_file(path: Path) -> object:
     """Read the JSON of a notebook. Raises `BridgeError`: bad_notebook."""
     text = text_of(path)
     try:
-        return json.loads(text)
+        document: object = json.loads(text)
+        if "\\ud" in text.lower():
+            json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise _bad(path, "has half a surrogate pair, which is not text") from None
     except (ValueError, RecursionError) as error:
         if path.suffix == ".py":
             raise BridgeError(
@@ -138,6 +144,7 @@ def read_file(path: Path) -> object:
                 f"A marimo notebook becomes an .ipynb by: marimo-kernel-bridge export {path} --to ipynb",
             ) from error
         raise _bad(path, f"is not JSON: {error}" if text.strip() else "is empty") from error
+    return document
 
 
 def _bad(path: Path, what: str) -> BridgeError:
@@ -200,8 +207,38 @@ def _cell(path: Path, position: int, cell: object) -> NotebookCell:
             for name, bundle in _mapping(cell, "attachments").items()
             if isinstance(bundle, dict)
         },
-        outputs=tuple(output for output in cell.get("outputs") or () if isinstance(output, dict)),
+        outputs=_outputs(cell),
     )
+
+
+class _Output(msgspec.Struct, frozen=True):
+    """What is read of an output; it may lack any of it."""
+
+    output_type: str = ""
+    data: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    name: str | None = None
+    text: str | list[str] | None = None
+    ename: str | None = None
+    evalue: str | None = None
+    traceback: list[str] | None = None
+
+
+def _outputs(cell: JSONObject) -> tuple[OutputJSON, ...]:
+    """Return the outputs of a cell, and take those of the wrong type out of it."""
+    outputs = cell.get("outputs")
+    right = [output for output in outputs if _is_output(output)] if isinstance(outputs, list) else []
+    if "outputs" in cell:
+        cell["outputs"] = right
+    return tuple(right)
+
+
+def _is_output(output: object) -> bool:
+    try:
+        msgspec.convert(output, _Output)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _mapping(document: JSONObject, key: str) -> JSONObject:

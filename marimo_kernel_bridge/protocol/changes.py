@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from marimo_kernel_bridge.protocol.notebook import RunReport  # noqa: TC001  # msgspec looks at it
+from marimo_kernel_bridge.protocol.notebook import RunReport, Seconds  # noqa: TC001  # msgspec looks at it
 
 
 class _Change(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
@@ -72,7 +72,7 @@ class ExpectedRun:
     """A cell that would run. `last_seconds` is the duration of its last run, None if it never ran."""
 
     cell_id: str
-    last_seconds: float | None
+    last_seconds: Seconds | None
 
 
 @dataclass(frozen=True)

@@ -290,7 +290,7 @@ def decode_request(content: object) -> Request:
         )
     try:
         request: Request = msgspec.convert(content, Request)
-    except msgspec.ValidationError as error:
+    except (ValueError, RecursionError) as error:  # half of a surrogate pair is a ValueError
         raise BridgeError("bad_request", f"Not a request of the bridge protocol: {error}.") from error
     client = getattr(request, "client", None)
     return (
@@ -328,7 +328,7 @@ def decode_reply(content: Content, kind: type[_T]) -> _T:
         )
     try:
         return msgspec.convert(content.get("result"), kind)
-    except msgspec.ValidationError as error:
+    except (ValueError, RecursionError) as error:
         raise BridgeError(
             "unsupported_version", f"The kernel's reply does not match this version: {error}."
         ) from error

@@ -6,7 +6,9 @@ Independent of Jupyter, marimo and sockets. All values are frozen; the kernel re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
 
 CellStatus = Literal[
     "new",  # registered, never run
@@ -19,6 +21,9 @@ CellStatus = Literal[
     "interrupted",
     "superseded",  # another cell took over a name that it defined: not in the graph until it runs again
 ]
+
+Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+"""A time or duration; NaN and infinity, which no JSON has, are none."""
 
 Output: TypeAlias = dict[str, Any]
 """An output of a cell in the shape of nbformat 4: `output_type`, and `text`, `data` and `metadata`, or `ename`, ..."""
@@ -56,8 +61,8 @@ class Cell:
     execution_count: int | None
     edited_by: str
     last_run_by: str | None
-    last_run_at: float | None
-    duration: float | None
+    last_run_at: Seconds | None
+    duration: Seconds | None
     error: CellError | None
     defines: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
@@ -99,7 +104,7 @@ class CellRun:
     notebook_cell_id: str | None
     status: CellStatus
     execution_count: int | None
-    duration: float
+    duration: Seconds
     error: CellError | None = None
     outputs_changed: bool = False
 
@@ -123,7 +128,7 @@ class RunReport:
     cells: tuple[CellRun, ...] = ()
     still_stale: tuple[str, ...] = ()
     superseded: tuple[str, ...] = ()
-    started_at: float = 0.0
+    started_at: Seconds = 0.0
     not_run: tuple[str, ...] = ()
     not_taken: tuple[str, ...] = ()
 
@@ -144,10 +149,10 @@ class KernelDescription:
     cwd: str
     notebook: str | None
     mode: Literal["autorun", "lazy"]
-    started_at: float
+    started_at: Seconds
     busy: bool
     running_cell: str | None
-    running_since: float | None
+    running_since: Seconds | None
     queued: int
     settling: bool
     cells: int

@@ -199,7 +199,7 @@ class OutputLog:
     def _append(self, msg_type: str, content: Content) -> None:
         match msg_type:
             case "stream":
-                name, text = content["name"], content["text"]
+                name, text = content.get("name", "stdout"), content.get("text", "")
                 last = self._entries[-1] if self._entries else None
                 if last is not None and last.chunks is not None and last.output["name"] == name:
                     last.add(text)

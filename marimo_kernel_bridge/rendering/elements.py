@@ -119,7 +119,7 @@ def _attributes(source: str) -> dict[str, Any]:
             continue
         try:
             found[name.removeprefix("data-")] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             found[name.removeprefix("data-")] = value
     return found
 

@@ -71,7 +71,7 @@ def parse(data: object) -> tuple[list[str], list[list[Any]]] | None:
     if isinstance(data, str):
         try:
             data = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     if isinstance(data, dict):
         columns = [str(name) for name in data]

@@ -119,7 +119,7 @@ def _python_leaf(text: str) -> str | None:
     if kind in _PYTHON:
         try:
             items = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             return content
         return repr(_PYTHON[kind](items)) if _hashable(items) or kind == "tuple" else content
     return content

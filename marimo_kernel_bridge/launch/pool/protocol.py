@@ -264,5 +264,5 @@ def _parsed(data: bytes, kind: type[_T]) -> _T | None:
         return None
     try:
         return msgspec.convert(json.loads(data), kind)
-    except msgspec.ValidationError as error:
+    except RecursionError as error:
         raise ValueError(str(error)) from error

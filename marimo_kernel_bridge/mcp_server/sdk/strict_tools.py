@@ -69,6 +69,14 @@ class StrictTool(Tool):
         convert_result: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
     ) -> Any:
         try:
+            msgspec.json.encode(arguments)
+        except (
+            UnicodeEncodeError
+        ):  # it would fail wherever it is written: as a path, in a message, in the answer
+            raise ToolError(
+                f"[bad_request] {self.name} was not called; its arguments hold half of a surrogate pair, which is no text."
+            ) from None
+        try:
             self.fn_metadata.validate_arguments(arguments)
         except ValidationError as error:
             raise ToolError(explain(self.name, self.parameters, error)) from error

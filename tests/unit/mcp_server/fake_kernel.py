@@ -113,6 +113,8 @@ class FakeKernel:
         self.expected: list[ExpectedRun] = []
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
         self.description = DESCRIPTION
+        self.damage: Callable[[str, Json], Json] = lambda _, content: content
+        """What becomes of the content of each message, by its type, on the way to the client."""
         self.executions: dict[str, Execution] = {}
         """By code, or by the operation of a request of the bridge protocol."""
         self.asked: list[str] = []
@@ -442,4 +444,5 @@ class _Channels:
 
     def _receive(self, channel: str, parent: Json, msg_type: str, content: Json) -> None:
         header = {"msg_type": msg_type, "session": self._kernel.session}
+        content = self._kernel.damage(msg_type, content)
         self._received[channel].put_nowait(Message.of(header, parent, content))

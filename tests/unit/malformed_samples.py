@@ -1,0 +1,239 @@
+"""What is right before it is damaged: connection files, messages, calls of tools, requests, notebooks."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from marimo_kernel_bridge.protocol import messages as wire
+
+Json = Any  # Jupyter's, nbformat's, the tools'
+
+_CHANNELS: Final = ("shell", "iopub", "stdin", "control", "hb")
+_FILE: Final[Json] = {f"{name}_port": 40_000 + at for at, name in enumerate(_CHANNELS)} | {
+    "ip": "127.0.0.1",
+    "transport": "tcp",
+    "signature_scheme": "hmac-sha256",
+    "key": "k" * 36,
+    "kernel_name": "m",
+}
+_CURVE: Final = {
+    "curve_publickey": "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7",
+    "curve_secretkey": "JTKVSB%%)wK0E.X)V>+}o?pNmC{O&4W4b!Ni{Lh6",
+}
+CONNECTION_FILES: Final[list[Json]] = [
+    _FILE,
+    _FILE | _CURVE,
+    _FILE | {"transport": "ipc", "ip": "kernel-ipc"},
+]
+
+PARENT: Final[Json] = {"msg_id": "r-1", "msg_type": "execute_request", "username": "ada", "session": "s"}
+HEADER: Final[Json] = {"msg_id": "m-1", "username": "k", "session": "s-1", "date": "2026-01-01T00:00:00Z"}
+_SHOWN: Final[Json] = {"data": {"text/plain": "1"}, "metadata": {}, "transient": {"display_id": "a"}}
+CONTENTS: Final[list[tuple[str, Json]]] = [
+    ("stream", {"name": "stdout", "text": "hi"}),
+    ("status", {"execution_state": "idle"}),
+    ("execute_input", {"code": "1", "execution_count": 1}),
+    ("execute_result", _SHOWN | {"execution_count": 1}),
+    ("update_display_data", _SHOWN),
+    ("error", {"ename": "E", "evalue": "x", "traceback": ["a"]}),
+    ("execute_reply", {"status": "ok", "execution_count": 1}),
+    ("kernel_info_reply", {"implementation": "x", "language_info": {"name": "python"}}),
+    ("input_request", {"prompt": "?", "password": False}),
+    (wire.REPLY, {"status": "error", "protocol": 2, "code": "bad_request", "evalue": "x", "hint": ""}),
+]
+
+_CHANGE: Final[Json] = {"action": "change", "cell_id": "aaaa", "version": 1, "code": "x = 2"}
+_EDITS: Final[Json] = [
+    _CHANGE,
+    {"action": "add", "code": "y = 1"},
+    {"action": "delete", "cell_id": "aaaa", "version": 1},
+]
+CALLS: Final[list[tuple[str, Json]]] = [
+    ("list_kernels", {}),
+    ("connect_to_kernel", {"connection_file": "FILE", "notebook": None}),
+    ("connect_to_kernel", {"notebook": "a.ipynb"}),
+    ("connect_to_kernel", {"server_url": "http://127.0.0.1:1/lab", "token": "t"}),
+    ("start_kernel", {"kernelspec": "no", "directory": ".", "interpreter": None}),
+    ("control_kernel", {"action": "interrupt"}),
+    ("kernel_status", {"kernel": "k1"}),
+    ("list_cells", {"kernel": "k1", "offset": 0, "limit": 10, "max_chars": 1000}),
+    ("read_cell", {"cell_id": "aaaa", "offset": 0, "max_chars": 500}),
+    ("search_cells", {"query": "x", "limit": 5}),
+    ("read_dataflow", {"cell_id": "aaaa"}),
+    ("read_dataflow", {"variable": "x"}),
+    ("list_variables", {"query": "x", "offset": 0, "limit": 3}),
+    ("list_ui_elements", {"offset": 0}),
+    ("read_variable", {"variable": "x", "offset": 0, "limit": 5}),
+    ("list_errors", {}),
+    ("preview_run", {"cell_ids": ["aaaa"], "edits": []}),
+    ("preview_run", {"edits": _EDITS}),
+    ("preview_run", {"which": "stale"}),
+    ("execute_code", {"code": "1", "scratch": False, "timeout": 0.1}),
+    ("execute_code", {"code": "print(1)", "scratch": True}),
+    ("read_run", {"run_id": "ann-2", "timeout": 0.1}),
+    ("interrupt_run", {"run_id": "ann-2"}),
+    ("edit_cells", {"edits": _EDITS, "run": True, "timeout": 0.1}),
+    ("run_cells", {"cell_ids": ["aaaa"], "timeout": 0.1}),
+    ("run_cells", {"which": "stale"}),
+    ("set_ui_value", {"variable": "x", "value": 3, "timeout": 0.1}),
+    ("install_packages", {"packages": ["polars", "dask[array]>=2025.1"]}),
+    ("export_notebook", {"format": "ipynb"}),
+    ("export_notebook", {"format": "json", "output": "a.json"}),
+    ("export_notebook", {"file": "missing.ipynb", "format": "html"}),
+    ("import_notebook", {"file": "missing.ipynb", "check": True, "output": "b.py"}),
+]
+
+_RUN: Final[Json] = {
+    "code": "x = 1",
+    "silent": False,
+    "store_history": True,
+    "user_expressions": {"a": "1"},
+    "allow_stdin": False,
+    "stop_on_error": True,
+}
+
+
+def _ours(op: str, **fields: Json) -> tuple[str, Json]:
+    return wire.REQUEST, {"protocol": wire.PROTOCOL, "op": op, **fields}
+
+
+_CELL: Final[Json] = {"kind": "change", "cell_id": "one", "version": 1, "code": "x = 2"}
+SHELL: Final[list[tuple[str, Json]]] = [
+    ("execute_request", _RUN),
+    ("execute_request", _RUN | {"silent": True}),
+    ("complete_request", {"code": "imp", "cursor_pos": 3}),
+    ("inspect_request", {"code": "len", "cursor_pos": 2, "detail_level": 0}),
+    ("history_request", {"output": False, "raw": True, "hist_access_type": "tail", "n": 3, "pattern": "*"}),
+    ("is_complete_request", {"code": "if 1:"}),
+    ("comm_info_request", {"target_name": "x"}),
+    ("comm_open", {"comm_id": "u", "target_name": "jupyter.widget", "data": {"state": {}}}),
+    ("comm_msg", {"comm_id": "u", "data": {"method": "update", "state": {}}}),
+    ("comm_close", {"comm_id": "u", "data": {}}),
+    ("kernel_info_request", {}),
+    ("input_reply", {"value": "x"}),
+    _ours(
+        "edit_cells",
+        changes=[_CELL, {"kind": "add", "code": "y = 1", "after": None}],
+        dry_run=False,
+        client="a",
+    ),
+    _ours("run_cells", cell_ids=["one"], client="a"),
+    _ours("run_stale"),
+    _ours("set_ui_value", ui_element="x", value=3),
+    _ours("install_packages", requirements=5),
+    _ours("describe"),
+    _ours("inspect_variable", name="x", rows=5, offset=0),
+]
+CONTROL: Final[list[tuple[str, Json]]] = [
+    *map(_ours, ("describe", "list_cells", "read_observations", "list_variables", "list_ui_elements")),
+    _ours("read_environment"),
+    _ours("read_outline", offset=0, limit=3),
+    _ours("read_cell", cell_id="one", most_output=100),
+    _ours("read_run", run_id="r"),
+    _ours("read_outcome", run_id="r"),
+    _ours("read_history", limit=5),
+    _ours("search_cells", query="x", limit=5),
+    _ours("inspect_variable", name="x", rows=5, offset=0),
+    _ours("redact", value={"a": "b"}),
+    _ours("preview_run", cell_ids=["one"]),
+    _ours("cancel_run", run_id="r"),
+    ("kernel_info_request", {}),
+]
+
+_PNG: Final = "iVBORw0KGgo="
+_OUTPUTS: Final[list[Json]] = [
+    {
+        "output_type": "execute_result",
+        "execution_count": 1,
+        "data": {
+            "text/plain": "1",
+            "text/html": ["<b>1</b>"],
+            "image/png": _PNG,
+            "application/json": {"a": 1},
+        },
+        "metadata": {"image/png": {"width": 3}},
+    },
+    {"output_type": "stream", "name": "stdout", "text": ["a\n", "b"]},
+    {"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["t"]},
+]
+_CELLS: Final[list[Json]] = [
+    {
+        "cell_type": "markdown",
+        "id": "m1",
+        "metadata": {},
+        "source": ["# T\n", "![](attachment:p.png) $x$ [a](b.ipynb)"],
+        "attachments": {"p.png": {"image/png": _PNG}},
+    },
+    {
+        "cell_type": "code",
+        "id": "c1",
+        "metadata": {"marimo": {"config": {"hide_code": True}, "name": "first"}, "tags": ["t"]},
+        "execution_count": 1,
+        "source": "import os\n%matplotlib inline\nx = 1\n!ls\nx",
+        "outputs": _OUTPUTS,
+    },
+    {"cell_type": "code", "id": "c2", "metadata": {}, "source": "x = x + 1\nprint(x)", "outputs": []},
+    {"cell_type": "raw", "id": "r1", "metadata": {"format": "text/x"}, "source": "raw"},
+]
+_OLD_CELLS: Final[list[Json]] = [
+    {
+        "cell_type": "code",
+        "input": ["x = 1"],
+        "language": "python",
+        "outputs": [{"output_type": "pyout", "prompt_number": 1, "text": ["1"]}],
+        "metadata": {},
+    },
+    {"cell_type": "heading", "level": 2, "source": ["H"], "metadata": {}},
+]
+NOTEBOOKS: Final[list[Json]] = [
+    {
+        "cells": _CELLS,
+        "metadata": {
+            "kernelspec": {"name": "python3", "display_name": "P", "language": "python"},
+            "language_info": {"name": "python"},
+            "marimo": {"app_config": {"width": "full"}, "header": "# h"},
+            "title": "T",
+            "authors": [{"name": "A"}],
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    },
+    {
+        "nbformat": 3,
+        "nbformat_minor": 0,
+        "metadata": {"name": "n"},
+        "worksheets": [{"cells": _OLD_CELLS, "metadata": {}}],
+    },
+]
+MARIMO: Final = '''\
+# /// script
+# dependencies = ["marimo"]
+# ///
+import marimo
+
+__generated_with = "0.25.0"
+app = marimo.App(width="full")
+
+
+@app.cell
+def first():
+    x = 1
+    return (x,)
+
+
+@app.cell(hide_code=True)
+def _(mo):
+    mo.md(r"""# T""")
+    return
+
+
+@app.cell
+def _(x):
+    y = x + 1
+    y
+    return (y,)
+
+
+if __name__ == "__main__":
+    app.run()
+'''
