@@ -1,5 +1,7 @@
 """Text that kernels, notebooks and agents write is read in time that grows with its length, and no faster."""
 
+import builtins
+import io
 import os
 import threading
 import time
@@ -7,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
 from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
@@ -195,3 +198,40 @@ def test_a_disk_that_does_not_answer_holds_the_reader_up_for_seconds_alone(
     graph_code("get_ipython().run_line_magic('run', 'a')\n" * 1000, lambda same: same)
     assert time.monotonic() - begun < 5
     gone.set()
+
+
+def test_no_magic_but_run_has_a_file_read_to_find_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    magics = (
+        *(
+            "load",
+            "loadpy",
+            "pycat",
+            "pfile",
+            "env",
+            "cd",
+            "pushd",
+            "bookmark",
+            "store -r",
+            "logstart",
+            "macro m",
+        ),
+        *("file", "writefile", "run -m", "edit", "recall", "dotenv", "sql", "R", "alias", "sx", "pastebin"),
+        *("timeit -v", "prun -D", "mprun -f", "notebook", "history -f", "save", "rerun", "unknown"),
+    )
+    lines = [f"%{magic} /etc/passwd" for magic in magics] + [
+        "!cat /etc/passwd {x}",
+        "y = !cat $x",
+        "/etc/passwd?",
+    ]
+    cells = [*lines, *(f"%%{magic} /etc/passwd\nx" for magic in magics), "%%bash < /etc/passwd\ncat"]
+    transform = TransformerManager().transform_cell
+
+    def opened(path: object, *_: object, **__: object) -> None:
+        raise AssertionError(path)
+
+    texts = [str(transform(cell)) for cell in cells]
+    for module, name in ((os, "open"), (os, "stat"), (builtins, "open"), (io, "open"), (Path, "open")):
+        monkeypatch.setattr(module, name, opened)
+    made = [graph_code(text, transform, opened) for text in texts]
+    monkeypatch.undo()
+    assert len(made) == len(cells)

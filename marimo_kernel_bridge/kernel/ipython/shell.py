@@ -215,7 +215,10 @@ class ReactiveShell(ZMQInteractiveShell):
         """
         try:
             transformed = self.transform_cell(code)
-            file_name = self.compile.cache(transformed, self.execution_count, raw_code=code)
+            # IPython keeps every text that it names, which would add up for texts that are only looked at.
+            file_name = ""
+            if to_run:
+                file_name = self.compile.cache(transformed, self.execution_count, raw_code=code)
             tree = self.transform_ast(self.compile.ast_parse(transformed, filename=file_name))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return Body(code, (), "", "none")

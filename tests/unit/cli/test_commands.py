@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.cli.import_command import NOT_ALL_CARRIED_OVER
+from marimo_kernel_bridge.cli.lab import _for_our_kernel
 from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.client import discovery
 from marimo_kernel_bridge.client.discovery import FoundKernel
@@ -323,3 +324,22 @@ def test_an_imported_file_has_the_permissions_of_any_new_file(tmp_path: Path) ->
     assert stat.S_IMODE((tmp_path / "n.py").stat().st_mode) == stat.S_IMODE(
         (tmp_path / "other.py").stat().st_mode
     )
+
+
+def test_what_is_made_of_a_private_notebook_is_private(tmp_path: Path) -> None:
+    notebook = tmp_path / "a.ipynb"
+    shown = {"output_type": "display_data", "data": {"text/plain": "1"}, "metadata": {}}
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": "1", "outputs": [shown]}
+    document = {"cells": [cell | {"execution_count": 1}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    notebook.write_text(json.dumps(document))
+    notebook.chmod(0o600)
+    spec = {"name": "marimo", "display_name": "marimo", "language": "python"}
+    assert _for_our_kernel(notebook, spec).name == "a-marimo.ipynb"
+    for command in (
+        ["import", str(notebook), "--outputs", "keep"],
+        ["import", str(notebook), "--outputs", "keep", "--force"],
+        ["export", str(notebook), "--to", "json"],
+    ):
+        assert CliRunner().invoke(main, command).exit_code == 0
+    made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()}
+    assert made == dict.fromkeys(["a.ipynb", "a-marimo.ipynb", "a.py", "a.json", "a.py.json"], 0o600)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -153,6 +154,15 @@ def test_a_dry_run_reads_no_script_elsewhere_than_in_the_working_directory(
         looked = agent.ask(wire.EditCells(changes=[change], client="claude", dry_run=True), "shell")
         expected = wire.decode_reply(looked, EditReport).would_run
         assert (notebook.cells()["reader"].cell_id in [cell.cell_id for cell in expected]) == runs, script
+
+
+def test_texts_that_are_only_looked_at_do_not_add_up(notebook: FrontEnd, agent: FrontEnd) -> None:
+    for number in range(3):
+        change = AddCell(code=f"'text {number} that is only looked at'")
+        agent.ask(wire.EditCells(changes=[change], client="claude", dry_run=True), "shell")
+    kept = [line for entry in linecache.cache.values() if len(entry) == 4 for line in entry[2]]
+    assert "print('needle' * a)\n" in kept
+    assert sum("only looked at" in line for line in kept) <= 1  # marimo keeps one for each cell
 
 
 # Packages
