@@ -9,6 +9,7 @@ from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+from marimo_kernel_bridge.mcp_server.transport.own_clients import CONNECTION
 from marimo_kernel_bridge.protocol.names import agent_name
 
 Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, which no tool reads
@@ -45,14 +46,14 @@ def kernels_of(ctx: Ctx) -> Kernels:
 def client_name(ctx: Ctx) -> str:
     """Return the agent's name from its host, which tells the person who ran a cell.
 
-    Over HTTP with its session, if the protocol has one: clients of one host have the same name, and are not the same.
+    On a server of several clients with its session, if there is one: clients of one host have the same name, and are not the same.
     """
     params = ctx.session.client_params
     name = params.client_info.name if params is not None else ""
     request = ctx.request_context.request
-    if request is None:
+    session = CONNECTION.get() if request is None else request.headers.get("mcp-session-id")
+    if request is None and not session:
         return agent_name(name)
-    session = request.headers.get("mcp-session-id")
     own = agent_name(
         name.replace("(", " ").replace(")", " ")
     )  # nobody is called what a session makes of a name

@@ -1,14 +1,16 @@
 """Clients of the server on a Unix socket: a stream of messages each, as over stdio.
 
-Only this user can reach the socket, so there is no token, and nothing else of HTTP. All clients share the attached kernels
-of the server, under their names, with those over HTTP.
+Only this user can reach the socket, so there is no token, and nothing else of HTTP. Each connection is a session: what it is
+attached to is its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from contextlib import asynccontextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from mcp.server.stdio import stdio_server
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 GRACE: Final = 6
 """Seconds for open calls to end after they are cancelled; interrupting a run takes up to 5."""
+
+CONNECTION: Final[ContextVar[str]] = ContextVar("CONNECTION", default="")
+"""The id of the connection on which a request came; empty for requests that came otherwise."""
 
 _LONGEST: Final = 4 * 1024 * 1024  # bytes of a message, as of a request over HTTP
 
@@ -67,6 +72,7 @@ async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIte
         task = asyncio.current_task()
         assert task is not None  # asyncio makes one for each connection
         sessions.add(task)
+        CONNECTION.set(secrets.token_hex(16))
         try:
             file = cast("anyio.AsyncFile[str]", _TextFile(reader, writer))
             async with stdio_server(file, file) as (incoming, outgoing):

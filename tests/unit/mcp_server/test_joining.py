@@ -55,16 +55,23 @@ async def serving(files: RunFiles, attach: Attach = attach_client) -> AsyncItera
             yield
 
 
-async def called(files: RunFiles, client: str, tool: str, **arguments: Any) -> str:
-    """Return what a tool answers to a client on a connection of its own."""
-    reader, writer = await asyncio.open_unix_connection(files.socket_file)
-    meta = META | {"io.modelcontextprotocol/clientInfo": {"name": client, "version": "1"}}
-    params = {"name": tool, "arguments": arguments, "_meta": meta}
-    request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
-    writer.write(json.dumps(request).encode() + b"\n")
-    answer = json.loads(await reader.readline())
-    writer.close()
-    return str(answer["result"]["content"][0]["text"])
+class Connection:
+    """A connection to the server, as `mcp --connect` makes one."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: str) -> None:
+        self._reader, self.writer, self._client = reader, writer, client
+
+    @classmethod
+    async def to(cls, files: RunFiles, client: str) -> "Connection":
+        return cls(*await asyncio.open_unix_connection(files.socket_file), client)
+
+    async def __call__(self, tool: str, **arguments: Any) -> str:
+        meta = META | {"io.modelcontextprotocol/clientInfo": {"name": self._client, "version": "1"}}
+        params = {"name": tool, "arguments": arguments, "_meta": meta}
+        request = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        self.writer.write(json.dumps(request).encode() + b"\n")
+        answer = json.loads(await self._reader.readline())
+        return str(answer["result"]["content"][0]["text"])
 
 
 class Client:
@@ -133,13 +140,17 @@ async def written(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(0)
 
 
-async def test_connections_of_one_client_share_its_kernels_and_others_do_not(
+async def test_windows_of_one_client_are_attached_to_kernels_of_their_own(
     files: RunFiles, kernel: FakeKernel, connection_file: str
 ) -> None:
     async with asyncio.timeout(30), serving(files, kernel.attach):
-        assert "k1" in await called(files, "ann", "connect_to_kernel", connection_file=connection_file)
-        assert "k1" in await called(files, "ann", "kernel_status")
-        assert "[not_connected]" in await called(files, "ben", "kernel_status", kernel="k1")
+        first, second = [await Connection.to(files, "ann") for _ in range(2)]
+        assert "k1" in await first("connect_to_kernel", connection_file=connection_file)
+        assert "k1" in await first("kernel_status")
+        assert "[not_connected]" in await second("kernel_status", kernel="k1")
+        assert "k2" in await second("connect_to_kernel", connection_file=connection_file)
+        for connection in (first, second):
+            connection.writer.close()
 
 
 def test_without_a_server_nothing_is_sent_anywhere(files: RunFiles, client: Client) -> None:
