@@ -4,8 +4,6 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from marimo_kernel_bridge.importing.own_magics import own_magics
 from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
@@ -50,33 +48,42 @@ def shout(line):
 """
 
 
-def runs(folder, *codes):
-    """Import cells, run the file in a process of its own, as IPython's shell is one; return what it prints."""
-    cells = tuple(NotebookCell(at, f"c{at}", "code", code) for at, code in enumerate(codes, start=1))
-    (folder / "module_of_own.py").write_text(MODULE)
-    (folder / "extension_of_own.py").write_text(EXTENSION)
-    conversion = convert(Notebook(cells, {}, folder / "n.ipynb"))
-    assert conversion.complete
-    (folder / "out.py").write_text(conversion.text)
-    done = subprocess.run([sys.executable, "out.py"], cwd=folder, capture_output=True, text=True, check=False)
+RUN = """\
+import runpy, sys
+from IPython.core.interactiveshell import InteractiveShell
+
+sys.path.insert(0, "")
+for file in sys.argv[1:]:
+    InteractiveShell.clear_instance()
+    runpy.run_path(file, run_name="__main__")
+    print("==")
+"""
+NOTEBOOKS = [
+    ([FUNCTIONS, "name = 'Ada'", "%greet $name", "%%loud 1\nsome words"], "hello Ada\n1 SOME WORDS\n\n"),
+    ([CLASS, "k = 4", "%%again\nprint(k)"], "4\n"),
+    (
+        ["import module_of_own", "total = 1", "%%fails_with TypeError\ntotal + '1'"],
+        "as expected: TypeError\n",
+    ),
+    (["%load_ext extension_of_own", "%shout abc"], "ABC\n"),
+]
+
+
+def test_a_magic_of_the_notebook_runs(tmp_path):
+    """The imported files run in a process of their own, as IPython's shell is one."""
+    (tmp_path / "module_of_own.py").write_text(MODULE)
+    (tmp_path / "extension_of_own.py").write_text(EXTENSION)
+    files = [f"{number}.py" for number in range(len(NOTEBOOKS))]
+    for file, (codes, _) in zip(files, NOTEBOOKS, strict=True):
+        cells = tuple(NotebookCell(at, f"c{at}", "code", code) for at, code in enumerate(codes, start=1))
+        conversion = convert(Notebook(cells, {}, tmp_path / "n.ipynb"))
+        assert conversion.complete
+        (tmp_path / file).write_text(conversion.text)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, *files], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-@pytest.mark.parametrize(
-    ("codes", "shown"),
-    [
-        ([FUNCTIONS, "name = 'Ada'", "%greet $name", "%%loud 1\nsome words"], "hello Ada\n1 SOME WORDS\n\n"),
-        ([CLASS, "k = 4", "%%again\nprint(k)"], "4\n"),
-        (
-            ["import module_of_own", "total = 1", "%%fails_with TypeError\ntotal + '1'"],
-            "as expected: TypeError\n",
-        ),
-        (["%load_ext extension_of_own", "%shout abc"], "ABC\n"),
-    ],
-)
-def test_a_magic_of_the_notebook_runs(tmp_path, codes, shown):
-    assert runs(tmp_path, *codes) == shown
+    assert done.stdout.split("==\n")[:-1] == [shown for _, shown in NOTEBOOKS]
 
 
 def test_magics_are_found_with_the_functions_that_they_are():

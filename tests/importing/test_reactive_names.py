@@ -5,7 +5,7 @@ join, functions to define again) are met first, as the importer does.
 """
 
 import pytest
-from reactive import prepared
+from reactive import in_order, prepared
 
 
 def lines(text):
@@ -213,3 +213,8 @@ TABLE = [
 @pytest.mark.parametrize(("given", "wanted"), TABLE)
 def test_cells_become(given, wanted):
     assert converted(given) == expected(wanted)
+
+
+def test_the_last_output_is_the_last_that_is_not_none():
+    cells = prepared(["x = 1", "x + 1", "def f(): pass", "f()", "print('hi')", "_ + 10", "f()", "__"]).cells
+    assert in_order([cell.code for cell in cells]) == ["", "2\n", "", "", "hi\n", "12\n", "", "2\n"]
