@@ -47,8 +47,9 @@ test: install browser lint types ## All set-up, the linter, the types, all tests
 	$(BIN)/coverage combine --quiet
 	$(BIN)/python tests/coverage_figures.py $(COVERED)
 
-test-long: install browser ## The long tests: whole stories in a browser and in environments of their own
+test-long: install browser ## The long tests: whole stories in a browser and in environments of their own, and many random inputs
 	$(BIN)/python -m pytest -m long --durations=10 $(SIDE_BY_SIDE) $(ARGS)
+	MANY_INPUTS=1 $(BIN)/python -m pytest --timeout=0 --durations=10 $(SIDE_BY_SIDE) $$(grep -rlE '\binputs\([0-9]+, [0-9]+\)' tests --include='test_*.py')
 
 test-hard: install browser ## All tests, the long ones too, TIMES times in random order, while one processor computes something else
 	$(BIN)/python tests/hard.py $(TIMES) $(SIDE_BY_SIDE) $(ARGS)

@@ -28,11 +28,13 @@ IN_PROCESSES = (
 """The modules whose tests run code of ours that runs in no process of pytest: sockets, threads, forks, start and end."""
 
 MANY_INPUTS = (
+    "exporting/test_round_trip_of_any.py",
     "importing/test_groups_of_cells.py",
     "importing/test_random_notebooks.py",
     "importing/test_random_redefinitions.py",
     "unit/analysis/test_analysis_work.py",
     "unit/contracts/test_supported_api.py",
+    "unit/kernel/test_consistency.py",
     "unit/kernel/test_random_histories.py",
     "unit/runtime/test_graph_like_marimos.py",
     "unit/runtime/test_runs_like_marimos.py",

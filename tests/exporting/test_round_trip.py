@@ -1,49 +1,13 @@
 """From .ipynb to .py and back: each cell as it was, unless it was edited in between."""
 
-import json
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.marimo_format.reader import read_text
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
-from marimo_kernel_bridge.notebooks.origin import origin_path, read_origin, save_origin
+from marimo_kernel_bridge.notebooks.origin import origin_path, read_origin
 from marimo_kernel_bridge.notebooks.restored import restore
-
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-
-
-def cell(kind, source, number, **more):
-    outputs = {"outputs": [], "execution_count": None} if kind == "code" else {}
-    return {"cell_type": kind, "id": f"c{number}", "metadata": {}, "source": source, **outputs, **more}
-
-
-def document(*cells, metadata=None):
-    return {"cells": list(cells), "metadata": metadata or {}, "nbformat": 4, "nbformat_minor": 5}
-
-
-def codes(*sources):
-    return document(*(cell("code", source, number) for number, source in enumerate(sources, start=1)))
-
-
-class Trip:
-    """A notebook that was imported, in a folder of its own."""
-
-    def __init__(self, folder, notebook):
-        self.path = folder / "trip.py"
-        read = parse_notebook(folder / "trip.ipynb", notebook)
-        conversion = convert(read)
-        self.text = conversion.text
-        file = read_text(self.path, self.text)
-        save_origin(read, file, conversion.positions, outputs=True)
-
-    def back(self, edit=None):
-        """Edit the text of the file, and export it."""
-        text = self.text if edit is None else edit(self.text)
-        assert edit is None or text != self.text, "the edit changed nothing"
-        return restore(read_text(self.path, text), read_origin(self.path))
+from tests.exporting.round_trip import PIXEL, Trip, cell, codes, document
 
 
 @pytest.fixture
@@ -57,105 +21,6 @@ def sources(restored):
 
 def ids(restored):
     return [each["id"] for each in restored.document["cells"]]
-
-
-text = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0"), max_size=30)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 9) | text,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(text, inner, max_size=2),
-    max_leaves=4,
-)
-metadata = st.dictionaries(
-    st.sampled_from(["tags", "collapsed", "slideshow", "jupyter", "scrolled", "vscode", "x y", "ключ"]),
-    json_values,
-    max_size=3,
-)
-code = st.one_of(
-    st.sampled_from(
-        [
-            "",
-            "  \n",
-            "\n\nx = 1\n",
-            "x = x + 1",
-            "rows = [1]",
-            "rows.append(2)\t",
-            "%matplotlib inline",
-            "%%time\nx = 5",
-            "!ls {x}",
-            "files = !ls",
-            "len?",
-            "x =",
-            "from math import *\nsin(1)",
-            "import os\r\nos.getcwd()",
-            "for i in range(3):\n\tprint(i)   ",
-            "s = '''\n  a\n'''",
-            "await f()",
-            "%%cython\nq",
-            "_",
-            "x; # ünï 🐍",
-            "def f():\n    return x\f",
-        ]
-    ),
-    text,
-)
-markdown = st.one_of(
-    st.sampled_from(
-        [
-            "# T\n\n$x$",
-            '""" \\',
-            "  indented\n    code\n",
-            "{x} \\{",
-            "![p](attachment:p.png)",
-            "<b>\r\n</b>",
-        ]
-    ),
-    text,
-)
-as_stored = st.sampled_from([lambda source: source, lambda source: source.splitlines(keepends=True)])
-
-
-@st.composite
-def notebooks(draw):
-    cells = []
-    for number in range(1, draw(st.integers(1, 6)) + 1):
-        kind = draw(st.sampled_from(["code", "code", "markdown", "raw"]))
-        source = draw(as_stored)(draw({"code": code, "markdown": markdown, "raw": text}[kind]))
-        made = cell(kind, source, number, metadata=draw(metadata))
-        if kind == "markdown" and "attachment:" in "".join(source):
-            made["attachments"] = {"p.png": {"image/png": PIXEL}}
-        if kind == "code" and draw(st.booleans()):
-            shown = {"text/plain": draw(text), "application/x": draw(json_values)}
-            made["execution_count"] = number
-            made["outputs"] = [
-                {"output_type": "execute_result", "data": shown, "metadata": {}, "execution_count": number}
-            ]
-        cells.append(made)
-    return document(*cells, metadata={"kernelspec": {"name": "python3"}, "widgets": draw(json_values)})
-
-
-@settings(max_examples=80, deadline=None)
-@given(notebooks())
-def test_a_notebook_comes_back_as_it_was(tmp_path_factory, notebook):
-    given_text = json.dumps(notebook)
-    restored = Trip(tmp_path_factory.mktemp("trip"), notebook).back()
-    assert restored.whole
-    assert json.dumps(restored.document) == given_text
-
-
-@settings(max_examples=40, deadline=None)
-@given(notebooks())
-def test_an_edit_below_leaves_every_cell_that_the_importer_kept(tmp_path_factory, notebook):
-    last = "last_of_all = 1"
-    notebook["cells"].append(cell("code", last, 99))
-    trip = Trip(tmp_path_factory.mktemp("trip"), notebook)
-    restored = trip.back(lambda text: text.replace("last_of_all = 1", "last_of_all = 2"))
-    by_id = {each["id"]: each for each in restored.document["cells"]}
-    report = convert(parse_notebook(trip.path.with_suffix(".ipynb"), notebook)).cells
-    for original, told in zip(notebook["cells"][:-1], report, strict=False):
-        if told.fate == "kept" or original["cell_type"] != "code":
-            assert by_id[original["id"]] == original
-    assert "".join(by_id["c99"]["source"]) == "last_of_all = 2"
-    assert restored.edited == ("c99",)
 
 
 def test_an_edited_cell_keeps_its_id_and_metadata(trip):

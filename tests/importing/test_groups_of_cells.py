@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from marimo_kernel_bridge.analysis.components import Groups
 from marimo_kernel_bridge.analysis.value_flows import flows
 from marimo_kernel_bridge.kernel.versions.value_flow import Source, ValueFlow
+from tests.inputs import inputs
 
 NAMES = ["a", "b", "c", "d", "f", "g", "np", "pd", "plt"]
 name = st.sampled_from(NAMES)
@@ -104,7 +105,7 @@ def afresh(sources, order):
     return flow
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=inputs(100, 2000), deadline=None, derandomize=True, database=None)
 @given(st.lists(step, max_size=9))
 def test_what_is_known_after_changes_is_what_a_new_look_finds(steps):
     flow, sources, order = ValueFlow(lambda _: False), {}, list("ABCDEFGHI")
@@ -137,7 +138,7 @@ def test_what_is_known_after_changes_is_what_a_new_look_finds(steps):
         assert {one for one in makers if now["versions"].get(one)} <= changes.names
 
 
-@settings(max_examples=500, deadline=None, derandomize=True, database=None)
+@settings(max_examples=inputs(150, 2000), deadline=None, derandomize=True, database=None)
 @given(st.lists(cell, max_size=9))
 def test_groups_have_the_flows_of_the_whole(cells):
     numbers = dict(enumerate(cells))

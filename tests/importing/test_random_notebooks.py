@@ -5,6 +5,8 @@ import random
 import pytest
 from reactive import assert_shows_the_same_again_and_again
 
+from tests.inputs import inputs
+
 NAMES = ["a", "b", "i", "x"]
 LISTS = ["p", "q"]
 
@@ -60,9 +62,6 @@ def notebook(seed: int) -> list[str]:
     return cells
 
 
-SEEDS = range(300)
-
-
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", range(inputs(80, 3000)))
 def test_a_converted_notebook_shows_the_same_and_each_cell_can_run_again(seed):
     assert_shows_the_same_again_and_again(notebook(seed))

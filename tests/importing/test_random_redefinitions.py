@@ -1,7 +1,6 @@
 """Random notebooks of redefinitions and mutations, run as they are: they show what Jupyter shows from top to bottom,
 whatever runs again, and what a cell is changed to. The graph is a model here; `tests/kernel` has the real one."""
 
-import os
 import random
 from contextlib import nullcontext
 from functools import lru_cache
@@ -13,6 +12,7 @@ from test_random_notebooks import notebook, statement
 from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.kernel.cells import Address, Body, CellTable
 from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
+from tests.inputs import inputs
 
 
 @lru_cache
@@ -117,7 +117,7 @@ class Notebook:
         return {other for other in self.graph.codes if cell in self.graph.descendants(other)}
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("REDEFINITIONS_SEEDS", "60"))))
+@pytest.mark.parametrize("seed", range(inputs(25, 1000)))
 def test_a_notebook_shows_what_it_shows_from_top_to_bottom(seed):
     codes = notebook(seed)
     told = "\n--\n".join(codes)

@@ -9,6 +9,7 @@ import pytest
 from reactive import Reactive, assert_shows_the_same_again_and_again, prepared
 
 from marimo_kernel_bridge.importing.randomness import repeated
+from tests.inputs import inputs
 
 IMPORTS = "import random\nfrom random import randint\nimport numpy as np\nfrom numpy.random import randn\nimport numpy.random as npr"
 
@@ -197,6 +198,6 @@ def notebook(seed):
     return cells
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(inputs(15, 600)))
 def test_a_converted_notebook_draws_the_same_and_each_cell_can_run_again(seed):
     assert_shows_the_same_again_and_again(notebook(seed))

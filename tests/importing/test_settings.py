@@ -10,6 +10,7 @@ from reactive import Reactive, Shown, in_order, prepared
 
 from marimo_kernel_bridge.importing.settings import by_place
 from marimo_kernel_bridge.kernel.versions.library_state import STATES
+from tests.inputs import inputs
 
 IMPORTS = (
     "import matplotlib.pyplot as plt\nimport numpy as np\nimport pandas as pd\n"
@@ -267,6 +268,6 @@ def notebook(seed):
     return [first, *("\n".join(rng.choices(parts, k=rng.randint(1, 3))) for _ in range(rng.randint(2, 7)))]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(inputs(15, 600)))
 def test_a_converted_notebook_shows_the_settings_of_each_place_and_each_cell_can_run_again(seed):
     assert_right(notebook(seed))

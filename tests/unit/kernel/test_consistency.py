@@ -19,11 +19,10 @@ notebook that the kernel now holds is compared with a fresh run of it, cell by c
 Then all cells are run again, and now nothing may be stale. A fresh run is one of the model in `small_notebooks.py`;
 that a fresh kernel agrees with the model has a test of its own.
 
-`CONSISTENCY_EXAMPLES=500` runs more than the few of the default, each time other ones, and shrinks what fails.
+`make test-long` runs more than the few of the default, each time other ones, and shrinks what fails.
 """
 
 import builtins
-import os
 import signal
 import tempfile
 from ast import literal_eval
@@ -41,6 +40,7 @@ from marimo_kernel_bridge.protocol.changes import ChangeCell
 from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, Output
 from marimo_kernel_bridge.protocol.output_log import OutputLog
 from marimo_kernel_bridge.protocol.output_text import shown_text
+from tests.inputs import inputs
 from tests.unit.kernel.notebook_in_memory import KernelInMemory
 from tests.unit.kernel.small_notebooks import (
     NAMES,
@@ -55,15 +55,15 @@ from tests.unit.kernel.small_notebooks import (
     operations,
 )
 
-EXAMPLES = int(os.environ.get("CONSISTENCY_EXAMPLES", "0"))
-few = settings(max_examples=EXAMPLES // 50 or 3, deadline=None, derandomize=not EXAMPLES, database=None)
+LONG = bool(inputs(0, 1))
+few = settings(max_examples=inputs(2, 10), deadline=None, derandomize=not LONG, database=None)
 many = settings(
     few,
-    max_examples=EXAMPLES or 12,
+    max_examples=inputs(6, 300),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    phases=[Phase.generate, *([Phase.shrink] if EXAMPLES else [])],  # to shrink takes minutes
+    phases=[Phase.generate, *([Phase.shrink] if LONG else [])],  # to shrink takes minutes
 )
-pytestmark = pytest.mark.timeout(0 if EXAMPLES else 300)
+pytestmark = pytest.mark.timeout(0 if LONG else 300)
 
 
 class Notebook:

@@ -24,6 +24,7 @@ from marimo_kernel_bridge.runtime.graph.run_order import (
     marimos_sort,
     topological_sort,
 )
+from tests.inputs import inputs
 
 NAMES = ("a", "b", "c", "d", "e")
 IDS = tuple(CellId_t(f"C{number:03}") for number in range(7))
@@ -117,7 +118,7 @@ def answers(
     }
 
 
-@settings(max_examples=400, deadline=None, derandomize=True, database=None)
+@settings(max_examples=inputs(100, 2000), deadline=None, derandomize=True, database=None)
 @given(st.lists(operation, min_size=3, max_size=25))
 def test_whatever_cells_come_and_go_the_answers_are_marimos(steps: list[Step]) -> None:
     theirs, ours = DirectedGraph(), IndexedGraph()
@@ -152,7 +153,7 @@ def test_whatever_cells_come_and_go_the_answers_are_marimos(steps: list[Step]) -
     )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=inputs(40, 500), deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(st.just("put"), cell_id, code), min_size=3, max_size=12), st.sets(cell_id))
 def test_what_is_below_several_cells_is_what_is_below_any_of_them(
     steps: list[Step], sources: set[CellId_t]
@@ -168,7 +169,7 @@ def test_what_is_below_several_cells_is_what_is_below_any_of_them(
 some = st.integers(0, 11)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=inputs(100, 1000), deadline=None, derandomize=True, database=None)
 @given(st.lists(st.tuples(some, some), max_size=24), st.sets(some, max_size=2), st.sets(some, max_size=2))
 def test_a_way_is_found_where_marimo_finds_a_path(
     pairs: list[tuple[int, int]], sources: set[int], targets: set[int]

@@ -30,6 +30,7 @@ from marimo_kernel_bridge.runtime.graph import indexed_graph as graph
 from marimo_kernel_bridge.runtime.graph import run_steps
 from marimo_kernel_bridge.runtime.graph.run_order import marimos_cells_to_run, marimos_sort
 from marimo_kernel_bridge.runtime.interface import Outcome
+from tests.inputs import inputs
 
 
 class AsMarimoDoes(reactive.ReactiveKernel):
@@ -184,7 +185,7 @@ def _modules_as_they_were() -> Iterator[None]:
     patches.install()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, database=None)
+@settings(max_examples=inputs(10, 300), deadline=None, derandomize=True, database=None)
 @given(st.lists(operation, min_size=3, max_size=14))
 def test_whatever_runs_it_ends_as_with_marimos_own_steps(operations: list[Operation]) -> None:
     steps = [STATE, *operations]
