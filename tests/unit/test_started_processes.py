@@ -37,10 +37,12 @@ pytestmark = pytest.mark.anyio
 def uses_of_the_interpreter(tree: ast.Module) -> Iterator[int]:
     """Yield each `sys.executable` that could become a part of a command line."""
     parents = {child: parent for parent in ast.walk(tree) for child in ast.iter_child_nodes(parent)}
-    for node in ast.walk(tree):
-        if not (isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.executable"):
+    for node, direct in parents.items():
+        if not (
+            isinstance(node, ast.Attribute) and node.attr == "executable" and ast.unparse(node.value) == "sys"
+        ):
             continue
-        parent = parents[node]
+        parent = direct
         while isinstance(parent, ast.BoolOp | ast.keyword | ast.UnaryOp | ast.IfExp):
             parent = parents[parent]
         if isinstance(parent, ast.FormattedValue | ast.If | ast.Compare):
@@ -57,7 +59,8 @@ def test_only_one_module_builds_command_lines_of_this_interpreter() -> None:
         f"{path.relative_to(PACKAGE).as_posix()}:{line}"
         for path in PACKAGE.rglob("*.py")
         if path.relative_to(PACKAGE).as_posix() not in OTHERS
-        for line in uses_of_the_interpreter(ast.parse(path.read_text(encoding="utf-8")))
+        if "sys.executable" in (text := path.read_text(encoding="utf-8"))
+        for line in uses_of_the_interpreter(ast.parse(text))
     }
     assert not found, "use protocol.own_python"
 

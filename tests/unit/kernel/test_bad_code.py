@@ -8,10 +8,9 @@ BAD: dict[str, tuple[str, str | None]] = {
     "memory": ("bytearray(1 << 62)", "MemoryError"),
     "recursion": ("def f(): return f()\nf()", "RecursionError"),
     "recursion in repr": ("class R:\n    def __repr__(self): return repr(self)\nR()", "RecursionError"),
-    "deep expression": ("x = " + "+".join(["1"] * 20_000), "RecursionError"),
+    "deep expression": ("x = " + "+".join(["1"] * 10_000), "RecursionError"),
     "deep parentheses": ("x = " + "(" * 500 + ")" * 500, "SyntaxError"),
     "repr raises": ("class R:\n    def __repr__(self): raise ValueError('no repr')\nR()", "ValueError"),
-    "str of the error raises": ("class E(Exception):\n    def __str__(self): 1 / 0\nraise E", "E"),
     "repr and str of the error raise": (
         "class E(Exception):\n    def __str__(self): 1 / 0\n    __repr__ = __str__\nraise E",
         "E",

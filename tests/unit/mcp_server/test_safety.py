@@ -13,6 +13,7 @@ from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server import package_index
 from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
+from marimo_kernel_bridge.mcp_server.views import files
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import pauses
@@ -399,8 +400,13 @@ async def test_a_paused_kernel_says_so_in_its_status(connected: Agent, kernel: F
 
 @pytest.fixture
 def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not refused writes files."""
+    """What is not refused may write files; it starts no process."""
     monkeypatch.chdir(tmp_path)
+
+    async def refused(*_: object, **_options: object) -> None:
+        raise BridgeError("bad_notebook", "not tried")
+
+    monkeypatch.setattr(files, "run_command", refused)
 
 
 @pytest.mark.usefixtures("in_an_empty_folder")
