@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -66,6 +67,7 @@ class PlainKernel:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
+        self._context = copy_context()  # NumPy's and decimal's settings are in it, and stay from cell to cell
         self.page = Page()
         self._pid = os.getpid()
         self._session = Session(key=_KEY, check_pid=False)  # forks are what this is for
@@ -110,7 +112,8 @@ class PlainKernel:
         outer = sys.stdout, sys.stderr
         sys.stdout, sys.stderr = self._streams
         try:
-            self._loop.run_until_complete(self._run(message))
+            task = self._loop.create_task(self._run(message), context=self._context)
+            self._loop.run_until_complete(task)
             for stream in self._streams:
                 stream.flush()
         finally:
