@@ -41,7 +41,7 @@ def analyze(
     if not document.requests:
         document.requests += requests.for_cycles(document, late_reads)
     _name_versions(document, quoted)
-    plans = [CellPlan(notes=list(cell.notes)) for cell in cells]
+    plans = [CellPlan(notes=list(cell.notes), gives=in_order.given(cell)) for cell in cells]
     shown = shown_names(cells)
     for cell, plan in zip(cells, plans, strict=True):
         edit(cell, plan, shown)

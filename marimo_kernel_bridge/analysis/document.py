@@ -49,10 +49,20 @@ class Document:
         self.versions.setdefault(version.name, []).append(version)
         cell.made[version.name] = version
         if not (cell.given.fails and version.name in self.current):
-            self.current[version.name] = version
-            self._log.setdefault(version.name, []).append((self._time, version))
-            self._time += 1
+            self._put_in_force(version)
+
+    def _put_in_force(self, version: Version) -> None:
+        self.current[version.name] = version
+        self._log.setdefault(version.name, []).append((self._time, version))
+        self._time += 1
 
     def add_builtin(self, name: str) -> None:
         """Add the version of a builtin whose name a cell is about to bind."""
         self.versions.setdefault(name, []).append(Version(name, PYTHON, readers={PYTHON - 1}))
+
+    def restore_builtin(self, name: str) -> None:
+        """Put a builtin in force again below a `del`."""
+        versions = self.versions.setdefault(name, [])
+        if all(version.cell != PYTHON for version in versions):
+            versions.insert(0, Version(name, PYTHON, readers={PYTHON - 1}))  # the first one keeps its name
+        self._put_in_force(next(version for version in versions if version.cell == PYTHON))

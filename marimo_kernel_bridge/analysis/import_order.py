@@ -7,6 +7,7 @@ cell that makes it, if that joins few, and else ordered behind it.
 from __future__ import annotations
 
 import ast
+import builtins
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -47,6 +48,13 @@ class ImportOrder(DocumentOrder):
         self._copied_together: list[tuple[str, set[str]]] = []  # in the cell that is visited
         self._alive: dict[str, bool] = {}  # what `_is_alive` has found for the cell that is visited
         self._made_of: dict[str, frozenset[str]] = {}  # what names were connected with when they were bound
+
+    def visit(self, cell: Cell) -> None:
+        for name in cell.names.names:
+            first = cell.names.of(name)[0]
+            if first.act == "delete" and first.exposed and hasattr(builtins, name):
+                self.document.restore_builtin(name)  # below `del list`, `list` is Python's
+        super().visit(cell)
 
     # What a cell changes
 
@@ -96,7 +104,9 @@ class ImportOrder(DocumentOrder):
         return self.document.facts.kind(name) in _OPAQUE_KINDS
 
     def _is_estimator(self, name: str) -> bool:
-        return self.document.facts.origins.get(name, "").startswith("sklearn.")
+        origin = self.document.facts.origins.get(name, "")
+        called = origin.rpartition(".")[2]
+        return origin.startswith("sklearn.") and (called[:1].isupper() or called.startswith("make_"))
 
     # What becomes of it
 
@@ -192,8 +202,8 @@ class ImportOrder(DocumentOrder):
             return changes.DEEP if depth <= Depth.PLAIN else None
         if kind == "random":
             return changes.DEEP
-        if kind == "unknown" and hows == {"fit"} and self._is_estimator(name):
-            return changes.CLONE
+        if kind == "unknown" and "fit" in hows <= {"fit", "other"} and self._is_estimator(name):
+            return changes.CLONE  # which keeps its parameters: `set_params` is one of the others
         return changes.DEEP if self._is_plain(name) and hows else None
 
     def _is_plain(self, name: str) -> bool:
@@ -228,6 +238,8 @@ class ImportOrder(DocumentOrder):
         connected = self._connected(name, mutated)
         if OUTSIDE in connected:  # what else sees it must not see the change before its place
             return False
+        if before.derived and self.document.cells[before.cell].seeded.get(name) == ITSELF:
+            return False  # it does not make the object
         between = self._between(cell, before, connected)
         cells = [self.document.cells[index] for index in (before.cell, *between, cell.index)]
         if any(each.given.fails for each in cells):
@@ -250,6 +262,10 @@ class ImportOrder(DocumentOrder):
             for index in range(before.cell + 1, cell.index)
             if index not in between
         )
+
+    def given(self, cell: Cell) -> frozenset[str]:
+        """Return the names of objects that the calls of a cell may change without a trace in the text."""
+        return frozenset(name for name in _given_to_calls(cell.names.tree) if self._is_opaque(name))
 
     def _connected(self, name: str, mutated: Iterable[Mutation]) -> set[str]:
         names = {name, *self.document.facts.group(name)}

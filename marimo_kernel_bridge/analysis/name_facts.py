@@ -106,7 +106,8 @@ class NameFacts:
         self.bind(name, kind, shared_with(value, self.kinds))
         (self.views.add if viewed else self.views.discard)(name)
         if isinstance(value, ast.Call):
-            self.origins[name] = self.origin_of(value.func)
+            origin = self.origin_of(value.func)
+            self.origins[name] = "" if _makes_data(value.func, origin) else origin
         else:
             self.origins[name] = self.origins.get(value.id, "") if isinstance(value, ast.Name) else ""
         if called in self.effects and self.kinds.get(called) == "own":
@@ -129,3 +130,10 @@ class NameFacts:
                 origin = f"{node.module or ''}.{alias.name}"
             self.bind(bound, "module")
             self.modules[bound] = origin
+
+
+def _makes_data(func: ast.expr, origin: str) -> bool:
+    """Return whether it is a method of an estimator of scikit-learn whose value is no estimator."""
+    if not isinstance(func, ast.Attribute) or not origin.startswith("sklearn."):
+        return False
+    return func.attr.startswith(("fit_", "predict")) or func.attr.endswith("transform")

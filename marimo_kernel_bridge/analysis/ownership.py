@@ -76,7 +76,7 @@ class Ownership:
                     reach = self.reaches.of(entered.context_expr)
                     if entered.optional_vars is not None:
                         names = reach.names()
-                        self._bind_target(entered.optional_vars, Reach(names, names, names))
+                        self._bind_target(entered.optional_vars, Reach(names, names, names), certain=certain)
                 for statement in node.body:
                     self.read(statement, certain=certain)
             case ast.Return(value=value):

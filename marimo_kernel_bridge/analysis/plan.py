@@ -28,7 +28,10 @@ class Note:
 
 @dataclass
 class CellPlan:
-    """The plan for one cell: its edits, the lines before it, and the reasons. `names` are its renamed names."""
+    """The plan for one cell: its edits, the lines before it, and the reasons.
+
+    `gives` are the names of objects that its calls may change without a trace in the text.
+    """
 
     edits: list[Edit] = field(default_factory=list)
     before: list[str] = field(default_factory=list)
@@ -36,6 +39,7 @@ class CellPlan:
     needs: set[str] = field(default_factory=set)  # what its new text uses: "copy", "shown_as"
     defines: dict[str, str] = field(default_factory=dict)
     reads: dict[str, str] = field(default_factory=dict)
+    gives: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

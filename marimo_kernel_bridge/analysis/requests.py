@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.cycles import cycles
 from marimo_kernel_bridge.analysis.model import definition
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
 
+_MOST_COUNTING: Final = 4
+"""The most cells of the notebook that become one because calls of a function bind a global again."""
+
+
 def for_global_statements(cells: Sequence[Cell]) -> list[Join]:
     """Request to join the cells that bind, call and read, where a function with `global x` binds x when called.
 
@@ -25,8 +29,10 @@ def for_global_statements(cells: Sequence[Cell]) -> list[Join]:
     """
     for cell in cells:
         for use in cell.names.occurrences:
-            if use.late and use.act == "store" and (involved := _involved(use, cell, cells)):
-                return [Join(involved, involved[-1], f"`{use.owner}` binds the global `{use.name}`")]
+            if use.late and use.act == "store":
+                involved = _involved(use, cell, cells) or _counting(use, cell, cells)
+                if involved:
+                    return [Join(involved, involved[-1], f"`{use.owner}` binds the global `{use.name}`")]
     return []
 
 
@@ -44,6 +50,26 @@ def _involved(binding: Occurrence, cell: Cell, cells: Sequence[Cell]) -> tuple[i
         and any(use.name in {binding.name, binding.owner} for use in other.names.occurrences)
     }
     return tuple(sorted(binders | others))
+
+
+def _counting(binding: Occurrence, cell: Cell, cells: Sequence[Cell]) -> tuple[int, ...]:
+    """Return the cell that alone binds the name, and those up to the last call that call or read; none if they are many."""
+    below = cells[cell.index + 1 :]
+    calling = [
+        other.index
+        for other in below
+        if any(use.called and not use.late for use in other.names.of(binding.owner or ""))
+    ]
+    if not calling or not cell.names.of(binding.name):
+        return ()
+    between = [
+        other.index
+        for other in below
+        if other.index <= calling[-1] and {binding.name, binding.owner} & set(other.names.names)
+    ]
+    involved = (cell.index, *between)
+    few = sum(cells[index].given.parts for index in involved) <= _MOST_COUNTING
+    return involved if few and not any(cells[index].given.fails for index in involved) else ()
 
 
 def for_cycles(document: Document, late_reads: LateReads) -> list[Join | CopyDefinition]:

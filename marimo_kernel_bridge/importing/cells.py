@@ -18,6 +18,7 @@ from marimo_kernel_bridge.importing import (
     failing,
     figures,
     history,
+    interactivity,
     kernel_needs,
     randomness,
     settings,
@@ -158,10 +159,9 @@ def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: l
     past = history.named([_with_pretty_values(code) for code in codes])
     hidden = {number for number, cell in enumerate(cells) if _HIDES_FIGURES.match(cell.source)}
     display = prepared.called.get("display", "display")
-    codes = figures.shown(past.codes, hidden, display)
-    for number, (cell, told, code, before) in enumerate(
-        zip(cells, past.notes, codes, past.codes, strict=True)
-    ):
+    valued = _with_values(prepared, cells, past.codes)
+    codes = figures.shown(valued, hidden, display)
+    for number, (cell, told, code, before) in enumerate(zip(cells, past.notes, codes, valued, strict=True)):
         for text in told:
             prepared.note([cell.position], text)
         if code != before and number in hidden:
@@ -181,6 +181,17 @@ def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: l
         elif code != before:
             prepared.note([cell.position], "the value at its end is displayed in any case")
     return displayed
+
+
+def _with_values(prepared: Prepared, cells: Sequence[NotebookCell], codes: Sequence[str]) -> list[str]:
+    show = prepared.called.get(interactivity.SHOW, interactivity.SHOW)
+    valued = interactivity.with_values([cell.source for cell in cells], codes, show)
+    for cell, code, before in zip(cells, valued, codes, strict=True):
+        if code != before:
+            prepared.note([cell.position], "it shows the values that `ast_node_interactivity` asks for")
+        if code.count(f"{show}(") > before.count(f"{show}("):
+            prepared.need(interactivity.SHOW, [cell.position])
+    return valued
 
 
 def _with_pretty_values(code: str) -> str:

@@ -88,7 +88,15 @@ def {name}(name):
         return definition
 
     return renamed"""
+_SHOW_VALUE: Final = """\
+def {name}(value):
+    # What Jupyter shows of a statement, by `InteractiveShell.ast_node_interactivity`
+    from IPython.display import display
+
+    if value is not None:
+        display(value)"""
 _DEFINED: Final = {
+    "show_value": _SHOW_VALUE,
     "time_it": _TIME_IT,
     "repeated_draws": _REPEATED_DRAWS,
     "shown_as": _SHOWN_AS,
@@ -174,8 +182,19 @@ def added_cells(cells: Sequence[Working], needs: Mapping[Need, int]) -> list[Wor
     if any(need.key in {SHELL, SHELL_HERE, "get_ipython"} for need in needs):
         here = any(need.key == SHELL_HERE for need in needs)
         lines.append(_SHELL.replace("instance()", "instance(user_ns=globals())") if here else _SHELL)
-    defined = [_DEFINED[need.key].replace("{name}", need.name) for need in needs if need.key in _DEFINED]
+    defined = [_definition(need) for need in needs if need.key in _DEFINED]
     return [Working((), part) for part in ("\n".join(lines), *defined) if part]
+
+
+def settings_cells(needs: Iterable[Need]) -> list[Working]:
+    """Return cells that bind the functions which set back the settings of libraries: their code is no matter."""
+    return [
+        Working((), f"from settings import {need.name}") for need in needs if need.key in SETTINGS_BY_PLACE
+    ]
+
+
+def _definition(need: Need) -> str:
+    return _DEFINED[need.key].replace("{name}", need.name)
 
 
 def _statement(need: Need) -> str:

@@ -113,11 +113,7 @@ def _showing(code: str, display: str) -> str:
     if not isinstance(last, ast.Expr) or hides_its_value(code):
         return code
     value = last.value
-    if isinstance(value, ast.Call):
-        name = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-        if name in _NO_VALUE or name in {"display", display}:
-            return code
-    if isinstance(value, ast.Constant) and value.value is None:
+    if is_known_to_be_nothing(value, display):
         return code
     lines = code.split("\n")
     assert last.end_lineno is not None
@@ -135,8 +131,25 @@ def _showing(code: str, display: str) -> str:
     return "\n".join([*lines[: last.lineno - 1], f"{before}{text}", *lines[last.end_lineno :]])
 
 
+def is_known_to_be_nothing(value: ast.expr, display: str = "display") -> bool:
+    """Return whether the text shows that a value is None."""
+    match value:
+        case ast.Constant(value=None):
+            return True
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), keywords=keywords):
+            return name in _NO_VALUE or name in {"display", display} or any(map(_is_in_place, keywords))
+    return False
+
+
+def _is_in_place(keyword: ast.keyword) -> bool:
+    return (
+        keyword.arg == "inplace" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
+    )
+
+
 def _gives_something(call: ast.Call) -> bool:
     """Return whether the value of a call is not None, as far as the text shows."""
     if isinstance(call.func, ast.Attribute):
         return call.func.attr in _GIVING and not any(keyword.arg == "inplace" for keyword in call.keywords)
-    return getattr(call.func, "id", "") in GIVE_SOMETHING | {"next"}
+    name = getattr(call.func, "id", "")
+    return name in GIVE_SOMETHING | {"next"} or name[:1].isupper()  # an instance of a class

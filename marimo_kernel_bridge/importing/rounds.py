@@ -12,7 +12,7 @@ from marimo_kernel_bridge.analysis.model import Given
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
 from marimo_kernel_bridge.analysis.shown_names import SHOWN_AS
-from marimo_kernel_bridge.importing.imports import added_cells
+from marimo_kernel_bridge.importing.imports import added_cells, settings_cells
 from marimo_kernel_bridge.importing.joining import joined
 from marimo_kernel_bridge.importing.prepared import Working
 from marimo_kernel_bridge.importing.strings_read import join_for, mention, string_reads
@@ -36,6 +36,10 @@ def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] =
     With `ipython`, IPython provides `display`. `quoted` names stand in annotations that are strings.
     """
     cells = prepared.cells
+    cells[:] = [
+        *settings_cells(prepared.needs),
+        *cells,
+    ]  # or their names would be bound below their first use
     strings = string_reads([cell.code for cell in cells])
     in_strings = mention(cells, strings) if strings is not None else frozenset()
     quoted |= in_strings
@@ -53,7 +57,7 @@ def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] =
 
 def _with_added_cells(prepared: Prepared, plan: Plan, quoted: frozenset[str], *, ipython: bool) -> Plan:
     """Put what the result needs above the cells; return their plan then. New names may need more."""
-    own = list(prepared.cells)
+    own = [cell for cell in prepared.cells if cell.positions]
     while True:
         for cell, cell_plan in zip(prepared.cells, plan.cells, strict=True):
             for module in sorted(cell_plan.needs):
@@ -162,8 +166,14 @@ def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
     ]
     members = set(request.cells)
 
+    gives = [cell_plan.gives for cell_plan in plan.cells]
+
     def crossed(first: int, second: int) -> bool:
-        return bool(makes[first] & (reads[second] | makes[second]) or reads[first] & makes[second])
+        return bool(
+            makes[first] & (reads[second] | makes[second])
+            or reads[first] & makes[second]
+            or gives[first] & gives[second]
+        )
 
     while True:
         between = [index for index in range(min(members), max(members)) if index not in members]

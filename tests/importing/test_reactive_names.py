@@ -166,10 +166,17 @@ fig, ax = plt.subplots() | ax.plot(y)        => fig, ax = plt.subplots(); ax.plo
 
 import seaborn as sns; g = sns.FacetGrid(d) | g.set(x=1); => import seaborn as sns; g = sns.FacetGrid(d); g.set(x=1);
 ax = df.plot() | df.head() | ax.set_title(t); => ax = df.plot(); ax.set_title(t); | df.head()
+from sklearn.svm import SVC; from sklearn.preprocessing import Scaler; m = SVC() | X = Scaler().fit_transform(y) | m.fit(X) | X => from sklearn.svm import SVC; from sklearn.preprocessing import Scaler; m = SVC() | X = Scaler().fit_transform(y) | m.fit(X) | X
+from sklearn.svm import SVC; m = SVC() | m.fit(x) | m.predict(y) | m.set_params(C=2); m.fit(x) | m => from sklearn.svm import SVC; m = SVC() | m_1 = m; m_1.fit(x) | m_1.predict(y) | m_2 = clone(m_1); m_2.set_params(C=2); m_2.fit(x) | m_2
+with open(p) as f:; ~lines = f.readlines() | with open(p, "a") as f:; ~f.write(x) | lines => with open(p) as _f:; ~lines = _f.readlines() | with open(p, "a") as _f:; ~_f.write(x) | lines
+import ipywidgets; w = ipywidgets.IntText(1) | w.value | w.value = 2 => import ipywidgets; w = ipywidgets.IntText(1); display(w.value); w.value = 2
+a = f() | a.x[0] = 1 | a.x[0] = 2 | a.x[0] = 3 | a.x[0] = 4 | a.x[0] = 5 | a => a = f(); a.x[0] = 1; a.x[0] = 2; a.x[0] = 3 | a_1 = a; a_1.x[0] = 4 | a_2 = a_1; a_2.x[0] = 5 | a_2
 
 # Deletions
 x = 1 | del x                                => x = 1 | pass
 x = 1 | y = 2; del x, y                      => x = 1 | y = 2; del y
+list = [1] | list | del list | list(x)        => list_1 = [1] | list_1 | pass | list(x)
+sum = 0 | sum += 1 | del sum; sum(x)          => sum_1 = 0 | sum_2 = sum_1 + 1 | pass; sum(x)
 
 # Imports
 import a | import a; a.b                     => import a | a.b
@@ -189,6 +196,7 @@ _x = 1; x = 2 | _x, x                        => x_1 = 1; x = 2 | x_1, x
 
 # Global statements join those who share the name
 n = 0 | def f():; ~global n; ~n = 1 | f() | n => n = 0; def f():; ~global n; ~n = 1; _shown = f(); if _shown is not None:; ~display(_shown); display(n)
+n = 0; def f():; ~global n; ~n += 1 | print(n) | f(); n | n => n = 0; def f():; ~global n; ~n += 1; print(n); f(); n | n
 
 # IPython's memory
 1 + 1 | _ + 1                                => (out_1 := 1 + 1) | out_1 + 1

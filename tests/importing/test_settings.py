@@ -171,6 +171,19 @@ def test_a_cell_sets_its_settings_back_and_one_that_changes_them_keeps_them_for_
     ]
 
 
+def test_cells_that_change_an_object_are_not_joined_for_settings_that_one_of_them_changes():
+    codes = [
+        "import pandas as pd\ndf = pd.DataFrame({'a': [1]})",
+        "df['b'] = 2\ndf",
+        "print(df)",
+        "pd.options.display.max_rows = 9\ndf['c'] = 3\ndf",
+        "df",
+    ]
+    assert [cell.positions for cell in prepared(codes).cells if cell.positions] == [
+        (1,), (2,), (3,), (4,), (5,),
+    ]  # fmt: skip
+
+
 def test_settings_beside_the_import_leave_the_notebook_as_it_is():
     codes = [
         "import pandas as pd\nimport matplotlib.pyplot as plt\npd.set_option('display.max_rows', 5)\nplt.style.use('ggplot')",
