@@ -81,7 +81,8 @@ def manner_by_owner(kind: Kind, mutations: Sequence[Mutation], copy: str | None)
         return manner(kind, mutations, copy)
     if kind in CONSUMED or "next" in hows:
         return "consumed"
-    return "not copied" if _hardly_shows(mutations) and kind != "live" else "unowned"
+    is_set = kind == "live" and "attribute" in hows  # a widget's value shows above, too
+    return "not copied" if _hardly_shows(mutations) and not is_set else "unowned"
 
 
 def _hardly_shows(mutations: Sequence[Mutation]) -> bool:

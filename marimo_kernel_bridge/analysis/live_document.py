@@ -44,8 +44,12 @@ class LiveOrder(DocumentOrder):
 
     def visit(self, cell: Cell) -> None:
         super().visit(cell)
-        for name in cell.seeded:  # no copy preserves the link between a view and its array
-            if name in cell.incoming and any(mutation.viewed for mutation in cell.changed.get(name, ())):
+        for name in cell.seeded:
+            is_live = self.document.facts.kind(name) == "live"
+            if name in cell.incoming and any(
+                mutation.viewed or (is_live and mutation.how == "attribute" and not mutation.repeatable)
+                for mutation in cell.changed.get(name, ())
+            ):  # no copy preserves the link between a view and its array, or a thread
                 self.draws_on.setdefault(cell.index, set()).add(name)
 
     def read_below(self, index: int, name: str) -> bool:  # noqa: ARG002  # cells may still be added

@@ -82,6 +82,7 @@ class _Finder:
                 self._expression(node.value)
                 for target in node.targets:
                     self._assign(target, node.value)
+                    self._attach(target, node.value)
             case ast.AnnAssign() if node.value is not None:
                 self._expression(node.value)
                 self._assign(node.target, node.value)
@@ -226,6 +227,15 @@ class _Finder:
                 repeatable=repeatable and value is not None and is_repeatable(root.id, key, value, target),
             )
         )
+
+    def _attach(self, target: ast.expr, value: ast.expr) -> None:
+        """Read `Class.method = function`."""
+        known = self.facts.effects
+        match target, value:
+            case ast.Attribute(value=ast.Name(id=owner), attr=name), ast.Name(id=function) if (
+                owner in known and function in known and 0 in known[function].positions
+            ):
+                known[owner] = replace(known[owner], changes_self=known[owner].changes_self | {name})
 
     # Calls
 

@@ -44,6 +44,21 @@ def test_each_cell_reads_the_definition_above_it(lab: FrontEnd) -> None:
     assert people_see(lab, "x") == "20"
 
 
+def test_an_attribute_of_a_thread_that_a_cell_counts_up_begins_again_when_the_cell_runs_again(
+    lab: FrontEnd,
+) -> None:
+    cells = {
+        "a": "import threading\nclass Worker(threading.Thread):\n    n = 1\nw = Worker()",
+        "b": "print(w.n)",
+        "c": "w.n += 1",
+        "d": "print(w.n)",
+    }
+    assert run_all(lab, cells) == {"a": "", "b": "1", "c": "", "d": "2"}
+    for cell in "cbd":
+        lab.run(cell, cells[cell])
+    assert texts(lab, cells) == {"a": "", "b": "1", "c": "", "d": "2"}
+
+
 def test_step_by_step_the_order_is_that_of_the_first_runs(lab: FrontEnd) -> None:
     for cell, code in {"a": "x = 1", "b": "print(x)", "c": "x = x + 1", "d": "print(x)"}.items():
         assert lab.run(cell, code).ok
