@@ -16,7 +16,7 @@ _PAGES: Final = {
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
-    "SECURITY.md": "security.md",
+    "SECURITY.md": "reporting.md",
     "CODE_OF_CONDUCT.md": "code_of_conduct.md",
     "examples/README.md": "examples.md",
 }

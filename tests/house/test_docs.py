@@ -58,6 +58,16 @@ def test_the_examples_of_the_command_line_print_what_the_documentation_shows(blo
         assert matches, f"$ {command}\n{shown}"
 
 
+def test_each_promise_of_the_security_page_names_tests_that_exist():
+    text = (ROOT / "docs/security.md").read_text()
+    promises = [row for row in re.findall(r"(?m)^\|(.+)\|$", text) if "`test_" in row]
+    rows = re.findall(r"(?m)^\| promise \| test \|\n\|---\|---\|\n((?:\|.+\|\n)+)", text)
+    assert sum(part.count("\n") for part in rows) == len(promises) > 0  # no promise without one
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", text))
+    assert named <= set(re.findall(r"def (test_\w+)\(", tests))
+
+
 def test_every_command_is_documented_and_no_other():
     headings = re.findall(r"(?m)^## (.+)$", (ROOT / "docs/cli.md").read_text())
     assert headings == list(main.commands)
