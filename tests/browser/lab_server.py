@@ -2,7 +2,7 @@
 
 Owns the process, its directories and its REST interface. Everything that could carry a person's settings into
 the server (HOME, JUPYTER_*, marimo's and IPython's configuration) points into a fresh directory; Lab's defaults
-are changed in one way only: no news and no update check. Knows nothing of browsers.
+are changed in two ways only: no news and no update check, and its kernels are encrypted. Knows nothing of browsers.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def running_lab(home: Path) -> Iterator[LabServer]:
                 "--LabApp.expose_app_in_browser=True",
                 "--JupyterNotebookApp.expose_app_in_browser=True",
                 "--LabApp.labextensions_path=[]",  # whatever else this environment has
+                "--KernelManager.transport_encryption=auto",  # plain sockets are those of tests/kernel
                 f"--IdentityProvider.token={token}",
                 f"--ServerApp.root_dir={home / 'notebooks'}",
             ],

@@ -8,6 +8,8 @@ import pytest
 from lab_agents import ToolRefusedError, change, zmq_agent
 from playwright.sync_api import expect
 
+from marimo_kernel_bridge.client.connection import read_connection
+
 pytestmark = pytest.mark.browser
 
 CELLS = ("a = 1", "b = a * 10", "print('b is', b)\nb")
@@ -46,6 +48,9 @@ def test_an_agent_over_mcp_finds_the_open_notebook_and_its_edit_shows_on_the_pag
 
     (kernel,) = agent.call("list_kernels")["kernels"]
     assert (kernel["reactive"], kernel["notebook"]) == (True, str(page.path))
+    assert read_connection(
+        page.connection_file
+    ).curve_publickey  # page, server and agent reach an encrypted kernel
     agent.call("connect_to_kernel", connection_file=kernel["connection_file"])
     first, second, third = agent.call("list_cells")["cells"]
     assert [cell["code"] for cell in (first, second)] == list(CELLS[:2])

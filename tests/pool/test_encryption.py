@@ -1,6 +1,7 @@
 """Kernels whose sockets are encrypted: those that this package starts, and those of whoever asks jupyter_client for it."""
 
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from marimo_kernel_bridge.launch import kernelspecs
 from marimo_kernel_bridge.launch.kernelspecs import OneSpec
 from marimo_kernel_bridge.launch.owned_kernels import StartedKernels
 from marimo_kernel_bridge.launch.pool import provisioner
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 
 OURS = KernelSpec.from_resource_dir(str(Path(__file__).parents[2] / "kernelspec"))
 pytestmark = pytest.mark.anyio
@@ -50,19 +52,31 @@ async def test_a_kernel_that_we_start_is_encrypted_and_nobody_without_its_keys_h
         await started.close()
 
 
-async def test_nbclient_runs_a_notebook_on_an_encrypted_kernel(tmp_path: Path) -> None:
-    manager = AsyncKernelManager(
-        kernel_name="marimo", kernel_spec_manager=OneSpec(OURS), transport_encryption="required"
-    )
+async def test_nbclient_and_an_agent_use_an_encrypted_kernel_from_a_pool_whose_sockets_are_files() -> None:
+    spec = KernelSpec.from_resource_dir(str(Path(__file__).parents[2] / "kernelspec"))
+    spec.argv[0] = sys.executable
+    spec.metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER}
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell("x = 6"), nbformat.v4.new_code_cell("x * 7")]
     )
-    client = NotebookClient(notebook, km=manager, timeout=60)
-    async with client.async_setup_kernel():
-        assert read_connection(Path(manager.connection_file)).curve_publickey
-        await client.async_execute_cell(notebook.cells[0], 0)
-        await client.async_execute_cell(notebook.cells[1], 1)
-    await manager.shutdown_kernel(now=True)
+    with tempfile.TemporaryDirectory() as folder:  # short: the path of a socket has at most 107 bytes
+        manager = AsyncKernelManager(
+            kernel_name="marimo",
+            kernel_spec_manager=OneSpec(spec),
+            transport="ipc",
+            transport_encryption="required",
+            connection_file=f"{folder}/kernel-1.json",
+        )
+        client = NotebookClient(notebook, km=manager, timeout=60)
+        async with client.async_setup_kernel():
+            connection = read_connection(manager.connection_file)
+            assert (connection.transport, bool(connection.curve_publickey)) == ("ipc", True)
+            assert isinstance(manager.provisioner, provisioner.PoolProvisioner)
+            await client.async_execute_cell(notebook.cells[0], 0)
+            await client.async_execute_cell(notebook.cells[1], 1)
+            async with await KernelClient.attach(connection, "ann") as agent:
+                assert await answer_of(agent) == "42"
+        await manager.shutdown_kernel(now=True)
     (output,) = notebook.cells[1].outputs
     assert output["data"]["text/plain"] == "42"
 
