@@ -52,34 +52,31 @@ def for_agents(agent: FrontEnd) -> list[dict[str, Any]]:
     return [m["content"] for m in [*asked, *agent.replies.values()]]
 
 
-@pytest.mark.parametrize(
-    "request_",
-    [
-        wire.ListCells(),
-        wire.ReadCell(cell_id="one"),
-        wire.ReadCell(cell_id="two"),
-        wire.ReadCell(cell_id="three"),
-        wire.ReadCell(cell_id="three", most_output=1000),
-        wire.ReadCell(cell_id="four", most_output=1000),
-        wire.ReadOutline(offset=0, limit=9),
-        wire.ReadHistory(),
-        wire.SearchCells(query="held"),
-        wire.ListVariables(),
-        wire.InspectVariable(name="held"),
-        wire.InspectVariable(name="long"),
-        wire.ReadCell(cell_id=KEY),
-        wire.EditCells(changes=[AddCell(code=f"held = {KEY!r} +")], dry_run=True),
-        wire.EditCells(changes=[ChangeCell(cell_id=KEY, version=1, code="")]),
-        wire.SetUiValue(ui_element=KEY, value=KEY),
-        wire.Redact(value={"a": [f"the key is {KEY}"]}),
-    ],
-)
-def test_no_reply_to_an_agent_has_a_secret_or_a_part_of_one(
-    notebook: FrontEnd, agent: FrontEnd, request_: wire.Request
-) -> None:
-    channel = "shell" if isinstance(request_, wire.ShellRequest) else "control"
-    content = agent.ask(request_, channel)
-    assert KEY[:6] not in json.dumps([content, for_agents(agent)])
+REQUESTS: list[wire.Request] = [
+    wire.ListCells(),
+    wire.ReadCell(cell_id="one"),
+    wire.ReadCell(cell_id="two"),
+    wire.ReadCell(cell_id="three"),
+    wire.ReadCell(cell_id="three", most_output=1000),
+    wire.ReadCell(cell_id="four", most_output=1000),
+    wire.ReadOutline(offset=0, limit=9),
+    wire.ReadHistory(),
+    wire.SearchCells(query="held"),
+    wire.ListVariables(),
+    wire.InspectVariable(name="held"),
+    wire.InspectVariable(name="long"),
+    wire.ReadCell(cell_id=KEY),
+    wire.EditCells(changes=[AddCell(code=f"held = {KEY!r} +")], dry_run=True),
+    wire.EditCells(changes=[ChangeCell(cell_id=KEY, version=1, code="")]),
+    wire.SetUiValue(ui_element=KEY, value=KEY),
+    wire.Redact(value={"a": [f"the key is {KEY}"]}),
+]
+
+
+def test_no_reply_to_an_agent_has_a_secret_or_a_part_of_one(notebook: FrontEnd, agent: FrontEnd) -> None:
+    for request in REQUESTS:
+        content = agent.ask(request, "shell" if isinstance(request, wire.ShellRequest) else "control")
+        assert KEY[:6] not in json.dumps([content, for_agents(agent)]), request
 
 
 def test_a_secret_is_marked_before_text_is_shortened(notebook: FrontEnd, agent: FrontEnd) -> None:
@@ -118,28 +115,28 @@ def test_a_secret_that_left_the_environment_stays_hidden(
     assert KEY not in json.dumps(agent.ask(wire.ReadCell(cell_id="two")))
 
 
+CODES = [
+    "print(held)",
+    "held",
+    "raise ValueError(held)",
+    "display({'text/html': f'<b>{held}</b>'}, raw=True)",
+    "import sys\nprint(held, file=sys.stderr)",
+    "for letter in held:\n    print(letter, end='', flush=True)\nprint()",
+    "print(held[:7], end='', flush=True)\ndisplay(1)\nprint(len(held))",
+    "import json\nprint(json.dumps([held]), repr(held), flush=True)",
+    "print('\\x1b[31m' + held[:5], end='', flush=True)\nprint('\\x1b[0m' + held[5:])",
+]
+
+
 @pytest.mark.parametrize("history", [True, False])
-@pytest.mark.parametrize(
-    "code",
-    [
-        "print(held)",
-        "held",
-        "raise ValueError(held)",
-        "display({'text/html': f'<b>{held}</b>'}, raw=True)",
-        "import sys\nprint(held, file=sys.stderr)",
-        "for letter in held:\n    print(letter, end='', flush=True)\nprint()",
-        "print(held[:7], end='', flush=True)\ndisplay(1)\nprint(len(held))",
-        "import json\nprint(json.dumps([held]), repr(held), flush=True)",
-        "print('\\x1b[31m' + held[:5], end='', flush=True)\nprint('\\x1b[0m' + held[5:])",
-    ],
-)
-def test_what_an_agents_code_shows_has_no_secret(
-    notebook: FrontEnd, agent: FrontEnd, code: str, history: bool
-) -> None:
-    reply = agent.run(None, code, store_history=history)
-    assert KEY[:9] not in json.dumps([reply.content, for_agents(agent)])
-    assert KEY not in reply.text.replace("\n", "")
-    assert MARK in json.dumps([reply.content, for_agents(agent)]) or "display(1)" in code
+def test_what_an_agents_code_shows_has_no_secret(notebook: FrontEnd, connect: Connect, history: bool) -> None:
+    for code in CODES:
+        agent = connect("agent")
+        reply = agent.run(None, code, store_history=history)
+        shown = json.dumps([reply.content, for_agents(agent)])
+        assert KEY[:9] not in shown, code
+        assert KEY not in reply.text.replace("\n", ""), code
+        assert MARK in shown or "display(1)" in code, code
 
 
 def test_a_key_that_is_printed_line_by_line_is_hidden_as_a_whole(notebook: FrontEnd, agent: FrontEnd) -> None:
