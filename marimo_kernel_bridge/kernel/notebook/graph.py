@@ -77,6 +77,8 @@ class NotebookGraph:
         superseded: tuple[Superseded, ...] = ()
         if supersede and _may_define_other_names(entry, body):
             superseded = self._supersede(entry, body.code, newcomer=entry.cell.last_run_at is None)
+        if entry.cell.status == "superseded":  # whoever runs it has it in the notebook
+            self._cells.change(cell_id, status="new")
         self.shared_imports.note(entry, body)
         entry.body = body
         self.redefinitions.update()

@@ -69,7 +69,10 @@ class VersionValues:
         self.makers[name] = list(makers)
 
     def make_plain(self, name: str, makers: Sequence[str]) -> None:
-        """Remove a name's versions; its value is that of the cell that still makes it, if there is one."""
+        """Remove a name's versions; its value is that of the cell that still makes it, if there is one.
+
+        What a cell that is gone has mutated stays consumed.
+        """
         before = self.makers.pop(name)
         self._values.pop(name, None)
         self._standing.pop(name, None)
@@ -78,8 +81,10 @@ class VersionValues:
         for maker in makers:
             if (version := version_name(name, maker)) in self._values:
                 self._values[name] = self._values[version]
+        left = self._consumed & {version_name(name, maker) for maker in makers}
         for maker in before:
             self._forget(version_name(name, maker))
+        self._consumed |= left
 
     def is_made(self, name: str, maker: str) -> bool:
         """Return whether a cell has made its version: there is a value, or the cell ran and left none."""
@@ -123,11 +128,12 @@ class VersionValues:
 
     def leave(self, cell_id: str, flow: ValueFlow) -> None:
         """Record the versions that a cell made, and assign to plain names the values of their last definitions."""
-        if not self.makers:
+        if not self.makers and not self._consumed:
             return
         part = flow.parts.get(cell_id)
         for name in part.flow.makes if part is not None else ():
             if name not in self.makers:
+                self._consumed.discard(version_name(name, cell_id))
                 continue
             version = version_name(name, cell_id)
             self._forget(version)

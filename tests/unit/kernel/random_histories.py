@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 mpl.use("agg")
 _AT_START: Final = [(state, state.now()) for state in STATES if (np, pd) and state.now() is not None]
-_QUIET_WITHIN: Final = 10.0  # seconds; cells that make each other stale run for ever
+_QUIET_WITHIN: Final = 60.0  # seconds; cells that make each other stale run for ever
 _WORDS: Final = re.compile(r"\w+")
 _SEED: Final = "seed(0)"
 _INTERRUPTED: Final = "raise KeyboardInterrupt"
@@ -69,10 +69,10 @@ class History:
 # -- random notebooks --------------------------------------------------------------------------------------------------
 
 
-def history(seed: int) -> History:
-    """Return a random history in which no cell fails."""
+def history(seed: int, *, small: bool = False) -> History:
+    """Return a random history in which no cell fails. A small one has fewer cells, steps and subjects."""
     rng = random.Random(seed)
-    subjects = [OBJECTS, *rng.sample(SUBJECTS, rng.choice([0, 1, 1, 2]))]
+    subjects = [OBJECTS, *rng.sample(SUBJECTS, rng.choice([0, 1, 1, 1 if small else 2]))]
     begin = [code for subject in subjects for code in subject.begin]
     statements = [statement for subject in subjects for statement in subject.statements]
     shown = [text for subject in subjects for text in subject.shown]
@@ -88,12 +88,12 @@ def history(seed: int) -> History:
 
     with _apart():
         now = {f"c{number}": code for number, code in enumerate(begin)}
-        for number in range(len(now), len(now) + rng.randint(2, 5)):
+        for number in range(len(now), len(now) + rng.randint(2, 3 if small else 5)):
             now[f"c{number}"] = acceptable(f"c{number}")
         random_ones = list(now)[len(begin) :]
         cells = dict(now)
         steps: list[Step] = []
-        for _ in range(rng.randint(1, 3)):
+        for _ in range(rng.randint(1, 2 if small else 3)):
             used = _beginning(
                 begin, [*(cells[cell] for cell in random_ones), *(step.code or "" for step in steps)]
             )

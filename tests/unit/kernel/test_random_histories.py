@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.kernel.notebook_in_memory import FrontEnd
-from tests.unit.kernel.random_histories import History, Step, counterexample, laboratory
+from tests.unit.kernel.random_histories import History, Step, counterexample, history, laboratory
 
 FOUND = {
     "a writer that runs again before a later writer of the file": History(
@@ -113,6 +113,19 @@ FOUND = {
         },
         (Step("c3"), Step("c3", "print(remember(2))"), Step("c2"), Step("c4")),
     ),
+    "a cell that stands in the notebook although another has its lines, too": History(
+        {"c0": "x = 1", "c1": "f = 2", "c2": "f = 2\nprint(f)", "c3": "1"},
+        (Step("c1"), Step("c0")),
+    ),
+    "an object that a cell mutated which is deleted": History(
+        {
+            "c0": "def counter():\n    n = [0]\n    def up():\n        n[0] += 1\n        return n[0]\n    return up",
+            "c1": "f = counter()",
+            "c2": "print(f())",
+            "c3": "x = 1",
+        },
+        (Step("c2", kind="delete"), Step("c3", "print(f())")),
+    ),
     "a file of a cell that writes another one now": History(
         {
             "c0": "open('x.txt', 'w').write('1');",
@@ -133,6 +146,13 @@ def lab(tmp_path: Path) -> Iterator[FrontEnd]:
 @pytest.mark.parametrize("found", FOUND.values(), ids=FOUND)
 def test_what_was_found_stays_right(lab: FrontEnd, found: History) -> None:
     assert counterexample(lab, found) is None
+
+
+@pytest.mark.filterwarnings("ignore:The inplace keyword")  # of pandas, about what notebooks still use
+@pytest.mark.parametrize("first", range(0, 200, 20))
+def test_random_histories_end_in_right_pages(lab: FrontEnd, first: int) -> None:
+    found = {seed: counterexample(lab, history(seed, small=True)) for seed in range(first, first + 20)}
+    assert {seed: problem for seed, problem in found.items() if problem is not None} == {}
 
 
 def test_a_wrong_page_is_found(lab: FrontEnd) -> None:
