@@ -52,20 +52,20 @@ def errors(reply: Reply) -> list[Any]:
     return [re.sub(r"\([^()]*\.py, line|In\[\d* ?\]", "(", strip_ansi(str(part))) for part in [*shown, *told]]
 
 
-@pytest.mark.parametrize("code", [*ONE_STATEMENT, *SEVERAL])
 @pytest.mark.parametrize("rule", ["lab", "strict"])
-def test_an_error_of_the_compiler_shows_as_in_ipython(
-    request: pytest.FixtureRequest, rule: str, code: str
-) -> None:
+def test_an_error_of_the_compiler_shows_as_in_ipython(request: pytest.FixtureRequest, rule: str) -> None:
     page: FrontEnd = request.getfixturevalue(rule)
     page.run("reader", "print(after)")
-    known = {name: cell.defines for name, cell in page.cells().items()}
-    plain = page.run(None, code, store_history=False)
-    assert plain.content["ename"] == "SyntaxError"
-    assert errors(page.run("cell", code)) == errors(plain)
-    cell = page.cells()["cell"]
-    assert (cell.status, cell.defines, cell.downstream) == ("error", (), ())
-    assert {name: other.defines for name, other in page.cells().items() if name != "cell"} == known
+    for number, code in enumerate([*ONE_STATEMENT, *SEVERAL]):
+        name = f"cell {number}"
+        known = {name: cell.defines for name, cell in page.cells().items()}
+        plain = page.run(None, code, store_history=False)
+        assert plain.content["ename"] == "SyntaxError", code
+        assert errors(page.run(name, code)) == errors(plain), code
+        cells = page.cells()
+        cell = cells.pop(name)
+        assert (cell.status, cell.defines, cell.downstream) == ("error", (), ()), code
+        assert {name: other.defines for name, other in cells.items()} == known, code
 
 
 @pytest.mark.parametrize(

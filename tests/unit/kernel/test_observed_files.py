@@ -370,12 +370,19 @@ def test_a_file_that_leaves_for_a_folder_of_a_descriptor_is_written_where_it_was
     assert {"data.csv", "data2.csv"} & set(lab.cells()["2"].defines) == {"data.csv"}
 
 
-@pytest.mark.parametrize(
-    "event", ["open", "os.rename", "os.link", "os.symlink", "os.remove", "os.truncate", "sqlite3.connect"]
-)
-@pytest.mark.parametrize("arguments", ["", ", 'x'", ", 1, 2, 3, 4, 5, 6", ", object(), b'\\0', []"])
-def test_code_may_audit_events_with_any_arguments(lab: FrontEnd, event: str, arguments: str) -> None:
-    lab.run_each(("open('t.txt', 'w').write('a');", f"import sys\nsys.audit({event!r}{arguments})"))
+def test_code_may_audit_events_with_any_arguments(lab: FrontEnd) -> None:
+    for event in (
+        "open",
+        "os.rename",
+        "os.link",
+        "os.symlink",
+        "os.remove",
+        "os.truncate",
+        "sqlite3.connect",
+    ):
+        for arguments in ("", ", 'x'", ", 1, 2, 3, 4, 5, 6", ", object(), b'\\0', []"):
+            audit = f"import sys\nsys.audit({event!r}{arguments})"
+            lab.run_each(("open('t.txt', 'w').write('a');", audit))
 
 
 @pytest.mark.parametrize("base", ["pathlib.PosixPath", "pathlib.PurePosixPath", "str", "os.PathLike"])
