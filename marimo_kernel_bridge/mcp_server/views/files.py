@@ -211,8 +211,13 @@ async def _converted(
     with tempfile.TemporaryDirectory() as place:
         target = Path(output) if output is not None else Path(place, "exported")
         options = ["--to", to, "-o", str(target), "--no-imports", *(["--force"] if overwrite else [])]
-        report = await run_command(ExportReport, "export", str(source), *options, bound=_BOUND)
+        report = await run_command(ExportReport, "export", _no_option(str(source)), *options, bound=_BOUND)
         return report, "" if output is not None else target.read_text(encoding="utf-8")
+
+
+def _no_option(file: str) -> str:
+    """Return a file's name as the command line takes it for no option."""
+    return f"./{file}" if file.startswith("-") else file
 
 
 async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNotebook:
@@ -224,7 +229,7 @@ async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNo
     progress = asyncio.create_task(_report_progress(ctx))
     try:
         bound = _VERIFY_BOUND if request.verify else _BOUND
-        report = await run_command(ImportReport, "import", file, *options, bound=bound)
+        report = await run_command(ImportReport, "import", _no_option(file), *options, bound=bound)
     except BridgeError as refusal:
         if refusal.code == "output_exists":
             raise BridgeError(

@@ -18,7 +18,7 @@ from marimo_kernel_bridge.client.websocket_channels import _framed, _parsed, _pa
 from marimo_kernel_bridge.client.zmq_channels import ZmqChannels
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +62,26 @@ async def test_a_signed_message_is_read(channels: ZmqChannels) -> None:
 async def test_a_message_with_another_key_is_not_believed(channels: ZmqChannels) -> None:
     with pytest.raises(BadSignature):
         channels._decode(frames(b"another"))
+
+
+@pytest.mark.parametrize(
+    ("part", "changed"),
+    [
+        (1, lambda _: b""),
+        (1, lambda signature: signature[:32]),
+        (1, lambda signature: signature.upper()),
+        (1, lambda signature: signature + b"0"),
+        (5, lambda content: content.replace(b"hi", b"ho")),
+        (2, lambda header: header.replace(b"stream", b"status")),
+    ],
+)
+async def test_a_message_that_was_changed_is_not_believed(
+    channels: ZmqChannels, part: int, changed: Callable[[bytes], bytes]
+) -> None:
+    message = frames()[1:]
+    message[part] = changed(message[part])
+    with pytest.raises(BadSignature):
+        channels._decode(message)
 
 
 async def test_a_message_that_comes_again_is_refused(channels: ZmqChannels) -> None:

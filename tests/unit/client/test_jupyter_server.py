@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -95,6 +96,30 @@ def test_the_configured_token_goes_to_the_configured_server_alone(
         assert JupyterServer.at(other, None).token == ""
     monkeypatch.setenv("JUPYTER_TOKEN_FILE", str(tmp_path / "nosuch"))
     assert JupyterServer.at(hub, None).token == ""
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/user/ada/../eve",
+        "/user/ada/%2e%2e/eve",
+        "/user/ada%2f..%2feve",
+        "/user/ada\\..\\eve",
+        "/user/adam",
+        "//user/eve/user/ada",
+        "@evil.example.org/user/ada",
+        ".evil.example.org/user/ada",
+        "\r\n.evil.example.org/user/ada",
+    ],
+)
+def test_the_configured_token_goes_to_no_address_that_looks_alike(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = "https://hub.example.org"
+    monkeypatch.setenv("JUPYTER_TOKEN", "from-environment")
+    monkeypatch.setenv("JUPYTER_SERVER_URL", f"{hub}/user/ada")
+    with suppress(BridgeError):  # it may be none of a server
+        assert JupyterServer.at(f"{hub}{path}/lab", None).token == ""
 
 
 @pytest.mark.parametrize("configured", ["http://[bad", "http://[::1", "http://h:x/", "not an address"])

@@ -25,6 +25,15 @@ def test_the_audit_log_is_for_its_owner_only_and_is_only_added_to(tmp_path: Path
     assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
 
 
+def test_a_name_with_line_breaks_and_control_characters_stays_in_its_line(tmp_path: Path) -> None:
+    name = 'ann\n{"tool": "two"}\r\x1b[2J\u2028'
+    log = AuditLog(tmp_path / "audit.jsonl")
+    log.write({"tool": "one", "client": name})
+    (line,) = log.path.read_bytes().splitlines()
+    assert json.loads(line)["client"] == name
+    assert b"\x1b" not in line
+
+
 def test_the_audit_log_follows_no_link(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("")
     (tmp_path / "audit.jsonl").symlink_to(tmp_path / "target")

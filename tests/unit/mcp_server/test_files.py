@@ -309,3 +309,13 @@ def test_an_export_that_is_shown_in_part_says_which() -> None:
     assert part.text() == (
         "a.py as md: 2 cells, 1 with outputs.\n- No outputs.\nCharacters 1 to 3 of 4:\n\nbc"
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["--live", "--run", "--force", "--help", "--version", "-o", "-", "--kernel=x"]
+)
+async def test_the_name_of_a_file_is_no_option(serve: Serve, name: str) -> None:
+    agent = await serve("all")
+    for tool in ("export_notebook", "import_notebook"):
+        answer = await agent(tool, file=name)
+        assert answer.refused("bad_notebook")
