@@ -105,6 +105,7 @@ def test_after_a_restart_nothing_of_the_old_namespace_is_left(lab):
     expect(page.outputs(1)).to_have_text(["2"])
 
 
+@pytest.mark.long
 def test_after_a_reload_dependents_are_shown_under_the_cell_that_ran_until_they_run_themselves(lab):
     # A reloaded page has forgotten its requests, and so shows no late output of them.
     page = lab("a = 1", "print('a is', a)", own_page=True)
