@@ -15,6 +15,7 @@ from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
 from marimo_kernel_bridge.kernel.ipython import magic_names
 from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
+from marimo_kernel_bridge.kernel.versions.file_mentions import can_write, mentioned_paths, needs_hook
 from marimo_kernel_bridge.protocol.environment import installs_packages
 from marimo_kernel_bridge.protocol.inspection import Secret
 from marimo_kernel_bridge.protocol.redaction import Redactor, has_mark
@@ -115,6 +116,12 @@ def test_installing_lines_are_looked_for_in_linear_time(text: str) -> None:
 )
 def test_lines_that_install_are_found(code: str) -> None:
     assert installs_packages(code)
+
+
+def test_files_that_a_cell_names_are_looked_for_in_linear_time() -> None:
+    for text in (f"!echo {'0' * 50_000}", f"a = {'0f' * 25_000}", f"x{'_' * 50_000}", f"!{' ' * 50_000}"):
+        for read in (can_write, mentioned_paths, needs_hook):
+            assert cpu_seconds(read, text) < MOST
 
 
 @pytest.mark.parametrize("opening", ["[0,1) ", "![<img ", "$`", "| a |\n"])

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.kernel.versions.file_mentions import (
-    PATH,
     can_write,
     function_can_write,
     looks,
+    may_be_path,
     mentioned_paths,
     needs_hook,
 )
@@ -196,7 +196,7 @@ class FileWatch:
 
     def _paths(self, values: Iterable[object]) -> set[str]:
         held = (os.fspath(value) for value in values if type(value) in PATH_TYPES)  # type: ignore[call-overload]
-        named = {path for path in held if len(path) < 1000 and PATH.fullmatch(path)}  # noqa: PLR2004  # characters of a path
+        named = {path for path in held if len(path) < 1000 and may_be_path(path)}  # noqa: PLR2004  # characters of a path
         return {path for each in self._mentioned | named if (path := notebooks_path(each)) is not None}
 
     def end(self, values: Iterable[object]) -> FileUse:

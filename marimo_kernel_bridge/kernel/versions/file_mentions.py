@@ -26,7 +26,7 @@ _SUSPECT: Final = re.compile(
 `id` and `copy.deepcopy` slower."""
 _CAN_WRITE: Final = re.compile(
     r"\bto_(?!datetime|numeric|timedelta|numpy|list|dict|frame|string|series|period|timestamp|tensor|device|pandas|dense|dummies)\w"
-    r"|\bsink_|write|\w*(?<![a-z])(?:im)?save|dump|export|download|retrieve|\bcopy|\bmove\b|connect|execute|extract"
+    r"|\bsink_|write|(?<![a-z])(?:im)?save|dump|export|download|retrieve|\bcopy|\bmove\b|connect|execute|extract"
     r"|\bsql\b|\bsystem\b|\brun\b|\bcall\b|\bpopen|check_(?:call|output)",
     re.IGNORECASE,
 )
@@ -35,8 +35,7 @@ _LOOKS: Final = re.compile(r"\b(?:l?exists|isfile|isdir|is_file|is_dir)\b")
 """Occurs in code that depends on whether there is a file."""
 _MODE: Final = re.compile(r"[,=]\s*[\"'](?:[wax]b?\+?|r\+b?|rb\+)[\"']\s*[,)]")
 _QUOTED: Final = re.compile(r"\"([^\"\n]{1,300})\"|'([^'\n]{1,300})'")
-PATH: Final = re.compile(r"[^\s<>|;&=,()\[\]{}\"'`]*[./][^\s<>|;&=,()\[\]{}\"'`]*")
-"""A word that may be a path."""
+_WORD: Final = re.compile(r"[^\s<>|;&=,()\[\]{}\"'`]+")
 
 
 def needs_hook(code: str) -> bool:
@@ -71,5 +70,14 @@ def function_can_write(value: object) -> bool:
 def mentioned_paths(code: str) -> frozenset[str]:
     """Return the words in a cell's strings, or in the cell if it calls other programs, that may be paths."""
     texts = [code] if _COMMAND.search(code) else [one or other for one, other in _QUOTED.findall(code)]
-    words = {word for text in texts for word in PATH.findall(text)}
-    return frozenset(word for word in words if word.strip("./") and "//" not in word)
+    words = {word for text in texts for word in _WORD.findall(text)}
+    return frozenset(word for word in words if _separated(word) and word.strip("./") and "//" not in word)
+
+
+def may_be_path(text: str) -> bool:
+    """Return whether a text is one word that may be a path."""
+    return _separated(text) and _WORD.fullmatch(text) is not None
+
+
+def _separated(word: str) -> bool:
+    return "." in word or "/" in word
