@@ -86,6 +86,8 @@ async def export_notebook(
         exported, redactor = await file_views.export_file(file, request), kernels.redactor
     else:
         attached = attached_to(ctx, kernel)
+        if output is not None:  # the kernel refuses no reads, and may alone know the path of its notebook
+            await attached.require_not_paused()
         file_views.check(request, attached.notebook_file, may_replace)
         exported, redactor = await file_views.export_live(attached, request), attached.redactor
     if output is not None:

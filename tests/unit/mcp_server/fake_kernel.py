@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.client.channels import Message, NotConnected, Request
 from marimo_kernel_bridge.client.client import KernelClient
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
@@ -318,6 +318,8 @@ class FakeKernel:
             else:
                 self.asked.append("execute_request")
             execution = self.executions.get(content.get("op") or content["code"], Execution())
+            if self.description.agents_paused:
+                execution = Execution(refusal=AgentsPausedError("nothing was done"))
             self._begin(channels, message, execution)
             if execution.held:
                 self._running = (channels, message, execution)

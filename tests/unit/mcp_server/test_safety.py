@@ -410,13 +410,15 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("in_an_empty_folder")
-@pytest.mark.parametrize("where", ["everything", "fake", "/elsewhere.ipynb"])
+@pytest.mark.parametrize("where", ["everything", "fake", "/elsewhere.ipynb", "/known to the kernel.ipynb"])
 async def test_while_agents_are_paused_every_tool_that_acts_is_refused(
     serve: Serve, kernel: FakeKernel, connection_file: str, where: str
 ) -> None:
     agent = await serve("all")
     await agent("connect_to_kernel", connection_file=connection_file)
-    kernel.answers = where == "/elsewhere.ipynb"  # else the server need not ask it
+    kernel.answers = where.startswith("/")  # else the server need not ask it
+    kernel.description = replace(kernel.description, agents_paused="known" in where)
+    kernel.add("x", "1")
     pauses.pause(where)
     for tool, arguments, needs in NEEDS:
         if needs == "read" or tool == "interrupt_run":
