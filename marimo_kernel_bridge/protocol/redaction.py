@@ -28,10 +28,32 @@ if TYPE_CHECKING:
 MARK: Final = re.compile(r"<<redacted:[^<>\n]*>>")
 
 _SHORTEST: Final = 4
-_FEW: Final = 500
+_START: Final = 8
+"""Letters by which many texts are looked up, longer ones by more: fewer texts begin like a secret and are none."""
+
+_FEW: Final = 1000
+_MANY: Final = 1000
+"""Values beyond which no text is known that is escaped twice: some have a hundred of those."""
+
 _WHOLE: Final = 16
 """Longer values are also recognized by their first half, because a text may have been cut within them, in base64, and
 where a line break is within them."""
+
+_ENCODED: Final = 8
+"""Bytes from which a value is known in base64 and hexadecimal digits."""
+
+_PLAIN: Final = re.compile("[A-Za-z0-9_.-]*")
+"""Text that everything but base64 writes as it is."""
+
+_JSON_IN_HTML: Final = tuple(
+    {ord(letter): f"\\u{ord(letter):04{case}}" for letter in letters}
+    for letters, case in (("<>&'", "x"), ("<>&'", "X"), ("<>&", "x"), ("<>&", "X"))
+)
+"""Codes of letters in JSON within HTML: Jinja and Go write small letters in them, Django capital ones."""
+
+_QUOTES_IN_HTML: Final = (
+    ('"', "'"), ("&quot;", "'"), ("&quot;", "&#x27;"), ("&#34;", "&#39;"), ("&quot;", "&#39;"), ("&quot;", "&apos;"),
+)  # fmt: skip
 
 _BINARY: Final = ("image/", "audio/", "video/", "application/pdf")
 """Mime types whose data are no text."""
@@ -45,16 +67,19 @@ class _Texts:
 
     def __init__(self, known: Iterable[_Known]) -> None:
         self.all = sorted(known, key=_order)
-        self._by_start: dict[str, list[_Known]] = {}
+        self._by_start: dict[int, dict[str, list[_Known]]] = {}
         for one in self.all if len(self.all) > _FEW else ():
-            self._by_start.setdefault(one[0][:_SHORTEST], []).append(one)
+            width = _START if len(one[0]) >= _START else _SHORTEST
+            self._by_start.setdefault(width, {}).setdefault(one[0][:width], []).append(one)
 
     def within(self, text: str) -> list[_Known]:
-        candidates = self.all
-        if self._by_start:  # else looking for each takes less time
-            starts = {text[at : at + _SHORTEST] for at in range(len(text))} & self._by_start.keys()
-            candidates = sorted((one for start in starts for one in self._by_start[start]), key=_order)
-        return [one for one in candidates if one[0] in text]
+        if not self._by_start:  # looking for each takes less time
+            return [one for one in self.all if one[0] in text]
+        found: list[_Known] = []
+        for width, by_start in self._by_start.items():
+            for start in {text[at : at + width] for at in range(len(text))} & by_start.keys():
+                found += (one for one in by_start[start] if one[0] in text)
+        return sorted(found, key=_order)
 
 
 class Redactor:
@@ -65,7 +90,9 @@ class Redactor:
         known = {(value, name) for value, name in known if value not in "<<redacted:"}
         self.secrets = sorted((name, value) for value, name in known)
         long = [(value, name) for value, name in known if len(value) >= _WHOLE]
-        self._forms = _Texts({(form, name) for value, name in known for form in _forms(value)})
+        self._forms = _Texts(
+            {(form, name) for value, name in known for form in _forms(value, nested=len(known) <= _MANY)}
+        )
         self._beginnings = _Texts((value[: len(value) // 2], name) for value, name in long)
         self._unbroken = _Texts((value, name) for value, name in long if "\n" not in value)
 
@@ -178,26 +205,68 @@ def _rejoined(items: Iterable[Any], redactor: Redactor) -> list[Any]:
     return redactor.text("\0".join(items)).split("\0")
 
 
-def _forms(value: str) -> Iterator[str]:
-    """Yield a value as it is, and as Python, JSON, HTML, addresses and base64 write it."""
+def _forms(value: str, *, nested: bool) -> Iterator[str]:
+    """Yield a value as it is, and as languages and formats write it, also (`nested`) one within another."""
+    if "\n" in value:
+        lines = value.replace("\r\n", "\n")
+        yield from (
+            form for ends in (lines, lines.replace("\n", "\r\n")) for form in _written(ends, nested=nested)
+        )
+    yield from _written(value, nested=nested)
+
+
+def _written(value: str, *, nested: bool) -> Iterator[str]:
     encoded = value.encode(errors="surrogateescape")
-    quoted = quote(encoded, safe="")
-    yield from (
-        value,
-        repr(value)[1:-1],
-        ascii(value)[1:-1],
-        json.dumps(value)[1:-1],
-        json.dumps(value, ensure_ascii=False)[1:-1],
-        html.escape(value),
-        html.escape(value, quote=False),
-        quoted,
-        re.sub("%..", lambda code: code[0].lower(), quoted),
-        quote(encoded),
-        quote_plus(encoded),
-    )
-    if len(value) >= _WHOLE:
-        letters = base64.b64encode(encoded).decode().rstrip("=")
-        yield from {letters, letters.translate({43: "-", 47: "_"})}
+    yield value
+    if _PLAIN.fullmatch(value) is None:
+        once = {*_in_python(value), *_in_bytes(encoded), *_in_json(value)}
+        yield from (*once, *_in_html(value), *_in_addresses(encoded))
+        for form in once if nested else ():
+            yield from (*_in_python(form), json.dumps(form)[1:-1], *_in_html(form))
+        for apostrophe in ("'\"'\"'", "'\\''"):  # within single quotes of a shell
+            yield value.replace("'", apostrophe)
+    if len(encoded) >= _ENCODED:
+        yield from (encoded.hex(), encoded.hex().upper())
+        for form in _in_base64(encoded):
+            yield from (form, form.translate({43: "-", 47: "_"}))
+
+
+def _in_python(text: str) -> Iterator[str]:
+    """Yield what stands between the quotes, also within a text with double quotes."""
+    for written in (repr, ascii):
+        yield from (written(text)[1:-1], written(f'"{text}')[2:-1])
+
+
+def _in_bytes(encoded: bytes) -> Iterator[str]:
+    yield from (repr(encoded)[2:-1], repr(b'"' + encoded)[3:-1])
+
+
+def _in_addresses(encoded: bytes) -> Iterator[str]:
+    for address in (quote(encoded, safe=""), quote(encoded), quote_plus(encoded)):
+        yield from (address, re.sub("%..", lambda code: code[0].lower(), address))
+
+
+def _in_json(text: str) -> Iterator[str]:
+    """Yield what stands between the quotes, also as libraries write it that protect HTML or slashes."""
+    for written in (json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]):
+        yield from (written, written.replace("/", "\\/"))
+        for codes in _JSON_IN_HTML:
+            yield written.translate(codes)
+
+
+def _in_html(text: str) -> Iterator[str]:
+    """Yield a text as the standard library, MarkupSafe, Django and XML escape it."""
+    escaped = html.escape(text, quote=False)
+    for double, single in _QUOTES_IN_HTML:
+        yield escaped.replace('"', double).replace("'", single)
+
+
+def _in_base64(encoded: bytes) -> Iterator[str]:
+    """Yield a value in base64, alone and as the part that is the same whatever stands before and behind it."""
+    yield base64.b64encode(encoded).decode().rstrip("=")
+    for before in range(3):
+        letters = base64.b64encode(bytes(before) + encoded).decode()
+        yield letters[-(-before * 8 // 6) : (before + len(encoded)) * 8 // 6]
 
 
 def _order(known: _Known) -> tuple[int, str, str]:
