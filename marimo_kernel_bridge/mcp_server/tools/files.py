@@ -61,7 +61,7 @@ async def export_notebook(
     output: Annotated[
         str | None,
         Field(
-            description="File to write, in the working directory or the notebook's folder (permission edit; run for py and script, and to replace files that no export here wrote); else the text is returned. Needed for pdf."
+            description="File to write, in the working directory or the notebook's folder (permission edit; run for py and script, for names that do not begin with the notebook's, and to replace files that no export here wrote); else the text is returned. Needed for pdf."
         ),
     ] = None,
     overwrite: OverwriteArg = False,
@@ -74,8 +74,9 @@ async def export_notebook(
     The kernel's code and outputs go into the notebook on disk that it belongs to, where that is known. Of a marimo .py
     that was imported, ipynb brings back the cells' ids, metadata and attachments. Existing files are left alone.
     """
-    request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
     kernels = kernels_of(ctx)
+    window = Window(max_chars, offset)
+    request = file_views.ExportRequest(format, output, overwrite, window, any_name=kernels.may_run)
 
     def may_replace(existing: Path) -> bool:
         return kernels.may_run or kernels.exports.has(existing)

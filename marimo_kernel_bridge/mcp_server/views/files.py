@@ -39,12 +39,16 @@ _PROGRESS_EVERY: Final = 5.0
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """The arguments of an export. Without `output`, the part of the text in `window` is returned."""
+    """The arguments of an export. Without `output`, the part of the text in `window` is returned.
+
+    Unless `any_name`, the file is called as its notebook.
+    """
 
     format: ExportFormat
     output: str | None
     overwrite: bool
     window: Window
+    any_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class ImportRequest:
 
 async def export_file(file: str, request: ExportRequest) -> ExportedNotebook:
     """Export a file. Raises `BridgeError`."""
+    _require_name(request, Path(file).stem)
     report, content = await _converted(
         Path(file), request.format, request.output, overwrite=request.overwrite
     )
@@ -70,6 +75,7 @@ async def export_file(file: str, request: ExportRequest) -> ExportedNotebook:
 async def export_live(attached: Attached, request: ExportRequest) -> ExportedNotebook:
     """Export the notebook of a running kernel. Raises `BridgeError`."""
     notebook = await live(attached)
+    _require_name(request, _name(notebook))
     content, notes = await as_format(attached, notebook, request.format)
     if request.output is not None:
         write_whole(Path(request.output), content, overwrite=request.overwrite)
@@ -107,7 +113,7 @@ async def as_format(
     from marimo_kernel_bridge.exporting.pages import to_pdf  # noqa: PLC0415  # a server starts without it
 
     document, do = notebook.document, attached.presenter.do
-    name = notebook.path.stem if notebook.path is not None else "notebook"
+    name = _name(notebook)
     match to:
         case "ipynb":
             return await do("document_text", bound=_BOUND, document=document), ()
@@ -124,6 +130,27 @@ async def as_format(
                 write_whole(file, json.dumps(notebook.document), overwrite=False)
                 report, text = await _converted(file, to, None, overwrite=False)
                 return text, report.notes
+
+
+def _name(notebook: LiveNotebook) -> str:
+    return notebook.path.stem if notebook.path is not None else "notebook"
+
+
+def _require_name(request: ExportRequest, name: str) -> None:
+    """Refuse names that say something else than which notebook it is. Raises `BridgeError` not_allowed.
+
+    Other agents follow what is in CLAUDE.md, AGENTS.md and the like, and programs what is in package.json.
+    """
+    if request.output is None or request.any_name:
+        return
+    stem = Path(request.output).stem
+    if not stem.startswith(name) or stem[len(name) : len(name) + 1].isalnum():
+        suffix = EXPORT_FORMATS[request.format].suffix
+        raise BridgeError(
+            "not_allowed",
+            f"The name of the file does not begin with the notebook's, {name}; nothing was written.",
+            f"For example {name}{suffix} or {name}-2{suffix}. Other names need the permission 'run': marimo-kernel-bridge mcp --allow run.",
+        )
 
 
 def check(request: ExportRequest, notebook: Path | None, may_replace: Callable[[Path], bool]) -> None:

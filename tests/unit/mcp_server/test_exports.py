@@ -81,7 +81,7 @@ async def test_who_may_not_run_code_replaces_only_what_this_server_exported(
     monkeypatch.chdir(tmp_path)
     editor = await serve("edit")
     await editor("connect_to_kernel", connection_file=connection_file)
-    output = tmp_path / "a.ipynb"
+    output = tmp_path / "notebook.ipynb"
 
     async def export(**more: Any) -> Answer:
         return await editor("export_notebook", output=str(output), overwrite=True, **more)
@@ -103,6 +103,35 @@ async def test_who_may_not_run_code_replaces_only_what_this_server_exported(
     output.write_text(mine)
     assert (await other("export_notebook", output=str(output), overwrite=True)).refused("not_allowed")
     assert not (await export()).failed
+
+
+async def test_an_export_of_who_may_not_run_code_is_called_as_its_notebook(
+    serve: Serve,
+    notebook: FakeKernel,
+    connection_file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    notebook.description = replace(notebook.description, notebook=str(tmp_path / "c.ipynb"))
+    (tmp_path / "c.ipynb").write_text(
+        json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    )
+    editor, runner = await serve("edit"), await serve("run", name="ben")
+    for agent in (editor, runner):
+        await agent("connect_to_kernel", connection_file=connection_file)
+    refused = ["AGENTS.md", "claude.md", "GEMINI.md", "package.json", "notebook.ipynb", "C.json", "c1.json"]
+    for output in refused:
+        to = Path(output).suffix[1:]
+        answer = await editor("export_notebook", format=to, output=output)
+        assert answer.refused("not_allowed"), output
+        assert f"For example c.{to}" in answer.text
+        answer = await editor("export_notebook", file="c.ipynb", format=to, output=output)
+        assert answer.refused("not_allowed"), output
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["c.ipynb"]
+    for output in ("c.json", "c-2.json", "c.v2.json"):
+        assert not (await editor("export_notebook", format="json", output=output)).failed
+    assert not (await runner("export_notebook", format="json", output="package.json")).failed
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ async def test_a_file_is_exported_to_a_file_and_an_existing_one_is_left_alone(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     editor = await serve("edit")
-    output = tmp_path / "out.md"
+    output = tmp_path / f"{notebook.stem}-2.md"
     answer = await editor("export_notebook", file=str(notebook), format="md", output=str(output))
     assert answer.text.startswith(f"{notebook} -> {output}: 2 cells, 0 with outputs.")
     assert "content" not in answer.data
