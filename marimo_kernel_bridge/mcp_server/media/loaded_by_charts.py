@@ -6,6 +6,7 @@ mark computes its address, so none is drawn. Plotly's JavaScript runs in a brows
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -17,12 +18,17 @@ _MAPS: Final = frozenset(
     {"scattergeo", "choropleth", "scattermap", "choroplethmap", "densitymap"}
     | {"scattermapbox", "choroplethmapbox", "densitymapbox"}
 )
+_MAPS_OF_A_LAYOUT: Final = re.compile(r"(geo|map|mapbox)\d*")
+_MAP: Final = "it is a map, whose outlines and tiles would be loaded"
 _PICTURE: Final = "data:image/"
 
 
 def what_it_loads(kind: ChartKind, specification: Specification) -> str:
     """Return what drawing the chart would load, as a clause; empty if nothing."""
     loads = _plotly if kind == "plotly" else _vega
+    layout = specification.get("layout")  # each template has maps as well, and draws none
+    if kind == "plotly" and isinstance(layout, dict) and any(map(_MAPS_OF_A_LAYOUT.fullmatch, layout)):
+        return _MAP
     return next(filter(None, map(loads, _objects(specification))), "")
 
 
@@ -35,7 +41,7 @@ def _vega(part: dict[str, Any]) -> str:
 def _plotly(part: dict[str, Any]) -> str:
     kind, source = part.get("type"), part.get("source")
     if isinstance(kind, str) and kind in _MAPS:
-        return "it is a map, whose outlines and tiles would be loaded"
+        return _MAP
     if isinstance(source, str) and not source.startswith(_PICTURE):
         return "it has pictures that would be loaded"
     return ""

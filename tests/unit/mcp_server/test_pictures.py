@@ -169,6 +169,9 @@ async def test_data_of_other_hosts_is_not_fetched_for_a_drawing() -> None:
         ("plotly", {"data": [{"type": "image", "source": "file:///a.png"}]}),
         ("plotly", {"data": [{"type": "choropleth", "geojson": "http://127.0.0.1:1/"}]}),
         ("plotly", {"data": [{"type": "scattermap"}]}),
+        ("plotly", {"data": [], "layout": {"geo": {}}}),
+        ("plotly", {"data": [], "layout": {"map2": {"style": "http://127.0.0.1:1/"}}}),
+        ("plotly", {"data": [], "layout": {"mapbox": {"layers": []}}}),
     ],
 )
 async def test_a_chart_that_would_load_something_is_not_drawn(
@@ -190,6 +193,8 @@ def test_charts_with_their_own_pictures_and_without_any_are_drawn() -> None:
     assert not what_it_loads("vega-lite", BARS)
     own = {"layout": {"images": [{"source": "data:image/png;base64,AAAA"}]}, "data": [{"type": "heatmap"}]}
     assert not what_it_loads("plotly", own)
+    usual = {"template": {"layout": {"geo": {}, "mapbox": {"style": "light"}}}, "mapping": {}}
+    assert not what_it_loads("plotly", {"data": [], "layout": usual})
 
 
 async def test_without_the_package_it_is_told_how_a_chart_can_be_drawn(tmp_path: Path) -> None:
