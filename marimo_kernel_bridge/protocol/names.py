@@ -41,9 +41,8 @@ FOR_AGENT: Final = "marimo_kernel_bridge_agent"
 _LONGEST_NAME: Final = 40
 _LONGEST_READ: Final = 400
 _PUNCTUATION: Final = frozenset(" .,_-+/@()")
-_NOT_FOR_AGENTS: Final = frozenset(
-    {"notebook", "the notebook", "person", "the person", "you", "user", "the user"}
-)
+_NOT_FOR_AGENTS: Final = frozenset({"notebook", "person", "you", "user"})
+"""Words that stand for the person where names are shown."""
 
 
 def agent_name(named: str) -> str:
@@ -53,14 +52,29 @@ def agent_name(named: str) -> str:
     """
     import unicodedata  # noqa: PLC0415  # not needed when a kernel starts
 
-    kept = "".join(
-        letter if letter.isalnum() or letter in _PUNCTUATION else " " for letter in named[:_LONGEST_READ]
-    )
+    composed = unicodedata.normalize("NFC", named[:_LONGEST_READ])
+    kept = "".join(letter if letter.isalnum() or letter in _PUNCTUATION else " " for letter in composed)
     name = " ".join(kept.split())[:_LONGEST_NAME].strip()
-    # As a person reads it: full-width letters, or a full stop behind it, make no other name.
-    letters = "".join(letter if letter.isalnum() else " " for letter in unicodedata.normalize("NFKC", name))
-    seen = " ".join(letters.casefold().split())
-    return "agent" if not seen or seen in _NOT_FOR_AGENTS else name
+    # As a person reads it: full-width letters, accents, or digits beside it, make no other word.
+    letters = "".join(
+        letter if letter.isalpha() else " "
+        for letter in unicodedata.normalize("NFKD", name)
+        if not unicodedata.combining(letter)
+    )
+    words = letters.casefold().split()
+    if not any(letter.isalnum() for letter in name) or any(map(_misleads, words)):
+        return "agent"
+    return name
+
+
+def _misleads(word: str) -> bool:
+    """Whether a word stands for the person, or mixes Latin letters with those of another script, which look alike."""
+    import unicodedata  # noqa: PLC0415  # not needed when a kernel starts
+
+    if word.isascii():
+        return word in _NOT_FOR_AGENTS
+    latin = {unicodedata.name(letter, "").startswith("LATIN ") for letter in word}
+    return len(latin) > 1
 
 
 def kernel_id_of(connection_file: Path) -> str:

@@ -66,6 +66,16 @@ def test_markup_in_an_agents_name_stays_text(name: str) -> None:
     [
         *("notebook", " Notebook\n", "the person", "THE  PERSON", "", "\x1b", "<notebook>", "notebook."),
         *("(the-person)", "\uff4eotebook", "...", "y\u200bou"[:0]),
+        *(
+            "the person (Ada)",
+            "Person 1",
+            "person2",
+            "person, you",
+            "Ada@notebook",
+            "p\u00e9rson",
+            "pe\u0301rson",
+        ),
+        *("th\u0435 person", "th\u0435 human", "n\u043etebook", "\u03c1erson", "cl\u0430ude"),
     ],
 )
 def test_no_agent_has_the_persons_name(name: str) -> None:
@@ -75,5 +85,14 @@ def test_no_agent_has_the_persons_name(name: str) -> None:
 
 
 def test_usual_names_stay_as_they_are() -> None:
-    for name in ("claude-code", "Visual Studio Code", "cursor-vscode (via mcp 1.2)", "Jürgen", "a_b/c@d"):
+    for name in (
+        "claude-code",
+        "Visual Studio Code",
+        "cursor-vscode (via mcp 1.2)",
+        "Jürgen",
+        "a_b/c@d",
+        "Агент 7",
+        "エージェント",
+        "personal",
+    ):
         assert agent_name(name) == name
