@@ -90,7 +90,7 @@ def _statements(code: str) -> list[ast.AST]:
             return []
     with suppress(SyntaxError, ValueError):
         return [ast.parse(code)]
-    with suppress(SyntaxError, ValueError):
+    with suppress(SyntaxError, ValueError, RuntimeError):  # RuntimeError: 500 magics or more
         from IPython.core.inputtransformer2 import TransformerManager  # noqa: PLC0415  # the kernel has it
 
         return [ast.parse(TransformerManager().transform_cell(code))]  # type: ignore[no-untyped-call]  # IPython

@@ -47,6 +47,27 @@ class Body:
     whole: str = ""
 
 
+@dataclass
+class Allowance:
+    """How much work IPython may have with the code of one batch of edits: the characters that it may still tokenize.
+
+    For each magic in a cell it tokenizes the whole cell again. 300,000 characters take a second or two.
+    """
+
+    characters: int = 300_000
+
+    def spend(self, characters: int) -> None:
+        """Take characters from the allowance. Raises RuntimeError, as IPython does for a cell with 500 magics."""
+        self.characters -= characters
+        if self.spent:
+            raise RuntimeError("the allowance is spent")
+
+    @property
+    def spent(self) -> bool:
+        """Whether more was needed than is allowed."""
+        return self.characters < 0
+
+
 @dataclass(frozen=True)
 class Address:
     """The place where a cell is shown: its newest request (also an aborted one) and the sender.

@@ -96,7 +96,7 @@ class Notebook:
         teardown_context()
         self.loop.close()
 
-    def prepare(self, entry: Entry, code: str, *, to_run: bool = True) -> Body:  # noqa: ARG002  # as the shell
+    def prepare(self, entry: Entry, code: str, **_options: object) -> Body:  # noqa: ARG002  # as the shell
         return Body(code, tuple(ast.parse(code).body), "cell", "last_expr", code)
 
     async def run_body(self, entry: Entry, _parent: object) -> Outcome:

@@ -18,6 +18,7 @@ import shlex
 import threading
 import time
 import tokenize
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -288,7 +289,7 @@ class _Magics(ast.NodeTransformer):
         try:
             tree = ast.parse(self._transform(code))
             _compile(tree)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError, RuntimeError, MemoryError):
             return []
         self.private.update(_PRIVATE.findall(code))
         self.visit(tree)
@@ -315,9 +316,9 @@ class _Magics(ast.NodeTransformer):
 
 def _calls(node: ast.stmt) -> Iterator[ast.Call]:
     """Yield the calls of methods of `get_ipython()` in a statement, without those in nested statements."""
-    waiting = list(ast.iter_child_nodes(node))
+    waiting = deque(ast.iter_child_nodes(node))
     while waiting:
-        child = waiting.pop(0)
+        child = waiting.popleft()
         if isinstance(child, ast.stmt):
             continue
         yield from shell_calls(child)

@@ -12,13 +12,15 @@ import sys
 import threading
 import tokenize
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.async_helpers import _asyncio_runner
+from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
-from traitlets import Type
+from traitlets import Instance, Type
 
 from marimo_kernel_bridge.kernel.cells import Body
 from marimo_kernel_bridge.kernel.ipython.history import InputHistory
@@ -30,12 +32,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.cells import Allowance, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.ipython.statements import RunningPart
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.notebook import CellError
+
+
+_TOO_MANY: Final = "its magics take too long to be looked at: make smaller cells, or fewer of them at once"
+
+_allowance: Final[ContextVar[Allowance | None]] = ContextVar("allowance", default=None)
+"""Of what this thread prepares: subshells transform cells at the same time."""
 
 
 class CellDisplayHook(ZMQShellDisplayHook):
@@ -70,6 +78,17 @@ class CellDisplayHook(ZMQShellDisplayHook):
         return bool(self.semicolon_at_end_of_expression(self.running.transformed))
 
 
+class CellTransformer(TransformerManager):
+    """IPython's transformation of cells, which stays within an allowance while there is one."""
+
+    def do_one_token_transform(self, lines: list[str]) -> tuple[bool, list[str]]:
+        allowance = _allowance.get()
+        if allowance is not None:
+            allowance.spend(sum(map(len, lines)))
+        done: tuple[bool, list[str]] = super().do_one_token_transform(lines)
+        return done
+
+
 class Requests(Protocol):
     """The requests that run a cell, as far as the shell uses them."""
 
@@ -100,6 +119,7 @@ class ReactiveShell(ZMQInteractiveShell):
 
     displayhook_class = Type(CellDisplayHook)
     displayhook: CellDisplayHook
+    input_transformer_manager = Instance(CellTransformer, ())
 
     shown_error: BaseException | None = None
     """The newest exception that was shown."""
@@ -207,12 +227,24 @@ class ReactiveShell(ZMQInteractiveShell):
         """Whether top-level `await` means asyncio, as it does unless `%autoawait` says otherwise."""
         return self.loop_runner is _asyncio_runner
 
-    def prepare(self, entry: Entry, code: str, *, to_run: bool = True) -> Body:
+    def prepare(
+        self, entry: Entry, code: str, *, to_run: bool = True, allowance: Allowance | None = None
+    ) -> Body:
         """Return the body of code that did not come with an `execute_request`.
 
-        For code that is not Python this is a body that the graph refuses. Of code that is only looked at (not `to_run`), no
-        script elsewhere than in the working directory is read.
+        For code that is not Python, or takes more work than is allowed, this is a body that the graph refuses. Of code that
+        is only looked at (not `to_run`), no script elsewhere than in the working directory is read.
         """
+        outer = _allowance.set(allowance)
+        try:
+            body = self._prepared(entry, code, to_run=to_run)
+        finally:
+            _allowance.reset(outer)
+        return (
+            body if allowance is None or not allowance.spent else Body(code, (), "", "none", fault=_TOO_MANY)
+        )
+
+    def _prepared(self, entry: Entry, code: str, *, to_run: bool) -> Body:
         try:
             transformed = self.transform_cell(code)
             # IPython keeps every text that it names, which would add up for texts that are only looked at.
@@ -220,7 +252,7 @@ class ReactiveShell(ZMQInteractiveShell):
             if to_run:
                 file_name = self.compile.cache(transformed, self.execution_count, raw_code=code)
             tree = self.transform_ast(self.compile.ast_parse(transformed, filename=file_name))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError, RuntimeError, MemoryError):  # RuntimeError: 500 magics or more
             return Body(code, (), "", "none")
         return self._body(
             entry, transformed, tree.body, file_name, self.ast_node_interactivity, to_run=to_run

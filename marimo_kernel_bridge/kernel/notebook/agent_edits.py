@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from marimo_kernel_bridge.kernel import notices
+from marimo_kernel_bridge.kernel.cells import Allowance
 from marimo_kernel_bridge.kernel.front_ends import Message
 from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 class Prepare(Protocol):
     """Returns the body of a cell's new code, which runs next unless it is only looked at (not `to_run`)."""
 
-    def __call__(self, entry: Entry, code: str, *, to_run: bool = True) -> Body: ...
+    def __call__(
+        self, entry: Entry, code: str, *, to_run: bool = True, allowance: Allowance | None = None
+    ) -> Body: ...
 
 
 class AgentEdits:
@@ -57,7 +60,7 @@ class AgentEdits:
                 self._cells,
                 self._graph.runtime,
                 self._graph.redefinitions,
-                self._prepare if to_apply else partial(self._prepare, to_run=False),
+                partial(self._prepare, to_run=to_apply, allowance=Allowance()),
                 address,
             )
 

@@ -23,7 +23,7 @@ from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi, wit
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
+    from marimo_kernel_bridge.kernel.cells import Address, Allowance, Body, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.requests import CellRequest
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
@@ -41,7 +41,9 @@ class BodyRunner(Protocol):
 
     async def run_body(self, entry: Entry, parent: Header | None) -> Outcome: ...
 
-    def prepare(self, entry: Entry, code: str, *, to_run: bool = True) -> Body: ...
+    def prepare(
+        self, entry: Entry, code: str, *, to_run: bool = True, allowance: Allowance | None = None
+    ) -> Body: ...
 
     def take_count(self, code: str) -> int:
         """Return the next execution count, for a cell that runs before its own request."""

@@ -1,11 +1,16 @@
 """What agents ask beyond single edits: batches, variables, search, history; and how a person holds them back."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from IPython.core import inputtransformer2
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspecting.packages import imports
+from marimo_kernel_bridge.kernel.cells import Allowance
+from marimo_kernel_bridge.kernel.notebook import agent_edits
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.changes import (
@@ -383,3 +388,44 @@ def test_a_cell_of_an_agent_does_not_pause_or_resume_agents_and_a_persons_does(
     agent = connect("agent")
     assert "nothing was changed" in strip_ansi(str(agent.run(None, "%marimo pause")))
     assert "agents paused" in lab.run("magic", "%marimo pause").text
+
+
+MAGICS = "%x\n" * 60 + "a = 1\n" * 100
+
+
+@pytest.mark.parametrize(
+    "codes", [(MAGICS,), ("%run many.ipy",), ("%%time\n" + MAGICS,), ("%x\n" * 6 + "a = 1\n" * 200,) * 6]
+)
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_code_with_many_magics_holds_up_nobody_when_an_agent_asks_what_it_would_run(
+    agent: FrontEnd, monkeypatch: pytest.MonkeyPatch, codes: tuple[str, ...], *, dry_run: bool
+) -> None:
+    tokenized: list[str] = []
+    tokenize = inputtransformer2.make_tokens_by_line
+    monkeypatch.setattr(
+        inputtransformer2, "make_tokens_by_line", lambda lines: tokenized.extend(lines) or tokenize(lines)
+    )
+    monkeypatch.setattr(agent_edits, "Allowance", partial(Allowance, 20_000))
+    Path("many.ipy").write_text(MAGICS)
+    report = edit(agent, *(AddCell(code=code) for code in codes), dry_run=dry_run, run=False)
+    assert len("".join(tokenized)) < 25_000
+    assert any("magics take too long" in problem.message for problem in report.problems)
+    assert (report.applied, cells(agent)) == (False, {})
+
+
+def test_a_cell_with_more_magics_than_ipython_takes_is_refused_to_agents_and_fails_as_in_ipython(
+    agent: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inputtransformer2, "TRANSFORM_LOOP_LIMIT", 5)
+    many = "%x\n" * 6
+    assert edit(agent, AddCell(code=many), dry_run=True).problems
+    assert tuple(imports(many)) == ()
+    agent.run_all({"one": "1", "two": many})
+    assert "still changing after 5" in agent.text("two")
+
+
+def test_an_ordinary_batch_with_magics_is_looked_at(agent: FrontEnd) -> None:
+    agent.run("one", "x = 1")
+    codes = [f"%time y{number} = x\n" + "# text\n" * 200 for number in range(40)]
+    report = edit(agent, *(AddCell(code=code) for code in codes), dry_run=True)
+    assert (report.problems, len(report.would_run)) == ((), 40)
