@@ -17,12 +17,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _WORDS: Final = frozenset(
-    """KEY KEYS APIKEY TOKEN TOKENS SECRET SECRETS PASS PASSWORD PASSWORDS PASSWD PASSPHRASE PWD CREDENTIAL CREDENTIALS
-    PRIVATE DSN AUTH WEBHOOK""".split()  # noqa: SIM905  # a list of words
+    """KEY KEYS APIKEY TOKEN TOKENS SECRET SECRETS PASS PASSWORD PASSWORDS PASSWD PASSCODE PASSPHRASE PWD CREDENTIAL
+    CREDENTIALS CREDS PRIVATE DSN AUTH WEBHOOK""".split()  # noqa: SIM905  # a list of words
 )
-_ENDS: Final = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "APIKEY")
-_SURE: Final = ("PASS", "SECRET", "TOKEN", "PWD")
+_LAST_WORDS: Final = frozenset({"COOKIE", "PAT", "SALT", "SAS"})
+"""Words that stand for a secret at the end of a name: SESSION_COOKIE, but not SESSION_COOKIE_NAME."""
+
+_ENDS: Final = re.compile(
+    r"(?:TOKEN|SECRET|PASSWORD|PASSWD|(?<!COM)(?<!BY)(?<!TRES)(?<!SUR)PASS"
+    r"|(?:ACCESS|ACCOUNT|API|AUTH|ENCRYPTION|MASTER|PRIVATE|SECRET|SERVICE|SHARED|SIGNING|STORAGE)KEY)$"
+)
+_WORD_ENDS: Final = re.compile(r"[\W_]+|(?<=[a-z0-9])(?=[A-Z])")
+_SURE: Final = re.compile(
+    "PASS|SECRET|TOKEN|PWD|(?:ACCESS|ACCOUNT|API|AUTH|ENCRYPTION|MASTER|PRIVATE|SIGNING)_?KEY"
+)
 """Names of which a word is a secret, too: elsewhere it may be the name of a method or a place."""
+_SURE_NUMBER: Final = re.compile("PASS|PWD")
+"""Names of which a number is a secret, too: elsewhere it may be a limit."""
 _PLACES: Final = frozenset({"DIR", "DIRECTORY", "FILE", "FOLDER", "HOME", "PATH", "SOCK", "SOCKET"})
 _FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
 _LINE: Final = re.compile(r"""(?m)^[ \t]*+(?:export[ \t]++)?([A-Za-z_]\w*+)[ \t]*+=[ \t]*+([^\n]*+)$""")
@@ -59,23 +70,28 @@ def _unquoted(written: str) -> str:
     return written[1:-1] if quoted else written
 
 
+def _words(name: str) -> list[str]:
+    """Return the words of a name, without numbers behind them."""
+    return [word.upper().rstrip("0123456789") for word in _WORD_ENDS.split(name)]
+
+
 def _names_a_secret(name: str) -> bool:
     """Whether a variable's name has a word of secrets in it: DB_PASSWORD, but not KEYBOARD_LAYOUT or TOKENIZER_MODEL."""
-    upper = name.upper()
-    return upper not in _FOLDERS and (
-        "CONNECTION_STRING" in upper
-        or any(word in _WORDS or word.endswith(_ENDS) for word in re.split(r"[\W_]+", upper))
+    words = _words(name)
+    return name.upper() not in _FOLDERS and (
+        "CONNECTION_STRING" in "_".join(words)
+        or words[-1] in _LAST_WORDS
+        or any(word in _WORDS or _ENDS.search(word) for word in words)
     )
 
 
 def _could_be_secret(name: str, value: str) -> bool:
     """Return False for words, numbers and paths of files, which also occur in texts without secrets."""
-    if len(value) < _SHORTEST or value.isdigit():
+    words = _words(name)
+    sure = _SURE if value.isalpha() else _SURE_NUMBER if value.isdigit() else None
+    if len(value) < _SHORTEST or (sure is not None and sure.search("_".join(words)) is None):
         return False
-    if value.isalpha() and not any(word in name.upper() for word in _SURE):
-        return False
-    place = re.split(r"[\W_]+", name.upper())[-1] in _PLACES
-    return not (Path(value).is_absolute() and (place or _exists(value)))
+    return not (Path(value).is_absolute() and (words[-1] in _PLACES or _exists(value)))
 
 
 def _exists(path: str) -> bool:

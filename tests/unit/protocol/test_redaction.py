@@ -152,11 +152,22 @@ def test_keys_are_redacted_as_values_are_and_short_values_are_not() -> None:
 ORDINARY = {
     "TOKENIZER_MODEL": "gpt-4o-mini", "KEYBOARD_LAYOUT": "en_US.UTF-8", "MONKEY_MODE": "us-east-1", "HOST": "localhost:8000",
     "DATE": "2024-01-01", "PWD": "/no/such/folder-1", "KEY_FILE": "/etc/hostname", "AUTHOR": "Ada Lovelace 1", "TOKEN": "1",
-    "SORT_KEY": "descending", "COMPASS_MODE": "north-1234",
+    "SORT_KEY": "descending", "COMPASS_MODE": "north-1234", "PATH": "/no/such/bin-1:/bin", "SHELL": "/bin/no-shell-1",
+    "LANG": "en_US.UTF-8", "COMPAT": "version-2024", "SASHA": "name-1234", "COMPASS": "north-1234", "BYPASS": "host-1234",
+    "SESSION_COOKIE_NAME": "session-1", "SALT_MASTER": "host-1234", "SAS_VERSION": "sas-9.4-m7", "MONKEY": "us-east-1",
+    "sortKey": "descending", "HOTKEY": "ctrl-alt-1", "MAX_TOKENS": "100000000", "PRIMARY_KEY": "20240101", "monkeyMode": "east-1234",
+    "KEYWORDS": "alpha-1234", "PATTERN": "[a-z]-1234", "passengerCount": "many-1234", "HTTP_COOKIE_PATH": "/no/such/path-1",
 }  # fmt: skip
 SECRET = {
     "DB_PASSWORD": "correcthorsebatterystaple", "MYSQL_PWD": "hush-1234", "GITHUB_AUTH": "hush-1234", "SLACK_WEBHOOK": "hush-1234",
-    "AWS_SECRET_ACCESS_KEY": "/wJalrXUtnFEMI/K7MDENG", "APITOKEN": "hush-1234", "OPENAI_API_KEY": "hush-1234", "PGPASSWORD": "hushhush",
+    "AWS_SECRET_ACCESS_KEY": "/wJalrXUtnFEMI/K7MDENG", "APITOKEN": "hush-1234", "PGPASSWORD": "hushhush",
+    **dict.fromkeys(
+        ["SSHPASS", "DBPASS", "PGPASS", "ACCESSKEY", "accessKey", "SECRETKEY", "PRIVATEKEY", "AUTHKEY", "MASTERKEY", "ACCOUNTKEY",
+         "SIGNINGKEY", "GH_PAT", "SNOWFLAKE_PAT", "PASSCODE", "DATABASE_CREDS", "AZURE_SAS", "SESSION_COOKIE", "ENCRYPTION_SALT",
+         "dbPassword", "clientSecret", "githubPat", "azureConnectionString", "apiKey"],
+        "hush-1234",
+    ),
+    "OPENAI_API_KEY": "hushhushhush", "openaiApiKey": "hushhushhush", "DB_PASSWORD2": "31415926", "PASSCODE_OLD": "27182818",
 }  # fmt: skip
 
 
