@@ -29,6 +29,7 @@ import msgspec
 from jupyter_core.paths import jupyter_runtime_dir
 
 from marimo_kernel_bridge.client.port_owner import foreign_listener
+from marimo_kernel_bridge.client.socket_owner import why_not_ours
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import kernel_id_of
 
@@ -192,8 +193,7 @@ def read_connection(name: str | Path) -> Connection:
         raise malformed(path, "curve_publickey or curve_secretkey is not a key")
     if file.transport == "tcp" and not _ADDRESS.fullmatch(file.ip):
         raise malformed(path, f"{file.ip[:100]!r} is not an address")
-    if file.transport == "tcp":
-        warnings = (*warnings, *_judge_address(path, file))
+    warnings = (*warnings, *_judge_address(path, file))
     if algorithm in _BROKEN:
         warnings = (
             *warnings,
@@ -301,7 +301,12 @@ def _judge_owner(path: Path, status: os.stat_result) -> tuple[str, ...]:
 
 
 def _judge_address(path: Path, file: _File) -> tuple[str, ...]:
-    """Return warnings about a TCP address. Raises `BridgeError` connection_file_foreign, if it is another user's here."""
+    """Return warnings about an address. Raises `BridgeError` connection_file_foreign, if it is another user's here."""
+    if file.transport == "ipc":
+        ports = (file.shell_port, file.iopub_port, file.control_port, file.stdin_port, file.hb_port)
+        if why := why_not_ours(file.ip, ports):
+            raise _foreign(path, why)
+        return ()
     if _is_here(file.ip):
         # The kernel may have ended, and its file stayed, or the file came with a checkout.
         if (user := foreign_listener(file.shell_port)) is not None:

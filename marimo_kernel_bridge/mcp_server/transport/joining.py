@@ -1,7 +1,7 @@
 """`mcp --connect`: this process's stdin and stdout, joined to this user's running server.
 
 MCP clients start it as a server over stdio. It moves bytes and understands none. It reaches the server by a socket in a
-folder that only this user can enter, so it sends no token, and nobody else can listen in the server's place.
+folder that only this user can enter, so it sends no token, and nobody else can listen in the server's place; on Linux the system says who does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.client.socket_owner import foreign_peer
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ def join(files: RunFiles, start: str) -> None:
     if server is None:
         raise BridgeError("bad_request", "No MCP server of yours runs.", f"Start it, and let it run: {start}")
     with server:
+        if (user := foreign_peer(server)) is not None:
+            raise BridgeError(
+                "bad_request", f"User id {user} listens at {files.socket_file}; nothing was sent."
+            )
         client_ended = threading.Event()
         threading.Thread(target=_send, args=(server, client_ended), daemon=True).start()
         while data := server.recv(_CHUNK):

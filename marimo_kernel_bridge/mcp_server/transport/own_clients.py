@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from mcp.server.stdio import stdio_server
 
+from marimo_kernel_bridge.client.socket_owner import foreign_peer
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator
@@ -71,6 +73,10 @@ async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIte
     async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # asyncio makes one for each connection
+        if (user := foreign_peer(writer.get_extra_info("socket"))) is not None:
+            logger.warning("User id %d connected, and was refused.", user)
+            writer.close()
+            return
         sessions.add(task)
         CONNECTION.set(secrets.token_hex(16))
         try:

@@ -6,10 +6,12 @@ import json
 import os
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from marimo_kernel_bridge.client import socket_owner
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import (
     connection_files,
@@ -18,9 +20,6 @@ from marimo_kernel_bridge.client.connection import (
     read_connection,
 )
 from marimo_kernel_bridge.errors import BridgeError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Write = Callable[..., str]
 
@@ -265,6 +264,33 @@ def test_a_kernel_whose_port_another_user_has_is_not_connected_to(
     assert found.code == "connection_file_foreign"
     assert "user id 4242 listens on its port 40000" in found.message
     assert read_connection(write(a_file(ports_from=50000))).warnings == ()
+
+
+def test_a_kernel_whose_sockets_may_be_another_users_is_not_connected_to(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # names of sockets are short
+    Path("k").mkdir(mode=0o700)
+    of_ipc = write(a_file(ports_from=1, transport="ipc", ip="k/a"))
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("k/a-3")
+        read_connection(of_ipc)
+        for mode, refused in ((0o777, True), (0o1777, False), (0o770, True), (0o700, False)):
+            Path("k").chmod(mode)
+            if refused:
+                assert "other users can put sockets into k" in refusal(of_ipc).message
+            else:
+                read_connection(of_ipc)
+        Path("k/a-1").symlink_to("a-3")
+        found = refusal(of_ipc)
+        assert (found.code, "k/a-1 is no socket of this user" in found.message) == (
+            "connection_file_foreign",
+            True,
+        )
+        Path("k/a-1").unlink()
+        monkeypatch.setattr(socket_owner, "_ours", lambda: frozenset({os.getuid() + 1}))
+        assert "k/a-3 is no socket of this user" in refusal(of_ipc).message
+    assert "abstract" in refusal(write(a_file(ports_from=1, transport="ipc", ip="@k"))).message
 
 
 def test_an_encrypted_kernel_on_another_machine_is_told_unless_jupyter_named_it(

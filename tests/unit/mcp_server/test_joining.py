@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,9 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from marimo_kernel_bridge.cli.main import main
+from marimo_kernel_bridge.client import socket_owner
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.attachments import Attach, attach_client
 from marimo_kernel_bridge.mcp_server.transport import joining
+from marimo_kernel_bridge.mcp_server.transport import own_clients as own_clients_module
 from marimo_kernel_bridge.mcp_server.transport.own_clients import one_lifespan, own_clients
 from marimo_kernel_bridge.mcp_server.transport.run_files import RunFiles, run_files
 from marimo_kernel_bridge.mcp_tools import build_server
@@ -108,6 +112,29 @@ async def test_a_client_joins_the_running_server_without_a_token(files: RunFiles
         assert "connect_to_kernel" in {tool["name"] for tool in tools}
         os.close(client.stdin)
         await joined
+
+
+async def test_another_user_at_the_other_end_is_sent_nothing(
+    files: RunFiles, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with asyncio.timeout(30), serving(files):
+        with monkeypatch.context() as patched:
+            patched.setattr(own_clients_module, "foreign_peer", lambda _: 4242)
+            reader, writer = await asyncio.open_unix_connection(files.socket_file)
+            assert await reader.read() == b""
+            writer.close()
+        monkeypatch.setattr(joining, "foreign_peer", lambda _: 4242)
+        with pytest.raises(BridgeError, match=r"User id 4242 listens at .*; nothing was sent"):
+            joining.join(files, START)
+    os.close(client.stdin)
+
+
+def test_linux_tells_whose_process_is_at_the_other_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert socket_owner.foreign_peer(one) is None
+        monkeypatch.setattr(socket_owner, "_ours", frozenset)
+        assert socket_owner.foreign_peer(one) == (os.getuid() if sys.platform == "linux" else None)
 
 
 async def test_the_end_of_the_server_is_told(files: RunFiles, client: Client) -> None:
