@@ -1,4 +1,4 @@
-"""Secrets of a process: the values of variables with telling names, in its environment and in a `.env` file.
+"""Secrets of a process: the values of variables with telling names, in its environment and in `.env` files.
 
 Used in the kernel for its environment (a notebook may load a `.env` at any time), and in the MCP process for its own.
 Neither sends them to the other: each redacts what it knows (`redaction`).
@@ -6,6 +6,7 @@ Neither sends them to the other: each redacts what it knows (`redaction`).
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,7 +15,7 @@ from marimo_kernel_bridge.protocol.inspection import Secret
 from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _WORDS: Final = frozenset(
     """KEY KEYS APIKEY TOKEN TOKENS SECRET SECRETS PASS PASSWORD PASSWORDS PASSWD PASSCODE PASSPHRASE PWD CREDENTIAL
@@ -36,7 +37,14 @@ _SURE_NUMBER: Final = re.compile("PASS|PWD")
 """Names of which a number is a secret, too: elsewhere it may be a limit."""
 _PLACES: Final = frozenset({"DIR", "DIRECTORY", "FILE", "FOLDER", "HOME", "PATH", "SOCK", "SOCKET"})
 _FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
-_LINE: Final = re.compile(r"""(?m)^[ \t]*+(?:export[ \t]++)?([A-Za-z_]\w*+)[ \t]*+=[ \t]*+([^\n]*+)$""")
+_LINE: Final = re.compile(
+    r"""(?mx) ^ [ \t]*+ (?:export[ \t]++)? (?P<name>'[^'\n]++'|[A-Za-z_][\w.-]*+) [ \t]*+ = [ \t]*+
+    (?: (?P<quoted>'(?:[^'\\]|\\.|\\\n)*+'|"(?:[^"\\]|\\.|\\\n)*+") [ \t]*+ (?:\#[^\n]*+)? $ | (?P<plain>[^\n]*+) )"""
+)
+_COMMENT: Final = re.compile(r"(?:^|(?<=\s))\#.*", re.VERBOSE)
+_ESCAPES: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_EXAMPLES: Final = (".example", ".sample", ".template", ".dist")
+_MOST_FILES: Final = 20
 _SHORTEST: Final = 8
 _LARGEST_FILE: Final = 64 * 1024
 
@@ -50,24 +58,46 @@ def in_environment(environment: Mapping[str, str]) -> list[Secret]:
     ]
 
 
-def in_dotenv(directory: str) -> list[Secret]:
-    """Return the variables of a directory's `.env` file with names that identify secrets."""
-    path = Path(directory) / ".env"
+def dotenv_files(directory: str) -> list[Path]:
+    """Return the files `.env` and `.env.*` of a directory, a limited number of them, without examples."""
     try:
-        text = read_bytes(path, _LARGEST_FILE).decode(errors="replace")
-    except OSError:
+        with os.scandir(directory) as entries:
+            names = [
+                entry.name for entry in entries if entry.name == ".env" or entry.name.startswith(".env.")
+            ]
+    except (OSError, ValueError):
         return []
-    values = ((name, _unquoted(written.strip())) for name, written in _LINE.findall(text))
+    return [Path(directory, name) for name in sorted(names) if not name.endswith(_EXAMPLES)][:_MOST_FILES]
+
+
+def in_dotenv(directory: str) -> list[Secret]:
+    """Return the variables of a directory's `.env` and `.env.*` with names that identify secrets."""
     return [
         Secret(name, value)
-        for name, value in values
+        for path in dotenv_files(directory)
+        for name, value in _variables(path)
         if _names_a_secret(name) and _could_be_secret(name, value)
     ]
 
 
-def _unquoted(written: str) -> str:
-    quoted = len(written) > 1 and written[0] == written[-1] and written[0] in "\"'"
-    return written[1:-1] if quoted else written
+def _variables(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield what python-dotenv reads in a file, except that it does not replace variables in values."""
+    try:
+        text = read_bytes(path, _LARGEST_FILE).decode("utf-8-sig", errors="replace")
+    except OSError:
+        return
+    for line in _LINE.finditer(text.replace("\r\n", "\n").replace("\r", "\n")):
+        quoted = line["quoted"]
+        yield (
+            line["name"].strip("'"),
+            _COMMENT.sub("", line["plain"]).strip() if quoted is None else _unquoted(quoted),
+        )
+
+
+def _unquoted(quoted: str) -> str:
+    if quoted[0] == "'":
+        return re.sub(r"\\([\\'])", r"\1", quoted[1:-1])
+    return re.sub(r"""\\([\\'"abfnrtv])""", lambda found: _ESCAPES.get(found[1], found[1]), quoted[1:-1])
 
 
 def _words(name: str) -> list[str]:

@@ -145,7 +145,18 @@ def test_code_and_labels_of_many_kinds_are_read_in_linear_time() -> None:
         assert cpu_seconds(as_marimo_shows_it, text) < MOST
 
 
-@pytest.mark.parametrize("text", ["\n" * 60_000, "A=" + " " * 60_000 + "x", "A" * 60_000, ("A='" * 20_000)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n" * 60_000,
+        "A=" + " " * 60_000 + "x",
+        "A" * 60_000,
+        "A='" * 20_000,
+        "A='\n" * 15_000,
+        'A="\\' * 15_000,
+        "A=a #" + " #" * 30_000,
+    ],
+)
 def test_a_dotenv_file_is_read_in_linear_time(tmp_path: Path, text: str) -> None:
     (tmp_path / ".env").write_text(text)
     assert cpu_seconds(in_dotenv, str(tmp_path)) < MOST

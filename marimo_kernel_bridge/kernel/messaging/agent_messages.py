@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.protocol.redacted_stream import RedactedStream
 from marimo_kernel_bridge.protocol.redaction import Redactor
-from marimo_kernel_bridge.protocol.secrets import in_dotenv, in_environment
+from marimo_kernel_bridge.protocol.secrets import dotenv_files, in_dotenv, in_environment
 from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ _REDACTED: Final = frozenset(
         "execute_reply",
     }
 )
+_SETTLED: Final = 1_000_000_000
+"""Nanoseconds after which another file in a folder changes the folder's time: file systems count in steps."""
+
 _KEPT: Final = 100  # streams of requests that are not known to be over
 
 
@@ -95,8 +100,21 @@ class AgentMessages:
 
 
 def _changed_at(folder: str) -> object:
+    """Return a value that changes with the `.env` files of a folder."""
+    changed = _status(folder)
+    settled = changed is not None and time.time_ns() - changed[0] > _SETTLED
+    files = _known_files(folder, changed) if settled else dotenv_files(folder)
+    return changed, *map(_status, (Path(folder, ".env"), *files))
+
+
+@lru_cache(maxsize=1)
+def _known_files(folder: str, _changed: object) -> list[Path]:
+    return dotenv_files(folder)
+
+
+def _status(path: str | Path) -> tuple[int, int] | None:
     try:
-        status = Path(folder, ".env").stat()
-    except OSError:
+        status = Path(path).stat()
+    except (OSError, ValueError):
         return None
     return status.st_mtime_ns, status.st_size

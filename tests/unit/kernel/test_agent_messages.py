@@ -170,6 +170,11 @@ def test_a_file_beside_the_notebook_is_a_source_of_secrets(
         wire.decode_reply(agent.ask(wire.Redact(value="hush-1234")), Redacted).value
         == "<<redacted:DB_PASSWORD>>"
     )
+    (tmp_path / ".env.local").write_text("DB_PASSWORD='hush-5678' # here alone\n")
+    assert (
+        wire.decode_reply(agent.ask(wire.Redact(value="hush-5678")), Redacted).value
+        == "<<redacted:DB_PASSWORD>>"
+    )
 
 
 def test_a_refusal_says_nothing_secret(notebook: FrontEnd, agent: FrontEnd) -> None:

@@ -193,3 +193,43 @@ def test_many_secrets_take_no_longer_than_their_text() -> None:
 def test_each_of_many_values_has_fewer_forms_than_one_alone() -> None:
     values = [Secret(f"N{number}_TOKEN", f"{number:04} 'hush'") for number in range(1001)]
     assert len(Redactor(values).spaced) < 1001 * len(Redactor(values[:1]).spaced) / 1.5
+
+
+DOTENV = r"""
+A_KEY=hush-1001 # a comment
+B_KEY = 'hush-1002'  # a comment
+export C_KEY="hush-1003" # a "comment"
+D_KEY="first line-4
+second line"
+E_KEY="hush\t\"1005\"\\"
+F_KEY='hush\t\'1006\''
+G_KEY=hush#1007
+H_KEY=
+I_KEY=# hush-1009
+J_KEY="hush-1010
+K_KEY='hush-1011' more
+'L_KEY'=hush-1012
+# M_KEY=hush-1013
+N_KEY=hush-1014"""
+IN_DOTENV = {
+    "A_KEY": "hush-1001", "B_KEY": "hush-1002", "C_KEY": "hush-1003", "D_KEY": "first line-4\nsecond line",
+    "E_KEY": 'hush\t"1005"\\', "F_KEY": "hush\\t'1006'", "G_KEY": "hush#1007", "J_KEY": '"hush-1010',
+    "K_KEY": "'hush-1011' more", "L_KEY": "hush-1012", "N_KEY": "hush-1014",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_dotenv_file_is_read_as_python_dotenv_reads_it(tmp_path: Path, ends: str) -> None:
+    (tmp_path / ".env").write_bytes(DOTENV.replace("\n", ends).encode("utf-8-sig"))
+    assert {secret.name: secret.value for secret in in_dotenv(str(tmp_path))} == IN_DOTENV
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfA_KEY=hush-1001")
+    assert in_dotenv(str(tmp_path)) == [Secret("A_KEY", "hush-1001")]
+
+
+def test_other_dotenv_files_are_read_and_examples_are_not(tmp_path: Path) -> None:
+    for number, name in enumerate(
+        (".env", ".env.local", ".env.production.local", ".env.example", ".envrc", "a.env")
+    ):
+        (tmp_path / name).write_text(f"A_KEY=hush-100{number}")
+    assert [secret.value for secret in in_dotenv(str(tmp_path))] == ["hush-1000", "hush-1001", "hush-1002"]
+    assert in_dotenv(str(tmp_path / "none")) == []
