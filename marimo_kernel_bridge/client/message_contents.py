@@ -5,9 +5,14 @@ https://jupyter-client.readthedocs.io/en/stable/messaging.html
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from marimo_kernel_bridge.protocol.notebook import Output
 
 
 class _Content(msgspec.Struct, frozen=True):
@@ -41,6 +46,17 @@ class _Error(_Content, frozen=True):
     traceback: list[str] | None = None
 
 
+class _StreamOutput(_Content, frozen=True):
+    name: str
+    text: str
+
+
+class _DisplayOutput(_Content, frozen=True):
+    data: dict[str, Any]
+    metadata: dict[str, Any] | None = None
+    execution_count: int | None = None
+
+
 class _Reply(_Content, frozen=True):
     status: str = ""
     execution_count: int | None = None
@@ -56,6 +72,13 @@ _KINDS: Final[dict[str, type[_Content]]] = {
     "execute_result": _Display,
     "error": _Error,
 }
+_OUTPUTS: Final[dict[object, type[_Content]]] = {
+    "stream": _StreamOutput,
+    "display_data": _DisplayOutput,
+    "execute_result": _DisplayOutput,
+    "error": _Error,
+}
+"""In the shape of nbformat, as the kernel keeps them and sends them in replies."""
 
 
 def check_content(msg_type: str, content: object) -> dict[str, Any]:
@@ -64,3 +87,12 @@ def check_content(msg_type: str, content: object) -> dict[str, Any]:
     msgspec.convert(content, kind)
     checked: dict[str, Any] = msgspec.convert(content, dict[str, Any])
     return checked
+
+
+def check_outputs(outputs: Iterable[Output]) -> None:
+    """Raise ValueError unless a reply's outputs have the shape of nbformat."""
+    for output in outputs:
+        kind = output.get("output_type")
+        if not isinstance(kind, str) or kind not in _OUTPUTS:
+            raise ValueError(f"{str(kind)[:100]!r} is no type of output")
+        msgspec.convert(output, _OUTPUTS[kind])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from marimo_kernel_bridge.client.link import ANSWER_BOUND
+from marimo_kernel_bridge.client.message_contents import check_outputs
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import EditReport, ExpectedRun
@@ -72,9 +73,18 @@ class Reads:
     async def read_cell(self, cell_id: str, most_output: int | None = None) -> CellWithOutputs:
         """Return a cell by the kernel's id or the notebook's, text outputs cut to about `most_output` characters.
 
-        Raises `BridgeError` no_such_cell.
+        Raises `BridgeError`: no_such_cell, unsupported_version.
         """
-        return await self._read(wire.ReadCell(cell_id=cell_id, most_output=most_output), CellWithOutputs)
+        read = await self._read(wire.ReadCell(cell_id=cell_id, most_output=most_output), CellWithOutputs)
+        try:
+            check_outputs(read.outputs)
+        except ValueError as error:
+            raise BridgeError(
+                "unsupported_version",
+                f"The kernel's reply does not match this version: an output of cell {cell_id}: {error}.",
+                "Code in the kernel may have sent it. The other cells can be read.",
+            ) from error
+        return read
 
     async def outcome(self, run_id: str, bound: float = ANSWER_BOUND) -> RunOutcome:
         """Return the kernel's record of a run: its report, if there is one, and its cells."""

@@ -190,8 +190,8 @@ def _with_outputs(original: CellJSON, live: CellWithOutputs) -> CellJSON:
 
 def _outputs(outputs: Iterable[OutputJSON], count: int | None) -> Iterable[OutputJSON]:
     for output in outputs:
-        metadata = output.get("metadata") or {}
-        if METADATA_KEY in metadata and "notice" in (metadata[METADATA_KEY] or {}):
+        own = (output.get("metadata") or {}).get(METADATA_KEY)
+        if isinstance(own, dict) and "notice" in own:
             continue  # of the kernel, on what the page shows: the document shows what runs
         kept = {key: value for key, value in output.items() if key != "transient"}
         if kept.get("output_type") == "execute_result" and kept.get("execution_count") is None:

@@ -123,16 +123,27 @@ async def _image(ctx: Ctx, kernel: str, cell_id: str, output: str, kind: str) ->
             f"Output {output} of cell {cell_id} is not an image/{kind}.",
             f"marimo://{kernel}/cells/{cell_id} lists the images.",
         )
-    return base64.b64decode("".join(data))
+    try:
+        return base64.b64decode("".join(data))
+    except (TypeError, ValueError) as error:
+        raise BridgeError(
+            "bad_request", f"Output {output} of cell {cell_id} has an image/{kind} that is not base64."
+        ) from error
 
 
 async def _output(attached: Attached, cell_id: str, output: str) -> Output:
     outputs = (await attached.client.reads.read_cell(cell_id)).outputs
-    if not output.isdecimal() or int(output) >= len(outputs):
+    number = _number(output)
+    if number is None or number >= len(outputs):
         raise BridgeError(
             "bad_request", f"Cell {cell_id} has {len(outputs)} outputs; there is no number {output}."
         )
-    return outputs[int(output)]
+    return outputs[number]
+
+
+def _number(text: str) -> int | None:
+    """Return the number in a part of a URI, None for what is none, or has more digits than anything has characters."""
+    return int(text) if text.isdecimal() and len(text) < 16 else None  # noqa: PLR2004
 
 
 def _images(outputs: Iterable[Output]) -> Iterator[tuple[int, str]]:
@@ -144,9 +155,9 @@ def _images(outputs: Iterable[Output]) -> Iterator[tuple[int, str]]:
 
 def _page(text: str, offset: str, uri: str) -> dict[str, Any]:
     """Return a page of a text, and the URI of the next one."""
-    if not offset.isdecimal():
+    start = _number(offset)
+    if start is None:
         raise BridgeError("bad_request", f"offset is a number of characters, not {offset!r}.")
-    start = int(offset)
     page: dict[str, Any] = {"outputs": text[start : start + _PAGE]}
     if len(text) > _PAGE:
         page["total_characters"] = len(text)

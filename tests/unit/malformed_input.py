@@ -23,7 +23,7 @@ from unittest.mock import patch
 import pydantic_core
 from click.testing import CliRunner
 from jupyter_client.session import Session
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.types import Implementation
 
 from marimo_kernel_bridge.cli.main import main as command_line
@@ -41,6 +41,7 @@ from marimo_kernel_bridge.mcp_server.views import files
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 from marimo_kernel_bridge.protocol.inspection import UiElement, Variable, VariableContent
+from marimo_kernel_bridge.protocol.names import METADATA_KEY
 from marimo_kernel_bridge.protocol.notebook import CellError, RunReport
 from tests.unit.kernel.notebook_in_memory import KernelInMemory
 from tests.unit.malformed import damaged, damaged_bytes, damaged_text
@@ -53,6 +54,7 @@ from tests.unit.malformed_samples import (
     MARIMO,
     NOTEBOOKS,
     PARENT,
+    RESOURCES,
     SHELL,
 )
 from tests.unit.mcp_server.agent import Agent, Answer
@@ -292,9 +294,46 @@ async def _agent(kernel: FakeKernel) -> AsyncIterator[Agent]:
             yield Agent(client)
 
 
+def resources(seeds: Iterable[int], folder: Path) -> Faults:
+    """Read resources by damaged URIs, of a kernel some of whose outputs are damaged."""
+    return asyncio.run(_resources(seeds, folder))
+
+
+async def _resources(seeds: Iterable[int], folder: Path) -> Faults:
+    kernel, faults = _kernel(), []
+    path = folder / "kernel-fake.json"
+    path.write_text(json.dumps(CONNECTION_FILES[0]))
+    path.chmod(0o600)
+    right = kernel.outputs["aaaa"]
+    async for agent in _agent(kernel):
+        await agent("connect_to_kernel", connection_file=str(path))
+        for seed in seeds:
+            rng = random.Random(seed)
+            kernel.outputs["aaaa"] = right if rng.randrange(3) == 0 else _outputs(right, rng)
+            uri = rng.choice(RESOURCES)
+            if rng.randrange(3) == 0:
+                at = rng.randrange(len("marimo://"), len(uri))
+                uri = uri[:at] + rng.choice(("9" * 5000, "-1", "x", "%00", "/", "٣", "")) + uri[at + 1 :]
+            try:
+                async with asyncio.timeout(_BOUND):
+                    await agent.client.read_resource(uri)
+            except MCPError as refusal:
+                if not (_CODE.match(refusal.message) or refusal.message.startswith("Unknown resource")):
+                    faults.append(f"{seed}: {uri[:80]} {refusal.message[:300]}")
+            except Exception as error:  # any is a fault
+                faults.append(f"{seed}: {uri[:80]} {error!r}")
+    return faults
+
+
+def _outputs(right: tuple[Json, ...], rng: random.Random) -> tuple[Json, ...]:
+    broken = _sendable(list(right), rng)
+    return tuple(broken) if isinstance(broken, list) else right
+
+
 def _kernel() -> FakeKernel:
     kernel = FakeKernel()
-    shown = {"output_type": "display_data", "data": {"text/html": "<b>x</b>"}, "metadata": {}}
+    data = {"text/html": "<b>x</b>", "image/png": "aGk="}
+    shown = {"output_type": "display_data", "data": data, "metadata": {METADATA_KEY: {"notice": "edited"}}}
     kernel.add("aaaa", "x = 1", stream("hello"), result("1"), shown)
     kernel.add("bbbb", "y = x", stream("e"), status="error", error=CellError("E", "e", ("a", "b")))
     kernel.variables = [Variable("x", "int", "1"), Variable("df", "DataFrame", "3 rows")]
@@ -402,6 +441,7 @@ KINDS: Final[dict[str, Callable[[Iterable[int], Path], Faults]]] = {
     "servers": servers,
     "arguments": arguments,
     "replies": replies,
+    "resources": resources,
     "requests": requests,
     "notebooks": notebooks,
     "pages": pages,

@@ -83,6 +83,17 @@ CALLS: Final[list[tuple[str, Json]]] = [
     ("import_notebook", {"file": "missing.ipynb", "check": True, "output": "b.py"}),
 ]
 
+RESOURCES: Final = [
+    "marimo://k1/notebook",
+    "marimo://k1/history",
+    "marimo://k1/cells/aaaa",
+    "marimo://k1/cells/aaaa?offset=1",
+    *(f"marimo://k1/cells/aaaa/{number}.{kind}" for number in range(3) for kind in ("json", "png", "jpeg")),
+    "marimo://k1/runs/ann-2?offset=0",
+    "marimo://k1/variables/x",
+    "marimo://k1/notebook.ipynb",
+]
+
 _RUN: Final[Json] = {
     "code": "x = 1",
     "silent": False,

@@ -12,6 +12,7 @@ INPUTS = {  # pages are in `make fuzz-input` only: nbconvert takes seconds to im
     "servers": 100,
     "arguments": 120,
     "replies": 120,
+    "resources": 150,
     "requests": 120,
     "notebooks": 30,
 }

@@ -15,6 +15,7 @@ from mcp.types import BlobResourceContents, TextContent, TextResourceContents
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
 from marimo_kernel_bridge.protocol.inspection import Variable, VariableContent
+from marimo_kernel_bridge.protocol.names import METADATA_KEY
 from marimo_kernel_bridge.protocol.notebook import RunReport
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, Json, cell_run, stream
@@ -102,6 +103,8 @@ async def test_images_are_listed_and_read_whole(connected: Agent, kernel: FakeKe
         ("marimo://k1/cells/aaaa/7.json", "bad_request"),
         ("marimo://k1/cells/aaaa/0.png", "bad_request"),
         ("marimo://k1/cells/aaaa?offset=x", "bad_request"),
+        (f"marimo://k1/cells/aaaa?offset={'9' * 5000}", "bad_request"),
+        (f"marimo://k1/cells/aaaa/{'9' * 5000}.json", "bad_request"),
         ("marimo://k1/runs/nosuch", "no_such_run"),
     ],
 )
@@ -111,6 +114,42 @@ async def test_a_resource_that_is_not_there_is_refused_with_the_reason(
     kernel.add("aaaa", "print(1)", stream("1"))
     with pytest.raises(MCPError, match=re.escape(f"[{code}]")):
         await connected.client.read_resource(uri)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"output_type": "display_data", "data": {}, "metadata": 5},
+        {"output_type": "display_data", "data": {}, "metadata": "notice"},
+        {"output_type": "display_data", "data": 5},
+        {"output_type": "display_data"},
+        {"output_type": "stream", "name": "stdout", "text": 5},
+        {"output_type": "error", "traceback": "x"},
+        {"output_type": ["stream"]},
+        {},
+    ],
+)
+async def test_an_output_that_is_none_is_refused_with_a_code(
+    connected: Agent, kernel: FakeKernel, output: Any
+) -> None:
+    kernel.add("aaaa", "1", output)
+    assert (await connected("read_cell", cell_id="aaaa")).refused("unsupported_version")
+    for uri in ("cells/aaaa", "cells/aaaa/0.json", "cells/aaaa/0.png", "notebook.ipynb"):
+        with pytest.raises(MCPError, match=r"\[unsupported_version\]"):
+            await connected.client.read_resource(f"marimo://k1/{uri}")
+
+
+@pytest.mark.parametrize("data", ["abc", 5, ["a", 5], "é"])
+async def test_an_image_that_is_none_is_refused_with_a_code(
+    connected: Agent, kernel: FakeKernel, data: Any
+) -> None:
+    metadata = {METADATA_KEY: 5}
+    kernel.add(
+        "aaaa", "1", {"output_type": "display_data", "data": {"image/png": data}, "metadata": metadata}
+    )
+    with pytest.raises(MCPError, match=r"\[bad_request\]"):
+        await connected.client.read_resource("marimo://k1/cells/aaaa/0.png")
+    assert await read(connected, "marimo://k1/cells/aaaa")
 
 
 @pytest.fixture
