@@ -12,7 +12,6 @@ import html
 import json
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.folder_files import picture_url
 from marimo_kernel_bridge.protocol.output_text import joined
+from marimo_kernel_bridge.protocol.own_python import program_on_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,7 @@ _IMAGE: Final = re.compile(r"<img\b[^<>]*+", re.IGNORECASE)
 _LARGEST_HTML: Final = 200_000
 """Characters: what is larger is not searched for pictures, because the parser takes quadratic time for some texts."""
 _MERMAID: Final = re.compile(r"```\s*mermaid")
+_CHROMIUMS: Final = ("chromium", "chromium-browser", "google-chrome")
 _PDF_BOUND: Final = 60_000.0
 """The time limit for rendering a page in milliseconds."""
 
@@ -315,7 +316,7 @@ def to_pdf(page: str, *, sandbox: bool = True) -> bytes:
         )
     with sync_playwright() as playwright:
         bundled = playwright.chromium.executable_path
-        system = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        system = next(filter(None, map(program_on_path, _CHROMIUMS)), None)
         path = os.environ.get("CHROMIUM") or (None if Path(bundled).exists() else system)
         try:
             browser = playwright.chromium.launch(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, assert_never
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.own_python import module_command
+from marimo_kernel_bridge.protocol.own_python import module_command, program_on_path
 
 Client = Literal["claude-code", "claude-desktop", "cursor", "vscode"]
 
@@ -103,11 +102,11 @@ def install(client: Client, server: Stdio) -> str:
             )
         case _:
             assert_never(client)
-    program = shutil.which(command[0])
+    program = program_on_path(command[0])
     if program is None:
         raise BridgeError(
             "bad_request",
-            f"{_NAMES[client]}'s command {command[0]!r} is not on the PATH; nothing was changed.",
+            f"{_NAMES[client]}'s command {command[0]!r} is not on the PATH, or in the working directory only; nothing was changed.",
             f"Install it or add its folder to PATH, or use what `marimo-kernel-bridge mcp --print-config {client}` prints.",
         )
     done = subprocess.run([program, *command[1:]], stdin=subprocess.DEVNULL, check=False)  # noqa: S603  # requested by the user

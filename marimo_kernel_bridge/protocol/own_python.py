@@ -1,12 +1,14 @@
-"""Command lines of this process's own interpreter.
+"""Programs that this package starts, none of which is the working directory's: its own interpreter, and those on PATH.
 
-Each has `-P`: without it, `-m` and `-c` put the working directory first on `sys.path`, and a `json.py` in a folder that
-somebody downloaded would run in place of Python's. No other module builds such a command line.
+Command lines of the interpreter have `-P`: without it, `-m` and `-c` put the working directory first on `sys.path`, and
+a `json.py` in a folder that somebody downloaded would run in place of Python's. No other module builds such a command line.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 
 from marimo_kernel_bridge.protocol.names import MODULE
 
@@ -24,3 +26,14 @@ def python_command(*arguments: str) -> list[str]:
 def module_command(*arguments: str) -> list[str]:
     """Return the command line that runs this package's command line with this interpreter."""
     return python_command("-m", MODULE, *arguments)
+
+
+def program_on_path(name: str, path: str | None = None) -> str | None:
+    """Return a program on a search path, by default PATH; None if there is none, or the working directory's comes first.
+
+    Windows looks there first, other systems where PATH has a relative or empty part.
+    """
+    found = shutil.which(name, path=path)
+    if found is None or not Path(found).is_absolute():
+        return None
+    return None if Path(found).parent.resolve() == Path.cwd() else found
