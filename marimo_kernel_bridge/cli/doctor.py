@@ -30,7 +30,7 @@ from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.mcp_server.transport.address import own_port, require_not_foreign
 from marimo_kernel_bridge.mcp_server.transport.run_files import run_files
 from marimo_kernel_bridge.protocol.lines import split_lines
-from marimo_kernel_bridge.protocol.names import KERNELSPEC
+from marimo_kernel_bridge.protocol.names import KERNELSPEC, MODULE
 from marimo_kernel_bridge.runtime.supported_api import check_version, installed, missing_api
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
         found(*_skipped("kernel", "reactivity", "mcp", because="there is no usable kernelspec"))
     found(_running_server())
     found(*_pools())
+    found(*_unsafe_kernelspecs())
     found(_jupyterlab())
     return findings
 
@@ -278,6 +279,19 @@ def _pools() -> Iterator[Finding]:
         else:
             modules = ", ".join(preload) or "none"
             yield Finding("pool", "ok", f"modules that the pool of {name!r} preloads: {modules}")
+
+
+def _unsafe_kernelspecs() -> Iterator[Finding]:
+    """Name the kernelspecs of older releases, in which a `json.py` in a notebook's folder runs in place of Python's."""
+    for name, entry in KernelSpecManager().get_all_specs().items():
+        argv = entry["spec"].get("argv") or []
+        if MODULE in argv and not {"-P", "-I"} & set(argv[: argv.index(MODULE)]):
+            yield Finding(
+                "kernelspec",
+                "FAILED",
+                f"{entry['resource_dir']} is of an older release: modules in a notebook's folder may run when its kernel starts.",
+                f"{_REINSTALL} --name {name}, or with the other options of the first time.",
+            )
 
 
 def _jupyterlab() -> Finding:

@@ -79,6 +79,22 @@ def test_what_a_pool_cannot_preload_is_named(tmp_path, monkeypatch):
     )
 
 
+def test_a_kernelspec_of_an_older_release_is_told(kernelspec, tmp_path):
+    module = ["-m", "marimo_kernel_bridge", "kernel", "-f", "{connection_file}"]
+    kernelspec(["python", *module])
+    unsafe = [found for found in doctor._unsafe_kernelspecs() if str(tmp_path) in found.detail]
+    assert [found.verdict for found in unsafe] == ["FAILED"]
+    assert "modules in a notebook's folder may run" in unsafe[0].detail
+    assert "marimo-kernel-bridge install --sys-prefix --name marimo" in unsafe[0].hint
+    file = tmp_path / "kernels/marimo/kernel.json"
+    for argv in (
+        ["python", "-P", *module],
+        ["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+    ):
+        file.write_text(json.dumps({"argv": argv, "display_name": "", "language": "python"}))
+        assert not [found for found in doctor._unsafe_kernelspecs() if str(tmp_path) in found.detail]
+
+
 def test_an_interpreter_without_the_package_is_named(kernelspec):
     kernelspec([sys.executable, "-m", "marimo_kernel_bridge"])
     finding = doctor._kernelspec()
