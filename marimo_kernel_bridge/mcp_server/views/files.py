@@ -98,9 +98,9 @@ async def live(attached: Attached) -> LiveNotebook:
     if not isinstance(client.connection, Connection):
         return await read_live(client, None)
     notebook = (await notebooks_by_kernel()).get(client.connection.kernel_id)
-    if notebook is None:
+    if notebook is None and attached.here:
         said = (await client.reads.describe()).notebook
-        # A kernel may say anything, and what is read of the file goes to the agent.
+        # A kernel may say anything, and what is read of the file goes to the kernel, for redaction, and to the agent.
         notebook = said if said is not None and is_within(Path(said), [Path.cwd()]) else None
     return await read_live(client, notebook)
 

@@ -10,6 +10,7 @@ import pytest
 from mcp import MCPError
 from mcp.types import TextResourceContents
 
+from marimo_kernel_bridge.client.connection import Connection
 from tests.unit.mcp_server.agent import Agent, Answer
 from tests.unit.mcp_server.conftest import Serve
 from tests.unit.mcp_server.fake_kernel import FakeKernel, stream
@@ -212,9 +213,11 @@ async def test_who_only_reads_exports_files_of_the_working_directory(
         assert (await reader("export_notebook", file=file, format="json")).refused("not_allowed")
 
 
-async def test_a_file_that_only_the_kernel_names_is_read_in_the_working_directory_only(
-    connected: Agent, notebook: FakeKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("here", [True, False])
+async def test_a_file_that_only_the_kernel_names_is_read_in_the_working_directory_and_for_kernels_here_only(
+    connected: Agent, notebook: FakeKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, here: bool
 ) -> None:
+    monkeypatch.setattr(Connection, "here", here)
     (tmp_path / "here").mkdir()
     page = tmp_path / "a.ipynb"
     cell = {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "of the person"}
@@ -223,7 +226,7 @@ async def test_a_file_that_only_the_kernel_names_is_read_in_the_working_director
     for folder, read in ((tmp_path / "here", False), (tmp_path, True)):
         monkeypatch.chdir(folder)
         answer = await connected("export_notebook", max_chars=50_000)
-        assert ("of the person" in answer.data["content"]) == read
+        assert ("of the person" in answer.data["content"]) == (read and here)
 
 
 @pytest.mark.parametrize(
