@@ -49,6 +49,9 @@ x = 1; o.x | x = 2; o.x                      => _x = 1; o.x | _x = 2; o.x
 x = 1; "x" | x = 2; "x"                      => _x = 1; "x" | _x = 2; "x"
 x = 1  # x | x = 2  # x                      => _x = 1  # x | _x = 2  # x
 
+# Cells that become one stay on their side of those that use the same connection
+c = k() | n = 0; def f():; ~global n; ~n += 1 | c.execute(a) | f(); c.execute(b) | c.execute(d) => c = k() | c.execute(a) | n = 0; def f():; ~global n; ~n += 1; f(); c.execute(b) | c.execute(d)
+
 # Where names of functions are shown, they stay
 def f(): 1 | f | def f(): 2 | help(f)        => def f(): 1 | f | @shown_as("f"); def f_1(): 2 | help(f_1)
 def f(): 1 | f | def f(): 2 | f()            => def f(): 1 | f | def f_1(): 2 | f_1()
