@@ -1,11 +1,24 @@
 """`ast_node_interactivity`: an imported notebook shows the values that Jupyter shows."""
 
+import atexit
+
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from reactive import prepared, shown
 
 ALL = "InteractiveShell.ast_node_interactivity = 'all'"
 
 
+@pytest.fixture
+def _no_shell_is_left():
+    """Take IPython's shell, of which there is one in a process, away again: an imported notebook may make it."""
+    yield
+    if InteractiveShell.initialized():
+        atexit.unregister(InteractiveShell.instance().atexit_operations)
+        InteractiveShell.clear_instance()
+
+
+@pytest.mark.usefixtures("_no_shell_is_left")
 @pytest.mark.parametrize(
     ("setting", "code", "values"),
     [
