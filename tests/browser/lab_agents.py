@@ -42,6 +42,9 @@ class ZmqAgent:
         self._sockets = {}
         for channel in ("shell", "control"):
             socket = self._context.socket(zmq.DEALER)
+            if "curve_publickey" in info:
+                socket.curve_serverkey = socket.curve_publickey = info["curve_publickey"].encode()
+                socket.curve_secretkey = info["curve_secretkey"].encode()
             socket.connect(f"{info['transport']}://{info['ip']}:{info[f'{channel}_port']}")
             self._sockets[channel] = socket
 

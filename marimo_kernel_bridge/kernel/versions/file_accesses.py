@@ -25,6 +25,7 @@ from marimo_kernel_bridge.kernel.versions.file_mentions import (
     may_be_path,
     mentioned_paths,
     needs_hook,
+    reads,
 )
 from marimo_kernel_bridge.kernel.versions.notebook_paths import PATH_TYPES, notebooks_path
 
@@ -167,10 +168,12 @@ class FileUse:
 
     `appends` are those that it only added to. A path that ends in a separator stands for the list of what is in a folder:
     who looks at it reads it, and who makes, renames or removes a file there appends to it. `made` are those that were not
-    there before the body, or are not there after it.
+    there before the body, or are not there after it. `contents` are those of `reads` whose content the body has surely looked
+    at; others may only be mentioned, as a path that is made for the cells below.
     """
 
     reads: frozenset[str] = frozenset()
+    contents: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     appends: frozenset[str] = frozenset()
     made: frozenset[str] = frozenset()
@@ -189,6 +192,7 @@ class FileWatch:
         held = list(values)
         self._can_write = can_write(code) or any(map(function_can_write, held))
         self._looks = looks(code)
+        self._reads = self._looks or reads(code)
         self._before = {path: _status(path) for path in self._paths(held)}
         self._recording = _Recording()
         _current = self._recording
@@ -206,6 +210,7 @@ class FileWatch:
         _of_context.reset(self._token)
         seen = self._recording
         before = {**seen.connected_to, **self._before}
+        contents = seen.reads | set(seen.connected_to)
         for path in self._paths(values) | set(seen.connected_to):
             if path in seen.reads or path in seen.writes or path in seen.appends:
                 continue
@@ -221,18 +226,22 @@ class FileWatch:
                 seen.existed[path] = before.get(path) is not None
             if self._looks or (before.get(path) if changed else now) is not None:
                 seen.reads.add(path)
+        if self._reads:
+            contents |= seen.reads
         written = seen.writes | seen.appends
         there = {path for path in written if os.path.lexists(path)}
         temporary = {path for path in written - there if not seen.existed.get(path, True)}
-        reads, writes = seen.reads - temporary, seen.writes - temporary
+        read, writes = seen.reads - temporary, seen.writes - temporary
         appends = seen.appends - writes - temporary
-        if len(reads | writes | appends) - len(seen.listed) > MOST_FILES:
+        if len(read | writes | appends) - len(seen.listed) > MOST_FILES:
             return FileUse()
         listed = seen.listed if len(seen.listed) <= MOST_FILES else set()
         made = frozenset(path for path in written if seen.existed.get(path) != (path in there))
         refilled = {os.path.dirname(path) for path in made}  # noqa: PTH120  # quicker
+        known = read - seen.listed | listed | set(map(_entries_of, listed))
         return FileUse(
-            frozenset(reads - seen.listed | listed | set(map(_entries_of, listed))),
+            frozenset(known),
+            frozenset(known & (contents | set(map(_entries_of, listed)))),
             frozenset(writes),
             frozenset(appends | set(map(_entries_of, refilled))),
             made,

@@ -34,11 +34,11 @@ class FileContents:
     def note(self, cell_id: str, code: str, use: FileUse, place: Mapping[str, int]) -> None:
         """Record what a run of a cell has read and written."""
         written = use.writes | use.appends
-        if not written and not use.reads and cell_id not in self._writes and cell_id not in self.ahead:
+        if not written and not use.contents and cell_id not in self._writes and cell_id not in self.ahead:
             return
         above = {other for other in self._writes if place.get(other, -1) < place[cell_id] and other in place}
         continued = {path for path in use.appends if not path.endswith(os.sep)}
-        read = {path for path in use.reads | continued if self._is_ahead(path, cell_id, above)}
+        read = {path for path in use.contents | continued if self._is_ahead(path, cell_id, above)}
         ran, earlier = self._writes.pop(cell_id, (code, frozenset()))
         self._written_by.update(dict.fromkeys(written, cell_id))
         self._made_by.update(dict.fromkeys(use.made, cell_id))

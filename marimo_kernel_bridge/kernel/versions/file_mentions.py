@@ -33,6 +33,8 @@ _CAN_WRITE: Final = re.compile(
 """Occurs in the names in code that writes files without Python's `open`."""
 _LOOKS: Final = re.compile(r"\b(?:l?exists|isfile|isdir|is_file|is_dir)\b")
 """Occurs in code that depends on whether there is a file."""
+_READS: Final = re.compile(r"(?:read|load|open|scan|parse|connect|from)\w{0,20}\(", re.IGNORECASE)
+"""Occurs in code that reads files without Python's `open`, and not in code that only makes a path."""
 _MODE: Final = re.compile(r"[,=]\s*[\"'](?:[wax]b?\+?|r\+b?|rb\+)[\"']\s*[,)]")
 _QUOTED: Final = re.compile(r"\"([^\"\n]{1,300})\"|'([^'\n]{1,300})'")
 _WORD: Final = re.compile(r"[^\s<>|;&=,()\[\]{}\"'`]+")
@@ -46,6 +48,11 @@ def needs_hook(code: str) -> bool:
 def looks(code: str) -> bool:
     """Return whether a cell depends on whether there is a file."""
     return _LOOKS.search(code) is not None
+
+
+def reads(code: str) -> bool:
+    """Return whether a cell calls what reads the files that it mentions."""
+    return _COMMAND.search(code) is not None or _READS.search(code) is not None
 
 
 @lru_cache(maxsize=1000)

@@ -305,6 +305,30 @@ def test_a_reader_that_runs_again_after_a_later_writer_is_marked_stale(
     assert (lab.text("1") == before) == (not lab.cells()["1"].stale) == ("b.txt" not in write)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "path = 'a.txt'",
+        "from pathlib import Path\npath = Path('.') / 'a.txt'",
+        "import os\npath = os.path.join('.', 'a.txt')",
+    ],
+)
+def test_a_cell_that_only_makes_a_path_is_not_marked_and_its_dependents_run(lab: FrontEnd, path: str) -> None:
+    for cell, code in {
+        "0": path,
+        "1": "open(path, 'w').write('a');",
+        "2": "print(open(path).read())",
+    }.items():
+        lab.run(cell, code)
+    lab.sync()
+    lab.run("0", path)
+    lab.sync()
+    assert not any(cell.stale for cell in lab.cells().values())
+    lab.run("0", path.replace("a.txt", "b.txt"))
+    lab.sync()
+    assert (lab.text("2"), Path("b.txt").read_text()) == ("a", "a")
+
+
 def test_files_of_tasks_of_other_cells_do_not_count(lab: FrontEnd) -> None:
     cells = (
         "import asyncio\nready = asyncio.Event()",
