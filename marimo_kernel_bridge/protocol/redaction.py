@@ -122,15 +122,31 @@ class Redactor:
                 return {
                     self._data(key, values, formats): item
                     if _is_binary(key)
+                    else self._list(item, values, formats, "\n")
+                    if key == "traceback" and isinstance(item, list | tuple)
                     else self._data(item, values, formats)
                     for key, item in value.items()
                 }
             case list() | tuple():
-                if any("PRIVATE KEY" in item for item in value if isinstance(item, str)):
-                    value = _rejoined(value, self)  # the lines of a text
-                return [self._data(item, values, formats) for item in value]
+                return self._list(value, values, formats, "")
             case _:
                 return value
+
+    def _list(
+        self, items: Iterable[Any], values: list[_Known], formats: list[Format], between: str
+    ) -> list[Any]:
+        """Return items with marks in place of secrets; of a text in several items, also of those in more than one."""
+        items = list(items)
+        if any("PRIVATE KEY" in item for item in items if isinstance(item, str)):
+            items = _rejoined(items, self)  # the lines of a text
+        redacted = [self._data(item, values, formats) for item in items]
+        if len(items) > 1 and _are_texts(items):
+            are_lines = between or all(item.endswith("\n") for item in items[:-1])
+            whole = between.join(items if are_lines else redacted)
+            hidden = self._text(whole, values, formats if are_lines else [])
+            if hidden != between.join(redacted):
+                return hidden.split(between) if between else hidden.splitlines(keepends=True)
+        return redacted
 
     def _text(self, text: str, values: list[_Known], formats: list[Format]) -> str:
         redacted = self._plain(text, values, formats)
@@ -188,9 +204,17 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(key)
             if not _is_binary(key):
                 yield from _texts(item)
+            if key == "traceback" and _are_texts(item):
+                yield "\n".join(item)
+    elif _are_texts(value):
+        yield "".join(value)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _texts(item)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
 def _is_binary(key: object) -> bool:
@@ -200,7 +224,7 @@ def _is_binary(key: object) -> bool:
 def _rejoined(items: Iterable[Any], redactor: Redactor) -> list[Any]:
     """Return the lines of a text without the private keys in it, or items that are no lines as they are."""
     items = list(items)
-    if not all(isinstance(item, str) for item in items):
+    if not _are_texts(items):
         return items
     return redactor.text("\0".join(items)).split("\0")
 

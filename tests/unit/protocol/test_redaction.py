@@ -133,6 +133,38 @@ def test_a_value_of_several_lines_is_known_by_either_line_end() -> None:
                 assert redactor.text(written).strip("'\"") == "<<redacted:A_TOKEN>>"
 
 
+@pytest.mark.parametrize(
+    ("output", "hidden"),
+    [
+        ({"text": ["a first line\n", "second b\n", "c"]}, {"text": ["a <<redacted:A_TOKEN>> b\n", "c"]}),
+        (
+            {"source": ("x = 'first line\r\n", "second'")},
+            {"source": ["x = '<<redacted:A_TOKEN>>'"]},
+        ),
+        (
+            {"traceback": ["E", "first line", "second", "b"]},
+            {"traceback": ["E", "<<redacted:A_TOKEN>>", "b"]},
+        ),
+        ({"data": {"text/plain": ["hush-", "1234"]}}, {"data": {"text/plain": ["<<redacted:B_TOKEN>>"]}}),
+        (
+            {"text": ["machine a.org\n", "  login ada\n", "  password hush-9\n"]},
+            {"text": ["machine a.org\n", "  login ada\n", "  password <<redacted:password>>\n"]},
+        ),
+        (["a", "hush-1234", "b"], ["a", "<<redacted:B_TOKEN>>", "b"]),
+        (["\x1b[31mhush-1234", "b"], ["\x1b[31m<<redacted:B_TOKEN>>", "b"]),
+    ],
+)
+def test_a_value_in_several_items_of_a_list_is_known(output: object, hidden: object) -> None:
+    redactor = Redactor([Secret("A_TOKEN", "first line\nsecond"), Secret("B_TOKEN", "hush-1234")])
+    assert redactor.data(output) == hidden
+
+
+def test_items_of_a_list_that_are_no_lines_are_no_token_together() -> None:
+    items = ["?token=", "0123456789-abcdef", "hush-1234"]
+    assert Redactor([Secret("A_TOKEN", "hush-1234")]).data(items) == [*items[:2], "<<redacted:A_TOKEN>>"]
+    assert Redactor().data(["hush-", "1234", 1, None]) == ["hush-", "1234", 1, None]
+
+
 def test_ordinary_texts_are_not_taken_for_escaped_values() -> None:
     redactor = Redactor([Secret("A_TOKEN", "hush"), Secret("B_TOKEN", VALUE), Secret("C_TOKEN", SHORT)])
     for text in (
