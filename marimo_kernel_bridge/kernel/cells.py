@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import string
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from marimo_kernel_bridge.kernel.front_ends import Delivery, Header
     from marimo_kernel_bridge.protocol.names import Dialect
@@ -49,12 +50,13 @@ class Body:
 
 @dataclass
 class Allowance:
-    """How much work IPython may have with the code of one batch of edits: the characters that it may still tokenize.
+    """How much work one batch of edits may make: characters that IPython may still tokenize, and seconds of reading scripts.
 
-    For each magic in a cell it tokenizes the whole cell again. 300,000 characters take a second or two.
+    For each magic in a cell IPython tokenizes the whole cell again. 300,000 characters take a second or two.
     """
 
     characters: int = 300_000
+    seconds: float = 3.0
 
     def spend(self, characters: int) -> None:
         """Take characters from the allowance. Raises RuntimeError, as IPython does for a cell with 500 magics."""
@@ -62,9 +64,18 @@ class Allowance:
         if self.spent:
             raise RuntimeError("the allowance is spent")
 
+    def read(self, read: Callable[[str], str | None], path: str) -> str | None:
+        """Read a script; None if the time for that is used up."""
+        if self.seconds <= 0:
+            return None
+        begun = time.monotonic()
+        text = read(path)
+        self.seconds -= time.monotonic() - begun
+        return text
+
     @property
     def spent(self) -> bool:
-        """Whether more was needed than is allowed."""
+        """Whether more was to be tokenized than is allowed."""
         return self.characters < 0
 
 

@@ -47,6 +47,9 @@ def bytes_inside(folder: Path | None, name: str, most: int, *, hidden: bool = Fa
         return None
     try:
         base = Path(os.path.realpath(folder))
+        named = Path(os.path.normpath(base / name))
+        if not named.is_relative_to(base) and not named.is_relative_to(os.path.abspath(folder)):  # noqa: PTH100  # keeps links
+            return None  # without a look: the disk of a path elsewhere may never answer
         path = Path(os.path.realpath(base / name))
         inside = path.relative_to(base)
         is_hidden = any(part.startswith(".") for part in inside.parts)

@@ -13,6 +13,7 @@ import threading
 import tokenize
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ipykernel.displayhook import ZMQShellDisplayHook
@@ -196,6 +197,9 @@ class ReactiveShell(ZMQInteractiveShell):
         notebook = self._host.notebook
         strict, fault = notebook.commands.strict, ""
         read = read_script if to_run else read_script_here
+        allowance = _allowance.get()
+        if allowance is not None:
+            read = partial(allowance.read, read)
         graph = graph_code(code, self.transform_cell, read, self._defined_as)
         analyzed, stars = (graph.code, ()) if strict else without_stars(graph.code)
         compiles = notebook.runtime.parse(entry.cell.cell_id, analyzed) is not None

@@ -1,5 +1,6 @@
 """What agents ask beyond single edits: batches, variables, search, history; and how a person holds them back."""
 
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from IPython.core import inputtransformer2
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting.packages import imports
 from marimo_kernel_bridge.kernel.cells import Allowance
+from marimo_kernel_bridge.kernel.ipython import magic_names
 from marimo_kernel_bridge.kernel.notebook import agent_edits
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import pauses
@@ -422,6 +424,22 @@ def test_a_cell_with_more_magics_than_ipython_takes_is_refused_to_agents_and_fai
     assert tuple(imports(many)) == ()
     agent.run_all({"one": "1", "two": many})
     assert "still changing after 5" in agent.text("two")
+
+
+def test_a_disk_that_does_not_answer_holds_up_a_batch_once(
+    agent: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent.run("one", "x = 1")
+    read: list[str] = []
+
+    def slow(path: str) -> None:
+        read.append(path)
+        threading.Event().wait(0.02)
+
+    monkeypatch.setattr(magic_names, "read_script_here", slow)
+    monkeypatch.setattr(agent_edits, "Allowance", partial(Allowance, seconds=0.01))
+    edit(agent, *(AddCell(code=f"%run gone{number}.py") for number in range(5)), dry_run=True)
+    assert read == ["gone0.py"]
 
 
 def test_an_ordinary_batch_with_magics_is_looked_at(agent: FrontEnd) -> None:

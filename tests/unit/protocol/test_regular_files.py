@@ -12,7 +12,7 @@ from marimo_kernel_bridge.kernel.ipython.magic_names import read_script, read_sc
 from marimo_kernel_bridge.kernel.notebook.document import NotebookDocument, read_settings, read_sources
 from marimo_kernel_bridge.marimo_format import session_file
 from marimo_kernel_bridge.marimo_format.reader import read
-from marimo_kernel_bridge.notebooks.folder_files import bytes_inside, make_folder_inside
+from marimo_kernel_bridge.notebooks.folder_files import bytes_inside, make_folder_inside, text_inside
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import MarimoFile
 from marimo_kernel_bridge.notebooks.origin import origin_path, read_origin
@@ -136,3 +136,21 @@ def test_what_nobody_runs_is_read_only_in_the_working_directory(
         assert read_script_here(name) is None
     assert read_script("~no-such-user/x") is None
     assert bytes_inside(None, "part.py", 9) is None
+
+
+def test_a_path_outside_of_the_folder_is_refused_without_a_look_at_its_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a.py").write_text("x = 1")
+    (tmp_path / "alias").symlink_to("here")
+    looked: list[str] = []
+    realpath = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path: looked.append(str(path)) or realpath(path))
+    folder = tmp_path / "alias"
+    for name in ("a.py", "sub/../a.py", str(folder / "a.py"), str(tmp_path / "here" / "a.py")):
+        assert text_inside(folder, name) == "x = 1"
+    looked.clear()
+    for name in ("/mnt/gone/a.py", "../elsewhere/a.py", "sub/../../elsewhere/a.py", "..", "/"):
+        assert text_inside(folder, name) is None
+    assert set(looked) == {str(folder)}
