@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 
 from marimo_kernel_bridge.cli.group import examples
+from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,9 +220,16 @@ def _check_audit_log() -> None:
     from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog  # noqa: PLC0415  # only for this command
 
     log = AuditLog()
-    problems = log.problems()
+    try:
+        problems = log.problems()
+    except OSError as error:
+        raise BridgeError(
+            "bad_request", f"The audit log {log.path} cannot be read: {error.strerror}.", "Make it readable."
+        ) from error
     for problem in problems:
         click.echo(problem, err=True)
-    click.echo(f"{log.path}: {'has gaps.' if problems else 'no line is missing or changed.'}")
+    click.echo(
+        f"{log.path}: {'lines are missing or changed.' if problems else 'no line is missing or changed.'}"
+    )
     if problems:
         raise SystemExit(1)

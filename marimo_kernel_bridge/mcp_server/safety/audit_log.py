@@ -35,9 +35,12 @@ _LARGEST: Final = 10_000_000
 """Bytes of a file before the next one begins: some 30,000 calls."""
 _END: Final = re.compile(r', "chain": "([0-9a-f]{32})"\}\n')
 _END_LENGTH: Final = 47
+_TIME: Final = re.compile(r'\{"time": "([^"]{1,40})"')
 _TRIES: Final = 40
 _PAUSE: Final = 0.005
 """Seconds between tries to get at a log that another server writes; a line takes far less."""
+_NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
+"""The errors of file systems that have no locks, as some of a network."""
 
 
 def audit_path() -> Path:
@@ -47,11 +50,12 @@ def audit_path() -> Path:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a line ends: in which file, and behind how many bytes; and its digest."""
+    """Where a line ends: in which file, and behind how many bytes; its digest, and its time."""
 
     file: tuple[int, int]
     end: int
     chain: str
+    time: str
 
     def is_in(self, descriptor: int) -> bool:
         """Whether the line is still there, in an open file."""
@@ -74,11 +78,11 @@ class AuditLog:
 
     def write(self, fields: Mapping[str, Any]) -> None:
         """Append a line, with the time first. Raises `BridgeError`: not_audited."""
-        now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+        now = _now()
         try:
             descriptor = self._locked()
             try:
-                self._append(descriptor, {"time": now, **fields})
+                self._append(descriptor, now, {"time": now, **fields})
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -109,7 +113,7 @@ class AuditLog:
                     chain = said
         return found
 
-    def _append(self, descriptor: int, fields: dict[str, Any]) -> None:
+    def _append(self, descriptor: int, now: str, fields: dict[str, Any]) -> None:
         size = os.fstat(descriptor).st_size
         with self._open_older() as older:
             there = [descriptor, *([] if older is None else [older.fileno()])]
@@ -117,14 +121,18 @@ class AuditLog:
             if size == 0:
                 fields["after"] = last or ""
             if self._newest is not None and not any(self._newest.is_in(file) for file in there):
-                fields["gap"] = True
+                # Servers that began two files since have removed it by right.
+                first = _TIME.match(_read(there[-1], 0, 100).decode(errors="replace")) if older else None
+                fields |= {} if first is not None and first[1] > self._newest.time else {"gap": True}
         line = json.dumps(fields, ensure_ascii=False).encode(errors="replace").decode()
         chain = _chained(last or "", line)
         start = "" if size == 0 or _read(descriptor, size - 1, 1) == b"\n" else "\n"  # the disk was full
-        # A single write: a line is there or not.
-        os.write(descriptor, f'{start}{line[:-1]}, "chain": "{chain}"}}\n'.encode())
+        # A single write: a line is there or not, unless the disk is full.
+        whole = f'{start}{line[:-1]}, "chain": "{chain}"}}\n'.encode()
+        if os.write(descriptor, whole) < len(whole):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         status = os.fstat(descriptor)
-        self._newest = _Place((status.st_dev, status.st_ino), status.st_size, chain)
+        self._newest = _Place((status.st_dev, status.st_ino), status.st_size, chain, now)
 
     @contextmanager
     def _open_older(self) -> Iterator[BinaryIO | None]:
@@ -145,15 +153,20 @@ class AuditLog:
                 is_log = os.path.lexists(self.path) and os.path.samestat(status, self.path.lstat())
                 if is_log and status.st_size < _LARGEST:
                     return descriptor
+                if sys.platform == "win32":  # renames no open file
+                    os.close(descriptor)
+                    descriptor = -1
                 if is_log:
                     self.path.replace(self.older)
             else:
                 time.sleep(_PAUSE)
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
         raise OSError(errno.EAGAIN, "another process holds it")
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        flags |= getattr(os, "O_BINARY", 0)  # Windows writes "\r\n" otherwise
         try:
             descriptor = os.open(self.path, flags, 0o600)
         except FileNotFoundError:
@@ -164,8 +177,12 @@ class AuditLog:
         return descriptor
 
 
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+
+
 def _lock(descriptor: int) -> bool:
-    """Lock a file until it is closed; return False if somebody else has it. Windows has no such lock."""
+    """Lock a file until it is closed; return False if somebody else has it. Not everywhere are there such locks."""
     if sys.platform != "win32":
         import fcntl  # noqa: PLC0415  # not on Windows
 
@@ -173,6 +190,9 @@ def _lock(descriptor: int) -> bool:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
     return True
 
 

@@ -1,9 +1,10 @@
 """The audit log's file."""
 
-import fcntl
+import errno
 import json
 import os
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,12 +120,87 @@ def test_a_line_that_was_not_written_whole_spoils_no_other(tmp_path: Path) -> No
 
 
 def test_a_log_that_somebody_else_holds_is_waited_for_and_then_refused(tmp_path: Path) -> None:
+    import fcntl  # noqa: PLC0415  # not on Windows
+
     log = written(tmp_path, "a")
     with log.path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(BridgeError, match="another process holds it"):
             log.write({"tool": "b"})
     log.write({"tool": "c"})
+    assert log.problems() == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EIO])
+def test_a_file_system_without_locks_is_written_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    if number == errno.EIO:
+        with pytest.raises(BridgeError, match="no"):
+            written(tmp_path, "a")
+    else:
+        assert written(tmp_path, "a", "b").problems() == []
+
+
+def test_a_line_for_which_the_disk_has_no_room_is_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = written(tmp_path, "a")
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:20]))
+        with pytest.raises(BridgeError, match="No space left") as refusal:
+            log.write({"tool": "b"})
+    assert refusal.value.code == "not_audited"
+    log.write({"tool": "c"})
+    assert [problem.partition(":")[0] for problem in log.problems()] == ["audit.jsonl, line 2"]
+
+
+def test_lines_that_others_removed_by_right_are_no_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "_LARGEST", 1000)
+    monkeypatch.setattr(audit_log, "_now", map("2026-01-01T00:00:{:02}".format, range(100)).__next__)
+    quiet = written(tmp_path, "a")
+    written(tmp_path, *map(str, range(30)))
+    quiet.write({"tool": "b"})
+    assert quiet.problems() == []
+    quiet.path.unlink()
+    quiet.write({"tool": "c"})
+    assert "were gone" in quiet.problems()[-1]
+
+
+def test_windows_renames_no_open_file_and_ends_lines_as_other_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary = 1 << 29
+    opened: list[int] = []
+    opening = os.open
+
+    def open_binary(path: Path, flags: int, mode: int) -> int:
+        assert flags & binary
+        opened.append(opening(path, flags & ~binary, mode))
+        return opened[-1]
+
+    def replace(path: Path, target: Path) -> None:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(opened[-1])
+        os.rename(path, target)  # noqa: PTH104  # Path.replace is this
+
+    log = AuditLog(tmp_path / "audit.jsonl")
+    monkeypatch.setattr(audit_log, "_LARGEST", 100)
+    monkeypatch.setattr(os, "O_BINARY", binary, raising=False)
+    monkeypatch.setattr(os, "open", open_binary)
+    monkeypatch.setattr(Path, "replace", replace)
+    monkeypatch.setattr(sys, "platform", "win32")
+    log.write({"tool": "a"})
+    log.write({"tool": "b"})
+    monkeypatch.undo()
+    assert log.older.exists()
     assert log.problems() == []
 
 
@@ -137,6 +213,11 @@ def test_the_command_says_whether_the_log_is_whole(tmp_path: Path, monkeypatch: 
     log.path.write_text(log.path.read_text().replace('"a"', '"x"'))
     result = CliRunner().invoke(main, ["agents", "audit"])
     assert (result.exit_code, "line 1" in result.output) == (1, True)
+    assert "lines are missing or changed." in result.output
+    log.path.unlink()
+    log.path.mkdir()
+    result = CliRunner().invoke(main, ["agents", "audit"])
+    assert "cannot be read" in result.output
 
 
 def test_the_same_arguments_have_the_same_digest() -> None:
