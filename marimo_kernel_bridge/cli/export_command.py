@@ -17,8 +17,8 @@ import click
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.exporting import description, sources
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, ExportFormat, format_of_suffix
-from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
+from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.exporting.sources import Source

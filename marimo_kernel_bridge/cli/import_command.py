@@ -23,11 +23,10 @@ from marimo_kernel_bridge.notebooks.ipynb import (
     EMPTY,
     Conversion,
     Notebook,
-    existing,
     read_notebook,
-    write_whole,
 )
 from marimo_kernel_bridge.notebooks.origin import save_origin
+from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:

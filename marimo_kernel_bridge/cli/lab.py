@@ -22,8 +22,9 @@ from jupyter_core.utils import ensure_dir_exists
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.shipped import shipped
-from marimo_kernel_bridge.notebooks.ipynb import read_notebook, text_of, write_whole
+from marimo_kernel_bridge.notebooks.ipynb import read_notebook, text_of
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
+from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 from marimo_kernel_bridge.protocol.own_python import module_command, python_command
 

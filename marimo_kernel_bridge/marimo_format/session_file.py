@@ -17,7 +17,7 @@ from marimo._utils.code import hash_code
 from marimo._version import __version__
 
 from marimo_kernel_bridge.notebooks.folder_files import bytes_inside, make_folder_inside
-from marimo_kernel_bridge.notebooks.ipynb import write_whole
+from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK
 
 if TYPE_CHECKING:
@@ -140,13 +140,8 @@ def read(file: MarimoFile) -> dict[str, list[OutputJSON]]:
             for cell in file.cells
             if (code_hash := hash_code(cell.code)) in saved
         }
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ):  # no session file, or one of another version
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        # No session file, or one of another version.
         return {}
 
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.notebooks.folder_files import bytes_inside, make_folder_inside
-from marimo_kernel_bridge.notebooks.ipynb import write_whole
 from marimo_kernel_bridge.notebooks.marimo_file import settings_of
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
+from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK
 
 if TYPE_CHECKING:

@@ -75,25 +75,14 @@ async def export_notebook(
     that was imported, ipynb brings back the cells' ids, metadata and attachments. Existing files are left alone.
     """
     kernels = kernels_of(ctx)
-    window = Window(max_chars, offset)
-    request = file_views.ExportRequest(format, output, overwrite, window, any_name=kernels.may_run)
-
-    def may_replace(existing: Path) -> bool:
-        return kernels.may_run or kernels.exports.has(existing)
-
+    request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
     if file is not None:
         _require_own(ctx, Path(file))
-        file_views.check(request, Path(file), may_replace)
-        exported, redactor = await file_views.export_file(file, request), kernels.redactor
-    else:
-        attached = attached_to(ctx, kernel)
-        if output is not None:  # the kernel refuses no reads, and may alone know the path of its notebook
-            await attached.require_not_paused()
-        file_views.check(request, attached.notebook_file, may_replace)
-        exported, redactor = await file_views.export_live(attached, request), attached.redactor
-    if output is not None:
-        kernels.exports.add(Path(output))
-    return answer(exported, redactor)
+        return answer(await file_views.export_file(file, request, kernels), kernels.redactor)
+    attached = attached_to(ctx, kernel)
+    if output is not None:  # the kernel refuses no reads, and may alone know the path of its notebook
+        await attached.require_not_paused()
+    return answer(await file_views.export_live(attached, request, kernels), attached.redactor)
 
 
 def _require_own(ctx: Ctx, file: Path) -> None:

@@ -20,14 +20,14 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
 )
 from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, ImportReport, run_command
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
-from marimo_kernel_bridge.notebooks.ipynb import existing, write_whole
+from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from marimo_kernel_bridge.exporting.live import LiveNotebook
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
     from marimo_kernel_bridge.mcp_server.views.window import Window
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
 
@@ -39,16 +39,12 @@ _PROGRESS_EVERY: Final = 5.0
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """The arguments of an export. Without `output`, the part of the text in `window` is returned.
-
-    Unless `any_name`, the file is called as its notebook.
-    """
+    """The arguments of an export. Without `output`, the part of the text in `window` is returned."""
 
     format: ExportFormat
     output: str | None
     overwrite: bool
     window: Window
-    any_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,22 +59,26 @@ class ImportRequest:
     overwrite: bool
 
 
-async def export_file(file: str, request: ExportRequest) -> ExportedNotebook:
+async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> ExportedNotebook:
     """Export a file. Raises `BridgeError`."""
-    _require_name(request, Path(file).stem)
-    report, content = await _converted(
-        Path(file), request.format, request.output, overwrite=request.overwrite
-    )
-    return _answer(request, file, content, report.cells, report.with_outputs, report.notes)
+    await asyncio.to_thread(_check, request, Path(file), kernels)
+    _require_name(request, Path(file).stem, kernels)
+    report, content = await _converted(Path(file), request.format)
+    if request.output is not None:
+        await asyncio.to_thread(_write, request, content, kernels, like=Path(file))
+    text = content.decode() if request.output is None else ""
+    return _answer(request, file, text, report.cells, report.with_outputs, report.notes)
 
 
-async def export_live(attached: Attached, request: ExportRequest) -> ExportedNotebook:
+async def export_live(attached: Attached, request: ExportRequest, kernels: Kernels) -> ExportedNotebook:
     """Export the notebook of a running kernel. Raises `BridgeError`."""
+    await asyncio.to_thread(_check, request, attached.notebook_file, kernels)
     notebook = await live(attached)
-    _require_name(request, _name(notebook))
+    _require_name(request, _name(notebook), kernels)
     content, notes = await as_format(attached, notebook, request.format)
     if request.output is not None:
-        write_whole(Path(request.output), content, overwrite=request.overwrite)
+        data = content.encode() if isinstance(content, str) else content
+        await asyncio.to_thread(_write, request, data, kernels)
     cells = notebook.document["cells"]
     source = str(notebook.path) if notebook.path is not None else f"kernel {attached.handle}"
     showing = sum(bool(cell.get("outputs")) for cell in cells)
@@ -128,20 +128,20 @@ async def as_format(
             with tempfile.TemporaryDirectory() as place:
                 file = Path(place, f"{name}.ipynb")
                 write_whole(file, json.dumps(notebook.document), overwrite=False)
-                report, text = await _converted(file, to, None, overwrite=False)
-                return text, report.notes
+                report, data = await _converted(file, to)
+                return data.decode(), report.notes
 
 
 def _name(notebook: LiveNotebook) -> str:
     return notebook.path.stem if notebook.path is not None else "notebook"
 
 
-def _require_name(request: ExportRequest, name: str) -> None:
-    """Refuse names that say something else than which notebook it is. Raises `BridgeError` not_allowed.
+def _require_name(request: ExportRequest, name: str, kernels: Kernels) -> None:
+    """Refuse, unless the agent may run code, names that say something else than which notebook it is. Raises `BridgeError` not_allowed.
 
     Other agents follow what is in CLAUDE.md, AGENTS.md and the like, and programs what is in package.json.
     """
-    if request.output is None or request.any_name:
+    if request.output is None or kernels.may_run:
         return
     stem = Path(request.output).stem
     if not stem.startswith(name) or stem[len(name) : len(name) + 1].isalnum():
@@ -153,7 +153,7 @@ def _require_name(request: ExportRequest, name: str) -> None:
         )
 
 
-def check(request: ExportRequest, notebook: Path | None, may_replace: Callable[[Path], bool]) -> None:
+def _check(request: ExportRequest, notebook: Path | None, kernels: Kernels) -> None:
     """Check the arguments before anything is read. Raises `BridgeError`: bad_request, output_exists, not_allowed.
 
     `notebook` is the file of the notebook, if the person or their Jupyter server named it.
@@ -171,26 +171,42 @@ def check(request: ExportRequest, notebook: Path | None, may_replace: Callable[[
             f"The name of a file in the format {request.format} ends in {suffix}; nothing was written.",
             f"For example {Path(request.output).stem}{suffix}.",
         )
-    if not _is_allowed(Path(request.output), notebook):
+    folders = [Path.cwd(), *([] if notebook is None else [notebook.parent])]
+    if not is_within(Path(request.output), folders):
         raise BridgeError(
             "bad_request",
             "output is neither in the working directory nor beside the notebook, or it is hidden; nothing was written.",
             f"Name a file in {Path.cwd()}.",
         )
-    if os.path.lexists(request.output):
-        if not request.overwrite:
-            raise _existing(request.output)
-        if not may_replace(Path(request.output)):
-            raise BridgeError(
-                "not_allowed",
-                "output exists, and is no export of this server, or somebody has changed it since; nothing was written.",
-                "Name another file. To replace others' files needs the permission 'run': marimo-kernel-bridge mcp --allow run.",
-            )
+    _check_existing(Path(request.output), kernels, overwrite=request.overwrite)
 
 
-def _is_allowed(output: Path, notebook: Path | None) -> bool:
-    """Whether a file is in the working directory or beside the notebook, not hidden and not behind a link to elsewhere."""
-    return is_within(output, [Path.cwd(), *([] if notebook is None else [notebook.parent])])
+def _check_existing(output: Path, kernels: Kernels, *, overwrite: bool) -> None:
+    if not os.path.lexists(output):
+        return
+    if not overwrite:
+        raise BridgeError(
+            "output_exists",
+            existing(output).message,
+            "Name another file, or pass overwrite=true, which needs the permission run for files that no export here wrote.",
+        )
+    if not kernels.may_run and not kernels.exports.has(output):
+        raise BridgeError(
+            "not_allowed",
+            "output exists, and is no export of this server, or somebody has changed it since; nothing was written.",
+            "Name another file. To replace others' files needs the permission 'run': marimo-kernel-bridge mcp --allow run.",
+        )
+
+
+def _write(request: ExportRequest, content: bytes, kernels: Kernels, like: Path | None = None) -> None:
+    """Write an export. Raises `BridgeError`: output_exists, not_allowed, bad_request."""
+    assert request.output is not None
+    output = Path(request.output)
+    _check_existing(
+        output, kernels, overwrite=request.overwrite
+    )  # somebody may have changed it since the first check
+    write_whole(output, content, overwrite=request.overwrite, like=like)
+    kernels.exports.add(output, content)
 
 
 def is_within(file: Path, folders: Iterable[Path]) -> bool:
@@ -203,14 +219,6 @@ def is_within(file: Path, folders: Iterable[Path]) -> bool:
         and not any(part.startswith(".") for part in (*place.relative_to(root).parts, file.name))
         for root in map(Path, map(os.path.realpath, folders))
         if root != Path(root.anchor)  # hosts without a folder start servers in /
-    )
-
-
-def _existing(output: str) -> BridgeError:
-    return BridgeError(
-        "output_exists",
-        existing(Path(output)).message,
-        "Name another file, or pass overwrite=true, which needs the permission run for files that no export here wrote.",
     )
 
 
@@ -232,14 +240,12 @@ def _answer(  # noqa: PLR0917  # six facts, one answer
     )
 
 
-async def _converted(
-    source: Path, to: ExportFormat, output: str | None, *, overwrite: bool
-) -> tuple[ExportReport, str]:
+async def _converted(source: Path, to: ExportFormat) -> tuple[ExportReport, bytes]:
     with tempfile.TemporaryDirectory() as place:
-        target = Path(output) if output is not None else Path(place, "exported")
-        options = ["--to", to, "-o", str(target), "--no-imports", *(["--force"] if overwrite else [])]
+        target = Path(place, "exported")
+        options = ["--to", to, "-o", str(target), "--no-imports"]
         report = await run_command(ExportReport, "export", _no_option(str(source)), *options, bound=_BOUND)
-        return report, "" if output is not None else target.read_text(encoding="utf-8")
+        return report, await asyncio.to_thread(target.read_bytes)
 
 
 def _no_option(file: str) -> str:

@@ -11,6 +11,7 @@ from mcp import MCPError
 from mcp.types import TextResourceContents
 
 from marimo_kernel_bridge.client.connection import Connection
+from marimo_kernel_bridge.mcp_server.views import files
 from tests.unit.mcp_server.agent import Agent, Answer
 from tests.unit.mcp_server.conftest import Serve
 from tests.unit.mcp_server.fake_kernel import FakeKernel, stream
@@ -133,6 +134,31 @@ async def test_an_export_of_who_may_not_run_code_is_called_as_its_notebook(
     for output in ("c.json", "c-2.json", "c.v2.json"):
         assert not (await editor("export_notebook", format="json", output=output)).failed
     assert not (await runner("export_notebook", format="json", output="package.json")).failed
+
+
+async def test_what_changes_while_an_export_is_made_is_not_replaced(
+    serve: Serve,
+    notebook: FakeKernel,
+    connection_file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    editor = await serve("edit")
+    await editor("connect_to_kernel", connection_file=connection_file)
+    output = tmp_path / "notebook.ipynb"
+    as_format = files.as_format
+
+    async def with_a_change(*arguments: Any) -> tuple[str | bytes, tuple[str, ...]]:
+        result = await as_format(*arguments)
+        output.write_text("the person's")
+        return result
+
+    assert not (await editor("export_notebook", output=str(output))).failed
+    monkeypatch.setattr(files, "as_format", with_a_change)
+    answer = await editor("export_notebook", output=str(output), overwrite=True)
+    assert answer.refused("not_allowed")
+    assert content_of(output) == "the person's"
 
 
 @pytest.mark.parametrize(
