@@ -5,12 +5,18 @@ The kernel starts without the command line's imports, because a client waits for
 
 from __future__ import annotations
 
+import os
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
     # `python -m` puts the working directory first on the path, and its `json.py` would run in place of Python's.
     # Kernelspecs and our own command lines have `-P`; without it, a folder `marimo_kernel_bridge` there has already run.
-    del sys.path[0]
+    try:
+        _here = os.getcwd()  # noqa: PTH109  # pathlib is not imported from there
+    except OSError:  # removed: Python has not put it on the path
+        _here = ""
+    if sys.path[0] in {"", _here}:
+        del sys.path[0]
 
 from typing import TYPE_CHECKING
 

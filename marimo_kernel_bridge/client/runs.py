@@ -229,6 +229,6 @@ class Activity:
         self._working.clear()
 
     def _begin(self, request_id: str, message: Message, now: float) -> Work:
-        if len(self._working) >= _MOST_WORK:
+        if request_id not in self._working and len(self._working) >= _MOST_WORK:
             del self._working[next(iter(self._working))]
         return self._working.setdefault(request_id, Work(request_id, message.parent_user, now))

@@ -52,7 +52,8 @@ def _with_values(code: str, mode: str, show: str) -> str:
         ):
             return f"{code}\n{name}"
         case "none", ast.Expr():
-            return f"{code.rstrip()};"
+            end = span(code, last)[1]
+            return f"{code[:end]};{code[end:].rstrip()}"
     return code
 
 

@@ -56,7 +56,7 @@ def names_of(module: str, folder: Path | None, imports: Imports = "installed") -
     """
     if imports == "all" and _is_name(module) and (names := _imported(module, folder)) is not None:
         return names
-    return _names(module, folder, "none" if imports == "none" else "installed", frozenset())
+    return _names(module, folder, "none" if imports == "none" else "installed", {})
 
 
 def _is_name(module: str) -> bool:
@@ -65,14 +65,23 @@ def _is_name(module: str) -> bool:
 
 
 def _names(
-    module: str, folder: Path | None, imports: Imports, above: frozenset[str]
+    module: str, folder: Path | None, imports: Imports, known: dict[str, frozenset[str] | None]
 ) -> frozenset[str] | None:
-    """`above` are the modules whose text imports this one with a star."""
-    if not _is_name(module) or module in above:
+    """Return the names of a module, which are added to `known`: None for one whose text is being read."""
+    if module not in known:
+        known[module] = None
+        known[module] = _looked_up(module, folder, imports, known)
+    return known[module]
+
+
+def _looked_up(
+    module: str, folder: Path | None, imports: Imports, known: dict[str, frozenset[str] | None]
+) -> frozenset[str] | None:
+    if not _is_name(module):
         return None
     top = module.partition(".")[0]
     if top not in sys.stdlib_module_names and folder is not None:
-        written = _written(module, folder, imports, above | {module})
+        written = _written(module, folder, imports, known)
         if written is not None or _has(folder, top):
             return written
     return None if imports == "none" else _imported(module, None)
@@ -102,7 +111,9 @@ def _imported(module: str, folder: Path | None) -> frozenset[str] | None:
         return None
 
 
-def _written(module: str, folder: Path, imports: Imports, above: frozenset[str]) -> frozenset[str] | None:
+def _written(
+    module: str, folder: Path, imports: Imports, known: dict[str, frozenset[str] | None]
+) -> frozenset[str] | None:
     """Return the names of a module of the folder, read from its text."""
     path = "/".join(module.split("."))
     text, package = text_inside(folder, f"{path}.py"), module.rpartition(".")[0]
@@ -120,7 +131,7 @@ def _written(module: str, folder: Path, imports: Imports, above: frozenset[str])
     deleted = {use.name for use in cell.occurrences if use.act == "delete"}
     names = {name for name in cell.bound_at_end | (sometimes - deleted) if not name.startswith("_")}
     for node in star_imports(cell.tree):
-        inner = _names(_absolute(module_of(node), package), folder, imports, above)
+        inner = _names(_absolute(module_of(node), package), folder, imports, known)
         if inner is None:
             return None
         names |= inner
@@ -146,9 +157,9 @@ def _listed(tree: ast.Module) -> frozenset[str] | None:
     ]
     try:
         names = [ast.literal_eval(value) for value in lists]
-    except ValueError:
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # TypeError: {[]: 1}
         return None
-    if len(names) != 1 or ast.unparse(tree).count("__all__") != 1:
+    if len(names) != 1 or not isinstance(names[0], list | tuple) or ast.unparse(tree).count("__all__") != 1:
         return None
     return frozenset(name for name in names[0] if isinstance(name, str))
 

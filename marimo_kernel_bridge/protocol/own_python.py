@@ -1,7 +1,7 @@
 """Programs that this package starts, none of which is the working directory's: its own interpreter, and those on PATH.
 
 Command lines of the interpreter have `-P`: without it, `-m` and `-c` put the working directory first on `sys.path`, and
-a `json.py` in a folder that somebody downloaded would run in place of Python's. No other module builds such a command line.
+a `json.py` in a folder that somebody downloaded would run in place of Python's.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from reactive import prepared, shown
 
+from marimo_kernel_bridge.importing.python_text import hides_its_value
+
 ALL = "InteractiveShell.ast_node_interactivity = 'all'"
 
 
@@ -32,6 +34,7 @@ def _no_shell_is_left():
         (ALL, "1\n2;", []),
         ("get_ipython().ast_node_interactivity = 'last_expr_or_assign'", "1\nx = y = 5", ["5"]),
         ("%config InteractiveShell.ast_node_interactivity = 'none'", "1\nNone", []),
+        ("%config InteractiveShell.ast_node_interactivity = 'none'", "1\n(2,\n 'é')  # note\n# end", []),
         (f"{ALL}\nInteractiveShell.ast_node_interactivity = 'last_expr'", "1\n2", ["2"]),
         (f"# {ALL}", "1\n2", ["2"]),
     ],
@@ -42,5 +45,5 @@ def test_a_cell_shows_the_values_that_the_setting_above_asks_for(setting, code, 
     for added in above:
         if not added.positions:
             exec(added.code.replace("from IPython.display import display", ""), namespace)
-    written = "" if cell.code.endswith(";") else shown(cell.code, namespace)
+    written = "" if hides_its_value(cell.code) else shown(cell.code, namespace)
     assert [line.split(" method")[0] for line in written.splitlines()] == values

@@ -7,6 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from marimo_kernel_bridge.protocol.decoded_pictures import MIME_TYPES, MOST_PIXELS
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.output_text import plain_text
 
@@ -26,7 +27,6 @@ _SIDE: Final = 64
 """Blocks per side in which pictures are compared, so that text shifted by a pixel is equal."""
 _VISIBLE: Final = 24
 """The smallest visible difference of a block's color, of 255."""
-_MOST_PIXELS: Final = 50_000_000
 _SHAPE: Final = 0.1
 """The largest relative difference in size of pictures that count as equal."""
 
@@ -99,9 +99,8 @@ def _opened(data: str) -> Any:  # Pillow's image
     """Return a picture of a cell. Raises what Pillow does, and ValueError for too many pixels."""
     from PIL import Image  # noqa: PLC0415  # comes with matplotlib, which draws most
 
-    # Pillow would guess, and start Ghostscript for what calls itself PNG and is PostScript.
-    picture = Image.open(io.BytesIO(base64.b64decode(data)), formats=("PNG", "JPEG", "GIF", "WEBP"))
-    if picture.width * picture.height > _MOST_PIXELS:
+    picture = Image.open(io.BytesIO(base64.b64decode(data)), formats=tuple(MIME_TYPES))
+    if picture.width * picture.height > MOST_PIXELS:
         raise ValueError("too many pixels")
     return picture.convert("RGB")
 

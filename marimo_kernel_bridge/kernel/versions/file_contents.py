@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from marimo_kernel_bridge.kernel.versions.file_accesses import FileUse
+
+_MOST: Final = 1000
+"""Files that are known: a cell may write one of a new name each time."""
 
 
 @dataclass
@@ -40,19 +43,30 @@ class FileContents:
         continued = {path for path in use.appends if not path.endswith(os.sep)}
         read = {path for path in use.contents | continued if self._is_ahead(path, cell_id, above)}
         ran, earlier = self._writes.pop(cell_id, (code, frozenset()))
-        self._written_by.update(dict.fromkeys(written, cell_id))
-        self._made_by.update(dict.fromkeys(use.made, cell_id))
+        _put_last(self._written_by, written, cell_id)
+        _put_last(self._made_by, use.made, cell_id)
         self._begun |= use.writes - use.reads
         if written or earlier:  # a file that is written once counts as long as the code is the same
             self._writes[cell_id] = code, written | earlier if ran == code else written
-        for other, paths in list(
-            self.ahead.items()
-        ):  # what is marked runs again once its file is written above it
+        # What is marked runs again once its file is written above it.
+        for other, paths in list(self.ahead.items()):
             if place.get(other, -1) > place[cell_id] and not paths.isdisjoint(written):
                 del self.ahead[other]
         self.ahead.pop(cell_id, None)
         if read:
             self.ahead[cell_id] = frozenset(read)
+        self._forget_files()
+
+    def _forget_files(self) -> None:
+        """Forget the files that were written longest ago, beyond `_MOST`, as if no cell had written them."""
+        forgotten = {*list(self._written_by)[:-_MOST], *list(self._made_by)[:-_MOST]}
+        if not forgotten:
+            return
+        for path in forgotten:
+            self._written_by.pop(path, None)
+            self._made_by.pop(path, None)
+        self._begun -= forgotten
+        self._writes = {cell: (code, paths - forgotten) for cell, (code, paths) in self._writes.items()}
 
     def _is_ahead(self, path: str, cell_id: str, above: set[str]) -> bool:
         if path.endswith(os.sep):
@@ -80,3 +94,9 @@ class FileContents:
         """Drop a cell that is gone. What it wrote is still there."""
         self._writes.pop(cell_id, None)
         self.ahead.pop(cell_id, None)
+
+
+def _put_last(by: dict[str, str], paths: Iterable[str], cell_id: str) -> None:
+    for path in paths:
+        by.pop(path, None)
+        by[path] = cell_id

@@ -212,18 +212,6 @@ def ask(
     return receive_reply(connection, kind)
 
 
-def receive_request(connection: socket.socket) -> tuple[PoolRequest | None, list[int]]:
-    """Receive a request with its file descriptors; None if the peer has closed. Raises `ValueError` if malformed."""
-    arriving = ArrivingRequest()
-    try:
-        while not arriving.receive(connection):
-            pass
-        return arriving.request(), arriving.descriptors
-    except (OSError, ValueError):
-        arriving.close()
-        raise
-
-
 class ArrivingRequest:
     """What has arrived of a request, and the file descriptors beside it."""
 

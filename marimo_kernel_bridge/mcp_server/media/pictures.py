@@ -19,6 +19,7 @@ from marimo_kernel_bridge.mcp_server.media.output_text import (
     Picture,
     image_in,
 )
+from marimo_kernel_bridge.protocol.decoded_pictures import MIME_TYPES, MOST_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,12 +35,7 @@ _MOST_DRAWN: Final = 3
 _LARGE: Final = MAX_IMAGE_CHARACTERS // 2
 """Characters of base64 that one image may take, so that a second one fits."""
 
-_MOST_PIXELS: Final = 20_000_000
-"""A picture of more takes too much memory: a few kilobytes of PNG may have any number."""
-
 _SMALLEST: Final = 200
-# What Pillow may decode: by itself it guesses, and starts Ghostscript for what calls itself PNG and is PostScript.
-_SENT_AS: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "GIF": "image/gif", "WEBP": "image/webp"}
 
 
 def pictures(
@@ -85,13 +81,13 @@ def scaled(image: Image) -> Picture:
     kilobytes = len(image.data) * 3 // 4 // 1024
     try:
         raw = base64.b64decode(image.data, validate=True)
-        with Pillow.open(io.BytesIO(raw), formats=tuple(_SENT_AS)) as opened:
-            size, kind = opened.size, _SENT_AS.get(opened.format or "")
+        with Pillow.open(io.BytesIO(raw), formats=tuple(MIME_TYPES)) as opened:
+            size, kind = opened.size, MIME_TYPES.get(opened.format or "")
             if kind is not None and max(size) <= LONGEST_SIDE and len(image.data) <= _LARGE:
                 opened.verify()
                 return Picture(Image(kind, image.data), "")
             what = f"{image.mime_type} of {kilobytes} kB, {size[0]}x{size[1]}"
-            if size[0] * size[1] > _MOST_PIXELS:
+            if size[0] * size[1] > MOST_PIXELS:
                 return Picture(None, f"{what}: too large to scale. Make the figure smaller or lower its dpi")
             return _smaller(opened, what)
     except Pillow.DecompressionBombError:
@@ -120,7 +116,7 @@ def _smaller(opened: Any, what: str) -> Picture:  # a Pillow image
             data = base64.b64encode(written.getvalue()).decode()
             if len(data) <= _LARGE:
                 return Picture(
-                    Image(_SENT_AS[form], data), f"scaled to {picture.width}x{picture.height} from {what}"
+                    Image(MIME_TYPES[form], data), f"scaled to {picture.width}x{picture.height} from {what}"
                 )
         side = side * 2 // 3
     return Picture(None, f"{what}: too large to send. Make the figure smaller or lower its dpi")

@@ -1,6 +1,7 @@
 """The command line in memory: help, refusals, and what each command prints. No command starts a process."""
 
 import json
+import runpy
 import stat
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge import __main__, __version__
 from marimo_kernel_bridge.cli.import_command import NOT_ALL_CARRIED_OVER
 from marimo_kernel_bridge.cli.lab import _for_our_kernel
 from marimo_kernel_bridge.cli.main import main
@@ -343,3 +344,16 @@ def test_what_is_made_of_a_private_notebook_is_private(tmp_path: Path) -> None:
         assert CliRunner().invoke(main, command).exit_code == 0
     made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()}
     assert made == dict.fromkeys(["a.ipynb", "a-marimo.ipynb", "a.py", "a.json", "a.py.json"], 0o600)
+
+
+@pytest.mark.parametrize("first", ["", "here", "elsewhere"])
+def test_only_the_working_directory_is_taken_off_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    entry = {"": "", "here": str(tmp_path), "elsewhere": str(tmp_path / "elsewhere")}[first]
+    monkeypatch.setattr(sys, "path", [entry, *sys.path])
+    monkeypatch.setattr(sys, "argv", ["marimo-kernel-bridge", "--version"])
+    with pytest.raises(SystemExit):
+        runpy.run_path(__main__.__file__, run_name="__main__")
+    assert (entry in sys.path[:1]) == (first == "elsewhere")

@@ -22,7 +22,7 @@ from marimo_kernel_bridge.client import discovery
 from marimo_kernel_bridge.client.discovery import FoundKernel
 from marimo_kernel_bridge.client.life import KernelInfo
 from marimo_kernel_bridge.launch.pool import preload_check
-from marimo_kernel_bridge.launch.pool.protocol import PoolState, own_directory, receive_request, send_line
+from marimo_kernel_bridge.launch.pool.protocol import ArrivingRequest, PoolState, own_directory, send_line
 from tests.unit.mcp_server.fake_kernel import DESCRIPTION
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ def pool() -> Iterator[Callable[[PoolState | bytes], list[str]]]:
         def serve() -> None:
             connection, _ = listening.accept()
             with connection:
-                request, _ = receive_request(connection)
+                arriving = ArrivingRequest()
+                while not arriving.receive(connection):
+                    pass
+                request = arriving.request()
                 assert request is not None
                 asked.append("stop" if request.stop else "status")
                 if isinstance(answer, bytes):

@@ -117,6 +117,8 @@ def test_a_kernel_that_begins_requests_without_end_is_not_followed() -> None:
         activity.on_iopub(message("status", {"execution_state": "busy"}, f"r{number}"), 0.0)
     assert len(activity.working) == 1000
     assert activity.working[-1].request_id == "r2999"
+    activity.on_iopub(message("status", {"execution_state": "busy"}, "r2999"), 0.0)
+    assert len(activity.working) == 1000
 
 
 def test_a_run_has_the_report_in_its_reply() -> None:

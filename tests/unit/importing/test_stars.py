@@ -9,10 +9,15 @@ from click.testing import CliRunner
 from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.importing import stars
 from marimo_kernel_bridge.importing.stars import Imports, names_of
+from marimo_kernel_bridge.notebooks.folder_files import text_inside
 
 FILES = {
     "helpers.py": "import os\nx = 1\n_y = 2\ndef f(): z = 3\nif x:\n    w = 4",
     "listed.py": "__all__ = ['a', '_b']\na = _b = c = 1",
+    "a_number.py": "__all__ = 5",
+    "nothing.py": "__all__ = None",
+    "a_text.py": "__all__ = 'ab'\na = b = 1",
+    "unhashable.py": "__all__ = {[]: 1}",
     "longer.py": "__all__ = ['a']\n__all__ += ['b']\na = b = 1",
     "dynamic.py": "x = 1\nglobals().update(y=2)",
     "outer.py": "from helpers import *\nfrom listed import *\nv = 5",
@@ -57,6 +62,10 @@ def imported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Path | None]]:
         ("helpers", {"os", "x", "f", "w"}),
         ("listed", {"a", "_b"}),
         ("longer", None),
+        ("a_number", None),
+        ("nothing", None),
+        ("a_text", None),
+        ("unhashable", None),
         ("dynamic", None),
         ("outer", {"os", "x", "f", "w", "a", "_b", "v"}),
         ("round", None),
@@ -72,6 +81,22 @@ def test_modules_of_the_folder_are_read_and_not_run(
 ) -> None:
     assert names_of(module, folder) == names
     assert not imported
+
+
+def test_each_module_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(60):
+        following = f"from m{number + 1} import *\n"
+        (tmp_path / f"m{number}.py").write_text(following * 2 + f"x{number} = 1")
+    (tmp_path / "m60.py").write_text("y = 1")
+    read: list[str] = []
+
+    def note(folder: Path, name: str) -> str | None:
+        read.append(name)
+        return text_inside(folder, name)
+
+    monkeypatch.setattr(stars, "text_inside", note)
+    assert names_of("m0", tmp_path) == {"y", *(f"x{number}" for number in range(60))}
+    assert len(read) == 61
 
 
 @pytest.mark.parametrize("module", ["math", "numpy", "xml.sax"])

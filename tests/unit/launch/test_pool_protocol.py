@@ -15,6 +15,7 @@ from marimo_kernel_bridge.launch.own_sockets import socket_path
 from marimo_kernel_bridge.launch.pool import protocol
 from marimo_kernel_bridge.launch.pool.protocol import (
     PROTOCOL,
+    ArrivingRequest,
     KernelReply,
     KernelRequest,
     PoolOptions,
@@ -24,7 +25,6 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     digest,
     own_directory,
     receive_reply,
-    receive_request,
     send_line,
 )
 
@@ -48,13 +48,21 @@ def ends() -> Iterator[Ends]:
         end.close()
 
 
+def arrived(pool: socket.socket) -> ArrivingRequest:
+    arriving = ArrivingRequest()
+    while not arriving.receive(pool):
+        pass
+    return arriving
+
+
 def test_a_request_for_a_kernel_arrives_with_its_streams_and_an_environment_of_any_bytes(ends: Ends) -> None:
     requester, pool = ends
     reading, writing = os.pipe()
     request = PoolRequest(protocol=PROTOCOL, kernel=KERNEL)
     send_line(requester, request, (writing,))
-    received, (stream,) = receive_request(pool)
-    assert received == request
+    arriving = arrived(pool)
+    (stream,) = arriving.descriptors
+    assert arriving.request() == request
     os.write(stream, b"it writes")
     assert os.read(reading, 100) == b"it writes"
     for descriptor in (reading, writing, stream):
@@ -108,9 +116,9 @@ def test_an_end_that_has_closed_is_told_from_one_that_says_nonsense(ends: Ends) 
     requester, pool = ends
     requester.sendall(b"[]\n")
     with pytest.raises(ValueError, match="object"):
-        receive_request(pool)
+        arrived(pool).request()
     requester.close()
-    assert receive_request(pool) == (None, [])
+    assert arrived(pool).request() is None
     assert pool.fileno() >= 0
 
 
@@ -121,8 +129,10 @@ def test_a_broken_request_is_refused_and_its_streams_are_closed(ends: Ends, data
     socket.send_fds(requester, [data], [writing])
     os.close(writing)
     requester.shutdown(socket.SHUT_WR)
+    arriving = arrived(pool)
     with pytest.raises(ValueError, match=r".+"):
-        receive_request(pool)
+        arriving.request()
+    arriving.close()
     assert os.read(reading, 1) == b"", "nobody has the other end open any more"
     os.close(reading)
 
