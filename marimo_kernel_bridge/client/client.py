@@ -171,8 +171,10 @@ class KernelClient:
         return await self._request("set_ui_value", request)
 
     async def install(
-        self, requirements: Sequence[str], settings: Mapping[str, str] = {}
-    ) -> Run:  # read only
+        self,
+        requirements: Sequence[str],
+        settings: Mapping[str, str] = {},  # read only
+    ) -> Run:
         """Install packages into the kernel's environment. Does not ask the user for consent; the caller must.
 
         `settings` are variables for the installer (`environment.is_installer_setting`).

@@ -36,10 +36,8 @@ def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] =
     With `ipython`, IPython provides `display`. `quoted` names stand in annotations that are strings.
     """
     cells = prepared.cells
-    cells[:] = [
-        *settings_cells(prepared.needs),
-        *cells,
-    ]  # or their names would be bound below their first use
+    # First, or the analysis would see their names bound below their first use.
+    cells[:] = [*settings_cells(prepared.needs), *cells]
     strings = string_reads([cell.code for cell in cells])
     in_strings = mention(cells, strings) if strings is not None else frozenset()
     quoted |= in_strings

@@ -54,9 +54,8 @@ def client_name(ctx: Ctx) -> str:
     session = CONNECTION.get() if request is None else request.headers.get("mcp-session-id")
     if request is None and not session:
         return agent_name(name)
-    own = agent_name(
-        name.replace("(", " ").replace(")", " ")
-    )  # nobody is called what a session makes of a name
+    # Nobody is called what a session makes of a name.
+    own = agent_name(name.replace("(", " ").replace(")", " "))
     if session is None:
         return own
     return f"{own[:_SHORT_NAME].strip()} ({hashlib.sha256(session.encode()).hexdigest()[:6]})"

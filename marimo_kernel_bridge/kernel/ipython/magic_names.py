@@ -162,10 +162,8 @@ class _Magics(ast.NodeTransformer):
     ) -> None:
         self._transform, self._read, self._defined_as = transform, read, defined_as
         self._reading: list[str] = []  # guards against scripts that run each other
-        self._scripts, self._characters = (
-            0,
-            0,
-        )  # read so far: a few small files may run one another very often
+        # Read so far: a few small files may run one another very often.
+        self._scripts, self._characters = 0, 0
         self.found = self.commands_the_graph = False
         self.private: set[str] = set()
 
