@@ -202,9 +202,8 @@ def _write(request: ExportRequest, content: bytes, kernels: Kernels, like: Path 
     """Write an export. Raises `BridgeError`: output_exists, not_allowed, bad_request."""
     assert request.output is not None
     output = Path(request.output)
-    _check_existing(
-        output, kernels, overwrite=request.overwrite
-    )  # somebody may have changed it since the first check
+    # Again: somebody may have changed it since the first check.
+    _check_existing(output, kernels, overwrite=request.overwrite)
     write_whole(output, content, overwrite=request.overwrite, like=like)
     kernels.exports.add(output, content)
 
