@@ -28,7 +28,7 @@ from marimo_kernel_bridge.launch.shipped import shipped
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, read_notebook
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
-from marimo_kernel_bridge.protocol.own_python import python_command
+from marimo_kernel_bridge.protocol.own_python import python_command, python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,6 +214,7 @@ def _import_and_run(example: Path, say: Callable[[str], None]) -> None:
     ran = subprocess.run(  # noqa: S603  # this interpreter, on the file just written
         python_command(target.name),
         cwd=target.parent,
+        env=python_environment(),
         capture_output=True,
         text=True,
         timeout=_RUN_BOUND,

@@ -5,14 +5,13 @@ Calls tools and returns their answers; decides nothing.
 
 from __future__ import annotations
 
-import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from marimo_kernel_bridge.protocol.own_python import module_command
+from marimo_kernel_bridge.protocol.own_python import module_command, python_environment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -42,7 +41,7 @@ class Agent:
 async def attached_agent(connection_file: str, log: TextIO) -> AsyncIterator[Agent]:
     """Start an MCP server and connect it to a kernel. The server's stderr goes to `log`. Raises `ToolFailedError`."""
     program, *arguments = module_command("mcp")
-    server = StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
+    server = StdioServerParameters(command=program, args=arguments, env=python_environment())
     async with Client(stdio_client(server, errlog=log)) as client:
         agent = Agent(client)
         await agent.call("connect_to_kernel", connection_file=connection_file)

@@ -26,7 +26,7 @@ from marimo_kernel_bridge.notebooks.ipynb import read_notebook, text_of
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
-from marimo_kernel_bridge.protocol.own_python import module_command, python_command
+from marimo_kernel_bridge.protocol.own_python import module_command, python_command, python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ def open_lab(notebook: Path | None, options: list[str], say: Callable[[str], Non
     say(HOW_TO_ATTACH.format(command=_command()))
     sys.stdout.flush()
     arguments = python_command("-m", "jupyterlab", str(shown), *options)
-    os.execv(arguments[0], arguments)  # noqa: S606  # the current interpreter; JupyterLab takes over signals and the terminal
+    os.execve(arguments[0], arguments, python_environment())  # noqa: S606  # the current interpreter; JupyterLab takes over signals and the terminal
 
 
 def _require_writable(folders: Mapping[str, str]) -> None:

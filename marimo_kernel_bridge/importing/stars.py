@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from marimo_kernel_bridge.analysis.name_uses import CellNames, parse, read_cell
 from marimo_kernel_bridge.analysis.star_imports import import_of, module_of, star_imports
 from marimo_kernel_bridge.notebooks.folder_files import text_inside
-from marimo_kernel_bridge.protocol.own_python import python_command
+from marimo_kernel_bridge.protocol.own_python import python_command, python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -102,7 +102,7 @@ def _imported(module: str, folder: Path | None) -> frozenset[str] | None:
             text=True,
             timeout=_TIMEOUT,
             cwd=os.sep if folder is None else folder,
-            env={**os.environ, "MPLBACKEND": "agg"},
+            env={**python_environment(), "MPLBACKEND": "agg"},
             stdin=subprocess.DEVNULL,
             check=True,
         )

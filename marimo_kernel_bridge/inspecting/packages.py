@@ -28,7 +28,7 @@ from marimo_kernel_bridge.protocol.environment import (
     PackageChange,
     is_installer_setting,
 )
-from marimo_kernel_bridge.protocol.own_python import python_command
+from marimo_kernel_bridge.protocol.own_python import python_command, python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -177,7 +177,7 @@ def _process(
     else:
         command = python_command("-m", "pip", "install", "--no-input", "--no-color", "--progress-bar", "off")
         command.append("--disable-pip-version-check")
-    environ = {name: value for name, value in os.environ.items() if not is_installer_setting(name)}
+    environ = {name: value for name, value in python_environment().items() if not is_installer_setting(name)}
     process = subprocess.Popen(  # noqa: S603  # no shell, and requirements only behind "--" (`requirements`)
         [*command, "--", *requirements],
         # uv takes settings, such as the address of an index, from the working directory and the folders above it.

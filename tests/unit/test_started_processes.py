@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ import pytest
 import marimo_kernel_bridge
 from marimo_kernel_bridge.launch import kernelspecs
 from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, run_command
-from marimo_kernel_bridge.protocol.own_python import module_command, python_command
+from marimo_kernel_bridge.protocol.own_python import module_command, python_command, python_environment
 
 PACKAGE = Path(marimo_kernel_bridge.__file__).parent
 NOT_STARTED = {
@@ -77,6 +78,7 @@ def trapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("__init__", "__main__"):
         (folder / "marimo_kernel_bridge" / f"{name}.py").write_text(trap)
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep)  # twice the working directory, for Python
     return folder
 
 
@@ -107,8 +109,39 @@ def test_a_kernelspec_of_an_earlier_version_runs_no_package_of_the_notebooks_fol
 
 @pytest.mark.parametrize("command", [python_command("-c", "import json, queue"), module_command("--version")])
 def test_our_command_lines_run_no_module_of_the_working_directory(trapped: Path, command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True, env=python_environment())
     assert not (trapped.parent / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [(":/a", "/a"), ("/a::/b:", "/a:/b"), (".:src:../x:/a", "/a"), (":", None), ("src", None), (None, None)],
+)
+def test_our_processes_get_only_absolute_entries_of_pythonpath(
+    monkeypatch: pytest.MonkeyPatch, path: str | None, kept: str | None
+) -> None:
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    if path is not None:
+        monkeypatch.setenv("PYTHONPATH", path)
+    environment = python_environment()
+    assert environment.get("PYTHONPATH") == kept
+    assert environment.items() <= dict(os.environ, PYTHONPATH=kept or "").items()
+
+
+STARTS = ("create_subprocess_exec", "subprocess.run", "Popen", "StdioServerParameters", "execve")
+
+
+def test_our_processes_are_started_with_that_environment() -> None:
+    without = [
+        f"{path.relative_to(PACKAGE).as_posix()}:{node.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "hosts.py"  # programs of agents, none of which is Python
+        if "own_python" in (text := path.read_text(encoding="utf-8"))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(STARTS)
+        if "environ" not in ast.unparse(node) or "os.environ" in ast.unparse(node)
+    ]
+    assert without == []
 
 
 def test_asking_an_interpreter_about_itself_runs_no_module_beside_it(trapped: Path) -> None:

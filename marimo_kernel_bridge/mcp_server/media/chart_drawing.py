@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.protocol.lines import split_lines
+from marimo_kernel_bridge.protocol.own_python import python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,7 +146,7 @@ async def _run(interpreter: str, kind: ChartKind, spec: bytes) -> tuple[int, byt
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 cwd=empty,
-                env=os.environ | _NOWHERE,
+                env=python_environment() | _NOWHERE,
                 start_new_session=True,
             )
         except OSError:

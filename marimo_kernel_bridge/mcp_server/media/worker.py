@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.mcp_server.media.framing import LENGTH, length_of, read, written
-from marimo_kernel_bridge.protocol.own_python import python_command
+from marimo_kernel_bridge.protocol.own_python import python_command, python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +74,7 @@ class Worker:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
                 *python_command("-m", "marimo_kernel_bridge.mcp_server.media.work"),
+                env=python_environment(),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )

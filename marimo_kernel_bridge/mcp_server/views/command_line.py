@@ -17,7 +17,7 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
     ImportedCell,  # noqa: TC001  # msgspec looks at it
 )
 from marimo_kernel_bridge.protocol.lines import split_lines
-from marimo_kernel_bridge.protocol.own_python import module_command
+from marimo_kernel_bridge.protocol.own_python import module_command, python_environment
 
 
 class ExportReport(msgspec.Struct, frozen=True):
@@ -70,6 +70,7 @@ async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Re
         raise BridgeError("bad_request", "A path has a null byte in it; nothing was done.")
     process = await asyncio.create_subprocess_exec(
         *module_command(*arguments, "--json"),
+        env=python_environment(),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -52,7 +52,7 @@ def test_a_folder_of_jupyter_that_cannot_be_written_is_named_before_the_start(
     (tmp_path / "file").touch()
     folder = str(tmp_path / "file" / below)
     monkeypatch.setenv(variable, folder)
-    monkeypatch.setattr("os.execv", lambda *_: pytest.fail("JupyterLab was started"))
+    monkeypatch.setattr("os.execve", lambda *_: pytest.fail("JupyterLab was started"))
     with pytest.raises(BridgeError) as refused:
         open_lab(None, [], print)
     assert folder in refused.value.message

@@ -189,7 +189,7 @@ def test_doctor_prints_its_findings_and_ends_by_the_worst(
 def became(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The programs that this process would have become."""
     programs: list[list[str]] = []
-    monkeypatch.setattr(os, "execv", lambda _path, arguments: programs.append(arguments))
+    monkeypatch.setattr(os, "execve", lambda _path, arguments, _env: programs.append(arguments))
     return programs
 
 
