@@ -101,6 +101,11 @@ class Redactor:
         """The forms of values with white space in them, which a stream may end within."""
         return [form for form, _ in self._forms.all if len(form.split()) > 1]
 
+    @property
+    def longest(self) -> int:
+        """The length of the longest form of a value."""
+        return len(self._forms.all[0][0]) if self._forms.all else 0
+
     def text(self, text: str) -> str:
         """Return the text with marks in place of secrets."""
         return self._text(text, self._likely_values(text), likely(text))

@@ -111,13 +111,42 @@ _SERVICES: Final = (
     ("Atlassian token", "ATATT3x ATCTT3x ATBB", "[A-Za-z0-9_=-]", 28),
     ("RubyGems key", "rubygems_", _HEX, 48),
     ("Dynatrace token", "dt0c01. dt0s01.", "[A-Z0-9.]", 60),
+    ("Mapbox token", "sk.eyJ", "[A-Za-z0-9._-]", 30),
+    ("Pinecone key", "pcsk_", "[A-Za-z0-9_]", 30),
+    ("Netlify token", "nfp_", _ALNUM, 36),
+    ("Fly token", "fm1r_ fm1a_ fm2_ fo1_", "[A-Za-z0-9+/=_-]", 30),
+    ("Square token", "sq0csp- sq0atp-", _NAME, 22),
+    ("Notion token", "secret_", _ALNUM, 43),
 )
+
+
+def _after(names: str) -> str:
+    """Return a pattern for the end of one of the names. Behind a literal, it takes no time elsewhere."""
+    return "(?:" + "|".join(f"(?<=(?i:{name}))" for name in names.split()) + ")"
+
+
+_HEADERS: Final = _after(
+    "api-key access-key auth-key functions-key master-key subscription-key x-key "
+    "access-token api-token auth-token deploy-token job-token private-token security-token vault-token x-token"
+)
+_FIELDS: Final = _after("access_token refresh_token id_token auth_token session_token client_secret")
+
 _OTHERS: Final = (
     _prefixed("API key", "sk-", _NAME, 20, _has_digits),
     _found(
         "JSON web token",
         "eyJ",
         r"(?<![\w-])eyJ[\w-]{10,}+\.(?:eyJ[\w-]{10,}+(?:\.(?:[\w-]{10,}+|(?=…))|(?=…))|(?=…)|[\w-]{4,}+(?=…))",
+    ),
+    _found("Twilio key", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-f]{32}(?![A-Za-z0-9])"),
+    _found("Airtable token", "pat", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}(?![A-Za-z0-9])"),
+    _found("Terraform token", ".atlasv1.", r"(?P<keep>\.atlasv1\.)[\w=-]{30,}+"),
+    _found("Square token", "EAAA", r"EAAA(?<![\w+/=-]EAAA)[\w-]{60}(?![\w+/=-])"),
+    _found(
+        "Discord token",
+        "M|N|O",
+        r"[MNO](?<![\w.+/=-].)[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,38}(?![\w.-])",
+        _has_digits,
     ),
     _found("SendGrid key", "SG.", r"(?<![A-Za-z0-9])SG\.[\w-]{16,}+\.[\w-]{16,}+"),
     _found("Telegram token", ":AA", r"(?<![\w.])[0-9]{8,10}+:AA[\w-]{32,34}+(?![\w-])"),
@@ -133,6 +162,30 @@ _OTHERS: Final = (
         "password",
         "uthorization|UTHORIZATION",
         r"(?P<keep>(?i:authorization)[\"']?\s{0,4}+[:=]\s{0,4}+[\"']?(?i:basic|token|digest|apikey)\s)[A-Za-z0-9._~+/=-]{8,}+",
+    ),
+    _found(
+        "token",
+        "-key|-Key|-KEY|-token|-Token|-TOKEN",
+        rf"(?P<keep>-(?i:key|token){_HEADERS}[\"']?\s{{0,4}}+[:=,]\s{{0,4}}+[\"']?)[A-Za-z0-9._~+/=-]{{8,}}+(?![(\[{{$])",
+        _has_digits,
+    ),
+    _found(
+        "cookie",
+        "ookie:|OOKIE:|ookie\":|ookie':",
+        r"(?P<keep>(?i:cookie)[\"']?:\s{0,4}+[\"']?[\w.-]{1,60}+=)[^\s'\"<>\\,;(){}$]{8,}+"
+        r"(?:; ?[\w.-]{1,60}+=[^\s'\"<>\\;]*+)*+",
+        _no_word,
+    ),
+    _found(
+        "token",
+        "_token|_secret",
+        rf"(?P<keep>_(?:token|secret){_FIELDS}[\"']?\s{{0,2}}+[:=]\s{{0,2}}+[\"']?)[A-Za-z0-9._~+/-]{{16,}}+=*+(?![(\[{{$])",
+        _has_digits,
+    ),
+    _found(
+        "password",
+        "curl ",
+        r"(?P<keep>(?<![\w-])curl [^\n]{0,200}?(?<=\s)(?:-u|--user)[ =]?[\"']?[^\s:'\"$]{1,100}+:)[^\s'\"$]{3,}+",
     ),
     _found(
         "token",

@@ -51,6 +51,8 @@ TOKENS = [
     *("://a:", "://", "://:", "://a@", "://a:b@?", "@", "?token=", "&a.token=", "?aaaaaaaaaaaaaaatoken", "&amp;token"),
     *("host=a password=", "host=a  ", ";password=", "machine a login b password ", "machine a ", "Private-Lines: 1 "),
     *("Authorization: Basic ", "Bearer ", "Bearer aaaaaaaaaaaaaaaaaaaa", "secret_access_key=", "session_token ", "1:AA", "a:AA"),
+    *("x-api-key", "x-a-a-key:", "-key", "api-key: a", "cookie:", "cookie: a=", "Cookie: a=aaaaaaaa; ", "access_token", "id_token="),
+    *("curl ", "curl -u ", "curl -u a:", "curl a", "SK0", "pata", ".atlasv1.", "EAAA", "MTk4.", "MMMMMMMMMMMMMMMMMMMMMMMM.aaaaaa."),
     *("hooks.slack.com/services/", "dt0c01.", "AGE-SECRET-KEY-1", "\x1b[0m", "\x1b[", "…", "\n", "e\ny\nJ\n", "a\n"),
 ]  # fmt: skip
 

@@ -19,6 +19,10 @@ TEXTS = [
     "see postgresql://ada:hush-hush@host/db here",
     f"x\n-----BEGIN PRIVATE KEY-----\n{BODY}\n-----END PRIVATE KEY-----\ny\n",
     f"-----BEGIN PRIVATE KEY-----\n{BODY}",
+    f"'x-api-key': '{L[:20]}'\nPrivate-Token: {L[:20]} x\n",
+    f"Cookie: a={L[:20]}; b=c\nx",
+    f"curl -u ada:{L[:20]} https://example.org",
+    f'{{"access_token": "{L[:20]}"}}',
     f"aws_secret_access_key = {L[:40]}\n",
     "\x1b[31mplain\x1b[0m words, no secrets;\r progress 10 %\r progress 20 %\n",
     "",
@@ -36,6 +40,16 @@ def test_a_text_in_pieces_is_redacted_as_the_whole_text_is(text: str) -> None:
         stream = RedactedStream()
         pieces = [stream.add(text[:cut], REDACTOR), stream.add(text[cut:], REDACTOR)]
         assert "".join([*pieces, stream.flush(REDACTOR)]) == whole, cut
+
+
+def test_a_long_value_waits_until_it_is_over() -> None:
+    value = "0123456789" * 600
+    redactor = Redactor([Secret("LONG_TOKEN", value)])
+    for written in (value, value.encode().hex()):
+        stream = RedactedStream()
+        text = f"a {written} b"
+        pieces = [stream.add(text[start : start + 30], redactor) for start in range(0, len(text), 30)]
+        assert "".join([*pieces, stream.flush(redactor)]) == "a <<redacted:LONG_TOKEN>> b"
 
 
 def test_complete_lines_do_not_wait() -> None:
