@@ -27,6 +27,7 @@ from marimo_kernel_bridge.protocol.environment import (
     MissingImport,
     PackageChange,
     is_installer_setting,
+    is_settings_folder,
 )
 from marimo_kernel_bridge.protocol.own_python import python_command, python_environment
 
@@ -105,11 +106,13 @@ def install(
 ) -> InstallReport:
     """Install packages into this interpreter's environment. `show` receives the installer's output.
 
-    `settings` are the person's variables for the installer. Those of this process are not used: code of the notebook and
-    files of its folder (`.env`) may have set them.
+    `settings` are the person's variables for the installer, with their PATH, on which uv is looked for. Those of this
+    process are not used: code of the notebook and files of its folder (`.env`) may have set them. Without `settings`, the
+    client is on another machine, and the folders of this one are used: HOME and its like.
     Called on the main thread, where a KeyboardInterrupt stops the installer. Raises `BridgeError`: no_installer.
     """
-    tool = _installer()
+    path = settings.get("PATH")
+    tool = _installer(path)
     if tool is None or not sys.executable:
         raise BridgeError(
             "no_installer",
@@ -123,11 +126,13 @@ def install(
             "If it is the person's, they can install the packages with %pip install.",
         )
     settings = {name: value for name, value in settings.items() if is_installer_setting(name)}
+    if not any(map(is_settings_folder, settings)):
+        settings |= {name: value for name, value in os.environ.items() if is_settings_folder(name)}
     others = {name: value for name, value in os.environ.items() if is_installer_setting(name)}
     if ignored := sorted(name for name in others if others[name] != settings.get(name)):
         show(f"Not used, as the person did not set it for agents: {', '.join(ignored)}\n")
     before = _versions()
-    exit_code = _run(tool, requirements, show, settings)
+    exit_code = _run(_command(tool, path), requirements, show, settings)
     importlib.invalidate_caches()
     after = _versions()
     changes = tuple(
@@ -150,10 +155,22 @@ def _settings_beside_the_notebook() -> Path | None:
     )
 
 
+def _command(tool: Installer, path: str | None) -> list[str]:
+    if tool == "uv":
+        uv = _uv(path)
+        assert uv is not None
+        return [uv, "pip", "install", "--no-progress", "--color", "never", "--python", sys.executable]
+    options = ("--no-input", "--no-color", "--progress-bar", "off", "--disable-pip-version-check")
+    return python_command("-m", "pip", "install", *options)
+
+
 def _run(
-    tool: Installer, requirements: Sequence[str], show: Callable[[str], None], settings: Mapping[str, str]
+    command: Sequence[str],
+    requirements: Sequence[str],
+    show: Callable[[str], None],
+    settings: Mapping[str, str],
 ) -> int | None:
-    with _process(tool, requirements, settings) as process:
+    with _process(command, requirements, settings) as process:
         assert process.stdout is not None
         try:
             for line in process.stdout:
@@ -168,15 +185,8 @@ def _run(
 
 @contextmanager
 def _process(
-    tool: Installer, requirements: Sequence[str], settings: Mapping[str, str]
+    command: Sequence[str], requirements: Sequence[str], settings: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[str]]:
-    if tool == "uv":
-        uv = _uv()
-        assert uv is not None
-        command = [uv, "pip", "install", "--no-progress", "--color", "never", "--python", sys.executable]
-    else:
-        command = python_command("-m", "pip", "install", "--no-input", "--no-color", "--progress-bar", "off")
-        command.append("--disable-pip-version-check")
     environ = {name: value for name, value in python_environment().items() if not is_installer_setting(name)}
     process = subprocess.Popen(  # noqa: S603  # no shell, and requirements only behind "--" (`requirements`)
         [*command, "--", *requirements],
@@ -276,14 +286,15 @@ def _kind() -> Literal["venv", "uv", "conda", "system"]:
     return "uv" if re.search(r"(?m)^uv\s*=", made_by) else "venv"
 
 
-def _installer() -> Installer | None:
-    """Return the installer for this environment: uv if uv created it, else pip, else uv."""
+def _installer(path: str | None = None) -> Installer | None:
+    """Return the installer for this environment: uv if uv created it, else pip, else uv. `path` is as `_uv` takes it."""
     has_pip = importlib.util.find_spec("pip") is not None
-    if _uv() is not None and (_kind() == "uv" or not has_pip):
+    if _uv(path) is not None and (_kind() == "uv" or not has_pip):
         return "uv"
     return "pip" if has_pip else None
 
 
-def _uv() -> str | None:
+def _uv(path: str | None) -> str | None:
+    """Return the uv beside the interpreter, or else that on a search path; None is this process's own PATH."""
     beside = Path(sys.executable).with_name("uv.exe" if sys.platform == "win32" else "uv")
-    return str(beside) if beside.is_file() else shutil.which("uv")
+    return str(beside) if beside.is_file() else shutil.which("uv", path=path)

@@ -25,21 +25,31 @@ _VARIABLES: Final[Mapping[Installer, tuple[str, ...]]] = {
     "uv": (*("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),),
 }
 _KEYS: Final = ("index-url", "extra-index-url", "find-links")
+_PIP_S: Final = "pip.ini" if os.name == "nt" else "pip.conf"
 _LONGEST: Final = 200
 
 
 def own_settings(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the variables of an environment that tell installers where packages come from, and how they are fetched."""
-    return {name: value for name, value in environ.items() if is_installer_setting(name)}
+    """Return the variables of an environment that tell installers where packages come from, and how they are fetched.
+
+    With PATH, on which uv is found.
+    """
+    return {name: value for name, value in environ.items() if is_installer_setting(name) or name == "PATH"}
 
 
-def named(installer: Installer | None, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
-    """Return the addresses that the person's settings name for an installer, without credentials; none for its default."""
+def named(
+    installer: Installer | None, prefix: str, environ: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Return the addresses that the person's settings name for an installer, without credentials; none for its default.
+
+    `prefix` is the kernel's environment, where pip has a settings file as well.
+    """
     if installer is None:
         return ()
     found = [address for name in _VARIABLES[installer] for address in environ.get(name, "").split()]
     of_files = _of_pip if installer == "pip" else _of_uv
-    found += (address for path in _files(installer, environ) for address in of_files(path))
+    files = [*_files(installer, environ), *([Path(prefix, _PIP_S)] if installer == "pip" else ())]
+    found += (address for path in files for address in of_files(path))
     return tuple(dict.fromkeys(map(_shown, found)))
 
 
@@ -69,7 +79,7 @@ def _files(installer: Installer, environ: Mapping[str, str]) -> Iterator[Path]:
     named = environ.get(f"{installer.upper()}_CONFIG_FILE")
     if named:
         yield Path(named)
-    name = ("pip.ini" if os.name == "nt" else "pip.conf") if installer == "pip" else "uv.toml"
+    name = _PIP_S if installer == "pip" else "uv.toml"
     home = Path(environ.get("HOME") or Path.home())
     folders = [environ.get("XDG_CONFIG_HOME") or home / ".config", environ.get("APPDATA")]
     folders += [
@@ -86,21 +96,29 @@ def _files(installer: Installer, environ: Mapping[str, str]) -> Iterator[Path]:
 def _of_pip(path: Path) -> Iterable[str]:
     settings = configparser.RawConfigParser(strict=False)
     try:
-        settings.read_string(path.read_text(encoding="utf-8"))
+        settings.read_string(_text(path))
     except (OSError, ValueError, configparser.Error):  # then pip fails, and says why
         return ()
     return [
         address
         for section in ("global", "install")
         if settings.has_section(section)
-        for key in _KEYS
-        for address in settings.get(section, key, fallback="").split()
+        for key, value in settings.items(section)
+        if key.replace("_", "-").removeprefix("--") in _KEYS  # pip takes all these spellings
+        for address in value.split()
     ]
+
+
+def _text(path: Path) -> str:
+    """Return the text of a settings file. Raises OSError or ValueError; the kernel may say that a pipe is one."""
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    return path.read_text(encoding="utf-8")
 
 
 def _of_uv(path: Path) -> Iterable[str]:
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(_text(path))
     except (OSError, ValueError):
         return ()
     indexes = settings.get("index")

@@ -35,7 +35,11 @@ _INSTALLS: Final = re.compile(
     r"(?:pip3?|uv|conda|mamba|micromamba)\b[^\n]*\b(?:install|add)\b"
 )
 
-_SETTINGS: Final = re.compile(r"(?i)(?:PIP|UV)_\w+|SSL_CERT_(?:FILE|DIR)|(?:REQUESTS|CURL)_CA_BUNDLE")
+_SETTINGS: Final = re.compile(
+    r"(?i)(?:PIP|UV)_\w+|SSL_CERT_(?:FILE|DIR)|(?:REQUESTS|CURL)_CA_BUNDLE|NETRC|XDG_CONFIG_(?:HOME|DIRS)"
+)
+_FOLDERS: Final = frozenset({"HOME", "USERPROFILE", "APPDATA", "PROGRAMDATA"})
+"""In which installers find settings files and credentials of the user and the machine."""
 
 MOST_PACKAGES: Final = 50
 _LONGEST: Final = 200
@@ -95,8 +99,16 @@ def installs_packages(code: str) -> bool:
 
 
 def is_installer_setting(name: str) -> bool:
-    """Return whether a variable of the environment tells pip or uv what to install from where, and whom to trust."""
-    return _SETTINGS.fullmatch(name) is not None
+    """Return whether a variable of the environment tells pip or uv what to install from where, and whom to trust.
+
+    Also the folders in which they look for settings files and credentials.
+    """
+    return _SETTINGS.fullmatch(name) is not None or is_settings_folder(name)
+
+
+def is_settings_folder(name: str) -> bool:
+    """Return whether a variable is a folder of settings that a machine must have: without it, programs fail."""
+    return name.upper() in _FOLDERS
 
 
 def requirements(texts: list[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import sysconfig
 
@@ -66,12 +67,14 @@ async def test_pip_installs_into_the_kernels_own_environment(agent, folder, data
 
 
 async def test_uv_installs_where_uv_made_the_environment_and_a_newer_version_needs_a_restart(
-    agent, folder, shelf
+    agent, folder, shelf, monkeypatch
 ):
     settings = folder / "env/pyvenv.cfg"
     made_by_venv = settings.read_text()
     (folder / "uv.toml").write_text("no-index = true\nfind-links = ['/no/such/shelf']\n")  # not the person's
-    await look(agent, f"import os\nos.environ['PATH'] = {sysconfig.get_path('scripts')!r}")
+    scripts = sysconfig.get_path("scripts")
+    await look(agent, f"import os\nos.environ['PATH'] = {scripts!r}")  # to be told that there is uv
+    monkeypatch.setenv("PATH", scripts, prepend=os.pathsep)
     settings.write_text(f"{made_by_venv}uv = 0.9.0\n")
     try:
         await agent("install_packages", packages=["brdg-two<2"])

@@ -34,7 +34,7 @@ from marimo_kernel_bridge.protocol.environment import MOST_PACKAGES, requirement
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attachments import Attached
-    from marimo_kernel_bridge.protocol.environment import Installer
+    from marimo_kernel_bridge.protocol.environment import Environment
 
 _INSTALL_WAIT = 120.0
 
@@ -79,17 +79,17 @@ async def ask_consent(
     notebook = f" of {printable(description.notebook)}" if description.notebook else ""
     return Elicit(
         f"An agent wants to install {', '.join(specifiers)} with {environment.installer} into {printable(environment.prefix)}, "
-        f"the environment of the kernel{notebook}.{_from(attached, environment.installer)} "
+        f"the environment of the kernel{notebook}.{_from(attached, environment)} "
         "Packages run code of others when they are installed.",
         Consent,
     )
 
 
-def _from(attached: Attached, installer: Installer | None) -> str:
+def _from(attached: Attached, environment: Environment) -> str:
     """Return a sentence on where packages come from, "" if it is where they come from by default."""
     if not attached.here:
         return " They come from where the kernel's machine is set up to take packages from."
-    places = named(installer)
+    places = named(environment.installer, environment.prefix)
     return f" They come from {', '.join(places)}, as your settings say." if places else ""
 
 

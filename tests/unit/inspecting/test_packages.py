@@ -110,7 +110,8 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "path", [str(folder / "site-packages"), *own])
     monkeypatch.setattr(sys, "prefix", str(folder))
     monkeypatch.setattr(sys, "executable", str(folder / "bin/python"))
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    which = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: path and which(name, path=path))
     monkeypatch.delitem(sys.modules, "pip", raising=False)
     return folder
 
@@ -256,19 +257,52 @@ def test_only_the_person_s_settings_say_where_an_installer_takes_packages_from(
     """uv reads `uv.toml` and `pyproject.toml` of its working directory; code of the notebook and `.env` set variables."""
     (prefix / "pyvenv.cfg").write_text("uv = 0.9.0" if tool == "uv" else "")
     program = prefix / ("bin/uv" if tool == "uv" else "bin/python")
-    write_script(program, "pwd", "env | grep -E '^(PIP|UV|SSL|REQUESTS)_' | sort", "exit 2")
+    write_script(
+        program, "pwd", "env | grep -E '^((PIP|UV|SSL|REQUESTS|XDG)_|HOME|APPDATA|NETRC)' | sort", "exit 2"
+    )
     monkeypatch.chdir(tmp_path)
-    for name in ("PIP_INDEX_URL", "UV_INDEX_URL", "UV_CONFIG_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+    of_sources = {"PIP_INDEX_URL", "UV_INDEX_URL", "UV_CONFIG_FILE", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"}
+    of_folders = {"HOME", "APPDATA", "NETRC", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"}
+    for name in of_sources | of_folders:
         monkeypatch.setenv(name, "of the kernel")
-    person_s = {"PIP_INDEX_URL": "https://a.example/simple", "UV_INDEX": "https://b.example/simple"}
+    person_s = {
+        "HOME": "/home/ada",
+        "PIP_INDEX_URL": "https://a.example/simple",
+        "UV_INDEX": "https://b.example/simple",
+    }
     printed: list[str] = []
     report = install(["nosuch"], list, printed.append, {**person_s, "LD_PRELOAD": "/no/such.so"})
     assert (report.installer, report.exit_code) == (tool, 2)
     warning, folder, *variables = "".join(printed).splitlines()
     assert warning.startswith("Not used")
-    assert {"PIP_INDEX_URL", "UV_CONFIG_FILE", "REQUESTS_CA_BUNDLE"} <= set(warning.replace(",", "").split())
+    assert of_sources | of_folders <= set(warning.replace(",", "").split())
     assert folder == "/"
     assert variables == [f"{name}={value}" for name, value in sorted(person_s.items())]
+
+
+def test_a_kernel_on_another_machine_keeps_that_machine_s_home_and_nothing_else(
+    prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_script(prefix / "bin/python", "env | grep -E '^(HOME|NETRC|XDG_CONFIG_HOME|PIP_INDEX_URL)=' | sort")
+    for name in ("HOME", "NETRC", "XDG_CONFIG_HOME", "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, "of the kernel")
+    printed: list[str] = []
+    install(["nosuch"], list, printed.append, {})
+    assert printed[1:] == ["HOME=of the kernel\n"]
+    assert "HOME" not in printed[0].replace(",", "").split()
+
+
+def test_the_uv_on_the_path_of_the_kernel_is_not_run(
+    prefix: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (prefix / "pyvenv.cfg").write_text("uv = 0.9.0")
+    for owner in ("kernel", "person"):
+        (tmp_path / owner).mkdir()
+        write_script(tmp_path / owner / "uv", f"echo of the {owner}")
+    monkeypatch.setenv("PATH", f"{tmp_path}/kernel:{os.environ['PATH']}")
+    printed: list[str] = []
+    install(["nosuch"], list, printed.append, {"HOME": str(tmp_path), "PATH": f"{tmp_path}/person"})
+    assert printed[-1] == "of the person\n"
 
 
 def test_pip_takes_no_settings_from_an_environment_in_the_notebooks_folder(

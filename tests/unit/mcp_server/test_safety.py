@@ -1,6 +1,7 @@
 """What an agent may do and see, and what is kept of it: permissions, the audit log, secrets."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -316,7 +317,8 @@ async def test_the_question_names_where_packages_come_from_if_the_person_has_set
     _, (question,) = await install(kernel, connection_file, YES)
     assert "They come from https://c.example/simple, as" in question
     (sent, *_) = [request for request in kernel.requests if isinstance(request, wire.InstallPackages)]
-    assert "PATH" not in sent.settings
+    assert sent.settings["PATH"] == os.environ["PATH"]
+    assert "JUPYTER_RUNTIME_DIR" not in sent.settings
     assert sent.settings["PIP_DISABLE_PIP_VERSION_CHECK"] == "1"
 
 
