@@ -37,13 +37,30 @@ def join(files: RunFiles, start: str) -> None:
             )
         client_ended = threading.Event()
         threading.Thread(target=_send, args=(server, client_ended), daemon=True).start()
-        while data := server.recv(_CHUNK):
-            while data:
-                data = data[os.write(_STDOUT, data) :]
+        try:
+            _receive(server)
+        except BrokenPipeError:  # the client has ended, and reads no more
+            return
     if not client_ended.is_set():
         raise BridgeError(
-            "bad_request", "The MCP server has ended.", f"Start it, then connect again: {start}"
+            "bad_request",
+            "The MCP server has ended, or refused a message.",
+            f"If it has ended, start it; then connect again: {start}",
         )
+
+
+def _receive(server: socket.socket) -> None:
+    """Write what the server sends, until it ends. Raises BrokenPipeError, if the client has ended."""
+    while data := _received(server):
+        while data:
+            data = data[os.write(_STDOUT, data) :]
+
+
+def _received(server: socket.socket) -> bytes:
+    try:
+        return server.recv(_CHUNK)
+    except ConnectionResetError:  # it ended with messages unread
+        return b""
 
 
 def _send(server: socket.socket, ended: threading.Event) -> None:

@@ -12,7 +12,9 @@ import secrets
 from contextlib import asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakSet
 
+import anyio
 from mcp.server.stdio import stdio_server
 
 from marimo_kernel_bridge.client.socket_owner import foreign_peer
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator
 
-    import anyio
     from mcp.server.lowlevel import Server
 
 GRACE: Final = 6
@@ -45,7 +46,10 @@ class _TextFile:
         return self
 
     async def __anext__(self) -> str:
-        line = await self._reader.readline()
+        try:
+            line = await self._reader.readline()
+        except ValueError as error:
+            raise ConnectionError(f"a message is longer than {_LONGEST} bytes") from error
         if not line:
             raise StopAsyncIteration
         return line.decode(errors="replace")
@@ -69,6 +73,7 @@ async def one_lifespan(server: Server[Any]) -> AsyncIterator[None]:
 async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIterator[None]:
     """Serve clients that connect; at the end cancel their calls, as uvicorn's are."""
     sessions: set[asyncio.Task[None]] = set()
+    transports: WeakSet[asyncio.WriteTransport] = WeakSet()
 
     async def session(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -78,12 +83,13 @@ async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIte
             writer.close()
             return
         sessions.add(task)
+        transports.add(writer.transport)
         CONNECTION.set(secrets.token_hex(16))
         try:
             file = cast("anyio.AsyncFile[str]", _TextFile(reader, writer))
             async with stdio_server(file, file) as (incoming, outgoing):
                 await server.run(incoming, outgoing, server.create_initialization_options())
-        except* (OSError, ValueError) as problem:  # ValueError: a message that is too long
+        except* (OSError, anyio.BrokenResourceError) as problem:  # or cancelled with requests waiting
             logger.warning("A client's connection ended: %s", problem.exceptions)
         finally:
             sessions.discard(task)
@@ -97,3 +103,5 @@ async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIte
                 task.cancel()
             if sessions:
                 await asyncio.wait(sessions, timeout=GRACE)
+            for transport in transports:
+                transport.abort()  # else a client that reads nothing keeps it open, and newer Pythons wait for it

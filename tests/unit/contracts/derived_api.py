@@ -55,6 +55,7 @@ OWNERS = {
     "_markdown_text": "marimo._output.md:_md",
     "_objects": "marimo._plugins.ui._core.registry:UIElementRegistry",
     "_on_update_completion": "marimo._plugins.ui._core.ui_element:UIElement",
+    "lifespan": "mcp.server.lowlevel.server:Server",
     "run_cell_async": "IPython.core.interactiveshell:InteractiveShell",
     "_reply_subshell_for": "ipykernel.comm.comm:BaseComm",
     "_selection": "marimo._plugins.ui._impl.table:table",

@@ -6,7 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,8 @@ from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.client import socket_owner
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.attachments import Attach, attach_client
-from marimo_kernel_bridge.mcp_server.transport import joining
-from marimo_kernel_bridge.mcp_server.transport import own_clients as own_clients_module
-from marimo_kernel_bridge.mcp_server.transport.own_clients import one_lifespan, own_clients
+from marimo_kernel_bridge.mcp_server.transport import joining, own_clients
+from marimo_kernel_bridge.mcp_server.transport.own_clients import one_lifespan
 from marimo_kernel_bridge.mcp_server.transport.run_files import RunFiles, run_files
 from marimo_kernel_bridge.mcp_tools import build_server
 from tests.unit.mcp_server.fake_kernel import FakeKernel
@@ -55,7 +54,7 @@ async def serving(files: RunFiles, attach: Attach = attach_client) -> AsyncItera
     server = build_server(attach=attach)._lowlevel_server
     with files.listening() as listening:
         assert listening is not None
-        async with one_lifespan(server), own_clients(server, listening):
+        async with one_lifespan(server), own_clients.own_clients(server, listening):
             yield
 
 
@@ -119,7 +118,7 @@ async def test_another_user_at_the_other_end_is_sent_nothing(
 ) -> None:
     async with asyncio.timeout(30), serving(files):
         with monkeypatch.context() as patched:
-            patched.setattr(own_clients_module, "foreign_peer", lambda _: 4242)
+            patched.setattr(own_clients, "foreign_peer", lambda _: 4242)
             reader, writer = await asyncio.open_unix_connection(files.socket_file)
             assert await reader.read() == b""
             writer.close()
@@ -158,6 +157,68 @@ async def test_a_message_without_end_ends_its_own_connection(files: RunFiles, cl
         assert "result" in await client.ask(TOOLS)
         os.close(client.stdin)
         await joined
+
+
+async def test_a_client_that_reads_nothing_does_not_delay_the_server_s_end(
+    files: RunFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = asyncio.Event()
+
+    async def flush(file: own_clients._TextFile) -> None:
+        if file._writer.transport.get_write_buffer_size():
+            blocked.set()
+        await file._writer.drain()
+
+    monkeypatch.setattr(own_clients._TextFile, "flush", flush)
+    async with asyncio.timeout(30):
+        async with serving(files):
+            reader, writer = await asyncio.open_unix_connection(files.socket_file, limit=1)
+            writer.write((json.dumps(TOOLS).encode() + b"\n") * 50)
+            await blocked.wait()
+        with suppress(ConnectionResetError):
+            assert not (await reader.read()).endswith(b"\n"), "what it did not read is dropped"
+    writer.close()
+
+
+async def test_a_fault_of_ours_in_a_session_is_logged_as_one(
+    files: RunFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    told: asyncio.Future[BaseException] = loop.create_future()
+    previous = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: told.done() or told.set_result(context["exception"]))
+    monkeypatch.setattr(own_clients, "stdio_server", lambda *_: int("ours"))
+    async with asyncio.timeout(30), serving(files):
+        _, writer = await asyncio.open_unix_connection(files.socket_file)
+        await asyncio.sleep(0)
+        assert "ours" in str((await told).args)
+        writer.close()
+    loop.set_exception_handler(previous)
+
+
+def test_a_server_that_ends_with_messages_unread_has_ended(
+    files: RunFiles, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(RunFiles, "connected", lambda _: ours)
+    ours.sendall(b"unread")
+    theirs.close()
+    with pytest.raises(BridgeError, match=f"has ended, or refused a message.*{START}"):
+        joining.join(files, START)
+    os.close(client.stdin)
+
+
+def test_a_client_that_ends_first_is_no_failure(
+    files: RunFiles, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(RunFiles, "connected", lambda _: ours)
+    with Path(os.devnull).open() as null:
+        os.dup2(null.fileno(), client.stdout)  # nobody reads
+    theirs.sendall(b"an answer")
+    joining.join(files, START)
+    theirs.close()
+    os.close(client.stdin)
 
 
 async def written(writer: asyncio.StreamWriter) -> None:
@@ -229,3 +290,15 @@ def test_connect_names_the_command_that_starts_the_server(homes_of_tests: Path) 
     done = CliRunner().invoke(main, ["mcp", "--connect", "--port", "4711"])
     assert done.exit_code == 1
     assert "let it run: marimo-kernel-bridge mcp --http --port 4711" in done.stderr
+
+
+def test_a_path_that_is_too_long_is_refused_where_a_socket_is_needed(
+    homes_of_tests: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(homes_of_tests / ("x" * 100)))
+    files = run_files(1)
+    with pytest.raises(BridgeError, match="too long for a Unix socket"), files.listening():
+        pass
+    monkeypatch.setattr("marimo_kernel_bridge.mcp_server.transport.run_files.HAVE_SOCKETS", False)
+    with files.listening() as listening:
+        assert listening is None
