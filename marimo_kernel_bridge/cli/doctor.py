@@ -27,8 +27,8 @@ from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kern
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
-from marimo_kernel_bridge.mcp_server.transport.address import own_port, require_not_foreign
-from marimo_kernel_bridge.mcp_server.transport.run_files import run_files
+from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, own_port, require_not_foreign
+from marimo_kernel_bridge.mcp_server.transport.run_files import HAVE_SOCKETS, run_files
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC, MODULE
 from marimo_kernel_bridge.runtime.supported_api import check_version, installed, missing_api
@@ -251,10 +251,12 @@ def _running_server() -> Finding:
     """Say where `mcp --http` serves or would serve, and whether another user is there."""
     try:
         port = own_port()
-        require_not_foreign(port)
-        running = run_files(port).connected()
+        require_not_foreign(DEFAULT_HOST, port)
+        running = run_files(port).connected() if HAVE_SOCKETS else None
     except BridgeError as error:
         return Finding("mcp --http", "FAILED", error.message, error.hint)
+    if not HAVE_SOCKETS:
+        return Finding("mcp --http", "ok", f"clients over HTTP find it on port {port}")
     if running is None:
         return Finding("mcp --http", "ok", f"not running; clients over HTTP would find it on port {port}")
     running.close()

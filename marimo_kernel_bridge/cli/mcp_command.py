@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
+from click.core import ParameterSource
 
 from marimo_kernel_bridge.cli.group import examples
 from marimo_kernel_bridge.errors import BridgeError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.tool import Tier
 
 _SERVE: Final = ("marimo-kernel-bridge", "mcp", "--http")
+_NO_SOCKETS: Final = "Clients connect by Unix sockets, which this system lacks"
 _TIER: Final = click.Choice(["read", "propose", "edit", "scratch", "run", "all"])
 _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
 
@@ -79,13 +81,12 @@ def mcp(
     """
     if not http and (host is not None or allow_remote or token_file is not None):
         raise click.UsageError("--host, --allow-remote and --token-file need --http.")
-    if not (http or connect) and port is not None:
-        raise click.UsageError("--port needs --http or --connect.")
+    _require_sense(port, http=http, connect=connect)
     if (print_config and install_in) or (http and connect):
         raise click.UsageError("Give one of --print-config and --install, and one of --http and --connect.")
     arguments = _permission(allow)
     if (print_config or install_in) and (http or connect):
-        _require_usable(port)
+        _require_usable(host, port)
         arguments = ("--connect", *_on_port(port))
     if install_in:
         _install_mcp(install_in, arguments)
@@ -93,6 +94,7 @@ def mcp(
         _print_mcp_config(print_config, arguments)
         if http:
             others = [*_on_port(port), *_permission(allow), *(["--allow-remote"] if allow_remote else [])]
+            others += [] if token_file is None else ["--token-file", str(token_file)]
             started = shlex.join([*_SERVE, *([] if host is None else ["--host", host]), *others])
             click.echo(
                 f"Clients do not start this server. Start it first, and let it run: {started}", err=True
@@ -106,6 +108,14 @@ def mcp(
         from marimo_kernel_bridge.mcp_tools import run_stdio  # noqa: PLC0415  # only for this command
 
         run_stdio(allow)
+
+
+def _require_sense(port: int | None, *, http: bool, connect: bool) -> None:
+    """Raise for options that would have no effect."""
+    if not (http or connect) and port is not None:
+        raise click.UsageError("--port needs --http or --connect.")
+    if connect and click.get_current_context().get_parameter_source("allow") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--allow is the server's: give it to mcp --http.")
 
 
 def _permission(allow: Tier) -> tuple[str, ...]:
@@ -130,23 +140,25 @@ def _print_mcp_config(client: Client, arguments: Sequence[str]) -> None:
     click.echo(config.text)
 
 
-def _require_usable(port: int | None) -> None:
+def _require_usable(host: str | None, port: int | None) -> None:
     """Raise for a port to which no client should be sent."""
-    from marimo_kernel_bridge.mcp_server.transport.address import own_port, require_not_foreign  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, own_port, require_not_foreign  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.mcp_server.transport.run_files import HAVE_SOCKETS  # noqa: PLC0415
 
     if port == 0:
         raise click.UsageError("A client needs the port that the server listens on, not 0.")
     if not HAVE_SOCKETS:
-        raise click.UsageError("Clients connect by Unix sockets, which this system lacks: omit --http.")
-    require_not_foreign(own_port() if port is None else port)
+        raise click.UsageError(f"{_NO_SOCKETS}: omit --http.")
+    require_not_foreign(host or DEFAULT_HOST, own_port() if port is None else port)
 
 
 def _connect(port: int | None) -> None:
     from marimo_kernel_bridge.mcp_server.transport.address import own_port  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.mcp_server.transport.joining import join  # noqa: PLC0415
-    from marimo_kernel_bridge.mcp_server.transport.run_files import run_files  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_server.transport.run_files import HAVE_SOCKETS, run_files  # noqa: PLC0415
 
+    if not HAVE_SOCKETS:
+        raise click.UsageError(f"{_NO_SOCKETS}: use the URL and the token that mcp --http names.")
     join(run_files(own_port() if port is None else port), shlex.join([*_SERVE, *_on_port(port)]))
 
 
@@ -174,6 +186,9 @@ def _serve_http(
             click.echo(
                 f"Serving MCP at {listening.url} with the token in {token.path}. Press Ctrl-C to stop."
             )
+            if own is None:
+                click.echo("To configure a client, give it this URL, and the token as a bearer token.")
+                return
             configured = shlex.join([*_SERVE, *_on_port(None if port is None else listening.port)])
             click.echo(f"To configure a client: {configured} --print-config CLIENT")
 
@@ -199,6 +214,8 @@ def agents(*, action: Literal["list", "pause", "resume", "audit"], notebook: str
     from marimo_kernel_bridge.protocol import pauses  # noqa: PLC0415  # only for this command
 
     if action == "audit":
+        if notebook is not None:
+            raise click.UsageError("The audit log is one for all notebooks: omit NOTEBOOK.")
         _check_audit_log()
         return
 

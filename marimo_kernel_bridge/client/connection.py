@@ -146,6 +146,18 @@ def locate(name: str) -> Path:
 
     Raises `BridgeError`: connection_file_missing.
     """
+    for candidate in candidates(name):
+        if os.path.exists(candidate):  # noqa: PTH110  # Path.exists raises for unreadable folders and long names
+            return candidate.resolve()
+    raise BridgeError(
+        "connection_file_missing",
+        f"There is no connection file {name.strip()!r}, neither as a path nor in {runtime_dir()}.",
+        "A kernel's file disappears when the kernel is shut down. " + SHOW_KERNELS,
+    )
+
+
+def candidates(name: str) -> tuple[Path, ...]:
+    """Return the paths that a name may denote, best first. Raises `BridgeError`: connection_file_missing."""
     text = name.strip()
     if not text or "\0" in text:
         raise BridgeError(
@@ -155,15 +167,11 @@ def locate(name: str) -> Path:
     with suppress(RuntimeError):  # no such user
         given = given.expanduser()
     directory = runtime_dir()
-    candidates = [given, directory / text, directory / f"kernel-{text}.json", directory / f"{text}.json"]
-    for candidate in candidates:
-        if os.path.exists(candidate):  # noqa: PTH110  # Path.exists raises for unreadable folders and long names
-            return candidate.resolve()
-    raise BridgeError(
-        "connection_file_missing",
-        f"There is no connection file {text!r}, neither as a path nor in {directory}.",
-        "A kernel's file disappears when the kernel is shut down. " + SHOW_KERNELS,
-    )
+    if given.is_absolute():
+        return (given,)
+    if len(given.parts) > 1:
+        return given, directory / text
+    return given, directory / text, directory / f"kernel-{text}.json", directory / f"{text}.json"
 
 
 def read_connection(name: str | Path) -> Connection:
@@ -309,7 +317,7 @@ def _judge_address(path: Path, file: _File) -> tuple[str, ...]:
         return ()
     if _is_here(file.ip):
         # The kernel may have ended, and its file stayed, or the file came with a checkout.
-        if (user := foreign_listener(file.shell_port)) is not None:
+        if (user := foreign_listener(file.ip, file.shell_port)) is not None:
             raise _foreign(path, f"user id {user} listens on its port {file.shell_port}")
         return ()
     if not file.curve_publickey:

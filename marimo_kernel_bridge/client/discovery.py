@@ -196,7 +196,7 @@ def _read_server(path: Path) -> _Server | None:
         return None
     if server.secure or server.hostname not in _LOOPBACK or not _runs(server.pid):
         return None
-    if foreign_listener(server.port) is not None:
+    if foreign_listener(server.hostname, server.port) is not None:
         return None
     return server
 

@@ -5,7 +5,9 @@ A port is no proof of who is behind it: another user may listen there while our 
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +15,14 @@ _LISTENS: Final = "0A"
 _TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
 
 
-def foreign_listener(port: int) -> int | None:
-    """Return the id of another user who listens on a port, None if none does or the system does not tell (all but Linux).
+def foreign_listener(address: str, port: int) -> int | None:
+    """Return the id of another user who listens on a port of an address of this machine, or on that port of all addresses.
 
-    The system's own user may listen for us: a container engine publishes its containers' ports.
+    `address` is an IP address or "localhost"; all addresses ("*", 0.0.0.0, ::) are reached by the loopback. None if there is
+    no such user, or the system does not tell (all but Linux). The system's own user may listen for us: a container engine
+    publishes its containers' ports.
     """
+    counted = _rows_of(address)
     for table in _TABLES:
         try:
             rows = table.read_text().strip().split("\n")[1:]
@@ -25,10 +30,31 @@ def foreign_listener(port: int) -> int | None:
             continue
         for row in rows:
             _, local, _, state, _, _, _, uid, *_ = row.split()
+            where, _, number = local.rpartition(":")
             if (
                 state == _LISTENS
-                and int(local.rpartition(":")[2], 16) == port
+                and int(number, 16) == port
+                and where in counted
                 and int(uid) not in {0, os.getuid()}
             ):
                 return int(uid)
     return None
+
+
+def _rows_of(address: str) -> set[str]:
+    """Return how the tables write an address and those that include it."""
+    if address == "localhost":
+        return _rows_of("127.0.0.1") | _rows_of("::1")
+    ip = ipaddress.ip_address("0.0.0.0" if address == "*" else address)  # noqa: S104  # nothing is bound
+    if ip.is_unspecified:
+        ip = ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")  # noqa: PLR2004  # IPv4
+    including = [ip, *map(ipaddress.ip_address, ("0.0.0.0", "::", "::ffff:0.0.0.0"))]  # noqa: S104
+    if ip.version == 4:  # noqa: PLR2004  # a socket of IPv6 takes IPv4 as well
+        including.append(ipaddress.ip_address(f"::ffff:{ip}"))
+    return {_row_of(each.packed) for each in including}
+
+
+def _row_of(packed: bytes) -> str:
+    """Return an address as the kernel prints it: words of four bytes, each as a number of this machine."""
+    words = (packed[start : start + 4] for start in range(0, len(packed), 4))
+    return "".join(f"{int.from_bytes(word, sys.byteorder):08X}" for word in words)

@@ -36,7 +36,11 @@ def private_directory(name: str) -> Path:
 
 def socket_path(directory: Path, name: str) -> Path:
     """Return the path of a socket. Raises `BridgeError`: bad_request."""
-    path = directory / f"{name}.sock"
+    return bindable(directory / f"{name}.sock")
+
+
+def bindable(path: Path) -> Path:
+    """Return a path that is short enough for a socket. Raises `BridgeError`: bad_request."""
     if len(os.fsencode(path)) > _MAX_SOCKET_PATH:
         raise BridgeError(
             "bad_request",

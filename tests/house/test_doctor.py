@@ -169,10 +169,22 @@ def test_a_marimo_without_what_the_kernel_needs_is_told(monkeypatch):
     assert (finding.verdict, "Kernel.mutate_graph is gone" in finding.detail) == ("FAILED", True)
 
 
+def test_a_system_without_unix_sockets_is_told_the_port(monkeypatch, tmp_path):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / ("x" * 100)))
+    assert "too long for a Unix socket" in doctor._running_server().detail
+    monkeypatch.setattr(doctor, "HAVE_SOCKETS", False)
+    finding = doctor._running_server()
+    assert (finding.verdict, finding.detail) == (
+        "ok",
+        f"clients over HTTP find it on port {address.own_port()}",
+    )
+
+
 def test_another_user_on_the_port_of_the_server_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path))
     assert doctor._running_server().verdict == "ok"
-    monkeypatch.setattr(address, "foreign_listener", lambda _: 4242)
+    monkeypatch.setattr(address, "foreign_listener", lambda *_: 4242)
     finding = doctor._running_server()
     assert (finding.verdict, finding.hint) == ("FAILED", "Choose another --port.")
     assert "User id 4242 listens on port" in finding.detail

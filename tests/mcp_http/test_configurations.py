@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from mcp import Client, StdioServerParameters
 from served import environment
 
 from marimo_kernel_bridge.cli.main import main
-from marimo_kernel_bridge.mcp_server.transport import address
+from marimo_kernel_bridge.mcp_server.transport import address, http, run_files
 
 pytestmark = pytest.mark.anyio
 
@@ -100,17 +101,37 @@ def test_a_configuration_for_http_has_no_token_and_makes_none(tmp_path, client):
 
 
 def test_no_client_is_sent_to_a_port_on_which_another_user_listens(tmp_path, monkeypatch):
-    monkeypatch.setattr(address, "foreign_listener", {4711: 4242}.get)
+    monkeypatch.setattr(address, "foreign_listener", lambda _, port: {4711: 4242}.get(port))
     for options in (["--print-config", "cursor"], ["--install", "vscode"], []):
         done = bridge(tmp_path, "--http", "--port", "4711", *options)
         assert (done.exit_code, done.stdout) == (1, "")
         assert "User id 4242 listens on port 4711" in done.stderr
 
 
+def test_options_without_an_effect_are_refused(tmp_path):
+    for options in (["--connect", "--allow", "read"], ["--connect", "--allow", "run", "--install", "vscode"]):
+        done = bridge(tmp_path, *options)
+        assert done.exit_code == 2
+        assert "--allow is the server's: give it to mcp --http." in done.stderr
+
+
+def test_a_system_without_unix_sockets_is_told_of_http_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_files, "HAVE_SOCKETS", False)
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / ("x" * 100)))
+    done = bridge(tmp_path, "--connect")
+    assert done.exit_code == 2
+    assert "which this system lacks: use the URL and the token" in done.stderr
+    monkeypatch.setattr(http, "serve_http", lambda *arguments: arguments[-1]())
+    printed = bridge(tmp_path, "--http", "--port", "0").stdout
+    assert re.search(r"Serving MCP at http://127.0.0.1:\d+/mcp with the token in \S+\.token\.", printed)
+    assert "the token as a bearer token" in printed
+    assert "--print-config" not in printed
+
+
 def test_a_configuration_for_http_says_how_the_server_is_started(tmp_path):
-    where = ("--port", "4711", "--allow", "read")
+    where = ("--port", "4711", "--allow", "read", "--token-file", "a token")
     assert bridge(tmp_path, "--http", *where, "--print-config", "cursor").stderr.endswith(
-        "Start it first, and let it run: marimo-kernel-bridge mcp --http --port 4711 --allow read\n"
+        "Start it first, and let it run: marimo-kernel-bridge mcp --http --port 4711 --allow read --token-file 'a token'\n"
     )
     assert "let it run" not in bridge(tmp_path, "--print-config", "cursor").stderr
 

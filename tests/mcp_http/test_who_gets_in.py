@@ -353,7 +353,9 @@ def test_a_user_has_a_port_of_their_own_that_stays(data, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(data))
     with socket.create_server(("127.0.0.1", port)):
-        assert address.own_port() == port, "a configuration of yesterday has it"
+        with monkeypatch.context() as patch:
+            patch.setattr(address, "_free_port", None)
+            assert address.own_port() == port, "a configuration of yesterday has it"
         assert address._free_port() != port
     assert stat.S_IMODE((data / "marimo-kernel-bridge/mcp-port").stat().st_mode) == 0o600
 
@@ -369,7 +371,18 @@ def test_what_is_no_port_is_refused(data, text):
 def test_who_listens_on_a_port_is_read_from_the_system(tmp_path, monkeypatch):
     table = tmp_path / "tcp"
     mine, other = os.getuid(), os.getuid() + 7
-    rows = [("0100007F:1234", "0A", mine), ("00000000:1235", "0A", other), ("0100007F:1236", "01", other)]
+    v6, mapped = "0" * 24, "0000000000000000FFFF0000"
+    rows = [
+        ("0100007F:0001", "0A", mine),
+        ("0100007F:0002", "01", other),
+        ("0100007F:0003", "0A", other),
+        ("0200007F:0004", "0A", other),
+        ("00000000:0005", "0A", other),
+        (f"{v6}00000000:0006", "0A", other),
+        (f"{mapped}00000000:0007", "0A", other),
+        (f"{mapped}0100007F:0008", "0A", other),
+        (f"{v6}01000000:0009", "0A", other),
+    ]
     table.write_text(
         "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
         + "".join(
@@ -378,9 +391,22 @@ def test_who_listens_on_a_port_is_read_from_the_system(tmp_path, monkeypatch):
         )
     )
     monkeypatch.setattr(port_owner, "_TABLES", (table, tmp_path / "absent"))
-    assert [port_owner.foreign_listener(port) for port in (0x1234, 0x1235, 0x1236)] == [None, other, None]
+    monkeypatch.setattr("sys.byteorder", "little")
+    wildcards = {5, 6, 7}
+    for host, foreign in {
+        "127.0.0.1": {3, 8},
+        "127.0.0.2": {4},
+        "::1": {9},
+        "localhost": {3, 8, 9},
+        "*": {3, 8},
+        "0.0.0.0": {3, 8},  # nothing is bound
+        "::": {9},
+        "192.0.2.1": set(),
+    }.items():
+        found = {port for port in range(1, 10) if port_owner.foreign_listener(host, port) == other}
+        assert found == foreign | wildcards, host
 
 
 def test_the_system_names_this_user_for_a_port_of_ours():
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        assert port_owner.foreign_listener(listening.getsockname()[1]) is None
+        assert port_owner.foreign_listener("127.0.0.1", listening.getsockname()[1]) is None

@@ -61,7 +61,7 @@ def _of_connection(arguments: Arguments) -> Tier:
     And run for connection files elsewhere than Jupyter and the server are, which are not looked at: whether there is one,
     and what is in it, is not for who may only read.
     """
-    from marimo_kernel_bridge.client.connection import locate, read_connection, runtime_dir  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.client.connection import candidates, locate, read_connection, runtime_dir  # noqa: PLC0415  # a server starts without it
     from marimo_kernel_bridge.client.discovery import runs_here  # noqa: PLC0415  # urllib is slow to import
 
     url, file = arguments.get("server_url"), arguments.get("connection_file")
@@ -71,16 +71,12 @@ def _of_connection(arguments: Arguments) -> Tier:
             return "read" if server.configured or runs_here(server) else "run"
         if file is None:
             return "read"
-        is_path = "/" in file or os.sep in file
-        place = Path(os.path.realpath(Path(file).expanduser())) if is_path else locate(file)
-        if not is_within(place, [runtime_dir(), Path.cwd()]):
+        known = [runtime_dir(), Path.cwd()]
+        places = candidates(file) if "/" in file or os.sep in file else [locate(file)]
+        if not all(is_within(Path(os.path.realpath(place)), known) for place in places):
             return "run"
-        return "read" if read_connection(place).expected else "run"
-    except (
-        BridgeError,
-        ValueError,
-        RuntimeError,
-    ):  # the call itself says why; a null byte, no such user's home
+        return "read" if read_connection(file).expected else "run"
+    except BridgeError:  # the call itself says why
         return "read"
 
 

@@ -57,7 +57,7 @@ def own_port() -> int:
     It follows from the user's id, was free when it was chosen, and is kept in a file. Raises `BridgeError`: bad_request.
     """
     path = Path(jupyter_data_dir(), "marimo-kernel-bridge", "mcp-port")
-    text = read_or_make(path, str(_free_port()))
+    text = read_or_make(path, lambda: str(_free_port()))
     if not (text.isdecimal() and 0 < int(text[:6]) < 2**16):
         raise unusable(path, "it contains no port")
     return int(text)
@@ -77,9 +77,10 @@ def _free_port() -> int:
     raise BridgeError("bad_request", "No free port was found.", "Choose one with --port.")
 
 
-def require_not_foreign(port: int) -> None:
-    """Raise `BridgeError` bad_request, if another user listens on a port."""
-    if (user := foreign_listener(port)) is not None:
+def require_not_foreign(host: str, port: int) -> None:
+    """Raise `BridgeError` bad_request, if another user listens on a port of an address, or it is none of this machine."""
+    _, (address, *_) = _resolve(host, port)
+    if (user := foreign_listener(address, port)) is not None:
         raise BridgeError(
             "bad_request",
             f"User id {user} listens on port {port}, and would get what clients send to it, tokens too.",
@@ -101,7 +102,7 @@ def listen(host: str, port: int, *, allow_remote: bool = False) -> Listening:
             f"Other machines could reach the server on {host}, and anyone with the token runs code as you.",
             "An SSH tunnel to a server on 127.0.0.1 is safer. If you mean it, pass --allow-remote.",
         )
-    require_not_foreign(port)
+    require_not_foreign(address[0], port)
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if sys.platform != "win32":  # on Windows the option would allow binding a port that is in use

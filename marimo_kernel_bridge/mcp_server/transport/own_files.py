@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _LONGEST: Final = 1024
 
@@ -28,14 +28,14 @@ def replace(path: Path, text: str) -> None:
         temporary.replace(path)
 
 
-def read_or_make(path: Path, text: str) -> str:
-    """Return a file's text without white space around it; if there is no file, make it with `text`.
+def read_or_make(path: Path, new: Callable[[], str]) -> str:
+    """Return a file's text without white space around it; if there is no file, make it with the text that `new` returns.
 
     If another process makes it at the same time, both return the same. Raises `BridgeError`: bad_request.
     """
     with _refused(path):
         if not os.path.lexists(path):
-            with _written(path, text) as temporary, suppress(FileExistsError):
+            with _written(path, new()) as temporary, suppress(FileExistsError):
                 path.hardlink_to(temporary)  # publishes it with its content, or fails if the name exists
         return _read(path)
 

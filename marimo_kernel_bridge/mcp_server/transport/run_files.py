@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.own_sockets import private_directory, socket_path
+from marimo_kernel_bridge.launch.own_sockets import bindable, private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,12 +32,13 @@ class RunFiles:
     token: Path
 
     def connected(self) -> socket.socket | None:
-        """Return a connection to the server, None if none listens."""
+        """Return a connection to the server, None if none listens. Raises `BridgeError`: bad_request."""
         if not HAVE_SOCKETS:
             return None
+        path = str(bindable(self.socket_file))
         connection = socket.socket(socket.AF_UNIX)
         try:
-            connection.connect(str(self.socket_file))
+            connection.connect(path)
         except OSError:
             connection.close()
             return None
@@ -80,7 +81,7 @@ def run_files(port: int) -> RunFiles:
     machine = "" if sys.platform == "darwin" else socket.gethostname()
     name = f"{hashlib.sha256(machine.encode()).hexdigest()[:8]}-{port}"
     try:
-        path = socket_path(private_directory("marimo-mcp"), name)
+        path = private_directory("marimo-mcp") / f"{name}.sock"
     except OSError as error:
         hint = "Set JUPYTER_RUNTIME_DIR to a folder that you can write to."
         raise BridgeError(

@@ -45,7 +45,7 @@ def new_token(path: Path) -> Token:
 
 def kept_token(path: Path) -> Token:
     """Return the token of a file, which is made if there is none. Raises `BridgeError`: bad_request."""
-    value = read_or_make(path, secrets.token_urlsafe(_BYTES))
+    value = read_or_make(path, lambda: secrets.token_urlsafe(_BYTES))
     if not (_SHORTEST <= len(value) <= _LONGEST and value.isprintable() and " " not in value):
         raise unusable(path, f"it contains no token of {_SHORTEST} characters or more")
     return Token(path, value)

@@ -259,7 +259,9 @@ def test_a_weak_signature_is_told(write: Write) -> None:
 def test_a_kernel_whose_port_another_user_has_is_not_connected_to(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marimo_kernel_bridge.client.connection.foreign_listener", {40000: 4242}.get)
+    monkeypatch.setattr(
+        "marimo_kernel_bridge.client.connection.foreign_listener", lambda _, port: {40000: 4242}.get(port)
+    )
     found = refusal(write(a_file()))
     assert found.code == "connection_file_foreign"
     assert "user id 4242 listens on its port 40000" in found.message

@@ -127,7 +127,7 @@ async def test_another_user_on_a_servers_port_is_never_given_the_token(
 ) -> None:
     server = listener()
     announce(runtime_dir, server.server_port)
-    monkeypatch.setattr("marimo_kernel_bridge.client.discovery.foreign_listener", lambda _: 4242)
+    monkeypatch.setattr("marimo_kernel_bridge.client.discovery.foreign_listener", lambda *_: 4242)
     assert await notebooks_by_kernel() == {}
     assert server.asked == []
 

@@ -211,6 +211,8 @@ def test_the_command_says_whether_the_log_is_whole(tmp_path: Path, monkeypatch: 
         log.write({"tool": tool})
     assert CliRunner().invoke(main, ["agents", "audit"]).exit_code == 0
     log.path.write_text(log.path.read_text().replace('"a"', '"x"'))
+    result = CliRunner().invoke(main, ["agents", "audit", "penguins.ipynb"])
+    assert (result.exit_code, "omit NOTEBOOK" in result.stderr) == (2, True)
     result = CliRunner().invoke(main, ["agents", "audit"])
     assert (result.exit_code, "line 1" in result.output) == (1, True)
     assert "lines are missing or changed." in result.output

@@ -109,12 +109,16 @@ async def test_reading_opens_no_connection_file_elsewhere(
             here / "link.json",
             Path("../elsewhere"),
             "/etc/passwd",
+            " /etc/passwd",
+            "~nobody-here/../../elsewhere/kernel.json",
         )
     }
     assert len(answers) == 1, answers
     assert "[not_allowed]" in answers.pop()
     for file in ("kernel.json", str(here / "kernel.json"), "kernel-fake.json", "fake", connection_file):
         assert not (await reader("connect_to_kernel", connection_file=file)).failed, file
+    monkeypatch.chdir("/")
+    assert not (await reader("connect_to_kernel", connection_file="fake")).failed
     for file in ("a\0b", "~nobody-here/x"):
         assert (await reader("connect_to_kernel", connection_file=file)).failed
 
