@@ -23,6 +23,7 @@ _ATTRIBUTE: Final = re.compile(r"""([^\s=/'"]+)(?:=('[^']*'|"[^"]*"|[^\s'"]+))?"
 _BLOCK: Final = re.compile(
     r"<(div|p|table|ul|ol|pre|details|blockquote|figure|h[1-6]|hr|iframe|section|dl)\b", re.IGNORECASE
 )
+_DIV: Final = re.compile(r"<(/?)div\b[^>]*>")
 _OBJECT: Final = "marimo-ui-element"
 
 
@@ -137,7 +138,8 @@ def split_blocks(content: str) -> list[str]:
     """Return the contents of the `<div>`s that `content` consists of."""
     blocks: list[str] = []
     depth = start = 0
-    for match in re.finditer(r"<(/?)div\b[^>]*>", content):
+    end = content.rfind(">") + 1  # a `<div` after it would be compared up to the end of the text, each
+    for match in _DIV.finditer(content, 0, end):
         if not match[1]:
             depth += 1
             if depth == 1:

@@ -39,7 +39,8 @@ _KEPT: Final = frozenset(
 _ALIKE: Final = {"th": "td", "b": "strong", "i": "em", "s": "del", "strike": "del"}
 _UNSEEN: Final = frozenset({"style", "script", "title"})
 _EMPTY: Final = frozenset({"hr"})
-_FORMULA: Final = re.compile(r"(\\\(.+?\\\)|\\\[.+?\\\])", re.DOTALL)
+_FORMULA: Final = re.compile(r"\\([(\[])")
+"""The start of a formula."""
 _MARKED: Final = re.compile(r"^\s*\|\|[(\[](?P<tex>.*)\|\|[)\]]\s*$", re.DOTALL)
 """A formula as marimo's Markdown marks it for its own element."""
 _SPACE_AT_END: Final = re.compile(r"(?<!\\)((?:\\\\)*)(?:\\\s+)*\\?\s*$")
@@ -152,11 +153,16 @@ class _Reader(HTMLParser):
         if self._formula is not None:
             self._formula.append(data)
             return
-        for piece in _FORMULA.split(data):
-            if _FORMULA.fullmatch(piece):
-                self._add_formula(piece[2:-2])
-            else:
-                self._add_words(piece)
+        end = 0
+        closed = {"(": data.rfind(r"\)"), "[": data.rfind(r"\]")}
+        for opening in _FORMULA.finditer(data):
+            start = opening.start()
+            if start < end or closed[opening[1]] < start + 3:  # at least one character
+                continue
+            self._add_words(data[end:start])
+            end = data.index(r"\)" if opening[1] == "(" else r"\]", start + 3) + 2
+            self._add_formula(data[start + 2 : end - 2])
+        self._add_words(data[end:])
 
     def _add_words(self, text: str) -> None:
         self.parts += [Part("word", word) for word in text.split()]

@@ -1,5 +1,8 @@
 """What a verification tries and compares: edits of literals, Markdown as JupyterLab shows it, pictures by path."""
 
+import random
+import re
+import time
 from pathlib import Path
 
 import marimo  # noqa: TID251  # what marimo shows is the subject
@@ -7,11 +10,17 @@ import pytest
 
 from marimo_kernel_bridge.importing.verifying.effects import Effects
 from marimo_kernel_bridge.importing.verifying.html_structure import difference, structure
-from marimo_kernel_bridge.importing.verifying.jupyter_markdown import shown_in_jupyter
+from marimo_kernel_bridge.importing.verifying.jupyter_markdown import (
+    code_spans,
+    fenced_lines,
+    shown_in_jupyter,
+    without_formulas,
+)
 from marimo_kernel_bridge.importing.verifying.literals import count_equal, edit_like, edits
 from marimo_kernel_bridge.importing.verifying.texts_and_pictures import markdown_check, picture_check
 from marimo_kernel_bridge.importing.verifying.verdict import Check, Difference, FirstRun, Verdict
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, NotebookCell
+from marimo_kernel_bridge.rendering.elements import split_blocks
 
 
 @pytest.mark.parametrize(
@@ -193,3 +202,35 @@ def test_a_report_says_what_was_not_tried() -> None:
     ]
     assert not verdict.same
     assert verdict.as_json()["checks"]["run_again"]["differences"] == [wrong.as_json()]
+
+
+FENCED = re.compile(r"^(?P<fence>`{3,}|~{3,})[^`\n]*\n[\s\S]*?^(?P=fence)`*$", re.MULTILINE)
+SPAN = re.compile(r"(?:^|[^\\])(`+)[^\n]*?[^`\n]\1(?!`)", re.MULTILINE)
+
+
+def test_code_is_found_in_markdown_as_jupyterlabs_patterns_find_it() -> None:
+    rng = random.Random(1)
+    for _ in range(3000):
+        line = "".join(rng.choices(["`", "``", "a", "\\", "~"], k=rng.randrange(14)))
+        ends = [(found.start(1), found.end()) for found in SPAN.finditer(line)]
+        assert list(code_spans(line)) == ends, line
+        text = "".join(rng.choices(["```", "~~~", "`", "~", "\n", "\n", "a"], k=rng.randrange(20)))
+        places = [(found.start(), found.end()) for found in FENCED.finditer(text)]
+        numbers = [(text.count("\n", 0, start), text.count("\n", 0, end) + 1) for start, end in places]
+        assert list(fenced_lines(text.split("\n"))) == numbers, text
+
+
+def test_markdown_and_html_are_compared_in_linear_time() -> None:
+    before = time.process_time()
+    for line in ("`" * 100_000, " ".join("`" * length for length in range(400)), "`` ` " * 20_000):
+        assert without_formulas(f"$a$ {line}")[1] == ["a"]
+    for lines in ("```\n", "````a\n```\n", "~~~~~~~a\n", "~" * 90 + "\n"):
+        without_formulas(f"{lines * 5000}x")
+    structure("\\(" * 50_000 + "\\]")
+    assert split_blocks("<div " * 50_000) == []
+    assert time.process_time() - before < 10
+
+
+def test_formulas_in_html_end_where_they_first_can() -> None:
+    parts = structure(r"a \(x\) b \[y\] \(\) c \[z \(w\) d \(")
+    assert [part.text for part in parts if part.kind == "formula"] == ["x", "y", r"\)c\[z\(w"]
