@@ -10,12 +10,15 @@ import ast
 import importlib
 import importlib.util
 import os
+import queue
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -43,6 +46,8 @@ _RUNS_PYTHON: Final = frozenset({"capture", "prun", "time", "timeit"})
 _FORGIVING: Final = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _GRACE: Final = 5.0
 """Seconds that an interrupted installer has to exit."""
+_PIECE: Final = 0.2
+"""Seconds of one wait for output."""
 
 
 def environment(cells: Iterable[Cell], package_of: Callable[[str], str]) -> Environment:
@@ -171,9 +176,10 @@ def _run(
     settings: Mapping[str, str],
 ) -> int | None:
     with _process(command, requirements, settings) as process:
-        assert process.stdout is not None
+        lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threading.Thread(target=_read, args=(process, lines), daemon=True).start()
         try:
-            for line in process.stdout:
+            for line in iter(partial(_next, lines), None):
                 show(line)
             return process.wait()
         except KeyboardInterrupt:
@@ -181,6 +187,23 @@ def _run(
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_GRACE)
             return None
+
+
+def _read(process: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) -> None:
+    assert process.stdout is not None
+    try:
+        with process.stdout:
+            for line in process.stdout:
+                lines.put(line)
+    finally:
+        lines.put(None)
+
+
+def _next(lines: queue.SimpleQueue[str | None]) -> str | None:
+    """Wait for a line in short pieces: a signal that arrives right before a wait is handled only after it."""
+    while True:
+        with suppress(queue.Empty):
+            return lines.get(timeout=_PIECE)
 
 
 @contextmanager
@@ -206,8 +229,6 @@ def _process(
         if process.poll() is None:
             _signal(process, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
         process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 def _signal(process: subprocess.Popen[str], number: int) -> None:
