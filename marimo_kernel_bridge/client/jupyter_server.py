@@ -6,8 +6,11 @@ Messages to and from kernels pass through `websocket_channels`.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
+import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -15,6 +18,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import msgspec
 
+from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -119,6 +123,18 @@ class JupyterServer:
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"token {self.token}"} if self.token else {}
 
+    def require_not_foreign(self) -> None:
+        """Raise `BridgeError` server_refused, if another user listens on the server's port of this machine."""
+        parts = urlsplit(self.url)
+        address = _loopback(parts.hostname or "")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if address is not None and (user := foreign_listener(address, port)) is not None:
+            raise BridgeError(
+                "server_refused",
+                f"User id {user} listens on port {port} of this machine; nothing was sent to {self.url}.",
+                "The person's server may have ended: `jupyter server list` shows those that run.",
+            )
+
     async def kernel_of_notebook(self, notebook: str) -> tuple[str, str]:
         """Return the kernel id of a notebook, and the notebook's path. Raises `BridgeError`."""
         sessions = await self._list("api/sessions", list[_Session])
@@ -184,6 +200,7 @@ class JupyterServer:
             ) from None
 
     async def _ask(self, method: Method, path: str) -> HTTPResponse:
+        self.require_not_foreign()
         from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest  # noqa: PLC0415  # slow to import
 
         request = HTTPRequest(
@@ -224,6 +241,19 @@ class JupyterServer:
                 "Ask the person to start it and to open the notebook.",
             )
         return BridgeError("server_refused", f"The Jupyter server at {self.url} answered with HTTP {status}.")
+
+
+def _loopback(host: str) -> str | None:
+    """Return the address of this machine that a host stands for, None if it is another machine, or a name is to be looked up."""
+    if host.rstrip(".") == "localhost" or host.rstrip(".").endswith(".localhost"):
+        return "localhost"
+    with suppress(OSError, ValueError):  # numbers only, also as the system alone reads them: 127.1
+        numbers = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)[0][4][0]
+        address = ipaddress.ip_address(numbers)
+        address = getattr(address, "ipv4_mapped", None) or address
+        if address.is_loopback or address.is_unspecified:
+            return str(address)
+    return None
 
 
 def _status(answer: HTTPResponse) -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from marimo_kernel_bridge.client import jupyter_server
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
 
@@ -163,6 +164,32 @@ async def test_the_kernel_of_a_notebook_is_found_by_its_path_or_by_the_end_of_it
     missing = await refusal_of(find("closed.ipynb"))
     assert missing.message == "No notebooks with a kernel there are called 'closed.ipynb'."
     assert missing.hint == "Those there are: a.ipynb, deep/a.ipynb, deep/b.ipynb, other/b.ipynb."
+
+
+@pytest.mark.anyio
+async def test_nothing_is_sent_to_a_port_here_on_which_another_user_listens(
+    served: ServedKernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jupyter_server, "foreign_listener", lambda *_: 4242)
+    refused = await refusal_of(served.server.only_kernel())
+    assert refused.code == "server_refused"
+    assert "User id 4242 listens on port" in refused.message
+    assert served.asked == []
+    here = (
+        "localhost",
+        "a.localhost",
+        "127.0.0.1",
+        "127.8.9.1",
+        "127.1",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "0.0.0.0",
+    )
+    for host in here:
+        with pytest.raises(BridgeError, match="listens on port 443"):
+            JupyterServer(f"https://{host}/base", "t").require_not_foreign()
+    for host in ("203.0.113.7", "hub.example.org", "[2001:db8::1]"):
+        JupyterServer(f"https://{host}:8888", "t").require_not_foreign()
 
 
 @pytest.mark.anyio
