@@ -90,6 +90,8 @@ def home(_homes_of_tests: Homes) -> Iterator[Home]:
 
 LONG_FIRST = ["browser", "house", "mcp", "kernel", "mcp_http", "examples", "importing", "pool", "exporting"]
 """Folders in the order in which workers get their files, so that no worker is left with a long one at the end."""
+SLOW_LATE = "test_random_histories.py"
+"""Takes several times as long in a process that has run thousands of tests: the kernel looks at what refers to objects."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -109,6 +111,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     def rank(item: pytest.Item) -> int:
         folder = item.path.relative_to(tests).parts[0]
+        if item.path.name == SLOW_LATE:
+            return 0
         return first.index(folder) if folder in first else len(first)
 
     items.sort(key=rank)

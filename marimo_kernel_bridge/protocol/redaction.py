@@ -150,7 +150,7 @@ class Redactor:
             whole = between.join(items if are_lines else redacted)
             hidden = self._text(whole, values, formats if are_lines else [])
             if hidden != between.join(redacted):
-                return hidden.split(between) if between else hidden.splitlines(keepends=True)
+                return hidden.split(between) if between else re.findall(r"[^\n]*\n|[^\n]+", hidden)
         return redacted
 
     def _text(self, text: str, values: list[_Known], formats: list[Format]) -> str:

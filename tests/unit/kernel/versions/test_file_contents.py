@@ -14,6 +14,11 @@ def wrote(name: str) -> FileUse:
     return FileUse(writes=path, appends=frozenset({"/"}), made=path)
 
 
+def read(name: str) -> FileUse:
+    path = frozenset({f"/{name}"})
+    return FileUse(reads=path, contents=path)
+
+
 def test_a_cell_that_writes_a_new_file_each_time_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_contents, "_MOST", 10)
     files = FileContents()
@@ -23,7 +28,7 @@ def test_a_cell_that_writes_a_new_file_each_time_fills_no_memory(monkeypatch: py
     kept = {"/", *(f"/{name}{number}" for name in ("", "b") for number in range(95, 100))}
     assert max(len(held) for held in (files._written_by, files._made_by, files._begun)) <= 10
     assert set().union(*(paths for _, paths in files._writes.values())) < kept
-    files.note("above", "above", FileUse(reads=frozenset({"/b99"})), PLACE)
+    files.note("above", "above", read("b99"), PLACE)
     assert files.ahead == {"above": {"/b99"}}
-    files.note("above", "above", FileUse(reads=frozenset({"/b3"})), PLACE)
+    files.note("above", "above", read("b3"), PLACE)
     assert files.ahead == {}
