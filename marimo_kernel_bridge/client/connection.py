@@ -186,9 +186,8 @@ def read_connection(name: str | Path) -> Connection:
     except (ValueError, RecursionError) as error:  # the cause would show the content, which includes the key
         raise malformed(path, str(error)) from None
     scheme, _, algorithm = file.signature_scheme.partition("-")
-    known = algorithm in hashlib.algorithms_available and hasattr(
-        hashlib, algorithm
-    )  # jupyter_client uses the attribute
+    # jupyter_client uses the attribute.
+    known = algorithm in hashlib.algorithms_available and hasattr(hashlib, algorithm)
     if scheme != "hmac" or not known:
         raise malformed(path, f"unknown signature_scheme {file.signature_scheme!r}")
     try:

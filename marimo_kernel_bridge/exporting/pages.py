@@ -42,7 +42,13 @@ _ACTING: Final = re.compile(r"<(?=(?:meta|link|base)(?![a-z0-9-]))", re.IGNORECA
 """Elements that name other addresses in ways that the policy does not cover: `meta refresh`, `link rel=preconnect`."""
 _PICTURES: Final = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 _SHOWN: Final = (
-    *("text/html", "text/markdown", "image/svg+xml", "text/latex", "image/png", "image/jpeg", "text/plain"),
+    "text/html",
+    "text/markdown",
+    "image/svg+xml",
+    "text/latex",
+    "image/png",
+    "image/jpeg",
+    "text/plain",
     "application/pdf",
 )
 """What the template shows of an output without a script."""

@@ -125,13 +125,10 @@ class Reading:
             return
         self._printing = {name for name, node in self._bodies.items() if self._prints(node)}
         self._having = {name for name, origin in self._origins.items() if settings.has(origin)}
-        self._having |= (
-            {_FIGURE}
-            if settings.library == "matplotlib"
-            else {_FRAME}
-            if settings.packages is None
-            else set()
-        )
+        if settings.library == "matplotlib":
+            self._having.add(_FIGURE)
+        elif settings.packages is None:
+            self._having.add(_FRAME)
         while more := self._derived(trees) - self._having:
             self._having |= more
 

@@ -12,7 +12,6 @@ import importlib.util
 import os
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from marimo_kernel_bridge.protocol.environment import (
     is_installer_setting,
     is_settings_folder,
 )
-from marimo_kernel_bridge.protocol.own_python import python_command, python_environment
+from marimo_kernel_bridge.protocol.own_python import program_on_path, python_command, python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -318,4 +317,4 @@ def _installer(path: str | None = None) -> Installer | None:
 def _uv(path: str | None) -> str | None:
     """Return the uv beside the interpreter, or else that on a search path; None is this process's own PATH."""
     beside = Path(sys.executable).with_name("uv.exe" if sys.platform == "win32" else "uv")
-    return str(beside) if beside.is_file() else shutil.which("uv", path=path)
+    return str(beside) if beside.is_file() else program_on_path("uv", path)

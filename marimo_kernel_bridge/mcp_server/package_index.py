@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _VARIABLES: Final[Mapping[Installer, tuple[str, ...]]] = {
     "pip": ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"),
-    "uv": (*("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),),
+    "uv": ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"),
 }
 _KEYS: Final = ("index-url", "extra-index-url", "find-links")
 _PIP_S: Final = "pip.ini" if os.name == "nt" else "pip.conf"

@@ -238,10 +238,11 @@ class FileWatch:
         listed = seen.listed if len(seen.listed) <= MOST_FILES else set()
         made = frozenset(path for path in written if seen.existed.get(path) != (path in there))
         refilled = {os.path.dirname(path) for path in made}  # noqa: PTH120  # quicker
-        known = read - seen.listed | listed | set(map(_entries_of, listed))
+        entries = set(map(_entries_of, listed))
+        known = read - seen.listed | listed
         return FileUse(
-            frozenset(known),
-            frozenset(known & (contents | set(map(_entries_of, listed)))),
+            frozenset(known | entries),
+            frozenset(known & contents | entries),
             frozenset(writes),
             frozenset(appends | set(map(_entries_of, refilled))),
             made,

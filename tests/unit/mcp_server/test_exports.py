@@ -28,6 +28,17 @@ def notebook(kernel: FakeKernel) -> FakeKernel:
     return kernel
 
 
+@pytest.fixture
+async def editor(
+    serve: Serve, notebook: FakeKernel, connection_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Agent:
+    """An agent that may not run code, connected to the notebook's kernel by a server in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+    agent = await serve("edit")
+    await agent("connect_to_kernel", connection_file=connection_file)
+    return agent
+
+
 def notebooks_in(folder: Path) -> list[Path]:
     return list(folder.glob("*.ipynb"))
 
@@ -74,15 +85,8 @@ async def test_an_existing_file_is_left_alone_unless_it_may_be_overwritten(
 
 
 async def test_who_may_not_run_code_replaces_only_what_this_server_exported(
-    serve: Serve,
-    notebook: FakeKernel,
-    connection_file: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    editor: Agent, serve: Serve, connection_file: str, tmp_path: Path
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    editor = await serve("edit")
-    await editor("connect_to_kernel", connection_file=connection_file)
     output = tmp_path / "notebook.ipynb"
 
     async def export(**more: Any) -> Answer:
@@ -137,15 +141,8 @@ async def test_an_export_of_who_may_not_run_code_is_called_as_its_notebook(
 
 
 async def test_what_changes_while_an_export_is_made_is_not_replaced(
-    serve: Serve,
-    notebook: FakeKernel,
-    connection_file: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    editor: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    editor = await serve("edit")
-    await editor("connect_to_kernel", connection_file=connection_file)
     output = tmp_path / "notebook.ipynb"
     as_format = files.as_format
 
