@@ -95,18 +95,13 @@ class ImportOrder(DocumentOrder):
             also |= {other for other in self._made_of.get(name, ()) if self._is_opaque(other)}
             also |= {other for other in owners.holders(name) if self._is_opaque(other)}
         elif mutation.how == "fit":
-            also |= {other for other in owners.held_by(name) if self._is_estimator(other)}
+            also |= {other for other in owners.held_by(name) if self.document.facts.is_estimator(other)}
         also -= {OUTSIDE, name}
         also = {other for other in also if self.document.facts.kind(other) not in {"module", "generator"}}
         return replace(mutation, together=mutation.together | also)
 
     def _is_opaque(self, name: str) -> bool:
         return self.document.facts.kind(name) in _OPAQUE_KINDS
-
-    def _is_estimator(self, name: str) -> bool:
-        origin = self.document.facts.origins.get(name, "")
-        called = origin.rpartition(".")[2]
-        return origin.startswith("sklearn.") and (called[:1].isupper() or called.startswith("make_"))
 
     # What becomes of it
 
@@ -202,7 +197,7 @@ class ImportOrder(DocumentOrder):
             return changes.DEEP if depth <= Depth.PLAIN else None
         if kind == "random":
             return changes.DEEP
-        if kind == "unknown" and "fit" in hows <= {"fit", "other"} and self._is_estimator(name):
+        if kind == "unknown" and "fit" in hows <= {"fit", "other"} and self.document.facts.is_estimator(name):
             return changes.CLONE  # which keeps its parameters: `set_params` is one of the others
         return changes.DEEP if self._is_plain(name) and hows else None
 

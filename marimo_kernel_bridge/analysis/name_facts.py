@@ -131,6 +131,12 @@ class NameFacts:
             self.bind(bound, "module")
             self.modules[bound] = origin
 
+    def is_estimator(self, name: str) -> bool:
+        """Return whether a name is bound to what a class or a `make_` function of scikit-learn returns."""
+        origin = self.origins.get(name, "")
+        called = origin.rpartition(".")[2]
+        return origin.startswith("sklearn.") and (called[:1].isupper() or called.startswith("make_"))
+
 
 def _makes_data(func: ast.expr, origin: str) -> bool:
     """Return whether it is a method of an estimator of scikit-learn whose value is no estimator."""
