@@ -11,6 +11,9 @@ from typing import Final, Literal, get_args
 ErrorCode = Literal[
     "no_such_cell",
     "no_such_run",
+    "no_document",
+    "document_changed",
+    "no_such_edit",
     "no_such_ui_element",
     "no_such_variable",
     "ui_value_refused",
@@ -71,6 +74,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "The kernel of this connection file has ended.",
         "`list_kernels` lists running kernels; ask the person to start the notebook.",
     ),
+    "document_changed": (
+        "The person has changed a cell since you read it; nothing was done.",
+        "The message has the present text. Read the cell again and repeat the change for that text.",
+    ),
     "kernel_busy": (
         "The kernel is running code, and this needs an idle kernel.",
         "`kernel_status` shows the running request; call again later.",
@@ -87,6 +94,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "The kernel has no such cell.",
         "`list_cells` shows the ids. A cell is known once it has run.",
     ),
+    "no_document": (
+        "No front end has attached its document to this kernel.",
+        "Ask the person to open the notebook in JupyterLab or VS Code with the extension; `doctor` says whether it is loaded.",
+    ),
     "no_installer": (
         "The kernel's environment has neither pip nor uv.",
         "The person can add one (python -m ensurepip), or install the packages another way.",
@@ -94,6 +105,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "no_such_kernelspec": (
         "No kernelspec of this name is installed.",
         "The message names the installed ones.",
+    ),
+    "no_such_edit": (
+        "The kernel knows no such change or proposal: it is too old, or the kernel was restarted.",
+        "`diff_since` shows the changes that are known.",
     ),
     "no_such_notebook": (
         "No running notebook has this path, or several do.",

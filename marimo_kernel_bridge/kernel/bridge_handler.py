@@ -143,6 +143,8 @@ class BridgeHandler:
         if isinstance(request, wire.CancelRun):
             self._host.queue.cancel(request.run_id)
             return None
+        if isinstance(request, wire.DocumentRequest):
+            raise BridgeError("no_document", "No front end has attached its document to this kernel.")
         if not isinstance(request, wire.ShellRequest):
             return self._reads.answer(request, on_control=on_control, redactor=self._redactor)
         if on_control:

@@ -19,10 +19,14 @@ class _Change(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fiel
 
 
 class AddCell(_Change, frozen=True, tag="add"):
-    """A new cell. `after` is the cell before it in the kernel's order; None: it becomes the last cell."""
+    """A new cell. `after` is the cell before it in the kernel's order; None: it becomes the last cell.
+
+    Only an open document has cells that are no code.
+    """
 
     code: str
     after: str | None = None
+    type: Literal["code", "markdown", "raw"] = "code"
 
 
 class ChangeCell(_Change, frozen=True, tag="change"):

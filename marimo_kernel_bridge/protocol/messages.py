@@ -21,7 +21,7 @@ This module sends nothing: `zmq_kernel` and `client` do. New optional fields may
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -34,6 +34,14 @@ from marimo_kernel_bridge.protocol.changes import (
     EditReport,
     ExpectedRun,
     MoveCell,
+)
+from marimo_kernel_bridge.protocol.document import DocumentCell  # noqa: TC001  # msgspec looks at it
+from marimo_kernel_bridge.protocol.document_edits import (
+    Changes,
+    Comparison,
+    DocumentContent,
+    DocumentEdit,
+    Proposal,
 )
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
@@ -229,6 +237,84 @@ class InstallPackages(_Request, frozen=True, tag="install_packages"):
     client: str = "agent"
 
 
+class ReadDocument(_Request, frozen=True, tag="read_document"):
+    """Control. Result: `DocumentContent`: the document that the person has open, as it is now, unsaved text included.
+
+    `client` names one of several documents by its client id; None: the one in which the person was last.
+    """
+
+    client: str | None = None
+
+
+class EditDocument(_Request, frozen=True, tag="edit_document"):
+    """Control. Result: `DocumentEdit`. Applies a batch in the document that the person has open, wholly or not at all.
+
+    Cells are named by key or by the kernel's id. The front end runs the cells with a new text if `run`; the result names
+    those requests. `on_conflict`: with "propose" (default) a batch with a cell that the person has changed since `version`
+    becomes a proposal. `propose`: all of it is a proposal from the start, with `note` as its reason. The reply comes when the
+    front end has answered, or when none did in time (`kept`).
+    """
+
+    changes: list[AddCell | ChangeCell | DeleteCell | MoveCell]
+    run: bool = True
+    propose: bool = False
+    note: str = ""
+    on_conflict: Literal["propose", "refuse"] = "propose"
+    dry_run: bool = False
+    document: str | None = None
+    client: str = "agent"
+
+
+class ReadProposal(_Request, frozen=True, tag="read_proposal"):
+    """Control. Result: `Proposal`. With `wait`, the reply comes when all is decided, or after that many seconds (at most 60)."""
+
+    op_id: str
+    wait: float = 0.0
+
+
+class WithdrawProposal(_Request, frozen=True, tag="withdraw_proposal"):
+    """Control. Result: `Proposal`. Takes back what is not decided yet."""
+
+    op_id: str
+
+
+class CompareDocument(_Request, frozen=True, tag="compare_document"):
+    """Control. Result: `Comparison` of the open document, or of `cells` (keys, types, texts), with what ran."""
+
+    cells: list[DocumentCell] | None = None
+    source: Literal["document", "file", "given"] = "document"
+
+
+class SyncDocument(_Request, frozen=True, tag="sync_document"):
+    """Control. Result: `DocumentEdit`. Lets the front end run what differs from what ran, each cell once, with its dependents.
+
+    Refused with `no_document` if none is attached.
+    """
+
+    client: str = "agent"
+
+
+class ReadChanges(_Request, frozen=True, tag="read_changes"):
+    """Control. Result: `Changes` of document and kernel after a point; None: since this agent last asked."""
+
+    after: int | None = None
+    client: str = "agent"
+
+
+class UndoEdit(_Request, frozen=True, tag="undo_edit"):
+    """Control. Result: `DocumentEdit`. The inverse of an applied operation, refused if a cell's text is another by now."""
+
+    op_id: str
+    client: str = "agent"
+
+
+class SaveDocument(_Request, frozen=True, tag="save_document"):
+    """Control. Result: `DocumentEdit`. Asks the front end to save, or with `name` to rename the file in its folder."""
+
+    name: str | None = None
+    client: str = "agent"
+
+
 ReadRequest = (
     Describe
     | ListCells
@@ -246,7 +332,18 @@ ReadRequest = (
     | ReadEnvironment
     | PreviewRun
 )
-ControlRequest = ReadRequest | CancelRun
+DocumentRequest = (
+    ReadDocument
+    | EditDocument
+    | ReadProposal
+    | WithdrawProposal
+    | CompareDocument
+    | SyncDocument
+    | ReadChanges
+    | UndoEdit
+    | SaveDocument
+)
+ControlRequest = ReadRequest | CancelRun | DocumentRequest
 ShellRequest = EditCells | RunCells | RunStale | SetUiValue | InstallPackages
 Request = ControlRequest | ShellRequest
 Result = (
@@ -267,6 +364,11 @@ Result = (
     | EditReport
     | list[ExpectedRun]
     | InstallReport
+    | DocumentContent
+    | DocumentEdit
+    | Proposal
+    | Comparison
+    | Changes
     | None
 )
 
