@@ -42,12 +42,17 @@ def base_of(text: str) -> str:
 
 
 class DocumentCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A cell of a document. `by` is the author of its newest text: an agent's name, None for the person."""
+    """A cell of a document. `by` is the author of its newest text: an agent's name, None for the person.
+
+    `was` is the key that the cell had before, where a front end gives a moved cell another one, as VS Code does. It is sent
+    once, with the order that has the new key.
+    """
 
     key: Name
     type: CellType
     code: str
     by: str | None = None
+    was: Name | None = None
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
