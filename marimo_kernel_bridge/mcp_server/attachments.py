@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -40,8 +41,11 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell, Output
 
 
-MOST_ATTACHED: Final = 64
-"""Sessions over HTTP end without a word: of more attachments, the one that was not used for the longest time is closed."""
+MOST_ATTACHED: Final = 256
+UNUSED_AFTER: Final = 3600.0
+"""Seconds without a call after which an attachment is closed where there is no room for another. Sessions over HTTP end without a word."""
+_FILES_OF_ONE: Final = 16
+"""Files of this process that an attachment takes up, and some more."""
 _ASKED_BOUND: Final = 1.0  # seconds; each answer waits this long at most
 
 
@@ -70,6 +74,14 @@ class Attached:
     @property
     def reactive(self) -> bool:
         return self.client.info.reactive
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the kernel is alive, and a client has used it lately or waits for a run in it."""
+        if self.client.end is not None:
+            return False
+        lately = time.monotonic() - self.used < UNUSED_AFTER
+        return lately or not all(run.over for run in self.client.runs.ours)
 
     @property
     def notebook_file(self) -> Path | None:
@@ -182,6 +194,16 @@ def _interpreters_of_kernelspecs() -> frozenset[str]:
     return frozenset(spec.interpreter for spec in installed() if spec.reactive and spec.interpreter)
 
 
+def _most_attached() -> int:
+    """Return how many attachments there may be: connections of clients need files, too."""
+    if sys.platform == "win32":
+        return MOST_ATTACHED
+    import resource  # noqa: PLC0415  # not on Windows
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_ATTACHED if files == resource.RLIM_INFINITY else min(MOST_ATTACHED, files // _FILES_OF_ONE)
+
+
 Attach = Callable[["Endpoint", str], Awaitable["KernelClient"]]
 """A function that attaches to a kernel in the name of a client. Raises `BridgeError`."""
 
@@ -243,7 +265,7 @@ class Kernels:
     async def connect(self, endpoint: Endpoint, client_name: str) -> Attached:
         """Attach, or return an existing attachment that is alive.
 
-        Raises `BridgeError`: connection_file_stale, server_refused, wrong_key, kernel_silent.
+        Raises `BridgeError`: not_connected, connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
         async with self._connecting:
             previous = self.at(endpoint.where, client_name)
@@ -251,9 +273,8 @@ class Kernels:
                 if previous.client.connection == endpoint and await previous.client.liveness() == "alive":
                     return previous
                 await self._detach(previous)
+            await self._make_room()
             client = await self._attach(endpoint, client_name)
-            while len(self._attached) >= MOST_ATTACHED:
-                await self._detach(min(self._attached.values(), key=lambda attached: attached.used))
             self._made += 1
             attached = Attached(
                 f"k{self._made}" if previous is None else previous.handle, client, redactor=self.redactor
@@ -292,11 +313,16 @@ class Kernels:
     async def start(
         self, kernelspec: str | None, directory: str | None, interpreter: str | None, client_name: str
     ) -> Attached:
-        """Start a kernel and attach to it. Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead."""
+        """Start a kernel and attach to it.
+
+        Raises `BridgeError`: not_connected, no_such_kernelspec, bad_request, kernel_dead.
+        """
         from marimo_kernel_bridge.launch.owned_kernels import StartedKernels  # noqa: PLC0415  # a server starts without ZMQ
 
         if self._started is None:
             self._started = StartedKernels()
+        async with self._connecting:
+            await self._make_room()
         return await self.connect(await self._started.start(kernelspec, directory, interpreter), client_name)
 
     async def control(self, attached: Attached, action: Action) -> str:
@@ -312,6 +338,19 @@ class Kernels:
         await self.presenter.close()
         if self._started is not None:
             await self._started.close()
+
+    async def _make_room(self) -> None:
+        """Close the attachment that was not used for the longest time if there are too many. Raises `BridgeError` not_connected."""
+        most = _most_attached()
+        while len(self._attached) >= most:
+            unused = [attached for attached in self._attached.values() if not attached.in_use]
+            if not unused:
+                raise BridgeError(
+                    "not_connected",
+                    f"This server is attached to {most} kernels, its limit, and all are in use.",
+                    "Call disconnect_kernel for kernels that you no longer need. Those that nobody uses for an hour make room.",
+                )
+            await self._detach(min(unused, key=lambda attached: attached.used))
 
     async def _detach(self, attached: Attached) -> None:
         self._attached.pop(attached.handle, None)

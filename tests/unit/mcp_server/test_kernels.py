@@ -293,18 +293,39 @@ async def test_a_paused_agent_cannot_end_the_pause_by_a_restart(
     assert (await agent("control_kernel", action=action)).refused("paused")
 
 
-async def test_of_very_many_attachments_the_one_that_nobody_uses_is_closed(
+async def test_of_very_many_attachments_none_that_is_used_is_closed_and_the_new_one_is_refused(
     kernel: FakeKernel, connection_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attachments, "MOST_ATTACHED", 2)
     kernels, endpoint = attachments.Kernels(attach=kernel.attach), read_connection(connection_file)
-    for name in ("ann", "ben"):
-        await kernels.connect(endpoint, name)
-    kernels.get(None, "ann")
+    ann, ben = [await kernels.connect(endpoint, name) for name in ("ann", "ben")]
+    with pytest.raises(BridgeError, match="attached to 2 kernels") as refusal:
+        await kernels.connect(endpoint, "cat")
+    assert refusal.value.code == "not_connected"
+    assert "disconnect_kernel" in refusal.value.hint
+    assert [kernels.get(None, name) for name in ("ann", "ben")] == [ann, ben]
+    await kernels.disconnect(ann)
     await kernels.connect(endpoint, "cat")
-    for name in ("ann", "cat"):
-        assert kernels.get(None, name).client.client_name == name
+    await kernels.close()
+
+
+async def test_an_attachment_that_nobody_has_used_for_an_hour_makes_room_unless_a_run_of_it_goes_on(
+    kernel: FakeKernel, connection_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachments, "MOST_ATTACHED", 2)
+    kernels, endpoint = attachments.Kernels(attach=kernel.attach), read_connection(connection_file)
+    ann, ben = [await kernels.connect(endpoint, name) for name in ("ann", "ben")]
+    kernel.executions["held"] = Execution(held=True)
+    run = await ann.client.execute("held")
+    ann.used -= 2 * attachments.UNUSED_AFTER
+    ben.used -= attachments.UNUSED_AFTER
+    cat = await kernels.connect(endpoint, "cat")
+    assert [kernels.at(endpoint.where, name) for name in ("ann", "ben", "cat")] == [ann, None, cat]
     with pytest.raises(BridgeError) as refusal:
         kernels.get(None, "ben")
     assert refusal.value.code == "not_connected"
+    kernel.release()
+    assert await ann.client.runs.wait(run, 5)
+    dan = await kernels.connect(endpoint, "dan")
+    assert [kernels.at(endpoint.where, name) for name in ("ann", "cat", "dan")] == [None, cat, dan]
     await kernels.close()
