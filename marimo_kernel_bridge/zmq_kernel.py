@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import threading
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -50,12 +51,15 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
+    from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
+    from marimo_kernel_bridge.protocol.document import Order
     from marimo_kernel_bridge.runtime.interface import CellHost
 
 _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already have arrived
+_NOT_FRAMED = frozenset({message_names.REQUEST, message_names.READ_REQUEST, message_names.DOCUMENT_REQUEST})
 _UNREAD = 100_000  # iopub messages queued for a client that reads slowly; ZeroMQ drops further ones
 
 
@@ -104,12 +108,15 @@ class MarimoKernel(IPythonKernel):
             self.comm_manager.comms,
         )
         self.bridge_requests = BridgeRequests(self, partial(_bridge_handler, self))
+        self._documents: DocumentRequests | None = None
+        self._documents_lock = threading.Lock()
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
         self.control_handlers |= self.subshells.handlers
         self.shell_handlers[message_names.REQUEST] = self.bridge_requests.reply
         self.control_handlers[message_names.REQUEST] = self.bridge_requests.reply
         self.control_handlers[message_names.READ_REQUEST] = self.bridge_requests.reply
+        self.control_handlers[message_names.DOCUMENT_REQUEST] = self.document_request
         self.shell_handlers = GuardedHandlers(self.shell_handlers, self.session, self.log)
         self.control_handlers = GuardedHandlers(self.control_handlers, self.session, self.log)
 
@@ -297,7 +304,7 @@ class MarimoKernel(IPythonKernel):
     def _publish_status(self, status: str, channel: str, parent: dict[str, Any] | None = None) -> None:
         """Publish busy and idle, except for reads on control: JupyterLab would show a kernel that is running a cell as idle."""
         asked = (parent or self.get_parent(channel)).get("header", {}).get("msg_type")
-        if channel != "control" or asked not in {message_names.REQUEST, message_names.READ_REQUEST}:
+        if channel != "control" or asked not in _NOT_FRAMED:
             super()._publish_status(status, channel, parent)
 
     @contextmanager
@@ -324,6 +331,37 @@ class MarimoKernel(IPythonKernel):
     def show_text(self, text: str, parent: Header) -> None:
         """Show text as output of a request."""
         self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
+
+    # -- open documents --------------------------------------------------------------------------------------------------
+
+    @property
+    def documents(self) -> DocumentRequests:
+        """The requests about the documents that are open in front ends. Any thread."""
+        with self._documents_lock:
+            if self._documents is None:
+                from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests  # noqa: PLC0415  # needed by agents, and by front ends with the extension
+
+                self._documents = DocumentRequests(self)
+            return self._documents
+
+    @property
+    def control_timers(self) -> Any:
+        """The event loop of the control thread."""
+        assert self.control_stream is not None
+        return self.control_stream.io_loop
+
+    def send_order(self, order: Order) -> None:
+        """Publish an order to the documents that are open."""
+        from marimo_kernel_bridge.protocol.document import DOCUMENT, encode_order  # noqa: PLC0415  # not used before
+
+        self.session.send(self.iopub_socket, DOCUMENT, encode_order(order), {}, ident=self._topic(DOCUMENT))
+
+    async def document_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
+        """Answer a front end's message about its document."""
+        from marimo_kernel_bridge.protocol.document import DOCUMENT_REPLY  # noqa: PLC0415  # not used before
+
+        content = self.documents.front_ends.reply_to(parent["content"])
+        self.session.send(stream, DOCUMENT_REPLY, content, parent, ident=ident)
 
     # -- control ------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,12 @@ class Page:
         cell = self.cells[cell_id] = ShownCell(request_id)
         return cell
 
+    def adopt(self, cell_id: str, request_id: str) -> ShownCell:
+        """Show what comes for a request that another page has sent, which is over."""
+        cell = self.sent(cell_id, request_id)
+        cell.over = True
+        return cell
+
     def show(self, message: Mapping[str, Any]) -> None:  # a Jupyter message
         """Show an iopub message in its cell, unless the cell has been run again since."""
         request_id = message["parent_header"].get("msg_id")

@@ -16,15 +16,25 @@ from marimo_kernel_bridge.inspecting import packages
 from marimo_kernel_bridge.kernel import bridge_reads
 from marimo_kernel_bridge.kernel.bridge_reads import BridgeReads
 from marimo_kernel_bridge.kernel.cells import Address
+from marimo_kernel_bridge.kernel.documents.kept_edits import of_the_kernel
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import EditReport
+from marimo_kernel_bridge.protocol.document_edits import (
+    Changes,
+    Comparison,
+    DocumentContent,
+    DocumentEdit,
+    Proposal,
+)
 from marimo_kernel_bridge.protocol.environment import requirements
 from marimo_kernel_bridge.protocol.names import agent_name
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
@@ -76,6 +86,9 @@ class Host(bridge_reads.Host, Protocol):
     @property
     def loader(self) -> Loader: ...
 
+    @property
+    def documents(self) -> DocumentRequests: ...
+
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
         """Forward `input` to the front end of the current request, or make it fail."""
         ...
@@ -114,26 +127,47 @@ class BridgeHandler:
         self._host = host
         self._reads = BridgeReads(host)
 
-    async def reply_to(self, message: dict[str, Any], *, on_control: bool) -> wire.Content:
-        """Parse a message, and return the content of the reply."""
+    async def reply_to(
+        self, message: dict[str, Any], *, on_control: bool, later: Callable[[wire.Content], None]
+    ) -> wire.Content | None:
+        """Parse a message, and return the content of the reply; None if `later` gets it."""
         sender, heard = _Sender(message["header"]), self._host.notebook.agents.heard
         redacted = True
         try:
             try:
                 request = wire.decode_request(message["content"])
                 redacted = request.redacted
+                if isinstance(request, wire.DocumentRequest) and on_control:
+                    answer = partial(self._answer_later, request, sender, later)
+                    self._host.documents.agents.handle(request, answer)
+                    return None
                 result = await self._answer(request, sender, on_control=on_control)
                 heard(sender.name, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
                 content = wire.encode_result(result)
             except BridgeError as refusal:
                 heard(sender.name, refused=True)
                 content = wire.encode_error(refusal)
+            if sender.name:
+                self._host.documents.shared.refresh_soon()
             return self._without_secrets(content) if redacted else content
         except Exception:
             self._host.log.exception("A bridge request failed")
             return wire.encode_error(
                 BridgeError("bad_request", "The kernel failed to answer; its log says why.", "This is a bug.")
             )
+
+    def _answer_later(
+        self,
+        request: wire.DocumentRequest,
+        sender: _Sender,
+        later: Callable[[wire.Content], None],
+        result: wire.Result | BridgeError,
+    ) -> None:
+        refused = isinstance(result, BridgeError)
+        self._host.notebook.agents.heard(sender.name, ran=_did_something(result), refused=refused)
+        content = wire.encode_error(result) if isinstance(result, BridgeError) else wire.encode_result(result)
+        self._host.documents.shared.refresh_soon()
+        later(self._without_secrets(content) if request.redacted else content)
 
     def outcome_of(self, run_id: str) -> wire.Content:
         """Return the content of the reply to a `ReadOutcome` of a run."""
@@ -143,9 +177,9 @@ class BridgeHandler:
         if isinstance(request, wire.CancelRun):
             self._host.queue.cancel(request.run_id)
             return None
-        if isinstance(request, wire.DocumentRequest):
-            raise BridgeError("no_document", "No front end has attached its document to this kernel.")
         if not isinstance(request, wire.ShellRequest):
+            if isinstance(request, wire.DocumentRequest):
+                raise BridgeError("bad_request", "Requests about documents go on the control channel.")
             return self._reads.answer(request, on_control=on_control, redactor=self._redactor)
         if on_control:
             raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
@@ -184,13 +218,20 @@ class BridgeHandler:
                     self._set_widget(widget, request, sender)
 
     async def _edit_together(self, request: wire.EditCells, sender: _Sender) -> EditReport:
-        notebook, address = self._host.notebook, sender.address
-        batch = notebook.edits.plan(request.changes, address, to_apply=not request.dry_run)
+        notebook, address, kept = self._host.notebook, sender.address, self._host.documents.kept
+        changes = of_the_kernel(request.changes)
+        if request.changes and not changes:
+            if not request.dry_run:
+                kept.applied(kept.about_to_apply(request.changes, request.client), ())
+            return EditReport(not request.dry_run)
+        batch = notebook.edits.plan(changes, address, to_apply=not request.dry_run)
         if request.dry_run or not batch.fits:
             return EditReport(False, batch.problems, batch.would_run)  # noqa: FBT003  # the field is called so
 
+        edit = kept.about_to_apply(request.changes, request.client)
         with self._host.input_from_front_end(allowed=False):
             added = await notebook.edits.apply(batch, request.client, address, run=request.run)
+        kept.applied(edit, added)
         await self._host.scheduler.run_now()
         report = notebook.runs.report(sender.run_id)
         return EditReport(True, batch.problems, batch.would_run, added, report)  # noqa: FBT003
@@ -219,6 +260,14 @@ class BridgeHandler:
             return packages.install(wanted, self._host.notebook.view.snapshot, show, request.settings)
 
 
-def _did_something(result: wire.Result) -> bool:
-    """Return whether a request ran or changed cells: False for a dry run and for a refused batch."""
-    return not isinstance(result, EditReport) or result.applied
+def _did_something(result: wire.Result | BridgeError) -> bool:
+    """Return whether a request ran or changed cells: False for a dry run, a refused batch and a read of a document."""
+    match result:
+        case EditReport(applied=applied):
+            return applied
+        case DocumentEdit(op_id=op_id):
+            return op_id is not None
+        case BridgeError() | DocumentContent() | Proposal() | Comparison() | Changes():
+            return False
+        case _:
+            return True

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ipykernel.jsonutil import json_clean
@@ -50,17 +50,24 @@ class BridgeRequests:
         self._make_handler = make_handler
 
     async def reply(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
-        """Reply to a request, in any case."""
+        """Reply to a request, in any case: now, or when the front end has answered that an agent's request is about."""
         host = self._host
         on_control = not on_main_thread()  # or in a subshell
         if not on_control:
             host.scheduler.caused_by(Cause(ident, message))
         if not on_control and host.queue.is_cancelled(message["header"]["msg_id"]):
-            content: dict[str, Any] = {"status": "aborted"}
+            content: dict[str, Any] | None = {"status": "aborted"}
         else:
             with nullcontext() if on_control else host.interrupts.deferred():
-                content = await self._handler.reply_to(message, on_control=on_control)
-        host.session.send(stream, REPLY, json_clean(content), message, ident=ident)  # type: ignore[no-untyped-call]
+                later = partial(self._send, stream, ident, message)
+                content = await self._handler.reply_to(message, on_control=on_control, later=later)
+        if content is not None:
+            self._send(stream, ident, message, content)
+        else:
+            host.session.unanswered.discard(message["header"]["msg_id"])
+
+    def _send(self, stream: Any, ident: Any, message: ReceivedMessage, content: dict[str, Any]) -> None:
+        self._host.session.send(stream, REPLY, json_clean(content), message, ident=ident)  # type: ignore[no-untyped-call]
 
     def send_outcome(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
         """Send the outcome of an execute_request as a second reply, which its sender has requested."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell
+from marimo_kernel_bridge.protocol.notebook import Cell
 from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 if TYPE_CHECKING:
@@ -134,6 +134,8 @@ class CellTable:
         self._by_front_end: dict[tuple[str, str], str] = {}
         self._by_msg_id: dict[str, str] = {}
         self._vscode_sessions: set[str] = set()
+        # By the front end's ids: the highest version of a text that a document has shown. Any thread writes.
+        self.shown_versions: dict[str, int] = {}
         # marimo's algorithm for ids, so that the first cells have the same ids as in marimo.
         self._random = random.Random(42)  # noqa: S311  # not a secret
 
@@ -177,6 +179,26 @@ class CellTable:
         cell_id = self._by_front_end.get(_front_end_key(notebook_cell_id, address))
         return None if cell_id is None else self._entries.get(cell_id)
 
+    def with_key(self, notebook_cell_id: str) -> Entry | None:
+        """Return the cell with a front end's id that is valid in any of its sessions now. Any thread."""
+        for session in ("", *self._vscode_sessions):
+            entry = self._entries.get(self._by_front_end.get((session, notebook_cell_id), ""))
+            if entry is not None and not entry.deleted and not entry.detached:
+                return entry
+        return None
+
+    def show(self, notebook_cell_id: str, code: str, author: str, address: Address) -> Entry | None:
+        """Return an agent's cell that no notebook has shown so far, found by its code, under the id that it has there now."""
+        for entry in self:
+            cell = entry.cell
+            if cell.notebook_cell_id is None and (cell.code, cell.edited_by) == (code, author):
+                self._by_front_end[_front_end_key(notebook_cell_id, address)] = cell.cell_id
+                if address.dialect == "vscode":
+                    self._vscode_sessions.add(address.session)
+                self.change(cell.cell_id, notebook_cell_id=notebook_cell_id)
+                return entry
+        return None
+
     def adopt(self, notebook_cell_id: str, code: str, address: Address) -> Entry | None:
         """Return a cell of an earlier session of VS Code, found by its code, under its new id.
 
@@ -202,10 +224,10 @@ class CellTable:
     def add(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
         """Create a new cell, which has not run."""
         cell = Cell(
-            cell_id=self._new_id(),
+            cell_id=self._new_id(self._random),
             notebook_cell_id=notebook_cell_id,
             code=code,
-            version=1,
+            version=self.shown_versions.get(notebook_cell_id or "", 0) + 1,
             status="new",
             stale=False,
             execution_count=None,
@@ -218,7 +240,7 @@ class CellTable:
         entry = Entry(cell, address, touched=self._touched)
         self._touched.add(cell.cell_id)
         self.places[cell.cell_id], self._next_place = self._next_place, self._next_place + 1
-        if author == NOTEBOOK and notebook_cell_id is not None:
+        if notebook_cell_id is not None and address.dialect != "agent":
             entry.shown_code = code
         self._entries[cell.cell_id] = entry
         if address.dialect == "vscode":
@@ -277,17 +299,17 @@ class CellTable:
         self._touched.add(cell_id)
 
     def coming_ids(self, count: int) -> list[str]:
-        """Return the ids of the next new cells."""
-        state = self._random.getstate()
+        """Return the ids of the next new cells. Any thread."""
+        same = random.Random()  # noqa: S311  # not a secret
+        same.setstate(self._random.getstate())
         ids: list[str] = []
         while len(ids) < count:
-            if (cell_id := self._new_id()) not in ids:
+            if (cell_id := self._new_id(same)) not in ids:
                 ids.append(cell_id)
-        self._random.setstate(state)
         return ids
 
-    def _new_id(self) -> str:
-        while (cell_id := "".join(self._random.choices(string.ascii_letters, k=4))) in self._entries:
+    def _new_id(self, numbers: random.Random) -> str:
+        while (cell_id := "".join(numbers.choices(string.ascii_letters, k=4))) in self._entries:
             pass
         return cell_id
 
@@ -301,7 +323,8 @@ class CellTable:
         """Set the code of a cell; identical code does not create a new version."""
         cell = self._entries[cell_id].cell
         if cell.code != code:
-            self.change(cell_id, code=code, version=cell.version + 1, edited_by=author)
+            shown = self.shown_versions.get(cell.notebook_cell_id or "", 0)
+            self.change(cell_id, code=code, version=max(cell.version, shown) + 1, edited_by=author)
 
     def move_to(self, cell_id: str, address: Address) -> None:
         """Record that a newer request shows the cell."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marimo_kernel_bridge.kernel.notebook.document import NotebookDocument, read_settings
@@ -33,11 +34,17 @@ class NotebookFile:
         self._notebook = notebook
         self._document = NotebookDocument()
         self._settings_read = False
+        self.open_as: str | None = None
+        """The path of the open document as its front end names it now: it may have been renamed. Any thread."""
 
     def path(self) -> str | None:
         """Return the path of the notebook, None if it is unknown. Any thread."""
         path = self._names.get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
-        return os.path.abspath(path) if isinstance(path, str) and os.path.exists(path) else None  # noqa: PTH100, PTH110  # a path from the front end
+        candidates = [path] if isinstance(path, str) else []
+        if self.open_as is not None:
+            candidates = [*_places(self.open_as, *candidates), *candidates]
+        found = next(filter(os.path.exists, candidates), None)
+        return None if found is None else os.path.abspath(found)  # noqa: PTH100  # a path from the front end
 
     def read_settings(self) -> None:
         """Apply the notebook's settings once its path is known."""
@@ -52,3 +59,18 @@ class NotebookFile:
         order = None if path is None else self._document.new_order(path)
         if order is not None:
             self._notebook.arrange(order)
+
+
+def _places(path: str, started_as: str = "") -> list[str]:
+    """Return where a file may be whose path a front end knows from its root folder, somewhere above the one of the start.
+
+    JupyterLab puts a drive before the path, such as `RTC:`.
+    """
+    if os.path.isabs(path):  # noqa: PTH117  # a path from the front end
+        return [path]
+    path = path.rpartition(":")[2]
+    if not path or not os.path.isabs(started_as):  # noqa: PTH117
+        return []
+    if started_as.endswith(os.sep + os.path.normpath(path)):
+        return [started_as]
+    return [str(folder / path) for folder in Path(started_as).parents]

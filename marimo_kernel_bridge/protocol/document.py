@@ -21,10 +21,11 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol import names as message_names
 from marimo_kernel_bridge.protocol.notebook import CellStatus, Seconds  # noqa: TC001  # msgspec looks at it
 
 DOCUMENT_PROTOCOL: Final = 1
-DOCUMENT_REQUEST: Final = "marimo_bridge_document_request"
+DOCUMENT_REQUEST: Final = message_names.DOCUMENT_REQUEST
 DOCUMENT_REPLY: Final = "marimo_bridge_document_reply"
 DOCUMENT: Final = "marimo_bridge_document"
 
@@ -272,7 +273,8 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
 class Apply(_Order, frozen=True, tag="apply"):
     """Change the document as one step of undo, and with `run` run the code cells that have a new text. Answered by `Done`.
 
-    Wholly or not at all: each `base` is compared with the text at that moment. Never applied twice: a client remembers `op_id`.
+    Wholly or not at all: each `base` is compared with the text at that moment. Never applied twice: a client remembers `op_id`, and
+    answers an order that it has applied with the same `Done`. `author` is "notebook" for what the person undoes.
     """
 
     op_id: str

@@ -79,7 +79,9 @@ class DocumentEdit:
 
     applied: the document has it. proposed: the person decides, because it was proposed or because of `conflicts`. kept: no document is attached, or none
     answers; the kernel's own cells are changed by `EditCells`. refused: `problems` or `message` say why. `added` are the
-    keys of new cells in the order of the batch; `runs` are the ids of the requests that run the changed cells.
+    keys of new cells in the order of the batch; `runs` are the ids of the requests that run the changed cells, or `op_id`
+    alone, by which all of them can be read, if the front end does not know theirs. `order` are the document's keys, where a cell that the
+    batch names is gone. With `dry_run`, `outcome` is the expected one and `op_id` None. Ids are keys, where the document has the cell.
     """
 
     outcome: Literal["applied", "proposed", "kept", "refused"]
@@ -91,6 +93,7 @@ class DocumentEdit:
     problems: tuple[GraphProblem, ...] = ()
     would_run: tuple[ExpectedRun, ...] = ()
     message: str = ""
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

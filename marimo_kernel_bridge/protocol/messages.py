@@ -35,7 +35,6 @@ from marimo_kernel_bridge.protocol.changes import (
     ExpectedRun,
     MoveCell,
 )
-from marimo_kernel_bridge.protocol.document import DocumentCell  # noqa: TC001  # msgspec looks at it
 from marimo_kernel_bridge.protocol.document_edits import (
     Changes,
     Comparison,
@@ -106,7 +105,7 @@ class ReadCell(_Request, frozen=True, tag="read_cell"):
 
 
 class ReadRun(_Request, frozen=True, tag="read_run"):
-    """Control. Result: `RunReport` of the request with this message id."""
+    """Control. Result: `RunReport` of the request with this message id, or of all requests of an operation on a document."""
 
     run_id: str
 
@@ -240,17 +239,17 @@ class InstallPackages(_Request, frozen=True, tag="install_packages"):
 class ReadDocument(_Request, frozen=True, tag="read_document"):
     """Control. Result: `DocumentContent`: the document that the person has open, as it is now, unsaved text included.
 
-    `client` names one of several documents by its client id; None: the one in which the person was last.
+    `document` is the client id of one of several; None: the one in which the person was last.
     """
 
-    client: str | None = None
+    document: str | None = None
 
 
 class EditDocument(_Request, frozen=True, tag="edit_document"):
     """Control. Result: `DocumentEdit`. Applies a batch in the document that the person has open, wholly or not at all.
 
     Cells are named by key or by the kernel's id. The front end runs the cells with a new text if `run`; the result names
-    those requests. `on_conflict`: with "propose" (default) a batch with a cell that the person has changed since `version`
+    those requests. Without a document nothing is done (`kept`: send `EditCells`), but a proposal waits for one. `on_conflict`: with "propose" (default) a batch with a cell that the person has changed since `version`
     becomes a proposal. `propose`: all of it is a proposal from the start, with `note` as its reason. The reply comes when the
     front end has answered, or when none did in time (`kept`).
     """
@@ -279,10 +278,7 @@ class WithdrawProposal(_Request, frozen=True, tag="withdraw_proposal"):
 
 
 class CompareDocument(_Request, frozen=True, tag="compare_document"):
-    """Control. Result: `Comparison` of the open document, or of `cells` (keys, types, texts), with what ran."""
-
-    cells: list[DocumentCell] | None = None
-    source: Literal["document", "file", "given"] = "document"
+    """Control. Result: `Comparison` of the open document with what ran. Refused with `no_document` if none is attached."""
 
 
 class SyncDocument(_Request, frozen=True, tag="sync_document"):

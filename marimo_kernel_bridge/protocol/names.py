@@ -35,6 +35,9 @@ READ_REQUEST: Final = "marimo_bridge_read_request"
 
 REPLY: Final = "marimo_bridge_reply"
 
+DOCUMENT_REQUEST: Final = "marimo_bridge_document_request"
+"""What a front end's extension sends about its document, on control (`protocol.document`)."""
+
 FOR_AGENT: Final = "marimo_kernel_bridge_agent"
 """A key that the kernel adds to the header of an agent's request: what it sends in answer to that request is redacted."""
 

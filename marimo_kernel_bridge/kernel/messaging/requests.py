@@ -27,6 +27,7 @@ _REQUIRED: Final[dict[str, dict[str, type]]] = {
 }
 """Fields of a request's content without which it cannot be handled. The handlers of other requests check their own."""
 
+_LONGEST_ID: Final = 1_000
 _OPTIONAL: Final[dict[str, dict[str, type]]] = {"execute_request": {"user_expressions": dict}}
 
 
@@ -57,11 +58,15 @@ class CellRequest(ExecuteRequest):
     address: Address
     deleted: tuple[str, ...] | None = None
     """The cells that the front end reports as deleted, by its ids; None from a front end that reports none."""
+    ordered_by: str | None = None
+    """The agent because of whose order a front end runs the cell."""
+    operation: str | None = None
+    """The id of that order."""
 
     @property
     def author(self) -> str:
-        """Who wrote the code."""
-        return self.client or NOTEBOOK
+        """Who runs the cell."""
+        return self.client or self.ordered_by or NOTEBOOK
 
     @property
     def sends_bursts(self) -> bool:
@@ -148,8 +153,7 @@ def execute_request(
     """Parse an execute_request for which `refusal` returns None."""
     ours = metadata.get(METADATA_KEY)
     ours = ours if isinstance(ours, dict) else {}
-    client = ours.get("client")
-    client = agent_name(client) if isinstance(client, str) and client else None
+    client = _agent_in(ours, "client")
     said: dict[str, Any] = {
         "header": header,
         "code": content["code"],
@@ -167,7 +171,14 @@ def execute_request(
         notebook_cell_id=cell_id,
         address=Address(dialect, header, header.get("session", "")),
         deleted=tuple(metadata["deletedCells"] or ()) if "deletedCells" in metadata else None,
+        ordered_by=_agent_in(ours, "author"),
+        operation=ours["op"][:_LONGEST_ID] if isinstance(ours.get("op"), str) and ours["op"] else None,
     )
+
+
+def _agent_in(ours: dict[str, Any], field: str) -> str | None:
+    name = ours.get(field)
+    return agent_name(name) if isinstance(name, str) and name and name != NOTEBOOK else None
 
 
 def refusal(message: dict[str, Any]) -> str | None:

@@ -6,13 +6,13 @@ accepts, and `execution` runs cells.
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Protocol
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.cells import Allowance
 from marimo_kernel_bridge.kernel.front_ends import Message
-from marimo_kernel_bridge.kernel.notebook.edit_batches import plan
+from marimo_kernel_bridge.kernel.notebook.edit_batches import Graph, plan
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from marimo_kernel_bridge.startup import gc_pauses
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.notebook.edit_batches import Plan
     from marimo_kernel_bridge.kernel.notebook.execution import Execution
     from marimo_kernel_bridge.kernel.notebook.state import NotebookState
+    from marimo_kernel_bridge.kernel.versions.value_flow import ValueFlow
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.notebook import RunReport
 
@@ -45,6 +46,7 @@ class AgentEdits:
             state.early,
             state.router,
         )
+        self._published = state.published
         self._execution = execution
         self._graph = execution.graph
         self._stale_cells = execution.stale_cells
@@ -58,11 +60,32 @@ class AgentEdits:
             return plan(
                 changes,
                 self._cells,
-                self._graph.runtime,
-                self._graph.redefinitions,
+                Graph(self._graph.runtime.nodes(), self._graph.runtime, self._graph.redefinitions),
                 partial(self._prepare, to_run=to_apply, allowance=Allowance()),
                 address,
             )
+
+    def foresee(self, changes: Sequence[Change], address: Address, requested: Sequence[str]) -> Plan:
+        """Preview a batch, and runs of unchanged cells, as of what the graph has published. On one thread, also while cells run.
+
+        Raises as `plan` does.
+        """
+        graph = Graph(
+            self._published.nodes(),
+            self._graph.runtime,
+            self._graph.redefinitions,
+            self._foreseen,
+            self._published.stale,
+        )
+        prepare = partial(self._prepare, to_run=False, allowance=Allowance())
+        return plan(changes, self._cells, graph, prepare, address, requested)
+
+    @cached_property
+    def _foreseen(self) -> ValueFlow:
+        """The analyses of the thread that previews; the main thread has others."""
+        from marimo_kernel_bridge.kernel.versions.value_flow import ValueFlow  # noqa: PLC0415  # loaded with the first cell
+
+        return ValueFlow(lambda _: False)
 
     async def apply(self, batch: Plan, client: str, address: Address, *, run: bool) -> tuple[str, ...]:
         """Apply a batch that the graph accepts, and run its cells if `run`. Return the ids of the new cells."""
@@ -92,8 +115,10 @@ class AgentEdits:
         edited: list[Entry] = []
         for change in changes:
             match change:
-                case AddCell(code=code, after=after):
+                case AddCell(code=code, after=after, first=first):
                     edited.append(self._cells.add_beside(code, client, address, after))
+                    if first:
+                        self._cells.place(edited[-1].cell.cell_id, None)
                 case ChangeCell(cell_id=cell_id, code=code):
                     self._early.withdraw(cell_id)
                     self._cells.set_code(cell_id, code, client)

@@ -8,19 +8,24 @@ for cooperating agents, not a security boundary. It is kept in a file (`protocol
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from marimo_kernel_bridge.errors import AgentsPausedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from marimo_kernel_bridge.kernel.messaging.requests import CellRequest
+
 
 _LOOKS: Final = frozenset({"status", "graph", "agents", "help"})
 _OF_THE_PERSON: Final = frozenset({"pause", "resume"})
+_TEXTS_KEPT: Final = 2_000
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,9 @@ class Agents:
         self.running: ContextVar[RequestOfAgent | None] = ContextVar("running", default=None)
         """The request of an agent whose code runs in this thread; None if the code is the person's."""
         self._seen: dict[str, SeenAgent] = {}
+        # By the front end's id of a cell ("" where it is not known yet) and its text.
+        self._authors: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._ordered: OrderedDict[tuple[str, str], tuple[str, str]] = OrderedDict()
 
     @property
     def paused(self) -> bool:
@@ -91,6 +99,33 @@ class Agents:
         seen = self._seen.get(name) or SeenAgent(name, now)
         self._seen[name] = replace(seen, last_heard=now, runs=seen.runs + ran, refused=seen.refused + refused)
 
+    def wrote(self, notebook_cell_id: str | None, code: str, author: str) -> None:
+        """Record who wrote a text that a document shows, before a front end runs it. Any thread."""
+        _keep(self._authors, (notebook_cell_id or "", code), author)
+
+    def ordered(self, notebook_cell_id: str | None, code: str, author: str, operation: str) -> None:
+        """Record that a front end will run a text because of an agent's order, if it cannot say so itself. Any thread."""
+        _keep(self._ordered, (notebook_cell_id or "", code), (author, operation))
+
+    def attributed(self, request: CellRequest) -> CellRequest:
+        """Return a request with the order that it is because of. VS Code's extension cannot add metadata."""
+        if request.ordered_by is not None or request.address.dialect != "vscode" or not self._ordered:
+            return request
+        for notebook_cell_id in (request.notebook_cell_id or "", ""):
+            found = self._ordered.pop((notebook_cell_id, request.code), None)
+            if found is not None:
+                return replace(request, ordered_by=found[0], operation=found[1])
+        return request
+
+    def author_of(self, request: CellRequest) -> str:
+        """Return who wrote the text of a request."""
+        if request.client is None:
+            for notebook_cell_id in (request.notebook_cell_id or "", ""):
+                author = self._authors.get((notebook_cell_id, request.code))
+                if author is not None:
+                    return author
+        return request.author
+
     def refusal_of(self, command: str) -> str | None:
         """Return why the code that runs now may not give a `%marimo` command; None if it may.
 
@@ -109,3 +144,11 @@ class Agents:
         """Raise `BridgeError` paused if the user has paused agents."""
         if self.paused:
             raise AgentsPausedError("nothing was run or changed")
+
+
+def _keep(kept: OrderedDict[tuple[str, str], _Value], key: tuple[str, str], value: _Value) -> None:
+    kept.pop(key, None)
+    kept[key] = value
+    while len(kept) > _TEXTS_KEPT:
+        with suppress(KeyError):
+            kept.popitem(last=False)

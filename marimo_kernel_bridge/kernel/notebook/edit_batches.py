@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Address, Body, CellTable
     from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
+    from marimo_kernel_bridge.kernel.versions.value_flow import ValueFlow
     from marimo_kernel_bridge.protocol.changes import Change, ExpectedRun
-    from marimo_kernel_bridge.runtime.interface import Names, Runtime
+    from marimo_kernel_bridge.runtime.interface import Names, Node, Runtime
 
 
 @dataclass(frozen=True)
@@ -51,20 +52,38 @@ class Plan:
         return all(problem.kind == "undefined_name" for problem in self.problems)
 
 
+@dataclass(frozen=True)
+class Graph:
+    """The graph that a batch is planned for: its nodes, the parser of cells, and the versions of names.
+
+    `base` is a flow of values whose analyses are used again.
+    """
+
+    nodes: Mapping[str, Node]
+    runtime: Runtime
+    redefinitions: Redefinitions
+    base: ValueFlow | None = None
+    stale: frozenset[str] = frozenset()
+
+
 def plan(  # noqa: PLR0917  # its independent inputs
     changes: Sequence[Change],
     cells: CellTable,
-    runtime: Runtime,
-    redefinitions: Redefinitions,
+    graph: Graph,
     prepare: Callable[[Entry, str], Body],
     address: Address,
+    requested: Sequence[str] = (),
 ) -> Plan:
-    """Check a batch and preview its effects. Raises `BridgeError`: no_such_cell, stale_version, bad_request."""
-    resolved = _resolved(changes, cells)
-    before = {cell_id: node.names for cell_id, node in runtime.nodes().items()}
+    """Check a batch and preview its effects. `requested` are cells that run as they are.
+
+    Raises `BridgeError`: no_such_cell, stale_version, bad_request.
+    """
+    runtime, redefinitions = graph.runtime, graph.redefinitions
+    resolved = _resolved(changes, cells) if changes or not requested else ()
+    before = {cell_id: node.names for cell_id, node in graph.nodes.items()}
     after = dict(before)
     bodies = {entry.cell.cell_id: entry.body for entry in cells if entry.body is not None}
-    flow_before = redefinitions.expected_flow(_among(bodies, before))
+    flow_before = redefinitions.expected_flow(_among(bodies, before), graph.base)
     in_graph_before = names_in_graph(flow_before, before)
     problems: list[GraphProblem] = []
     changed: list[str] = []
@@ -76,7 +95,7 @@ def plan(  # noqa: PLR0917  # its independent inputs
             case DeleteCell(cell_id=cell_id):
                 after.pop(cell_id, None)
                 bodies.pop(cell_id, None)
-            case AddCell(code=code, after=behind):
+            case AddCell(code=code, after=behind, first=first):
                 added += 1
                 cell_id = f"new{added}"
                 own_id = next(
@@ -84,7 +103,7 @@ def plan(  # noqa: PLR0917  # its independent inputs
                 )  # the id that the cell will have, so that what is cached by id stays valid
                 body = prepared[own_id, code] = prepare(Entry(_draft(own_id, code), address), code)
                 bodies[cell_id] = _try(cell_id, own_id, body, runtime, after, problems)
-                if behind is not None:
+                if behind is not None or first:
                     bodies = _placed(bodies, cell_id, behind)
                 changed.append(cell_id)
             case ChangeCell(cell_id=cell_id, code=code):
@@ -93,16 +112,16 @@ def plan(  # noqa: PLR0917  # its independent inputs
                 changed.append(cell_id)
             case MoveCell(cell_id=cell_id, after=behind):
                 bodies = _placed(bodies, cell_id, behind)
-    flow = redefinitions.expected_flow(_among(bodies, after))
+    flow = redefinitions.expected_flow(_among(bodies, after), graph.base)
     after = names_in_graph(flow, after)
     broken = {problem.cells[0] for problem in problems}
     problems += preview.problems(in_graph_before, after, broken)
     orphans = [problem.cells[0] for problem in problems if problem.kind == "undefined_name"]
     would_run = preview.would_run(
         preview.Edges.of_names(after),
-        [*changed, *orphans, *sorted(reads_change(flow_before, flow))],
+        [*requested, *changed, *orphans, *sorted(reads_change(flow_before, flow))],
         [entry.cell for entry in cells],
-        stale=frozenset(),
+        stale=graph.stale,
         autorun=True,
         needed=lambda running: redefinitions.makers_needed(running, flow),
     )

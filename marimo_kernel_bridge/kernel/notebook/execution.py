@@ -83,9 +83,11 @@ class Execution:
         cell_id = entry.cell.cell_id
         if request.notebook_cell_id is None:
             self._anonymous.add(cell_id)
+        else:
+            self._anonymous.forget(cell_id)
         self._router.request_begins(entry)
         self._requested = cell_id
-        self._runs.open(request.address, request.author, (cell_id,))
+        self._runs.open(request.address, request.author, (cell_id,), request.operation)
 
     def end(self, entry: Entry, execution_count: int | None) -> None:
         """Record that the code of the request has run."""

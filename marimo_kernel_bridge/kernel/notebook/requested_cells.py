@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from marimo_kernel_bridge.kernel.cells import CellTable, Entry
     from marimo_kernel_bridge.kernel.messaging.requests import CellRequest
@@ -19,25 +21,32 @@ if TYPE_CHECKING:
 class RequestedCells:
     """The cells of a notebook by the ids that front ends have for them."""
 
-    def __init__(self, cells: CellTable, bursts: RequestBursts) -> None:
+    def __init__(
+        self, cells: CellTable, bursts: RequestBursts, author_of: Callable[[CellRequest], str]
+    ) -> None:
+        """`author_of` returns who wrote the text of a request."""
         self._cells = cells
+        self._author_of = author_of
         self.bursts = bursts
         self._saved_order: list[str] = []  # of the document, by the front end's ids
 
     def entry_for(self, request: CellRequest) -> Entry:
         """Return the cell of a request, with the request's code and address."""
         notebook_cell_id, code, address = request.notebook_cell_id, request.code, request.address
+        author = self._author_of(request)
         entry = None
         if notebook_cell_id is not None:
             entry = self._cells.by_front_end(notebook_cell_id, address)
             if entry is None and address.dialect == "vscode":
                 entry = self._cells.adopt(notebook_cell_id, code, address)
+            if entry is None and author != NOTEBOOK and request.client is None:
+                entry = self._cells.show(notebook_cell_id, code, author, address)
         if entry is None:
-            entry = self._cells.add(notebook_cell_id, code, request.author, address)
+            entry = self._cells.add(notebook_cell_id, code, author, address)
             self._place_as_saved(entry.cell)
         else:
             self._cells.move_to(entry.cell.cell_id, address)
-            self._cells.set_code(entry.cell.cell_id, code, request.author)
+            self._cells.set_code(entry.cell.cell_id, code, author)
             entry.deleted = False
             entry.shown_code = code
         self.bursts.note(entry, address)

@@ -15,11 +15,23 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, CellRun, RunReport
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from marimo_kernel_bridge.kernel.cells import Address
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 RUNS_KEPT = 1000
 CELLS_KEPT = 10_000  # executions in one run: a loop through `mo.state` need not end
+
+
+@dataclass
+class _Operation:
+    """The runs of the requests that a front end sends because of one order; `expected` so many."""
+
+    client: str
+    run_ids: list[str] = field(default_factory=list)
+    expected: int = 0
+    started_at: float = field(default_factory=time.time)
 
 
 @dataclass
@@ -85,6 +97,7 @@ class RunHistory:
 
     def __init__(self) -> None:
         self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._operations: OrderedDict[str, _Operation] = OrderedDict()
         self._current: Run | None = None
         self._follow_ups = itertools.count(1)
 
@@ -99,13 +112,27 @@ class RunHistory:
         """Whether there has been any run."""
         return self._current is not None
 
-    def open(self, address: Address, client: str, requested: tuple[str, ...]) -> Run:
-        """Begin the run of a request."""
+    def open(
+        self, address: Address, client: str, requested: tuple[str, ...], operation: str | None = None
+    ) -> Run:
+        """Begin the run of a request, which may be one of those of an operation on a document."""
         run = Run(address.parent["msg_id"], client, address, requested)
+        if operation is not None:
+            self._operation(operation, client).run_ids.append(run.run_id)
         self._current = self._runs[run.run_id] = run
         while len(self._runs) > RUNS_KEPT:
             self._runs.popitem(last=False)
         return run
+
+    def expect(self, operation: str, client: str, requests: int) -> None:
+        """Note that a front end sends more requests because of an order, or that some are aborted (less than 0). Any thread."""
+        self._operation(operation, client).expected += requests
+
+    def _operation(self, operation: str, client: str) -> _Operation:
+        known = self._operations.setdefault(operation, _Operation(client))
+        while len(self._operations) > RUNS_KEPT:
+            self._operations.popitem(last=False)
+        return known
 
     def follow_up(self) -> None:
         """Begin a run for what a thread or a widget causes after the newest request is over."""
@@ -128,8 +155,12 @@ class RunHistory:
         return self.current.report()
 
     def report(self, run_id: str) -> RunReport:
-        """Return what a request caused. Raises `BridgeError`: no_such_run."""
+        """Return what a request caused, or all requests of an operation. Raises `BridgeError`: no_such_run."""
         run = self._runs.get(run_id)
+        operation = self._operations.get(run_id) if run is None else None
+        if operation is not None:
+            runs = [self._runs[one] for one in list(operation.run_ids) if one in self._runs]
+            return _joined(run_id, operation, [one.report() for one in runs])
         if run is None:
             raise BridgeError(
                 "no_such_run",
@@ -142,3 +173,19 @@ class RunHistory:
         """Return what the newest requests caused, the newest first."""
         runs = list(self._runs.values())
         return [run.report() for run in reversed(runs[-limit:])]
+
+
+def _joined(operation_id: str, operation: _Operation, runs: Sequence[RunReport]) -> RunReport:
+    """Return the runs of an operation's requests as one."""
+    return RunReport(
+        operation_id,
+        tuple(cell for run in runs for cell in run.requested),
+        operation.client,
+        len(runs) >= operation.expected and all(run.finished for run in runs),
+        tuple(cell for run in runs for cell in run.cells),
+        runs[-1].still_stale if runs else (),
+        tuple(cell for run in runs for cell in run.superseded),
+        min([operation.started_at, *(run.started_at for run in runs)]),
+        tuple(cell for run in runs for cell in run.not_run),
+        tuple(name for run in runs for name in run.not_taken),
+    )

@@ -16,7 +16,6 @@ from marimo_kernel_bridge.kernel.notebook.agents import Agents
 from marimo_kernel_bridge.kernel.notebook.state import NotebookState
 from marimo_kernel_bridge.kernel.notebook.view import NotebookView
 from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
-from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -76,6 +75,10 @@ class NotebookSession:
         self._queue = queue
         self._wake = wake
         self._loaded: _Loaded | None = None
+        self._document_order: Sequence[str] | None = None  # of an open document, replaced by its thread
+        self._arranged: Sequence[str] | None = None  # the one in which the cells are
+        self.settled: Callable[[], None] = lambda: None
+        """Called when a request and what it caused is over."""
 
     def load(self, make_runtime: Callable[[CellHost], Runtime], runner: BodyRunner) -> None:
         """Create the runtime and the parts that need it, once. `runner` runs the bodies of cells."""
@@ -89,7 +92,7 @@ class NotebookSession:
         execution = Execution(
             self._state, runner, make_runtime, requests_wait=self._queue.any_wait, wake=self._wake
         )
-        requested = RequestedCells(self.cells, RequestBursts(self._queue))
+        requested = RequestedCells(self.cells, RequestBursts(self._queue), self.agents.author_of)
         lookahead = Lookahead(self._state, execution.graph, requested, self._queue, runner.prepare)
         commands = NotebookCommands(self.cells, execution, runner.prepare)
         self._loaded = _Loaded(execution, requested, lookahead, commands, runner)
@@ -118,7 +121,7 @@ class NotebookSession:
     def answered(self, answer: EarlyAnswer, request: LabRequest) -> None:
         """Close a request whose cell ran before its turn, or whose outputs are shown again."""
         entry = self.cells[answer.cell_id]
-        self.runs.open(request.address, NOTEBOOK, (answer.cell_id,))
+        self.runs.open(request.address, request.author, (answer.cell_id,), request.operation)
         if answer.replay:
             self.cells.move_to(answer.cell_id, request.address)
             self._state.router.replay(entry)
@@ -127,6 +130,8 @@ class NotebookSession:
 
     def begin(self, request: CellRequest) -> Entry:
         """Begin the request of a cell; return the cell."""
+        self._arrange_as_document()
+        request = self.agents.attributed(request)
         entry = self._parts.requested.entry_for(request)
         self._state.early.dequeue(request.msg_id, entry.cell.cell_id)
         self._parts.execution.begin(entry, request)
@@ -148,6 +153,8 @@ class NotebookSession:
     def aborted(self, request: CellRequest) -> None:
         """Record an aborted request for a cell, which gets the later output of the cell nevertheless."""
         notebook_cell_id, address = request.notebook_cell_id, request.address
+        if request.operation is not None:
+            self.runs.expect(request.operation, request.author, -1)
         entry = None if notebook_cell_id is None else self.cells.by_front_end(notebook_cell_id, address)
         if entry is None:
             return
@@ -172,8 +179,37 @@ class NotebookSession:
             self._parts.execution.graph.update()
 
     def arrange(self, notebook_cell_ids: Sequence[str]) -> None:
-        """Note the order of the document, by the front end's ids."""
-        self._parts.requested.arrange(notebook_cell_ids)
+        """Note the order of the saved document, by the front end's ids, unless an open document has said its own."""
+        if self._document_order is None:
+            self._parts.requested.arrange(notebook_cell_ids)
+
+    # -- an open document ----------------------------------------------------------------------------------------
+
+    def follow_document(
+        self, notebook_cell_ids: Sequence[str] | None, *, deleted: Sequence[str] = (), at_once: bool = False
+    ) -> None:
+        """Take the order of an open document, None: there is none any more. Any thread.
+
+        It counts from the next request on, or `at_once`, when the cells that an agent has `deleted` are dropped, too.
+        """
+        self._document_order = notebook_cell_ids
+        if self._loaded is not None and (at_once or deleted):
+            self._loaded.execution.later(lambda: self._follow_at_once(deleted))
+
+    def _follow_at_once(self, deleted: Sequence[str]) -> None:
+        self._arrange_as_document()
+        entries = [entry for entry in map(self.cells.with_key, deleted) if entry is not None]
+        for entry in entries:
+            entry.deleted = True
+        graph = self._parts.execution.graph
+        graph.remove([entry.cell.cell_id for entry in entries])
+        graph.update()
+
+    def _arrange_as_document(self) -> None:
+        order = self._document_order
+        if order is not None and order is not self._arranged:
+            self._arranged = order
+            self._parts.requested.arrange(order)
 
     # -- after a request -------------------------------------------------------------------------------------------
 
@@ -185,6 +221,7 @@ class NotebookSession:
         """Send held outputs to VS Code if it is quiet, and end the run. Return whether anything is left to do."""
         self._state.router.release_held()
         self._parts.execution.close_run()
+        self.settled()
         return self.unsettled or self._state.router.holds
 
     def follow_up(self) -> bool:
@@ -238,6 +275,10 @@ class NotebookSession:
     def running(self) -> tuple[str, float] | None:
         """The running cell, and its start time in seconds since the epoch."""
         return None if self._loaded is None else self._loaded.execution.running
+
+    def adopted_by(self, is_adopted: Callable[[str], bool]) -> None:
+        """Ask `is_adopted` whether a page shows late outputs of a cell, by its id there, whoever ran it."""
+        self._state.router.is_adopted = is_adopted
 
     def route(self, msg_type: str, content: Content, parent: Header) -> list[Message] | None:
         """Take an output of user code. Return the messages to send instead, None to send it unchanged."""

@@ -52,6 +52,10 @@ class PublishedGraph:
                 if not self._definers[name]:
                     del self._definers[name]
 
+    def nodes(self) -> dict[str, Node]:
+        """Return the graph."""
+        return dict(self._nodes)
+
     def node(self, cell_id: str) -> Node | None:
         """Return a cell's place in the graph, None if it has none."""
         return self._nodes.get(cell_id)

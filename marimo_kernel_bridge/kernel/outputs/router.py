@@ -54,6 +54,8 @@ class OutputRouter:
         self._displays: dict[str, set[str]] = {}  # by display id: the cells that show it
         self._display_ids: dict[str, set[str]] = {}  # by cell
         self._vscode = VSCodeQueue()
+        self.is_adopted: Callable[[str], bool] = lambda _: False
+        """Whether an open document shows late outputs of a cell, by its id there, whoever ran it."""
 
     # -- the outputs of cells --------------------------------------------------------------------------------------
 
@@ -151,7 +153,7 @@ class OutputRouter:
         inner = {**current, "msg_id": f"{current['msg_id']}/{entry.cell.cell_id}"}
         late = (
             LateAndBelow(parent, current, heading)
-            if _on_another_page(entry, trigger)
+            if self._on_another_page(entry, trigger)
             else LateMessages(parent)
         )
         match entry.address.dialect:
@@ -163,6 +165,15 @@ class OutputRouter:
                 return DisplayUpdates(inner, current, heading, entry.log.display_ids())
             case "terminal":
                 return PrintedBelow(inner, current, heading)
+
+    def _on_another_page(self, entry: Entry, trigger: Address) -> bool:
+        """Return whether the page that ran a cell was reloaded or is another window, so that it may no longer listen."""
+        return (
+            entry.address.dialect in {"lab", "vscode"}
+            and trigger.dialect == entry.address.dialect
+            and trigger.session != entry.address.session
+            and not self.is_adopted(entry.cell.notebook_cell_id or "")
+        )
 
     def replace(self, entry: Entry, trigger: Address, message: Message) -> None:
         """Replace a cell's outputs with one message; the message's own parent is ignored."""
@@ -230,7 +241,7 @@ class OutputRouter:
             content["transient"] = {"display_id": f"{cell_id}-stale"}
             kind = "display_data" if mark else "update_display_data"
             self._send(Message(kind, content, entry.address.parent))
-            if mark and _on_another_page(entry, trigger):
+            if mark and self._on_another_page(entry, trigger):
                 unseen.append(entry.cell)
         if unseen:
             unseen.sort(key=lambda cell: cell.execution_count or 0)
@@ -285,15 +296,6 @@ class OutputRouter:
             return []
         cut = [(msg_type, {**content, "text": content["text"][:room]})] if msg_type == "stream" else []
         return [*cut, ("stream", {"name": "stderr", "text": notices.output_limit(self._limit)})]
-
-
-def _on_another_page(entry: Entry, trigger: Address) -> bool:
-    """Return whether the page that ran a cell was reloaded or is another window, so that it may no longer listen."""
-    return (
-        entry.address.dialect in {"lab", "vscode"}
-        and trigger.dialect == entry.address.dialect
-        and trigger.session != entry.address.session
-    )
 
 
 def _size(content: Content) -> int:

@@ -207,11 +207,14 @@ class Redefinitions:
     def _has_run(self, cell_id: str) -> bool:
         return self._cells[cell_id].cell.last_run_at is not None
 
-    def expected_flow(self, bodies: Mapping[str, Body]) -> ValueFlow:
-        """Return the flow of values of a changed notebook; `bodies` are those of all its cells, in document order."""
+    def expected_flow(self, bodies: Mapping[str, Body], base: ValueFlow | None = None) -> ValueFlow:
+        """Return the flow of values of a changed notebook; `bodies` are those of all its cells, in document order.
+
+        On any thread with a `base` of that thread, whose analyses are used again in place of the main thread's.
+        """
         from marimo_kernel_bridge.kernel.versions.value_flow import ValueFlow  # noqa: PLC0415  # lazy, like `_flow`
 
-        flow = ValueFlow(lambda _: False, self._flow)
+        flow = ValueFlow(lambda _: False, self._flow if base is None else base)
         if not self.strict:
             places = {cell_id: place for place, cell_id in enumerate(bodies)}
             flow.update(self._changed.sources(bodies), places, moved=False)

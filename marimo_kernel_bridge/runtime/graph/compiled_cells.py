@@ -20,7 +20,7 @@ _KEPT: Final = 1000  # large enough for an agent that registers a whole notebook
 
 
 class CompiledCells:
-    """Compiled cells by id and code, and the names of each. Holds the newest thousand."""
+    """Compiled cells by id and code, and the names of each. Holds the newest thousand. Any thread."""
 
     def __init__(self) -> None:
         self._names: OrderedDict[tuple[str, str], Names | None] = OrderedDict()
@@ -29,16 +29,18 @@ class CompiledCells:
     def names(self, cell_id: str, code: str) -> Names | None:
         """Return the names of a cell; None if the code is not a valid cell."""
         key = cell_id, code
-        if key not in self._names:
-            try:
-                cell = compile_cell(code, cell_id=CellId_t(cell_id))
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                self._names[key] = None
-            else:
-                self._names[key] = names_of(cell)
-                self._cells[key] = cell
-            self._forget_oldest()
-        return self._names[key]
+        if (names := self._names.get(key)) is not None or key in self._names:
+            return names
+        try:
+            cell = compile_cell(code, cell_id=CellId_t(cell_id))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            names = None
+        else:
+            names = names_of(cell)
+            self._cells[key] = cell
+        self._names[key] = names
+        self._forget_oldest()
+        return names
 
     def registered(self, cell_id: str, code: str, cell: CellImpl) -> None:
         """Record the names of a cell that the graph has compiled itself."""

@@ -40,17 +40,20 @@ from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
 from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
 from marimo_kernel_bridge.kernel.messaging.shell_stream import Listener, ShellStream
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.document import DOCUMENT, DOCUMENT_REQUEST
 from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog
 from marimo_kernel_bridge.protocol.output_text import shown_text
 from marimo_kernel_bridge.zmq_kernel import MarimoKernel
+from tests.front_end_document import FrontEndDocument
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Coroutine, Iterator, Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.kernel.messaging.shell_stream import Listener
     from marimo_kernel_bridge.protocol.names import Dialect
+    from tests.front_end_document import Buffer
 
 _KEY = b"in memory"
 BOUND = 60.0  # seconds for any single wait
@@ -106,6 +109,43 @@ class _ShellStream(_Socket):
         return False
 
 
+class _ControlThread(threading.Thread):
+    """The thread of the control channel, with its event loop."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.io_loop = IOLoop(make_current=False)
+
+    def run(self) -> None:
+        self.io_loop.start()
+        self.io_loop.close(all_fds=True)
+
+    def handle(self, coroutine: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine in the thread, and wait for it."""
+        done = threading.Event()
+
+        async def handle() -> None:
+            try:
+                await coroutine()
+            finally:
+                done.set()
+
+        self.io_loop.add_callback(handle)
+        done.wait(BOUND)
+
+    def stop(self) -> None:
+        self.io_loop.add_callback(self.io_loop.stop)
+        self.join(BOUND)
+
+
+class _ControlStream(_Socket):
+    """The control channel's stream."""
+
+    def __init__(self, listener: Callable[[list[Any]], None], io_loop: IOLoop) -> None:
+        super().__init__(listener)
+        self.io_loop = io_loop
+
+
 class _Kernel(MarimoKernel):
     """The kernel without sockets."""
 
@@ -122,6 +162,10 @@ class KernelInMemory:
         self._loop = asyncio.new_event_loop()
         self._front_ends: dict[bytes, FrontEnd] = {}
         self._main_module, self._sigint = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
+        self.between: list[Callable[[], None]] = []
+        """What front ends do by themselves while the kernel runs."""
+        self._control = _ControlThread()
+        self._control.start()
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._start(folder))
 
@@ -135,7 +179,7 @@ class KernelInMemory:
             self.kernel = _Kernel(
                 session=session,
                 shell_stream=self.stream,
-                control_stream=_Socket(self._replied),
+                control_stream=_ControlStream(self._replied, self._control.io_loop),
                 iopub_thread=iopub_thread,
                 iopub_socket=self._iopub,
                 profile_dir=profile,
@@ -157,6 +201,7 @@ class KernelInMemory:
     def close(self) -> None:
         """End the kernel, and leave this process as it was."""
         loaded = self.kernel.notebook.loaded
+        self._control.stop()
         self.kernel.scheduler.stop()
         self.kernel.subshells.close()
         if loaded:
@@ -195,12 +240,20 @@ class KernelInMemory:
     def control(self, frames: list[bytes]) -> None:
         """Have a message handled on the control channel, in a thread, as the control thread does."""
         parts = [zmq.Frame(part) for part in frames]
-        thread = threading.Thread(target=lambda: asyncio.run(self.kernel.process_control(parts)))
-        thread.start()
-        thread.join(BOUND)
+        self._control.handle(lambda: self.kernel.process_control(parts))
 
     def run_until(self, done: Callable[[], bool], within: float = BOUND) -> bool:
-        """Run the kernel until something is true, and return whether it became so in time (seconds)."""
+        """Run the kernel until something is true, and return whether it became so in time (seconds).
+
+        Called from a cell: wait for the control thread, while the cell runs.
+        """
+        if self._loop.is_running():
+            deadline = time.monotonic() + within
+            while not done() and time.monotonic() < deadline:
+                for act in self.between:
+                    act()
+                time.sleep(0.001)
+            return done()
         with self._own_streams():
             return self._loop.run_until_complete(self._until(done, within))
 
@@ -210,6 +263,8 @@ class KernelInMemory:
             if time.monotonic() > deadline:
                 return False
             self.stream.flush()
+            for act in self.between:
+                act()
             for (
                 stream
             ) in self._streams:  # what threads have written; ipykernel's own thread does that by a timer
@@ -268,6 +323,35 @@ class FrontEnd:
             UTC
         )  # a clock of its own: requests of a Run All are close on a slow machine too
         self._read = 0  # messages that replies and waits have looked at
+        self.documents: list[FrontEndDocument] = []  # what the extension has open in it
+
+    # -- the extension -------------------------------------------------------------------------------------------
+
+    def open(
+        self, cells: dict[str, str] | Buffer, *, attach: bool = True, **options: Any
+    ) -> FrontEndDocument:
+        """Open a document on the kernel."""
+        document = FrontEndDocument(self, cells, **options)
+        self.documents.append(document)
+        self.kernel.between.append(document.work)
+        if attach:
+            document.attach()
+        return document
+
+    def request(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Send a message about a document, and return the content of the reply."""
+        message = self.session.msg(DOCUMENT_REQUEST)
+        message["content"] = content
+        return self.answer(message)
+
+    def execute(self, key: str, code: str, metadata: dict[str, Any]) -> str:
+        """Run a cell for the extension."""
+        return self.send(key, code, metadata=metadata)
+
+    def adopt(self, parents: dict[str, str]) -> None:
+        """Show what comes for requests of another page."""
+        for cell, msg_id in parents.items():
+            self.page.adopt(cell, msg_id)
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -376,6 +460,9 @@ class FrontEnd:
         """Take an iopub message."""
         message = self._message(frames)
         self.seen.append(message)
+        if message["msg_type"] == DOCUMENT:
+            for document in self.documents:
+                document.orders.append(message["content"])
         parent = message["parent_header"].get("msg_id")
         if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
             self._idle[parent] = len(self.seen)

@@ -1,0 +1,1 @@
+"""The documents that people have open in front ends, and what agents want changed there."""

@@ -1,0 +1,25 @@
+"""The requests about open documents, of front ends and of agents. Composes their handlers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from marimo_kernel_bridge.kernel.documents.agent_requests import AgentRequests
+from marimo_kernel_bridge.kernel.documents.document_changes import DocumentChanges
+from marimo_kernel_bridge.kernel.documents.front_end_requests import FrontEndRequests
+from marimo_kernel_bridge.kernel.documents.kept_edits import KeptEdits
+from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.kernel.documents.shared_documents import Host
+
+
+class DocumentRequests:
+    """Answers front ends and agents, and keeps what agents change without a document."""
+
+    def __init__(self, host: Host) -> None:
+        self.shared = SharedDocuments(host)
+        changes = DocumentChanges(self.shared)
+        self.front_ends = FrontEndRequests(self.shared, changes)
+        self.agents = AgentRequests(self.shared, changes)
+        self.kept = KeptEdits(self.shared)

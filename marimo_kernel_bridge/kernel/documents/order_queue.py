@@ -1,0 +1,176 @@
+"""The orders to front ends that change a document: one at a time, each to one client, with a time limit for its answer.
+
+An order that is not answered goes to the next view of the same document. Sends through a function, and knows nothing of
+what orders say. For the control thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.kernel.documents.open_documents import Document, OpenDocuments
+    from marimo_kernel_bridge.protocol.document import Done, Order
+
+_MOST_WAITING: Final = 64
+_AFTER_ATTACH: Final = 0.2  # seconds
+
+
+class Timers(Protocol):
+    """The timers of the control thread."""
+
+    def call_later(self, delay: float, callback: Callable[[], Any]) -> object: ...
+
+    def remove_timeout(self, timeout: Any) -> None: ...
+
+
+@dataclass
+class Limits:
+    """Seconds to wait for front ends. `answer` counts from when the client was last heard, at most `longest` in all."""
+
+    answer: float = 2.0
+    longest: float = 12.0
+    flush: float = 0.3
+
+
+@dataclass
+class Operation:
+    """One change of a document, or another thing that its front end shall do. `order` makes the order for a client.
+
+    `answered` gets the front end's answer and the document; None and None if none answered. `failed` is called if that fails.
+    """
+
+    op_id: str
+    document: Document
+    ability: str
+    order: Callable[[Document], Order]
+    answered: Callable[[Done | None, Document | None], None]
+    failed: Callable[[], None]
+    tried: set[str] = field(default_factory=set)
+
+
+class OrderQueue:
+    """The operations that are under way."""
+
+    def __init__(
+        self,
+        documents: OpenDocuments,
+        send: Callable[[Order], None],
+        timers: Timers,
+        limits: Limits,
+        log: logging.Logger,
+    ) -> None:
+        self._log = log
+        self._documents = documents
+        self._send = send
+        self._timers = timers
+        self._limits = limits
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._current: tuple[Operation, Document, float] | None = None  # the client and when it was sent
+        self._timer: object = None
+
+    def when_free(self, act: Callable[[], None]) -> None:
+        """Act as soon as no order is under way: what is changed then is planned for the document as it is then."""
+        if len(self._waiting) >= _MOST_WAITING:
+            raise BridgeError("kernel_busy", "Too many changes of the document wait.", "Call again later.")
+        self._waiting.append(act)
+        self._next()
+
+    def submit(self, operation: Operation) -> None:
+        """Give an order as soon as those before it are answered."""
+        self.when_free(partial(self._try_next_view, operation))
+
+    def answered(self, done: Done) -> bool:
+        """Take an answer. Return whether it is to the present order."""
+        if self._current is None or self._current[0].op_id != done.op_id:
+            return False
+        operation, document, _ = self._current
+        if document.client != done.client:  # a client before it answers late
+            document = self._documents.get(done.client) or document
+        self._end()
+        self._finish(operation, done, document)
+        return True
+
+    def attached(self, document: Document) -> None:
+        """Give the present order again to a client that has attached again: it may have dropped the order.
+
+        A moment later, because it drops what comes before the reply to `attach`.
+        """
+        if self._current is None or self._current[1].client != document.client:
+            return
+        operation = self._current[0]
+        self._end()
+        operation.tried.discard(document.client)
+        if operation.document.client == document.client:
+            operation.document = document
+        self._waiting.appendleft(partial(self._try_next_view, operation))
+        self._timers.call_later(_AFTER_ATTACH, self._next)
+
+    def detached(self, client: str) -> None:
+        """Give the present order to another client, if this one had it."""
+        if self._current is not None and self._current[1].client == client:
+            self._try_next_view(self._current[0])
+
+    def _next(self) -> None:
+        while self._current is None and self._waiting:
+            self._waiting.popleft()()
+
+    def _try_next_view(self, operation: Operation) -> None:
+        self._end()
+        views = [operation.document, *self._documents.views_of(operation.document)]
+        able = (
+            view
+            for view in views
+            if self._documents.get(view.client) is view
+            and view.client not in operation.tried
+            and operation.ability in view.can
+            and not (view.away and operation.tried)
+        )
+        document = next(able, None)
+        if document is None:
+            self._finish(operation, None, None)
+            return
+        operation.tried.add(document.client)
+        self._current = (operation, document, time.monotonic())
+        self._wait(self._limits.answer)
+        self._send(operation.order(document))
+
+    def _finish(self, operation: Operation, done: Done | None, document: Document | None) -> None:
+        try:
+            operation.answered(done, document)
+        except Exception:  # noqa: BLE001  # a bug is logged once, and the agent gets an answer
+            self._log.exception("The answer to an order could not be taken over")
+            operation.failed()
+        self._next()
+
+    def _wait(self, delay: float) -> None:
+        self._timer = self._timers.call_later(delay, self._look)
+
+    def _look(self) -> None:
+        """Wait on for a client that has said something since, up to a limit."""
+        self._timer = None
+        if self._current is None:
+            return
+        operation, document, sent_at = self._current
+        now = time.monotonic()
+        deadline = min(max(document.heard_at, sent_at) + self._limits.answer, sent_at + self._limits.longest)
+        if self._documents.get(document.client) is document and now < deadline:
+            self._wait(deadline - now)
+            return
+        self._documents.went_away(document)
+        self._try_next_view(operation)
+
+    def _end(self) -> None:
+        self._current = None
+        if self._timer is not None:
+            self._timers.remove_timeout(self._timer)
+            self._timer = None

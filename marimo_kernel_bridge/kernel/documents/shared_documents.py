@@ -1,0 +1,243 @@
+"""The state that open documents and agents share, and what front ends are told without having asked.
+
+Composes the parts of this package. `front_end_requests` and `agent_requests` answer the messages. For the control thread,
+except where a docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from marimo_kernel_bridge.kernel.documents.comparison import DocumentComparison
+from marimo_kernel_bridge.kernel.documents.journal import Journal
+from marimo_kernel_bridge.kernel.documents.kernel_cells import KernelCells
+from marimo_kernel_bridge.kernel.documents.open_documents import OpenDocuments
+from marimo_kernel_bridge.kernel.documents.operations import AppliedOperations
+from marimo_kernel_bridge.kernel.documents.order_queue import Limits, OrderQueue, Timers
+from marimo_kernel_bridge.kernel.documents.proposals import Proposals
+from marimo_kernel_bridge.kernel.documents.text_versions import TextVersions
+from marimo_kernel_bridge.protocol.document import AgentInfo, AgentsOrder, State, Who, Withdraw
+from marimo_kernel_bridge.protocol.document_edits import CellChange
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.kernel.documents.open_documents import Document
+    from marimo_kernel_bridge.kernel.documents.proposals import Proposal
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.document import CellState, Order
+
+
+class ControlTimers(Timers, Protocol):
+    """The event loop of the control thread."""
+
+    def add_callback(self, callback: Callable[[], Any]) -> None:
+        """Call a function in the control thread; any thread."""
+        ...
+
+
+class File(Protocol):
+    """The notebook's file."""
+
+    open_as: str | None
+
+
+class Host(Protocol):
+    """The parts of the kernel that open documents use."""
+
+    @property
+    def notebook(self) -> NotebookSession: ...
+
+    @property
+    def file(self) -> File: ...
+
+    @property
+    def log(self) -> logging.Logger: ...
+
+    @property
+    def control_timers(self) -> ControlTimers: ...
+
+    def send_order(self, order: Order) -> None:
+        """Publish an order to front ends."""
+        ...
+
+
+class SharedDocuments:
+    """The open documents, and what agents want of them."""
+
+    def __init__(self, host: Host) -> None:
+        self.notebook = host.notebook
+        self.log = host.log
+        self.timers = host.control_timers
+        self._file = host.file
+        self._send = host.send_order
+        self.cells = KernelCells(host.notebook)
+        self.versions = TextVersions(self.cells.by_key, host.notebook.cells.shown_versions)
+        self.open = OpenDocuments(self.versions.of)
+        self.proposals = Proposals()
+        self.journal = Journal()
+        self.applied = AppliedOperations()
+        self.limits = Limits()
+        self.orders = OrderQueue(self.open, self.send, self.timers, self.limits, host.log)
+        self.comparison = DocumentComparison(host.notebook, self.cells)
+        self._told: dict[str, dict[str, CellState]] = {}  # the states that each client knows
+        self._told_agents: tuple[list[tuple[str, int, int]], bool] | None = None
+        self._flushes: dict[str, list[Callable[[], None]]] = {}  # what waits for a client's newest text
+        self._ran_at: dict[str, float] = {}  # when cells ran, as the journal knows it
+        self._due = False
+        self._followed: Document | None = None  # the document whose order the kernel's cells have
+        host.notebook.settled = self.refresh_soon
+        host.notebook.adopted_by(self._is_adopted)
+
+    def send(self, order: Order) -> None:
+        """Send an order."""
+        self._send(order)
+
+    def _is_adopted(self, key: str) -> bool:
+        """Return whether a page shows late outputs of a cell. Any thread."""
+        return any(
+            document.adopts and not document.away and key in document.cells for document in self.open.all()
+        )
+
+    # -- what front ends and the kernel know of documents ---------------------------------------------------------
+
+    def follow(self, changed: Document | None = None) -> None:
+        """Let the kernel's cells have the order of the active document, and its file the document's name.
+
+        `changed` is a document whose order or name is another one.
+        """
+        active = self.open.active()
+        if active is self._followed and active is not changed:
+            return
+        self._followed = active
+        self._file.open_as = None if active is None else active.path
+        self.notebook.follow_document(None if active is None else list(active.cells))
+
+    def forget(self, client: str) -> None:
+        """Forget a client that has gone."""
+        self.open.detach(client)
+        self.orders.detached(client)
+        self._told.pop(client, None)
+        self._flushed(client)
+        self.follow()
+
+    # -- the newest text -----------------------------------------------------------------------------------------
+
+    def with_newest(self, document: Document, act: Callable[[], None]) -> None:
+        """Act when a document has sent what it had not sent yet, or does not answer."""
+        waiting = self._flushes.setdefault(document.client, [])
+        waiting.append(act)
+        if len(waiting) == 1:
+            self.timers.call_later(self.limits.flush, lambda: self._no_answer(document, waiting))
+            self.send(Who(to=document.client))
+
+    def heard_from(self, document: Document) -> None:
+        """Note that a document has sent its newest text."""
+        self._flushed(document.client)
+
+    def _no_answer(self, document: Document, waiting: list[Callable[[], None]]) -> None:
+        if self._flushes.get(document.client) is waiting:
+            self.open.went_away(document)
+            self._flushed(document.client)
+
+    def _flushed(self, client: str) -> None:
+        for act in self._flushes.pop(client, ()):
+            act()
+
+    # -- what front ends are told --------------------------------------------------------------------------------
+
+    def agents(self) -> list[AgentInfo]:
+        """Return the agents that use the kernel."""
+        return [
+            AgentInfo(agent.name, agent.last_heard, agent.runs, agent.refused)
+            for agent in self.notebook.agents
+        ]
+
+    def states(self, document: Document) -> dict[str, CellState]:
+        """Return the states of a document's cells, which its client knows from now on."""
+        states = self.cells.states(document)
+        self._told[document.client] = states
+        return dict(states)
+
+    def refresh_soon(self) -> None:
+        """Tell front ends what is new of cells and agents. Any thread."""
+        if not self._due and (self.open or self.journal.is_read):
+            self._due = True
+            self.timers.add_callback(self._refresh)
+
+    def _refresh(self) -> None:
+        self._due = False
+        try:
+            self._note_runs()
+            for document in self.open.all():
+                self.tell_states(document)
+            if self.open:
+                self.tell_agents()
+        except Exception:
+            self.log.exception("Documents could not be told what is new")
+
+    def tell_states(self, document: Document) -> None:
+        """Send a document the states of the cells that have changed."""
+        told = self._told.get(document.client, {})
+        news = {key: state for key, state in self.states(document).items() if told.get(key) != state}
+        if news:
+            self.send(State(to=document.client, cells=news))
+
+    def tell_agents(self) -> None:
+        """Send who is attached, if that has changed."""
+        agents, paused = self.agents(), self.notebook.agents.paused
+        known = [(agent.name, agent.runs, agent.refused) for agent in agents], paused
+        if known != self._told_agents:
+            self._told_agents = known
+            self.send(AgentsOrder(agents=agents, paused=paused))
+
+    def _note_runs(self) -> None:
+        """Record in the journal which cells have run."""
+        for entry in self.notebook.cells:
+            cell = entry.cell
+            if cell.last_run_at is None or self._ran_at.get(cell.cell_id) == cell.last_run_at:
+                continue
+            self._ran_at[cell.cell_id] = cell.last_run_at
+            key = cell.notebook_cell_id or cell.cell_id
+            self.journal.add(CellChange(0, cell.last_run_at, cell.last_run_by or "", "ran", key))
+        if len(self._ran_at) > 2 * len(self.notebook.cells) + 100:
+            self._ran_at = {
+                cell_id: at for cell_id, at in self._ran_at.items() if cell_id in self.notebook.cells
+            }
+
+    # -- proposals -----------------------------------------------------------------------------------------------
+
+    def propose(self, proposal: Proposal) -> str | None:
+        """Keep a proposal and show it. Return the front end that shows it, None if none does now."""
+        for dropped in self.proposals.add(proposal):
+            self.withdraw(dropped)
+        return self.show(proposal)
+
+    def show(self, proposal: Proposal, besides: str | None = None) -> str | None:
+        """Show an open proposal in the views of its document; not in that of the client `besides`."""
+        shown_in = None
+        for document in self._views(proposal):
+            if document.client != besides:
+                self.send(proposal.order(document))
+            if not document.away:
+                shown_in = shown_in or document.front_end
+        return shown_in
+
+    def shown_in(self, proposal: Proposal) -> str | None:
+        """Return the front end that shows a proposal."""
+        return next((document.front_end for document in self._views(proposal) if not document.away), None)
+
+    def _views(self, proposal: Proposal) -> list[Document]:
+        return [
+            document
+            for document in self.open.all()
+            if proposal.document in {None, document.path} and "propose" in document.can
+        ]
+
+    def withdraw(self, proposal: Proposal) -> None:
+        """Remove a proposal from all documents, and tell who waits for it."""
+        self.send(Withdraw(op_id=proposal.op_id))
+        waiting, proposal.waiting = proposal.waiting, []
+        for act in waiting:
+            act()
