@@ -22,6 +22,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from mcp import MCPError
 
 from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.cli import vscode
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
@@ -88,6 +89,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
     found(*_pools())
     found(*_unsafe_kernelspecs())
     found(_jupyterlab())
+    found(*_vscode())
     return findings
 
 
@@ -311,6 +313,16 @@ def _jupyterlab() -> Finding:
             "jupyterlab", "FAILED", f"{version} is too old.", "Run: pip install 'marimo-kernel-bridge[lab]'"
         )
     return Finding("jupyterlab", "ok", version)
+
+
+def _vscode() -> Iterator[Finding]:
+    """Say which editors have the extension, in this version."""
+    states = vscode.states()
+    for state in states:
+        verdict: Verdict = "ok" if state.fits else "skipped" if state.version is None else "FAILED"
+        yield Finding("vscode", verdict, state.detail, state.hint)
+    if not states:
+        yield Finding("vscode", "skipped", "there is no VS Code here (not needed for JupyterLab)")
 
 
 def _skipped(*checks: str, because: str) -> Iterator[Finding]:

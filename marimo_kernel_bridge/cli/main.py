@@ -14,6 +14,7 @@ from marimo_kernel_bridge.cli.kernel_commands import install, kernel, kernels, p
 from marimo_kernel_bridge.cli.mcp_command import agents, mcp
 from marimo_kernel_bridge.cli.notebook_commands import export, import_
 from marimo_kernel_bridge.cli.trial_commands import demo, doctor, lab
+from marimo_kernel_bridge.cli.vscode_commands import document_relay, vscode
 
 
 @click.group(
@@ -30,5 +31,19 @@ def main() -> None:
     """Run marimo's reactive runtime as a Jupyter kernel, and let agents join it over MCP."""
 
 
-for _command in (kernel, install, pool, kernels, mcp, agents, import_, export, demo, lab, doctor):
+for _command in (
+    kernel,
+    install,
+    pool,
+    kernels,
+    mcp,
+    agents,
+    vscode,
+    import_,
+    export,
+    demo,
+    lab,
+    doctor,
+    document_relay,
+):
     main.add_command(_command)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from marimo_kernel_bridge.cli import doctor
+from marimo_kernel_bridge.cli import doctor, vscode
 from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.client import front_end
 from marimo_kernel_bridge.errors import BridgeError
@@ -188,3 +188,17 @@ def test_another_user_on_the_port_of_the_server_is_told(monkeypatch, tmp_path):
     finding = doctor._running_server()
     assert (finding.verdict, finding.hint) == ("FAILED", "Choose another --port.")
     assert "User id 4242 listens on port" in finding.detail
+
+
+# VS Code
+
+
+def test_an_editor_with_another_version_of_the_extension_is_red_and_one_without_is_told_how_to_get_it(
+    monkeypatch,
+):
+    states = [vscode.EditorState("code", "2020.1.0"), vscode.EditorState("cursor", None)]
+    monkeypatch.setattr(vscode, "states", lambda: states)
+    old, none = doctor._vscode()
+    assert (old.verdict, none.verdict) == ("FAILED", "skipped")
+    assert old.hint.endswith("vscode --install")
+    assert none.hint.endswith("vscode --install --editor cursor")

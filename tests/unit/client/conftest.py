@@ -14,6 +14,7 @@ from marimo_kernel_bridge.client.channels import BadSignature, Message, NotConne
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import Channel, Connection
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol import document
 from marimo_kernel_bridge.protocol import messages as wire
 from tests.unit.client.served_kernels import ServedKernels, serving
 
@@ -76,6 +77,10 @@ class FakeChannels:
                 self.reply(channel, request.msg_id, {"status": "ok"})
             case wire.READ_REQUEST if (op := content["op"]) in self.answers:
                 self.reply(channel, request.msg_id, self.encoded(self.answers[op]))
+            case document.DOCUMENT_REQUEST if (op := content["op"]) in self.answers:
+                self.reply(
+                    channel, request.msg_id, cast("dict[str, Any]", self.answers[op]), document.DOCUMENT_REPLY
+                )
             case wire.REQUEST if channel == "shell" and self.shell_free and content["op"] in self.answers:
                 self.reply(channel, request.msg_id, self.encoded(self.answers[content["op"]]))
 

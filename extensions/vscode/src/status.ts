@@ -1,0 +1,39 @@
+/** The item in the window's status bar: which agents are attached to the notebook's kernel. A click pauses them. */
+import * as vscode from 'vscode';
+import type { Notebooks } from './notebooks';
+import { asLabel } from './texts';
+
+export class AgentsItem implements vscode.Disposable {
+  private readonly item = vscode.window.createStatusBarItem('marimoKernelBridge.agents', vscode.StatusBarAlignment.Left, 0);
+  private readonly listening: vscode.Disposable;
+
+  constructor(private readonly notebooks: Notebooks) {
+    this.item.name = 'Agents on the marimo kernel';
+    this.item.command = 'marimoKernelBridge.togglePause';
+    this.listening = notebooks.onRedraw(() => this.draw());
+  }
+
+  dispose(): void {
+    this.listening.dispose();
+    this.item.dispose();
+  }
+
+  private draw(): void {
+    const session = this.notebooks.active?.session;
+    const context = (name: string, value: boolean): void => void vscode.commands.executeCommand('setContext', `marimoKernelBridge.${name}`, value);
+    context('attached', session?.attached ?? false);
+    context('proposals', (session?.proposals.all.length ?? 0) > 0);
+    context('differs', [...(session?.states.values() ?? [])].some(state => state.changed || state.stale));
+    if (!session?.attached || !(session.agents.length || session.paused)) {
+      this.item.hide();
+      return;
+    }
+    const names = session.agents.map(agent => asLabel(agent.name)).join(', ') || 'agents';
+    this.item.text = session.paused ? `$(debug-pause) ${names} (paused)` : `$(sparkle) ${names}`;
+    this.item.tooltip = session.paused
+      ? 'Agents can only read. Click to let them work again.'
+      : 'Agents that are attached to the kernel of this notebook. Click to pause them.';
+    this.item.backgroundColor = session.paused ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
+    this.item.show();
+  }
+}
