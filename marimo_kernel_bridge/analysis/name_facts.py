@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.mutation import Effects
@@ -90,10 +91,13 @@ class NameFacts:
         if name in shared:  # the new object may be the previous one
             self.share(name, shared - {name})
             return
+        left = sorted(self.shared.pop(name, frozenset()))
         for other, sources in list(self.shared.items()):
             if name in sources:
                 self.shared[other] = sources - {name}
-        self.shared.pop(name, None)
+                left.append(other)
+        for one, other in pairwise(dict.fromkeys(left)):  # those that shared its object go on sharing it
+            self.share(one, frozenset({other}))
         if shared - {name}:  # without empty entries, which `group` would visit
             self.shared[name] = shared - {name}
 

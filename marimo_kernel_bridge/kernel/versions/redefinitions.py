@@ -258,7 +258,7 @@ class Redefinitions:
             if part is not None and self._states is not None:
                 self._mark_outdated(self._states.end(cell_id, part, self._loaded))
         self._values.leave(cell_id, self._loaded)
-        self._values.consume(cell_id, self._observer.take_mutated())
+        self._values.consume(cell_id, self._observer.take_mutated(), self._loaded)
         return bool(changed) or cell_id in self.ahead
 
     @property

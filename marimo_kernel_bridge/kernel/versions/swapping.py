@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NOTHING: Final = object()
+_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _OUTSIDE: Final = ""
 """The version of a name that no cell made."""
 
@@ -124,7 +125,9 @@ class VersionValues:
                 self._stand(name, version)
         if part is not None:
             made = {name: version for name, version in versions.items() if version is not None}
+            mutated = [self._values[made[name]] for name in part.flow.keeps if made.get(name) in self._values]
             self._preserve(part.flow, made, flow)
+            self._consume_older(cell_id, mutated, flow)
 
     def leave(self, cell_id: str, flow: ValueFlow) -> None:
         """Record the versions that a cell made, and assign to plain names the values of their last definitions."""
@@ -156,7 +159,7 @@ class VersionValues:
             if self._values.setdefault(version, self._values[above]) is self._values[above]:
                 self._consumed.add(above)
 
-    def consume(self, cell_id: str, mutated: Sequence[object]) -> None:
+    def consume(self, cell_id: str, mutated: Sequence[object], flow: ValueFlow) -> None:
         """Record that a cell mutated objects: the versions of other cells that hold them are consumed."""
         if not mutated:
             return
@@ -168,6 +171,27 @@ class VersionValues:
                 version = version_name(name, maker)
                 value = self._values.get(version)
                 if maker != cell_id and (id(value) in ids or not ids.isdisjoint(reached(value) or ())):
+                    self._consumed.add(version)
+        self._consume_older(cell_id, mutated, flow)
+
+    def _consume_older(self, cell_id: str, mutated: Sequence[object], flow: ValueFlow) -> None:
+        """Record versions as consumed that share parts with mutated objects, and are those of no name any more.
+
+        With which objects the present versions share theirs is known.
+        """
+        parts: set[int] | None = None
+        place = flow.place.get(cell_id, inf)
+        for name, makers in self.makers.items() if mutated else ():
+            above = [maker for maker in makers if flow.place[maker] < place and self.is_made(name, maker)]
+            for version in (version_name(name, maker) for maker in above[:-1]):
+                value = self._values.get(version)
+                if version in self._consumed or type(value) in _PLAIN:
+                    continue
+                from marimo_kernel_bridge.kernel.versions.object_graph import reached  # noqa: PLC0415  # a client waits for the sockets
+
+                if parts is None:
+                    parts = set().union(*(reached(each) or {id(each)} for each in mutated))
+                if not parts.isdisjoint(reached(value) or ()):
                     self._consumed.add(version)
 
     def show_last(self, flow: ValueFlow) -> None:

@@ -126,6 +126,24 @@ FOUND = {
         },
         (Step("c2", kind="delete"), Step("c3", "print(f())")),
     ),
+    "an object that a name held which is bound again, mutated through another name": History(
+        {
+            "c1": "a = [1]",
+            "c2": "d = {'k': a}",
+            "c3": "print(d)",
+            "c4": "d = {}",
+            "c5": "a.append(2)",
+            "c6": "d = {'n': [a]}",
+            "c7": "print(d)",
+            "c8": "d = None",
+            "c9": "setattr(a, 'n', 3) if a == 1 else a.insert(0, 0)",
+        },
+        (Step("c3"), Step("c7"), Step("c3")),
+    ),
+    "an object that two names share after a third is bound again": History(
+        {"c1": "a = [1]\nb = a\nc = [a]", "c2": "print(b)", "c3": "a = []", "c4": "c[0].append(2)"},
+        (Step("c2"),),
+    ),
     "a file of a cell that writes another one now": History(
         {
             "c0": "open('x.txt', 'w').write('1');",
