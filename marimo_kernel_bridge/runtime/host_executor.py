@@ -35,7 +35,7 @@ class HostExecutor:
         outcome = await self._execute(cell.cell_id)
         if isinstance(outcome.error, asyncio.CancelledError):
             raise outcome.error  # control flow for marimo, which turns it into an interrupt
-        if outcome.error is not None:
+        if outcome.error is not None and not outcome.expected:
             # marimo distinguishes user errors from its own by this wrapper, and reads the cause.
             raise MarimoRuntimeException from outcome.error
         return outcome.value

@@ -87,11 +87,15 @@ class Redrawn:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the body of a cell ended. `stopped`: by `mo.stop`, which is not an error."""
+    """How the body of a cell ended.
+
+    `stopped`: by `mo.stop`, which is not an error. `expected`: with an error after which the cells below run all the same.
+    """
 
     error: BaseException | None = None
     stopped: bool = False
     value: object = None
+    expected: bool = False
 
 
 class CellHost(Protocol):

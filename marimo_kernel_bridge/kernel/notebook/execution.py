@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.front_ends import Message
 from marimo_kernel_bridge.kernel.notebook.anonymous_cells import AnonymousCells
+from marimo_kernel_bridge.kernel.notebook.expected_failures import ExpectedFailures
 from marimo_kernel_bridge.kernel.notebook.graph import NotebookGraph
 from marimo_kernel_bridge.kernel.notebook.stale_cells import StaleCells
 from marimo_kernel_bridge.kernel.outputs.delivery import same_outputs
@@ -72,6 +74,7 @@ class Execution:
         self.stale_cells = StaleCells(state.cells, self.graph, state.router)
         self.running: tuple[str, float] | None = None  # the cell, and the start time
         self._anonymous = AnonymousCells()
+        self._failures = ExpectedFailures(self.graph.runtime.ancestors)
         self._requested: str | None = None  # the cell that runs under its own execute_request
         self._later: list[Callable[[], None]] = []  # actions deferred while a cell runs
         self._in_stale_cells = False
@@ -116,6 +119,7 @@ class Execution:
             self._router.restart(self._cells[cell_id])
             self._cells.forget(cell_id)
             self._anonymous.forget(cell_id)
+            self._failures.forget(cell_id)
         self.stale_cells.release(gone)
         self.graph.forget(gone)
 
@@ -259,6 +263,8 @@ class Execution:
                 self._runner.interrupts.fall_due()
             outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
             entry.stopped = outcome.stopped
+            if not outcome.stopped and self._failures.ended(cell_id, outcome.error):
+                outcome = replace(outcome, expected=True)
         except BaseException as error:  # outside user code, e.g. in a stream that user code has replaced
             failure = CellError(type(error).__name__, str(error))
             self._cells.change(cell_id, status="error", error=failure)
