@@ -99,7 +99,7 @@ class Notebook:
     def prepare(self, entry: Entry, code: str, **_options: object) -> Body:  # noqa: ARG002  # as the shell
         return Body(code, tuple(ast.parse(code).body), "cell", "last_expr", code)
 
-    async def run_body(self, entry: Entry, _parent: object) -> Outcome:
+    async def run_body(self, entry: Entry, _parent: object, _recalled: object) -> Outcome:
         self.ran[entry.cell.notebook_cell_id] += 1
         assert entry.body is not None
         try:

@@ -47,6 +47,10 @@ _allowance: Final[ContextVar[Allowance | None]] = ContextVar("allowance", defaul
 """Of what this thread prepares: subshells transform cells at the same time."""
 
 
+_LAST: Final = ("_", "__", "___")
+"""IPython's names of the last results."""
+
+
 class CellDisplayHook(ZMQShellDisplayHook):
     """IPython's display hook, aware of which cell's body runs and of which thread runs it."""
 
@@ -65,6 +69,33 @@ class CellDisplayHook(ZMQShellDisplayHook):
     @exec_result.setter
     def exec_result(self, result: ExecutionResult | None) -> None:
         self._of_thread.exec_result = result
+
+    @contextmanager
+    def recalling(self, results: tuple[object, ...] | None) -> Iterator[None]:
+        """Have `_`, `__` and `___` these values within the context; None, or names that the user has bound: leave them."""
+        if results is None or not all(map(self._is_own, _LAST)):
+            yield
+            return
+        before = [getattr(self, name) for name in _LAST]
+        here = [*results, "", "", ""][: len(_LAST)]  # "": as IPython begins
+        self._recall(here)
+        try:
+            yield
+        finally:
+            now = [getattr(self, name) for name in _LAST]
+            shown = not all(one is other for one, other in zip(now, here, strict=True))
+            self._recall([*now[:shown], *before][: len(_LAST)])
+
+    def _is_own(self, name: str) -> bool:
+        shell: Any = self.shell
+        namespace, hidden = shell.user_ns, shell.user_ns_hidden
+        return namespace.get(name) is (hidden[name] if name in hidden else getattr(self, name))
+
+    def _recall(self, results: Sequence[object]) -> None:
+        for name, value in zip(_LAST, results, strict=True):
+            setattr(self, name, value)
+        shell: Any = self.shell
+        shell.push(dict(zip(_LAST, results, strict=True)), interactive=False)
 
     def quiet(self) -> bool:
         """Return whether a semicolon ends the code of the running cell, which need not be the newest in history."""
@@ -267,8 +298,17 @@ class ReactiveShell(ZMQInteractiveShell):
         """The handler of SIGINT."""
         return self._host.interrupts
 
-    async def run_body(self, entry: Entry, parent: Header | None) -> Outcome:
-        """Run a cell's body: under the current request if `parent` is None, else as a dependent with that parent header."""
+    async def run_body(
+        self, entry: Entry, parent: Header | None, recalled: tuple[object, ...] | None
+    ) -> Outcome:
+        """Run a cell's body: under the current request if `parent` is None, else as a dependent with that parent header.
+
+        `recalled` are the last results, None: as they are.
+        """
+        with self.displayhook.recalling(recalled):
+            return await self._run_body(entry, parent)
+
+    async def _run_body(self, entry: Entry, parent: Header | None) -> Outcome:
         body = entry.body
         assert body is not None
         hook = self.displayhook

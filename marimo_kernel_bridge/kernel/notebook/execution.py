@@ -41,7 +41,11 @@ class BodyRunner(Protocol):
     @property
     def interrupts(self) -> Interrupts: ...
 
-    async def run_body(self, entry: Entry, parent: Header | None) -> Outcome: ...
+    async def run_body(
+        self, entry: Entry, parent: Header | None, recalled: tuple[object, ...] | None
+    ) -> Outcome:
+        """Run the body; `recalled` are IPython's last results for it, None: as they are."""
+        ...
 
     def prepare(
         self, entry: Entry, code: str, *, to_run: bool = True, allowance: Allowance | None = None
@@ -261,7 +265,9 @@ class Execution:
                 self.graph.redefinitions.enter(cell_id)
             except KeyboardInterrupt:  # during a copy; the body then ends at once
                 self._runner.interrupts.fall_due()
-            outcome = await self._runner.run_body(entry, None if delivery is None else delivery.parent)
+            outcome = await self._runner.run_body(
+                entry, None if delivery is None else delivery.parent, self.graph.results.recall(entry)
+            )
             entry.stopped = outcome.stopped
             if not outcome.stopped and self._failures.ended(cell_id, outcome.error):
                 outcome = replace(outcome, expected=True)
@@ -271,7 +277,7 @@ class Execution:
             raise
         finally:
             duration = max(time.monotonic() - started, 1e-6)
-            if self.graph.redefinitions.leave(cell_id):
+            if self.graph.redefinitions.leave(cell_id) or self.graph.results.are_read:
                 self.later(self.graph.update)
             self._notify_redefinitions(entry)
             self._router.end(entry, before)

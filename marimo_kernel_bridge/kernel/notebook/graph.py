@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.kernel import notices
+from marimo_kernel_bridge.kernel.notebook.last_results import LastResults
 from marimo_kernel_bridge.kernel.notebook.shared_imports import SharedImports
 from marimo_kernel_bridge.kernel.notebook.superseding import is_superseded_by, reads_before_writing
 from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
@@ -60,6 +61,7 @@ class NotebookGraph:
             cells, runtime, interruptible, strict=runtime.redefinitions == "strict"
         )
         self.shared_imports = SharedImports(cells, runtime)
+        self.results = LastResults(cells, runtime.values)
         self._cells = cells
         self._published = published
         self._refused: set[str] = set()
@@ -107,12 +109,17 @@ class NotebookGraph:
         gone = set(cell_ids)
         self._imperative -= gone
         self.shared_imports.forget(gone)
+        for cell_id in gone:
+            self.results.forget(cell_id)
         self.update()
 
     def update(self) -> None:
         """Analyze the cells that changed, and publish which cells are stale."""
         self.redefinitions.update()
         self.redefinitions.mark_ahead()
+        if self.results.are_read:
+            outdated = self.results.outdated() | self.results.ahead
+            self.runtime.set_stale(outdated | self.runtime.descendants(*outdated))
         self.refresh_stale()
 
     def mark_makers(self, cell_ids: Iterable[str]) -> None:
@@ -251,6 +258,11 @@ class NotebookGraph:
         self.refresh_stale()
 
     # -- what readers see ------------------------------------------------------------------------------------------
+
+    @property
+    def ahead(self) -> frozenset[str]:
+        """The cells that would again see what a run from top to bottom would not show them."""
+        return self.redefinitions.ahead | self.results.ahead
 
     @property
     def stale(self) -> frozenset[str]:

@@ -96,7 +96,7 @@ class StaleCells:
     def due(self) -> set[str]:
         """Return the stale cells that may run by themselves: not those that wait, nor their descendants."""
         stale = self._graph.stale
-        due = set(stale - self._held - self._unrun - self._graph.redefinitions.ahead)
+        due = set(stale - self._held - self._unrun - self._graph.ahead)
         if self._router.vscode_is_busy:
             due = {cell_id for cell_id in due if not self._is_vscodes(cell_id)}
         return due - self._graph.runtime.descendants(*(stale - due)) if due else due
