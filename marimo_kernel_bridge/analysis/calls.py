@@ -89,10 +89,14 @@ class Calls(Values):
             return self._unknown(self._local[name], given)
         habits = self.habits.get(name)
         if self.facts.kind(name) == "own":
-            made = together((NOTHING, *given)).as_item()
+            plain = habits is not None and habits.plain
+            made = together((Reach(depth=Depth.FLAT) if plain else NOTHING, *given)).as_item()
             known = self.habits.get(f"{name}.__init__")
-            shared = self._by_habits(known, NOTHING, call, given) if known else NOTHING
-            return together((made, Reach(parts=habits.of_class) if habits else NOTHING, shared))
+            shared = IMMUTABLE if plain else NOTHING
+            if known:
+                shared = self._by_habits(known, IMMUTABLE if plain else NOTHING, call, given)
+            of_class = IMMUTABLE if plain else Reach(parts=habits.of_class) if habits else NOTHING
+            return together((made, of_class, shared))
         if habits is not None:
             return self._by_habits(habits, None, call, given)
         if self.facts.is_module(name):
@@ -283,6 +287,8 @@ class Calls(Values):
             for name, link in _named(holder, arguments).items():
                 names = {one: max(link, by) for one, by in _named(held, arguments).items()}
                 self.owners.link(name, Reach(holds=names))
+            if holder in arguments and held in arguments and arguments[held].depth is Depth.OPAQUE:
+                self._blur([Reach(_named(holder, arguments))])
         for one, other in habits.parts:
             for name in _named(one, arguments):
                 self.owners.link(name, Reach(parts=_named(other, arguments)))

@@ -22,6 +22,7 @@ class Habits:
     `holds` are pairs of a node and one whose object it holds after a call, `parts` pairs that have parts in common.
     `same`, `within`, `held` and `common` are the reach of the result, of the `depth`. `blurs` are the parameters that
     something that is not known may put anything into. `of_class`: of a class, the mutable attributes of the class.
+    `plain`: of a class whose objects consist of what they are given, of values, and of plain containers of such.
     """
 
     parameters: tuple[str, ...] = ()
@@ -36,6 +37,15 @@ class Habits:
     blurs: frozenset[str] = frozenset()
     depth: Depth = Depth.OPAQUE
     of_class: Mapping[str, Link] = field(default_factory=dict)
+    plain: bool = False
+
+    def keeps_to_itself(self) -> bool:
+        """Return whether a method leaves its object known: nothing else gets hold of it, and it of nothing that is global."""
+        own = self.parameters[0] if self.parameters else ""
+        others = {*self.parameters, *self.rest}
+        return own not in self.blurs and all(
+            holder in others and held in others for holder, held in self.holds if own in {holder, held}
+        )
 
     def bound(
         self, call: ast.Call, given: Sequence[Reach], of: Reach | None, default: Reach

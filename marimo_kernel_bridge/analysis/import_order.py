@@ -48,6 +48,7 @@ class ImportOrder(DocumentOrder):
         self._copied_together: list[tuple[str, set[str]]] = []  # in the cell that is visited
         self._alive: dict[str, bool] = {}  # what `_is_alive` has found for the cell that is visited
         self._made_of: dict[str, frozenset[str]] = {}  # what names were connected with when they were bound
+        self._copies_own = False  # objects of the notebook's classes, too
 
     def visit(self, cell: Cell) -> None:
         for name in cell.names.names:
@@ -123,6 +124,8 @@ class ImportOrder(DocumentOrder):
                     self._derive(cell, other, self.document.current[other], ITSELF)
             case "join" if manner != "unowned" or self._is_joined(cell, name, before, mutated):
                 self.join_with_maker(cell, name, before, changes.WHY_JOINED[manner])
+            case "join" if self._copy_of_own(cell, name, kind, mutated) is not None:
+                self._derive(cell, name, before, changes.DEEP)
             case "order" | "join":
                 self._derive(cell, name, before, ITSELF)
                 self._derive_sharing(cell, name, mutated)
@@ -160,6 +163,16 @@ class ImportOrder(DocumentOrder):
             return None
         self._copied_together.append((name, seen_by))
         return changes.DEEP
+
+    def _copy_of_own(self, cell: Cell, name: str, kind: Kind, mutated: Sequence[Mutation]) -> str | None:
+        """Return how to copy an object of a class of the notebook, where more cells change it than are joined."""
+        if kind != "own":
+            return None
+        self._copies_own = True
+        try:
+            return self._copy_of(cell, name, kind, mutated)
+        finally:
+            self._copies_own = False
 
     def _others_copied_with(self, cell: Cell, name: str) -> set[str]:
         """Return the names that get a version with a name's copy; others that share it are decided for themselves."""
@@ -205,6 +218,9 @@ class ImportOrder(DocumentOrder):
         """Return whether an object is a list, a dictionary or a set of such and of values, made in the notebook."""
         facts = self.document.facts
         function = name in facts.effects or name in self.ownership.habits
+        if self._copies_own and facts.kind(name) == "own" and not function:
+            of_class = self.ownership.habits.get(facts.classes.get(name, ""))
+            return of_class is not None and of_class.plain and self._before.depth(name) <= Depth.PLAIN
         known = (facts.kind(name) in _PLAIN_KINDS and not function) or facts.origins.get(
             name
         ) in _PLAIN_RESULTS

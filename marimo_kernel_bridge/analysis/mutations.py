@@ -30,6 +30,7 @@ from marimo_kernel_bridge.analysis.syntax import (
     is_repeatable,
     is_true,
     key_of,
+    returns_closure_that_changes,
     stored,
 )
 
@@ -68,7 +69,8 @@ class _Finder:
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self.facts.effects[node.name] = effects.of_function(node, self.facts, by_statement)
-                self.facts.bind(node.name, "generator" if is_generator(node) else "value")
+                advances = is_generator(node) or (self.facts.thorough and returns_closure_that_changes(node))
+                self.facts.bind(node.name, "generator" if advances else "value")
             case ast.ClassDef():
                 self.facts.effects[node.name] = effects.of_class(node, self.facts, by_statement)
                 self.facts.bind(node.name, "own")

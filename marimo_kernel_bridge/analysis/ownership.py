@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.analysis import plain_classes
 from marimo_kernel_bridge.analysis.habits import Habits, habits_of
 from marimo_kernel_bridge.analysis.mutations import by_statement
 from marimo_kernel_bridge.analysis.name_facts import NameFacts
@@ -25,7 +26,7 @@ from marimo_kernel_bridge.analysis.reach import Reaches
 from marimo_kernel_bridge.analysis.syntax import assigned_in, is_generator, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _DEEPEST: Final = 6  # functions inside of functions
 
@@ -238,8 +239,9 @@ class Ownership:
     def _decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> list[Reach]:
         reaches = []
         for decorator in node.decorator_list:
-            reach = self.reaches.of(decorator)
-            reaches.append(reach.by(Link.RECEIVER))
+            if not plain_classes.is_dataclass(decorator, self.facts):
+                reach = self.reaches.of(decorator)
+                reaches.append(reach.by(Link.RECEIVER))
         return reaches
 
     def _habits(self, node: ast.FunctionDef | ast.AsyncFunctionDef, classes: dict[str, str]) -> Habits:
@@ -285,13 +287,7 @@ class Ownership:
 
     def _class(self, node: ast.ClassDef) -> None:
         held = [self.reaches.of(base) for base in node.bases] + self._decorated(node)
-        attributes = [IMMUTABLE]
-        for statement in node.body:
-            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-                attributes.append(self.reaches.of(statement.value))
-            elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-                attributes.append(self._held_by_definition(statement))
-        attribute = together(attributes)
+        attribute = together((IMMUTABLE, *self._attributes(node)))
         self.owners.bind(node.name, together((attribute.as_item(), *held)))
         shared = attribute.depth > Depth.VALUE or attribute.names()
         of_class = {node.name: Link.SHOWN} if shared else {}
@@ -309,6 +305,16 @@ class Ownership:
                 self.habits[f"{node.name}.{method.name}"] = self._habits(
                     method, {own: node.name} if own else {}
                 )
+        if not of_class and plain_classes.is_plain(node, self.facts, self.habits):
+            self.habits[node.name] = Habits(plain=True)
+
+    def _attributes(self, node: ast.ClassDef) -> Iterator[Reach]:
+        for statement in node.body:
+            if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+                if not plain_classes.is_plain_field(statement.value, self.facts):
+                    yield self.reaches.of(statement.value)
+            elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield self._held_by_definition(statement)
 
     def _inherit(self, name: str, base: str) -> None:
         for known, habits in list(self.habits.items()):

@@ -360,6 +360,149 @@ h.items.append(2)
 --
 print(k.items, Holder.items)
 
+# an object of its own class that many cells change
+class Account:
+    def __init__(self, start=0):
+        self.total, self.log = start, []
+    def add(self, x):
+        self.total += x
+        self.log.append(x)
+acc = Account(5)
+--
+acc.add(1)
+print(acc.total)
+--
+acc.add(2)
+--
+acc.add(3)
+--
+print(acc.log)
+--
+acc.add(4)
+print(acc.total)
+--
+acc.note = 'five'
+acc.add(5)
+--
+print(acc.total, acc.log, acc.note)
+
+# an object of a dataclass that many cells change
+from dataclasses import dataclass, field
+@dataclass
+class Basket:
+    items: list = field(default_factory=list)
+    def put(self, item):
+        self.items.append(item)
+basket = Basket()
+--
+basket.put(1)
+--
+basket.put(2)
+--
+basket.put(3)
+--
+print(basket)
+--
+basket.put(4)
+--
+basket.items.append(5)
+--
+print(basket)
+
+# an object of its own class that many cells change and a list holds
+class Count:
+    def __init__(self): self.n = 0
+    def up(self): self.n += 1
+c = Count()
+every = [c]
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+print(c.n)
+--
+c.up(); y = 1
+--
+print(every[0].n, every[0] is c)
+
+# a class that keeps account of its objects, which many cells change
+class Count:
+    made = []
+    def __init__(self):
+        self.n = 0
+        self.made.append(self)
+    def up(self): self.n += 1
+c = Count()
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+print(c.n)
+--
+print(Count.made[0].n, Count.made[0] is c)
+
+# an object that holds what a function returned, changed by many cells
+import threading
+class Locked:
+    def __init__(self, lock):
+        self.lock, self.n = lock, 0
+    def up(self): self.n += 1
+c = Locked(threading.Lock())
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+--
+c.up(); y = 1
+print(c.n)
+--
+print(c.n)
+
+# a counter
+def counter():
+    n = 0
+    def up():
+        nonlocal n
+        n += 1
+        return n
+    return up
+up = counter()
+--
+print(up())
+--
+print(up())
+--
+x = 3
+--
+print(up(), x)
+
+# two counters in one
+def pair(n):
+    def up():
+        nonlocal n
+        n += 1
+        return n
+    def down():
+        nonlocal n
+        n -= 1
+        return n
+    return {'up': up, 'down': down}
+p = pair(5)
+--
+y = p['up']()
+--
+print(p['down'](), p['up']())
+
 # a class that lists its objects
 class Node:
     all = []
@@ -1601,6 +1744,8 @@ arguments of an unknown method
 arguments of an unknown function
 the result of an unknown function
 a random generator that two share
+a class that keeps account of its objects, which many cells change
+an object that holds what a function returned, changed by many cells
 """
 """The cases in which a cell that runs again changes its object again, because it is ordered behind its maker."""
 
