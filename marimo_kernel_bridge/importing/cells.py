@@ -20,6 +20,7 @@ from marimo_kernel_bridge.importing import (
     history,
     interactivity,
     kernel_needs,
+    namespace_names,
     randomness,
     settings,
     stars,
@@ -79,6 +80,7 @@ def prepare(
     code_cells = [cell for cell in notebook.cells if cell.kind == "code"]
     prepared, codes = _as_python(code_cells, read, ipython=ipython)
     codes, annotated_from = _without_future(prepared, code_cells, codes)
+    codes = _with_names(prepared, code_cells, codes)
     expansions = stars.expanded(codes, star_names)
     for cell, result in zip(code_cells, expansions, strict=True):
         for text in result.notes:
@@ -144,9 +146,18 @@ def _without_future(
     return result, first
 
 
+def _with_names(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
+    result = [namespace_names.written_out(code) for code in codes]
+    for cell, code, before in zip(cells, result, codes, strict=True):
+        if code != before:
+            prepared.note([cell.position], namespace_names.NOTE)
+    return result
+
+
 def _with_settings(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
-    failing = {number for number, cell in enumerate(cells) if is_known_to_fail(cell)}
-    placed = settings.by_place(codes, prepared.called, failing)
+    pairs = enumerate(zip(cells, codes, strict=True))
+    failing_cells = {number for number, (cell, code) in pairs if failing.fails(cell, code)}
+    placed = settings.by_place(codes, prepared.called, failing_cells)
     for cell, result in zip(cells, placed, strict=True):
         for text in result.notes:
             prepared.note([cell.position], text)
