@@ -7,7 +7,10 @@ So such a cell becomes two, and only the second fails.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
@@ -54,6 +57,11 @@ def is_known_to_fail(cell: NotebookCell) -> bool:
     )
 
 
+def fails(cell: NotebookCell, code: str) -> bool:
+    """Return whether a cell is known to end with an error, or its code shows that."""
+    return is_known_to_fail(cell) or any(map(_always_fails, parse(code).body))
+
+
 def _parts(cell: NotebookCell, code: str) -> tuple[str, str] | None:
     tree = parse(code)
     at = _failing(cell, tree)
@@ -88,8 +96,24 @@ def _always_fails(node: ast.stmt) -> bool:
             value=ast.BinOp(op=ast.Div() | ast.FloorDiv() | ast.Mod(), left=left, right=ast.Constant(value=0))
         ):
             return isinstance(left, ast.Constant) and isinstance(left.value, int | float)
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Attribute(attr="style"), attr="use"),
+                args=[ast.Constant(value=str(style))],
+            )
+        ):
+            return style.startswith("seaborn") and style not in (_styles() or {style})
         case _:
             return False
+
+
+@lru_cache
+def _styles() -> frozenset[str]:
+    """Return the styles of the installed matplotlib, which has dropped those that were called as seaborn's."""
+    spec = importlib.util.find_spec("matplotlib")
+    if spec is None or spec.origin is None:
+        return frozenset()
+    return frozenset(path.stem for path in Path(spec.origin).parent.glob("mpl-data/stylelib/*.mplstyle"))
 
 
 def _stopped_at(cell: NotebookCell) -> str | None:

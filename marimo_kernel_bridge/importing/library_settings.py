@@ -27,7 +27,7 @@ class LibrarySettings:
 
     `assigned` and `called` match the paths of what is assigned and of what is called to change them. `packages` are those
     whose objects show them; None: any but those of Python and those that draw. `neither` matches paths that
-    do not show them. `shown_as_text`: only in text that a cell prints or displays.
+    do not show them. `shown_as_text`: only in text that a cell prints or displays. `returns_value`: so does what changes them.
     """
 
     name: str
@@ -37,6 +37,7 @@ class LibrarySettings:
     packages: frozenset[str] | None
     neither: re.Pattern[str]
     shown_as_text: bool = False
+    returns_value: bool = False
 
     def has(self, origin: str) -> bool:
         """Return whether objects of a module may show the settings."""
@@ -85,6 +86,24 @@ SETTINGS: Final = (
         None,
         _VERSION,
         shown_as_text=True,
+    ),
+    LibrarySettings(
+        "numpy_error_settings",
+        "numpy",
+        re.compile(r"(?!)"),
+        re.compile(r"numpy\.seterr(?:call)?"),
+        frozenset({"numpy", "pandas", "scipy"}),
+        re.compile(r".*\.__version__|numpy\.(?:errstate|printoptions|set_printoptions|random\..*)"),
+        returns_value=True,
+    ),
+    LibrarySettings(
+        "locale_settings",
+        "locale",
+        re.compile(r"(?!)"),
+        re.compile(r"locale\.setlocale"),
+        frozenset({"locale"}),
+        re.compile(r"locale\.LC_\w+"),
+        returns_value=True,
     ),
     LibrarySettings(
         "decimal_settings",
@@ -137,8 +156,12 @@ class Reading:
         return not isinstance(statement, _SCOPES) and self._sets_inside(statement)
 
     def has_value(self, statement: ast.stmt) -> bool:
-        """Return whether it is a call of a function of the notebook that returns a value."""
-        return isinstance(statement, ast.Expr) and any(
+        """Return whether it is a call that changes the settings and returns a value."""
+        if not isinstance(statement, ast.Expr):
+            return False
+        if self._settings.returns_value and self._is_setting(statement.value):
+            return True
+        return any(
             isinstance(node, ast.Return | ast.ClassDef)
             for call in _calls(statement)
             if self._last(call) in self._setting
@@ -193,6 +216,8 @@ class Reading:
             match node.args:
                 case [ast.Constant(value=str(option)), *_] if settings.library == "pandas":
                     return "." not in option or "display" in option
+                case [_] if settings.library == "locale" and not node.keywords:
+                    return False  # it asks for the locale
             return True
         if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
             return bool(settings.assigned.fullmatch(self._path(node) or ""))

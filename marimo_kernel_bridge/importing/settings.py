@@ -37,11 +37,15 @@ class Placed:
 
 @dataclass
 class _Cell:
-    """The statements of a cell that show settings (`shows`) and that change them (`sets`), by index."""
+    """The statements of a cell that show settings (`shows`) and that change them (`sets`), by index.
+
+    `ends_with_value`: the last of them returns what the cell shows, which no line below may replace.
+    """
 
     names: CellNames
     shows: list[int] = field(default_factory=list)
     sets: list[int] = field(default_factory=list)
+    ends_with_value: bool = False
 
     def shows_above_a_change(self) -> bool:
         return bool(self.shows and self.sets) and min(self.shows) < max(self.sets)
@@ -70,6 +74,8 @@ def _place(placed: list[Placed], settings: LibrarySettings, name: str, failing: 
     if not setting or not showing or not failing.isdisjoint(setting):
         return
     if min(showing) < max(setting) or any(cell.shows_above_a_change() for cell in cells):
+        if any(cell.ends_with_value for cell in cells):
+            return
         for number in sorted({*setting, *showing}):
             each = placed[number]
             each.code = _with_places(each.code, cells[number], name)
@@ -79,7 +85,10 @@ def _place(placed: list[Placed], settings: LibrarySettings, name: str, failing: 
     follow = _without_edge(cells, setting, showing)
     for number, each in enumerate(placed):
         if follow and cells[number].sets:
-            each.code = _inserted(each.code, _end(cells[number]), f"{name} = True  # {_SET}")
+            line = _end(cells[number])
+            if cells[number].ends_with_value:
+                line = cells[number].names.tree.body[-1].lineno - 1
+            each.code = _inserted(each.code, line, f"{name} = True  # {_SET}")
         if number in follow:
             each.code = f"{name}  # {_READ}\n{each.code}"
             each.notes.append(_FOLLOWS.format(settings.library))
@@ -100,8 +109,7 @@ def _cells(codes: Sequence[str], settings: LibrarySettings) -> list[_Cell]:
                 cell.shows.append(index)
             if reading.sets(statement):
                 cell.sets.append(index)
-                if is_last and reading.has_value(statement):
-                    return []
+                cell.ends_with_value = is_last and shows_last and reading.has_value(statement)
                 if not is_last and body[index + 1].lineno <= (statement.end_lineno or 0):
                     return []
     return cells

@@ -90,6 +90,36 @@ def put(settings):
     import numpy
 
     numpy.set_printoptions(**settings)""",
+    "numpy_error_settings": """\
+def shared():
+    import numpy
+
+    return vars(numpy).setdefault("error_settings_of_cells", {})  # outlives this cell
+
+def take():
+    import numpy
+
+    return numpy.geterr()
+
+def put(settings):
+    import numpy
+
+    numpy.seterr(**settings)""",
+    "locale_settings": """\
+def shared():
+    import locale
+
+    return vars(locale).setdefault("settings_of_cells", {})  # outlives this cell
+
+def take():
+    import locale
+
+    return locale.setlocale(locale.LC_ALL)
+
+def put(settings):
+    import locale
+
+    locale.setlocale(locale.LC_ALL, settings)""",
     "decimal_settings": """\
 def shared():
     import decimal

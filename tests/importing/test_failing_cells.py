@@ -39,6 +39,8 @@ def error(*traceback):
         ("x = 1 ;\\\nassert False", ["x = 1", "assert False"]),
         ("x = 1; \\\n \\\n  raise E", ["x = 1", "raise E"]),
         ("x = 1 ; # one;\nraise E", ["x = 1 ; # one", "raise E"]),
+        ("x = 1\nplt.style.use('seaborn-ticks')", ["x = 1", "plt.style.use('seaborn-ticks')"]),
+        ("x = 1\nplt.style.use('seaborn-v0_8')", ["x = 1\nplt.style.use('seaborn-v0_8')"]),
         ("raise E", ["raise E"]),
         ("raise E\nx = 1", ["raise E\nx = 1"]),
         ("x = 1\nif x:\n    raise E", ["x = 1\nif x:\n    raise E"]),

@@ -16,7 +16,7 @@ IMPORTS = (
     "import matplotlib.pyplot as plt\nimport numpy as np\nimport pandas as pd\n"
     "from decimal import Decimal, getcontext, localcontext, setcontext\nimport decimal"
 )
-LIBRARIES = ("decimal", "matplotlib", "numpy", "pandas")
+LIBRARIES = ("decimal", "locale", "matplotlib", "numpy", "pandas")
 DECIMALS = ["from decimal import Decimal, getcontext", "Decimal(1) / 3", "getcontext().prec = 5", "Decimal(2) / 3"]  # fmt: skip
 
 
@@ -27,7 +27,8 @@ def settings_as_they_are():
         yield
     finally:
         for module in LIBRARIES:
-            vars(sys.modules[module]).pop("settings_of_cells", None)
+            for kept in ("settings_of_cells", "error_settings_of_cells"):
+                vars(sys.modules[module]).pop(kept, None)
         for state, value in before:
             if value is not None:
                 state.set(value)
@@ -117,6 +118,19 @@ NOTEBOOKS = {
         "np.set_printoptions(precision=3)\nx",
         "print(x)",
     ],
+    "errors of arrays": [
+        "import numpy as np\nx = np.array([1.0])",
+        "with np.errstate(over='raise'):\n    print(x)",
+        "print(x, np.geterr()['divide'])",
+        "old = np.seterr(divide='raise')",
+        "print(x, np.geterr()['divide'])",
+    ],
+    "locale": [
+        "import locale",
+        "print(locale.localeconv()['decimal_point'], locale.setlocale(locale.LC_CTYPE))",
+        "old = locale.setlocale(locale.LC_CTYPE, 'C')",
+        "print(locale.str(1.5), locale.setlocale(locale.LC_CTYPE))",
+    ],
     "matplotlib": [
         "import matplotlib.pyplot as plt\nplt.rcParams['lines.linewidth'] = 2.5",
         "line, = plt.plot([1, 2])\nprint(line.get_linewidth())",
@@ -152,6 +166,8 @@ def test_each_cell_shows_the_settings_of_its_place_in_any_order(codes):
         ("pandas", 5, "8", "6"),
         ("pandas", 1, "99", "98"),
         ("numpy", 3, "precision=3", "precision=5"),
+        ("errors of arrays", 4, "'raise'", "'ignore'"),
+        ("errors of arrays", 1, "1.0", "2.0"),
         ("matplotlib", 1, "2.5", "3.5"),
         ("matplotlib", 3, "4.5", "3.5"),
         ("matplotlib", 3, "lines.linewidth", "lines.markersize"),
@@ -168,6 +184,17 @@ def test_a_cell_sets_its_settings_back_and_one_that_changes_them_keeps_them_for_
         "decimal_settings()\nDecimal(1) / 3",
         "decimal_settings()\ngetcontext().prec = 5\ndecimal_settings_1 = decimal_settings.keep()",
         "decimal_settings_1()\nDecimal(2) / 3",
+    ]
+
+
+def test_a_setting_whose_value_a_cell_shows_is_followed_and_its_value_still_shown():
+    assert converted(["import numpy as np", "np.seterr(all='ignore')", "print(np.geterr()['over'])"]) == [
+        "import numpy as np",
+        (
+            "numpy_error_settings = True  # cells that read it run again when these settings change\n"
+            "np.seterr(all='ignore')"
+        ),
+        "numpy_error_settings  # what this cell shows depends on them\nprint(np.geterr()['over'])",
     ]
 
 
@@ -254,6 +281,13 @@ def test_a_change_that_the_text_does_not_show_is_kept_in_the_first_run(digits):
 
 def test_no_cell_depends_on_one_that_is_known_to_fail():
     assert [cell.code for cell in by_place(DECIMALS, {}, failing={2})] == DECIMALS
+
+
+def test_no_cell_depends_on_one_whose_text_shows_that_it_fails():
+    plot = "plt.plot([1])\nplt.show()"
+    for fails in ("plt.style.use('seaborn-ticks')", "plt.rc('lines', linewidth=3)\nraise ValueError"):
+        cells = converted(["import matplotlib.pyplot as plt", fails, plot])
+        assert cells == ["import matplotlib.pyplot as plt", fails, plot]
 
 
 def test_names_of_the_notebook_are_left_alone():

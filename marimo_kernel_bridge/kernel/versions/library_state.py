@@ -156,6 +156,24 @@ STATES: Final = (
         lambda m, value: m.set_printoptions(**value),
         readers=frozenset({"numpy"}),
     ),
+    LibraryState(
+        "numpy",
+        lambda m: m.geterr(),
+        lambda m, value: m.seterr(**value),
+        readers=frozenset({"numpy", "pandas", "scipy"}),
+    ),
+    LibraryState(
+        "numpy",
+        lambda m: m.geterr(),
+        lambda m, value: m.seterr(**value),
+        readers=frozenset({"numpy", "pandas", "scipy"}),
+    ),
+    LibraryState(
+        "numpy",
+        lambda m: m.geterr(),
+        lambda m, value: m.seterr(**value),
+        readers=frozenset({"numpy", "pandas", "scipy"}),
+    ),
     LibraryState("decimal", _decimals, _set_decimals, readers=frozenset({"decimal"})),
     LibraryState(
         "locale",

@@ -84,6 +84,7 @@ random.seed(70_001); numpy.random.seed(70_001)  # as no other test in this proce
 matplotlib.rcParams['figure.dpi'] = 77
 pandas.set_option('display.max_columns', 3)
 numpy.set_printoptions(linewidth=33)
+numpy.seterr(all='raise')
 decimal.getcontext().rounding = decimal.ROUND_UP
 locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' else 'C.UTF-8')
 if 'torch' in sys.modules: sys.modules['torch'].manual_seed(70_001)
@@ -213,6 +214,12 @@ SETTINGS = {
         "mpl.rcParams['lines.linewidth'] = 7",
         "print(mpl.rcParams['lines.linewidth'])",
     ),
+    "errors of arrays": (
+        "import numpy as np",
+        "print(np.geterr()['divide'])",
+        "np.seterr(divide='ignore');",
+        "print(np.geterr()['divide'])",
+    ),
     "options of pandas": (
         "import pandas as pd",
         "print(pd.get_option('display.max_rows'))",
@@ -229,6 +236,7 @@ SETTINGS = {
 EDITED = {
     "printing of arrays": "np.set_printoptions(precision=5)",
     "parameters of matplotlib": "mpl.rcParams['lines.linewidth'] = 9",
+    "errors of arrays": "np.seterr(divide='raise');",
     "options of pandas": "pd.set_option('display.max_rows', 9)",
     "decimals": "decimal.getcontext().prec = 6",
 }
