@@ -162,18 +162,6 @@ STATES: Final = (
         lambda m, value: m.seterr(**value),
         readers=frozenset({"numpy", "pandas", "scipy"}),
     ),
-    LibraryState(
-        "numpy",
-        lambda m: m.geterr(),
-        lambda m, value: m.seterr(**value),
-        readers=frozenset({"numpy", "pandas", "scipy"}),
-    ),
-    LibraryState(
-        "numpy",
-        lambda m: m.geterr(),
-        lambda m, value: m.seterr(**value),
-        readers=frozenset({"numpy", "pandas", "scipy"}),
-    ),
     LibraryState("decimal", _decimals, _set_decimals, readers=frozenset({"decimal"})),
     LibraryState(
         "locale",
