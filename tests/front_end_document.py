@@ -106,6 +106,7 @@ class FrontEndDocument:
         self.attached: wire.Attached | None = None
         self.focused = self.dirty = False
         self.editing: str | None = None
+        self._accepted: dict[tuple[str, str], str] = {}  # keys of new cells by operation and token
         self._done: dict[str, wire.Done] = {}
         self._revision = 0
         self._order_changed = False
@@ -249,7 +250,7 @@ class FrontEndDocument:
         """Change the buffer. Return the key of a code cell that has a new text."""
         cells = self.buffer.cells
         if isinstance(change, wire.Insert):
-            cell = TextCell(f"cell-{next(_numbers)}", change.type, change.code, by)
+            cell = TextCell(self._new_key(), change.type, change.code, by)
             added[change.token] = cell.key
             self._place(cell, added.get(change.after or "", change.after))
             self._note(cell.key)
@@ -268,6 +269,9 @@ class FrontEndDocument:
                 self._place(found, added.get(after or "", after))
         self._note(None)
         return None
+
+    def _new_key(self) -> str:
+        return f"cell-{next(_numbers)}"
 
     def _place(self, cell: TextCell, after: str | None) -> None:
         keys = [other.key for other in self.buffer.cells]
@@ -319,6 +323,14 @@ class FrontEndDocument:
         self.buffer.cells.remove(cell)
         self._note(None)
         self.flush()
+        for op_id, proposal in list(self.proposals.items()):
+            for number, change in enumerate(proposal.changes):
+                if (
+                    not isinstance(change, wire.Insert)
+                    and change.key == key
+                    and number not in proposal.decided
+                ):
+                    self._decide(op_id, number, "gone")
 
     def run(self, key: str) -> str:
         """Run a cell as it is; return the message id of the request."""
@@ -332,10 +344,20 @@ class FrontEndDocument:
         wanted = proposal.changes[change]
         if code is not None:
             wanted = msgspec.structs.replace(wanted, code=code)  # type: ignore[type-var]
+        if isinstance(wanted, wire.Insert):
+            wanted = msgspec.structs.replace(wanted, after=self._anchor(proposal, wanted.after))
         added: dict[str, str] = {}
         key = self._change(wanted, added, proposal.author)
+        self._accepted |= {(op_id, token): cell for token, cell in added.items()}
         runs = [] if key is None else self._run([key], proposal.author, op_id)
         self._decide(op_id, change, "accepted", code=code, key=key, runs=runs)
+
+    def _anchor(self, proposal: wire.Propose, after: str | None) -> str | None:
+        """Return the cell behind which a new one goes, where that may be another new one of the proposal."""
+        tokens = {change.token: change for change in proposal.changes if isinstance(change, wire.Insert)}
+        while after in tokens:
+            after = self._accepted.get((proposal.op_id, after)) or tokens[after].after
+        return after
 
     def reject(self, op_id: str, change: int = 0) -> None:
         self._decide(op_id, change, "rejected")

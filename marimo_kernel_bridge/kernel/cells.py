@@ -187,6 +187,14 @@ class CellTable:
                 return entry
         return None
 
+    def rename(self, notebook_cell_id: str, new: str) -> None:
+        """Note that a front end has another id for a cell: VS Code gives one to each cell that is moved."""
+        for session in ("", *self._vscode_sessions):
+            cell_id = self._by_front_end.pop((session, notebook_cell_id), None)
+            if cell_id is not None:
+                self._by_front_end[session, new] = cell_id
+                self.change(cell_id, notebook_cell_id=new)
+
     def show(self, notebook_cell_id: str, code: str, author: str, address: Address) -> Entry | None:
         """Return an agent's cell that no notebook has shown so far, found by its code, under the id that it has there now."""
         for entry in self:

@@ -108,7 +108,7 @@ class AgentRequests:
 
     def _content(self, document: Document | None) -> DocumentContent:
         documents = self._documents
-        cells = documents.notebook.view.snapshot()
+        cells = documents.cells.snapshot()
         ran = {cell.notebook_cell_id: cell for cell in cells if cell.notebook_cell_id is not None}
         shown = {} if document is None else document.cells
         is_there = document is not None and not document.away

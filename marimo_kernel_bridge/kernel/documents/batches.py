@@ -199,3 +199,10 @@ def _after_token(change: DocumentChange, key: str, token: str) -> DocumentChange
     if isinstance(change, Insert | Move) and change.after == key:
         return msgspec.structs.replace(change, after=token)
     return change
+
+
+def with_key(change: DocumentChange, key: str, new: str) -> DocumentChange:
+    """Return a change after a cell got another key."""
+    if not isinstance(change, Insert) and change.key == key:
+        change = msgspec.structs.replace(change, key=new)
+    return _after_token(change, key, new)

@@ -38,7 +38,7 @@ class DocumentComparison:
 
     def of(self, document: Document) -> Comparison:
         """Compare a document with what ran."""
-        cells = self._notebook.view.snapshot()
+        cells = self._cells.snapshot()
         by_key = {cell.notebook_cell_id: cell for cell in cells if cell.notebook_cell_id is not None}
         found = _sort(document, by_key)
         shown = {key for key in by_key if key in document.cells}

@@ -83,9 +83,9 @@ class FrontEndRequests:
         documents.follow(document)
         documents.orders.attached(document)
         documents.heard_from(document)
-        agents = documents.agents()
+        document.took_over = document.adopts
         return wire.Attached(
-            agents,
+            documents.agents(),
             notebook.agents.paused,
             notebook.mode,
             documents.cells.parents(document) if document.adopts else {},
@@ -95,7 +95,10 @@ class FrontEndRequests:
 
     def _changed(self, document: Document, request: wire.Changed) -> wire.Noted:
         documents = self._documents
-        adopted, path = document.adopts, document.path
+        path = document.path
+        for cell in request.cells:
+            if cell.was is not None and cell.was != cell.key and cell.was in document.cells:
+                documents.rename_cell(document, cell.was, cell.key)
         found = documents.open.change(document, request)
         if found is None:
             return wire.Noted(attach=True)
@@ -108,7 +111,7 @@ class FrontEndRequests:
         if found:
             documents.tell_states(document)
         # One that shows late outputs from now on must know the requests that they come for.
-        return wire.Noted(attach=document.adopts and not adopted)
+        return wire.Noted(attach=document.adopts and not document.took_over)
 
     def _note_authors(self, cells: list[wire.DocumentCell]) -> None:
         for cell in cells:

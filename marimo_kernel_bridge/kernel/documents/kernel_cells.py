@@ -7,6 +7,8 @@ changes are made is decided by the front end, and the graph decides again when t
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.document import DocumentChange
     from marimo_kernel_bridge.protocol.notebook import Cell
 
+_RENAMED_KEPT = 1_000
 _NEW = re.compile(r"\bnew\d+\b")
 _NOWHERE = Address("agent", {"msg_id": "", "msg_type": ""}, "")
 
@@ -41,11 +44,33 @@ class KernelCells:
 
     def __init__(self, notebook: NotebookSession) -> None:
         self._notebook = notebook
+        self._renamed: OrderedDict[str, str] = (
+            OrderedDict()
+        )  # new keys by those that the table has until no cell runs
+
+    def rename(self, key: str, new: str) -> None:
+        """Take over the new key that a document has for a cell."""
+        self._renamed[key] = new
+        while len(self._renamed) > _RENAMED_KEPT:
+            self._renamed.popitem(last=False)
+        self._notebook.rename_cell(key, new)
+
+    def snapshot(self) -> list[Cell]:
+        """Return all cells with their place in the graph, under the keys of now."""
+        cells = self._notebook.view.snapshot()
+        if not self._renamed:
+            return cells
+        return [
+            replace(
+                cell, notebook_cell_id=self._renamed.get(cell.notebook_cell_id or "", cell.notebook_cell_id)
+            )
+            for cell in cells
+        ]
 
     def entries(self) -> dict[str, Entry]:
         """Return the cells that have a key."""
         return {
-            entry.cell.notebook_cell_id: entry
+            self._renamed.get(entry.cell.notebook_cell_id, entry.cell.notebook_cell_id): entry
             for entry in self._notebook.cells
             if entry.cell.notebook_cell_id is not None and not entry.deleted and not entry.detached
         }
@@ -60,6 +85,8 @@ class KernelCells:
     def by_key(self, key: str) -> Cell | None:
         """Return a cell, None if it never ran."""
         entry = self._notebook.cells.with_key(key)
+        if entry is None and key in self._renamed.values():
+            entry = self.entries().get(key)
         return None if entry is None else entry.cell
 
     def key_of(self, document: Document, cell_id: str) -> str | None:
@@ -74,6 +101,7 @@ class KernelCells:
                 "Read the document again to see its cells.",
             )
         key = entry.cell.notebook_cell_id or (cell_id if not document.client else None)
+        key = self._renamed.get(key or "", key)
         if key is None:
             raise BridgeError(
                 "no_such_cell",
@@ -111,7 +139,7 @@ class KernelCells:
 
     def states(self, document: Document) -> dict[str, CellState]:
         """Return what the kernel knows of the code cells of a document, by key."""
-        cells = {cell.notebook_cell_id: cell for cell in self._notebook.view.snapshot()}
+        cells = {cell.notebook_cell_id: cell for cell in self.snapshot()}
         keys = {cell.cell_id: key for key, cell in cells.items() if key is not None}
         return {
             key: _state(cells.get(key), shown, keys)

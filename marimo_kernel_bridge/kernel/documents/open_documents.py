@@ -69,7 +69,8 @@ class Document:
     heard_at: float = field(default_factory=time.monotonic)
     active_at: float = 0.0  # when the person was last seen in it
     away: bool = False  # it did not answer
-    adopts: bool = False  # it shows late outputs of requests that others have sent
+    adopts: bool = False  # it shows late outputs of requests that others have sent,
+    took_over: bool = False  # and knows those requests
 
     @property
     def info(self) -> OpenDocument:

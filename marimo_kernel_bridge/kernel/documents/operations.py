@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.documents.batches import with_key
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.document import DocumentChange
@@ -39,6 +40,12 @@ class AppliedOperations:
         self._operations[operation.op_id] = operation
         while len(self._operations) > _KEPT:
             self._operations.popitem(last=False)
+
+    def rename_cell(self, key: str, new: str) -> None:
+        """Note that a cell has another key."""
+        for op_id, operation in self._operations.items():
+            inverse = tuple(with_key(change, key, new) for change in operation.inverse)
+            self._operations[op_id] = replace(operation, inverse=inverse)
 
     def get(self, op_id: str) -> AppliedOperation:
         """Return an operation. Raises `BridgeError`: no_such_edit."""

@@ -10,14 +10,16 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.documents.batches import rebased
+from marimo_kernel_bridge.kernel.documents.batches import rebased, with_key
 from marimo_kernel_bridge.protocol.document import ChangeText, Delete, Insert, Move, Propose
 from marimo_kernel_bridge.protocol.document_edits import Decision
 from marimo_kernel_bridge.protocol.document_edits import Proposal as ProposalResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from marimo_kernel_bridge.kernel.documents.open_documents import Document
     from marimo_kernel_bridge.protocol.document import Decided, DocumentChange
@@ -49,7 +51,14 @@ class Proposal:
 
     def order(self, document: Document | None) -> Propose:
         """Return the order that shows it in a document."""
-        changes = self.changes if document is None else rebased(self.changes, document.cells)
+        keys = {
+            change.token: (self.decisions[number].cell or "", change.after)
+            for number, change in enumerate(self.changes)
+            if isinstance(change, Insert) and number in self.decisions
+        }
+        changes = [_behind_decided(change, keys) for change in self.changes]
+        if document is not None:
+            changes = rebased(changes, document.cells)
         return Propose(
             to=None if document is None else document.client,
             op_id=self.op_id,
@@ -135,6 +144,11 @@ class Proposals:
         """Take back what is not decided yet."""
         proposal.withdrawn = True
 
+    def rename_cell(self, key: str, new: str) -> None:
+        """Note that a cell has another key."""
+        for proposal in self:
+            proposal.changes = [with_key(change, key, new) for change in proposal.changes]
+
     def renamed(self, before: str, after: str) -> None:
         """Note that a notebook has another path."""
         for proposal in self:
@@ -155,6 +169,17 @@ class Proposals:
             if proposal.open:
                 shown.append(proposal.order(document))
         return shown
+
+
+def _behind_decided(change: DocumentChange, decided: Mapping[str, tuple[str, str | None]]) -> DocumentChange:
+    """Return a change that names no new cell on which is decided: but its key, or the cell before its place."""
+    if not isinstance(change, Insert | Move):
+        return change
+    after = change.after
+    while after is not None and after in decided:
+        key, before = decided[after]
+        after = key or before
+    return change if after == change.after else msgspec.structs.replace(change, after=after)
 
 
 def note_present(proposal: Proposal, document: Document) -> None:

@@ -6,6 +6,7 @@ except where a docstring says otherwise.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from marimo_kernel_bridge.kernel.documents.comparison import DocumentComparison
@@ -121,6 +122,18 @@ class SharedDocuments:
         self._told.pop(client, None)
         self._flushed(client)
         self.follow()
+
+    def rename_cell(self, document: Document, key: str, new: str) -> None:
+        """Take over a new key of a cell. What comes for its earlier requests is not shown any more."""
+        cell = document.cells[key]
+        self.versions.renamed(key, new, cell.code)
+        self.cells.rename(key, new)
+        self.proposals.rename_cell(key, new)
+        self.applied.rename_cell(key, new)
+        document.cells = {
+            new if other == key else other: replace(shown, key=new) if other == key else shown
+            for other, shown in document.cells.items()
+        }
 
     # -- the newest text -----------------------------------------------------------------------------------------
 

@@ -43,6 +43,12 @@ class TextVersions:
                 self._versions.popitem(last=False)
         return version
 
+    def renamed(self, key: str, new: str, code: str) -> None:
+        """Note that a cell has another key: its text keeps its version."""
+        version = self.of(key, code)
+        self._versions[new, base_of(code)] = version
+        self._highest[new] = max(version, self._highest.get(key, 0))
+
     def fits(self, key: str, code: str, version: int) -> bool:
         """Return whether an author who read a version has read this text."""
         cell = self._ran(key)

@@ -79,7 +79,9 @@ class Lookahead:
         return entry
 
     def _arrange(self, entry: Entry, queued: list[LabRequest]) -> None:
-        """Take the order of the document from a Run All."""
+        """Take the order of the document from a Run All, unless the open document has said it."""
+        if self._requested.follows_document:
+            return
         if not queued:
             self._arrange_newest_burst(entry.address.session)
             return

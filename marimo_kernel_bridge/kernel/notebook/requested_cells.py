@@ -29,6 +29,8 @@ class RequestedCells:
         self._author_of = author_of
         self.bursts = bursts
         self._saved_order: list[str] = []  # of the document, by the front end's ids
+        self.follows_document = False
+        """Whether the order is that of an open document."""
 
     def entry_for(self, request: CellRequest) -> Entry:
         """Return the cell of a request, with the request's code and address."""

@@ -7,6 +7,7 @@ a docstring says "any thread".
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -76,6 +77,7 @@ class NotebookSession:
         self._wake = wake
         self._loaded: _Loaded | None = None
         self._document_order: Sequence[str] | None = None  # of an open document, replaced by its thread
+        self._renamed: deque[tuple[str, str]] = deque()  # ids of cells that an open document has changed
         self._arranged: Sequence[str] | None = None  # the one in which the cells are
         self.settled: Callable[[], None] = lambda: None
         """Called when a request and what it caused is over."""
@@ -196,6 +198,12 @@ class NotebookSession:
         if self._loaded is not None and (at_once or deleted):
             self._loaded.execution.later(lambda: self._follow_at_once(deleted))
 
+    def rename_cell(self, notebook_cell_id: str, new: str) -> None:
+        """Take over the new id that an open document has for a cell, as soon as no cell runs. Any thread."""
+        self._renamed.append((notebook_cell_id, new))
+        if self._loaded is not None:
+            self._loaded.execution.later(self._arrange_as_document)
+
     def _follow_at_once(self, deleted: Sequence[str]) -> None:
         self._arrange_as_document()
         entries = [entry for entry in map(self.cells.with_key, deleted) if entry is not None]
@@ -206,7 +214,10 @@ class NotebookSession:
         graph.update()
 
     def _arrange_as_document(self) -> None:
+        while self._renamed:
+            self.cells.rename(*self._renamed.popleft())
         order = self._document_order
+        self._parts.requested.follows_document = order is not None
         if order is not None and order is not self._arranged:
             self._arranged = order
             self._parts.requested.arrange(order)

@@ -168,11 +168,12 @@ class OutputRouter:
 
     def _on_another_page(self, entry: Entry, trigger: Address) -> bool:
         """Return whether the page that ran a cell was reloaded or is another window, so that it may no longer listen."""
+        dialect = entry.address.dialect
         return (
-            entry.address.dialect in {"lab", "vscode"}
-            and trigger.dialect == entry.address.dialect
+            dialect in {"lab", "vscode"}
+            and trigger.dialect == dialect
             and trigger.session != entry.address.session
-            and not self.is_adopted(entry.cell.notebook_cell_id or "")
+            and not (dialect == "lab" and self.is_adopted(entry.cell.notebook_cell_id or ""))
         )
 
     def replace(self, entry: Entry, trigger: Address, message: Message) -> None:

@@ -1,0 +1,185 @@
+"""Front ends of other kinds, and messages that no front end sends."""
+
+from typing import Any
+
+import pytest
+
+from marimo_kernel_bridge.protocol import document as messages
+from marimo_kernel_bridge.protocol.changes import AddCell
+from tests.front_end_document import FrontEndDocument, RefusedError, TextCell
+from tests.unit.kernel.document_agents import Agent
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, KernelInMemory
+
+ATTACH = {
+    "op": "attach",
+    "client": "c",
+    "front_end": "f",
+    "version": "1",
+    "path": "n.ipynb",
+    "cells": [{"key": "a", "type": "code", "code": "x = 1"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ({"op": "nonsense", "client": "c"}, "bad_request"),
+        ({**ATTACH, "extra": 1}, "bad_request"),
+        ({**ATTACH, "client": ""}, "bad_request"),
+        ({**ATTACH, "client": "c" * 2_000}, "bad_request"),
+        ({**ATTACH, "protocol": 99}, "unsupported_version"),
+        ({**ATTACH, "cells": [{"key": "a", "type": "cod", "code": ""}]}, "bad_request"),
+        ({**ATTACH, "cells": [{"key": str(n), "type": "code", "code": ""} for n in range(20_001)]}, "too_large"),
+        ({**ATTACH, "cells": 3}, "bad_request"),
+        ({}, "bad_request"),
+    ],
+    ids=["op", "field", "empty", "long", "version", "type", "many", "cells", "nothing"],
+)  # fmt: skip
+def test_a_bad_message_is_refused_with_a_code(page: FrontEnd, content: dict[str, Any], code: str) -> None:
+    reply = page.request(content)
+    assert (reply["status"], reply["code"], reply["protocol"]) == ("error", code, 1)
+
+
+def test_a_client_that_the_kernel_does_not_know_attaches_again(page: FrontEnd, agent: Agent) -> None:
+    document = page.open({"a": "x = 1"}, attach=False)
+    document.type("a", "x = 2")
+    assert agent.cells()["a"].code == "x = 2"
+
+
+def test_a_client_whose_message_was_lost_attaches_again(page: FrontEnd, agent: Agent) -> None:
+    document = page.open({"a": "x = 1"})
+    document._revision += 1
+    document.type("a", "x = 2")
+    assert agent.cells()["a"].code == "x = 2"
+
+
+def test_a_message_that_comes_twice_counts_once(page: FrontEnd, agent: Agent) -> None:
+    document = page.open({"a": "x = 1"})
+    document.type("a", "x = 2")
+    change = messages.Changed(
+        client=document.client, revision=1, cells=[messages.DocumentCell("a", "code", "x = 3")]
+    )
+    document.ask(change)
+    assert agent.cells()["a"].code == "x = 2"
+
+
+def test_a_bug_is_logged_once_and_still_answered(
+    page: FrontEnd, kernel: KernelInMemory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    document = page.open({"a": "x = 1"})
+    shared = kernel.kernel.documents.shared
+    monkeypatch.setattr(shared.journal, "note", lambda *_, **__: 1 / 0)
+    with pytest.raises(RefusedError) as refused:
+        document.type("a", "x = 2")
+    assert refused.value.code == "bad_request"
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+def test_an_agent_is_answered_where_the_kernel_fails(
+    page: FrontEnd, agent: Agent, kernel: KernelInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.open({"a": "x = 1"})
+    monkeypatch.setattr(kernel.kernel.documents.shared.journal, "note", lambda *_, **__: 1 / 0)
+    edit = agent.add("z = 1")
+    assert (edit.outcome, "bug" in edit.message) == ("refused", True)
+
+
+def test_clients_that_vanish_are_forgotten(page: FrontEnd, agent: Agent) -> None:
+    for number in range(40):
+        page.request({**ATTACH, "client": f"c{number}"})
+    documents = agent.read().documents
+    assert len(documents) == 32
+    assert documents[-1].client == "c39"
+
+
+def test_no_status_messages_frame_a_message_about_a_document(page: FrontEnd) -> None:
+    document = page.open({"a": "x = 1"})
+    document.type("a", "x = 2")
+    asked = {
+        message["parent_header"].get("msg_type") for message in page.seen if message["msg_type"] == "status"
+    }
+    assert messages.DOCUMENT_REQUEST not in asked
+
+
+def uri(key: str) -> str:
+    return f"vscode-notebook-cell:/n.ipynb#{key}"
+
+
+class VSCode(FrontEndDocument):
+    """VS Code's extension: it cannot add metadata to requests, and does not know their ids."""
+
+    def _new_key(self) -> str:
+        return uri(super()._new_key())
+
+    def _run(self, keys: list[str], author: str, op_id: str) -> list[messages.RunOf]:  # noqa: ARG002  # it cannot use them
+        self.to_run = keys
+        return [messages.RunOf(key) for key in keys]
+
+    def work(self) -> None:
+        super().work()
+        for key in self.__dict__.pop("to_run", ()):
+            cell = self.buffer.find(key)
+            assert cell is not None
+            self.link.execute(key.partition("#")[2], cell.code, {"cellId": key})
+
+
+@pytest.fixture
+def vscode(connect: Connect) -> tuple[FrontEnd, VSCode]:
+    page = connect("vscode")
+    document = VSCode(page, {uri("a"): "x = 1", uri("b"): "print('x is', x)"}, front_end="VS Code")
+    page.documents.append(document)
+    page.kernel.between.append(document.work)
+    document.attach()
+    page.run("a", "x = 1")
+    page.run("b", "print('x is', x)")
+    return page, document
+
+
+def test_vs_codes_runs_are_attributed_by_key_and_text(vscode: tuple[FrontEnd, VSCode], agent: Agent) -> None:
+    page, document = vscode
+    edit = agent.edit(
+        AddCell(code="y = x + 1", after=uri("a")),
+    )
+    assert edit.runs == (edit.op_id,)
+    (report,) = agent.finished(edit)
+    assert (report.client, [run.status for run in report.cells]) == ("claude", ["ok"])
+    cell = page.cells()[edit.added[0]]
+    assert (cell.edited_by, cell.last_run_by) == ("claude", "claude")
+    agent.finished(agent.change(uri("a"), "x = 5"))
+    page.wait_for("b", "x is 5")
+    document.type(uri("a"), "x = 6")
+    page.run("a", "x = 6")
+    assert page.cells()[uri("a")].last_run_by == "notebook"
+
+
+def test_a_cell_that_vs_code_moves_stays_the_same_cell(vscode: tuple[FrontEnd, VSCode], agent: Agent) -> None:
+    page, document = vscode
+    before = agent.cells()[uri("b")]
+    document.buffer.cells = [TextCell(uri("moved"), "code", "print('x is', x)"), document.buffer.cells[0]]
+    document._revision += 1
+    cells = [messages.DocumentCell(uri("moved"), "code", "print('x is', x)", was=uri("b"))]
+    reply = document.ask(
+        messages.Changed(
+            client=document.client, revision=1, order=[uri("moved"), uri("a")], cells=cells, focused=True
+        )
+    )
+    assert reply == messages.Noted()
+    after = agent.cells()[uri("moved")]
+    assert (after.cell_id, after.version, after.ran) == (before.cell_id, before.version, "as_shown")
+    assert [one.kind for one in agent.changes(0).changes if one.kind != "ran"] == ["moved"]
+    page.run("a", "x = 2")
+    assert page.cells()[uri("moved")].cell_id == before.cell_id
+
+
+def test_vs_code_that_was_loaded_again_sees_outputs_below(
+    vscode: tuple[FrontEnd, VSCode], connect: Connect
+) -> None:
+    """Its extension cannot show what comes for requests of another window."""
+    _, document = vscode
+    document.close()
+    again = connect("vscode")
+    other = VSCode(again, {uri("a"): "x = 1", uri("b"): "print('x is', x)"}, front_end="VS Code")
+    other.attach()
+    again.run("a", "x = 3")
+    again.wait_quiet()
+    assert "x is 3" in again.text("a")
