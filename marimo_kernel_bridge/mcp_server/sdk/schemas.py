@@ -55,13 +55,13 @@ def _short(schema: dict[str, Any]) -> dict[str, Any]:
             return [short(item) for item in part]
         if not isinstance(part, dict):
             return part
-        name = str(part.get("$ref", "")).rpartition("/")[2]
-        if uses[name] == 1:
-            part = definitions[name] | {key: part[key] for key in part if key != "$ref"}
         default = part.get("default", _ABSENT)
         if default is None and "anyOf" in part:
             (kind,) = (kind for kind in part["anyOf"] if kind != {"type": "null"})
             part = kind | {key: part[key] for key in part if key != "anyOf"}
+        name = str(part.get("$ref", "")).rpartition("/")[2]
+        if uses[name] == 1:
+            part = definitions[name] | {key: part[key] for key in part if key != "$ref"}
         idle = {"title"} | ({"default"} if default in (None, "", [], ()) else set())
         return {
             key: short(inspect.cleandoc(value) if key == "description" and isinstance(value, str) else value)

@@ -176,7 +176,7 @@ async def test_a_client_that_reads_nothing_does_not_delay_the_server_s_end(
             writer.write((json.dumps(TOOLS).encode() + b"\n") * 50)
             await blocked.wait()
         with suppress(ConnectionResetError):
-            assert not (await reader.read()).endswith(b"\n"), "what it did not read is dropped"
+            assert (await reader.read()).count(b"\n") < 50, "what it did not read is dropped"
     writer.close()
 
 

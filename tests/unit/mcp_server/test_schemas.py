@@ -27,12 +27,20 @@ class Twice:
 
 
 @dataclass(frozen=True)
+class Perhaps:
+    """What may be missing."""
+
+    found: bool
+
+
+@dataclass(frozen=True)
 class View:
     """Not repeated: the tool says it."""
 
     first: tuple[Twice, ...]
     only: Once
     second: Twice | None = None
+    perhaps: Perhaps | None = None
     count: int = 0
     note: str = ""
     lines: tuple[str, ...] = ()
@@ -50,6 +58,12 @@ ONCE = {
     "properties": {"title": {"type": "string"}, "seconds": {"type": "number"}},
     "required": ["title"],
 }
+PERHAPS = {
+    "description": "What may be missing.",
+    "type": "object",
+    "properties": {"found": {"type": "boolean"}},
+    "required": ["found"],
+}
 TO_TWICE = {"$ref": "#/$defs/Twice"}
 
 
@@ -61,6 +75,7 @@ def test_an_answers_schema_tells_what_may_be_missing_and_defines_apart_only_what
             "first": {"type": "array", "items": TO_TWICE},
             "only": ONCE,
             "second": TO_TWICE,
+            "perhaps": PERHAPS,
             "count": {"type": "integer", "default": 0},
             "note": {"type": "string"},
             "lines": {"type": "array", "items": {"type": "string"}},
@@ -72,7 +87,7 @@ def test_an_answers_schema_tells_what_may_be_missing_and_defines_apart_only_what
 def test_a_tool_can_leave_out_fields_that_its_answers_never_have_and_what_only_those_use() -> None:
     schema = of_answer(View, Without(("first", "second", "lines")))
     assert "$defs" not in schema
-    assert list(schema["properties"]) == ["only", "count", "note"]
+    assert list(schema["properties"]) == ["only", "perhaps", "count", "note"]
 
 
 class Part(BaseModel):
