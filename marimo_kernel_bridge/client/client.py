@@ -1,20 +1,23 @@
 """A client of one running kernel, reached through its connection file or a Jupyter server.
 
 Owns attaching, running code, editing cells, and stopping runs. `link` maintains the connection, `reads` asks for the
-kernel's state, and `run_tracker` assigns messages to runs. Knows nothing of MCP.
+kernel's state, `document` for that of the open document, and `run_tracker` assigns messages to runs. Knows nothing of MCP.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from marimo_kernel_bridge.client import following
+from marimo_kernel_bridge.client.document import Document
 from marimo_kernel_bridge.client.endpoint import open_channels
 from marimo_kernel_bridge.client.link import ANSWER_BOUND, KernelLink, Liveness
 from marimo_kernel_bridge.client.reads import Reads, require_reactive
 from marimo_kernel_bridge.client.run_tracker import CANCEL_BOUND, RunTracker
-from marimo_kernel_bridge.client.runs import Run, RunKind
+from marimo_kernel_bridge.client.runs import Reply, Run, RunKind
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 
@@ -25,7 +28,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.channels import Channels
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.client.life import KernelInfo
+    from marimo_kernel_bridge.client.runs import Place
     from marimo_kernel_bridge.protocol.changes import Change
+    from marimo_kernel_bridge.protocol.inspection import RunOutcome
     from marimo_kernel_bridge.protocol.messages import Content
 
 
@@ -33,8 +38,9 @@ class KernelClient:
     """A client attached to one running kernel.
 
     Create it with `attach`, and end it with `close` or as an async context manager. `reads` reads the state of a
-    reactive kernel; `runs` has the runs of this client and the work for other clients. A method that runs something
-    sends its request and returns the `Run` at once; `runs.wait` waits for it.
+    reactive kernel, `document` reads and changes the document that a front end has open on it; `runs` has the runs of
+    this client and the work for other clients. A method that runs something sends its request and returns the `Run` at
+    once; `runs.wait` waits for it.
 
         async with await KernelClient.attach(read_connection("kernel-1.json"), "me") as client:
             run = await client.execute("6 * 7")
@@ -54,6 +60,8 @@ class KernelClient:
         self.runs = RunTracker(self.interrupt)
         self._link = KernelLink(channels, self.runs)
         self.reads = Reads(self._link, client_name, redacted=redacted)
+        self.document = Document(self._link, self.reads, client_name)
+        self._following: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
 
     @classmethod
     async def attach(
@@ -89,6 +97,8 @@ class KernelClient:
 
     async def close(self) -> None:
         """Detach. The kernel and its runs continue."""
+        for task in self._following:
+            task.cancel()
         self.runs.close()
         await self._link.close()
 
@@ -184,6 +194,32 @@ class KernelClient:
         )
         return await self._request("install_packages", request)
 
+    def follow(self, run_id: str, requests: Sequence[str], place: Place | None = None) -> Run:
+        """Return requests of a front end, which are under way because of a change of this client, as one run."""
+        run = Run(
+            run_id,
+            "document",
+            "",
+            sent_at=time.time(),
+            late_outputs=False,
+            follows=tuple(requests),
+            place=place,
+        )
+        self.runs.add(run)
+        if run.follows:
+            task = asyncio.create_task(following.follow(run, self.runs, self.reads))
+            self._following.add(task)
+            task.add_done_callback(self._following.discard)
+        else:
+            self.runs.settle(run, Reply("ok"))
+        return run
+
+    async def outcome(self, run: Run, *bound: float) -> RunOutcome:
+        """Return the kernel's record of a run, its requests together if it consists of several."""
+        if run.kind == "document":
+            return await following.outcome_of(run, self.reads, *bound)
+        return await self.reads.outcome(run.run_id, *bound)
+
     # Stopping runs
 
     async def interrupt(self, run: Run | None = None) -> None:
@@ -202,16 +238,25 @@ class KernelClient:
 
     async def abandon(self, run: Run) -> None:
         """Stop a run that is no longer wanted: now, or as soon as it starts."""
-        if run.status == "queued":
+        if run.status == "queued" and run.follows:
+            if all([await self._cancel(request) for request in run.follows]):
+                run.cancelled = True
+                self.runs.settle(run, Reply("aborted"))
+        elif run.status == "queued":
             run.unwanted = True
             if self.info.reactive:
-                cancel = wire.encode_request(wire.CancelRun(run_id=run.run_id))
-                with suppress(BridgeError):  # otherwise it is interrupted as soon as it starts
-                    reply = await self._link.ask("control", wire.READ_REQUEST, cancel, CANCEL_BOUND)
-                    wire.decode_reply(reply, type(None))
-                    run.cancelled = True
+                run.cancelled = await self._cancel(run.run_id)
         elif not run.over:
             await self.interrupt(run)
+
+    async def _cancel(self, request: str) -> bool:
+        """Prevent a queued request from starting. Return whether the kernel has confirmed that."""
+        cancel = wire.encode_request(wire.CancelRun(run_id=request))
+        with suppress(BridgeError):  # otherwise it is interrupted as soon as it starts
+            reply = await self._link.ask("control", wire.READ_REQUEST, cancel, CANCEL_BOUND)
+            wire.decode_reply(reply, type(None))
+            return True
+        return False
 
     async def _request(self, kind: RunKind, request: wire.ShellRequest) -> Run:
         require_reactive(self._link)

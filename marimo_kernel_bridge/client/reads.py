@@ -56,26 +56,26 @@ class Reads:
 
     async def describe(self) -> KernelDescription:
         """Return the kernel's state: the running request, the mode, and the stale cells."""
-        return await self._read(wire.Describe(), KernelDescription)
+        return await self.ask(wire.Describe(), KernelDescription)
 
     async def list_cells(self) -> list[Cell]:
         """Return all cells with their code, in the order in which the kernel first saw them."""
-        return await self._read(wire.ListCells(), list[Cell])
+        return await self.ask(wire.ListCells(), list[Cell])
 
     async def observations(self) -> list[CellObservations]:
         """Return what runs have shown of cells that their texts do not say."""
-        return await self._read(wire.ReadObservations(), list[CellObservations])
+        return await self.ask(wire.ReadObservations(), list[CellObservations])
 
     async def outline(self, offset: int, limit: int) -> Outline:
         """Return `limit` cells from `offset` on, in the same order, and the number of all cells."""
-        return await self._read(wire.ReadOutline(offset=offset, limit=limit), Outline)
+        return await self.ask(wire.ReadOutline(offset=offset, limit=limit), Outline)
 
     async def read_cell(self, cell_id: str, most_output: int | None = None) -> CellWithOutputs:
         """Return a cell by the kernel's id or the notebook's, text outputs cut to about `most_output` characters.
 
         Raises `BridgeError`: no_such_cell, unsupported_version.
         """
-        read = await self._read(wire.ReadCell(cell_id=cell_id, most_output=most_output), CellWithOutputs)
+        read = await self.ask(wire.ReadCell(cell_id=cell_id, most_output=most_output), CellWithOutputs)
         try:
             check_outputs(read.outputs)
         except ValueError as error:
@@ -88,31 +88,31 @@ class Reads:
 
     async def outcome(self, run_id: str, bound: float = ANSWER_BOUND) -> RunOutcome:
         """Return the kernel's record of a run: its report, if there is one, and its cells."""
-        return await self._read(wire.ReadOutcome(run_id=run_id), RunOutcome, bound)
+        return await self.ask(wire.ReadOutcome(run_id=run_id), RunOutcome, bound)
 
     async def history(self, limit: int) -> list[RunReport]:
         """Return the latest runs of all clients, the newest first."""
-        return await self._read(wire.ReadHistory(limit=limit), list[RunReport])
+        return await self.ask(wire.ReadHistory(limit=limit), list[RunReport])
 
     async def search(self, query: str, limit: int) -> Matches:
         """Return the first lines of code and outputs that contain `query`, ignoring case."""
-        return await self._read(wire.SearchCells(query=query, limit=limit), Matches)
+        return await self.ask(wire.SearchCells(query=query, limit=limit), Matches)
 
     async def list_variables(self) -> list[Variable]:
         """Return the notebook's global variables. Runs no code of their values' classes."""
-        return await self._read(wire.ListVariables(), list[Variable])
+        return await self.ask(wire.ListVariables(), list[Variable])
 
     async def list_ui_elements(self) -> list[UiElement]:
         """Return the marimo UI elements and ipywidgets, with the values that they accept."""
-        return await self._read(wire.ListUiElements(), list[UiElement])
+        return await self.ask(wire.ListUiElements(), list[UiElement])
 
     async def environment(self) -> Environment:
         """Return the kernel's package environment, and the imports in cells that cannot be resolved."""
-        return await self._read(wire.ReadEnvironment(), Environment)
+        return await self.ask(wire.ReadEnvironment(), Environment)
 
     async def redact(self, value: Any, bound: float = ANSWER_BOUND) -> Any:
         """Return JSON about the notebook with marks in place of the secrets that the kernel knows."""
-        return (await self._read(wire.Redact(value=value), Redacted, bound)).value
+        return (await self.ask(wire.Redact(value=value), Redacted, bound)).value
 
     async def inspect_variable(self, name: str, rows: int, offset: int = 0) -> VariableContent:
         """Return a variable, with a sample of `rows` from `offset` on if the kernel is idle.
@@ -127,11 +127,11 @@ class Reads:
             except BridgeError as refusal:
                 if refusal.code != "kernel_silent":
                     raise
-        return await self._read(request, VariableContent)
+        return await self.ask(request, VariableContent)
 
     async def preview_run(self, cell_ids: Sequence[str]) -> list[ExpectedRun]:
         """Return the cells that a run of these cells would run. Raises `BridgeError` no_such_cell."""
-        return await self._read(wire.PreviewRun(cell_ids=list(cell_ids)), list[ExpectedRun])
+        return await self.ask(wire.PreviewRun(cell_ids=list(cell_ids)), list[ExpectedRun])
 
     async def preview_edits(self, changes: Sequence[Change]) -> EditReport:
         """Return the effects that a batch of edits would have. Raises `BridgeError` kernel_busy unless the kernel is idle."""
@@ -149,7 +149,8 @@ class Reads:
             raise
         return wire.decode_reply(reply, EditReport)
 
-    async def _read(self, request: wire.ControlRequest, kind: type[_T], bound: float = ANSWER_BOUND) -> _T:
+    async def ask(self, request: wire.ControlRequest, kind: type[_T], bound: float = ANSWER_BOUND) -> _T:
+        """Send a request on control, and return its result."""
         require_reactive(self._link)
         request = msgspec.structs.replace(request, redacted=self.redacted)
         content = await self._link.ask("control", wire.READ_REQUEST, wire.encode_request(request), bound)

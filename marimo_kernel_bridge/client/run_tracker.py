@@ -60,6 +60,8 @@ class RunTracker:
         """`interrupt` stops a run that has started; it raises `BridgeError` if it cannot."""
         self._interrupt = interrupt
         self._observers: list[Callable[[], None]] = []
+        self.next_change = asyncio.Event()
+        """Set when a request of any client begins or ends, or the kernel ends; then there is another one."""
         self._activity = Activity()
         self._outcome: tuple[str, RunOutcome | None] | None = (
             None  # the latest unsolicited outcome, with its run id
@@ -121,6 +123,12 @@ class RunTracker:
     def drop(self, run: Run) -> None:
         """Drop a run that is old, or was not sent."""
         del self._runs[run.run_id], self._over[run.run_id]
+
+    def settle(self, run: Run, reply: Reply) -> None:
+        """End a run that consists of a front end's requests."""
+        run.idle = True
+        run.on_reply(reply, time.time())
+        self._over[run.run_id].set()
 
     def close(self) -> None:
         """Cancel pending tasks. The runs continue in the kernel."""
@@ -224,5 +232,7 @@ class RunTracker:
             return replace(reply, refusal=refusal)
 
     def _changed(self) -> None:
+        self.next_change.set()
+        self.next_change = asyncio.Event()
         for observer in self._observers:
             observer()

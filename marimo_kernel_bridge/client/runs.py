@@ -19,6 +19,7 @@ from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, st
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.channels import Message
     from marimo_kernel_bridge.errors import BridgeError
+    from marimo_kernel_bridge.protocol.document_edits import Where
     from marimo_kernel_bridge.protocol.messages import Content
 
 RunStatus = Literal[
@@ -31,7 +32,15 @@ RunStatus = Literal[
     "lost",  # the kernel ended or was restarted first
 ]
 
-RunKind = Literal["execute", "edit_cells", "run_cells", "run_stale", "set_ui_value", "install_packages"]
+RunKind = Literal[
+    "execute",
+    "edit_cells",
+    "run_cells",
+    "run_stale",
+    "set_ui_value",
+    "install_packages",
+    "document",  # requests of a front end, because of a change of this client
+]
 
 MAX_STREAM_CHARACTERS: Final = 5_000_000
 """The limit of stream output kept for one run, so that an endless `print` does not fill the memory."""
@@ -62,9 +71,21 @@ class Reply:
     refusal: BridgeError | None = None
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the person finds the change of a run. `op_id` names it for the kernel; `front_end` shows it."""
+
+    where: Where
+    op_id: str | None = None
+    front_end: str | None = None
+    added: tuple[str, ...] = ()
+
+
 @dataclass
 class Run:
     """One request of this client. Times are seconds since the epoch; `code` is empty unless `kind` is "execute".
+
+    `follows` are the ids of the front end's requests of which a run of the kind "document" consists.
 
     `late_outputs`: outputs after the end belong to this run too. A reactive kernel sends later runs of a cell with the
     cell's latest request as parent; a plain kernel sends the output of threads.
@@ -87,6 +108,8 @@ class Run:
     log: OutputLog = field(default_factory=lambda: OutputLog(MAX_CHARACTERS))
     idle: bool = False
     late_outputs: bool = True
+    follows: tuple[str, ...] = ()
+    place: Place | None = None
     _stream_characters: int = 0
     _dropped_from_streams: int = 0
 

@@ -14,8 +14,8 @@ import msgspec
 from marimo_kernel_bridge.protocol.notebook import RunReport, Seconds  # noqa: TC001  # msgspec looks at it
 
 
-class _Change(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True):
-    pass
+class _Change(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fields=True, omit_defaults=True):
+    """Defaults are not sent, so that an older kernel, which refuses unknown fields, takes what it knows."""
 
 
 class AddCell(_Change, frozen=True, tag="add"):
