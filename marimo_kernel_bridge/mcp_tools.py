@@ -3,9 +3,9 @@
 The tools are defined in `mcp_server.tools`. This module has no state: attached kernels are the server's lifespan value.
 The process never imports marimo. Standard output is reserved for the protocol; everything else goes to stderr.
 
-Naming: `list_` returns many things, one line each; `read_` returns one thing in full; `search_` and `preview_` also only
-read; every other verb has an effect. An argument has the same name in all tools, as a test checks: `kernel` is a handle,
-`cell_id` and `cell_ids` are cells, `variable` is a global name, `element` a UI element, `run_id` a run, `file` and
+Naming: `list_` returns many things, one line each; `read_` returns one thing in full; `search_`, `preview_`, `detect_`,
+`diff_` and `wait_` also only read; every other verb has an effect. An argument has the same name in all tools, as a test checks: `kernel` is a handle,
+`cell_id` and `cell_ids` are cells, `variable` is a global name, `element` a UI element, `run_id` a run, `op_id` a change of the document, `file` and
 `output` are paths, `offset` and `limit` select a page, `max_chars` and `timeout` limit an answer.
 """
 
@@ -26,7 +26,7 @@ from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions
 from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks
 from marimo_kernel_bridge.mcp_server.tool import tools_of
-from marimo_kernel_bridge.mcp_server.tools import files, kernels, packages, reading, running
+from marimo_kernel_bridge.mcp_server.tools import document, files, kernels, packages, reading, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -53,12 +53,13 @@ second definition is refused, and mutation re-runs nothing.
 Working with it:
 - Look first: list_cells, read_cell, search_cells, read_dataflow, list_variables, read_variable, \
 list_ui_elements, list_errors. All answer while a cell runs.
-- Before a costly change: preview_run says what would run and how long that took.
-- Change cells with edit_cells (several, all or nothing), giving the version you last read; on stale_version read \
-again, the person changed it.
-- execute_code adds a cell of your own that no notebook shows, and takes names over that it defines. To look at values \
+- Before a costly change: preview_run says what would run and how long.
+- Change cells with edit_cells, giving the version you last read. It changes the notebook that \
+the person has open where it can; each answer says where (document, kept, proposed, kernel only): tell them what they \
+do not see. propose_edit leaves the decision to them.
+- execute_code adds a cell that no notebook shows, and takes names over that it defines. To look at values \
 pass scratch=true.
-- The person sees new outputs at once under their cells, but not your code: say what you changed.
+- diff_since tells what the person changed; sync runs what they changed and did not run.
 - A timeout never stops a run: read_run waits on, interrupt_run stops it.
 - install_packages asks the person. start_kernel is for when they ask for a kernel: else join theirs.
 - not_allowed and paused are the person's decisions: tell them, do not work around it. input() cannot work.
@@ -67,7 +68,7 @@ Plain Python kernels have no graph: only execute_code, read_run, interrupt_run a
 """
 
 
-TOOLS: Final = tools_of(kernels, reading, running, packages, files)
+TOOLS: Final = tools_of(kernels, reading, running, document, packages, files)
 
 
 def build_server(
@@ -81,7 +82,11 @@ def build_server(
     @asynccontextmanager
     async def attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
         kernels = Kernels(
-            subscriptions, may_run=guard.allows("run"), may_install=guard.allows("all"), attach=attach
+            subscriptions,
+            may_edit=guard.allows("edit"),
+            may_run=guard.allows("run"),
+            may_install=guard.allows("all"),
+            attach=attach,
         )
         try:
             yield kernels

@@ -107,7 +107,7 @@ def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNoteb
 
 
 def _merged(disk: Notebook, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
-    at = _places(disk, cells)
+    at = {number: cells[live] for number, live in places(disk, [live.cell for live in cells]).items()}
     originals: list[CellJSON] = disk.document["cells"]
     written: list[tuple[str, CellJSON]] = [
         (cell.cell_id, original) for cell, original in zip(disk.cells, originals, strict=True)
@@ -134,31 +134,31 @@ def _merged(disk: Notebook, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
     return LiveNotebook(document, live_cells, disk.path, tuple(newer), tuple(added), tuple(not_run))
 
 
-def _places(disk: Notebook, cells: Sequence[CellWithOutputs]) -> dict[int, CellWithOutputs]:
+def places(disk: Notebook, cells: Sequence[Cell]) -> dict[int, int]:
     """Find a kernel's cells in the file: by nbformat's id, or by equal code, because VS Code has ids of its own."""
-    places: dict[int, CellWithOutputs] = {}
+    found: dict[int, int] = {}
     by_id = {cell.cell_id: number for number, cell in enumerate(disk.cells) if cell.kind == "code"}
     others = []
-    for live in cells:
-        number = by_id.get(live.cell.notebook_cell_id or "")
-        if number is None or number in places:
+    for live, cell in enumerate(cells):
+        number = by_id.get(cell.notebook_cell_id or "")
+        if number is None or number in found:
             others.append(live)
         else:
-            places[number] = live
+            found[number] = live
     for live in others:
         number = next(
             (
                 number
                 for number, cell in enumerate(disk.cells)
-                if number not in places
+                if number not in found
                 and cell.kind == "code"
-                and cell.source.strip() == live.cell.code.strip()
+                and cell.source.strip() == cells[live].code.strip()
             ),
             None,
         )
         if number is not None:
-            places[number] = live
-    return places
+            found[number] = live
+    return found
 
 
 def _insert(

@@ -61,7 +61,10 @@ class Attached:
     client: KernelClient
     notebook: str | None = None
     """Path of the notebook of the kernel, if it was known when connecting."""
+    said_notebook: str | None = None
+    """Path of its notebook, as the kernel says."""
     restarts_told: int = 0
+    older_told: bool = False
     used: float = field(default_factory=time.monotonic)
     """When a call was last for it."""
     answers: bool = True
@@ -105,6 +108,13 @@ class Attached:
     def here(self) -> bool:
         """Whether the kernel is reached on this machine, and not through a Jupyter server."""
         return isinstance(self.client.connection, Connection) and self.client.connection.here
+
+    async def look_for_notebook(self) -> None:
+        """Ask the person's Jupyter servers again which notebook the kernel belongs to: it may have another name by now."""
+        from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
+
+        if isinstance(self.client.connection, Connection):
+            self.notebook = (await notebooks_by_kernel()).get(self.client.connection.kernel_id)
 
     def call_on_change(self, callback: Callable[[], None]) -> None:
         """Call back when a request of any client begins or ends, and when the kernel starts or ends."""
@@ -152,17 +162,25 @@ class Attached:
         self.answers = outcome is not None
         if outcome is None:
             with suppress(BridgeError):
-                asked = (run.run_id,) if run.over else (run.run_id, _ASKED_BOUND)
-                outcome = await self.client.reads.outcome(*asked)
+                outcome = await self.client.outcome(run, *(() if run.over else (_ASKED_BOUND,)))
                 self.answers = True
         return outcome
 
     def news(self) -> str:
-        """Return once that the kernel was restarted; empty otherwise."""
-        if self.client.restarts == self.restarts_told:
-            return ""
-        self.restarts_told = self.client.restarts
-        return "The kernel was restarted since the last call: all variables and cells from before are lost."
+        """Return once that the kernel was restarted, or that it is older than documents; empty otherwise."""
+        news = []
+        if self.client.restarts != self.restarts_told:
+            self.restarts_told, self.older_told = self.client.restarts, False
+            news.append(
+                "The kernel was restarted since the last call: all variables and cells from before are lost."
+            )
+        if self.client.document.unsupported and not self.older_told:
+            self.older_told = True
+            news.append(
+                "This kernel is older and knows nothing of open documents: what you change is in the kernel only, until the "
+                "person restarts it with the version of marimo-kernel-bridge that this server has."
+            )
+        return " ".join(news)
 
     async def require_not_paused(self) -> None:
         """Raise `BridgeError` paused if the person has paused agents, for what the kernel itself cannot refuse.
@@ -225,12 +243,14 @@ class Kernels:
         self,
         subscriptions: Subscriptions | None = None,
         *,
+        may_edit: bool = True,
         may_run: bool = True,
         may_install: bool = False,
         attach: Attach = attach_client,
     ) -> None:
         self._attach = attach
         self._subscriptions = subscriptions
+        self.may_edit = may_edit  # otherwise edits are proposals
         self.may_run = may_run  # otherwise the person is not even asked
         self.may_install = may_install  # without asking the person
         self._watches: dict[str, Watch] = {}

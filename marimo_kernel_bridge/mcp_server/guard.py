@@ -52,7 +52,8 @@ class Guard:
 
         @functools.wraps(function)
         async def guarded(ctx: Ctx, **arguments: Any) -> CallToolResult:
-            tier = declaration.tier(arguments)
+            only_proposes = self._allow == "propose" and declaration.proposes
+            tier = "propose" if only_proposes else declaration.tier(arguments)
             call = {
                 "client": client_name(ctx),
                 "tool": declaration.name,

@@ -40,10 +40,10 @@ def fix_errors(notebook: NotebookArg = "") -> str:
         "the cause before you edit; for a missing package use install_packages, which asks the person.\n"
         "3. preview_run with your edit: what it would run, and what the graph says. Ask first if that takes long or "
         "changes a result.\n"
-        "4. edit_cells with the versions you read. On stale_version read again: the person has changed it.\n"
+        "4. edit_cells with the versions you read. On stale_version or conflicts read again: the person has changed it.\n"
         "5. Look at what re-ran, then list_errors again. Stop when it is empty, or when only the person can decide.\n"
-        "At the end say for each error what the cause was and which cell you changed, and show the new code: the person's "
-        "notebook still has the old one."
+        "At the end say for each error what the cause was and which cell you changed. Where an answer said that it is not in the document, "
+        "show the new code: the person's notebook still has the old one."
     )
 
 

@@ -15,7 +15,7 @@ from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as run_views
 from marimo_kernel_bridge.mcp_server.views.files import as_format, live
-from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT
+from marimo_kernel_bridge.mcp_server.views.notebook_source import found_cell
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, LIVE_FORMATS
 from marimo_kernel_bridge.protocol.output_log import without_edited
 
@@ -37,9 +37,9 @@ _PAGE = 150_000
 
 
 async def read_notebook(ctx: Ctx, kernel: str) -> str:
-    """Return the outline of the notebook: all cells with their place in the graph, status and last run."""
+    """Return the outline of the notebook: all cells, Markdown too, their place in the graph, status and last run."""
     attached = attached_to(ctx, kernel)
-    cells = cell_views.cell_list(await attached.client.reads.outline(0, _MOST_CELLS), 0, "")
+    cells = await cell_views.cell_list(attached, 0, _MOST_CELLS)
     return await asyncio.to_thread(lambda: _json(as_data(bounded(cells, attached.redactor.text))))
 
 
@@ -68,7 +68,12 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
 async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
     """Return a cell's code and the complete text of its outputs, in pages if it is long."""
     attached = attached_to(ctx, kernel)
-    read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
+    read, found, _ = await found_cell(attached, cell_id)
+    if read is None:
+        assert found is not None, "one of both has it"
+        return _json(
+            {"cell_id": found.cell_id, "version": found.version, "type": found.type, "code": found.code}
+        )
     shown = await attached.show(without_edited(read.outputs), pictures=False)
     cell = {
         "cell_id": read.cell.cell_id,
@@ -76,6 +81,8 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "
         "status": read.cell.status,
         "code": read.cell.code,
     }
+    if found is not None and found.sync == "changed":
+        cell |= {"version": found.version, "code": found.code, "sync": found.sync}
     text = shown.text
     uri = f"marimo://{kernel}/cells/{cell_id}"
     images = [f"{uri}/{number}.{kind}" for number, kind in _images(read.outputs)]

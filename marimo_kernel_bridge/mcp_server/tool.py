@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 Tier = Literal["read", "propose", "edit", "scratch", "run", "all"]
-"""What the person allows, each with all before it: look; propose changes (no tool needs this yet); change cells without
-running them; run code that stays out of the graph; run cells; start, restart and shut down kernels, interrupt what others
-run, and install packages without being asked. Up to edit no code of an agent runs."""
+"""What the person allows, each with all before it: look; propose changes; change cells without running them; run code that
+stays out of the graph; run cells; start, restart and shut down kernels, interrupt what others run, and install packages
+without being asked. Up to edit no code of an agent runs, unless the person accepts or runs it."""
 
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
@@ -39,6 +39,8 @@ class ToolDeclaration:
     runs_code: bool
     destroys: bool
     idempotent: bool
+    proposes: bool
+    """Whether a call, of an agent that may only propose, becomes a proposal."""
     while_paused: bool
     """Whether a call that needs more than `read` is allowed while the person has paused agents."""
     audited: Callable[[Arguments], Mapping[str, str]]
@@ -78,6 +80,7 @@ def tool(
     runs_code: bool = False,
     destroys: bool = False,
     idempotent: bool = False,
+    proposes: bool = False,
     while_paused: bool = False,
     audited: Callable[[Arguments], Mapping[str, str]] = _nothing,
 ) -> Callable[[ToolFunction], ToolDeclaration]:
@@ -88,7 +91,7 @@ def tool(
 
     def declared(function: ToolFunction) -> ToolDeclaration:
         return ToolDeclaration(
-            function, title, needs, reads, runs_code, destroys, idempotent, while_paused, audited
+            function, title, needs, reads, runs_code, destroys, idempotent, proposes, while_paused, audited
         )
 
     return declared

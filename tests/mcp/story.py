@@ -2,7 +2,7 @@
 
 Each tool is called at least once. To add a tool, put a `Call` of it where it fits, with one sentence that leads to it and
 some words that its answer must have.
-"{run}" in an argument is the newest run's id, "{cell}" the newest new cell's.
+"{run}" in an argument is the newest run's id, "{cell}" the newest new cell's, "{op}" that of the newest change of the document.
 """
 
 from dataclasses import dataclass, field
@@ -25,6 +25,23 @@ class Sees:
 
     cell: str
     text: str
+
+
+@dataclass(frozen=True)
+class Opens:
+    """The person opens the notebook with the extension, with this text in a cell that she has not run."""
+
+    cell: str
+    code: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """The person accepts the newest proposal, with another text."""
+
+    code: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,7 @@ class Changes:
     why: str = field(default="")
 
 
-Step = Ada | Sees | Call | Read | Changes
+Step = Ada | Sees | Opens | Accepts | Call | Read | Changes
 
 LOAD = """\
 import marimo as mo
@@ -204,6 +221,67 @@ STORY: tuple[Step, ...] = (
         refused="paused",
     ),
     Ada("agents", "%marimo resume", None, "lets the agent go on"),
+    # One document
+    Opens(
+        "mean",
+        MEAN,
+        "opens the page again, now with the extension, and corrects the name without running the cell",
+    ),
+    Call(
+        "detect_sync_needed",
+        {},
+        ("From the document in JupyterLab", "changed since it ran", "in the kernel only", "sync would run"),
+        "Is the notebook as it ran? Ada's page has her text, the kernel that of the agent.",
+    ),
+    Call(
+        "sync", {}, ("ok", "outputs changed"), "What differs is run, each cell once: now Ada's text counts."
+    ),
+    Sees("mean", "Chinstrap: 1 birds, 3700 g"),
+    Call(
+        "edit_cells",
+        {
+            "edits": [
+                {"action": "change", "cell_id": "species", "old": "Chinstrap", "new": "Gentoo"},
+                {"action": "add", "type": "markdown", "code": "The heaviest are Gentoo.", "after": "mean"},
+            ]
+        },
+        ("In the document: JupyterLab shows it", "because of it"),
+        "A text inside a cell, and Markdown: both are in Ada's notebook, unsaved, and what depends on them has run.",
+    ),
+    Sees("mean", "Gentoo: 2 birds, 5350 g"),
+    Call("undo_edit", {"op_id": "{op}"}, ("ok",), "Ada would rather decide herself: it is taken back."),
+    Sees("mean", "Chinstrap: 1 birds, 3700 g"),
+    Call(
+        "propose_edit",
+        {
+            "edits": [{"action": "change", "cell_id": "species", "old": "Chinstrap", "new": "Adelie"}],
+            "note": "There is one Chinstrap only.",
+        },
+        ("A proposal: JupyterLab shows it",),
+        "A proposal changes nothing; Ada's page shows it.",
+    ),
+    Accepts('species = "Gentoo"', "accepts it, with another species"),
+    Call(
+        "wait_for_decision",
+        {"op_id": "{op}"},
+        ("1 accepted", "edited", "Gentoo"),
+        "What has she decided? Her own text, which has run.",
+    ),
+    Call(
+        "propose_edit",
+        {"edits": [{"action": "add", "type": "markdown", "code": "# Penguins", "after": ""}]},
+        ("A proposal",),
+        "A heading?",
+    ),
+    Call("withdraw_proposal", {"op_id": "{op}"}, ("withdrawn",), "No: it is taken back."),
+    Call("diff_since", {"point": 0}, ("by the person", "by claude-code"), "Who has changed what?"),
+    Call(
+        "save_notebook",
+        {},
+        ("has saved",),
+        "Ada asks to save: her JupyterLab does, and nobody behind its back.",
+    ),
+    Call("rename_notebook", {"new_name": "gentoo.ipynb"}, ("it is gentoo.ipynb",), "And to rename it."),
     # Files
     Call(
         "export_notebook",
@@ -218,10 +296,10 @@ STORY: tuple[Step, ...] = (
         "A notebook that was written for plain Jupyter, made reactive.",
     ),
     # For hosts
-    Read("marimo://k1/variables/species", ("Adelie",), "A host can show or attach what a tool would tell:"),
+    Read("marimo://k1/variables/species", ("Gentoo",), "A host can show or attach what a tool would tell:"),
     Changes(
         "marimo://k1/cells/pick",
-        Ada("species", 'species = "Gentoo"', "", "asks for Gentoo again"),
+        Ada("species", 'species = "Adelie"', None, "asks for Adelie again"),
         "A host that subscribed to a cell is told when it changes, whoever changed it:",
     ),
     # Kernels of one's own

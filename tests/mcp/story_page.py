@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # for `docs`, where this is no test
 
-from story import STORY, Ada, Call, Changes, Read, Sees
+from story import STORY, Accepts, Ada, Call, Changes, Opens, Read, Sees
 from story_player import Seen, play
 
 from docs.mcp_reference import block, pretty
@@ -29,12 +29,16 @@ def page(steps: list[Seen]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _step(seen: Seen) -> list[str]:
+def _step(seen: Seen) -> list[str]:  # noqa: PLR0911  # one for each kind of step
     match seen.step:
         case Ada() as step:
             return [_acts(step), block("python", step.code)]
         case Sees(cell, text):
             return [f"Ada sees below `{cell}`: `{text}`"]
+        case Opens(cell, code, why):
+            return [f"**Ada** {why} (cell `{cell}`).", block("python", code)]
+        case Accepts(code, why):
+            return [f"**Ada** {why}.", block("python", code)]
         case Call(tool, _, _, why, refused):
             ending = f" (`{refused}`)" if refused else ""
             call = f"[`{tool}`](mcp-reference.md#{tool}){ending}. {why}"

@@ -18,9 +18,10 @@ from environments import make_environment, make_wheel
 from mcp import Client, StdioServerParameters
 from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import Implementation, TextResourceContents
-from person import BOUND, Agent, Person
+from open_page import OpenPage
+from person import BOUND, Agent, Person, until
 from server import jupyter_server, opened
-from story import Ada, Call, Changes, Read, Sees, Step
+from story import Accepts, Ada, Call, Changes, Opens, Read, Sees, Step
 
 CLIENT = "claude-code"
 
@@ -37,17 +38,19 @@ class Seen:
 
 async def play(story: tuple[Step, ...], folder: Path) -> list[Seen]:
     """Play the story with `folder` as Ada's home. Raises `AssertionError` naming the step that went otherwise."""
-    async with joined(folder) as (person, agent):
-        player = _Player(person, agent, folder)
+    async with joined(folder) as (person, agent, connection_file):
+        player = _Player(person, agent, folder, connection_file)
         try:
             return [await player.take(step) for step in story]
         except AssertionError as problem:
             went_otherwise = problem
+        finally:
+            player.close()
     raise went_otherwise  # not from within: task groups wrap what passes them
 
 
 @asynccontextmanager
-async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent]]:
+async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent, str]]:
     """A Jupyter server with Ada's notebook open, Ada at its kernel, and an agent whose server may do everything."""
     runtime, work, shelf = home / "runtime", home / "work", home / "shelf"
     for directory in (runtime, work, shelf):
@@ -59,7 +62,8 @@ async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent]]:
     write_masses(work / "masses.ipynb")
     with jupyter_server(work, runtime):
         _, kernel_id = await opened(runtime, "penguins.ipynb", "marimo")
-        person = await Person.open(str(runtime / f"kernel-{kernel_id}.json"))
+        connection_file = str(runtime / f"kernel-{kernel_id}.json")
+        person = await Person.open(connection_file)
         server = StdioServerParameters(
             command=sys.executable,
             args=["-m", "marimo_kernel_bridge", "mcp", "--allow", "all"],
@@ -68,7 +72,7 @@ async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent]]:
         )
         try:
             async with Client(server, client_info=Implementation(name=CLIENT, version="1")) as client:
-                yield person, Agent(client)
+                yield person, Agent(client), connection_file
         finally:
             person.close()
 
@@ -91,19 +95,34 @@ def write_masses(path: Path) -> None:
 
 
 class _Player:
-    def __init__(self, person: Person, agent: Agent, home: Path) -> None:
+    def __init__(self, person: Person, agent: Agent, home: Path, connection_file: str) -> None:
         self._person = person
         self._agent = agent
-        self._newest = {"run": "", "cell": ""}
+        self._connection_file = connection_file
+        self._codes: dict[str, str] = {}
+        self._page: OpenPage | None = None
+        self._newest = {"run": "", "cell": "", "op": ""}
         self._steady = _Steady(home)
 
-    async def take(self, step: Step) -> Seen:
+    async def take(self, step: Step) -> Seen:  # noqa: PLR0911  # one for each kind of step
         async with asyncio.timeout(3 * BOUND):
             match step:
                 case Ada():
                     return await self._acts(step)
                 case Sees(cell, text):
-                    await self._person.until_shown(cell, text)
+                    await self._sees(cell, text)
+                    return Seen(step)
+                case Opens(cell, code):
+                    self._page = OpenPage(
+                        self._connection_file, {**self._codes, cell: code}, path="penguins.ipynb"
+                    )
+                    self._page.start()
+                    self._page.do(lambda: None)
+                    return Seen(step)
+                case Accepts(code):
+                    page, op_id = self._opened, self._newest["op"]
+                    await until(lambda: op_id in page.document.proposals)
+                    await asyncio.to_thread(page.do, lambda: page.document.accept(op_id, code=code))
                     return Seen(step)
                 case Call():
                     return await self._calls(step)
@@ -123,11 +142,37 @@ class _Player:
                         step, self._steady.json({"method": "notifications/resources/updated", "uri": uri})
                     )
 
+    def close(self) -> None:
+        """Close the page, if one was opened."""
+        if self._page is not None:
+            self._page.close()
+
+    @property
+    def _opened(self) -> OpenPage:
+        assert self._page is not None, "no Opens before"
+        return self._page
+
+    async def _sees(self, cell: str, text: str) -> None:
+        page = self._page
+        if page is None:
+            await self._person.until_shown(cell, text)
+        else:
+            await until(lambda: page.shown(cell) == text)
+
     async def _acts(self, step: Ada) -> Seen:
-        await self._person.run(step.cell, step.code)
+        if self._page is None:
+            self._codes[step.cell] = step.code
+            await self._person.run(step.cell, step.code)
+        else:
+            await asyncio.to_thread(self._page.do, lambda: self._types_and_runs(step))
         if step.shows is not None:
-            await self._person.until_shown(step.cell, step.shows)
+            await self._sees(step.cell, step.shows)
         return Seen(step)
+
+    def _types_and_runs(self, step: Ada) -> None:
+        document = self._opened.document
+        document.type(step.cell, step.code)
+        document.run(step.cell)
 
     async def _calls(self, step: Call) -> Seen:
         arguments = {
@@ -142,6 +187,7 @@ class _Player:
         assert answer.failed is bool(step.refused), f"{step.tool}: {answer.text}"
         assert told in answer.text, f"{step.tool}: {answer.text}"
         self._newest["run"] = answer.data.get("run_id", self._newest["run"])
+        self._newest["op"] = answer.data.get("op_id", self._newest["op"])
         self._newest["cell"] = answer.data.get("cell_id", self._newest["cell"])
         return Seen(
             step,
@@ -164,7 +210,7 @@ class _Steady:
             (re.escape(str(home)), "/home/ada"),
             (re.escape(sys.prefix), "/home/ada/jupyter"),
             (r"\b\d+(?:\.\d+)?(?:e-\d+)? (s|ms)\b", r"0.1 \1"),
-            (r'("(?:last_)?seconds": )[\d.e-]+', r"\g<1>0.1"),
+            (r'("(?:(?:last_)?seconds|seconds_old)": )[\d.e-]+', r"\g<1>0.1"),
             (r"\b\d\d:\d\d:\d\d\b", "10:15:00"),
             (r'(\bpid\b"?:? )\d+', r"\g<1>4242"),
             (r"\babout \d+ bytes", "about 80 bytes"),
@@ -176,14 +222,20 @@ class _Steady:
             (r"(\b[Pp]ython\"?:? \"?)3\.\d+\.\d+", r"\g<1>3.13.1"),
         )
         self._runs: dict[str, str] = {}
+        self._ops: dict[str, str] = {}
 
     def text(self, text: str) -> str:
         for pattern, instead in self._replaced:
             text = re.sub(pattern, instead, text)
+        text = re.sub(r"\b[0-9a-f]{12}\b", self._op, text)
         return re.sub(r"\b[0-9a-f]{8}-\d+\b", self._run, text)
 
     def json(self, value: Any) -> str:
         return self.text(json.dumps(value, ensure_ascii=False))
+
+    def _op(self, match: re.Match[str]) -> str:
+        """Number the changes of the document likewise."""
+        return self._ops.setdefault(match.group(), f"op-{len(self._ops) + 1}")
 
     def _run(self, match: re.Match[str]) -> str:
         """Number the runs, whose ids are random, in the order in which they were told of."""

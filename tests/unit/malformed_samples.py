@@ -48,6 +48,11 @@ _EDITS: Final[Json] = [
     {"action": "add", "code": "y = 1"},
     {"action": "delete", "cell_id": "aaaa", "version": 1},
 ]
+_REPLACING: Final[Json] = [
+    {"action": "change", "cell_id": "aaaa", "old": "1", "new": "2"},
+    {"action": "add", "type": "markdown", "code": "# T", "after": ""},
+]
+_STRUCTURE: Final[Json] = [{"cell_id": "aaaa"}, {"cell_id": "t", "type": "markdown", "code": "# T"}]
 CALLS: Final[list[tuple[str, Json]]] = [
     ("list_kernels", {}),
     ("connect_to_kernel", {"connection_file": "FILE", "notebook": None}),
@@ -73,6 +78,18 @@ CALLS: Final[list[tuple[str, Json]]] = [
     ("read_run", {"run_id": "ann-2", "timeout": 0.1}),
     ("interrupt_run", {"run_id": "ann-2"}),
     ("edit_cells", {"edits": _EDITS, "run": True, "timeout": 0.1}),
+    ("edit_cells", {"edits": _REPLACING, "run": False}),
+    ("propose_edit", {"edits": _REPLACING, "note": "why"}),
+    ("wait_for_decision", {"op_id": "op-1", "timeout": 0.1}),
+    ("withdraw_proposal", {"op_id": "op-1"}),
+    ("detect_sync_needed", {"structure_override": _STRUCTURE, "code_override": {"aaaa": "x = 2"}}),
+    ("list_cells", {"structure_override": _STRUCTURE, "offset": 0}),
+    ("search_cells", {"query": "x+", "regex": False, "code_override": {"aaaa": "x = 2"}}),
+    ("sync", {"dry_run": True, "timeout": 0.1}),
+    ("diff_since", {"point": 3}),
+    ("undo_edit", {"op_id": "op-1", "timeout": 0.1}),
+    ("save_notebook", {}),
+    ("rename_notebook", {"new_name": "a.ipynb"}),
     ("run_cells", {"cell_ids": ["aaaa"], "timeout": 0.1}),
     ("run_cells", {"which": "stale"}),
     ("set_ui_value", {"variable": "x", "value": 3, "timeout": 0.1}),

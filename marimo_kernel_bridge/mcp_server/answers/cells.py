@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
+from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.view import quoted, whole_line
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
+
+SYNC: Final = {
+    "changed": "changed since it ran",
+    "never_run": "never ran",
+    "file_differs": "the file has another text",
+    "not_saved": "not in the saved file",
+    "kernel_only": "in the kernel only: the person does not see its code",
+}
+"""How a cell differs between the person's notebook and the kernel."""
 
 
 @dataclass(frozen=True)
 class CellLine:
     """A cell in a list. `code` is its first line; `run_by` and `edited_by` are "notebook" for the person.
 
+    `type` is code, markdown or raw. `sync` is set where notebook and kernel differ: changed (since it ran), never_run,
+    file_differs, not_saved, or kernel_only (the person does not see its code).
     `not_watched` are names of objects that are too large to see whether the cell changes them.
     """
 
@@ -33,22 +46,26 @@ class CellLine:
     ran_at: str | None = None
     seconds: float | None = None
     not_watched: tuple[str, ...] = ()
+    type: str = "code"
+    sync: str | None = None
 
 
 @dataclass(frozen=True)
 class CellList:
-    """Cells `offset` to `offset + len(cells)` of `total`, in the order in which the kernel first saw them."""
+    """Cells `offset` to `offset + len(cells)` of `total`, in the order of what `origin` says."""
 
     cells: tuple[CellLine, ...]
     total: int
+    origin: Origin
     offset: int = 0
     note: str = ""
 
     def text(self) -> str:
-        if not self.total:
-            return self.note or "The kernel has no cells yet. (A cell is known once it has run.)"
-        end = self.offset + len(self.cells)
         head = [self.note] if self.note else []
+        head.append(self.origin.line())
+        if not self.total:
+            return "\n".join([*head, "No cells yet."])
+        end = self.offset + len(self.cells)
         head.append(
             f"Cells {self.offset + 1} to {end} of {self.total}:" if self.cells else f"{self.total} cells."
         )
@@ -62,7 +79,8 @@ class CellView:
 
     `not_watched` are names of objects that are too large to see whether the cell changes them: what the code does not show
     of such changes runs no other cell.
-    `full` is the resource with all outputs, if these are incomplete or images were scaled.
+    `full` is the resource with all outputs, if these are incomplete or images were scaled. `type` and `sync` are as in
+    list_cells; outputs are of the code that ran.
     """
 
     cell_id: str
@@ -85,11 +103,17 @@ class CellView:
     error: str | None = None
     notebook_cell_id: str | None = None
     full: str | None = None
+    type: str = "code"
+    sync: str | None = None
+    origin: Origin | None = None
     note: str = ""
 
     def text(self) -> str:
-        facts = [f"cell {self.cell_id}", f"version {self.version}", _status(self.status, stale=self.stale)]
+        facts = [f"cell {self.cell_id}", f"version {self.version}"]
+        facts += [_status(self.status, stale=self.stale)] if self.type == "code" else [self.type]
+        facts += [SYNC[self.sync]] if self.sync else []
         facts += _last_run(self.run_by, self.ran_at, self.seconds)
+        facts += [f"from {self.origin.brief}"] if self.origin is not None else []
         names = [
             f"{word} {', '.join(values)}"
             for word, values in (
@@ -101,12 +125,16 @@ class CellView:
             )
             if values
         ]
-        parts = [self.note, " · ".join(facts), "; ".join(names), "--- code", self.code, "--- outputs"]
-        return "\n".join([*filter(None, parts), self.outputs or "(none)", *whole_line(self.full)])
+        parts = [self.note, " · ".join(facts), "; ".join(names), "--- code", self.code]
+        shown = ["--- outputs", self.outputs or "(none)"] if self.type == "code" else []
+        return "\n".join([*filter(None, parts), *shown, *whole_line(self.full)])
 
 
 def _cell_line(cell: CellLine) -> str:
-    facts = [f"{cell.cell_id} v{cell.version}", _status(cell.status, stale=cell.stale)]
+    facts = [f"{cell.cell_id} v{cell.version}"]
+    facts += [_status(cell.status, stale=cell.stale)] if cell.type == "code" else [cell.type]
+    if cell.sync:
+        facts.append(SYNC[cell.sync])
     if cell.kind != "code":
         facts.append(cell.kind)
     if cell.execution_count is not None:

@@ -4,25 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.view import one_line, quoted
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # pydantic looks at it
-from marimo_kernel_bridge.protocol.inspection import Column, Match  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.protocol.inspection import Column  # noqa: TC001  # pydantic looks at it
+
+
+@dataclass(frozen=True)
+class FoundLine:
+    """A line that matches. `where` is code, markdown, raw or output; `line` counts from 1."""
+
+    cell_id: str
+    where: str
+    line: int
+    text: str
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Lines that contain the text. `where` is code or output; `unread` are cells with outputs too long to search completely."""
+    """Lines that match. `unread` are cells with outputs too long to search completely."""
 
     query: str
-    matches: tuple[Match, ...]
+    matches: tuple[FoundLine, ...]
     total: int
+    origin: Origin
     unread: tuple[str, ...] = ()
     note: str = ""
 
     def text(self) -> str:
         lines = [self.note] if self.note else []
         lines.append(f"{self.total} {'line contains' if self.total == 1 else 'lines contain'} {self.query!r}")
+        lines.append(self.origin.line())
         lines += [
             f"{match.cell_id} {match.where}:{match.line}: {one_line(match.text)}" for match in self.matches
         ]

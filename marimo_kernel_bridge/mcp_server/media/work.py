@@ -82,9 +82,33 @@ def document_text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
+def find_lines(texts: list[tuple[str, str, str]], query: str, limit: int, *, regex: bool) -> Any:  # JSON
+    """Return the lines of texts that match, and how many do. Raises `BridgeError` bad_request."""
+    from marimo_kernel_bridge.mcp_server.media import text_search  # noqa: PLC0415  # of this task alone
+
+    return text_search.find_lines(texts, query, limit, regex=regex)
+
+
+def line_differences(pairs: list[tuple[str, str]]) -> list[str]:
+    """Return the difference between the texts of each pair, as unified diffs without a head."""
+    from marimo_kernel_bridge.mcp_server.media import text_differences  # noqa: PLC0415  # of this task alone
+
+    return list(text_differences.line_differences(pairs))
+
+
 TASKS: Final[dict[str, Callable[..., Any]]] = {
     function.__name__: function
-    for function in (show, installs_packages, redact, redact_answer, page, description, document_text)
+    for function in (
+        show,
+        installs_packages,
+        redact,
+        redact_answer,
+        page,
+        description,
+        document_text,
+        find_lines,
+        line_differences,
+    )
 }
 
 

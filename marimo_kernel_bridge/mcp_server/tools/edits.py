@@ -1,4 +1,8 @@
-"""Batches of edits as tool arguments: one flat shape for the four kinds of `protocol.changes`."""
+"""Batches of edits as tool arguments: one flat shape for the four kinds of `protocol.changes`.
+
+Owns text replacement inside a cell, too: it becomes a change of the whole text that was read, with its version, so that it
+never changes a text that nobody has looked at.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +13,36 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
+from marimo_kernel_bridge.protocol.redaction import has_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.protocol.changes import Change
 
 
 class Edit(BaseModel):
-    """One change. add: code, after; change: cell_id, version, code; delete: cell_id, version; move: cell_id, version, after."""
+    """One change. add: code, type, after; change: cell_id, version, code, or cell_id, old, new; delete: cell_id, version; move: cell_id, version, after."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     action: Literal["add", "change", "delete", "move"]
     cell_id: str | None = None
     version: Annotated[int | None, Field(description="The version you last read.")] = None
-    code: Annotated[str | None, Field(description="The cell's whole new code.")] = None
+    code: Annotated[str | None, Field(description="The cell's whole new text.")] = None
+    old: Annotated[
+        str | None, Field(description="Text that the cell has exactly once, to be replaced by new.")
+    ] = None
+    new: str | None = None
+    type: Annotated[
+        Literal["code", "markdown", "raw"] | None, Field(description="Of a new cell; else code.")
+    ] = None
     after: Annotated[
         str | None,
-        Field(description="The cell behind which it comes. Without: add at the end, move to the top."),
+        Field(
+            description='The cell behind which it comes; "" is the top, new1 the first cell added here. Without: add at the end, move to the top.'
+        ),
     ] = None
 
 
@@ -43,23 +58,98 @@ _KINDS: Final[dict[str, type[Change]]] = {
 }
 
 
-def changes_of(edits: Sequence[Edit]) -> tuple[Change, ...]:
-    """Convert edits to changes. Raises `BridgeError` bad_request, which names the edit and the field."""
-    return tuple(_change(number, edit) for number, edit in enumerate(edits, 1))
+def texts_of(edits: Sequence[Edit]) -> list[str]:
+    """Return the code that edits bring in."""
+    return [text for edit in edits for text in (edit.code, edit.new) if text is not None]
+
+
+async def changes_of(attached: Attached, edits: Sequence[Edit]) -> tuple[Change, ...]:
+    """Convert edits to changes. Raises `BridgeError`: bad_request, which names the edit and the field; redaction_mark."""
+    replaces = any(edit.old is not None or edit.new is not None for edit in edits)
+    checked = [_checked(number, edit) for number, edit in enumerate(edits, 1)]
+    texts = await _texts(attached) if replaces else {}
+    whole = [_replaced(number, edit, texts) for number, edit in enumerate(checked, 1)]
+    return tuple(_change(number, edit) for number, edit in enumerate(whole, 1))
+
+
+def _checked(number: int, edit: Edit) -> Edit:
+    """Raise unless the fields fit the action, as far as that can be said before anything is read."""
+    if (edit.old is None) != (edit.new is None) or (edit.old is not None and edit.action != "change"):
+        raise _refused(number, edit, "needs both old and new, or neither", "Only change takes them.")
+    if edit.old is None:
+        _change(number, edit)
+    elif edit.code is not None:
+        raise _refused(
+            number, edit, "takes no code with old and new", "Give the whole text or the replacement."
+        )
+    elif edit.cell_id is None:
+        raise _refused(number, edit, "needs cell_id", "It takes cell_id, old, new and may have version.")
+    return edit
+
+
+async def _texts(attached: Attached) -> Mapping[str, tuple[str, int]]:
+    """Return the present texts with their versions, by each id of their cells."""
+    content = await attached.client.document.read()
+    known = {
+        name: (cell.code, cell.version)
+        for cell in await attached.list_cells()
+        for name in (cell.cell_id, cell.notebook_cell_id)
+        if name is not None
+    }
+    for cell in content.cells if content is not None else ():
+        known |= {name: (cell.code, cell.version) for name in (cell.key, cell.cell_id) if name is not None}
+    return known
+
+
+def _replaced(number: int, edit: Edit, texts: Mapping[str, tuple[str, int]]) -> Edit:
+    """Return an edit with the whole new text in place of a replacement."""
+    if edit.old is None or edit.new is None:
+        return edit
+    if edit.cell_id is None or edit.cell_id not in texts:
+        raise BridgeError("no_such_cell", f"There is no cell {edit.cell_id!r}.", "list_cells shows the ids.")
+    text, version = texts[edit.cell_id]
+    count = text.count(edit.old) if edit.old else 0
+    if count != 1:
+        raise _refused(
+            number,
+            edit,
+            f"replaces a text that cell {edit.cell_id} has {'no' if count == 0 else count} times",
+            "old must be in the cell exactly once, as it is, with its spaces. Give more of the lines around it, or read the cell again.",
+        )
+    code = text.replace(edit.old, edit.new)
+    if has_mark(code):
+        raise BridgeError(
+            "redaction_mark",
+            f"Cell {edit.cell_id} has a secret, which is hidden here and would be overwritten; nothing was changed.",
+            "Leave that cell to the person.",
+        )
+    version = version if edit.version is None else edit.version
+    return edit.model_copy(update={"code": code, "version": version, "old": None, "new": None})
 
 
 def _change(number: int, edit: Edit) -> Change:
     kind, given = _KINDS[edit.action], edit.model_dump(exclude={"action"}, exclude_none=True)
+    if edit.action == "add" and edit.after == "":
+        given = {**given, "first": True}
+        del given["after"]
+    elif edit.action == "move" and edit.after == "":
+        del given["after"]
     fields = msgspec.structs.fields(kind)
     required = {field.name for field in fields if field.required}
     optional = {field.name for field in fields if not field.required}
     missing, unknown = required - given.keys(), given.keys() - required - optional
     if missing or unknown:
         verb, names = ("needs", missing) if missing else ("takes no", unknown)
-        raise BridgeError(
-            "bad_request",
-            f"Edit {number} ({edit.action}) {verb} {', '.join(sorted(names))}; nothing was changed.",
+        optional -= {"first"}
+        raise _refused(
+            number,
+            edit,
+            f"{verb} {', '.join(sorted(names))}",
             f"It takes {', '.join(sorted(required))}"
-            + (f" and may have {', '.join(optional)}." if optional else "."),
+            + (f" and may have {', '.join(sorted(optional))}." if optional else "."),
         )
     return kind(**given)
+
+
+def _refused(number: int, edit: Edit, why: str, hint: str) -> BridgeError:
+    return BridgeError("bad_request", f"Edit {number} ({edit.action}) {why}; nothing was changed.", hint)

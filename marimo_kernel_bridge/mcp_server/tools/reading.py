@@ -33,8 +33,10 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
+from marimo_kernel_bridge.mcp_server.tools.given import CodeArg, StructureArg, given_of
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
+from marimo_kernel_bridge.mcp_server.views import search
 from marimo_kernel_bridge.mcp_server.views.window import Window
 
 SkipArg = Annotated[int, Field(ge=0, description="How many to skip, to read on.")]
@@ -51,16 +53,19 @@ async def list_cells(
     kernel: KernelArg = None,
     offset: SkipArg = 0,
     limit: LimitArg = 100,
+    structure_override: StructureArg = None,
+    code_override: CodeArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, CellList]:
     """Outline the notebook: each cell's kind, first line, names it defines and uses, status, stale or not, last run.
 
-    Answered while a cell runs. Only cells that have run are known, the person's and yours alike.
+    As the person sees it now, unsaved text, Markdown and cells that never ran included, if their front end has the
+    extension; else from the saved file, else from the kernel: the answer says which. Answered while a cell runs.
     """
     attached = attached_to(ctx, kernel)
-    outline = await attached.client.reads.outline(offset, limit)
-    view = cell_views.cell_list(replace(outline, cells=outline.cells[:limit]), offset, attached.news())
-    return answer(view, attached.redactor, budget=max_chars)
+    given = given_of(structure_override, code_override)
+    view = await cell_views.cell_list(attached, offset, limit, given)
+    return answer(replace(view, note=attached.news()), attached.redactor, budget=max_chars)
 
 
 @tool("Read a cell", needs="read", reads=True)
@@ -70,11 +75,16 @@ async def read_cell(
     cell_id: CellArg,
     kernel: KernelArg = None,
     offset: OffsetArg = 0,
+    code_override: CodeArg = None,
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, CellView]:
-    """Read one cell's code, version, place in the graph and outputs, with images. Answered while a cell runs."""
+    """Read one cell's text, version, place in the graph and outputs, with images. Answered while a cell runs.
+
+    The text is what the person sees now; it says where that is not what ran.
+    """
     attached = attached_to(ctx, kernel)
-    view, images = await cell_views.cell_view(attached, cell_id, Window(max_chars, offset))
+    window, given = Window(max_chars, offset), given_of(None, code_override)
+    view, images = await cell_views.cell_view(attached, cell_id, window, given)
     return answer(view, attached.redactor, images, budget=max(max_chars, LISTS), full=view.full)
 
 
@@ -85,13 +95,19 @@ async def search_cells(
     query: Annotated[
         str, Field(min_length=1, max_length=200, description="Plain text; case does not matter.")
     ],
+    regex: Annotated[
+        bool, Field(description="query is a regular expression of Python's, for each line.")
+    ] = False,
     kernel: KernelArg = None,
     limit: LimitArg = 50,
+    structure_override: StructureArg = None,
+    code_override: CodeArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, SearchResult]:
-    """Find text in the code and the text outputs of all cells: which cell, which line. Answered while a cell runs."""
+    """Find text in all cells, Markdown too, and in text outputs: which cell, which line. Answered while a cell runs."""
     attached = attached_to(ctx, kernel)
-    view = await notebook_views.search_result(attached, query, limit)
+    given = given_of(structure_override, code_override)
+    view = await search.search_result(attached, query, limit, given, regex=regex)
     return answer(view, attached.redactor, budget=max_chars)
 
 
@@ -206,6 +222,6 @@ async def preview_run(
     Give one of cell_ids, which and edits (as for edit_cells).
     """  # noqa: D205  # a single sentence
     attached = attached_to(ctx, kernel)
-    changes = changes_of(edits) if edits else ()
+    changes = await changes_of(attached, edits) if edits else ()
     view = await notebook_views.preview(attached, cell_ids, which, changes)
     return answer(view, attached.redactor, budget=max_chars)

@@ -11,6 +11,7 @@ import anyio
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import LISTS
+from marimo_kernel_bridge.mcp_server.answers.runs import RunView
 from marimo_kernel_bridge.mcp_server.media.output_text import terminal_text
 from marimo_kernel_bridge.mcp_server.sdk.tasks import TaskContext
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
@@ -43,6 +44,15 @@ async def finish(ctx: Ctx, attached: Attached, run: Run, bound: float, window: W
             await attached.client.abandon(run)
         raise
     return await run_answer(attached, run, window)
+
+
+async def finish_edit(
+    ctx: Ctx, attached: Attached, started: Run | RunView, bound: float, window: Window
+) -> CallToolResult:
+    """Wait for the run of an edit, if there is one."""
+    if isinstance(started, RunView):
+        return answer(started, attached.redactor, budget=max(window.budget, LISTS))
+    return await finish(ctx, attached, started, bound, window)
 
 
 async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from mcp.types import CallToolResult  # the SDK looks at annotations
 from pydantic import Field
 
-from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.client.runs import Place
 from marimo_kernel_bridge.mcp_server.answers.runs import RunView
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
@@ -24,18 +24,25 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 )
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
-from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
+from marimo_kernel_bridge.mcp_server.tools.call_result import answer
+from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of, texts_of
+from marimo_kernel_bridge.mcp_server.tools.installing_code import require_no_installing
 from marimo_kernel_bridge.mcp_server.tools.reading import WhichArg  # noqa: TC001  # the SDK looks at annotations
-from marimo_kernel_bridge.mcp_server.tools.run_waiting import INTERRUPT_GRACE, finish, run_answer, wait
+from marimo_kernel_bridge.mcp_server.tools.run_waiting import (
+    INTERRUPT_GRACE,
+    finish,
+    finish_edit,
+    run_answer,
+    wait,
+)
+from marimo_kernel_bridge.mcp_server.views.document_edits import edited, proposed
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
 from marimo_kernel_bridge.mcp_server.views.window import Window
-from marimo_kernel_bridge.protocol.environment import installs_packages
 
-_QUICK: Final = 100_000
-"""Characters of code that are searched in this process."""
-
-CodeRun = Annotated[CallToolResult, RunView, Without(("added", "packages", "problems", "to_run"))]
-CellRun = Annotated[CallToolResult, RunView, Without(("added", "packages", "problems"))]
+_OF_EDITS: Final = ("added", "problems", "op_id", "front_end", "conflicts")
+CodeRun = Annotated[CallToolResult, RunView, Without((*_OF_EDITS, "packages", "to_run"))]
+CellRun = Annotated[CallToolResult, RunView, Without((*_OF_EDITS, "packages", "where"))]
+StoppedRun = Annotated[CallToolResult, RunView, Without(("problems", "conflicts", "packages", "to_run"))]
 EditRun = Annotated[CallToolResult, RunView, Without(("packages", "to_run"))]
 
 
@@ -60,12 +67,14 @@ async def execute_code(
 ) -> CodeRun:
     """Run code in the kernel and return its output.
 
-    In a reactive kernel the code becomes a new cell, and the cells that use the names it defines run again; the
-    answer lists them. To change an existing cell use edit_cells; to only look at values pass scratch=true.
+    In a reactive kernel the code becomes a new cell that no notebook shows, and the cells that use the names it defines
+    run again; the answer lists them. For cells that the person sees use edit_cells; to only look at values pass scratch=true.
     """
-    await _require_no_installing(ctx, code)
+    await require_no_installing(ctx, [code])
     attached = await to_run_in(ctx, kernel)
     run = await attached.client.execute(code, store_history=not scratch)
+    if attached.reactive and not scratch:
+        run.place = Place("kernel_only")
     return await finish(ctx, attached, run, timeout, Window(max_chars))
 
 
@@ -92,7 +101,7 @@ async def interrupt_run(
     *,
     run_id: Annotated[str, Field(description="The run to stop.")],
     kernel: KernelArg = None,
-) -> Annotated[CallToolResult, RunView]:
+) -> StoppedRun:
     """Stop a run of yours, as the stop button does (KeyboardInterrupt). One that waits never starts."""
     attached = attached_to(ctx, kernel)
     run = attached.client.runs.find(run_id)
@@ -106,7 +115,7 @@ def _of_edit(arguments: Arguments) -> Tier:
     return "run" if arguments.get("run", True) else "edit"
 
 
-@tool("Edit cells", needs=_of_edit, runs_code=True)
+@tool("Edit cells", needs=_of_edit, runs_code=True, proposes=True)
 async def edit_cells(
     ctx: Ctx,
     *,
@@ -120,16 +129,19 @@ async def edit_cells(
 ) -> EditRun:
     """Change, add, delete and move cells, one or several, and run them with all that depends on them, each once.
 
-    All or nothing: with one version that is not the newest (stale_version: the person changed it, read it again), or an
-    invalid graph (a cycle, a syntax error, in strict mode a name defined twice), nothing changes and the answer says why.
-    preview_run with the same edits is the dry run. The person sees the fresh outputs under their own cells, but still
-    their own code there: tell them what you changed.
+    In the notebook that the person has open, as one step that they can undo; the answer says where the change is. All or
+    nothing: if the person has changed a cell meanwhile, it becomes a proposal (or stale_version: read again); with an invalid
+    graph (a cycle, a syntax error, in strict mode a name defined twice) nothing changes and the answer says why.
+    preview_run with the same edits is the dry run. With the permission propose, it is a proposal as by propose_edit.
     """
-    for edit in edits:
-        await _require_no_installing(ctx, edit.code or "")
+    await require_no_installing(ctx, texts_of(edits))
+    if not kernels_of(ctx).may_edit:
+        attached = attached_to(ctx, kernel)
+        proposal = await proposed(attached, await changes_of(attached, edits), "")
+        return answer(proposal, attached.redactor, budget=max_chars)
     attached = await to_run_in(ctx, kernel)
-    started = await attached.client.edit_cells(changes_of(edits), run=run)
-    return await finish(ctx, attached, started, timeout, Window(max_chars))
+    started = await edited(attached, await changes_of(attached, edits), run=run)
+    return await finish_edit(ctx, attached, started, timeout, Window(max_chars))
 
 
 @tool("Run cells", needs="run", runs_code=True)
@@ -181,19 +193,3 @@ async def set_ui_value(
     attached = await to_run_in(ctx, kernel)
     started = await attached.client.set_ui_value(element, value)
     return await finish(ctx, attached, started, timeout, Window(max_chars))
-
-
-async def _require_no_installing(ctx: Ctx, code: str) -> None:
-    """Refuse the magics that install packages: install_packages asks the person. Raises `BridgeError` not_allowed."""
-    if not kernels_of(ctx).may_install and await _installs(ctx, code):
-        raise BridgeError(
-            "not_allowed",
-            "This code installs packages, for which the person must be asked; nothing was run.",
-            "install_packages asks them. Do not work around it.",
-        )
-
-
-async def _installs(ctx: Ctx, code: str) -> bool:
-    if len(code) <= _QUICK:
-        return installs_packages(code)
-    return bool(await kernels_of(ctx).presenter.do("installs_packages", code=code))

@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellView
+from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut
-from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT, Window
+from marimo_kernel_bridge.mcp_server.views.notebook_source import (
+    NOTHING_GIVEN,
+    Given,
+    found_cell,
+    notebook_source,
+)
 from marimo_kernel_bridge.protocol.lines import count_lines, split_lines
 from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.answers.origin import Origin
     from marimo_kernel_bridge.mcp_server.attachments import Attached
-    from marimo_kernel_bridge.protocol.notebook import Cell, CellError, Outline
+    from marimo_kernel_bridge.mcp_server.views.notebook_source import SourceCell
+    from marimo_kernel_bridge.mcp_server.views.window import Window
+    from marimo_kernel_bridge.protocol.notebook import Cell, CellError, CellWithOutputs
 
 _KINDS: Final = (
     (re.compile(r"(\w+ = )?mo\.md\("), "markdown"),
@@ -33,12 +43,59 @@ _READ: Final = 10_000
 """Characters by which the kind of a cell is recognized."""
 
 
-def cell_list(outline: Outline, offset: int, note: str) -> CellList:
-    return CellList(tuple(_cell_line(cell) for cell in outline.cells), outline.total, offset, note)
+async def cell_list(attached: Attached, offset: int, limit: int, given: Given = NOTHING_GIVEN) -> CellList:
+    """Return a part of the outline. Raises `BridgeError`."""
+    source = await notebook_source(attached, given)
+    if source is None:
+        outline = await attached.client.reads.outline(offset, limit)
+        lines, total, origin = map(_cell_line, outline.cells[:limit]), outline.total, KERNEL
+    else:
+        cells = source.cells[offset : offset + limit]
+        lines, total, origin = map(_source_line, cells), len(source.cells), source.origin
+    return CellList(tuple(lines), total, origin, offset)
 
 
-async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[CellView, tuple[Image, ...]]:
-    read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
+async def cell_view(
+    attached: Attached, cell_id: str, window: Window, given: Given = NOTHING_GIVEN
+) -> tuple[CellView, tuple[Image, ...]]:
+    """Return a cell with its outputs. Raises `BridgeError` no_such_cell."""
+    read, found, origin = await found_cell(attached, cell_id, given)
+    if read is None:
+        assert found is not None, "one of both has it"
+        return await _without_outputs(attached, found, origin, window), ()
+    view, images = await _kernels_view(attached, read, window)
+    if found is not None and found.sync == "changed":
+        view = replace(view, code=await _part(attached, found, window, view.full))
+    version, sync = (view.version, None) if found is None else (found.version or view.version, found.sync)
+    return replace(view, version=version, sync=sync, origin=origin), images
+
+
+async def _without_outputs(attached: Attached, cell: SourceCell, origin: Origin, window: Window) -> CellView:
+    """Return a cell that the kernel does not have: Markdown, or one that never ran."""
+    return CellView(
+        cell_id=cell.cell_id,
+        version=cell.version,
+        status="new",
+        code=await _part(attached, cell, window, None),
+        outputs="",
+        edited_by=cell.by,
+        type=cell.type,
+        sync=cell.sync,
+        origin=origin,
+        note=attached.news(),
+    )
+
+
+async def _part(attached: Attached, cell: SourceCell, window: Window, full: str | None) -> str:
+    """Return a cell's text for an answer."""
+    code = await attached.redacted(cell.code)
+    where = f"The resource {full} has what ran." if full else "A larger max_chars shows more."
+    return cut(code, window.budget, 0, where)
+
+
+async def _kernels_view(
+    attached: Attached, read: CellWithOutputs, window: Window
+) -> tuple[CellView, tuple[Image, ...]]:
     outputs = without_edited(read.outputs)
     cell, shown = read.cell, await attached.show(outputs)
     text = shown.text
@@ -65,11 +122,35 @@ async def cell_view(attached: Attached, cell_id: str, window: Window) -> tuple[C
         seconds=cell.duration,
         error=error_line(cell.error),
         notebook_cell_id=cell.notebook_cell_id,
-        ran_at=_time(cell.last_run_at),
+        ran_at=time_of_day(cell.last_run_at),
         full=None if whole else full,
         note=attached.news(),
     )
     return view, shown.images
+
+
+def _source_line(cell: SourceCell) -> CellLine:
+    code = first_line(cell.code)
+    if cell.cell is None:
+        return CellLine(
+            cell_id=cell.cell_id,
+            version=cell.version,
+            status="new",
+            code=code,
+            lines=count_lines(cell.code),
+            edited_by=cell.by,
+            kind=_kind(cell.code) if cell.type == "code" else "code",
+            type=cell.type,
+            sync=cell.sync,
+        )
+    return replace(
+        _cell_line(cell.cell),
+        version=cell.version or cell.cell.version,
+        code=code,
+        lines=count_lines(cell.code),
+        kind=_kind(cell.code),
+        sync=cell.sync,
+    )
 
 
 def _cell_line(cell: Cell) -> CellLine:
@@ -88,13 +169,13 @@ def _cell_line(cell: Cell) -> CellLine:
         error=error_line(cell.error),
         notebook_cell_id=cell.notebook_cell_id,
         kind=_kind(cell.code),
-        ran_at=_time(cell.last_run_at),
+        ran_at=time_of_day(cell.last_run_at),
         seconds=cell.duration,
         not_watched=cell.not_watched,
     )
 
 
-def _time(seconds: float | None) -> str | None:
+def time_of_day(seconds: float | None) -> str | None:
     """Return the local time of day, with the date unless it is today."""
     if seconds is None:
         return None

@@ -35,6 +35,8 @@ _BOUND: Final = 120.0
 """Seconds that a conversion may take."""
 _VERIFY_BOUND: Final = 3600.0
 _PROGRESS_EVERY: Final = 5.0
+_LONGEST_PATH: Final = 4096
+"""Characters: a kernel may call anything its notebook, and resolving a path takes long with its parts."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ def _write(request: ExportRequest, content: bytes, kernels: Kernels, like: Path 
 
 def is_within(file: Path, folders: Iterable[Path]) -> bool:
     """Whether a file is in one of the folders, not hidden and not behind a link to elsewhere."""
-    if "\0" in str(file):
+    if "\0" in str(file) or len(str(file)) > _LONGEST_PATH:
         return False
     place = Path(os.path.realpath(file.parent))
     return any(

@@ -68,6 +68,7 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
             raise problem
         if client.info.reactive:
             description = await client.reads.describe()
+            attached.said_notebook = description.notebook
         busy, working_on = await _work(attached, description)
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"

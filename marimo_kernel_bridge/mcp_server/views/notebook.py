@@ -1,4 +1,4 @@
-"""Answers about the whole notebook: search, dataflow, variables, errors, previews of runs.
+"""Answers about the whole notebook: dataflow, variables, errors, previews of runs.
 
 They use the control channel, so that they are available while a cell runs, except for samples of variables and previews
 of new code. The requests for one answer are sent together: a busy kernel answers all when it gets to the first.
@@ -17,7 +17,6 @@ from marimo_kernel_bridge.mcp_server.answers.notebook import (
     ExpectedCell,
     FlowCell,
     Preview,
-    SearchResult,
     UiElementLine,
     UiElementList,
     VariableLine,
@@ -32,15 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marimo_kernel_bridge.mcp_server.attachments import Attached
-    from marimo_kernel_bridge.protocol.changes import Change, GraphProblem
+    from marimo_kernel_bridge.protocol.changes import Change, EditReport, GraphProblem
+    from marimo_kernel_bridge.protocol.document_edits import DocumentEdit
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 Which = Literal["stale", "all"]
-
-
-async def search_result(attached: Attached, query: str, limit: int) -> SearchResult:
-    matches = await attached.client.reads.search(query, limit)
-    return SearchResult(query, matches.found[:limit], matches.total, matches.unread, attached.news())
 
 
 async def dataflow(attached: Attached, cell_id: str | None, variable: str | None) -> Dataflow:
@@ -173,11 +168,14 @@ async def preview(
     )
     cells, mode = {cell.cell_id: cell for cell in listed}, kernel.mode
     if changes:
-        report = await attached.client.reads.preview_edits(changes)
+        report = await _expected(attached, changes)
         for change in changes:
-            if isinstance(change, ChangeCell):
-                cell = find(cells.values(), change.cell_id)
-                cells[cell.cell_id] = replace(cell, code=change.code)  # the expected runs
+            if isinstance(change, ChangeCell):  # the expected runs
+                cells |= {
+                    name: replace(cell, code=change.code)
+                    for name, cell in cells.items()
+                    if change.cell_id in {name, cell.notebook_cell_id}
+                }
         seconds = {expected.cell_id: expected.last_seconds for expected in report.would_run}
         refused = [problem for problem in report.problems if problem.kind != "undefined_name"]
         message = "These edits would be refused: nothing would change." if refused else ""
@@ -185,6 +183,13 @@ async def preview(
     expected_runs = await attached.client.reads.preview_run(chosen(listed, cell_ids, which))
     seconds = {expected.cell_id: expected.last_seconds for expected in expected_runs}
     return _preview(cells, seconds, mode, attached.news())
+
+
+async def _expected(attached: Attached, changes: Sequence[Change]) -> EditReport | DocumentEdit:
+    """Return the effects that changes would have, in the document if one is open."""
+    if await attached.client.document.read() is None:
+        return await attached.client.reads.preview_edits(changes)
+    return await attached.client.document.edit(changes, dry_run=True)
 
 
 def chosen(cells: Iterable[Cell], cell_ids: Sequence[str], which: Which | None) -> list[str]:

@@ -35,15 +35,21 @@ async def run_message(attached: Attached, run: Run, report: RunReport | None, st
             return await _why_queued(attached, run, time.time())
         case "running":
             return await _how_it_runs(attached, run, report, time.time())
-        case "aborted" if run.cancelled:
-            return "cancelled before it started. It did not run, and nothing was changed."
         case "aborted":
-            return (
-                "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
-                "Nothing was changed; send it again."
-            )
+            return _why_not_run(run)
         case "ok" | "error" | "interrupted":
             return _how_it_ended(run, report, status)
+
+
+def _why_not_run(run: Run) -> str:
+    if run.kind == "document":
+        return "it did not run; the document has the change. sync runs what has not run."
+    if run.cancelled:
+        return "cancelled before it started. It did not run, and nothing was changed."
+    return (
+        "it did not run: a request of another client failed before it, and the kernel cleared its queue. "
+        "Nothing was changed; send it again."
+    )
 
 
 def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
@@ -55,6 +61,8 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
         return f"interrupted{took}. Its effects up to then remain."
     if status != "ok":
         return _failure(run, report, took)
+    if run.kind == "document" and not run.follows:
+        return "edited; nothing ran because of it."
     if run.kind == "edit_cells" and report is not None and not report.cells:
         return (
             "edited, not run: the changed cells and their dependents are stale."

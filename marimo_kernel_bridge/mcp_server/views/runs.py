@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _MOST_CELLS: Final = 20
 """The maximum number of cells with outputs in one answer; the others can be read one by one."""
 
-_RUNS_CELLS: Final = frozenset({"edit_cells", "run_cells", "run_stale"})
+_RUNS_CELLS: Final = frozenset({"edit_cells", "run_cells", "run_stale", "document"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ class _Facts:
     @property
     def runs(self) -> tuple[CellRun, ...]:
         return self.report.cells if self.report else ()
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """The new cells."""
+        if self.edits is not None:
+            return self.edits.added
+        return self.run.place.added if self.run.place is not None else ()
 
     @property
     def refused(self) -> bool:
@@ -104,7 +111,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of output were not kept: the run made too much]"
     rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
-    own, status = facts.own, facts.status
+    own, status, place = facts.own, facts.status, run.place
     view = RunView(
         run_id=run.run_id,
         status=status,
@@ -117,12 +124,15 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         seconds=facts.seconds,
         ran=() if own is not None else _ran(facts, requested=True),
         reran=_ran(facts, requested=False),
-        added=facts.edits.added if facts.edits else (),
+        added=facts.added,
         packages=facts.installed.changes if facts.installed else (),
         to_run=facts.to_run,
         problems=facts.edits.problems if facts.edits else (),
         still_stale=facts.report.still_stale if facts.report else (),
         full=None if window.shows_all(text, shown) else _address(attached, facts),
+        where=None if place is None or facts.refused else place.where,
+        op_id=None if place is None else place.op_id,
+        front_end=None if place is None else place.front_end,
         note=attached.news(),
     )
     return view, shown.images
@@ -131,6 +141,12 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
 async def run_outputs(attached: Attached, run: Run) -> list[Output]:
     """Return all outputs of a run. Raises `BridgeError`."""
     return await _outputs(attached.client, await _facts(attached, run))
+
+
+async def ran_cells(attached: Attached, run: Run) -> tuple[RanCell, ...]:
+    """Return all cells that ran because of a run, so far. Raises `BridgeError`."""
+    facts = await _facts(attached, run)
+    return (*_ran(facts, requested=True), *_ran(facts, requested=False))
 
 
 async def _facts(attached: Attached, run: Run) -> _Facts:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.protocol.changes import EditReport, ExpectedRun
+    from marimo_kernel_bridge.protocol.document_edits import DocumentContent
 
 Json = dict[str, Any]  # Jupyter's
 
@@ -111,6 +112,12 @@ class FakeKernel:
         self.elements: list[UiElement] = []
         self.history: list[RunReport] = []
         self.expected: list[ExpectedRun] = []
+        self.content: DocumentContent | None = None
+        """The document that a person has open; None: no front end has attached one."""
+        self.knows_documents = True
+        """Whether it knows the requests about documents, which older kernels refuse."""
+        self.about_document: dict[type[wire.Request], Any] = {}
+        """What it answers to a request about the document: a value of `document_edits`, a refusal, or a list of them."""
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
         self.description = DESCRIPTION
         self.damage: Callable[[str, Json], Json] = lambda _, content: content
@@ -236,19 +243,43 @@ class FakeKernel:
         return content.get("op") == "inspect_variable" or bool(content.get("dry_run"))
 
     def _look(self, content: Json) -> Json:
-        request = self._noted(content)
         try:
-            return wire.encode_result(self._found(request))
+            return wire.encode_result(self._found(self._noted(content)))
         except BridgeError as refusal:
             return wire.encode_error(refusal)
 
+    def _about_document(self, request: wire.Request) -> Any:  # one of `wire.Result`
+        acts = wire.EditDocument | wire.SyncDocument | wire.UndoEdit | wire.SaveDocument
+        if self.description.agents_paused and isinstance(request, acts):
+            raise AgentsPausedError("nothing was done")
+        found = self.about_document.get(type(request), BridgeError("no_document", "There is no document."))
+        if isinstance(found, list):
+            found = found.pop(0) if len(found) > 1 else found[0]
+        if isinstance(found, BridgeError):
+            raise found
+        return found
+
+    def front_end_runs(self, run_id: str, *ran: CellRun, finished: bool = True) -> None:
+        """Know a request of the front end, and the cells that ran because of it, of which the first was requested."""
+        requested = tuple(run.cell_id for run in ran[:1])
+        self._reports[run_id] = RunReport(run_id, requested, "ann", finished, ran)
+
+    def something_ended(self) -> None:
+        """Let the clients hear that a request of somebody else is over."""
+        parent = {"msg_id": "other", "msg_type": "execute_request", "username": "ada"}
+        for channels in self._channels:
+            channels.publish(parent, "status", {"execution_state": "idle"})
+
     def _noted(self, content: Json) -> wire.Request:
         request = wire.decode_request(content)
+        if isinstance(request, wire.DocumentRequest) and not self.knows_documents:
+            op = content["op"]
+            raise BridgeError("bad_request", f"Not a request of the bridge protocol: Invalid value '{op}'.")
         self.asked.append(content["op"])
         self.requests.append(request)
         return request
 
-    def _found(self, request: wire.Request) -> Any:  # one of `wire.Result`
+    def _found(self, request: wire.Request) -> Any:  # noqa: PLR0911  # one of `wire.Result` for each request
         match request:
             case wire.ReadOutline(offset=offset, limit=limit):
                 cells = tuple(self.cells.values())
@@ -263,6 +294,10 @@ class FakeKernel:
                 return self._content(name)
             case wire.CancelRun(run_id=run_id):
                 self._cancelled.add(run_id)
+            case wire.ReadDocument() if self.content is not None:
+                return self.content
+            case _ if isinstance(request, wire.DocumentRequest):
+                return self._about_document(request)
         stale = tuple(cell.cell_id for cell in self.cells.values() if cell.stale)
         edits = self.executions.get("edit_cells", Execution()).edits
         values: dict[type[wire.Request], Any] = {

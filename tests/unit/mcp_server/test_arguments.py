@@ -59,6 +59,10 @@ async def test_the_hints_say_which_tools_may_change_something(agent: Agent) -> N
         "edit_cells",
         "run_cells",
         "set_ui_value",
+        "sync",
+        "undo_edit",
+        "save_notebook",
+        "rename_notebook",
         "install_packages",
         "control_kernel",
         "export_notebook",
@@ -72,8 +76,8 @@ async def test_the_list_of_tools_is_no_longer_than_it_need_be(agent: Agent) -> N
     """Each agent pays for it, whatever it does."""
     sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await listed(agent)]
     paid = [{key: value for key, value in tool.items() if key != "outputSchema"} for tool in sent]
-    assert len(json.dumps(sent, separators=(",", ":"))) < 50_000
-    assert len(json.dumps(paid, separators=(",", ":"))) < 26_000, "what hosts show models, and more"
+    assert len(json.dumps(sent, separators=(",", ":"))) < 70_000
+    assert len(json.dumps(paid, separators=(",", ":"))) < 36_000, "what hosts show models, and more"
 
 
 async def test_the_instructions_fit_what_hosts_keep(agent: Agent) -> None:

@@ -9,6 +9,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import MOST_ITEMS, bounded, bounded_text, first_items
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList
+from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL
 from marimo_kernel_bridge.protocol.changes import EditReport, GraphProblem
 from marimo_kernel_bridge.protocol.environment import MissingImport
 from marimo_kernel_bridge.protocol.inspection import UiElement, Variable, VariableContent
@@ -210,14 +211,14 @@ async def test_no_part_of_a_secret_is_left_at_a_cut(
 
 
 def test_what_fits_is_left_alone() -> None:
-    cells = CellList((CellLine("aaaa", 1, "error", "f()", error="x" * 1200),), 1)
+    cells = CellList((CellLine("aaaa", 1, "error", "f()", error="x" * 1200),), 1, KERNEL)
     assert bounded(cells, lambda text: text) is cells
     assert bounded_text("y" * 1200, lambda text: text) == "y" * 1200
 
 
 def test_a_list_of_any_length_is_cut_before_its_items_are_looked_at() -> None:
     line = CellLine("aaaa", 1, "ok", "x", stale=False)
-    cut = first_items(CellList((line,) * (MOST_ITEMS + 5), MOST_ITEMS + 5, 0, "news."))
+    cut = first_items(CellList((line,) * (MOST_ITEMS + 5), MOST_ITEMS + 5, KERNEL, 0, "news."))
     assert len(cut.cells) == MOST_ITEMS
     assert cut.note == f"news. Left out: 5 of {MOST_ITEMS + 5} cells."
 

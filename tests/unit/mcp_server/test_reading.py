@@ -254,9 +254,9 @@ async def test_each_list_keeps_to_a_budget_and_says_what_it_left_out(
 
 
 NEEDED: list[tuple[str, dict[str, Any], list[str]]] = [
-    ("list_cells", {}, ["read_outline"]),
-    ("read_cell", {"cell_id": "aaaa"}, ["read_cell"]),
-    ("search_cells", {"query": "x"}, ["search_cells"]),
+    ("list_cells", {}, ["read_document", "read_outline"]),
+    ("read_cell", {"cell_id": "aaaa"}, ["read_cell", "read_document"]),
+    ("search_cells", {"query": "x"}, ["read_document", "search_cells"]),
     ("read_dataflow", {"variable": "x"}, ["list_cells"]),
     ("list_variables", {}, ["list_variables"]),
     ("list_errors", {}, ["list_cells", "read_environment"]),

@@ -36,6 +36,16 @@ NEEDS: list[tuple[str, dict[str, Any], Tier]] = [
     ("list_cells", {}, "read"),
     ("read_variable", {"variable": "x"}, "read"),
     ("export_notebook", {}, "read"),
+    ("detect_sync_needed", {}, "read"),
+    ("diff_since", {}, "read"),
+    ("wait_for_decision", {"op_id": "x"}, "read"),
+    ("sync", {"dry_run": True}, "read"),
+    ("propose_edit", {"edits": [ADD]}, "propose"),
+    ("withdraw_proposal", {"op_id": "x"}, "propose"),
+    ("save_notebook", {}, "edit"),
+    ("rename_notebook", {"new_name": "a.ipynb"}, "edit"),
+    ("sync", {}, "run"),
+    ("undo_edit", {"op_id": "x"}, "run"),
     ("execute_code", {"code": "1", "scratch": True}, "scratch"),
     ("interrupt_run", {"run_id": "x"}, "scratch"),
     ("edit_cells", {"edits": [ADD], "run": False}, "edit"),
@@ -62,7 +72,8 @@ async def test_a_call_beyond_the_permission_is_refused_with_the_tier_that_it_nee
     agent = await serve(allow)
     for tool, arguments, needs in NEEDS:
         answer = await agent(tool, **arguments)
-        beyond = TIERS.index(needs) > TIERS.index(allow)
+        becomes_a_proposal = (tool, allow) == ("edit_cells", "propose")
+        beyond = TIERS.index(needs) > TIERS.index(allow) and not becomes_a_proposal
         assert ("[not_allowed]" in answer.text) == beyond, (tool, arguments)
         if beyond:
             assert f"--allow {needs}" in answer.text
@@ -427,7 +438,7 @@ async def test_while_agents_are_paused_every_tool_that_acts_is_refused(
     kernel.add("x", "1")
     pauses.pause(where)
     for tool, arguments, needs in NEEDS:
-        if needs == "read" or tool == "interrupt_run":
+        if needs == "read" or tool in {"interrupt_run", "withdraw_proposal"}:  # they only take back
             continue
         answer = await agent(tool, **arguments)
         anywhere = tool in {"start_kernel", "import_notebook"}

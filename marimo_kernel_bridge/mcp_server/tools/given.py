@@ -1,0 +1,41 @@
+"""Texts of an editor as tool arguments, for hosts whose editor has no extension of this project."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from marimo_kernel_bridge.mcp_server.views.notebook_source import Given, SourceCell
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class EditorCell(BaseModel):
+    """A cell of an editor. Without code, it has the text that is known."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    cell_id: str
+    type: Literal["code", "markdown", "raw"] = "code"
+    code: str | None = None
+
+
+StructureArg = Annotated[
+    list[EditorCell] | None,
+    Field(description="All cells of your editor, in order, if it knows better.", max_length=2000),
+]
+CodeArg = Annotated[
+    dict[str, str] | None, Field(description="Unsaved texts of your editor's cells, by id.", max_length=2000)
+]
+
+
+def given_of(structure: Sequence[EditorCell] | None, code: Mapping[str, str] | None) -> Given:
+    """Return the texts of a call."""
+    cells = (
+        None
+        if structure is None
+        else [SourceCell(one.cell_id, one.type, one.code or "") for one in structure]
+    )
+    return Given(cells, code)

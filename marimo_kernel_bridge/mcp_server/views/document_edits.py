@@ -1,0 +1,138 @@
+"""Changes of cells on their way: into the open document, to the person as a proposal, or into the kernel's own cells.
+
+Owns which way a batch goes, and the answer for a batch that caused no run of its own. `runs` has the answer for one that did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from marimo_kernel_bridge.client.runs import Place
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.runs import ChangedText, RunView
+from marimo_kernel_bridge.mcp_server.views.run_messages import NOTHING_CHANGED
+from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.client.runs import Run
+    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.protocol.changes import Change
+    from marimo_kernel_bridge.protocol.document_edits import DocumentContent, DocumentEdit
+
+_KERNEL_ONLY: Final = Place("kernel_only")
+_KEPT: Final = Place("kept")
+_NO_ANSWER: Final = "nothing was changed: the document does not answer, and its texts are not those that ran. Try again later."
+
+
+async def edited(attached: Attached, changes: Sequence[Change], *, run: bool) -> Run | RunView:
+    """Apply a batch where it belongs. Return its run, or the answer if there is none. Raises `BridgeError`."""
+    client = attached.client
+    content = await client.document.read()
+    if content is None:
+        return await _in_kernel(
+            attached, changes, _KERNEL_ONLY if client.document.unsupported else _KEPT, run=run
+        )
+    named = {change.cell_id for change in changes if not isinstance(change, AddCell)}
+    own = named & set(content.kernel_only)
+    if own and named == own and not any(isinstance(change, AddCell) for change in changes):
+        return await _in_kernel(attached, changes, _KERNEL_ONLY, run=run)
+    if own:
+        raise BridgeError(
+            "bad_request",
+            f"{', '.join(sorted(own))}: in the kernel only, and the other cells of these edits are in the document; nothing was changed.",
+            "Change them with two calls.",
+        )
+    edit = await client.document.edit(changes, run=run)
+    if edit.outcome != "kept":
+        return await in_document(attached, edit)
+    to_kernel = await _for_kernel(attached, changes, content)
+    if to_kernel is None:
+        return RunView("", "refused", _NO_ANSWER, note=attached.news())
+    return await _in_kernel(attached, to_kernel, replace(_KEPT, op_id=edit.op_id), run=run)
+
+
+async def proposed(attached: Attached, changes: Sequence[Change], note: str) -> RunView:
+    """Propose a batch to the person. Raises `BridgeError` unsupported_version for an older kernel, and others."""
+    await attached.client.document.read()  # tells of an older kernel
+    edit = await attached.client.document.edit(changes, propose=True, note=note)
+    return answer_without_run(attached, edit)
+
+
+async def in_document(attached: Attached, edit: DocumentEdit, *, changed: bool = True) -> Run | RunView:
+    """Return the run of what the front end has done, or the answer if it has not. `changed`: it has another text now."""
+    if edit.outcome != "applied":
+        return answer_without_run(attached, edit)
+    if edit.op_id is None:
+        return RunView("", "ok", edit.message or "nothing was to do.", note=attached.news())
+    place = Place("document", edit.op_id, edit.front_end, edit.added) if changed else None
+    return attached.client.follow(edit.op_id, edit.runs, place)
+
+
+def answer_without_run(attached: Attached, edit: DocumentEdit) -> RunView:
+    """Return the answer for a batch that waits for the person, or was refused."""
+    conflicts = tuple(ChangedText(conflict.cell, conflict.code) for conflict in edit.conflicts)
+    if edit.outcome == "refused":
+        message = edit.message or NOTHING_CHANGED
+        return RunView(
+            "", "refused", message, problems=edit.problems, conflicts=conflicts, note=attached.news()
+        )
+    message = "the person decides; nothing was changed yet."
+    if conflicts:
+        message = f"the person has changed a cell of it meanwhile, so {message}"
+    return RunView(
+        "",
+        "proposed",
+        message,
+        problems=edit.problems,
+        where="proposed",
+        op_id=edit.op_id,
+        front_end=edit.front_end,
+        conflicts=conflicts,
+        note=attached.news(),
+    )
+
+
+async def _in_kernel(attached: Attached, changes: Sequence[Change], place: Place, *, run: bool) -> Run:
+    """Change the kernel's own cells."""
+    if place.where == "kernel_only" and any(
+        isinstance(change, AddCell) and change.type != "code" for change in changes
+    ):
+        raise BridgeError(
+            "bad_request",
+            "The kernel has no Markdown or raw cells, and no document is open that could have them; nothing was changed.",
+            "Ask the person to open the notebook in a front end with the extension, or leave these cells out.",
+        )
+    started = await attached.client.edit_cells(changes, run=run)
+    started.place = place
+    return started
+
+
+async def _for_kernel(
+    attached: Attached, changes: Sequence[Change], content: DocumentContent
+) -> Sequence[Change] | None:
+    """Return a batch for the document as one for the kernel's cells; None if these have other texts, or do not exist."""
+    cells = {cell.cell_id: cell for cell in await attached.list_cells()}
+    in_document = {
+        name: cell for cell in content.cells for name in (cell.key, cell.cell_id) if name is not None
+    }
+    translated: list[Change] = []
+    for change in changes:
+        if isinstance(change, AddCell):
+            translated.append(change)
+            continue
+        shown = in_document.get(change.cell_id)
+        cell = cells.get(change.cell_id if shown is None else shown.cell_id or "")
+        if cell is None or (shown is not None and shown.ran != "as_shown"):
+            return None
+        translated.append(_of_cell(change, cell.cell_id, cell.version))
+    return translated
+
+
+def _of_cell(change: ChangeCell | DeleteCell | MoveCell, cell_id: str, version: int) -> Change:
+    renamed: Change = msgspec.structs.replace(change, cell_id=cell_id, version=version)
+    return renamed
