@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.document import DOCUMENT_PROTOCOL, DOCUMENT_REQUEST
 
 Json = Any  # Jupyter's, nbformat's, the tools'
 
@@ -125,6 +126,11 @@ def _ours(op: str, **fields: Json) -> tuple[str, Json]:
     return wire.REQUEST, {"protocol": wire.PROTOCOL, "op": op, **fields}
 
 
+def _front_end(op: str, **fields: Json) -> tuple[str, Json]:
+    return DOCUMENT_REQUEST, {"protocol": DOCUMENT_PROTOCOL, "op": op, "client": "c", **fields}
+
+
+_TEXT_CELL: Final[Json] = {"key": "one", "type": "code", "code": "x = 1\nx", "by": None}
 _CELL: Final[Json] = {"kind": "change", "cell_id": "one", "version": 1, "code": "x = 2"}
 SHELL: Final[list[tuple[str, Json]]] = [
     ("execute_request", _RUN),
@@ -166,6 +172,40 @@ CONTROL: Final[list[tuple[str, Json]]] = [
     _ours("preview_run", cell_ids=["one"]),
     _ours("cancel_run", run_id="r"),
     ("kernel_info_request", {}),
+    _ours("read_document"),
+    _ours("edit_document", changes=[_CELL, {"kind": "add", "code": "y = 1"}], run=False, client="a"),
+    _ours(
+        "edit_document", changes=[{"kind": "move", "cell_id": "one", "version": 1}], propose=True, note="n"
+    ),
+    _ours("read_proposal", op_id="o"),
+    _ours("withdraw_proposal", op_id="o"),
+    *map(_ours, ("compare_document", "sync_document", "read_changes", "save_document")),
+    _ours("undo_edit", op_id="o"),
+    _front_end(
+        "attach",
+        front_end="f",
+        version="1",
+        path="n.ipynb",
+        cells=[_TEXT_CELL, {"key": "text", "type": "markdown", "code": "Words"}],
+        shared_id="s",
+        can=["apply", "propose"],
+    ),
+    _front_end(
+        "changed", revision=1, order=["one", "text"], cells=[_TEXT_CELL], editing="one", path="m.ipynb"
+    ),
+    _front_end(
+        "done",
+        op_id="o",
+        result="applied",
+        conflicts=[{"key": "one", "code": None}],
+        added={"new1": "two"},
+        runs=[{"key": "two", "msg_id": None}],
+    ),
+    _front_end("decided", op_id="o", change=0, decision="accepted", rest=0, code="x = 2", key="one"),
+    _front_end("undo", op_id="o"),
+    _front_end("pause", paused=False),
+    _front_end("compare"),
+    _front_end("detach"),
 ]
 
 _PNG: Final = "iVBORw0KGgo="

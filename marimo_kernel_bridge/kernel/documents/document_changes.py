@@ -90,7 +90,11 @@ class DocumentChanges:
             else:
                 answer(DocumentEdit("refused", op_id, view.front_end, message=done.message or "Refused."))
 
-        self._documents.orders.submit(Operation(op_id, document, "apply", order, answered, _failing(answer)))
+        self._documents.orders.submit(
+            Operation(
+                op_id, document, "apply", order, answered, _failing(answer), wanted.author, wanted.changes
+            )
+        )
 
     def conflict(
         self, document: Document, wanted: Wanted, conflicts: tuple[EditConflict, ...]
@@ -171,6 +175,11 @@ class DocumentChanges:
             Operation(op_id, document, "run", order, self._simple(op_id, author, answer), _failing(answer))
         )
 
+    def run_again(self, document: Document, key: str) -> None:
+        """Have a front end run a cell, because it cannot show the outputs of its last run."""
+        if "run" in document.can:
+            self.run(document, [key], NOTEBOOK, lambda _: None)
+
     def save(
         self, document: Document, name: str | None, author: str, answer: Callable[[DocumentEdit], None]
     ) -> None:
@@ -239,6 +248,9 @@ class DocumentChanges:
         if deleted or moves:
             documents.notebook.follow_document(list(view.cells), deleted=deleted, at_once=wanted.run)
         documents.tell_states(view)
+        for change in changes:
+            if isinstance(change, Insert) and change.token in done.added:
+                self._agents.placed(done.added[change.token], change.code)
         added = [done.added.get(change.token, "") for change in changes if isinstance(change, Insert)]
         return DocumentEdit(
             "applied",

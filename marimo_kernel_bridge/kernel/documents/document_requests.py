@@ -20,6 +20,7 @@ class DocumentRequests:
     def __init__(self, host: Host) -> None:
         self.shared = SharedDocuments(host)
         changes = DocumentChanges(self.shared)
+        self.shared.run_again = changes.run_again
         self.front_ends = FrontEndRequests(self.shared, changes)
         self.agents = AgentRequests(self.shared, changes)
         self.kept = KeptEdits(self.shared)

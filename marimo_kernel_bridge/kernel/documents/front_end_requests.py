@@ -102,7 +102,7 @@ class FrontEndRequests:
         found = documents.open.change(document, request)
         if found is None:
             return wire.Noted(attach=True)
-        documents.journal.note(found)
+        documents.journal.note(documents.orders.attributed(document, found))
         self._note_authors(request.cells)
         if document.path != path:
             documents.proposals.renamed(path, document.path)

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.document import Insert, Move
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from marimo_kernel_bridge.kernel.documents.open_documents import Document, OpenDocuments
-    from marimo_kernel_bridge.protocol.document import Done, Order
+    from marimo_kernel_bridge.kernel.documents.open_documents import Difference, Document, OpenDocuments
+    from marimo_kernel_bridge.protocol.document import DocumentChange, Done, Order
 
 _MOST_WAITING: Final = 64
 _AFTER_ATTACH: Final = 0.2  # seconds
@@ -46,6 +48,7 @@ class Limits:
 class Operation:
     """One change of a document, or another thing that its front end shall do. `order` makes the order for a client.
 
+    `changes` are the author's, if there are any.
     `answered` gets the front end's answer and the document; None and None if none answered. `failed` is called if that fails.
     """
 
@@ -55,6 +58,8 @@ class Operation:
     order: Callable[[Document], Order]
     answered: Callable[[Done | None, Document | None], None]
     failed: Callable[[], None]
+    author: str = NOTEBOOK
+    changes: Sequence[DocumentChange] = ()
     tried: set[str] = field(default_factory=set)
 
 
@@ -114,6 +119,21 @@ class OrderQueue:
             operation.document = document
         self._waiting.appendleft(partial(self._try_next_view, operation))
         self._timers.call_later(_AFTER_ATTACH, self._next)
+
+    def attributed(self, document: Document, found: list[Difference]) -> list[Difference]:
+        """Return what a document says of its changes, those of the present order with their author.
+
+        A front end may say what it shows before it answers the order.
+        """
+        if self._current is None or self._current[1] is not document:
+            return found
+        operation = self._current[0]
+        keys = {change.key for change in operation.changes if not isinstance(change, Insert)}
+        moves = any(isinstance(change, Move) for change in operation.changes)
+        return [
+            replace(one, by=operation.author) if one.key in keys or (one.kind == "moved" and moves) else one
+            for one in found
+        ]
 
     def detached(self, client: str) -> None:
         """Give the present order to another client, if this one had it."""

@@ -85,6 +85,9 @@ class SharedDocuments:
         self._told: dict[str, dict[str, CellState]] = {}  # the states that each client knows
         self._told_agents: tuple[list[tuple[str, int, int]], bool] | None = None
         self._flushes: dict[str, list[Callable[[], None]]] = {}  # what waits for a client's newest text
+        self._unheard: dict[str, str] = {}  # the newest requests of cells that have moved in VS Code
+        self.run_again: Callable[[Document, str], None] = lambda _, __: None
+        """Lets a front end run a cell as it is."""
         self._ran_at: dict[str, float] = {}  # when cells ran, as the journal knows it
         self._due = False
         self._followed: Document | None = None  # the document whose order the kernel's cells have
@@ -126,6 +129,10 @@ class SharedDocuments:
     def rename_cell(self, document: Document, key: str, new: str) -> None:
         """Take over a new key of a cell. What comes for its earlier requests is not shown any more."""
         cell = document.cells[key]
+        entry = self.notebook.cells.with_key(key)
+        if entry is not None:
+            self._unheard[new] = entry.address.parent["msg_id"]
+            self._unheard.pop(key, None)
         self.versions.renamed(key, new, cell.code)
         self.cells.rename(key, new)
         self.proposals.rename_cell(key, new)
@@ -138,21 +145,26 @@ class SharedDocuments:
     # -- the newest text -----------------------------------------------------------------------------------------
 
     def with_newest(self, document: Document, act: Callable[[], None]) -> None:
-        """Act when a document has sent what it had not sent yet, or does not answer."""
+        """Act when a document has sent what it had not sent yet, or takes too long for that: then on what it said last."""
         waiting = self._flushes.setdefault(document.client, [])
         waiting.append(act)
         if len(waiting) == 1:
-            self.timers.call_later(self.limits.flush, lambda: self._no_answer(document, waiting))
+            asked_at = document.heard_at
+            self.timers.call_later(self.limits.flush, lambda: self._act_without(document.client, waiting))
+            self.timers.call_later(self.limits.answer, lambda: self._give_up(document, asked_at))
             self.send(Who(to=document.client))
 
     def heard_from(self, document: Document) -> None:
         """Note that a document has sent its newest text."""
         self._flushed(document.client)
 
-    def _no_answer(self, document: Document, waiting: list[Callable[[], None]]) -> None:
-        if self._flushes.get(document.client) is waiting:
+    def _act_without(self, client: str, waiting: list[Callable[[], None]]) -> None:
+        if self._flushes.get(client) is waiting:
+            self._flushed(client)
+
+    def _give_up(self, document: Document, asked_at: float) -> None:
+        if document.heard_at == asked_at and self.open.get(document.client) is document:
             self.open.went_away(document)
-            self._flushed(document.client)
 
     def _flushed(self, client: str) -> None:
         for act in self._flushes.pop(client, ()):
@@ -206,18 +218,27 @@ class SharedDocuments:
             self.send(AgentsOrder(agents=agents, paused=paused))
 
     def _note_runs(self) -> None:
-        """Record in the journal which cells have run."""
+        """Record in the journal which cells have run, and find those whose new outputs no front end can show."""
         for entry in self.notebook.cells:
             cell = entry.cell
             if cell.last_run_at is None or self._ran_at.get(cell.cell_id) == cell.last_run_at:
                 continue
             self._ran_at[cell.cell_id] = cell.last_run_at
             key = cell.notebook_cell_id or cell.cell_id
+            if key in self._unheard and self._unheard.pop(key) == entry.address.parent["msg_id"]:
+                self._show_again(key)
             self.journal.add(CellChange(0, cell.last_run_at, cell.last_run_by or "", "ran", key))
         if len(self._ran_at) > 2 * len(self.notebook.cells) + 100:
             self._ran_at = {
                 cell_id: at for cell_id, at in self._ran_at.items() if cell_id in self.notebook.cells
             }
+
+    def _show_again(self, key: str) -> None:
+        """Have a moved cell of VS Code run again: it does not get the outputs of the request before."""
+        for document in self.open.all():
+            if key in document.cells and not document.away:
+                self.run_again(document, key)
+                return
 
     # -- proposals -----------------------------------------------------------------------------------------------
 

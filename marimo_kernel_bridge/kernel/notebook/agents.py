@@ -107,6 +107,14 @@ class Agents:
         """Record that a front end will run a text because of an agent's order, if it cannot say so itself. Any thread."""
         _keep(self._ordered, (notebook_cell_id or "", code), (author, operation))
 
+    def placed(self, notebook_cell_id: str, code: str) -> None:
+        """Note the front end's id of a new cell with a text. Any thread."""
+        author, ordered = self._authors.pop(("", code), None), self._ordered.pop(("", code), None)
+        if author is not None:
+            self.wrote(notebook_cell_id, code, author)
+        if ordered is not None:
+            self.ordered(notebook_cell_id, code, *ordered)
+
     def attributed(self, request: CellRequest) -> CellRequest:
         """Return a request with the order that it is because of. VS Code's extension cannot add metadata."""
         if request.ordered_by is not None or request.address.dialect != "vscode" or not self._ordered:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 RUNS_KEPT = 1000
+_LATE = 10.0  # seconds in which an idle kernel gets the request of a front end that was to send one
 CELLS_KEPT = 10_000  # executions in one run: a loop through `mo.state` need not end
 
 
@@ -31,6 +32,7 @@ class _Operation:
     client: str
     run_ids: list[str] = field(default_factory=list)
     expected: int = 0
+    noted_at: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
 
 
@@ -126,7 +128,9 @@ class RunHistory:
 
     def expect(self, operation: str, client: str, requests: int) -> None:
         """Note that a front end sends more requests because of an order, or that some are aborted (less than 0). Any thread."""
-        self._operation(operation, client).expected += requests
+        known = self._operation(operation, client)
+        known.expected += requests
+        known.noted_at = time.monotonic()
 
     def _operation(self, operation: str, client: str) -> _Operation:
         known = self._operations.setdefault(operation, _Operation(client))
@@ -160,7 +164,9 @@ class RunHistory:
         operation = self._operations.get(run_id) if run is None else None
         if operation is not None:
             runs = [self._runs[one] for one in list(operation.run_ids) if one in self._runs]
-            return _joined(run_id, operation, [one.report() for one in runs])
+            idle = self._current is None or self._current.finished
+            none_come = idle and time.monotonic() - operation.noted_at > _LATE
+            return _joined(run_id, operation, [one.report() for one in runs], none_come=none_come)
         if run is None:
             raise BridgeError(
                 "no_such_run",
@@ -175,13 +181,15 @@ class RunHistory:
         return [run.report() for run in reversed(runs[-limit:])]
 
 
-def _joined(operation_id: str, operation: _Operation, runs: Sequence[RunReport]) -> RunReport:
-    """Return the runs of an operation's requests as one."""
+def _joined(
+    operation_id: str, operation: _Operation, runs: Sequence[RunReport], *, none_come: bool
+) -> RunReport:
+    """Return the runs of an operation's requests as one. `none_come`: those that are expected still do not come."""
     return RunReport(
         operation_id,
         tuple(cell for run in runs for cell in run.requested),
         operation.client,
-        len(runs) >= operation.expected and all(run.finished for run in runs),
+        (none_come or len(runs) >= operation.expected) and all(run.finished for run in runs),
         tuple(cell for run in runs for cell in run.cells),
         runs[-1].still_stale if runs else (),
         tuple(cell for run in runs for cell in run.superseded),

@@ -171,6 +171,23 @@ def test_a_cell_that_vs_code_moves_stays_the_same_cell(vscode: tuple[FrontEnd, V
     assert page.cells()[uri("moved")].cell_id == before.cell_id
 
 
+def test_a_moved_cell_of_vs_code_runs_again_when_its_output_went_to_its_former_place(
+    vscode: tuple[FrontEnd, VSCode], agent: Agent
+) -> None:
+    page, document = vscode
+    document.buffer.cells.reverse()
+    document.buffer.cells[0].key = uri("moved")
+    moved = messages.DocumentCell(uri("moved"), "code", "print('x is', x)", was=uri("b"))
+    document._revision += 1
+    document.ask(
+        messages.Changed(client=document.client, revision=1, order=[uri("moved"), uri("a")], cells=[moved])
+    )
+    page.run("a", "x = 2")
+    page.wait_quiet()
+    assert page.kernel.run_until(lambda: "moved" in page.page.cells and page.text("moved") == "x is 2")
+    assert agent.cells()[uri("moved")].by == "notebook"
+
+
 def test_vs_code_that_was_loaded_again_sees_outputs_below(
     vscode: tuple[FrontEnd, VSCode], connect: Connect
 ) -> None:

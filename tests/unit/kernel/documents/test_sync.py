@@ -1,11 +1,13 @@
 """The comparison of the document with what ran, syncs, the journal of changes, and the notebook's name."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell
+from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from tests.front_end_document import FrontEndDocument
 from tests.unit.kernel.document_agents import Agent
 from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, KernelInMemory
@@ -140,6 +142,33 @@ def test_changes_of_agent_and_person_are_told_apart(
     ]
     assert ("ran", "a", "claude") in [(one.kind, one.key, one.by) for one in changes.changes]
     assert agent.changes(changes.point).changes == ()
+
+
+@pytest.mark.parametrize("first", ["done", "changed"])
+def test_an_agent_is_the_author_of_its_moves_and_deletions(
+    document: FrontEndDocument, agent: Agent, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """A front end may say what it shows before or after it answers the order."""
+    if first == "changed":
+        answer = document._answer
+
+        def flush_before(op_id: str, act: Callable[[], Any]) -> None:
+            done = act()
+            document.flush()
+            answer(op_id, lambda: done)
+
+        monkeypatch.setattr(document, "_answer", flush_before)
+    point = agent.changes().point
+    agent.edit(
+        DeleteCell(cell_id="b", version=agent.cells()["b"].version),
+        MoveCell(cell_id="d", version=agent.cells()["d"].version, after=None),
+    )
+    document.flush()
+    changes = [one for one in agent.changes(point).changes if one.kind != "ran"]
+    assert [(one.kind, one.key, one.by) for one in changes] == [
+        ("deleted", "b", "claude"),
+        ("moved", "d", "claude"),
+    ]
 
 
 def test_an_agent_is_told_what_it_has_not_read_yet(
