@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.mutation import Effects, Mutation
 from marimo_kernel_bridge.analysis.name_facts import NameFacts
@@ -17,12 +18,43 @@ from marimo_kernel_bridge.analysis.syntax import assigned_in, stored, with_mutab
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_MOST: Final = 2000
+"""Definitions that are remembered, each with the facts in which it was read."""
+_known: dict[tuple[object, ...], tuple[Effects, list[Effects | None]]] = {}
+
 Find = Callable[[Sequence[ast.stmt], NameFacts], Iterator[list[Mutation]]]
 """A function that yields the mutations by each statement, and records what the statement binds."""
 
 
 def of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts, find: Find) -> Effects:
     """Return the parameters and the global names whose objects a function mutates."""
+    return _remembered(node, facts, lambda: _of_function(node, facts, find))
+
+
+def _remembered(node: ast.AST, facts: NameFacts, find_out: Callable[[], Effects]) -> Effects:
+    """Return the effects of a definition, found out once for the same facts about the names in it."""
+    names = _names_in(node)
+    classes = facts.classes
+    names = (*names, *(classes[name] for name in names if name in classes))
+    used = [facts.effects.get(name) for name in names]  # kept, so that no other has the identity of one
+    about = (
+        (facts.kinds.get(name), facts.modules.get(name), classes.get(name), facts.origins.get(name), id(effects))
+        for name, effects in zip(names, used, strict=True)
+    )
+    key = (node, facts.thorough, *about)
+    if key not in _known:
+        if len(_known) >= _MOST:
+            _known.clear()
+        _known[key] = find_out(), used
+    return _known[key][0]
+
+
+@lru_cache(maxsize=_MOST)
+def _names_in(node: ast.AST) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.id for each in ast.walk(node) if isinstance(each, ast.Name)))
+
+
+def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts, find: Find) -> Effects:
     arguments = [*node.args.posonlyargs, *node.args.args]
     parameters = [argument.arg for argument in arguments]
     local = {*parameters, *(argument.arg for argument in node.args.kwonlyargs)}
@@ -71,6 +103,10 @@ def _mutated(mutations: Iterable[Mutation], rebound: set[str]) -> Iterator[str]:
 
 def of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:
     """Return the methods of a class that mutate their object, directly or through other methods of it."""
+    return _remembered(node, facts, lambda: _of_class(node, facts, find))
+
+
+def _of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:
     effects = Effects()
     for base in node.bases:
         if isinstance(base, ast.Name) and base.id in facts.effects:

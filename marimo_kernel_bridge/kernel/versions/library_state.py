@@ -89,7 +89,7 @@ def _set_torch_draws(module: Any, value: bytes) -> None:
     module.set_rng_state(module.frombuffer(bytearray(value), dtype=module.uint8))
 
 
-_OF_BACKENDS: Final = ("backend", "interactive", "toolbar")  # to read the first loads one
+_OF_BACKENDS: Final = ("backend", "backend_fallback", "interactive", "toolbar")  # to read the first loads one
 
 
 def _rc_parameters(module: Any) -> dict[str, Any]:
@@ -98,7 +98,10 @@ def _rc_parameters(module: Any) -> dict[str, Any]:
 
 
 def _without_backend(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in dict.items(parameters) if not name.startswith(_OF_BACKENDS)}
+    own = dict.copy(parameters)  # all at once: there are 300
+    for name in _OF_BACKENDS:
+        own.pop(name, None)
+    return own
 
 
 def _pandas_options(module: Any) -> dict[str, Any]:

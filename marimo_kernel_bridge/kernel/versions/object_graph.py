@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
+import operator
 import sys
 import types
 from collections import deque
@@ -286,10 +288,9 @@ def is_held_outside(value: object, inside: Mapping[str, Any]) -> bool:
     inside_count = sum(held is value for names in holders for held in names)
     # Two more references are those of the argument and of the count itself.
     return sys.getrefcount(value) > inside_count + 2 and any(
-        held is value
+        True in map(operator.is_, list(names.values()), itertools.repeat(value))
         for names in map(_names_of, list(sys.modules.values()))
         if names is not inside
-        for held in list(names.values())
     )
 
 

@@ -220,6 +220,7 @@ def laboratory(folder: Path) -> Iterator[FrontEnd]:
     try:
         with contextlib.chdir(work):
             kernel = KernelInMemory(folder)
+            kernel.kernel.shell.InteractiveTB.set_mode("Minimal")  # tracebacks of interrupts are not compared
             yield kernel.connect()
             kernel.close()
     finally:
