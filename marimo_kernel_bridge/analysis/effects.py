@@ -38,7 +38,13 @@ def _remembered(node: ast.AST, facts: NameFacts, find_out: Callable[[], Effects]
     names = (*names, *(classes[name] for name in names if name in classes))
     used = [facts.effects.get(name) for name in names]  # kept, so that no other has the identity of one
     about = (
-        (facts.kinds.get(name), facts.modules.get(name), classes.get(name), facts.origins.get(name), id(effects))
+        (
+            facts.kinds.get(name),
+            facts.modules.get(name),
+            classes.get(name),
+            facts.origins.get(name),
+            id(effects),
+        )
         for name, effects in zip(names, used, strict=True)
     )
     key = (node, facts.thorough, *about)

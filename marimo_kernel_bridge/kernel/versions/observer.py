@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch
     from marimo_kernel_bridge.kernel.versions.file_contents import FileContents
+    from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates
     from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch
     from marimo_kernel_bridge.kernel.versions.observing import Watch
     from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
@@ -45,6 +46,7 @@ class CellObserver:
         self._files: FileContents | None = None  # once a cell calls something
         self._watch: Watch | None = None  # of the cell whose body runs
         self._mutated: list[object] = []  # by the body that ran
+        self._live: LiveStates | None = None  # once a cell calls something
         self._outside: tuple[FileWatch, ModuleWatch] | None = None  # of the cell whose body runs
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
@@ -65,10 +67,12 @@ class CellObserver:
             from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
             from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # as above
 
-            if self._files is None:
+            if self._files is None or self._live is None:
                 from marimo_kernel_bridge.kernel.versions.file_contents import FileContents  # noqa: PLC0415  # as above
+                from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates  # noqa: PLC0415  # as above
 
-                self._files = FileContents()
+                self._files, self._live = FileContents(), LiveStates()
+            self._live.begin(code, mentioned, self._values)
             files = FileWatch(code, map(self._values.get, mentioned))
             self._outside = files, ModuleWatch(code, self._values)
 
@@ -100,7 +104,9 @@ class CellObserver:
             files, modules = outside
             used = files.end(map(self._values.get, part.flow.mentions))
             assert self._files is not None
+            assert self._live is not None
             self._files.note(cell_id, part.source.code, used, flow.place)
+            self._live.end(cell_id, part.source.code, part.flow.mentions, self._values, flow.place)
             data, changed_data = modules.end()
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
@@ -183,8 +189,10 @@ class CellObserver:
 
     @property
     def ahead(self) -> frozenset[str]:
-        """The cells that have read what only cells below wrote to a file."""
-        return frozenset() if self._files is None else frozenset(self._files.ahead)
+        """The cells that have read what only cells below wrote to a file, or looked at what only these changed."""
+        if self._files is None or self._live is None:
+            return frozenset()
+        return frozenset(self._files.ahead.keys() | self._live.ahead)
 
     def take_mutated(self) -> list[object]:
         """Return, once, the objects that the body mutated, also those that lost their names in it."""
@@ -195,8 +203,9 @@ class CellObserver:
         """Drop the observations of a cell."""
         _, known = self._observations.pop(cell_id, ("", Observations()))
         self._note_uses(known, Observations())
-        if self._files is not None:
+        if self._files is not None and self._live is not None:
             self._files.forget(cell_id)
+            self._live.forget(cell_id)
         self.unwatched.pop(cell_id, None)
 
 

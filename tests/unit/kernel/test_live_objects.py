@@ -1,0 +1,55 @@
+"""Live objects have one state: who looks at one again, after a cell below has changed it, is marked."""
+
+import pytest
+
+from tests.unit.kernel.notebook_in_memory import FrontEnd
+
+WIDGET = "import traitlets\nclass Slider(traitlets.HasTraits):\n    value, step = traitlets.Int(3), traitlets.Int(1)\nw = Slider()"
+CHANGED = {
+    "a widget": ((WIDGET, "print(w.value)", "w.value = 7", "print(w.value)"), "7"),
+    "a widget by a method": ((WIDGET, "print(w.trait_values())", "w.set_trait('value', 7)"), "'value': 7"),
+    "a widget in a function": (
+        (WIDGET, "def look(): return w.value\nprint(look())", "def put(v): w.value = v\nput(7)"),
+        "7",
+    ),
+    "another name of it": ((f"{WIDGET}\nv = w", "print(v.value)", "w.value = 7"), "7"),
+    "an element of marimo": (
+        ("import marimo as mo\ns = mo.ui.slider(0, 9, value=3)", "print(s.value)", "s._update(7)"),
+        "7",
+    ),
+    "a database": (
+        (
+            "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table t (a)');",
+            "print(c.execute('select a from t').fetchall())",
+            "cursor = c.cursor()\ncursor.execute('insert into t values (7)');",
+        ),
+        "7",
+    ),
+}
+
+
+@pytest.mark.parametrize(("cells", "later"), CHANGED.values(), ids=CHANGED)
+def test_a_reader_above_the_cell_that_changed_it_is_marked(
+    lab: FrontEnd, cells: tuple[str, ...], later: str
+) -> None:
+    lab.run_each(cells)
+    assert (later in lab.text("1"), [cell.stale for cell in lab.cells().values()]) == (
+        False,
+        [False] * len(cells),
+    )
+    lab.run("1", cells[1])
+    lab.sync()
+    assert (later in lab.text("1"), lab.cells()["1"].stale) == (True, True)
+    assert not lab.cells()["2"].stale
+
+
+def test_a_reader_is_right_again_after_the_object_was_made_anew(lab: FrontEnd) -> None:
+    cells = lab.run_each([WIDGET, "print(w.value)", "w.value = 7", "print(w.value)"], ["1", "0"])
+    assert (lab.text("1"), lab.text("3")) == ("3", "7")
+    assert not any(lab.cells()[cell].stale for cell in cells)
+
+
+@pytest.mark.parametrize("looks", ["print(w.step)", "w.observe(print)", "w", "print(1)\nw.value = 3"])
+def test_who_looks_at_something_else_is_not_marked(lab: FrontEnd, looks: str) -> None:
+    lab.run_each([WIDGET, looks, "w.value = 7"], ["1"])
+    assert not lab.cells()["1"].stale
