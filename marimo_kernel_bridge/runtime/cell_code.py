@@ -1,12 +1,35 @@
-"""marimo's rules for the `_private` names in a cell's code. Pure: needs neither graph nor namespace."""
+"""The syntax trees of cells: marimo's rules for `_private` names, and copies. Pure: needs neither graph nor namespace."""
 
 from __future__ import annotations
 
 import ast
+from copy import deepcopy
+from typing import Any, Final
 
 from marimo._ast.compiler import compile_cell
 from marimo._ast.visitor import ScopedVisitor
 from marimo._types.ids import CellId_t
+
+_EVERY_OPERATOR: Final = (
+    "del a\n"
+    "a = b or c and not -+~d | e & f ^ g << h >> i + j - k * l / m // n % o ** p @ q\n"
+    "a == b != c < d <= e > f >= g is h is not i in j not in k"
+)
+_SHARED: Final = {
+    id(node): node
+    for node in ast.walk(ast.parse(_EVERY_OPERATOR))
+    if not node._fields and not node._attributes
+}
+"""Contexts and operators by their ids: Python's parser has one node of each, in all trees."""
+
+
+def copy_of_tree(x: ast.AST, memo: dict[int, Any] | None = None, _nil: Any = ()) -> ast.AST:  # noqa: ARG001  # deepcopy's signature
+    """Return a copy of a tree that shares its contexts and operators.
+
+    The library `executing`, with which IPython shows tracebacks, gives each node of a source file a `parent`, the shared
+    ones too. From then on `deepcopy` of any function would copy the file of the last traceback with it.
+    """
+    return deepcopy(x, dict(_SHARED))
 
 
 def mangle_locals(cell_id: str, nodes: list[ast.stmt]) -> list[ast.stmt]:

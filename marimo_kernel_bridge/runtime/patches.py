@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 from typing import Final
 
-from marimo_kernel_bridge.runtime import caching, process_state
+from marimo_kernel_bridge.runtime import caching, cell_code, process_state
 from marimo_kernel_bridge.runtime.display import embedding, notification_stream
 from marimo_kernel_bridge.runtime.graph import indexed_graph, indexes, run_order
 from marimo_kernel_bridge.runtime.host_executor import resolve_executor
@@ -20,6 +20,12 @@ from marimo_kernel_bridge.startup import patching
 from marimo_kernel_bridge.startup.patching import Patch
 
 PATCHES: Final = (
+    Patch(
+        "marimo._ast.visitor:deepcopy",
+        cell_code.copy_of_tree,
+        "Copies a function's tree without what other libraries have attached to the operators that all trees share: "
+        "after a traceback, the whole file that it shows.",
+    ),
     Patch(
         "marimo._runtime.dataflow:topological_sort",
         run_order.topological_sort,
