@@ -112,7 +112,9 @@ class Redactor:
 
     def data(self, value: Any) -> Any:
         """Return JSON with marks in place of secrets. Pictures stay as they are."""
-        together = "\n".join(_texts(value))  # searching one text is faster than searching many short ones
+        texts: list[str] = []
+        _collect(value, texts)
+        together = "\n".join(texts)  # searching one text is faster than searching many short ones
         plain = strip_ansi(together) if "\x1b" in together else together
         values, formats = self._likely_values(plain), likely(plain)
         if not values and not formats and plain is together:
@@ -201,21 +203,23 @@ def has_mark(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(has_mark, value))
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _collect(value: Any, texts: list[str]) -> None:
+    """Add the texts in JSON to `texts`."""
     if isinstance(value, str):
-        yield value
+        texts.append(value)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _texts(key)
-            if not _is_binary(key):
-                yield from _texts(item)
-            if key == "traceback" and _are_texts(item):
-                yield "\n".join(item)
-    elif _are_texts(value):
-        yield "".join(value)
+            _collect(key, texts)
+            if isinstance(item, str | dict | list | tuple) and not _is_binary(key):
+                _collect(item, texts)
+                if key == "traceback" and _are_texts(item):
+                    texts.append("\n".join(item))
     elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
+        if _are_texts(value):
+            texts.append("".join(value))
+        else:
+            for item in value:
+                _collect(item, texts)
 
 
 def _are_texts(value: Any) -> bool:
