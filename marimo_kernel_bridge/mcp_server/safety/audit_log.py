@@ -115,15 +115,19 @@ class AuditLog:
 
     def _append(self, descriptor: int, now: str, fields: dict[str, Any]) -> None:
         size = os.fstat(descriptor).st_size
-        with self._open_older() as older:
-            there = [descriptor, *([] if older is None else [older.fileno()])]
-            last = _end_of(there[-1], os.fstat(there[-1]).st_size) if size == 0 else _end_of(descriptor, size)
-            if size == 0:
-                fields["after"] = last or ""
-            if self._newest is not None and not any(self._newest.is_in(file) for file in there):
-                # Servers that began two files since have removed it by right.
-                first = _TIME.match(_read(there[-1], 0, 100).decode(errors="replace")) if older else None
-                fields |= {} if first is not None and first[1] > self._newest.time else {"gap": True}
+        last = _end_of(descriptor, size) if size else None
+        if size == 0 or (self._newest is not None and not self._newest.is_in(descriptor)):
+            with self._open_older() as older:
+                there = None if older is None else older.fileno()
+                if size == 0:
+                    last = None if there is None else _end_of(there, os.fstat(there).st_size)
+                    fields["after"] = last or ""
+                if self._newest is not None and (there is None or not self._newest.is_in(there)):
+                    # Servers that began two files since have removed it by right.
+                    first = (
+                        None if there is None else _TIME.match(_read(there, 0, 100).decode(errors="replace"))
+                    )
+                    fields |= {} if first is not None and first[1] > self._newest.time else {"gap": True}
         line = json.dumps(fields, ensure_ascii=False).encode(errors="replace").decode()
         chain = _chained(last or "", line)
         start = "" if size == 0 or _read(descriptor, size - 1, 1) == b"\n" else "\n"  # the disk was full
