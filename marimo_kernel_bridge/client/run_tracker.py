@@ -112,11 +112,12 @@ class RunTracker:
     def add(self, run: Run) -> None:
         """Track a run that is about to be sent."""
         runs, characters = len(self._runs), sum(run.log.size for run in self._runs.values())
-        for old in [run for run in self._runs.values() if run.over]:
+        for old in self.ours:
             if runs < KEPT_RUNS and characters <= KEPT_CHARACTERS:
                 break
-            runs, characters = runs - 1, characters - old.log.size
-            self.drop(old)
+            if old.over:
+                runs, characters = runs - 1, characters - old.log.size
+                self.drop(old)
         self._runs[run.run_id] = run
         self._over[run.run_id] = asyncio.Event()
 

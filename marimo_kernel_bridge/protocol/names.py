@@ -5,6 +5,7 @@ Imports nothing: the kernel needs them before it binds its sockets. The contents
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -53,9 +54,14 @@ def agent_name(named: str) -> str:
 
     Agents choose their names, which stand in notices, in terminals and in the audit log.
     """
+    return _agent_name(named[:_LONGEST_READ])
+
+
+@lru_cache(maxsize=256)
+def _agent_name(named: str) -> str:
     import unicodedata  # noqa: PLC0415  # not needed when a kernel starts
 
-    composed = unicodedata.normalize("NFC", named[:_LONGEST_READ])
+    composed = unicodedata.normalize("NFC", named)
     kept = "".join(letter if letter.isalnum() or letter in _PUNCTUATION else " " for letter in composed)
     name = " ".join(kept.split())[:_LONGEST_NAME].strip()
     # As a person reads it: full-width letters, accents, or digits beside it, make no other word.

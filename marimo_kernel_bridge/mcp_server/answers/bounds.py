@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -104,19 +105,25 @@ def _bounded(value: Any, redact: _Redact, whole: str = "", *, inside: bool = Tru
     if isinstance(value, tuple):
         items = tuple(_bounded(item, redact) for item in value)
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    if not is_dataclass(value) or isinstance(value, type):
-        return value
     changed: dict[str, Any] = {}
-    for field in fields(value):
-        if "paged" in field.metadata:
+    for name in _names_to_bound(type(value)):  # type: ignore[arg-type]  # mypy: classes are not Hashable
+        old = getattr(value, name)
+        if not old:  # most fields are as they were declared
             continue
-        old = getattr(value, field.name)
-        new = _bounded(old, redact, _way_to_the_whole(value) if field.name in _ERRORS else "")
+        new = _bounded(old, redact, _way_to_the_whole(value) if name in _ERRORS else "")
         if inside and isinstance(new, tuple):
             new = _first_names(new)
         if new is not old:
-            changed[field.name] = new
+            changed[name] = new
     return replace(value, **changed) if changed else value
+
+
+@lru_cache(maxsize=256)
+def _names_to_bound(kind: type) -> tuple[str, ...]:
+    """Return the names of the fields of a part of an answer that are bounded here; of other values, none."""
+    if not is_dataclass(kind):
+        return ()
+    return tuple(field.name for field in fields(kind) if "paged" not in field.metadata)
 
 
 def _first_names(names: tuple[Any, ...]) -> tuple[Any, ...]:
