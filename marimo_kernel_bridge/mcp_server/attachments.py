@@ -63,6 +63,8 @@ class Attached:
     """Path of the notebook of the kernel, if it was known when connecting."""
     said_notebook: str | None = None
     """Path of its notebook, as the kernel says."""
+    remark: str = ""
+    """What the next answer says once."""
     restarts_told: int = 0
     older_told: bool = False
     used: float = field(default_factory=time.monotonic)
@@ -167,8 +169,8 @@ class Attached:
         return outcome
 
     def news(self) -> str:
-        """Return once that the kernel was restarted, or that it is older than documents; empty otherwise."""
-        news = []
+        """Return once that the kernel was restarted, or is older than documents, and the remark; empty otherwise."""
+        news, self.remark = [self.remark] if self.remark else [], ""
         if self.client.restarts != self.restarts_told:
             self.restarts_told, self.older_told = self.client.restarts, False
             news.append(

@@ -97,7 +97,10 @@ class WorkLine:
 
 @dataclass(frozen=True)
 class KernelState:
-    """A connected kernel. `state` is idle, busy, silent (it may or may not be alive) or dead."""
+    """A connected kernel. `state` is idle, busy, silent (it may or may not be alive) or dead.
+
+    `front_end` has attached its document, so that edits go into the notebook that the person has open.
+    """
 
     kernel: str
     state: str
@@ -106,6 +109,7 @@ class KernelState:
     implementation: str
     reactive: bool
     notebook: str | None = None
+    front_end: str | None = None
     mode: str | None = None
     cells: int | None = None
     stale: tuple[str, ...] = ()
@@ -125,7 +129,8 @@ class KernelState:
             f"{self.implementation} ({kind}), {self.connection_file}",
         ]
         if self.notebook:
-            lines.append(f"notebook {self.notebook}")
+            shown = f", open in {self.front_end}, which has the extension" if self.front_end else ""
+            lines.append(f"notebook {self.notebook}{shown}")
         if self.cells is not None:
             stale = f"; stale: {', '.join(self.stale)}" if self.stale else ""
             lines.append(

@@ -35,7 +35,7 @@ from marimo_kernel_bridge.mcp_server.tools.run_waiting import (
     run_answer,
     wait,
 )
-from marimo_kernel_bridge.mcp_server.views.document_edits import edited, proposed
+from marimo_kernel_bridge.mcp_server.views.document_edits import edited, not_as_shown, proposed
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
 from marimo_kernel_bridge.mcp_server.views.window import Window
 
@@ -163,6 +163,7 @@ async def run_cells(
         started = await attached.client.run_stale()
     else:
         chosen_ids = chosen(await attached.client.reads.list_cells(), cell_ids, which)
+        attached.remark = await not_as_shown(attached, chosen_ids, everything=which == "all")
         started = await attached.client.run_cells(chosen_ids)
     return await finish(ctx, attached, started, timeout, Window(max_chars))
 

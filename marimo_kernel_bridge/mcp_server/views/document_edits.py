@@ -97,6 +97,24 @@ def answer_without_run(attached: Attached, edit: DocumentEdit) -> RunView:
     )
 
 
+async def not_as_shown(attached: Attached, cell_ids: Sequence[str], *, everything: bool) -> str:
+    """Return what the person's document has otherwise than these cells of the kernel, as they are about to run."""
+    content = await attached.client.document.read()
+    if content is None:
+        return ""
+    code = [cell for cell in content.cells if cell.type == "code" and cell.code.strip()]
+    newer = [cell.cell_id for cell in code if cell.ran == "changed" and cell.cell_id in cell_ids]
+    never = sum(cell.ran == "never" for cell in code) if everything else 0
+    facts = [
+        f"the document has another text by now in {', '.join(filter(None, newer))}, and the earlier one ran"
+        if newer
+        else "",
+        f"{never} cells of the document never ran here" if never else "",
+    ]
+    told = "; ".join(filter(None, facts))
+    return f"Not all of the document: {told}. sync runs what it shows." if told else ""
+
+
 async def _in_kernel(attached: Attached, changes: Sequence[Change], place: Place, *, run: bool) -> Run:
     """Change the kernel's own cells."""
     if place.where == "kernel_only" and any(

@@ -75,6 +75,8 @@ async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> Ex
 async def export_live(attached: Attached, request: ExportRequest, kernels: Kernels) -> ExportedNotebook:
     """Export the notebook of a running kernel. Raises `BridgeError`."""
     await asyncio.to_thread(_check, request, attached.notebook_file, kernels)
+    if request.output is not None:
+        await require_not_open(attached, Path(request.output))
     notebook = await live(attached)
     _require_name(request, _name(notebook), kernels)
     content, notes = await as_format(attached, notebook, request.format)
@@ -208,6 +210,27 @@ def _write(request: ExportRequest, content: bytes, kernels: Kernels, like: Path 
     _check_existing(output, kernels, overwrite=request.overwrite)
     write_whole(output, content, overwrite=request.overwrite, like=like)
     kernels.exports.add(output, content)
+
+
+async def require_not_open(attached: Attached, output: Path) -> None:
+    """Refuse to write the file of the notebook that the person has open, behind their editor. Raises `BridgeError` bad_request."""
+    content = await attached.client.document.read()
+    if content is None or content.active is None:
+        return
+    names = {document.path.replace("\\", "/").rpartition("/")[2] for document in content.documents}
+    places = [str(place) for place in (attached.notebook_file, attached.said_notebook) if place is not None]
+    if output.name in names and await asyncio.to_thread(_is_one_of, output, places):
+        raise BridgeError(
+            "bad_request",
+            f"output is the notebook that is open in {content.active.front_end}; nothing was written.",
+            "save_notebook saves it there. Name another file for a copy.",
+        )
+
+
+def _is_one_of(output: Path, places: list[str]) -> bool:
+    """Whether a file is one of these, or may be the one that is not known."""
+    known = [place for place in places if len(place) <= _LONGEST_PATH]
+    return not known or os.path.realpath(output) in map(os.path.realpath, known)
 
 
 def is_within(file: Path, folders: Iterable[Path]) -> bool:

@@ -7,6 +7,7 @@ answer, not as an error, and a silent kernel is never reported as dead.
 from __future__ import annotations
 
 import time
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import runtime_dir
@@ -23,6 +24,7 @@ from marimo_kernel_bridge.mcp_server.answers.view import first_line
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.discovery import FoundKernel
     from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+    from marimo_kernel_bridge.protocol.document_edits import OpenDocument
     from marimo_kernel_bridge.protocol.notebook import KernelDescription
 
 _SHELL_BOUND: Final = 0.3
@@ -62,6 +64,7 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
     """
     client = attached.client
     description: KernelDescription | None = None
+    document: OpenDocument | None = None
     try:
         await client.require_alive()
         if problem := await client.why_not_alive():
@@ -69,6 +72,8 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
         if client.info.reactive:
             description = await client.reads.describe()
             attached.said_notebook = description.notebook
+            content = await client.document.read()
+            document = None if content is None else content.active
         busy, working_on = await _work(attached, description)
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"
@@ -81,7 +86,7 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
             f" It is new and shares nothing with the open notebooks: {', '.join(not_of)}; "
             "connect_to_kernel joins the kernel of one."
         )
-    return _state(attached, "busy" if busy else "idle", message, description, working_on)
+    return _state(attached, "busy" if busy else "idle", message, description, working_on, document=document)
 
 
 def _state(
@@ -90,6 +95,8 @@ def _state(
     message: str,
     description: KernelDescription | None = None,
     working_on: tuple[WorkLine, ...] = (),
+    *,
+    document: OpenDocument | None = None,
 ) -> KernelState:
     client = attached.client
     news = attached.news()
@@ -103,7 +110,8 @@ def _state(
         connection_file=client.connection.where,
         implementation=f"{info.implementation} {info.implementation_version}, {info.language} {info.language_version}",
         reactive=info.reactive,
-        notebook=attached.notebook or (description.notebook if description else None),
+        notebook=_notebook(attached, description, document),
+        front_end=document.front_end if document else None,
         mode=description.mode if description else None,
         cells=description.cells if description else None,
         stale=description.stale if description else (),
@@ -116,6 +124,16 @@ def _state(
         cwd=description.cwd if description else None,
         warnings=client.connection.warnings,
     )
+
+
+def _notebook(
+    attached: Attached, description: KernelDescription | None, document: OpenDocument | None
+) -> str | None:
+    """Return the path of the kernel's notebook; the document's, where it was renamed since somebody asked for it."""
+    known = attached.notebook or (description.notebook if description else None)
+    if document is None or (known is not None and PurePath(known).name == PurePath(document.path).name):
+        return known
+    return document.path
 
 
 async def _work(

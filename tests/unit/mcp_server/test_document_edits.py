@@ -1,6 +1,8 @@
 """Where edits of agents go: into the open document, to the person as proposals, or into the kernel; and what the answer says."""
 
 import asyncio
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -451,3 +453,34 @@ async def test_a_preview_is_that_of_the_document(connected: Agent, document: Fak
     assert answer.data["message"].startswith("0 cells would run")
     (sent,) = edits_sent(document)
     assert (sent.dry_run, "edit_cells" in document.asked) == (True, False)
+
+
+async def test_cells_that_are_run_as_they_were_are_told(connected: Agent, document: FakeKernel) -> None:
+    one = await connected("run_cells", cell_ids=["bbbb"])
+    assert "another text by now in bbbb, and the earlier one ran" in one.data["note"]
+    assert "note" not in (await connected("run_cells", cell_ids=["aaaa"])).data
+    document.cells.clear()
+    document.content = content(cell("nb-aaaa", "x = 1", ran="never"))
+    assert (
+        "1 cells of the document never ran here" in (await connected("run_cells", which="all")).data["note"]
+    )
+
+
+async def test_the_file_of_an_open_document_is_not_written_behind_the_editor(
+    connected: Agent, document: FakeKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "penguins.ipynb").write_text("{}")
+    answer = await connected("export_notebook", output="penguins.ipynb", overwrite=True)
+    assert answer.refused("bad_request")
+    assert "save_notebook saves it there" in answer.text
+    assert (tmp_path / "penguins.ipynb").read_text() == "{}"
+
+
+async def test_the_state_of_a_kernel_names_the_document_by_its_present_name(
+    connected: Agent, document: FakeKernel
+) -> None:
+    document.description = replace(document.description, notebook="/home/ada/old.ipynb")
+    status = await connected("kernel_status")
+    assert (status.data["notebook"], status.data["front_end"]) == ("penguins.ipynb", "JupyterLab")
+    assert "notebook penguins.ipynb, open in JupyterLab, which has the extension" in status.text
