@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "relaxed": "let cells define names again: each cell uses the definition above it",
     "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
     "set NAME VALUE": "give the marimo UI element NAME a value; VALUE is a Python literal, or else text",
+    "accept": "put the next cell that an agent added to the kernel below this one, where the front end has no extension",
     "agents": "the agents that use this kernel, how often they ran something or were refused, and whether they are paused",
     "pause": "let agents read only: requests to run or change something are refused",
     "resume": "let agents run and change cells again",
@@ -53,6 +54,7 @@ class MarimoMagics(Magics):
     def __init__(self, shell: Any, notebook: NotebookSession) -> None:
         super().__init__(shell)
         self._notebook = notebook
+        self._accepted: set[str] = set()  # cells of agents that were put into the notebook
 
         @context_matcher(identifier=MAGIC)  # type: ignore[untyped-decorator]  # IPython's
         def complete(context: CompletionContext) -> SimpleMatcherResult:
@@ -89,6 +91,8 @@ class MarimoMagics(Magics):
                 self._forget(cell)
             case ["set", target, _, *_]:
                 self._set(target, line.split(maxsplit=2)[2])
+            case ["accept"]:
+                self._accept()
             case ["agents" | "pause" | "resume" as command]:
                 self._agents(command)
             case ["reset"]:
@@ -170,6 +174,27 @@ class MarimoMagics(Magics):
         except BridgeError as error:
             raise UsageError(str(error)) from None
         print(f"sets {target} to {value!r}")  # noqa: T201
+
+    def _accept(self) -> None:
+        """Put an agent's cell that no notebook shows below the present one. Front ends insert one cell for each request."""
+        waiting = [
+            entry.cell
+            for entry in self._notebook.cells
+            if entry.address.dialect == "agent"
+            and entry.cell.notebook_cell_id is None
+            and entry.cell.status != "superseded"
+            and entry.cell.cell_id not in self._accepted
+        ]
+        if not waiting:
+            print("no agent has added a cell that this notebook lacks")  # noqa: T201
+            return
+        cell, rest = waiting[0], len(waiting) - 1
+        self._accepted.add(cell.cell_id)
+        self._notebook.agents.wrote(None, cell.code, cell.edited_by)  # it is the same cell when it runs
+        assert self.shell is not None
+        self.shell.set_next_input(cell.code)
+        more = f"; {_counted(rest, 'more cell')}: `%marimo accept` again" if rest else ""
+        print(f"the cell below is {cell.edited_by}'s: run it to keep it{more}")  # noqa: T201
 
     def _agents(self, command: str) -> None:
         from marimo_kernel_bridge.kernel.ipython import status_table  # noqa: PLC0415  # few notebooks need it

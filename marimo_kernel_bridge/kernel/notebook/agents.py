@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _LOOKS: Final = frozenset({"status", "graph", "agents", "help"})
-_OF_THE_PERSON: Final = frozenset({"pause", "resume"})
+_OF_THE_PERSON: Final = frozenset({"pause", "resume", "accept"})
 _TEXTS_KEPT: Final = 2_000
 _Value = TypeVar("_Value")
 

@@ -73,6 +73,7 @@ def test_help_lists_every_command(lab: FrontEnd) -> None:
         "relaxed",
         "forget CELL",
         "set NAME VALUE",
+        "accept",
         "agents",
         "pause",
         "resume",

@@ -209,3 +209,18 @@ def test_proposals_are_bounded(document: FrontEndDocument, agent: Agent) -> None
         agent.proposal(first.op_id or "")
     document.work()
     assert first.op_id not in document.proposals
+
+
+def test_without_an_extension_the_person_takes_an_agents_cells_one_by_one(
+    page: FrontEnd, agent: Agent
+) -> None:
+    page.run("a", "x = 1")
+    added = agent.edit_the_kernel(AddCell(code="z = x"), AddCell(code="w = z")).added
+    for number, cell_id in enumerate(added):
+        reply = page.run(f"magic {number}", "%marimo accept")
+        (payload,) = reply.content["payload"]
+        assert (payload["source"], payload["replace"]) == ("set_next_input", False)
+        page.run(f"new {number}", payload["text"])
+        cell = page.cells()[f"new {number}"]
+        assert (cell.cell_id, cell.edited_by) == (cell_id, "claude")
+    assert "no agent has added" in page.run("last", "%marimo accept").text
