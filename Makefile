@@ -25,11 +25,15 @@ CORPUS ?= tests/importing/sample
 # What is run with other versions of the packages that we patch
 CONTRACTS := tests/unit/contracts tests/unit/startup tests/unit/runtime/test_engine.py tests/unit/runtime/test_*_like_marimos.py tests/kernel/test_reactivity.py tests/kernel/test_bad_messages.py tests/mcp/test_mcp_stdio.py
 
+# Installs what is built of the extensions of front ends, and builds none: npm would fetch 130 MB
+TAKE_BUILT := MARIMO_KERNEL_BRIDGE_EXTENSIONS=built
+LABEXTENSION := share/jupyter/labextensions/marimo-kernel-bridge-labextension
+
 DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,20 +42,20 @@ install: $(VENV)/.installed ## Create .venv with the project (editable) and the 
 
 $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python tests/house/pip_install.py --editable '.[lab,demo,test]'
+	$(TAKE_BUILT) $(BIN)/python tests/house/pip_install.py --editable '.[lab,demo,test]'
 	@touch $@
 
-test: install browser lint types ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
+test: install browser extensions lint types ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
 	rm -rf .build/coverage && mkdir -p .build/coverage
 	$(BIN)/coverage run -m pytest -m 'not long' --durations=10 $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/python tests/coverage_figures.py $(COVERED)
 
-test-long: install browser ## The long tests: whole stories in a browser and in environments of their own, and many random inputs
+test-long: install browser extensions ## The long tests: whole stories in a browser and in environments of their own, and many random inputs
 	$(BIN)/python -m pytest -m long --durations=10 $(SIDE_BY_SIDE) $(ARGS)
 	MANY_INPUTS=1 $(BIN)/python -m pytest --timeout=0 --durations=10 $(SIDE_BY_SIDE) $$(grep -rlE '\binputs\([0-9]+, [0-9]+\)' tests --include='test_*.py')
 
-test-hard: install browser ## All tests, the long ones too, TIMES times in random order, while one processor computes something else
+test-hard: install browser extensions ## All tests, the long ones too, TIMES times in random order, while one processor computes something else
 	$(BIN)/python tests/hard.py $(TIMES) $(SIDE_BY_SIDE) $(ARGS)
 
 fuzz: install ## Try random notebooks and edits (ARGS="HISTORIES [SEED]", else the next 10,000) and compare each with a fresh run
@@ -61,7 +65,7 @@ fuzz-input: install ## Give malformed input to everything that reads any (ARGS="
 	$(BIN)/python -m tests.unit.malformed_input $(ARGS)
 
 # The oldest JupyterLab and Notebook that work, and those between; `make test` has the newest.
-front-ends: install browser ## The browser tests with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)
+front-ends: install browser extensions ## The browser tests with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)
 	$(foreach pair,$(FRONT_ENDS),$(call with_front_end,$(subst /, ,$(pair))))
 
 check: test ## The same as test
@@ -99,8 +103,9 @@ format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-pictures: install browser ## Take the moving picture of the README from a real JupyterLab
+pictures: install browser extensions ## Take the moving picture of the README and those of docs/jupyterlab.md from a real JupyterLab
 	$(BIN)/python tests/browser/moving_picture.py
+	$(BIN)/python tests/browser/document_pictures.py
 
 lock: install ## Lock the newest versions that pyproject.toml allows, with their hashes (requirements.lock)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
@@ -108,6 +113,14 @@ lock: install ## Lock the newest versions that pyproject.toml allows, with their
 
 floors: install ## Draw the packages and their imports for docs/architecture.md
 	$(BIN)/python tests/house/floors.py
+
+extensions: install ## Build the extensions of front ends whose sources have changed, and test them; .venv's JupyterLab loads it
+	$(BIN)/python extensions/build.py
+	@mkdir -p $(VENV)/$(LABEXTENSION) && rm -rf $(VENV)/$(LABEXTENSION)
+	@ln -s $(CURDIR)/extensions/jupyterlab/build/labextensions/$(notdir $(LABEXTENSION)) $(VENV)/$(LABEXTENSION)
+
+extension-types: install ## Check the types of the extensions strictly (npm fetches JupyterLab's, 300 MB)
+	$(BIN)/python extensions/build.py --types
 
 document-types: install ## Write the types of the document's messages for the extensions (extensions/protocol.d.ts)
 	$(BIN)/python -m tests.house.document_types
@@ -131,7 +144,7 @@ demo: $(DEMO)/.installed ## See the main job on a real notebook, from a wheel in
 $(DEMO)/.installed: $(SHIPPED)
 	@echo "Building the wheel and installing it into $(DEMO) (once, takes half a minute) ..."
 	@test -x $(DEMO)/bin/python || $(PYTHON) -m venv $(DEMO)
-	@$(DEMO)/bin/python tests/house/pip_install.py '.[demo]'
+	@$(TAKE_BUILT) $(DEMO)/bin/python tests/house/pip_install.py '.[demo]'
 	@touch $@
 
 lab: install ## Open JupyterLab on the example (or ARGS=NOTEBOOK.ipynb) with the marimo kernel

@@ -22,7 +22,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from mcp import MCPError
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.cli import vscode
+from marimo_kernel_bridge.cli import lab_extension, vscode
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.errors import BridgeError
@@ -88,7 +88,9 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
     found(_running_server())
     found(*_pools())
     found(*_unsafe_kernelspecs())
-    found(_jupyterlab())
+    found(lab := _jupyterlab())
+    if lab.verdict == "ok":
+        found(_lab_extension())
     found(*_vscode())
     return findings
 
@@ -323,6 +325,14 @@ def _vscode() -> Iterator[Finding]:
         yield Finding("vscode", verdict, state.detail, state.hint)
     if not states:
         yield Finding("vscode", "skipped", "there is no VS Code here (not needed for JupyterLab)")
+
+
+def _lab_extension() -> Finding:
+    detail, hint = lab_extension.problem()
+    if not detail:
+        return Finding("lab extension", "ok", "JupyterLab shows what agents do in the open notebook")
+    missing = lab_extension.installed() is None  # the kernel works without
+    return Finding("lab extension", "skipped" if missing else "FAILED", detail, hint)
 
 
 def _skipped(*checks: str, because: str) -> Iterator[Finding]:

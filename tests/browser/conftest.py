@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OPEN_PAGE = pytest.StashKey[LabPage]()
 PROFILE = pytest.StashKey[BrowserContext]()
-TAB = pytest.StashKey[Page]()
+TABS = pytest.StashKey[dict[str, Page]]()
 FAILED = pytest.StashKey[bool]()
 
 
@@ -55,41 +55,63 @@ def server(homes: Homes) -> Iterator[LabServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def server_with_extension(homes: Homes) -> Iterator[LabServer]:
+    with running_lab(homes.new("ext").folder, extension=True) as server:
+        yield server
+
+
 @pytest.fixture
 def lab(
     request: pytest.FixtureRequest, browser: BrowserContext, server: LabServer
 ) -> Iterator[Callable[..., LabPage]]:
-    """Open a new notebook made of these cells: `lab("a = 1", "a + 1")`.
+    """Open a new notebook made of these cells: `lab("a = 1", "a + 1")`. Lab is without our extension, Notebook 7 has it."""
+    with opening(request, browser, server) as open_notebook:
+        yield open_notebook
 
-    Lab takes seconds to load, so tests share it as a person does who closes one notebook and opens the next. One that
-    reloads the page has its own, and after one that failed Lab is loaded anew.
+
+@pytest.fixture
+def live_lab(
+    request: pytest.FixtureRequest, browser: BrowserContext, server_with_extension: LabServer
+) -> Iterator[Callable[..., LabPage]]:
+    """Open a new notebook in a Lab that has our extension."""
+    with opening(request, browser, server_with_extension) as open_notebook:
+        yield open_notebook
+
+
+@contextmanager
+def opening(
+    request: pytest.FixtureRequest, browser: BrowserContext, server: LabServer
+) -> Iterator[Callable[..., LabPage]]:
+    """Lab takes seconds to load, so tests share it as a person does who closes one notebook and opens the next.
+
+    One that reloads the page has its own, and after one that failed Lab is loaded anew.
     """
-    kept = browser_folder(request).stash
+    kept = browser_folder(request).stash.setdefault(TABS, {})
     own: list[Page] = []
 
     def open_notebook(*cells: str, kernel: str = WARM, app: str = "lab", own_page: bool = False) -> LabPage:
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
-        path = server.notebooks / request.node.originalname / "notebook.ipynb"
+        path = server.notebooks / request.node.name.replace("[", "-").rstrip("]") / "notebook.ipynb"
         path.parent.mkdir()
         nbformat.write(notebook, path)
         if own_page or app != "lab":
             own.append(tab := browser.new_page())
-        elif TAB in kept:
-            tab = kept[TAB]
+        elif server.url in kept:
+            tab = kept[server.url]
         else:
-            kept[TAB] = tab = browser.new_page()
+            kept[server.url] = tab = browser.new_page()
         request.node.stash[OPEN_PAGE] = page = LabPage(tab, server, path, app)
         page.open()
         return page
 
     yield open_notebook
-    if own:
-        own[0].close()
-    elif OPEN_PAGE in request.node.stash:
+    for tab in own:
+        tab.close()
+    if not own and OPEN_PAGE in request.node.stash:
         if request.node.stash.get(FAILED, False):
-            kept[TAB].close()
-            del kept[TAB]
+            kept.pop(server.url).close()
         else:
             request.node.stash[OPEN_PAGE].leave()
     server.end_kernels()

@@ -35,9 +35,11 @@ T = TypeVar("T")
 class ZmqAgent:
     """Speaks the wire contract on the shell and control channels, with nothing of ours but `wire`."""
 
-    def __init__(self, connection_file: Path) -> None:
+    def __init__(self, connection_file: Path, name: str = "agent") -> None:
         info = msgspec.json.decode(connection_file.read_bytes())
-        self._session = Session(key=info["key"].encode(), signature_scheme=info["signature_scheme"])
+        self._session = Session(
+            key=info["key"].encode(), signature_scheme=info["signature_scheme"], username=name
+        )
         self._context = zmq.Context()
         self._sockets = {}
         for channel in ("shell", "control"):
@@ -52,10 +54,10 @@ class ZmqAgent:
         self._context.destroy(linger=0)
 
     def describe(self) -> KernelDescription:
-        return self._ask("control", wire.Describe(), KernelDescription)
+        return self.ask(wire.Describe(), KernelDescription)
 
     def cells(self) -> list[Cell]:
-        return self._ask("control", wire.ListCells(), list[Cell])
+        return self.ask(wire.ListCells(), list[Cell])
 
     def edit(self, cell: Cell, code: str) -> RunReport:
         """Change a cell as last read, and run it with its dependents."""
@@ -63,6 +65,10 @@ class ZmqAgent:
         report = self._ask("shell", wire.EditCells(changes=[change]), EditReport)
         assert report.run is not None, report.problems
         return report.run
+
+    def ask(self, request: wire.Request, kind: type[T]) -> T:
+        """Send a request on control, where it is answered while a cell runs."""
+        return self._ask("control", request, kind)
 
     def _ask(self, channel: str, request: wire.Request, kind: type[T]) -> T:
         socket = self._sockets[channel]

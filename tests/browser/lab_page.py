@@ -92,7 +92,7 @@ class LabPage:
         return self.page.locator(".jp-NotebookPanel .jp-Notebook-cell").nth(index)
 
     def editor(self, index: int) -> Locator:
-        return self.cell(index).locator(".cm-content")
+        return self.cell(index).locator(".jp-InputArea .cm-content")  # proposals have editors as well
 
     def prompt(self, index: int) -> Locator:
         """`[3]:`, or `[*]:` while Lab waits for a reply."""
@@ -104,6 +104,29 @@ class LabPage:
 
     def images(self, index: int) -> Locator:
         return self.outputs(index).locator("img")
+
+    def cards(self, index: int | None = None) -> Locator:
+        """The proposals at a cell, or all of them."""
+        where = self.page.locator(".jp-NotebookPanel") if index is None else self.cell(index)
+        return where.locator(".mkb-Proposal")
+
+    def bar(self) -> Locator:
+        """The lines above the notebook, one for each proposal."""
+        return self.page.locator(".mkb-Bar-line")
+
+    def pill(self, index: int) -> Locator:
+        """The name of the agent who wrote a cell."""
+        return self.cell(index).locator(".mkb-Name")
+
+    def marks(self, index: int) -> Locator:
+        return self.cell(index).locator(".mkb-Mark")
+
+    def chip(self) -> Locator:
+        """Who is attached, which pauses them when it is clicked."""
+        return self.page.locator(".mkb-Chip:visible")
+
+    def sync(self) -> Locator:
+        return self.page.locator(".mkb-Sync:visible")
 
     def stdin(self) -> Locator:
         """The field that asks for input; Lab leaves the answered ones in the page, hidden."""
@@ -138,6 +161,10 @@ class LabPage:
         self.page.keyboard.press("d")
         self.page.keyboard.press("d")
         expect(cells).to_have_count(left)
+
+    def undo_agent(self, index: int) -> None:
+        """Undo the change by which an agent wrote a cell."""
+        self.cell(index).locator(".mkb-undo").click()
 
     def run_all(self) -> None:
         self.page.locator(".lm-MenuBar-item", has_text="Run").click()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 REPOSITORY = Path(__file__).parents[2]
+EXTENSIONS = REPOSITORY / "extensions/jupyterlab/build/labextensions"
 PERSONAL = re.compile(r"^(JUPYTER|JPY_|IPYTHON|MARIMO|XDG_|MPL)")
 QUIET = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 
@@ -84,8 +85,11 @@ class LabServer:
 
 
 @contextmanager
-def running_lab(home: Path) -> Iterator[LabServer]:
-    """Start `jupyter lab` on a free loopback port with all of its directories below `home`."""
+def running_lab(home: Path, *, extension: bool = False) -> Iterator[LabServer]:
+    """Start `jupyter lab` on a free loopback port with all of its directories below `home`.
+
+    Notebook 7, which the same process serves, has our extension; Lab has it if asked.
+    """
     for name in ("notebooks", "runtime", "config/labconfig"):
         (home / name).mkdir(parents=True)
     (home / "config/labconfig/default_setting_overrides.json").write_text(json.dumps(QUIET))
@@ -104,7 +108,9 @@ def running_lab(home: Path) -> Iterator[LabServer]:
                 "--allow-root",
                 "--LabApp.expose_app_in_browser=True",
                 "--JupyterNotebookApp.expose_app_in_browser=True",
-                "--LabApp.labextensions_path=[]",  # whatever else this environment has
+                f"--LabApp.labextensions_path={EXTENSIONS if extension else []}",  # whatever else this environment has
+                f"--JupyterNotebookApp.labextensions_path={EXTENSIONS}",
+                "--JupyterNotebookApp.labextensions_url=/notebook-extensions/",  # else Lab serves them, from its own path
                 "--KernelManager.transport_encryption=auto",  # plain sockets are those of tests/kernel
                 f"--IdentityProvider.token={token}",
                 f"--ServerApp.root_dir={home / 'notebooks'}",

@@ -128,8 +128,16 @@ def test_make_demo_shows_every_step_in_a_checkout_elsewhere_and_leaves_what_it_m
     assert "marimo.App(" in (demo.kept / "penguins.py").read_text()
 
 
-def test_the_wheel_holds_code_kernelspec_example_and_licence_and_nothing_else(wheel):
+def test_the_wheel_holds_code_kernelspec_extension_example_and_licence_and_nothing_else(wheel):
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith(".py")}
+    extension = {name for name in names if "/labextensions/" in name}
+    names -= extension
+    assert {name.split("/labextensions/")[0] for name in extension} == {
+        f"{wheel.name.rsplit('-', 3)[0]}.data/data/share/jupyter"
+    }
+    assert [name for name in extension if name.endswith("/package.json")]
+    scripts = [info for info in zipfile.ZipFile(wheel).infolist() if info.filename.endswith(".js")]
+    assert sum(info.file_size for info in scripts) <= 80 * 1024
     package = "marimo_kernel_bridge"
     spec_files = ["kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"]
     (about,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
@@ -147,16 +155,17 @@ def test_the_wheel_holds_code_kernelspec_example_and_licence_and_nothing_else(wh
     }
 
 
-def test_the_sdist_has_text_alone_and_neither_pictures_nor_benchmarks(built):
+def test_the_sdist_has_text_and_the_built_extension_and_neither_pictures_nor_benchmarks(built):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         sizes = {member.name.partition("/")[2]: member.size for member in archive.getmembers()}
     names = list(sizes)
-    assert sdist.stat().st_size < 1_250_000
+    assert sdist.stat().st_size < 1_400_000
     assert {name: size for name, size in sizes.items() if size > 50_000} == {}  # data
     assert {name.split("/")[0] for name in names if "/" in name} == {
         "docs",
         "examples",
+        "extensions",
         "kernelspec",
         "marimo_kernel_bridge",
         "tests",

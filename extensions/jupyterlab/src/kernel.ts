@@ -1,0 +1,115 @@
+/** The kernel of one open notebook, as Lab connects to it: requests on control, orders from iopub. */
+import type { ISessionContext } from '@jupyterlab/apputils';
+import { KernelMessage } from '@jupyterlab/services';
+
+const IMPLEMENTATION = 'marimo_kernel_bridge';
+const REQUEST = 'marimo_bridge_document_request';
+const ORDER = 'marimo_bridge_document';
+const PATIENCE = 30_000; // ms until a request without a reply is given up
+
+/** A message as it comes: Lab's types know Jupyter's own message types only. */
+export interface Message {
+  header: { msg_type: string };
+  parent_header: { msg_id?: string };
+  content: any; // eslint-disable-line -- another type for each message type
+}
+
+export interface Listener {
+  /** A kernel of ours is there, for the first time or again. */
+  ready(): void;
+  /** It is gone, restarts, or cannot be reached. */
+  gone(): void;
+  order(content: any): void; // eslint-disable-line -- parsed by the link
+  /** Any message on iopub. */
+  message(message: Message): void;
+}
+
+export class Kernel {
+  private asking = false;
+  private ready = false;
+
+  constructor(
+    private readonly context: ISessionContext,
+    private readonly listener: Listener
+  ) {
+    context.iopubMessage.connect(this.onMessage, this);
+    context.kernelChanged.connect(this.onChanged, this);
+    context.connectionStatusChanged.connect(this.onConnection, this);
+    context.statusChanged.connect(this.onStatus, this);
+    void this.greet();
+  }
+
+  /** Send a request; return the content of its reply, or null if none comes. */
+  ask(content: object): Promise<unknown> {
+    const kernel = this.context.session?.kernel;
+    if (!kernel || kernel.isDisposed || kernel.status === 'dead') return Promise.resolve(null);
+    const message = KernelMessage.createMessage({
+      channel: 'control',
+      msgType: REQUEST as 'debug_request',
+      session: kernel.clientId,
+      username: kernel.username,
+      content: content as KernelMessage.IDebugRequestMsg['content']
+    });
+    return new Promise(resolve => {
+      const future = kernel.sendControlMessage(message, true, false);
+      const end = (reply: unknown) => {
+        clearTimeout(timer);
+        future.dispose(); // no idle comes for it, so it would never be done
+        resolve(reply);
+      };
+      const timer = setTimeout(() => end(null), PATIENCE);
+      future.onReply = reply => end(reply.content);
+      future.done.catch(() => end(null)); // the connection is gone
+    });
+  }
+
+  dispose(): void {
+    this.context.iopubMessage.disconnect(this.onMessage, this);
+    this.context.kernelChanged.disconnect(this.onChanged, this);
+    this.context.connectionStatusChanged.disconnect(this.onConnection, this);
+    this.context.statusChanged.disconnect(this.onStatus, this);
+  }
+
+  private onMessage(_: unknown, message: unknown): void {
+    const { header, content } = message as Message;
+    if (header.msg_type === ORDER) this.listener.order(content);
+    else this.listener.message(message as Message);
+  }
+
+  private onChanged(): void {
+    this.lose();
+    void this.greet();
+  }
+
+  private onConnection(_: unknown, status: string): void {
+    if (status === 'connected') void this.greet();
+    else this.lose();
+  }
+
+  private onStatus(_: unknown, status: string): void {
+    if (status === 'restarting' || status === 'autorestarting' || status === 'dead') this.lose();
+    else if (status === 'idle' || status === 'busy') void this.greet();
+  }
+
+  private lose(): void {
+    if (this.ready) this.listener.gone();
+    this.ready = false;
+  }
+
+  private async greet(): Promise<void> {
+    const kernel = this.context.session?.kernel;
+    if (!kernel || this.ready || this.asking || kernel.connectionStatus !== 'connected') return;
+    this.asking = true;
+    try {
+      const info = await kernel.info;
+      if (kernel !== this.context.session?.kernel || kernel.connectionStatus !== 'connected') return;
+      if (info.implementation !== IMPLEMENTATION || this.ready) return;
+      this.ready = true;
+      this.listener.ready();
+    } catch {
+      // the kernel went away while it was asked
+    } finally {
+      this.asking = false;
+    }
+  }
+}

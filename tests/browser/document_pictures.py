@@ -1,0 +1,81 @@
+"""Make the pictures of docs/jupyterlab.md: an agent's change and its proposals in a real JupyterLab with the extension.
+
+.venv/bin/python tests/browser/document_pictures.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nbformat
+from chromium import launch
+from document_agent import document_agent
+from lab_page import LabPage
+from lab_server import REPOSITORY, WARM, running_lab
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+if TYPE_CHECKING:
+    from lab_server import LabServer
+    from playwright.sync_api import Browser
+
+CELLS = (
+    "import random\n\nrandom.seed(3)\nreadings = [random.gauss(20, 4) for _ in range(500)]",
+    "limit = 26",
+    "high = [value for value in readings if value > limit]",
+    "print(len(high), 'of', len(readings), 'readings are above', limit)",
+)
+PROPOSED = (
+    "low = [value for value in readings if value < 14]\nhigh = [value for value in readings if value > limit]"
+)
+
+
+def main(folder: Path) -> None:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        running_lab(Path(directory) / "lab", extension=True) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = launch(playwright)
+        _take(browser, server, folder)
+        browser.close()
+
+
+def _take(browser: Browser, server: LabServer, folder: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
+    notebook.metadata["kernelspec"] = {"name": WARM, "display_name": WARM, "language": "python"}
+    path = server.notebooks / "readings.ipynb"
+    nbformat.write(notebook, path)
+    context = browser.new_context(viewport={"width": 1000, "height": 560}, device_scale_factor=1.5)
+    lab = LabPage(context.new_page(), server, path)
+    lab.open()
+    lab.page.keyboard.press("ControlOrMeta+B")  # hides the file browser
+    lab.run_all()
+    expect(lab.outputs(3)).to_contain_text(["above 26"])
+    with document_agent(lab) as agent:
+        agent.change(1, "limit = 24")
+        expect(lab.outputs(3)).to_contain_text(["above 24"])
+        lab.page.locator(".lm-TabBar-tab", has_text="Dataflow").click()
+        expect(lab.page.locator(".mkb-Graph-node")).to_have_count(4)
+        _save(lab.page.screenshot(), folder / "lab-document.png")
+        lab.page.locator(".lm-TabBar-tab", has_text="Dataflow").click()
+        agent.change(2, PROPOSED, propose=True, note="the low ones are missing")
+        agent.add(3, "print(len(low), 'are below 14')", propose=True, note="and should be counted")
+        expect(lab.cards()).to_have_count(2)
+        expect(lab.cards().first.locator(".cm-changedLine")).to_have_count(1)
+        _save(lab.page.screenshot(), folder / "lab-proposal.png")
+
+
+def _save(shot: bytes, target: Path) -> None:
+    """Write a picture with few colors, a quarter of its size."""
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+        target, optimize=True
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "docs/images")
