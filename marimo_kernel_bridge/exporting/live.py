@@ -1,17 +1,19 @@
 """The notebook of a running kernel as an .ipynb: the kernel's code and outputs, merged into the file on disk.
 
-A kernel knows the cells that have run, but neither the Markdown between them nor the order on the page. These come from
-the notebook on disk, if it is known. Where the two differ, the kernel takes precedence.
+A kernel knows the cells that have run, and the document that a front end with the extension has open: then that is exported, with
+its texts. Without one, Markdown and order come from the notebook on disk, if it is known; where that and the kernel differ, the
+kernel takes precedence.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.exporting.open_document import as_notebook
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook, read_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell
 from marimo_kernel_bridge.notebooks.nbformat_json import lines
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.notebooks.ipynb import Notebook
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, OutputJSON
+    from marimo_kernel_bridge.protocol.document_edits import DocumentContent
     from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
 
 
@@ -31,7 +34,8 @@ class LiveNotebook:
     """The notebook of a kernel, as an .ipynb. `cells` are the kernel's cells, by their ids in the document.
 
     `newer` are ids of cells whose code differs from the file, `added` of cells that are not in the file, and `not_run`
-    of code cells in the file that have not run in this kernel. `path` is the file's, if it could be read.
+    of code cells in the file that have not run in this kernel. `path` is the file's, if it could be read. `shown_in` is the front end
+    whose open document it is: then that stands for the file.
     """
 
     document: DocumentJSON
@@ -40,11 +44,17 @@ class LiveNotebook:
     newer: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     not_run: tuple[str, ...] = ()
+    shown_in: str | None = None
 
     def notes(self) -> list[str]:
         """Return one line for each way in which the result differs from the file."""
         notes = []
-        if self.path is None:
+        where = "saved notebook" if self.shown_in is None else "document"
+        if self.shown_in is not None:
+            notes.append(
+                f"This is the document that is open in {self.shown_in}, with text that is not saved."
+            )
+        elif self.path is None:
             notes.append(
                 "It is not known which notebook the kernel belongs to: the export has only the cells that have run."
             )
@@ -54,11 +64,11 @@ class LiveNotebook:
             )
         if self.added:
             notes.append(
-                f"The export also has {_cells(self.added)}, run in the kernel and not in the saved notebook."
+                f"The export also has {_cells(self.added)}, run in the kernel and not in the {where}."
             )
         if self.not_run:
             notes.append(
-                f"Not run in this kernel, and so exported as in the saved notebook: {_cells(self.not_run)}."
+                f"Not run in this kernel, and so exported as in the {where}: {_cells(self.not_run)}."
             )
         return notes
 
@@ -77,6 +87,9 @@ async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:
     disk = await asyncio.to_thread(_on_disk, notebook)
     if disk is not None and disk.path is not None and client.reads.redacted:
         disk = parse_notebook(disk.path, await client.reads.redact(disk.document))
+    content = await client.document.read()
+    if content is not None:
+        return await asyncio.to_thread(of_document, content, disk, cells)
     return await asyncio.to_thread(merged, disk, cells)
 
 
@@ -103,11 +116,32 @@ def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNoteb
             "nbformat_minor": 5,
         }
         return LiveNotebook(document, {name: live.cell for (name, _), live in zip(made, cells, strict=True)})
-    return _merged(disk, cells)
+    at = places(disk, [live.cell for live in cells])
+    return _merged(disk, cells, {number: cells[live] for number, live in at.items()}, text_of="kernel")
 
 
-def _merged(disk: Notebook, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
-    at = {number: cells[live] for number, live in places(disk, [live.cell for live in cells]).items()}
+def of_document(
+    content: DocumentContent, disk: Notebook | None, cells: Sequence[CellWithOutputs]
+) -> LiveNotebook:
+    """Return the document that is open, with the outputs of the kernel's cells, and metadata of the file."""
+    live = {one.cell.notebook_cell_id: one for one in cells if one.cell.notebook_cell_id is not None}
+    at = {
+        number: live[cell.key]
+        for number, cell in enumerate(content.cells)
+        if cell.type == "code" and cell.key in live
+    }
+    notebook = _merged(as_notebook(content, disk), cells, at, text_of="document")
+    front_end = content.active.front_end if content.active is not None else None
+    return replace(notebook, path=None if disk is None else disk.path, shown_in=front_end)
+
+
+def _merged(
+    disk: Notebook,
+    cells: Sequence[CellWithOutputs],
+    at: dict[int, CellWithOutputs],
+    *,
+    text_of: Literal["kernel", "document"],
+) -> LiveNotebook:
     originals: list[CellJSON] = disk.document["cells"]
     written: list[tuple[str, CellJSON]] = [
         (cell.cell_id, original) for cell, original in zip(disk.cells, originals, strict=True)
@@ -117,7 +151,7 @@ def _merged(disk: Notebook, cells: Sequence[CellWithOutputs]) -> LiveNotebook:
     for number, live in at.items():
         name, original = written[number]
         live_cells[name] = live.cell
-        if disk.cells[number].source.strip() != live.cell.code.strip():
+        if text_of == "kernel" and disk.cells[number].source.strip() != live.cell.code.strip():
             newer.append(name)
             original = {**original, "source": lines(live.cell.code)}
         written[number] = (name, _with_outputs(original, live))

@@ -1,6 +1,7 @@
 """A person's open document and an agent behind the server's process, on a real kernel."""
 
 import asyncio
+import json
 
 import pytest
 from open_page import OpenPage
@@ -77,5 +78,8 @@ async def test_what_an_agent_changes_is_in_the_document_and_what_the_person_type
     assert (undone.data["status"], doc.codes["aaaa"]) == ("ok", "x = 8"), undone.text
     changes = (await agent("diff_since", point=0)).data
     assert {change["by"] for cell in changes["cells"] for change in cell["changes"]} >= {"notebook", "claude"}
+    # An export is the document, each cell once.
+    exported = json.loads((await agent("export_notebook", max_chars=100_000)).data["content"])
+    assert ["".join(cell["source"]) for cell in exported["cells"]] == list(doc.codes.values())
     assert (await agent("save_notebook")).data["saved"]
     assert doc.saved == list(doc.codes.values())

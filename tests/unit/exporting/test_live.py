@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.exporting.live import LiveNotebook, merged
+from marimo_kernel_bridge.exporting.live import LiveNotebook, merged, of_document
 from marimo_kernel_bridge.exporting.sources import from_live
 from marimo_kernel_bridge.importing.to_marimo import convert
 from marimo_kernel_bridge.notebooks.ipynb import Notebook, parse_notebook
+from marimo_kernel_bridge.protocol.document import CellType
+from marimo_kernel_bridge.protocol.document_edits import DocumentContent, NotebookCell, OpenDocument
 from marimo_kernel_bridge.protocol.messages import METADATA_KEY
 from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
 
@@ -46,6 +48,54 @@ def test_without_a_file_the_cells_that_ran_are_the_notebook() -> None:
     assert notebook.notes() == [
         "It is not known which notebook the kernel belongs to: the export has only the cells that have run."
     ]
+
+
+def opened(*cells: tuple[CellType, str, str]) -> DocumentContent:
+    """Return a document of cells (kind, key, text)."""
+    shown = tuple(
+        NotebookCell(key, None, kind, code, 1, "notebook", None, "new", stale=False)
+        for kind, key, code in cells
+    )
+    document = OpenDocument(
+        "c",
+        "JupyterLab",
+        "n.ipynb",
+        dirty=True,
+        focused=True,
+        editing=None,
+        writable=True,
+        heard_at=0.0,
+        cells=2,
+    )
+    return DocumentContent(document, (document,), shown, (), 1)
+
+
+def test_an_open_document_is_exported_with_its_text_its_order_and_the_ids_of_the_file() -> None:
+    disk = on_disk(("code", "c1", "x = 1"), ("code", "c2", "y = 2"), ("markdown", "t", "# T"))
+    content = opened(
+        ("markdown", "t", "# Title"), ("code", "c2", "y = 2"), ("code", "c1", "x = 10"), ("raw", "r", "raw")
+    )
+    output = {"output_type": "stream", "name": "stdout", "text": "1"}
+    notebook = of_document(content, disk, [live("k1", "x = 1", "c1", **output)])
+    assert sources(notebook) == [("t", "# Title"), ("c2", "y = 2"), ("c1", "x = 10"), ("r", "raw")]
+    assert [cell["cell_type"] for cell in notebook.document["cells"]] == ["markdown", "code", "code", "raw"]
+    assert notebook.document["cells"][2]["outputs"] == [output]
+    assert notebook.document["metadata"] == {"kept": True}
+    assert (notebook.path, notebook.added, notebook.newer) == (disk.path, (), ())
+    assert notebook.notes() == [
+        "This is the document that is open in JupyterLab, with text that is not saved.",
+        "Not run in this kernel, and so exported as in the document: cell c2.",
+    ]
+
+
+def test_cells_of_an_open_document_with_ids_of_vs_code_keep_the_files_and_are_never_doubled() -> None:
+    disk = on_disk(("code", "c1", "x = 1"), ("code", "c2", "x = 1"))
+    keys = [f"vscode-notebook-cell:/n.ipynb#W{number}" for number in range(3)]
+    content = opened(("code", keys[0], "x = 1"), ("code", keys[1], "x = 1"), ("code", keys[2], "new"))
+    cells = [live("k1", "x = 1", keys[0]), live("k2", "x = 1", keys[1]), live("k3", "old", keys[2])]
+    notebook = of_document(content, disk, cells)
+    assert sources(notebook) == [("c1", "x = 1"), ("c2", "x = 1"), ("cell-3", "new")]
+    assert of_document(content, None, cells).path is None
 
 
 def test_an_id_that_nbformat_refuses_is_not_used() -> None:
