@@ -14,11 +14,13 @@ import base64
 import html
 import json
 import re
+from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
-from marimo_kernel_bridge.protocol.token_formats import Format, likely, mark, without_tokens
+from marimo_kernel_bridge.protocol.token_formats import Format, likely, mark, with_literals, without_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,6 +59,11 @@ _QUOTES_IN_HTML: Final = (
 
 _BINARY: Final = ("image/", "audio/", "video/", "application/pdf")
 """Mime types whose data are no text."""
+
+_REMEMBERED: Final = 1000
+"""Texts of an answer that are read once."""
+
+_Hide = Callable[[str], str]
 
 _Known = tuple[str, str]
 """A text that stands for a secret, and the secret's name."""
@@ -108,7 +115,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with marks in place of secrets."""
-        return self._text(text, self._likely_values(text), likely(text))
+        return self._text(text, *self._likely(text))
 
     def data(self, value: Any) -> Any:
         """Return JSON with marks in place of secrets. Pictures stay as they are."""
@@ -116,41 +123,41 @@ class Redactor:
         _collect(value, texts)
         together = "\n".join(texts)  # searching one text is faster than searching many short ones
         plain = strip_ansi(together) if "\x1b" in together else together
-        values, formats = self._likely_values(plain), likely(plain)
+        values, formats = self._likely(plain)
         if not values and not formats and plain is together:
             return value
-        return self._data(value, values, formats)
+        # The names of fields, and many values, are the same in each item of a list.
+        hide = lru_cache(maxsize=_REMEMBERED)(lambda text: self._text(text, values, formats))
+        return self._data(value, hide, lambda text: self._text(text, values, []))
 
-    def _data(self, value: Any, values: list[_Known], formats: list[Format]) -> Any:
+    def _data(self, value: Any, hide: _Hide, hide_values: _Hide) -> Any:
         match value:
             case str():
-                return self._text(value, values, formats)
+                return hide(value)
             case dict():
                 return {
-                    self._data(key, values, formats): item
+                    self._data(key, hide, hide_values): item
                     if _is_binary(key)
-                    else self._list(item, values, formats, "\n")
+                    else self._list(item, hide, hide_values, "\n")
                     if key == "traceback" and isinstance(item, list | tuple)
-                    else self._data(item, values, formats)
+                    else self._data(item, hide, hide_values)
                     for key, item in value.items()
                 }
             case list() | tuple():
-                return self._list(value, values, formats, "")
+                return self._list(value, hide, hide_values, "")
             case _:
                 return value
 
-    def _list(
-        self, items: Iterable[Any], values: list[_Known], formats: list[Format], between: str
-    ) -> list[Any]:
+    def _list(self, items: Iterable[Any], hide: _Hide, hide_values: _Hide, between: str) -> list[Any]:
         """Return items with marks in place of secrets; of a text in several items, also of those in more than one."""
         items = list(items)
         if any("PRIVATE KEY" in item for item in items if isinstance(item, str)):
             items = _rejoined(items, self)  # the lines of a text
-        redacted = [self._data(item, values, formats) for item in items]
+        redacted = [self._data(item, hide, hide_values) for item in items]
         if len(items) > 1 and _are_texts(items):
             are_lines = between or all(item.endswith("\n") for item in items[:-1])
             whole = between.join(items if are_lines else redacted)
-            hidden = self._text(whole, values, formats if are_lines else [])
+            hidden = hide(whole) if are_lines else hide_values(whole)
             if hidden != between.join(redacted):
                 return hidden.split(between) if between else re.findall(r"[^\n]*\n|[^\n]+", hidden)
         return redacted
@@ -159,7 +166,7 @@ class Redactor:
         redacted = self._plain(text, values, formats)
         if "\x1b" in text:  # colors may break a token
             plain = strip_ansi(text)
-            without_colors = self._plain(plain, self._likely_values(plain), likely(plain))
+            without_colors = self._plain(plain, *self._likely(plain))
             if without_colors != strip_ansi(redacted):
                 return without_colors
         return redacted
@@ -182,6 +189,11 @@ class Redactor:
             broken = "\n?".join(map(re.escape, value))
             text = re.sub(broken, lambda _, name=name: mark(name), text)  # type: ignore[misc]  # called at once
         return text
+
+    def _likely(self, text: str) -> tuple[list[_Known], list[Format]]:
+        """Return what may have to be replaced in a text; of formats, more if a value is: the mark may end a token before it."""
+        values = self._likely_values(text)
+        return values, with_literals(text) if values else likely(text)
 
     def _likely_values(self, text: str) -> list[_Known]:
         """Return the forms of values that are in a text; of values that are cut or broken in it, one that is not."""
@@ -216,6 +228,7 @@ def _collect(value: Any, texts: list[str]) -> None:
                     texts.append("\n".join(item))
     elif isinstance(value, list | tuple):
         if _are_texts(value):
+            texts.extend(value)
             texts.append("".join(value))
         else:
             for item in value:

@@ -34,6 +34,10 @@ class _Pattern:
     def __call__(self, text: str) -> str:
         return _compiled(self.pattern).sub(self._marked, text)
 
+    def is_in(self, text: str) -> bool:
+        """Whether the pattern finds something, secret or not."""
+        return _compiled(self.pattern).search(text) is not None
+
     def _marked(self, match: re.Match[str]) -> str:
         kept = match["keep"] if "keep" in match.re.groupindex else ""
         if self.accept is not None and not self.accept(match[0][len(kept) :]):
@@ -302,6 +306,7 @@ def _finder(parts: Iterable[str]) -> re.Pattern[str]:
     return re.compile(f"[{last}](?:{'|'.join(behind)})")
 
 
+_SHORT: Final = 3
 _RARE_ENDS: Final = frozenset("_-.=")
 _SINGLY: Final = tuple(form for form in FORMATS if not all(part[-1] in _RARE_ENDS for part in form[1]))
 _TOGETHER: Final = tuple(form for form in FORMATS if form not in _SINGLY)
@@ -309,9 +314,24 @@ _ANY: Final = _finder([part for form in _TOGETHER for part in form[1]])
 
 
 def likely(text: str) -> list[Format]:
-    """Return the formats that may occur in a text, in their order."""
+    """Return the formats that may occur in a text, in their order; of texts together, line breaks separate them.
+
+    Either all of which a literal is there, or none: where a mark replaces one token, the next may be known only then.
+    """
+    found = with_literals(text)
+    return found if any(_may_be_in(form, text) for form in found) else []
+
+
+def with_literals(text: str) -> list[Format]:
+    """Return the formats of which a literal is in a text, in their order."""
     candidates = FORMATS if _ANY.search(text) else _SINGLY
     return [form for form in candidates if _any_in(form[1], text)]
+
+
+def _may_be_in(form: Format, text: str) -> bool:
+    """Whether a text that has a literal of a format may have the format: one of up to three letters is in most texts."""
+    _, parts, hide = form
+    return len(min(parts, key=len)) > _SHORT or not isinstance(hide, _Pattern) or hide.is_in(text)
 
 
 def _any_in(parts: tuple[str, ...], text: str) -> bool:

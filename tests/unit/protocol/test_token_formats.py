@@ -5,8 +5,9 @@ import json
 
 import pytest
 
+from marimo_kernel_bridge.protocol.inspection import Secret
 from marimo_kernel_bridge.protocol.redaction import Redactor
-from marimo_kernel_bridge.protocol.token_formats import FORMATS, likely
+from marimo_kernel_bridge.protocol.token_formats import FORMATS, likely, with_literals
 
 L = "aZ3b" * 30
 """Letters and digits, as tokens have them."""
@@ -214,4 +215,23 @@ def test_pictures_are_not_read_as_text() -> None:
 @pytest.mark.parametrize("form", FORMATS, ids=lambda form: form[0])
 def test_looking_first_for_a_literal_finds_each_format(form: tuple[str, tuple[str, ...], object]) -> None:
     for part in form[1]:
-        assert form in likely(f"some text {part} more text")
+        assert form in with_literals(f"some text {part} more text")
+
+
+def test_ordinary_text_with_a_few_letters_of_a_token_has_no_likely_format() -> None:
+    assert likely("None of 3 Nodes: SKU, path, task-1, hf_hub, eyJ") == []
+
+
+@pytest.mark.parametrize(("text", "part"), FORMS)
+def test_a_token_is_known_between_other_texts_of_an_answer(text: str, part: str) -> None:
+    around = Redactor().data({"N": ["abc.", text], "cells": [{"code": "x-", "error": text, "of": "-x"}]})
+    assert part not in json.dumps(around)
+
+
+def test_a_token_directly_behind_a_secret_is_known() -> None:
+    key = f"sk-{L[:48]}"
+    redactor = Redactor([Secret("A", "hunter2-hunter2-hunter2")])
+    assert redactor.text(f"hunter2-hunter2-hunter2{key}") == "<<redacted:A>><<redacted:API key>>"
+    assert redactor.data([f"AKIAIOSFODNN7EXAMPLE{key}"]) == [
+        "<<redacted:AWS access key>><<redacted:API key>>"
+    ]
