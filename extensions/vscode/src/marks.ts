@@ -34,11 +34,11 @@ function proposalItems(one: Open, path: string, present: string, rank: number): 
   const { order, index } = one;
   const diff = diffOf(one.change, present);
   const conflict = order.conflict ? ['You changed the cell while the agent did.'] : [];
-  const tooltip = [order.note || 'Nothing is changed before you accept.', ...conflict, ...diff].join('\n');
+  const tooltip = [`Proposal of ${order.author}.`, order.note || 'Nothing is changed before you accept.', ...conflict, ...diff].join('\n');
   const command = (name: string): vscode.Command => ({
     command: `marimoKernelBridge.${name}`, title: name, arguments: [{ path, op_id: order.op_id, index } satisfies Shown]
   });
-  const what = `$(diff) ${asLabel(order.author)} ${whatOf(one)} ${diff.length ? sizeOf(diff) : ''}`.trimEnd();
+  const what = `$(diff) ${asLabel(order.author)}: ${whatOf(one)} ${diff.length ? sizeOf(diff) : ''}`.trimEnd();
   return [ // the first ones stay where the column is narrow
     item('$(check) Accept', Left, rank + 2, tooltip, command('accept')),
     item('$(close) Reject', Left, rank + 1, tooltip, command('reject')),

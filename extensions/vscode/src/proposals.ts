@@ -130,14 +130,14 @@ export function diffOf(change: DocumentChange, present: string): string[] {
 }
 
 const WHAT: Record<DocumentChange['kind'], string> = {
-  change: 'proposes a change',
-  insert: 'proposes a new cell below',
-  delete: 'proposes to delete this cell',
-  move: 'proposes to move this cell'
+  change: 'change',
+  insert: 'new cell below',
+  delete: 'delete this cell',
+  move: 'move this cell'
 };
 
-/** What the author does, as words after its name. */
+/** What is proposed, in a few words: the status bar of a cell is narrow, and two proposals may be at one cell. */
 export function whatOf({ order, change }: Open): string {
-  const what = change.kind === 'insert' && change.after === null ? 'proposes a new first cell' : WHAT[change.kind];
-  return order.kept ? `${what}, made while this notebook was closed` : what;
+  const what = change.kind === 'insert' && change.after === null ? 'new first cell' : WHAT[change.kind];
+  return order.kept ? `${what} (made while closed)` : what;
 }

@@ -52,6 +52,7 @@ const PROTOCOL = 1;
 const REMEMBERED = 100;
 const AFTER_TYPING = 250;
 const LONGEST_UNTOLD = 1_000;
+const BEAT = 1_000;
 const NOTEBOOK = 'notebook';
 
 export class Session {
@@ -255,8 +256,13 @@ export class Session {
   /** Never does an order twice: one that is sent again, because its answer was lost, gets the same answer. */
   private async obeyOnce(order: InTurn): Promise<void> {
     const before = this.answered.get(order.op_id);
-    if (before) await this.send(before);
-    else await this.obey(order);
+    // An order that waits for the person, or for a slow machine, is not taken for lost while the kernel hears of us.
+    const beat = setInterval(() => void this.tell(true), BEAT).unref();
+    try {
+      await (before ? this.send(before) : this.obey(order));
+    } finally {
+      clearInterval(beat);
+    }
   }
 
   private async obey(order: InTurn): Promise<void> {

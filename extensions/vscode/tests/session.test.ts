@@ -267,3 +267,18 @@ test('agents and states are kept as the kernel says', async () => {
   await one.take(order({ kind: 'state', cells: { a: { ...state, defines: [], upstream: [] } } }));
   assert.equal(one.states.get('a')?.stale, true);
 });
+
+test('the kernel hears of a document in which an order waits', async context => {
+  context.mock.timers.enable({ apis: ['setInterval'] });
+  const { editor, kernel, session: one } = await session('a');
+  let go = (): void => undefined;
+  editor.pauseOfTyping = () => new Promise(resolve => (go = resolve));
+  const applied = one.take(apply('1', [insert('x', null)]));
+  await new Promise(setImmediate);
+  context.mock.timers.tick(2_000);
+  await new Promise(setImmediate);
+  assert.equal(kernel.of('changed').length, 2);
+  go();
+  await applied;
+  assert.equal(kernel.of('done')[0]?.result, 'applied');
+});
