@@ -27,6 +27,7 @@ SPEC.loader.exec_module(extensions)
 
 WANTED = os.environ.get("MARIMO_KERNEL_BRIDGE_EXTENSIONS")
 LABEXTENSIONS = "extensions/jupyterlab/build/labextensions"
+VSIX = "extensions/vscode/build/marimo-kernel-bridge.vsix"
 
 
 class ExtensionsHook(BuildHookInterface[Any]):
@@ -51,5 +52,10 @@ class ExtensionsHook(BuildHookInterface[Any]):
                 self.app.display_warning(f"Without the extensions for front ends: {error}")
         if self.target_name == "sdist":
             build_data["artifacts"] += [f"/extensions/{name}/build" for name in extensions.EXTENSIONS]
-        elif (ROOT / LABEXTENSIONS).exists():
+            return
+        if (ROOT / LABEXTENSIONS).exists():
             build_data["shared_data"][LABEXTENSIONS] = "share/jupyter/labextensions"
+        if (
+            version != "editable" and (ROOT / VSIX).exists()
+        ):  # of a checkout, shipped.py finds it where it is built
+            build_data["force_include"][VSIX] = f"marimo_kernel_bridge/vscode/{Path(VSIX).name}"

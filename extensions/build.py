@@ -42,6 +42,19 @@ EXTENSIONS = {
         ("package.json", "package-lock.json", "tsconfig.json", "src", "style", "tests"),
         ("npm", "ci", "--omit=dev"),  # without the types of JupyterLab
     ),
+    "vscode": Extension(
+        "build/marimo-kernel-bridge.vsix",
+        (("npm", "run", "package"),),
+        (
+            "package.json",
+            "package-lock.json",
+            "tsconfig.json",
+            "package.mjs",
+            ".vscodeignore",
+            "src",
+            "tests",
+        ),
+    ),
 }
 
 

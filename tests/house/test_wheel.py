@@ -9,6 +9,7 @@ import sysconfig
 import tarfile
 import zipfile
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,9 @@ def test_the_wheel_holds_code_kernelspec_extension_example_and_licence_and_nothi
     spec_files = ["kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg"]
     (about,) = {name.split("/")[0] for name in names if ".dist-info/" in name}
     (data,) = {name.split("/")[0] for name in names if ".data/" in name}
+    vsix = f"{package}/vscode/marimo-kernel-bridge.vsix"
+    assert zipfile.ZipFile(BytesIO(zipfile.ZipFile(wheel).read(vsix))).testzip() is None
+    names -= {vsix}
     assert names == {
         f"{package}/py.typed",
         f"{package}/startup/supported_api.json",
