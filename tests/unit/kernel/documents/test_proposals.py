@@ -3,7 +3,7 @@
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell
+from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from tests.front_end_document import FrontEndDocument, RefusedError
 from tests.unit.kernel.document_agents import Agent
 from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
@@ -177,6 +177,22 @@ def test_an_edit_is_offered_as_it_is_now(page: FrontEnd, agent: Agent) -> None:
             document.accept(kept.op_id, number)
     assert list(document.codes.values()) == ["x = 1", "z = 2", "w = 1"]
     assert other in {cell.cell_id for cell in page.cells().values()}
+
+
+def test_deleted_and_moved_cells_are_offered_and_the_newest_text_alone(page: FrontEnd, agent: Agent) -> None:
+    cells = {"a": "x = 1", "b": "y = 1", "c": "z = 1"}
+    for key, code in cells.items():
+        page.run(key, code)
+    agent.edit_the_kernel(ChangeCell(cell_id="a", version=1, code="x = 2"))
+    agent.edit_the_kernel(ChangeCell(cell_id="a", version=2, code="x = 3"))
+    agent.edit_the_kernel(DeleteCell(cell_id="b", version=1), MoveCell(cell_id="c", version=1, after=None))
+    document = page.open(cells)
+    (kept,) = document.proposals.values()
+    assert len(kept.changes) == 3
+    for number in range(3):
+        document.accept(kept.op_id, number)
+    assert document.codes == {"c": "z = 1", "a": "x = 3"}
+    assert page.open(document.codes).proposals == {}
 
 
 def test_what_a_document_has_already_is_not_offered(page: FrontEnd, agent: Agent) -> None:

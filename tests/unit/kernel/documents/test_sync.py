@@ -93,12 +93,27 @@ def test_a_sync_of_a_new_kernel_runs_every_cell_once(page: FrontEnd, agent: Agen
 def test_of_stale_cells_a_sync_asks_for_the_first_alone(
     document: FrontEndDocument, page: FrontEnd, agent: Agent
 ) -> None:
+    change = ChangeCell(cell_id="a", version=page.cells()["a"].version, code="x = 3")
+    agent.edit_the_kernel(change, run=False)
+    document.type("a", "x = 3")
+    comparison = agent.compare()
+    assert (comparison.stale, comparison.to_run) == (("a", "b", "c"), ("a",))
+    assert [run.cell_id for run in comparison.would_run] == ["a", "b", "c"]
+    edit = agent.sync()
+    agent.finished(edit)
+    ran = [run.notebook_cell_id for run in agent.report(edit.runs[0]).cells]
+    assert ran == ["a", "b", "c"]
+
+
+def test_in_lazy_mode_a_sync_asks_for_each_cell(
+    document: FrontEndDocument, page: FrontEnd, agent: Agent
+) -> None:
     page.run(None, "%marimo lazy")
     document.type("a", "x = 3")
+    assert agent.compare().to_run == ("a", "b", "c")
     page.finish(document.run("a"))
-    assert agent.compare().to_run == ("b", "c")  # nothing follows by itself
-    page.run(None, "%marimo autorun")
-    page.sync()
+    assert agent.compare().to_run == ("b", "c")
+    agent.finished(agent.sync())
     assert agent.compare().to_run == ()
 
 
