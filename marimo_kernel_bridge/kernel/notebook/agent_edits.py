@@ -6,7 +6,7 @@ accepts, and `execution` runs cells.
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from marimo_kernel_bridge.kernel import notices
@@ -47,6 +47,7 @@ class AgentEdits:
             state.router,
         )
         self._published = state.published
+        self._foreseen: list[ValueFlow] = []  # flows of the thread that previews
         self._execution = execution
         self._graph = execution.graph
         self._stale_cells = execution.stale_cells
@@ -79,13 +80,6 @@ class AgentEdits:
         )
         prepare = partial(self._prepare, to_run=False, allowance=Allowance())
         return plan(changes, self._cells, graph, prepare, address, requested)
-
-    @cached_property
-    def _foreseen(self) -> ValueFlow:
-        """The analyses of the thread that previews; the main thread has others."""
-        from marimo_kernel_bridge.kernel.versions.value_flow import ValueFlow  # noqa: PLC0415  # loaded with the first cell
-
-        return ValueFlow(lambda _: False)
 
     async def apply(self, batch: Plan, client: str, address: Address, *, run: bool) -> tuple[str, ...]:
         """Apply a batch that the graph accepts, and run its cells if `run`. Return the ids of the new cells."""

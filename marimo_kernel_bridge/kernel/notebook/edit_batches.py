@@ -56,13 +56,13 @@ class Plan:
 class Graph:
     """The graph that a batch is planned for: its nodes, the parser of cells, and the versions of names.
 
-    `base` is a flow of values whose analyses are used again.
+    `kept` are flows of values that this thread has kept from earlier plans.
     """
 
     nodes: Mapping[str, Node]
     runtime: Runtime
     redefinitions: Redefinitions
-    base: ValueFlow | None = None
+    kept: list[ValueFlow] | None = None
     stale: frozenset[str] = frozenset()
 
 
@@ -83,7 +83,7 @@ def plan(  # noqa: PLR0917  # its independent inputs
     before = {cell_id: node.names for cell_id, node in graph.nodes.items()}
     after = dict(before)
     bodies = {entry.cell.cell_id: entry.body for entry in cells if entry.body is not None}
-    flow_before = redefinitions.expected_flow(_among(bodies, before), graph.base)
+    flow_before = redefinitions.expected_flow(_among(bodies, before), graph.kept)
     in_graph_before = names_in_graph(flow_before, before)
     problems: list[GraphProblem] = []
     changed: list[str] = []
@@ -112,7 +112,7 @@ def plan(  # noqa: PLR0917  # its independent inputs
                 changed.append(cell_id)
             case MoveCell(cell_id=cell_id, after=behind):
                 bodies = _placed(bodies, cell_id, behind)
-    flow = redefinitions.expected_flow(_among(bodies, after), graph.base)
+    flow = redefinitions.expected_flow(_among(bodies, after), graph.kept)
     after = names_in_graph(flow, after)
     broken = {problem.cells[0] for problem in problems}
     problems += preview.problems(in_graph_before, after, broken)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.interface import Versions
 
 
+_FLOWS_KEPT: Final = 3  # of a notebook before and after a change, and of another change
+
+
 class VersionGraph(Protocol):
     """The parts of `runtime.interface.Runtime` that versions of names use."""
 
@@ -207,17 +210,23 @@ class Redefinitions:
     def _has_run(self, cell_id: str) -> bool:
         return self._cells[cell_id].cell.last_run_at is not None
 
-    def expected_flow(self, bodies: Mapping[str, Body], base: ValueFlow | None = None) -> ValueFlow:
+    def expected_flow(self, bodies: Mapping[str, Body], kept: list[ValueFlow] | None = None) -> ValueFlow:
         """Return the flow of values of a changed notebook; `bodies` are those of all its cells, in document order.
 
-        On any thread with a `base` of that thread, whose analyses are used again in place of the main thread's.
+        On any thread with the flows that this thread has `kept`, in place of the main thread's: one of the same notebook is
+        returned, and the analyses of the others are used again.
         """
         from marimo_kernel_bridge.kernel.versions.value_flow import ValueFlow  # noqa: PLC0415  # lazy, like `_flow`
 
-        flow = ValueFlow(lambda _: False, self._flow if base is None else base)
-        if not self.strict:
-            places = {cell_id: place for place, cell_id in enumerate(bodies)}
-            flow.update(self._changed.sources(bodies), places, moved=False)
+        places = {} if self.strict else {cell_id: place for place, cell_id in enumerate(bodies)}
+        sources = {} if self.strict else self._changed.sources(bodies)
+        for known in kept or ():
+            if known.sources == sources and known.place == places:
+                return known
+        flow = ValueFlow(lambda _: False, self._flow if kept is None else next(iter(kept), None))
+        flow.update(sources, places, moved=False)
+        if kept is not None:
+            kept[:] = [*kept, flow][-_FLOWS_KEPT:]
         return flow
 
     # -- around a cell's body ----------------------------------------------------------------------------------------
