@@ -102,8 +102,10 @@ class Relay:
             case lines.Watch():
                 if line.notebook not in self._watched:
                     self._others.clear()  # one of them may be its kernel
-                if self._watched.setdefault(line.notebook, None) is None:
+                if (kernel := self._watched.setdefault(line.notebook, None)) is None:
                     self._wanted.set()
+                else:  # the notebook was renamed, and is opened by its new name
+                    self._say(lines.KernelSaid(notebook=line.notebook, kernel=kernel_id_of(kernel.path)))
             case lines.Unwatch():
                 self._watched.pop(line.notebook, None)
             case lines.Renamed():

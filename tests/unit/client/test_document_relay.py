@@ -214,7 +214,14 @@ async def test_a_renamed_notebook_keeps_its_kernel(kernels: Kernels) -> None:
         relay.take(lines.Renamed("/n.ipynb", "/m.ipynb"))
         one.publish(DOCUMENT, {"kind": "who"})
         await kernels.until(lambda: kernels.of("order"))
-    assert kernels.of("order")[0]["notebook"] == "/m.ipynb"
+        assert kernels.of("order")[0]["notebook"] == "/m.ipynb"
+        relay.take(lines.Watch("/m.ipynb"))
+        assert kernels.of("kernel")[-1] == {
+            "say": "kernel",
+            "notebook": "/m.ipynb",
+            "kernel": "one",
+            "problem": None,
+        }
 
 
 async def test_a_closed_notebook_gets_nothing(kernels: Kernels) -> None:
