@@ -119,7 +119,7 @@ class Redactor:
 
     def data(self, value: Any) -> Any:
         """Return JSON with marks in place of secrets. Pictures stay as they are."""
-        texts: list[str] = []
+        texts: dict[str, None] = {}
         _collect(value, texts)
         together = "\n".join(texts)  # searching one text is faster than searching many short ones
         plain = strip_ansi(together) if "\x1b" in together else together
@@ -215,21 +215,22 @@ def has_mark(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(map(has_mark, value))
 
 
-def _collect(value: Any, texts: list[str]) -> None:
-    """Add the texts in JSON to `texts`."""
+def _collect(value: Any, texts: dict[str, None]) -> None:
+    """Add the texts in JSON to `texts`, each once: the names of fields, and many values, are in each item of a list."""
     if isinstance(value, str):
-        texts.append(value)
+        texts[value] = None
     elif isinstance(value, dict):
         for key, item in value.items():
-            _collect(key, texts)
-            if isinstance(item, str | dict | list | tuple) and not _is_binary(key):
+            if isinstance(key, str):
+                texts[key] = None
+            if item and not isinstance(item, int | float) and not _is_binary(key):
                 _collect(item, texts)
                 if key == "traceback" and _are_texts(item):
-                    texts.append("\n".join(item))
+                    texts["\n".join(item)] = None
     elif isinstance(value, list | tuple):
         if _are_texts(value):
-            texts.extend(value)
-            texts.append("".join(value))
+            texts |= dict.fromkeys(value)
+            texts["".join(value)] = None
         else:
             for item in value:
                 _collect(item, texts)
@@ -240,7 +241,7 @@ def _are_texts(value: Any) -> bool:
 
 
 def _is_binary(key: object) -> bool:
-    return isinstance(key, str) and key.startswith(_BINARY) and not key.startswith("image/svg")
+    return isinstance(key, str) and "/" in key and key.startswith(_BINARY) and not key.startswith("image/svg")
 
 
 def _rejoined(items: Iterable[Any], redactor: Redactor) -> list[Any]:

@@ -265,3 +265,9 @@ def test_other_dotenv_files_are_read_and_examples_are_not(tmp_path: Path) -> Non
         (tmp_path / name).write_text(f"A_KEY=hush-100{number}")
     assert [secret.value for secret in in_dotenv(str(tmp_path))] == ["hush-1000", "hush-1001", "hush-1002"]
     assert in_dotenv(str(tmp_path / "none")) == []
+
+
+def test_json_with_keys_that_become_texts_only_when_it_is_sent_is_read() -> None:
+    redactor = Redactor([Secret("KEY", "hunter2-hunter2")])
+    data = {2: "hunter2-hunter2", None: ["is hunter2-hunter2"], "empty": [], True: {}}
+    assert redactor.data(data) == data | {2: "<<redacted:KEY>>", None: ["is <<redacted:KEY>>"]}
