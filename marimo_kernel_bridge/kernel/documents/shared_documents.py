@@ -7,7 +7,7 @@ except where a docstring says otherwise.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.kernel.documents.comparison import DocumentComparison
 from marimo_kernel_bridge.kernel.documents.journal import Journal
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.documents.proposals import Proposal
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.document import CellState, Order
+
+
+_MOVED_KEPT: Final = 1_000
 
 
 class ControlTimers(Timers, Protocol):
@@ -133,6 +136,8 @@ class SharedDocuments:
         if entry is not None:
             self._unheard[new] = entry.address.parent["msg_id"]
             self._unheard.pop(key, None)
+            while len(self._unheard) > _MOVED_KEPT:
+                del self._unheard[next(iter(self._unheard))]
         self.versions.renamed(key, new, cell.code)
         self.cells.rename(key, new)
         self.proposals.rename_cell(key, new)
@@ -195,7 +200,10 @@ class SharedDocuments:
         self._due = False
         try:
             self._note_runs()
-            for document in self.open.all():
+            documents = self.open.all()
+            clients = {document.client for document in documents}
+            self._told = {client: told for client, told in self._told.items() if client in clients}
+            for document in documents:
                 self.tell_states(document)
             if self.open:
                 self.tell_agents()

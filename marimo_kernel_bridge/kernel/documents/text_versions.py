@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 _KEPT: Final = 50_000
+_CELLS_KEPT: Final = 200_000
 
 
 class TextVersions:
@@ -39,6 +40,8 @@ class TextVersions:
                 version = max(self._highest.get(key, 0), 0 if cell is None else cell.version) + 1
             self._versions[text] = version
             self._highest[key] = max(version, self._highest.get(key, 0))
+            if len(self._highest) > _CELLS_KEPT:
+                del self._highest[next(iter(self._highest))]
             while len(self._versions) > _KEPT:
                 self._versions.popitem(last=False)
         return version

@@ -84,12 +84,14 @@ def test_an_agent_is_answered_where_the_kernel_fails(
     assert (edit.outcome, "bug" in edit.message) == ("refused", True)
 
 
-def test_clients_that_vanish_are_forgotten(page: FrontEnd, agent: Agent) -> None:
+def test_clients_that_vanish_are_forgotten(page: FrontEnd, agent: Agent, kernel: KernelInMemory) -> None:
     for number in range(40):
         page.request({**ATTACH, "client": f"c{number}"})
     documents = agent.read().documents
     assert len(documents) == 32
     assert documents[-1].client == "c39"
+    shared = kernel.kernel.documents.shared
+    assert kernel.run_until(lambda: len(shared._told) == 32)
 
 
 def test_no_status_messages_frame_a_message_about_a_document(page: FrontEnd) -> None:
