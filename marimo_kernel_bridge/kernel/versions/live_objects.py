@@ -1,4 +1,4 @@
-"""Objects of which a copy is useless, so that they have one state: widgets, marimo's elements, SQLite's connections.
+"""Objects with one state, of which a copy is useless: widgets, marimo's elements, SQLite's connections, data of modules.
 
 A cell that looks at one again, after a cell below has changed it, sees the newer state, as in Jupyter, and not what a run
 from top to bottom would show. Such a cell is marked stale. Nothing here changes an object.
@@ -55,7 +55,7 @@ def _shown(part: object) -> object:
 
 
 @dataclass(frozen=True)
-class _Use:
+class Use:
     """A live object that a cell uses, its state, and the parts that the cell looks at; an empty part stands for all."""
 
     value: object
@@ -71,32 +71,32 @@ class LiveStates:
         default_factory=dict
     )  # parts, by cell
     _ahead: dict[str, dict[str, object]] = field(default_factory=dict)  # by cell, the objects by their names
-    _before: dict[str, _Use] = field(default_factory=dict)  # by name, of the cell that runs
+    _before: dict[str, Use] = field(default_factory=dict)  # by name, of the cell that runs
 
-    def begin(self, code: str, mentions: Iterable[str], values: Mapping[str, Any]) -> None:
-        """Record the states of the objects that a cell uses, before its body."""
-        self._before = _uses(code, mentions, values)
+    def begin(self, uses: dict[str, Use]) -> None:
+        """Record what a cell uses, by name, before its body."""
+        self._before = uses
 
     def end(
-        self,
-        cell_id: str,
-        code: str,
-        mentions: Iterable[str],
-        values: Mapping[str, Any],
-        place: Mapping[str, int],
+        self, cell_id: str, uses: Mapping[str, Use], values: Mapping[str, Any], place: Mapping[str, int]
     ) -> None:
         """Record what a body has changed, and whether it has looked at what a cell below has changed."""
         before, self._before = self._before, {}
         self._ahead.pop(cell_id, None)
         for other, objects in list(self._ahead.items()):  # names that are bound to new objects
-            left = {name: value for name, value in objects.items() if _object(values.get(name)) is value}
+            left = {
+                name: value
+                for name, value in objects.items()
+                if "." in name or _object(values.get(name)) is value
+            }
             self._ahead[other] = left
             if not left:
                 del self._ahead[other]
-        for name, use in _uses(code, mentions, values).items():
+        for name, use in uses.items():
             was = before.get(name)
             if was is not None and was.value is use.value and was.state != use.state:
-                parts = {part for part in use.state if use.state[part] != was.state.get(part)}
+                every = use.state.keys() | was.state.keys()
+                parts = {part for part in every if use.state.get(part, "") != was.state.get(part, "")}
                 self._note_change(use.value, cell_id, frozenset(parts))
                 continue
             _, by = self._changed.get(id(use.value), (None, {}))
@@ -120,7 +120,7 @@ class LiveStates:
         self._ahead.pop(cell_id, None)
 
 
-def _uses(code: str, mentions: Iterable[str], values: Mapping[str, Any]) -> dict[str, _Use]:
+def uses(code: str, mentions: Iterable[str], values: Mapping[str, Any]) -> dict[str, Use]:
     """Return the live objects that a cell uses, also through functions of the notebook that it mentions."""
     parts = dict(_parts_in(code))
     for name in mentions:
@@ -128,13 +128,13 @@ def _uses(code: str, mentions: Iterable[str], values: Mapping[str, Any]) -> dict
         if type(function) is types.FunctionType and function.__module__ == "__main__":
             words = frozenset(function.__code__.co_names)
             parts |= {word: parts.get(word, frozenset()) | words for word in words}
-    found: dict[str, _Use] = {}
+    found: dict[str, Use] = {}
     for name, seen in parts.items():
         state = state_of(values[name]) if name in values else None
         if state is not None:
             named = seen & state.keys()
             methods = any(_HOOKS.fullmatch(part) is None for part in seen - state.keys() - parts.keys())
-            found[name] = _Use(_object(values[name]), state, named | ({""} if methods else set()))
+            found[name] = Use(_object(values[name]), state, named | ({""} if methods else set()))
     return found
 
 

@@ -8,22 +8,29 @@ many. Settings that `library_state` restores do not count. What has changed is s
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import types
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
+from marimo_kernel_bridge.analysis.syntax import words_of
+from marimo_kernel_bridge.kernel.versions.live_objects import Use
 from marimo_kernel_bridge.kernel.versions.notebook_paths import notebooks_path
 from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 Datum = tuple[types.ModuleType, str]
 
 _MOST: Final = 20
+_MOST_KEYS: Final = 1000
+_CHANGING: Final = "append|insert|extend|update|pop|remove|setdefault|clear|sort|reverse|add|discard"
+"""Methods of containers. A cell that calls one builds on the data instead of showing it."""
 _RESTORED: Final = frozenset({"matplotlib", "seaborn", "pandas", "numpy", "random", "decimal", "locale"})
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _READ_BY: Final = {("os", "getenv"): "environ"}
@@ -42,13 +49,42 @@ class ModuleWatch:
         changed = {datum for datum, state in self._before.items() if _state(*datum) != state}
         return _names({*self._before, *self._data()}), _names(changed)
 
+    def uses(self) -> dict[str, Use]:
+        """Return the data that the cell uses now: of mappings, those under the keys that it names."""
+        found: dict[str, Use] = {}
+        for module, name in self._data():
+            value = vars(module).get(name)
+            changes = re.search(
+                rf"\b{name}\b(?:\[[^\]\n]*\])?\s*(?:[-+|]?=(?!=)|\.(?:{_CHANGING})\b)", self._code
+            )
+            if isinstance(value, Mapping) and len(value) <= _MOST_KEYS:
+                whole = re.search(rf"\b{name}\b(?!\s*\[|\.(?:get|pop|setdefault|update)\b)", self._code)
+                parts = words_of(self._code) | ({""} if whole and "getenv" not in self._code else set())
+                parts = frozenset() if changes else parts
+                found[f"{module.__name__}.{name}"] = Use(
+                    value, {str(key): value[key] for key in value}, parts
+                )
+            else:
+                state = {name: _state(module, name)}
+                found[f"{module.__name__}.{name}"] = Use(
+                    module, state, frozenset() if changes else frozenset({name})
+                )
+        return found
+
     def _data(self) -> list[Datum]:
         found = [
-            datum for chain in _chains(self._code) for datum in _used(self._values.get(chain[0]), chain[1:])
+            datum for chain in _chains(self._code) for datum in _used(self._value_of(chain[0]), chain[1:])
         ]
         return [
             datum for datum in dict.fromkeys(found) if datum[0].__name__.partition(".")[0] not in _RESTORED
         ][:_MOST]
+
+    def _value_of(self, name: str) -> object:
+        """Return the value of a name, also of a module that the cell itself imports."""
+        value = self._values.get(name)
+        if value is None and re.search(rf"\bimport\b[^\n]*\b{name}\b", self._code):
+            return sys.modules.get(name)
+        return value
 
 
 def _names(data: set[Datum]) -> frozenset[str]:

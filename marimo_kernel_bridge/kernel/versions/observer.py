@@ -65,16 +65,17 @@ class CellObserver:
                 self.unwatched[cell_id] = self._watch.unwatched
         if calls_something(code):
             from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
+            from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates, uses  # noqa: PLC0415  # as above
             from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # as above
 
             if self._files is None or self._live is None:
                 from marimo_kernel_bridge.kernel.versions.file_contents import FileContents  # noqa: PLC0415  # as above
-                from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates  # noqa: PLC0415  # as above
 
                 self._files, self._live = FileContents(), LiveStates()
-            self._live.begin(code, mentioned, self._values)
             files = FileWatch(code, map(self._values.get, mentioned))
-            self._outside = files, ModuleWatch(code, self._values)
+            modules = ModuleWatch(code, self._values)
+            self._outside = files, modules
+            self._live.begin(uses(code, mentioned, self._values) | modules.uses())
 
     def end(self, cell_id: str, part: Part, flow: ValueFlow) -> set[str]:
         """Record observations of the body. Return the cells of which there are other observations than before.
@@ -101,13 +102,16 @@ class CellObserver:
             also = reaching(rebound, flow.makers.keys() - part.flow.mentions, self._values)
             observations = replace(observations, mutates=observations.mutates | also)
         if outside is not None:
+            from marimo_kernel_bridge.kernel.versions.live_objects import uses  # noqa: PLC0415  # as in `begin`
+
             files, modules = outside
             used = files.end(map(self._values.get, part.flow.mentions))
             assert self._files is not None
             assert self._live is not None
             self._files.note(cell_id, part.source.code, used, flow.place)
-            self._live.end(cell_id, part.source.code, part.flow.mentions, self._values, flow.place)
             data, changed_data = modules.end()
+            now = uses(part.source.code, part.flow.mentions, self._values) | modules.uses()
+            self._live.end(cell_id, now, self._values, flow.place)
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
                 for paths in (used.reads | data, used.writes | changed_data, used.appends)

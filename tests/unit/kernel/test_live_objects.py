@@ -1,5 +1,7 @@
 """Live objects have one state: who looks at one again, after a cell below has changed it, is marked."""
 
+import sys
+
 import pytest
 
 from tests.unit.kernel.notebook_in_memory import FrontEnd
@@ -17,6 +19,15 @@ CHANGED = {
         ("import marimo as mo\ns = mo.ui.slider(0, 9, value=3)", "print(s.value)", "s._update(7)"),
         "7",
     ),
+    "an environment variable": (
+        ("import os", "print(os.environ.get('NEW_CITY'))", "os.environ['NEW_CITY'] = 'of 7'"),
+        "7",
+    ),
+    "an environment variable that a cell with the import sets": (
+        ("import os as o", "print(o.environ.get('NEW_CITY'))", "import os\nos.environ['NEW_CITY'] = 'of 7'"),
+        "7",
+    ),
+    "the path of modules": (("import sys", "print(sys.path[-1])", "sys.path.append('7')"), "7"),
     "a database": (
         (
             "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table t (a)');",
@@ -47,6 +58,29 @@ def test_a_reader_is_right_again_after_the_object_was_made_anew(lab: FrontEnd) -
     cells = lab.run_each([WIDGET, "print(w.value)", "w.value = 7", "print(w.value)"], ["1", "0"])
     assert (lab.text("1"), lab.text("3")) == ("3", "7")
     assert not any(lab.cells()[cell].stale for cell in cells)
+
+
+def test_who_reads_another_variable_of_the_environment_is_not_marked(lab: FrontEnd) -> None:
+    lab.run_each(["import os", "print(os.environ.get('NEW_TOWN'))", "os.environ['NEW_CITY'] = '7'"], ["1"])
+    assert not lab.cells()["1"].stale
+
+
+def test_who_reads_what_a_cell_with_the_import_sets_follows_an_edit(lab: FrontEnd) -> None:
+    cells = ["import os\nos.environ['NEW_CITY'] = '7'", "import os\nprint(os.environ['NEW_CITY'])"]
+    lab.run_each(cells, ["0: import os\nos.environ['NEW_CITY'] = '8'"])
+    assert (lab.text("1"), lab.cells()["1"].stale) == ("8", False)
+
+
+def test_who_changes_it_too_is_not_marked(lab: FrontEnd) -> None:
+    lab.run_each(["import sys\nsys.path.append('new 6')", "sys.path.append('new 7')"], ["0"])
+    assert not lab.cells()["0"].stale
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.setenv("NEW_CITY", "")
+    monkeypatch.delenv("NEW_CITY")  # what a test sets is taken back
 
 
 @pytest.mark.parametrize("looks", ["print(w.step)", "w.observe(print)", "w", "print(1)\nw.value = 3"])
