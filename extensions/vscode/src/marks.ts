@@ -19,7 +19,7 @@ export function itemsOf(session: Session, path: string, cell: vscode.NotebookCel
   const settings = vscode.workspace.getConfiguration('marimoKernelBridge');
   const value: Cell = { key: keyOf(cell), type: 'code', code: withLineFeeds(cell.document.getText()) };
   const here = session.proposals.all.filter(one => (session.proposals.anchor(one) ?? keyOf(cell.notebook.cellAt(0))) === value.key);
-  const items = here.flatMap((one, rank) => proposalItems(one, path, value.code, 100 - 3 * rank));
+  const items = here.flatMap((one, rank) => proposalItems(one, path, value.code, 100 - 3 * rank, here.length > 1));
   const state = session.states.get(value.key);
   if (state && settings.get<boolean>('showStates', true)) items.push(...stateItems(state));
   const author = session.authorOf(value);
@@ -30,7 +30,10 @@ export function itemsOf(session: Session, path: string, cell: vscode.NotebookCel
   return items;
 }
 
-function proposalItems(one: Open, path: string, present: string, rank: number): vscode.NotebookCellStatusBarItem[] {
+/** Several at one cell are short: VS Code leaves out items that do not fit into half of the cell's width. */
+function proposalItems(
+  one: Open, path: string, present: string, rank: number, short: boolean
+): vscode.NotebookCellStatusBarItem[] {
   const { order, index } = one;
   const diff = diffOf(one.change, present);
   const conflict = order.conflict ? ['You changed the cell while the agent did.'] : [];
@@ -38,10 +41,11 @@ function proposalItems(one: Open, path: string, present: string, rank: number): 
   const command = (name: string): vscode.Command => ({
     command: `marimoKernelBridge.${name}`, title: name, arguments: [{ path, op_id: order.op_id, index } satisfies Shown]
   });
-  const what = `$(diff) ${asLabel(order.author)}: ${whatOf(one)} ${diff.length ? sizeOf(diff) : ''}`.trimEnd();
+  const author = short ? '' : `${asLabel(order.author)}: `;
+  const what = `$(diff) ${author}${whatOf(one)} ${diff.length ? sizeOf(diff) : ''}`.trimEnd();
   return [ // the first ones stay where the column is narrow
-    item('$(check) Accept', Left, rank + 2, tooltip, command('accept')),
-    item('$(close) Reject', Left, rank + 1, tooltip, command('reject')),
+    item(short ? '$(check)' : '$(check) Accept', Left, rank + 2, `Accept.\n${tooltip}`, command('accept')),
+    item(short ? '$(close)' : '$(close) Reject', Left, rank + 1, `Reject.\n${tooltip}`, command('reject')),
     item(what, Left, rank, tooltip, command('diff'))
   ];
 }
