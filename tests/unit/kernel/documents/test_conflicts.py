@@ -259,6 +259,22 @@ def test_a_change_goes_to_the_other_window_if_one_does_not_answer(
     assert impatient.kernel.documents.shared.open
 
 
+def test_a_change_goes_to_the_other_window_at_once_if_one_is_closed(connect: Connect, agent: Agent) -> None:
+    first, second = two_windows(connect, shared=False)
+    second.type("b", "x  # here")
+    second.answers = False
+
+    def close() -> None:
+        if second.orders and second in second.buffer.views:
+            second.close()
+
+    agent.front_end.kernel.between.insert(0, close)
+    limits = agent.front_end.kernel.kernel.documents.shared.limits
+    limits.answer = limits.longest = 600.0  # longer than any test waits
+    assert agent.add("z = 1").outcome == "applied"
+    assert len(first.applied) == 1
+
+
 def test_a_change_that_no_window_answers_is_kept(
     document: FrontEndDocument, agent: Agent, impatient: KernelInMemory
 ) -> None:
