@@ -55,7 +55,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
     this.kernel = new Kernel(this.context, this);
 
     const later = () => this.later();
-    const leave = () => void this.link.request({ op: 'detach' });
+    const leave = () => void (this.link.attached && this.link.request({ op: 'detach' }));
     panel.content.modelContentChanged.connect(this.onContent, this);
     panel.content.activeCellChanged.connect(later);
     panel.content.stateChanged.connect(later); // edit mode
@@ -64,12 +64,13 @@ export class LiveNotebook implements Document, Decisions, Listener {
     window.addEventListener('focus', later);
     window.addEventListener('blur', later);
     window.addEventListener('pagehide', leave);
+    this.context.disposed.connect(leave); // the last view is closed, and the kernel is connected still
     panel.disposed.connect(() => {
       window.clearTimeout(this.timer);
       for (const [name, listener] of [['focus', later], ['blur', later], ['pagehide', leave]] as const) {
         window.removeEventListener(name, listener);
       }
-      if (this.link.attached) leave();
+      leave();
       this.kernel.dispose();
     });
   }
@@ -228,7 +229,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
     const { order, number } = open;
     const { conflicts, refused, added, touched } = this.change([change], order.author, order.op_id);
     if (refused || conflicts.length) {
-      Notification.error(refused || 'The place of this change is gone.');
+      Notification.error(refused || 'Its place is gone.');
       return null;
     }
     this.proposals.drop(open);
