@@ -108,15 +108,16 @@ class AgentRequests:
 
     def _content(self, document: Document | None) -> DocumentContent:
         documents = self._documents
+        infos = tuple(one.info for one in documents.open.all())
+        if document is None or document.away:
+            return DocumentContent(None, infos, (), (), documents.journal.number)
         cells = documents.cells.snapshot()
         ran = {cell.notebook_cell_id: cell for cell in cells if cell.notebook_cell_id is not None}
-        shown = {} if document is None else document.cells
-        is_there = document is not None and not document.away
         return DocumentContent(
-            document.info if document is not None and is_there else None,
-            tuple(one.info for one in documents.open.all()),
-            tuple(self._cell(cell, ran.get(key)) for key, cell in shown.items()) if is_there else (),
-            tuple(cell.cell_id for cell in cells if cell.notebook_cell_id not in shown) if is_there else (),
+            document.info,
+            infos,
+            tuple(self._cell(cell, ran.get(key)) for key, cell in document.cells.items()),
+            tuple(cell.cell_id for cell in cells if cell.notebook_cell_id not in document.cells),
             documents.journal.number,
         )
 
