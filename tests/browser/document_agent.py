@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lab_agents import ZmqAgent
+from lab_agents import WireClient
 from lab_server import wait_for
 
 from marimo_kernel_bridge.protocol import messages as wire
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 NAME = "claude"
 
 
-class DocumentAgent(ZmqAgent):
+class DocumentAgent(WireClient):
     """Names cells by their places in the document as it is now."""
 
     def attached(self, views: int = 1) -> DocumentAgent:

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import nbformat
 from chromium import launch
 from document_agent import document_agent
 from lab_page import LabPage
@@ -46,10 +46,14 @@ def main(folder: Path) -> None:
 
 
 def _take(browser: Browser, server: LabServer, folder: Path) -> None:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in CELLS])
-    notebook.metadata["kernelspec"] = {"name": WARM, "display_name": WARM, "language": "python"}
+    cells = [
+        {"id": f"c{number}", "cell_type": "code", "source": source, "metadata": {}}
+        | {"execution_count": None, "outputs": []}
+        for number, source in enumerate(CELLS)
+    ]
+    metadata = {"kernelspec": {"name": WARM, "display_name": WARM, "language": "python"}}
     path = server.notebooks / "readings.ipynb"
-    nbformat.write(notebook, path)
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}))
     context = browser.new_context(viewport={"width": 1000, "height": 560}, device_scale_factor=1.5)
     lab = LabPage(context.new_page(), server, path)
     lab.open()

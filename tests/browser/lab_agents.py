@@ -32,7 +32,7 @@ TIMEOUT_MS = 60_000
 T = TypeVar("T")
 
 
-class ZmqAgent:
+class WireClient:
     """Speaks the wire contract on the shell and control channels, with nothing of ours but `wire`."""
 
     def __init__(self, connection_file: Path, name: str = "agent") -> None:
@@ -56,16 +56,6 @@ class ZmqAgent:
     def describe(self) -> KernelDescription:
         return self.ask(wire.Describe(), KernelDescription)
 
-    def cells(self) -> list[Cell]:
-        return self.ask(wire.ListCells(), list[Cell])
-
-    def edit(self, cell: Cell, code: str) -> RunReport:
-        """Change a cell as last read, and run it with its dependents."""
-        change = ChangeCell(cell_id=cell.cell_id, version=cell.version, code=code)
-        report = self._ask("shell", wire.EditCells(changes=[change]), EditReport)
-        assert report.run is not None, report.problems
-        return report.run
-
     def ask(self, request: wire.Request, kind: type[T]) -> T:
         """Send a request on control, where it is answered while a cell runs."""
         return self._ask("control", request, kind)
@@ -80,6 +70,20 @@ class ZmqAgent:
             if reply["parent_header"].get("msg_id") == sent["header"]["msg_id"]:
                 return wire.decode_reply(reply["content"], kind)
         raise TimeoutError(f"no reply to {request} on the {channel} channel")
+
+
+class ZmqAgent(WireClient):
+    """Changes the kernel's own cells."""
+
+    def cells(self) -> list[Cell]:
+        return self.ask(wire.ListCells(), list[Cell])
+
+    def edit(self, cell: Cell, code: str) -> RunReport:
+        """Change a cell as last read, and run it with its dependents."""
+        change = ChangeCell(cell_id=cell.cell_id, version=cell.version, code=code)
+        report = self._ask("shell", wire.EditCells(changes=[change]), EditReport)
+        assert report.run is not None, report.problems
+        return report.run
 
 
 @contextmanager
