@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chromium import launch
 from document_agent import document_agent
@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
 
 
 def _take(browser: Browser, server: LabServer, folder: Path) -> None:
-    cells = [
+    cells: list[dict[str, Any]] = [
         {"id": f"c{number}", "cell_type": "code", "source": source, "metadata": {}}
         | {"execution_count": None, "outputs": []}
         for number, source in enumerate(CELLS)
