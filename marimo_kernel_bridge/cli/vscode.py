@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,7 +18,7 @@ from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.shipped import shipped
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
-from marimo_kernel_bridge.protocol.own_python import program_on_path
+from marimo_kernel_bridge.protocol.own_python import own_interpreter, program_on_path, python_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,8 +94,8 @@ def install(editor: str | None, say: Callable[[str], None]) -> None:
     _run(command)
     folder = Path(jupyter_data_dir(), "marimo-kernel-bridge")
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "vscode.json", json.dumps({"python": sys.executable}) + "\n", overwrite=True)
-    say(f"Installed the extension; it uses {sys.executable}. Reload the editor's windows that are open.")
+    write_whole(folder / "vscode.json", json.dumps({"python": own_interpreter()}) + "\n", overwrite=True)
+    say(f"Installed the extension; it uses {own_interpreter()}. Reload the editor's windows that are open.")
 
 
 def uninstall(editor: str | None, say: Callable[[str], None]) -> None:
@@ -121,7 +120,9 @@ def _program(editor: str | None) -> str:
 
 def _run(command: list[str]) -> None:
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=_BOUND, check=False)  # noqa: S603  # requested by the user
+        done = subprocess.run(  # noqa: S603  # requested by the user
+            command, stdin=subprocess.DEVNULL, env=python_environment(), timeout=_BOUND, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BridgeError("bad_request", f"`{shlex.join(command)}` did not run: {error}.") from error
     if done.returncode:

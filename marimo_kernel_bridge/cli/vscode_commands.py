@@ -56,7 +56,12 @@ def vscode(*, install: bool, uninstall: bool, editor: str | None) -> None:
 
 @click.command("document-relay", hidden=True)
 def document_relay() -> None:
-    """Pass messages between VS Code's extension, on stdin and stdout, and the kernels of its notebooks."""
+    r"""Pass messages between VS Code's extension, on stdin and stdout, and the kernels of its notebooks.
+
+    \b
+    Examples:
+      marimo-kernel-bridge document-relay    # as the extension runs it
+    """
     import asyncio  # noqa: PLC0415  # only for this command
 
     from marimo_kernel_bridge.client.document_relay import Relay  # noqa: PLC0415  # only for this command

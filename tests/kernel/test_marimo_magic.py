@@ -47,6 +47,7 @@ def test_reset_forgets_all_cells_and_names_and_keeps_the_kernel(lab):
 COMPLETED = {
     "%marimo ": [
         *(
+            "accept",
             "agents",
             "autorun",
             "forget",
