@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Protocol
 CODE_WIDTH: Final = 80
 
 _FIRST_LINE: Final = re.compile(r"\S[^\r\n]*")
+_BLANK: Final = 10_000  # characters
 _MAY_END_A_LINE: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 """Characters that end a line for `str.splitlines` and some displays, but not in a cell."""
 
@@ -32,8 +33,8 @@ def as_data(view: View) -> dict[str, Any]:
 
 
 def first_line(code: str) -> str:
-    """Return the first line of code that is not blank, cut to a width."""
-    found = _FIRST_LINE.search(code)
+    """Return the first line of code that is not blank, cut to a width; empty if blank lines take more than `_BLANK`."""
+    found = _FIRST_LINE.search(code, 0, _BLANK)
     line = found[0].rstrip() if found else ""
     return line if len(line) <= CODE_WIDTH else line[: CODE_WIDTH - 1] + "…"
 
