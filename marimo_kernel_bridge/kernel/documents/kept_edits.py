@@ -99,7 +99,7 @@ def _take_over(kept: list[Proposal], change: DocumentChange) -> Proposal | None:
                 continue
             if isinstance(older, Insert) and older.token == change.key:
                 if isinstance(change, Delete):
-                    proposal.decisions[number] = Decision(number, "gone", None, change.key)
+                    proposal.decisions[number] = Decision(number, "gone")
                 else:
                     proposal.changes[number] = Insert(older.token, older.after, older.type, change.code)
                 return proposal

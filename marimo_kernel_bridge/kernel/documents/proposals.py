@@ -175,9 +175,9 @@ def _behind_decided(change: DocumentChange, decided: Mapping[str, tuple[str, str
     """Return a change that names no new cell on which is decided: but its key, or the cell before its place."""
     if not isinstance(change, Insert | Move):
         return change
-    after = change.after
-    while after is not None and after in decided:
-        key, before = decided[after]
+    after, left = change.after, dict(decided)
+    while after is not None and after in left:  # each once: front ends choose keys
+        key, before = left.pop(after)
         after = key or before
     return change if after == change.after else msgspec.structs.replace(change, after=after)
 

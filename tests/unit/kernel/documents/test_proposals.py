@@ -240,3 +240,16 @@ def test_without_an_extension_the_person_takes_an_agents_cells_one_by_one(
         cell = page.cells()[f"new {number}"]
         assert (cell.cell_id, cell.edited_by) == (cell_id, "claude")
     assert "no agent has added" in page.run("last", "%marimo accept").text
+
+
+def test_a_new_cell_is_offered_whose_place_was_behind_one_that_is_gone(page: FrontEnd, agent: Agent) -> None:
+    page.run("a", "x = 1")
+    (gone,) = agent.edit_the_kernel(AddCell(code="gone = 1")).added
+    agent.edit_the_kernel(AddCell(code="z = 1"))  # behind the last cell
+    agent.edit_the_kernel(DeleteCell(cell_id=gone, version=1))
+    document = page.open({"a": "x = 1"})
+    (kept,) = document.proposals.values()
+    document.accept(kept.op_id, 1)
+    assert list(document.codes.values()) == ["x = 1", "z = 1"]
+    document.attach()
+    assert document.proposals == {}
