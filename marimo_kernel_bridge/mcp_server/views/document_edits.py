@@ -76,7 +76,7 @@ async def in_document(attached: Attached, edit: DocumentEdit, *, changed: bool =
 def answer_without_run(attached: Attached, edit: DocumentEdit) -> RunView:
     """Return the answer for a batch that waits for the person, or was refused."""
     conflicts = tuple(ChangedText(conflict.cell, conflict.code) for conflict in edit.conflicts)
-    if edit.outcome == "refused":
+    if edit.outcome in {"refused", "kept"}:  # an undo that no front end answers
         message = edit.message or NOTHING_CHANGED
         return RunView(
             "", "refused", message, problems=edit.problems, conflicts=conflicts, note=attached.news()

@@ -74,6 +74,12 @@ class _Facts:
         return self.edits is not None and not self.edits.applied
 
     @property
+    def has_changed(self) -> bool:
+        """Whether the kernel has, or a front end shows, what the run was to change: a front end shows it before it runs."""
+        began = self.run.status not in {"queued", "aborted", "lost"}
+        return not self.refused and (began or self.run.kind == "document")
+
+    @property
     def status(self) -> str:
         """The run's status; for edits, which always have an ok reply, that of the cell."""
         if self.refused:
@@ -130,7 +136,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         problems=facts.edits.problems if facts.edits else (),
         still_stale=facts.report.still_stale if facts.report else (),
         full=None if window.shows_all(text, shown) else _address(attached, facts),
-        where=None if place is None or facts.refused else place.where,
+        where=None if place is None or not facts.has_changed else place.where,
         op_id=None if place is None else place.op_id,
         front_end=None if place is None else place.front_end,
         note=attached.news(),

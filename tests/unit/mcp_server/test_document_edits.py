@@ -394,6 +394,15 @@ async def test_an_edit_is_undone_by_its_inverse_in_the_document(
     assert (await connected("undo_edit", op_id="op-1")).refused("document_changed")
 
 
+async def test_an_undo_that_no_front_end_answers_is_no_proposal(
+    connected: Agent, document: FakeKernel
+) -> None:
+    document.about_document[wire.UndoEdit] = DocumentEdit("kept", "op-2", message="It does not answer.")
+    answer = await connected("undo_edit", op_id="op-1")
+    assert (answer.data["status"], answer.data["message"]) == ("refused", "It does not answer.")
+    assert "wait_for_decision" not in answer.text
+
+
 async def test_a_silent_kernel_leaves_open_whether_the_document_was_changed(
     connected: Agent, document: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

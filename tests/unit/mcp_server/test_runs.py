@@ -237,6 +237,7 @@ async def test_a_queued_run_that_is_given_up_never_starts(connected: Agent, kern
     end()
     over = await connected("read_run", run_id=run_id)
     assert (over.data["status"], "cancelled before it started" in over.text) == ("aborted", True)
+    assert "where" not in over.data  # there is no such cell
     assert "execute_request" not in kernel.asked
 
 
