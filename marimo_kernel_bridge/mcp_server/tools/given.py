@@ -33,9 +33,7 @@ CodeArg = Annotated[
 
 def given_of(structure: Sequence[EditorCell] | None, code: Mapping[str, str] | None) -> Given:
     """Return the texts of a call."""
-    cells = (
-        None
-        if structure is None
-        else [SourceCell(one.cell_id, one.type, one.code or "") for one in structure]
-    )
-    return Given(cells, code)
+    if structure is None:
+        return Given(None, code)
+    cells = [SourceCell(one.cell_id, one.type, one.code or "") for one in structure]
+    return Given(cells, code, frozenset(one.cell_id for one in structure if one.code is None))

@@ -75,10 +75,14 @@ class NotebookSource:
 
 @dataclass(frozen=True)
 class Given:
-    """Texts of a call: all cells of the editor in their order, or those of some cells by id."""
+    """Texts of a call: all cells of the editor in their order, or those of some cells by id.
+
+    `without_text` are ids in `structure` whose cells have the text that is known.
+    """
 
     structure: Sequence[SourceCell] | None = None
     code: Mapping[str, str] | None = None
+    without_text: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(self.structure or self.code)
@@ -257,7 +261,7 @@ def _with(given: Given, cells: Sequence[SourceCell]) -> tuple[SourceCell, ...]:
         ordered = []
         for one in given.structure:
             found = known.get(one.key) or by_code.get(one.code.strip())
-            code = one.code or (found.code if found is not None else "")
+            code = found.code if found is not None and one.key in given.without_text else one.code
             ordered.append(replace(found or one, type=one.type, code=code))
         taken = {id(cell.cell) for cell in ordered}
         only = [cell for cell in cells if cell.cell is not None and id(cell.cell) not in taken]

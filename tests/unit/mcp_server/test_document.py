@@ -245,11 +245,13 @@ async def test_texts_of_an_editor_take_the_place_of_what_is_known(
 ) -> None:
     kernel.add("aaaa", "x = 1")
     kernel.add("bbbb", "print(x)")
+    kernel.add("cccc", "y = 1")
     structure = [
         {"cell_id": "t", "type": "markdown", "code": "# T"},
         {"cell_id": "cell 2", "code": "print(x)"},
         {"cell_id": "nb-aaaa"},
         {"cell_id": "n", "code": "new"},
+        {"cell_id": "cccc", "code": ""},  # emptied since
     ]
     answer = await connected("list_cells", structure_override=structure, code_override={"nb-aaaa": "x = 2"})
     assert [(line["cell_id"], line["code"], line.get("sync")) for line in answer.data["cells"]] == [
@@ -257,6 +259,7 @@ async def test_texts_of_an_editor_take_the_place_of_what_is_known(
         ("bbbb", "print(x)", None),
         ("aaaa", "x = 2", "changed"),
         ("n", "new", "never_run"),
+        ("cccc", "", "changed"),
     ]
     assert answer.data["origin"] == {"shows": "given"}
     read = await connected("read_cell", cell_id="aaaa", code_override={"aaaa": "x = 3"})
