@@ -74,12 +74,14 @@ class Journal:
     def since(self, after: int | None, reader: str) -> Changes:
         """Return the changes after a point; None: those that this reader has not read yet."""
         point = self._read.get(reader, 0) if after is None else after
+        restarted = point > self._number  # it is from another kernel
+        point = 0 if restarted else point
         self._read.pop(reader, None)
         self._read[reader] = self._number
         while len(self._read) > _MOST_READERS:
             self._read.popitem(last=False)
         changes = tuple(change for change in self._changes if change.number > point)
-        return Changes(changes, self._number, incomplete=point < self._dropped)
+        return Changes(changes, self._number, incomplete=restarted or point < self._dropped)
 
 
 def _size(change: CellChange) -> int:

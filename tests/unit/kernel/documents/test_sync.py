@@ -274,3 +274,10 @@ def test_the_cells_have_the_order_of_the_document(document: FrontEndDocument, pa
     document.insert("top", "t = 1", None)
     page.finish(document.run("top"))
     assert list(page.cells()) == ["top", "d", "a", "b", "c"]
+
+
+def test_an_agent_with_a_point_of_an_earlier_kernel_gets_all_changes(page: FrontEnd, agent: Agent) -> None:
+    document = page.open({"a": "x = 1"})
+    document.type("a", "x = 2")
+    changes = agent.changes(1_000)
+    assert ([one.after for one in changes.changes], changes.incomplete) == (["x = 2"], True)
