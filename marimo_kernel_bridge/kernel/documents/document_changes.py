@@ -246,7 +246,7 @@ class DocumentChanges:
         if deleted or moves or done.added:
             documents.follow(view)
         if deleted or moves:
-            documents.notebook.follow_document(list(view.cells), deleted=deleted, at_once=wanted.run)
+            documents.notebook.follow_agent(list(view.cells), deleted, run=wanted.run)
         documents.tell_states(view)
         for change in changes:
             if isinstance(change, Insert) and change.token in done.added:

@@ -187,16 +187,18 @@ class NotebookSession:
 
     # -- an open document ----------------------------------------------------------------------------------------
 
-    def follow_document(
-        self, notebook_cell_ids: Sequence[str] | None, *, deleted: Sequence[str] = (), at_once: bool = False
-    ) -> None:
-        """Take the order of an open document, None: there is none any more. Any thread.
+    def follow_document(self, notebook_cell_ids: Sequence[str] | None) -> None:
+        """Take the order of an open document, None: there is none any more. It counts from the next request on. Any thread."""
+        self._document_order = notebook_cell_ids
 
-        It counts from the next request on, or `at_once`, when the cells that an agent has `deleted` are dropped, too.
+    def follow_agent(self, notebook_cell_ids: Sequence[str], deleted: Sequence[str], *, run: bool) -> None:
+        """Take the order that an agent has given an open document, as soon as no cell runs, and drop `deleted` cells. Any thread.
+
+        Cells that become stale by that are held unless the agent lets cells `run`.
         """
         self._document_order = notebook_cell_ids
-        if self._loaded is not None and (at_once or deleted):
-            self._loaded.execution.later(lambda: self._follow_at_once(deleted))
+        if self._loaded is not None:
+            self._loaded.execution.later(lambda: self._follow_at_once(deleted, run=run))
 
     def rename_cell(self, notebook_cell_id: str, new: str) -> None:
         """Take over the new id that an open document has for a cell, as soon as no cell runs. Any thread."""
@@ -204,14 +206,17 @@ class NotebookSession:
         if self._loaded is not None:
             self._loaded.execution.later(self._arrange_as_document)
 
-    def _follow_at_once(self, deleted: Sequence[str]) -> None:
+    def _follow_at_once(self, deleted: Sequence[str], *, run: bool) -> None:
+        graph, stale_cells = self._parts.execution.graph, self._parts.execution.stale_cells
+        stale_before = graph.stale
         self._arrange_as_document()
         entries = [entry for entry in map(self.cells.with_key, deleted) if entry is not None]
         for entry in entries:
             entry.deleted = True
-        graph = self._parts.execution.graph
         graph.remove([entry.cell.cell_id for entry in entries])
         graph.update()
+        if not run:
+            stale_cells.hold_edited((), stale_before)
 
     def _arrange_as_document(self) -> None:
         while self._renamed:

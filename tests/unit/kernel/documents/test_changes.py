@@ -8,6 +8,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import document as messages
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
+from marimo_kernel_bridge.protocol.notebook import RunReport
 from tests.unit.kernel.document_agents import Agent
 from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, KernelInMemory
 
@@ -291,3 +292,22 @@ def test_names_and_code_are_passed_on_as_text(page: FrontEnd, agent: Agent) -> N
     assert list(document.codes.values())[2] == "s = '</script>'"
     agent.finished(edit)
     assert page.cells()[edit.added[0]].edited_by == "img onerror 1"
+
+
+@pytest.mark.parametrize("change", ["delete", "move"])
+def test_nothing_runs_because_of_a_change_that_is_not_to_run(
+    page: FrontEnd, agent: Agent, change: str
+) -> None:
+    document = ran(page, {"one": "a = 1", "two": "a = 2", "three": "print('a is', a)"})
+    if change == "delete":
+        agent.delete("two", run=False)
+    else:
+        agent.move("one", after="two", run=False)
+    page.sync()
+    document.insert("other", "c = 1", after=None)
+    page.finish(document.run("other"))
+    page.sync()
+    assert page.text("three") == "a is 2"
+    assert page.cells()["three"].stale
+    agent.ask(wire.RunStale(client="claude"), RunReport, "shell")
+    page.wait_for("three", "a is 1")
