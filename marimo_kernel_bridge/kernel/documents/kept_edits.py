@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.kernel.documents.batches import after_changes, batch_for
 from marimo_kernel_bridge.kernel.documents.document_changes import new_id
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.document import DocumentChange
+
+
+_MOST_TOGETHER: Final = 100
+"""Changes that are offered together."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,9 @@ class KeptEdits:
             (one for one in kept if one.author == edit.author and not one.decisions and not documents.open),
             None,
         )
-        if unseen is not None and unseen.open:
+        if unseen is not None and unseen.open and len(unseen.changes) + len(news) <= _MOST_TOGETHER:
             unseen.changes += news
+            documents.propose(unseen)  # which bounds the texts that are kept
         elif news:
             documents.propose(Proposal(new_id(), edit.author, news, kept=True))
         for older in changed:

@@ -87,7 +87,7 @@ class Proposal:
 
     @property
     def size(self) -> int:
-        return sum(len(getattr(change, "code", "")) for change in self.changes)
+        return len(self.note) + sum(len(getattr(change, "code", "")) for change in self.changes)
 
 
 class Proposals:

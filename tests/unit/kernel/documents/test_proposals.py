@@ -3,6 +3,7 @@
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.documents import kept_edits
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from tests.front_end_document import FrontEndDocument, RefusedError
 from tests.unit.kernel.document_agents import Agent
@@ -253,3 +254,14 @@ def test_a_new_cell_is_offered_whose_place_was_behind_one_that_is_gone(page: Fro
     assert list(document.codes.values()) == ["x = 1", "z = 1"]
     document.attach()
     assert document.proposals == {}
+
+
+def test_what_agents_change_without_a_document_is_offered_in_bounded_parts(
+    page: FrontEnd, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_edits, "_MOST_TOGETHER", 2)
+    page.run("a", "x = 1")
+    for number in range(3):
+        agent.edit_the_kernel(AddCell(code=f"v{number} = 1"))
+    proposals = page.open({"a": "x = 1"}).proposals.values()
+    assert sorted(len(proposal.changes) for proposal in proposals) == [1, 2]
