@@ -92,7 +92,7 @@ class _Building:
                 self.made.append(Delete(key, self._base(key, version)))
                 self._order.remove(key)
             case MoveCell(after=behind):  # its text does not matter
-                after = None if behind is None else self._find(behind)
+                after = None if behind is None else self._anchor(behind, key)
                 self._order.remove(key)
                 self._place(key, after)
                 self.made.append(Move(key, after))
@@ -102,7 +102,7 @@ class _Building:
     def _insert(self, change: AddCell) -> None:
         token = f"new{len(self._tokens) + 1}"
         if change.after is not None:
-            after = self._find(change.after)
+            after = self._anchor(change.after, token)
         else:
             after = self._order[-1] if self._order and not change.first else None
         self.made.append(Insert(token, after, change.type, change.code))
@@ -117,6 +117,14 @@ class _Building:
         if key is None:
             self.gone.append(EditConflict(cell_id, None))
         return key
+
+    def _anchor(self, cell_id: str, key: str) -> str | None:
+        """Return the key of the cell behind which another one goes."""
+        after = self._find(cell_id)
+        if after == key or (after in self._document.cells and after not in self._order):
+            why = "has no place behind itself" if after == key else f"goes behind {cell_id}, which is deleted"
+            raise BridgeError("bad_request", f"{key} {why}; nothing was changed.", "Name another cell.")
+        return after
 
     def _base(self, key: str, version: int) -> str:
         code = self._document.cells[key].code

@@ -311,3 +311,16 @@ def test_nothing_runs_because_of_a_change_that_is_not_to_run(
     assert page.cells()["three"].stale
     agent.ask(wire.RunStale(client="claude"), RunReport, "shell")
     page.wait_for("three", "a is 1")
+
+
+@pytest.mark.parametrize("move", [True, False], ids=["itself", "deleted"])
+def test_a_place_that_the_batch_itself_takes_away_is_refused(
+    page: FrontEnd, agent: Agent, move: bool
+) -> None:
+    document = ran(page)
+    version = agent.cells()["b"].version
+    behind_itself = [MoveCell(cell_id="b", version=version, after="b")]
+    behind_deleted = [DeleteCell(cell_id="b", version=version), AddCell(code="z = 1", after="b")]
+    with pytest.raises(BridgeError) as refusal:
+        agent.edit(*(behind_itself if move else behind_deleted))
+    assert (refusal.value.code, document.applied) == ("bad_request", [])
