@@ -137,7 +137,8 @@ class Proposals:
             code if decided.decision == "accepted" else None,
             decided.key or getattr(change, "key", None),
         )
-        proposal.runs += [run.msg_id for run in decided.runs if run.msg_id is not None]
+        ids = [run.msg_id or proposal.op_id for run in decided.runs]
+        proposal.runs += [run_id for run_id in ids if run_id not in proposal.runs]
         return proposal
 
     def withdraw(self, proposal: Proposal) -> None:

@@ -202,3 +202,17 @@ def test_vs_code_that_was_loaded_again_sees_outputs_below(
     again.run("a", "x = 3")
     again.wait_quiet()
     assert "x is 3" in again.text("a")
+
+
+def test_what_vs_code_runs_because_of_a_proposal_is_known(
+    vscode: tuple[FrontEnd, VSCode], agent: Agent
+) -> None:
+    page, document = vscode
+    edit = agent.propose(AddCell(code="y = 1"))
+    assert edit.op_id is not None
+    document.work()
+    document.accept(edit.op_id)
+    document.work()
+    page.wait_quiet()
+    assert agent.proposal(edit.op_id).runs == (edit.op_id,)
+    assert [run.status for run in agent.report(edit.op_id).cells] == ["ok"]
