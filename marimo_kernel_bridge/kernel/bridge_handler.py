@@ -265,8 +265,8 @@ def _did_something(result: wire.Result | BridgeError) -> bool:
     match result:
         case EditReport(applied=applied):
             return applied
-        case DocumentEdit(op_id=op_id):
-            return op_id is not None
+        case DocumentEdit(outcome=outcome, op_id=op_id):
+            return outcome == "applied" and op_id is not None
         case BridgeError() | DocumentContent() | Proposal() | Comparison() | Changes():
             return False
         case _:

@@ -324,3 +324,10 @@ def test_a_place_that_the_batch_itself_takes_away_is_refused(
     with pytest.raises(BridgeError) as refusal:
         agent.edit(*(behind_itself if move else behind_deleted))
     assert (refusal.value.code, document.applied) == ("bad_request", [])
+
+
+def test_a_proposal_counts_as_no_run_of_an_agent(page: FrontEnd, agent: Agent) -> None:
+    document = ran(page)
+    agent.propose(AddCell(code="z = 1"))
+    assert page.kernel.run_until(lambda: bool(document.agents))
+    assert [(one.name, one.runs) for one in document.agents] == [("claude", 0)]
