@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, assert_never
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.documents.batches import batch_for
-from marimo_kernel_bridge.kernel.documents.document_changes import Wanted
+from marimo_kernel_bridge.kernel.documents.document_changes import READ_ONLY, Wanted
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.document_edits import DocumentContent, DocumentEdit, NotebookCell
 
@@ -154,8 +154,7 @@ class AgentRequests:
             answer(DocumentEdit("kept", None, message="No document is open."))
             return
         if document is not None and "apply" not in document.can:
-            message = "The document that is open cannot be changed: it is read-only."
-            answer(DocumentEdit("refused", None, document.front_end, message=message))
+            answer(DocumentEdit("refused", None, document.front_end, message=READ_ONLY))
             return
         plan = document if document is not None else documents.cells.as_document()
         fits = documents.versions.fits if document is not None else documents.cells.has_version
@@ -181,7 +180,12 @@ class AgentRequests:
             self._changes.apply(document, wanted, answer)
 
     def _sync(self, document: Document, author: str, answer: Answer) -> None:
+        self._documents.notebook.agents.require_not_paused()  # also since the document was asked for its text
         found = self._documents.comparison.of(document)
+        if "run" not in document.can:
+            message = "The front end cannot run cells of this document; ask the person."
+            answer(DocumentEdit("refused", None, document.front_end, message=message))
+            return
         if not found.to_run:
             answer(DocumentEdit("applied", None, document.front_end, message="Everything is in step."))
             return

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.changes import ExpectedRun, GraphProblem
     from marimo_kernel_bridge.protocol.document import Decided, DocumentChange, Done
 
+READ_ONLY = "The document that is open cannot be changed: it is read-only."
 _NO_ANSWER = "The document is open, but its front end does not answer."
 
 
@@ -145,6 +146,9 @@ class DocumentChanges:
             self.apply(document, wanted, answer)
 
     def undo_for_person(self, op_id: str) -> None:
+        if "apply" not in document.can:
+            answer(DocumentEdit("refused", None, document.front_end, message=READ_ONLY))
+            return
         """Undo an operation because the person wants it. Raises `BridgeError`: no_such_edit, document_changed."""
         refused: list[DocumentEdit] = []
         self.undo(op_id, NOTEBOOK, refused.append)

@@ -331,3 +331,14 @@ def test_a_proposal_counts_as_no_run_of_an_agent(page: FrontEnd, agent: Agent) -
     agent.propose(AddCell(code="z = 1"))
     assert page.kernel.run_until(lambda: bool(document.agents))
     assert [(one.name, one.runs) for one in document.agents] == [("claude", 0)]
+
+
+def test_what_cannot_be_run_or_undone_in_a_read_only_document_is_said(page: FrontEnd, agent: Agent) -> None:
+    edit = agent.change("a", "x = 2") if ran(page) else None
+    assert edit is not None
+    assert edit.op_id is not None
+    page.documents[0].can = ("propose",)
+    page.documents[0].attach()
+    page.documents[0].type("b", "x")
+    assert "cannot run" in agent.sync().message
+    assert "read-only" in agent.undo(edit.op_id).message
