@@ -209,7 +209,7 @@ class AgentRequests:
 
     def _read_proposal(self, op_id: str, wait: float, answer: Answer) -> None:
         proposal = self._documents.proposals.get(op_id)
-        if not proposal.open or wait <= 0:
+        if not (proposal.open and wait > 0):  # nor if it is no number
             answer(self._result(proposal))
             return
 
@@ -242,8 +242,8 @@ class _Once:
 
     def __call__(self, result: wire.Result | BridgeError) -> None:
         if not self.given:
-            self.given = True
             self.answer(result)
+            self.given = True  # one that cannot be sent is followed by another
 
 
 def _required(document: Document | None) -> Document:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import document as messages
 from marimo_kernel_bridge.protocol.changes import AddCell
 from tests.front_end_document import FrontEndDocument, RefusedError, TextCell
@@ -82,6 +83,24 @@ def test_an_agent_is_answered_where_the_kernel_fails(
     monkeypatch.setattr(kernel.kernel.documents.shared.journal, "note", lambda *_, **__: 1 / 0)
     edit = agent.add("z = 1")
     assert (edit.outcome, "bug" in edit.message) == ("refused", True)
+
+
+def test_an_agent_is_answered_where_the_answer_cannot_be_sent(
+    page: FrontEnd, agent: Agent, kernel: KernelInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.open({"a": "x = 1"})
+    handler = kernel.kernel.bridge_requests._handler
+    send, failures = handler._without_secrets, iter([ZeroDivisionError()])
+
+    def fail_once(content: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return send(content)
+
+    monkeypatch.setattr(handler, "_without_secrets", fail_once)
+    with pytest.raises(BridgeError) as refusal:
+        agent.read()
+    assert refusal.value.code == "bad_request"
 
 
 def test_clients_that_vanish_are_forgotten(page: FrontEnd, agent: Agent, kernel: KernelInMemory) -> None:
