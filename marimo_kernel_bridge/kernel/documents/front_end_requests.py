@@ -37,11 +37,13 @@ class FrontEndRequests:
             )
         return {**encode_error(error), "protocol": wire.DOCUMENT_PROTOCOL}
 
-    def _answer(self, request: wire.FrontEndRequest) -> wire.Reply:  # noqa: PLR0911  # one for each
+    def _answer(self, request: wire.FrontEndRequest) -> wire.Reply:  # noqa: C901, PLR0911  # one for each
         documents = self._documents
         if isinstance(request, wire.Attach):
             return self._attach(request)
         document = documents.open.get(request.client)
+        if document is not None:
+            documents.open.heard(document)
         if isinstance(request, wire.Done):  # also from one that was forgotten meanwhile
             documents.orders.answered(request)
             return wire.Noted(attach=document is None)
@@ -51,7 +53,6 @@ class FrontEndRequests:
             case wire.Changed():
                 return self._changed(document, request)
             case wire.Decided():
-                documents.open.heard(document)
                 self._changes.decided(document, request)
             case wire.Undo(op_id=op_id):
                 self._changes.undo_for_person(op_id)

@@ -18,7 +18,7 @@ from marimo_kernel_bridge.protocol.names import agent_name
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from marimo_kernel_bridge.protocol.document import Attach, CellType, Changed, DocumentCell
 
@@ -149,8 +149,6 @@ class OpenDocuments:
 
     def change(self, document: Document, request: Changed) -> list[Difference] | None:
         """Apply a change. Return the differences; None if a message was lost, so that it must attach again."""
-        _require_size(request.cells)
-        self.heard(document)
         if request.revision <= document.revision:
             return []  # sent twice
         if request.revision != document.revision + 1:
@@ -160,8 +158,7 @@ class OpenDocuments:
             if not cells.keys() >= set(request.order):
                 return None
             cells = {key: cells[key] for key in request.order}
-        if len(cells) > MOST_CELLS:
-            raise _too_large()
+        _require_size(cells.values())
         document.revision = request.revision
         found = differences(document.cells, cells)
         document.cells = cells
@@ -266,7 +263,7 @@ def _activity(document: Document) -> tuple[bool, float, float]:
     return (not document.away, document.active_at, document.heard_at)
 
 
-def _require_size(cells: Sequence[DocumentCell]) -> None:
+def _require_size(cells: Collection[DocumentCell | ShownCell]) -> None:
     if len(cells) > MOST_CELLS or sum(len(cell.code) for cell in cells) > MOST_TEXT:
         raise _too_large()
 

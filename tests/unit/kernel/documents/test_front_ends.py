@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.documents import open_documents
 from marimo_kernel_bridge.protocol import document as messages
 from marimo_kernel_bridge.protocol.changes import AddCell
 from tests.front_end_document import FrontEndDocument, RefusedError, TextCell
@@ -101,6 +102,17 @@ def test_an_agent_is_answered_where_the_answer_cannot_be_sent(
     with pytest.raises(BridgeError) as refusal:
         agent.read()
     assert refusal.value.code == "bad_request"
+
+
+def test_the_text_of_a_document_is_bounded_over_all_messages(
+    page: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = page.open({"a": "", "b": ""})
+    monkeypatch.setattr(open_documents, "MOST_TEXT", 100)
+    document.type("a", "#" * 60)
+    with pytest.raises(RefusedError) as refused:
+        document.type("b", "#" * 60)
+    assert refused.value.code == "too_large"
 
 
 def test_clients_that_vanish_are_forgotten(page: FrontEnd, agent: Agent, kernel: KernelInMemory) -> None:
