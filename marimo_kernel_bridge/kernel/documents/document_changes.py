@@ -142,8 +142,15 @@ class DocumentChanges:
         wanted = Wanted(author, operation.inverse, operation.run)
         if conflicts:
             answer(self.conflict(document, wanted, conflicts))
-        else:
-            self.apply(document, wanted, answer)
+            return
+
+        def undone(edit: DocumentEdit) -> None:
+            if edit.outcome == "refused":
+                self._documents.applied.add(operation)
+            answer(edit)
+
+        self.apply(document, wanted, undone)
+        self._documents.applied.remove(op_id)  # to undo a deletion twice would make the cell twice
 
     def undo_for_person(self, op_id: str) -> None:
         if "apply" not in document.can:

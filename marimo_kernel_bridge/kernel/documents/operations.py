@@ -47,6 +47,10 @@ class AppliedOperations:
             inverse = tuple(with_key(change, key, new) for change in operation.inverse)
             self._operations[op_id] = replace(operation, inverse=inverse)
 
+    def remove(self, op_id: str) -> None:
+        """Forget an operation, because it is being undone."""
+        self._operations.pop(op_id, None)
+
     def get(self, op_id: str) -> AppliedOperation:
         """Return an operation. Raises `BridgeError`: no_such_edit."""
         operation = self._operations.get(op_id)
@@ -54,6 +58,6 @@ class AppliedOperations:
             raise BridgeError(
                 "no_such_edit",
                 f"The kernel knows no applied change {op_id!r}.",
-                f"It keeps the newest {_KEPT}; a restart forgets all.",
+                f"It keeps the newest {_KEPT} that are not undone; a restart forgets all.",
             )
         return operation

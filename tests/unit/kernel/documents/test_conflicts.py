@@ -336,3 +336,13 @@ def test_what_a_revert_brought_back_is_seen(document: FrontEndDocument, agent: A
     assert (comparison.changed, len(comparison.kernel_only)) == (("a",), 1)
     kinds = [(one.kind, one.key) for one in agent.changes(0).changes if one.kind != "ran"]
     assert kinds == [("deleted", "c"), ("changed", "a")]
+
+
+def test_a_deletion_is_undone_once(document: FrontEndDocument, agent: Agent) -> None:
+    before = list(document.codes.values())
+    edit = agent.delete("c")
+    assert edit.op_id is not None
+    assert agent.undo(edit.op_id).outcome == "applied"
+    with pytest.raises(BridgeError) as refusal:
+        agent.undo(edit.op_id)
+    assert (refusal.value.code, list(document.codes.values())) == ("no_such_edit", before)
