@@ -203,6 +203,17 @@ def after_changes(
     return {key: cells[key] for key in order}, inverse[::-1]
 
 
+def is_told(change: DocumentChange, added: Mapping[str, str], before: Document, now: Document) -> bool:
+    """Return whether a front end has told of a text by itself since `before`: the person may have typed on since."""
+    match change:
+        case ChangeText(key=key) if key in now.cells and key in before.cells:
+            return now.cells[key].code != before.cells[key].code
+        case Insert(token=token):
+            return added.get(token) in now.cells
+        case _:
+            return False
+
+
 def _after_token(change: DocumentChange, key: str, token: str) -> DocumentChange:
     if isinstance(change, Insert | Move) and change.after == key:
         return msgspec.structs.replace(change, after=token)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.documents.batches import after_changes
+from marimo_kernel_bridge.kernel.documents.batches import after_changes, is_told
 from marimo_kernel_bridge.kernel.documents.operations import AppliedOperation
 from marimo_kernel_bridge.kernel.documents.order_queue import Operation
 from marimo_kernel_bridge.kernel.documents.proposals import Proposal
@@ -66,10 +66,10 @@ class DocumentChanges:
     def apply(self, document: Document, wanted: Wanted, answer: Callable[[DocumentEdit], None]) -> None:
         """Have a front end apply a change; `answer` gets the result when there is one."""
         op_id = new_id()
-        sent: list[Document] = []  # what the document was when the order was given
+        sent: dict[str, Document] = {}  # what the document of each client was when it was given the order
 
         def order(view: Document) -> Apply:
-            sent[:] = [replace(view, cells=dict(view.cells))]
+            sent[view.client] = replace(view, cells=dict(view.cells))
             self._expect(op_id, wanted)
             return Apply(
                 to=view.client,
@@ -82,18 +82,36 @@ class DocumentChanges:
         def answered(done: Done | None, view: Document | None) -> None:
             if done is None or view is None:
                 answer(DocumentEdit("kept", op_id, would_run=wanted.would_run, message=_NO_ANSWER))
-            elif done.result == "applied":
-                answer(self._applied(op_id, wanted, done, view, sent[0]))
-            elif done.result == "conflict":
+                return
+            if done.result == "applied":
+                answer(self._applied(op_id, wanted, done, view, sent.get(view.client, view)))
+                return
+            self._forget_texts(wanted)
+            if done.result == "conflict":
                 conflicts = tuple(EditConflict(one.key, one.code) for one in done.conflicts)
                 self._note_texts(view, done)
                 answer(self.conflict(view, wanted, conflicts))
             else:
                 answer(DocumentEdit("refused", op_id, view.front_end, message=done.message or "Refused."))
 
+        def late(done: Done, view: Document, before: Document | None) -> None:
+            if before is None:  # the agent was told that the change is kept
+                self._applied(op_id, wanted, done, view, sent.get(view.client, view))
+                self._documents.offer_no_more(view)
+            elif view.client != before.client and view.shared_id is not None:
+                self._take_back(wanted, done, view)
+
         self._documents.orders.submit(
             Operation(
-                op_id, document, "apply", order, answered, _failing(answer), wanted.author, wanted.changes
+                op_id,
+                document,
+                "apply",
+                order,
+                answered,
+                _failing(answer),
+                wanted.author,
+                wanted.changes,
+                late,
             )
         )
 
@@ -128,6 +146,9 @@ class DocumentChanges:
         document = self._documents.open.get(operation.client) or self._documents.open.active()
         if document is None:
             raise BridgeError("no_document", "The document of this change is not open any more.")
+        if "apply" not in document.can:
+            answer(DocumentEdit("refused", None, document.front_end, message=READ_ONLY))
+            return
         conflicts = tuple(
             EditConflict(
                 change.key, None if change.key not in document.cells else document.cells[change.key].code
@@ -153,9 +174,6 @@ class DocumentChanges:
         self._documents.applied.remove(op_id)  # to undo a deletion twice would make the cell twice
 
     def undo_for_person(self, op_id: str) -> None:
-        if "apply" not in document.can:
-            answer(DocumentEdit("refused", None, document.front_end, message=READ_ONLY))
-            return
         """Undo an operation because the person wants it. Raises `BridgeError`: no_such_edit, document_changed."""
         refused: list[DocumentEdit] = []
         self.undo(op_id, NOTEBOOK, refused.append)
@@ -249,7 +267,8 @@ class DocumentChanges:
         documents, changes = self._documents, wanted.changes
         version_of = documents.versions.of
         _, inverse = after_changes(before, changes, done.added, wanted.author, version_of)
-        cells, _ = after_changes(view, changes, done.added, wanted.author, version_of)
+        untold = [change for change in changes if not is_told(change, done.added, before, view)]
+        cells, _ = after_changes(view, untold, done.added, wanted.author, version_of)
         documents.journal.note(documents.open.put(view, cells), by=wanted.author)
         documents.applied.add(AppliedOperation(op_id, view.client, wanted.author, tuple(inverse), wanted.run))
         deleted = [change.key for change in changes if isinstance(change, Delete)]
@@ -273,6 +292,16 @@ class DocumentChanges:
             would_run=wanted.would_run,
         )
 
+    def _take_back(self, wanted: Wanted, done: Done, view: Document) -> None:
+        """Remove the new cells that a second view of a shared document has made for one order."""
+        twice = tuple(
+            Delete(done.added[change.token], base_of(change.code))
+            for change in wanted.changes
+            if isinstance(change, Insert) and change.token in done.added
+        )
+        if twice:
+            self.apply(view, Wanted(NOTEBOOK, twice, run=wanted.run), lambda _: None)
+
     def _runs_of(self, op_id: str, author: str, done: Done) -> tuple[str, ...]:
         """Return the ids by which the runs of an order can be read."""
         if done.runs:
@@ -288,6 +317,11 @@ class DocumentChanges:
                 self._agents.wrote(key, change.code, wanted.author)
                 if wanted.run:
                     self._agents.ordered(key, change.code, wanted.author, op_id)
+
+    def _forget_texts(self, wanted: Wanted) -> None:
+        for change in wanted.changes:
+            if isinstance(change, ChangeText | Insert):
+                self._agents.forget_text(change.key if isinstance(change, ChangeText) else None, change.code)
 
     def _note_texts(self, view: Document, done: Done) -> None:
         """Take over the texts that a front end has reported as conflicts."""

@@ -7,13 +7,13 @@ what orders say. For the control thread.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.document import Insert, Move
+from marimo_kernel_bridge.protocol.document import Delete, Move
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_WAITING: Final = 64
 _AFTER_ATTACH: Final = 0.2  # seconds
+_ENDED_KEPT: Final = 100
 
 
 class Timers(Protocol):
@@ -50,6 +51,7 @@ class Operation:
 
     `changes` are the author's, if there are any.
     `answered` gets the front end's answer and the document; None and None if none answered. `failed` is called if that fails.
+    `late` gets what another client says to have applied after that, and the document that `answered` has got.
     """
 
     op_id: str
@@ -60,6 +62,7 @@ class Operation:
     failed: Callable[[], None]
     author: str = NOTEBOOK
     changes: Sequence[DocumentChange] = ()
+    late: Callable[[Done, Document, Document | None], None] | None = None
     tried: set[str] = field(default_factory=set)
 
 
@@ -82,6 +85,8 @@ class OrderQueue:
         self._waiting: deque[Callable[[], None]] = deque()
         self._current: tuple[Operation, Document, float] | None = None  # the client and when it was sent
         self._timer: object = None
+        # Those of which another client may still say that it has applied them, with the document that has answered.
+        self._ended: OrderedDict[str, tuple[Operation, Document | None]] = OrderedDict()
 
     def when_free(self, act: Callable[[], None]) -> None:
         """Act as soon as no order is under way: what is changed then is planned for the document as it is then."""
@@ -91,19 +96,33 @@ class OrderQueue:
         self._next()
 
     def submit(self, operation: Operation) -> None:
-        """Give an order as soon as those before it are answered."""
-        self.when_free(partial(self._try_next_view, operation))
+        """Give an order: at once if none is under way, because it was planned for the document as it is now."""
+        if self._current is None:
+            self._try_next_view(operation)
+        else:
+            self.when_free(partial(self._try_next_view, operation))
 
-    def answered(self, done: Done) -> bool:
-        """Take an answer. Return whether it is to the present order."""
+    def answered(self, done: Done) -> None:
+        """Take an answer to the present order, or a late one."""
         if self._current is None or self._current[0].op_id != done.op_id:
-            return False
+            self._answered_late(done)
+            return
         operation, document, _ = self._current
         if document.client != done.client:  # a client before it answers late
+            if done.result != "applied":
+                return
             document = self._documents.get(done.client) or document
         self._end()
         self._finish(operation, done, document)
-        return True
+
+    def _answered_late(self, done: Done) -> None:
+        operation, by = self._ended.get(done.op_id, (None, None))
+        document = self._documents.get(done.client)
+        if operation is None or operation.late is None or document is None or done.result != "applied":
+            return
+        if done.client in operation.tried and (by is None or by.client != done.client):
+            self._ended[done.op_id] = operation, document
+            operation.late(done, document, by)
 
     def attached(self, document: Document) -> None:
         """Give the present order again to a client that has attached again: it may have dropped the order.
@@ -115,23 +134,24 @@ class OrderQueue:
         operation = self._current[0]
         self._end()
         operation.tried.discard(document.client)
-        if operation.document.client == document.client:
-            operation.document = document
-        self._waiting.appendleft(partial(self._try_next_view, operation))
-        self._timers.call_later(_AFTER_ATTACH, self._next)
+        self._current = (operation, document, time.monotonic())  # so that no other one comes before it
+        self._timer = self._timers.call_later(_AFTER_ATTACH, self._give_again)
 
     def attributed(self, document: Document, found: list[Difference]) -> list[Difference]:
-        """Return what a document says of its changes, those of the present order with their author.
+        """Return what a document says of its changes, deletions and moves of the present order with their author.
 
-        A front end may say what it shows before it answers the order.
+        A front end may say what it shows before it answers the order. It names the authors of texts itself: the person may
+        be typing in a cell that the order is about.
         """
         if self._current is None or self._current[1] is not document:
             return found
         operation = self._current[0]
-        keys = {change.key for change in operation.changes if not isinstance(change, Insert)}
+        deleted = {change.key for change in operation.changes if isinstance(change, Delete)}
         moves = any(isinstance(change, Move) for change in operation.changes)
         return [
-            replace(one, by=operation.author) if one.key in keys or (one.kind == "moved" and moves) else one
+            replace(one, by=operation.author)
+            if (one.kind == "deleted" and one.key in deleted) or (one.kind == "moved" and moves)
+            else one
             for one in found
         ]
 
@@ -140,12 +160,19 @@ class OrderQueue:
         if self._current is not None and self._current[1].client == client:
             self._try_next_view(self._current[0])
 
+    def _give_again(self) -> None:
+        self._timer = None
+        if self._current is not None:
+            self._try_next_view(self._current[0])
+
     def _next(self) -> None:
         while self._current is None and self._waiting:
             self._waiting.popleft()()
 
     def _try_next_view(self, operation: Operation) -> None:
         self._end()
+        # The client may have attached again since.
+        operation.document = self._documents.get(operation.document.client) or operation.document
         views = [operation.document, *self._documents.views_of(operation.document)]
         able = (
             view
@@ -165,6 +192,10 @@ class OrderQueue:
         self._send(operation.order(document))
 
     def _finish(self, operation: Operation, done: Done | None, document: Document | None) -> None:
+        if operation.late is not None and (done is None or len(operation.tried) > 1):
+            self._ended[operation.op_id] = operation, document
+            while len(self._ended) > _ENDED_KEPT:
+                self._ended.popitem(last=False)
         try:
             operation.answered(done, document)
         except Exception:  # noqa: BLE001  # a bug is logged once, and the agent gets an answer

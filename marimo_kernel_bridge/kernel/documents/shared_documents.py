@@ -15,7 +15,7 @@ from marimo_kernel_bridge.kernel.documents.kernel_cells import KernelCells
 from marimo_kernel_bridge.kernel.documents.open_documents import OpenDocuments
 from marimo_kernel_bridge.kernel.documents.operations import AppliedOperations
 from marimo_kernel_bridge.kernel.documents.order_queue import Limits, OrderQueue, Timers
-from marimo_kernel_bridge.kernel.documents.proposals import Proposals
+from marimo_kernel_bridge.kernel.documents.proposals import Proposals, note_present
 from marimo_kernel_bridge.kernel.documents.text_versions import TextVersions
 from marimo_kernel_bridge.protocol.document import AgentInfo, AgentsOrder, State, Who, Withdraw
 from marimo_kernel_bridge.protocol.document_edits import CellChange
@@ -253,8 +253,21 @@ class SharedDocuments:
     def propose(self, proposal: Proposal) -> str | None:
         """Keep a proposal and show it. Return the front end that shows it, None if none does now."""
         for dropped in self.proposals.add(proposal):
+            self.proposals.withdraw(dropped)
             self.withdraw(dropped)
-        return self.show(proposal)
+        if proposal.kept:
+            for document in self._views(proposal):
+                note_present(proposal, document)
+        return self.show(proposal) if proposal.open else None
+
+    def offer_no_more(self, document: Document) -> None:
+        """Take from the kept proposals what a document has by now."""
+        for proposal in self.proposals:
+            decided = len(proposal.decisions)
+            if proposal.kept and proposal.open:
+                note_present(proposal, document)
+            if len(proposal.decisions) > decided:
+                (self.show if proposal.open else self.withdraw)(proposal)
 
     def show(self, proposal: Proposal, besides: str | None = None) -> str | None:
         """Show an open proposal in the views of its document; not in that of the client `besides`."""

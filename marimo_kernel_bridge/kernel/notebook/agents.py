@@ -115,6 +115,11 @@ class Agents:
         if ordered is not None:
             self.ordered(notebook_cell_id, code, *ordered)
 
+    def forget_text(self, notebook_cell_id: str | None, code: str) -> None:
+        """Note that a document does not show a text after all: a person who types the same is its author. Any thread."""
+        for kept in (self._authors, self._ordered):
+            kept.pop((notebook_cell_id or "", code), None)
+
     def attributed(self, request: CellRequest) -> CellRequest:
         """Return a request with the order that it is because of. VS Code's extension cannot add metadata."""
         if request.ordered_by is not None or request.address.dialect != "vscode" or not self._ordered:

@@ -20,9 +20,20 @@ from marimo_kernel_bridge.protocol.document_edits import (
     Proposal,
 )
 from marimo_kernel_bridge.protocol.notebook import RunReport
-from tests.unit.kernel.notebook_in_memory import FrontEnd
+from tests.front_end_document import Buffer, FrontEndDocument, TextCell
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 _T = TypeVar("_T")
+
+
+def two_windows(connect: Connect, *, shared: bool) -> tuple[FrontEndDocument, FrontEndDocument]:
+    """Return the documents of two windows of one file, `shared` by real-time collaboration or not."""
+    cells = {"a": "x = 1", "b": "x"}
+    if not shared:
+        return connect("lab").open(cells), connect("lab").open(cells)
+    buffer = Buffer([TextCell(key, "code", code) for key, code in cells.items()])
+    first = connect("lab").open(buffer, shared_id="room")
+    return first, connect("lab").open(buffer, shared_id="room")
 
 
 class Agent:

@@ -313,6 +313,24 @@ def test_nothing_runs_because_of_a_change_that_is_not_to_run(
     page.wait_for("three", "a is 1")
 
 
+def test_what_cannot_be_run_or_undone_in_a_read_only_document_is_said(page: FrontEnd, agent: Agent) -> None:
+    edit = agent.change("a", "x = 2") if ran(page) else None
+    assert edit is not None
+    assert edit.op_id is not None
+    page.documents[0].can = ("propose",)
+    page.documents[0].attach()
+    page.documents[0].type("b", "x")
+    assert "cannot run" in agent.sync().message
+    assert "read-only" in agent.undo(edit.op_id).message
+
+
+def test_a_proposal_counts_as_no_run_of_an_agent(page: FrontEnd, agent: Agent) -> None:
+    document = ran(page)
+    agent.propose(AddCell(code="z = 1"))
+    assert page.kernel.run_until(lambda: bool(document.agents))
+    assert [(one.name, one.runs) for one in document.agents] == [("claude", 0)]
+
+
 @pytest.mark.parametrize("move", [True, False], ids=["itself", "deleted"])
 def test_a_place_that_the_batch_itself_takes_away_is_refused(
     page: FrontEnd, agent: Agent, move: bool
@@ -324,21 +342,3 @@ def test_a_place_that_the_batch_itself_takes_away_is_refused(
     with pytest.raises(BridgeError) as refusal:
         agent.edit(*(behind_itself if move else behind_deleted))
     assert (refusal.value.code, document.applied) == ("bad_request", [])
-
-
-def test_a_proposal_counts_as_no_run_of_an_agent(page: FrontEnd, agent: Agent) -> None:
-    document = ran(page)
-    agent.propose(AddCell(code="z = 1"))
-    assert page.kernel.run_until(lambda: bool(document.agents))
-    assert [(one.name, one.runs) for one in document.agents] == [("claude", 0)]
-
-
-def test_what_cannot_be_run_or_undone_in_a_read_only_document_is_said(page: FrontEnd, agent: Agent) -> None:
-    edit = agent.change("a", "x = 2") if ran(page) else None
-    assert edit is not None
-    assert edit.op_id is not None
-    page.documents[0].can = ("propose",)
-    page.documents[0].attach()
-    page.documents[0].type("b", "x")
-    assert "cannot run" in agent.sync().message
-    assert "read-only" in agent.undo(edit.op_id).message

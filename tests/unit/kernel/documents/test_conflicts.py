@@ -6,8 +6,8 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell
-from tests.front_end_document import Buffer, FrontEndDocument, TextCell
-from tests.unit.kernel.document_agents import Agent
+from tests.front_end_document import FrontEndDocument, TextCell
+from tests.unit.kernel.document_agents import Agent, two_windows
 from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, KernelInMemory
 
 
@@ -179,15 +179,6 @@ def test_a_proposal_for_a_cell_that_is_gone_is_over(document: FrontEndDocument, 
     document.work()
     assert document.proposals == {}
     assert agent.proposal(edit.op_id).decisions[0].decision == "gone"
-
-
-def two_windows(connect: Connect, *, shared: bool) -> tuple[FrontEndDocument, FrontEndDocument]:
-    cells = {"a": "x = 1", "b": "x"}
-    if not shared:
-        return connect("lab").open(cells), connect("lab").open(cells)
-    buffer = Buffer([TextCell(key, "code", code) for key, code in cells.items()])
-    first = connect("lab").open(buffer, shared_id="room")
-    return first, connect("lab").open(buffer, shared_id="room")
 
 
 def test_of_two_windows_the_one_in_which_the_person_was_last_changes(connect: Connect, agent: Agent) -> None:
