@@ -55,7 +55,6 @@ class ExtensionsHook(BuildHookInterface[Any]):
             return
         if (ROOT / LABEXTENSIONS).exists():
             build_data["shared_data"][LABEXTENSIONS] = "share/jupyter/labextensions"
-        if (
-            version != "editable" and (ROOT / VSIX).exists()
-        ):  # of a checkout, shipped.py finds it where it is built
+        # In a checkout, shipped.py finds it where it is built.
+        if version != "editable" and (ROOT / VSIX).exists():
             build_data["force_include"][VSIX] = f"marimo_kernel_bridge/vscode/{Path(VSIX).name}"

@@ -59,6 +59,16 @@ def test_one_part_is_accepted_one_is_rejected_and_the_rest_is_edited(opened):
     assert (decision.decision, decision.code) == ("accepted", proposed + "0")
 
 
+def test_what_is_rejected_after_one_part_was_accepted_is_the_rest(opened):
+    page, agent = opened
+    edit = agent.change(0, CELLS[0].replace("a = 1", "a = 10").replace("c = 3", "c = 30"), propose=True)
+    page.cards(0).locator(".cm-chunkButtons:visible").first.get_by_role("button", name="Accept").click()
+    page.cards(0).locator(".mkb-reject").click()
+    expect(page.outputs(1)).to_have_text(["10 2 3"])
+    (decision,) = agent.proposal(edit.op_id).decisions
+    assert (decision.decision, decision.code) == ("accepted", CELLS[0].replace("a = 1", "a = 10"))
+
+
 def test_the_person_goes_on_typing_in_the_cell_and_both_texts_are_kept(opened):
     page, agent = opened
     agent.change(0, CELLS[0].replace("c = 3", "c = 30"), propose=True)

@@ -28,6 +28,7 @@ export interface Choices {
 export class Card extends Widget {
   private readonly view: EditorView | null = null;
   private readonly language = new Compartment();
+  private someAccepted = false;
 
   constructor(
     shown: Shown,
@@ -72,6 +73,11 @@ export class Card extends Widget {
     this.view?.dispatch({ effects: this.language.reconfigure(extension) });
   }
 
+  /** The text of the cell with the parts that the person has accepted; null if none is. */
+  get accepted(): string | null {
+    return this.view && this.someAccepted ? getOriginalDoc(this.view.state).toString() : null;
+  }
+
   /** The person went on typing in the cell. */
   follow(live: string, now: string): void {
     if (!this.view) return;
@@ -88,10 +94,11 @@ export class Card extends Widget {
   private updated(update: ViewUpdate): void {
     if (update.docChanged) this.choices.edited(update.state.doc.toString());
     this.count();
-    const decided = update.transactions.some(one => one.isUserEvent('accept') || one.isUserEvent('revert'));
-    if (!decided || getChunks(update.state)?.chunks.length) return;
-    // The last part is decided, so all is: what stands here is the cell's new text. Not within an update of the view.
-    queueMicrotask(() => this.choices.accept());
+    const decided = (how: string) => update.transactions.some(one => one.isUserEvent(how));
+    this.someAccepted ||= decided('accept');
+    if (!(decided('accept') || decided('revert')) || getChunks(update.state)?.chunks.length) return;
+    // The last part is decided, so all is. Not within an update of the view.
+    queueMicrotask(() => (this.someAccepted ? this.choices.accept() : this.choices.reject()));
   }
 
   /** A single part is decided by the buttons of the card. */

@@ -48,7 +48,9 @@ export class NotebookEditor {
   }
 
   text(key: string): string | null {
-    return this.cell(key)?.model.sharedModel.getSource() ?? null;
+    // Not that of its widget, which there is none of for a moment when a cell is moved.
+    const shared = this.panel.content.model?.sharedModel.cells.find(cell => cell.getId() === key);
+    return shared?.getSource() ?? null;
   }
 
   /** Make all changes, or none if one does not fit what is there now. The person's place on the screen stays. */

@@ -9,7 +9,7 @@ const PATIENCE = 30_000; // ms until a request without a reply is given up
 
 /** A message as it comes: Lab's types know Jupyter's own message types only. */
 export interface Message {
-  header: { msg_type: string };
+  header: { msg_type: string; date: string };
   parent_header: { msg_id?: string };
   content: any; // eslint-disable-line -- another type for each message type
 }
@@ -19,7 +19,8 @@ export interface Listener {
   ready(): void;
   /** It is gone, restarts, or cannot be reached. */
   gone(): void;
-  order(content: any): void; // eslint-disable-line -- parsed by the link
+  /** An order that the kernel gave `age` milliseconds ago. */
+  order(content: any, age: number): void; // eslint-disable-line -- parsed by the link
   /** Any message on iopub. */
   message(message: Message): void;
 }
@@ -27,6 +28,7 @@ export interface Listener {
 export class Kernel {
   private asking = false;
   private ready = false;
+  private offset = Infinity; // ms from the kernel's clock to this one, with the shortest way of a reply
 
   constructor(
     private readonly context: ISessionContext,
@@ -58,7 +60,10 @@ export class Kernel {
         resolve(reply);
       };
       const timer = setTimeout(() => end(null), PATIENCE);
-      future.onReply = reply => end(reply.content);
+      future.onReply = reply => {
+        this.offset = Math.min(this.offset, sinceSent(reply));
+        end(reply.content);
+      };
       future.done.catch(() => end(null)); // the connection is gone
     });
   }
@@ -72,7 +77,7 @@ export class Kernel {
 
   private onMessage(_: unknown, message: unknown): void {
     const { header, content } = message as Message;
-    if (header.msg_type === ORDER) this.listener.order(content);
+    if (header.msg_type === ORDER) this.listener.order(content, sinceSent(message as Message) - this.offset);
     else this.listener.message(message as Message);
   }
 
@@ -105,6 +110,7 @@ export class Kernel {
       if (kernel !== this.context.session?.kernel || kernel.connectionStatus !== 'connected') return;
       if (info.implementation !== IMPLEMENTATION || this.ready) return;
       this.ready = true;
+      this.offset = Infinity;
       this.listener.ready();
     } catch {
       // the kernel went away while it was asked
@@ -112,4 +118,9 @@ export class Kernel {
       this.asking = false;
     }
   }
+}
+
+/** Return the milliseconds since a message was sent, if both clocks are the same. */
+function sinceSent({ header }: { header: { date: string } }): number {
+  return Date.now() - Date.parse(header.date);
 }

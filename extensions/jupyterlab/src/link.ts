@@ -3,6 +3,7 @@ import type { Apply, Attach, Attached, Changed, Done, FrontEndRequest, Order, Re
 
 export const PROTOCOL = 1;
 const REMEMBERED = 100;
+const FRESH = 1_500; // ms in which an order is carried out; after 2 seconds the kernel gives it to another page
 
 /** A request without what the link adds. */
 export type Content = FrontEndRequest extends infer Request ? (Request extends { client: string } ? Omit<Request, 'client' | 'protocol'> : never) : never;
@@ -59,6 +60,13 @@ export class Link {
     this.attached = false;
   }
 
+  /** The document is closed: nothing is sent for it after this. */
+  close(): void {
+    if (this.attached) void this.request({ op: 'detach' });
+    this.attempt++;
+    this.attached = false;
+  }
+
   /** Tell what is new in the document; with `always` also that nothing is. */
   async tell(always = false): Promise<void> {
     if (!this.attached) return;
@@ -82,8 +90,8 @@ export class Link {
     return reply;
   }
 
-  /** Take an order from the kernel. */
-  receive(order: Order): void {
+  /** Take an order from the kernel, given `age` milliseconds ago. */
+  receive(order: Order, age = 0): void {
     if (!this.attached || (order.to !== null && order.to !== this.client)) return;
     if (order.protocol !== PROTOCOL) return;
     if (order.kind === 'who') return void this.tell(true); // at once: somebody waits for it
@@ -93,7 +101,19 @@ export class Link {
       if (outcome !== undefined) return;
       this.outcomes.set(order.op_id, null);
     }
-    this.queue = this.queue.then(() => this.carryOut(order));
+    const { attempt } = this;
+    const until = Date.now() + FRESH - age;
+    this.queue = this.queue.then(() => {
+      if (attempt === this.attempt && !(isAnswered(order) && Date.now() > until)) return this.carryOut(order);
+      if (isAnswered(order)) this.drop(order.op_id);
+      return undefined;
+    });
+  }
+
+  /** This page was frozen, waited for the person, or was cut off. What the kernel still wants done, it says again. */
+  private drop(op: string): void {
+    this.outcomes.delete(op);
+    if (this.attached) void this.attach();
   }
 
   private async carryOut(order: Order): Promise<void> {
@@ -110,8 +130,9 @@ export class Link {
     this.answer(order.op_id, outcome);
   }
 
+  /** What is not answered now is asked for again when this page attaches again. */
   private answer(op: string, outcome: Outcome): void {
-    void this.request({ op: 'done', op_id: op, ...outcome });
+    if (this.attached) void this.request({ op: 'done', op_id: op, ...outcome });
   }
 }
 

@@ -13,6 +13,7 @@ import { type Decisions, type Open, Proposals } from './proposals.js';
 import { ToolbarItem } from './toolbar.js';
 
 const QUIET = 250; // ms until the kernel is told of a change
+const TOAST = { autoClose: 10_000 }; // without it, only the list of notifications has it
 
 export interface Application {
   name: string;
@@ -37,6 +38,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
   private toldOrder = '';
   private toldRest = '';
   private toldPath = '';
+  private shownOrder = '';
   private timer = 0;
   private applying = false;
 
@@ -55,7 +57,8 @@ export class LiveNotebook implements Document, Decisions, Listener {
     this.kernel = new Kernel(this.context, this);
 
     const later = () => this.later();
-    const leave = () => void (this.link.attached && this.link.request({ op: 'detach' }));
+    const leave = () => void (this.link.attached && this.link.request({ op: 'detach' })); // it may come back
+    const close = () => this.link.close();
     panel.content.modelContentChanged.connect(this.onContent, this);
     panel.content.activeCellChanged.connect(later);
     panel.content.stateChanged.connect(later); // edit mode
@@ -64,13 +67,13 @@ export class LiveNotebook implements Document, Decisions, Listener {
     window.addEventListener('focus', later);
     window.addEventListener('blur', later);
     window.addEventListener('pagehide', leave);
-    this.context.disposed.connect(leave); // the last view is closed, and the kernel is connected still
+    this.context.disposed.connect(close); // the last view is closed, and the kernel is connected still
     panel.disposed.connect(() => {
       window.clearTimeout(this.timer);
       for (const [name, listener] of [['focus', later], ['blur', later], ['pagehide', leave]] as const) {
         window.removeEventListener(name, listener);
       }
-      leave();
+      close();
       this.kernel.dispose();
     });
   }
@@ -87,8 +90,8 @@ export class LiveNotebook implements Document, Decisions, Listener {
     this.link.lose();
   }
 
-  order(content: unknown): void {
-    this.link.receive(content as Order);
+  order(content: unknown, age: number): void {
+    this.link.receive(content as Order, age);
   }
 
   message(message: Message): void {
@@ -129,7 +132,11 @@ export class LiveNotebook implements Document, Decisions, Listener {
     });
     const ordered = JSON.stringify(order);
     const reordered = ordered !== this.toldOrder;
-    this.toldOrder = ordered;
+    if (reordered) {
+      this.toldOrder = ordered;
+      const there = new Set(order);
+      for (const key of this.told.keys()) if (!there.has(key)) this.told.delete(key); // one that is restored is new to the kernel
+    }
     const { content, context } = this.panel;
     const focused = document.hasFocus() && this.panel.isVisible;
     const editing = focused && content.mode === 'edit' ? (content.activeCell?.model.id ?? null) : null;
@@ -149,7 +156,10 @@ export class LiveNotebook implements Document, Decisions, Listener {
     this.marks.learn(reply.cells);
     this.showAgents(reply.agents, reply.paused);
     const gone = this.proposals.keepOnly(reply.open);
-    if (gone) Notification.info(`${gone === 1 ? 'A proposal' : `${gone} proposals`} of an agent ended with its kernel.`);
+    if (gone) {
+      const what = gone === 1 ? 'A proposal of an agent is not open any more: it was' : `${gone} proposals of agents are not open any more: they were`;
+      Notification.info(`${what} decided elsewhere, or ended with the kernel.`, TOAST);
+    }
     this.statesChanged();
   }
 
@@ -229,7 +239,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
     const { order, number } = open;
     const { conflicts, refused, added, touched } = this.change([change], order.author, order.op_id);
     if (refused || conflicts.length) {
-      Notification.error(refused || 'Its place is gone.');
+      Notification.error(refused || 'Its place is gone.', TOAST);
       return null;
     }
     this.proposals.drop(open);
@@ -254,13 +264,15 @@ export class LiveNotebook implements Document, Decisions, Listener {
   private async sync(): Promise<void> {
     await this.link.tell();
     const reply = await this.link.request({ op: 'compare' });
-    if (reply?.op === 'compared') this.editor.run(reply.to_run, null, null);
+    if (reply?.op !== 'compared') return;
+    const { to_run, never_run } = reply; // which the button does not count: they may be drafts
+    this.editor.run(to_run.filter(key => !never_run.includes(key)), null, null);
   }
 
   // What happens on the page
 
   private onContent(): void {
-    if (this.applying) return;
+    if (this.applying || this.panel.isDisposed) return;
     this.marks.followTexts();
     this.proposals.follow();
     this.later();
@@ -271,9 +283,9 @@ export class LiveNotebook implements Document, Decisions, Listener {
     if (this.timer || !this.link.attached) return;
     this.timer = window.setTimeout(() => {
       this.timer = 0;
-      const before = this.toldOrder;
       void this.link.tell();
-      if (before === this.toldOrder) return;
+      if (this.shownOrder === this.toldOrder) return;
+      this.shownOrder = this.toldOrder;
       this.marks.showAll();
       this.app.redraw();
     }, QUIET);
@@ -290,12 +302,8 @@ export class LiveNotebook implements Document, Decisions, Listener {
   }
 
   private statesChanged(): void {
-    let different = 0;
-    for (const cell of this.editor.cells()) {
-      const state = this.marks.known.get(cell.key);
-      if (cell.type === 'code' && state && differs(state)) different++;
-    }
-    this.toolbar.showDifferent(different);
+    const states = this.editor.cells().map(({ key, type }) => (type === 'code' ? this.marks.known.get(key) : undefined));
+    this.toolbar.showDifferent(states.filter(state => state && differs(state)).length);
     this.app.redraw();
   }
 
@@ -321,7 +329,7 @@ function stateOf(state: CellState): ShownCell['state'] {
   return state.stale ? 'stale' : 'ok';
 }
 
-/** Return eight random digits; `crypto.randomUUID` is missing in pages that are not served over HTTPS. */
+/** Return eight random bytes as digits; `crypto.randomUUID` is missing in pages that are not served over HTTPS. */
 function randomId(): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(8)), byte => byte.toString(16).padStart(2, '0')).join('');
 }

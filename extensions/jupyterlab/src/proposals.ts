@@ -9,6 +9,8 @@ import type { NotebookEditor } from './editor.js';
 import { changed as withChanges, followed } from './rebase.js';
 import { baseOf } from './text.js';
 
+const LINES = 3; // of the bar; it scrolls where there are more proposals
+
 /** One change of a proposal. */
 export interface Open {
   readonly order: Propose;
@@ -31,6 +33,8 @@ export class Proposals {
   private readonly made = new Map<string, string>(); // cells that accepted insertions made, by operation and token
   private readonly bar = new Widget();
   private deciding: Open | null = null;
+  private last: Open | null = null; // to which Show went last
+  private drawn: readonly Open[] = []; // in the bar
 
   constructor(
     private readonly panel: NotebookPanel,
@@ -39,6 +43,7 @@ export class Proposals {
     private readonly decisions: Decisions
   ) {
     this.bar.addClass('mkb-Bar');
+    this.bar.node.setAttribute('aria-live', 'polite');
   }
 
   /** Return how many changes of a proposal are not decided. */
@@ -50,7 +55,11 @@ export class Proposals {
   add(order: Propose): void {
     for (const one of this.open) if (one.order.op_id === order.op_id && order.decided.includes(one.number)) this.drop(one);
     order.changes.forEach((change, number) => {
-      if (order.decided.includes(number) || this.open.some(one => one.order.op_id === order.op_id && one.number === number)) return;
+      if (order.decided.includes(number)) return;
+      const older = this.open.find(one => one.order.op_id === order.op_id && one.number === number);
+      // The agent may have changed what is kept once more; another one has only followed the person's text.
+      if (older && !(order.kept && 'code' in change && 'code' in older.change && change.code !== older.change.code)) return;
+      if (older) this.drop(older);
       const live = 'key' in change ? this.editor.text(change.key) : null;
       this.open.push({ order, number, change, live, text: 'code' in change ? change.code : null, card: null });
     });
@@ -115,19 +124,31 @@ export class Proposals {
     this.open = this.open.filter(other => other !== one);
     const focused = one.card?.node.contains(document.activeElement);
     if (one.card && !one.card.isDisposed) one.card.dispose();
-    if (focused) this.panel.content.node.focus({ preventScroll: true });
+    if (focused) this.focusNotebook();
+  }
+
+  private focusNotebook(): void {
+    this.panel.content.node.focus({ preventScroll: true });
   }
 
   private reject(one: Open): void {
+    const accepted = one.card?.accepted ?? null;
+    if (accepted !== null) {
+      one.text = accepted; // what is rejected is the rest
+      return this.accept(one);
+    }
     this.drop(one);
     this.decisions.reject(one, 'rejected');
     this.showBar();
   }
 
-  /** Return the cell that a proposed cell stands below. Another proposed one counts only if it was accepted. */
+  /** Return the cell that a proposed cell stands below, null for the top; the last one if its place is gone.
+   *
+   * Another proposed one counts only if it was accepted.
+   */
   private anchor(order: Propose, after: string | null): string | null {
     const before = order.changes.find(change => change.kind === 'insert' && change.token === after);
-    if (before?.kind !== 'insert') return after;
+    if (before?.kind !== 'insert') return after === null || this.editor.index(after) >= 0 ? after : (this.panel.content.widgets.at(-1)?.model.id ?? null);
     return this.made.get(`${order.op_id} ${before.token}`) ?? this.anchor(order, before.after);
   }
 
@@ -145,7 +166,8 @@ export class Proposals {
       if (extension && !card.isDisposed) card.highlighting = extension;
     });
     void cell.ready.then(() => {
-      if (card.isDisposed || cell.isDisposed) return;
+      if (cell.isDisposed) return card.dispose(); // moved meanwhile, which makes another one
+      if (card.isDisposed) return;
       const layout = cell.layout as PanelLayout;
       const isCard = (index: number) => layout.widgets[index]?.hasClass('mkb-Proposal');
       let place = 0; // above the first cell
@@ -183,12 +205,16 @@ export class Proposals {
 
   /** One line for each proposal, with what decides all of it. */
   private showBar(): void {
+    if (this.drawn.length === this.open.length && this.drawn.every((one, index) => one === this.open[index])) return;
+    this.drawn = [...this.open]; // else the person's next click would miss its button
     const orders = [...new Set(this.open.map(one => one.order))];
+    const focused = this.bar.node.contains(document.activeElement);
     this.bar.node.replaceChildren(...orders.map(order => this.line(order)));
     if (orders.length && !this.bar.parent) this.panel.contentHeader.addWidget(this.bar);
     if (!orders.length) this.bar.parent = null;
-    this.bar.node.style.minHeight = `${orders.length * 34}px`; // the header has no other height
+    this.bar.node.style.minHeight = `${Math.min(orders.length, LINES) * 34}px`; // the header has no other height
     this.panel.contentHeader.fit();
+    if (focused) this.focusNotebook();
   }
 
   private line(order: Propose): HTMLElement {
@@ -201,13 +227,15 @@ export class Proposals {
     const all = (act: (one: Open) => void) => () => mine.filter(one => this.open.includes(one)).forEach(act);
     return element('div', 'mkb-Bar-line', [
       element('span', 'mkb-Bar-text', [text]),
-      button('Show', `Show what ${order.author} proposes`, '', () => this.show(mine[0])),
+      button('Show', `Show what ${order.author} proposes`, '', () => this.show(mine)),
       button(accept, `${accept}: ${text}`, 'mkb-accept', all(one => this.accept(one))),
       button(reject, `${reject}: ${text}`, 'mkb-reject', all(one => this.reject(one)))
     ]);
   }
 
-  private show({ order, change, card }: Open): void {
+  /** Show the next one of these. */
+  private show(mine: readonly Open[]): void {
+    const { order, change, card } = (this.last = mine[(mine.indexOf(this.last!) + 1) % mine.length]);
     const key = 'key' in change ? change.key : (this.anchor(order, change.after) ?? this.panel.content.widgets[0]?.model.id);
     if (key) this.editor.show(key);
     card?.node.querySelector('button')?.focus({ preventScroll: true });

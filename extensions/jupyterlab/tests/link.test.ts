@@ -86,6 +86,37 @@ test('orders for others, of another version, and before the reply to the newest 
   assert.deepEqual(obeyed.map(order => (order as { op_id: string }).op_id), ['fresh']);
 });
 
+test('an order that came too late, or waited too long behind another one, is dropped, and the kernel is asked for it', async () => {
+  const { link, obeyed, ops, state } = world();
+  await link.attach();
+  link.receive(apply('old'), 3_000);
+  await turn();
+  assert.deepEqual([obeyed, ops()], [[], ['attach', 'attach']]);
+  let finish: (outcome: Outcome) => void = () => undefined;
+  state.outcome = new Promise(resolve => (finish = resolve));
+  link.receive(apply('old')); // the kernel wants it still
+  link.receive(apply('behind'));
+  await turn();
+  await link.attach();
+  finish({ result: 'applied' });
+  await turn();
+  assert.deepEqual(obeyed.map(order => (order as { op_id: string }).op_id), ['old']);
+});
+
+test('a closed document says goodbye once, and nothing after that', async () => {
+  const { link, ops, state } = world();
+  await link.attach();
+  let finish: (outcome: Outcome) => void = () => undefined;
+  state.outcome = new Promise(resolve => (finish = resolve));
+  link.receive(apply('1'));
+  await turn();
+  link.close();
+  link.close();
+  finish({ result: 'applied' });
+  await turn();
+  assert.deepEqual(ops(), ['attach', 'detach']);
+});
+
 test('a kernel that does not know the document is told all of it again', async () => {
   const { link, state, ops } = world();
   await link.attach();
