@@ -68,6 +68,9 @@ class DocumentAgent(WireClient):
     def edit(self, changes: list[Change], **options: Any) -> DocumentEdit:
         return self.ask(wire.EditDocument(changes=changes, client=NAME, **options), DocumentEdit)
 
+    def save(self, name: str | None = None) -> DocumentEdit:
+        return self.ask(wire.SaveDocument(name=name, client=NAME), DocumentEdit)
+
     def proposal(self, op_id: str) -> Proposal:
         return self.ask(wire.ReadProposal(op_id=op_id), Proposal)
 

@@ -7,16 +7,18 @@ Cells are counted from 0.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import nbformat
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from lab_server import LabServer
-    from playwright.sync_api import Dialog, Error, Locator, Page, Response
+    from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, Response
 
 STARTUP_MS = 120_000  # the first load of Lab's JavaScript on a busy machine
 TIMEOUT_MS = 60_000  # what is slow is a cold matplotlib, and other work on the machine
@@ -49,7 +51,12 @@ class LabPage:
         self.server = server
         self.path = path
         self.page_errors: list[str] = []
+        self.console: list[str] = []
+        self.workspace = (
+            path.parent.name
+        )  # of its own, so that no other test's notebook is restored beside it
         page.on("pageerror", self._note)
+        page.on("console", self._note_console)
         page.on("dialog", _accept)
 
     @property
@@ -66,21 +73,36 @@ class LabPage:
             self.page.evaluate(OPEN, self.name)
             self.expect_status("idle")
             return
-        # A workspace of its own, so that no other test's notebook is restored beside it.
-        workspace = f"lab/workspaces/{self.path.parent.name}/tree/{self.name}"
+        workspace = f"lab/workspaces/{self.workspace}/tree/{self.name}"
         if self.app == "notebook":
             workspace = f"notebooks/{self.name}"
         self.page.goto(f"{self.server.url}{workspace}?token={self.server.token}")
         self.expect_status("idle", STARTUP_MS)
 
+    @contextmanager
+    def another_window(self) -> Iterator[LabPage]:
+        """Open the notebook in a second window as well; each has its own text."""
+        other = LabPage(self.page.context.new_page(), self.server, self.path, self.app)
+        other.workspace += "-2"
+        other.open()
+        try:
+            yield other
+        finally:
+            other.page.close()
+
     def leave(self) -> None:
         """Close the notebook without saving it; Lab stays on the page, for the next one."""
         self.page.evaluate(CLOSE_ALL)
         self.page.remove_listener("pageerror", self._note)
+        self.page.remove_listener("console", self._note_console)
         self.page.remove_listener("dialog", _accept)
 
     def _note(self, error: Error) -> None:
         self.page_errors.append(str(error))
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.console.append(f"{message.type}: {message.text}")
 
     def reload(self) -> None:
         self.page.reload()

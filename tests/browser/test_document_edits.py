@@ -116,11 +116,18 @@ def test_while_a_cell_runs_a_change_shows_a_read_answers_and_a_click_pauses(open
 def test_the_agent_sees_unsaved_text_cells_that_never_ran_and_where_the_person_is(opened):
     page, agent = opened
     page.edit(1, "b = a * 30")
-    wait_for(lambda: agent.cells()[1].code == "b = a * 30", "the kernel hears of it")
-    document = agent.document()
-    assert document.cells[1].ran == "changed"
+    document = agent.document()  # asks the page for what it has not told yet
+    assert (document.cells[1].code, document.cells[1].ran) == ("b = a * 30", "changed")
     assert document.active.editing == document.cells[1].key
+    assert document.active.dirty
     expect(page.marks(1)).to_have_text(["not run"])
+    page.prompt(0).click()
+    for key in ("b", "m", "Enter"):  # a new Markdown cell below
+        page.page.keyboard.press(key)
+    page.page.keyboard.type("# New")
+    cells = agent.cells()
+    assert [cell.code for cell in cells] == ["a = 1", "# New", "b = a * 30", CELLS[2]]
+    assert (cells[1].type, cells[1].ran) == ("markdown", None)
 
 
 def test_a_notebook_with_another_kernel_is_left_alone(live_lab):
