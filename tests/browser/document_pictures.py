@@ -54,7 +54,7 @@ def _take(browser: Browser, server: LabServer, folder: Path) -> None:
     metadata = {"kernelspec": {"name": WARM, "display_name": WARM, "language": "python"}}
     path = server.notebooks / "readings.ipynb"
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}))
-    context = browser.new_context(viewport={"width": 1000, "height": 560}, device_scale_factor=1.5)
+    context = browser.new_context(viewport={"width": 1000, "height": 600}, device_scale_factor=1.5)
     lab = LabPage(context.new_page(), server, path)
     lab.open()
     lab.page.keyboard.press("ControlOrMeta+B")  # hides the file browser
