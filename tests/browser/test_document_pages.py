@@ -96,6 +96,10 @@ def test_after_a_restart_of_the_kernel_the_page_attaches_again_and_says_that_pro
     page.restart()
     expect(page.cards()).to_have_count(0)
     expect(page.page.get_by_text("ended with the kernel").first).to_be_visible()
+    expect(page.sync()).to_have_text("Sync 2")
+    page.sync().click()
+    expect(page.outputs(1)).to_have_text(["a is 1"])
+    expect(page.sync()).to_have_count(0)
     with document_agent(page) as agent:
         assert agent.change(0, "a = 3").outcome == "applied"
         expect(page.editor(0)).to_have_text("a = 3")

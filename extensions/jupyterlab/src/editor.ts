@@ -53,6 +53,12 @@ export class NotebookEditor {
     return shared?.getSource() ?? null;
   }
 
+  /** Whether a cell shows the number of a run, of this kernel or of an earlier one. */
+  hasPrompt(key: string): boolean {
+    const cell = this.cell(key);
+    return cell instanceof CodeCell && cell.model.executionCount !== null;
+  }
+
   /** Make all changes, or none if one does not fit what is there now. The person's place on the screen stays. */
   apply(changes: readonly DocumentChange[]): Applied {
     const plan = this.readOnly

@@ -265,8 +265,8 @@ export class LiveNotebook implements Document, Decisions, Listener {
     await this.link.tell();
     const reply = await this.link.request({ op: 'compare' });
     if (reply?.op !== 'compared') return;
-    const { to_run, never_run } = reply; // which the button does not count: they may be drafts
-    this.editor.run(to_run.filter(key => !never_run.includes(key)), null, null);
+    const { to_run, never_run } = reply;
+    this.editor.run(to_run.filter(key => !never_run.includes(key) || this.editor.hasPrompt(key)), null, null);
   }
 
   // What happens on the page
@@ -302,9 +302,15 @@ export class LiveNotebook implements Document, Decisions, Listener {
   }
 
   private statesChanged(): void {
-    const states = this.editor.cells().map(({ key, type }) => (type === 'code' ? this.marks.known.get(key) : undefined));
-    this.toolbar.showDifferent(states.filter(state => state && differs(state)).length);
+    this.toolbar.showDifferent(this.editor.cells().filter(({ key, type }) => type === 'code' && this.isDifferent(key)).length);
     this.app.redraw();
+  }
+
+  /** Whether a cell is not as the kernel ran it. One that never ran may be a draft, unless it shows a run: of an earlier kernel. */
+  private isDifferent(key: string): boolean {
+    const state = this.marks.known.get(key);
+    if (!state) return false;
+    return state.stale || (state.status === 'new' ? this.editor.hasPrompt(key) : state.changed);
   }
 
   /** What the graph shows of this notebook: the cells that have run. */
@@ -317,10 +323,6 @@ export class LiveNotebook implements Document, Decisions, Listener {
       return [{ key, label: label.slice(0, 40), upstream: state.upstream, state: stateOf(state) }];
     });
   }
-}
-
-function differs(state: CellState): boolean {
-  return (state.changed && state.status !== 'new') || state.stale;
 }
 
 function stateOf(state: CellState): ShownCell['state'] {
