@@ -62,7 +62,7 @@ class Attached:
     notebook: str | None = None
     """Path of the notebook of the kernel, if it was known when connecting."""
     said_notebook: str | None = None
-    """Path of its notebook, as the kernel says."""
+    """Path of its notebook, as the kernel says, if it is no longer than `LONGEST_PATH`."""
     remark: str = ""
     """What the next answer says once."""
     restarts_told: int = 0

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LARGEST_NOTEBOOK: Final = 200_000_000
 """Bytes of a notebook, or of a file that holds one."""
 
+LONGEST_PATH: Final = 4096
+"""Characters of a path that somebody else names: taking one apart takes long with its parts."""
+
 
 def read_bytes(path: str | Path, most: int) -> bytes:
     """Return the content of a file. Raises `OSError`, also if it is no regular file or has more than `most` bytes."""

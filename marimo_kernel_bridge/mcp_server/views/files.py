@@ -21,6 +21,7 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
 from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, ImportReport, run_command
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
+from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +36,6 @@ _BOUND: Final = 120.0
 """Seconds that a conversion may take."""
 _VERIFY_BOUND: Final = 3600.0
 _PROGRESS_EVERY: Final = 5.0
-_LONGEST_PATH: Final = 4096
-"""Characters: a kernel may call anything its notebook, and resolving a path takes long with its parts."""
 
 
 @dataclass(frozen=True)
@@ -229,13 +228,12 @@ async def require_not_open(attached: Attached, output: Path) -> None:
 
 def _is_one_of(output: Path, places: list[str]) -> bool:
     """Whether a file is one of these, or may be the one that is not known."""
-    known = [place for place in places if len(place) <= _LONGEST_PATH]
-    return not known or os.path.realpath(output) in map(os.path.realpath, known)
+    return not places or os.path.realpath(output) in map(os.path.realpath, places)
 
 
 def is_within(file: Path, folders: Iterable[Path]) -> bool:
     """Whether a file is in one of the folders, not hidden and not behind a link to elsewhere."""
-    if "\0" in str(file) or len(str(file)) > _LONGEST_PATH:
+    if "\0" in str(file) or len(str(file)) > LONGEST_PATH:
         return False
     place = Path(os.path.realpath(file.parent))
     return any(

@@ -20,6 +20,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
     WorkLine,
 )
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
+from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.discovery import FoundKernel
@@ -71,7 +72,8 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
             raise problem
         if client.info.reactive:
             description = await client.reads.describe()
-            attached.said_notebook = description.notebook
+            said = description.notebook
+            attached.said_notebook = said if said is not None and len(said) <= LONGEST_PATH else None
             content = await client.document.read()
             document = None if content is None else content.active
         busy, working_on = await _work(attached, description)
