@@ -7,6 +7,7 @@ are any, which of them an error aborts, and which are requests for JupyterLab's 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -148,4 +149,15 @@ class ShellQueue:
 
     @property
     def _pace(self) -> float:
-        return _ON_THE_WAY + _LONGEST * max(self._gaps) if self._gaps else _BURST_GAP
+        if not self._gaps:
+            return _BURST_GAP
+        pace = _ON_THE_WAY + _LONGEST * max(self._gaps)
+        return max(pace, _BURST_GAP) if _machine_is_busy() else pace
+
+
+def _machine_is_busy() -> bool:
+    """Whether more processes want to run than there are processors: any of them may hold up a request on its way."""
+    try:
+        return os.getloadavg()[0] > (os.cpu_count() or 1)
+    except (AttributeError, OSError):  # Windows has none
+        return False

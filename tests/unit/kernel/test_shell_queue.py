@@ -1,6 +1,7 @@
 """Messages wait in a queue: each is looked at once, errors and senders abort them, a burst is waited for once."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -149,8 +150,9 @@ def test_what_has_passed_since_the_newest_request_came_is_not_waited_again(
 
 @pytest.mark.parametrize(("apart", "wait"), [([0.014, 0.002], 0.052), ([0.001, 0.0003], 0.013)])
 def test_the_wait_is_as_long_as_the_front_ends_pace_asks_for(
-    queue: ShellQueue, clock: Clock, apart: list[float], wait: float
+    queue: ShellQueue, clock: Clock, load: Callable[[float], None], apart: list[float], wait: float
 ) -> None:
+    load(0)
     for seconds in apart:
         queue.sent_apart(seconds)
     queue.add(lab_cell(1))
@@ -159,6 +161,22 @@ def test_the_wait_is_as_long_as_the_front_ends_pace_asks_for(
     queue.add(lab_cell(2))
     asyncio.run(queue.soon())
     assert clock.slept == [wait, max(wait, 0.05)]
+
+
+def test_on_a_busy_machine_requests_of_a_fast_front_end_may_be_slow(
+    queue: ShellQueue, clock: Clock, load: Callable[[float], None]
+) -> None:
+    load(1e6)
+    queue.sent_apart(0.001)
+    queue.add(lab_cell(1))
+    asyncio.run(queue.soon(hurried=True))
+    assert clock.slept == [0.05]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Let the machine have a load average."""
+    return lambda average: monkeypatch.setattr("os.getloadavg", lambda: (average,) * 3, raising=False)
 
 
 def test_a_burst_without_an_end_is_not_waited_for(clock: Clock) -> None:
