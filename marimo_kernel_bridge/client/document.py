@@ -12,6 +12,7 @@ from marimo_kernel_bridge.client.link import ANSWER_BOUND
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.document_edits import (
+    LONGEST_WAIT,
     Changes,
     Comparison,
     DocumentContent,
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 EDIT_BOUND: Final = 20.0
 """Seconds in which a front end applies a change: VS Code's waits up to ten for a pause in the person's typing."""
-
-LONGEST_WAIT: Final = 60.0
-"""Seconds for which a kernel holds back the reply about a proposal."""
 
 
 class Document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from marimo_kernel_bridge.protocol.changes import ExpectedRun, GraphProblem  # noqa: TC001  # msgspec looks at it
 from marimo_kernel_bridge.protocol.document import CellType  # noqa: TC001
@@ -12,6 +12,9 @@ from marimo_kernel_bridge.protocol.notebook import CellStatus, Seconds  # noqa: 
 Where = Literal["document", "kept", "kernel_only"]
 """Where a change is: in the document that the person has open; kept for it, to be offered when it attaches or answers; or only in the kernel, because
 the cell is no notebook's."""
+
+LONGEST_WAIT: Final = 60.0
+"""Seconds for which a kernel holds back the reply about a proposal, at the most."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,12 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.documents.batches import batch_for
 from marimo_kernel_bridge.kernel.documents.document_changes import READ_ONLY, Wanted
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.document_edits import DocumentContent, DocumentEdit, NotebookCell
+from marimo_kernel_bridge.protocol.document_edits import (
+    LONGEST_WAIT,
+    DocumentContent,
+    DocumentEdit,
+    NotebookCell,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +32,6 @@ if TYPE_CHECKING:
 Answer: TypeAlias = "Callable[[wire.Result | BridgeError], None]"
 """Takes the result of a request, or why it is refused; once."""
 
-_LONGEST_WAIT: Final = 60.0
 _LONGEST_FILE_NAME: Final = 255
 _READS: Final = (wire.ReadDocument, wire.ReadProposal, wire.CompareDocument, wire.ReadChanges)
 
@@ -222,7 +226,7 @@ class AgentRequests:
                 act()
 
         proposal.waiting.append(act)
-        self._documents.timers.call_later(min(wait, _LONGEST_WAIT), give_up)
+        self._documents.timers.call_later(min(wait, LONGEST_WAIT), give_up)
 
     def _result(self, proposal: Proposal) -> Any:
         return proposal.result(self._documents.shown_in(proposal))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.document import Attach, CellType, Changed, DocumentCell
 
 MOST_DOCUMENTS: Final = 32
+_LONGEST_PATH: Final = 4_000  # characters; the rest is cut
 MOST_CELLS: Final = 20_000
 MOST_TEXT: Final = 50_000_000  # characters in one document
 
@@ -126,7 +127,7 @@ class OpenDocuments:
         document = Document(
             request.client,
             request.front_end[:100],
-            request.path[:4_000],
+            request.path[:_LONGEST_PATH],
             request.shared_id,
             frozenset(request.can),
             {cell.key: self._shown(cell) for cell in request.cells},
@@ -164,7 +165,7 @@ class OpenDocuments:
         document.cells = cells
         document.dirty, document.focused = request.dirty, request.focused
         document.editing = request.editing
-        document.path = document.path if request.path is None else request.path[:4_000]
+        document.path = document.path if request.path is None else request.path[:_LONGEST_PATH]
         if request.focused or any(cell.by is None for cell in request.cells):
             document.active_at = time.monotonic()
             self._elect()

@@ -16,8 +16,8 @@ from marimo_kernel_bridge.client import relay_lines as lines
 from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.client.document_relay import Relay
 from marimo_kernel_bridge.protocol.document import DOCUMENT
-from marimo_kernel_bridge.protocol.notebook import KernelDescription
 from tests.unit.client.conftest import FakeChannels
+from tests.unit.mcp_server.fake_kernel import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -26,24 +26,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.endpoint import Endpoint
 
 pytestmark = pytest.mark.anyio
-
-DESCRIPTION = KernelDescription(
-    protocol=2,
-    bridge_version="1",
-    marimo_version=None,
-    python_version="3",
-    pid=1,
-    cwd="/",
-    notebook=None,
-    mode="autorun",
-    started_at=0.0,
-    busy=False,
-    running_cell=None,
-    running_since=None,
-    queued=0,
-    settling=False,
-    cells=0,
-)
 
 
 class Kernels:
