@@ -188,7 +188,7 @@ def test_a_pause_refuses_before_anything_is_changed(page: FrontEnd, agent: Agent
 def test_front_ends_are_told_of_agents_and_of_the_states_of_cells(page: FrontEnd, agent: Agent) -> None:
     document = ran(page)
     agent.change("a", "x = 2", run=False)
-    page.sync()
+    page.kernel.run_until(lambda: any(one.runs for one in document.agents))
     document.work()
     assert [(one.name, one.runs) for one in document.agents] == [("claude", 1)]
     assert document.states["a"].changed

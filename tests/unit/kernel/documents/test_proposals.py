@@ -54,6 +54,8 @@ def test_what_is_accepted_runs_and_the_agent_is_told(
         ("accepted", "w = 4"),
     ]
     assert list(document.codes.values()) == ["x = 20", "y = x + 1", "w = 4"]
+    op_id = edit.op_id
+    page.kernel.run_until(lambda: agent.report(op_id).finished)
     page.sync()
     cells = page.cells()
     assert (cells["a"].code, cells["a"].edited_by, cells["a"].last_run_by) == ("x = 20", "claude", "claude")
