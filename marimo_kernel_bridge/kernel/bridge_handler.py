@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.redaction import Redactor
 
 
+_CHECKPOINTS = (wire.ListCheckpoints, wire.DeleteCheckpoint, wire.SaveCheckpoint, wire.RestoreCheckpoint)
 _SingleRequest = wire.RunCells | wire.RunStale | wire.SetUiValue
 
 
@@ -177,6 +178,8 @@ class BridgeHandler:
         if isinstance(request, wire.CancelRun):
             self._host.queue.cancel(request.run_id)
             return None
+        if isinstance(request, (*_CHECKPOINTS, wire.LoadDocument)):
+            raise BridgeError("bad_request", "This kernel has no checkpoints yet.")
         if not isinstance(request, wire.ShellRequest):
             if isinstance(request, wire.DocumentRequest):
                 raise BridgeError("bad_request", "Requests about documents go on the control channel.")

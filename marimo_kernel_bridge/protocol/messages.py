@@ -35,6 +35,12 @@ from marimo_kernel_bridge.protocol.changes import (
     ExpectedRun,
     MoveCell,
 )
+from marimo_kernel_bridge.protocol.checkpoints import (
+    CheckpointSaved,
+    CheckpointSummary,
+    DocumentLoaded,
+    Restored,
+)
 from marimo_kernel_bridge.protocol.document_edits import (
     Changes,
     Comparison,
@@ -311,6 +317,45 @@ class SaveDocument(_Request, frozen=True, tag="save_document"):
     client: str = "agent"
 
 
+class LoadDocument(_Request, frozen=True, tag="load_document"):
+    """Shell. Result: `DocumentLoaded`. Registers, as stale, the notebook's code cells that the kernel does not know; runs nothing.
+
+    They are those of the open document, else of the saved file. Afterwards `RunCells` and `RunStale` can run them.
+    """
+
+    client: str = "agent"
+
+
+class SaveCheckpoint(_Request, frozen=True, tag="save_checkpoint"):
+    """Shell. Result: `CheckpointSaved`. Saves the state of the notebook under a name, replacing an earlier checkpoint of that name."""
+
+    name: str
+    client: str = "agent"
+
+
+class RestoreCheckpoint(_Request, frozen=True, tag="restore_checkpoint"):
+    """Shell. Result: `Restored`. Brings a checkpoint's values back, of the cells whose code and inputs are as they were.
+
+    The other cells become stale and wait until somebody runs them. `name` None: the newest. `preview`: says what a restore
+    would do and changes nothing.
+    """
+
+    name: str | None = None
+    preview: bool = False
+    client: str = "agent"
+
+
+class ListCheckpoints(_Request, frozen=True, tag="list_checkpoints"):
+    """Control. Result: list of `CheckpointSummary` of this notebook, newest first."""
+
+
+class DeleteCheckpoint(_Request, frozen=True, tag="delete_checkpoint"):
+    """Control. Result: none. Deletes a checkpoint of this notebook."""
+
+    name: str
+    client: str = "agent"
+
+
 ReadRequest = (
     Describe
     | ListCells
@@ -339,8 +384,17 @@ DocumentRequest = (
     | UndoEdit
     | SaveDocument
 )
-ControlRequest = ReadRequest | CancelRun | DocumentRequest
-ShellRequest = EditCells | RunCells | RunStale | SetUiValue | InstallPackages
+ControlRequest = ReadRequest | CancelRun | DocumentRequest | ListCheckpoints | DeleteCheckpoint
+ShellRequest = (
+    EditCells
+    | RunCells
+    | RunStale
+    | SetUiValue
+    | InstallPackages
+    | LoadDocument
+    | SaveCheckpoint
+    | RestoreCheckpoint
+)
 Request = ControlRequest | ShellRequest
 Result = (
     KernelDescription
@@ -365,6 +419,10 @@ Result = (
     | Proposal
     | Comparison
     | Changes
+    | DocumentLoaded
+    | CheckpointSaved
+    | Restored
+    | list[CheckpointSummary]
     | None
 )
 
