@@ -44,6 +44,12 @@ ErrorCode = Literal[
     "output_exists",
     "runtime_mismatch",
     "not_installed",
+    "no_such_checkpoint",
+    "checkpoint_foreign",
+    "checkpoint_broken",
+    "checkpoint_other_python",
+    "disk_full",
+    "not_writable",
 ]
 
 CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode))
@@ -58,6 +64,18 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "The message says what is wrong and what is valid.",
     ),
     "cell_not_converted": ("A cell could not be converted.", "The report names the cell and the reason."),
+    "checkpoint_broken": (
+        "The checkpoint is incomplete, was changed after it was saved, or has another format: nothing of it was loaded.",
+        "Restore another one, or run the cells.",
+    ),
+    "checkpoint_foreign": (
+        "The checkpoint belongs to another user or key, or others have access to its files: nothing of it was loaded.",
+        "Restore one of your own, or run the cells.",
+    ),
+    "checkpoint_other_python": (
+        "The checkpoint was saved by another minor version of Python.",
+        "Start the kernel with that version, or run the cells.",
+    ),
     "connection_file_foreign": (
         "The connection file belongs to another user, or other users can write to it: it is not used.",
         "Use a kernel of your own.",
@@ -73,6 +91,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "connection_file_stale": (
         "The kernel of this connection file has ended.",
         "`list_kernels` lists running kernels; ask the person to start the notebook.",
+    ),
+    "disk_full": (
+        "The disk is full; nothing was written, and what was there before is unchanged.",
+        "The message says where space is needed.",
     ),
     "document_changed": (
         "The person has changed a cell since you read it; nothing was done.",
@@ -101,6 +123,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "no_installer": (
         "The kernel's environment has neither pip nor uv.",
         "The person can add one (python -m ensurepip), or install the packages another way.",
+    ),
+    "no_such_checkpoint": (
+        "The notebook has no checkpoint of this name.",
+        "The message names the existing ones.",
     ),
     "no_such_kernelspec": (
         "No kernelspec of this name is installed.",
@@ -142,6 +168,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "not_reactive": (
         "The kernel is not reactive: it has no graph of cells.",
         "Only running code and reading the status work.",
+    ),
+    "not_writable": (
+        "A folder cannot be written.",
+        "The message says which, and how to name another one.",
     ),
     "output_exists": ("The output file exists.", "Name another one, or allow overwriting."),
     "paused": (
