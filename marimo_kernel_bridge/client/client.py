@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from marimo_kernel_bridge.client import following
 from marimo_kernel_bridge.client.document import Document
@@ -20,6 +20,7 @@ from marimo_kernel_bridge.client.run_tracker import CANCEL_BOUND, RunTracker
 from marimo_kernel_bridge.client.runs import Reply, Run, RunKind
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.inspection import RunOutcome
     from marimo_kernel_bridge.protocol.messages import Content
+
+_LOAD_BOUND: Final = 30.0
+"""Seconds: a new kernel imports marimo first, and analyzes all cells."""
 
 
 class KernelClient:
@@ -165,6 +169,17 @@ class KernelClient:
     async def run_cells(self, cell_ids: list[str]) -> Run:
         """Run cells unchanged, and their dependents."""
         return await self._request("run_cells", wire.RunCells(cell_ids=cell_ids, client=self.client_name))
+
+    async def load_document(self) -> DocumentLoaded:
+        """Have the kernel register the notebook's cells that it does not know, stale; runs nothing.
+
+        Raises `BridgeError`: no_document, bad_notebook, too_large, paused.
+        """
+        require_reactive(self._link)
+        request = wire.encode_request(wire.LoadDocument(client=self.client_name))
+        return wire.decode_reply(
+            await self._link.ask("shell", wire.REQUEST, request, _LOAD_BOUND), DocumentLoaded
+        )
 
     async def edit_cells(self, changes: Sequence[Change], *, run: bool = True) -> Run:
         """Apply a batch of edits atomically; if `run`, run the changed cells and their dependents."""

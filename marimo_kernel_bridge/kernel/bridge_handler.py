@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+    from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.redaction import Redactor
 
@@ -56,6 +57,10 @@ class Loader(Protocol):
     """The loader of the runtime."""
 
     def load(self) -> None: ...
+
+    def prepare_notebook(self) -> None:
+        """Load the runtime and read the settings in the notebook's file."""
+        ...
 
 
 class Queue(Protocol):
@@ -178,7 +183,7 @@ class BridgeHandler:
         if isinstance(request, wire.CancelRun):
             self._host.queue.cancel(request.run_id)
             return None
-        if isinstance(request, (*_CHECKPOINTS, wire.LoadDocument)):
+        if isinstance(request, _CHECKPOINTS):
             raise BridgeError("bad_request", "This kernel has no checkpoints yet.")
         if not isinstance(request, wire.ShellRequest):
             if isinstance(request, wire.DocumentRequest):
@@ -189,6 +194,8 @@ class BridgeHandler:
         if not (isinstance(request, wire.EditCells) and request.dry_run):  # without a sample it only reads
             self._host.notebook.agents.require_not_paused()
         self._host.loader.load()
+        if isinstance(request, wire.LoadDocument):
+            return await self._load_document(sender)
         if isinstance(request, wire.EditCells):
             return await self._edit_together(request, sender)
         if isinstance(request, wire.InstallPackages):
@@ -219,6 +226,14 @@ class BridgeHandler:
                     notebook.edits.set_ui_value(target, value, client, address)
                 else:
                     self._set_widget(widget, request, sender)
+
+    async def _load_document(self, sender: _Sender) -> DocumentLoaded:
+        from marimo_kernel_bridge.kernel.documents.loading import load_document  # noqa: PLC0415  # once in a kernel's life
+
+        self._host.loader.prepare_notebook()
+        loaded = load_document(self._host, sender.header)
+        await self._host.scheduler.run_now()
+        return loaded
 
     async def _edit_together(self, request: wire.EditCells, sender: _Sender) -> EditReport:
         notebook, address, kept = self._host.notebook, sender.address, self._host.documents.kept

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.notebook import Cell
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell
 from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 if TYPE_CHECKING:
@@ -269,6 +269,13 @@ class CellTable:
         self.move_to(entry.cell.cell_id, replace(address, parent=own))
         if after is not None:
             self.place(entry.cell.cell_id, after)
+        return entry
+
+    def add_shown(self, notebook_cell_id: str | None, code: str, address: Address) -> Entry:
+        """Create one of several cells that a notebook shows and nobody has run in this kernel: each has its own address."""
+        entry = self.add(notebook_cell_id, code, NOTEBOOK, address)
+        own = {**address.parent, "msg_id": f"{address.parent['msg_id']}/{entry.cell.cell_id}"}
+        self.move_to(entry.cell.cell_id, replace(address, parent=own))
         return entry
 
     def place(self, cell_id: str, after: str | None) -> None:

@@ -195,13 +195,13 @@ class OpenDocuments:
         self._elect()
 
     def active(self, client: str | None = None) -> Document | None:
-        """Return a client's document, or the one in which the person was last; None if none is there that answers."""
+        """Return a client's document, or the one in which the person was last; None if none is there that answers. Any thread."""
         if client is not None:
             document = self._documents.get(client)
             if document is None:
                 raise BridgeError("no_document", f"No document is attached by {client!r}.")
             return document
-        there = [document for document in self._documents.values() if not document.away]
+        there = [document for document in self.all() if not document.away]
         return max(there, key=_activity, default=None)
 
     def views_of(self, document: Document) -> list[Document]:

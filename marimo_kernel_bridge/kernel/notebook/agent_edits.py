@@ -14,6 +14,7 @@ from marimo_kernel_bridge.kernel.cells import Allowance
 from marimo_kernel_bridge.kernel.front_ends import Message
 from marimo_kernel_bridge.kernel.notebook.edit_batches import Graph, plan
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 from marimo_kernel_bridge.startup import gc_pauses
 
 if TYPE_CHECKING:
@@ -130,6 +131,32 @@ class AgentEdits:
             if entry.live:
                 notice = Message("display_data", notices.deleted(client), {})
                 self._router.replace(entry, self._execution.trigger, notice)
+
+    def load(self, code: Sequence[tuple[str | None, str]], address: Address) -> tuple[str, ...]:
+        """Register cells of the document that the kernel does not have, with the front end's ids; return the new ids.
+
+        They are stale, and wait until somebody runs them or what needs them.
+        """
+        stale_before = self._graph.stale
+        self._runs.open(address, NOTEBOOK, ())
+        known = {entry.cell.notebook_cell_id: entry for entry in self._cells if entry.live}
+        added: list[Entry] = []
+        order: list[str] = []
+        for key, text in code:
+            entry = known.get(key)
+            if entry is None and text.strip():
+                added.append(entry := self._cells.add_shown(key, text, address))
+            if entry is not None:
+                order.append(entry.cell.cell_id)
+        self._cells.arrange(order)
+        with gc_pauses.deferred():
+            for entry in added:
+                entry.body = self._prepare(entry, entry.cell.code)
+            self._graph.redefinitions.update()
+            self._graph.admit_stale(added)
+        self._graph.refresh_stale()
+        self._stale_cells.hold(self._graph.stale - stale_before)
+        return tuple(entry.cell.cell_id for entry in added)
 
     # -- unchanged cells -------------------------------------------------------------------------------------------
 

@@ -72,12 +72,31 @@ def read_sources(path: str) -> list[str] | None:
     document = _read(path)
     if document is None or not isinstance(document.get("cells"), list):
         return None
-    sources = (cell.get("source") for cell in _cells(document))
-    return ["".join(map(str, source)) if isinstance(source, list) else str(source) for source in sources]
+    return [_text(cell.get("source")) for cell in _cells(document)]
+
+
+def read_code(path: str) -> list[tuple[str | None, str]] | None:
+    """Return the ids and texts of the code cells; None if the file cannot be read. Early formats have no ids."""
+    document = _read(path)
+    if document is None or not isinstance(document.get("cells"), list):
+        return None
+    code: list[tuple[str | None, str]] = []
+    known: set[str] = set()
+    for cell in _cells(document):
+        if cell.get("cell_type") == "code":
+            own = cell.get("id")
+            key = own if isinstance(own, str) and own not in known else None  # none is in a notebook twice
+            known.update([key] if key else [])
+            code.append((key, _text(cell.get("source"))))
+    return code
 
 
 def _cells(document: _JSONObject) -> Iterator[_JSONObject]:
     return (cell for cell in document["cells"] if isinstance(cell, dict))
+
+
+def _text(source: object) -> str:
+    return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
 def _read(path: str) -> _JSONObject | None:

@@ -35,7 +35,12 @@ from marimo_kernel_bridge.mcp_server.tools.run_waiting import (
     run_answer,
     wait,
 )
-from marimo_kernel_bridge.mcp_server.views.document_edits import edited, not_as_shown, proposed
+from marimo_kernel_bridge.mcp_server.views.document_edits import (
+    edited,
+    not_as_shown,
+    of_new_kernel,
+    proposed,
+)
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
 from marimo_kernel_bridge.mcp_server.views.window import Window
 
@@ -156,9 +161,14 @@ async def run_cells(
 ) -> CodeRun:
     """Run one cell or several as they are, all stale ones, or all, in the order of the graph; then what depends on them.
 
-    preview_run says beforehand which cells these are and how long they took.
+    preview_run says beforehand which cells these are and how long they took. In a new kernel, which knows no cells yet, `which`
+    runs the notebook again.
     """
     attached = await to_run_in(ctx, kernel)
+    if which is not None and not cell_ids and attached.reactive:
+        again = await of_new_kernel(attached, await attached.client.reads.list_cells())
+        if again is not None:
+            return await finish_edit(ctx, attached, again, timeout, Window(max_chars))
     if which == "stale" and not cell_ids:
         started = await attached.client.run_stale()
     else:

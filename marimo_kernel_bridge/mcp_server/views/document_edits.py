@@ -17,15 +17,17 @@ from marimo_kernel_bridge.mcp_server.views.run_messages import NOTHING_CHANGED
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.document_edits import DocumentContent, DocumentEdit
+    from marimo_kernel_bridge.protocol.notebook import Cell
 
 _KERNEL_ONLY: Final = Place("kernel_only")
 _KEPT: Final = Place("kept")
+_NO_NOTEBOOK: Final = frozenset({"no_document", "bad_notebook", "too_large"})
 _NO_ANSWER: Final = "nothing was changed: the document does not answer, and its texts are not those that ran. Try again later."
 
 
@@ -113,6 +115,28 @@ async def not_as_shown(attached: Attached, cell_ids: Sequence[str], *, everythin
     ]
     told = "; ".join(filter(None, facts))
     return f"Not all of the document: {told}. sync runs what it shows." if told else ""
+
+
+async def of_new_kernel(attached: Attached, cells: Iterable[Cell]) -> Run | RunView | None:
+    """Have a kernel that knows no cell of the notebook run those of the open document; None: that is not so, or none is open.
+
+    Then it knows the cells of the saved file, which the caller runs. Raises `BridgeError` where the kernel knows no cell at all,
+    nor any notebook.
+    """
+    listed = list(cells)
+    if any(cell.notebook_cell_id for cell in listed):
+        return None
+    client = attached.client
+    if await client.document.read() is not None:
+        edit = await client.document.sync()
+        if edit.outcome == "applied":
+            return await in_document(attached, edit, changed=False)
+    try:
+        await client.load_document()
+    except BridgeError as refusal:
+        if not listed and refusal.code in _NO_NOTEBOOK:
+            raise
+    return None
 
 
 async def _in_kernel(attached: Attached, changes: Sequence[Change], place: Place, *, run: bool) -> Run:

@@ -15,6 +15,7 @@ from marimo_kernel_bridge.client.channels import Message, NotConnected, Request
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
     Match,
@@ -118,6 +119,8 @@ class FakeKernel:
         """Whether it knows the requests about documents, which older kernels refuse."""
         self.about_document: dict[type[wire.Request], Any] = {}
         """What it answers to a request about the document: a value of `document_edits`, a refusal, or a list of them."""
+        self.saved: list[Cell] = []
+        """The cells of the notebook that it does not know until they are loaded."""
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
         self.description = DESCRIPTION
         self.damage: Callable[[str, Json], Json] = lambda _, content: content
@@ -385,6 +388,8 @@ class FakeKernel:
                 outcome = wire.encode_result(self._outcome(parent["msg_id"]))
                 channels.reply("shell", message, wire.REPLY, outcome)
             channels.reply("shell", message, "execute_reply", _reply_of(execution))
+        elif message["content"].get("op") == "load_document":
+            channels.reply("shell", message, wire.REPLY, self._loaded())
         elif execution.refusal is not None:
             channels.reply("shell", message, wire.REPLY, wire.encode_error(execution.refusal))
         else:
@@ -394,6 +399,12 @@ class FakeKernel:
             channels.reply("shell", message, wire.REPLY, wire.encode_result(answer))
         for other in self._channels:
             other.publish(parent, "status", {"execution_state": "idle"})
+
+    def _loaded(self) -> Json:
+        if not self.saved:
+            return wire.encode_error(BridgeError("no_document", "The kernel knows no notebook."))
+        self.cells |= {cell.cell_id: cell for cell in self.saved}
+        return wire.encode_result(DocumentLoaded(tuple(cell.cell_id for cell in self.saved), "file"))
 
     def _interrupt(self) -> None:
         if self._running is not None:

@@ -468,11 +468,32 @@ async def test_cells_that_are_run_as_they_were_are_told(connected: Agent, docume
     one = await connected("run_cells", cell_ids=["bbbb"])
     assert "another text by now in bbbb, and the earlier one ran" in one.data["note"]
     assert "note" not in (await connected("run_cells", cell_ids=["aaaa"])).data
-    document.cells.clear()
-    document.content = content(cell("nb-aaaa", "x = 1", ran="never"))
+    document.content = content(cell("nb-aaaa", "x = 1"), cell("nb-new", "x = 1", ran="never"))
     assert (
         "1 cells of the document never ran here" in (await connected("run_cells", which="all")).data["note"]
     )
+
+
+@pytest.mark.parametrize("which", ["all", "stale"])
+async def test_the_front_end_runs_the_whole_document_in_a_kernel_that_knows_none_of_its_cells(
+    connected: Agent, document: FakeKernel, which: str
+) -> None:
+    document.cells.clear()
+    document.about_document[wire.SyncDocument] = applied("r1")
+    document.front_end_runs("r1", cell_run("aaaa"))
+    run = await connected("run_cells", which=which)
+    assert (run.data["status"], run.data["cell_id"]) == ("ok", "aaaa")
+    assert not {"load_document", "run_cells", "run_stale"} & set(document.asked)
+
+
+async def test_the_kernel_runs_the_document_itself_if_its_front_end_does_not_answer(
+    connected: Agent, document: FakeKernel
+) -> None:
+    document.saved = list(document.cells.values())
+    document.cells.clear()
+    document.about_document[wire.SyncDocument] = DocumentEdit("kept", None)
+    await connected("run_cells", which="all")
+    assert "run_cells" in document.asked
 
 
 async def test_the_file_of_an_open_document_is_not_written_behind_the_editor(

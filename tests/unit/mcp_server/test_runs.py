@@ -396,6 +396,30 @@ async def test_cells_are_run_by_either_id(connected: Agent, kernel: FakeKernel) 
     assert (await connected("run_cells")).refused("bad_request")
 
 
+async def test_one_call_runs_the_saved_notebook_in_a_kernel_that_knows_no_cells(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.saved = [kernel.add("aaaa", "x = 1"), kernel.add("bbbb", "y = x")]
+    kernel.cells.clear()
+    await connected("run_cells", which="all")
+    assert wire.RunCells(cell_ids=["aaaa", "bbbb"], client="ann") in kernel.requests
+    kernel.cells.clear()
+    await connected("run_cells", which="stale")
+    assert [op for op in kernel.asked if op in {"load_document", "run_stale"}][-2:] == [
+        "load_document",
+        "run_stale",
+    ]
+
+
+async def test_a_kernel_without_any_cell_or_notebook_is_not_said_to_have_run_them(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    assert (await connected("run_cells", which="all")).refused("no_document")
+    kernel.add("mine", "x = 1", notebook_cell_id=None)
+    assert not (await connected("run_cells", which="all")).failed
+    assert "run_cells" in kernel.asked
+
+
 async def test_a_widget_names_the_cells_that_did_not_run(connected: Agent, kernel: FakeKernel) -> None:
     kernel.executions["set_ui_value"] = Execution(requested=("?",), report={"not_run": ("eeee",)})
     answer = await connected("set_ui_value", element="knob", value=5)
