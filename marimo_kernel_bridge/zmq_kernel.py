@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import zmq
 from ipykernel.ipkernel import IPythonKernel
-from ipykernel.kernelapp import IPKernelApp
+from ipykernel.kernelapp import IPKernelApp, kernel_aliases
 from ipykernel.utils import _async_in_context
-from traitlets import DottedObjectName, Integer, Type, default
+from traitlets import DottedObjectName, Float, Integer, Type, default
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.kernel.bridge_requests import BridgeRequests
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
+    from marimo_kernel_bridge.kernel.idle_end import IdleEnd
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.protocol.document import Order
     from marimo_kernel_bridge.runtime.interface import CellHost
@@ -81,6 +82,9 @@ class MarimoKernel(IPythonKernel):
     output_limit = Integer(
         200_000_000, help="Characters of output that one run of a cell may show; 0 shows everything."
     ).tag(config=True)
+    ttl = Float(0.0, help="Seconds without a request after which the kernel ends itself; 0 never.").tag(
+        config=True
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["shell_stream"] = ShellStream.replacing(kwargs["shell_stream"])
@@ -112,10 +116,11 @@ class MarimoKernel(IPythonKernel):
         self._documents_lock = threading.Lock()
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
+        self._idle_end: IdleEnd | None = None
         self.control_handlers |= self.subshells.handlers
         self.shell_handlers[message_names.REQUEST] = self.bridge_requests.reply
-        self.control_handlers[message_names.REQUEST] = self.bridge_requests.reply
-        self.control_handlers[message_names.READ_REQUEST] = self.bridge_requests.reply
+        self.control_handlers[message_names.REQUEST] = self._bridge_request
+        self.control_handlers[message_names.READ_REQUEST] = self._bridge_request
         self.control_handlers[message_names.DOCUMENT_REQUEST] = self.document_request
         self.shell_handlers = GuardedHandlers(self.shell_handlers, self.session, self.log)
         self.control_handlers = GuardedHandlers(self.control_handlers, self.session, self.log)
@@ -132,6 +137,29 @@ class MarimoKernel(IPythonKernel):
         )
         self.shell_channel_thread = self.subshells
         self.interrupts.take_signal()
+        if self.ttl > 0:
+            from marimo_kernel_bridge.kernel.idle_end import IdleEnd  # noqa: PLC0415  # kernels of sessions only
+
+            self._idle_end = IdleEnd(self.ttl, self.io_loop, self._works, self._end_unused)
+
+    def _works(self) -> bool:
+        return self.status.busy or self.status.settling or self.status.queued > 0
+
+    def _end_unused(self) -> None:
+        """End as if a client had shut the kernel down, which tells those that are connected."""
+        self.log.info("Nobody has used this kernel for %g s: it ends.", self.ttl)
+        parent = self.session.msg("shutdown_request", {"restart": False})
+        self.control_timers.add_callback(self.shutdown_request, self.control_stream, [b""], parent)
+
+    def _use_of(self, message: ReceivedMessage | None) -> AbstractContextManager[None]:
+        """Return the context of a request, which keeps the kernel from ending itself. Being looked for does not."""
+        if self._idle_end is None or message is None or _only_looks(message):
+            return nullcontext()
+        return self._idle_end.use()
+
+    async def _bridge_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
+        with self._use_of(parent):
+            await self.bridge_requests.reply(stream, ident, parent)
 
     def pre_handler_hook(self) -> None:
         """Record that user code may run. Keep the signal handler: ipykernel's own cannot interrupt dependents."""
@@ -164,12 +192,13 @@ class MarimoKernel(IPythonKernel):
     ) -> None:
         if subshell_id is not None:
             self.subshells.dequeue(subshell_id, msg)
-            await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+            with self._use_of(msg.message):
+                await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
             return
         # ipykernel's own flag applies to whichever message comes next.
         self._aborting = self.queue.dequeue(msg)
         first = not self.notebook.loaded and msg.cell_request is not None
-        with self.interrupts.deferred() if first else nullcontext():
+        with self._use_of(msg.message), self.interrupts.deferred() if first else nullcontext():
             if first:
                 self.loader.load()  # before busy is published, so that it does not count as the cell's time
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
@@ -432,6 +461,14 @@ def _pause_names(kernel: MarimoKernel) -> Sequence[str]:
     return [name for name in (path and os.path.realpath(path), _kernel_id(kernel)) if name]
 
 
+def _only_looks(message: ReceivedMessage) -> bool:
+    """Whether a request asks for no more than what kernel there is, as lists of kernels do."""
+    content = message["content"]
+    return message["header"]["msg_type"] == "kernel_info_request" or (
+        isinstance(content, dict) and content.get("op") == "describe"
+    )
+
+
 def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # needed by agents' clients only
 
@@ -467,6 +504,7 @@ class MarimoKernelApp(IPKernelApp):
     """The application that starts the kernel process."""
 
     name = "marimo-kernel"
+    aliases = {**kernel_aliases, "ttl": "MarimoKernel.ttl"}  # type: ignore[assignment]  # noqa: RUF012  # a trait, as in the superclass
     outstream_class = DottedObjectName(
         "marimo_kernel_bridge.kernel.messaging.output_streams.CellStream", allow_none=True
     ).tag(config=True)

@@ -25,6 +25,8 @@ def kernel(arguments: tuple[str, ...]) -> None:
 
     Without -f, or if the file does not exist, the kernel writes one and prints how to connect.
 
+    With --ttl=SECONDS it ends itself when nobody has sent a request for so long.
+
     Accepts ipykernel's options: --Class.trait=value, and --debug for a detailed log.
     """
     from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only for this command
