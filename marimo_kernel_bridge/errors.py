@@ -50,6 +50,8 @@ ErrorCode = Literal[
     "checkpoint_other_python",
     "disk_full",
     "not_writable",
+    "notebook_in_use",
+    "too_many_sessions",
 ]
 
 CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode))
@@ -137,8 +139,8 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "`diff_since` shows the changes that are known.",
     ),
     "no_such_notebook": (
-        "No running notebook has this path, or several do.",
-        "The message names the running notebooks; `list_kernels` shows all kernels.",
+        "No running notebook has this path, or several do; or there is no such session.",
+        "The message names the running notebooks; `list_kernels` shows all kernels, `list_notebooks` the sessions.",
     ),
     "no_such_run": (
         "No run of yours has this id, or it was discarded.",
@@ -173,6 +175,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "A folder cannot be written.",
         "The message says which, and how to name another one.",
     ),
+    "notebook_in_use": (
+        "Another program has changed the notebook's file, or has the notebook open; the file was not written.",
+        "The message names the program, if it is known, and the ways out.",
+    ),
     "output_exists": ("The output file exists.", "Name another one, or allow overwriting."),
     "paused": (
         "The person has paused agents: only reading works.",
@@ -193,6 +199,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "stale_version": (
         "The cell has changed since it was read; nothing was changed.",
         "Read it again and repeat the edit.",
+    ),
+    "too_many_sessions": (
+        "As many sessions have kernels as may have.",
+        "`close_notebook` those that nobody needs now; they can be opened again.",
     ),
     "ui_value_refused": (
         "The UI element does not accept this value.",

@@ -504,7 +504,7 @@ class MarimoKernelApp(IPKernelApp):
     """The application that starts the kernel process."""
 
     name = "marimo-kernel"
-    aliases = {**kernel_aliases, "ttl": "MarimoKernel.ttl"}  # type: ignore[assignment]  # noqa: RUF012  # a trait, as in the superclass
+    aliases = {**kernel_aliases, "ttl": "MarimoKernel.ttl"}  # noqa: RUF012  # a trait, as in the superclass
     outstream_class = DottedObjectName(
         "marimo_kernel_bridge.kernel.messaging.output_streams.CellStream", allow_none=True
     ).tag(config=True)

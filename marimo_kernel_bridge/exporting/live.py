@@ -16,7 +16,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.exporting.open_document import as_notebook
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook, read_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell
-from marimo_kernel_bridge.notebooks.nbformat_json import lines
+from marimo_kernel_bridge.notebooks.nbformat_json import is_cell_id, lines
 from marimo_kernel_bridge.protocol.messages import METADATA_KEY
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNoteb
     """Merge the cells of a kernel into the file's notebook; a cell that is not in the file follows its predecessor."""
     if disk is None:
         made = [
-            (_id_of(live.cell), _with_outputs(code_cell(_id_of(live.cell), live.cell.code), live))
+            (id_of(live.cell), with_outputs(code_cell(id_of(live.cell), live.cell.code), live))
             for live in cells
         ]
         document = {
@@ -154,7 +154,7 @@ def _merged(
         if text_of == "kernel" and disk.cells[number].source.strip() != live.cell.code.strip():
             newer.append(name)
             original = {**original, "source": lines(live.cell.code)}
-        written[number] = (name, _with_outputs(original, live))
+        written[number] = (name, with_outputs(original, live))
     not_run = [
         cell.cell_id
         for number, cell in enumerate(disk.cells)
@@ -208,16 +208,16 @@ def _insert(
     for live in cells:
         name = names.get(live.cell.cell_id)
         if name is None:
-            name = _id_of(live.cell)
+            name = id_of(live.cell)
             place = next((i + 1 for i, (cell_id, _) in enumerate(written) if cell_id == before), len(written))
-            written.insert(place, (name, _with_outputs(code_cell(name, live.cell.code), live)))
+            written.insert(place, (name, with_outputs(code_cell(name, live.cell.code), live)))
             live_cells[name] = live.cell
             added.append(name)
         before = name
     return added
 
 
-def _with_outputs(original: CellJSON, live: CellWithOutputs) -> CellJSON:
+def with_outputs(original: CellJSON, live: CellWithOutputs) -> CellJSON:
     count = live.cell.execution_count
     return {**original, "execution_count": count, "outputs": list(_outputs(live.outputs, count))}
 
@@ -233,10 +233,7 @@ def _outputs(outputs: Iterable[OutputJSON], count: int | None) -> Iterable[Outpu
         yield kept
 
 
-def _id_of(cell: Cell) -> str:
-    """Return an id that nbformat allows; VS Code's, for example, are URIs."""
+def id_of(cell: Cell) -> str:
+    """Return an id that nbformat allows."""
     name = cell.notebook_cell_id or ""
-    allowed = 0 < len(name) <= 64 and all(  # noqa: PLR2004  # nbformat's limit
-        letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name
-    )
-    return name if allowed else cell.cell_id
+    return name if is_cell_id(name) else cell.cell_id

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell, markdown_cell
-from marimo_kernel_bridge.notebooks.nbformat_json import lines
+from marimo_kernel_bridge.notebooks.nbformat_json import is_cell_id, lines
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.notebooks.ipynb import Notebook
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON
     from marimo_kernel_bridge.protocol.document_edits import DocumentContent, NotebookCell
-
-_LONGEST_ID = 64  # nbformat's limit
 
 
 def as_notebook(content: DocumentContent, disk: Notebook | None) -> Notebook:
@@ -52,9 +50,6 @@ def as_notebook(content: DocumentContent, disk: Notebook | None) -> Notebook:
 def _cell(cell: NotebookCell, original: CellJSON | None, name: str) -> CellJSON:
     if original is not None and original["cell_type"] == cell.type:
         return {"id": name, **original, "source": lines(cell.code)}
-    usable = 0 < len(cell.key) <= _LONGEST_ID and all(
-        letter.isascii() and (letter.isalnum() or letter in "-_") for letter in cell.key
-    )
-    cell_id = cell.key if usable else cell.cell_id or name
+    cell_id = cell.key if is_cell_id(cell.key) else cell.cell_id or name
     made = code_cell(cell_id, cell.code) if cell.type == "code" else markdown_cell(cell_id, cell.code, {})
     return {**made, "cell_type": cell.type}

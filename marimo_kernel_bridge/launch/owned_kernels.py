@@ -49,11 +49,11 @@ class StartedKernels:
         where = None if directory is None else await asyncio.to_thread(_existing, directory)
         if directory is not None and where is None:
             raise BridgeError("bad_request", f"There is no directory {directory!r}.", "Nothing was started.")
-        spec = await _spec_of(kernelspec, interpreter)
+        spec = await spec_of(kernelspec, interpreter)
         path = await asyncio.to_thread(new_connection_file)
-        manager = _manager_for(spec, kernelspec or KERNELSPEC, path)
+        manager = manager_for(spec, kernelspec or KERNELSPEC, path)
         await manager.start_kernel(cwd=where)
-        await _await_answer(manager, spec.display_name)
+        await await_answer(manager, spec.display_name)
         connection = read_connection(path)
         self._managers[connection.where] = manager
         return connection
@@ -69,7 +69,7 @@ class StartedKernels:
             await manager.shutdown_kernel(now=True)
 
 
-async def _spec_of(kernelspec: str | None, interpreter: str | None) -> KernelSpec:
+async def spec_of(kernelspec: str | None, interpreter: str | None) -> KernelSpec:
     """Return the kernelspec to start. Raises `BridgeError`: no_such_kernelspec, bad_request."""
     from marimo_kernel_bridge.launch.kernelspecs import by_name, of_interpreter  # noqa: PLC0415  # slow to import
 
@@ -84,14 +84,16 @@ async def _spec_of(kernelspec: str | None, interpreter: str | None) -> KernelSpe
     return await asyncio.to_thread(of_interpreter, interpreter)
 
 
-def _manager_for(spec: KernelSpec, name: str, path: Path) -> AsyncKernelManager:
+def manager_for(
+    spec: KernelSpec, name: str, path: Path, kind: type[AsyncKernelManager] | None = None
+) -> AsyncKernelManager:
     """Return the manager for a new kernel, with a warm pool where that is possible."""
     from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415  # slow to import
 
     from marimo_kernel_bridge.launch.kernelspecs import OneSpec  # noqa: PLC0415  # with jupyter_client
     from marimo_kernel_bridge.launch.pool.provisioner import PoolProvisioner, serves  # noqa: PLC0415  # likewise
 
-    manager = AsyncKernelManager(
+    manager = (kind or AsyncKernelManager)(
         kernel_name=name,
         connection_file=str(path),
         kernel_spec_manager=OneSpec(spec),
@@ -103,7 +105,7 @@ def _manager_for(spec: KernelSpec, name: str, path: Path) -> AsyncKernelManager:
     return manager
 
 
-async def _await_answer(manager: AsyncKernelManager, name: str) -> None:
+async def await_answer(manager: AsyncKernelManager, name: str) -> None:
     """Wait until a kernel that was just started answers. Raises `BridgeError`: kernel_dead."""
     client = manager.client()
     client.start_channels()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from io import StringIO
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from marimo_kernel_bridge.protocol.output_text import joined
 
@@ -20,6 +20,17 @@ CellJSON: TypeAlias = dict[str, Any]
 """A cell of a notebook."""
 OutputJSON: TypeAlias = dict[str, Any]
 """An output of a code cell."""
+
+
+LONGEST_ID: Final = 64
+"""Characters of a cell's id in nbformat."""
+
+
+def is_cell_id(name: str) -> bool:
+    """Return whether nbformat allows this id; VS Code's, for example, are URIs."""
+    return 0 < len(name) <= LONGEST_ID and all(
+        letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name
+    )
 
 
 def source_of(cell: CellJSON) -> str:

@@ -246,6 +246,12 @@ class PooledKernel:
         self._connection = connection
         self._connection.setblocking(False)  # noqa: FBT003
 
+    def release(self) -> None:
+        """Let the kernel run on without this process, which hears no more of it; its pid may be reused once it has ended."""
+        self._connection.close()
+        self.returncode = _UNKNOWN
+        _running.discard(self)
+
     def poll(self) -> int | None:
         """Return the exit code, None while the kernel runs."""
         if self.returncode is None:

@@ -1,0 +1,98 @@
+"""The kernels of sessions: started so that they outlive this process, and ended.
+
+A session's kernel ends itself after its `ttl`, so that none is left over, whatever becomes of the processes that use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from jupyter_client.manager import AsyncKernelManager
+
+from marimo_kernel_bridge.client.connection import new_connection_file
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.owned_kernels import await_answer, manager_for, spec_of
+from marimo_kernel_bridge.launch.pool.provisioner import PooledKernel
+from marimo_kernel_bridge.launch.sessions.entries import SessionKernel
+from marimo_kernel_bridge.launch.sessions.processes import started
+from marimo_kernel_bridge.protocol.names import KERNELSPEC
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.launch.sessions.entries import Session
+
+_END_BOUND: Final = 10.0
+_PAUSE: Final = 0.02
+
+
+class _LeavingManager(AsyncKernelManager):
+    """A manager that leaves the kernel and its connection file behind when it goes."""
+
+    def cleanup_connection_file(self) -> None:
+        """Keep the file: others find the kernel by it."""
+
+    def cleanup_ipc_files(self) -> None:
+        """Keep the sockets."""
+
+
+async def start(session: Session) -> SessionKernel:
+    """Start the kernel of a session. Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead."""
+    folder = Path(session.path).parent
+    spec = await spec_of(None, session.interpreter)
+    path = await asyncio.to_thread(new_connection_file)
+    manager = manager_for(spec, KERNELSPEC, path, _LeavingManager)
+    await manager.start_kernel(
+        cwd=str(folder),
+        env={**os.environ, "JPY_SESSION_NAME": session.path},
+        extra_arguments=[f"--ttl={session.ttl:g}"],
+        independent=True,
+        # An end of this process's streams in a kernel that outlives it would keep its host waiting for their ends.
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    await await_answer(manager, spec.display_name)
+    process = getattr(manager.provisioner, "process", None)
+    pid = getattr(process, "pid", 0)
+    since = started(pid)
+    if isinstance(process, PooledKernel):
+        process.release()
+    await manager.cleanup_resources()
+    if since is None:
+        raise BridgeError("kernel_dead", f"The kernel of {session.path} ended as soon as it had started.")
+    return SessionKernel(str(path.resolve()), pid, since)
+
+
+async def end(kernel: SessionKernel, *, asked: bool) -> None:
+    """Wait until a kernel that was `asked` to end has ended, and kill it if it does not. Removes its connection file."""
+    if asked:
+        await _wait_for_end(kernel)
+    if kernel.runs:
+        _kill(kernel.pid)
+        await _wait_for_end(kernel)
+    forget_file(kernel)
+
+
+def forget_file(kernel: SessionKernel) -> None:
+    """Remove the connection file of a kernel that has ended."""
+    with suppress(OSError):
+        Path(kernel.connection_file).unlink(missing_ok=True)
+
+
+async def _wait_for_end(kernel: SessionKernel) -> None:
+    deadline = time.monotonic() + _END_BOUND
+    while kernel.runs and time.monotonic() < deadline:  # noqa: ASYNC110  # it is no child of this process
+        await asyncio.sleep(_PAUSE)
+
+
+def _kill(pid: int) -> None:
+    with suppress(OSError):
+        if hasattr(os, "killpg") and os.getpgid(pid) == pid:
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
