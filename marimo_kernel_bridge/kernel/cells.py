@@ -229,10 +229,18 @@ class CellTable:
             return entry
         return None
 
-    def add(self, notebook_cell_id: str | None, code: str, author: str, address: Address) -> Entry:
-        """Create a new cell, which has not run."""
+    def add(
+        self,
+        notebook_cell_id: str | None,
+        code: str,
+        author: str,
+        address: Address,
+        *,
+        cell_id: str | None = None,
+    ) -> Entry:
+        """Create a new cell, which has not run. `cell_id`: the id that it had in an earlier kernel, which no cell has now."""
         cell = Cell(
-            cell_id=self._new_id(self._random),
+            cell_id=cell_id or self._new_id(self._random),
             notebook_cell_id=notebook_cell_id,
             code=code,
             version=self.shown_versions.get(notebook_cell_id or "", 0) + 1,

@@ -38,7 +38,14 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.protocol.inspection import UiElement
     from marimo_kernel_bridge.runtime.display.output_areas import Capabilities
-    from marimo_kernel_bridge.runtime.interface import CellHost, GraphError, Names, Redrawn, Versions
+    from marimo_kernel_bridge.runtime.interface import (
+        CellHost,
+        GraphError,
+        LiveValue,
+        Names,
+        Redrawn,
+        Versions,
+    )
 
 
 @dataclass(frozen=True)
@@ -233,6 +240,21 @@ class Engine:
     def queue_ui_value(self, target: str, value: object) -> None:
         element = ui_values.find(target, self._kernel.globals, self._kernel.context.ui_element_registry)
         self._ui_values.put(element, ui_values.frontend_value(element, value))
+
+    def live_values(self) -> dict[str, LiveValue]:
+        from marimo_kernel_bridge.runtime.ui import kept  # noqa: PLC0415  # only checkpoints ask for them
+
+        return kept.live_values(self._kernel.globals)
+
+    def set_live_values(self, values: Mapping[str, object]) -> dict[str, str]:
+        from marimo_kernel_bridge.runtime.ui import kept  # noqa: PLC0415  # only checkpoints do it
+
+        failed, elements = kept.set_live_values(self._kernel.globals, values)
+        self._ui_values.note_set(elements)
+        return failed
+
+    def note_restored(self, cell_id: str) -> None:
+        self._kernel.note_restored(CellId_t(cell_id))
 
     def settle_ui_values(self, *, release: bool) -> dict[str, list[Redrawn]]:
         elements = self._ui_values.take_set()

@@ -98,6 +98,18 @@ class Outcome:
     expected: bool = False
 
 
+@dataclass(frozen=True)
+class LiveValue:
+    """A value of marimo's that only its cell can make, and what has to be kept of it.
+
+    "element": `value` is what a front end sends to a UI element, or None for an element that has none to set. "state": the
+    value of a `mo.state`. "setter": its setter, of which nothing has to be kept.
+    """
+
+    kind: Literal["element", "state", "setter"]
+    value: object = None
+
+
 class CellHost(Protocol):
     """The caller of a runtime: runs the bodies of cells and is notified of their fate. All calls on the main thread."""
 
@@ -206,6 +218,10 @@ class Graph(Protocol):
         """Mark cells as stale, or as fresh."""
         ...
 
+    def note_restored(self, cell_id: str) -> None:
+        """Note that the values of a cell's names are those of a run of it, which was not in this kernel."""
+        ...
+
 
 class Runs(Protocol):
     """Runs of cells in the order of the graph."""
@@ -245,6 +261,17 @@ class UiValues(Protocol):
 
         `target` is the global variable that holds the element, or the element's id. May be called while cells run.
         Raises `BridgeError`: no_such_ui_element, ui_value_refused.
+        """
+        ...
+
+    def live_values(self) -> dict[str, LiveValue]:
+        """Return the UI elements, states and setters that global variables hold, by name."""
+        ...
+
+    def set_live_values(self, values: Mapping[str, object]) -> dict[str, str]:
+        """Give UI elements and states, by name, values of `live_values`. Runs no callback, and makes no cell stale.
+
+        Returns the reasons of those that did not take theirs.
         """
         ...
 

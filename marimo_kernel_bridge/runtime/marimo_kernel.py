@@ -287,6 +287,12 @@ class ReactiveKernel(Kernel):
         finally:
             self._keeping = outer
 
+    def note_restored(self, cell_id: CellId_t) -> None:
+        """Note that a cell has defined the names of it that have values."""
+        cell = self.graph.cells[cell_id]
+        self._defined[cell_id] = {name for name in cell.defs if name in self.globals}
+        self.context.state_registry.register_scope(self.globals, defs=set(cell.defs))
+
     def forget_definitions(self, cell_id: str) -> None:
         """Keep the values of a cell when it is deleted."""
         self._defined.pop(cell_id, None)  # type: ignore[call-overload]  # CellId_t is a NewType of str

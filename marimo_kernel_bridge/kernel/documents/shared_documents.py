@@ -94,7 +94,7 @@ class SharedDocuments:
         self._ran_at: dict[str, float] = {}  # when cells ran, as the journal knows it
         self._due = False
         self._followed: Document | None = None  # the document whose order the kernel's cells have
-        host.notebook.settled = self.refresh_soon
+        host.notebook.settled.append(self.refresh_soon)
         host.notebook.adopted_by(self._is_adopted)
 
     def send(self, order: Order) -> None:

@@ -107,6 +107,11 @@ class ShellQueue:
     def _is_to_abort(self, frames: ReceivedFrames) -> bool:
         return self._abort_session is None or frames.message is None or frames.session == self._abort_session
 
+    @property
+    def newest(self) -> float:
+        """The monotonic time at which the last message arrived, 0 if none has."""
+        return self._newest
+
     def any_wait(self) -> bool:
         """Return whether messages wait, including those still in the socket."""
         self._fetch()

@@ -140,6 +140,15 @@ class NotebookGraph:
         node = self._published.node(cell_id)
         return node is not None and bool(node.names.defines)
 
+    @property
+    def imperative(self) -> frozenset[str]:
+        """The cells that took over a name whose old value they read: they ran once, and never run again by themselves."""
+        return frozenset(self._imperative)
+
+    def bring_back_imperative(self, cell_ids: Iterable[str]) -> None:
+        """Note cells that ran once in an earlier kernel."""
+        self._imperative.update(cell_ids)
+
     # -- names of other cells --------------------------------------------------------------------------------------
 
     def names_to_take(self, entry: Entry, body: Body) -> tuple[str, ...]:

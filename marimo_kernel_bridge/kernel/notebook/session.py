@@ -79,7 +79,7 @@ class NotebookSession:
         self._document_order: Sequence[str] | None = None  # of an open document, replaced by its thread
         self._renamed: deque[tuple[str, str]] = deque()  # ids of cells that an open document has changed
         self._arranged: Sequence[str] | None = None  # the one in which the cells are
-        self.settled: Callable[[], None] = lambda: None
+        self.settled: list[Callable[[], None]] = []
         """Called when a request and what it caused is over."""
 
     def load(self, make_runtime: Callable[[CellHost], Runtime], runner: BodyRunner) -> None:
@@ -237,7 +237,8 @@ class NotebookSession:
         """Send held outputs to VS Code if it is quiet, and end the run. Return whether anything is left to do."""
         self._state.router.release_held()
         self._parts.execution.close_run()
-        self.settled()
+        for listener in self.settled:
+            listener()
         return self.unsettled or self._state.router.holds
 
     def follow_up(self) -> bool:
@@ -255,6 +256,23 @@ class NotebookSession:
     def quiet_in(self) -> float:
         """Return the seconds until VS Code may be called quiet, 0 where it is."""
         return self._state.router.quiet_in()
+
+    # -- checkpoints -----------------------------------------------------------------------------------------------
+
+    @property
+    def execution(self) -> Execution:
+        """The execution of cells, with their graph."""
+        return self._parts.execution
+
+    @property
+    def prepare(self) -> Callable[[Entry, str], Body]:
+        """Returns the body of a cell's code."""
+        return self._parts.runner.prepare
+
+    @property
+    def outputs(self) -> OutputRouter:
+        """The outputs of cells."""
+        return self._state.router
 
     # -- commands of people and agents --------------------------------------------------------------------
 

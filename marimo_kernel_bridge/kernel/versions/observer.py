@@ -170,6 +170,16 @@ class CellObserver:
         values = self._values
         return any(type(values.get(name)) not in _PLAIN for name in part.flow.mentions)
 
+    def observations(self, cell_id: str) -> tuple[str, Observations] | None:
+        """Return the code of a cell that ran and what was observed of it; None for nothing."""
+        return self._observations.get(cell_id)
+
+    def bring_back(self, cell_id: str, code: str, observations: Observations) -> None:
+        """Note what was observed of a run in an earlier kernel."""
+        self.forget(cell_id)
+        self._observations[cell_id] = code, observations
+        self._note_uses(Observations(), observations)
+
     def text_of(self, cell_id: str, code: str) -> str:
         """Return the observations of a cell as `Observations.text`; for code that has not run, the expected ones."""
         if cell_id not in self._observations:

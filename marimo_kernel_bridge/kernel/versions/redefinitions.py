@@ -21,11 +21,12 @@ from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_so
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from marimo_kernel_bridge.analysis.observations import Observations
     from marimo_kernel_bridge.kernel.cells import Body, CellTable
-    from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace
+    from marimo_kernel_bridge.kernel.versions.states_by_place import SavedState, StatesByPlace
     from marimo_kernel_bridge.kernel.versions.value_flow import Changes, Part, ValueFlow
     from marimo_kernel_bridge.runtime.interface import Versions
 
@@ -239,11 +240,7 @@ class Redefinitions:
         code = self._cells[cell_id].cell.code
         with _LOGGED:
             if calls_something(code) and not self.strict:
-                if self._states is None:
-                    from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace  # noqa: PLC0415  # lazy, like `_flow`
-
-                    self._states = StatesByPlace(self._graph.values)
-                self._states.begin(cell_id, self._loaded)
+                self.states.begin(cell_id, self._loaded)
         with _LOGGED:
             self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code)
 
@@ -290,6 +287,56 @@ class Redefinitions:
         """Assign to each plain name the value of its last definition."""
         if self._loaded is not None:
             self._values.show_last(self._loaded)
+
+    # -- what outlives a kernel --------------------------------------------------------------------------------------
+
+    @property
+    def several(self) -> Mapping[str, Sequence[str]]:
+        """The names with several versions, each with the cells that make them, in document order."""
+        return self._values.makers
+
+    def reads(self, cell_id: str) -> frozenset[tuple[str, str]]:
+        """Return the versions of names that a cell reads, each with the cell that makes it."""
+        part = None if self._loaded is None else self._loaded.parts.get(cell_id)
+        return frozenset() if part is None else part.reads
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """The versions without a value after their cell ran."""
+        return self._values.absent
+
+    def observations(self, cell_id: str) -> tuple[str, Observations] | None:
+        """Return the code of a cell that ran and what was observed of it; None for nothing."""
+        return self._observer.observations(cell_id)
+
+    def bring_back_observations(self, observed: Mapping[str, tuple[str, Observations]]) -> None:
+        """Note what was observed of cells in an earlier kernel. The next `update` processes it."""
+        for cell_id, (code, observations) in observed.items():
+            self._observer.bring_back(cell_id, code, observations)
+        for cell_id in list(self._cells.ids()) if observed else ():
+            self._cells.touch(cell_id)  # what is observed of a file matters to others that use it
+
+    def bring_back_values(
+        self, values: Mapping[str, object], absent: Iterable[str], consumed: Iterable[str]
+    ) -> None:
+        """Set names of the graph, versions included, to values of an earlier kernel."""
+        self._values.adopt()
+        self._graph.values.update(values)
+        self._values.bring_back(absent, consumed)
+        self.show_last()
+
+    def saved_states(self) -> list[SavedState]:
+        """Return the states of libraries with their histories; none if no cell can have changed one."""
+        return [] if self._states is None else self._states.saved()
+
+    @property
+    def states(self) -> StatesByPlace:
+        """The states of libraries at the places of cells."""
+        if self._states is None:
+            from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace  # noqa: PLC0415  # lazy, like `_flow`
+
+            self._states = StatesByPlace(self._graph.values)
+        return self._states
 
     @property
     def consumed(self) -> frozenset[str]:

@@ -32,6 +32,10 @@ class _Change:
     from_scratch: bool = False
 
 
+SavedState = tuple[Any, Any, Any, dict[str, _Change]]
+"""The present state of a library, the one before any cell, the standing one, and the changes by cell."""
+
+
 @dataclass
 class _History:
     """One state's changes by cell. `initial` is the state before any cell, `standing` that after the last body."""
@@ -121,6 +125,29 @@ class StatesByPlace:
                 outdated.update(found)
             history.standing = self._put(history, now, history.at(flow))
         return outdated - {cell_id}
+
+    def saved(self) -> list[SavedState]:
+        """Return the states and their histories, of the libraries that are loaded, in the order of `STATES`."""
+        return [
+            (history.state.now(), history.initial, history.standing, dict(history.changes))
+            for history in self._histories
+        ]
+
+    def bring_back(self, saved: Iterable[SavedState], cell_ids: Mapping[str, str]) -> list[str]:
+        """Set the states to those of an earlier kernel; `cell_ids` are its cells, each with the present id.
+
+        Returns the modules that did not take theirs.
+        """
+        failed: list[str] = []
+        for history, (now, initial, standing, changes) in zip(self._histories, saved, strict=False):
+            if now is None or history.state.now() is None:
+                continue  # the library is not loaded: what is restored does not need it
+            if not same(history.state.now(), now) and not history.state.set(now):
+                failed.append(history.state.module)
+                continue
+            history.initial, history.standing = initial, standing
+            history.changes = {cell_ids[cell]: change for cell, change in changes.items() if cell in cell_ids}
+        return failed
 
     def forget(self, cell_ids: Iterable[str]) -> None:
         """Drop what cells have changed."""

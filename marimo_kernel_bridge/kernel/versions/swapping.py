@@ -97,6 +97,16 @@ class VersionValues:
         """The versions with an object that a later cell has mutated."""
         return frozenset(self._consumed)
 
+    @property
+    def absent(self) -> frozenset[str]:
+        """The versions without a value after their cell ran."""
+        return frozenset(self._absent)
+
+    def bring_back(self, absent: Iterable[str], consumed: Iterable[str]) -> None:
+        """Note versions of an earlier kernel that its cells left without a value, or whose objects later cells mutated."""
+        self._absent.update(absent)
+        self._consumed.update(consumed)
+
     def is_consumed(self, name: str, maker: str) -> bool:
         """Return whether a later cell has mutated the object of a version, so that its maker must run again."""
         return version_name(name, maker) in self._consumed

@@ -41,6 +41,10 @@ class UiValueQueue:
                 UpdateUIElementCommand.from_ids_and_values([(element._id, value)]), notify_frontend=False
             )
 
+    def note_set(self, elements: list[UIElement[Any, Any]]) -> None:
+        """Note elements that were given a value otherwise, which have to be drawn again."""
+        self._set += map(weakref.ref, elements)
+
     def take_set(self) -> list[UIElement[Any, Any]]:
         """Return the elements that were set since the last call and still exist."""
         elements = [element for reference in self._set if (element := reference()) is not None]
