@@ -1,13 +1,15 @@
 """Objects with one state, of which a copy is useless: widgets, marimo's elements, SQLite's connections, data of modules.
 
 A cell that looks at one again, after a cell below has changed it, sees the newer state, as in Jupyter, and not what a run
-from top to bottom would show. Such a cell is marked stale. Nothing here changes an object.
+from top to bottom would show. So does one that looks at what an earlier run of an edited cell has left in it: the rows that
+it inserted, the value that it set. Such a cell is marked stale. Nothing here changes an object.
 """
 
 from __future__ import annotations
 
 import re
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 State = dict[str, object]
 
@@ -24,6 +26,9 @@ _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, tu
 _PARTS: Final = re.compile(r"(?<![\w.])([^\W\d]\w*)\s*\.\s*([^\W\d]\w*)")
 _MOST: Final = 100
 """Changed objects that are known, and kept alive so that no other has the identity of one."""
+_ADDS: Final = ""
+"""The part of a database: each change adds to those before."""
+_QUERIES: Final = re.compile(r"\bselect\b", re.IGNORECASE)
 _HOOKS: Final = re.compile(
     r"observe|unobserve|on_\w+|link|dlink|close|(?:add|remove)_class|display|style|commit|cursor"
 )
@@ -63,67 +68,139 @@ class Use:
     parts: frozenset[str]
 
 
+@dataclass(frozen=True)
+class StateUses:
+    """The parts of live objects that a body has looked at, set, and added to, as names such as `slider.value`."""
+
+    reads: set[str] = field(default_factory=set)
+    writes: set[str] = field(default_factory=set)
+    appends: set[str] = field(default_factory=set)
+
+
+@dataclass
+class _Object:
+    """A live object, the parts of it that cells have changed, and those that runs of code which is gone have left."""
+
+    value: object
+    changed: dict[str, tuple[frozenset[str], str]] = field(default_factory=dict)
+    """By cell, with the code that it had."""
+    left: frozenset[str] = frozenset()
+
+
 @dataclass
 class LiveStates:
-    """Which cells have changed live objects, and which have looked at one that a cell below had changed."""
+    """Which cells have changed live objects, and which have looked at one as no fresh run would see it."""
 
-    _changed: dict[int, tuple[object, dict[str, frozenset[str]]]] = field(
-        default_factory=dict
-    )  # parts, by cell
+    _objects: dict[int, _Object] = field(default_factory=dict)
     _ahead: dict[str, dict[str, object]] = field(default_factory=dict)  # by cell, the objects by their names
     _before: dict[str, Use] = field(default_factory=dict)  # by name, of the cell that runs
+    _names: dict[int, str] = field(
+        default_factory=dict
+    )  # of live objects, by identity: the first that was used
 
     def begin(self, uses: dict[str, Use]) -> None:
         """Record what a cell uses, by name, before its body."""
         self._before = uses
 
     def end(
-        self, cell_id: str, uses: Mapping[str, Use], values: Mapping[str, Any], place: Mapping[str, int]
-    ) -> None:
-        """Record what a body has changed, and whether it has looked at what a cell below has changed."""
+        self,
+        cell_id: str,
+        code: str,
+        uses: Mapping[str, Use],
+        values: Mapping[str, Any],
+        place: Mapping[str, int],
+    ) -> StateUses:
+        """Record what a body has changed, and whether it has looked at what no fresh run would show.
+
+        Returns the states that it uses, those of modules apart.
+        """
         before, self._before = self._before, {}
         self._ahead.pop(cell_id, None)
         for other, objects in list(self._ahead.items()):  # names that are bound to new objects
-            left = {
-                name: value
-                for name, value in objects.items()
-                if "." in name or _object(values.get(name)) is value
-            }
-            self._ahead[other] = left
-            if not left:
-                del self._ahead[other]
+            self._keep_ahead(
+                other, {n: v for n, v in objects.items() if "." in n or _object(values.get(n)) is v}
+            )
+        found = StateUses()
+        looked_at = {id(use.value): use.parts for use in uses.values()}
+        for key, known in self._objects.items():
+            if cell_id in known.changed and known.changed[cell_id][1] != code:
+                self._leave(known, cell_id, looked_at.get(key, frozenset()) - {""})
         for name, use in uses.items():
             was = before.get(name)
             if was is not None and was.value is use.value and was.state != use.state:
                 every = use.state.keys() | was.state.keys()
                 parts = {part for part in every if use.state.get(part, "") != was.state.get(part, "")}
-                self._note_change(use.value, cell_id, frozenset(parts))
-                continue
-            _, by = self._changed.get(id(use.value), (None, {}))
-            below = (by[other] for other in by if place.get(other, -1) > place[cell_id])
-            if cell_id not in by and any("" in use.parts | parts or use.parts & parts for parts in below):
+                self._note_change(use.value, cell_id, code, frozenset(parts))
+                self._add_names(found.appends if _ADDS in parts else found.writes, name, use, parts)
+                for other in [cell for cell in self._ahead if place.get(cell, -1) > place[cell_id]]:
+                    objects = self._ahead[other]  # they run again, and look again
+                    self._keep_ahead(other, {n: v for n, v in objects.items() if v is not use.value})
+            if self._shows_otherwise(cell_id, code, use, place):
                 self._ahead.setdefault(cell_id, {})[name] = use.value
+            if not found.appends or _QUERIES.search(code) is not None:
+                self._add_names(found.reads, name, use, use.state if "" in use.parts else use.parts)
+        return found
 
-    def _note_change(self, value: object, cell_id: str, parts: frozenset[str]) -> None:
-        _, by = self._changed.pop(id(value), (value, {}))
-        self._changed[id(value)] = value, {**by, cell_id: parts}
-        while len(self._changed) > _MOST:
-            del self._changed[next(iter(self._changed))]
+    def _add_names(self, to: set[str], name: str, use: Use, parts: Iterable[str]) -> None:
+        """Add the names of parts of a live object, as `slider.value`, by the name under which it was first used."""
+        if isinstance(use.value, types.ModuleType | Mapping):
+            return
+        name = self._names.setdefault(id(use.value), name)
+        while len(self._names) > _MOST:
+            del self._names[next(iter(self._names))]
+        to.update(f"{name}.{part}" if part else f"{name}.rows" for part in parts)
+
+    def _shows_otherwise(self, cell_id: str, code: str, use: Use, place: Mapping[str, int]) -> bool:
+        """Return whether a cell looks at parts that a cell below has changed, or that code which is gone has left."""
+        known = self._objects.get(id(use.value))
+        if known is None or not use.parts or (cell_id in known.changed and _QUERIES.search(code) is None):
+            return False
+        below = (known.changed[other][0] for other in known.changed if place.get(other, -1) > place[cell_id])
+        return any(parts and ("" in use.parts | parts or use.parts & parts) for parts in (known.left, *below))
+
+    def _note_change(self, value: object, cell_id: str, code: str, parts: frozenset[str]) -> None:
+        known = self._objects.pop(id(value), None) or _Object(value)
+        self._objects[id(value)] = known
+        if cell_id in known.changed and _ADDS in parts:  # to what its earlier run has added
+            known.left |= {_ADDS}
+        known.left -= parts - {_ADDS}
+        known.changed[cell_id] = parts, code
+        while len(self._objects) > _MOST:
+            del self._objects[next(iter(self._objects))]
+
+    def _leave(self, known: _Object, cell_id: str, sets: frozenset[str] = frozenset()) -> None:
+        """Note what a cell has left in an object, now that its code is another, which `sets` these parts anew.
+
+        What it has left in a module, `module_changes` takes back.
+        """
+        parts, _ = known.changed.pop(cell_id)
+        if not isinstance(known.value, types.ModuleType | Mapping):
+            known.left |= parts - sets
+
+    def _keep_ahead(self, cell_id: str, objects: dict[str, object]) -> None:
+        self._ahead[cell_id] = objects
+        if not objects:
+            del self._ahead[cell_id]
 
     @property
     def ahead(self) -> set[str]:
-        """The cells that would again look at an object which a cell below has changed."""
+        """The cells that would again look at what no fresh run would show."""
         return set(self._ahead)
 
     def forget(self, cell_id: str) -> None:
         """Drop a cell that is gone. What it has changed stays changed."""
         self._ahead.pop(cell_id, None)
+        for known in self._objects.values():
+            if cell_id in known.changed:
+                self._leave(known, cell_id)
 
 
 def uses(code: str, mentions: Iterable[str], values: Mapping[str, Any]) -> dict[str, Use]:
     """Return the live objects that a cell uses, also through functions of the notebook that it mentions."""
     parts = dict(_parts_in(code))
     for name in mentions:
+        if name not in parts and type(values.get(name)).__module__ == "sqlite3":
+            parts[name] = frozenset({"given"})  # to a function, such as `pandas.read_sql`
         function = values.get(name)
         if type(function) is types.FunctionType and function.__module__ == "__main__":
             words = frozenset(function.__code__.co_names)

@@ -19,20 +19,18 @@ from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.kernel.versions.live_objects import Use
+from marimo_kernel_bridge.kernel.versions.module_changes import PLAIN, Change, Datum, change, content
 from marimo_kernel_bridge.kernel.versions.notebook_paths import notebooks_path
 from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-Datum = tuple[types.ModuleType, str]
+    from collections.abc import Iterable, Iterator
 
 _MOST: Final = 20
 _MOST_KEYS: Final = 1000
 _CHANGING: Final = "append|insert|extend|update|pop|remove|setdefault|clear|sort|reverse|add|discard"
 """Methods of containers. A cell that calls one builds on the data instead of showing it."""
 _RESTORED: Final = frozenset({"matplotlib", "seaborn", "pandas", "numpy", "random", "decimal", "locale"})
-_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _READ_BY: Final = {("os", "getenv"): "environ"}
 
 
@@ -42,12 +40,16 @@ class ModuleWatch:
     def __init__(self, code: str, values: Mapping[str, Any]) -> None:
         """`values` is the namespace in which the cell runs."""
         self._code, self._values = code, values
-        self._before = {datum: _state(*datum) for datum in self._data()}
+        self._before = {datum: (_state(*datum), content(datum)) for datum in self._data()}
 
-    def end(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the data that the body uses, and those that it has changed, as `module.name`."""
-        changed = {datum for datum, state in self._before.items() if _state(*datum) != state}
-        return _names({*self._before, *self._data()}), _names(changed)
+    def end(self) -> tuple[frozenset[str], frozenset[str], list[Change]]:
+        """Return the data that the body uses, and those that it has changed, as `module.name`, and how."""
+        changed = {
+            datum: before for datum, (state, before) in self._before.items() if _state(*datum) != state
+        }
+        words = words_of(self._code)
+        changes = [change(datum, before, words) for datum, before in changed.items()]
+        return _names({*self._before, *self._data()}), _names(changed), changes
 
     def uses(self) -> dict[str, Use]:
         """Return the data that the cell uses now: of mappings, those under the keys that it names."""
@@ -87,7 +89,7 @@ class ModuleWatch:
         return value
 
 
-def _names(data: set[Datum]) -> frozenset[str]:
+def _names(data: Iterable[Datum]) -> frozenset[str]:
     return frozenset(f"{module.__name__}.{name}" for module, name in data)
 
 
@@ -129,7 +131,7 @@ def _state(module: types.ModuleType, name: str) -> object:
     if is_watched(value):
         seen = fingerprint(value)
         return id(value), None if seen is None else seen.state
-    return type(value), repr(value) if type(value) in _PLAIN else id(value)
+    return type(value), repr(value) if type(value) in PLAIN else id(value)
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch
     from marimo_kernel_bridge.kernel.versions.file_contents import FileContents
     from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates
+    from marimo_kernel_bridge.kernel.versions.module_changes import Change
     from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch
     from marimo_kernel_bridge.kernel.versions.observing import Watch
     from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
@@ -48,6 +49,7 @@ class CellObserver:
         self._mutated: list[object] = []  # by the body that ran
         self._live: LiveStates | None = None  # once a cell calls something
         self._outside: tuple[FileWatch, ModuleWatch] | None = None  # of the cell whose body runs
+        self._module_changes: dict[str, list[Change]] = {}  # of the last run of a cell
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
         """Record the state of what a cell with this code can mutate, before its body. None: the cell is not analyzed."""
@@ -55,6 +57,7 @@ class CellObserver:
         self.unwatched.pop(cell_id, None)
         if part is None:
             return
+        self._undo_module_changes(cell_id)
         mentioned = part.flow.mentions
         if self._mentions_objects(part):
             from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # imported late: a client waits for the sockets
@@ -109,16 +112,23 @@ class CellObserver:
             assert self._files is not None
             assert self._live is not None
             self._files.note(cell_id, part.source.code, used, flow.place)
-            data, changed_data = modules.end()
+            data, changed_data, changes = modules.end()
+            if changes:
+                self._module_changes[cell_id] = changes
             now = uses(part.source.code, part.flow.mentions, self._values) | modules.uses()
-            self._live.end(cell_id, now, self._values, flow.place)
+            states = self._live.end(cell_id, part.source.code, now, self._values, flow.place)
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
-                for paths in (used.reads | data, used.writes | changed_data, used.appends)
+                for paths in (
+                    used.reads | data | states.reads,
+                    used.writes | changed_data | states.writes,
+                    used.appends | states.appends,
+                )
             )
             observations = replace(observations, reads=reads, writes=writes, appends=appends)
-        elif self._files is not None:
+        elif self._files is not None and self._live is not None:
             self._files.forget(cell_id)
+            self._live.forget(cell_id)
         if not observations and cell_id not in self._observations:
             return set()
         ran, earlier = self._observations.get(cell_id, ("", observations))
@@ -140,6 +150,13 @@ class CellObserver:
         if self._settled(observations).text() != part.source.observed:
             changed.add(cell_id)
         return changed
+
+    def _undo_module_changes(self, cell_id: str) -> None:
+        changes = self._module_changes.pop(cell_id, None)
+        if changes is not None:
+            from marimo_kernel_bridge.kernel.versions.module_changes import undo  # noqa: PLC0415  # as in `begin`
+
+            undo(changes)
 
     def _note_uses(self, before: Observations, after: Observations) -> set[str]:
         """Count the uses of files. Return the files that are used in another way than before."""
@@ -215,6 +232,7 @@ class CellObserver:
 
     def forget(self, cell_id: str) -> None:
         """Drop the observations of a cell."""
+        self._undo_module_changes(cell_id)
         _, known = self._observations.pop(cell_id, ("", Observations()))
         self._note_uses(known, Observations())
         if self._files is not None and self._live is not None:

@@ -54,6 +54,93 @@ def test_a_reader_above_the_cell_that_changed_it_is_marked(
     assert not lab.cells()["2"].stale
 
 
+TABLE = "import sqlite3\nc = sqlite3.connect(':memory:')\nc.execute('create table t (a)');"
+INSERTS, SELECTS = "c.execute('insert into t values (7)');", "print(c.execute('select a from t').fetchall())"
+FOLLOWS = {
+    "a value of a widget": ((WIDGET, "w.value = 7", "print(w.value)"), "1: w.value = 8", "8"),
+    "a value under another name": (
+        (f"{WIDGET}\nv = w", "w.value = 7", "print(v.value)"),
+        "1: w.value = 8",
+        "8",
+    ),
+    "a value by functions": (
+        (f"{WIDGET}\ndef put(v): w.value = v\ndef look(): return w.value", "put(7)", "print(look())"),
+        "1: put(8)",
+        "8",
+    ),
+    "rows given to a function": (
+        (
+            TABLE,
+            INSERTS,
+            "def first(c): return c.execute('select max(a) from t').fetchone()",
+            "print(first(c))",
+        ),
+        f"1: {INSERTS.replace('7', '9')}",
+        "(9,)",
+    ),
+    "rows of the first of two cells": (
+        (TABLE, INSERTS, INSERTS.replace("7", "8"), SELECTS),
+        f"1: {INSERTS.replace('7', '9')}",
+        "[(7,), (8,), (9,)]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("cells", "edit", "expected"), FOLLOWS.values(), ids=FOLLOWS)
+def test_who_looks_at_it_runs_after_an_edit_of_who_changes_it(
+    lab: FrontEnd, cells: tuple[str, ...], edit: str, expected: str
+) -> None:
+    last = lab.run_each(cells, [edit])[-1]
+    lab.sync()
+    assert lab.text(last) == expected
+
+
+LEFT = {
+    "a row": ((TABLE, INSERTS, SELECTS), "1: c.execute('insert into t values (8)');"),
+    "a row, now that the cell inserts none": ((TABLE, INSERTS, SELECTS), "1: c.commit();"),
+    "a row, now that the cell calls nothing": ((TABLE, INSERTS, SELECTS), "1: 1"),
+    "a row of a cell that reads it too": (
+        (TABLE, "1", f"{INSERTS}\n{SELECTS}"),
+        f"2: {INSERTS}\n{SELECTS} # again",
+    ),
+    "a value of a widget": ((WIDGET, "w.value = 7", "print(w.value)"), "1: w.step = 2"),
+    "a value by a method": ((WIDGET, "w.set_trait('value', 7)", "print(w.trait_values())"), "1: w.step = 2"),
+}
+
+
+@pytest.mark.parametrize(("cells", "edit"), LEFT.values(), ids=LEFT)
+def test_who_looks_at_what_an_earlier_code_of_a_cell_has_left_is_marked(
+    lab: FrontEnd, cells: tuple[str, ...], edit: str
+) -> None:
+    lab.run_each(cells)
+    assert not any(cell.stale for cell in lab.cells().values())
+    cell, _, code = edit.partition(": ")
+    lab.run(cell, code)
+    lab.sync()
+    assert [lab.cells()[str(cell)].stale for cell in range(3)] == [False, False, True]
+    lab.run("0", cells[0])
+    lab.sync()
+    assert not any(cell.stale for cell in lab.cells().values())
+
+
+def test_who_looks_at_what_a_cell_has_left_runs_again_with_it(lab: FrontEnd) -> None:
+    lab.run_each([TABLE, INSERTS, SELECTS], [f"1: {INSERTS.replace('7', n)}" for n in "89"])
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("[(7,), (8,), (9,)]", True)
+
+
+def test_who_looks_at_what_a_deleted_cell_has_left_is_marked(lab: FrontEnd) -> None:
+    lab.run_each([TABLE, INSERTS, SELECTS])
+    lab.run("3", "1", metadata={"deletedCells": ["1"]})
+    lab.sync()
+    assert lab.cells()["2"].stale
+
+
+@pytest.mark.parametrize("edit", ["w.value = 7 # the same", "w.value = 8", "w.value = 7; w.step = 2"])
+def test_what_a_cell_sets_anew_is_not_left(lab: FrontEnd, edit: str) -> None:
+    lab.run_each([WIDGET, "w.value = 7", "print(w.value)"], [f"1: {edit}"])
+    assert not any(cell.stale for cell in lab.cells().values())
+
+
 def test_a_reader_is_right_again_after_the_object_was_made_anew(lab: FrontEnd) -> None:
     cells = lab.run_each([WIDGET, "print(w.value)", "w.value = 7", "print(w.value)"], ["1", "0"])
     assert (lab.text("1"), lab.text("3")) == ("3", "7")
