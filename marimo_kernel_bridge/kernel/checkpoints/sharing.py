@@ -1,0 +1,141 @@
+"""Which of the objects that two pickled values reach make them one group: those that can be mutated."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import fractions
+import functools
+import itertools
+import pathlib
+import re
+import sys
+import types
+import uuid
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from collections.abc import Set as AbstractSet
+
+_CONSTANT: Final = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    tuple,
+    frozenset,
+    range,
+    slice,
+    type,
+    types.ModuleType,
+    types.CodeType,
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.GenericAlias,
+    type(None),
+    type(...),
+    type(NotImplemented),
+    dt.date,
+    dt.time,
+    dt.timedelta,
+    dt.tzinfo,
+    decimal.Decimal,
+    fractions.Fraction,
+    pathlib.PurePath,
+    re.Pattern,
+    uuid.UUID,
+    Enum,
+)
+_CONSTANT_PACKAGES: Final = frozenset({"pyarrow"})
+_CONSTANT_CLASSES: Final = (
+    ("numpy", "dtype"),
+    ("numpy", "generic"),
+    ("numpy", "ufunc"),
+    ("pandas", "Index"),
+    ("pandas.api.extensions", "ExtensionDtype"),
+    ("polars", "DataType"),
+)
+"""By the module and the name of a class: what no value mutates, or (an index) what frames share without showing it."""
+_LONG: Final = 64 * 1024
+"""Bytes of a constant that is worth to be kept only once."""
+
+
+def shareable_ids(memo: Mapping[int, tuple[int, object]]) -> set[int]:
+    """Return the ids of the objects in a pickler's memo that may be mutated, by their classes. At C speed."""
+    kinds = [type(value) for _, value in memo.values()]
+    changing = {kind for kind in set(kinds) if not _is_constant(kind)}
+    ids = set(itertools.compress(memo, map(changing.__contains__, kinds)))
+    return ids.difference(*(_held_by_library(kind) for kind in changing))  # type: ignore[arg-type]  # a class can be hashed
+
+
+@functools.lru_cache(maxsize=1_000)
+def _held_by_library(kind: type) -> frozenset[int]:
+    """Return the ids of containers that a library's class holds: they are in every instance (`DataFrame._metadata`)."""
+    return frozenset(
+        id(value)
+        for base in kind.__mro__
+        if base.__module__ != "__main__"
+        for value in vars(base).values()
+        if isinstance(value, (list, dict, set))
+    )
+
+
+def _is_constant(kind: type) -> bool:
+    if issubclass(kind, _CONSTANT) or kind.__module__.partition(".")[0] in _CONSTANT_PACKAGES:
+        return True
+    classes = (getattr(sys.modules.get(module), name, None) for module, name in _CONSTANT_CLASSES)
+    return any(known is not None and issubclass(kind, known) for known in classes)
+
+
+def can_be_shared(value: object, saved_functions: AbstractSet[int]) -> bool:
+    """Return whether an object of which `shareable_ids` has the id makes values that reach it one.
+
+    `saved_functions` are the ids of functions that are saved; others are only named.
+    """
+    if isinstance(value, types.FunctionType):
+        return id(value) in saved_functions
+    return not _is_named(value)
+
+
+def _is_named(value: object) -> bool:
+    """Return whether a value is saved as the name of a global (`pandas.NA`)."""
+    kind = type(value)
+    if kind.__reduce_ex__ is object.__reduce_ex__ and kind.__reduce__ is object.__reduce__:
+        return False
+    try:
+        return isinstance(value.__reduce_ex__(5), str)
+    except Exception:  # noqa: BLE001  # a class of the user's
+        return False
+
+
+def is_one_object(value: object) -> bool:
+    """Return whether the identity of a constant that two names have is kept, too: it is seen, or it takes memory."""
+    if isinstance(value, (str, bytes)):
+        return len(value) >= _LONG
+    return isinstance(value, (tuple, frozenset)) and bool(value)
+
+
+def reached_by_class(kind: type, reached: Callable[[object], frozenset[int]]) -> frozenset[int]:
+    """Return the ids of what a class of the notebook reaches, except through attributes that its instances can share.
+
+    Instances have their methods in common, which does not make them one value; a list in the class does. `reached`
+    returns the ids of what a value reaches.
+    """
+    if issubclass(kind, Enum):
+        return reached(kind)
+    shared = [
+        value
+        for name, value in vars(kind).items()
+        if not (name.startswith("__") and name.endswith("__")) and not _is_of_class(value)
+    ]
+    return reached(kind) - reached(shared)
+
+
+def _is_of_class(value: object) -> bool:
+    return isinstance(value, (types.FunctionType, type, property, classmethod, staticmethod)) or hasattr(
+        type(value), "__get__"
+    )

@@ -1,0 +1,288 @@
+"""The pickler of a checkpoint's values: cloudpickle's, with what it parts kept together.
+
+What differs from cloudpickle: functions of the notebook keep no copy of their globals, closures share their cells, views of
+arrays look into their base, parts of pandas frames stay private to each frame, dates have buffers, and some kinds are
+refused (`refusals`). It notes what grouping needs: arrays, functions, classes and bytecode that it meets.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import functools
+import gc
+import importlib
+import pickle
+import sys
+import types
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import cloudpickle
+
+from marimo_kernel_bridge.kernel.checkpoints import loaders
+from marimo_kernel_bridge.kernel.checkpoints.arrays import is_contiguous, is_plain, offset_in, root_of
+from marimo_kernel_bridge.kernel.checkpoints.refusals import RefusedError, reason_against
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from marimo_kernel_bridge.kernel.checkpoints.arrays import Array
+
+OUT_OF_BAND: Final = 64 * 1024
+"""Buffers of at least this many bytes stand beside the stream."""
+_MEMOIZE: Final = pickle.MEMOIZE
+_BYTES_PER_OBJECT: Final = 100
+"""A stream with fewer bytes per `MEMOIZE` is of small objects; in others that byte is mostly of the data."""
+_ASKED_EACH: Final = 1_000
+"""Objects between two questions whether to give up."""
+
+GiveUp = Callable[[], bool]
+_Reduced = tuple[Any, ...]  # as `object.__reduce_ex__` returns it
+
+
+class GivenUpError(Exception):
+    """Pickling ended in the middle, because the caller's hook said so. Nothing has changed."""
+
+
+class _Frames:
+    """A file of the stream's frames, which the pickler hands over every 64 KiB."""
+
+    def __init__(self, give_up: GiveUp) -> None:
+        self.parts: list[bytes] = []
+        self._give_up = give_up
+
+    def write(self, data: Any) -> int:  # bytes, or a view of them
+        self.parts.append(bytes(data))
+        if self._give_up():
+            raise GivenUpError
+        return len(data)
+
+
+class _Apart:
+    """An object that is pickled by itself, so that nothing in it is shared with what is outside."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+
+class _Beside:
+    """The buffers of a stream that are large enough to stand beside it."""
+
+    def __init__(self) -> None:
+        self.taken: list[memoryview] = []
+
+    def __call__(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer. Returns whether it stays in the stream."""
+        raw = buffer.raw()
+        if raw.nbytes < OUT_OF_BAND:
+            return True
+        self.taken.append(raw)
+        return False
+
+
+class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no annotations
+    """A pickler for one stream. `dump` it once; then read `stream`, `buffers` and what it has noted.
+
+    `last` is the object that it was at: if `dump` raised, the obstacle.
+    """
+
+    def __init__(
+        self,
+        namespace: Mapping[str, object],
+        give_up: GiveUp,
+        *,
+        bases: frozenset[int] = frozenset(),
+        apart: bool = False,
+    ) -> None:
+        """`bases`: ids of the arrays of which views are saved as views. `apart`: the stream is a part of another one."""
+        self._frames = _Frames(give_up)
+        self._beside = _Beside()
+        self.parts: list[pickle.PickleBuffer] = []  # the buffers of a stream that is a part
+        super().__init__(
+            self._frames, protocol=5, buffer_callback=self.parts.append if apart else self._beside
+        )
+        self.last: object = None
+        self.code = False
+        self.arrays: list[Array] = []
+        self.functions: set[int] = set()  # ids of those that are saved, not named
+        self.classes: dict[int, type] = {}  # by id, those that are saved
+        self._namespace = namespace
+        self._give_up = give_up
+        self._bases = bases
+        self._is_part = apart
+        self._private: dict[
+            int, object
+        ] = {}  # arrays that look into memory of others and are saved as if they did not
+        self._by_kind: dict[type, Callable[[Any], Any] | None] = {}
+        self._until_asked = _ASKED_EACH
+
+    @property
+    def stream(self) -> bytes:
+        return b"".join(self._frames.parts)
+
+    @property
+    def buffers(self) -> list[memoryview]:
+        return self._beside.taken
+
+    @property
+    def objects(self) -> int:
+        """The number of objects that the memo has, or less than a hundredth of the stream's bytes."""
+        most = sum(part.count(_MEMOIZE) for part in self._frames.parts)
+        size = sum(map(len, self._frames.parts))
+        return most if most > size // _BYTES_PER_OBJECT else 0
+
+    def run(self, values: object) -> None:
+        """Pickle. Raises `GivenUpError`, and whatever classes of the user raise."""
+        try:
+            with garbage_collector_off():
+                self.dump(values)
+        finally:
+            self._by_kind.clear()  # methods of this pickler: else only the collector frees what it has seen
+
+    def reducer_override(self, obj: Any) -> Any:  # any object, and what `__reduce_ex__` returns
+        self.last = obj
+        self._until_asked -= 1
+        if not self._until_asked:
+            self._until_asked = _ASKED_EACH
+            if self._give_up():
+                raise GivenUpError
+        kind = type(obj)
+        try:
+            reduce = self._by_kind[kind]
+        except KeyError:
+            reduce = self._by_kind[kind] = self._reducer_of(kind)
+        return NotImplemented if reduce is None else reduce(obj)
+
+    def _reducer_of(self, kind: type) -> Callable[[Any], Any] | None:
+        """Return what reduces instances of a class, None for the usual way."""
+        if (reason := reason_against(kind)) is not None:
+            raise RefusedError(reason)
+        if issubclass(kind, type):
+            return self._class
+        own: dict[type, Callable[[Any], Any]] = {
+            types.FunctionType: self._function,
+            types.CellType: self._cell,
+            types.CodeType: self._bytecode,
+            functools._lru_cache_wrapper: self._cache,  # noqa: SLF001  # the class has no public name
+            _Apart: self._apart,
+        }
+        if kind in own:
+            return own[kind]
+        for module, name, reduce in (
+            ("numpy", "ndarray", self._array),
+            ("pandas", "Index", self._index),
+            ("pandas._libs.internals", "Block", self._block),
+        ):
+            base = getattr(sys.modules.get(module), name, None)
+            if base is not None and issubclass(kind, base):
+                return reduce
+        return None
+
+    def _function(self, function: types.FunctionType) -> Any:
+        if function.__globals__ is not self._namespace:
+            reduced = super().reducer_override(function)
+            if reduced is not NotImplemented:
+                self.functions.add(id(function))
+            return reduced
+        self.functions.add(id(function))
+        state = {name: getattr(function, name) for name in loaders.FUNCTION_STATE if hasattr(function, name)}
+        state |= loaders.annotations_of(function)
+        return (
+            loaders.make_function,
+            (function.__code__, function.__closure__),
+            (state, function.__dict__),
+            None,
+            None,
+            loaders.set_function,
+        )
+
+    def _cell(self, cell: types.CellType) -> _Reduced:
+        try:
+            contents = (cell.cell_contents,)
+        except ValueError:  # empty
+            return loaders.empty_cell, ()
+        return loaders.empty_cell, (), contents, None, None, loaders.fill_cell
+
+    def _bytecode(self, code: types.CodeType) -> Any:
+        self.code = True
+        return super().reducer_override(code)
+
+    def _class(self, kind: type) -> Any:
+        # Pickling the first instance caches this in the class, whose stream would then differ from that before.
+        copyreg._slotnames(kind)  # type: ignore[attr-defined]  # noqa: SLF001  # what `object.__reduce_ex__` calls
+        reduced = super().reducer_override(kind)
+        if reduced is not NotImplemented:
+            self.classes[id(kind)] = kind
+        return reduced
+
+    def _cache(self, wrapper: Any) -> Any:  # of `functools.lru_cache`
+        if _is_found_by_name(wrapper):
+            return NotImplemented
+        parameters = wrapper.cache_parameters()
+        return loaders.cached, (wrapper.__wrapped__, parameters["maxsize"], parameters["typed"])
+
+    def _array(self, array: Array) -> Any:
+        if id(array) not in self._private:
+            root = root_of(array)
+            kind: type = type(root)
+            if root is not array and (reason := reason_against(kind)) is not None:
+                raise RefusedError(reason)
+            self.arrays.append(array)
+            if root is not array and id(root) in self._bases and is_plain(array):
+                shape, strides = array.shape, array.strides
+                place = offset_in(root, array)
+                return loaders.array_view, (root, array.dtype, shape, strides, place, array.flags.writeable)
+        if not is_plain(array) or array.dtype.hasobject or array.nbytes < OUT_OF_BAND:
+            return NotImplemented
+        if not is_contiguous(array):
+            array = self._private_array(array.copy(order="C"))
+        if array.dtype.kind in "mM":
+            return loaders.typed_array, (self._private_array(array.view("i8")), array.dtype)
+        return array.__reduce_ex__(5)
+
+    def _private_array(self, array: Array) -> Array:
+        self._private[id(array)] = array
+        return array
+
+    def _block(self, block: Any) -> _Reduced:  # pandas._libs.internals.Block
+        # Which frames may write into an array without a copy is counted by pandas and is not saved: frames that share
+        # an array after a restore would see each other's writes.
+        load, (values, *rest) = block.__reduce__()
+        if is_plain(values):
+            return load, (self._private_array(values.view()), *rest)
+        return load, (_Apart(values), *rest)
+
+    def _index(self, index: Any) -> Any:  # pandas.Index
+        return NotImplemented if self._is_part else self._apart(_Apart(index))
+
+    def _apart(self, apart: _Apart) -> _Reduced:
+        part = ValuePickler(self._namespace, self._give_up, apart=True)
+        part.run(apart.value)
+        self.code |= part.code
+        return loaders.load_apart, (part.stream, *part.parts)
+
+
+def _is_found_by_name(value: Any) -> bool:  # a function, or what wraps one
+    """Return whether importing its module and reading its name gives the same object."""
+    if value.__module__ == "__main__":
+        return False
+    try:
+        found: object = importlib.import_module(value.__module__)
+        for name in value.__qualname__.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError, TypeError):
+        return False
+    return found is value
+
+
+@contextmanager
+def garbage_collector_off() -> Iterator[None]:
+    """Pause the collector: pickling makes many objects and no garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

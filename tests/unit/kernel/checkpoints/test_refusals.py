@@ -1,0 +1,215 @@
+"""Values that cannot be kept: each is named with its type, the reason and the path, and fails nothing else."""
+
+import threading
+
+import pytest
+
+from marimo_kernel_bridge.kernel.checkpoints.pickling import (
+    GivenUpError,
+    LoadError,
+    Pickling,
+    load_group,
+    pickle_groups,
+)
+from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal
+from tests.unit.kernel.checkpoints.notebook_values import Notebook
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "reason"),
+    [
+        ("import os; x = open(os.devnull)", "_io.TextIOWrapper", "an open file cannot be kept"),
+        ("import os; x = open(os.devnull, 'rb')", "_io.BufferedReader", "an open file cannot be kept"),
+        (
+            "import sqlite3; x = sqlite3.connect(':memory:')",
+            "sqlite3.Connection",
+            "a connection cannot be kept",
+        ),
+        ("import duckdb; x = duckdb.connect()", "_duckdb.DuckDBPyConnection", "a connection cannot be kept"),
+        ("import socket; x = socket.socket()", "socket.socket", "a connection cannot be kept"),
+        ("x = (n for n in [1])", "generator", "a generator cannot be kept in the middle of its run"),
+        ("import threading; x = threading.Lock()", "_thread.lock", "a lock cannot be kept"),
+        ("import threading; x = threading.Event()", "threading.Event", "a lock cannot be kept"),
+        ("import threading; x = threading.Thread()", "threading.Thread", "a thread cannot be kept"),
+        (
+            "import asyncio; loop = asyncio.new_event_loop(); x = loop.create_future(); loop.close()",
+            "_asyncio.Future",
+            "a running task cannot be kept",
+        ),
+        (
+            "import concurrent.futures as f; x = f.ThreadPoolExecutor()",
+            "concurrent.futures.thread.ThreadPoolExecutor",
+            "a process cannot be kept",
+        ),
+        ("x = memoryview(b'')", "memoryview", "a view of another object's memory cannot be kept"),
+        (
+            "import tempfile; x = tempfile.TemporaryDirectory(); x.cleanup()",
+            "tempfile.TemporaryDirectory",
+            "a temporary file or folder ends with the process",
+        ),
+        (
+            "import marimo as mo; x = mo.ui.slider(1, 9)",
+            "marimo._plugins.ui._impl.input.slider",
+            "its state is in the page: running its cell makes it again",
+        ),
+        (
+            "import ipywidgets; x = ipywidgets.IntSlider()",
+            "ipywidgets.widgets.widget_int.IntSlider",
+            "its state is in the page: running its cell makes it again",
+        ),
+        ("import weakref; s = {1}; x = weakref.ref(s)", "weakref.ReferenceType", "TypeError: cannot pickle"),
+        ("x = globals()", "dict", "the namespace of the notebook itself cannot be kept"),
+        ("x = [globals()]", "list", "the namespace of the notebook itself cannot be kept"),
+    ],
+)
+def test_what_belongs_to_the_process_is_refused(
+    notebook: Notebook, code: str, kind: str, reason: str
+) -> None:
+    notebook.run(code)
+    refusal = notebook.refused("x")["x"]
+    assert (refusal.kind, refusal.path) == (kind, "")
+    assert refusal.reason.startswith(reason)
+    if hasattr(notebook.names["x"], "close"):
+        notebook.run("x.close()")
+
+
+def test_files_in_memory_are_kept(notebook: Notebook) -> None:
+    notebook.run("import io\na, b = io.BytesIO(b'x'), io.StringIO('y')")
+    assert notebook.restored("a b").value("a.getvalue(), b.getvalue()") == (b"x", "y")
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ("{'db': [0, Holder(lock)]}", "['db'][1].held"),
+        ("(1, {2: lock})", "[1][2]"),
+        ("functools.partial(print, lock)", "…[0]"),
+        ("remembering(lock)", ".<closure>.held"),
+        ("collections.deque([lock])", "…"),
+        ("Slotted(lock)", "…"),
+    ],
+)
+def test_the_path_leads_to_the_obstacle(notebook: Notebook, value: str, path: str) -> None:
+    notebook.run(
+        f"""
+        import collections, functools, threading
+        class Holder:
+            def __init__(self, held): self.held = held
+        class Slotted:
+            __slots__ = ('held',)
+            def __init__(self, held): self.held = held
+        def remembering(held): return lambda: held
+        lock = threading.Lock()
+        x = {value}
+        """
+    )
+    refusal = notebook.refused("x")["x"]
+    assert (refusal.path, refusal.reason) == (path, "_thread.lock: a lock cannot be kept")
+
+
+def test_an_array_of_a_mapped_file_is_refused(notebook: Notebook, tmp_path: object) -> None:
+    notebook.run(
+        f"import numpy as np\nx = np.memmap('{tmp_path}/file', 'u1', 'w+', shape=9)\nview = np.asarray(x)[2:]"
+    )
+    assert {each.reason.rpartition(": ")[2] for each in notebook.refused("x view").values()} == {
+        "a file that is mapped into memory cannot be kept"
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("raise BaseException('no')", "BaseException: no"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("raise MemoryError", "there is not enough memory to pickle it"),
+        ("raise Silent", "Silent"),
+        ("raise ValueError('x' * 1000)", f"ValueError: {'x' * 187}…"),
+        ("return 'nowhere'", "Can't pickle"),
+        ("return 5", "__reduce__ must return a string or tuple"),
+    ],
+)
+def test_whatever_a_class_raises_is_a_reason(notebook: Notebook, body: str, reason: str) -> None:
+    notebook.run(
+        f"""
+        class Silent(Exception):
+            def __str__(self): raise RuntimeError
+        class Bad:
+            def __reduce__(self): {body}
+        bad, good = [Bad()], [1]
+        """
+    )
+    groups, refused, _ = pickle_groups(
+        {name: notebook.names[name] for name in ("bad", "good")}, notebook.names
+    )
+    assert [group.names for group in groups] == [("good",)]
+    assert refused["bad"].reason.startswith(reason)
+
+
+def test_an_interrupt_ends_the_save(notebook: Notebook) -> None:
+    notebook.run("class Slow:\n def __reduce__(self): raise KeyboardInterrupt\nslow = Slow()")
+    with pytest.raises(KeyboardInterrupt):
+        notebook.refused("slow")
+
+
+def test_deep_nesting_is_a_reason(notebook: Notebook) -> None:
+    notebook.run("x = []\nfor _ in range(100_000): x = [x]")
+    assert notebook.refused("x")["x"] == Refusal("list", "it is nested too deeply")
+    notebook.run("while x: x = x.pop()")  # the interpreter must not free it by recursion
+
+
+@pytest.mark.parametrize(("name", "at_least"), [("rows", 10), ("objects", 3)])
+def test_pickling_is_given_up_in_the_middle_and_begins_again(
+    notebook: Notebook, name: str, at_least: int
+) -> None:
+    notebook.run(
+        "class P: ...\nrows = [[str(n)] for n in range(50_000)]\nobjects = [P() for _ in range(3_000)]"
+    )
+    asked: list[None] = []
+
+    def waits() -> bool:
+        asked.append(None)
+        return len(asked) == 3
+
+    pickling = Pickling(notebook.names, waits)
+    with pytest.raises(GivenUpError):
+        pickling.look(name, notebook.names[name])
+    assert pickling.groups() == ()
+    assert pickling.look(name, notebook.names[name]) is None
+    assert len(asked) >= at_least
+    assert pickling.groups() == ((name,),)
+
+
+def test_a_value_of_too_many_objects_is_by_itself_and_told(notebook: Notebook) -> None:
+    notebook.run(
+        "inner = [1]\nrows = [[n] for n in range(1_000)] + [inner]\nsmall = [inner]\nnoise = bytes([148]) * 9_000"
+    )
+    pickling = Pickling(notebook.names, most_objects=1_000)
+    for name in ("inner", "rows", "small", "noise"):
+        assert pickling.look(name, notebook.names[name]) is None
+    assert pickling.groups() == (("inner", "small"), ("rows",), ("noise",))
+    assert pickling.told == (
+        "`noise`, `rows`: too many objects to search for those shared with other names; each comes back by itself.",
+    )
+
+
+def test_a_name_is_forgotten_and_looked_at_again(notebook: Notebook) -> None:
+    pickling = Pickling(notebook.names)
+    shared = [1]
+    pickling.look("a", shared)
+    pickling.look("b", [shared])
+    assert pickling.groups() == (("a", "b"),)
+    pickling.look("b", [2])
+    assert pickling.groups() == (("a",), ("b",))
+    assert pickling.look("b", threading.Lock()) is not None
+    pickling.forget("a")
+    assert pickling.groups() == ()
+
+
+def test_a_group_that_does_not_load_says_why(notebook: Notebook) -> None:
+    notebook.run("import sys, types\nsys.modules['gone'] = gone = types.ModuleType('gone')\nclass T: ...")
+    notebook.run("T.__module__ = 'gone'; gone.T = T; x = T()")
+    (group,) = notebook.groups("x")
+    notebook.run("del sys.modules['gone']")
+    with pytest.raises(LoadError, match="No module named 'gone'"):
+        load_group(group.stream, (), notebook.names)
