@@ -6,6 +6,7 @@ import { asLabel } from './texts';
 export class AgentsItem implements vscode.Disposable {
   private readonly item = vscode.window.createStatusBarItem('marimoKernelBridge.agents', vscode.StatusBarAlignment.Left, 0);
   private readonly listening: vscode.Disposable;
+  private readonly contexts = new Map<string, boolean>();
 
   constructor(private readonly notebooks: Notebooks) {
     this.item.name = 'Agents on the marimo kernel';
@@ -20,10 +21,9 @@ export class AgentsItem implements vscode.Disposable {
 
   private draw(): void {
     const session = this.notebooks.active?.session;
-    const context = (name: string, value: boolean): void => void vscode.commands.executeCommand('setContext', `marimoKernelBridge.${name}`, value);
-    context('attached', session?.attached ?? false);
-    context('proposals', (session?.proposals.all.length ?? 0) > 0);
-    context('differs', [...(session?.states.values() ?? [])].some(state => state.changed || state.stale));
+    this.setContext('attached', session?.attached ?? false);
+    this.setContext('proposals', (session?.proposals.all.length ?? 0) > 0);
+    this.setContext('differs', [...(session?.states.values() ?? [])].some(state => state.changed || state.stale));
     if (!session?.attached || !(session.agents.length || session.paused)) {
       this.item.hide();
       return;
@@ -35,5 +35,12 @@ export class AgentsItem implements vscode.Disposable {
       : 'Agents that are attached to the kernel of this notebook. Click to pause them.';
     this.item.backgroundColor = session.paused ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
     this.item.show();
+  }
+
+  /** Tells VS Code what menus depend on, if it has changed: this is drawn at each key. */
+  private setContext(name: string, value: boolean): void {
+    if (this.contexts.get(name) === value) return;
+    this.contexts.set(name, value);
+    void vscode.commands.executeCommand('setContext', `marimoKernelBridge.${name}`, value);
   }
 }
