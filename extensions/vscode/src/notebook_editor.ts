@@ -2,7 +2,7 @@
  * `metadata.id` by place and late, so that ids wander to other cells. */
 import * as vscode from 'vscode';
 import type { Cell, NewCell, Structure } from './cells';
-import type { Editor } from './session';
+import type { Editor } from './editor';
 import { replacement, withLineFeeds } from './texts';
 import type { Attention } from './told';
 

@@ -120,6 +120,6 @@ export class Notebooks implements vscode.Disposable {
 
   private async attach(one: OpenNotebook): Promise<void> {
     await one.editor.lookWhetherWritable();
-    if (!one.session.attached && (await hasKernel(one.editor.notebook))) await one.session.attach();
+    if (await hasKernel(one.editor.notebook)) await one.session.attach();
   }
 }

@@ -2,7 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { FrontEndRequest, Order } from '../../protocol';
-import type { Answer } from './session';
+import type { Answer } from './requests';
 
 export interface Listener {
   /** The kernel of a notebook is found, or (null) has ended. */

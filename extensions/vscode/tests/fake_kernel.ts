@@ -1,7 +1,10 @@
 /** A document and a kernel in memory: the editor does at once what VS Code does, the kernel answers as told. */
-import type { Attached, FrontEndRequest, Order } from '../../protocol';
+import type { Apply, Attached, FrontEndRequest, Order, Propose } from '../../protocol';
 import type { Cell, Structure } from '../src/cells';
-import { type Answer, type Editor, type Line, Session } from '../src/session';
+import type { Editor } from '../src/editor';
+import type { Answer, Line } from '../src/requests';
+import { Session } from '../src/session';
+import { baseOf } from '../src/texts';
 import type { Attention } from '../src/told';
 
 export const NOBODY: Omit<Attached, 'op'> = { agents: [], paused: false, mode: 'autorun', parents: {}, open: [], cells: {} };
@@ -85,6 +88,15 @@ export class FakeKernel implements Line {
   }
 }
 
+/** Holds what a kernel is asked, in the order of asking, until it is to be answered: as told, else as usual. */
+export function held(kernel: FakeKernel): { op: FrontEndRequest['op']; give: (answer?: Answer) => void }[] {
+  const questions: { op: FrontEndRequest['op']; give: (answer?: Answer) => void }[] = [];
+  const usual = kernel.ask.bind(kernel);
+  kernel.ask = content =>
+    new Promise(resolve => questions.push({ op: content.op, give: answer => resolve(answer ?? usual(content)) }));
+  return questions;
+}
+
 /** A session that is attached, on cells with these texts and the keys a, b, c, ... */
 export async function session(...codes: string[]): Promise<{ editor: FakeEditor; kernel: FakeKernel; session: Session }> {
   const editor = new FakeEditor(codes.map((code, at) => ({ key: 'abcdefgh'[at]!, type: 'code', code })));
@@ -95,6 +107,12 @@ export async function session(...codes: string[]): Promise<{ editor: FakeEditor;
   return { editor, kernel, session: made };
 }
 
-type Partial<T> = T extends Order ? Omit<T, 'to' | 'protocol'> : never;
+type Content<T> = T extends Order ? Omit<T, 'to' | 'protocol'> : never;
 
-export const order = (content: Partial<Order>): Order => ({ to: null, protocol: 1, ...content }) as Order;
+export const order = (content: Content<Order>): Order => ({ to: null, protocol: 1, ...content }) as Order;
+
+export const change = (key: string, before: string, code: string): Apply['changes'][number] => ({ kind: 'change', key, base: baseOf(before), code });
+export const insert = (token: string, after: string | null, code = token): Apply['changes'][number] => ({ kind: 'insert', token, after, type: 'code', code });
+export const apply = (op_id: string, changes: Apply['changes'], run = true, author = 'claude') => order({ kind: 'apply', op_id, author, changes, run });
+export const propose = (op_id: string, changes: Propose['changes'], more: Partial<Propose> = {}) =>
+  order({ kind: 'propose', op_id, author: 'claude', changes, note: '', kept: false, conflict: false, decided: [], ...more });

@@ -1,25 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Apply, Propose } from '../../protocol';
 import { baseOf } from '../src/texts';
-import { NOBODY, order, session } from './fake_kernel';
-
-const change = (key: string, before: string, code: string): Apply['changes'][number] => ({ kind: 'change', key, base: baseOf(before), code });
-const insert = (token: string, after: string | null, code = token): Apply['changes'][number] => ({ kind: 'insert', token, after, type: 'code', code });
-const apply = (op_id: string, changes: Apply['changes'], run = true, author = 'claude') => order({ kind: 'apply', op_id, author, changes, run });
-const propose = (op_id: string, changes: Propose['changes'], more: Partial<Propose> = {}) =>
-  order({ kind: 'propose', op_id, author: 'claude', changes, note: '', kept: false, conflict: false, decided: [], ...more });
-
-test('attaching tells all cells and who looks at them', async () => {
-  const { kernel } = await session('a = 1');
-  assert.deepEqual(kernel.asked, [
-    {
-      op: 'attach', front_end: 'vscode', version: '1', path: '/n.ipynb', can: ['apply', 'propose', 'run', 'save'],
-      cells: [{ key: 'a', type: 'code', code: 'a = 1', by: null }], dirty: false, focused: true, editing: null,
-      client: 'client1', protocol: 1
-    }
-  ]);
-});
+import { apply, change, held, insert, order, propose, session } from './fake_kernel';
 
 test('a change is told, then done, and only then its cells run', async () => {
   const { editor, kernel, session: one } = await session('a = 1', 'a + 1');
@@ -103,20 +85,24 @@ test('a read-only document refuses', async () => {
   assert.equal(editor.list[0]!.code, 'a');
 });
 
-test('a request is sent after the answer to the one before', async () => {
-  const { kernel, session: one } = await session('a');
-  let open = (): void => undefined;
-  const ask = kernel.ask.bind(kernel);
-  kernel.ask = async content => (await new Promise<void>(resolve => (open = resolve)), ask(content));
-  void one.pause(true);
-  const second = one.pause(false);
+test('a request is sent after the answer to the one before; a pause waits for none', async () => {
+  const { editor, kernel, session: one } = await session('a');
+  const answers = held(kernel);
+  editor.list[0]!.code = 'b';
+  void one.take(order({ kind: 'who' }));
+  const compared = one.compare();
   await new Promise(setImmediate);
-  assert.equal(kernel.of('pause').length, 0);
-  open();
+  const paused = one.pause(true);
   await new Promise(setImmediate);
-  assert.equal(kernel.of('pause').length, 1);
-  open();
-  await second;
+  assert.deepEqual(answers.map(one => one.op), ['changed', 'pause']);
+  answers[1]!.give({ status: 'ok', op: 'noted', attach: false, paused: true });
+  await paused;
+  assert.equal(one.paused, true);
+  answers[0]!.give();
+  await new Promise(setImmediate);
+  assert.deepEqual(answers.map(one => one.op), ['changed', 'pause', 'compare']);
+  answers[2]!.give();
+  await compared;
 });
 
 test('who is answered at once, also while an order waits for a pause of typing', async () => {
@@ -128,23 +114,6 @@ test('who is answered at once, also while an order waits for a pause of typing',
   assert.deepEqual(kernel.of('changed')[0]?.cells, [{ key: 'a', type: 'code', code: 'unsaved', by: null }]);
   await one.take(order({ kind: 'who' }));
   assert.deepEqual(kernel.of('changed').map(one => one.revision), [1, 2]);
-});
-
-test('a kernel that has lost a message is told everything again, by another client', async () => {
-  const { kernel, session: one } = await session('a');
-  kernel.answers.set('changed', { status: 'ok', op: 'noted', attach: true, paused: null });
-  await one.take(order({ kind: 'who' }));
-  assert.deepEqual(kernel.asked.map(one => [one.op, one.client]), [
-    ['attach', 'client1'], ['changed', 'client1'], ['detach', 'client1'], ['attach', 'client2']
-  ]);
-});
-
-test('a kernel of another version is refused with what to do', async () => {
-  const { editor, kernel, session: one } = await session('a');
-  kernel.answers.set('attach', { status: 'error', code: 'unsupported_version', evalue: 'Version 2.', hint: 'Update.' });
-  await one.attach();
-  assert.deepEqual(editor.said, ['Version 2. Update.']);
-  assert.equal(one.attached, false);
 });
 
 test('a proposal changes nothing before it is accepted, and is decided change by change', async () => {
@@ -202,25 +171,24 @@ test('a proposal follows the cell that is moved', async () => {
   assert.deepEqual(editor.list.map(cell => cell.code), ['b', 'A']);
 });
 
+test('what cannot be accepted now stays a proposal, and the person is told why', async () => {
+  const { editor, kernel, session: one } = await session('a');
+  await one.take(propose('p', [change('a', 'a', 'A')]));
+  editor.writable = false;
+  await one.decide(one.proposals.all, true);
+  editor.writable = true;
+  editor.beforeTexts = () => false; // the person types at that moment
+  await one.decide(one.proposals.all, true);
+  assert.match(editor.said.join(' '), /read-only.*changed meanwhile/);
+  assert.deepEqual([one.proposals.all.length, kernel.of('decided')], [1, []]);
+});
+
 test('a proposal that is decided elsewhere or in part is shown as what is left of it', async () => {
   const { session: one } = await session('a', 'b');
   await one.take(propose('p', [change('a', 'a', 'A'), change('b', 'b', 'B')], { decided: [0] }));
   assert.deepEqual(one.proposals.all.map(one => one.index), [1]);
   await one.take(order({ kind: 'withdraw', op_id: 'p' }));
   assert.deepEqual(one.proposals.all, []);
-});
-
-test('open proposals come again with the kernel, and are gone with another one, which is said', async () => {
-  const { editor, kernel, session: one } = await session('a');
-  kernel.attached = { ...NOBODY, open: [propose('p', [change('a', 'a', 'A')]) as Propose] };
-  one.lost();
-  await one.attach();
-  assert.equal(one.proposals.all.length, 1);
-  kernel.attached = NOBODY;
-  one.lost();
-  await one.attach();
-  assert.deepEqual(one.proposals.all, []);
-  assert.equal(editor.said.length, 1);
 });
 
 test("the person's undo asks the kernel for the inverse, which has no author", async () => {
