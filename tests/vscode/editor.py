@@ -40,6 +40,21 @@ SETTINGS = {
     "files.autoSave": "off",
 }
 BOUND = 60.0
+AGENTS = "#marimo-kernel-bridge\\.marimo-kernel-bridge\\.marimoKernelBridge\\.agents"
+UNTIL = """([selector, wanted]) => new Promise((resolve, reject) => {
+  // Looks at each frame for a wanted text, or clicks and looks for another text; tells how many milliseconds that took.
+  const texts = () => [...document.querySelectorAll(selector)].map(one => one.innerText.replaceAll('\\u00a0', ' ').trim());
+  const before = texts().join();
+  const began = performance.now();
+  if (wanted === null) document.querySelector(`${selector} a`).click();
+  const look = () => {
+    const took = performance.now() - began;
+    if (wanted === null ? texts().join() !== before : texts().includes(wanted)) resolve(took);
+    else if (took > 20_000) reject(new Error(`still ${texts().join(' | ')}`));
+    else requestAnimationFrame(look);
+  };
+  look();
+})"""
 T = TypeVar("T")
 
 
@@ -201,13 +216,16 @@ class Window:
         ]
 
     def status(self) -> str:
-        item = self.page.locator("#marimo-kernel-bridge\\.marimo-kernel-bridge\\.marimoKernelBridge\\.agents")
+        item = self.page.locator(AGENTS)
         return item.inner_text().strip() if item.count() else ""
 
-    def click_status(self) -> None:
-        self.page.locator(
-            "#marimo-kernel-bridge\\.marimo-kernel-bridge\\.marimoKernelBridge\\.agents a"
-        ).click()
+    def click_status(self) -> float:
+        """Click on the item of the agents, and return the seconds until it says something else."""
+        return float(self.page.evaluate(UNTIL, [AGENTS, None])) / 1000
+
+    def shows(self, code: str) -> None:
+        """Wait until a cell on the screen has this text, in the page's own time."""
+        self.page.evaluate(UNTIL, [".notebookOverlay .code-cell-row .view-lines", code])
 
     def click_mark(self, text: str) -> None:
         self.page.locator(".notebookOverlay .cell-status-item", has_text=text).first.click()
