@@ -42,7 +42,8 @@ class SavedGroup(msgspec.Struct, frozen=True):
     """Names whose values share mutable objects: one stream, restored as a whole or not at all.
 
     `buffers` are the large buffers (of arrays, columns) that the stream refers to, in its order. `code`: the stream
-    contains bytecode, which another minor version of Python cannot read. `keys` are the keys of the cells that defined
+    contains bytecode, which another minor version of Python cannot read. `verified`: the hashes of the buffers are compared
+    whenever they are read, because they hold offsets. `keys` are the keys of the cells that defined
     or changed the values, as of the moment of the save.
     """
 
@@ -50,6 +51,7 @@ class SavedGroup(msgspec.Struct, frozen=True):
     stream: PackedStream | BlobStream
     buffers: tuple[SavedBuffer, ...] = ()
     code: bool = False
+    verified: bool = False
     keys: tuple[str, ...] = ()
 
 

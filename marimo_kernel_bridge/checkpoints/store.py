@@ -12,143 +12,255 @@ gives are bytes that this user has written.
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import os
+import re
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Self
+import msgspec
 
-    from marimo_kernel_bridge.checkpoints.blobs import BlobWriting
-    from marimo_kernel_bridge.checkpoints.manifest import (
-        Kind,
-        Manifest,
-        PackedStream,
-        SavedBuffer,
-        SavedGroup,
-    )
+from marimo_kernel_bridge.checkpoints import space
+from marimo_kernel_bridge.checkpoints.open_checkpoint import OpenCheckpoint
+from marimo_kernel_bridge.checkpoints.own_files import judge_folder, refusing, write_whole
+from marimo_kernel_bridge.checkpoints.saving import AUTOMATIC_NAME, Saving
+from marimo_kernel_bridge.checkpoints.signing import key_at, signed, verified
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.checkpoints.manifest import Kind, Manifest
+
+__all__ = ["AUTOMATIC", "FOLDER_VARIABLE", "OpenCheckpoint", "Saving", "Store", "default_folder", "shelf_of"]
 
 FOLDER_VARIABLE: Final = "MARIMO_KERNEL_BRIDGE_CHECKPOINTS"
 """The environment variable that names another folder."""
 AUTOMATIC: Final = 3
 """How many automatic checkpoints of a notebook are kept."""
+_NAME: Final = re.compile(r"\w[\w .,+-]{0,99}")
 
 
 def default_folder() -> Path:
     """Return the folder of this user's checkpoints: that of the environment variable, else in Jupyter's data directory."""
-    raise NotImplementedError
+    if named := os.environ.get(FOLDER_VARIABLE):
+        return Path(named)
+    from jupyter_core.paths import jupyter_data_dir  # noqa: PLC0415  # only where no folder is named
+
+    return Path(jupyter_data_dir(), "marimo_kernel_bridge", "checkpoints")
 
 
 def shelf_of(notebook: str, kernel_id: str = "") -> str:
     """Return the name of the folder of a notebook's checkpoints: by its absolute path, else by the kernel's id."""
-    raise NotImplementedError
+    stem = re.sub(r"[^\w-]+", "_", Path(notebook).stem)[:60] if notebook else "kernel"
+    return f"{stem}-{hashlib.sha256((notebook or kernel_id).encode()).hexdigest()[:16]}"
 
 
 class Store:
     """The checkpoints below a folder, which is made when something is saved.
 
     Raises `BridgeError`: `no_such_checkpoint`, `checkpoint_foreign` (another's file or key, or others can read or write
-    it), `checkpoint_broken` (changed, partial, or of another format), `disk_full`, `not_writable`.
+    it), `checkpoint_broken` (changed, partial, or of another format), `disk_full`, `not_writable`, `bad_request` (a name).
     """
 
     def __init__(self, folder: Path | None = None, *, quota: int | None = None) -> None:
         """`quota`: the most bytes of all checkpoints; None: 10 GB, or a tenth of what is free on the disk if that is less."""
-        raise NotImplementedError
+        self.folder = folder or default_folder()
+        self._quota = quota
+
+    @property
+    def _blobs(self) -> Path:
+        return self.folder / "blobs"
+
+    @property
+    def _key(self) -> Path:
+        return self.folder / "key"
 
     def shelves(self) -> tuple[str, ...]:
         """Return the notebooks that have checkpoints."""
-        raise NotImplementedError
+        return tuple(sorted({path.parent.name for path in self.folder.glob("*/*.json")}))
 
     def manifests(self, shelf: str) -> tuple[Manifest, ...]:
         """Return the checkpoints of a notebook, newest first, without those that cannot be trusted."""
-        raise NotImplementedError
+        found = []
+        for path in self._paths(shelf):
+            with suppress(BridgeError):
+                found.append(self._read(path))
+        return tuple(sorted(found, key=lambda manifest: (manifest.number, manifest.at), reverse=True))
 
-    def refused(self, shelf: str) -> dict[str, str]:
-        """Return the names of files that are no checkpoints that can be trusted, each with the reason."""
-        raise NotImplementedError
+    def refused(self, shelf: str) -> dict[str, BridgeError]:
+        """Return the names of files that are no checkpoints that can be trusted, each with the refusal."""
+        refused = {}
+        for path in self._paths(shelf):
+            try:
+                self._read(path)
+            except BridgeError as error:
+                if error.code != "no_such_checkpoint":  # deleted meanwhile
+                    refused[path.stem] = error
+        return refused
 
     def manifest(self, shelf: str, name: str | None = None) -> Manifest:
         """Return a checkpoint (None: the newest), of which the signature is right."""
-        raise NotImplementedError
+        if name is not None:
+            return self._read(self._path(shelf, name))
+        if not (manifests := self.manifests(shelf)):
+            refused = next(iter(self.refused(shelf).values()), None)
+            raise refused or self._missing(shelf, None)
+        return manifests[0]
 
     def open(self, shelf: str, name: str | None = None, *, verify_buffers: bool = False) -> OpenCheckpoint:
         """Return a checkpoint to restore from, all of whose streams have the hashes that were signed.
 
         A context manager; what it has mapped outlives it. Buffers are checked for size, owner and mode; for their hashes
-        only if `verify_buffers`: an array's bytes hold no pointers and run no code.
+        only if `verify_buffers`, or if their group says so: an array's bytes hold no pointers and run no code.
         """
-        raise NotImplementedError
+        with ExitStack() as working:
+            working.enter_context(space.at_work(self.folder))
+            opened = OpenCheckpoint(self._blobs, self.manifest(shelf, name), verify_buffers=verify_buffers)
+            opened.until_closed(working.pop_all())
+            return opened
 
     def saving(self, shelf: str, name: str, kind: Kind) -> Saving:
         """Return a checkpoint that is being written. A context manager: what is not committed leaves nothing.
 
-        An automatic one gets its name (`auto-1` ...) and replaces the oldest beyond `AUTOMATIC`; give "" for its name.
+        An automatic one gets its name (`auto-7`) and replaces the oldest beyond `AUTOMATIC`; give "" for its name.
         A named one replaces that of the same name, when it is committed.
         """
-        raise NotImplementedError
+        if kind == "named":
+            _require_name(name)
+        with ExitStack() as working:
+            with refusing(self.folder):
+                judge_folder(self.folder)
+                for folder in (self.folder, self._blobs, self.folder / shelf):
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                key_at(self._key, create=True)
+            working.enter_context(space.at_work(self.folder))
+            earlier = self.manifests(shelf)
+            saving = Saving(self._blobs, name, kind, earlier, functools.partial(self._write, shelf))
+            saving.until_closed(working.pop_all())
+            return saving
 
     def delete(self, shelf: str, name: str) -> int:
-        """Delete a checkpoint, and the blobs that no other one needs. Returns the bytes that became free."""
-        raise NotImplementedError
+        """Delete a checkpoint, and the blobs that no other one needs. Returns the bytes that became free.
+
+        Blobs stay while anyone saves or restores; `collect` deletes them later.
+        """
+        path = self._path(shelf, name)
+        try:
+            path.unlink()
+        except FileNotFoundError as error:
+            raise self._missing(shelf, name) from error
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise BridgeError("not_writable", f"{path} cannot be deleted: {reason}.") from error
+        with suppress(OSError):  # others are there
+            path.parent.rmdir()
+        with space.at_work(self.folder, alone=True) as alone:
+            return space.sweep(self.folder, self._needed()) if alone else 0
 
     def rename(self, old: str, new: str, notebook: str) -> None:
-        """Give the checkpoints of a notebook to it under its new path. Names that exist there are replaced by newer ones."""
-        raise NotImplementedError
+        """Give the checkpoints of a notebook to it under its new path. Those of the same name there are replaced."""
+        if old == new or not (moving := self.manifests(old)):
+            return
+        with refusing(self.folder), space.at_work(self.folder):
+            (self.folder / new).mkdir(mode=0o700, exist_ok=True)
+            first = 1 + max((each.number for each in self.manifests(new)), default=0)
+            for number, manifest in enumerate(reversed(moving), first):
+                moved = msgspec.structs.replace(manifest, notebook=notebook, number=number)
+                self._write(new, moved)
+                self._path(old, manifest.name).unlink(missing_ok=True)
+            with suppress(OSError):  # what cannot be trusted stays
+                (self.folder / old).rmdir()
 
     def collect(self) -> tuple[str, ...]:
         """Keep the quota: delete the oldest automatic checkpoints beyond it, and blobs that none refers to.
 
         Returns what the person must be told: what was deleted, and by how much named ones, which are never deleted, exceed
-        the quota. Does nothing while anyone saves or restores.
+        the quota. Does nothing while anyone saves or restores. Reads all manifests: call it after a save, on any thread.
         """
-        raise NotImplementedError
+        with space.at_work(self.folder, alone=True) as alone:
+            if not alone:
+                return ()
+            shelves = {shelf: self.manifests(shelf) for shelf in self.shelves()}
+            quota = self._quota_of(space.bytes_of(each for found in shelves.values() for each in found))
+            going = space.superfluous(shelves, quota)
+            for shelf, manifest in going:
+                self._path(shelf, manifest.name).unlink(missing_ok=True)
+            space.sweep(self.folder, self._needed())
+        named = space.bytes_of(each for found in shelves.values() for each in found if each.kind == "named")
+        return tuple(self._told(going, quota, named))
 
     def room(self) -> int:
         """Return how many bytes an automatic checkpoint may take, if all other automatic ones give way."""
-        raise NotImplementedError
+        every = [each for shelf in self.shelves() for each in self.manifests(shelf)]
+        named = space.bytes_of(each for each in every if each.kind == "named")
+        return max(0, self._quota_of(space.bytes_of(every)) - named)
+
+    def _told(self, going: list[tuple[str, Manifest]], quota: int, named: int) -> list[str]:
+        told = []
+        if going:
+            names = ", ".join(f"{each.name} of {each.notebook or shelf}" for shelf, each in going)
+            told.append(f"Deleted to keep the quota of {_gigabytes(quota)}: {names}.")
+        if named > quota:
+            told.append(
+                f"Named checkpoints take {_gigabytes(named)}, more than the quota of {_gigabytes(quota)}. They are never "
+                "deleted by themselves: `marimo-kernel-bridge checkpoints` lists and deletes them."
+            )
+        return told
+
+    def _quota_of(self, taken: int) -> int:
+        return self._quota if self._quota is not None else space.quota_of(self.folder, taken)
+
+    def _paths(self, shelf: str) -> list[Path]:
+        return sorted((self.folder / shelf).glob("*.json"))
+
+    def _path(self, shelf: str, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise self._missing(shelf, name)
+        return self.folder / shelf / f"{name}.json"
+
+    def _missing(self, shelf: str, name: str | None) -> BridgeError:
+        names = ", ".join(path.stem for path in self._paths(shelf))
+        return BridgeError(
+            "no_such_checkpoint",
+            "The notebook has no checkpoint."
+            if name is None
+            else f"The notebook has no checkpoint `{name}`.",
+            f"It has: {names}." if names else "Save one: `%marimo save`.",
+        )
+
+    def _needed(self) -> frozenset[str]:
+        """Return the digests that any manifest mentions, whoever wrote it and in whatever format."""
+        needed: set[str] = set()
+        for path in self.folder.glob("*/*.json"):
+            with suppress(FileNotFoundError):
+                needed |= space.mentioned(path.read_bytes())
+        return frozenset(needed)
+
+    def _read(self, path: Path) -> Manifest:
+        judge_folder(self.folder)
+        try:
+            return verified(path, key_at(self._key))
+        except FileNotFoundError as error:
+            raise self._missing(path.parent.name, path.stem) from error
+
+    def _write(self, shelf: str, manifest: Manifest) -> None:
+        """Write a manifest, and delete the oldest automatic ones of the notebook beyond `AUTOMATIC`."""
+        with refusing(self.folder):
+            write_whole(self._path(shelf, manifest.name), signed(manifest, key_at(self._key)))
+            automatic = [each for each in self.manifests(shelf) if each.kind == "automatic"]
+            for old in automatic[AUTOMATIC:]:
+                self._path(shelf, old.name).unlink(missing_ok=True)
 
 
-class OpenCheckpoint:
-    """A verified checkpoint whose blobs are not deleted while it is open."""
-
-    manifest: Manifest
-
-    def read(self, group: SavedGroup) -> tuple[memoryview, list[memoryview]]:
-        """Return the stream of a group, verified, and its buffers, mapped privately: writable, copied by page when written."""
-        raise NotImplementedError
-
-    def blob(self, blob: SavedBuffer) -> bytes:
-        """Return the bytes of a blob (outputs), verified."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        raise NotImplementedError
-
-    def __exit__(self, *_: object) -> None:
-        raise NotImplementedError
+def _require_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name.startswith(AUTOMATIC_NAME):
+        raise BridgeError(
+            "bad_request",
+            f"`{name}` cannot be the name of a checkpoint.",
+            f"Use up to 100 letters, digits, blanks and .,+-_ that do not begin with `{AUTOMATIC_NAME}`.",
+        )
 
 
-class Saving:
-    """A checkpoint that is being written, in steps that its caller takes when it likes, on any thread."""
-
-    number: int
-    name: str
-    key_id: str
-    bytes_written: int
-
-    def write(self, data: memoryview | bytes) -> BlobWriting:
-        """Return the writing of a blob: call its `step()` until it returns the blob."""
-        raise NotImplementedError
-
-    def pack(self, stream: bytes) -> PackedStream:
-        """Add a small stream (below `SMALL`) to the pack, which `commit` writes."""
-        raise NotImplementedError
-
-    def commit(self, manifest: Manifest) -> Manifest:
-        """Write the manifest: the checkpoint exists from here on, whole. Returns it with its number, name, key and pack."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        raise NotImplementedError
-
-    def __exit__(self, *_: object) -> None:
-        raise NotImplementedError
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"  # noqa: PLR2004  # from 0.1 GB on

@@ -59,6 +59,7 @@ class LoadError(Exception):
 class PickledGroup:
     """The stream and the buffers of a group. `code`: it contains bytecode of this minor version of Python.
 
+    `offsets`: buffers may hold offsets (`SavedGroup.verified`).
     The buffers are views of the live values: write them before anything changes these.
     """
 
@@ -66,6 +67,7 @@ class PickledGroup:
     stream: bytes = field(repr=False)
     buffers: tuple[memoryview, ...] = field(default=(), repr=False)
     code: bool = False
+    offsets: bool = False
 
 
 class _Looked:
@@ -175,7 +177,9 @@ class Pickling:
             )
         if not isinstance(pickler, ValuePickler):
             return pickler
-        return PickledGroup(tuple(names), pickler.stream, tuple(pickler.buffers), pickler.code)
+        return PickledGroup(
+            tuple(names), pickler.stream, tuple(pickler.buffers), pickler.code, pickler.offsets
+        )
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -71,6 +71,7 @@ class _Beside:
 
     def __init__(self) -> None:
         self.taken: list[memoryview] = []
+        self.offsets = False
 
     def __call__(self, buffer: pickle.PickleBuffer) -> bool:
         """Take a buffer. Returns whether it stays in the stream."""
@@ -78,6 +79,7 @@ class _Beside:
         if raw.nbytes < OUT_OF_BAND:
             return True
         self.taken.append(raw)
+        self.offsets |= type(raw.obj).__module__.partition(".")[0] != "numpy"
         return False
 
 
@@ -124,6 +126,11 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
     @property
     def buffers(self) -> list[memoryview]:
         return self._beside.taken
+
+    @property
+    def offsets(self) -> bool:
+        """Whether buffers may hold offsets into others (Arrow's), which must be right for whoever reads them."""
+        return self._beside.offsets
 
     @property
     def objects(self) -> int:
