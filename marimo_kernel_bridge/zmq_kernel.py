@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import platform
 import sys
-import threading
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +23,7 @@ from ipykernel.utils import _async_in_context
 from traitlets import DottedObjectName, Float, Integer, Type, default
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.kernel.bridge_requests import BridgeRequests
+from marimo_kernel_bridge.kernel.bridge_requests import BridgeRequests, DocumentMessages
 from marimo_kernel_bridge.kernel.cell_requests import CellRequests
 from marimo_kernel_bridge.kernel.ipython.execution import CodeExecution
 from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
@@ -55,7 +54,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
     from marimo_kernel_bridge.kernel.idle_end import IdleEnd
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
-    from marimo_kernel_bridge.protocol.document import Order
     from marimo_kernel_bridge.runtime.interface import CellHost
 
 _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
@@ -112,8 +110,7 @@ class MarimoKernel(IPythonKernel):
             self.comm_manager.comms,
         )
         self.bridge_requests = BridgeRequests(self, partial(_bridge_handler, self))
-        self._documents: DocumentRequests | None = None
-        self._documents_lock = threading.Lock()
+        self.document_messages = DocumentMessages(self, self)
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
         self._idle_end: IdleEnd | None = None
@@ -121,7 +118,7 @@ class MarimoKernel(IPythonKernel):
         self.shell_handlers[message_names.REQUEST] = self.bridge_requests.reply
         self.control_handlers[message_names.REQUEST] = self._bridge_request
         self.control_handlers[message_names.READ_REQUEST] = self._bridge_request
-        self.control_handlers[message_names.DOCUMENT_REQUEST] = self.document_request
+        self.control_handlers[message_names.DOCUMENT_REQUEST] = self.document_messages.reply
         self.shell_handlers = GuardedHandlers(self.shell_handlers, self.session, self.log)
         self.control_handlers = GuardedHandlers(self.control_handlers, self.session, self.log)
 
@@ -149,7 +146,8 @@ class MarimoKernel(IPythonKernel):
         """End as if a client had shut the kernel down, which tells those that are connected."""
         self.log.info("Nobody has used this kernel for %g s: it ends.", self.ttl)
         parent = self.session.msg("shutdown_request", {"restart": False})
-        self.control_timers.add_callback(self.shutdown_request, self.control_stream, [b""], parent)
+        assert self.control_stream is not None
+        self.control_stream.io_loop.add_callback(self.shutdown_request, self.control_stream, [b""], parent)
 
     def _use_of(self, message: ReceivedMessage | None) -> AbstractContextManager[None]:
         """Return the context of a request, which keeps the kernel from ending itself. Being looked for does not."""
@@ -159,7 +157,7 @@ class MarimoKernel(IPythonKernel):
 
     async def _bridge_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
         with self._use_of(parent):
-            await self.bridge_requests.reply(stream, ident, parent)
+            await self.bridge_requests.reply_on_control(stream, ident, parent)
 
     def pre_handler_hook(self) -> None:
         """Record that user code may run. Keep the signal handler: ipykernel's own cannot interrupt dependents."""
@@ -361,38 +359,12 @@ class MarimoKernel(IPythonKernel):
         """Show text as output of a request."""
         self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
 
-    # -- open documents --------------------------------------------------------------------------------------------------
+    # -- control ------------------------------------------------------------------------------------------------------
 
     @property
     def documents(self) -> DocumentRequests:
         """The requests about the documents that are open in front ends. Any thread."""
-        with self._documents_lock:
-            if self._documents is None:
-                from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests  # noqa: PLC0415  # needed by agents, and by front ends with the extension
-
-                self._documents = DocumentRequests(self)
-            return self._documents
-
-    @property
-    def control_timers(self) -> Any:
-        """The event loop of the control thread."""
-        assert self.control_stream is not None
-        return self.control_stream.io_loop
-
-    def send_order(self, order: Order) -> None:
-        """Publish an order to the documents that are open."""
-        from marimo_kernel_bridge.protocol.document import DOCUMENT, encode_order  # noqa: PLC0415  # not used before
-
-        self.session.send(self.iopub_socket, DOCUMENT, encode_order(order), {}, ident=self._topic(DOCUMENT))
-
-    async def document_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
-        """Answer a front end's message about its document."""
-        from marimo_kernel_bridge.protocol.document import DOCUMENT_REPLY  # noqa: PLC0415  # not used before
-
-        content = self.documents.front_ends.reply_to(parent["content"])
-        self.session.send(stream, DOCUMENT_REPLY, content, parent, ident=ident)
-
-    # -- control ------------------------------------------------------------------------------------------------------
+        return self.document_messages.requests
 
     async def process_control(self, msg: Any) -> None:
         """Handle a request on control, concurrently with the main thread."""

@@ -134,16 +134,19 @@ class BridgeHandler:
         self._reads = BridgeReads(host)
 
     async def reply_to(
-        self, message: dict[str, Any], *, on_control: bool, later: Callable[[wire.Content], None]
+        self, message: dict[str, Any], *, on_control: bool, later: Callable[[wire.Content], None] | None = None
     ) -> wire.Content | None:
-        """Parse a message, and return the content of the reply; None if `later` gets it."""
+        """Parse a message, and return the content of the reply; None if `later` gets it.
+
+        `on_control`: beside what the main thread runs. `later` is given in the control thread, which has the documents.
+        """
         sender, heard = _Sender(message["header"]), self._host.notebook.agents.heard
         redacted = True
         try:
             try:
                 request = wire.decode_request(message["content"])
                 redacted = request.redacted
-                if isinstance(request, wire.DocumentRequest) and on_control:
+                if isinstance(request, wire.DocumentRequest) and later is not None:
                     answer = partial(self._answer_later, request, sender, later)
                     self._host.documents.agents.handle(request, answer)
                     return None

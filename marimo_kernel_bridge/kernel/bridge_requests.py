@@ -1,10 +1,12 @@
-"""The receipt of bridge requests: threads, cancellation, and sending the reply.
+"""The receipt of this project's own requests, from agents and about documents: threads, cancellation, sending the reply.
 
-`bridge_handler` computes the replies. It is imported with the first request, because most notebooks have no agent.
+`bridge_handler` and `documents` compute the replies. They are imported with the first request, because most notebooks have
+neither an agent nor a front end with the extension.
 """
 
 from __future__ import annotations
 
+import threading
 from contextlib import nullcontext
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
+    from marimo_kernel_bridge.kernel.documents import shared_documents
+    from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedMessage
     from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellQueue
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.stale_scheduler import StaleScheduler
+    from marimo_kernel_bridge.protocol.document import Order
 
 
 class Host(Protocol):
@@ -50,21 +55,27 @@ class BridgeRequests:
         self._make_handler = make_handler
 
     async def reply(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
-        """Reply to a request, in any case: now, or when the front end has answered that an agent's request is about."""
+        """Reply to a request on shell, in any case. A subshell answers what control does, but for documents."""
         host = self._host
-        on_control = not on_main_thread()  # or in a subshell
-        if not on_control:
+        beside = not on_main_thread()
+        if not beside:
             host.scheduler.caused_by(Cause(ident, message))
-        if not on_control and host.queue.is_cancelled(message["header"]["msg_id"]):
+        if not beside and host.queue.is_cancelled(message["header"]["msg_id"]):
             content: dict[str, Any] | None = {"status": "aborted"}
         else:
-            with nullcontext() if on_control else host.interrupts.deferred():
-                later = partial(self._send, stream, ident, message)
-                content = await self._handler.reply_to(message, on_control=on_control, later=later)
+            with nullcontext() if beside else host.interrupts.deferred():
+                content = await self._handler.reply_to(message, on_control=beside)
+        assert content is not None, "on shell there is no later"
+        self._send(stream, ident, message, content)
+
+    async def reply_on_control(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
+        """Reply to a request, in any case: now, or when the front end has answered that an agent's request is about."""
+        later = partial(self._send, stream, ident, message)
+        content = await self._handler.reply_to(message, on_control=True, later=later)
         if content is not None:
             self._send(stream, ident, message, content)
         else:
-            host.session.unanswered.discard(message["header"]["msg_id"])
+            self._host.session.unanswered.discard(message["header"]["msg_id"])
 
     def _send(self, stream: Any, ident: Any, message: ReceivedMessage, content: dict[str, Any]) -> None:
         self._host.session.send(stream, REPLY, json_clean(content), message, ident=ident)  # type: ignore[no-untyped-call]
@@ -78,3 +89,46 @@ class BridgeRequests:
     @cached_property
     def _handler(self) -> BridgeHandler:
         return self._make_handler()
+
+
+class DocumentHost(Protocol):
+    """The parts of the kernel that messages about documents use."""
+
+    iopub_socket: Any
+    control_stream: Any
+
+    @property
+    def session(self) -> JupyterSession: ...
+
+
+class DocumentMessages:
+    """The receiver of front ends' requests about documents, on control, and the sender of the kernel's orders to them."""
+
+    def __init__(self, host: DocumentHost, kernel: shared_documents.Host) -> None:
+        self._host = host
+        self._kernel = kernel
+        self._making = threading.Lock()
+        self._requests: DocumentRequests | None = None
+
+    @property
+    def requests(self) -> DocumentRequests:
+        """What answers the requests about documents, of front ends and of agents. Any thread."""
+        with self._making:
+            if self._requests is None:
+                from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests  # noqa: PLC0415  # needed by agents, and by front ends with the extension
+
+                self._requests = DocumentRequests(self._kernel, self._host.control_stream.io_loop, self._send)
+            return self._requests
+
+    async def reply(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
+        """Reply to a front end."""
+        from marimo_kernel_bridge.protocol.document import DOCUMENT_REPLY  # noqa: PLC0415  # not used before
+
+        content = self.requests.front_ends.reply_to(message["content"])
+        self._host.session.send(stream, DOCUMENT_REPLY, content, message, ident=ident)
+
+    def _send(self, order: Order) -> None:
+        from marimo_kernel_bridge.protocol.document import DOCUMENT, encode_order  # noqa: PLC0415  # not used before
+
+        host, topic = self._host, DOCUMENT.encode()
+        host.session.send(host.iopub_socket, DOCUMENT, encode_order(order), {}, ident=topic)

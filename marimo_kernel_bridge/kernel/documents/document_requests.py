@@ -11,14 +11,18 @@ from marimo_kernel_bridge.kernel.documents.kept_edits import KeptEdits
 from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.kernel.documents.shared_documents import Host
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.kernel.documents.shared_documents import ControlTimers, Host
+    from marimo_kernel_bridge.protocol.document import Order
 
 
 class DocumentRequests:
     """Answers front ends and agents, and keeps what agents change without a document."""
 
-    def __init__(self, host: Host) -> None:
-        self.shared = SharedDocuments(host)
+    def __init__(self, host: Host, timers: ControlTimers, send: Callable[[Order], None]) -> None:
+        """`timers` are the event loop of the control thread; `send` publishes an order."""
+        self.shared = SharedDocuments(host, timers, send)
         changes = DocumentChanges(self.shared)
         self.shared.run_again = changes.run_again
         self.front_ends = FrontEndRequests(self.shared, changes)

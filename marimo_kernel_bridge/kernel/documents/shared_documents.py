@@ -59,23 +59,16 @@ class Host(Protocol):
     @property
     def log(self) -> logging.Logger: ...
 
-    @property
-    def control_timers(self) -> ControlTimers: ...
-
-    def send_order(self, order: Order) -> None:
-        """Publish an order to front ends."""
-        ...
-
 
 class SharedDocuments:
     """The open documents, and what agents want of them."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, timers: ControlTimers, send: Callable[[Order], None]) -> None:
         self.notebook = host.notebook
         self.log = host.log
-        self.timers = host.control_timers
+        self.timers = timers
+        self.send = send
         self._file = host.file
-        self._send = host.send_order
         self.cells = KernelCells(host.notebook)
         self.versions = TextVersions(self.cells.by_key, host.notebook.cells.shown_versions)
         self.open = OpenDocuments(self.versions.of)
@@ -96,10 +89,6 @@ class SharedDocuments:
         self._followed: Document | None = None  # the document whose order the kernel's cells have
         host.notebook.settled.append(self.refresh_soon)
         host.notebook.adopted_by(self._is_adopted)
-
-    def send(self, order: Order) -> None:
-        """Send an order."""
-        self._send(order)
 
     def _is_adopted(self, key: str) -> bool:
         """Return whether a page shows late outputs of a cell. Any thread."""

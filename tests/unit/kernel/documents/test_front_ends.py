@@ -1,16 +1,20 @@
 """Front ends of other kinds, and messages that no front end sends."""
 
+import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.documents import open_documents
+from marimo_kernel_bridge.kernel.messaging.requests import ReceivedMessage
 from marimo_kernel_bridge.protocol import document as messages
+from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import AddCell
 from tests.front_end_document import FrontEndDocument, RefusedError, TextCell
 from tests.unit.kernel.document_agents import Agent
-from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, KernelInMemory
+from tests.unit.kernel.notebook_in_memory import BOUND, Connect, FrontEnd, KernelInMemory
 
 ATTACH = {
     "op": "attach",
@@ -247,3 +251,20 @@ def test_what_vs_code_runs_because_of_a_proposal_is_known(
     page.wait_quiet()
     assert agent.proposal(edit.op_id).runs == (edit.op_id,)
     assert [run.status for run in agent.report(edit.op_id).cells] == ["ok"]
+
+
+def test_a_subshell_leaves_documents_to_the_control_thread(page: FrontEnd, agent: Agent) -> None:
+    document = page.open({"a": "x = 1"})
+    kernel, front_end = agent.front_end.kernel, agent.front_end
+    request = wire.EditDocument(changes=[AddCell(code="z = 1")], client=agent.name)
+    message = front_end.session.msg(wire.REQUEST, wire.encode_request(request))
+    received = ReceivedMessage({**message, "content": message["content"]})
+    reply = kernel.kernel.bridge_requests.reply(kernel.stream, [front_end.ident], received)
+    in_subshell = threading.Thread(target=asyncio.run, args=(reply,))
+    in_subshell.start()
+    in_subshell.join(BOUND)
+    content = front_end.replies.pop(message["header"]["msg_id"])["content"]
+    assert (content["status"], content["code"]) == ("error", "bad_request")
+    assert "control channel" in content["evalue"]
+    document.work()
+    assert document.applied == []
