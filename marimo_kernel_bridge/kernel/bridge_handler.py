@@ -134,7 +134,11 @@ class BridgeHandler:
         self._reads = BridgeReads(host)
 
     async def reply_to(
-        self, message: dict[str, Any], *, on_control: bool, later: Callable[[wire.Content], None] | None = None
+        self,
+        message: dict[str, Any],
+        *,
+        on_control: bool,
+        later: Callable[[wire.Content], None] | None = None,
     ) -> wire.Content | None:
         """Parse a message, and return the content of the reply; None if `later` gets it.
 

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.documents.document_changes import DocumentChanges
     from marimo_kernel_bridge.kernel.documents.open_documents import Document, ShownCell
+    from marimo_kernel_bridge.kernel.documents.plain_orders import PlainOrders
     from marimo_kernel_bridge.kernel.documents.proposals import Proposal
     from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
+    from marimo_kernel_bridge.kernel.documents.undoing import Undoing
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 Answer: TypeAlias = "Callable[[wire.Result | BridgeError], None]"
@@ -39,9 +41,13 @@ _READS: Final = (wire.ReadDocument, wire.ReadProposal, wire.CompareDocument, wir
 class AgentRequests:
     """Answers agents."""
 
-    def __init__(self, documents: SharedDocuments, changes: DocumentChanges) -> None:
+    def __init__(
+        self, documents: SharedDocuments, changes: DocumentChanges, orders: PlainOrders, undoing: Undoing
+    ) -> None:
         self._documents = documents
         self._changes = changes
+        self._orders = orders
+        self._undoing = undoing
 
     def handle(self, request: wire.DocumentRequest, answer: Answer) -> None:
         """Answer a request, now or later."""
@@ -92,7 +98,7 @@ class AgentRequests:
             case wire.ReadChanges(after=after, client=reader):
                 self._with_newest(None, answer, lambda _: answer(documents.journal.since(after, reader)))
             case wire.UndoEdit(op_id=op_id, client=author):
-                self._changes.undo(op_id, author, answer)
+                self._undoing.undo(op_id, author, answer)
             case wire.SaveDocument(name=name, client=author):
                 self._save(name, author, answer)
             case _:
@@ -194,7 +200,7 @@ class AgentRequests:
             answer(DocumentEdit("applied", None, document.front_end, message="Everything is in step."))
             return
         finish = partial(_with_would_run, found.would_run, answer)
-        self._changes.run(document, found.to_run, author, finish)
+        self._orders.run(document, found.to_run, author, finish)
 
     def _save(self, name: str | None, author: str, answer: Answer) -> None:
         if name is not None and (
@@ -207,7 +213,7 @@ class AgentRequests:
             message = f"The front end cannot {ability} this document; ask the person."
             answer(DocumentEdit("refused", None, document.front_end, message=message))
             return
-        self._changes.save(document, name, author, answer)
+        self._orders.save(document, name, author, answer)
 
     # -- proposals -----------------------------------------------------------------------------------------------
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.kernel.documents.agent_requests import AgentRequests
+from marimo_kernel_bridge.kernel.documents.decisions import Decisions
 from marimo_kernel_bridge.kernel.documents.document_changes import DocumentChanges
 from marimo_kernel_bridge.kernel.documents.front_end_requests import FrontEndRequests
 from marimo_kernel_bridge.kernel.documents.kept_edits import KeptEdits
+from marimo_kernel_bridge.kernel.documents.plain_orders import PlainOrders
 from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
+from marimo_kernel_bridge.kernel.documents.undoing import Undoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +27,8 @@ class DocumentRequests:
         """`timers` are the event loop of the control thread; `send` publishes an order."""
         self.shared = SharedDocuments(host, timers, send)
         changes = DocumentChanges(self.shared)
-        self.shared.run_again = changes.run_again
-        self.front_ends = FrontEndRequests(self.shared, changes)
-        self.agents = AgentRequests(self.shared, changes)
+        orders, undoing = PlainOrders(self.shared), Undoing(self.shared, changes)
+        self.shared.run_again = orders.run_again
+        self.front_ends = FrontEndRequests(self.shared, undoing, Decisions(self.shared))
+        self.agents = AgentRequests(self.shared, changes, orders, undoing)
         self.kept = KeptEdits(self.shared)

@@ -11,17 +11,19 @@ from marimo_kernel_bridge.protocol.names import agent_name
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.kernel.documents.document_changes import DocumentChanges
+    from marimo_kernel_bridge.kernel.documents.decisions import Decisions
     from marimo_kernel_bridge.kernel.documents.open_documents import Document
     from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
+    from marimo_kernel_bridge.kernel.documents.undoing import Undoing
 
 
 class FrontEndRequests:
     """Answers front ends, and takes over what they say of their documents."""
 
-    def __init__(self, documents: SharedDocuments, changes: DocumentChanges) -> None:
+    def __init__(self, documents: SharedDocuments, undoing: Undoing, decisions: Decisions) -> None:
         self._documents = documents
-        self._changes = changes
+        self._undoing = undoing
+        self._decisions = decisions
 
     def reply_to(self, content: object) -> dict[str, Any]:
         """Parse the content of a request, and return that of the reply."""
@@ -53,9 +55,9 @@ class FrontEndRequests:
             case wire.Changed():
                 return self._changed(document, request)
             case wire.Decided():
-                self._changes.decided(document, request)
+                self._decisions.decided(document, request)
             case wire.Undo(op_id=op_id):
-                self._changes.undo_for_person(op_id)
+                self._undoing.undo_for_person(op_id)
             case wire.Pause(paused=paused):
                 documents.notebook.agents.paused = paused
                 documents.tell_agents()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.kernel.documents.batches import after_changes, batch_for
-from marimo_kernel_bridge.kernel.documents.document_changes import new_id
 from marimo_kernel_bridge.kernel.documents.open_documents import differences
+from marimo_kernel_bridge.kernel.documents.operations import new_id
 from marimo_kernel_bridge.kernel.documents.proposals import Proposal
 from marimo_kernel_bridge.protocol.changes import AddCell
 from marimo_kernel_bridge.protocol.document import ChangeText, Delete, Insert

@@ -1,16 +1,23 @@
-"""The newest operations that documents have applied: their authors, and the changes that undo them. Values only."""
+"""Operations on documents: their ids and runs, and the newest applied ones with the changes that undo them."""
 
 from __future__ import annotations
 
+import uuid
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.documents.batches import with_key
+from marimo_kernel_bridge.protocol.document_edits import DocumentEdit
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.protocol.document import DocumentChange
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.kernel.notebook.run_history import RunHistory
+    from marimo_kernel_bridge.protocol.document import DocumentChange, Done
+
+NO_ANSWER: Final = "The document is open, but its front end does not answer."
 
 _KEPT: Final = 100
 _MOST_TEXT: Final = 5_000_000  # characters in one that can be undone
@@ -61,3 +68,22 @@ class AppliedOperations:
                 f"It keeps the newest {_KEPT} that are not undone; a restart forgets all.",
             )
         return operation
+
+
+def failing(answer: Callable[[DocumentEdit], None]) -> Callable[[], None]:
+    """Return what answers where an answer of a front end cannot be taken over."""
+    message = "The kernel failed to take over the front end's answer; its log says why. This is a bug."
+    return lambda: answer(DocumentEdit("refused", None, message=message))
+
+
+def new_id() -> str:
+    """Return the id of a new operation."""
+    return uuid.uuid4().hex[:12]
+
+
+def runs_of(history: RunHistory, op_id: str, author: str, done: Done) -> tuple[str, ...]:
+    """Return the ids by which the runs of an order can be read."""
+    if done.runs:
+        history.expect(op_id, author, len(done.runs))
+    ids = [run.msg_id for run in done.runs if run.msg_id is not None]
+    return tuple(ids) if len(ids) == len(done.runs) else (op_id,)
