@@ -227,6 +227,9 @@ class MarimoKernel(IPythonKernel):
             content = {**encode_error(refusal), "execution_count": self.shell.execution_count - 1}
             self.session.send(stream, "execute_reply", content, parent, ident=ident)
             return
+        if isinstance(request, CellRequest) and self.notebook.agents.is_over(request.operation):
+            self._send_abort_reply(stream, parent, ident)
+            return
         execute = partial(super().execute_request, stream, ident, parent)
         if isinstance(request, CellRequest) and on_main_thread():
             cause = Cause(ident, parent, request.allow_stdin, request.sends_bursts)

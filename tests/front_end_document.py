@@ -207,7 +207,15 @@ class FrontEndDocument:
             self._done[op_id] = act()
             for oldest in list(self._done)[:-_REMEMBERED]:
                 del self._done[oldest]
-        self.ask(self._done[op_id])
+        try:
+            self.ask(self._done[op_id])
+        except RefusedError as refused:
+            if refused.code != "no_such_edit":
+                raise
+            self._come_too_late()
+
+    def _come_too_late(self) -> None:
+        """The kernel does not wait for an order any more. It drops what was sent because of it."""
 
     def _result(self, op_id: str, result: Any = "applied", **fields: Any) -> wire.Done:
         return wire.Done(client=self.client, op_id=op_id, result=result, **fields)

@@ -30,7 +30,7 @@ from marimo_kernel_bridge.protocol.document_edits import DocumentEdit, EditConfl
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from marimo_kernel_bridge.kernel.documents.open_documents import Document
     from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
@@ -42,7 +42,10 @@ READ_ONLY = "The document that is open cannot be changed: it is read-only."
 
 @dataclass(frozen=True)
 class Wanted:
-    """A change of a document that somebody wants. `on_conflict`: what happens if a text is another by then."""
+    """A change of a document that somebody wants. `on_conflict`: what happens if a text is another by then.
+
+    `undoes` is the operation that it is the inverse of.
+    """
 
     author: str
     changes: tuple[DocumentChange, ...]
@@ -51,6 +54,7 @@ class Wanted:
     on_conflict: str = "refuse"
     would_run: tuple[ExpectedRun, ...] = ()
     problems: tuple[GraphProblem, ...] = ()
+    undoes: str | None = None
 
 
 class DocumentChanges:
@@ -61,12 +65,18 @@ class DocumentChanges:
         self._agents = documents.notebook.agents
         self._runs = documents.notebook.runs
 
-    def apply(self, document: Document, wanted: Wanted, answer: Callable[[DocumentEdit], None]) -> None:
-        """Have a front end apply a change; `answer` gets the result when there is one."""
-        op_id = new_id()
+    def apply(
+        self,
+        document: Document,
+        wanted: Wanted,
+        answer: Callable[[DocumentEdit], None],
+        op_id: str | None = None,
+    ) -> None:
+        """Have a front end apply a change; `answer` gets the result when there is one. `op_id`: that of an order given before."""
+        op_id = op_id or new_id()
         sent: dict[str, Document] = {}  # what the document of each client was when it was given the order
 
-        def order(view: Document) -> Apply:
+        def order(view: Document, op_id: str) -> Apply:
             sent[view.client] = replace(view, cells=dict(view.cells))
             self._expect(op_id, wanted)
             return Apply(
@@ -97,7 +107,12 @@ class DocumentChanges:
                 self._applied(op_id, wanted, done, view, sent.get(view.client, view))
                 self._documents.offer_no_more(view)
             elif view.client != before.client and view.shared_id is not None:
-                self._take_back(wanted, done, view)
+                made = [
+                    (done.added[change.token], change.code)
+                    for change in wanted.changes
+                    if isinstance(change, Insert) and change.token in done.added
+                ]
+                self.take_back(view, made, run=wanted.run)
 
         self._documents.orders.submit(
             Operation(
@@ -149,7 +164,12 @@ class DocumentChanges:
         untold = [change for change in changes if not is_told(change, done.added, before, view)]
         cells, _ = after_changes(view, untold, done.added, wanted.author, version_of)
         documents.journal.note(documents.open.put(view, cells), by=wanted.author)
-        documents.applied.add(AppliedOperation(op_id, view.client, wanted.author, tuple(inverse), wanted.run))
+        documents.applied.remove(wanted.undoes)
+        documents.applied.add(
+            AppliedOperation(
+                op_id, view.client, view.path, view.shared_id, wanted.author, tuple(inverse), wanted.run
+            )
+        )
         deleted = [change.key for change in changes if isinstance(change, Delete)]
         moves = any(isinstance(change, Move) for change in changes)
         if deleted or moves or done.added:
@@ -166,20 +186,16 @@ class DocumentChanges:
             op_id,
             view.front_end,
             tuple(key for key in added if key),
-            runs_of(self._runs, op_id, wanted.author, done),
+            runs_of(self._runs, wanted.author, done),
             problems=wanted.problems,
             would_run=wanted.would_run,
         )
 
-    def _take_back(self, wanted: Wanted, done: Done, view: Document) -> None:
-        """Remove the new cells that a second view of a shared document has made for one order."""
-        twice = tuple(
-            Delete(done.added[change.token], base_of(change.code))
-            for change in wanted.changes
-            if isinstance(change, Insert) and change.token in done.added
-        )
-        if twice:
-            self.apply(view, Wanted(NOTEBOOK, twice, run=wanted.run), lambda _: None)
+    def take_back(self, view: Document, made: Sequence[tuple[str, str]], *, run: bool) -> None:
+        """Remove new cells, with their texts, that a second view of a shared document has made for one change."""
+        if made:
+            twice = tuple(Delete(key, base_of(code)) for key, code in made)
+            self.apply(view, Wanted(NOTEBOOK, twice, run=run), lambda _: None)
 
     def _expect(self, op_id: str, wanted: Wanted) -> None:
         """Let the kernel know whose the texts are before they run."""

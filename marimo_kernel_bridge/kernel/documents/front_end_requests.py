@@ -109,6 +109,7 @@ class FrontEndRequests:
         self._note_authors(request.cells)
         if document.path != path:
             documents.proposals.renamed(path, document.path)
+            documents.applied.renamed(path, document.path)
         documents.follow(document if request.order is not None or document.path != path else None)
         documents.heard_from(document)
         if found:

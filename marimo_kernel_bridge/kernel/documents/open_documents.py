@@ -89,11 +89,11 @@ class Document:
             len(self.cells),
         )
 
-    def shows_the_same_as(self, other: Document) -> bool:
-        """Whether both are views of one shared document, or of one file."""
-        if self.shared_id is not None or other.shared_id is not None:
-            return self.shared_id == other.shared_id
-        return self.path == other.path
+    def shows(self, path: str, shared_id: str | None) -> bool:
+        """Whether it is a view of a shared document, or of a file."""
+        if self.shared_id is not None or shared_id is not None:
+            return self.shared_id == shared_id
+        return self.path == path
 
     def before(self, key: str) -> str | None:
         """Return the key of the cell before this one, None for the first."""
@@ -207,8 +207,13 @@ class OpenDocuments:
     def views_of(self, document: Document) -> list[Document]:
         """Return the other views of a document, the one in which the person was last first."""
         views = (other for other in self._documents.values() if other.client != document.client)
-        same = [other for other in views if other.shows_the_same_as(document)]
+        same = [other for other in views if other.shows(document.path, document.shared_id)]
         return sorted(same, key=_activity, reverse=True)
+
+    def showing(self, path: str, shared_id: str | None) -> Document | None:
+        """Return the view of a notebook in which the person was last."""
+        views = (document for document in self._documents.values() if document.shows(path, shared_id))
+        return max(views, key=_activity, default=None)
 
     def _elect(self) -> None:
         """Choose, of the views of each shared document, one that shows late outputs: they are shared, too."""

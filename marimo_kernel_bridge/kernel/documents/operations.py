@@ -25,13 +25,20 @@ _MOST_TEXT: Final = 5_000_000  # characters in one that can be undone
 
 @dataclass(frozen=True)
 class AppliedOperation:
-    """An operation that a client's document has applied. `inverse` are the changes that undo it."""
+    """An operation that a client's document has applied, of the notebook with `path`. `inverse` are the changes that undo it.
+
+    `undo` is the id of the order for that, once there is one; `undoing`: a front end is to answer it.
+    """
 
     op_id: str
     client: str
+    path: str
+    shared_id: str | None
     author: str
     inverse: tuple[DocumentChange, ...]
     run: bool
+    undo: str | None = None
+    undoing: bool = False
 
 
 class AppliedOperations:
@@ -54,14 +61,25 @@ class AppliedOperations:
             inverse = tuple(with_key(change, key, new) for change in operation.inverse)
             self._operations[op_id] = replace(operation, inverse=inverse)
 
-    def remove(self, op_id: str) -> None:
-        """Forget an operation, because it is being undone."""
-        self._operations.pop(op_id, None)
+    def renamed(self, before: str, after: str) -> None:
+        """Note that a notebook has another path."""
+        for op_id, operation in self._operations.items():
+            if operation.path == before:
+                self._operations[op_id] = replace(operation, path=after)
+
+    def remove(self, op_id: str | None) -> None:
+        """Forget an operation, because it is undone."""
+        self._operations.pop(op_id or "", None)
+
+    def note_undo(self, op_id: str, undo: str | None, *, undoing: bool) -> None:
+        """Note the order that undoes an operation, and whether it is under way. One that nobody has answered keeps its id."""
+        if op_id in self._operations:
+            self._operations[op_id] = replace(self._operations[op_id], undo=undo, undoing=undoing)
 
     def get(self, op_id: str) -> AppliedOperation:
-        """Return an operation. Raises `BridgeError`: no_such_edit."""
+        """Return an operation that is not being undone. Raises `BridgeError`: no_such_edit."""
         operation = self._operations.get(op_id)
-        if operation is None:
+        if operation is None or operation.undoing:
             raise BridgeError(
                 "no_such_edit",
                 f"The kernel knows no applied change {op_id!r}.",
@@ -81,9 +99,9 @@ def new_id() -> str:
     return uuid.uuid4().hex[:12]
 
 
-def runs_of(history: RunHistory, op_id: str, author: str, done: Done) -> tuple[str, ...]:
+def runs_of(history: RunHistory, author: str, done: Done) -> tuple[str, ...]:
     """Return the ids by which the runs of an order can be read."""
     if done.runs:
-        history.expect(op_id, author, len(done.runs))
+        history.expect(done.op_id, author, len(done.runs))
     ids = [run.msg_id for run in done.runs if run.msg_id is not None]
-    return tuple(ids) if len(ids) == len(done.runs) else (op_id,)
+    return tuple(ids) if len(ids) == len(done.runs) else (done.op_id,)

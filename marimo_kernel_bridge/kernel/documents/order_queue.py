@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.documents.operations import new_id
 from marimo_kernel_bridge.protocol.document import Delete, Move
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
@@ -50,6 +51,7 @@ class Operation:
     """One change of a document, or another thing that its front end shall do. `order` makes the order for a client.
 
     `changes` are the author's, if there are any.
+    `given_up`: another client gets it under another id, because it must not be carried out twice; called with the id before.
     `answered` gets the front end's answer and the document; None and None if none answered. `failed` is called if that fails.
     `late` gets what another client says to have applied after that, and the document that `answered` has got.
     """
@@ -57,12 +59,13 @@ class Operation:
     op_id: str
     document: Document
     ability: str
-    order: Callable[[Document], Order]
+    order: Callable[[Document, str], Order]
     answered: Callable[[Done | None, Document | None], None]
     failed: Callable[[], None]
     author: str = NOTEBOOK
     changes: Sequence[DocumentChange] = ()
     late: Callable[[Done, Document, Document | None], None] | None = None
+    given_up: Callable[[str], None] | None = None
     tried: set[str] = field(default_factory=set)
 
 
@@ -87,6 +90,9 @@ class OrderQueue:
         self._timer: object = None
         # Those of which another client may still say that it has applied them, with the document that has answered.
         self._ended: OrderedDict[str, tuple[Operation, Document | None]] = OrderedDict()
+        self._given_up: deque[str] = deque(
+            maxlen=_ENDED_KEPT
+        )  # ids of orders that nobody is to carry out any more
 
     def when_free(self, act: Callable[[], None]) -> None:
         """Act as soon as no order is under way: what is changed then is planned for the document as it is then."""
@@ -103,7 +109,11 @@ class OrderQueue:
             self.when_free(partial(self._try_next_view, operation))
 
     def answered(self, done: Done) -> None:
-        """Take an answer to the present order, or a late one."""
+        """Take an answer to the present order, or a late one. Raises `BridgeError`: no_such_edit."""
+        if done.op_id in self._given_up:
+            raise BridgeError(
+                "no_such_edit", "The kernel does not wait for this order any more.", "Do not run its cells."
+            )
         if self._current is None or self._current[0].op_id != done.op_id:
             self._answered_late(done)
             return
@@ -158,7 +168,7 @@ class OrderQueue:
     def detached(self, client: str) -> None:
         """Give the present order to another client, if this one had it."""
         if self._current is not None and self._current[1].client == client:
-            self._try_next_view(self._current[0])
+            self._move_on(self._current[0])
 
     def _give_again(self) -> None:
         self._timer = None
@@ -189,9 +199,10 @@ class OrderQueue:
         operation.tried.add(document.client)
         self._current = (operation, document, time.monotonic())
         self._wait(self._limits.answer)
-        self._send(operation.order(document))
+        self._send(operation.order(document, operation.op_id))
 
     def _finish(self, operation: Operation, done: Done | None, document: Document | None) -> None:
+        self._ended.pop(operation.op_id, None)  # of the same order, given before
         if operation.late is not None and (done is None or len(operation.tried) > 1):
             self._ended[operation.op_id] = operation, document
             while len(self._ended) > _ENDED_KEPT:
@@ -218,6 +229,14 @@ class OrderQueue:
             self._wait(deadline - now)
             return
         self._documents.went_away(document)
+        self._move_on(operation)
+
+    def _move_on(self, operation: Operation) -> None:
+        """Give an order to another client than the one that has got it."""
+        if operation.given_up is not None:
+            self._given_up.append(operation.op_id)
+            operation.given_up(operation.op_id)
+            operation.op_id = new_id()
         self._try_next_view(operation)
 
     def _end(self) -> None:

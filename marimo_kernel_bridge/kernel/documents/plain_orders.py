@@ -30,9 +30,8 @@ class PlainOrders:
         self, document: Document, keys: Sequence[str], author: str, answer: Callable[[DocumentEdit], None]
     ) -> None:
         """Have a front end run cells as they are."""
-        op_id = new_id()
 
-        def order(view: Document) -> Run:
+        def order(view: Document, op_id: str) -> Run:
             for key in keys:
                 cell = view.cells.get(key)
                 if cell is not None:
@@ -40,8 +39,17 @@ class PlainOrders:
                     self._agents.ordered(key, cell.code, author, op_id)
             return Run(to=view.client, op_id=op_id, author=author, keys=list(keys))
 
+        given_up = self._agents.order_is_over
         self._documents.orders.submit(
-            Operation(op_id, document, "run", order, self._simple(op_id, author, answer), failing(answer))
+            Operation(
+                new_id(),
+                document,
+                "run",
+                order,
+                self._simple(author, answer),
+                failing(answer),
+                given_up=given_up,
+            )
         )
 
     def run_again(self, document: Document, key: str) -> None:
@@ -53,19 +61,19 @@ class PlainOrders:
         self, document: Document, name: str | None, author: str, answer: Callable[[DocumentEdit], None]
     ) -> None:
         """Have a front end save or rename its notebook."""
-        op_id, ability = new_id(), "save" if name is None else "rename"
+        ability = "save" if name is None else "rename"
 
-        def order(view: Document) -> Save | Rename:
+        def order(view: Document, op_id: str) -> Save | Rename:
             if name is None:
                 return Save(to=view.client, op_id=op_id)
             return Rename(to=view.client, op_id=op_id, name=name)
 
         self._documents.orders.submit(
-            Operation(op_id, document, ability, order, self._simple(op_id, author, answer), failing(answer))
+            Operation(new_id(), document, ability, order, self._simple(author, answer), failing(answer))
         )
 
     def _simple(
-        self, op_id: str, author: str, answer: Callable[[DocumentEdit], None]
+        self, author: str, answer: Callable[[DocumentEdit], None]
     ) -> Callable[[Done | None, Document | None], None]:
         """Return what takes the answer to an order that changes no text."""
 
@@ -73,11 +81,8 @@ class PlainOrders:
             if done is None or view is None:
                 answer(DocumentEdit("refused", None, message=NO_ANSWER))
             elif done.result == "applied":
-                answer(
-                    DocumentEdit(
-                        "applied", op_id, view.front_end, runs=runs_of(self._runs, op_id, author, done)
-                    )
-                )
+                runs = runs_of(self._runs, author, done)
+                answer(DocumentEdit("applied", done.op_id, view.front_end, runs=runs))
             else:
                 answer(DocumentEdit("refused", None, view.front_end, message=done.message or "Refused."))
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.documents.document_changes import READ_ONLY, Wanted
+from marimo_kernel_bridge.kernel.documents.operations import new_id
 from marimo_kernel_bridge.protocol.document import Insert, Move, base_of
 from marimo_kernel_bridge.protocol.document_edits import DocumentEdit, EditConflict
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
@@ -26,10 +27,13 @@ class Undoing:
 
     def undo(self, op_id: str, author: str, answer: Callable[[DocumentEdit], None]) -> None:
         """Undo an applied operation, if no text has changed since. Raises `BridgeError`: no_such_edit, no_document."""
-        operation = self._documents.applied.get(op_id)
-        document = self._documents.open.get(operation.client) or self._documents.open.active()
+        applied = self._documents.applied
+        operation = applied.get(op_id)
+        document = self._documents.open.get(operation.client) or self._documents.open.showing(
+            operation.path, operation.shared_id
+        )
         if document is None:
-            raise BridgeError("no_document", "The document of this change is not open any more.")
+            raise BridgeError("no_document", f"{operation.path or 'The notebook'} is not open any more.")
         if "apply" not in document.can:
             answer(DocumentEdit("refused", None, document.front_end, message=READ_ONLY))
             return
@@ -44,18 +48,19 @@ class Undoing:
                 or (not isinstance(change, Move) and base_of(document.cells[change.key].code) != change.base)
             )
         )
-        wanted = Wanted(author, operation.inverse, operation.run)
+        wanted = Wanted(author, operation.inverse, operation.run, undoes=op_id)
         if conflicts:
             answer(self._changes.conflict(document, wanted, conflicts))
             return
 
         def undone(edit: DocumentEdit) -> None:
-            if edit.outcome == "refused":
-                self._documents.applied.add(operation)
+            # What nobody has answered may be asked for again: by the same order, which no page applies twice.
+            applied.note_undo(op_id, edit.op_id if edit.outcome == "kept" else None, undoing=False)
             answer(edit)
 
-        self._changes.apply(document, wanted, undone)
-        self._documents.applied.remove(op_id)  # to undo a deletion twice would make the cell twice
+        order = operation.undo or new_id()
+        applied.note_undo(op_id, order, undoing=True)  # to undo a deletion twice would make the cell twice
+        self._changes.apply(document, wanted, undone, order)
 
     def undo_for_person(self, op_id: str) -> None:
         """Undo an operation because the person wants it. Raises `BridgeError`: no_such_edit, document_changed."""

@@ -8,7 +8,7 @@ for cooperating agents, not a security boundary. It is kept in a file (`protocol
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LOOKS: Final = frozenset({"status", "graph", "agents", "help"})
 _OF_THE_PERSON: Final = frozenset({"pause", "resume", "accept"})
 _TEXTS_KEPT: Final = 2_000
+_ORDERS_KEPT: Final = 100
 _Value = TypeVar("_Value")
 
 
@@ -62,6 +63,7 @@ class Agents:
         # By the front end's id of a cell ("" where it is not known yet) and its text.
         self._authors: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._ordered: OrderedDict[tuple[str, str], tuple[str, str]] = OrderedDict()
+        self._over: deque[str] = deque(maxlen=_ORDERS_KEPT)
 
     @property
     def paused(self) -> bool:
@@ -119,6 +121,17 @@ class Agents:
         """Note that a document does not show a text after all: a person who types the same is its author. Any thread."""
         for kept in (self._authors, self._ordered):
             kept.pop((notebook_cell_id or "", code), None)
+
+    def order_is_over(self, operation: str) -> None:
+        """Note that a front end has not answered an order in time: it must not run cells because of it. Any thread."""
+        self._over.append(operation)
+        for key, ordered in list(self._ordered.items()):
+            if ordered[1] == operation:
+                self._ordered.pop(key, None)
+
+    def is_over(self, operation: str | None) -> bool:
+        """Return whether a front end that runs a cell because of an order has not answered that in time."""
+        return operation in self._over
 
     def attributed(self, request: CellRequest) -> CellRequest:
         """Return a request with the order that it is because of. VS Code's extension cannot add metadata."""

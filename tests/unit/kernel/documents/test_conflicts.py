@@ -277,6 +277,39 @@ def test_a_change_that_no_window_answers_is_kept(
     assert impatient.kernel.documents.shared.open
 
 
+def test_a_window_that_did_not_answer_runs_no_cells_for_that_order_later(
+    connect: Connect, agent: Agent, impatient: KernelInMemory
+) -> None:
+    first, second = two_windows(connect, shared=False)
+    page = agent.front_end
+    second.type("b", "x  # here")
+    second.answers = False
+    agent.finished(agent.sync())
+    counts = {key: cell.execution_count for key, cell in page.cells().items()}
+    assert counts["a"] is not None
+    second.answers = True
+    second.work()
+    page.sync()
+    assert {key: cell.execution_count for key, cell in page.cells().items()} == counts
+    assert first.buffer is not second.buffer
+
+
+def test_nor_where_no_window_has_run_them(
+    document: FrontEndDocument, page: FrontEnd, agent: Agent, impatient: KernelInMemory
+) -> None:
+    document.type("c", "y  # mine")
+    document.answers = False
+    assert agent.sync().outcome == "refused"
+    document.answers = True
+    document.work()
+    page.sync()
+    assert page.cells()["c"].code == "y"
+    assert impatient.kernel.documents.shared.open
+    document.flush()
+    agent.finished(agent.sync())  # and it may be asked for again
+    assert page.cells()["c"].code == "y  # mine"
+
+
 def test_a_window_that_says_something_is_waited_for(
     document: FrontEndDocument, agent: Agent, impatient: KernelInMemory
 ) -> None:
@@ -337,3 +370,49 @@ def test_a_deletion_is_undone_once(document: FrontEndDocument, agent: Agent) -> 
     with pytest.raises(BridgeError) as refusal:
         agent.undo(edit.op_id)
     assert (refusal.value.code, list(document.codes.values())) == ("no_such_edit", before)
+
+
+@pytest.mark.parametrize("again", ["before", "after"])
+def test_an_undo_that_no_window_answers_may_be_asked_for_again_and_is_done_once(
+    document: FrontEndDocument, agent: Agent, impatient: KernelInMemory, again: str
+) -> None:
+    before = list(document.codes.values())
+    edit = agent.delete("c")
+    assert edit.op_id is not None
+    document.answers = False
+    assert agent.undo(edit.op_id).outcome == "kept"
+    if again == "before":
+        document.flush()
+        assert agent.undo(edit.op_id).outcome == "kept"
+        document.flush()
+        document.answers = True
+        assert agent.undo(edit.op_id).outcome == "applied"
+    else:
+        document.answers = True
+        document.work()
+        with pytest.raises(BridgeError) as refusal:
+            agent.undo(edit.op_id)
+        assert refusal.value.code == "no_such_edit"
+    document.work()
+    assert list(document.codes.values()) == before
+    assert [cell.code for cell in agent.read().cells] == before
+    assert impatient.kernel.documents.shared.open
+
+
+def test_undo_goes_to_the_same_notebook_only(connect: Connect, agent: Agent) -> None:
+    cells = {"a": "x = 1", "b": "y = 2"}
+    edited = connect("lab").open(cells, path="one.ipynb")
+    edit = agent.change("a", "x = 5")
+    assert edit.op_id is not None
+    other = connect("lab").open({**cells, "a": "x = 5"}, path="two.ipynb")
+    edited.rename("renamed.ipynb")
+    edited.close()
+    with pytest.raises(BridgeError) as refusal:
+        agent.undo(edit.op_id)
+    assert refusal.value.code == "no_document"
+    assert "renamed.ipynb" in str(refusal.value)
+    assert other.codes["a"] == "x = 5"
+    again = connect("lab").open({**cells, "a": "x = 5"}, path="renamed.ipynb")
+    other.type("b", "y = 3")  # the person is in the other one
+    assert agent.undo(edit.op_id).outcome == "applied"
+    assert (again.codes["a"], other.codes["a"]) == ("x = 1", "x = 5")

@@ -152,6 +152,9 @@ class VSCode(FrontEndDocument):
         self.to_run = keys
         return [messages.RunOf(key) for key in keys]
 
+    def _come_too_late(self) -> None:
+        self.to_run = []
+
     def work(self) -> None:
         super().work()
         for key in self.__dict__.pop("to_run", ()):
