@@ -352,11 +352,12 @@ class FrontEndDocument:
         wanted = proposal.changes[change]
         if code is not None:
             wanted = msgspec.structs.replace(wanted, code=code)  # type: ignore[type-var]
-        if isinstance(wanted, wire.Insert):
+        if isinstance(wanted, wire.Insert | wire.Move):
             wanted = msgspec.structs.replace(wanted, after=self._anchor(proposal, wanted.after))
         added: dict[str, str] = {}
         key = self._change(wanted, added, proposal.author)
         self._accepted |= {(op_id, token): cell for token, cell in added.items()}
+        self.flush()
         runs = [] if key is None else self._run([key], proposal.author, op_id)
         self._decide(op_id, change, "accepted", code=code, key=key, runs=runs)
 

@@ -130,7 +130,7 @@ class Done(_Request, frozen=True, tag="done"):
 class Decided(_Request, frozen=True, tag="decided"):
     """The person's decision on one change of a proposal. Reply: `Noted`.
 
-    `change` is its place in the proposal's list. `code` is the accepted text, if it differs from the proposed one; `key` is the cell that an
+    `change` is its place in the proposal's list. `code` is the accepted text, if the person has edited the proposed one: then it is theirs; `key` is the cell that an
     accepted insertion made. `rest` is the number of changes that are still open. gone: the cell of the proposal does not exist any more.
     """
 
@@ -284,7 +284,7 @@ class Apply(_Order, frozen=True, tag="apply"):
 
 
 class Run(_Order, frozen=True, tag="run"):
-    """Run these cells with their present text. Answered by `Done`."""
+    """Run these cells with their present text. Answered by `Done`, which is refused if it comes too late: then nothing is to run."""
 
     op_id: str
     author: str

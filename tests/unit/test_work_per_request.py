@@ -68,6 +68,9 @@ class Queue:
         self.here, self.coming = self.here + self.coming, []
         return self.now()
 
+    def cancel(self, request_id: str) -> None:
+        pass
+
     def sent_apart(self, seconds: float) -> None:
         pass
 

@@ -29,6 +29,6 @@ class DocumentRequests:
         changes = DocumentChanges(self.shared)
         orders, undoing = PlainOrders(self.shared), Undoing(self.shared, changes)
         self.shared.run_again = orders.run_again
-        self.front_ends = FrontEndRequests(self.shared, undoing, Decisions(self.shared))
+        self.front_ends = FrontEndRequests(self.shared, undoing, Decisions(self.shared, changes))
         self.agents = AgentRequests(self.shared, changes, orders, undoing)
         self.kept = KeptEdits(self.shared)

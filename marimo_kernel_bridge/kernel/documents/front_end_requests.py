@@ -86,6 +86,7 @@ class FrontEndRequests:
         documents.follow(document)
         documents.orders.attached(document)
         documents.heard_from(document)
+        documents.watch_pauses()
         document.took_over = document.adopts
         return wire.Attached(
             documents.agents(),

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict, deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.protocol.document_edits import CellChange, Changes
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,6 +72,17 @@ class Journal:
             oldest = self._changes.popleft()
             self._text -= _size(oldest)
             self._dropped = oldest.number
+
+    def edited_before_accepting(self, key: str, proposed: str, code: str, agent: str) -> None:
+        """Tell apart what an agent has proposed and what the person has made of it, where the newest change of a cell is both."""
+        for place in reversed(range(len(self._changes))):
+            change = self._changes[place]
+            if change.key == key and change.kind != "ran":
+                if (change.by, change.after) == (agent, code):
+                    self._text += len(proposed) - len(code)
+                    self._changes[place] = replace(change, after=proposed)
+                    self.add(CellChange(0, time.time(), NOTEBOOK, "changed", key, proposed, code))
+                return
 
     def since(self, after: int | None, reader: str) -> Changes:
         """Return the changes after a point; None: those that this reader has not read yet."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -37,6 +37,22 @@ if TYPE_CHECKING:
 _RENAMED_KEPT = 1_000
 _NEW = re.compile(r"\bnew\d+\b")
 _NOWHERE = Address("agent", {"msg_id": "", "msg_type": ""}, "")
+
+
+@dataclass(frozen=True)
+class KnownCells:
+    """The kernel's cells at one moment, by key, and their keys by the kernel's ids."""
+
+    cells: Mapping[str, Cell]
+    keys: Mapping[str, str]
+
+    def states(self, document: Document) -> dict[str, CellState]:
+        """Return what the kernel knows of the code cells of a document, by key."""
+        return {
+            key: _state(self.cells.get(key), shown, self.keys)
+            for key, shown in document.cells.items()
+            if shown.type == "code"
+        }
 
 
 class KernelCells:
@@ -137,15 +153,10 @@ class KernelCells:
             if key in document.cells
         }
 
-    def states(self, document: Document) -> dict[str, CellState]:
-        """Return what the kernel knows of the code cells of a document, by key."""
-        cells = {cell.notebook_cell_id: cell for cell in self.snapshot()}
-        keys = {cell.cell_id: key for key, cell in cells.items() if key is not None}
-        return {
-            key: _state(cells.get(key), shown, keys)
-            for key, shown in document.cells.items()
-            if shown.type == "code"
-        }
+    def known(self) -> KnownCells:
+        """Return what the kernel knows of its cells now."""
+        cells = {cell.notebook_cell_id: cell for cell in self.snapshot() if cell.notebook_cell_id is not None}
+        return KnownCells(cells, {cell.cell_id: key for key, cell in cells.items()})
 
     # -- forecasts ------------------------------------------------------------------------------------------------
 

@@ -39,11 +39,15 @@ class Timers(Protocol):
 
 @dataclass
 class Limits:
-    """Seconds to wait for front ends. `answer` counts from when the client was last heard, at most `longest` in all."""
+    """Seconds to wait for front ends. `answer` counts from when the client was last heard, at most `longest` in all.
+
+    `look` is how often the kernel looks for a pause that was made elsewhere.
+    """
 
     answer: float = 2.0
     longest: float = 12.0
     flush: float = 0.3
+    look: float = 1.0
 
 
 @dataclass

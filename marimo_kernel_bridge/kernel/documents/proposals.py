@@ -123,11 +123,11 @@ class Proposals:
         return [one for one in dropped if one.open]
 
     def decide(self, decided: Decided) -> Proposal:
-        """Record a decision; the first one counts. Raises `BridgeError`: no_such_edit, bad_request."""
+        """Record a decision, unless the proposal was withdrawn. Raises `BridgeError`: no_such_edit, bad_request."""
         proposal = self.get(decided.op_id)
         if not 0 <= decided.change < len(proposal.changes):
             raise BridgeError("bad_request", f"The proposal has no change {decided.change}.")
-        if proposal.withdrawn or decided.change in proposal.decisions:
+        if proposal.withdrawn:
             return proposal
         change = proposal.changes[decided.change]
         code = decided.code if decided.code is not None else getattr(change, "code", None)

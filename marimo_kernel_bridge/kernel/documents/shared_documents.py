@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable
 
+    from marimo_kernel_bridge.kernel.documents.kernel_cells import KnownCells
     from marimo_kernel_bridge.kernel.documents.open_documents import Document
     from marimo_kernel_bridge.kernel.documents.proposals import Proposal
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
@@ -86,6 +87,7 @@ class SharedDocuments:
         """Lets a front end run a cell as it is."""
         self._ran_at: dict[str, float] = {}  # when cells ran, as the journal knows it
         self._due = False
+        self._watches = False  # whether a timer is set that looks for pauses
         self._followed: Document | None = None  # the document whose order the kernel's cells have
         host.notebook.settled.append(self.refresh_soon)
         host.notebook.adopted_by(self._is_adopted)
@@ -173,9 +175,9 @@ class SharedDocuments:
             for agent in self.notebook.agents
         ]
 
-    def states(self, document: Document) -> dict[str, CellState]:
+    def states(self, document: Document, known: KnownCells | None = None) -> dict[str, CellState]:
         """Return the states of a document's cells, which its client knows from now on."""
-        states = self.cells.states(document)
+        states = (known or self.cells.known()).states(document)
         self._told[document.client] = states
         return dict(states)
 
@@ -192,19 +194,32 @@ class SharedDocuments:
             documents = self.open.all()
             clients = {document.client for document in documents}
             self._told = {client: told for client, told in self._told.items() if client in clients}
+            known = self.cells.known() if documents else None
             for document in documents:
-                self.tell_states(document)
-            if self.open:
+                self.tell_states(document, known)
+            if documents:
                 self.tell_agents()
         except Exception:
             self.log.exception("Documents could not be told what is new")
 
-    def tell_states(self, document: Document) -> None:
+    def tell_states(self, document: Document, known: KnownCells | None = None) -> None:
         """Send a document the states of the cells that have changed."""
         told = self._told.get(document.client, {})
-        news = {key: state for key, state in self.states(document).items() if told.get(key) != state}
+        news = {key: state for key, state in self.states(document, known).items() if told.get(key) != state}
         if news:
             self.send(State(to=document.client, cells=news))
+
+    def watch_pauses(self) -> None:
+        """Tell front ends of a pause that the person makes or ends elsewhere, as long as any is there."""
+        if not self._watches:
+            self._watches = True
+            self.timers.call_later(self.limits.look, self._look_for_pause)
+
+    def _look_for_pause(self) -> None:
+        self._watches = False
+        if self.open:
+            self.watch_pauses()
+            self.tell_agents()
 
     def tell_agents(self) -> None:
         """Send who is attached, if that has changed."""

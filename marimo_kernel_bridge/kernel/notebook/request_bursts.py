@@ -40,6 +40,10 @@ class RequestQueue(Protocol):
         """Wait briefly until no more requests arrive, and return them."""
         ...
 
+    def cancel(self, request_id: str) -> None:
+        """Prevent a queued request from starting. Any thread."""
+        ...
+
     def sent_apart(self, seconds: float) -> None:
         """Note how far apart two requests were sent by code, as those of a Run All are."""
         ...

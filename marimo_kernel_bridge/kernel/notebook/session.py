@@ -206,10 +206,23 @@ class NotebookSession:
         if self._loaded is not None:
             self._loaded.execution.later(self._arrange_as_document)
 
+    def note_author(self, notebook_cell_id: str, code: str, author: str) -> None:
+        """Note who wrote the text of a cell, if it still has that, as soon as no cell runs. Any thread."""
+        if self._loaded is not None:
+            self._loaded.execution.later(lambda: self._note_author(notebook_cell_id, code, author))
+
+    def _note_author(self, notebook_cell_id: str, code: str, author: str) -> None:
+        entry = self.cells.with_key(notebook_cell_id)
+        if entry is not None and entry.cell.code == code:
+            self.cells.change(entry.cell.cell_id, edited_by=author)
+
     def _follow_at_once(self, deleted: Sequence[str], *, run: bool) -> None:
         graph, stale_cells = self._parts.execution.graph, self._parts.execution.stale_cells
         stale_before = graph.stale
         self._arrange_as_document()
+        for request in self._queue.now():
+            if request.notebook_cell_id in deleted:  # it would bring the cell back
+                self._queue.cancel(request.msg_id)
         entries = [entry for entry in map(self.cells.with_key, deleted) if entry is not None]
         for entry in entries:
             entry.deleted = True

@@ -108,7 +108,7 @@ class RunView:
                     "their front end has the extension; until then tell them."
                 )
             case "kernel_only":
-                yield "In the kernel only: the person does not see this code."
+                yield "In the kernel only: the person does not see this code. edit_cells puts code into the notebook that they have open."
             case "proposed":
                 shown = f"{self.front_end} shows it" if self.front_end else "no front end shows it now"
                 yield f"A proposal: {shown}. wait_for_decision(op_id={self.op_id!r}) waits for the person's decision."

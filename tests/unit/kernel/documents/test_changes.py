@@ -7,6 +7,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import document as messages
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from marimo_kernel_bridge.protocol.notebook import RunReport
 from tests.unit.kernel.document_agents import Agent
@@ -183,6 +184,30 @@ def test_a_pause_refuses_before_anything_is_changed(page: FrontEnd, agent: Agent
     assert agent.read().cells  # reading works
     document.pause(paused=False)
     assert agent.change("a", "x = 2").outcome == "applied"
+
+
+def test_front_ends_are_told_of_a_pause_that_was_made_elsewhere(
+    page: FrontEnd, kernel: KernelInMemory
+) -> None:
+    kernel.kernel.documents.shared.limits.look = 0.01
+    document = ran(page)
+    for paused in (True, False):
+        (pauses.pause if paused else pauses.resume)(pauses.EVERYTHING)
+        assert kernel.run_until(lambda now=paused: document.paused is now)  # type: ignore[misc]
+
+
+def test_the_states_of_cells_are_found_once_for_all_windows(
+    page: FrontEnd, connect: Connect, kernel: KernelInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(page)
+    documents = [connect("lab").open(TWO) for _ in range(2)]
+    page.sync()
+    view, found = kernel.kernel.notebook.view, []
+    snapshot = view.snapshot
+    monkeypatch.setattr(view, "snapshot", lambda: found.append(1) or snapshot())
+    page.run("a", "x = 2")
+    assert kernel.run_until(lambda: all(document.states["a"].changed for document in documents))
+    assert len(found) <= len([one for one in page.seen if one["msg_type"] == "execute_input"])
 
 
 def test_front_ends_are_told_of_agents_and_of_the_states_of_cells(page: FrontEnd, agent: Agent) -> None:

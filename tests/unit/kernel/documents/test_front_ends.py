@@ -242,6 +242,22 @@ def test_vs_code_that_was_loaded_again_sees_outputs_below(
     assert "x is 3" in again.text("a")
 
 
+def test_vs_code_runs_no_cells_for_an_order_that_another_window_had_to_carry_out(
+    vscode: tuple[FrontEnd, VSCode], agent: Agent, impatient: KernelInMemory
+) -> None:
+    page, document = vscode
+    document.type(uri("b"), "print('now', x)")
+    document.answers = False
+    assert agent.sync().outcome == "refused"
+    document.answers = True
+    document.work()
+    page.wait_quiet()
+    assert page.cells()[uri("b")].code == "print('x is', x)"
+    page.run("b", "print('now', x)")  # the person does
+    assert page.cells()[uri("b")].last_run_by == "notebook"
+    assert impatient.kernel.documents.shared.open
+
+
 def test_what_vs_code_runs_because_of_a_proposal_is_known(
     vscode: tuple[FrontEnd, VSCode], agent: Agent
 ) -> None:

@@ -1,12 +1,14 @@
 """What agents propose, and what they changed in the kernel while no document was open."""
 
+from typing import Any
+
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.documents import kept_edits
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from tests.front_end_document import FrontEndDocument, RefusedError
-from tests.unit.kernel.document_agents import Agent
+from tests.unit.kernel.document_agents import Agent, two_windows
 from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 CELLS = {"a": "x = 1", "b": "y = x + 1"}
@@ -58,10 +60,78 @@ def test_what_is_accepted_runs_and_the_agent_is_told(
     page.kernel.run_until(lambda: agent.report(op_id).finished)
     page.sync()
     cells = page.cells()
-    assert (cells["a"].code, cells["a"].edited_by, cells["a"].last_run_by) == ("x = 20", "claude", "claude")
+    assert (cells["a"].code, cells["a"].edited_by, cells["a"].last_run_by) == ("x = 20", "notebook", "claude")
+    assert cells[proposal.decisions[2].cell or ""].edited_by == "claude"
     report = agent.report(edit.op_id)
     assert report.finished
     assert {run.notebook_cell_id for run in report.cells} == {"a", "b", proposal.decisions[2].cell}
+
+
+@pytest.mark.parametrize("new", [False, True], ids=["changed", "new"])
+def test_what_the_person_makes_of_a_proposal_is_theirs_and_the_journal_has_both(
+    document: FrontEndDocument, page: FrontEnd, agent: Agent, monkeypatch: pytest.MonkeyPatch, new: bool
+) -> None:
+    """Also where the accepted cell has run before the decision is told."""
+    point = agent.changes().point
+    edit = agent.propose(AddCell(code="x = 2") if new else change(agent, "a", "x = 2"))
+    assert edit.op_id is not None
+    document.work()
+    decide = document._decide
+
+    def decide_late(*arguments: Any, **fields: Any) -> None:
+        page.sync()
+        decide(*arguments, **fields)
+
+    monkeypatch.setattr(document, "_decide", decide_late)
+    document.accept(edit.op_id, code="x = 20")
+    page.sync()
+    key = agent.proposal(edit.op_id).decisions[0].cell or ""
+    assert (page.cells()[key].code, page.cells()[key].edited_by) == ("x = 20", "notebook")
+    assert agent.cells()[key].by == "notebook"
+    changes = [one for one in agent.changes(point).changes if one.key == key and one.kind != "ran"]
+    assert [(one.by, one.before, one.after) for one in changes] == [
+        ("claude", None if new else "x = 1", "x = 2"),
+        ("notebook", "x = 2", "x = 20"),
+    ]
+
+
+def test_a_new_cell_that_two_shared_windows_accept_at_once_is_made_once(
+    connect: Connect, agent: Agent
+) -> None:
+    agent.front_end.run("a", "x = 1")
+    first, second = two_windows(connect, shared=True)
+    edit = agent.propose(AddCell(code="z = 1"), AddCell(code="w = 1"))
+    assert edit.op_id is not None
+    first.work()
+    second.work()
+    shown = second.proposals[edit.op_id]
+    first.accept(edit.op_id)
+    second.proposals[edit.op_id] = shown  # the first one's decision has not come yet
+    second.accept(edit.op_id)
+    assert list(first.codes.values()) == ["x = 1", "x", "z = 1", "z = 1"]
+    assert agent.front_end.kernel.run_until(
+        lambda: list(first.codes.values()) == ["x = 1", "x", "z = 1"] == list(second.codes.values())
+    )
+    kept = agent.proposal(edit.op_id).decisions[0].cell
+    assert kept == list(first.codes)[2]
+    assert agent.front_end.kernel.run_until(lambda: list(agent.front_end.cells()) == ["a", kept])
+    first.accept(edit.op_id, 1)
+    assert list(first.codes.values())[2:] == ["z = 1", "w = 1"]
+
+
+def test_windows_that_are_not_shared_each_have_what_was_accepted_there(
+    connect: Connect, agent: Agent
+) -> None:
+    first, second = two_windows(connect, shared=False)
+    edit = agent.propose(AddCell(code="z = 1"))
+    assert edit.op_id is not None
+    first.work()
+    second.work()
+    first.accept(edit.op_id)
+    second.accept(edit.op_id)
+    agent.front_end.sync()
+    second.work()
+    assert [list(document.codes.values())[2:] for document in (first, second)] == [["z = 1"], ["z = 1"]]
 
 
 def test_a_decision_may_be_waited_for(document: FrontEndDocument, agent: Agent) -> None:
@@ -163,6 +233,26 @@ def test_without_a_document_an_edit_is_the_kernels_and_is_offered_when_one_attac
     cells = page.cells()
     assert [cell.code for cell in cells.values()] == ["x = 2", "z = x", "y = x + 1"]
     assert cells[list(document.codes)[1]].cell_id == report.added[0]  # one cell, not two
+
+
+def test_a_new_cell_may_be_the_place_of_another_without_a_document_too(page: FrontEnd, agent: Agent) -> None:
+    for key, code in CELLS.items():
+        page.run(key, code)
+    batch = (
+        AddCell(code="p = 1", first=True),
+        AddCell(code="r = 3", after="a"),
+        AddCell(code="q = p", after="new1"),
+        MoveCell(cell_id="b", version=1, after="new2"),
+    )
+    assert agent.edit_the_kernel(*batch, dry_run=True).problems == ()
+    assert len(agent.edit_the_kernel(*batch).added) == 3
+    codes = ["p = 1", "q = p", "x = 1", "r = 3", "y = x + 1"]
+    assert [cell.code for cell in page.cells().values()] == codes
+    document = page.open(CELLS)
+    for proposal in list(document.proposals.values()):
+        for number in range(len(proposal.changes)):
+            document.accept(proposal.op_id, number)
+    assert list(document.codes.values()) == codes
 
 
 def test_an_edit_is_offered_as_it_is_now(page: FrontEnd, agent: Agent) -> None:

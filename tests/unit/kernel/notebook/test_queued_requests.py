@@ -36,6 +36,9 @@ class Queue:
     async def soon(self) -> list[LabRequest]:
         return []
 
+    def cancel(self, request_id: str) -> None:
+        pass
+
     def sent_apart(self, seconds: float) -> None:
         self.paces.append(round(seconds, 3))
 
