@@ -21,8 +21,8 @@ class _Change(msgspec.Struct, frozen=True, tag_field="kind", forbid_unknown_fiel
 class AddCell(_Change, frozen=True, tag="add"):
     """A new cell. `after` is the cell before it in the kernel's order; None: it becomes the last cell, or with `first` the first.
 
-    Only an open document has cells that are no code. In a document `after` may name a cell that the same batch adds: they are
-    called `new1`, `new2`, ... in the order of the batch.
+    Only an open document has cells that are no code. `after` may name a cell that the same batch has added: they are called
+    `new1`, `new2`, ... in the order of the batch.
     """
 
     code: str

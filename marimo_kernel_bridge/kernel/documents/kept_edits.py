@@ -10,7 +10,7 @@ from marimo_kernel_bridge.kernel.documents.open_documents import differences
 from marimo_kernel_bridge.kernel.documents.operations import new_id
 from marimo_kernel_bridge.kernel.documents.proposals import Proposal
 from marimo_kernel_bridge.protocol.changes import AddCell
-from marimo_kernel_bridge.protocol.document import ChangeText, Delete, Insert
+from marimo_kernel_bridge.protocol.document import ChangeText, Delete, Insert, Move
 from marimo_kernel_bridge.protocol.document_edits import Decision
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ def _renamed(change: DocumentChange, names: dict[str, str]) -> DocumentChange:
     if isinstance(change, Insert):
         after = names.get(change.after or "", change.after)
         return Insert(names[change.token], after, change.type, change.code)
+    if isinstance(change, Move):
+        return Move(change.key, names.get(change.after or "", change.after))
     return change
 
 

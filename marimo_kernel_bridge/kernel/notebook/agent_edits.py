@@ -108,10 +108,13 @@ class AgentEdits:
         """Change the table of cells; return the cells with new code."""
         gone: list[str] = []
         edited: list[Entry] = []
+        added: dict[str, str] = {}  # ids of new cells by their names in the batch
         for change in changes:
             match change:
                 case AddCell(code=code, after=after, first=first):
-                    edited.append(self._cells.add_beside(code, client, address, after))
+                    place = None if after is None else added.get(after, after)
+                    edited.append(self._cells.add_beside(code, client, address, place))
+                    added[f"new{len(added) + 1}"] = edited[-1].cell.cell_id
                     if first:
                         self._cells.place(edited[-1].cell.cell_id, None)
                 case ChangeCell(cell_id=cell_id, code=code):
@@ -119,7 +122,7 @@ class AgentEdits:
                     self._cells.set_code(cell_id, code, client)
                     edited.append(self._cells[cell_id])
                 case MoveCell(cell_id=cell_id, after=after):
-                    self._cells.place(cell_id, after)
+                    self._cells.place(cell_id, None if after is None else added.get(after, after))
                 case DeleteCell(cell_id=cell_id):
                     gone.append(cell_id)
         self._show_deleted(gone, client)

@@ -134,11 +134,14 @@ def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]
         raise BridgeError("bad_request", "The batch is empty.", "Give at least one change.")
     resolved: list[Change] = []
     touched: set[str] = set()
+    added: set[str] = set()
     conflicts: list[str] = []
     for change in changes:
-        if isinstance(change, AddCell | MoveCell) and change.after is not None:
+        if isinstance(change, AddCell | MoveCell) and change.after is not None and change.after not in added:
             change = msgspec.structs.replace(change, after=cells.find(change.after).cell.cell_id)  # noqa: PLW2901  # the same change
-        if not isinstance(change, AddCell):
+        if isinstance(change, AddCell):
+            added.add(f"new{len(added) + 1}")
+        else:
             cell = cells.find(change.cell_id).cell
             if cell.version != change.version:
                 conflicts.append(f"{cell.cell_id} is at version {cell.version}, not {change.version}")
