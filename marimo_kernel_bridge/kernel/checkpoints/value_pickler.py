@@ -34,6 +34,7 @@ OUT_OF_BAND: Final = 64 * 1024
 _MEMOIZE: Final = pickle.MEMOIZE
 _BYTES_PER_OBJECT: Final = 100
 """A stream with fewer bytes per `MEMOIZE` is of small objects; in others that byte is mostly of the data."""
+_CACHED: Final = type(functools.lru_cache(len))
 _ASKED_EACH: Final = 1_000
 """Objects between two questions whether to give up."""
 
@@ -171,7 +172,7 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
             types.FunctionType: self._function,
             types.CellType: self._cell,
             types.CodeType: self._bytecode,
-            functools._lru_cache_wrapper: self._cache,  # noqa: SLF001  # the class has no public name
+            _CACHED: self._cache,
             _Apart: self._apart,
         }
         if kind in own:

@@ -76,6 +76,7 @@ OTHERS = {
     "_pa_array": "pandas",
     "_property_lock": "ipywidgets",
     "_registered_options": "pandas",
+    "_slotnames": "copyreg",
 }
 
 
