@@ -34,11 +34,12 @@ export class Link {
   private readonly outcomes = new Map<string, Outcome | null>(); // of orders by id; null: it is being carried out
   private queue: Promise<void> = Promise.resolve();
 
-  /** `ask` sends the content of a request and returns that of the reply, null if none comes. */
+  /** `ask` sends the content of a request and returns that of the reply, null if none comes; `retry` is in milliseconds. */
   constructor(
     readonly client: string,
     private readonly ask: (content: object) => Promise<unknown>,
-    private readonly document: Document
+    private readonly document: Document,
+    private readonly retry = 5_000
   ) {}
 
   /** Say what is in the document. Orders that come before the newest reply may be replayed ones, and are dropped. */
@@ -47,7 +48,9 @@ export class Link {
     this.attached = false;
     this.revision = 0;
     const reply = await this.request({ op: 'attach', ...this.document.all() });
-    if (attempt !== this.attempt || reply?.op !== 'attached') return;
+    if (attempt !== this.attempt) return;
+    if (reply === undefined) return void setTimeout(() => attempt === this.attempt && void this.attach(), this.retry);
+    if (reply?.op !== 'attached') return;
     this.attached = true;
     this.document.attached(reply);
     void this.tell();
@@ -74,14 +77,14 @@ export class Link {
     if (news) await this.request({ op: 'changed', revision: ++this.revision, ...news });
   }
 
-  /** Send a request and return the reply, null if it is refused or none comes. */
-  async request(content: Content): Promise<Reply | null> {
+  /** Send a request and return the reply: null if it is refused, undefined if none comes. */
+  async request(content: Content): Promise<Reply | null | undefined> {
     const attempt = this.attempt;
     const reply = (await this.ask({ ...content, client: this.client, protocol: PROTOCOL })) as
       | (Reply & { status: 'ok' })
       | { status: 'error'; code?: string; evalue?: string; hint?: string }
       | null;
-    if (!reply) return null;
+    if (!reply) return undefined;
     if (reply.status !== 'ok') {
       this.document.refused({ code: reply.code ?? 'error', message: [reply.evalue, reply.hint].filter(Boolean).join(' ') });
       return null;

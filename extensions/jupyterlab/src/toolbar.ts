@@ -26,7 +26,7 @@ export class ToolbarItem extends Widget {
   showAgents(agents: readonly AgentInfo[], paused: boolean): void {
     this.paused = paused;
     const names = agents.map(agent => agent.name).join(', ');
-    const text = paused ? `⏸ ${names || 'agents'} paused` : `● ${names}`;
+    const text = paused ? `‖ ${names || 'agents'} paused` : `● ${names}`;
     const label = paused ? `Let ${names || 'agents'} change this notebook again` : `Pause ${names}: agents then only read`;
     this.agents.textContent = text;
     this.agents.title = label;

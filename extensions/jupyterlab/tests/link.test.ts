@@ -12,7 +12,7 @@ function world() {
   const sent: any[] = [];
   const obeyed: Order[] = [];
   const refusals: string[] = [];
-  const state = { news: false, outcome: { result: 'applied' } as Outcome | Promise<Outcome>, hold: null as Promise<void> | null, reply: {} as object };
+  const state = { news: false, silent: false, outcome: { result: 'applied' } as Outcome | Promise<Outcome>, hold: null as Promise<void> | null, reply: {} as object };
   const document: Document = {
     all: () => ({ front_end: 'test', version: '1', path: 'a.ipynb', cells: [] }),
     news: always => (state.news || always ? { dirty: true } : null),
@@ -27,15 +27,19 @@ function world() {
   const link = new Link('me', async content => {
     sent.push(content);
     await state.hold;
+    if (state.silent) return null;
     if ((content as { op: string }).op === 'attach') return ATTACHED;
     const { reply } = state;
     state.reply = {}; // once
     return { status: 'ok', op: 'noted', attach: false, paused: null, ...reply };
-  }, document);
+  }, document, 0);
   return { link, sent, obeyed, refusals, state, ops: () => sent.map(one => one.op) };
 }
 
 const apply = (op_id: string, to: string | null = 'me', protocol = 1): Order => ({ kind: 'apply', op_id, to, protocol, author: 'claude', changes: [], run: true });
+const until = async (condition: () => boolean) => {
+  while (!condition()) await new Promise(resolve => setTimeout(resolve, 1)); // node ends a test that takes long
+};
 const turn = () => new Promise(resolve => setImmediate(resolve));
 
 test('what is new is told before the outcome of an order', async () => {
@@ -155,6 +159,22 @@ test('a refusal of the kernel is shown with what to do', async () => {
   state.reply = { status: 'error', code: 'unsupported_version', evalue: 'Other version.', hint: 'Update it.' };
   assert.equal(await link.request({ op: 'pause', paused: true }), null);
   assert.deepEqual(refusals, ['Other version. Update it.']);
+});
+
+test('a kernel that does not answer is asked again until it does, or is lost', async () => {
+  const { link, ops, state } = world();
+  state.silent = true;
+  await link.attach();
+  await until(() => ops().length > 1);
+  assert.equal(link.attached, false);
+  state.silent = false;
+  await until(() => link.attached);
+  state.silent = true;
+  await link.attach();
+  link.lose();
+  const asked = ops().length;
+  await new Promise(resolve => setTimeout(resolve, 20));
+  assert.equal(ops().length, asked);
 });
 
 test('after losing the kernel nothing is sent or obeyed until it is attached again', async () => {
