@@ -85,21 +85,27 @@ class LabServer:
 
 
 @contextmanager
-def running_lab(home: Path, *, extension: bool = False) -> Iterator[LabServer]:
+def running_lab(
+    home: Path, *, extension: bool = False, environment: Path | None = None
+) -> Iterator[LabServer]:
     """Start `jupyter lab` on a free loopback port with all of its directories below `home`.
 
-    Notebook 7, which the same process serves, has our extension; Lab has it if asked.
+    Notebook 7, which the same process serves, has our extension; Lab has it if asked. `environment` is another one that has
+    Lab, with all of its extensions; the kernels are still of this one.
     """
-    for name in ("notebooks", "runtime", "config/labconfig"):
-        (home / name).mkdir(parents=True)
+    for name in ("notebooks", "runtime", "config/labconfig", "tmp"):
+        (home / name).mkdir(parents=True, exist_ok=True)
     (home / "config/labconfig/default_setting_overrides.json").write_text(json.dumps(QUIET))
     _install_kernelspec(home / "data/kernels/marimo")
     _install_kernelspec(home / f"data/kernels/{WARM}", warm=True)
     token = secrets.token_hex(16)
+    labextensions = [EXTENSIONS] if extension else []
+    if environment is not None:
+        labextensions.append(environment / "share/jupyter/labextensions")
     with (home / "lab.log").open("wb") as log:
         process = subprocess.Popen(
             [
-                sys.executable,
+                sys.executable if environment is None else str(environment / "bin/python"),
                 "-m",
                 "jupyterlab",
                 "--no-browser",
@@ -108,13 +114,15 @@ def running_lab(home: Path, *, extension: bool = False) -> Iterator[LabServer]:
                 "--allow-root",
                 "--LabApp.expose_app_in_browser=True",
                 "--JupyterNotebookApp.expose_app_in_browser=True",
-                f"--LabApp.labextensions_path={EXTENSIONS if extension else []}",  # whatever else this environment has
+                # Whatever else this environment has.
+                *(f"--LabApp.labextensions_path={folder}" for folder in labextensions or ("[]",)),
                 f"--JupyterNotebookApp.labextensions_path={EXTENSIONS}",
                 "--JupyterNotebookApp.labextensions_url=/notebook-extensions/",  # else Lab serves them, from its own path
                 "--KernelManager.transport_encryption=auto",  # plain sockets are those of tests/kernel
                 f"--IdentityProvider.token={token}",
                 f"--ServerApp.root_dir={home / 'notebooks'}",
             ],
+            cwd=home,  # jupyter-collaboration writes its database there
             env=_environment(home),
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -141,6 +149,7 @@ def _environment(home: Path) -> dict[str, str]:
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_PATH": str(home / "data"),  # before the environment's own kernelspecs
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "TMPDIR": str(home / "tmp"),  # it outlives the test that starts it
     }
 
 
