@@ -7,6 +7,7 @@ Cells are counted from 0.
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ status => {
 """
 OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
 CLOSE_ALL = "() => { for (const widget of [...window.jupyterapp.shell.widgets('main')]) widget.dispose(); }"
+
+SLOW = re.compile(r"^Plugin .* (took [\d.]+ms|is taking too long) to activate\.$")
+"""What Lab warns of on a machine that computes something else."""
 
 
 def _accept(dialog: Dialog) -> None:
@@ -101,7 +105,7 @@ class LabPage:
         self.page_errors.append(str(error))
 
     def _note_console(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
+        if message.type in {"error", "warning"} and not SLOW.search(message.text):
             self.console.append(f"{message.type}: {message.text}")
 
     def reload(self) -> None:

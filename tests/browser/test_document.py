@@ -14,14 +14,16 @@ CELLS = ("a = 1", "b = a * 10", "print('b is', b)")
 
 
 def test_in_notebook_7_an_agents_work_shows_in_the_open_document_and_the_person_decides(lab):
-    story(lab(*CELLS, app="notebook"))
+    page = lab(*CELLS, app="notebook")
+    story(page)
+    assert [line for line in page.console if "marimo" in line or "nsatisfied" in line] == []
 
 
 @pytest.mark.long
 def test_in_jupyterlab_an_agents_work_shows_in_the_open_document_and_the_person_decides(live_lab):
-    page = live_lab(*CELLS)
+    page = live_lab(*CELLS, own_page=True)
     story(page)
-    assert page.page_errors == []  # Notebook 7.6 has errors of its own
+    assert page.page_errors == page.console == []  # Notebook 7.6 has some of its own
 
 
 def story(page) -> None:

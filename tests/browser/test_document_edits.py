@@ -131,8 +131,14 @@ def test_the_agent_sees_unsaved_text_cells_that_never_ran_and_where_the_person_i
 
 
 def test_a_notebook_with_another_kernel_is_left_alone(live_lab):
-    page = live_lab("1 + 1", kernel="python3")
+    page = live_lab("1 + 1", kernel="python3", own_page=True)
+    sent: list[str] = []
+    page.page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(str(frame))))
+    page.console.clear()
+    page.reload()
     page.run_all()
     expect(page.outputs(0)).to_have_text(["2"])
     expect(page.chip()).to_have_count(0)
-    assert page.page_errors == []
+    assert page.page_errors == page.console == []
+    assert any("execute_request" in frame for frame in sent)
+    assert not any("marimo_bridge" in frame for frame in sent)
