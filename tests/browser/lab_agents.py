@@ -16,6 +16,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from jupyter_client.session import Session
 from mcp import Client, StdioServerParameters
 from mcp.shared.subscriptions import ResourceUpdated
+from mcp.types import Implementation
 
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport
@@ -146,11 +147,13 @@ class ToolRefusedError(Exception):
 
 
 @contextmanager
-def mcp_agent(runtime_directory: Path) -> Iterator[McpAgent]:
+def mcp_agent(runtime_directory: Path, *options: str, name: str = "agent") -> Iterator[McpAgent]:
+    """Start the server with these options, for a host of this name."""
     server = StdioServerParameters(
         command=sys.executable,
-        args=["-m", "marimo_kernel_bridge", "mcp"],
+        args=["-m", "marimo_kernel_bridge", "mcp", *options],
         env={"JUPYTER_RUNTIME_DIR": str(runtime_directory)},
     )
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(Client(server)) as client:
+    host = Client(server, client_info=Implementation(name=name, version="1"))
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(host) as client:
         yield McpAgent(portal, client)

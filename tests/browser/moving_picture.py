@@ -1,9 +1,9 @@
-"""Make docs/images/lab.gif: a person, then an agent, changes a cell in JupyterLab, and the cells below follow.
+"""Make docs/images/lab.gif: a person changes a cell in JupyterLab, an agent proposes a change of another one, the chart follows.
 
     .venv/bin/python tests/browser/moving_picture.py [FILE.gif]
 
-Every frame is a screenshot of a real JupyterLab with the marimo kernel; the agent is the MCP SDK's client on this
-package's server. Only the line at the bottom is drawn. Needs Debian's chromium, like the browser tests.
+Every frame is a screenshot of a real JupyterLab with the marimo kernel and our extension; the agent is the MCP SDK's client
+on this package's server. Only the line at the bottom and the pointer are drawn. Needs Debian's chromium, like the browser tests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chromium import launch
-from lab_agents import change, mcp_agent
+from lab_agents import mcp_agent
 from lab_page import LabPage
 from lab_server import REPOSITORY, running_lab
 from PIL import Image, ImageDraw, ImageFont
@@ -24,13 +24,17 @@ from playwright.sync_api import ViewportSize, expect, sync_playwright
 
 if TYPE_CHECKING:
     from lab_server import LabServer
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Locator
 
 SPECIES, TABLE, SUMMARY, CHART = 5, 6, 7, 8
-WINDOW: ViewportSize = {"width": 1060, "height": 1010}
+MEAN = 'axes.axhline(mean_mass, color="grey", linestyle="--", label="mean")'
+FIT = """flipper = chosen["flipper_length_mm"].mean()
+axes.axline((flipper, mean_mass), slope=slope, color="grey", label="fit")"""
+WINDOW: ViewportSize = {"width": 1060, "height": 1050}
 SCALE = 0.75  # of the window, so that a page shows enough of the notebook
 CAPTION = 40  # pixels
 COLORS = 96
+POINTER = ((0, 0), (0, 17), (4, 13), (7, 19), (10, 18), (7, 12), (12, 12))
 KEY, LOOK, END = 90, 2200, 3200  # milliseconds
 
 
@@ -53,6 +57,16 @@ class Film:
         self._frames.append(frame)
         self._durations.append(duration)
 
+    def point(self, target: Locator, caption: str, duration: int) -> None:
+        """Add a frame in which the person is about to click."""
+        target.hover()
+        self.take(caption, duration)
+        box = target.bounding_box()
+        assert box is not None
+        x, y = (box["x"] + box["width"] / 2) * SCALE, (box["y"] + box["height"] / 2) * SCALE
+        pointer = [(x + right, y + down) for right, down in POINTER]
+        ImageDraw.Draw(self._frames[-1]).polygon(pointer, fill="black", outline="white")
+
     def save(self, target: Path) -> None:
         """Write the film as a GIF, with one palette for all frames so that what stays still stays equal."""
         sheet = Image.new("RGB", (self._frames[0].width, self._frames[0].height * 3))
@@ -67,7 +81,10 @@ class Film:
 
 
 def main(target: Path) -> None:
-    with tempfile.TemporaryDirectory() as directory, running_lab(Path(directory) / "lab") as server:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        running_lab(Path(directory) / "lab", extension=True) as server,
+    ):
         shutil.copytree(REPOSITORY / "examples", server.notebooks, dirs_exist_ok=True)
         with sync_playwright() as playwright:
             browser = launch(playwright)
@@ -87,47 +104,55 @@ def _filmed(browser: Browser, server: LabServer) -> Film:
     lab.cell(SPECIES).evaluate("cell => cell.scrollIntoView({block: 'start'})")
     film = Film(lab)
     film.take("A notebook in JupyterLab, on marimo's reactive runtime", LOOK)
-    _person_types(lab, film, "Gentoo")
-    _agent_edits(lab, film, server, "Chinstrap")
+    follow = "... and the table, the summary and the chart follow by themselves"
+    _person_types(lab, film, "Gentoo", "Adelie", doing="You change one cell ...", done=follow)
+    _agent_proposes(lab, film, server)
+    too = "... and the agent's line follows, too"
+    _person_types(lab, film, "Chinstrap", "Gentoo", doing="You go on ...", done=too)
     return film
 
 
-def _person_types(lab: LabPage, film: Film, species: str) -> None:
-    caption = "You change one cell ..."
+def _person_types(lab: LabPage, film: Film, species: str, instead_of: str, *, doing: str, done: str) -> None:
     lab.editor(SPECIES).click()
     lab.page.keyboard.press("End")
     lab.page.keyboard.press("ArrowLeft")
-    film.take(caption, LOOK // 3)
-    for _ in "Adelie":
+    film.take(doing, LOOK // 3)
+    for _ in instead_of:
         lab.page.keyboard.press("Backspace")
-        film.take(caption, KEY)
+        film.take(doing, KEY)
     for letter in species:
         lab.page.keyboard.insert_text(letter)
-        film.take(caption, KEY)
+        film.take(doing, KEY)
     before = lab.images(CHART).get_attribute("src")
     assert before is not None
     lab.page.keyboard.press("Control+Enter")
     expect(lab.outputs(SUMMARY)).to_contain_text([species])
     expect(lab.images(CHART)).not_to_have_attribute("src", before)
     lab.expect_status("idle")
-    film.take("... and the table, the summary and the chart follow by themselves", END)
+    film.take(done, END)
 
 
-def _agent_edits(lab: LabPage, film: Film, server: LabServer, species: str) -> None:
-    with mcp_agent(server.home / "runtime") as agent:
+def _agent_proposes(lab: LabPage, film: Film, server: LabServer) -> None:
+    with mcp_agent(server.home / "runtime", "--allow", "propose", name="claude") as agent:
         agent.call("connect_to_kernel", connection_file=str(lab.connection_file))
-        cell = next(
-            cell for cell in agent.call("list_cells")["cells"] if "species" in cell.get("defines", ())
-        )
+        cells = agent.call("list_cells")["cells"]
+        chart = next(cell for cell in cells if "figure" in cell.get("defines", ()))
+        expect(lab.chip()).to_have_text("● claude")
+        film.take("An agent joins the kernel that you have open, over MCP. It may propose", LOOK)
+        edit = {"action": "change", "cell_id": chart["cell_id"], "old": MEAN, "new": FIT}
+        agent.call("propose_edit", edits=[edit], note="draws the slope")
+        expect(lab.cards(CHART)).to_have_count(1)
+        expect(lab.cards(CHART).locator(".cm-changedLine")).to_have_count(2)
+        film.take("Its proposal is in no cell and no file until you accept it", END)
         before = lab.images(CHART).get_attribute("src")
         assert before is not None
-        film.take(f'An agent joins the same kernel over MCP: edit_cells(species = "{species}")', LOOK)
-        agent.call("edit_cells", edits=[change(cell, f'species = "{species}"')])
-        expect(lab.outputs(SUMMARY)).to_contain_text([species])
-        expect(lab.outputs(SPECIES)).to_contain_text([species])  # the notice of what the kernel runs
+        accept = lab.cards(CHART).locator(".mkb-accept")
+        film.point(accept, "You accept it ...", LOOK // 2)
+        accept.click()
         expect(lab.images(CHART)).not_to_have_attribute("src", before)
+        expect(lab.pill(CHART)).to_have_text("claude")
         lab.expect_status("idle")
-        film.take("Its change runs in your kernel, and shows on your page", END)
+        film.take("... and it runs in your notebook, with its author and an undo", END)
 
 
 if __name__ == "__main__":
