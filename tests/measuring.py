@@ -60,7 +60,7 @@ def only_where_needed(module: Path) -> Iterator[None]:
     name = module.relative_to(_TESTS).as_posix()
     config = os.environ.pop(VARIABLE, None) if name not in IN_PROCESSES else None
     try:
-        with _untraced() if name in MANY_INPUTS else nullcontext():
+        with untraced() if name in MANY_INPUTS else nullcontext():
             yield
     finally:
         if config is not None:
@@ -68,7 +68,7 @@ def only_where_needed(module: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _untraced() -> Iterator[None]:
+def untraced() -> Iterator[None]:
     """Run this thread and those that it starts at full speed, without coverage's trace function."""
     before, of_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)

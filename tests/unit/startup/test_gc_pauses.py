@@ -13,6 +13,14 @@ class Node:
     itself: object = None
 
 
+@pytest.fixture(autouse=True)
+def _nothing_is_frozen() -> Iterator[None]:
+    """As in a process that no test has prepared."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
+
+
 @pytest.fixture
 def collections() -> Iterator[list[tuple[str, int]]]:
     """How often garbage was looked for."""
