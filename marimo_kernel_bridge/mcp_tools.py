@@ -5,6 +5,7 @@ The process never imports marimo. Standard output is reserved for the protocol; 
 
 Naming: `list_` returns many things, one line each; `read_` returns one thing in full; `search_`, `preview_`, `detect_`,
 `diff_` and `wait_` also only read; every other verb has an effect. An argument has the same name in all tools, as a test checks: `kernel` is a handle,
+`notebook` one by its path or its session's id, `name` what the caller gives to a notebook or a checkpoint,
 `cell_id` and `cell_ids` are cells, `variable` is a global name, `element` a UI element, `run_id` a run, `op_id` a change of the document, `file` and
 `output` are paths, `offset` and `limit` select a page, `max_chars` and `timeout` limit an answer.
 """
@@ -18,18 +19,29 @@ from typing import TYPE_CHECKING, Final
 from mcp.server import MCPServer
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.mcp_server.attachments import Kernels, attach_client
+from marimo_kernel_bridge.mcp_server.attachments import Kernels, allow_many_files, attach_client
 from marimo_kernel_bridge.mcp_server.guard import Guard
 from marimo_kernel_bridge.mcp_server.prompts import add_prompts
 from marimo_kernel_bridge.mcp_server.resources import add_resources
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions
 from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks
+from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.mcp_server.tool import tools_of
-from marimo_kernel_bridge.mcp_server.tools import document, files, kernels, packages, reading, running
+from marimo_kernel_bridge.mcp_server.tools import (
+    checkpoints,
+    document,
+    files,
+    kernels,
+    notebooks,
+    packages,
+    reading,
+    running,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
 
     from marimo_kernel_bridge.mcp_server.attachments import Attach
     from marimo_kernel_bridge.mcp_server.tool import Tier, ToolDeclaration
@@ -68,13 +80,17 @@ Plain Python kernels have no graph: only execute_code, read_run, interrupt_run a
 """
 
 
-TOOLS: Final = tools_of(kernels, reading, running, document, packages, files)
+TOOLS: Final = tools_of(kernels, notebooks, reading, running, document, checkpoints, packages, files)
 
 
 def build_server(
-    allow: Tier = "run", tools: Sequence[ToolDeclaration] = TOOLS, attach: Attach = attach_client
+    allow: Tier = "run",
+    tools: Sequence[ToolDeclaration] = TOOLS,
+    attach: Attach = attach_client,
+    sessions: Sessions | None = None,
 ) -> MCPServer[Kernels]:
     """Return the server, for a transport to run. `allow` is the permission that the person grants to agents."""
+    allow_many_files()
     guard = Guard(allow)
     subscriptions = Subscriptions()
     tasks = Tasks({declaration.name for declaration in tools if declaration.changes})
@@ -87,6 +103,7 @@ def build_server(
             may_run=guard.allows("run"),
             may_install=guard.allows("all"),
             attach=attach,
+            sessions=sessions,
         )
         try:
             yield kernels
@@ -111,9 +128,9 @@ def build_server(
     return server
 
 
-def run_stdio(allow: Tier = "run") -> None:
-    """Serve one MCP client on standard input and output until the input ends."""
-    server = build_server(allow)
+def run_stdio(allow: Tier = "run", notebooks: Path | None = None) -> None:
+    """Serve one MCP client on standard input and output until the input ends. `notebooks` is the folder of new notebooks."""
+    server = build_server(allow, sessions=Sessions(folder=notebooks))
     gc.freeze()
     gc.enable()
     server.run("stdio")

@@ -142,8 +142,8 @@ class MarimoKernel(IPythonKernel):
     def _works(self) -> bool:
         return self.status.busy or self.status.settling or self.status.queued > 0
 
-    def _end_unused(self) -> None:
-        """End as if a client had shut the kernel down, which tells those that are connected."""
+    async def _end_unused(self) -> None:
+        """Save, and end as if a client had shut the kernel down, which tells those that are connected."""
         self.log.info("Nobody has used this kernel for %g s: it ends.", self.ttl)
         parent = self.session.msg("shutdown_request", {"restart": False})
         assert self.control_stream is not None

@@ -13,6 +13,7 @@ from marimo_kernel_bridge.cli.group import CommandGroup, examples
 from marimo_kernel_bridge.cli.kernel_commands import install, kernel, kernels, pool
 from marimo_kernel_bridge.cli.mcp_command import agents, mcp
 from marimo_kernel_bridge.cli.notebook_commands import export, import_
+from marimo_kernel_bridge.cli.state_commands import checkpoints, notebooks
 from marimo_kernel_bridge.cli.trial_commands import demo, doctor, lab
 from marimo_kernel_bridge.cli.vscode_commands import document_relay, vscode
 
@@ -38,6 +39,8 @@ for _command in (
     kernels,
     mcp,
     agents,
+    notebooks,
+    checkpoints,
     vscode,
     import_,
     export,

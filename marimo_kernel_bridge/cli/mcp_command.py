@@ -60,6 +60,11 @@ _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "v
     "when you run them; run code outside of the notebook's cells; run cells; start and stop kernels, and install packages "
     "without asking you.",
 )
+@click.option(
+    "--notebooks",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder of notebooks that agents create, unless they name one.  [default: the working directory]",
+)
 @click.option("--print-config", type=_MCP_CLIENT, help="Print the configuration for this client and exit.")
 @click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client and exit.")
 def mcp(
@@ -71,6 +76,7 @@ def mcp(
     allow_remote: bool,
     token_file: Path | None,
     allow: Tier,
+    notebooks: Path | None,
     print_config: Client | None,
     install_in: Client | None,
 ) -> None:
@@ -84,7 +90,7 @@ def mcp(
     _require_sense(port, http=http, connect=connect)
     if (print_config and install_in) or (http and connect):
         raise click.UsageError("Give one of --print-config and --install, and one of --http and --connect.")
-    arguments = _permission(allow)
+    arguments = (*_permission(allow), *_folder(notebooks))
     if (print_config or install_in) and (http or connect):
         _require_usable(host, port)
         arguments = ("--connect", *_on_port(port))
@@ -93,7 +99,12 @@ def mcp(
     elif print_config:
         _print_mcp_config(print_config, arguments)
         if http:
-            others = [*_on_port(port), *_permission(allow), *(["--allow-remote"] if allow_remote else [])]
+            others = [
+                *_on_port(port),
+                *_permission(allow),
+                *_folder(notebooks),
+                *(["--allow-remote"] if allow_remote else []),
+            ]
             others += [] if token_file is None else ["--token-file", str(token_file)]
             started = shlex.join([*_SERVE, *([] if host is None else ["--host", host]), *others])
             click.echo(
@@ -102,12 +113,12 @@ def mcp(
     elif connect:
         _connect(port)
     elif http:
-        _serve_http(host, port, allow, allow_remote=allow_remote, token_file=token_file)
+        _serve_http(host, port, allow, notebooks, allow_remote=allow_remote, token_file=token_file)
     else:
         gc.disable()  # during imports, which create no garbage: collections would take a tenth of the start-up time
         from marimo_kernel_bridge.mcp_tools import run_stdio  # noqa: PLC0415  # only for this command
 
-        run_stdio(allow)
+        run_stdio(allow, notebooks)
 
 
 def _require_sense(port: int | None, *, http: bool, connect: bool) -> None:
@@ -120,6 +131,10 @@ def _require_sense(port: int | None, *, http: bool, connect: bool) -> None:
 
 def _permission(allow: Tier) -> tuple[str, ...]:
     return () if allow == "run" else ("--allow", allow)
+
+
+def _folder(notebooks: Path | None) -> tuple[str, ...]:
+    return () if notebooks is None else ("--notebooks", str(notebooks.absolute()))
 
 
 def _on_port(port: int | None) -> tuple[str, ...]:
@@ -163,8 +178,15 @@ def _connect(port: int | None) -> None:
 
 
 def _serve_http(
-    host: str | None, port: int | None, allow: Tier, *, allow_remote: bool, token_file: Path | None
+    host: str | None,
+    port: int | None,
+    allow: Tier,
+    notebooks: Path | None,
+    *,
+    allow_remote: bool,
+    token_file: Path | None,
 ) -> None:
+    from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, listen, own_port  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.mcp_server.transport.http import serve_http  # noqa: PLC0415
     from marimo_kernel_bridge.mcp_server.transport.run_files import run_files  # noqa: PLC0415
@@ -192,7 +214,8 @@ def _serve_http(
             configured = shlex.join([*_SERVE, *_on_port(None if port is None else listening.port)])
             click.echo(f"To configure a client: {configured} --print-config CLIENT")
 
-        serve_http(build_server(allow), token, listening, own, ready)
+        server = build_server(allow, sessions=Sessions(folder=notebooks))
+        serve_http(server, token, listening, own, ready)
 
 
 @click.command(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from marimo_kernel_bridge.client import following
 from marimo_kernel_bridge.client.document import Document
@@ -20,7 +20,12 @@ from marimo_kernel_bridge.client.run_tracker import CANCEL_BOUND, RunTracker
 from marimo_kernel_bridge.client.runs import Reply, Run, RunKind
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
+from marimo_kernel_bridge.protocol.checkpoints import (
+    CheckpointSaved,
+    CheckpointSummary,
+    DocumentLoaded,
+    Restored,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +41,9 @@ if TYPE_CHECKING:
 
 _LOAD_BOUND: Final = 30.0
 """Seconds: a new kernel imports marimo first, and analyzes all cells."""
+_CHECKPOINT_BOUND: Final = 3600.0
+"""Seconds: what runs ends first, and disks are slow."""
+_T = TypeVar("_T")
 
 
 class KernelClient:
@@ -148,6 +156,10 @@ class KernelClient:
             return False
         return True
 
+    def unredacted_reads(self) -> Reads:
+        """Return reads of this kernel without marks in place of its secrets, for the notebook's own file."""
+        return Reads(self._link, self.client_name, redacted=False)
+
     async def shut_down(self) -> None:
         """End the kernel."""
         await self._link.ask("control", "shutdown_request", {"restart": False})
@@ -179,6 +191,36 @@ class KernelClient:
         request = wire.encode_request(wire.LoadDocument(client=self.client_name))
         return wire.decode_reply(
             await self._link.ask("shell", wire.REQUEST, request, _LOAD_BOUND), DocumentLoaded
+        )
+
+    async def list_checkpoints(self) -> list[CheckpointSummary]:
+        """Return the checkpoints of the kernel's notebook, the newest first."""
+        return await self.reads.ask(wire.ListCheckpoints(), list[CheckpointSummary])
+
+    async def save_checkpoint(self, name: str) -> CheckpointSaved:
+        """Save the notebook's state under a name. Raises `BridgeError`: disk_full, not_writable, paused."""
+        return await self._checkpoint(
+            wire.SaveCheckpoint(name=name, client=self.client_name), CheckpointSaved
+        )
+
+    async def restore_checkpoint(self, name: str | None = None, *, preview: bool = False) -> Restored:
+        """Bring a checkpoint's values back, or say what would come back.
+
+        Raises `BridgeError`: no_such_checkpoint, checkpoint_foreign, checkpoint_broken, checkpoint_other_python, paused.
+        """
+        request = wire.RestoreCheckpoint(name=name, preview=preview, client=self.client_name)
+        return await self._checkpoint(request, Restored)
+
+    async def delete_checkpoint(self, name: str) -> None:
+        """Delete a checkpoint of the kernel's notebook. Raises `BridgeError`: no_such_checkpoint, paused."""
+        request = wire.DeleteCheckpoint(name=name, client=self.client_name)
+        await self.reads.ask(request, type(None), _CHECKPOINT_BOUND)
+
+    async def _checkpoint(self, request: wire.SaveCheckpoint | wire.RestoreCheckpoint, kind: type[_T]) -> _T:
+        require_reactive(self._link)
+        content = wire.encode_request(request)
+        return wire.decode_reply(
+            await self._link.ask("shell", wire.REQUEST, content, _CHECKPOINT_BOUND), kind
         )
 
     async def edit_cells(self, changes: Sequence[Change], *, run: bool = True) -> Run:

@@ -106,7 +106,7 @@ def merged(disk: Notebook | None, cells: Sequence[CellWithOutputs]) -> LiveNoteb
     """Merge the cells of a kernel into the file's notebook; a cell that is not in the file follows its predecessor."""
     if disk is None:
         made = [
-            (id_of(live.cell), with_outputs(code_cell(id_of(live.cell), live.cell.code), live))
+            (id_in_file(live.cell), with_outputs(code_cell(id_in_file(live.cell), live.cell.code), live))
             for live in cells
         ]
         document = {
@@ -208,7 +208,7 @@ def _insert(
     for live in cells:
         name = names.get(live.cell.cell_id)
         if name is None:
-            name = id_of(live.cell)
+            name = id_in_file(live.cell)
             place = next((i + 1 for i, (cell_id, _) in enumerate(written) if cell_id == before), len(written))
             written.insert(place, (name, with_outputs(code_cell(name, live.cell.code), live)))
             live_cells[name] = live.cell
@@ -233,7 +233,7 @@ def _outputs(outputs: Iterable[OutputJSON], count: int | None) -> Iterable[Outpu
         yield kept
 
 
-def id_of(cell: Cell) -> str:
+def id_in_file(cell: Cell) -> str:
     """Return an id that nbformat allows."""
     name = cell.notebook_cell_id or ""
     return name if is_cell_id(name) else cell.cell_id

@@ -51,11 +51,11 @@ class IdleEnd:
             self._uses.discard(use)
             self._used = self._clock()
 
-    def _look(self) -> None:
+    def _look(self) -> object:
+        """End, or look again later. Returns what the loop is to wait for."""
         if self._uses or self._busy():
             self._used = self._clock()
         left = self._used + self._ttl - self._clock()
         if left > 0:
-            self._timers.call_later(left, self._look)
-        else:
-            self._end()
+            return self._timers.call_later(left, self._look)
+        return self._end()

@@ -16,7 +16,7 @@ Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, 
 
 KernelArg = Annotated[
     str | None,
-    Field(description="Handle from connect_to_kernel. Needed only with several kernels connected."),
+    Field(description="Handle, if there are several."),
 ]
 CellArg = Annotated[str, Field(description="Id from list_cells, or the notebook's own cell id.")]
 CellsArg = Annotated[
@@ -24,11 +24,9 @@ CellsArg = Annotated[
 ]
 TimeoutArg = Annotated[
     float,
-    Field(
-        ge=0, le=600, description="Seconds to wait. Then the run goes on, and read_run waits for it again."
-    ),
+    Field(ge=0, le=600, description="Seconds to wait; the run goes on, and read_run waits again."),
 ]
-BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="About how many characters to return.")]
+BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="Characters to return, about.")]
 OffsetArg = Annotated[int, Field(ge=0, description="Where in the output text to begin, to read on.")]
 
 WAIT: Final = 30.0

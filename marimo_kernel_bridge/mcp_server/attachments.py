@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import is_id
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
 from marimo_kernel_bridge.mcp_server.safety.own_exports import OwnExports
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
+from marimo_kernel_bridge.mcp_server.sessions.saving import SessionSaver
+from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.own_python import own_interpreter
 from marimo_kernel_bridge.protocol.redaction import Redactor
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
+    from marimo_kernel_bridge.launch.sessions.entries import Session
     from marimo_kernel_bridge.mcp_server.media.chart_drawing import Drawing
     from marimo_kernel_bridge.mcp_server.media.output_text import Chart, Shown
     from marimo_kernel_bridge.protocol.inspection import RunOutcome
@@ -49,7 +53,7 @@ _FILES_OF_ONE: Final = 16
 _ASKED_BOUND: Final = 1.0  # seconds; each answer waits this long at most
 
 
-@dataclass
+@dataclass(eq=False)
 class Attached:
     """A kernel that an agent is attached to, and the agent's knowledge of it.
 
@@ -72,6 +76,8 @@ class Attached:
     answers: bool = True
     """Whether the kernel answered the last request. Code that holds the GIL prevents it."""
     charts: ChartDrawer = field(default_factory=ChartDrawer)
+    saver: SessionSaver | None = None
+    """The writer of its notebook's file, if it is a session's."""
     presenter: Presenter = field(default_factory=Presenter)
     """One for each kernel, so that none holds up another."""
     redactor: Redactor = field(default_factory=Redactor)
@@ -169,6 +175,11 @@ class Attached:
         return outcome
 
     def news(self) -> str:
+        """Return what the next answer says once; empty if there is nothing."""
+        unsaved = self.saver.news() if self.saver is not None else ""
+        return " ".join(filter(None, (self._news(), unsaved)))
+
+    def _news(self) -> str:
         """Return once that the kernel was restarted, or is older than documents, and the remark; empty otherwise."""
         news, self.remark = [self.remark] if self.remark else [], ""
         if self.client.restarts != self.restarts_told:
@@ -202,7 +213,7 @@ class Attached:
         The code was written for variables that no longer exist. Raises `BridgeError`: kernel_dead, kernel_silent.
         """
         await self.client.require_alive()
-        if news := self.news():
+        if news := self._news():
             raise BridgeError(
                 "kernel_dead", f"{news} Nothing was run.", "Call again to run in the new, empty kernel."
             )
@@ -222,6 +233,20 @@ def _most_attached() -> int:
 
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_ATTACHED if files == resource.RLIM_INFINITY else min(MOST_ATTACHED, files // _FILES_OF_ONE)
+
+
+def allow_many_files() -> None:
+    """Raise this process's own limit of open files, if the system allows it: each attachment takes some."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415  # not on Windows
+
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_ATTACHED * _FILES_OF_ONE
+        if most != resource.RLIM_INFINITY:
+            wanted = min(wanted, most)
+        if now != resource.RLIM_INFINITY and now < wanted:
+            with suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 Attach = Callable[["Endpoint", str], Awaitable["KernelClient"]]
@@ -249,14 +274,16 @@ class Kernels:
         may_run: bool = True,
         may_install: bool = False,
         attach: Attach = attach_client,
+        sessions: Sessions | None = None,
     ) -> None:
         self._attach = attach
         self._subscriptions = subscriptions
         self.may_edit = may_edit  # otherwise edits are proposals
         self.may_run = may_run  # otherwise the person is not even asked
         self.may_install = may_install  # without asking the person
-        self._watches: dict[str, Watch] = {}
-        self._attached: dict[str, Attached] = {}
+        self.sessions = sessions or Sessions()
+        self._watches: dict[Attached, Watch] = {}
+        self._attached: list[Attached] = []  # two clients may have the same session
         self._made = 0
         self._started: StartedKernels | None = None
         self._connecting = asyncio.Lock()
@@ -280,12 +307,40 @@ class Kernels:
         return [file for attached in self._of(client_name) if (file := attached.notebook_file) is not None]
 
     def _of(self, client_name: str) -> list[Attached]:
-        return [
-            attached for attached in self._attached.values() if attached.client.client_name == client_name
-        ]
+        return [attached for attached in self._attached if attached.client.client_name == client_name]
 
-    async def connect(self, endpoint: Endpoint, client_name: str) -> Attached:
-        """Attach, or return an existing attachment that is alive.
+    async def join(self, session: Session, client_name: str) -> Attached:
+        """Attach to the kernel of a session that has one, under the session's id. Raises `BridgeError` as `connect` does."""
+        from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
+
+        assert session.kernel is not None
+        attached = await self.connect(
+            read_connection(session.kernel.connection_file), client_name, session.id
+        )
+        attached.notebook = session.path
+        if attached.saver is None and attached.reactive:
+            attached.saver = SessionSaver(session, attached.client, self.sessions.registry)
+        return attached
+
+    def attached_as(self, handle: str, client_name: str) -> Attached | None:
+        """Return what a client calls so, if it is attached to it."""
+        return next((attached for attached in self._of(client_name) if attached.handle == handle), None)
+
+    async def rejoin(self, handle: str, client_name: str) -> None:
+        """Attach to a session's kernel that an earlier server started, or another one. Raises `BridgeError` as `connect` does."""
+        if is_id(handle) and self.attached_as(handle, client_name) is None:
+            session = self.sessions.registry.get(handle)
+            if session is not None and session.state == "active":
+                await self.join(session, client_name)
+
+    async def leave(self, session_id: str) -> None:
+        """Detach all clients from the kernel of a session, which has ended or is about to."""
+        async with self._connecting:
+            for attached in [attached for attached in self._attached if attached.handle == session_id]:
+                await self._detach(attached)
+
+    async def connect(self, endpoint: Endpoint, client_name: str, handle: str | None = None) -> Attached:
+        """Attach, or return an existing attachment that is alive. `handle` is what the kernel is to be called.
 
         Raises `BridgeError`: not_connected, connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
@@ -293,18 +348,23 @@ class Kernels:
             previous = self.at(endpoint.where, client_name)
             if previous is not None:
                 if previous.client.connection == endpoint and await previous.client.liveness() == "alive":
+                    previous.handle = handle or previous.handle
                     return previous
                 await self._detach(previous)
+            for ended in [attached for attached in self._of(client_name) if attached.handle == handle]:
+                await self._detach(ended)
             await self._make_room()
             client = await self._attach(endpoint, client_name)
-            self._made += 1
-            attached = Attached(
-                f"k{self._made}" if previous is None else previous.handle, client, redactor=self.redactor
-            )
-            self._attached[attached.handle] = attached
+            called = handle or (previous.handle if previous is not None else self._new_handle())
+            attached = Attached(called, client, redactor=self.redactor)
+            self._attached.append(attached)
             if self._subscriptions is not None:
-                self._watches[attached.handle] = Watch(attached, self._subscriptions)
+                self._watches[attached] = Watch(attached, self._subscriptions)
             return attached
+
+    def _new_handle(self) -> str:
+        self._made += 1
+        return f"k{self._made}"
 
     def get(self, handle: str | None, client_name: str) -> Attached:
         """Return a kernel that a client is attached to. Raises `BridgeError`: not_connected."""
@@ -329,6 +389,8 @@ class Kernels:
 
     async def disconnect(self, attached: Attached) -> None:
         """Detach from a kernel, which continues to run."""
+        if attached.saver is not None:
+            await attached.saver.finish()
         async with self._connecting:
             await self._detach(attached)
 
@@ -354,9 +416,12 @@ class Kernels:
         return await control(attached.client, action, self._started or StartedKernels())
 
     async def close(self) -> None:
-        """Detach from all kernels; end those that this server started."""
-        for attached in list(self._attached.values()):
-            await self.disconnect(attached)
+        """Detach from all kernels, with the files of sessions written; end those that this server started for itself."""
+        savers = [attached.saver for attached in self._attached if attached.saver is not None]
+        await asyncio.gather(*(saver.finish() for saver in savers))
+        async with self._connecting:
+            for attached in list(self._attached):
+                await self._detach(attached)
         await self.presenter.close()
         if self._started is not None:
             await self._started.close()
@@ -365,7 +430,7 @@ class Kernels:
         """Close the attachment that was not used for the longest time if there are too many. Raises `BridgeError` not_connected."""
         most = _most_attached()
         while len(self._attached) >= most:
-            unused = [attached for attached in self._attached.values() if not attached.in_use]
+            unused = [attached for attached in self._attached if not attached.in_use]
             if not unused:
                 raise BridgeError(
                     "not_connected",
@@ -375,9 +440,12 @@ class Kernels:
             await self._detach(min(unused, key=lambda attached: attached.used))
 
     async def _detach(self, attached: Attached) -> None:
-        self._attached.pop(attached.handle, None)
-        watch = self._watches.pop(attached.handle, None)
+        if attached in self._attached:
+            self._attached.remove(attached)
+        watch = self._watches.pop(attached, None)
         if watch is not None:
             watch.close()
+        if attached.saver is not None:
+            attached.saver.close()
         await attached.client.close()
         await attached.presenter.close()

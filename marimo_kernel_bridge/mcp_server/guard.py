@@ -15,6 +15,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import CallToolResult, TextContent
 
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import is_id
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded_text
 from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
 from marimo_kernel_bridge.mcp_server.arguments import attached_to, client_name, kernels_of
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_BYTES: Final = 50_000_000
+_ENDED: Final = frozenset(
+    {"kernel_dead", "not_connected", "connection_file_missing", "connection_file_stale"}
+)
 
 
 class Guard:
@@ -64,6 +68,7 @@ class Guard:
             effect: dict[str, Any] = {"effect": "failed"}
             try:
                 self._check(tier, arguments)
+                await _rejoin(ctx, arguments)
                 if tier != "read":
                     if not declaration.while_paused:
                         _require_not_paused(ctx, declaration, arguments)
@@ -74,7 +79,8 @@ class Guard:
                 effect = {"effect": f"refused: {refusal.code}"}
                 redact = kernels_of(ctx).redactor.text
                 message, hint = (
-                    redact(bounded_text(text, redact)) for text in (refusal.message, refusal.hint)
+                    redact(bounded_text(text, redact))
+                    for text in (refusal.message, _hint(ctx, refusal, arguments))
                 )
                 raise BridgeError(refusal.code, message, hint) from refusal
             finally:
@@ -98,6 +104,7 @@ class Guard:
             }
             effect = "failed"
             try:
+                await _rejoin(ctx, arguments)
                 content = await function(ctx, **arguments)
                 if isinstance(content, str):
                     kernels = kernels_of(ctx)  # with secrets learned in the meantime
@@ -135,6 +142,24 @@ class Guard:
         except BridgeError as problem:
             # Calls with effects are refused before they start; this is a read, or the disk is full since then.
             logger.error("%s", problem)  # noqa: TRY400  # failure of the log itself: one line is enough
+
+
+async def _rejoin(ctx: Ctx, arguments: Mapping[str, Any]) -> None:
+    """Attach to the session that a call names, as one that outlived the server that it was opened with."""
+    handle = arguments.get("kernel")
+    if isinstance(handle, str):
+        await kernels_of(ctx).rejoin(handle, client_name(ctx))
+
+
+def _hint(ctx: Ctx, refusal: BridgeError, arguments: Mapping[str, Any]) -> str:
+    """Return what to do next, which for a session whose kernel has ended is known."""
+    handle = arguments.get("kernel")
+    if refusal.code in _ENDED and "kernel" in arguments:
+        with suppress(BridgeError):
+            handle = handle or attached_to(ctx, None).handle
+        if isinstance(handle, str) and is_id(handle):
+            return f"open_notebook({handle!r}) starts a new kernel, if list_notebooks has it."
+    return refusal.hint
 
 
 def _require_not_paused(ctx: Ctx, declaration: ToolDeclaration, arguments: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SD
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as run_views
+from marimo_kernel_bridge.mcp_server.views.checkpoints import checkpoint_list
 from marimo_kernel_bridge.mcp_server.views.files import as_format, live
 from marimo_kernel_bridge.mcp_server.views.notebook_source import found_cell
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, LIVE_FORMATS
@@ -180,6 +181,12 @@ async def read_variable(ctx: Ctx, kernel: str, variable: str) -> str:
     return _json(as_data(bounded(view, attached.redactor.text)))
 
 
+async def read_checkpoints(ctx: Ctx, kernel: str) -> str:
+    """Return the notebook's checkpoints, the newest first, with what each lacks."""
+    attached = attached_to(ctx, kernel)
+    return _json(as_data(bounded(await checkpoint_list(attached), attached.redactor.text)))
+
+
 async def read_ipynb(ctx: Ctx, kernel: str) -> str:
     """Return the notebook as an .ipynb: the current code and outputs in the kernel."""
     return await _in_format(ctx, kernel, "ipynb")
@@ -218,6 +225,7 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
         ("marimo://{kernel}/cells/{cell_id}/{output}.json", "One output of a cell", read_output),
         ("marimo://{kernel}/runs/{run_id}{?offset}", "The outputs of a run", read_run_outputs),
         ("marimo://{kernel}/variables/{variable}", "A variable", read_variable),
+        ("marimo://{kernel}/checkpoints", "Checkpoints", read_checkpoints),
     ):
         server.resource(uri, title=title, description=function.__doc__, mime_type="application/json")(
             guard.around_read(function)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""The errors of a disk, or of this user's part of it, that has no room."""
 
 
 def existing(target: Path) -> BridgeError:
@@ -22,7 +26,7 @@ def write_whole(target: Path, content: str | bytes, *, overwrite: bool, like: Pa
 
     What is replaced keeps its mode. A new file, which its owner may write, is for nobody else who
     may not read or write the file `like`, whose content it repeats.
-    Raises `BridgeError`: output_exists, bad_request.
+    Raises `BridgeError`: output_exists, disk_full, bad_request.
     """
     neighbor = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     kept = _mode_of(target) if overwrite else None
@@ -43,6 +47,12 @@ def write_whole(target: Path, content: str | bytes, *, overwrite: bool, like: Pa
     except FileExistsError as error:
         raise existing(target) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise BridgeError(
+                "disk_full",
+                f"There is no room for {target}; it is as it was.",
+                "Ask the person to free space, then call again.",
+            ) from error
         reason, hint = str(error), "Name another file with -o."
         if isinstance(error, OSError):
             reason = error.strerror or reason

@@ -62,10 +62,7 @@ Change = AddCell | ChangeCell | DeleteCell | MoveCell
 
 @dataclass(frozen=True)
 class GraphProblem:
-    """Why the graph would refuse a batch, or (`undefined_name`) what would fail after it is applied.
-
-    `cells` are ids; cells that the batch adds are called `new1`, `new2`, ... in the order of the batch.
-    """
+    """Why the graph refuses a batch, or (`undefined_name`) what would fail. Cells that it adds are called `new1`, `new2`, ..."""
 
     kind: Literal["multiple_definition", "cycle", "syntax", "undefined_name"]
     message: str

@@ -302,6 +302,55 @@ STORY: tuple[Step, ...] = (
         Ada("species", 'species = "Adelie"', None, "asks for Adelie again"),
         "A host that subscribed to a cell is told when it changes, whoever changed it:",
     ),
+    # State that survives
+    Call(
+        "save_checkpoint",
+        {"name": "before lunch"},
+        ("Saved", "before lunch"),
+        "Ada goes to lunch: the values of all cells go to disk.",
+    ),
+    Call("list_checkpoints", {}, ("before lunch", "named"), "Which are there?"),
+    Call(
+        "restore_checkpoint",
+        {"name": "before lunch", "preview": True},
+        ("Would restore",),
+        "If the kernel ended now, what would come back, and what would have to run again?",
+    ),
+    Call("delete_checkpoint", {"name": "before lunch"}, ("deleted",), "It is not needed."),
+    # Notebooks of one's own
+    Call(
+        "list_templates",
+        {},
+        ("blank", "data_analysis"),
+        "With the permission `all`, a notebook of its own. From what?",
+    ),
+    Call(
+        "create_notebook",
+        {"name": "heavy", "template": "data_analysis", "parameters": {"lightest_mass": 5000}},
+        ("a new kernel", "heavy.ipynb"),
+        "A file with a kernel. The handle stays when the server or the kernel ends.",
+    ),
+    Call(
+        "list_notebooks", {}, ("heavy · active",), "It is in the list, also of other servers and later ones."
+    ),
+    Call(
+        "close_notebook",
+        {"notebook": "heavy.ipynb"},
+        ("closed", "open_notebook"),
+        "The file is saved and the kernel ends; it would end by itself, too, if nobody used it.",
+    ),
+    Call(
+        "open_notebook",
+        {"notebook": "heavy.ipynb"},
+        ("a new kernel",),
+        "Another day: a new kernel that knows the cells.",
+    ),
+    Call(
+        "delete_notebook",
+        {"notebook": "heavy.ipynb"},
+        ("its file stays",),
+        "It leaves the list; the file stays.",
+    ),
     # Kernels of one's own
     Call(
         "list_kernelspecs",

@@ -21,6 +21,7 @@ from jupyter_core.paths import jupyter_data_dir
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import FORMAT, Session, is_id
+from marimo_kernel_bridge.notebooks.whole_files import DISK_FULL
 from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ _LARGEST: Final = 1_000_000  # bytes of an entry
 _PAUSE: Final = 0.02
 _LOCK_BOUND: Final = 90.0
 """Seconds to wait for somebody else who changes a session: starting a kernel takes a minute at most."""
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
 """The errors of file systems that have no locks, as some of a network."""
 
@@ -156,7 +156,7 @@ def _read(path: Path) -> Session | None:
 
 def not_written(path: Path, error: OSError) -> BridgeError:
     """Return the refusal for a file that could not be written: it is as it was."""
-    if error.errno in _FULL:
+    if error.errno in DISK_FULL:
         return BridgeError(
             "disk_full",
             f"There is no room for {path}; it was not changed.",

@@ -12,7 +12,7 @@ _DAY: Final = 86_400
 
 @dataclass(frozen=True)
 class Origin:
-    """Where an answer has the notebook's cells from, and how old that is.
+    """Where the cells are from, and how old that is.
 
     `shows` is document (open in a front end, unsaved text included), file (the saved one; the code of cells that ran is the
     kernel's), given (texts of the call), or kernel (only cells that ran, in the kernel's order). `person_in` is the cell in

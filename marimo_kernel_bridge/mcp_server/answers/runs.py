@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RanCell:
-    """A cell that ran, or should have run, because of a request."""
+    """A cell that ran, or should have."""
 
     cell_id: str
     status: str
@@ -29,7 +29,7 @@ class RanCell:
 
 @dataclass(frozen=True)
 class ChangedText:
-    """A cell that the person has changed meanwhile. `code` is its present text, missing if the cell is gone."""
+    """A cell that the person has changed meanwhile, and its present text; none if it is gone."""
 
     cell_id: str
     code: str | None = None

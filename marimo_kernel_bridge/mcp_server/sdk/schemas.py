@@ -1,8 +1,8 @@
 """The JSON schemas of the tools, as short as possible: each agent pays for each word.
 
 pydantic generates those of arguments, msgspec those of answers (in a fifth of the time). This module removes titles
-that repeat names of classes and fields ("Cell Id" for `cell_id`), nulls and empty defaults of optional fields, and
-definitions that are used once (some hosts cannot follow a `$ref`).
+that repeat names of classes and fields ("Cell Id" for `cell_id`), nulls and empty defaults of optional fields, all but the
+first paragraph of descriptions, and definitions that are used once (some hosts cannot follow a `$ref`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 _ABSENT = object()
+_EMPTY: Final[tuple[Any, ...]] = (None, "", [], ())
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Without:
 
 def of_arguments(model: type[BaseModel]) -> dict[str, Any]:
     """Return the schema of a tool's arguments."""
-    return _short(model.model_json_schema(by_alias=True))
+    return _short(model.model_json_schema(by_alias=True), _EMPTY)
 
 
 @cache
@@ -43,12 +44,15 @@ def of_answer(view: type[Any], without: Without) -> dict[str, Any]:
     del schema["$ref"], schema["description"]  # redundant: the tool has a description
     for name in without.fields:
         del schema["properties"][name]
-    return _short(schema)
+    return _short(schema, (*_EMPTY, False, 0))
 
 
-def _short(schema: dict[str, Any]) -> dict[str, Any]:
+def _short(schema: dict[str, Any], empty: tuple[Any, ...]) -> dict[str, Any]:
     definitions = schema.pop("$defs", {})
     uses = Counter(re.findall(r'"#/\$defs/(\w+)"', json.dumps([schema, definitions])))
+
+    def described(text: str) -> str:
+        return inspect.cleandoc(text).partition("\n\n")[0]
 
     def short(part: Any) -> Any:  # JSON
         if isinstance(part, list):
@@ -62,9 +66,9 @@ def _short(schema: dict[str, Any]) -> dict[str, Any]:
         name = str(part.get("$ref", "")).rpartition("/")[2]
         if uses[name] == 1:
             part = definitions[name] | {key: part[key] for key in part if key != "$ref"}
-        idle = {"title"} | ({"default"} if default in (None, "", [], ()) else set())
+        idle = {"title"} | ({"default"} if default in empty else set())
         return {
-            key: short(inspect.cleandoc(value) if key == "description" and isinstance(value, str) else value)
+            key: short(described(value) if key == "description" and isinstance(value, str) else value)
             for key, value in part.items()
             if key not in idle or isinstance(value, dict)  # a field named like a keyword
         }

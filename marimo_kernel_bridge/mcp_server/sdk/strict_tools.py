@@ -39,12 +39,13 @@ class StrictTool(Tool):
     def _described(cls, declaration: ToolDeclaration) -> StrictTool:
         """Return the unguarded tool with its schemas, which are slow to generate."""
         function = declaration.function
+        # What is the protocol's default is left out: a tool is destructive and of an open world unless it says otherwise, and of
+        # one that only reads, nothing else has a meaning. Code can access everything that the person's own code can.
         annotations = ToolAnnotations(
-            title=declaration.title,
-            read_only_hint=declaration.reads,
-            destructive_hint=declaration.changes,
-            idempotent_hint=declaration.reads or declaration.idempotent,
-            open_world_hint=declaration.runs_code,  # code can access everything that the person's own code can
+            read_only_hint=declaration.reads or None,
+            destructive_hint=None if declaration.reads or declaration.changes else False,
+            idempotent_hint=(declaration.idempotent and not declaration.reads) or None,
+            open_world_hint=None if declaration.runs_code else False,
         )
         described = cls.from_function(
             function,

@@ -31,9 +31,7 @@ class Edit(BaseModel):
     cell_id: str | None = None
     version: Annotated[int | None, Field(description="The version you last read.")] = None
     code: Annotated[str | None, Field(description="The cell's whole new text.")] = None
-    old: Annotated[
-        str | None, Field(description="Text that the cell has exactly once, to be replaced by new.")
-    ] = None
+    old: Annotated[str | None, Field(description="Text that the cell has once, replaced by new.")] = None
     new: str | None = None
     type: Annotated[
         Literal["code", "markdown", "raw"] | None, Field(description="Of a new cell; else code.")
@@ -41,7 +39,7 @@ class Edit(BaseModel):
     after: Annotated[
         str | None,
         Field(
-            description='The cell behind which it comes; "" is the top, new1 the first cell added here. Without: add at the end, move to the top.'
+            description='Behind which cell; "" is the top, new1 the first cell added here. Without: add at the end, move to the top.'
         ),
     ] = None
 

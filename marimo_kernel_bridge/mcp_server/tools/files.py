@@ -61,7 +61,7 @@ async def export_notebook(
     output: Annotated[
         str | None,
         Field(
-            description="File to write, in the working directory or the notebook's folder (permission edit; run for py and script, for names that do not begin with the notebook's, and to replace files that no export here wrote); else the text is returned. Needed for pdf."
+            description="File to write, in the working directory or the notebook's folder (permission edit; run for py and script, other names than the notebook's, and files that no export here wrote); else the text is returned. Needed for pdf."
         ),
     ] = None,
     overwrite: OverwriteArg = False,
@@ -72,7 +72,7 @@ async def export_notebook(
     """Export the notebook in another format: what the connected kernel has now, or a file. Runs no code.
 
     The kernel's code and outputs go into the notebook on disk that it belongs to, where that is known. Of a marimo .py
-    that was imported, ipynb brings back the cells' ids, metadata and attachments. Existing files are left alone.
+    that was imported, ipynb brings back the cells' ids, metadata and attachments.
     """
     kernels = kernels_of(ctx)
     request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
@@ -118,7 +118,6 @@ async def import_notebook(
     """Make a Jupyter notebook reactive, and report what was changed in each cell and why.
 
     Names defined twice become versions (df, df_1), changes of other cells' objects work on copies, magics become Python.
-    Needs the permission run: it may import modules that the notebook imports with *, and verify runs the notebook.
     """
     request = file_views.ImportRequest(target, output, keep_outputs, check, verify, overwrite)
     return answer(await file_views.import_file(ctx, file, request), kernels_of(ctx).redactor)

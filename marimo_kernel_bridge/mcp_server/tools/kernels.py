@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
@@ -21,13 +21,18 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
     KernelState,
 )
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, attached_to, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views.files import is_within
 from marimo_kernel_bridge.mcp_server.views.kernels import kernel_list, kernel_state
+from marimo_kernel_bridge.mcp_server.views.sessions import restarted
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.endpoint import Endpoint
+
+_OF_OLDER: Final = ("front_end", "stale", "working_on", "our_runs")
+"""What is never said of a kernel that was just started."""
 
 
 @tool("List running kernels", needs="read", reads=True)
@@ -163,13 +168,13 @@ async def start_kernel(
     interpreter: Annotated[
         str | None,
         Field(
-            description="Instead of kernelspec, a Python that has marimo-kernel-bridge: its path, or the directory of its venv, conda or uv environment."
+            description="Instead of kernelspec, a Python that has marimo-kernel-bridge, or its environment's directory."
         ),
     ] = None,
     directory: Annotated[
         str | None, Field(description="Its working directory; without, the server's own.")
     ] = None,
-) -> Annotated[CallToolResult, KernelState]:
+) -> Annotated[CallToolResult, KernelState, Without(_OF_OLDER)]:
     """Start a new kernel that no notebook shows, and connect to it. Only where the person asked for one.
 
     To work in a person's notebook connect to its kernel instead. The new kernel ends with this server.
@@ -199,9 +204,13 @@ async def control_kernel(
     """
     attached = attached_to(ctx, kernel)
     await attached.require_not_paused()
-    message = await kernels_of(ctx).control(attached, action)
+    kernels = kernels_of(ctx)
+    if action == "restart" and attached.saver is not None:
+        message = await restarted(kernels, attached.saver.session_id, client_name(ctx))
+        return answer(KernelControlled(attached.handle, action, message), attached.redactor)
+    message = await kernels.control(attached, action)
     if action == "shut_down":
-        await kernels_of(ctx).disconnect(attached)
+        await kernels.disconnect(attached)
     return answer(KernelControlled(attached.handle, action, message), attached.redactor)
 
 

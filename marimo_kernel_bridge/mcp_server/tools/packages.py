@@ -114,10 +114,12 @@ async def install_packages(
     kernel: KernelArg = None,
     timeout: TimeoutArg = _INSTALL_WAIT,  # noqa: ASYNC109  # the run outlives it
     max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, RunView, Without(("added", "problems"))]:
+) -> Annotated[
+    CallToolResult, RunView, Without(("added", "problems", "where", "op_id", "front_end", "conflicts"))
+]:
     """Install packages into the kernel's own environment with pip or uv, if the person agrees; they are asked.
 
-    list_errors names what is missing. The kernel is busy meanwhile. Nothing is run again: the answer says which cells
+    list_errors names what is missing. Nothing is run again: the answer says which cells
     to run, and whether the kernel needs a restart.
     """
     _require(consent, packages)

@@ -59,8 +59,8 @@ async def list_cells(
 ) -> Annotated[CallToolResult, CellList]:
     """Outline the notebook: each cell's kind, first line, names it defines and uses, status, stale or not, last run.
 
-    As the person sees it now, unsaved text, Markdown and cells that never ran included, if their front end has the
-    extension; else from the saved file, else from the kernel: the answer says which. Answered while a cell runs.
+    As the person sees it now, with unsaved text and Markdown, if their front end has the extension; else from the saved
+    file, else from the kernel: the answer says which.
     """
     attached = attached_to(ctx, kernel)
     given = given_of(structure_override, code_override)
@@ -78,7 +78,7 @@ async def read_cell(
     code_override: CodeArg = None,
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, CellView]:
-    """Read one cell's text, version, place in the graph and outputs, with images. Answered while a cell runs.
+    """Read one cell's text, version, place in the graph and outputs, with images.
 
     The text is what the person sees now; it says where that is not what ran.
     """
@@ -95,16 +95,14 @@ async def search_cells(
     query: Annotated[
         str, Field(min_length=1, max_length=200, description="Plain text; case does not matter.")
     ],
-    regex: Annotated[
-        bool, Field(description="query is a regular expression of Python's, for each line.")
-    ] = False,
+    regex: Annotated[bool, Field(description="query is a Python regular expression, for each line.")] = False,
     kernel: KernelArg = None,
     limit: LimitArg = 50,
     structure_override: StructureArg = None,
     code_override: CodeArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, SearchResult]:
-    """Find text in all cells, Markdown too, and in text outputs: which cell, which line. Answered while a cell runs."""
+    """Find text in all cells, Markdown too, and in text outputs: which cell, which line."""
     attached = attached_to(ctx, kernel)
     given = given_of(structure_override, code_override)
     view = await search.search_result(attached, query, limit, given, regex=regex)
@@ -124,7 +122,7 @@ async def read_dataflow(
 ) -> Annotated[CallToolResult, Dataflow]:
     """Return what a cell or a variable depends on and what depends on it, however far, and through which names.
 
-    That is what a change would reach; preview_run says how long it takes. Answered while a cell runs.
+    That is what a change would reach; preview_run says how long it takes.
     """
     attached = attached_to(ctx, kernel)
     view = await notebook_views.dataflow(attached, cell_id, variable)
@@ -145,7 +143,7 @@ async def list_variables(
 ) -> Annotated[CallToolResult, VariableList]:
     """List the variables: type, size or value, the cell that defines each, and which are marimo UI elements.
 
-    Runs no code of the values. Answered while a cell runs.
+    Runs no code of the values.
     """
     attached = attached_to(ctx, kernel)
     view = await notebook_views.variable_list(attached, query, offset, limit)
@@ -161,10 +159,7 @@ async def list_ui_elements(
     limit: LimitArg = 100,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, UiElementList]:
-    """List the marimo UI elements and ipywidgets that set_ui_value can set: kind, value, which values each takes.
-
-    Answered while a cell runs.
-    """
+    """List the marimo UI elements and ipywidgets that set_ui_value can set: kind, value, which values each takes."""
     attached = attached_to(ctx, kernel)
     view = await notebook_views.ui_element_list(attached, offset, limit)
     return answer(view, attached.redactor, budget=max_chars)
@@ -197,10 +192,7 @@ async def list_errors(
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, ErrorList]:
-    """List what is wrong in the notebook: cell, line, kind, message, what to do, and which cells did not run due to it.
-
-    Answered while a cell runs.
-    """
+    """List what is wrong in the notebook: cell, line, kind, message, what to do, and which cells did not run due to it."""
     attached = attached_to(ctx, kernel)
     view = await notebook_views.error_list(attached)
     return answer(view, attached.redactor, budget=max_chars)

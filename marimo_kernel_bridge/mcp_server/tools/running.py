@@ -137,7 +137,7 @@ async def edit_cells(
     In the notebook that the person has open, as one step that they can undo; the answer says where the change is. All or
     nothing: if the person has changed a cell meanwhile, it becomes a proposal (or stale_version: read again); with an invalid
     graph (a cycle, a syntax error, in strict mode a name defined twice) nothing changes and the answer says why.
-    preview_run with the same edits is the dry run. With the permission propose, it is a proposal as by propose_edit.
+    preview_run is the dry run. With the permission propose, it is a proposal.
     """
     await require_no_installing(ctx, texts_of(edits))
     if not kernels_of(ctx).may_edit:
@@ -188,9 +188,7 @@ async def set_ui_value(
     ],
     value: Annotated[
         Any,
-        Field(
-            description="Its new .value, as list_ui_elements describes it: a number, text, an option, an ISO date, a list or an object of those; true clicks a button."
-        ),
+        Field(description="Its new .value, as list_ui_elements describes it; true clicks a button."),
     ],
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109

@@ -64,7 +64,7 @@ async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> Ex
     """Export a file. Raises `BridgeError`."""
     await asyncio.to_thread(_check, request, Path(file), kernels)
     _require_name(request, Path(file).stem, kernels)
-    report, content = await _converted(Path(file), request.format)
+    report, content = await converted(Path(file), request.format)
     if request.output is not None:
         await asyncio.to_thread(_write, request, content, kernels, like=Path(file))
     text = content.decode() if request.output is None else ""
@@ -101,6 +101,8 @@ async def live(attached: Attached) -> LiveNotebook:
     if not isinstance(client.connection, Connection):
         return await read_live(client, None)
     notebook = (await notebooks_by_kernel()).get(client.connection.kernel_id)
+    if notebook is None and attached.saver is not None:
+        notebook = attached.notebook
     if notebook is None and attached.here:
         said = (await client.reads.describe()).notebook
         # A kernel may say anything, and what is read of the file goes to the kernel, for redaction, and to the agent.
@@ -131,7 +133,7 @@ async def as_format(
             with tempfile.TemporaryDirectory() as place:
                 file = Path(place, f"{name}.ipynb")
                 write_whole(file, json.dumps(notebook.document), overwrite=False)
-                report, data = await _converted(file, to)
+                report, data = await converted(file, to)
                 return data.decode(), report.notes
 
 
@@ -262,7 +264,7 @@ def _answer(  # noqa: PLR0917  # six facts, one answer
     )
 
 
-async def _converted(source: Path, to: ExportFormat) -> tuple[ExportReport, bytes]:
+async def converted(source: Path, to: ExportFormat) -> tuple[ExportReport, bytes]:
     with tempfile.TemporaryDirectory() as place:
         target = Path(place, "exported")
         options = ["--to", to, "-o", str(target), "--no-imports"]

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 
 async def saved(attached: Attached, new_name: str | None) -> DocumentSaved:
-    """Let the front end save the document, or rename its file. Raises `BridgeError`: no_document, bad_request, and others."""
+    """Let the front end save the document, or rename its file; write the file of a session that none has open. Raises `BridgeError`: no_document, bad_request, and others."""
     await attached.require_not_paused()  # also without a document, where the kernel is asked nothing else
     content = await attached.client.document.read()
+    if (content is None or content.active is None) and attached.saver is not None and new_name is None:
+        written = await attached.saver.save()
+        message = "This server has written the notebook." if written else "The file has what the kernel has."
+        return DocumentSaved(True, message, attached.notebook, attached.news())  # noqa: FBT003  # the field is called so
     if content is None or content.active is None:
         raise BridgeError(
             "no_document",

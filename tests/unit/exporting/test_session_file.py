@@ -85,3 +85,11 @@ def test_what_was_written_changes_nothing_when_it_is_written_again() -> None:
     once = session_document(disk("a: 1", "# of a"), cells, {"a"})
     again = session_document(parse_notebook(Path("a.ipynb"), once), cells, {"a", "New1"})
     assert again == once
+
+
+def test_a_cell_that_has_not_run_in_this_kernel_keeps_the_outputs_of_its_last_run() -> None:
+    file = disk("a: 1")
+    file.document["cells"][0]["outputs"] = [PRINTED]
+    loaded = Cell("A", "a", "1 + 1", 1, "new", True, None, "", None, None, None, None)  # noqa: FBT003
+    (cell,) = session_document(file, [CellWithOutputs(loaded, ())], {"a"})["cells"]
+    assert (cell["source"], cell["outputs"]) == (["1 + 1"], [PRINTED])

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.protocol.changes import EditReport, ExpectedRun
+    from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
     from marimo_kernel_bridge.protocol.document_edits import DocumentContent
 
 Json = dict[str, Any]  # Jupyter's
@@ -121,6 +122,9 @@ class FakeKernel:
         """What it answers to a request about the document: a value of `document_edits`, a refusal, or a list of them."""
         self.saved: list[Cell] = []
         """The cells of the notebook that it does not know until they are loaded."""
+        self.checkpoints: list[CheckpointSummary] = []
+        self.replies: dict[str, Any] = {}
+        """What it answers to a request about checkpoints on shell, by its operation: a value or a refusal."""
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
         self.description = DESCRIPTION
         self.damage: Callable[[str, Json], Json] = lambda _, content: content
@@ -232,6 +236,8 @@ class FakeKernel:
                 name = "ipython" if not self.reactive else "marimo_kernel_bridge"
                 info = {"implementation": name, "language_info": {"name": "python", "version": "3.11"}}
                 channels.reply(channel, message, "kernel_info_reply", info)
+        elif msg_type == "shutdown_request":
+            channels.reply(channel, message, "shutdown_reply", {"status": "ok", "restart": False})
         elif msg_type == "interrupt_request":
             channels.reply(channel, message, "interrupt_reply", {"status": "ok"})
             self._interrupt()
@@ -247,7 +253,10 @@ class FakeKernel:
 
     def _look(self, content: Json) -> Json:
         try:
-            return wire.encode_result(self._found(self._noted(content)))
+            request = self._noted(content)
+            if isinstance(request, wire.ListCheckpoints | wire.DeleteCheckpoint):
+                return wire.encode_result(self._about_checkpoints(request))
+            return wire.encode_result(self._found(request))
         except BridgeError as refusal:
             return wire.encode_error(refusal)
 
@@ -281,6 +290,17 @@ class FakeKernel:
         self.asked.append(content["op"])
         self.requests.append(request)
         return request
+
+    def _about_checkpoints(
+        self, request: wire.DeleteCheckpoint | wire.ListCheckpoints
+    ) -> Any:  # one of `wire.Result`
+        if isinstance(request, wire.ListCheckpoints):
+            return self.checkpoints
+        known = [one for one in self.checkpoints if one.name == request.name]
+        if not known:
+            raise BridgeError("no_such_checkpoint", f"There is no checkpoint {request.name!r}.")
+        self.checkpoints.remove(known[0])
+        return None
 
     def _found(self, request: wire.Request) -> Any:  # noqa: PLR0911  # one of `wire.Result` for each request
         match request:
@@ -388,6 +408,10 @@ class FakeKernel:
                 outcome = wire.encode_result(self._outcome(parent["msg_id"]))
                 channels.reply("shell", message, wire.REPLY, outcome)
             channels.reply("shell", message, "execute_reply", _reply_of(execution))
+        elif message["content"].get("op") in self.replies:
+            reply = self.replies[message["content"]["op"]]
+            encode = wire.encode_error if isinstance(reply, BridgeError) else wire.encode_result
+            channels.reply("shell", message, wire.REPLY, encode(reply))
         elif message["content"].get("op") == "load_document":
             channels.reply("shell", message, wire.REPLY, self._loaded())
         elif execution.refusal is not None:

@@ -53,7 +53,12 @@ async def test_each_tool_and_each_argument_is_described(agent: Agent) -> None:
 
 async def test_the_hints_say_which_tools_may_change_something(agent: Agent) -> None:
     hints = {tool.name: tool.annotations for tool in await listed(agent)}
-    changing = {name for name, hint in hints.items() if hint is not None and hint.destructive_hint}
+    # What is not said is the protocol's default: destructive, unless it only reads.
+    changing = {
+        name
+        for name, hint in hints.items()
+        if hint is None or (hint.destructive_hint is not False and not hint.read_only_hint)
+    }
     assert changing == {
         "execute_code",
         "edit_cells",
@@ -67,6 +72,11 @@ async def test_the_hints_say_which_tools_may_change_something(agent: Agent) -> N
         "control_kernel",
         "export_notebook",
         "import_notebook",
+        "close_notebook",
+        "delete_notebook",
+        "save_checkpoint",
+        "restore_checkpoint",
+        "delete_checkpoint",
     }
     reading = {declaration.name for declaration in TOOLS if declaration.reads}
     assert {name for name, hint in hints.items() if hint is not None and hint.read_only_hint} == reading
@@ -93,7 +103,12 @@ async def test_an_argument_has_one_name_and_one_kind_in_all_tools(agent: Agent) 
             choices = {choice.get("type", "ref") for choice in schema.get("anyOf", ())} - {"null"}
             kinds.setdefault(name, set()).add(schema.get("type") or "|".join(sorted(choices)))
     assert {name: kind for name, kind in kinds.items() if len(kind) > 1} == {}
-    assert not kinds.keys() & {"cell", "id", "name", "notebook_path", "rows", "path", "variable_name"}
+    assert not kinds.keys() & {"cell", "id", "notebook_path", "rows", "path", "variable_name"}
+
+
+async def test_a_name_is_what_the_caller_gives_to_a_notebook_or_a_checkpoint(agent: Agent) -> None:
+    named = {tool.name for tool in await listed(agent) if "name" in tool.input_schema["properties"]}
+    assert named == {"create_notebook", "save_checkpoint", "restore_checkpoint", "delete_checkpoint"}
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [

@@ -53,7 +53,7 @@ TWICE = {
     "required": ["known"],
 }
 ONCE = {
-    "description": "What is used in one place.\n\nIts `title` is a field.",
+    "description": "What is used in one place.",
     "type": "object",
     "properties": {"title": {"type": "string"}, "seconds": {"type": "number"}},
     "required": ["title"],
@@ -76,7 +76,7 @@ def test_an_answers_schema_tells_what_may_be_missing_and_defines_apart_only_what
             "only": ONCE,
             "second": TO_TWICE,
             "perhaps": PERHAPS,
-            "count": {"type": "integer", "default": 0},
+            "count": {"type": "integer"},
             "note": {"type": "string"},
             "lines": {"type": "array", "items": {"type": "string"}},
         },

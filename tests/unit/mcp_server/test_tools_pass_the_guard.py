@@ -96,8 +96,8 @@ def test_it_is_described_by_its_docstring_and_its_signature(audit_log: Path) -> 
         )
         assert greeting.input_schema["required"] == ["name"]
         assert greeting.annotations is not None
-        assert greeting.annotations.destructive_hint
-        assert greeting.annotations.read_only_hint is False
+        assert greeting.annotations.destructive_hint is not False  # the protocol's default
+        assert not greeting.annotations.read_only_hint
 
     asyncio.run(listed())
 

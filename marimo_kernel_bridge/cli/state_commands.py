@@ -1,0 +1,149 @@
+"""The commands about state that outlives kernels: notebooks as sessions, and checkpoints."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from marimo_kernel_bridge.cli.group import examples
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.checkpoints.store import Store
+
+
+@click.command(
+    epilog=examples(
+        "marimo-kernel-bridge notebooks",
+        "marimo-kernel-bridge notebooks --json",
+        "marimo-kernel-bridge notebooks end penguins.ipynb",
+        "marimo-kernel-bridge notebooks forget penguins.ipynb",
+    )
+)
+@click.argument("action", type=click.Choice(["list", "end", "forget"]), default="list")
+@click.argument("notebook", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def notebooks(*, action: Literal["list", "end", "forget"], notebook: str | None, as_json: bool) -> None:
+    """List the notebooks that agents have created or opened, end the kernel of one, or forget it.
+
+    NOTEBOOK is the id of one, or its path. Its file stays in any case.
+    """
+    from marimo_kernel_bridge.launch.sessions.registry import Registry  # noqa: PLC0415  # only for this command
+
+    if action == "list":
+        sessions = Registry().all()
+        rows = [
+            {
+                "id": session.id,
+                "state": session.state,
+                "why": "" if session.state == "active" else session.why_suspended,
+                "path": session.path,
+                "description": session.description,
+                "pid": session.kernel.pid
+                if session.kernel is not None and session.state == "active"
+                else None,
+            }
+            for session in sessions
+        ]
+        if as_json:
+            click.echo(json.dumps(rows, indent=2))
+            return
+        for row in rows:
+            why = f" ({row['why']})" if row["why"] else ""
+            click.echo(f"{row['id']}  {row['state']}{why}\n  {row['path']}")
+        if not rows:
+            click.echo("No agent has created or opened a notebook of its own.")
+        return
+    if notebook is None:
+        raise click.UsageError(f"Which notebook? notebooks {action} NOTEBOOK")
+    asyncio.run(_end(notebook, forget=action == "forget"))
+
+
+async def _end(notebook: str, *, forget: bool) -> None:
+    from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions  # noqa: PLC0415  # only for this command
+
+    sessions = Sessions()
+    session = sessions.named(notebook)
+    asked = False
+    if session.state == "active":
+        asked = await _ask_to_end(session.kernel.connection_file if session.kernel is not None else "")
+    await sessions.closed(session.id, "you ended it", asked=asked)
+    if forget:
+        await sessions.deleted(session, file=False)
+    click.echo(f"{'Forgotten' if forget else 'Ended'}: {session.path}")
+
+
+async def _ask_to_end(connection_file: str) -> bool:
+    from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415
+
+    try:
+        async with await KernelClient.attach(read_connection(connection_file), "") as client:
+            await client.shut_down()
+    except BridgeError:
+        return False
+    return True
+
+
+@click.command(
+    epilog=examples(
+        "marimo-kernel-bridge checkpoints",
+        "marimo-kernel-bridge checkpoints list penguins.ipynb",
+        "marimo-kernel-bridge checkpoints verify",
+        "marimo-kernel-bridge checkpoints delete penguins.ipynb lunch",
+    )
+)
+@click.argument("action", type=click.Choice(["list", "delete", "verify"]), default="list")
+@click.argument("notebook", required=False)
+@click.argument("name", required=False)
+def checkpoints(
+    *, action: Literal["list", "delete", "verify"], notebook: str | None, name: str | None
+) -> None:
+    """List the checkpoints of notebooks, delete one, or verify all their data.
+
+    NOTEBOOK is the path of a notebook; without it, all are listed or verified.
+    """
+    from marimo_kernel_bridge.checkpoints.store import Store, shelf_of  # noqa: PLC0415  # only for this command
+
+    store = Store()
+    shelf = None if notebook is None else shelf_of(os.path.abspath(notebook))  # noqa: PTH100  # as kernels name it
+    if action == "delete":
+        if shelf is None or name is None:
+            raise click.UsageError("Which? checkpoints delete NOTEBOOK NAME")
+        click.echo(f"Deleted {name}: {_size(store.delete(shelf, name))} are free.")
+        return
+    shelves = store.shelves() if shelf is None else (shelf,)
+    broken = sum(_show(store, one, verify=action == "verify") for one in shelves)
+    if not any(store.manifests(one) or store.refused(one) for one in shelves):
+        click.echo("There is no checkpoint.")
+    if broken:
+        raise SystemExit(1)
+
+
+def _show(store: Store, shelf: str, *, verify: bool) -> int:
+    """Print the checkpoints of a notebook; return how many cannot be used."""
+    broken = 0
+    for manifest in store.manifests(shelf):
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.at))
+        facts = f"{manifest.kind}, {when}, {len(manifest.cells)} cells, {_size(manifest.size())}"
+        state = ""
+        if verify:
+            try:
+                with store.open(shelf, manifest.name, verify_buffers=True):
+                    state = ": whole"
+            except BridgeError as refusal:
+                state, broken = f": [{refusal.code}] {refusal}", broken + 1
+        click.echo(f"{manifest.notebook or manifest.kernel_id}  {manifest.name}\n  {facts}{state}")
+    for name, why in store.refused(shelf).items():
+        click.echo(f"{shelf}  {name}\n  [{why.code}] {why}")
+        broken += 1
+    return broken
+
+
+def _size(count: int) -> str:
+    return f"{count / 10**6:.1f} MB" if count >= 10**5 else f"{count} bytes"

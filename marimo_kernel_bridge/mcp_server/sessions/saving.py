@@ -1,0 +1,206 @@
+"""The file of a session, written by this process when the kernel has settled.
+
+Nothing is written while a front end has the document open, which saves it itself; nor over a file that somebody else has written since, nor
+one that a Jupyter server has open for another kernel: then the session has a refusal, which the next answer tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import digest, id_of
+from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
+from marimo_kernel_bridge.notebooks.nbformat_json import serialized
+from marimo_kernel_bridge.notebooks.whole_files import write_whole
+from marimo_kernel_bridge.protocol.names import kernel_id_of
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, read_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from marimo_kernel_bridge.client.client import KernelClient
+    from marimo_kernel_bridge.launch.sessions.entries import Session
+    from marimo_kernel_bridge.launch.sessions.registry import Registry
+    from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
+
+_QUIET: Final = 0.3
+"""Seconds without a change after which a kernel is looked at."""
+_LAST: Final = 2.0
+"""Seconds for the last writing, before a server ends."""
+_ELSEWHERE: Final = (
+    "export_notebook with output writes the kernel's cells to another file. close_notebook with save=false, "
+    "then open_notebook, goes on with the file as it is."
+)
+
+logger = logging.getLogger(__name__)
+
+
+async def open_in_servers() -> Mapping[str, str]:
+    """Return the notebooks that this user's Jupyter servers have open, by their kernels' ids."""
+    from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
+
+    return await notebooks_by_kernel()
+
+
+class SessionSaver:
+    """The writer of one session's file. End it with `close`."""
+
+    def __init__(
+        self,
+        session: Session,
+        client: KernelClient,
+        registry: Registry,
+        opened: Callable[[], Awaitable[Mapping[str, str]]] = open_in_servers,
+    ) -> None:
+        self.session_id = session.id
+        self.refusal: BridgeError | None = None
+        """Why the file does not have what the kernel has; None if it has."""
+        self._told: BridgeError | None = None
+        self._path = Path(session.path)
+        self._client = client
+        # The file gets the notebook as the person would save it, without marks in place of secrets.
+        self._reads = client.unredacted_reads()
+        self._registry = registry
+        self._opened = opened
+        self._known: set[str] = set()
+        self._saving = asyncio.Lock()
+        self._due = asyncio.Event()
+        client.runs.on_change(self._due.set)
+        self._watching = asyncio.create_task(self._watch())
+        self._due.set()  # the kernel may have changed while no server was there
+
+    def close(self) -> None:
+        self._watching.cancel()
+
+    async def finish(self) -> None:
+        """Write what is not written yet, if the kernel answers soon."""
+        with suppress(BridgeError, TimeoutError):
+            async with asyncio.timeout(_LAST):
+                await self.save()
+
+    def news(self) -> str:
+        """Return once why the file is not written."""
+        if self.refusal is None or self.refusal is self._told:
+            return ""
+        self._told = self.refusal
+        return f"The notebook's file is not written ({self.refusal.code}): {self.refusal}"
+
+    async def save(self) -> bool:
+        """Write the file if the kernel has something else; return whether it was written.
+
+        Raises `BridgeError`: notebook_in_use, no_such_notebook, disk_full, bad_request, and those of a kernel that does not answer.
+        """
+        async with self._saving:
+            content = await self._client.document.read()
+            if content is not None and content.active is not None:  # the front end saves it
+                async with self._registry.changing(self.session_id):
+                    await asyncio.to_thread(self._note_file)
+                return False
+            cells = [
+                await self._reads.read_cell(cell.cell_id)
+                for cell in await self._reads.list_cells()
+                if cell.notebook_cell_id is not None or cell.status != "superseded"
+            ]
+            try:
+                async with self._registry.changing(self.session_id):
+                    written = await self._write(cells)
+            except BridgeError as refusal:
+                if self.refusal is None or self.refusal.message != refusal.message:
+                    self.refusal = refusal
+                raise
+            self.refusal = None
+            return written
+
+    async def _write(self, cells: list[CellWithOutputs]) -> bool:
+        session = self._registry.get(self.session_id)
+        if session is None:  # deleted meanwhile
+            return False
+        before = await asyncio.to_thread(self._on_disk, session)
+        after = await asyncio.to_thread(self._merged, before, cells)
+        if after == before:
+            return False
+        await self._require_not_open_elsewhere()
+        # Both digests are noted before the file is written: whoever is stopped between has changed nothing behind the next one's back.
+        self._registry.put(msgspec.structs.replace(session, saved=(digest(before), digest(after))))
+        await asyncio.to_thread(self._replace, after)
+        self._registry.put(msgspec.structs.replace(session, saved=(digest(after),), used=time.time()))
+        return True
+
+    def _note_file(self) -> None:
+        """Take the file as it is for one that nobody else has written."""
+        session = self._registry.get(self.session_id)
+        if session is not None:
+            with suppress(OSError):
+                now = digest(read_bytes(self._path, LARGEST_NOTEBOOK))
+                if now not in session.saved:
+                    self._registry.put(msgspec.structs.replace(session, saved=(now,)))
+
+    def _on_disk(self, session: Session) -> bytes:
+        try:
+            content = read_bytes(self._path, LARGEST_NOTEBOOK)
+        except OSError as error:
+            raise BridgeError(
+                "no_such_notebook",
+                f"{self._path} cannot be read: {error.strerror}; nothing was written.",
+                "export_notebook with output writes the kernel's cells to another file.",
+            ) from error
+        if digest(content) not in session.saved:
+            raise BridgeError(
+                "notebook_in_use",
+                f"Another program has changed {self._path} since it was read or written here; nothing was written.",
+                _ELSEWHERE,
+            )
+        return content
+
+    def _merged(self, before: bytes, cells: list[CellWithOutputs]) -> bytes:
+        from marimo_kernel_bridge.exporting.live import id_in_file  # noqa: PLC0415  # a server starts without it
+        from marimo_kernel_bridge.exporting.session_file import session_document  # noqa: PLC0415  # likewise
+
+        disk = parse_notebook(self._path, msgspec.json.decode(before))
+        self._known |= {id_in_file(live.cell) for live in cells}
+        document = session_document(disk, cells, self._known)
+        return before if document == disk.document else serialized(document).encode()
+
+    async def _require_not_open_elsewhere(self) -> None:
+        own = Path(self._client.connection.where)
+        for kernel_id, notebook in (await self._opened()).items():
+            if kernel_id != kernel_id_of(own) and id_of(Path(notebook)) == self.session_id:
+                raise BridgeError(
+                    "notebook_in_use",
+                    f"{self._path} is open in Jupyter, with another kernel; nothing was written.",
+                    f"Ask the person to close it there. {_ELSEWHERE}",
+                )
+
+    def _replace(self, content: bytes) -> None:
+        try:
+            write_whole(self._path, content, overwrite=True)
+        except BridgeError as refusal:
+            raise BridgeError(
+                refusal.code, refusal.message, "export_notebook with output writes to another folder."
+            ) from refusal
+
+    async def _watch(self) -> None:
+        while True:
+            await self._due.wait()
+            await asyncio.sleep(_QUIET)
+            self._due.clear()
+            try:
+                if await self._settled():
+                    await self.save()
+            except BridgeError as refusal:
+                logger.info("The file of session %s was not written: %s", self.session_id, refusal)
+            except Exception:
+                logger.exception("The file of session %s was not written", self.session_id)
+
+    async def _settled(self) -> bool:
+        """Whether nothing runs; what does ends with a change."""
+        state = await self._reads.describe()
+        return not (state.busy or state.settling or state.queued)

@@ -1,0 +1,240 @@
+"""The sessions of this user, as tools create, open, close and forget them.
+
+Owns what happens to registry, files and kernels, each under the session's lock, so that two servers start no second kernel. Attaches to
+none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import DEFAULT_TTL, Session, digest, id_of, is_id
+from marimo_kernel_bridge.launch.sessions.registry import Registry
+from marimo_kernel_bridge.notebooks.ipynb import read_notebook
+from marimo_kernel_bridge.notebooks.nbformat_json import serialized
+from marimo_kernel_bridge.notebooks.whole_files import write_whole
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, LONGEST_PATH, read_bytes
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.launch.sessions.entries import SessionKernel
+    from marimo_kernel_bridge.notebooks.nbformat_json import DocumentJSON
+
+MOST_ACTIVE: Final = 200
+"""Kernels of sessions at one time: each needs 35 MB, and four connections of each server that uses it."""
+_SUFFIX: Final = ".ipynb"
+
+StartKernel = Callable[[Session], Awaitable["SessionKernel"]]
+"""A function that starts the kernel of a session. Raises `BridgeError`."""
+
+
+class EndKernel(Protocol):
+    """A function that ends the kernel of a session."""
+
+    async def __call__(self, kernel: SessionKernel, *, asked: bool) -> None: ...
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a new session is to be."""
+
+    name: str
+    folder: str | None = None
+    description: str = ""
+    interpreter: str | None = None
+    ttl: float = DEFAULT_TTL
+    client: str = ""
+
+
+async def end_kernel(kernel: SessionKernel, *, asked: bool) -> None:
+    """End the kernel of a session; `asked`: it was told to end itself, and gets some time for that."""
+    from marimo_kernel_bridge.launch.sessions.kernels import end  # noqa: PLC0415  # a server starts without jupyter_client
+
+    await end(kernel, asked=asked)
+
+
+async def start_kernel(session: Session) -> SessionKernel:
+    """Start the kernel of a session. Raises `BridgeError`."""
+    from marimo_kernel_bridge.launch.sessions.kernels import start  # noqa: PLC0415  # a server starts without jupyter_client
+
+    return await start(session)
+
+
+class Sessions:
+    """The sessions in a registry. `folder` is where new notebooks go; without, the working directory."""
+
+    def __init__(
+        self,
+        registry: Registry | None = None,
+        folder: Path | None = None,
+        start: StartKernel = start_kernel,
+        end: EndKernel = end_kernel,
+    ) -> None:
+        self._registry = registry
+        self._folder = folder
+        self._start = start
+        self._end = end
+
+    @property
+    def registry(self) -> Registry:
+        """The registry; where it is depends on the environment of the first use."""
+        if self._registry is None:
+            self._registry = Registry()
+        return self._registry
+
+    def named(self, notebook: str) -> Session:
+        """Return a session by its id or its notebook's path. Raises `BridgeError`: no_such_notebook."""
+        found = self.registry.get(notebook) or (
+            self.registry.get(id_of(Path(notebook).expanduser())) if _is_path(notebook) else None
+        )
+        if found is None:
+            raise BridgeError(
+                "no_such_notebook",
+                f"There is no session {notebook[:200]!r}.",
+                "list_notebooks shows them. open_notebook takes the path of any .ipynb.",
+            )
+        return found
+
+    def path_of(self, wanted: Wanted) -> Path:
+        """Return where the notebook of a new session goes. Raises `BridgeError`: bad_request, output_exists."""
+        stem = wanted.name.removesuffix(_SUFFIX)
+        if not stem or stem != stem.strip(" .") or any(letter in stem for letter in "/\\:\0\n"):
+            raise BridgeError(
+                "bad_request",
+                f"{wanted.name[:200]!r} is no name of a notebook; nothing was created.",
+                "A name without a folder: penguins.",
+            )
+        folder = Path(wanted.folder).expanduser() if wanted.folder is not None else self._folder or Path.cwd()
+        if not _is_path(str(folder)) or not folder.is_dir():
+            raise BridgeError(
+                "bad_request", f"There is no folder {str(folder)[:200]!r}; nothing was created.", ""
+            )
+        path = folder.resolve() / f"{stem}{_SUFFIX}"
+        if path.exists():
+            raise BridgeError(
+                "output_exists",
+                f"{path} exists; nothing was created.",
+                "open_notebook opens it. Or choose another name.",
+            )
+        return path
+
+    async def create(self, path: Path, document: DocumentJSON, wanted: Wanted) -> Session:
+        """Write a new notebook and its entry. Raises `BridgeError`: output_exists, disk_full, bad_request."""
+        content = serialized(document).encode()
+        now = time.time()
+        session = Session(
+            id=id_of(path),
+            path=str(path),
+            name=path.stem,
+            description=wanted.description,
+            interpreter=wanted.interpreter,
+            ttl=wanted.ttl,
+            created=now,
+            used=now,
+            client=wanted.client,
+            saved=(digest(content),),
+        )
+        async with self.registry.changing(session.id):
+            await asyncio.to_thread(write_whole, path, content, overwrite=False)
+            self.registry.put(session)
+        return session
+
+    async def adopt(self, path: Path, client: str, ttl: float = DEFAULT_TTL) -> Session:
+        """Return the session of an existing notebook, a new one if it has none. Raises `BridgeError`: bad_notebook, ..."""
+        real = await asyncio.to_thread(lambda: path.expanduser().resolve())
+        if real.suffix != _SUFFIX:
+            raise BridgeError(
+                "bad_notebook", f"{real} is no .ipynb.", "import_notebook and export_notebook convert others."
+            )
+        await asyncio.to_thread(read_notebook, real)
+        now = time.time()
+        async with self.registry.changing(id_of(real)):
+            known = self.registry.get(id_of(real))
+            if known is not None:
+                return known
+            session = Session(
+                id=id_of(real), path=str(real), name=real.stem, ttl=ttl, created=now, used=now, client=client
+            )
+            self.registry.put(session)
+            return session
+
+    async def opened(
+        self, session_id: str, client: str, interpreter: str | None = None
+    ) -> tuple[Session, bool]:
+        """Return a session with a kernel that runs, and whether that was started now.
+
+        Raises `BridgeError`: no_such_notebook, too_many_sessions, no_such_kernelspec, bad_request, kernel_dead, ...
+        """
+        registry = self.registry
+        async with registry.changing(session_id):
+            session = self.named(session_id)
+            if session.state == "active":
+                return session, False
+            await asyncio.to_thread(self._require_room)
+            session = msgspec.structs.replace(session, interpreter=interpreter or session.interpreter)
+            try:
+                content = await asyncio.to_thread(_content, session)
+                kernel = await self._start(session)
+            except BridgeError as refusal:
+                registry.put(msgspec.structs.replace(session, kernel=None, why=refusal.message))
+                raise
+            session = msgspec.structs.replace(
+                session, kernel=kernel, why="", used=time.time(), client=client, saved=(digest(content),)
+            )
+            registry.put(session)
+            return session, True
+
+    async def closed(self, session_id: str, why: str, *, asked: bool) -> Session:
+        """End the kernel of a session, if it has one; `asked`: it was told to end itself."""
+        async with self.registry.changing(session_id):
+            session = self.named(session_id)
+            if session.kernel is not None:
+                await self._end(session.kernel, asked=asked)
+            session = msgspec.structs.replace(session, kernel=None, why=why, used=time.time())
+            self.registry.put(session)
+            return session
+
+    async def deleted(self, session: Session, *, file: bool) -> None:
+        """Forget a session, whose kernel was ended; with `file`, delete its notebook. Raises `BridgeError`."""
+        async with self.registry.changing(session.id):
+            if file:
+                try:
+                    await asyncio.to_thread(Path(session.path).unlink, missing_ok=True)
+                except OSError as error:
+                    raise BridgeError(
+                        "bad_request",
+                        f"{session.path} cannot be deleted: {error.strerror}; the session is still there.",
+                        "Without file=true it is forgotten, and the file stays.",
+                    ) from error
+            self.registry.forget(session.id)
+
+    def _require_room(self) -> None:
+        if sum(session.state == "active" for session in self.registry.all()) >= MOST_ACTIVE:
+            raise BridgeError(
+                "too_many_sessions",
+                f"{MOST_ACTIVE} sessions have kernels, as many as may have; nothing was started.",
+                "close_notebook those that nobody needs now; their kernels also end by themselves when nobody uses them.",
+            )
+
+
+def _content(session: Session) -> bytes:
+    """Return the content of a session's file. Raises `BridgeError`: no_such_notebook."""
+    try:
+        return read_bytes(session.path, LARGEST_NOTEBOOK)
+    except OSError as error:
+        raise BridgeError(
+            "no_such_notebook",
+            f"{session.path} cannot be read: {error.strerror}; no kernel was started.",
+            "If it was moved, open_notebook takes its new path; delete_notebook forgets the session.",
+        ) from error
+
+
+def _is_path(text: str) -> bool:
+    return bool(text) and "\0" not in text and len(text) <= LONGEST_PATH and not is_id(text)

@@ -1,0 +1,186 @@
+"""The tools for notebooks as sessions: create, list, open, close, delete, and the templates of new ones."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver import AcceptedElicitation, Elicit, ElicitationResult, Resolve
+from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
+from pydantic import BaseModel, Field
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import DEFAULT_TTL, id_of
+from marimo_kernel_bridge.launch.sessions.registry import Registry
+from marimo_kernel_bridge.launch.sessions.templates import templates, templates_folder
+from marimo_kernel_bridge.mcp_server.answers.notebooks import (
+    NotebookDone,
+    NotebookList,
+    NotebookOpened,
+    TemplateLine,
+    TemplateList,
+)
+from marimo_kernel_bridge.mcp_server.arguments import (
+    LIST_BUDGET,
+    Ctx,
+    can_ask,
+    client_name,
+    kernels_of,
+)
+from marimo_kernel_bridge.mcp_server.package_index import printable
+from marimo_kernel_bridge.mcp_server.sessions.sessions import Wanted
+from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
+from marimo_kernel_bridge.mcp_server.tools.call_result import answer
+from marimo_kernel_bridge.mcp_server.views import sessions as views
+
+SessionArg = Annotated[str, Field(description="Id from list_notebooks, or the notebook's path.")]
+InterpreterArg = Annotated[str | None, Field(description="A Python that has marimo-kernel-bridge.")]
+
+
+@tool("Create a notebook", needs="all")
+async def create_notebook(
+    ctx: Ctx,
+    *,
+    name: Annotated[str, Field(max_length=200, description="The file's name, without a folder.")],
+    description: Annotated[str, Field(max_length=500, description="What it is for.")] = "",
+    folder: Annotated[str | None, Field(description="Without, the server's own.")] = None,
+    template: Annotated[str, Field(description="From list_templates.")] = "blank",
+    parameters: Annotated[
+        dict[str, Any], Field(description="Values by variable, for a cell tagged parameters.")
+    ] = {},  # noqa: B006  # never changed
+    interpreter: InterpreterArg = None,
+    ttl: Annotated[
+        float, Field(ge=1, le=30 * 86400, description="Idle seconds after which its kernel ends.")
+    ] = DEFAULT_TTL,
+) -> Annotated[CallToolResult, NotebookOpened]:
+    """Create an .ipynb and start its kernel; runs nothing. The file is saved after each run.
+
+    The handle stays when this server or the kernel ends: open_notebook.
+    """
+    kernels, client = kernels_of(ctx), client_name(ctx)
+    wanted = Wanted(name, folder, description, interpreter, ttl, client)
+    path = await asyncio.to_thread(kernels.sessions.path_of, wanted)
+    document = await views.template_document(path, template, parameters)
+    session = await kernels.sessions.create(path, document, wanted)
+    return answer(await views.opened(kernels, session.id, client), kernels.redactor)
+
+
+@tool("List notebooks", needs="read", reads=True)
+async def list_notebooks(
+    ctx: Ctx,
+    *,
+    state: Annotated[
+        Literal["active", "suspended", "all"], Field(description="suspended: without a kernel.")
+    ] = "all",
+) -> Annotated[CallToolResult, NotebookList]:
+    """List the notebooks that agents created or opened, the last used first."""
+    kernels = kernels_of(ctx)
+    lines = await views.notebook_lines(kernels, client_name(ctx), state)
+    return answer(NotebookList(lines), kernels.redactor, budget=LIST_BUDGET)
+
+
+def _of_opening(arguments: Arguments) -> Tier:
+    """Return read for a session that has a kernel, which is joined; all where one has to be started."""
+    notebook = str(arguments.get("notebook"))
+    session = Registry().get(notebook) or Registry().get(id_of(Path(notebook.replace("\0", "")).expanduser()))
+    return "read" if session is not None and session.state == "active" else "all"
+
+
+@tool("Open a notebook", needs=_of_opening, idempotent=True)
+async def open_notebook(
+    ctx: Ctx, *, notebook: SessionArg, interpreter: InterpreterArg = None
+) -> Annotated[CallToolResult, NotebookOpened]:
+    """Join a notebook's kernel, or start one that knows the file's cells; runs nothing. Names the checkpoint to restore.
+
+    To a notebook that a person has open use connect_to_kernel.
+    """
+    kernels, client = kernels_of(ctx), client_name(ctx)
+    try:
+        session = kernels.sessions.named(notebook)
+    except BridgeError:
+        if not notebook.endswith(".ipynb"):
+            raise
+        session = await kernels.sessions.adopt(Path(notebook), client)
+    return answer(await views.opened(kernels, session.id, client, interpreter), kernels.redactor)
+
+
+@tool("Close a notebook", needs="all", destroys=True, idempotent=True)
+async def close_notebook(
+    ctx: Ctx,
+    *,
+    notebook: SessionArg,
+    save: Annotated[bool, Field(description="Write its file first.")] = True,
+) -> Annotated[CallToolResult, NotebookDone]:
+    """Save a notebook's file and end its kernel. Variables are lost, but for a checkpoint's."""
+    kernels = kernels_of(ctx)
+    session = kernels.sessions.named(notebook)
+    return answer(await views.closed(kernels, session, client_name(ctx), save=save), kernels.redactor)
+
+
+class DeleteConsent(BaseModel):
+    """The person's answer."""
+
+    delete: Annotated[bool, Field(title="Delete", description="Yes: delete this file now.")]
+
+
+class NotAsked(DeleteConsent):
+    """Nothing to ask: the file stays."""
+
+
+async def ask_about_file(ctx: Ctx, notebook: str, delete_file: bool) -> Elicit[DeleteConsent] | DeleteConsent:  # noqa: FBT001  # the SDK passes arguments by name
+    """Ask the person, if their file is to be deleted."""
+    kernels = kernels_of(ctx)
+    if not delete_file or not kernels.may_install or not can_ask(ctx):
+        return NotAsked(delete=False)
+    try:
+        session = kernels.sessions.named(notebook)
+    except BridgeError:  # the tool itself says so
+        return NotAsked(delete=False)
+    return Elicit(f"An agent wants to delete the file {printable(session.path)}, for good.", DeleteConsent)
+
+
+def _said(consent: ElicitationResult[DeleteConsent]) -> str:
+    if not isinstance(consent, AcceptedElicitation):
+        return "no answer"
+    if isinstance(consent.data, NotAsked):
+        return "not asked"
+    return "yes" if consent.data.delete else "no"
+
+
+@tool(
+    "Delete a notebook",
+    needs="all",
+    destroys=True,
+    audited=lambda arguments: {"consent": _said(arguments["consent"])},
+)
+async def delete_notebook(
+    ctx: Ctx,
+    *,
+    notebook: SessionArg,
+    consent: Annotated[ElicitationResult[DeleteConsent], Resolve(ask_about_file)],
+    delete_file: Annotated[bool, Field(description="The file, too; the person is asked.")] = False,
+) -> Annotated[CallToolResult, NotebookDone]:
+    """End a notebook's kernel and take it off list_notebooks. Its checkpoints stay."""
+    kernels = kernels_of(ctx)
+    session = kernels.sessions.named(notebook)
+    if delete_file and _said(consent) != "yes":
+        raise BridgeError(
+            "not_allowed",
+            f"The person did not agree to delete {session.path} ({_said(consent)}); nothing was done.",
+            "Without delete_file only the session goes. They can delete the file themselves.",
+        )
+    await views.closed(kernels, session, client_name(ctx), save=False)
+    await kernels.sessions.deleted(session, file=delete_file)
+    became = "its file is deleted" if delete_file else "its file stays"
+    return answer(NotebookDone(session.id, f"deleted; {became}.", session.path), kernels.redactor)
+
+
+@tool("List templates", needs="read", reads=True)
+async def list_templates(ctx: Ctx) -> Annotated[CallToolResult, TemplateList]:
+    """List the templates of create_notebook."""
+    found = await asyncio.to_thread(templates)
+    lines = tuple(
+        TemplateLine(one.name, one.description, None if one.path is None else str(one.path)) for one in found
+    )
+    return answer(TemplateList(lines, str(templates_folder())), kernels_of(ctx).redactor)

@@ -1,0 +1,166 @@
+"""Sessions for agents: what is listed of each, and what is done to open one, to close it and to let it go."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions import templates
+from marimo_kernel_bridge.mcp_server.answers.notebooks import NotebookDone, NotebookLine, NotebookOpened
+from marimo_kernel_bridge.mcp_server.views.cells import time_of_day
+from marimo_kernel_bridge.mcp_server.views.files import converted
+from marimo_kernel_bridge.notebooks.ipynb import parse_notebook, read_notebook
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from marimo_kernel_bridge.launch.sessions.entries import Session
+    from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+    from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject
+
+_LIST_BOUND: Final = 0.5
+"""Seconds within which connected kernels say how many cells they have."""
+
+
+async def notebook_lines(kernels: Kernels, client_name: str, state: str) -> tuple[NotebookLine, ...]:
+    """Return the sessions in a state, each with what can be told without asking a kernel that is not connected."""
+    sessions = await asyncio.to_thread(kernels.sessions.registry.all)
+    chosen = [session for session in sessions if state in {"all", session.state}]
+    return tuple(await asyncio.gather(*(_line(kernels, client_name, session) for session in chosen)))
+
+
+async def _line(kernels: Kernels, client_name: str, session: Session) -> NotebookLine:
+    active = session.state == "active"
+    facts: dict[str, Any] = {}
+    attached = kernels.attached_as(session.id, client_name) if active else None
+    if attached is not None:
+        facts["kernel"] = attached.handle
+        facts["unsaved"] = str(attached.saver.refusal or "") if attached.saver is not None else ""
+        with suppress(BridgeError, TimeoutError):
+            async with asyncio.timeout(_LIST_BOUND):
+                description = await attached.client.reads.describe()
+                facts |= {
+                    "cells": description.cells,
+                    "stale": len(description.stale),
+                    "busy": description.busy,
+                }
+    return NotebookLine(
+        session.id,
+        session.name,
+        session.state,
+        session.path,
+        session.description,
+        why="" if active else session.why_suspended,
+        idle=time.time() - session.used,
+        memory=_memory(session) if active else None,
+        **facts,
+    )
+
+
+def _memory(session: Session) -> int | None:
+    """Return the resident memory of a session's kernel, where the system tells without being asked for long."""
+    try:
+        pages = Path(f"/proc/{session.kernel.pid if session.kernel else 0}/statm").read_text().split()[1]
+    except (OSError, IndexError):
+        return None
+    return int(pages) * 4096
+
+
+async def template_document(path: Path, name: str, parameters: Mapping[str, Any]) -> DocumentJSON:
+    """Return a new notebook from a template. Raises `BridgeError`: bad_request, bad_notebook."""
+    template = await asyncio.to_thread(templates.template_named, name)
+    cells: Sequence[CellJSON] = templates.shipped_cells(name)
+    metadata: JSONObject = {}
+    if template.path is not None:
+        source = template.path
+        if source.suffix == ".py":
+            _, content = await converted(source, "ipynb")
+            notebook = parse_notebook(source, msgspec.json.decode(content))
+        else:
+            notebook = await asyncio.to_thread(read_notebook, source)
+        cells, metadata = notebook.document["cells"], notebook.metadata
+    return await asyncio.to_thread(templates.new_document, path, cells, parameters, metadata)
+
+
+async def opened(
+    kernels: Kernels, session_id: str, client_name: str, interpreter: str | None = None
+) -> NotebookOpened:
+    """Attach to a session's kernel, after starting one that knows the cells of the file, if it has none. Raises `BridgeError`."""
+    session, new = await kernels.sessions.opened(session_id, client_name, interpreter)
+    attached = await kernels.join(session, client_name)
+    if not new:
+        description = await attached.client.reads.describe() if attached.reactive else None
+        message = "joined the kernel that it has; its variables are there."
+        return NotebookOpened(
+            attached.handle,
+            session.path,
+            message,
+            description.cells if description else 0,
+            note=attached.news(),
+        )
+    cells, note = await _loaded(attached, session)
+    message = "a new kernel" + (
+        f" that knows its {cells} code cells and has run none: run_cells runs them." if cells else "."
+    )
+    checkpoint = await newest_checkpoint(attached)
+    if checkpoint is not None:
+        note = (
+            f"{note} There is the checkpoint {checkpoint}: restore_checkpoint brings its values back.".strip()
+        )
+    return NotebookOpened(attached.handle, session.path, message, cells, checkpoint, note)
+
+
+async def _loaded(attached: Attached, session: Session) -> tuple[int, str]:
+    """Let a new kernel know the cells of the file; return how many, and why not if it does not."""
+    notebook = await asyncio.to_thread(read_notebook, Path(session.path))
+    if not any(cell.kind == "code" and cell.source.strip() for cell in notebook.cells):
+        return 0, ""
+    try:
+        loaded = await attached.client.load_document()
+    except BridgeError as refusal:
+        return 0, f"Its cells are in the file only: {refusal}"
+    return len(loaded.cells), ""
+
+
+async def newest_checkpoint(attached: Attached) -> str | None:
+    """Return the newest checkpoint of a notebook, with its time; None if there is none that is known."""
+    with suppress(BridgeError):
+        found = await attached.client.list_checkpoints()
+        if found:
+            return f"{found[0].name} of {time_of_day(found[0].at)}"
+    return None
+
+
+async def closed(kernels: Kernels, session: Session, client_name: str, *, save: bool) -> NotebookDone:
+    """Write a session's file and end its kernel. Raises `BridgeError`, with `save` also where the file cannot be written."""
+    if session.state != "active":
+        await kernels.leave(session.id)
+        await kernels.sessions.closed(
+            session.id, session.why_suspended or f"{client_name} closed it", asked=False
+        )
+        return NotebookDone(session.id, "it had no kernel. open_notebook starts one.", session.path)
+    attached = await kernels.join(session, client_name)
+    await attached.require_not_paused()
+    if save and attached.saver is not None:
+        await attached.saver.save()
+    asked = False
+    with suppress(BridgeError):  # one that does not answer is killed
+        await attached.client.shut_down()
+        asked = True
+    await kernels.leave(session.id)
+    await kernels.sessions.closed(session.id, f"{client_name} closed it", asked=asked)
+    kept = "Its file has its cells and outputs; its variables are lost but for a checkpoint's."
+    return NotebookDone(session.id, f"closed. {kept} open_notebook starts a new kernel.", session.path)
+
+
+async def restarted(kernels: Kernels, session_id: str, client_name: str) -> str:
+    """End the kernel of a session and start another one; return a sentence about it. Raises `BridgeError`."""
+    await closed(kernels, kernels.sessions.named(session_id), client_name, save=True)
+    view = await opened(kernels, session_id, client_name)
+    return f"The kernel was restarted. All its variables are lost. It is {view.message} {view.note}".strip()

@@ -1,0 +1,525 @@
+"""Notebooks as sessions, as agents see them; the kernels are in memory, and each session has this process for its kernel's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from mcp import Client
+from mcp.types import ElicitResult, Implementation
+
+from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel
+from marimo_kernel_bridge.launch.sessions.processes import started
+from marimo_kernel_bridge.launch.sessions.registry import Registry
+from marimo_kernel_bridge.mcp_server.sessions import saving, sessions
+from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
+from marimo_kernel_bridge.mcp_tools import build_server
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
+from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.fake_kernel import DESCRIPTION
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from tests.unit.mcp_server.fake_kernel import FakeKernel
+
+    Serve = Callable[..., Awaitable[Agent]]
+
+pytestmark = pytest.mark.anyio
+
+
+class Machine:
+    """What starts and ends kernels, and which connection file each has."""
+
+    def __init__(self, connection_file: str) -> None:
+        self.connection_file = Path(connection_file)
+        self.started: list[Session] = []
+        self.ended: list[bool] = []
+        self.refusal: BridgeError | None = None
+
+    async def start(self, session: Session) -> SessionKernel:
+        await asyncio.sleep(0.01)
+        self.started.append(session)
+        if self.refusal is not None:
+            raise self.refusal
+        return SessionKernel(str(self.connection_file), os.getpid(), started(os.getpid()) or "")
+
+    async def end(self, kernel: SessionKernel, *, asked: bool) -> None:
+        assert kernel.pid == os.getpid()
+        self.ended.append(asked)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of notebooks, which is the working directory."""
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
+    monkeypatch.setattr(saving, "_QUIET", 0.0)
+    return folder
+
+
+@pytest.fixture
+def machine(connection_file: str) -> Machine:
+    return Machine(connection_file)
+
+
+@pytest.fixture
+async def serve(kernel: FakeKernel, machine: Machine, folder: Path) -> AsyncIterator[Serve]:
+    """Serve an agent; each call is another server on the same registry. `answer` is what the person says if asked."""
+    async with AsyncExitStack() as stack:
+
+        async def serve(allow: Any = "all", name: str = "ann", answer: ElicitResult | None = None) -> Agent:
+            async def ask(_context: Any, params: Any) -> Any:
+                assert str(folder) in params.message
+                assert answer is not None
+                return answer
+
+            asked: Any = ask if answer is not None else None
+            own = Sessions(start=machine.start, end=machine.end)
+            server = build_server(allow, attach=kernel.attach, sessions=own)
+            client = Client(
+                server,
+                client_info=Implementation(name=name, version="1"),
+                elicitation_callback=asked,
+            )
+            return Agent(await stack.enter_async_context(client))
+
+        yield serve
+
+
+@pytest.fixture
+async def agent(serve: Serve) -> Agent:
+    return await serve()
+
+
+def on_disk(path: str | Path) -> list[str]:
+    """Return the cells of a file, with the text of their outputs."""
+    cells = json.loads(Path(path).read_text())["cells"]
+    return [
+        "".join(cell["source"]) + "".join(f" -> {output['text']}" for output in cell.get("outputs", ()))
+        for cell in cells
+    ]
+
+
+def text_of(path: str | Path) -> str:
+    return Path(path).read_text()
+
+
+def write(path: str, text: str) -> None:
+    Path(path).write_text(text)
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+def move(path: str, new: Path) -> None:
+    Path(path).rename(new)
+
+
+def exists(path: str) -> bool:
+    return Path(path).exists()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # a file tells nobody
+            await asyncio.sleep(0.005)
+
+
+async def created(agent: Agent, name: str = "a", **arguments: Any) -> dict[str, Any]:
+    answer = await agent("create_notebook", name=name, **arguments)
+    assert not answer.failed, answer.text
+    return answer.data
+
+
+# Creating
+
+
+async def test_a_notebook_is_a_file_with_a_kernel_that_knows_its_path(
+    agent: Agent, folder: Path, machine: Machine, kernel: FakeKernel
+) -> None:
+    data = await created(agent, "penguins", description="Which are heavy?", parameters={"n": 3}, ttl=60)
+    assert data["path"] == str(folder / "penguins.ipynb")
+    assert on_disk(data["path"]) == ["# Parameters\nn = 3"]
+    document = json.loads(text_of(data["path"]))
+    assert (document["nbformat"], document["nbformat_minor"]) == (4, 5)
+    assert [(one.path, one.ttl) for one in machine.started] == [(data["path"], 60.0)]
+    assert "load_document" in kernel.asked
+    listed = await agent("list_notebooks")
+    assert f"{data['kernel']} penguins · active · connected" in listed.text
+    assert "Which are heavy?" in listed.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"name": "../a"}, "bad_request"),
+        ({"name": ".ipynb"}, "bad_request"),
+        ({"name": "a", "folder": "/no/such"}, "bad_request"),
+        ({"name": "there"}, "output_exists"),
+        ({"name": "a", "template": "nosuch"}, "bad_request"),
+        ({"name": "a", "parameters": {"not a name": 1}}, "bad_request"),
+    ],
+)
+async def test_what_cannot_be_created_is_refused_and_leaves_nothing(
+    agent: Agent, folder: Path, machine: Machine, arguments: dict[str, Any], code: Any
+) -> None:
+    (folder / "there.ipynb").write_text("{}")
+    refused = await agent("create_notebook", **arguments)
+    assert refused.refused(code), refused.text
+    assert names_in(folder) == ["there.ipynb"]
+    assert machine.started == []
+    assert (await agent("list_notebooks")).data == {"notebooks": []}
+
+
+async def test_a_folder_that_cannot_be_written_is_refused_and_leaves_nothing(
+    agent: Agent, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise BridgeError("disk_full", "There is no room.")
+
+    monkeypatch.setattr(sessions, "write_whole", refuse)
+    assert (await agent("create_notebook", name="a")).refused("disk_full")
+    assert (await agent("list_notebooks")).data == {"notebooks": []}
+
+
+async def test_templates_are_listed_and_used(agent: Agent, tmp_path: Path, kernel: FakeKernel) -> None:
+    own = tmp_path / "config" / "marimo_kernel_bridge" / "templates"
+    own.mkdir(parents=True)
+    cell = {"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": [], "execution_count": 4}
+    (own / "mine.ipynb").write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]})
+    )
+    names = [one["name"] for one in (await agent("list_templates")).data["templates"]]
+    assert names == ["blank", "data_analysis", "mine"]
+    data = await created(agent, template="mine")
+    assert on_disk(data["path"]) == ["x = 1"]
+    assert len(on_disk((await created(agent, "b", template="data_analysis"))["path"])) > 5
+
+
+@pytest.mark.parametrize("allow", ["read", "run"])
+async def test_starting_and_ending_need_the_permission_all(serve: Serve, allow: str, agent: Agent) -> None:
+    data = await created(agent)
+    other = await serve(allow, name="eve")
+    assert (await other("create_notebook", name="b")).refused("not_allowed")
+    assert (await other("close_notebook", notebook=data["kernel"])).refused("not_allowed")
+    assert (await other("delete_notebook", notebook=data["kernel"])).refused("not_allowed")
+    assert not (await other("open_notebook", notebook=data["kernel"])).failed
+    await agent("close_notebook", notebook=data["kernel"])
+    assert (await other("open_notebook", notebook=data["kernel"])).refused("not_allowed")
+
+
+# Over restarts of servers and kernels
+
+
+async def test_another_server_knows_the_session_and_joins_its_kernel_at_first_use(
+    agent: Agent, serve: Serve, machine: Machine
+) -> None:
+    handle = (await created(agent))["kernel"]
+    other = await serve("run", name="ann")
+    (line,) = (await other("list_notebooks", state="active")).data["notebooks"]
+    assert line["id"] == handle
+    assert "kernel" not in line
+    assert (await other("kernel_status", kernel=handle)).data["state"] == "idle"
+    assert (await other("list_notebooks")).data["notebooks"][0]["kernel"] == handle
+    resource = await other.client.read_resource(f"marimo://{handle}/history")
+    assert resource.contents
+    assert len(machine.started) == 1
+
+
+async def test_two_servers_that_open_a_notebook_at_once_start_one_kernel(
+    serve: Serve, folder: Path, machine: Machine
+) -> None:
+    empty = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
+    (folder / "a.ipynb").write_text(json.dumps(empty))
+    one, two = await serve(name="ann"), await serve(name="ada")
+    opened = await asyncio.gather(
+        *(who("open_notebook", notebook=str(folder / "a.ipynb")) for who in (one, two))
+    )
+    assert [answer.failed for answer in opened] == [False, False]
+    assert opened[0].data["kernel"] == opened[1].data["kernel"]
+    assert len(machine.started) == 1
+    assert len((await one("list_notebooks")).data["notebooks"]) == 1
+
+
+async def test_a_kernel_that_ended_leaves_a_suspended_session_that_can_be_opened_again(
+    agent: Agent, machine: Machine, kernel: FakeKernel
+) -> None:
+    handle = (await created(agent, parameters={"n": 1}))["kernel"]
+    kernel.saved = [kernel.add("parameters", "n = 1")]
+    registry = Registry()
+    entry = registry.get(handle)
+    assert entry is not None
+    assert entry.kernel is not None
+    registry.put(
+        msgspec.structs.replace(entry, kernel=msgspec.structs.replace(entry.kernel, started="before"))
+    )
+    listed = await agent("list_notebooks", state="suspended")
+    assert "suspended (its kernel ended)" in listed.text
+    kernel.checkpoints = [CheckpointSummary("before lunch", "named", 0.0, 11, 2_500_000)]
+    opened = await agent("open_notebook", notebook=handle)
+    assert opened.data["kernel"] == handle
+    assert "that knows its 1 code cells and has run none" in opened.text
+    assert "There is the checkpoint before lunch of " in opened.text
+    assert len(machine.started) == 2
+
+
+async def test_who_uses_a_kernel_that_has_ended_is_told_how_to_open_it(
+    agent: Agent, kernel: FakeKernel
+) -> None:
+    handle = (await created(agent))["kernel"]
+    kernel.die()
+    async with asyncio.timeout(10):
+        while (await agent("kernel_status", kernel=handle)).data["state"] != "dead":  # noqa: ASYNC110  # an agent asks
+            await asyncio.sleep(0)
+    refused = await agent("execute_code", code="1")
+    assert refused.refused("kernel_dead")
+    assert f"open_notebook('{handle}')" in refused.text
+
+
+async def test_an_interpreter_that_is_gone_suspends_the_session_with_the_reason(
+    agent: Agent, machine: Machine
+) -> None:
+    handle = (await created(agent, interpreter="/gone/python"))["kernel"]
+    await agent("close_notebook", notebook=handle)
+    machine.refusal = BridgeError("bad_request", "There is no Python at '/gone/python'; nothing was started.")
+    assert (await agent("open_notebook", notebook=handle)).refused("bad_request")
+    assert "suspended (There is no Python at '/gone/python'" in (await agent("list_notebooks")).text
+    machine.refusal = None
+    assert not (await agent("open_notebook", notebook=handle, interpreter="/other/python")).failed
+    assert machine.started[-1].interpreter == "/other/python"
+
+
+async def test_a_notebook_that_was_moved_is_told_and_opens_under_its_new_path(
+    agent: Agent, folder: Path
+) -> None:
+    data = await created(agent)
+    await agent("close_notebook", notebook=data["kernel"])
+    move(data["path"], folder / "b.ipynb")
+    assert "is gone)" in (await agent("list_notebooks")).text
+    refused = await agent("open_notebook", notebook=data["kernel"])
+    assert refused.refused("no_such_notebook")
+    assert "open_notebook takes its new path" in refused.text
+    assert not (await agent("open_notebook", notebook=str(folder / "b.ipynb"))).failed
+
+
+async def test_no_more_kernels_are_started_than_may_be(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "MOST_ACTIVE", 1)
+    await created(agent, "a")
+    refused = await agent("create_notebook", name="b")
+    assert refused.refused("too_many_sessions")
+    assert "close_notebook" in refused.text
+
+
+async def test_a_session_that_is_not_there_is_told(agent: Agent) -> None:
+    assert (await agent("open_notebook", notebook="0123456789")).refused("no_such_notebook")
+    assert (await agent("close_notebook", notebook="a\0b")).refused("no_such_notebook")
+    assert (await agent("open_notebook", notebook="nosuch.ipynb")).refused("bad_notebook")
+    assert (await agent("kernel_status", kernel="0123456789")).refused("not_connected")
+
+
+# The file
+
+
+async def run(agent: Agent, kernel: FakeKernel, cell_id: str, code: str, printed: str) -> None:
+    """Run a new cell of the kernel."""
+    kernel.add(cell_id, code, execution_count=1, notebook_cell_id=None)
+    kernel.outputs[cell_id] = ({"output_type": "stream", "name": "stdout", "text": printed},)
+    await agent("execute_code", code=code)
+
+
+async def test_the_file_has_what_ran_as_soon_as_the_kernel_has_settled(
+    agent: Agent, kernel: FakeKernel
+) -> None:
+    data = await created(agent)
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    await until(lambda: on_disk(data["path"]) == ["print(6) -> 6"])
+    (cell,) = json.loads(text_of(data["path"]))["cells"]
+    assert (cell["id"], cell["execution_count"]) == ("Hbol", 1)
+    kernel.outputs["Hbol"] = ()
+    await run(agent, kernel, "MJUe", "print(7)", "7")
+    await until(lambda: on_disk(data["path"]) == ["print(6)", "print(7) -> 7"])
+
+
+async def test_the_file_gets_the_notebook_without_marks_in_place_of_secrets(
+    agent: Agent, kernel: FakeKernel
+) -> None:
+    await created(agent)
+    await run(agent, kernel, "Hbol", "1", "1")
+    await until(lambda: any(isinstance(one, wire.ReadCell) for one in kernel.requests))
+    reads = [one for one in kernel.requests if isinstance(one, wire.ReadCell)]
+    assert [one.redacted for one in reads] == [False] * len(reads)
+
+
+async def test_a_file_that_another_program_has_changed_is_not_written_and_the_agent_told_once(
+    agent: Agent, kernel: FakeKernel
+) -> None:
+    data = await created(agent)
+    path = data["path"]
+    changed = text_of(path).replace('"cells": []', '"cells": [ ]')
+    write(path, changed)
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    async with asyncio.timeout(10):
+        while "is not written (notebook_in_use)" not in (told := (await agent("kernel_status")).text):
+            pass
+    assert "close_notebook with save=false" in told
+    assert text_of(path) == changed
+    assert "not written" not in (await agent("kernel_status")).text
+    assert "not saved: Another program has changed" in (await agent("list_notebooks")).text
+    assert (await agent("save_notebook")).refused("notebook_in_use")
+    assert (await agent("close_notebook", notebook=data["kernel"])).refused("notebook_in_use")
+    assert not (await agent("close_notebook", notebook=data["kernel"], save=False)).failed
+    assert text_of(path) == changed
+    assert not (await agent("open_notebook", notebook=data["kernel"])).failed
+
+
+async def test_a_notebook_that_jupyter_has_open_with_another_kernel_is_not_written(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = await created(agent)
+    before = text_of(data["path"])
+
+    async def opened() -> dict[str, str]:
+        return {"another": data["path"]}
+
+    monkeypatch.setattr("marimo_kernel_bridge.client.discovery.notebooks_by_kernel", opened)
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    refused = await agent("save_notebook")
+    assert refused.refused("notebook_in_use")
+    assert "is open in Jupyter" in refused.text
+    assert text_of(data["path"]) == before
+
+
+async def test_a_writer_that_was_stopped_between_file_and_entry_is_nobody_else(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = await created(agent)
+    put = Registry.put
+    writes = 0
+
+    def stop(self: Registry, session: Session) -> None:
+        nonlocal writes
+        writes += 1
+        if writes > 1:
+            raise BridgeError("disk_full", "Stopped behind the file.")
+        put(self, session)
+
+    monkeypatch.setattr(Registry, "put", stop)
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    await until(lambda: writes > 1)
+    monkeypatch.setattr(Registry, "put", put)
+    assert on_disk(data["path"]) == ["print(6) -> 6"]
+    await run(agent, kernel, "MJUe", "print(7)", "7")
+    assert not (await agent("save_notebook")).failed
+    assert on_disk(data["path"]) == ["print(6) -> 6", "print(7) -> 7"]
+
+
+async def test_the_file_of_a_busy_kernel_waits(agent: Agent, kernel: FakeKernel) -> None:
+    data = await created(agent)
+    await until(lambda: "list_cells" in kernel.asked)  # the first look
+    await kernel.heard()
+    kernel.description = replace(DESCRIPTION, busy=True)
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    assert (await agent("list_notebooks")).data["notebooks"][0]["busy"]
+    assert on_disk(data["path"]) == []
+    kernel.description = DESCRIPTION
+    kernel.something_ended()
+    await until(lambda: on_disk(data["path"]) == ["print(6) -> 6"])
+
+
+async def test_a_server_that_ends_writes_what_is_not_written(
+    kernel: FakeKernel, machine: Machine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "_QUIET", 3600.0)
+    own = Sessions(start=machine.start, end=machine.end)
+    async with Client(build_server("all", attach=kernel.attach, sessions=own)) as client:
+        agent = Agent(client)
+        data = await created(agent)
+        await run(agent, kernel, "Hbol", "print(6)", "6")
+        assert on_disk(data["path"]) == []
+    assert on_disk(folder / "a.ipynb") == ["print(6) -> 6"]
+
+
+# Closing and deleting
+
+
+async def test_closing_saves_ends_the_kernel_and_leaves_the_session(
+    agent: Agent, machine: Machine, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "_QUIET", 3600.0)
+    data = await created(agent)
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    closed = await agent("close_notebook", notebook=data["path"])
+    assert not closed.failed, closed.text
+    assert on_disk(data["path"]) == ["print(6) -> 6"]
+    assert machine.ended == [True]
+    assert "suspended (ann closed it)" in (await agent("list_notebooks")).text
+    assert not (await agent("close_notebook", notebook=data["kernel"])).failed
+
+
+async def test_a_kernel_that_does_not_answer_is_ended_all_the_same(
+    agent: Agent, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def shut_down(_: KernelClient) -> None:
+        raise BridgeError("kernel_silent", "No answer.")
+
+    monkeypatch.setattr(KernelClient, "shut_down", shut_down)
+    data = await created(agent)
+    assert not (await agent("close_notebook", notebook=data["kernel"], save=False)).failed
+    assert machine.ended == [False]
+
+
+async def test_a_restart_starts_another_kernel_for_the_session(agent: Agent, machine: Machine) -> None:
+    handle = (await created(agent))["kernel"]
+    assert "was restarted" in (await agent("control_kernel", action="restart")).text
+    assert len(machine.started) == 2
+    assert (await agent("kernel_status", kernel=handle)).data["state"] == "idle"
+
+
+async def test_deleting_keeps_the_file_unless_told(agent: Agent) -> None:
+    data = await created(agent)
+    assert not (await agent("delete_notebook", notebook=data["kernel"])).failed
+    assert exists(data["path"])
+    assert (await agent("list_notebooks")).data == {"notebooks": []}
+
+
+@pytest.mark.parametrize(
+    ("said", "gone"),
+    [
+        (ElicitResult(action="accept", content={"delete": True}), True),
+        (ElicitResult(action="accept", content={"delete": False}), False),
+        (ElicitResult(action="decline"), False),
+        (None, False),
+    ],
+)
+async def test_the_file_is_deleted_only_if_the_person_agrees(
+    serve: Serve, said: ElicitResult | None, gone: bool, audit_log: Path
+) -> None:
+    agent = await serve(answer=said)
+    data = await created(agent)
+    answer = await agent("delete_notebook", notebook=data["kernel"], delete_file=True)
+    assert exists(data["path"]) is not gone
+    assert answer.failed is not gone
+    if not gone:
+        assert answer.refused("not_allowed")
+        assert len((await agent("list_notebooks")).data["notebooks"]) == 1
+    noted = [json.loads(line) for line in text_of(audit_log).splitlines()]
+    assert [line["consent"] for line in noted if line["tool"] == "delete_notebook"][-1] in {
+        "yes",
+        "no",
+        "no answer",
+        "not asked",
+    }
