@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Mapping
 
-SUBJECTS = ("requests", "startup", "outputs", "interrupts", "reactive", "large", "agents", "crowd")
+SUBJECTS = (
+    "requests",
+    "startup",
+    "outputs",
+    "interrupts",
+    "reactive",
+    "large",
+    "agents",
+    "crowd",
+    "documents",
+)
 """The modules that measure."""
 
 OURS = "marimo-kernel-bridge"
