@@ -35,24 +35,33 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 _RENAMED_KEPT = 1_000
+_STATES_KEPT = 50_000
 _NEW = re.compile(r"\bnew\d+\b")
 _NOWHERE = Address("agent", {"msg_id": "", "msg_type": ""}, "")
 
 
 @dataclass(frozen=True)
 class KnownCells:
-    """The kernel's cells at one moment, by key, and their keys by the kernel's ids."""
+    """The kernel's cells at one moment, by key, and their keys by the kernel's ids.
+
+    `found` are states of cells by key, each with what it was found from: most are asked for again and again.
+    """
 
     cells: Mapping[str, Cell]
     keys: Mapping[str, str]
+    found: dict[str, tuple[Cell | None, str, Mapping[str, str], CellState]]
 
     def states(self, document: Document) -> dict[str, CellState]:
-        """Return what the kernel knows of the code cells of a document, by key."""
-        return {
-            key: _state(self.cells.get(key), shown, self.keys)
-            for key, shown in document.cells.items()
-            if shown.type == "code"
-        }
+        """Return what the kernel knows of the code cells of a document, by key. For the control thread."""
+        return {key: self._state(key, shown) for key, shown in document.cells.items() if shown.type == "code"}
+
+    def _state(self, key: str, shown: ShownCell) -> CellState:
+        cell, known = self.cells.get(key), self.found.get(key)
+        if known is not None and known[0] is cell and known[1] == shown.code and known[2] is self.keys:
+            return known[3]
+        state = _state(cell, shown, self.keys)
+        self.found[key] = cell, shown.code, self.keys, state
+        return state
 
 
 class KernelCells:
@@ -60,6 +69,7 @@ class KernelCells:
 
     def __init__(self, notebook: NotebookSession) -> None:
         self._notebook = notebook
+        self._known = KnownCells({}, {}, {})
         self._renamed: OrderedDict[str, str] = (
             OrderedDict()
         )  # new keys by those that the table has until no cell runs
@@ -156,7 +166,10 @@ class KernelCells:
     def known(self) -> KnownCells:
         """Return what the kernel knows of its cells now."""
         cells = {cell.notebook_cell_id: cell for cell in self.snapshot() if cell.notebook_cell_id is not None}
-        return KnownCells(cells, {cell.cell_id: key for key, cell in cells.items()})
+        keys = {cell.cell_id: key for key, cell in cells.items()}
+        if keys != self._known.keys or len(self._known.found) > _STATES_KEPT:
+            self._known = KnownCells(cells, keys, {})
+        return replace(self._known, cells=cells)
 
     # -- forecasts ------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from marimo_kernel_bridge.analysis.observations import file_path, is_file_name
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline
@@ -32,6 +32,8 @@ class PublishedGraph:
         self.consumed: frozenset[str] = frozenset()
         # Names by cell: mutations of their objects are not seen.
         self.unwatched: Mapping[str, frozenset[str]] = {}
+        self.vocabulary = object()
+        """Replaced when a name is defined that was not, or is not any more."""
         self._nodes: dict[str, Node] = {}
         self._definers: Counter[str] = Counter()  # of each name that any cell defines: how many cells do
 
@@ -42,15 +44,20 @@ class PublishedGraph:
             for cell_id, node in changed.items()
             if cell_id in self._nodes
         ]
+        names = len(self._definers)
         for cell_id, node in changed.items():
             if node is not None:
                 self._nodes[cell_id] = node
                 self._definers.update(node.names.defines)
+        same = len(self._definers) == names
         for old in old_nodes:
             for name in old.names.defines:
                 self._definers[name] -= 1
                 if not self._definers[name]:
                     del self._definers[name]
+                    same = False
+        if not same:
+            self.vocabulary = object()
 
     def nodes(self) -> dict[str, Node]:
         """Return the graph."""
@@ -77,15 +84,29 @@ class PublishedGraph:
         return name in self._definers
 
 
+class _Place(NamedTuple):
+    """What the graph says of a cell. `vocabulary` are the names that any cell defines, as an identity."""
+
+    node: Node | None
+    stale: bool
+    unwatched: frozenset[str]
+    vocabulary: object
+
+
 class NotebookView:
     """The notebook for readers on any thread, also while the main thread runs a cell."""
 
     def __init__(self, cells: CellTable, graph: PublishedGraph) -> None:
         self._cells = cells
         self._graph = graph
+        self._known: dict[
+            str, tuple[Cell, _Place, Cell]
+        ] = {}  # placed cells, each with what it was made from
 
     def snapshot(self) -> list[Cell]:
         """Return all cells with their place in the graph."""
+        if len(self._known) > 2 * len(self._cells) + 100:
+            self._known = {}  # of cells that are gone
         return [self._placed(entry.cell) for entry in self._cells if not entry.deleted]
 
     def outline(self, offset: int, limit: int) -> Outline:
@@ -132,18 +153,32 @@ class NotebookView:
 
     def _placed(self, cell: Cell) -> Cell:
         """Return a cell with its place in the graph."""
-        node = self._graph.node(cell.cell_id)
-        stale = cell.cell_id in self._graph.stale
+        graph, cell_id = self._graph, cell.cell_id
+        unwatched = graph.unwatched.get(cell_id, frozenset())
+        place = _Place(graph.node(cell_id), cell_id in graph.stale, unwatched, graph.vocabulary)
+        known = self._known.get(cell_id)
+        if known is not None and known[0] is cell and known[1] == place:
+            return known[2]
+        placed = self._place(cell, place)
+        node = place.node
+        if node is None or not any(
+            map(is_file_name, (*node.names.defines, *node.names.uses))
+        ):  # shown from the working directory
+            self._known[cell_id] = cell, place, placed
+        return placed
+
+    def _place(self, cell: Cell, place: _Place) -> Cell:
+        node = place.node
         if node is None:
-            return replace(cell, stale=stale)
+            return replace(cell, stale=place.stale)
         return replace(
             cell,
-            stale=stale,
+            stale=place.stale,
             defines=tuple(sorted(map(_shown, node.names.defines))),
             uses=tuple(sorted(_shown(name) for name in node.names.uses if self._graph.is_defined(name))),
             upstream=tuple(sorted(node.upstream)),
             downstream=tuple(sorted(node.downstream)),
-            not_watched=tuple(sorted(self._graph.unwatched.get(cell.cell_id, ()))),
+            not_watched=tuple(sorted(place.unwatched)),
         )
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.observations import Observations
     from marimo_kernel_bridge.kernel.cells import Body, CellTable
     from marimo_kernel_bridge.kernel.versions.states_by_place import SavedState, StatesByPlace
-    from marimo_kernel_bridge.kernel.versions.value_flow import Changes, Part, ValueFlow
+    from marimo_kernel_bridge.kernel.versions.value_flow import Changes, Part, Source, ValueFlow
     from marimo_kernel_bridge.runtime.interface import Versions
 
 
@@ -221,13 +221,27 @@ class Redefinitions:
 
         places = {} if self.strict else {cell_id: place for place, cell_id in enumerate(bodies)}
         sources = {} if self.strict else self._changed.sources(bodies)
-        for known in kept or ():
+        if kept is None:
+            flow = ValueFlow(lambda _: False, self._flow)
+            flow.update(sources, places, moved=False)
+            return flow
+        for known in kept:
             if known.sources == sources and known.place == places:
+                kept.remove(known)
+                kept.append(known)
                 return known
-        flow = ValueFlow(lambda _: False, self._flow if kept is None else next(iter(kept), None))
-        flow.update(sources, places, moved=False)
-        if kept is not None:
-            kept[:] = [*kept, flow][-_FLOWS_KEPT:]
+        if len(kept) < _FLOWS_KEPT:
+            flow = ValueFlow(lambda _: False, next(iter(kept), None))
+            flow.update(sources, places, moved=False)
+        else:  # the one that was not needed for longest is brought up to date, which costs what the difference costs
+            flow = kept.pop(0)
+            different: dict[str, Source | None] = dict.fromkeys(flow.sources.keys() - sources.keys())
+            different |= {
+                cell_id: source for cell_id, source in sources.items() if flow.sources.get(cell_id) != source
+            }
+            moved = any(flow.place.get(cell_id, place) != place for cell_id, place in places.items())
+            flow.update(different, places, moved=moved)
+        kept.append(flow)
         return flow
 
     # -- around a cell's body ----------------------------------------------------------------------------------------

@@ -210,6 +210,25 @@ def test_the_states_of_cells_are_found_once_for_all_windows(
     assert len(found) <= len([one for one in page.seen if one["msg_type"] == "execute_input"])
 
 
+def test_what_is_known_of_cells_is_found_again_only_where_something_changed(
+    page: FrontEnd, kernel: KernelInMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = ran(page, {f"c{number}": f"v{number} = {number}" for number in range(30)} | TWO)
+    view, placed = kernel.kernel.notebook.view, list[str]()
+    place = view._place
+    monkeypatch.setattr(
+        view, "_place", lambda cell, at: placed.append(cell.notebook_cell_id) or place(cell, at)
+    )
+    page.run("a", "x = 2")
+    assert kernel.run_until(lambda: document.states["a"].changed)
+    assert {"a", "b"} <= set(placed) <= {*TWO}
+    placed.clear()
+    page.run("c1", "other = 1")
+    page.run("reads", "v1")
+    assert "v1" not in page.cells()["reads"].uses
+    assert {"c1", "c2", "reads"} <= set(placed)  # a name that is gone may be used anywhere
+
+
 def test_front_ends_are_told_of_agents_and_of_the_states_of_cells(page: FrontEnd, agent: Agent) -> None:
     document = ran(page)
     agent.change("a", "x = 2", run=False)

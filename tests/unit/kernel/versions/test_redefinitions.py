@@ -1,5 +1,6 @@
 """Notebooks that define names again: what the graph knows of their versions, and what cells show. The graph is a model."""
 
+import random
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -220,3 +221,28 @@ def test_a_preview_has_the_names_that_the_graph_would_have() -> None:
     assert names["r"].uses == {version_name("x", "q")}
     assert names["p"].defines == {version_name("x", "p")}
     assert notebook.graph.versions == before
+
+
+def test_a_forecast_from_a_flow_that_is_kept_is_that_of_a_new_one() -> None:
+    """Cells come, go, move and change."""
+    redefinitions = Notebook().redefinitions
+    kept: list[Any] = []
+    numbers = random.Random(7)
+    codes = {f"c{number}": f"x{number % 5} = x{(number + 1) % 5} + 1" for number in range(12)}
+    for step in range(60):
+        cell_id = numbers.choice(list(codes))
+        match step % 4:
+            case 0:
+                codes[cell_id] = f"x{step % 5} = x{(step + 2) % 5}; _y = x{step % 3}"
+            case 1:
+                codes = {f"new{step}": f"x{step % 6} = 1", **codes}
+            case 2:
+                codes[cell_id] = codes.pop(cell_id)
+            case 3:
+                del codes[cell_id]
+        bodies = {one: Body(code, (), "", "none") for one, code in codes.items()}
+        flow, fresh = redefinitions.expected_flow(bodies, kept), redefinitions.expected_flow(bodies, [])
+        assert flow.parts == fresh.parts
+        assert flow.makers == fresh.makers
+        assert (flow.governed(), flow.place) == (fresh.governed(), fresh.place)
+    assert len(kept) == 3
