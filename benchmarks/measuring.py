@@ -27,6 +27,7 @@ SUBJECTS = (
     "agents",
     "crowd",
     "documents",
+    "checkpoints",
 )
 """The modules that measure."""
 

@@ -6,6 +6,7 @@ The names and parameters here are part of the format of checkpoints (`checkpoint
 from __future__ import annotations
 
 import functools
+import io
 import pickle
 import types
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -31,13 +32,23 @@ class GroupUnpickler(pickle.Unpickler):
     """An unpickler that gives functions of the notebook a live namespace."""
 
     def __init__(
-        self, file: Any, namespace: dict[str, object], buffers: Iterable[Any]
-    ) -> None:  # a file as pickle takes it, and objects with the buffer protocol
+        self, file: io.BytesIO, namespace: dict[str, object], buffers: Iterable[Any]
+    ) -> None:  # objects with the buffer protocol
         super().__init__(file, buffers=buffers)
+        self._file = file
         self._bound: dict[tuple[str, str], Callable[..., object]] = {
             (__name__, "make_function"): functools.partial(_make_function, namespace),
             (__name__, "load_apart"): functools.partial(_load_apart, namespace),
         }
+
+    def load_all(self) -> dict[str, object]:
+        """Return the values of a group: those of the first pickle in the stream, and of those that continue it."""
+        values: dict[str, object] = {}
+        end = self._file.seek(0, io.SEEK_END)
+        self._file.seek(0)
+        while self._file.tell() < end:
+            values |= self.load()
+        return values
 
     def find_class(self, module: str, name: str) -> Any:
         return self._bound.get((module, name)) or super().find_class(module, name)
@@ -109,8 +120,6 @@ def load_apart(*_: object) -> NoReturn:
 
 
 def _load_apart(namespace: dict[str, object], stream: bytes, *buffers: object) -> object:
-    import io  # noqa: PLC0415  # beside its only use
-
     return GroupUnpickler(io.BytesIO(stream), namespace, buffers).load()
 
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.kernel.checkpoints.arrays import root_of, shared_roots
 from marimo_kernel_bridge.kernel.checkpoints.loaders import GroupUnpickler
-from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal, name_of, reason_of, refusal
+from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal, reason_of, refusal
 from marimo_kernel_bridge.kernel.checkpoints.sharing import (
     can_be_shared,
+    held_by_library,
     is_one_object,
     reached_by_class,
-    shareable_ids,
 )
 from marimo_kernel_bridge.kernel.checkpoints.value_pickler import (
     OUT_OF_BAND,
@@ -32,8 +32,7 @@ from marimo_kernel_bridge.kernel.checkpoints.value_pickler import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
     "MOST_OBJECTS",
@@ -70,22 +69,36 @@ class PickledGroup:
     offsets: bool = False
 
 
+class Groups:
+    """Names that are joined to groups."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._above = {name: name for name in names}
+
+    def join(self, one: str, other: str) -> None:
+        """Make the groups of two names one."""
+        self._above[self._first(one)] = self._first(other)
+
+    def _first(self, name: str) -> str:
+        while self._above[name] != name:
+            self._above[name] = name = self._above[self._above[name]]
+        return name
+
+    def found(self) -> tuple[tuple[str, ...], ...]:
+        """Return the groups, in the order of the names."""
+        groups: dict[str, list[str]] = {}
+        for name in self._above:
+            groups.setdefault(self._first(name), []).append(name)
+        return tuple(map(tuple, groups.values()))
+
+
+@dataclass(frozen=True)
 class _Looked:
-    """A value, pickled by itself."""
+    """A value, and the pickler of it by itself, which keeps alive what it reached."""
 
-    def __init__(self, value: object, pickler: ValuePickler, reached: set[int]) -> None:
-        """`reached`: the ids of the objects that it may share with other values. The pickler keeps them alive."""
-        self.value = value
-        self.pickler = pickler
-        self.reached = reached
-
-    def shares(self, ids: AbstractSet[int]) -> Iterator[int]:
-        """Yield those of `ids` by which the value is one with another that reaches them."""
-        if not ids:
-            return
-        memo, arrays = self.pickler.memo.copy(), {id(root_of(array)) for array in self.pickler.arrays}
-        functions = self.pickler.functions
-        yield from (key for key in ids if key in arrays or can_be_shared(memo[key][1], functions))
+    value: object
+    pickler: ValuePickler
+    crowded: bool
 
 
 class Pickling:
@@ -106,13 +119,12 @@ class Pickling:
         self._give_up = give_up
         self._most_objects = most_objects
         self._looked: dict[str, _Looked] = {}
-        self._crowded: set[str] = set()
         self._classes: dict[
             int, tuple[type, frozenset[int]]
-        ] = {}  # by id: a class, and what only its instances have
+        ] = {}  # by id: a class, and what its instances have of it
         self._class_picklers: list[
             ValuePickler
-        ] = []  # kept, so that no later object has the id of one they made
+        ] = []  # kept: no later object may have the id of one they made
 
     def look(self, name: str, value: object) -> Refusal | None:
         """Pickle a value by itself, to see what it reaches. Returns the reason if it cannot be kept.
@@ -120,81 +132,107 @@ class Pickling:
         Raises `GivenUpError`. Call it again for a name whose value may have changed.
         """
         self.forget(name)
+        if value is self._namespace:
+            return Refusal("dict", "the namespace of the notebook itself cannot be kept")
         values = {name: value}
         pickler = self._dumped(values)
         if isinstance(pickler, ValuePickler) and (bases := shared_roots(pickler.arrays)):
             pickler = self._dumped(values, bases)
         if not isinstance(pickler, ValuePickler):
             return pickler
-        if pickler.objects > self._most_objects:
-            self._crowded.add(name)
-            self._looked[name] = _Looked(value, pickler, set())
-            return None
-        memo = pickler.memo.copy()
-        if id(self._namespace) in memo:
-            return Refusal(name_of(type(value)), "the namespace of the notebook itself cannot be kept")
-        reached = shareable_ids(memo)
-        reached.update(id(root_of(array)) for array in pickler.arrays)
-        reached.difference_update(*map(self._of_class, pickler.classes.values()))
-        self._looked[name] = _Looked(value, pickler, reached)
+        self._looked[name] = _Looked(value, pickler, pickler.objects > self._most_objects)
         return None
 
     def forget(self, name: str) -> None:
         """Forget a name that was looked at, if it was."""
         self._looked.pop(name, None)
-        self._crowded.discard(name)
 
     def groups(self) -> tuple[tuple[str, ...], ...]:
-        """Return the groups of the names that were looked at and can be kept, each in the order of looking."""
-        parents = {name: name for name in self._looked}
+        """Return the groups of the names that were looked at and can be kept, each in the order of looking.
 
-        def first(name: str) -> str:
-            while parents[name] != name:
-                parents[name] = name = parents[parents[name]]
-            return name
+        Raises `GivenUpError`.
+        """
+        with garbage_collector_off():
+            return self._groups()
 
-        owners: dict[int, str] = {}  # by the id of an object
-        holders: dict[int, str] = {}  # by the id of a constant that is a value itself
+    def _groups(self) -> tuple[tuple[str, ...], ...]:
+        groups = Groups(self._looked)
+        holders: dict[int, str] = {}  # of constants that are values themselves, by id
         for name, looked in self._looked.items():
-            for key in looked.shares(looked.reached & owners.keys()):
-                parents[first(name)] = first(owners[key])
-            owners.update(dict.fromkeys(looked.reached, name))
             if is_one_object(looked.value):
-                parents[first(name)] = first(holders.setdefault(id(looked.value), name))
-        groups: dict[str, list[str]] = {}
-        for name in self._looked:
-            groups.setdefault(first(name), []).append(name)
-        return tuple(map(tuple, groups.values()))
+                groups.join(name, holders.setdefault(id(looked.value), name))
+        owners: dict[int, str] = {}  # of what values reach, by id
+        searched = [(name, looked.pickler) for name, looked in self._looked.items() if not looked.crowded]
+        searched.sort(
+            key=lambda item: len(item[1])
+        )  # the largest last: nobody looks for what that one reaches
+        for number, (name, pickler) in enumerate(searched, 1):
+            if len(searched) == 1:
+                break
+            reached = self._own(pickler)
+            for key in owners.keys() & reached.keys():
+                if can_be_shared(reached[key][1], pickler.functions):
+                    groups.join(name, owners[key])
+            if number < len(searched):
+                owners |= dict.fromkeys(reached, name)
+            if self._give_up():
+                raise GivenUpError
+        return groups.found()
+
+    def _own(self, pickler: ValuePickler) -> dict[int, tuple[int, object]]:
+        """Return what a value reaches, by id, as a memo has it, without what all instances of its classes reach."""
+        reached: dict[int, tuple[int, object]] = pickler.memo.copy()
+        for array in pickler.arrays:
+            reached.setdefault(id(root := root_of(array)), (0, root))
+        for ids in (*map(self._of_class, pickler.classes.values()), *map(held_by_library, pickler.kinds)):
+            for key in ids:
+                reached.pop(key, None)
+        return reached
 
     def pickled(self, names: Sequence[str]) -> PickledGroup | Refusal:
         """Return a group's stream and buffers. Raises `GivenUpError`."""
-        looked = [self._looked[name] for name in names]
-        pickler: ValuePickler | Refusal = looked[0].pickler
-        if len(names) > 1:
-            values = {name: each.value for name, each in zip(names, looked, strict=True)}
-            pickler = self._dumped(
-                values, shared_roots(array for each in looked for array in each.pickler.arrays)
-            )
-        if not isinstance(pickler, ValuePickler):
-            return pickler
+        looked = {name: self._looked[name] for name in names}
+        picklers = [each.pickler for each in looked.values()]
+        if len(names) > 1 and (bases := shared_roots(array for each in picklers for array in each.arrays)):
+            values = {name: each.value for name, each in looked.items()}
+            if not isinstance(whole := self._dumped(values, bases), ValuePickler):
+                return whole
+            picklers = [whole]
+        elif len(names) > 1:
+            # The largest value is not pickled again: what follows refers to what its stream has.
+            largest = max(looked, key=lambda name: len(looked[name].pickler))
+            values = {name: each.value for name, each in looked.items() if name != largest}
+            rest = self._dumped(values, after=looked[largest].pickler)
+            if not isinstance(rest, ValuePickler):
+                return rest
+            picklers = [looked[largest].pickler, rest]
         return PickledGroup(
-            tuple(names), pickler.stream, tuple(pickler.buffers), pickler.code, pickler.offsets
+            tuple(names),
+            b"".join(each.stream for each in picklers),
+            tuple(buffer for each in picklers for buffer in each.buffers),
+            any(each.code for each in picklers),
+            any(each.offsets for each in picklers),
         )
 
     @property
     def told(self) -> tuple[str, ...]:
         """Sentences for the person: names whose sharing with others was not searched."""
-        if not self._crowded:
+        crowded = sorted(f"`{name}`" for name, looked in self._looked.items() if looked.crowded)
+        if not crowded:
             return ()
-        names = ", ".join(f"`{name}`" for name in sorted(self._crowded))
         return (
-            f"{names}: too many objects to search for those shared with other names; each comes back by itself.",
+            f"{', '.join(crowded)}: too many objects to search for those shared with other names; each comes back by itself.",
         )
 
     def _dumped(
-        self, values: Mapping[str, object], bases: frozenset[int] = frozenset()
+        self,
+        values: Mapping[str, object],
+        bases: frozenset[int] = frozenset(),
+        after: ValuePickler | None = None,
     ) -> ValuePickler | Refusal:
         pickler = ValuePickler(self._namespace, self._give_up, bases=bases)
+        if after is not None:
+            pickler.memo = after.memo  # a copy
         try:
             pickler.run(values)
         except (GivenUpError, KeyboardInterrupt):
@@ -244,9 +282,8 @@ def load_group(
     """
     try:
         with garbage_collector_off():
-            values: dict[str, object] = GroupUnpickler(io.BytesIO(stream), namespace, buffers).load()
+            return GroupUnpickler(io.BytesIO(stream), namespace, buffers).load_all()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a class of the user's raises
         raise LoadError(reason_of(error)) from error
-    return values

@@ -6,7 +6,6 @@ import datetime as dt
 import decimal
 import fractions
 import functools
-import itertools
 import pathlib
 import re
 import sys
@@ -16,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
 _CONSTANT: Final = (
@@ -64,16 +63,8 @@ _LONG: Final = 64 * 1024
 """Bytes of a constant that is worth to be kept only once."""
 
 
-def shareable_ids(memo: Mapping[int, tuple[int, object]]) -> set[int]:
-    """Return the ids of the objects in a pickler's memo that may be mutated, by their classes. At C speed."""
-    kinds = [type(value) for _, value in memo.values()]
-    changing = {kind for kind in set(kinds) if not _is_constant(kind)}
-    ids = set(itertools.compress(memo, map(changing.__contains__, kinds)))
-    return ids.difference(*(_held_by_library(kind) for kind in changing))  # type: ignore[arg-type]  # a class can be hashed
-
-
 @functools.lru_cache(maxsize=1_000)
-def _held_by_library(kind: type) -> frozenset[int]:
+def held_by_library(kind: type) -> frozenset[int]:
     """Return the ids of containers that a library's class holds: they are in every instance (`DataFrame._metadata`)."""
     return frozenset(
         id(value)
@@ -84,21 +75,23 @@ def _held_by_library(kind: type) -> frozenset[int]:
     )
 
 
+def can_be_shared(value: object, saved_functions: AbstractSet[int]) -> bool:
+    """Return whether values that reach an object show each other its mutations.
+
+    `saved_functions` are the ids of functions that are saved; others are only named.
+    """
+    kind = type(value)
+    if issubclass(kind, types.FunctionType):
+        return id(value) in saved_functions
+    return not _is_constant(kind) and not _is_named(value)  # type: ignore[arg-type]  # a class can be hashed
+
+
+@functools.lru_cache(maxsize=1_000)
 def _is_constant(kind: type) -> bool:
     if issubclass(kind, _CONSTANT) or kind.__module__.partition(".")[0] in _CONSTANT_PACKAGES:
         return True
     classes = (getattr(sys.modules.get(module), name, None) for module, name in _CONSTANT_CLASSES)
     return any(known is not None and issubclass(kind, known) for known in classes)
-
-
-def can_be_shared(value: object, saved_functions: AbstractSet[int]) -> bool:
-    """Return whether an object of which `shareable_ids` has the id makes values that reach it one.
-
-    `saved_functions` are the ids of functions that are saved; others are only named.
-    """
-    if isinstance(value, types.FunctionType):
-        return id(value) in saved_functions
-    return not _is_named(value)
 
 
 def _is_named(value: object) -> bool:

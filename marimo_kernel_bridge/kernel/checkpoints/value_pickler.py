@@ -110,6 +110,7 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         self.arrays: list[Array] = []
         self.functions: set[int] = set()  # ids of those that are saved, not named
         self.classes: dict[int, type] = {}  # by id, those that are saved
+        self.kinds: frozenset[type] = frozenset()  # of all objects but the simplest
         self._namespace = namespace
         self._give_up = give_up
         self._bases = bases
@@ -137,8 +138,10 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
     def objects(self) -> int:
         """The number of objects that the memo has, or less than a hundredth of the stream's bytes."""
         most = sum(part.count(_MEMOIZE) for part in self._frames.parts)
-        size = sum(map(len, self._frames.parts))
-        return most if most > size // _BYTES_PER_OBJECT else 0
+        return most if most > len(self) // _BYTES_PER_OBJECT else 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._frames.parts))
 
     def run(self, values: object) -> None:
         """Pickle. Raises `GivenUpError`, and whatever classes of the user raise."""
@@ -146,6 +149,7 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
             with garbage_collector_off():
                 self.dump(values)
         finally:
+            self.kinds = frozenset(self._by_kind)
             self._by_kind.clear()  # methods of this pickler: else only the collector frees what it has seen
 
     def reducer_override(self, obj: Any) -> Any:  # any object, and what `__reduce_ex__` returns

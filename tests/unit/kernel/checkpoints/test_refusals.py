@@ -59,7 +59,6 @@ from tests.unit.kernel.checkpoints.notebook_values import Notebook
         ),
         ("import weakref; s = {1}; x = weakref.ref(s)", "weakref.ReferenceType", "TypeError: cannot pickle"),
         ("x = globals()", "dict", "the namespace of the notebook itself cannot be kept"),
-        ("x = [globals()]", "list", "the namespace of the notebook itself cannot be kept"),
     ],
 )
 def test_what_belongs_to_the_process_is_refused(

@@ -78,7 +78,7 @@ def test_a_payload_in_a_changed_checkpoint_does_not_run(
 ) -> None:
     proof = tmp_path / "proof"
     ours = pickle.dumps({"x": "=" * (size + 200)}, protocol=5)
-    theirs = b"cbuiltins\nopen\n(V%b\nVw\ntR." % str(proof).encode()
+    theirs = b"cbuiltins\nopen\n(V%b\nVw\ntR0}." % str(proof).encode()
     save(store, [PickledGroup(("good",), b"N."), PickledGroup(("x",), ours)])
     (path,) = [path for path in (store.folder / "blobs").iterdir() if b"====" in path.read_bytes()]
     content = path.read_bytes()
