@@ -12,7 +12,7 @@ import platform
 import sys
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +20,10 @@ import zmq
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp, kernel_aliases
 from ipykernel.utils import _async_in_context
-from traitlets import DottedObjectName, Float, Integer, Type, default
+from traitlets import DottedObjectName, Enum, Float, Integer, Type, default
 
 from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.bridge_requests import BridgeRequests, DocumentMessages
 from marimo_kernel_bridge.kernel.cell_requests import CellRequests
 from marimo_kernel_bridge.kernel.ipython.execution import CodeExecution
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
+    from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
     from marimo_kernel_bridge.kernel.idle_end import IdleEnd
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already have arrived
 _NOT_FRAMED = frozenset({message_names.REQUEST, message_names.READ_REQUEST, message_names.DOCUMENT_REQUEST})
+_COSTLY = 5.0  # seconds from which a run is costly, as `kernel.checkpoints.planning` has it
 _UNREAD = 100_000  # iopub messages queued for a client that reads slowly; ZeroMQ drops further ones
 
 
@@ -79,6 +82,11 @@ class MarimoKernel(IPythonKernel):
 
     output_limit = Integer(
         200_000_000, help="Characters of output that one run of a cell may show; 0 shows everything."
+    ).tag(config=True)
+    checkpoints = Enum(
+        ("costly", "all", "off"),
+        "costly",
+        help="What automatic checkpoints keep: what took 5 s or more to make, with what it needs; all; or nothing.",
     ).tag(config=True)
     ttl = Float(0.0, help="Seconds without a request after which the kernel ends itself; 0 never.").tag(
         config=True
@@ -111,6 +119,8 @@ class MarimoKernel(IPythonKernel):
         )
         self.bridge_requests = BridgeRequests(self, partial(_bridge_handler, self))
         self.document_messages = DocumentMessages(self, self)
+        self._first_settled = True
+        self.notebook.settled.append(self._after_run)
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
         self._idle_end: IdleEnd | None = None
@@ -369,6 +379,38 @@ class MarimoKernel(IPythonKernel):
         """The requests about the documents that are open in front ends. Any thread."""
         return self.document_messages.requests
 
+    # -- checkpoints -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def checkpointing(self) -> Checkpoints:
+        """The checkpoints of the notebook."""
+        from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints  # noqa: PLC0415  # few cells take long
+        from marimo_kernel_bridge.kernel.documents.loading import load_newer  # noqa: PLC0415  # the same
+
+        return Checkpoints(self, _kernel_id(self), partial(load_newer, self), self.checkpoints)  # type: ignore[arg-type]  # the trait allows just these
+
+    def _after_run(self) -> None:
+        """Save what took long; and after the first cell, say that there is a checkpoint."""
+        runs = self.notebook.runs
+        if self._first_settled and runs.current.requested:
+            self._first_settled = False
+            self.io_loop.call_later(0, self._offer_checkpoint, runs.current.requested[0])
+        if self.checkpoints == "all" or any(run.duration >= _COSTLY for run in runs.current.cells):
+            self.checkpointing.automatic.settled()
+
+    def _offer_checkpoint(self, cell_id: str) -> None:
+        """Say under the first cell of a new kernel that there is a checkpoint, where it can be restored by hand."""
+        entry = self.notebook.cells.get(cell_id)
+        if entry is None or entry.address.dialect not in {"lab", "vscode"} or self.file.path() is None:
+            return
+        from marimo_kernel_bridge.checkpoints.store import default_folder  # noqa: PLC0415  # not at the start
+
+        if not default_folder().is_dir() or self.checkpointing.offered:
+            return
+        self.checkpointing.offered = True
+        if offer := self.checkpointing.offer():
+            self.notebook.outputs.append_late(entry, "display_data", notices.checkpoint(offer))
+
     async def process_control(self, msg: Any) -> None:
         """Handle a request on control, concurrently with the main thread."""
         self._switch_interval.keep()
@@ -412,7 +454,7 @@ class RuntimeLoader:
                 return Engine(kernel.shell.user_module, host, kernel.file.path(), screen)
 
         notebook.load(make_runtime, kernel.shell)
-        kernel.shell.register_magics(MarimoMagics(kernel.shell, notebook))
+        kernel.shell.register_magics(MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing))
         kernel.session.redirect_outputs(notebook.route)
         kernel.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - imported]

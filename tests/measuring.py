@@ -34,6 +34,7 @@ MANY_INPUTS = (
     "importing/test_random_redefinitions.py",
     "unit/analysis/test_analysis_work.py",
     "unit/contracts/test_supported_api.py",
+    "unit/kernel/checkpoints/test_random_restores.py",
     "unit/kernel/test_consistency.py",
     "unit/kernel/test_random_histories.py",
     "unit/runtime/test_graph_like_marimos.py",

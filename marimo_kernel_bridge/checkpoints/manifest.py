@@ -94,6 +94,7 @@ class SavedCell(msgspec.Struct, frozen=True):
     inputs: dict[str, Any] = {}  # values of JSON
     texts: dict[str, str] = {}
     observed: dict[str, Any] = {}  # values of JSON
+    error: dict[str, Any] | None = None  # of JSON
     stopped: bool = False
     once: bool = False
 

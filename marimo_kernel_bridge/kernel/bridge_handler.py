@@ -34,16 +34,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
-    from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
+    from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, DocumentLoaded, Restored
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.redaction import Redactor
 
 
-_CHECKPOINTS = (wire.ListCheckpoints, wire.DeleteCheckpoint, wire.SaveCheckpoint, wire.RestoreCheckpoint)
 _SingleRequest = wire.RunCells | wire.RunStale | wire.SetUiValue
 
 
@@ -94,6 +94,9 @@ class Host(bridge_reads.Host, Protocol):
 
     @property
     def documents(self) -> DocumentRequests: ...
+
+    @property
+    def checkpointing(self) -> Checkpoints: ...
 
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
         """Forward `input` to the front end of the current request, or make it fail."""
@@ -187,30 +190,43 @@ class BridgeHandler:
         return self._without_secrets(wire.encode_result(self._reads.outcome(run_id)))
 
     async def _answer(self, request: wire.Request, sender: _Sender, *, on_control: bool) -> wire.Result:
-        if isinstance(request, wire.CancelRun):
-            self._host.queue.cancel(request.run_id)
-            return None
-        if isinstance(request, _CHECKPOINTS):
-            raise BridgeError("bad_request", "This kernel has no checkpoints yet.")
         if not isinstance(request, wire.ShellRequest):
-            if isinstance(request, wire.DocumentRequest):
-                raise BridgeError("bad_request", "Requests about documents go on the control channel.")
-            return self._reads.answer(request, on_control=on_control, redactor=self._redactor)
+            return self._answer_at_once(request, on_control=on_control)
         if on_control:
             raise BridgeError("bad_request", "Requests that run code go on the shell channel.")
         if not (isinstance(request, wire.EditCells) and request.dry_run):  # without a sample it only reads
             self._host.notebook.agents.require_not_paused()
         self._host.loader.load()
-        if isinstance(request, wire.LoadDocument):
-            return await self._load_document(sender)
-        if isinstance(request, wire.EditCells):
-            return await self._edit_together(request, sender)
-        if isinstance(request, wire.InstallPackages):
-            return self._install(request, sender)
-        with self._host.input_from_front_end(allowed=False):
-            await self._run(request, sender)
-        await self._host.scheduler.run_now()
-        return self._host.notebook.runs.report(sender.run_id)
+        match request:
+            case wire.LoadDocument():
+                return await self._load_document(sender)
+            case wire.SaveCheckpoint() | wire.RestoreCheckpoint():
+                return await self._checkpoint(request, sender)
+            case wire.EditCells():
+                return await self._edit_together(request, sender)
+            case wire.InstallPackages():
+                return self._install(request, sender)
+            case _:
+                with self._host.input_from_front_end(allowed=False):
+                    await self._run(request, sender)
+                await self._host.scheduler.run_now()
+                return self._host.notebook.runs.report(sender.run_id)
+
+    def _answer_at_once(self, request: wire.ControlRequest, *, on_control: bool) -> wire.Result:
+        match request:
+            case wire.CancelRun(run_id=run_id):
+                self._host.queue.cancel(run_id)
+                return None
+            case wire.ListCheckpoints():
+                return self._host.checkpointing.list()
+            case wire.DeleteCheckpoint(name=name):
+                self._host.notebook.agents.require_not_paused()
+                self._host.checkpointing.delete(name)
+                return None
+            case _ if isinstance(request, wire.DocumentRequest):
+                raise BridgeError("bad_request", "Requests about documents go on the control channel.")
+            case _:
+                return self._reads.answer(request, on_control=on_control, redactor=self._redactor)
 
     @property
     def _redactor(self) -> Redactor:
@@ -241,6 +257,22 @@ class BridgeHandler:
         loaded = load_document(self._host, sender.header)
         await self._host.scheduler.run_now()
         return loaded
+
+    async def _checkpoint(
+        self, request: wire.SaveCheckpoint | wire.RestoreCheckpoint, sender: _Sender
+    ) -> CheckpointSaved | Restored:
+        checkpoints = self._host.checkpointing
+        if isinstance(request, wire.SaveCheckpoint):
+            try:
+                with self._host.interrupts.body():  # values may run code when they are pickled
+                    return checkpoints.save(request.name)
+            except KeyboardInterrupt:
+                raise BridgeError("bad_request", "Interrupted: nothing was saved.") from None
+        self._host.notebook.runs.open(sender.address, request.client, ())
+        with self._host.input_from_front_end(allowed=False):
+            restored = await checkpoints.restore(request.name, sender.address, preview=request.preview)
+        await self._host.scheduler.run_now()
+        return restored
 
     async def _edit_together(self, request: wire.EditCells, sender: _Sender) -> EditReport:
         notebook, address, kept = self._host.notebook, sender.address, self._host.documents.kept

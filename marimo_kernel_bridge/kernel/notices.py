@@ -153,6 +153,11 @@ def stale_elsewhere(cells: Sequence[Cell]) -> Content:
     )
 
 
+def checkpoint(offer: str) -> Content:
+    """Return the notice of a new kernel that values of an earlier one can be restored."""
+    return _notice("checkpoint", offer, f"*{offer}*")
+
+
 def nothing() -> Content:
     """Return the content that replaces an outdated notice."""
     return _notice("none", "")

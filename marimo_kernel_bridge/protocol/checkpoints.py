@@ -30,13 +30,17 @@ class LostName:
 
 @dataclass(frozen=True)
 class CheckpointSaved:
-    """A written checkpoint: the number of cells whose values it has, and the bytes that were new on disk."""
+    """A written checkpoint: the number of cells whose values it has, and the bytes that were new on disk.
+
+    `told` are sentences about the space that checkpoints take.
+    """
 
     name: str
     cells: int
     bytes_written: int
     seconds: Seconds
     lost: tuple[LostName, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -253,8 +253,8 @@ class Engine:
         self._ui_values.note_set(elements)
         return failed
 
-    def note_restored(self, cell_id: str) -> None:
-        self._kernel.note_restored(CellId_t(cell_id))
+    def note_restored(self, cell_id: str, *, failed: bool) -> None:
+        self._kernel.note_restored(CellId_t(cell_id), failed=failed)
 
     def settle_ui_values(self, *, release: bool) -> dict[str, list[Redrawn]]:
         elements = self._ui_values.take_set()

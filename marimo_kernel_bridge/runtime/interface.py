@@ -218,8 +218,8 @@ class Graph(Protocol):
         """Mark cells as stale, or as fresh."""
         ...
 
-    def note_restored(self, cell_id: str) -> None:
-        """Note that the values of a cell's names are those of a run of it, which was not in this kernel."""
+    def note_restored(self, cell_id: str, *, failed: bool) -> None:
+        """Note that the values of a cell's names are those of a run of it, which was not in this kernel and may have failed."""
         ...
 
 

@@ -287,9 +287,10 @@ class ReactiveKernel(Kernel):
         finally:
             self._keeping = outer
 
-    def note_restored(self, cell_id: CellId_t) -> None:
-        """Note that a cell has defined the names of it that have values."""
+    def note_restored(self, cell_id: CellId_t, *, failed: bool) -> None:
+        """Note that a cell has defined the names of it that have values, and whether it had failed then."""
         cell = self.graph.cells[cell_id]
+        cell.set_run_result_status("exception" if failed else "success")
         self._defined[cell_id] = {name for name in cell.defs if name in self.globals}
         self.context.state_registry.register_scope(self.globals, defs=set(cell.defs))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from IPython.core.completer import SimpleCompletion, context_matcher
 from IPython.core.error import UsageError
@@ -22,6 +22,8 @@ from marimo_kernel_bridge.kernel.notebook.document import read_sources
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
 
     from marimo_kernel_bridge.kernel.cells import Entry
@@ -39,6 +41,9 @@ COMMANDS: Final = {
     "forget CELL": "take a cell out of the graph with its names; CELL is its execution count or its id",
     "set NAME VALUE": "give the marimo UI element NAME a value; VALUE is a Python literal, or else text",
     "accept": "put the next cell that an agent added to the kernel below this one, where the front end has no extension",
+    "save [NAME]": "save the values of the fresh cells as a checkpoint, which a later kernel can restore",
+    "restore [NAME]": "restore a checkpoint: its values, where code and inputs are as they were; the other cells become stale",
+    "checkpoints": "the checkpoints of this notebook",
     "agents": "the agents that use this kernel, how often they ran something or were refused, and whether they are paused",
     "pause": "let agents read only: requests to run or change something are refused",
     "resume": "let agents run and change cells again",
@@ -47,12 +52,28 @@ COMMANDS: Final = {
 }
 
 
+class Checkpoints(Protocol):
+    """The checkpoints of a notebook."""
+
+    def save_and_tell(self, name: str) -> str:
+        """Save the state of the notebook, and return what is told of it."""
+        ...
+
+    def restore_soon(self, name: str | None, entry: Entry) -> None:
+        """Restore when no cell runs any more, and show the answer in a cell."""
+        ...
+
+    def listing(self) -> str: ...
+
+
 @magics_class
 class MarimoMagics(Magics):
     """The `%marimo` line magic and its completions."""
 
-    def __init__(self, shell: Any, notebook: NotebookSession) -> None:
+    def __init__(self, shell: Any, notebook: NotebookSession, checkpoints: Callable[[], Checkpoints]) -> None:
+        """`checkpoints` returns those of the notebook, when a command is about them."""
         super().__init__(shell)
+        self._checkpoints = checkpoints
         self._notebook = notebook
         self._accepted: set[str] = set()  # cells of agents that were put into the notebook
 
@@ -95,6 +116,10 @@ class MarimoMagics(Magics):
                 self._accept()
             case ["agents" | "pause" | "resume" as command]:
                 self._agents(command)
+            case ["save" | "restore" as command, *name] if len(name) <= 1:
+                (self._save if command == "save" else self._restore)("".join(name))
+            case ["checkpoints"]:
+                self._list_checkpoints()
             case ["reset"]:
                 print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
                 self._notebook.commands.reset(self._clear_namespace)
@@ -106,7 +131,7 @@ class MarimoMagics(Magics):
 
     def _cells(self) -> list[Cell]:
         """Return the cells, without those that only call this magic."""
-        return [cell for cell in self._notebook.view.snapshot() if not _is_command(cell)]
+        return [cell for cell in self._notebook.view.snapshot() if not is_command(cell)]
 
     def _status(self) -> None:
         from marimo_kernel_bridge.kernel.ipython import status_table  # noqa: PLC0415  # few notebooks need it
@@ -138,7 +163,7 @@ class MarimoMagics(Magics):
             for entry in self._notebook.cells
             if entry.address.dialect == "vscode"
             and entry.cell.status != "superseded"
-            and not _is_command(entry.cell)
+            and not is_command(entry.cell)
         ]
         if path is None or not shown:
             return ""
@@ -204,6 +229,21 @@ class MarimoMagics(Magics):
             agents.paused = command == "pause"
         print(status_table.agents(agents, paused=agents.paused))  # noqa: T201
 
+    def _save(self, name: str) -> None:
+        try:
+            print(self._checkpoints().save_and_tell(name))  # noqa: T201
+        except BridgeError as error:
+            raise UsageError(str(error)) from None
+
+    def _restore(self, name: str) -> None:
+        running = self._notebook.running
+        if running is None:
+            raise UsageError("Run `%marimo restore` in a cell.")
+        self._checkpoints().restore_soon(name or None, self._notebook.cells[running[0]])
+
+    def _list_checkpoints(self) -> None:
+        print(self._checkpoints().listing())  # noqa: T201
+
     def _find(self, number_or_id: str) -> Entry:
         count = number_or_id.strip("[]")
         for entry in self._notebook.cells:
@@ -244,7 +284,7 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _is_command(cell: Cell) -> bool:
+def is_command(cell: Cell) -> bool:
     """Return whether a cell only calls this magic, which may be written without its `%`."""
     lines = [line.split()[0] for line in split_lines(cell.code) if line.strip()]
     return bool(lines) and not cell.defines and all(word.removeprefix("%") == MAGIC for word in lines)

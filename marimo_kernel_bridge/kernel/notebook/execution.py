@@ -23,7 +23,7 @@ from marimo_kernel_bridge.protocol.notebook import CellError
 from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi, without_edited
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from marimo_kernel_bridge.kernel.cells import Address, Allowance, Body, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
@@ -80,7 +80,7 @@ class Execution:
         self._anonymous = AnonymousCells()
         self._failures = ExpectedFailures(self.graph.runtime.ancestors)
         self._requested: str | None = None  # the cell that runs under its own execute_request
-        self._later: list[Callable[[], None]] = []  # actions deferred while a cell runs
+        self._later: list[Callable[[], Awaitable[None] | None]] = []  # actions deferred while a cell runs
         self._in_stale_cells = False
 
     # -- requests --------------------------------------------------------------------------------------------------
@@ -206,7 +206,9 @@ class Execution:
     async def run_stale_cells(self) -> None:
         """Run the stale cells, until none is left or another request waits. In lazy mode, show which are stale."""
         while self._later:
-            self._later.pop(0)()
+            awaited = self._later.pop(0)()
+            if awaited is not None:
+                await awaited
         await self.graph.runtime.run(())  # `mo.state` updates made outside of a run mark their readers stale
         self.graph.refresh_stale()
         outer, self._in_stale_cells = self._in_stale_cells, True
@@ -236,8 +238,11 @@ class Execution:
             if entry is not None:
                 self._router.redraw(entry, self.trigger, redrawn)
 
-    def later(self, action: Callable[[], None]) -> None:
-        """Change the graph or the mode as soon as no cell runs, before dependents run. Any thread."""
+    def later(self, action: Callable[[], Awaitable[None] | None]) -> None:
+        """Change the graph or the mode as soon as no cell runs, before dependents run. Any thread.
+
+        The action may be a coroutine function if a run has started.
+        """
         on_main_thread = threading.current_thread() is threading.main_thread()
         if on_main_thread and not self._runs.started:
             action()

@@ -126,6 +126,10 @@ class RunHistory:
             self._runs.popitem(last=False)
         return run
 
+    def resume(self, run: Run) -> None:
+        """Make a run the current one again, after another that was opened within it."""
+        self._current = self._runs[run.run_id] = run
+
     def expect(self, operation: str, client: str, requests: int) -> None:
         """Note that a front end sends more requests because of an order, or that some are aborted (less than 0). Any thread."""
         known = self._operation(operation, client)

@@ -314,6 +314,11 @@ class Redefinitions:
         part = None if self._loaded is None else self._loaded.parts.get(cell_id)
         return frozenset() if part is None else part.reads
 
+    def makes(self, cell_id: str) -> frozenset[str]:
+        """Return the names that a cell makes versions of."""
+        part = None if self._loaded is None else self._loaded.parts.get(cell_id)
+        return frozenset() if part is None else frozenset(part.flow.makes)
+
     @property
     def absent(self) -> frozenset[str]:
         """The versions without a value after their cell ran."""

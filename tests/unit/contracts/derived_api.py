@@ -62,6 +62,7 @@ OWNERS = {
     "_stale": "marimo._ast.cell:CellImpl",
     "_tab_keys": "marimo._plugins.ui._impl.tabs:tabs",
     "_value": "marimo._plugins.ui._core.ui_element:UIElement",
+    "_update_value": "marimo._plugins.ui._core.ui_element:UIElement",
     "_value_frontend": "marimo._plugins.ui._core.ui_element:UIElement",
 }
 OTHERS = {

@@ -1,0 +1,113 @@
+"""A kernel dies, and the next one restores what a checkpoint has: which cells are fresh, and what their values are."""
+
+from tests.unit.kernel.checkpoints.lives import Lives
+
+NOTEBOOK = {
+    "imports": "import sqlite3, pandas as pd, marimo as mo",
+    "load": "loads = [*globals().get('loads', []), 1]\ndf = pd.DataFrame({'a': [1, 2, 3]})",
+    "step": "step = 2",
+    "filter": "df = df[df['a'] > 1].reset_index(drop=True)",
+    "column": "df['c'] = df['a'] * step",
+    "same": "same = df",
+    "bonus": "bonus = 10",
+    "pay": "def pay(x):\n    return x + bonus",
+    "use": "paid = [pay(each) for each in df['c']]",
+    "slider": "s = mo.ui.slider(0, 10)",
+    "read": "twice = s.value * 2",
+    "con": "con = sqlite3.connect(':memory:')",
+    "query": "one = con.execute('select 1').fetchone()",
+}
+
+
+def test_a_new_kernel_has_what_the_checkpoint_has_and_says_why_the_rest_is_stale(lives: Lives) -> None:
+    lives.run(NOTEBOOK)
+    lives.run({"": "%marimo set s 5"})
+    assert lives.values["twice"] == 10
+    saved = lives.save()
+    assert [(lost.name, lost.type) for lost in saved.lost] == [("con", "sqlite3.Connection")]
+    lives.die()
+    restored = lives.restore()
+    assert set(lives.named(restored.fresh)) == NOTEBOOK.keys() - {"con", "query"}
+    assert lives.why(restored) == {
+        "con": "`con`: a connection cannot be kept",
+        "query": "reads `con` of a stale cell",
+    }
+    assert lives.fresh() == NOTEBOOK.keys() - {"con", "query"}
+    values = lives.values
+    assert values["same"] is values["df"]
+    assert values["df"].to_dict("list") == {"a": [2, 3], "c": [4, 6]}
+    assert (values["paid"], values["twice"], values["s"].value, values["loads"]) == ([14, 16], 10, 5, [1])
+
+
+def test_after_a_restore_a_change_runs_its_readers_and_nothing_else(lives: Lives) -> None:
+    lives.run(NOTEBOOK)
+    lives.save()
+    lives.die()
+    lives.restore()
+    ran = lives.ran_by("bonus", "bonus = 100")
+    assert ran == ["bonus", "pay", "use"]
+    assert lives.values["paid"] == [104, 106]
+    # It reads the version of the first cell.
+    assert lives.ran_by("filter", "df = df[df['a'] > 2].reset_index(drop=True)") == [
+        "filter",
+        "column",
+        "same",
+        "use",
+    ]
+    assert lives.values["df"].to_dict("list") == {"a": [3], "c": [6]}
+    assert lives.values["loads"] == [1]
+    assert lives.ran_by("con", NOTEBOOK["con"]) == ["con", "query"]
+    assert lives.fresh() == NOTEBOOK.keys()
+
+
+def test_a_cell_that_was_edited_before_the_restore_is_stale_with_what_is_below(lives: Lives) -> None:
+    lives.run(NOTEBOOK)
+    lives.save()
+    lives.die()
+    lives.write_file({**NOTEBOOK, "pay": "def pay(x):\n    return x - bonus", "new": "added = 1"})
+    restored = lives.restore()
+    why = lives.why(restored)
+    assert why["pay"] == "its code has changed"
+    assert why["use"] == "what it reads has changed"
+    assert why["new"] == "is not in the checkpoint"
+    assert why.keys() == {"pay", "use", "new", "con", "query"}
+    assert lives.fresh() == NOTEBOOK.keys() - why.keys()
+
+
+def test_a_preview_changes_nothing(lives: Lives) -> None:
+    lives.run(NOTEBOOK)
+    lives.save()
+    lives.die()
+    lives.run({"imports": NOTEBOOK["imports"]})
+    before = lives.cells()
+    shown = lives.restore(preview=True)
+    assert shown.preview
+    assert len(shown.fresh) == len(NOTEBOOK) - 2
+    assert lives.cells() == before
+    assert "df" not in lives.values
+    assert set(lives.named(lives.restore().fresh)) == NOTEBOOK.keys() - {"con", "query"}
+
+
+def test_the_person_saves_restores_and_lists_with_magics(lives: Lives) -> None:
+    lives.run({"x": "x = 1", "y": "y = x + 1\nprint(y)"})
+    assert lives.lab.run("save", "%marimo save mine").text.startswith("saved 2 cells as 'mine' in ")
+    lives.die()
+    assert "mine" in lives.lab.run("list", "%marimo checkpoints").text
+    assert lives.lab.run("restore", "%marimo restore").ok
+    lives.lab.sync()
+    assert lives.lab.text("restore").startswith("restored 2 of 2 cells of ")
+    assert lives.fresh() >= {"x", "y"}
+    assert (lives.values["x"], lives.values["y"]) == (1, 2)
+    assert lives.output("y") == "2"
+
+
+def test_a_new_kernel_says_once_that_there_is_a_checkpoint(lives: Lives) -> None:
+    lives.run({"x": "x = 1"})
+    lives.save()
+    lives.die()
+    lives.write_file({"x": "x = 1"})
+    lives.run({"one": "1"})
+    lives.lab.wait_for("one", "There is a checkpoint of ")
+    assert "1 of 1 cell can be restored with `%marimo restore`" in lives.lab.text("one")
+    lives.run({"two": "2"})
+    assert lives.lab.text("two") == "2"
