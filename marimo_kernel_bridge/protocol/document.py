@@ -64,7 +64,8 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid
 class Attach(_Request, frozen=True, tag="attach"):
     """A document is open on this kernel. Reply: `Attached`.
 
-    Sent when the kernel is ready, after each restart and reconnection, and when a reply asks for it. `client` is chosen
+    Sent when the kernel is ready, after each restart and reconnection, and when a reply asks for it. `version` is the front
+    end's, for the kernel's log. `client` is chosen
     by the front end, another for each open view. `path` is that of the notebook as the front end names it. Clients with the
     same `shared_id` show one shared document; `can` is a part of "apply", "propose", "run", "save", "rename": what the front end can
     do with this document now (a read-only one is none of them).
@@ -131,7 +132,8 @@ class Decided(_Request, frozen=True, tag="decided"):
     """The person's decision on one change of a proposal. Reply: `Noted`.
 
     `change` is its place in the proposal's list. `code` is the accepted text, if the person has edited the proposed one: then it is theirs; `key` is the cell that an
-    accepted insertion made. `rest` is the number of changes that are still open. gone: the cell of the proposal does not exist any more.
+    accepted insertion made. `rest` is the number of changes that are still open in the page: if that is another one than the kernel's, it is sent the
+    proposal again. gone: the cell of the proposal does not exist any more.
     """
 
     op_id: Name

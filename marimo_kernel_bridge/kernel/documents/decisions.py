@@ -36,8 +36,9 @@ class Decisions:
         decision = proposal.decisions.get(request.change)
         if decision is not None and decision.decision == "accepted" and decision.code is not None:
             self._accepted(document, request, proposal, decision.code, decision.cell)
-        if proposal.open:
-            documents.show(proposal, besides=document.client)
+        if proposal.open:  # a page that counts otherwise has missed a decision
+            as_told = request.rest == len(proposal.changes) - len(proposal.decisions)
+            documents.show(proposal, besides=document.client if as_told else None)
         else:
             documents.withdraw(proposal)
 

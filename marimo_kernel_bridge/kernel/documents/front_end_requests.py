@@ -81,6 +81,7 @@ class FrontEndRequests:
     def _attach(self, request: wire.Attach) -> wire.Attached:
         documents, notebook = self._documents, self._documents.notebook
         document, found = documents.open.attach(request)
+        documents.log.info("%s %s has attached %s", document.front_end, request.version, document.path)
         documents.journal.note(found)
         self._note_authors(request.cells)
         documents.follow(document)

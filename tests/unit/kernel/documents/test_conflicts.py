@@ -399,6 +399,22 @@ def test_an_undo_that_no_window_answers_may_be_asked_for_again_and_is_done_once(
     assert impatient.kernel.documents.shared.open
 
 
+def test_in_a_shared_document_a_change_is_undone_where_it_was_applied_or_in_another_view(
+    connect: Connect, agent: Agent
+) -> None:
+    first, second = two_windows(connect, shared=True)
+    second.type("b", "x  # here")
+    edits = [agent.change("a", f"x = {number}") for number in (5, 6)]
+    first.type("b", "x  # and here")
+    applied = len(second.applied)
+    assert agent.undo(edits[1].op_id or "").outcome == "applied"
+    assert (len(second.applied), first.applied) == (applied + 1, [])
+    second.close()
+    first.flush()
+    assert agent.undo(edits[0].op_id or "").outcome == "applied"
+    assert (len(first.applied), first.codes) == (1, {"a": "x = 1", "b": "x  # and here"})
+
+
 def test_undo_goes_to_the_same_notebook_only(connect: Connect, agent: Agent) -> None:
     cells = {"a": "x = 1", "b": "y = 2"}
     edited = connect("lab").open(cells, path="one.ipynb")

@@ -119,6 +119,56 @@ def test_a_new_cell_that_two_shared_windows_accept_at_once_is_made_once(
     assert list(first.codes.values())[2:] == ["z = 1", "w = 1"]
 
 
+def test_of_a_mixed_proposal_each_change_is_decided_by_itself(
+    document: FrontEndDocument, agent: Agent
+) -> None:
+    document.insert("c", "old = 1", "b")
+    cells = agent.cells()
+    edit = agent.propose(
+        AddCell(code="# Title", type="markdown", first=True),
+        DeleteCell(cell_id="c", version=cells["c"].version),
+        MoveCell(cell_id="b", version=cells["b"].version, after=None),
+        change(agent, "a", "x = 2"),
+        AddCell(code="z = 3", after="a"),
+    )
+    assert edit.op_id is not None
+    document.work()
+    for number in (1, 2, 4):
+        document.accept(edit.op_id, number)
+    for number in (0, 3):
+        document.reject(edit.op_id, number)
+    assert list(document.codes.values()) == ["y = x + 1", "x = 1", "z = 3"]
+    decisions = [one.decision for one in agent.proposal(edit.op_id).decisions]
+    assert decisions == ["rejected", "accepted", "accepted", "rejected", "accepted"]
+    assert document.proposals == {}
+
+
+def test_a_proposal_outlives_the_agents_server(
+    document: FrontEndDocument, agent: Agent, connect: Connect
+) -> None:
+    edit = agent.propose(change(agent, "a", "x = 2"))
+    assert edit.op_id is not None
+    document.work()
+    document.accept(edit.op_id)
+    proposal = Agent(connect("lab"), "cursor").proposal(edit.op_id)
+    assert (proposal.author, proposal.decisions[0].code) == ("claude", "x = 2")
+
+
+def test_a_window_that_has_missed_a_decision_is_told_again(connect: Connect, agent: Agent) -> None:
+    first, second = two_windows(connect, shared=False)
+    edit = agent.propose(*(AddCell(code=f"v{number} = 1") for number in range(3)))
+    assert edit.op_id is not None
+    first.work()
+    second.work()
+    first.reject(edit.op_id)
+    second.orders.clear()  # lost
+    second.reject(edit.op_id, 1)
+    second.work()
+    assert second.proposals[edit.op_id].decided == [0, 1]
+    second.reject(edit.op_id, 2)
+    assert not any(order["kind"] == "propose" for order in second.orders)
+
+
 def test_windows_that_are_not_shared_each_have_what_was_accepted_there(
     connect: Connect, agent: Agent
 ) -> None:

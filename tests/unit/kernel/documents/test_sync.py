@@ -260,6 +260,28 @@ def test_the_kernel_follows_a_renamed_notebook(
     assert kernel.kernel.file.path() is None
 
 
+def test_a_cell_keeps_its_ids_and_version_over_a_reload_and_another_name(
+    document: FrontEndDocument, page: FrontEnd, agent: Agent, connect: Connect
+) -> None:
+    agent.finished(agent.change("a", "x = 2"))
+
+    def known() -> list[tuple[str, str | None, int, str | None]]:
+        return [(cell.key, cell.cell_id, cell.version, cell.ran) for cell in agent.read().cells]
+
+    before = known()
+    document.rename("other.ipynb")
+    assert known() == before
+    document.close()
+    again = connect("lab")
+    opened = again.open(document.codes, path="other.ipynb")
+    assert known() == before
+    again.finish(opened.run("a"))
+    assert known() == before
+    assert {key: cell.cell_id for key, cell in page.cells().items()} == {
+        key: own for key, own, _, _ in before
+    }
+
+
 def test_proposals_follow_a_renamed_notebook(document: FrontEndDocument, agent: Agent) -> None:
     edit = agent.propose(AddCell(code="z = 1"))
     document.rename("new.ipynb")
