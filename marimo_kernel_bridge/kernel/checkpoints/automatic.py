@@ -130,13 +130,13 @@ class AutomaticSaving:
             for run in self._host.notebook.runs.current.cells
         ):
             self._due = True
-            if self._task is None or self._task.done():
+            if not self.busy:
                 self._task = asyncio.ensure_future(self._save_all_due())
 
-    async def finished(self) -> None:
-        """Wait until nothing is left to save."""
-        if self._task is not None:
-            await self._task
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being written, or waits for that."""
+        return self._task is not None and not self._task.done()
 
     def stop(self) -> None:
         """Give up what is being written."""

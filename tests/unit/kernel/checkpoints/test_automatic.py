@@ -1,0 +1,146 @@
+"""Automatic checkpoints: what is kept, and that whoever asks the kernel for something comes first."""
+
+from collections.abc import Callable
+
+import pytest
+
+from marimo_kernel_bridge import zmq_kernel
+from marimo_kernel_bridge.kernel.checkpoints import automatic
+from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
+from tests.inputs import inputs
+from tests.unit.kernel.checkpoints.lives import Lives
+
+COSTLY = 0.05
+"""Seconds, in place of five."""
+
+
+@pytest.fixture(autouse=True)
+def _seconds_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zmq_kernel, "_COSTLY", COSTLY)
+    monkeypatch.setattr(automatic, "LONG", COSTLY)
+    monkeypatch.setattr(automatic, "_SHARE", 1e9)
+    monkeypatch.setattr(automatic, "_QUIET", 0.02)
+
+
+def saving(lives: Lives) -> AutomaticSaving:
+    return lives.kernel.kernel.checkpointing.automatic
+
+
+def checkpoints(lives: Lives) -> list[CheckpointSummary]:
+    return wire.decode_reply(lives.lab.ask(wire.ListCheckpoints()), list[CheckpointSummary])
+
+
+def wait(lives: Lives, until: Callable[[], bool]) -> None:
+    assert lives.kernel.run_until(until)
+
+
+def test_what_took_long_is_kept_with_what_it_needs_and_nothing_else(lives: Lives) -> None:
+    lives.run(
+        {
+            "import": "import time",
+            "size": "size = 3",
+            "aside": "aside = 1",
+            "load": f"time.sleep({COSTLY})\nloaded = list(range(size))",
+        }
+    )
+    wait(lives, lambda: bool(checkpoints(lives)))
+    (kept,) = checkpoints(lives)
+    assert (kept.kind, kept.cells) == ("automatic", 3)
+    lives.die()
+    restored = lives.restore()
+    assert lives.named(restored.fresh) == ["import", "size", "load"]
+    assert lives.why(restored) == {"aside": "`aside`: its value was not kept"}
+    assert lives.values["loaded"] == [0, 1, 2]
+
+
+def test_nothing_is_kept_of_quick_cells_and_nothing_if_the_person_wants_none(lives: Lives) -> None:
+    lives.run({"x": "x = 1"})
+    lives.kernel.kernel.checkpoints = "off"
+    lives.run({"y": f"import time; time.sleep({COSTLY}); y = 1"})
+    lives.kernel.run_until(lambda: False, within=0.1)
+    assert checkpoints(lives) == []
+
+
+def test_all_is_kept_if_the_person_wants_that(lives: Lives) -> None:
+    lives.kernel.kernel.checkpoints = "all"
+    lives.run({"x": "x = 1", "y": "y = x + 1"})
+    wait(lives, lambda: any(each.cells == 2 for each in checkpoints(lives)))
+
+
+def test_what_takes_longer_to_write_than_a_tenth_of_its_making_is_not_kept(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "_SHARE", 0.1)
+    monkeypatch.setattr(automatic, "_FIRST_SPEED", 1e6)
+    lives.run({"load": f"import time\ntime.sleep({COSTLY})\nsmall, large = 1, bytearray(1_000_000)"})
+    wait(lives, lambda: bool(checkpoints(lives)))
+    (lost,) = checkpoints(lives)[0].lost
+    assert (lost.name, lost.reason) == (
+        "large",
+        "takes longer to write (1 MB) than a tenth of what it took to make",
+    )
+
+
+def test_a_request_ends_an_attempt_and_the_value_is_kept_later(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request comes while the value is being pickled, which is given up at the next look."""
+    monkeypatch.setattr(automatic, "_LOOK", 0.0)
+    asked: list[str] = []
+
+    def ask_once(self: object) -> bool:
+        if not asked:
+            asked.append(lives.lab.send("other", "other = 1"))
+        return bool(lives.kernel.kernel.queue.any_wait())
+
+    monkeypatch.setattr(automatic._OneSave, "_give_up", ask_once)
+    lives.run({"load": f"import time\ntime.sleep({COSTLY})\nrows = [[n] for n in range(50_000)]"})
+    wait(lives, lambda: bool(checkpoints(lives)))
+    assert saving(lives).given_up >= 1
+    assert lives.values["other"] == 1
+    lives.die()
+    assert lives.named(lives.restore().fresh) == ["load"]
+    assert len(lives.values["rows"]) == 50_000
+
+
+def test_a_value_that_changes_while_it_is_written_is_written_as_it_is_in_the_end(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[str] = []
+    written = automatic._OneSave._written
+
+    async def change_once(self: automatic._OneSave, *args: object) -> object:
+        if not changed:
+            changed.append(
+                lives.lab.send("load", "import time\ntime.sleep(0.06)\ndata = bytearray(b'2') * 9_000_000")
+            )
+        return await written(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(automatic._OneSave, "_written", change_once)
+    lives.run({"load": "import time\ntime.sleep(0.06)\ndata = bytearray(b'1') * 9_000_000"})
+    wait(lives, lambda: bool(checkpoints(lives)) and not saving(lives).busy)
+    lives.die()
+    assert lives.named(lives.restore().fresh) == ["load"]
+    assert set(lives.values["data"]) == {ord("2")}
+
+
+def test_saving_while_threads_compute_never_hangs(lives: Lives) -> None:
+    """A fork in such a process can wait for ever for a worker of BLAS."""
+    lives.run(
+        {
+            "threads": (
+                "import threading, numpy as np\nstop = threading.Event()\n"
+                "def compute():\n    m = np.ones((64, 64))\n    while not stop.is_set(): m @ m\n"
+                "workers = [threading.Thread(target=compute, daemon=True) for _ in range(2)]\n"
+                "for each in workers: each.start()"
+            ),
+            "data": "data = np.arange(100_000)",
+        }
+    )
+    try:
+        for number in range(inputs(3, 200)):
+            lives.save(f"number {number}")
+    finally:
+        lives.run({"stop": "stop.set()\nfor each in workers: each.join()"})
