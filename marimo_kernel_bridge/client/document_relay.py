@@ -82,6 +82,7 @@ class Relay:
         # Files of kernels that no watched notebook has, by the time of their last change.
         self._others: dict[Path, int] = {}
         self._watched: dict[str, _Kernel | None] = {}  # by the path that the extension uses
+        self._asked: set[str] = set()  # those whose kernel is told again after the next look
         self._tasks: set[asyncio.Task[None]] = set()
         self._wanted = asyncio.Event()
 
@@ -102,7 +103,9 @@ class Relay:
             case lines.Watch():
                 if line.notebook not in self._watched:
                     self._others.clear()  # one of them may be its kernel
-                if (kernel := self._watched.setdefault(line.notebook, None)) is None:
+                kernel = self._watched.setdefault(line.notebook, None)
+                if kernel is None or not kernel.own:  # the window may have started one of its own since
+                    self._asked.add(line.notebook)
                     self._wanted.set()
                 else:  # the notebook was renamed, and is opened by its new name
                     self._say(lines.KernelSaid(notebook=line.notebook, kernel=kernel_id_of(kernel.path)))
@@ -135,7 +138,8 @@ class Relay:
         self._wanted.set()
 
     async def look(self) -> None:
-        """Find the kernels of the notebooks that have none."""
+        """Find the kernels of the notebooks that have none, or of which the extension has asked again."""
+        asked, self._asked = self._asked, set()
         files = connection_files()
         self._others = {path: changed for path, changed in self._others.items() if path in files}
         at_once = asyncio.Semaphore(_AT_ONCE)
@@ -145,7 +149,7 @@ class Relay:
                 await self._know(path)
 
         await asyncio.gather(*(know(path) for path in files))
-        for notebook in [notebook for notebook, kernel in self._watched.items() if kernel is None]:
+        for notebook in [name for name, kernel in self._watched.items() if kernel is None or name in asked]:
             kernels = [kernel for path in files if (kernel := self._kernels.get(path)) is not None]
             found = [one for one in kernels if one.notebook is not None and _same(one.notebook, notebook)]
             if found:

@@ -83,7 +83,8 @@ export class Notebooks implements vscode.Disposable {
       const same = (addedCells.length ? addedCells : others).find(cell => cell.document.getText() === removedCells[0]!.document.getText());
       if (same) one.session.moved(keyOf(removedCells[0]!), keyOf(same));
     }
-    if (event.cellChanges.some(change => change.executionSummary)) this.ran(one);
+    const ran = event.cellChanges.flatMap(({ executionSummary }) => executionSummary ?? []);
+    if (ran.length) this.ran(one, ran.some(({ success }) => success !== undefined));
     one.session.changed();
   }
 
@@ -111,11 +112,12 @@ export class Notebooks implements vscode.Disposable {
     this.redrawn.dispose();
   }
 
-  /** A cell ran: by now this window has a kernel, and the kernel knows its notebook. */
-  private ran(one: OpenNotebook): void {
-    if (one.session.attached) return;
-    if (one.kernel === null) this.relay.watch(one.editor.path);
-    else void this.attach(one);
+  /**
+   * A cell runs: by now this window has a kernel. When one has ended, that kernel knows its notebook. The relay may have found the
+   * kernel of another window with the same file before: it looks again.
+   */
+  private ran(one: OpenNotebook, ended: boolean): void {
+    if (!one.session.attached && (ended || one.kernel === null)) this.relay.watch(one.editor.path);
   }
 
   private async attach(one: OpenNotebook): Promise<void> {

@@ -131,6 +131,19 @@ async def test_of_two_kernels_of_a_file_the_windows_own_is_taken_else_the_newest
     }
 
 
+async def test_a_window_that_starts_a_kernel_of_its_own_gets_that_one_instead_of_another_windows(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels.started("another windows", "/n.ipynb")
+    monkeypatch.setattr(document_relay, "_is_of_our_parent", lambda pid: pid == 7)
+    async with relaying(kernels, "/n.ipynb") as relay:
+        await kernels.until(lambda: kernels.of("kernel"))
+        kernels.belongs(kernels.started("own", None), "/n.ipynb", pid=7)
+        relay.take(lines.Watch(notebook="/n.ipynb"))
+        await kernels.until(lambda: len(kernels.of("kernel")) == 2)
+    assert [one["kernel"] for one in kernels.of("kernel")] == ["another windows", "own"]
+
+
 async def test_requests_are_answered_by_the_notebooks_kernel_and_orders_come_from_it(
     kernels: Kernels,
 ) -> None:
@@ -198,6 +211,7 @@ async def test_a_renamed_notebook_keeps_its_kernel(kernels: Kernels) -> None:
         await kernels.until(lambda: kernels.of("order"))
         assert kernels.of("order")[0]["notebook"] == "/m.ipynb"
         relay.take(lines.Watch("/m.ipynb"))
+        await kernels.until(lambda: len(kernels.of("kernel")) == 2)
         assert kernels.of("kernel")[-1] == {
             "say": "kernel",
             "notebook": "/m.ipynb",
