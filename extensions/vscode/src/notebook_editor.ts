@@ -31,10 +31,21 @@ export class NotebookEditor implements Editor {
     try {
       const { permissions } = await vscode.workspace.fs.stat(uri);
       const readOnly = ((permissions ?? 0) & vscode.FilePermission.Readonly) !== 0;
-      this.writable = !readOnly && vscode.workspace.fs.isWritableFileSystem(uri.scheme) !== false;
+      this.writable = !readOnly && vscode.workspace.fs.isWritableFileSystem(uri.scheme) !== false && !this.isReadOnlyBySettings();
     } catch {
       this.writable = true; // a new notebook has no file yet
     }
+  }
+
+  /** VS Code's API does not tell whether the person can type in a file; its settings do. */
+  private isReadOnlyBySettings(): boolean {
+    const [cell] = this.notebook.getCells();
+    const files = vscode.workspace.getConfiguration('files', this.notebook.uri);
+    const isNamedIn = (setting: string): boolean =>
+      Object.entries(files.get<Record<string, boolean>>(setting, {})).some(
+        ([pattern, on]) => on && cell !== undefined && vscode.languages.match({ pattern }, cell.document) > 0
+      );
+    return !isNamedIn('readonlyExclude') && isNamedIn('readonlyInclude');
   }
 
   cells(): Cell[] {
