@@ -58,7 +58,7 @@ const isEnvironment = (folder: string): boolean => existsSync(programOf(folder, 
 
 function subfolders(folder: string): string[] {
   try {
-    return readdirSync(folder, { withFileTypes: true }).filter(one => one.isDirectory()).map(one => join(folder, one.name));
+    return readdirSync(folder).map(name => join(folder, name));
   } catch {
     return [];
   }
