@@ -4,12 +4,12 @@ import type { Compared } from '../../protocol';
 import type { Shown } from './marks';
 import { keyOf } from './notebook_editor';
 import type { Notebooks, OpenNotebook } from './notebooks';
-import { showDiff } from './proposed_texts';
+import type { ProposedTexts } from './proposed_texts';
 import { asLabel } from './texts';
 
 const NOT_ATTACHED = 'No marimo kernel is attached to this notebook. Run one of its cells on one.';
 
-export function registerCommands(notebooks: Notebooks, say: (text: string) => void): vscode.Disposable[] {
+export function registerCommands(notebooks: Notebooks, texts: ProposedTexts, say: (text: string) => void): vscode.Disposable[] {
   // `never`: what a command gets is what the item that names it has as arguments.
   const command = (name: string, work: (...given: never[]) => unknown): vscode.Disposable =>
     vscode.commands.registerCommand(`marimoKernelBridge.${name}`, work as (...given: unknown[]) => unknown);
@@ -17,13 +17,17 @@ export function registerCommands(notebooks: Notebooks, say: (text: string) => vo
     const one = notebooks.active;
     return one?.session.attached ? work(one) : say(NOT_ATTACHED);
   };
-  const decideOne = (accepted: boolean) => (shown: Shown): Promise<void> | undefined => {
+  const decideOne = (accepted: boolean) => async (shown: Shown): Promise<void> => {
+    await texts.settle();
     const session = notebooks.at(shown.path)?.session;
     const open = session?.proposals.find(shown.op_id, shown.index);
-    return open ? session?.decide([open], accepted) : undefined;
+    if (open) await session?.decide([open], accepted);
   };
   const decideAll = (accepted: boolean): (() => unknown) =>
-    withActive(({ session }) => session.decide(session.proposals.all, accepted));
+    withActive(async ({ session }) => {
+      await texts.settle();
+      await session.decide(session.proposals.all, accepted);
+    });
   return [
     command('accept', decideOne(true)),
     command('reject', decideOne(false)),
@@ -32,7 +36,7 @@ export function registerCommands(notebooks: Notebooks, say: (text: string) => vo
     command('diff', (shown: Shown) => {
       const one = notebooks.at(shown.path);
       const open = one?.session.proposals.find(shown.op_id, shown.index);
-      return one && open ? showDiff(one.editor.notebook, shown, open) : undefined;
+      return one && open ? texts.showDiff(one.editor.notebook, shown, open) : undefined;
     }),
     command('togglePause', withActive(({ session }) => session.pause(!session.paused))),
     command('undo', async (given?: { path: string; op_id: string }) => {

@@ -52,7 +52,9 @@ export class Decisions {
   }
 
   private decision(one: Open, decision: Decided['decision'], key: string | null, runs: readonly string[]): Request<Decided> {
+    const { op_id } = one.order;
+    const code = decision === 'accepted' ? this.proposals.editOf(op_id, one.index) : null;
     const rest = this.proposals.decide(one, key);
-    return { op: 'decided', op_id: one.order.op_id, change: one.index, decision, rest, key, runs: runs.map(runOf) };
+    return { op: 'decided', op_id, change: one.index, decision, rest, code, key, runs: runs.map(runOf) };
   }
 }

@@ -4,7 +4,7 @@ import { registerCommands } from './commands';
 import { selectEnvironment } from './environments';
 import { itemsOf } from './marks';
 import { Notebooks } from './notebooks';
-import { PROPOSED, ProposedTexts } from './proposed_texts';
+import { ProposedTexts } from './proposed_texts';
 import { chosenPython } from './python';
 import { Relay, startRelay } from './relay';
 import { AgentsItem } from './status';
@@ -36,6 +36,7 @@ export function activate(context: vscode.ExtensionContext): void {
     void vscode.window.showInformationMessage(text.replaceAll('](', '] ('));
   };
   const notebooks = new Notebooks(relay, version, say);
+  const texts = new ProposedTexts(notebooks);
   const { workspace, window } = vscode;
   context.subscriptions.push(
     log,
@@ -58,8 +59,8 @@ export function activate(context: vscode.ExtensionContext): void {
         return one ? itemsOf(one.session, path, cell) : [];
       }
     }),
-    workspace.registerTextDocumentContentProvider(PROPOSED, new ProposedTexts(notebooks)),
-    ...registerCommands(notebooks, say),
+    ...texts.register(),
+    ...registerCommands(notebooks, texts, say),
     vscode.commands.registerCommand('marimoKernelBridge.showLog', () => log.show()),
     vscode.commands.registerCommand('marimoKernelBridge.selectEnvironment', () => selectEnvironment(python(), log)),
     vscode.lm.registerMcpServerDefinitionProvider('marimoKernelBridge.mcp', {

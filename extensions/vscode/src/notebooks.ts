@@ -45,7 +45,7 @@ export class Notebooks implements vscode.Disposable {
   opened(notebook: vscode.NotebookDocument): void {
     const path = notebook.uri.fsPath;
     if (!isOurs(notebook) || this.open.has(path)) return;
-    const editor = new NotebookEditor(notebook, { redraw: () => this.redrawn.fire(), say: this.say });
+    const editor = new NotebookEditor(notebook, { redraw: () => this.redraw(), say: this.say });
     const line = { ask: (content: Parameters<Relay['ask']>[1]) => this.relay.ask(path, content) };
     this.open.set(path, { editor, kernel: null, session: new Session(editor, line, this.version, () => randomUUID()) });
     this.relay.watch(path);
@@ -94,18 +94,23 @@ export class Notebooks implements vscode.Disposable {
     if (!one) return;
     one.editor.typed();
     one.session.changed();
-    this.redrawn.fire();
+    this.redraw();
   }
 
   /** The person looks at another notebook or cell. */
   looked(): void {
     for (const one of this.all) one.session.changed();
-    this.redrawn.fire();
+    this.redraw();
   }
 
   /** A notebook will have another path: its documents close, and open again under it. */
   renamed(before: string, after: string): void {
     if (this.open.has(before)) this.relay.renamed(before, after);
+  }
+
+  /** Something that is shown at cells has changed. */
+  redraw(): void {
+    this.redrawn.fire();
   }
 
   dispose(): void {

@@ -15,6 +15,7 @@ export class Proposals {
   private undecided = new Map<string, Set<number>>();
   /** Keys of the cells that accepted insertions made, by order and token. */
   private made = new Map<string, string>();
+  private edits = new Map<string, string>();
 
   add(order: Propose): void {
     this.orders.set(order.op_id, order);
@@ -25,17 +26,21 @@ export class Proposals {
   withdraw(op_id: string): void {
     this.orders.delete(op_id);
     this.undecided.delete(op_id);
+    for (const id of this.edits.keys()) if (id.startsWith(`${op_id} `)) this.edits.delete(id);
   }
 
-  clear(): void {
-    this.orders.clear();
-    this.undecided.clear();
-    this.made.clear();
+  /** Takes what is open by the kernel's account for all that there is. Edits of the person stay with theirs. */
+  replace(open: readonly Propose[]): void {
+    const there = new Set(open.map(order => order.op_id));
+    for (const op_id of [...this.orders.keys()]) if (!there.has(op_id)) this.withdraw(op_id);
+    for (const order of open) this.add(order);
   }
 
   get all(): Open[] {
     return [...this.orders.values()].flatMap(order =>
-      order.changes.flatMap((change, index) => (this.isOpen(order.op_id, index) ? [{ order, index, change }] : []))
+      order.changes.flatMap((change, index) =>
+        this.isOpen(order.op_id, index) ? [{ order, index, change: this.withEdit(order.op_id, index, change) }] : []
+      )
     );
   }
 
@@ -45,6 +50,19 @@ export class Proposals {
 
   find(op_id: string, index: number): Open | null {
     return this.all.find(one => one.order.op_id === op_id && one.index === index) ?? null;
+  }
+
+  /** The person has edited the text of a change, which is what is accepted then. False if it has none, or is decided. */
+  edit(op_id: string, index: number, code: string): boolean {
+    const change = this.find(op_id, index)?.change;
+    if (!change || !('code' in change)) return false;
+    this.edits.set(`${op_id} ${index}`, code);
+    return true;
+  }
+
+  /** The text that the person has made of a change, null if they have not edited it. */
+  editOf(op_id: string, index: number): string | null {
+    return this.edits.get(`${op_id} ${index}`) ?? null;
   }
 
   /** Notes a decision; returns how many changes of the proposal are still open. `key`: the cell that was made. */
@@ -98,6 +116,11 @@ export class Proposals {
         })
       });
     for (const [token, key] of this.made) if (key === before) this.made.set(token, after);
+  }
+
+  private withEdit(op_id: string, index: number, change: DocumentChange): DocumentChange {
+    const code = this.editOf(op_id, index);
+    return code === null ? change : ({ ...change, code } as DocumentChange); // only a change with a text can be edited
   }
 
   /** Where an insertion goes: its place, or that of the insertion which it follows, if that one is not there (yet). */

@@ -79,8 +79,7 @@ export class Session {
     this.state = 'attached';
     this.states = new Map(Object.entries(attached.cells));
     const before = this.proposals.all.length;
-    this.proposals.clear();
-    for (const order of attached.open) this.proposals.add(order);
+    this.proposals.replace(attached.open);
     if (before && !attached.open.length) this.editor.say('The kernel is another one: the changes that were proposed are gone.');
     this.heard(attached);
     this.changed();

@@ -81,6 +81,10 @@ test('open proposals come again with the kernel, and are gone with another one, 
   one.lost();
   await one.attach();
   assert.equal(one.proposals.all.length, 1);
+  one.proposals.edit('p', 0, 'edited');
+  one.lost();
+  await one.attach();
+  assert.equal(one.proposals.editOf('p', 0), 'edited');
   kernel.attached = NOBODY;
   one.lost();
   await one.attach();

@@ -135,6 +135,16 @@ test('a proposal changes nothing before it is accepted, and is decided change by
   assert.equal(one.authorOf(editor.cells()[0]!)?.author, 'claude');
 });
 
+test('what the person has edited in a proposal is accepted, and the kernel is told that text', async () => {
+  const { editor, kernel, session: one } = await session('a', 'b');
+  await one.take(propose('p', [change('a', 'a', 'A'), insert('x', 'a'), { kind: 'delete', key: 'b', base: baseOf('b') }]));
+  assert.deepEqual([0, 1, 2, 3].map(index => one.proposals.edit('p', index, `edited ${index}`)), [true, true, false, false]);
+  await one.decide(one.proposals.all, true);
+  assert.deepEqual(editor.list.map(cell => cell.code), ['edited 0', 'edited 1']);
+  assert.deepEqual(kernel.of('decided').map(one => one.code), ['edited 0', 'edited 1', null]);
+  assert.equal(one.proposals.editOf('p', 0), null);
+});
+
 test('accepting all applies a proposal as one change', async () => {
   const { editor, kernel, session: one } = await session('a', 'b');
   await one.take(propose('p', [insert('x', 'a'), insert('y', 'x'), change('b', 'b', 'B'), { kind: 'delete', key: 'a', base: baseOf('a') }]));
