@@ -33,7 +33,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types vscode site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types vscode vscode-pictures vscode-jupyter site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -114,7 +114,13 @@ lock: install ## Lock the newest versions that pyproject.toml allows, with their
 # It needs Debian's libkrb5-dev, and a C++ compiler; takes 5 minutes and 600 MB the first time.
 CODE_SERVER ?= .build/code-server
 vscode: install browser extensions $(CODE_SERVER)/.installed ## Drive the extension in a real VS Code (code-server, fetched from npm), with a notebook controller of the tests' own
-	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m pytest tests/vscode/drive.py --durations=20 $(ARGS)
+	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m pytest tests/vscode/drive*.py --durations=20 $(ARGS)
+
+vscode-pictures: install browser extensions $(CODE_SERVER)/.installed ## Take the picture of docs/vscode.md from a real VS Code
+	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m tests.vscode.pictures
+
+vscode-jupyter: install extensions $(CODE_SERVER)/.installed ## Open a real VS Code with the Jupyter extension, built from its sources, to drive ours by hand
+	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m tests.vscode.by_hand .build/vscode-jupyter
 
 $(CODE_SERVER)/.installed:
 	mkdir -p $(CODE_SERVER)

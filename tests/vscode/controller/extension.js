@@ -80,10 +80,17 @@ const questions = {
   },
   open: path => vscode.commands.executeCommand('vscode.openWith', vscode.Uri.file(path), 'jupyter-notebook').then(() => null),
   command: (name, ...words) => vscode.commands.executeCommand(name, ...words),
-  run: async path => {
-    const notebook = vscode.workspace.notebookDocuments.find(one => one.uri.fsPath === path);
-    await vscode.commands.executeCommand('notebook.execute', notebook.uri);
+  run: async (path, ...places) => {
+    const document = vscode.workspace.notebookDocuments.find(one => one.uri.fsPath === path).uri;
+    if (!places.length) await vscode.commands.executeCommand('notebook.execute', document);
+    else await vscode.commands.executeCommand('notebook.cell.execute', { ranges: places.map(start => ({ start, end: start + 1 })), document });
   },
+  rename: (path, after) => {
+    const edit = new vscode.WorkspaceEdit();
+    edit.renameFile(vscode.Uri.file(path), vscode.Uri.file(after));
+    return vscode.workspace.applyEdit(edit);
+  },
+  save: path => vscode.workspace.notebookDocuments.find(one => one.uri.fsPath === path).save(),
   moved: (path, from, to) => {
     const notebook = vscode.workspace.notebookDocuments.find(one => one.uri.fsPath === path);
     const { kind, document } = notebook.cellAt(from);
@@ -111,8 +118,9 @@ function answer(folder) {
   server.listen(0, '127.0.0.1', () => require('node:fs').appendFileSync(join(folder, 'windows'), `${server.address().port}\n`));
 }
 
-exports.activate = () => {
+exports.activate = context => {
   answer(process.env.CONTROLLER_FOLDER);
+  if (context.extension.id !== 'ms-toolsai.jupyter') return undefined; // the real one runs the cells
   const controller = vscode.notebooks.createNotebookController('tests', 'jupyter-notebook', 'marimo (tests)');
   controller.supportedLanguages = ['python'];
   controller.supportsExecutionOrder = true;
@@ -125,6 +133,10 @@ exports.activate = () => {
   };
   for (const one of vscode.workspace.notebookDocuments) controller.updateNotebookAffinity(one, 2);
   vscode.workspace.onDidOpenNotebookDocument(one => controller.updateNotebookAffinity(one, 2));
+  vscode.workspace.onWillRenameFiles(event => event.files.forEach(({ oldUri }) => {
+    kernels.get(oldUri.fsPath)?.process.kill(); // as the Jupyter extension does
+    kernels.delete(oldUri.fsPath);
+  }));
   return { kernels: { getKernel: uri => kernels.get(uri.fsPath) } };
 };
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 from jupyter_client import BlockingKernelClient, KernelManager
@@ -45,8 +46,15 @@ def hear(client: BlockingKernelClient) -> None:
 
 
 def main() -> None:
-    manager = KernelManager(kernel_name="marimo", connection_file=str(new_connection_file()))
-    manager.start_kernel()
+    kept = Path(f"{sys.argv[1]}.kept")  # is there if the kernel outlives its window, as one on a server does
+    file = kept.read_text() if kept.exists() else ""
+    manager = KernelManager(kernel_name="marimo", connection_file=file or str(new_connection_file()))
+    if file:
+        manager.load_connection_file()
+    else:
+        manager.start_kernel(independent=kept.exists())
+    if kept.exists():
+        kept.write_text(manager.connection_file)
     client = manager.client()
     client.start_channels()
     client.wait_for_ready(timeout=60)
@@ -63,7 +71,8 @@ def main() -> None:
         while reply["parent_header"].get("msg_id") != request["header"]["msg_id"]:
             reply = client.get_shell_msg(timeout=None)
         say(asked["cell"], "done", ok=reply["content"]["status"] == "ok")
-    manager.shutdown_kernel(now=True)
+    if not kept.exists():
+        manager.shutdown_kernel(now=True)
 
 
 main()
