@@ -164,6 +164,7 @@ export interface Noted {
   op: 'noted';
   attach: boolean;
   paused: boolean | null;
+  over: boolean;
 }
 
 export interface Pause {

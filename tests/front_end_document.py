@@ -207,11 +207,9 @@ class FrontEndDocument:
             self._done[op_id] = act()
             for oldest in list(self._done)[:-_REMEMBERED]:
                 del self._done[oldest]
-        try:
-            self.ask(self._done[op_id])
-        except RefusedError as refused:
-            if refused.code != "no_such_edit":
-                raise
+        reply = self.ask(self._done[op_id])
+        assert isinstance(reply, wire.Noted)
+        if reply.over:
             self._come_too_late()
 
     def _come_too_late(self) -> None:

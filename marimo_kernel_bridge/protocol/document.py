@@ -210,10 +210,14 @@ class Attached(msgspec.Struct, frozen=True, tag_field="op", tag="attached"):
 
 
 class Noted(msgspec.Struct, frozen=True, tag_field="op", tag="noted"):
-    """`attach`: the kernel does not know this client, or has lost a message; it must attach again."""
+    """`attach`: the kernel does not know this client, or has lost a message; it must attach again.
+
+    `over`: the `Done` of a `Run` comes too late; what was to run after it must not.
+    """
 
     attach: bool = False
     paused: bool | None = None
+    over: bool = False
 
 
 class Compared(msgspec.Struct, frozen=True, tag_field="op", tag="compared"):
@@ -286,7 +290,7 @@ class Apply(_Order, frozen=True, tag="apply"):
 
 
 class Run(_Order, frozen=True, tag="run"):
-    """Run these cells with their present text. Answered by `Done`, which is refused if it comes too late: then nothing is to run."""
+    """Run these cells with their present text. Answered by `Done`."""
 
     op_id: str
     author: str

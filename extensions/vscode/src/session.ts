@@ -237,8 +237,11 @@ export class Session {
     const there = new Set(this.editor.cells().map(cell => cell.key));
     const run = order.keys.filter(key => there.has(key));
     const gone = order.keys.filter(key => !there.has(key)).map(key => ({ key, code: null }));
-    await this.requests.done(order.op_id, gone.length ? { result: 'conflict', conflicts: gone } : { result: 'applied', runs: run.map(runOf) });
-    if (!gone.length) this.editor.run(run);
+    const answer = await this.requests.done(
+      order.op_id, gone.length ? { result: 'conflict', conflicts: gone } : { result: 'applied', runs: run.map(runOf) }
+    );
+    const over = answer.status === 'ok' && answer.op === 'noted' && answer.over; // another window runs them, or none is to
+    if (!gone.length && !over) this.editor.run(run);
   }
 
   private async obeySave(order: Save): Promise<void> {

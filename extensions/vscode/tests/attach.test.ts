@@ -58,7 +58,7 @@ test('a kernel that did not answer in time is asked again, and forgets the name 
 
 test('a kernel that has lost a message is told everything again, by another client', async () => {
   const { kernel, session: one } = await session('a');
-  kernel.answers.set('changed', { status: 'ok', op: 'noted', attach: true, paused: null });
+  kernel.answers.set('changed', { status: 'ok', op: 'noted', attach: true, paused: null, over: false });
   await one.take(order({ kind: 'who' }));
   assert.deepEqual(kernel.asked.map(one => [one.op, one.client]), [
     ['attach', 'client1'], ['changed', 'client1'], ['detach', 'client1'], ['attach', 'client2']

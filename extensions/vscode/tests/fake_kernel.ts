@@ -79,7 +79,7 @@ export class FakeKernel implements Line {
     const known = this.answers.get(content.op);
     if (known) return Promise.resolve(known);
     if (content.op === 'attach') return Promise.resolve({ status: 'ok', op: 'attached', ...this.attached });
-    return Promise.resolve({ status: 'ok', op: 'noted', attach: false, paused: null });
+    return Promise.resolve({ status: 'ok', op: 'noted', attach: false, paused: null, over: false });
   }
 
   /** What was asked, by operation: `changed`, `done`. */

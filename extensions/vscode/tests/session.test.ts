@@ -95,7 +95,7 @@ test('a request is sent after the answer to the one before; a pause waits for no
   const paused = one.pause(true);
   await new Promise(setImmediate);
   assert.deepEqual(answers.map(one => one.op), ['changed', 'pause']);
-  answers[1]!.give({ status: 'ok', op: 'noted', attach: false, paused: true });
+  answers[1]!.give({ status: 'ok', op: 'noted', attach: false, paused: true, over: false });
   await paused;
   assert.equal(one.paused, true);
   answers[0]!.give();
@@ -226,6 +226,13 @@ test('cells run for the kernel if all of them are there', async () => {
   await one.take(order({ kind: 'run', op_id: '2', author: 'claude', keys: ['a', 'gone'] }));
   assert.deepEqual(editor.ran, [['a']]);
   assert.deepEqual(kernel.of('done').map(one => one.result), ['applied', 'conflict']);
+});
+
+test('no cell runs for an order that the kernel does not wait for any more', async () => {
+  const { editor, kernel, session: one } = await session('a');
+  kernel.answers.set('done', { status: 'ok', op: 'noted', attach: false, paused: null, over: true });
+  await one.take(order({ kind: 'run', op_id: '1', author: 'claude', keys: ['a'] }));
+  assert.deepEqual(editor.ran, []);
 });
 
 test('saving is asked of the editor; renaming is refused with a reason', async () => {

@@ -48,7 +48,7 @@ class FrontEndRequests:
             documents.open.heard(document)
         if isinstance(request, wire.Done):  # also from one that was forgotten meanwhile
             documents.orders.answered(request)
-            return wire.Noted(attach=document is None)
+            return wire.Noted(attach=document is None, over=documents.orders.is_over(request.op_id))
         if document is None:
             return wire.Noted(attach=not isinstance(request, wire.Detach))
         match request:

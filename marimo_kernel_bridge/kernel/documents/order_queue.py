@@ -112,12 +112,12 @@ class OrderQueue:
         else:
             self.when_free(partial(self._try_next_view, operation))
 
+    def is_over(self, op_id: str) -> bool:
+        """Return whether an order was given to another client instead, or to none, and must not be carried out any more."""
+        return op_id in self._given_up
+
     def answered(self, done: Done) -> None:
-        """Take an answer to the present order, or a late one. Raises `BridgeError`: no_such_edit."""
-        if done.op_id in self._given_up:
-            raise BridgeError(
-                "no_such_edit", "The kernel does not wait for this order any more.", "Do not run its cells."
-            )
+        """Take an answer to the present order, or a late one."""
         if self._current is None or self._current[0].op_id != done.op_id:
             self._answered_late(done)
             return
