@@ -1,0 +1,57 @@
+"""MCP servers as processes that can be killed, for tests of what outlives them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, Any
+
+from mcp import Client, StdioServerParameters
+from mcp.types import CallToolResult, Implementation, TextContent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_SERVE = 'echo $$ > "$0"; exec "$@"'
+
+
+class Server:
+    """A server of one client. Its calls return the text of the answer and its structured content."""
+
+    def __init__(self, place: Path, number: int, environment: dict[str, str]) -> None:
+        self._pid_file = place / f"server-{number}.pid"
+        self._parameters = StdioServerParameters(
+            command="/bin/sh",
+            args=[
+                *("-c", _SERVE, str(self._pid_file)),
+                *(sys.executable, "-m", "marimo_kernel_bridge", "mcp", "--allow", "all"),
+            ],
+            env=os.environ | environment,
+            cwd=place,
+        )
+        self._name = f"agent {number}"
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> Server:
+        client = Client(self._parameters, client_info=Implementation(name=self._name, version="1"))
+        self._client = await self._stack.enter_async_context(client)
+        return self
+
+    def kill(self) -> None:
+        """End the process as `kill -9` does."""
+        with suppress(ProcessLookupError):
+            os.kill(int(self._pid_file.read_text()), signal.SIGKILL)
+
+    async def close(self) -> None:
+        with suppress(Exception):  # whatever the client makes of a server that was killed
+            await self._stack.aclose()
+
+    async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool. Raises AssertionError with the refusal."""
+        result = await self._client.call_tool(tool, arguments)
+        assert isinstance(result, CallToolResult)
+        text = "".join(block.text for block in result.content if isinstance(block, TextContent))
+        assert not result.is_error, text
+        return {"text": text, **(result.structured_content or {})}

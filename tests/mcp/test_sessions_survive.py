@@ -1,0 +1,63 @@
+"""Sessions outlive the servers that made them, on real processes that are killed."""
+
+import asyncio
+import json
+
+import pytest
+from person import BOUND
+from stoppable import Server
+
+from marimo_kernel_bridge.launch.sessions.registry import Registry
+
+pytestmark = pytest.mark.anyio
+
+
+async def until(condition):
+    async with asyncio.timeout(BOUND):
+        while not condition():  # noqa: ASYNC110  # files and processes tell nobody
+            await asyncio.sleep(0.02)
+
+
+def codes(path):
+    return ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
+
+
+async def test_a_session_survives_its_server_and_two_others_share_its_kernel_which_ends_itself(
+    tmp_path, runtime_dir
+):
+    environment = {"JUPYTER_DATA_DIR": str(tmp_path / "data"), "JUPYTER_RUNTIME_DIR": str(runtime_dir)}
+    registry = Registry(tmp_path / "data" / "marimo_kernel_bridge" / "sessions")
+    servers = [Server(tmp_path, number, environment) for number in range(3)]
+    first, *others = servers
+    try:
+        await first.start()
+        handle = (await first.call("create_notebook", name="kept"))["kernel"]
+        assert "41" in (await first.call("execute_code", code="x = 41\nx"))["text"]
+        await until(lambda: codes(tmp_path / "kept.ipynb") == ["x = 41\nx"])
+        creating = asyncio.create_task(first.call("create_notebook", name="stopped", ttl=1))
+        await until((tmp_path / "stopped.ipynb").exists)
+        first.kill()
+        creating.cancel()
+
+        await asyncio.gather(*(server.start() for server in others))
+        listed = (await others[0].call("list_notebooks"))["notebooks"]
+        assert {one["name"] for one in listed} >= {"kept"}
+        seen = await asyncio.gather(
+            *(server.call("execute_code", code="x + 1", kernel=handle) for server in others)
+        )
+        assert all("42" in one["text"] for one in seen)
+        kernel = registry.get(handle).kernel
+        assert {(await server.call("kernel_status", kernel=handle))["pid"] for server in others} == {
+            kernel.pid
+        }
+
+        short = (await others[0].call("create_notebook", name="short", ttl=1))["kernel"]
+        ended = registry.get(short).kernel
+        await until(lambda: not ended.runs)
+        assert (await others[1].call("list_notebooks", state="suspended"))["notebooks"][0]["id"] == short
+        await others[1].call("close_notebook", notebook=handle)
+        assert not kernel.runs
+        assert {session.state for session in registry.all()} == {"suspended"}
+    finally:
+        for server in servers:
+            await server.close()
