@@ -28,6 +28,7 @@ SUBJECTS = (
     "crowd",
     "documents",
     "checkpoints",
+    "sessions",
 )
 """The modules that measure."""
 
