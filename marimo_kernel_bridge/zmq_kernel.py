@@ -155,6 +155,8 @@ class MarimoKernel(IPythonKernel):
     async def _end_unused(self) -> None:
         """Save, and end as if a client had shut the kernel down, which tells those that are connected."""
         self.log.info("Nobody has used this kernel for %g s: it ends.", self.ttl)
+        if self.notebook.loaded:
+            await self.checkpointing.save_before_end()
         parent = self.session.msg("shutdown_request", {"restart": False})
         assert self.control_stream is not None
         self.control_stream.io_loop.add_callback(self.shutdown_request, self.control_stream, [b""], parent)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakValueDictionary
 
 from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
@@ -286,7 +287,7 @@ class Kernels:
         self._attached: list[Attached] = []  # two clients may have the same session
         self._made = 0
         self._started: StartedKernels | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.presenter = Presenter()
         self.exports = OwnExports()
 
@@ -335,16 +336,15 @@ class Kernels:
 
     async def leave(self, session_id: str) -> None:
         """Detach all clients from the kernel of a session, which has ended or is about to."""
-        async with self._connecting:
-            for attached in [attached for attached in self._attached if attached.handle == session_id]:
-                await self._detach(attached)
+        for attached in [attached for attached in self._attached if attached.handle == session_id]:
+            await self._detach(attached)
 
     async def connect(self, endpoint: Endpoint, client_name: str, handle: str | None = None) -> Attached:
         """Attach, or return an existing attachment that is alive. `handle` is what the kernel is to be called.
 
         Raises `BridgeError`: not_connected, connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
-        async with self._connecting:
+        async with self._lock_of(endpoint.where):
             previous = self.at(endpoint.where, client_name)
             if previous is not None:
                 if previous.client.connection == endpoint and await previous.client.liveness() == "alive":
@@ -361,6 +361,10 @@ class Kernels:
             if self._subscriptions is not None:
                 self._watches[attached] = Watch(attached, self._subscriptions)
             return attached
+
+    def _lock_of(self, where: str) -> asyncio.Lock:
+        """Return what keeps two calls from attaching to one kernel at the same time; others need not wait for it."""
+        return self._connecting.setdefault(where, asyncio.Lock())
 
     def _new_handle(self) -> str:
         self._made += 1
@@ -391,7 +395,7 @@ class Kernels:
         """Detach from a kernel, which continues to run."""
         if attached.saver is not None:
             await attached.saver.finish()
-        async with self._connecting:
+        async with self._lock_of(attached.client.connection.where):
             await self._detach(attached)
 
     async def start(
@@ -405,8 +409,7 @@ class Kernels:
 
         if self._started is None:
             self._started = StartedKernels()
-        async with self._connecting:
-            await self._make_room()
+        await self._make_room()
         return await self.connect(await self._started.start(kernelspec, directory, interpreter), client_name)
 
     async def control(self, attached: Attached, action: Action) -> str:
@@ -419,9 +422,8 @@ class Kernels:
         """Detach from all kernels, with the files of sessions written; end those that this server started for itself."""
         savers = [attached.saver for attached in self._attached if attached.saver is not None]
         await asyncio.gather(*(saver.finish() for saver in savers))
-        async with self._connecting:
-            for attached in list(self._attached):
-                await self._detach(attached)
+        for attached in list(self._attached):
+            await self._detach(attached)
         await self.presenter.close()
         if self._started is not None:
             await self._started.close()
