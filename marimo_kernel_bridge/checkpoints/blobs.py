@@ -62,6 +62,7 @@ class BlobWriting:
         path = self._folder / blob.digest
         if _size_of(path) == blob.size:
             self.discard()
+            self._data = memoryview(b"")  # of a value that may be deleted before the checkpoint is whole
             return blob
         if self._descriptor is None or self._partial is None:  # hashed only
             self._at, self._hash = 0, hashlib.sha256()
@@ -72,6 +73,7 @@ class BlobWriting:
         self._descriptor = None
         self._partial.replace(path)
         self._partial = None
+        self._data = memoryview(b"")
         self._written(blob.size)
         return blob
 

@@ -131,7 +131,7 @@ class Store:
         with ExitStack() as working:
             with refusing(self.folder):
                 judge_folder(self.folder)
-                for folder in (self.folder, self._blobs, self.folder / shelf):
+                for folder in (self.folder, self._blobs):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 key_at(self._key, create=True)
             working.enter_context(space.at_work(self.folder))
@@ -163,7 +163,6 @@ class Store:
         if old == new or not (moving := self.manifests(old)):
             return
         with refusing(self.folder), space.at_work(self.folder):
-            (self.folder / new).mkdir(mode=0o700, exist_ok=True)
             first = 1 + max((each.number for each in self.manifests(new)), default=0)
             for number, manifest in enumerate(reversed(moving), first):
                 moved = msgspec.structs.replace(manifest, notebook=notebook, number=number)
@@ -247,6 +246,7 @@ class Store:
     def _write(self, shelf: str, manifest: Manifest) -> None:
         """Write a manifest, and delete the oldest automatic ones of the notebook beyond `AUTOMATIC`."""
         with refusing(self.folder):
+            (self.folder / shelf).mkdir(mode=0o700, exist_ok=True)
             write_whole(self._path(shelf, manifest.name), signed(manifest, key_at(self._key)))
             automatic = [each for each in self.manifests(shelf) if each.kind == "automatic"]
             for old in automatic[AUTOMATIC:]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     Array = np.ndarray[Any, Any]
+
+_FLAT: Final = frozenset("biufcmMSUV")
+"""Kinds of types whose elements are bytes in place."""
 
 
 def root_of(array: Array) -> Array:
@@ -31,21 +34,24 @@ def is_plain(array: Array) -> bool:
     return type(array) is sys.modules["numpy"].ndarray
 
 
+def is_view_of(root: Array, array: Array) -> bool:
+    """Return whether an array can be saved as a place in the memory of `root`, whose layout comes back."""
+    if not (is_plain(root) and is_plain(array) and is_contiguous(root)):
+        return False
+    return (root.dtype.kind in _FLAT and not root.dtype.hasobject) or root.dtype == array.dtype == "O"
+
+
 def shared_roots(arrays: Iterable[Array]) -> frozenset[int]:
     """Return the ids of the arrays whose memory more than one of `arrays` looks into, at the same bytes.
 
-    Roots whose layout is not kept by pickling are left out: their views part.
+    Arrays that cannot be saved as views are left out: they part.
     """
-    by_root: dict[int, tuple[Array, dict[int, tuple[int, int]]]] = {}
+    spans: dict[int, dict[int, tuple[int, int]]] = {}  # of each array, by root
     for array in arrays:
-        if array.nbytes:
-            root = root_of(array)
-            by_root.setdefault(id(root), (root, {}))[1][id(array)] = _span(array)
-    return frozenset(
-        key
-        for key, (root, spans) in by_root.items()
-        if is_contiguous(root) and is_plain(root) and _overlap(spans.values())
-    )
+        root = root_of(array)
+        if array.nbytes and is_view_of(root, array):
+            spans.setdefault(id(root), {})[id(array)] = _span(array)
+    return frozenset(key for key, of_views in spans.items() if _overlap(of_views.values()))
 
 
 def _span(array: Array) -> tuple[int, int]:

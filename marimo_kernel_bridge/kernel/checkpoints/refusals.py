@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import pickle
 import types
 from collections import deque
@@ -90,7 +91,7 @@ class Refusal:
     path: str = ""
 
 
-@functools.lru_cache(maxsize=10_000)
+@functools.lru_cache(maxsize=1_000)
 def reason_against(kind: type) -> str | None:
     """Return why instances of a class are never kept, None if they may be."""
     names = [(base.__module__, base.__name__) for base in kind.__mro__]
@@ -146,7 +147,7 @@ def path_to(value: object, obstacle: object) -> str:
     waiting = deque([value])
     while waiting and len(ways) < _MOST_STEPS:
         holder = waiting.popleft()
-        for step, part in _parts(holder):
+        for step, part in itertools.islice(_parts(holder), _MOST_STEPS):
             if id(part) in ways:
                 continue
             ways[id(part)] = (id(holder), step)
@@ -170,11 +171,11 @@ def _parts(holder: Any) -> Iterator[tuple[str, object]]:  # of whatever class
     if issubclass(kind, (str, bytes, int, float, type, types.ModuleType, types.CodeType)):
         return
     if issubclass(kind, dict):
-        for key, part in list(dict.items(holder)):
+        for key, part in itertools.islice(dict.items(holder), _MOST_STEPS):
             yield f"[{_key(key)}]", part
     elif issubclass(kind, (list, tuple)):
         base = list if issubclass(kind, list) else tuple
-        for index, part in enumerate(list(base.__iter__(holder))):
+        for index, part in enumerate(itertools.islice(base.__iter__(holder), _MOST_STEPS)):
             yield f"[{index}]", part
     elif issubclass(kind, types.FunctionType):
         for name, cell in zip(holder.__code__.co_freevars, holder.__closure__ or (), strict=False):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import copyreg
 import functools
 import gc
-import importlib
 import pickle
 import sys
 import types
@@ -21,7 +20,13 @@ from typing import TYPE_CHECKING, Any, Final
 import cloudpickle
 
 from marimo_kernel_bridge.kernel.checkpoints import loaders
-from marimo_kernel_bridge.kernel.checkpoints.arrays import is_contiguous, is_plain, offset_in, root_of
+from marimo_kernel_bridge.kernel.checkpoints.arrays import (
+    is_contiguous,
+    is_plain,
+    is_view_of,
+    offset_in,
+    root_of,
+)
 from marimo_kernel_bridge.kernel.checkpoints.refusals import RefusedError, reason_against
 
 if TYPE_CHECKING:
@@ -241,7 +246,7 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
             if root is not array and (reason := reason_against(kind)) is not None:
                 raise RefusedError(reason)
             self.arrays.append(array)
-            if root is not array and id(root) in self._bases and is_plain(array):
+            if root is not array and id(root) in self._bases and is_view_of(root, array):
                 shape, strides = array.shape, array.strides
                 place = offset_in(root, array)
                 return loaders.array_view, (root, array.dtype, shape, strides, place, array.flags.writeable)
@@ -276,16 +281,14 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
 
 
 def _is_found_by_name(value: Any) -> bool:  # a function, or what wraps one
-    """Return whether importing its module and reading its name gives the same object."""
-    if value.__module__ == "__main__":
-        return False
+    """Return whether its module has it under its name."""
     try:
-        found: object = importlib.import_module(value.__module__)
+        found: object = sys.modules[value.__module__]
         for name in value.__qualname__.split("."):
             found = getattr(found, name)
-    except (ImportError, AttributeError, TypeError):
+    except (KeyError, AttributeError):
         return False
-    return found is value
+    return found is value and value.__module__ != "__main__"
 
 
 @contextmanager

@@ -193,3 +193,27 @@ def test_a_second_save_of_restored_values_keeps_what_the_first_kept(notebook: No
     twice = notebook.restored("base view held").restored("base view held")
     twice.run("view[0] = 3")
     assert twice.value("base[1], held[0] is base") == (3, True)
+
+
+def test_views_that_cannot_be_saved_as_such_come_back_by_themselves(notebook: Notebook) -> None:
+    notebook.run(
+        """
+        import numpy as np
+        records = np.zeros(3, [('a', 'O'), ('b', 'i8')])
+        a, b = records['a'], records['b']
+        empty = records[:0]
+        words = np.array(['one', 'two'], dtype=np.dtypes.StringDType())
+        word = words[1:]
+        matrix = np.matrix(np.ones((300, 300)))
+        flat = np.asarray(matrix)[0]
+        """
+    )
+    new = notebook.restored("records a b empty words word matrix flat")
+    assert new.value("a.tolist(), b.tolist(), words.tolist(), word.tolist(), empty.shape, flat.sum()") == (
+        [0, 0, 0],
+        [0, 0, 0],
+        ["one", "two"],
+        ["two"],
+        (0,),
+        300,
+    )

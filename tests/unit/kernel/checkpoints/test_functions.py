@@ -213,3 +213,34 @@ def test_functions_that_are_named_twice_stay_one(notebook: Notebook) -> None:
     notebook.run("def f(): ...\ng = f\ntable = {'f': f}\nimport os\njoin, also = os.path.join, os.path.join")
     assert notebook.grouped("f g table join also") == ["f g table", "join", "also"]
     assert notebook.restored("f g table").value("f is g is table['f']")
+
+
+def test_values_with_bytecode_are_known_and_others_are_not(notebook: Notebook) -> None:
+    notebook.run(
+        """
+        import functools, re
+        import numpy as np, pandas as pd
+        def f(): ...
+        class T:
+            def method(self): ...
+        table = {'in': [f]}
+        instance, column = T(), pd.DataFrame({'x': [f]})
+        partial = functools.partial(lambda: 0)
+        array, frame = np.zeros(9), pd.DataFrame({'x': [1], 's': ['t']}, index=['i'])
+        plain = {'a': [1, (2.0, None)], 'b': re.compile('x')}
+        named = [len, re.sub, np.sum, functools.reduce]
+        """
+    )
+    code = {
+        name: group.code
+        for group in notebook.groups("f T table instance column partial array frame plain named")
+        for name in group.names
+    }
+    assert {name for name, has_code in code.items() if has_code} == {
+        "f",
+        "table",
+        "column",
+        "partial",
+        "T",
+        "instance",
+    }
