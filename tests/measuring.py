@@ -3,8 +3,8 @@
 coverage starts itself in a process that inherits its variable, and writes when the process ends; killed, it cannot.
 Kernels in this process show nearly every line, so only what needs a process is measured in one (`IN_PROCESSES`):
 tracing makes kernels half as slow again. In this process it makes all Python slower too, so modules that try a
-thousand inputs of what others show line by line are not measured (`MANY_INPUTS`). Does nothing where coverage is not
-measured.
+thousand inputs of what others show line by line are not measured (`MANY_INPUTS`), nor those that take long and show
+hardly anything else (`SHOW_LITTLE`). Does nothing where coverage is not measured.
 """
 
 import asyncio
@@ -45,6 +45,19 @@ MANY_INPUTS = (
 )
 """The modules that run few lines very often: random and large inputs."""
 
+SHOW_LITTLE = (
+    "importing/test_magics_as_python.py",
+    "importing/test_shown_names.py",
+    "unit/kernel/test_bad_code.py",
+    "unit/kernel/test_compile_errors.py",
+    "unit/kernel/test_history.py",
+    "unit/kernel/test_last_results.py",
+    "unit/kernel/test_lazy.py",
+    "unit/kernel/test_observed_files.py",
+    "unit/kernel/test_public_edits.py",
+)
+"""The modules that take seconds and run what others run: about one branch in a CPU second, or none, is theirs alone."""
+
 _GRACE = 3.0
 """Seconds to write; a suspended kernel takes all of them, and is killed then."""
 _TESTS = Path(__file__).parent
@@ -57,11 +70,11 @@ def variables() -> dict[str, str]:
 
 @contextmanager
 def only_where_needed(module: Path) -> Iterator[None]:
-    """Leave unmeasured what the tests of a module do in other processes, and with `MANY_INPUTS` in this one."""
+    """Leave unmeasured what the tests of a module do in other processes, and of the listed modules in this one."""
     name = module.relative_to(_TESTS).as_posix()
     config = os.environ.pop(VARIABLE, None) if name not in IN_PROCESSES else None
     try:
-        with untraced() if name in MANY_INPUTS else nullcontext():
+        with untraced() if name in (*MANY_INPUTS, *SHOW_LITTLE) else nullcontext():
             yield
     finally:
         if config is not None:
