@@ -45,7 +45,9 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	$(TAKE_BUILT) $(BIN)/python tests/house/pip_install.py --editable '.[lab,demo,test]'
 	@touch $@
 
-test: install browser extensions lint types ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
+test: install ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
+	@# At once: fetching the browser and npm's packages is waiting
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=target browser extensions lint types
 	rm -rf .build/coverage && mkdir -p .build/coverage
 	$(BIN)/coverage run -m pytest -m 'not long' --durations=10 $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/coverage combine --quiet
