@@ -403,11 +403,12 @@ class MarimoKernel(IPythonKernel):
     def _offer_checkpoint(self, cell_id: str) -> None:
         """Say under the first cell of a new kernel that there is a checkpoint, where it can be restored by hand."""
         entry = self.notebook.cells.get(cell_id)
-        if entry is None or entry.address.dialect not in {"lab", "vscode"} or self.file.path() is None:
+        path = self.file.path()
+        if entry is None or entry.address.dialect not in {"lab", "vscode"} or path is None:
             return
-        from marimo_kernel_bridge.checkpoints.store import default_folder  # noqa: PLC0415  # not at the start
+        from marimo_kernel_bridge.checkpoints.store import default_folder, shelf_of  # noqa: PLC0415  # not at the start
 
-        if not default_folder().is_dir() or self.checkpointing.offered:
+        if not (default_folder() / shelf_of(path)).is_dir() or self.checkpointing.offered:
             return
         self.checkpointing.offered = True
         if offer := self.checkpointing.offer():

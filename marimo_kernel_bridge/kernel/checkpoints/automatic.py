@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from marimo_kernel_bridge.checkpoints.manifest import BlobStream
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.checkpoints.capture import capture
+from marimo_kernel_bridge.kernel.checkpoints.capture import capture, capture_outputs
 from marimo_kernel_bridge.kernel.checkpoints.pickling import (
     OUT_OF_BAND,
     GivenUpError,
@@ -23,7 +23,7 @@ from marimo_kernel_bridge.kernel.checkpoints.pickling import (
     Refusal,
 )
 from marimo_kernel_bridge.kernel.checkpoints.planning import LONG
-from marimo_kernel_bridge.kernel.checkpoints.saving import lost_of, manifest_of, saved_group
+from marimo_kernel_bridge.kernel.checkpoints.saving import encoded, lost_of, manifest_of, saved_group
 
 if TYPE_CHECKING:
     import logging
@@ -125,10 +125,8 @@ class AutomaticSaving:
         if self.mode == "off" or not self._host.notebook.runs.started:
             return
         least = LONG if self.mode == "costly" else 0.0
-        if any(
-            run.duration >= least > 0 or (not least and run.duration)
-            for run in self._host.notebook.runs.current.cells
-        ):
+        longest = max((run.duration for run in self._host.notebook.runs.current.cells), default=0.0)
+        if longest >= least and longest:
             self._due = True
             if not self.busy:
                 self._task = asyncio.ensure_future(self._save_all_due())
@@ -161,7 +159,7 @@ class AutomaticSaving:
             one = _OneSave(self, self._host, saving, origin)
             manifest = await one.run()
             if manifest is not None:
-                saving.commit(manifest)
+                await asyncio.to_thread(saving.commit, manifest)
         await asyncio.to_thread(store.collect)
 
     def wrote(self, size: int, seconds: float) -> None:
@@ -190,6 +188,7 @@ class _OneSave:
         self._known: dict[str, int] = {}  # values that were looked at, by name
         self._ran: dict[str, float | None] = {}
         self._attempts = _Attempts()
+        self._outputs: SavedBuffer | None = None
 
     async def run(self) -> Manifest | None:
         """Write all groups, and return the manifest; None if there is nothing to keep."""
@@ -206,10 +205,14 @@ class _OneSave:
                     self._attempts.longest = max(self._attempts.longest, time.monotonic() - begun)
                     continue
                 self._attempts = _Attempts()
-                if group is None:
+                if group is None and self._outputs is not None:
                     return self._manifest(captured)
-                ran = self._ran_of(group.names)
-            await self._write(group, captured, ran)
+                ran = {} if group is None else self._ran_of(group.names)
+                outputs = b"" if group is not None else encoded(capture_outputs(self._notebook))
+            if group is not None:
+                await self._write(group, captured, ran)
+            else:  # a cell that runs meanwhile has others: then they are those of a moment before
+                self._outputs = await self._written(outputs, (), {})
 
     # -- what is kept ------------------------------------------------------------------------------------------------
 
@@ -281,6 +284,7 @@ class _OneSave:
             kind="automatic",
             groups=groups,
             lost=lost_of(self._lost, captured),
+            outputs=self._outputs,
         )
 
     # -- what ran meanwhile ------------------------------------------------------------------------------------------

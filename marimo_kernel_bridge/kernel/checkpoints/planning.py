@@ -128,7 +128,11 @@ def other_python(manifest: Manifest) -> bool:
 
 def unavailable_names(manifest: Manifest) -> dict[str, str]:
     """Return the saved names whose values are not there or cannot be used here, each with the reason."""
-    found = {lost.name: _reason(lost.reason, lost.path) for lost in manifest.lost}
+    found: dict[str, str] = {}
+    for lost in manifest.lost:
+        found |= dict.fromkeys(
+            (lost.name, version_name(lost.name, lost.cell_id)), _reason(lost.reason, lost.path)
+        )
     if other_python(manifest):
         why = f"has functions or classes of Python {manifest.python}, and this is {platform.python_version()}"
         found |= {name: why for group in manifest.groups if group.code for name in group.names}

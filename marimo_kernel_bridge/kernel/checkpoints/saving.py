@@ -32,12 +32,13 @@ from marimo_kernel_bridge.runtime.interface import plain_name
 from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from marimo_kernel_bridge.checkpoints.manifest import Kind, PackedStream, SavedBuffer
     from marimo_kernel_bridge.checkpoints.store import Saving, Store
     from marimo_kernel_bridge.kernel.checkpoints.pickling import Refusal
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.notebook import Output
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def save(
     pickled, refused, _ = pickle_groups(captured.values, namespace)
     with store.saving(origin.shelf, name, kind) as saving:
         groups = [written(saving, group, captured) for group in pickled]
+        outputs = capture_outputs(session)
         manifest = manifest_of(
             session,
             saving,
@@ -69,6 +71,7 @@ def save(
             kind=kind,
             groups=groups,
             lost=lost_of(refused, captured),
+            outputs=_blob(saving, encoded(outputs)) if outputs else None,
         )
         return saving.commit(manifest), saving.bytes_written
 
@@ -109,13 +112,13 @@ def manifest_of(
     kind: Kind,
     groups: Iterable[SavedGroup],
     lost: Iterable[Lost],
+    outputs: SavedBuffer | None,
 ) -> Manifest:
-    """Return the manifest of a checkpoint whose groups are written. Writes outputs, and what is kept of the process."""
+    """Return the manifest of a checkpoint whose groups and outputs are written. Writes what is kept of the process."""
     pickling = Pickling(session.runtime.values)
     pickling.look(PROCESS, capture_process(session))
     process = pickling.pickled([PROCESS])
     kept = [written(saving, process, captured)] if isinstance(process, PickledGroup) else []
-    outputs = capture_outputs(session)
     return Manifest(
         name=saving.name,
         kind=kind,
@@ -132,11 +135,13 @@ def manifest_of(
         lost=tuple(lost),
         absent=captured.absent,
         spent=captured.spent,
-        extras=Extras(
-            working_directory(),
-            outputs=_blob(saving, msgspec.json.encode(outputs, enc_hook=str)) if outputs else None,
-        ),
+        extras=Extras(working_directory(), outputs=outputs),
     )
+
+
+def encoded(outputs: Mapping[str, Sequence[Output]]) -> bytes:
+    """Return outputs of cells as JSON."""
+    return msgspec.json.encode(outputs, enc_hook=str)
 
 
 def lost_of(refused: Mapping[str, Refusal], captured: Captured) -> list[Lost]:

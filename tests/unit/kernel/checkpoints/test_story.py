@@ -1,5 +1,8 @@
 """A kernel dies, and the next one restores what a checkpoint has: which cells are fresh, and what their values are."""
 
+import os
+from pathlib import Path
+
 from tests.unit.kernel.checkpoints.lives import Lives
 
 NOTEBOOK = {
@@ -111,3 +114,40 @@ def test_a_new_kernel_says_once_that_there_is_a_checkpoint(lives: Lives) -> None
     assert "1 of 1 cell can be restored with `%marimo restore`" in lives.lab.text("one")
     lives.run({"two": "2"})
     assert lives.lab.text("two") == "2"
+
+
+def test_random_numbers_and_the_working_directory_go_on(lives: Lives) -> None:
+    lives.run(
+        {
+            "seed": "import os, random\nrandom.seed(1)",
+            "first": "first = random.random()",
+            "folder": "os.makedirs('inside', exist_ok=True)\nos.chdir('inside')",
+        }
+    )
+    lives.save()
+    lives.run({"next": "second = random.random()"})
+    folder, second = Path.cwd(), lives.values["second"]
+    lives.die()
+    os.chdir("..")
+    lives.restore()
+    lives.run({"next": "second = random.random()"})
+    assert (Path.cwd(), lives.values["second"]) == (folder, second)
+
+
+def test_each_version_of_a_name_that_cannot_be_kept_has_its_reason(lives: Lives) -> None:
+    lives.run(
+        {
+            "import": "import threading",
+            "one": "lock = threading.Lock()",
+            "two": "lock = [threading.Lock()]",
+            "x": "x = 1",
+        }
+    )
+    saved = lives.save()
+    assert [(lost.name, lost.path) for lost in saved.lost] == [("lock", ""), ("lock", "[0]")]
+    lives.die()
+    restored = lives.restore()
+    assert lives.why(restored) == {
+        "one": "`lock`: a lock cannot be kept",
+        "two": "`lock`: _thread.lock: a lock cannot be kept (at [0])",
+    }
