@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.interface import Versions
 
 
-_FLOWS_KEPT: Final = 3  # of a notebook before and after a change, and of another change
+_FLOWS_KEPT: Final = 2  # of a notebook before and after a change
 
 
 class VersionGraph(Protocol):

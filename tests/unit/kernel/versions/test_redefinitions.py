@@ -245,4 +245,4 @@ def test_a_forecast_from_a_flow_that_is_kept_is_that_of_a_new_one() -> None:
         assert flow.parts == fresh.parts
         assert flow.makers == fresh.makers
         assert (flow.governed(), flow.place) == (fresh.governed(), fresh.place)
-    assert len(kept) == 3
+    assert len(kept) == 2
