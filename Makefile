@@ -139,7 +139,7 @@ extensions: install ## Build the extensions of front ends whose sources have cha
 	@mkdir -p $(VENV)/$(LABEXTENSION) && rm -rf $(VENV)/$(LABEXTENSION)
 	@ln -s $(CURDIR)/extensions/jupyterlab/build/labextensions/$(notdir $(LABEXTENSION)) $(VENV)/$(LABEXTENSION)
 
-extension-types: install ## Check the types of the extensions strictly (npm fetches JupyterLab's, 300 MB)
+extension-types: install ## Check the types of the extensions strictly (npm fetches those of the newest and the oldest JupyterLab, 300 MB each)
 	$(BIN)/python extensions/build.py --types
 
 document-types: install ## Write the types of the document's messages for the extensions (extensions/protocol.d.ts)

