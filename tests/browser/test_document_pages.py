@@ -179,6 +179,39 @@ def test_in_a_notebook_of_400_cells_a_change_off_the_screen_does_not_scroll(live
         assert page.page.evaluate(place) == before
 
 
+def test_of_the_work_of_typing_in_400_cells_at_most_a_twentieth_is_the_extensions(live_lab):
+    page = live_lab(*(f"x{number} = {number}" for number in range(400)))
+    with document_agent(page):
+        page.editor(0).click()
+        profiler = page.page.context.new_cdp_session(page.page)
+        profiler.send("Profiler.enable")
+        profiler.send("Profiler.start")
+        for _ in range(10):
+            page.page.keyboard.type("abcdefghij", delay=50)
+        ours, others = shares(profiler.send("Profiler.stop")["profile"])
+    assert 0 < ours / others <= 0.05
+
+
+def shares(profile) -> tuple[int, int]:
+    """Return how often the profiler found the extension at work, itself or what it had called, and how often others."""
+    nodes = {node["id"]: node for node in profile["nodes"]}
+    ours, idle = set(), set()
+
+    def mark(node, *, is_ours: bool) -> None:
+        is_ours = is_ours or "marimo-kernel-bridge-labextension" in node["callFrame"]["url"]
+        if is_ours:
+            ours.add(node["id"])
+        if node["callFrame"]["functionName"] == "(idle)":
+            idle.add(node["id"])
+        for child in node.get("children", ()):
+            mark(nodes[child], is_ours=is_ours)
+
+    mark(profile["nodes"][0], is_ours=False)
+    samples = profile["samples"]
+    of_ours = sum(sample in ours for sample in samples)
+    return of_ours, sum(sample not in idle for sample in samples) - of_ours
+
+
 def test_an_agent_has_the_notebook_saved_and_renamed_by_the_page(live_lab):
     page = ran(live_lab)
     page.edit(0, "a = 5")
