@@ -38,7 +38,7 @@ def outlives() -> Iterator[Callable[[Path], None]]:
             client = BlockingKernelClient(connection_file=file)
             client.load_connection_file()
             client.start_channels()
-            client.shutdown()
+            client.shutdown(reply=True, timeout=20)
             client.stop_channels()
 
 
