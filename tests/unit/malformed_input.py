@@ -26,6 +26,7 @@ from jupyter_client.session import Session
 from mcp import Client, MCPError
 from mcp.types import Implementation
 
+from marimo_kernel_bridge.checkpoints.store import Store
 from marimo_kernel_bridge.cli.main import main as command_line
 from marimo_kernel_bridge.client.channels import BadSignature, Message
 from marimo_kernel_bridge.client.connection import Connection, listens, read_connection
@@ -43,6 +44,7 @@ from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 from marimo_kernel_bridge.protocol.inspection import UiElement, Variable, VariableContent
 from marimo_kernel_bridge.protocol.names import METADATA_KEY
 from marimo_kernel_bridge.protocol.notebook import CellError, RunReport
+from tests.unit.checkpoints.saved import SHELF, save
 from tests.unit.kernel.notebook_in_memory import KernelInMemory
 from tests.unit.malformed import damaged, damaged_bytes, damaged_text
 from tests.unit.malformed_samples import (
@@ -432,6 +434,29 @@ def pages(seeds: Iterable[int], folder: Path) -> Faults:
     return faults
 
 
+def checkpoints(seeds: Iterable[int], folder: Path) -> Faults:
+    """Open checkpoints one file of which is damaged."""
+    store = Store(folder / "checkpoints")
+    save(store, "state", small=b"stream", large=b"long stream" * 100, buffers=(b"buffer" * 100,))
+    files_of_it = sorted(path for path in store.folder.rglob("*") if path.is_file() and path.name != "lock")
+    faults: Faults = []
+    for seed in seeds:
+        chance = random.Random(seed)
+        path = chance.choice(files_of_it)
+        content = path.read_bytes()
+        path.write_bytes(damage := damaged_bytes(content, chance))
+        try:
+            with store.open(SHELF, "state", verify_buffers=True):
+                if damage != content:
+                    faults.append(f"{seed}: {path.name} is used")
+        except BridgeError:
+            pass
+        except Exception as error:  # any is a fault
+            faults.append(f"{seed}: {path.name} {error!r}")
+        path.write_bytes(content)
+    return faults
+
+
 def _told(printed: str) -> bool:
     report = json.loads(printed)
     return report.get("code", "bad_notebook") in CODES
@@ -447,6 +472,7 @@ KINDS: Final[dict[str, Callable[[Iterable[int], Path], Faults]]] = {
     "requests": requests,
     "notebooks": notebooks,
     "pages": pages,
+    "checkpoints": checkpoints,
 }
 
 

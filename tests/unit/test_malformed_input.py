@@ -15,6 +15,7 @@ INPUTS = {  # pages are in `make fuzz-input` only: nbconvert takes seconds to im
     "resources": 150,
     "requests": 120,
     "notebooks": 30,
+    "checkpoints": 100,
 }
 
 
