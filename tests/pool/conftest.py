@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pooled_kernel import Kernel
 
+from marimo_kernel_bridge.launch.pool import protocol
 from marimo_kernel_bridge.launch.pool.status import stop_pools
+from tests import measuring
 from tests.isolation import Home
 
 
@@ -15,6 +17,12 @@ from tests.isolation import Home
 def _pools_end_with_the_module(module_home: Home) -> Iterator[None]:
     yield
     stop_pools()
+
+
+@pytest.fixture(autouse=True)
+def _pools_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """coverage starts with the interpreter, when a pool has few variables yet."""
+    monkeypatch.setattr(protocol, "_READ_ONCE", (*protocol._READ_ONCE, measuring.VARIABLE))
 
 
 @pytest.fixture(autouse=True)
