@@ -33,7 +33,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types vscode vscode-pictures vscode-jupyter site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick clean
+.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types vscode vscode-pictures vscode-jupyter site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -187,6 +187,9 @@ bench: install ## Measure beside ipykernel, xeus-python, ipyflow, bare marimo an
 
 bench-quick: install ## The same with less of everything, in some minutes
 	$(BIN)/python -m benchmarks --quick $(ARGS)
+
+soak: install ## 10,000 runs over 20 sessions while their kernels and the server are killed (ARGS="RUNS SESSIONS [SEED]")
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean: ## Remove what the targets made
 	rm -rf $(VENV) .build build dist .mypy_cache .ruff_cache .pytest_cache

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from mcp import Client, StdioServerParameters
@@ -32,12 +33,21 @@ class Server:
             cwd=place,
         )
         self._name = f"agent {number}"
-        self._stack = AsyncExitStack()
+        self._over = asyncio.Event()
 
     async def start(self) -> Server:
-        client = Client(self._parameters, client_info=Implementation(name=self._name, version="1"))
-        self._client = await self._stack.enter_async_context(client)
+        client: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        self._holding = asyncio.create_task(self._hold(client))
+        self._client = await client
         return self
+
+    async def _hold(self, entered: asyncio.Future[Client]) -> None:
+        """Keep the client in a task of its own, which it cancels when its server ends."""
+        client = Client(self._parameters, client_info=Implementation(name=self._name, version="1"))
+        with suppress(Exception):  # whatever the client makes of a server that was killed
+            async with client:
+                entered.set_result(client)
+                await self._over.wait()
 
     def kill(self) -> None:
         """End the process as `kill -9` does."""
@@ -45,8 +55,8 @@ class Server:
             os.kill(int(self._pid_file.read_text()), signal.SIGKILL)
 
     async def close(self) -> None:
-        with suppress(Exception):  # whatever the client makes of a server that was killed
-            await self._stack.aclose()
+        self._over.set()
+        await asyncio.wait({self._holding}, timeout=30)
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         """Call a tool. Raises AssertionError with the refusal."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject
 
+_GONE: Final = frozenset({"connection_file_stale", "connection_file_missing"})
 _LIST_BOUND: Final = 0.5
 """Seconds within which connected kernels say how many cells they have."""
 
@@ -93,7 +94,15 @@ async def opened(
 ) -> NotebookOpened:
     """Attach to a session's kernel, after starting one that knows the cells of the file, if it has none. Raises `BridgeError`."""
     session, new = await kernels.sessions.opened(session_id, client_name, interpreter)
-    attached = await kernels.join(session, client_name)
+    try:
+        attached = await kernels.join(session, client_name)
+    except BridgeError as refusal:
+        # A process that is being killed exists for some time after its sockets are closed.
+        if new or refusal.code not in _GONE or not kernels.may_install:
+            raise
+        await kernels.sessions.closed(session_id, "its kernel ended", asked=True)
+        session, new = await kernels.sessions.opened(session_id, client_name, interpreter)
+        attached = await kernels.join(session, client_name)
     if not new:
         description = await attached.client.reads.describe() if attached.reactive else None
         message = "joined the kernel that it has; its variables are there."

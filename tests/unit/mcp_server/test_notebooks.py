@@ -277,6 +277,24 @@ async def test_a_kernel_that_ended_leaves_a_suspended_session_that_can_be_opened
     assert len(machine.started) == 2
 
 
+async def test_a_kernel_whose_sockets_are_closed_and_whose_process_still_ends_is_waited_for(
+    serve: Serve, agent: Agent, machine: Machine
+) -> None:
+    handle = (await created(agent))["kernel"]
+    good, machine.connection_file = machine.connection_file, machine.connection_file.with_name("gone.json")
+    entry = Registry().get(handle)
+    assert entry is not None
+    assert entry.kernel is not None
+    closing = msgspec.structs.replace(entry.kernel, connection_file=str(machine.connection_file))
+    Registry().put(msgspec.structs.replace(entry, kernel=closing))
+    machine.connection_file = good
+    other = await serve(name="ada")
+    opened = await other("open_notebook", notebook=handle)
+    assert not opened.failed, opened.text
+    assert "a new kernel" in opened.text
+    assert (len(machine.started), machine.ended) == (2, [True])
+
+
 async def test_who_uses_a_kernel_that_has_ended_is_told_how_to_open_it(
     agent: Agent, kernel: FakeKernel
 ) -> None:
