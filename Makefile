@@ -33,7 +33,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types vscode vscode-pictures vscode-jupyter site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
+.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -112,6 +112,10 @@ pictures: install browser extensions ## Take the moving picture of the README an
 lock: install ## Lock the newest versions that pyproject.toml allows, with their hashes (requirements.lock)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
 		--custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
+# As root, where the memory controller's control groups are mounted; without them `make test` skips it, and says so.
+oom: install ## Let a kernel run out of memory in a control group of its own, and look at what is told of it
+	$(BIN)/python -m pytest tests/kernel/test_deaths.py -k memory_runs_out $(ARGS)
 
 # It needs Debian's libkrb5-dev, and a C++ compiler; takes 5 minutes and 600 MB the first time.
 CODE_SERVER ?= .build/code-server

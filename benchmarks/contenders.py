@@ -25,6 +25,7 @@ from jupyter_client import KernelManager
 from benchmarks.measuring import (
     BEFORE,
     FLOW,
+    NOT_RECORDED,
     OURS,
     POOL,
     STOCK,
@@ -52,6 +53,7 @@ _MODULES = {
     STOCK: ["ipykernel_launcher"],
     OURS: [MODULE, "kernel"],
     POOL: [MODULE, "kernel"],
+    NOT_RECORDED: [MODULE, "kernel", "--MarimoKernel.records=False"],
     BEFORE: [MODULE, "kernel"],
     XEUS: ["xpython_launcher"],
     FLOW: ["ipyflow.kernel"],

@@ -29,12 +29,14 @@ SUBJECTS = (
     "documents",
     "checkpoints",
     "sessions",
+    "deaths",
 )
 """The modules that measure."""
 
 OURS = "marimo-kernel-bridge"
 POOL = "marimo-kernel-bridge, warm pool"
 BEFORE = "marimo-kernel-bridge, before"
+NOT_RECORDED = "marimo-kernel-bridge, nothing recorded"
 STOCK = "ipykernel"
 XEUS = "xeus-python"
 FLOW = "ipyflow"

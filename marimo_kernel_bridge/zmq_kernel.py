@@ -20,7 +20,7 @@ import zmq
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp, kernel_aliases
 from ipykernel.utils import _async_in_context
-from traitlets import DottedObjectName, Enum, Float, Integer, Type, default
+from traitlets import Bool, DottedObjectName, Enum, Float, Integer, Type, default
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.kernel import notices
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
     from marimo_kernel_bridge.kernel.idle_end import IdleEnd
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
+    from marimo_kernel_bridge.kernel.recording import Recording
     from marimo_kernel_bridge.runtime.interface import CellHost
 
 _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
@@ -92,6 +93,15 @@ class MarimoKernel(IPythonKernel):
         config=True
     )
 
+    records = Bool(
+        True,  # noqa: FBT003  # traitlets' signature
+        help="Record the running cell and the names of values, so that a death of the kernel has a cause.",
+    ).tag(config=True)
+    memory_limit = Integer(
+        0,
+        help="Bytes of memory that the kernel may use, if the system sets no lower limit; 0: as many as there are.",
+    ).tag(config=True)
+
     def __init__(self, **kwargs: Any) -> None:
         kwargs["shell_stream"] = ShellStream.replacing(kwargs["shell_stream"])
         with lazy_debugger_import():
@@ -121,6 +131,8 @@ class MarimoKernel(IPythonKernel):
         self.document_messages = DocumentMessages(self, self)
         self._first_settled = True
         self.notebook.settled.append(self._after_run)
+        self.recording: Recording | None = None
+        """What is recorded for the case that this process dies; None before the runtime is loaded."""
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
         self._idle_end: IdleEnd | None = None
@@ -186,6 +198,8 @@ class MarimoKernel(IPythonKernel):
     def do_shutdown(self, restart: bool) -> Any:  # noqa: FBT001  # ipykernel's signature
         self.scheduler.stop()
         self.subshells.close()
+        if self.recording is not None:
+            self.recording.close()
         if not restart:
             self.notebook.agents.kernel_ends(_kernel_id(self))
         return super().do_shutdown(restart)
@@ -247,6 +261,12 @@ class MarimoKernel(IPythonKernel):
             cause = Cause(ident, parent, request.allow_stdin, request.sends_bursts)
             with self.interrupts.deferred():
                 await self.cell_requests.handle(stream, cause, request, execute)
+        elif self.recording is not None and on_main_thread():
+            self.recording.other_code(request.code)
+            try:
+                await execute()
+            finally:
+                self.recording.other_code(None)
         else:
             await execute()
         if request.wants_outcome:
@@ -370,6 +390,10 @@ class MarimoKernel(IPythonKernel):
     def _send_output(self, message: Message) -> None:
         self.session.send_unrouted(self.iopub_socket, message, self._topic(message.msg_type))
 
+    def show_notice(self, content: dict[str, Any], parent: Header) -> None:
+        """Show a notice as output of a request. Any thread."""
+        self.session.send(self.iopub_socket, "display_data", content, {"header": parent})
+
     def show_text(self, text: str, parent: Header) -> None:
         """Show text as output of a request."""
         self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
@@ -403,16 +427,22 @@ class MarimoKernel(IPythonKernel):
     def _offer_checkpoint(self, cell_id: str) -> None:
         """Say under the first cell of a new kernel that there is a checkpoint, where it can be restored by hand."""
         entry = self.notebook.cells.get(cell_id)
-        path = self.file.path()
-        if entry is None or entry.address.dialect not in {"lab", "vscode"} or path is None:
+        if entry is None or entry.address.dialect not in {"lab", "vscode"}:
             return
+        if offer := self.take_offer():
+            self.notebook.outputs.append_late(entry, "display_data", notices.checkpoint(offer))
+
+    def take_offer(self) -> str:
+        """Return once what a checkpoint of the notebook's file has, "" if there is none."""
+        path = self.file.path()
+        if path is None:
+            return ""
         from marimo_kernel_bridge.checkpoints.store import default_folder, shelf_of  # noqa: PLC0415  # not at the start
 
         if not (default_folder() / shelf_of(path)).is_dir() or self.checkpointing.offered:
-            return
+            return ""
         self.checkpointing.offered = True
-        if offer := self.checkpointing.offer():
-            self.notebook.outputs.append_late(entry, "display_data", notices.checkpoint(offer))
+        return self.checkpointing.offer()
 
     async def process_control(self, msg: Any) -> None:
         """Handle a request on control, concurrently with the main thread."""
@@ -463,6 +493,22 @@ class RuntimeLoader:
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - imported]
         self._kernel_modules += [file for file in files if file]
         kernel.file.read_settings()
+        if kernel.records and isinstance(kernel.parent, MarimoKernelApp):  # a process of its own
+            self._record(kernel.parent.abs_connection_file)
+
+    def _record(self, connection_file: str) -> None:
+        from marimo_kernel_bridge.kernel.recording import Recording  # noqa: PLC0415  # after the first kernel_info_reply
+
+        kernel, shell = self._kernel, self._kernel.shell
+        assert kernel.control_stream is not None
+        recording = Recording(
+            connection_file, kernel.notebook, kernel.file, shell.user_ns, shell.user_ns_hidden
+        )
+        recording.covered = kernel.take_offer
+        recording.begin(
+            kernel.memory_limit, kernel.io_loop, kernel.control_stream.io_loop, kernel.show_notice
+        )
+        kernel.recording = recording
 
     def prepare_notebook(self) -> None:
         """Load the runtime and read the settings in the notebook's file, unless that is already done."""

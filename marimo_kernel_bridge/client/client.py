@@ -26,6 +26,7 @@ from marimo_kernel_bridge.protocol.checkpoints import (
     DocumentLoaded,
     Restored,
 )
+from marimo_kernel_bridge.protocol.deaths import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.inspection import RunOutcome
     from marimo_kernel_bridge.protocol.messages import Content
+    from marimo_kernel_bridge.protocol.notebook import Death
 
 _LOAD_BOUND: Final = 30.0
 """Seconds: a new kernel imports marimo first, and analyzes all cells."""
@@ -70,7 +72,8 @@ class KernelClient:
         self.client_name = client_name
         self.connection = endpoint
         self.runs = RunTracker(self.interrupt)
-        self._link = KernelLink(channels, self.runs)
+        self._death: tuple[Death | None, int] = None, 0  # and how often the kernel had been restarted by then
+        self._link = KernelLink(channels, self.runs, self._cause_of_death)
         self.reads = Reads(self._link, client_name, redacted=redacted)
         self.document = Document(self._link, self.reads, client_name)
         self._following: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
@@ -130,6 +133,19 @@ class KernelClient:
     def end(self) -> BridgeError | None:
         """How the kernel ended, None if it is not known to have ended."""
         return self._link.end
+
+    def _cause_of_death(self) -> str:
+        from marimo_kernel_bridge.client.death import death_behind  # noqa: PLC0415  # few kernels die
+
+        death = death_behind(self.connection)
+        self._death = death, self._link.restarts
+        return "" if death is None else sentence(death)
+
+    @property
+    def death(self) -> Death | None:
+        """How the kernel died, if it did, nobody had asked for that, and it had recorded enough."""
+        death, restarts = self._death
+        return death if restarts == self._link.restarts else None
 
     async def liveness(self) -> Liveness:
         """Return whether the kernel is alive, silent (its process exists, but its heartbeat does not answer) or dead."""

@@ -7,10 +7,13 @@ reports each event.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import IMPLEMENTATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 State = Literal[
     "unmet",  # the kernel has not answered yet
@@ -76,14 +79,16 @@ class KernelLife:
         """Record that a client shuts the kernel down or restarts it, so that its end is not a crash."""
         self._shutdown_announced = True
 
-    def vanished(self) -> BridgeError | None:
-        """Record the end of the kernel's process. Return how it ended, None if it had ended before."""
-        how = (
-            "The kernel was shut down."
-            if self._shutdown_announced
-            else "The kernel's process ended unexpectedly."
-        )
-        return self._end("vanished", how)
+    def vanished(self, cause: Callable[[], str] = str) -> BridgeError | None:
+        """Record the end of the kernel's process. Return how it ended, None if it had ended before.
+
+        `cause` returns in sentences why it died, "" if that is not known. It is asked only if nobody had the kernel end.
+        """
+        if self.state == "ended":
+            return None
+        if self._shutdown_announced:
+            return self._end("vanished", "The kernel was shut down.")
+        return self._end("vanished", cause() or "The kernel's process ended unexpectedly.")
 
     def replaced(self) -> BridgeError | None:
         """Record that another process answers. Return how the kernel ended, None if it had ended before."""
@@ -103,6 +108,6 @@ class KernelLife:
             "kernel_dead",
             f"{how} All variables and cells in it are lost.",
             "Once it is started again behind the same connection file, the next call reaches the new, empty kernel; "
-            "otherwise connect to another one.",
+            'otherwise connect to another one. run_cells(which="all") then runs the notebook again.',
         )
         return self.end

@@ -23,6 +23,8 @@ from marimo_kernel_bridge.client.life import KernelInfo, KernelLife
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marimo_kernel_bridge.client.channels import Channels, Message, Request
     from marimo_kernel_bridge.client.connection import Channel
     from marimo_kernel_bridge.protocol.messages import Content
@@ -54,8 +56,12 @@ class Listener(Protocol):
 class KernelLink:
     """The connection to one attached kernel. Call `open` first and `close` last."""
 
-    def __init__(self, channels: Channels, listener: Listener) -> None:
+    def __init__(
+        self, channels: Channels, listener: Listener, cause_of_death: Callable[[], str] = str
+    ) -> None:
+        """`cause_of_death` returns in sentences why a kernel died whose process has just ended, "" if that is not known."""
         self._channels = channels
+        self._cause_of_death = cause_of_death
         self._listener = listener
         self._life = KernelLife()
         self._replies: dict[str, asyncio.Future[Message]] = {}
@@ -102,7 +108,7 @@ class KernelLink:
         if self.end is None and await self._channels.beat(HEARTBEAT_BOUND):
             return "alive"
         if self.end is None and not await self._channels.is_there():
-            self._end(self._life.vanished())
+            self._end(self._life.vanished(self._cause_of_death))
         return "silent" if self.end is None else "dead"
 
     async def require_alive(self) -> None:
@@ -257,7 +263,7 @@ class KernelLink:
     def _take_server_state(self, state: str) -> None:
         """Handle a Jupyter server's own message about its kernel, which precedes the replacement of the process."""
         if state == "dead":
-            self._end(self._life.vanished())
+            self._end(self._life.vanished(self._cause_of_death))
         elif self.end is None:
             self._tasks.append(asyncio.create_task(self._look_for_other_process()))
 
@@ -280,7 +286,7 @@ class KernelLink:
     async def _judge_broken_connection(self) -> None:
         while self._life.state == "alive":
             if not await self._channels.is_there():
-                self._end(self._life.vanished())
+                self._end(self._life.vanished(self._cause_of_death))
             elif self.info.session is None:
                 self._end(self._life.replaced())
             else:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.notebook import Death
     from marimo_kernel_bridge.protocol.redaction import Redactor
 
 
@@ -55,8 +56,21 @@ class File(Protocol):
     def path(self) -> str | None: ...
 
 
+class Recording(Protocol):
+    """What the kernel knows of the death before it, and of its memory."""
+
+    @property
+    def died(self) -> Death | None: ...
+
+    @property
+    def memory(self) -> str: ...
+
+
 class Host(Protocol):
     """The parts of the kernel that reads use."""
+
+    @property
+    def recording(self) -> Recording | None: ...
 
     @property
     def notebook(self) -> NotebookSession: ...
@@ -181,6 +195,8 @@ class BridgeReads:
             stale=notebook.view.stale,
             agents_paused=notebook.agents.paused,
             interpreter=sys.executable or None,
+            died=None if host.recording is None else host.recording.died,
+            memory="" if host.recording is None else host.recording.memory,
         )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from marimo_kernel_bridge.protocol.messages import Content
-    from marimo_kernel_bridge.protocol.notebook import Cell
+    from marimo_kernel_bridge.protocol.notebook import Cell, Death
     from marimo_kernel_bridge.runtime.interface import GraphError
 
 _LABEL_WIDTH = 40
@@ -156,6 +156,19 @@ def stale_elsewhere(cells: Sequence[Cell]) -> Content:
 def checkpoint(offer: str) -> Content:
     """Return the notice of a new kernel that values of an earlier one can be restored."""
     return _notice("checkpoint", offer, f"*{offer}*")
+
+
+def died(death: Death) -> Content:
+    """Return the notice, shown in the first cell that a person runs, of how the kernel before this one died."""
+    from marimo_kernel_bridge.protocol.deaths import sentence  # noqa: PLC0415  # few kernels follow a dead one
+
+    again = "" if death.covered else " Run All runs the notebook again."
+    return _notice("died", f"{sentence(death, f'`{death.code}`' if death.code else '')}{again}")
+
+
+def memory(warning: str) -> Content:
+    """Return the notice, shown in a running cell, that memory is short."""
+    return _notice("memory", warning)
 
 
 def nothing() -> Content:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
+from marimo_kernel_bridge.mcp_server.answers.deaths import died
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SDK evaluates annotations
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
@@ -42,6 +43,16 @@ async def read_notebook(ctx: Ctx, kernel: str) -> str:
     attached = attached_to(ctx, kernel)
     cells = await cell_views.cell_list(attached, 0, _MOST_CELLS)
     return await asyncio.to_thread(lambda: _json(as_data(bounded(cells, attached.redactor.text))))
+
+
+async def read_death(ctx: Ctx, kernel: str) -> str:
+    """Return how the kernel died, or the process before the present one: cause, cell, line, lost names; null if none did."""
+    attached = attached_to(ctx, kernel)
+    death = attached.client.death
+    if attached.client.end is None and attached.reactive:
+        death = (await attached.client.reads.describe()).died
+    found = died(death)
+    return _json(None if found is None else as_data(bounded(found, attached.redactor.text)))
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
@@ -221,6 +232,7 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
     for uri, title, function in (
         ("marimo://{kernel}/notebook", "The notebook", read_notebook),
         ("marimo://{kernel}/history", "What ran", read_history),
+        ("marimo://{kernel}/death", "How the kernel died", read_death),
         ("marimo://{kernel}/cells/{cell_id}{?offset}", "A cell and its outputs", read_cell_outputs),
         ("marimo://{kernel}/cells/{cell_id}/{output}.json", "One output of a cell", read_output),
         ("marimo://{kernel}/runs/{run_id}{?offset}", "The outputs of a run", read_run_outputs),

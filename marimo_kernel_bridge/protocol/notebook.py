@@ -133,12 +133,54 @@ class RunReport:
     not_taken: tuple[str, ...] = ()
 
 
+_Name = Annotated[str, msgspec.Meta(max_length=500)]
+_Bytes = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class RecordedName(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A name that a cell has defined, as a kernel recorded it. `seconds` is how long the cell took."""
+
+    name: _Name
+    type: _Name = ""
+    size: _Name = ""
+    cell: _Name = ""
+    seconds: Seconds | None = None
+
+
+class Death(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The end of a kernel's process that nobody had asked for.
+
+    `at` is when the kernel was last heard of, in seconds since the epoch. `cell_id` and `code`, the first line, are of the
+    cell that ran (`ran` says whether any code did), and `line` is the one in it that crashed, where that is known.
+    `used` and `limit` are bytes of memory, 0 if unknown. `lost` are the names that cells had defined, at most 50 of
+    `total_lost`. `covered` says what a checkpoint has of it, "" if there is none.
+    """
+
+    cause: Literal["signal", "out_of_memory", "exit", "killed", "abandoned"]
+    what: str
+    at: Seconds
+    certain: bool = True
+    signal: str | None = None
+    exit_code: int | None = None
+    ran: bool = False
+    cell_id: str | None = None
+    code: str = ""
+    line: int | None = None
+    traceback: tuple[str, ...] = ()
+    used: _Bytes = 0
+    limit: _Bytes = 0
+    lost: tuple[RecordedName, ...] = ()
+    total_lost: int = 0
+    covered: str = ""
+
+
 @dataclass(frozen=True)
 class KernelDescription:
     """The state of a reactive kernel. Times are seconds since the epoch.
 
     `queued` is the number of waiting requests; `settling`: dependents will run, or outputs are held until a front end
-    is ready for them. `agents_paused`: the person has restricted agents to reading.
+    is ready for them. `agents_paused`: the person has restricted agents to reading. `died`: how the process before this one
+    did, if nobody had asked for its end. `memory` warns where little is left.
     """
 
     protocol: int
@@ -159,3 +201,5 @@ class KernelDescription:
     stale: tuple[str, ...] = field(default=())
     agents_paused: bool = False
     interpreter: str | None = None
+    died: Death | None = None
+    memory: str = ""

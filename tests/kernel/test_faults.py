@@ -72,6 +72,7 @@ def test_a_kernel_that_was_killed_can_be_started_again(lab, kernel, restart):
     wait_until(lambda: not kernel.is_alive(), "the manager to see it")
     restart()
     lab._await_kernel()
+    assert "killed from outside" in lab.run("first", "1").text
     assert_responsive(lab)
 
 

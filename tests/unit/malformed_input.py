@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
+import msgspec
 import pydantic_core
 from click.testing import CliRunner
 from jupyter_client.session import Session
@@ -41,13 +42,16 @@ from marimo_kernel_bridge.launch.owned_kernels import StartedKernels
 from marimo_kernel_bridge.mcp_server.views import files
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
+from marimo_kernel_bridge.protocol import black_box as layout
+from marimo_kernel_bridge.protocol.deaths import death_of, sentence
 from marimo_kernel_bridge.protocol.inspection import UiElement, Variable, VariableContent
 from marimo_kernel_bridge.protocol.names import METADATA_KEY
-from marimo_kernel_bridge.protocol.notebook import CellError, RunReport
+from marimo_kernel_bridge.protocol.notebook import CellError, Death, RunReport
 from tests.unit.checkpoints.saved import SHELF, save
 from tests.unit.kernel.notebook_in_memory import KernelInMemory
 from tests.unit.malformed import damaged, damaged_bytes, damaged_text
 from tests.unit.malformed_samples import (
+    BLACK_BOX,
     CALLS,
     CONNECTION_FILES,
     CONTENTS,
@@ -457,6 +461,34 @@ def checkpoints(seeds: Iterable[int], folder: Path) -> Faults:
     return faults
 
 
+def black_boxes(seeds: Iterable[int], folder: Path) -> Faults:
+    """Read the damaged black boxes of dead kernels, and say how these died."""
+    faults: Faults = []
+    box = folder / "box"
+    box.mkdir(mode=0o700)
+    for seed in seeds:
+        rng = random.Random(seed)
+        for name, right in BLACK_BOX.items():
+            content = damaged_bytes(right, rng) if rng.randrange(2) else right
+            if name == layout.NAMES and rng.randrange(2):
+                content = damaged_text(json.loads(right), rng)
+            if name == layout.NOW and rng.randrange(4):  # else it is hardly ever one
+                content = (layout.MAGIC + content[len(layout.MAGIC) :]).ljust(layout.SIZE, b"\0")[
+                    : layout.SIZE
+                ]
+            (box / name).write_bytes(content)
+            (box / name).chmod(0o600)
+        try:
+            found = layout.read(box)
+            if found is not None:
+                death = death_of(found, rng.randrange(3))
+                sentence(death)
+                msgspec.convert(msgspec.to_builtins(death), Death)  # as it is sent
+        except Exception as error:  # any is a fault
+            faults.append(f"{seed}: {error!r}")
+    return faults
+
+
 def _told(printed: str) -> bool:
     report = json.loads(printed)
     return report.get("code", "bad_notebook") in CODES
@@ -473,6 +505,7 @@ KINDS: Final[dict[str, Callable[[Iterable[int], Path], Faults]]] = {
     "notebooks": notebooks,
     "pages": pages,
     "checkpoints": checkpoints,
+    "black boxes": black_boxes,
 }
 
 

@@ -1,9 +1,10 @@
-"""What is right before it is damaged: connection files, messages, calls of tools, requests, notebooks."""
+"""What is right before it is damaged: connection files, messages, calls of tools, requests, notebooks, black boxes."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from marimo_kernel_bridge.protocol import black_box as layout
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.document import DOCUMENT_PROTOCOL, DOCUMENT_REQUEST
 
@@ -305,3 +306,19 @@ def _(x):
 if __name__ == "__main__":
     app.run()
 '''
+
+_BORN: Final = b'{"pid":77,"started":1000.0,"ticks":5,"where":"boot ns","notebook":"/n.ipynb","cgroup":"/sys/fs/cgroup/a","oom_kills":1}'
+_HEAD: Final = layout.HEAD.pack(layout.MAGIC, layout.RUNS_CELL, layout.NO_EXIT, 1000.0, 1001.0, 5, 6)
+_NAMES: Final = b'[{"name":"df","type":"DataFrame","size":"5 x 2","cell":"abcd","seconds":2.5},{"name":"x"}]'
+BLACK_BOX: Final[dict[str, bytes]] = {
+    layout.NOW: _HEAD.ljust(56, b"\0")
+    + layout.WHOLE.pack(0, len(_NAMES))
+    + b"abcd".ljust(64, b"\0")
+    + b"/tmp/ipykernel_77/1.py".ljust(256, b"\0")
+    + b"big = load()".ljust(640, b"\0")
+    + b"abcd x\nefgh y\n".ljust(2048, b"\0")
+    + _BORN.ljust(1024, b"\0"),
+    layout.NAMES: _NAMES,
+    layout.CRASH: b"Fatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n"
+    b'  File "/tmp/ipykernel_77/1.py", line 4 in <module>\n  File "/lib/a.py", line 5 in run\n',
+}

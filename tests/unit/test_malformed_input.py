@@ -16,6 +16,7 @@ INPUTS = {  # pages are in `make fuzz-input` only: nbconvert takes seconds to im
     "requests": 120,
     "notebooks": 30,
     "checkpoints": 100,
+    "black boxes": 300,
 }
 
 

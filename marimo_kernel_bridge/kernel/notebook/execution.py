@@ -74,6 +74,8 @@ class Execution:
         self._runner = runner
         self._requests_wait = requests_wait
         self._wake = wake
+        self.on_body: Callable[[Entry | None], None] = lambda _: None
+        """Called with a cell as its code begins to run, and with None as it ends."""
         self.graph = NotebookGraph(state.cells, make_runtime(self), state.published, runner.interrupts.body)
         self.stale_cells = StaleCells(state.cells, self.graph, state.router)
         self.running: tuple[str, float] | None = None  # the cell, and the start time
@@ -270,6 +272,7 @@ class Execution:
                 self.graph.redefinitions.enter(cell_id)
             except KeyboardInterrupt:  # during a copy; the body then ends at once
                 self._runner.interrupts.fall_due()
+            self.on_body(entry)
             outcome = await self._runner.run_body(
                 entry, None if delivery is None else delivery.parent, self.graph.results.recall(entry)
             )
@@ -281,6 +284,7 @@ class Execution:
             self._cells.change(cell_id, status="error", error=failure)
             raise
         finally:
+            self.on_body(None)
             duration = max(time.monotonic() - started, 1e-6)
             if self.graph.redefinitions.leave(cell_id) or self.graph.results.are_read:
                 self.later(self.graph.update)

@@ -316,6 +316,14 @@ class NotebookSession:
         parts = self._parts
         return AgentEdits(self._state, parts.execution, parts.runner.prepare)
 
+    def watch_bodies(self, on_body: Callable[[Entry | None], None]) -> None:
+        """Call with a cell as its code begins to run, and with None as it ends."""
+        self._parts.execution.on_body = on_body
+
+    def show_in(self, entry: Entry, notice: Content) -> None:
+        """Show a notice in the cell of the present request."""
+        self._state.router.append(entry, "display_data", notice)
+
     # -- for any thread --------------------------------------------------------------------------------------------
 
     @property

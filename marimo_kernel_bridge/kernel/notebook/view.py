@@ -119,6 +119,11 @@ class NotebookView:
         entry = self._cells.find(cell_id)
         return CellWithOutputs(self._placed(entry.cell), entry.log.outputs())
 
+    def defined_by(self, cell_id: str) -> frozenset[str]:
+        """Return the names that a cell defines."""
+        node = self._graph.node(cell_id)
+        return frozenset() if node is None else node.names.defines
+
     def is_stale(self, cell_id: str) -> bool:
         """Return whether a cell's inputs changed since it ran."""
         return cell_id in self._graph.stale

@@ -67,6 +67,7 @@ _PRELOADED: Final = (
     "marimo_kernel_bridge.kernel.notebook.lookahead",
     "marimo_kernel_bridge.kernel.notebook.requested_cells",
     "marimo_kernel_bridge.kernel.messaging.output_streams",
+    "marimo_kernel_bridge.kernel.recording",
     "IPython.core.completerlib",
     "IPython.core.debugger",
     "IPython.core.debugger_backport",

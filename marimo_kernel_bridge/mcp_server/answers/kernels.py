@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.view import quoted
 
 _NO_KERNEL: Final = (
@@ -99,7 +100,8 @@ class WorkLine:
 class KernelState:
     """A connected kernel. `state` is idle, busy, silent (it may or may not be alive) or dead.
 
-    `front_end` has attached its document, so that edits go into the notebook that the person has open.
+    `front_end` has attached its document, so that edits go into the notebook that the person has open. `death` is how the
+    kernel died, or the process before the present one; `memory` a warning where little is left.
     """
 
     kernel: str
@@ -121,6 +123,8 @@ class KernelState:
     interpreter: str | None = None
     cwd: str | None = None
     warnings: tuple[str, ...] = ()
+    death: DeathField = None
+    memory: str = ""
 
     def text(self) -> str:
         kind = "reactive" if self.reactive else "not reactive"
@@ -142,6 +146,11 @@ class KernelState:
         if self.pid is not None:
             python = f"Python {self.python}" + (f" ({self.interpreter})" if self.interpreter else "")
             lines.append(f"pid {self.pid}, {python}, in {self.cwd or 'a folder that was deleted'}")
+        if self.memory:
+            lines.append(self.memory)
+        if self.death is not None:
+            told = self.death.message in self.message
+            lines += [*self.death.lines()[told:]]
         return "\n".join([*lines, *self.warnings])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.view import one_line, quoted
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
@@ -210,16 +211,21 @@ class Problem:
 
 @dataclass(frozen=True)
 class ErrorList:
-    """The problems in the notebook. `missing` are modules that any cell imports, run or not, and that are not installed."""
+    """The problems in the notebook. `missing` are modules that any cell imports, run or not, and that are not installed.
+
+    `death` is that of the kernel's process before this one, as long as names are lost by it.
+    """
 
     errors: tuple[Problem, ...]
     cells: int
     missing: tuple[MissingImport, ...] = ()
     stale: tuple[str, ...] = ()
     note: str = ""
+    death: DeathField = None
 
     def text(self) -> str:
         lines = [self.note] if self.note else []
+        lines += [] if self.death is None else self.death.lines()
         lines.append(f"{len(self.errors)} of {self.cells} cells have problems" + (":" if self.errors else ""))
         for error in self.errors:
             where = f" line {error.line}" if error.line else ""

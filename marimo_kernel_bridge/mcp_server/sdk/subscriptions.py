@@ -165,7 +165,7 @@ class Watch:
         uris += [f"marimo://{handle}/notebook.{name}" for name in LIVE_FORMATS]
         cells = await self._cells() if self._watched.reactive else None
         if cells is None:
-            return uris[:1]
+            return [uris[0], f"marimo://{handle}/death"]
         before, self._known = self._known or {}, cells
         names: set[str] = set()
         for cell_id in before.keys() | cells.keys():

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _OF_OLDER: Final = ("front_end", "stale", "working_on", "our_runs")
 """What is never said of a kernel that was just started."""
+_OF_DEATH: Final = ("death", "memory")
 
 
 @tool("List running kernels", needs="read", reads=True)
@@ -109,7 +110,7 @@ async def connect_to_kernel(
             description="The server's token, unless it is in server_url or this MCP server was configured with it."
         ),
     ] = None,
-) -> Annotated[CallToolResult, KernelState]:
+) -> Annotated[CallToolResult, KernelState, Without(_OF_DEATH)]:
     """Attach to a running kernel, beside the person who uses it. Returns the handle for the other tools.
 
     Give connection_file or notebook for a kernel on this machine. Starts no kernel: if there is none, ask the person.
@@ -174,7 +175,7 @@ async def start_kernel(
     directory: Annotated[
         str | None, Field(description="Its working directory; without, the server's own.")
     ] = None,
-) -> Annotated[CallToolResult, KernelState, Without(_OF_OLDER)]:
+) -> Annotated[CallToolResult, KernelState, Without((*_OF_OLDER, *_OF_DEATH))]:
     """Start a new kernel that no notebook shows, and connect to it. Only where the person asked for one.
 
     To work in a person's notebook connect to its kernel instead. The new kernel ends with this server.

@@ -161,8 +161,7 @@ async def run_cells(
 ) -> CodeRun:
     """Run one cell or several as they are, all stale ones, or all, in the order of the graph; then what depends on them.
 
-    preview_run says beforehand which cells these are and how long they took. In a new kernel, which knows no cells yet, `which`
-    runs the notebook again.
+    preview_run says beforehand which cells these are and how long they took. In a new kernel `which` runs the notebook again.
     """
     attached = await to_run_in(ctx, kernel)
     if which is not None and not cell_ids and attached.reactive:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.deaths import died
 from marimo_kernel_bridge.mcp_server.answers.kernels import (
     KernelLine,
     KernelList,
@@ -125,6 +126,8 @@ def _state(
         interpreter=description.interpreter if description else None,
         cwd=description.cwd if description else None,
         warnings=client.connection.warnings,
+        death=died(client.death if description is None else description.died),
+        memory=description.memory if description else "",
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.deaths import died
 from marimo_kernel_bridge.mcp_server.answers.notebook import (
     Dataflow,
     ErrorList,
@@ -26,6 +27,7 @@ from marimo_kernel_bridge.mcp_server.answers.notebook import (
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.views.errors import problems
 from marimo_kernel_bridge.protocol.changes import ChangeCell
+from marimo_kernel_bridge.protocol.deaths import still_lost
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -150,13 +152,16 @@ async def variable_view(attached: Attached, name: str, rows: int, offset: int = 
 
 
 async def error_list(attached: Attached) -> ErrorList:
-    cells, environment = await asyncio.gather(
-        attached.client.reads.list_cells(), attached.client.reads.environment()
+    reads = attached.client.reads
+    cells, environment, kernel = await asyncio.gather(
+        reads.list_cells(), reads.environment(), reads.describe()
     )
     missing = environment.missing
     stale = tuple(cell.cell_id for cell in cells if cell.stale)
     found = await asyncio.to_thread(problems, cells, missing)
-    return ErrorList(tuple(found), len(cells), missing, stale, attached.news())
+    made = [name for cell in cells if cell.status == "ok" for name in cell.defines]
+    death = kernel.died if kernel.died is not None and (not cells or still_lost(kernel.died, made)) else None
+    return ErrorList(tuple(found), len(cells), missing, stale, attached.news(), died(death))
 
 
 async def preview(

@@ -259,7 +259,7 @@ NEEDED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("search_cells", {"query": "x"}, ["read_document", "search_cells"]),
     ("read_dataflow", {"variable": "x"}, ["list_cells"]),
     ("list_variables", {}, ["list_variables"]),
-    ("list_errors", {}, ["list_cells", "read_environment"]),
+    ("list_errors", {}, ["describe", "list_cells", "read_environment"]),
 ]
 
 

@@ -40,6 +40,7 @@ async def test_resources_are_listed_with_what_they_are(agent: Agent) -> None:
     assert {template.uri_template for template in templates} == {
         "marimo://{kernel}/notebook",
         "marimo://{kernel}/history",
+        "marimo://{kernel}/death",
         "marimo://{kernel}/cells/{cell_id}{?offset}",
         "marimo://{kernel}/cells/{cell_id}/{output}.json",
         "marimo://{kernel}/cells/{cell_id}/{output}.png",

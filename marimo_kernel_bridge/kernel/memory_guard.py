@@ -1,0 +1,119 @@
+"""The guard of memory: an error in place of a kill where a limit is known, and a warning before either.
+
+A limit is that of the control group, or the one that the kernel was given. Under it the kernel may allocate up to 92 %:
+then Python raises `MemoryError`, the cell fails and the kernel lives. Without a limit nothing is touched. Linux only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.kernel.versions.value_copies import size_of
+from marimo_kernel_bridge.protocol import cgroups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MAY_USE: Final = 0.92
+WARNS_AT: Final = 0.75
+WARNS_BELOW: Final = 0.10
+"""Of the machine's memory, where there is no limit."""
+_LARGEST: Final = 5
+_WORTH_TELLING: Final = 1_000_000  # bytes
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+def known_limit(given: int, of_group: int, installed: int) -> int:
+    """Return the lowest limit in bytes, 0 if there is none below what is installed."""
+    limits = [limit for limit in (given, of_group) if limit > 0 and (not installed or limit < installed)]
+    return min(limits, default=0)
+
+
+def most_data(limit: int, mapped: int, resident: int) -> int:
+    """Return the limit of the process's private memory.
+
+    That counts what is reserved and was never touched, such as the stacks of threads: the process has that besides. At
+    least a quarter of the limit may be reserved anew.
+    """
+    return max(int(limit * MAY_USE) + max(0, mapped - resident), mapped + limit // 4)
+
+
+def warning(used: int, limit: int, available: int, installed: int, largest: Iterable[tuple[str, int]]) -> str:
+    """Return a sentence if memory is short, else ""."""
+    if limit and used >= WARNS_AT * limit:
+        how = f"{_shown(used)} of {_shown(limit)} of memory are in use"
+    elif not limit and installed and available < WARNS_BELOW * installed:
+        how = f"only {_shown(available)} of this machine's {_shown(installed)} of memory are left"
+    else:
+        return ""
+    names = ", ".join(f"`{name}` {_shown(size)}" for name, size in largest)
+    return (
+        f"memory: {how}" + (f"; the largest: {names}" if names else "") + ". `del` frees what no cell needs."
+    )
+
+
+def largest_names(names: Mapping[str, object]) -> list[tuple[str, int]]:
+    """Return the five names with the largest values, and their sizes without what only they refer to. Any thread."""
+    sizes: list[tuple[str, int]] = []
+    for name, value in list(names.items()):
+        if type(name) is str and not name.startswith("_"):
+            try:
+                size = size_of([value], deep=False)
+            except Exception:  # noqa: BLE001, S112  # a value of whatever class, which a cell may be changing
+                continue
+            sizes += [(name, size)] if size >= _WORTH_TELLING else []
+    return sorted(sizes, key=lambda pair: -pair[1])[:_LARGEST]
+
+
+class MemoryGuard:
+    """Looks at the memory in use. `protect` on the main thread; `look` on any."""
+
+    def __init__(self, given: int) -> None:
+        """`given` is a limit in bytes, 0: none."""
+        self._group = cgroups.own_folder()
+        self.installed, _ = _machine()
+        of_group = cgroups.limit(self._group)
+        self.limit = known_limit(given, of_group, self.installed)
+        self._whole_group = self.limit == of_group != 0
+
+    def protect(self) -> None:
+        """Let allocations fail near the limit, before the process is killed for one."""
+        if not self.limit:
+            return
+        import resource  # noqa: PLC0415  # not on Windows
+
+        mapped, resident = _own()
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        soft = most_data(self.limit, mapped, resident)
+        if mapped and (hard == resource.RLIM_INFINITY or soft < hard):
+            resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+    def look(self) -> tuple[int, int]:
+        """Return how much memory is in use, by all processes that share the limit, and what the machine has left."""
+        used = cgroups.used(self._group) if self._whole_group else 0
+        return used or _own()[1], 0 if self.limit else _machine()[1]
+
+
+def _own() -> tuple[int, int]:
+    """Return this process's private memory, mapped and resident, in bytes."""
+    try:
+        fields = Path("/proc/self/statm").read_bytes().split()
+        return int(fields[5]) * _PAGE, (int(fields[1]) - int(fields[2])) * _PAGE
+    except (OSError, ValueError, IndexError):
+        return 0, 0
+
+
+def _machine() -> tuple[int, int]:
+    """Return the memory of this machine, and how much of it is available, in bytes."""
+    try:
+        lines = Path("/proc/meminfo").read_text().split("\n")
+        fields = {line.partition(":")[0]: line.split()[1] for line in lines if line.endswith("kB")}
+        return int(fields["MemTotal"]) * 1024, int(fields["MemAvailable"]) * 1024
+    except (OSError, ValueError, KeyError):
+        return 0, 0
+
+
+def _shown(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"  # noqa: PLR2004  # 0.1 GB

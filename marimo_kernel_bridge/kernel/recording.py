@@ -1,0 +1,162 @@
+"""What a running kernel records for the case of its death, watches, and tells of a death before.
+
+Composes the black box and the guard of memory, and shows what they have to say under the person's cells. Begins when the
+runtime is loaded, because nothing can be lost before.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from msgspec.structs import replace
+
+from marimo_kernel_bridge.kernel import notices
+from marimo_kernel_bridge.kernel.black_box import BlackBoxWriter, take_over
+from marimo_kernel_bridge.kernel.memory_guard import MemoryGuard, largest_names, warning
+from marimo_kernel_bridge.protocol.black_box import folder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Mapping
+
+    from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.messages import Content
+    from marimo_kernel_bridge.protocol.notebook import Death
+
+logger = logging.getLogger(__name__)
+
+LOOKS_EVERY: Final = 1.0  # seconds, while a cell runs
+
+
+class Timers(Protocol):
+    """The timers of an event loop."""
+
+    def call_later(self, delay: float, callback: Callable[[], Any]) -> object: ...
+
+    def add_callback(self, callback: Callable[[], Any]) -> None:
+        """Call a function in the loop's thread; any thread."""
+        ...
+
+
+class File(Protocol):
+    """The notebook's file."""
+
+    def path(self) -> str | None: ...
+
+
+class Recording:
+    """The black box of this kernel, the guard of its memory, and the death before it. For the main thread, except `_look`."""
+
+    def __init__(
+        self,
+        connection_file: str,
+        notebook: NotebookSession,
+        file: File,
+        names: Mapping[str, object],
+        hidden: Container[str],
+    ) -> None:
+        """`names` is the user's namespace, and `hidden` what is in it from the start."""
+        self._folder = folder_of(connection_file)
+        self._notebook, self._file, self._names = notebook, file, names
+        self._box: BlackBoxWriter | None = None
+        self._hidden = hidden
+        self._guard = MemoryGuard(0)
+        self._entry: Entry | None = None
+        self._parent: Header = {}
+        self._warned: object = None  # the run of a cell that has been warned
+        self._show: Callable[[Content, Header], None] = lambda _, __: None
+        self._told = False
+        self.covered: Callable[[], str] = str
+        """Returns what a checkpoint has of what is lost, as a sentence."""
+        self.died: Death | None = None
+        """How the kernel before this one died, if nobody had asked for its end."""
+        self.memory = ""
+        """The newest warning, "" as long as there is enough. Any thread."""
+
+    def begin(
+        self,
+        memory_limit: int,
+        timers: Timers,
+        other_timers: Timers,
+        show: Callable[[Content, Header], None],
+    ) -> None:
+        """Find the death before, and begin to record. `other_timers` are of a thread that runs while cells do.
+
+        `show` publishes a display from any thread, as an output of the request with a header.
+        """
+        self._show, self._guard = show, MemoryGuard(memory_limit)
+        box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers)
+        path = self._file.path()
+        try:
+            self.died = take_over(self._folder, path)
+            box.limit = self._guard.limit
+            box.open(path or "")
+            box.watch_process()
+        except OSError as error:  # a full or read-only disk
+            logger.warning("Nothing is recorded for the case that this kernel dies: %s", error)
+        else:
+            self._box = box
+        self._guard.protect()
+        self._notebook.watch_bodies(self._body)
+        self._notebook.settled.append(self._settled)
+        other_timers.add_callback(
+            lambda: other_timers.call_later(LOOKS_EVERY, lambda: self._look(other_timers))
+        )
+
+    def close(self) -> None:
+        """Note that the kernel ends because somebody asked for it. Any thread."""
+        if self._box is not None:
+            self._box.close()
+
+    def other_code(self, code: str | None) -> None:
+        """Record that code which is no cell begins to run, None: that it has ended."""
+        if self._box is not None:
+            self._box.other_code(code)
+
+    def _body(self, entry: Entry | None) -> None:
+        if self._box is not None:
+            self._box.body(entry)
+        if entry is not None:
+            self._parent = entry.address.parent if entry.delivery is None else entry.delivery.parent
+            if self.died is not None and not self._told and _is_persons(entry):
+                self._told = True
+                self.died = replace(self.died, covered=self.covered())
+                self._notebook.show_in(entry, notices.died(self.died))
+        self._entry = entry
+
+    def _settled(self) -> None:
+        if self._box is not None:
+            self._box.belongs_to(self._file.path() or "")
+            self._box.settled()
+
+    def _look(self, timers: Timers) -> None:
+        """Look at the memory while a cell runs, and warn once for each run. In the thread of `other_timers`."""
+        try:
+            entry = self._entry
+            if entry is not None:
+                used, available = self._guard.look()
+                if self._box is not None:
+                    self._box.heard(used)
+                self._warn(entry, used, available)
+        except Exception:
+            logger.exception("The memory in use could not be looked at")
+        timers.call_later(LOOKS_EVERY, lambda: self._look(timers))
+
+    def _warn(self, entry: Entry, used: int, available: int) -> None:
+        guard, run = self._guard, (entry.cell.cell_id, self._notebook.running)
+        text = warning(used, guard.limit, available, guard.installed, ())
+        if text and run != self._warned:
+            self._warned = run
+            text = warning(used, guard.limit, available, guard.installed, largest_names(self._names))
+            self._show(notices.memory(text), self._parent)
+            self.memory = f"{time.strftime('%H:%M')} {text}"
+        elif not text:
+            self.memory = ""
+
+
+def _is_persons(entry: Entry) -> bool:
+    """Return whether a person sees the output of this run; saved outputs of batch clients stay those of the notebook."""
+    return entry.delivery is None and entry.address.dialect in {"lab", "vscode", "terminal"}

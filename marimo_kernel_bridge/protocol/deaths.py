@@ -1,0 +1,150 @@
+"""How a kernel died, found in what it left behind, and said in sentences. Pure.
+
+Not certain where only circumstances tell: then the sentence says "probably". `black_box` reads the files.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from marimo_kernel_bridge.protocol.black_box import ABANDONED
+from marimo_kernel_bridge.protocol.notebook import Death
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.protocol.black_box import BlackBox
+    from marimo_kernel_bridge.protocol.notebook import RecordedName
+
+MOST_TOLD: Final = 50
+"""Names that an answer has."""
+_MOST_IN_SENTENCE: Final = 12
+_MOST_FRAMES: Final = 30
+_NEARLY: Final = 0.9
+"""Of a limit of memory: who was killed with more was probably killed for it."""
+
+_SIGNALS: Final = {
+    "Segmentation fault": ("SIGSEGV", "a segmentation fault"),
+    "Aborted": ("SIGABRT", "it aborted itself"),
+    "Bus error": ("SIGBUS", "a bus error"),
+    "Floating-point exception": ("SIGFPE", "a floating-point exception"),
+    "Floating point exception": ("SIGFPE", "a floating-point exception"),
+    "Illegal instruction": ("SIGILL", "an illegal instruction"),
+}
+_FATAL: Final = re.compile(r"^Fatal Python error: ([^\n]{1,200})$", re.MULTILINE)
+_CURRENT: Final = re.compile(r"^Current thread [^\n]{0,100}:$", re.MULTILINE)
+_FRAME: Final = re.compile(r'^ {2}File "([^"\n]{0,600})", line (\d{1,7}) in ([^\n]{0,600})$', re.MULTILINE)
+_NO_FRAME: Final = re.compile(r"^(?! {2})", re.MULTILINE)
+
+
+def sentence(death: Death, where: str = "") -> str:
+    """Return in one line how a kernel died, and what is lost. `where` names the cell, in place of its id."""
+    parts = [f"The kernel died{_at(death.at)}: {death.what}{_place(death, where)}."]
+    if death.lost:
+        parts.append(f"Lost: {_names(death.lost, death.total_lost)}.")
+    if death.covered:
+        parts.append(death.covered)
+    return " ".join(parts)
+
+
+def _place(death: Death, where: str) -> str:
+    if not death.ran:
+        return " while no cell ran"
+    line = f", line {death.line}" if death.line else ""
+    if not death.cell_id:
+        return f" in code outside of the cells, `{death.code}`{line}"
+    return f" in {where or f'cell {death.cell_id} `{death.code}`'}{line}"
+
+
+def death_of(box: BlackBox, oom_kills: int = 0) -> Death:
+    """Return how the kernel of a black box died. `oom_kills` is what its memory controller counts now."""
+    frames = _frames(box.crash)
+    names = sorted(box.names, key=lambda name: (name.type == "module", -(name.seconds or 0.0)))
+    death = Death(
+        "killed",
+        "it was killed from outside",
+        box.heard,
+        ran=box.runs != "nothing",
+        cell_id=box.cell_id if box.runs == "cell" else None,
+        code=box.line if box.runs != "nothing" else "",
+        used=box.used,
+        limit=box.limit,
+        lost=tuple(names[:MOST_TOLD]),
+        total_lost=len(names),
+    )
+    memory = f" ({_gigabytes(box.used)} of {_gigabytes(box.limit)} in use)" if box.limit and box.used else ""
+    nearly = bool(box.limit) and box.used >= _NEARLY * box.limit
+    if fatal := _FATAL.search(box.crash):
+        signal, what = _SIGNALS.get(fatal[1], ("SIGABRT", fatal[1]))
+        perhaps = f", perhaps out of memory{memory}" if signal == "SIGABRT" and nearly else ""
+        return replace(
+            death,
+            cause="signal",
+            what=f"{what} ({signal}{perhaps})",
+            signal=signal,
+            line=next((line for file, line, _ in frames if box.file and file == box.file), None),
+            traceback=_traceback(frames, box),
+        )
+    if box.exit_code == ABANDONED:
+        return replace(death, cause="abandoned", what="it ended with the program that had started it")
+    if box.exit_code >= 0:
+        what = f"its process ended itself with exit code {box.exit_code}"
+        return replace(death, cause="exit", what=what, exit_code=box.exit_code)
+    if oom_kills > box.born.oom_kills:
+        return replace(death, cause="out_of_memory", what=f"out of memory{memory}", signal="SIGKILL")
+    if nearly:
+        what = f"probably out of memory{memory}"
+        return replace(death, cause="out_of_memory", what=what, certain=False, signal="SIGKILL")
+    return death
+
+
+def still_lost(death: Death, defined: Sequence[str]) -> tuple[str, ...]:
+    """Return the lost names that no cell has defined since."""
+    there = set(defined)
+    return tuple(name.name for name in death.lost if name.name not in there and name.type != "module")
+
+
+def _frames(crash: str) -> list[tuple[str, int, str]]:
+    """Return the frames of the thread that crashed, the innermost first: file, line, function."""
+    begins = _CURRENT.search(crash)
+    if begins is None:
+        return []
+    block = crash[begins.end() + 1 :]
+    ends = _NO_FRAME.search(block)
+    return [
+        (file, int(line), name)
+        for file, line, name in _FRAME.findall(block[: ends.start() if ends else None])
+    ]
+
+
+def _traceback(frames: Sequence[tuple[str, int, str]], box: BlackBox) -> tuple[str, ...]:
+    """Return the frames from the cell's own on, the innermost last; all, if no cell has any."""
+    cells = f"ipykernel_{box.born.pid}/"  # in the names of all files that are cells
+    outermost = max((number for number, frame in enumerate(frames) if cells in frame[0]), default=len(frames))
+    return tuple(
+        f"{'the cell' if file == box.file else 'a cell' if cells in file else file}, line {line}, in {name}"
+        for file, line, name in reversed(frames[: outermost + 1][:_MOST_FRAMES])
+    )
+
+
+def _at(when: float) -> str:
+    try:
+        return f" at {datetime.fromtimestamp(when).astimezone():%H:%M}" if when else ""
+    except (OverflowError, OSError, ValueError):
+        return ""
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"  # noqa: PLR2004  # 0.1 GB
+
+
+def _names(lost: Sequence[RecordedName], total: int) -> str:
+    names = [name for name in lost if name.type != "module"] or list(lost)
+    total -= len(lost) - len(names)
+    shown = ", ".join(f"`{name.name}`" for name in names[:_MOST_IN_SENTENCE])
+    more = total - len(names[:_MOST_IN_SENTENCE])
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,84 @@
+"""What the guard of memory decides: which limit holds, how much may be allocated under it, and when to warn."""
+
+import resource
+from typing import Any
+
+import pytest
+
+from marimo_kernel_bridge.kernel import memory_guard
+from marimo_kernel_bridge.kernel.memory_guard import (
+    MemoryGuard,
+    known_limit,
+    largest_names,
+    most_data,
+    warning,
+)
+from marimo_kernel_bridge.protocol import cgroups
+
+GB = 1_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("given", "of_group", "installed", "limit"),
+    [
+        (0, 0, 16 * GB, 0),
+        (4 * GB, 0, 16 * GB, 4 * GB),
+        (4 * GB, 2 * GB, 16 * GB, 2 * GB),
+        (0, 2 * GB, 16 * GB, 2 * GB),
+        (0, 32 * GB, 16 * GB, 0),
+        (4 * GB, 0, 0, 4 * GB),
+    ],
+)
+def test_the_lowest_limit_holds_that_is_below_what_is_installed(
+    given: int, of_group: int, installed: int, limit: int
+) -> None:
+    assert known_limit(given, of_group, installed) == limit
+
+
+def test_what_is_reserved_and_not_touched_is_no_use_of_memory() -> None:
+    assert most_data(10 * GB, mapped=1 * GB, resident=1 * GB) == 9_200_000_000
+    assert most_data(10 * GB, mapped=3 * GB, resident=1 * GB) == 11_200_000_000
+    assert most_data(1 * GB, mapped=950_000_000, resident=940_000_000) == 1_200_000_000
+
+
+@pytest.mark.parametrize(
+    ("used", "limit", "available", "warned"),
+    [
+        (7 * GB, 10 * GB, 0, ""),
+        (75 * GB // 10, 10 * GB, 0, "7.5 GB of 10.0 GB of memory are in use"),
+        (15 * GB, 0, 2 * GB, ""),
+        (15 * GB, 0, 1 * GB, "only 1.0 GB of this machine's 16.0 GB of memory are left"),
+        (15 * GB, 0, 0, "only 0 MB"),
+    ],
+)
+def test_it_warns_at_three_quarters_of_a_limit_or_when_the_machine_has_a_tenth_left(
+    used: int, limit: int, available: int, warned: str
+) -> None:
+    text = warning(used, limit, available, 16 * GB, [("df", 5 * GB)])
+    assert bool(text) == bool(warned)
+    assert warned in text
+    assert ("`df` 5.0 GB" in text) == bool(warned)
+
+
+def test_the_five_largest_names_are_told_and_a_value_that_cannot_be_sized_ends_nothing() -> None:
+    class Hostile:
+        @property
+        def nbytes(self) -> int:
+            raise ZeroDivisionError
+
+    names: dict[str, Any] = {f"n{size}": bytes(size * 1_000_000) for size in (1, 10, 3, 8, 4, 2)}
+    names |= {"_hidden": bytes(90_000_000), "small": 1, "hostile": Hostile()}
+    assert [name for name, _ in largest_names(names)] == ["n10", "n8", "n4", "n3", "n2"]
+
+
+def test_only_the_soft_limit_is_set_and_only_where_a_limit_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: set_to.append(limits))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, 60 * GB))
+    monkeypatch.setattr(memory_guard, "_own", lambda: (2 * GB, 1 * GB))
+    monkeypatch.setattr(memory_guard, "_machine", lambda: (64 * GB, 32 * GB))
+    monkeypatch.setattr(cgroups, "limit", lambda _: 0)
+    MemoryGuard(0).protect()
+    assert set_to == []
+    MemoryGuard(10 * GB).protect()
+    assert set_to == [(10_200_000_000, 60 * GB)]
