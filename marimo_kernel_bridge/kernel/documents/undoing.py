@@ -60,7 +60,11 @@ class Undoing:
 
         order = operation.undo or new_id()
         applied.note_undo(op_id, order, undoing=True)  # to undo a deletion twice would make the cell twice
-        self._changes.apply(document, wanted, undone, order)
+        try:
+            self._changes.apply(document, wanted, undone, order)
+        except BridgeError:
+            applied.note_undo(op_id, operation.undo, undoing=False)
+            raise
 
     def undo_for_person(self, op_id: str) -> None:
         """Undo an operation because the person wants it. Raises `BridgeError`: no_such_edit, document_changed."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.documents import order_queue
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell
 from tests.front_end_document import FrontEndDocument, TextCell
 from tests.unit.kernel.document_agents import Agent, two_windows
@@ -370,6 +371,21 @@ def test_a_deletion_is_undone_once(document: FrontEndDocument, agent: Agent) -> 
     with pytest.raises(BridgeError) as refusal:
         agent.undo(edit.op_id)
     assert (refusal.value.code, list(document.codes.values())) == ("no_such_edit", before)
+
+
+def test_an_undo_that_was_refused_as_too_much_waits_may_be_asked_for_again(
+    document: FrontEndDocument, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = list(document.codes.values())
+    edit = agent.delete("c")
+    assert edit.op_id is not None
+    with monkeypatch.context() as full:
+        full.setattr(order_queue, "_MOST_WAITING", 0)
+        with pytest.raises(BridgeError) as refusal:
+            agent.undo(edit.op_id)
+    assert refusal.value.code == "kernel_busy"
+    assert agent.undo(edit.op_id).outcome == "applied"
+    assert list(document.codes.values()) == before
 
 
 @pytest.mark.parametrize("again", ["before", "after"])
