@@ -166,7 +166,7 @@ class Sessions:
             return session
 
     async def opened(
-        self, session_id: str, client: str, interpreter: str | None = None
+        self, session_id: str, client: str, interpreter: str | None = None, *, may_start: bool = True
     ) -> tuple[Session, bool]:
         """Return a session with a kernel that runs, and whether that was started now.
 
@@ -177,6 +177,12 @@ class Sessions:
             session = self.named(session_id)
             if session.state == "active":
                 return session, False
+            if not may_start:  # it ended since the permission was looked at
+                raise BridgeError(
+                    "not_allowed",
+                    "The notebook's kernel has ended, and starting one needs the permission 'all'.",
+                    "Only the person can change that: marimo-kernel-bridge mcp --allow all. Do not work around it.",
+                )
             await asyncio.to_thread(self._require_room)
             session = msgspec.structs.replace(session, interpreter=interpreter or session.interpreter)
             try:

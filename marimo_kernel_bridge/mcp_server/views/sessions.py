@@ -93,7 +93,9 @@ async def opened(
     kernels: Kernels, session_id: str, client_name: str, interpreter: str | None = None
 ) -> NotebookOpened:
     """Attach to a session's kernel, after starting one that knows the cells of the file, if it has none. Raises `BridgeError`."""
-    session, new = await kernels.sessions.opened(session_id, client_name, interpreter)
+    session, new = await kernels.sessions.opened(
+        session_id, client_name, interpreter, may_start=kernels.may_install
+    )
     try:
         attached = await kernels.join(session, client_name)
     except BridgeError as refusal:
