@@ -194,6 +194,9 @@ class Restoring:
                     duration=saved.seconds,
                 )
                 entry.stopped = saved.stopped
+                if saved.status == "error" and entry.cell.error is not None:
+                    name = entry.cell.error.ename
+                    session.execution.failures.bring_back(cell_id, name, expected=saved.expected)
             if cell_id not in planned.live and not entry.log.outputs():
                 for output in outputs.get(saved.cell_id, ()):
                     entry.log.apply(*_message(output))

@@ -80,7 +80,7 @@ class Execution:
         self.stale_cells = StaleCells(state.cells, self.graph, state.router)
         self.running: tuple[str, float] | None = None  # the cell, and the start time
         self._anonymous = AnonymousCells()
-        self._failures = ExpectedFailures(self.graph.runtime.ancestors)
+        self.failures = ExpectedFailures(self.graph.runtime.ancestors)
         self._requested: str | None = None  # the cell that runs under its own execute_request
         self._later: list[Callable[[], Awaitable[None] | None]] = []  # actions deferred while a cell runs
         self._in_stale_cells = False
@@ -125,7 +125,7 @@ class Execution:
             self._router.restart(self._cells[cell_id])
             self._cells.forget(cell_id)
             self._anonymous.forget(cell_id)
-            self._failures.forget(cell_id)
+            self.failures.forget(cell_id)
         self.stale_cells.release(gone)
         self.graph.forget(gone)
 
@@ -277,7 +277,7 @@ class Execution:
                 entry, None if delivery is None else delivery.parent, self.graph.results.recall(entry)
             )
             entry.stopped = outcome.stopped
-            if not outcome.stopped and self._failures.ended(cell_id, outcome.error):
+            if not outcome.stopped and self.failures.ended(cell_id, outcome.error):
                 outcome = replace(outcome, expected=True)
         except BaseException as error:  # outside user code, e.g. in a stream that user code has replaced
             failure = CellError(type(error).__name__, str(error))

@@ -37,6 +37,16 @@ class ExpectedFailures:
         self._failed[cell_id] = type(error).__name__
         return self._expected.get(cell_id) == type(error).__name__
 
+    def is_expected(self, cell_id: str) -> bool:
+        """Return whether the cells below run after the failure of a cell."""
+        return cell_id in self._expected
+
+    def bring_back(self, cell_id: str, error: str, *, expected: bool) -> None:
+        """Note how a cell failed in an earlier kernel, by the name of the exception's class."""
+        self._failed[cell_id] = error
+        if expected:
+            self._expected[cell_id] = error
+
     def forget(self, cell_id: str) -> None:
         """Drop a cell that is gone."""
         self._failed.pop(cell_id, None)
