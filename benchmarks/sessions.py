@@ -95,6 +95,7 @@ async def _measured(count: int, calls: int) -> list[Row]:
         await asyncio.gather(*(second.call("open_notebook", notebook=handle) for handle in handles))
         join_time = Sample(time.perf_counter() - start)
     finally:
+        os.environ.update(environment)  # where the pool is
         for session in registry.all():
             if session.kernel is not None and session.kernel.runs:
                 os.kill(session.kernel.pid, 9)

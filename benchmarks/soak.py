@@ -49,7 +49,7 @@ class _Model:
 class _Soak:
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
-        self._environment = {"JUPYTER_DATA_DIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder / "r")}
+        self.environment = {"JUPYTER_DATA_DIR": str(folder), "JUPYTER_RUNTIME_DIR": str(folder / "r")}
         self.registry = Registry(folder / "marimo_kernel_bridge" / "sessions")
         self.random = random.Random(seed)  # noqa: S311  # not a secret
         self.counts: Counter[str] = Counter()
@@ -64,7 +64,7 @@ class _Soak:
                 if self._server is not None:
                     await self._server.close()
                 self._servers += 1
-                self._server = await Server(self._folder, self._servers, self._environment).start()
+                self._server = await Server(self._folder, self._servers, self.environment).start()
             return self._server
 
     async def call(self, tool: str, **arguments: object) -> dict[str, object]:
@@ -170,6 +170,7 @@ async def _soak(runs: int, sessions: int, seed: int) -> Counter[str]:
         await soak.run(runs, sessions)
     finally:
         await soak.close()
+        os.environ.update(soak.environment)  # where the pool is
         stop_pools()
     return soak.counts
 
