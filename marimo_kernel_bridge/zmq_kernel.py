@@ -488,7 +488,7 @@ class RuntimeLoader:
 
         notebook.load(make_runtime, kernel.shell)
         kernel.shell.register_magics(MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing))
-        kernel.session.redirect_outputs(notebook.route)
+        kernel.session.redirect_outputs(notebook.outputs.route)
         kernel.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - imported]
         self._kernel_modules += [file for file in files if file]

@@ -6,27 +6,21 @@ kernel's state, `document` for that of the open document, and `run_tracker` assi
 
 from __future__ import annotations
 
-import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from marimo_kernel_bridge.client import following
+from marimo_kernel_bridge.client.checkpoints import Checkpoints
+from marimo_kernel_bridge.client.death import Deaths
 from marimo_kernel_bridge.client.document import Document
 from marimo_kernel_bridge.client.endpoint import open_channels
+from marimo_kernel_bridge.client.following import DocumentRuns
 from marimo_kernel_bridge.client.link import ANSWER_BOUND, KernelLink, Liveness
 from marimo_kernel_bridge.client.reads import Reads, require_reactive
 from marimo_kernel_bridge.client.run_tracker import CANCEL_BOUND, RunTracker
 from marimo_kernel_bridge.client.runs import Reply, Run, RunKind
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.checkpoints import (
-    CheckpointSaved,
-    CheckpointSummary,
-    DocumentLoaded,
-    Restored,
-)
-from marimo_kernel_bridge.protocol.deaths import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,25 +29,18 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.channels import Channels
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.client.life import KernelInfo
-    from marimo_kernel_bridge.client.runs import Place
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.inspection import RunOutcome
     from marimo_kernel_bridge.protocol.messages import Content
-    from marimo_kernel_bridge.protocol.notebook import Death
-
-_LOAD_BOUND: Final = 30.0
-"""Seconds: a new kernel imports marimo first, and analyzes all cells."""
-_CHECKPOINT_BOUND: Final = 3600.0
-"""Seconds: what runs ends first, and disks are slow."""
-_T = TypeVar("_T")
 
 
 class KernelClient:
     """A client attached to one running kernel.
 
     Create it with `attach`, and end it with `close` or as an async context manager. `reads` reads the state of a
-    reactive kernel, `document` reads and changes the document that a front end has open on it; `runs` has the runs of
-    this client and the work for other clients. A method that runs something sends its request and returns the `Run` at
+    reactive kernel, `document` reads and changes the document that a front end has open on it, and `document_runs` follows
+    what that runs; `checkpoints` saves and restores, and `deaths` has how the kernel died. `runs` has the runs of this client
+    and the work for other clients. A method that runs something sends its request and returns the `Run` at
     once; `runs.wait` waits for it.
 
         async with await KernelClient.attach(read_connection("kernel-1.json"), "me") as client:
@@ -72,11 +59,12 @@ class KernelClient:
         self.client_name = client_name
         self.connection = endpoint
         self.runs = RunTracker(self.interrupt)
-        self._death: tuple[Death | None, int] = None, 0  # and how often the kernel had been restarted by then
-        self._link = KernelLink(channels, self.runs, self._cause_of_death)
+        self.deaths = Deaths(endpoint, lambda: self.restarts)
+        self._link = KernelLink(channels, self.runs, self.deaths.note)
         self.reads = Reads(self._link, client_name, redacted=redacted)
         self.document = Document(self._link, self.reads, client_name)
-        self._following: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
+        self.document_runs = DocumentRuns(self.runs, self.reads)
+        self.checkpoints = Checkpoints(self._link, self.reads, client_name)
 
     @classmethod
     async def attach(
@@ -112,8 +100,7 @@ class KernelClient:
 
     async def close(self) -> None:
         """Detach. The kernel and its runs continue."""
-        for task in self._following:
-            task.cancel()
+        self.document_runs.close()
         self.runs.close()
         await self._link.close()
 
@@ -133,19 +120,6 @@ class KernelClient:
     def end(self) -> BridgeError | None:
         """How the kernel ended, None if it is not known to have ended."""
         return self._link.end
-
-    def _cause_of_death(self) -> str:
-        from marimo_kernel_bridge.client.death import death_behind  # noqa: PLC0415  # few kernels die
-
-        death = death_behind(self.connection)
-        self._death = death, self._link.restarts
-        return "" if death is None else sentence(death)
-
-    @property
-    def death(self) -> Death | None:
-        """How the kernel died, if it did, nobody had asked for that, and it had recorded enough."""
-        death, restarts = self._death
-        return death if restarts == self._link.restarts else None
 
     async def liveness(self) -> Liveness:
         """Return whether the kernel is alive, silent (its process exists, but its heartbeat does not answer) or dead."""
@@ -172,10 +146,6 @@ class KernelClient:
             return False
         return True
 
-    def unredacted_reads(self) -> Reads:
-        """Return reads of this kernel without marks in place of its secrets, for the notebook's own file."""
-        return Reads(self._link, self.client_name, redacted=False)
-
     async def shut_down(self) -> None:
         """End the kernel."""
         await self._link.ask("control", "shutdown_request", {"restart": False})
@@ -197,47 +167,6 @@ class KernelClient:
     async def run_cells(self, cell_ids: list[str]) -> Run:
         """Run cells unchanged, and their dependents."""
         return await self._request("run_cells", wire.RunCells(cell_ids=cell_ids, client=self.client_name))
-
-    async def load_document(self) -> DocumentLoaded:
-        """Have the kernel register the notebook's cells that it does not know, stale; runs nothing.
-
-        Raises `BridgeError`: no_document, bad_notebook, too_large, paused.
-        """
-        require_reactive(self._link)
-        request = wire.encode_request(wire.LoadDocument(client=self.client_name))
-        return wire.decode_reply(
-            await self._link.ask("shell", wire.REQUEST, request, _LOAD_BOUND), DocumentLoaded
-        )
-
-    async def list_checkpoints(self) -> list[CheckpointSummary]:
-        """Return the checkpoints of the kernel's notebook, the newest first."""
-        return await self.reads.ask(wire.ListCheckpoints(), list[CheckpointSummary])
-
-    async def save_checkpoint(self, name: str) -> CheckpointSaved:
-        """Save the notebook's state under a name. Raises `BridgeError`: disk_full, not_writable, paused."""
-        return await self._checkpoint(
-            wire.SaveCheckpoint(name=name, client=self.client_name), CheckpointSaved
-        )
-
-    async def restore_checkpoint(self, name: str | None = None, *, preview: bool = False) -> Restored:
-        """Bring a checkpoint's values back, or say what would come back.
-
-        Raises `BridgeError`: no_such_checkpoint, checkpoint_foreign, checkpoint_broken, checkpoint_other_python, paused.
-        """
-        request = wire.RestoreCheckpoint(name=name, preview=preview, client=self.client_name)
-        return await self._checkpoint(request, Restored)
-
-    async def delete_checkpoint(self, name: str) -> None:
-        """Delete a checkpoint of the kernel's notebook. Raises `BridgeError`: no_such_checkpoint, paused."""
-        request = wire.DeleteCheckpoint(name=name, client=self.client_name)
-        await self.reads.ask(request, type(None), _CHECKPOINT_BOUND)
-
-    async def _checkpoint(self, request: wire.SaveCheckpoint | wire.RestoreCheckpoint, kind: type[_T]) -> _T:
-        require_reactive(self._link)
-        content = wire.encode_request(request)
-        return wire.decode_reply(
-            await self._link.ask("shell", wire.REQUEST, content, _CHECKPOINT_BOUND), kind
-        )
 
     async def edit_cells(self, changes: Sequence[Change], *, run: bool = True) -> Run:
         """Apply a batch of edits atomically; if `run`, run the changed cells and their dependents."""
@@ -267,30 +196,10 @@ class KernelClient:
         )
         return await self._request("install_packages", request)
 
-    def follow(self, run_id: str, requests: Sequence[str], place: Place | None = None) -> Run:
-        """Return requests of a front end, which are under way because of a change of this client, as one run."""
-        run = Run(
-            run_id,
-            "document",
-            "",
-            sent_at=time.time(),
-            late_outputs=False,
-            follows=tuple(requests),
-            place=place,
-        )
-        self.runs.add(run)
-        if run.follows:
-            task = asyncio.create_task(following.follow(run, self.runs, self.reads))
-            self._following.add(task)
-            task.add_done_callback(self._following.discard)
-        else:
-            self.runs.settle(run, Reply("ok"))
-        return run
-
     async def outcome(self, run: Run, *bound: float) -> RunOutcome:
         """Return the kernel's record of a run, its requests together if it consists of several."""
         if run.kind == "document":
-            return await following.outcome_of(run, self.reads, *bound)
+            return await self.document_runs.outcome(run, *bound)
         return await self.reads.outcome(run.run_id, *bound)
 
     # Stopping runs

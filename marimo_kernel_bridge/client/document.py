@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.link import ANSWER_BOUND
+from marimo_kernel_bridge.client.reads import require_reactive
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
 from marimo_kernel_bridge.protocol.document_edits import (
     LONGEST_WAIT,
     Changes,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.reads import Reads
     from marimo_kernel_bridge.protocol.changes import Change
 
+_LOAD_BOUND: Final = 30.0
+"""Seconds: a new kernel imports marimo first, and analyzes all cells."""
 EDIT_BOUND: Final = 20.0
 """Seconds in which a front end applies a change: VS Code's waits up to ten for a pause in the person's typing."""
 
@@ -66,6 +70,17 @@ class Document:
                 raise
             return None
         return content if content.active is not None else None
+
+    async def load(self) -> DocumentLoaded:
+        """Have the kernel register the notebook's cells that it does not know, stale; runs nothing.
+
+        Raises `BridgeError`: no_document, bad_notebook, too_large, paused.
+        """
+        require_reactive(self._link)
+        request = wire.encode_request(wire.LoadDocument(client=self._client_name))
+        return wire.decode_reply(
+            await self._link.ask("shell", wire.REQUEST, request, _LOAD_BOUND), DocumentLoaded
+        )
 
     async def edit(
         self,

@@ -10,32 +10,65 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.client.runs import Reply
+from marimo_kernel_bridge.client.runs import Reply, Run
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.inspection import RunOutcome
+from marimo_kernel_bridge.protocol.notebook import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from marimo_kernel_bridge.client.reads import Reads
     from marimo_kernel_bridge.client.run_tracker import RunTracker
-    from marimo_kernel_bridge.client.runs import Run
+    from marimo_kernel_bridge.client.runs import Place
 
 _LOOK_EVERY: Final = 1.0
 _ARRIVES_IN: Final = 3.0
 """Seconds after which a request that an idle kernel does not know is taken for one that never ran."""
 
 
-async def outcome_of(run: Run, reads: Reads, *bound: float) -> RunOutcome:
-    """Return the common outcome of the requests of a run. Raises `BridgeError`."""
-    outcomes = await asyncio.gather(*(reads.outcome(request, *bound) for request in run.follows))
-    return _union(run.run_id, outcomes)
+class DocumentRuns:
+    """Follows the requests of front ends that are under way because of a change of this client."""
+
+    def __init__(self, runs: RunTracker, reads: Reads) -> None:
+        self._runs = runs
+        self._reads = reads
+        self._tasks: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
+
+    def follow(self, run_id: str, requests: Sequence[str], place: Place | None = None) -> Run:
+        """Return requests as one run, which is settled when all of them are over."""
+        run = Run(
+            run_id,
+            "document",
+            "",
+            sent_at=time.time(),
+            late_outputs=False,
+            follows=tuple(requests),
+            place=place,
+        )
+        self._runs.add(run)
+        if run.follows:
+            task = asyncio.create_task(_follow(run, self._runs, self._reads))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            self._runs.settle(run, Reply("ok"))
+        return run
+
+    async def outcome(self, run: Run, *bound: float) -> RunOutcome:
+        """Return the common outcome of the requests of a run. Raises `BridgeError`."""
+        outcomes = await asyncio.gather(*(self._reads.outcome(request, *bound) for request in run.follows))
+        return _union(run.run_id, outcomes)
+
+    def close(self) -> None:
+        """Follow no longer."""
+        for task in self._tasks:
+            task.cancel()
 
 
-async def follow(run: Run, runs: RunTracker, reads: Reads) -> None:
+async def _follow(run: Run, runs: RunTracker, reads: Reads) -> None:
     """Settle a run when each of its requests, and what depends on it, is over, or will never run."""
     sent = time.monotonic()
     while not run.over:
@@ -68,20 +101,11 @@ def _union(run_id: str, outcomes: Sequence[RunOutcome]) -> RunOutcome:
     cells = {cell.cell_id: cell for outcome in outcomes for cell in outcome.cells}
     if not reports:
         return RunOutcome(None, tuple(cells.values()))
-    runs = {run.cell_id: run for report in reports for run in report.cells}
-    report = replace(
-        reports[-1],
-        run_id=run_id,
-        requested=_once(cell for report in reports for cell in report.requested),
-        finished=all(report.finished for report in reports),
-        cells=tuple(runs.values()),
-        superseded=_once(cell for report in reports for cell in report.superseded),
+    report = joined(
+        run_id,
+        reports[-1].client,
+        reports,
         started_at=min(report.started_at for report in reports),
-        not_run=_once(cell for report in reports for cell in report.not_run),
-        not_taken=_once(name for report in reports for name in report.not_taken),
+        finished=all(report.finished for report in reports),
     )
     return RunOutcome(report, tuple(cells.values()))
-
-
-def _once(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))

@@ -58,6 +58,10 @@ class Reads:
         """Return the kernel's state: the running request, the mode, and the stale cells."""
         return await self.ask(wire.Describe(), KernelDescription)
 
+    def unredacted(self) -> Reads:
+        """Return reads of the same kernel without marks in place of its secrets, for the notebook's own file."""
+        return Reads(self._link, self._client_name, redacted=False)
+
     async def list_cells(self) -> list[Cell]:
         """Return all cells with their code, in the order in which the kernel first saw them."""
         return await self.ask(wire.ListCells(), list[Cell])

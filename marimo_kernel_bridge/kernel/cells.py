@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell
+from marimo_kernel_bridge.protocol.notebook import Cell
 from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 if TYPE_CHECKING:
     import ast
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from marimo_kernel_bridge.kernel.front_ends import Delivery, Header
     from marimo_kernel_bridge.protocol.names import Dialect
@@ -122,6 +122,33 @@ class Entry:
         return self.cell.notebook_cell_id is not None and not self.deleted and not self.detached
 
 
+class NewIds:
+    """The ids of new cells: marimo's algorithm, so that the first cells have the same ids as in marimo."""
+
+    def __init__(self, taken: Container[str]) -> None:
+        self._taken = taken
+        self._random = random.Random(42)  # noqa: S311  # not a secret
+
+    def take(self) -> str:
+        """Return the id of a new cell."""
+        return self._next(self._random)
+
+    def coming(self, count: int) -> list[str]:
+        """Return the ids of the next new cells. Any thread."""
+        same = random.Random()  # noqa: S311  # not a secret
+        same.setstate(self._random.getstate())
+        ids: list[str] = []
+        while len(ids) < count:
+            if (cell_id := self._next(same)) not in ids:
+                ids.append(cell_id)
+        return ids
+
+    def _next(self, numbers: random.Random) -> str:
+        while (cell_id := "".join(numbers.choices(string.ascii_letters, k=4))) in self._taken:
+            pass
+        return cell_id
+
+
 class CellTable:
     """All cells, in document order if it is known, else in the order in which the kernel first saw them."""
 
@@ -136,8 +163,7 @@ class CellTable:
         self._vscode_sessions: set[str] = set()
         # By the front end's ids: the highest version of a text that a document has shown. Any thread writes.
         self.shown_versions: dict[str, int] = {}
-        # marimo's algorithm for ids, so that the first cells have the same ids as in marimo.
-        self._random = random.Random(42)  # noqa: S311  # not a secret
+        self.new_ids = NewIds(self._entries)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(list(self._entries.values()))
@@ -240,7 +266,7 @@ class CellTable:
     ) -> Entry:
         """Create a new cell, which has not run. `cell_id`: the id that it had in an earlier kernel, which no cell has now."""
         cell = Cell(
-            cell_id=cell_id or self._new_id(self._random),
+            cell_id=cell_id or self.new_ids.take(),
             notebook_cell_id=notebook_cell_id,
             code=code,
             version=self.shown_versions.get(notebook_cell_id or "", 0) + 1,
@@ -270,20 +296,15 @@ class CellTable:
         """Return the kernel's ids of all cells, in their order."""
         return list(self._entries)
 
-    def add_beside(self, code: str, author: str, address: Address, after: str | None) -> Entry:
+    def add_beside(
+        self, notebook_cell_id: str | None, code: str, author: str, address: Address, after: str | None = None
+    ) -> Entry:
         """Create one of several new cells that a single request adds: each has its own address."""
-        entry = self.add(None, code, author, address)
+        entry = self.add(notebook_cell_id, code, author, address)
         own = {**address.parent, "msg_id": f"{address.parent['msg_id']}/{entry.cell.cell_id}"}
         self.move_to(entry.cell.cell_id, replace(address, parent=own))
         if after is not None:
             self.place(entry.cell.cell_id, after)
-        return entry
-
-    def add_shown(self, notebook_cell_id: str | None, code: str, address: Address) -> Entry:
-        """Create one of several cells that a notebook shows and nobody has run in this kernel: each has its own address."""
-        entry = self.add(notebook_cell_id, code, NOTEBOOK, address)
-        own = {**address.parent, "msg_id": f"{address.parent['msg_id']}/{entry.cell.cell_id}"}
-        self.move_to(entry.cell.cell_id, replace(address, parent=own))
         return entry
 
     def place(self, cell_id: str, after: str | None) -> None:
@@ -320,21 +341,6 @@ class CellTable:
     def touch(self, cell_id: str) -> None:
         """Record a change of a cell."""
         self._touched.add(cell_id)
-
-    def coming_ids(self, count: int) -> list[str]:
-        """Return the ids of the next new cells. Any thread."""
-        same = random.Random()  # noqa: S311  # not a secret
-        same.setstate(self._random.getstate())
-        ids: list[str] = []
-        while len(ids) < count:
-            if (cell_id := self._new_id(same)) not in ids:
-                ids.append(cell_id)
-        return ids
-
-    def _new_id(self, numbers: random.Random) -> str:
-        while (cell_id := "".join(numbers.choices(string.ascii_letters, k=4))) in self._entries:
-            pass
-        return cell_id
 
     def change(self, cell_id: str, **fields: Any) -> Cell:
         """Replace a cell's value atomically."""

@@ -17,12 +17,19 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.notebook.document import Settings
 
 
+class Order(Protocol):
+    """The receiver of the document's order."""
+
+    def arrange_saved(self, notebook_cell_ids: Sequence[str]) -> None: ...
+
+
 class Notebook(Protocol):
     """The receiver of the document's settings and order."""
 
-    def apply_settings(self, settings: Settings) -> None: ...
+    @property
+    def document(self) -> Order: ...
 
-    def arrange(self, notebook_cell_ids: Sequence[str]) -> None: ...
+    def apply_settings(self, settings: Settings) -> None: ...
 
 
 class NotebookFile:
@@ -58,7 +65,7 @@ class NotebookFile:
         path = self.path()
         order = None if path is None else self._document.new_order(path)
         if order is not None:
-            self._notebook.arrange(order)
+            self._notebook.document.arrange_saved(order)
 
 
 def _places(path: str, started_as: str = "") -> list[str]:

@@ -100,7 +100,7 @@ class Recording:
         else:
             self._box = box
         self._guard.protect()
-        self._notebook.watch_bodies(self._body)
+        self._notebook.execution.on_body = self._body
         self._notebook.settled.append(self._settled)
         other_timers.add_callback(
             lambda: other_timers.call_later(LOOKS_EVERY, lambda: self._look(other_timers))
@@ -124,7 +124,7 @@ class Recording:
             if self.died is not None and not self._told and _is_persons(entry):
                 self._told = True
                 self.died = replace(self.died, covered=self.covered())
-                self._notebook.show_in(entry, notices.died(self.died))
+                self._notebook.outputs.append(entry, "display_data", notices.died(self.died))
         self._entry = entry
 
     def _settled(self) -> None:

@@ -48,7 +48,7 @@ async def read_notebook(ctx: Ctx, kernel: str) -> str:
 async def read_death(ctx: Ctx, kernel: str) -> str:
     """Return how the kernel died, or the process before the present one: cause, cell, line, lost names; null if none did."""
     attached = attached_to(ctx, kernel)
-    death = attached.client.death
+    death = attached.client.deaths.last
     if attached.client.end is None and attached.reactive:
         death = (await attached.client.reads.describe()).died
     found = died(death)

@@ -20,8 +20,8 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import names as message_names
+from marimo_kernel_bridge.protocol.decoding import Decoder
 from marimo_kernel_bridge.protocol.notebook import CellStatus, Seconds  # noqa: TC001  # msgspec looks at it
 
 DOCUMENT_PROTOCOL: Final = 1
@@ -352,19 +352,17 @@ class Rename(_Order, frozen=True, tag="rename"):
 Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename
 
 
+_DECODER: Final = Decoder(
+    "document",
+    DOCUMENT_PROTOCOL,
+    "front end",
+    "Install the same version of marimo-kernel-bridge for the kernel and for the front end, and reload the page.",
+)
+
+
 def decode_front_end_request(content: object) -> FrontEndRequest:
     """Parse the content of a `DOCUMENT_REQUEST`. Raises `BridgeError`: unsupported_version or bad_request."""
-    version = content.get("protocol", DOCUMENT_PROTOCOL) if isinstance(content, dict) else DOCUMENT_PROTOCOL
-    if version != DOCUMENT_PROTOCOL:
-        raise BridgeError(
-            "unsupported_version",
-            f"This kernel uses version {DOCUMENT_PROTOCOL} of the document protocol, the front end {version!r}.",
-            "Install the same version of marimo-kernel-bridge for the kernel and for the front end, and reload the page.",
-        )
-    try:
-        request: FrontEndRequest = msgspec.convert(content, FrontEndRequest)
-    except (ValueError, RecursionError) as error:  # half of a surrogate pair is a ValueError
-        raise BridgeError("bad_request", f"Not a request of the document protocol: {error}.") from error
+    request: FrontEndRequest = _DECODER.decode(content, FrontEndRequest)
     return request
 
 

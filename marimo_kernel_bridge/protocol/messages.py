@@ -41,6 +41,7 @@ from marimo_kernel_bridge.protocol.checkpoints import (
     DocumentLoaded,
     Restored,
 )
+from marimo_kernel_bridge.protocol.decoding import Decoder
 from marimo_kernel_bridge.protocol.document_edits import (
     Changes,
     Comparison,
@@ -435,19 +436,14 @@ def encode_request(request: Request) -> Content:
     return content
 
 
+_DECODER: Final = Decoder(
+    "bridge", PROTOCOL, "request", "Install the same version of marimo-kernel-bridge on both sides."
+)
+
+
 def decode_request(content: object) -> Request:
     """Parse the content of a request. Raises `BridgeError`: unsupported_version or bad_request."""
-    version = content.get("protocol", PROTOCOL) if isinstance(content, dict) else PROTOCOL
-    if version != PROTOCOL:
-        raise BridgeError(
-            "unsupported_version",
-            f"This kernel uses version {PROTOCOL} of the bridge protocol, the request {version!r}.",
-            "Install the same version of marimo-kernel-bridge on both sides.",
-        )
-    try:
-        request: Request = msgspec.convert(content, Request)
-    except (ValueError, RecursionError) as error:  # half of a surrogate pair is a ValueError
-        raise BridgeError("bad_request", f"Not a request of the bridge protocol: {error}.") from error
+    request: Request = _DECODER.decode(content, Request)
     client = getattr(request, "client", None)
     return (
         request

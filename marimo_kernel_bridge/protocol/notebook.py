@@ -6,9 +6,12 @@ Independent of Jupyter, marimo and sockets. All values are frozen; the kernel re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 CellStatus = Literal[
     "new",  # registered, never run
@@ -131,6 +134,29 @@ class RunReport:
     started_at: Seconds = 0.0
     not_run: tuple[str, ...] = ()
     not_taken: tuple[str, ...] = ()
+
+
+def joined(
+    run_id: str, client: str, reports: Sequence[RunReport], *, started_at: float, finished: bool
+) -> RunReport:
+    """Return the effects of several requests as those of one. A cell that ran for several counts once, as it ended last."""
+    runs = {run.cell_id: run for report in reports for run in report.cells}
+    return RunReport(
+        run_id,
+        _once(cell for report in reports for cell in report.requested),
+        client,
+        finished,
+        tuple(runs.values()),
+        reports[-1].still_stale if reports else (),
+        _once(cell for report in reports for cell in report.superseded),
+        started_at,
+        _once(cell for report in reports for cell in report.not_run),
+        _once(name for report in reports for name in report.not_taken),
+    )
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
 
 
 _Name = Annotated[str, msgspec.Meta(max_length=500)]

@@ -271,7 +271,7 @@ def test_no_cell_is_compiled_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     changes = [AddCell(code="w0 = v0"), AddCell(code="w1 = w0")]
     address = Address("agent", {"msg_id": "batch"}, "agent")
     batch = notebook.session.edits.plan(changes, address, to_apply=True)
-    ids = notebook.session.cells.coming_ids(2)
+    ids = notebook.session.cells.new_ids.coming(2)
     assert batch.prepared.keys() == {(ids[0], "w0 = v0"), (ids[1], "w1 = w0")}
     edit = notebook.session.edits.apply(batch, "agent", address, run=True)
     assert notebook.loop.run_until_complete(edit) == tuple(ids)

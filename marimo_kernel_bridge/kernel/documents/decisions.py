@@ -51,7 +51,7 @@ class Decisions:
         self._agents.wrote(key, code, author)
         if author == NOTEBOOK and key is not None:
             documents = self._documents
-            documents.notebook.note_author(key, code, NOTEBOOK)
+            documents.notebook.document.note_author(key, code, NOTEBOOK)
             documents.journal.edited_before_accepting(key, proposed, code, proposal.author)
             shown = document.cells.get(key)
             if shown is not None and shown.code == code:

@@ -175,7 +175,7 @@ class DocumentChanges:
         if deleted or moves or done.added:
             documents.follow(view)
         if deleted or moves:
-            documents.notebook.follow_agent(list(view.cells), deleted, run=wanted.run)
+            documents.notebook.document.follow_agent(list(view.cells), deleted, run=wanted.run)
         documents.tell_states(view)
         for change in changes:
             if isinstance(change, Insert) and change.token in done.added:

@@ -79,7 +79,7 @@ class KernelCells:
         self._renamed[key] = new
         while len(self._renamed) > _RENAMED_KEPT:
             self._renamed.popitem(last=False)
-        self._notebook.rename_cell(key, new)
+        self._notebook.document.rename_cell(key, new)
 
     def snapshot(self) -> list[Cell]:
         """Return all cells with their place in the graph, under the keys of now."""

@@ -90,7 +90,7 @@ class SharedDocuments:
         self._watches = False  # whether a timer is set that looks for pauses
         self._followed: Document | None = None  # the document whose order the kernel's cells have
         host.notebook.settled.append(self.refresh_soon)
-        host.notebook.adopted_by(self._is_adopted)
+        host.notebook.outputs.is_adopted = self._is_adopted
 
     def _is_adopted(self, key: str) -> bool:
         """Return whether a page shows late outputs of a cell. Any thread."""
@@ -110,7 +110,7 @@ class SharedDocuments:
             return
         self._followed = active
         self._file.open_as = None if active is None else active.path
-        self.notebook.follow_document(None if active is None else list(active.cells))
+        self.notebook.document.follow(None if active is None else list(active.cells))
 
     def forget(self, client: str) -> None:
         """Forget a client that has gone."""

@@ -113,7 +113,7 @@ class AgentEdits:
             match change:
                 case AddCell(code=code, after=after, first=first):
                     place = None if after is None else added.get(after, after)
-                    edited.append(self._cells.add_beside(code, client, address, place))
+                    edited.append(self._cells.add_beside(None, code, client, address, place))
                     added[f"new{len(added) + 1}"] = edited[-1].cell.cell_id
                     if first:
                         self._cells.place(edited[-1].cell.cell_id, None)
@@ -148,7 +148,7 @@ class AgentEdits:
         for key, text in code:
             entry = known.get(key)
             if entry is None and text.strip():
-                added.append(entry := self._cells.add_shown(key, text, address))
+                added.append(entry := self._cells.add_beside(key, text, NOTEBOOK, address))
             if entry is not None:
                 order.append(entry.cell.cell_id)
         self._cells.arrange(order)

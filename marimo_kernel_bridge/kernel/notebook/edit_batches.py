@@ -88,7 +88,7 @@ def plan(  # noqa: PLR0917  # its independent inputs
     problems: list[GraphProblem] = []
     changed: list[str] = []
     prepared: dict[tuple[str, str], Body] = {}
-    coming = iter(cells.coming_ids(sum(isinstance(change, AddCell) for change in resolved)))
+    coming = iter(cells.new_ids.coming(sum(isinstance(change, AddCell) for change in resolved)))
     added = 0
     for change in resolved:
         match change:

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, CellRun, RunReport
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, CellRun, RunReport, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from marimo_kernel_bridge.kernel.cells import Address
     from marimo_kernel_bridge.protocol.notebook import Cell
 
@@ -170,7 +168,15 @@ class RunHistory:
             runs = [self._runs[one] for one in list(operation.run_ids) if one in self._runs]
             idle = self._current is None or self._current.finished
             none_come = idle and time.monotonic() - operation.noted_at > _LATE
-            return _joined(run_id, operation, [one.report() for one in runs], none_come=none_come)
+            reports = [one.report() for one in runs]
+            return joined(
+                run_id,
+                operation.client,
+                reports,
+                started_at=min([operation.started_at, *(report.started_at for report in reports)]),
+                finished=(none_come or len(reports) >= operation.expected)
+                and all(report.finished for report in reports),
+            )
         if run is None:
             raise BridgeError(
                 "no_such_run",
@@ -183,21 +189,3 @@ class RunHistory:
         """Return what the newest requests caused, the newest first."""
         runs = list(self._runs.values())
         return [run.report() for run in reversed(runs[-limit:])]
-
-
-def _joined(
-    operation_id: str, operation: _Operation, runs: Sequence[RunReport], *, none_come: bool
-) -> RunReport:
-    """Return the runs of an operation's requests as one. `none_come`: those that are expected still do not come."""
-    return RunReport(
-        operation_id,
-        tuple(cell for run in runs for cell in run.requested),
-        operation.client,
-        (none_come or len(runs) >= operation.expected) and all(run.finished for run in runs),
-        tuple(cell for run in runs for cell in run.cells),
-        runs[-1].still_stale if runs else (),
-        tuple(cell for run in runs for cell in run.superseded),
-        min([operation.started_at, *(run.started_at for run in runs)]),
-        tuple(cell for run in runs for cell in run.not_run),
-        tuple(name for run in runs for name in run.not_taken),
-    )

@@ -7,13 +7,13 @@ a docstring says "any thread".
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from marimo_kernel_bridge.kernel.cells import Body, CellTable
 from marimo_kernel_bridge.kernel.notebook.agents import Agents
+from marimo_kernel_bridge.kernel.notebook.document_order import DocumentOrder
 from marimo_kernel_bridge.kernel.notebook.state import NotebookState
 from marimo_kernel_bridge.kernel.notebook.view import NotebookView
 from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from marimo_kernel_bridge.kernel.cells import Address, Entry
-    from marimo_kernel_bridge.kernel.front_ends import Header, Message
+    from marimo_kernel_bridge.kernel.front_ends import Message
     from marimo_kernel_bridge.kernel.messaging.requests import CellRequest, LabRequest
     from marimo_kernel_bridge.kernel.notebook.agent_edits import AgentEdits
     from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestQueue
     from marimo_kernel_bridge.kernel.notebook.requested_cells import RequestedCells
     from marimo_kernel_bridge.kernel.notebook.run_history import RunHistory
-    from marimo_kernel_bridge.protocol.messages import Content
     from marimo_kernel_bridge.protocol.notebook import CellError
     from marimo_kernel_bridge.runtime.interface import CellHost, Runtime
 
@@ -71,14 +70,13 @@ class NotebookSession:
         self._state = NotebookState(
             self.cells, OutputRouter(self.cells, send, queue.any_wait, limit=output_limit)
         )
+        self.outputs = self._state.router
         self.runs: RunHistory = self._state.runs
         self.view = NotebookView(self.cells, self._state.published)
         self._queue = queue
         self._wake = wake
         self._loaded: _Loaded | None = None
-        self._document_order: Sequence[str] | None = None  # of an open document, replaced by its thread
-        self._renamed: deque[tuple[str, str]] = deque()  # ids of cells that an open document has changed
-        self._arranged: Sequence[str] | None = None  # the one in which the cells are
+        self.document = DocumentOrder(self.cells, queue)
         self.settled: list[Callable[[], None]] = []
         """Called when a request and what it caused is over."""
 
@@ -97,6 +95,7 @@ class NotebookSession:
         requested = RequestedCells(self.cells, RequestBursts(self._queue), self.agents.author_of)
         lookahead = Lookahead(self._state, execution.graph, requested, self._queue, runner.prepare)
         commands = NotebookCommands(self.cells, execution, runner.prepare)
+        self.document.load(execution, requested)
         self._loaded = _Loaded(execution, requested, lookahead, commands, runner)
 
     @property
@@ -126,13 +125,13 @@ class NotebookSession:
         self.runs.open(request.address, request.author, (answer.cell_id,), request.operation)
         if answer.replay:
             self.cells.move_to(answer.cell_id, request.address)
-            self._state.router.replay(entry)
+            self.outputs.replay(entry)
         else:
             self._parts.execution.record(answer.cell_id, entry.cell.duration or 0.0, changed=True)
 
     def begin(self, request: CellRequest) -> Entry:
         """Begin the request of a cell; return the cell."""
-        self._arrange_as_document()
+        self.document.arrange()
         request = self.agents.attributed(request)
         entry = self._parts.requested.entry_for(request)
         self._state.early.dequeue(request.msg_id, entry.cell.cell_id)
@@ -180,66 +179,6 @@ class NotebookSession:
             self._parts.execution.graph.remove(gone)
             self._parts.execution.graph.update()
 
-    def arrange(self, notebook_cell_ids: Sequence[str]) -> None:
-        """Note the order of the saved document, by the front end's ids, unless an open document has said its own."""
-        if self._document_order is None:
-            self._parts.requested.arrange(notebook_cell_ids)
-
-    # -- an open document ----------------------------------------------------------------------------------------
-
-    def follow_document(self, notebook_cell_ids: Sequence[str] | None) -> None:
-        """Take the order of an open document, None: there is none any more. It counts from the next request on. Any thread."""
-        self._document_order = notebook_cell_ids
-
-    def follow_agent(self, notebook_cell_ids: Sequence[str], deleted: Sequence[str], *, run: bool) -> None:
-        """Take the order that an agent has given an open document, as soon as no cell runs, and drop `deleted` cells. Any thread.
-
-        Cells that become stale by that are held unless the agent lets cells `run`.
-        """
-        self._document_order = notebook_cell_ids
-        if self._loaded is not None:
-            self._loaded.execution.later(lambda: self._follow_at_once(deleted, run=run))
-
-    def rename_cell(self, notebook_cell_id: str, new: str) -> None:
-        """Take over the new id that an open document has for a cell, as soon as no cell runs. Any thread."""
-        self._renamed.append((notebook_cell_id, new))
-        if self._loaded is not None:
-            self._loaded.execution.later(self._arrange_as_document)
-
-    def note_author(self, notebook_cell_id: str, code: str, author: str) -> None:
-        """Note who wrote the text of a cell, if it still has that, as soon as no cell runs. Any thread."""
-        if self._loaded is not None:
-            self._loaded.execution.later(lambda: self._note_author(notebook_cell_id, code, author))
-
-    def _note_author(self, notebook_cell_id: str, code: str, author: str) -> None:
-        entry = self.cells.with_key(notebook_cell_id)
-        if entry is not None and entry.cell.code == code:
-            self.cells.change(entry.cell.cell_id, edited_by=author)
-
-    def _follow_at_once(self, deleted: Sequence[str], *, run: bool) -> None:
-        graph, stale_cells = self._parts.execution.graph, self._parts.execution.stale_cells
-        stale_before = graph.stale
-        self._arrange_as_document()
-        for request in self._queue.now():
-            if request.notebook_cell_id in deleted:  # it would bring the cell back
-                self._queue.cancel(request.msg_id)
-        entries = [entry for entry in map(self.cells.with_key, deleted) if entry is not None]
-        for entry in entries:
-            entry.deleted = True
-        graph.remove([entry.cell.cell_id for entry in entries])
-        graph.update()
-        if not run:
-            stale_cells.hold_edited((), stale_before)
-
-    def _arrange_as_document(self) -> None:
-        while self._renamed:
-            self.cells.rename(*self._renamed.popleft())
-        order = self._document_order
-        self._parts.requested.follows_document = order is not None
-        if order is not None and order is not self._arranged:
-            self._arranged = order
-            self._parts.requested.arrange(order)
-
     # -- after a request -------------------------------------------------------------------------------------------
 
     async def run_stale_cells(self) -> None:
@@ -248,11 +187,11 @@ class NotebookSession:
 
     def close_request(self) -> bool:
         """Send held outputs to VS Code if it is quiet, and end the run. Return whether anything is left to do."""
-        self._state.router.release_held()
+        self.outputs.release_held()
         self._parts.execution.close_run()
         for listener in self.settled:
             listener()
-        return self.unsettled or self._state.router.holds
+        return self.unsettled or self.outputs.holds
 
     def follow_up(self) -> bool:
         """Begin a run for what happens between requests. Return whether any cell could be stale."""
@@ -268,7 +207,7 @@ class NotebookSession:
 
     def quiet_in(self) -> float:
         """Return the seconds until VS Code may be called quiet, 0 where it is."""
-        return self._state.router.quiet_in()
+        return self.outputs.quiet_in()
 
     # -- checkpoints -----------------------------------------------------------------------------------------------
 
@@ -281,11 +220,6 @@ class NotebookSession:
     def prepare(self) -> Callable[[Entry, str], Body]:
         """Returns the body of a cell's code."""
         return self._parts.runner.prepare
-
-    @property
-    def outputs(self) -> OutputRouter:
-        """The outputs of cells."""
-        return self._state.router
 
     # -- commands of people and agents --------------------------------------------------------------------
 
@@ -316,25 +250,9 @@ class NotebookSession:
         parts = self._parts
         return AgentEdits(self._state, parts.execution, parts.runner.prepare)
 
-    def watch_bodies(self, on_body: Callable[[Entry | None], None]) -> None:
-        """Call with a cell as its code begins to run, and with None as it ends."""
-        self._parts.execution.on_body = on_body
-
-    def show_in(self, entry: Entry, notice: Content) -> None:
-        """Show a notice in the cell of the present request."""
-        self._state.router.append(entry, "display_data", notice)
-
     # -- for any thread --------------------------------------------------------------------------------------------
 
     @property
     def running(self) -> tuple[str, float] | None:
         """The running cell, and its start time in seconds since the epoch."""
         return None if self._loaded is None else self._loaded.execution.running
-
-    def adopted_by(self, is_adopted: Callable[[str], bool]) -> None:
-        """Ask `is_adopted` whether a page shows late outputs of a cell, by its id there, whoever ran it."""
-        self._state.router.is_adopted = is_adopted
-
-    def route(self, msg_type: str, content: Content, parent: Header) -> list[Message] | None:
-        """Take an output of user code. Return the messages to send instead, None to send it unchanged."""
-        return self._state.router.route(msg_type, content, parent)

@@ -67,7 +67,7 @@ class SessionSaver:
         self._path = Path(session.path)
         self._client = client
         # The file gets the notebook as the person would save it, without marks in place of secrets.
-        self._reads = client.unredacted_reads()
+        self._reads = client.reads.unredacted()
         self._registry = registry
         self._opened = opened
         self._known: set[str] = set()

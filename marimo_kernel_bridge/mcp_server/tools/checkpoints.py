@@ -53,7 +53,7 @@ async def save_checkpoint(
 ) -> Annotated[CallToolResult, SavedCheckpoint]:
     """Save the values of all cells to disk, for a later kernel of this notebook. Names what cannot be kept."""
     attached = await to_run_in(ctx, kernel)
-    done = await _reporting(ctx, attached.client.save_checkpoint(name), "saving")
+    done = await _reporting(ctx, attached.client.checkpoints.save(name), "saving")
     return answer(saved_checkpoint(done), attached.redactor)
 
 
@@ -74,7 +74,7 @@ async def restore_checkpoint(
     """Bring saved values back into a new kernel, of cells whose code and inputs are as then; the others become stale."""
     attached = attached_to(ctx, kernel)
     attached.news()  # a restore is for a kernel that was restarted
-    done = await _reporting(ctx, attached.client.restore_checkpoint(name, preview=preview), "restoring")
+    done = await _reporting(ctx, attached.client.checkpoints.restore(name, preview=preview), "restoring")
     return answer(restored_checkpoint(done), attached.redactor, budget=LIST_BUDGET)
 
 
@@ -85,7 +85,7 @@ async def delete_checkpoint(
     """Delete a saved state of the notebook. Only where the person asked for it."""
     attached = attached_to(ctx, kernel)
     await attached.require_not_paused()
-    await attached.client.delete_checkpoint(name)
+    await attached.client.checkpoints.delete(name)
     return answer(CheckpointDeleted(name, f"The checkpoint {name} is deleted."), attached.redactor)
 
 

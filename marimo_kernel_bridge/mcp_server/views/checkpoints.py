@@ -27,7 +27,7 @@ async def checkpoint_list(attached: Attached) -> CheckpointList:
             CheckpointLine(
                 one.name, one.kind, time_of_day(one.at) or "", one.cells, one.size, _lost(one.lost), one.told
             )
-            for one in await attached.client.list_checkpoints()
+            for one in await attached.client.checkpoints.summaries()
         )
     )
 

@@ -72,7 +72,7 @@ async def in_document(attached: Attached, edit: DocumentEdit, *, changed: bool =
     if edit.op_id is None:
         return RunView("", "ok", edit.message or "nothing was to do.", note=attached.news())
     place = Place("document", edit.op_id, edit.front_end, edit.added) if changed else None
-    return attached.client.follow(edit.op_id, edit.runs, place)
+    return attached.client.document_runs.follow(edit.op_id, edit.runs, place)
 
 
 def answer_without_run(attached: Attached, edit: DocumentEdit) -> RunView:
@@ -132,7 +132,7 @@ async def of_new_kernel(attached: Attached, cells: Iterable[Cell]) -> Run | RunV
         if edit.outcome == "applied":
             return await in_document(attached, edit, changed=False)
     try:
-        await client.load_document()
+        await client.document.load()
     except BridgeError as refusal:
         if not listed and refusal.code in _NO_NOTEBOOK:
             raise

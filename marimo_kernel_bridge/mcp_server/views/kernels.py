@@ -126,7 +126,7 @@ def _state(
         interpreter=description.interpreter if description else None,
         cwd=description.cwd if description else None,
         warnings=client.connection.warnings,
-        death=died(client.death if description is None else description.died),
+        death=died(client.deaths.last if description is None else description.died),
         memory=description.memory if description else "",
     )
 

@@ -24,7 +24,7 @@ def run_of(attached: Attached, proposal: Proposal) -> Run | None:
         return None
     run_id = f"{proposal.op_id}.{len(proposal.runs)}"
     known = next((run for run in attached.client.runs.ours if run.run_id == run_id), None)
-    return known or attached.client.follow(run_id, proposal.runs)
+    return known or attached.client.document_runs.follow(run_id, proposal.runs)
 
 
 async def proposal_state(attached: Attached, proposal: Proposal, run: Run | None) -> ProposalState:

@@ -133,7 +133,7 @@ async def _loaded(attached: Attached, session: Session) -> tuple[int, str]:
     if not any(cell.kind == "code" and cell.source.strip() for cell in notebook.cells):
         return 0, ""
     try:
-        loaded = await attached.client.load_document()
+        loaded = await attached.client.document.load()
     except BridgeError as refusal:
         return 0, f"Its cells are in the file only: {refusal}"
     return len(loaded.cells), ""
@@ -142,7 +142,7 @@ async def _loaded(attached: Attached, session: Session) -> tuple[int, str]:
 async def newest_checkpoint(attached: Attached) -> str | None:
     """Return the newest checkpoint of a notebook, with its time; None if there is none that is known."""
     with suppress(BridgeError):
-        found = await attached.client.list_checkpoints()
+        found = await attached.client.checkpoints.summaries()
         if found:
             return f"{found[0].name} of {time_of_day(found[0].at)}"
     return None
