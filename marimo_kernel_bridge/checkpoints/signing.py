@@ -27,6 +27,11 @@ class _Outline(msgspec.Struct):
     key_id: str = ""
 
 
+# Made at the import, by one thread: msgspec crashes if two look at a class for the first time.
+_OUTLINE: Final = msgspec.json.Decoder(_Outline)
+_MANIFEST: Final = msgspec.json.Decoder(Manifest)
+
+
 def key_at(path: Path, *, create: bool = False) -> bytes:
     """Return this user's key; if there is none, a new one or, not to `create` it, nothing."""
     try:
@@ -54,9 +59,9 @@ def verified(path: Path, key: bytes) -> Manifest:
     if not key or not hmac.compare_digest(signature, _signature(key, body)):
         raise _unsigned(path, body, key)
     try:
-        if (found := msgspec.json.decode(body, type=_Outline).format) != FORMAT:
+        if (found := _OUTLINE.decode(body).format) != FORMAT:
             raise broken(path, f"it has format {found}, and this version reads {FORMAT}")
-        manifest = msgspec.json.decode(body, type=Manifest)
+        manifest = _MANIFEST.decode(body)
     except msgspec.MsgspecError as error:
         raise broken(path, str(error)) from error
     if manifest.name != path.stem:
@@ -75,7 +80,7 @@ def _id_of(key: bytes) -> str:
 
 def _unsigned(path: Path, body: bytes, key: bytes) -> Exception:
     try:
-        signer = msgspec.json.decode(body, type=_Outline).key_id
+        signer = _OUTLINE.decode(body).key_id
     except msgspec.MsgspecError:
         signer = ""
     if signer and signer != (_id_of(key) if key else None):

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 @click.argument("notebook", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def notebooks(*, action: Literal["list", "end", "forget"], notebook: str | None, as_json: bool) -> None:
-    """List the notebooks that agents have created or opened, end the kernel of one, or forget it.
+    """List the notebooks of agents.
 
-    NOTEBOOK is the id of one, or its path. Its file stays in any case.
+    Those that agents have created or opened. `end` ends the kernel of one, and `forget` forgets one. NOTEBOOK is the id of one, or its path. Its file stays in any case.
     """
     from marimo_kernel_bridge.launch.sessions.registry import Registry  # noqa: PLC0415  # only for this command
 
@@ -104,7 +104,7 @@ async def _ask_to_end(connection_file: str) -> bool:
 def checkpoints(
     *, action: Literal["list", "delete", "verify"], notebook: str | None, name: str | None
 ) -> None:
-    """List the checkpoints of notebooks, delete one, or verify all their data.
+    """List, delete or verify checkpoints of notebooks.
 
     NOTEBOOK is the path of a notebook; without it, all are listed or verified.
     """

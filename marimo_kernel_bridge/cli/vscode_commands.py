@@ -31,7 +31,7 @@ from marimo_kernel_bridge.cli.group import examples
     help="The editor's command: code, code-insiders, codium, code-server or a path.  [default: the first that is found]",
 )
 def vscode(*, install: bool, uninstall: bool, editor: str | None) -> None:
-    """Install the extension for VS Code, which comes with this package.
+    """Install the extension for VS Code that is in this package.
 
     With it, what agents change appears in the notebook that you have open, and you can accept or reject what they
     propose. Without an option, says which editors have the extension. In a window of VS Code on another machine

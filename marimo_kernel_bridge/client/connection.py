@@ -66,6 +66,10 @@ class _File(msgspec.Struct, frozen=True):
     curve_secretkey: str | None = None
 
 
+# Made at the import, by one thread: msgspec crashes if two look at a class for the first time.
+_FILE: Final = msgspec.json.Decoder(_File)
+
+
 @dataclass(frozen=True)
 class Connection:
     """The address of one kernel. `warnings` are sentences about the safety of the file, for people."""
@@ -182,7 +186,7 @@ def read_connection(name: str | Path) -> Connection:
     path = locate(str(name))
     content, warnings = read_own_file(path)
     try:
-        file = msgspec.json.decode(content, type=_File)
+        file = _FILE.decode(content)
     except (ValueError, RecursionError) as error:  # the cause would show the content, which includes the key
         raise malformed(path, str(error)) from None
     scheme, _, algorithm = file.signature_scheme.partition("-")

@@ -95,6 +95,11 @@ class _Session(msgspec.Struct, frozen=True):
     type: str = "notebook"
 
 
+# Made at the import, by one thread: msgspec crashes if two look at a class for the first time.
+_SERVER: Final = msgspec.json.Decoder(_Server)
+_SESSIONS: Final = msgspec.json.Decoder(list[_Session])
+
+
 async def find_kernels() -> list[FoundKernel]:
     """Return every connection file in the runtime directory, the newest first. Dead kernels have a `problem`."""
     notebooks = await notebooks_by_kernel()
@@ -191,7 +196,7 @@ def _read_server(path: Path) -> _Server | None:
     """Read a server's file; None if it is not ours, the server has ended, or it cannot be asked safely."""
     try:
         content, _ = read_own_file(path)
-        server = msgspec.json.decode(content, type=_Server)
+        server = _SERVER.decode(content)
     except (BridgeError, ValueError, RecursionError):
         return None
     if server.secure or server.hostname not in _LOOPBACK or not _runs(server.pid):
@@ -224,7 +229,7 @@ def _sessions(server: _Server) -> list[_Session]:
         with opener.open(request, timeout=_SERVER_BOUND) as answer:
             if answer.status != 200:  # noqa: PLR2004  # HTTP's OK
                 return []
-            return msgspec.json.decode(answer.read(_MAX_ANSWER), type=list[_Session])
+            return _SESSIONS.decode(answer.read(_MAX_ANSWER))
     except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
         logger.info("A Jupyter server on port %d did not list its sessions: %s", server.port, error)
         return []

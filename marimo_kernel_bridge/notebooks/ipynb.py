@@ -222,6 +222,11 @@ class _Output(msgspec.Struct, frozen=True):
     traceback: list[str] | None = None
 
 
+msgspec.json.Decoder(
+    _Output
+)  # at the import, by one thread: msgspec crashes if two look at a class for the first time
+
+
 def _outputs(cell: JSONObject) -> tuple[OutputJSON, ...]:
     """Return the outputs of a cell, and take those of the wrong type out of it."""
     outputs = cell.get("outputs")

@@ -70,6 +70,11 @@ class Born(msgspec.Struct, frozen=True, omit_defaults=True):
     oom_kills: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
 
 
+# Made at the import, by one thread: msgspec crashes if two look at a class for the first time.
+_BORN: Final = msgspec.json.Decoder(Born)
+_NAMES: Final = msgspec.json.Decoder(list[RecordedName])
+
+
 @dataclass(frozen=True)
 class BlackBox:
     """What one kernel had recorded. `line` is the first of the code that ran, `file` its name in tracebacks."""
@@ -108,7 +113,7 @@ def read(folder: Path) -> BlackBox | None:
         now = _content(folder / NOW, SIZE)
         if len(now) != SIZE or not now.startswith(MAGIC):
             return None
-        born = msgspec.json.decode(now[BORN].rstrip(b"\0"), type=Born)
+        born = _BORN.decode(now[BORN].rstrip(b"\0"))
     except (OSError, ValueError, RecursionError):
         return None
     _, runs, exit_code, since, heard, used, limit = HEAD.unpack_from(now)
@@ -181,7 +186,7 @@ def _names(folder: Path, half: int, length: int, newer: str) -> tuple[RecordedNa
     begin = HALF * (half & 1)
     try:
         content = _content(folder / NAMES, begin + min(length, HALF))[begin:]
-        named = msgspec.json.decode(content, type=list[RecordedName]) if content else []
+        named = _NAMES.decode(content) if content else []
         known = {name.name: name for name in named[:MOST_NAMES]}
     except (OSError, ValueError, RecursionError):
         known = {}

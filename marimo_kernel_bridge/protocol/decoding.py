@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
+
+_ONE_AT_A_TIME: Final = threading.Lock()
+"""msgspec crashes if two threads look at a class for the first time."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class Decoder:
                 self.hint,
             )
         try:
-            return msgspec.convert(content, kind)
+            with _ONE_AT_A_TIME:
+                return msgspec.convert(content, kind)
         except (ValueError, RecursionError) as error:  # half of a surrogate pair is a ValueError
             raise BridgeError(
                 "bad_request", f"Not a request of the {self.protocol} protocol: {error}."

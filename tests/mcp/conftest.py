@@ -1,5 +1,6 @@
 """Kernels, the person at one of them, and the MCP server: in this process, or as one of its own."""
 
+import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
@@ -87,6 +88,7 @@ def _forked(pool_home: Home, homes: Homes, runtime_dir: Path) -> Iterator[Kernel
     manager = KernelManager(kernel_name="marimo", connection_file=str(path))
     assert manager.kernel_spec is not None
     manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER}
+    manager.log.setLevel(logging.INFO)  # why it starts without the pool
     with pool_home.lived_in():
         # A pool has one home and one runtime folder; temporary files are the kernel's own.
         manager.start_kernel(env=pool_home.environment(TMPDIR=str(own.temporary)))

@@ -72,7 +72,7 @@ def normal(code: str) -> str:
 
 
 def _tokens(code: str) -> Iterator[str]:
-    lines = code.splitlines(keepends=True)
+    lines = io.StringIO(code).readlines()
     begun: list[
         tuple[int, int]
     ] = []  # f-strings, which are one token in Python 3.11 and several in later versions

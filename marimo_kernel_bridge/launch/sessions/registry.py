@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE: Final = "MARIMO_KERNEL_BRIDGE_SESSIONS"
 """The environment variable that names another folder for the registry."""
 _LARGEST: Final = 1_000_000  # bytes of an entry
+# Made at the import, by one thread: msgspec crashes if two look at a class for the first time.
+_SESSION: Final = msgspec.json.Decoder(Session)
 _PAUSE: Final = 0.02
 _LOCK_BOUND: Final = 90.0
 """Seconds to wait for somebody else who changes a session: starting a kernel takes a minute at most."""
@@ -148,7 +150,7 @@ def _read(path: Path) -> Session | None:
             status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
         ):
             return None
-        session = msgspec.json.decode(read_bytes(path, _LARGEST), type=Session)
+        session = _SESSION.decode(read_bytes(path, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
     return session if session.format == FORMAT and session.id == path.stem else None
