@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions import templates
 from marimo_kernel_bridge.mcp_server.answers.notebooks import NotebookDone, NotebookLine, NotebookOpened
@@ -33,10 +34,24 @@ async def notebook_lines(kernels: Kernels, client_name: str, state: str) -> tupl
     """Return the sessions in a state, each with what can be told without asking a kernel that is not connected."""
     sessions = await asyncio.to_thread(kernels.sessions.registry.all)
     chosen = [session for session in sessions if state in {"all", session.state}]
-    return tuple(await asyncio.gather(*(_line(kernels, client_name, session) for session in chosen)))
+    checkpoints = await asyncio.to_thread(lambda: [_saved(session.path) for session in chosen])
+    return tuple(
+        await asyncio.gather(
+            *(
+                _line(kernels, client_name, session, checkpoint)
+                for session, checkpoint in zip(chosen, checkpoints, strict=True)
+            )
+        )
+    )
 
 
-async def _line(kernels: Kernels, client_name: str, session: Session) -> NotebookLine:
+def _saved(path: str) -> str | None:
+    """Return the newest checkpoint of a notebook in this user's store, with its time."""
+    manifests = Store().manifests(shelf_of(path))
+    return f"{manifests[0].name} of {time_of_day(manifests[0].at)}" if manifests else None
+
+
+async def _line(kernels: Kernels, client_name: str, session: Session, checkpoint: str | None) -> NotebookLine:
     active = session.state == "active"
     facts: dict[str, Any] = {}
     attached = kernels.attached_as(session.id, client_name) if active else None
@@ -60,6 +75,7 @@ async def _line(kernels: Kernels, client_name: str, session: Session) -> Noteboo
         why="" if active else session.why_suspended,
         idle=time.time() - session.used,
         memory=_memory(session) if active else None,
+        checkpoint=checkpoint,
         **facts,
     )
 

@@ -15,6 +15,8 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitResult, Implementation
 
+from marimo_kernel_bridge.checkpoints.manifest import Manifest
+from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel
@@ -160,6 +162,10 @@ async def test_a_notebook_is_a_file_with_a_kernel_that_knows_its_path(
     assert "load_document" in kernel.asked
     listed = await agent("list_notebooks")
     assert f"{data['kernel']} penguins · active · connected" in listed.text
+    assert "checkpoint" not in listed.text
+    with Store().saving(shelf_of(data["path"]), "lunch", "named") as one:
+        one.commit(Manifest(name="lunch", kind="named", at=0.0, python="3"))
+    assert " · checkpoint lunch of " in (await agent("list_notebooks")).text
     assert "Which are heavy?" in listed.text
 
 
