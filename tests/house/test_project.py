@@ -1,5 +1,6 @@
 """What is said of the project in several places is the same everywhere."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -55,3 +56,14 @@ def test_workflows_call_targets_that_exist(workflow):
         for target in line.split()
     }
     assert called <= targets
+
+
+def test_no_class_but_implementations_of_protocols_and_visitors_has_more_than_25_methods():
+    large = {
+        node.name
+        for path in ROOT.glob("marimo_kernel_bridge/**/*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+        and sum(isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) for part in node.body) > 25
+    }
+    assert large == {"Engine", "NameReader"}
