@@ -23,12 +23,11 @@ from ipykernel.utils import _async_in_context
 from traitlets import Bool, DottedObjectName, Enum, Float, Integer, Type, default
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.bridge_requests import BridgeRequests, DocumentMessages
 from marimo_kernel_bridge.kernel.cell_requests import CellRequests
 from marimo_kernel_bridge.kernel.ipython.execution import CodeExecution
 from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
-from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
+from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession, Outputs
 from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
 from marimo_kernel_bridge.kernel.messaging.reply_guard import GuardedHandlers
 from marimo_kernel_bridge.kernel.messaging.requests import Cause, CellRequest
@@ -51,10 +50,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
+    from marimo_kernel_bridge.kernel.checkpoints.after_runs import AfterRuns
     from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
-    from marimo_kernel_bridge.kernel.front_ends import Header, Message
-    from marimo_kernel_bridge.kernel.idle_end import IdleEnd
+    from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.kernel.recording import Recording
     from marimo_kernel_bridge.runtime.interface import CellHost
@@ -62,7 +61,6 @@ if TYPE_CHECKING:
 _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already have arrived
 _NOT_FRAMED = frozenset({message_names.REQUEST, message_names.READ_REQUEST, message_names.DOCUMENT_REQUEST})
-_COSTLY = 5.0  # seconds from which a run is costly, as `kernel.checkpoints.planning` has it
 _UNREAD = 100_000  # iopub messages queued for a client that reads slowly; ZeroMQ drops further ones
 
 
@@ -108,8 +106,9 @@ class MarimoKernel(IPythonKernel):
             super().__init__(**kwargs)
         self.scheduler = StaleScheduler(self)
         self.queue = ShellQueue(self.shell_stream.flush)
+        self.outputs = Outputs(self.session, self.iopub_socket, self._topic)
         self.notebook = NotebookSession(
-            self._send_output,
+            self.outputs.send,
             self.scheduler.wake,
             self.queue,
             output_limit=self.output_limit,
@@ -129,17 +128,16 @@ class MarimoKernel(IPythonKernel):
         )
         self.bridge_requests = BridgeRequests(self, partial(_bridge_handler, self))
         self.document_messages = DocumentMessages(self, self)
-        self._first_settled = True
-        self.notebook.settled.append(self._after_run)
         self.recording: Recording | None = None
         """What is recorded for the case that this process dies; None before the runtime is loaded."""
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
-        self._idle_end: IdleEnd | None = None
+        self.use_of: Callable[[ReceivedMessage | None], AbstractContextManager[object]] = nullcontext
+        """Returns the context of a request, which keeps the kernel from ending itself."""
         self.control_handlers |= self.subshells.handlers
         self.shell_handlers[message_names.REQUEST] = self.bridge_requests.reply
-        self.control_handlers[message_names.REQUEST] = self._bridge_request
-        self.control_handlers[message_names.READ_REQUEST] = self._bridge_request
+        self.control_handlers[message_names.REQUEST] = self.bridge_requests.reply_on_control
+        self.control_handlers[message_names.READ_REQUEST] = self.bridge_requests.reply_on_control
         self.control_handlers[message_names.DOCUMENT_REQUEST] = self.document_messages.reply
         self.shell_handlers = GuardedHandlers(self.shell_handlers, self.session, self.log)
         self.control_handlers = GuardedHandlers(self.control_handlers, self.session, self.log)
@@ -157,31 +155,9 @@ class MarimoKernel(IPythonKernel):
         self.shell_channel_thread = self.subshells
         self.interrupts.take_signal()
         if self.ttl > 0:
-            from marimo_kernel_bridge.kernel.idle_end import IdleEnd  # noqa: PLC0415  # kernels of sessions only
+            from marimo_kernel_bridge.kernel.idle_end import OwnEnd  # noqa: PLC0415  # kernels of sessions only
 
-            self._idle_end = IdleEnd(self.ttl, self.io_loop, self._works, self._end_unused)
-
-    def _works(self) -> bool:
-        return self.status.busy or self.status.settling or self.status.queued > 0
-
-    async def _end_unused(self) -> None:
-        """Save, and end as if a client had shut the kernel down, which tells those that are connected."""
-        self.log.info("Nobody has used this kernel for %g s: it ends.", self.ttl)
-        if self.notebook.loaded:
-            await self.checkpointing.save_before_end()
-        parent = self.session.msg("shutdown_request", {"restart": False})
-        assert self.control_stream is not None
-        self.control_stream.io_loop.add_callback(self.shutdown_request, self.control_stream, [b""], parent)
-
-    def _use_of(self, message: ReceivedMessage | None) -> AbstractContextManager[None]:
-        """Return the context of a request, which keeps the kernel from ending itself. Being looked for does not."""
-        if self._idle_end is None or message is None or _only_looks(message):
-            return nullcontext()
-        return self._idle_end.use()
-
-    async def _bridge_request(self, stream: Any, ident: Any, parent: ReceivedMessage) -> None:
-        with self._use_of(parent):
-            await self.bridge_requests.reply_on_control(stream, ident, parent)
+            self.use_of = OwnEnd(self, self.ttl).use_of
 
     def pre_handler_hook(self) -> None:
         """Record that user code may run. Keep the signal handler: ipykernel's own cannot interrupt dependents."""
@@ -216,13 +192,13 @@ class MarimoKernel(IPythonKernel):
     ) -> None:
         if subshell_id is not None:
             self.subshells.dequeue(subshell_id, msg)
-            with self._use_of(msg.message):
+            with self.use_of(msg.message):
                 await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
             return
         # ipykernel's own flag applies to whichever message comes next.
         self._aborting = self.queue.dequeue(msg)
         first = not self.notebook.loaded and msg.cell_request is not None
-        with self._use_of(msg.message), self.interrupts.deferred() if first else nullcontext():
+        with self.use_of(msg.message), self.interrupts.deferred() if first else nullcontext():
             if first:
                 self.loader.load()  # before busy is published, so that it does not count as the cell's time
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
@@ -387,17 +363,6 @@ class MarimoKernel(IPythonKernel):
         finally:
             self.set_parent(ident, outer, channel="shell")
 
-    def _send_output(self, message: Message) -> None:
-        self.session.send_unrouted(self.iopub_socket, message, self._topic(message.msg_type))
-
-    def show_notice(self, content: dict[str, Any], parent: Header) -> None:
-        """Show a notice as output of a request. Any thread."""
-        self.session.send(self.iopub_socket, "display_data", content, {"header": parent})
-
-    def show_text(self, text: str, parent: Header) -> None:
-        """Show text as output of a request."""
-        self.session.send(self.iopub_socket, "stream", {"name": "stdout", "text": text}, parent)
-
     # -- control ------------------------------------------------------------------------------------------------------
 
     @property
@@ -414,35 +379,6 @@ class MarimoKernel(IPythonKernel):
         from marimo_kernel_bridge.kernel.documents.loading import load_newer  # noqa: PLC0415  # the same
 
         return Checkpoints(self, _kernel_id(self), partial(load_newer, self), self.checkpoints)  # type: ignore[arg-type]  # the trait allows just these
-
-    def _after_run(self) -> None:
-        """Save what took long; and after the first cell, say that there is a checkpoint."""
-        runs = self.notebook.runs
-        if self._first_settled and runs.current.requested:
-            self._first_settled = False
-            self.io_loop.call_later(0, self._offer_checkpoint, runs.current.requested[0])
-        if self.checkpoints == "all" or any(run.duration >= _COSTLY for run in runs.current.cells):
-            self.checkpointing.automatic.settled()
-
-    def _offer_checkpoint(self, cell_id: str) -> None:
-        """Say under the first cell of a new kernel that there is a checkpoint, where it can be restored by hand."""
-        entry = self.notebook.cells.get(cell_id)
-        if entry is None or entry.address.dialect not in {"lab", "vscode"}:
-            return
-        if offer := self.take_offer():
-            self.notebook.outputs.append_late(entry, "display_data", notices.checkpoint(offer))
-
-    def take_offer(self) -> str:
-        """Return once what a checkpoint of the notebook's file has, "" if there is none."""
-        path = self.file.path()
-        if path is None:
-            return ""
-        from marimo_kernel_bridge.checkpoints.store import default_folder, shelf_of  # noqa: PLC0415  # not at the start
-
-        if not (default_folder() / shelf_of(path)).is_dir() or self.checkpointing.offered:
-            return ""
-        self.checkpointing.offered = True
-        return self.checkpointing.offer()
 
     async def process_control(self, msg: Any) -> None:
         """Handle a request on control, concurrently with the main thread."""
@@ -476,6 +412,7 @@ class RuntimeLoader:
         imported = set(sys.modules)
         with gc_pauses.frozen_imports(), outside_deleted_directory(), without_working_directory():
             from marimo_kernel_bridge.analysis import value_flows as flows  # noqa: F401, PLC0415  # needed by the first cell
+            from marimo_kernel_bridge.kernel.checkpoints.after_runs import AfterRuns  # noqa: PLC0415  # not used before
             from marimo_kernel_bridge.kernel.ipython.marimo_magic import MarimoMagics  # noqa: PLC0415  # not used before
             from marimo_kernel_bridge.kernel.notebook.front_end_capabilities import FrontEndCapabilities  # noqa: PLC0415  # the same
             from marimo_kernel_bridge.runtime import lazy_imports as late_parts  # noqa: F401, PLC0415  # first
@@ -488,15 +425,17 @@ class RuntimeLoader:
 
         notebook.load(make_runtime, kernel.shell)
         kernel.shell.register_magics(MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing))
+        after_runs = AfterRuns(kernel)
+        notebook.settled.append(after_runs.settled)
         kernel.session.redirect_outputs(notebook.outputs.route)
         kernel.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - imported]
         self._kernel_modules += [file for file in files if file]
         kernel.file.read_settings()
         if kernel.records and isinstance(kernel.parent, MarimoKernelApp):  # a process of its own
-            self._record(kernel.parent.abs_connection_file)
+            self._record(kernel.parent.abs_connection_file, after_runs)
 
-    def _record(self, connection_file: str) -> None:
+    def _record(self, connection_file: str, after_runs: AfterRuns) -> None:
         from marimo_kernel_bridge.kernel.recording import Recording  # noqa: PLC0415  # after the first kernel_info_reply
 
         kernel, shell = self._kernel, self._kernel.shell
@@ -504,9 +443,9 @@ class RuntimeLoader:
         recording = Recording(
             connection_file, kernel.notebook, kernel.file, shell.user_ns, shell.user_ns_hidden
         )
-        recording.covered = kernel.take_offer
+        recording.covered = after_runs.take_offer
         recording.begin(
-            kernel.memory_limit, kernel.io_loop, kernel.control_stream.io_loop, kernel.show_notice
+            kernel.memory_limit, kernel.io_loop, kernel.control_stream.io_loop, kernel.outputs.show_notice
         )
         kernel.recording = recording
 
@@ -525,14 +464,6 @@ def _pause_names(kernel: MarimoKernel) -> Sequence[str]:
     """Return the names of a pause, that of the notebook first. Any thread."""
     path = kernel.file.path()
     return [name for name in (path and os.path.realpath(path), _kernel_id(kernel)) if name]
-
-
-def _only_looks(message: ReceivedMessage) -> bool:
-    """Whether a request asks for no more than what kernel there is, as lists of kernels do."""
-    content = message["content"]
-    return message["header"]["msg_type"] == "kernel_info_request" or (
-        isinstance(content, dict) and content.get("op") == "describe"
-    )
 
 
 def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.front_ends import Header
-    from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
+    from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession, Outputs
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, DocumentLoaded, Restored
     from marimo_kernel_bridge.protocol.environment import InstallReport
@@ -102,9 +102,8 @@ class Host(bridge_reads.Host, Protocol):
         """Forward `input` to the front end of the current request, or make it fail."""
         ...
 
-    def show_text(self, text: str, parent: Header) -> None:
-        """Show text as output of the request with this header."""
-        ...
+    @property
+    def outputs(self) -> Outputs: ...
 
 
 @dataclass(frozen=True)
@@ -312,7 +311,7 @@ class BridgeHandler:
 
     def _install(self, request: wire.InstallPackages, sender: _Sender) -> InstallReport:
         wanted = requirements(request.requirements)
-        show = partial(self._host.show_text, parent=sender.header)
+        show = partial(self._host.outputs.show_text, parent=sender.header)
         with self._host.interrupts.body():
             return packages.install(wanted, self._host.notebook.view.snapshot, show, request.settings)
 

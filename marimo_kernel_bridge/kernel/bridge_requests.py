@@ -19,6 +19,7 @@ from marimo_kernel_bridge.protocol.names import REPLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
     from marimo_kernel_bridge.kernel.documents import shared_documents
@@ -46,6 +47,11 @@ class Host(Protocol):
     @property
     def interrupts(self) -> Interrupts: ...
 
+    @property
+    def use_of(self) -> Callable[[ReceivedMessage], AbstractContextManager[object]]:
+        """Returns the context of a request, which keeps the kernel from ending itself."""
+        ...
+
 
 class BridgeRequests:
     """The receiver of the bridge protocol's requests on shell and on control, which replies to each."""
@@ -71,11 +77,12 @@ class BridgeRequests:
     async def reply_on_control(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
         """Reply to a request, in any case: now, or when the front end has answered that an agent's request is about."""
         later = partial(self._send, stream, ident, message)
-        content = await self._handler.reply_to(message, on_control=True, later=later)
-        if content is not None:
-            self._send(stream, ident, message, content)
-        else:
-            self._host.session.unanswered.discard(message["header"]["msg_id"])
+        with self._host.use_of(message):
+            content = await self._handler.reply_to(message, on_control=True, later=later)
+            if content is not None:
+                self._send(stream, ident, message, content)
+            else:
+                self._host.session.unanswered.discard(message["header"]["msg_id"])
 
     def _send(self, stream: Any, ident: Any, message: ReceivedMessage, content: dict[str, Any]) -> None:
         self._host.session.send(stream, REPLY, json_clean(content), message, ident=ident)  # type: ignore[no-untyped-call]

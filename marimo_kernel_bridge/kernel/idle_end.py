@@ -7,11 +7,17 @@ left open keeps no kernel.
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import logging
+    from collections.abc import Awaitable, Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
+    from marimo_kernel_bridge.kernel.messaging.requests import ReceivedMessage
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 
 
 class Timers(Protocol):
@@ -59,3 +65,77 @@ class IdleEnd:
         if left > 0:
             return self._timers.call_later(left, self._look)
         return self._end()
+
+
+class Status(Protocol):
+    """The kernel's status."""
+
+    @property
+    def working(self) -> bool: ...
+
+
+class Checkpoints(Protocol):
+    """The checkpoints of the notebook."""
+
+    def save_before_end(self) -> Awaitable[None]: ...
+
+
+class Host(Protocol):
+    """The parts of the kernel that its end uses."""
+
+    control_stream: Any
+
+    @property
+    def io_loop(self) -> Timers: ...
+
+    @property
+    def log(self) -> logging.Logger: ...
+
+    @property
+    def session(self) -> JupyterSession: ...
+
+    @property
+    def notebook(self) -> NotebookSession: ...
+
+    @property
+    def status(self) -> Status: ...
+
+    @property
+    def checkpointing(self) -> Checkpoints: ...
+
+    def shutdown_request(self, stream: Any, ident: Any, parent: Any) -> Any:
+        """Shut the kernel down. In the control thread."""
+        ...
+
+
+class OwnEnd:
+    """The end of a kernel by itself, `ttl` seconds after its last use."""
+
+    def __init__(self, host: Host, ttl: float) -> None:
+        self._host = host
+        self._ttl = ttl
+        self._idle = IdleEnd(ttl, host.io_loop, lambda: host.status.working, self._end)
+
+    def use_of(self, message: ReceivedMessage | None) -> AbstractContextManager[None]:
+        """Return the context of a request, which keeps the kernel from ending itself. Being looked for does not."""
+        if message is None or _only_looks(message):
+            return nullcontext()
+        return self._idle.use()
+
+    async def _end(self) -> None:
+        """Save, and end as if a client had shut the kernel down, which tells those that are connected."""
+        host = self._host
+        host.log.info("Nobody has used this kernel for %g s: it ends.", self._ttl)
+        if host.notebook.loaded:
+            await host.checkpointing.save_before_end()
+        parent = host.session.msg("shutdown_request", {"restart": False})
+        control = host.control_stream
+        control.io_loop.add_callback(host.shutdown_request, control, [b""], parent)
+
+
+def _only_looks(message: ReceivedMessage) -> bool:
+    """Whether a request asks for no more than what kernel there is, as lists of kernels do."""
+    content = message["content"]
+    return message["header"]["msg_type"] == "kernel_info_request" or (
+        isinstance(content, dict) and content.get("op") == "describe"
+    )

@@ -59,3 +59,8 @@ class KernelStatus:
     def queued(self) -> int:
         """The number of messages waiting on shell."""
         return len(self._queue)
+
+    @property
+    def working(self) -> bool:
+        """Whether anything runs, or waits to."""
+        return self.busy or self.settling or self.queued > 0

@@ -161,3 +161,23 @@ class JupyterSession(Session):
                 options = kwargs if kind == msg_type else {}
                 sent = super().send(stream, kind, redacted, parent, ident, **options)
         return sent
+
+
+class Outputs:
+    """The sender of outputs that no code makes by itself: what the notebook sends, notices, the text of a tool."""
+
+    def __init__(self, session: JupyterSession, iopub: Any, topic: Callable[[str], bytes]) -> None:
+        """`topic` returns that of a type of message."""
+        self._session, self._iopub, self._topic = session, iopub, topic
+
+    def send(self, message: Message) -> None:
+        """Send a message that the notebook made."""
+        self._session.send_unrouted(self._iopub, message, self._topic(message.msg_type))
+
+    def show_notice(self, content: dict[str, Any], parent: Header) -> None:
+        """Show a notice as output of the request with this header. Any thread."""
+        self._session.send(self._iopub, "display_data", content, {"header": parent})
+
+    def show_text(self, text: str, parent: Header) -> None:
+        """Show text as output of the request with this header."""
+        self._session.send(self._iopub, "stream", {"name": "stdout", "text": text}, parent)

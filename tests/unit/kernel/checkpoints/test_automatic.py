@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from marimo_kernel_bridge import zmq_kernel
-from marimo_kernel_bridge.kernel.checkpoints import automatic
+from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
@@ -18,7 +17,7 @@ COSTLY = 0.05
 
 @pytest.fixture(autouse=True)
 def _seconds_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zmq_kernel, "_COSTLY", COSTLY)
+    monkeypatch.setattr(after_runs, "_COSTLY", COSTLY)
     monkeypatch.setattr(automatic, "LONG", COSTLY)
     monkeypatch.setattr(automatic, "_SHARE", 1e9)
     monkeypatch.setattr(automatic, "_QUIET", 0.02)
