@@ -108,10 +108,8 @@ def capture(session: NotebookSession) -> Captured:
                 once=cell_id in graph.imperative,
             )
         )
-    versions = graph.redefinitions
-    return Captured(
-        tuple(cells), values, makers, tuple(sorted(versions.absent)), tuple(sorted(versions.consumed))
-    )
+    absent, consumed = graph.redefinitions.for_checkpoints.absent, graph.redefinitions.consumed
+    return Captured(tuple(cells), values, makers, tuple(sorted(absent)), tuple(sorted(consumed)))
 
 
 def capture_process(session: NotebookSession) -> Process:
@@ -135,7 +133,7 @@ def capture_outputs(session: NotebookSession) -> dict[str, tuple[Output, ...]]:
 def present_keys(session: NotebookSession, texts: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the keys of the cells in the graph. `texts`: of elements and states by name, in place of the present ones."""
     graph = session.execution.graph
-    nodes, versions = graph.runtime.nodes(), graph.redefinitions
+    nodes, versions = graph.runtime.nodes(), graph.redefinitions.for_checkpoints
     makers: dict[str, set[str]] = defaultdict(set)
     for cell_id, node in nodes.items():
         if session.cells[cell_id].cell.status != "refused":  # of which nothing is read
@@ -164,7 +162,7 @@ def present_keys(session: NotebookSession, texts: Mapping[str, str] | None = Non
 
 def defined_by(session: NotebookSession, cell_id: str, node: Node) -> set[str]:
     """Return the names in the namespace that a cell defines or makes a version of."""
-    versions = session.execution.graph.redefinitions
+    versions = session.execution.graph.redefinitions.for_checkpoints
     several = versions.several
     plain = {plain_name(name) for name in node.names.defines}
     plain |= {name for name in versions.makes(cell_id) if name.startswith("_")}  # which its functions need
@@ -235,7 +233,7 @@ def _text(value: object) -> str:
 
 
 def _observed(session: NotebookSession, cell_id: str) -> dict[str, Any]:
-    known = session.execution.graph.redefinitions.observations(cell_id)
+    known = session.execution.graph.redefinitions.for_checkpoints.observations(cell_id)
     if known is None or not known[1]:
         return {}
     facts: dict[str, Any] = msgspec.to_builtins(known[1], order="deterministic")

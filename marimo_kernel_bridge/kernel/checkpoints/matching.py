@@ -95,7 +95,7 @@ def _register(session: NotebookSession, entries: Sequence[Entry], saved: Mapping
         for cell_id, cell in saved.items()
         if cell.observed and session.cells[cell_id].cell.last_run_at is None
     }
-    graph.redefinitions.bring_back_observations(observed)
+    graph.redefinitions.for_checkpoints.bring_back_observations(observed)
     graph.redefinitions.update()
     # Whoever comes first has a name: what the graph had refused must come after what it had accepted.
     refused = [entry for entry in entries if saved[entry.cell.cell_id].status == "refused"]

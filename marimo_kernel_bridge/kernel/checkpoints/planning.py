@@ -147,7 +147,7 @@ class SavedNames:
     """The present names of values that a checkpoint has: versions are named after their cells, whose ids may be others."""
 
     def __init__(self, session: NotebookSession, matches: Matches) -> None:
-        self._several = session.execution.graph.redefinitions.several
+        self._several = session.execution.graph.redefinitions.for_checkpoints.several
         self._ids = matches.present()
         self._makers = {name: saved.cell_id for saved in matches.saved.values() for name in saved.defines}
 

@@ -127,7 +127,7 @@ class Restoring:
             for versions in (self._manifest.absent, self._manifest.spent)
         )
         kept = {name: value for name, value in values.items() if not name.startswith(STATE)}
-        graph.redefinitions.bring_back_values(kept, absent, spent)
+        graph.redefinitions.for_checkpoints.bring_back_values(kept, absent, spent)
         self._mark(planned)
 
     def _mark(self, planned: Plan) -> None:
@@ -163,7 +163,7 @@ class Restoring:
             for name, value in values.items()
             if not name.startswith(STATE) and name not in made and name not in widgets
         }
-        self._graph.redefinitions.bring_back_values(kept, (), ())
+        self._graph.redefinitions.for_checkpoints.bring_back_values(kept, (), ())
         # A cell whose input is not what it was reads something else than the checkpoint has.
         failed |= {
             cell_id

@@ -262,7 +262,7 @@ class NotebookGraph:
                 entry.body = prepare(entry, entry.cell.code)
         self.redefinitions.update()
         self.runtime.check_again(entry.cell.cell_id for entry in self._cells)
-        self.redefinitions.mark_lost()
+        self.redefinitions.outdated.mark_lost()
         self.redefinitions.show_last()
         self.refresh_stale()
 

@@ -10,6 +10,7 @@ Main thread only. Independent of marimo and of messages. The reasons: docs/decis
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from traitlets.log import get_logger
@@ -18,23 +19,24 @@ from marimo_kernel_bridge.analysis.observations import is_file_name
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
 from marimo_kernel_bridge.kernel.versions.graph_names import is_gone, versions_of
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_something
+from marimo_kernel_bridge.kernel.versions.outdated import OutdatedCells, StaleCells
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from marimo_kernel_bridge.analysis.observations import Observations
     from marimo_kernel_bridge.kernel.cells import Body, CellTable
+    from marimo_kernel_bridge.kernel.versions.for_checkpoints import VersionsForCheckpoints
     from marimo_kernel_bridge.kernel.versions.states_by_place import SavedState, StatesByPlace
-    from marimo_kernel_bridge.kernel.versions.value_flow import Changes, Part, Source, ValueFlow
+    from marimo_kernel_bridge.kernel.versions.value_flow import Part, Source, ValueFlow
     from marimo_kernel_bridge.runtime.interface import Versions
 
 
 _FLOWS_KEPT: Final = 2  # of a notebook before and after a change
 
 
-class VersionGraph(Protocol):
+class VersionGraph(StaleCells, Protocol):
     """The parts of `runtime.interface.Runtime` that versions of names use."""
 
     @property
@@ -48,14 +50,6 @@ class VersionGraph(Protocol):
 
     def definers(self, name: str) -> frozenset[str]:
         """Return the cells that define a name, or a version of it."""
-        ...
-
-    def descendants(self, *cell_ids: str) -> frozenset[str]:
-        """Return the cells downstream of these."""
-        ...
-
-    def set_stale(self, cell_ids: Iterable[str]) -> None:
-        """Mark cells as stale."""
         ...
 
 
@@ -79,6 +73,7 @@ class Redefinitions:
         self._order: object = None  # of the cells, at the last analysis
         self._observer = CellObserver(graph.values)
         self._changed = ChangedSources(cells, self._observer)
+        self.outdated = OutdatedCells(cells, graph, self._values)
         self._states: StatesByPlace | None = None  # once a cell calls something
         self._governed: set[str] = set()  # names whose versions the graph gets from the analysis
         self._versions: dict[str, Versions] = {}  # the versions in the graph, by cell
@@ -120,7 +115,7 @@ class Redefinitions:
             self._reported = {report for report in self._reported if report[0] in self._cells}
         if self._states is not None and (removed or moved):
             self._states.forget(removed)
-            self._mark_outdated(self._states.outdated(flow))
+            self.outdated.mark(self._states.outdated(flow))
         governed = self._govern(changes.names)
         self._graph.assign(self._new_versions(changes.parts, governed), flow.place)
         for cell_id, before in self._surprising.items():
@@ -128,7 +123,7 @@ class Redefinitions:
                 made = flow.parts[cell_id].flow.makes - before.flow.makes
                 self._values.record_mutated(cell_id, made | self._observer.mutated_by(cell_id), flow)
         self._values.show_last(flow)
-        self._mark_stale(changes)
+        self.outdated.mark_changed(changes, flow, self._surprising)
         self._surprising.clear()
 
     def _is_batch(self, cell_id: str) -> bool:
@@ -172,44 +167,6 @@ class Redefinitions:
                 else:
                     self._versions[cell_id] = versions
         return news
-
-    def _mark_stale(self, changes: Changes) -> None:
-        """Mark cells as stale that read a different version than before, or make a version without a value."""
-        stale = {
-            cell_id
-            for cell_id, before in changes.parts.items()
-            if before is not None and self._is_outdated(cell_id, before, changes)
-        }
-        if stale:
-            self._graph.set_stale(stale | self._graph.descendants(*stale))
-
-    def _is_outdated(self, cell_id: str, before: Part, changes: Changes) -> bool:
-        part = self._flow.parts.get(cell_id)
-        if part is None or before.source.code != part.source.code or cell_id in self._surprising:
-            return False
-        if not self._has_run(cell_id) or self._is_batch(cell_id):
-            return False
-        # A name with a single maker was read through marimo's own edges, and still is if that maker is left.
-        makers = self._flow.makers
-        gained = any(
-            changes.makers.get(name, makers.get(name)) != [maker] for name, maker in part.reads - before.reads
-        )
-        lost = any(makers.get(name) != [maker] for name, maker in before.reads - part.reads)
-        made = (part.flow.makes - before.flow.makes) & self._values.makers.keys()
-        return gained or lost or not all(self._values.is_made(name, cell_id) for name in made)
-
-    def mark_lost(self) -> None:
-        """Mark cells as stale that lost their versions: marimo's own rule has no place for them."""
-        lost = {
-            maker
-            for name, makers in self._values.makers.items()
-            for maker in makers
-            if not self._values.is_made(name, maker) and self._has_run(maker) and not self._is_batch(maker)
-        }
-        self._graph.set_stale(lost | self._graph.descendants(*lost))
-
-    def _has_run(self, cell_id: str) -> bool:
-        return self._cells[cell_id].cell.last_run_at is not None
 
     def expected_flow(self, bodies: Mapping[str, Body], kept: list[ValueFlow] | None = None) -> ValueFlow:
         """Return the flow of values of a changed notebook; `bodies` are those of all its cells, in document order.
@@ -276,7 +233,7 @@ class Redefinitions:
                     self._surprising[cell_id] = part
         with _LOGGED:
             if part is not None and self._states is not None:
-                self._mark_outdated(self._states.end(cell_id, part, self._loaded))
+                self.outdated.mark(self._states.end(cell_id, part, self._loaded))
         self._values.leave(cell_id, self._loaded)
         self._values.consume(cell_id, self._observer.take_mutated(), self._loaded)
         return bool(changed) or cell_id in self.ahead
@@ -288,61 +245,23 @@ class Redefinitions:
 
     def mark_ahead(self) -> None:
         """Mark as stale the cells that have read what a cell below has written to a file."""
-        if self.ahead:
-            self._mark_outdated(self.ahead)
-
-    def _mark_outdated(self, cell_ids: Iterable[str]) -> None:
-        """Mark cells as stale that would draw other numbers now, or have other settings."""
-        outdated = {cell_id for cell_id in cell_ids if self._has_run(cell_id) and not self._is_batch(cell_id)}
-        if outdated:
-            self._graph.set_stale(outdated | self._graph.descendants(*outdated))
+        self.outdated.mark(self.ahead)
 
     def show_last(self) -> None:
         """Assign to each plain name the value of its last definition."""
         if self._loaded is not None:
             self._values.show_last(self._loaded)
 
-    # -- what outlives a kernel --------------------------------------------------------------------------------------
+    # -- what cells need, and what they did --------------------------------------------------------------------------
 
-    @property
-    def several(self) -> Mapping[str, Sequence[str]]:
-        """The names with several versions, each with the cells that make them, in document order."""
-        return self._values.makers
+    @cached_property
+    def for_checkpoints(self) -> VersionsForCheckpoints:
+        """What outlives a kernel."""
+        from marimo_kernel_bridge.kernel.versions.for_checkpoints import VersionsForCheckpoints  # noqa: PLC0415  # few cells take long
 
-    def reads(self, cell_id: str) -> frozenset[tuple[str, str]]:
-        """Return the versions of names that a cell reads, each with the cell that makes it."""
-        part = None if self._loaded is None else self._loaded.parts.get(cell_id)
-        return frozenset() if part is None else part.reads
-
-    def makes(self, cell_id: str) -> frozenset[str]:
-        """Return the names that a cell makes versions of."""
-        part = None if self._loaded is None else self._loaded.parts.get(cell_id)
-        return frozenset() if part is None else frozenset(part.flow.makes)
-
-    @property
-    def absent(self) -> frozenset[str]:
-        """The versions without a value after their cell ran."""
-        return self._values.absent
-
-    def observations(self, cell_id: str) -> tuple[str, Observations] | None:
-        """Return the code of a cell that ran and what was observed of it; None for nothing."""
-        return self._observer.observations(cell_id)
-
-    def bring_back_observations(self, observed: Mapping[str, tuple[str, Observations]]) -> None:
-        """Note what was observed of cells in an earlier kernel. The next `update` processes it."""
-        for cell_id, (code, observations) in observed.items():
-            self._observer.bring_back(cell_id, code, observations)
-        for cell_id in list(self._cells.ids()) if observed else ():
-            self._cells.touch(cell_id)  # what is observed of a file matters to others that use it
-
-    def bring_back_values(
-        self, values: Mapping[str, object], absent: Iterable[str], consumed: Iterable[str]
-    ) -> None:
-        """Set names of the graph, versions included, to values of an earlier kernel."""
-        self._values.adopt()
-        self._graph.values.update(values)
-        self._values.bring_back(absent, consumed)
-        self.show_last()
+        return VersionsForCheckpoints(
+            self._cells, self._graph.values, self._values, self._observer, lambda: self._loaded
+        )
 
     def saved_states(self) -> list[SavedState]:
         """Return the states of libraries with their histories; none if no cell can have changed one."""

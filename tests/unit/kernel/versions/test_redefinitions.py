@@ -206,7 +206,7 @@ def test_versions_that_the_strict_rule_had_no_place_for_are_made_again() -> None
     for cell_id in notebook.ids:
         notebook.cells[cell_id].body = Body(notebook.graph.codes[cell_id], (), "", "last_expr")
     notebook.redefinitions.update()
-    notebook.redefinitions.mark_lost()
+    notebook.redefinitions.outdated.mark_lost()
     assert notebook.graph.stale == {notebook.ids[1], notebook.ids[2]}
 
 
