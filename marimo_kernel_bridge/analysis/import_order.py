@@ -6,22 +6,22 @@ cell that makes it, if that joins few, and else ordered behind it.
 
 from __future__ import annotations
 
-import ast
 import builtins
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.analysis import changes, known_calls
+from marimo_kernel_bridge.analysis import changes
+from marimo_kernel_bridge.analysis.joining import OPAQUE_KINDS, PLAIN_KINDS, Joining, given_to_calls
 from marimo_kernel_bridge.analysis.model import PYTHON
 from marimo_kernel_bridge.analysis.mutations import by_statement
 from marimo_kernel_bridge.analysis.owners import OUTSIDE, Depth, Link, Owners
 from marimo_kernel_bridge.analysis.ownership import Ownership
-from marimo_kernel_bridge.analysis.plan import Join
 from marimo_kernel_bridge.analysis.syntax import stored
 from marimo_kernel_bridge.analysis.versions import ITSELF, DocumentOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    import ast
+    from collections.abc import Iterable, Sequence
 
     from marimo_kernel_bridge.analysis.document import Document
     from marimo_kernel_bridge.analysis.model import Cell, Version
@@ -30,11 +30,7 @@ if TYPE_CHECKING:
 
 _OF_PARTS: Final = frozenset({"nested", "call", "train"})
 """Mutations that may change parts of an object, not only the object itself."""
-_OPAQUE_KINDS: Final = frozenset({"unknown", "own", "live"})
-_PLAIN_KINDS: Final = frozenset({"list", "dict", "set", "value"})  # a tuple, say
 _PLAIN_RESULTS: Final = frozenset({"json.load", "json.loads"})
-_MOST_ADJACENT, _MOST_AROUND = 4, 3
-"""The most cells of the notebook that become one: if none between them reads the object, and if some do."""
 
 
 class ImportOrder(DocumentOrder):
@@ -44,6 +40,7 @@ class ImportOrder(DocumentOrder):
         super().__init__(document)
         document.facts.thorough = True
         self.ownership = Ownership(document.facts)
+        self._joining = Joining(document, self.ownership)
         self._before = Owners()  # as the cell that is visited begins
         self._copied_together: list[tuple[str, set[str]]] = []  # in the cell that is visited
         self._alive: dict[str, bool] = {}  # what `_is_alive` has found for the cell that is visited
@@ -77,7 +74,7 @@ class ImportOrder(DocumentOrder):
         if mutation.how in {"plot", "next"}:
             return mutation
         owners, name = self.ownership.owners, mutation.name
-        of_opaque = self.document.facts.kind(name) in _OPAQUE_KINDS
+        of_opaque = self.document.facts.kind(name) in OPAQUE_KINDS
         seen = owners.holders(name)
         if mutation.how == "nested":
             seen = {**owners.connected(name), **seen}
@@ -86,7 +83,7 @@ class ImportOrder(DocumentOrder):
                 **{other: link for other, link in owners.connected(name).items() if link is Link.SHOWN},
                 **seen,
             }
-        kinds = _OPAQUE_KINDS | _PLAIN_KINDS if mutation.how == "nested" else _OPAQUE_KINDS
+        kinds = OPAQUE_KINDS | PLAIN_KINDS if mutation.how == "nested" else OPAQUE_KINDS
         also = {
             other
             for other, link in seen.items()
@@ -102,7 +99,7 @@ class ImportOrder(DocumentOrder):
         return replace(mutation, together=mutation.together | also)
 
     def _is_opaque(self, name: str) -> bool:
-        return self.document.facts.kind(name) in _OPAQUE_KINDS
+        return self.document.facts.kind(name) in OPAQUE_KINDS
 
     # What becomes of it
 
@@ -122,7 +119,7 @@ class ImportOrder(DocumentOrder):
                 self._derive(cell, name, before, copy or ITSELF)
                 for other in sorted(self._others_copied_with(cell, name) - cell.made.keys()):
                     self._derive(cell, other, self.document.current[other], ITSELF)
-            case "join" if manner != "unowned" or self._is_joined(cell, name, before, mutated):
+            case "join" if manner != "unowned" or self._joining.suits(cell, name, before, mutated):
                 self.join_with_maker(cell, name, before, changes.WHY_JOINED[manner])
             case "join" if self._copy_of_own(cell, name, kind, mutated) is not None:
                 self._derive(cell, name, before, changes.DEEP)
@@ -221,7 +218,7 @@ class ImportOrder(DocumentOrder):
         if self._copies_own and facts.kind(name) == "own" and not function:
             of_class = self.ownership.habits.get(facts.classes.get(name, ""))
             return of_class is not None and of_class.plain and self._before.depth(name) <= Depth.PLAIN
-        known = (facts.kind(name) in _PLAIN_KINDS and not function) or facts.origins.get(
+        known = (facts.kind(name) in PLAIN_KINDS and not function) or facts.origins.get(
             name
         ) in _PLAIN_RESULTS
         return known and name != OUTSIDE and self._before.depth(name) <= Depth.PLAIN
@@ -244,58 +241,12 @@ class ImportOrder(DocumentOrder):
 
     # Joining
 
-    def _is_joined(self, cell: Cell, name: str, before: Version, mutated: Sequence[Mutation]) -> bool:
-        """Return whether a cell is joined with the maker of an object that it changes, rather than ordered behind it."""
-        connected = self._connected(name, mutated)
-        if OUTSIDE in connected:  # what else sees it must not see the change before its place
-            return False
-        if before.derived and self.document.cells[before.cell].seeded.get(name) == ITSELF:
-            return False  # it does not make the object
-        between = self._between(cell, before, connected)
-        cells = [self.document.cells[index] for index in (before.cell, *between, cell.index)]
-        if any(each.given.fails for each in cells):
-            return False
-        if self._is_moved_past_changes(cell, before, between):
-            return False
-        most = _MOST_AROUND if between else _MOST_ADJACENT
-        return sum(each.given.parts for each in cells) <= most
-
-    def _is_moved_past_changes(self, cell: Cell, before: Version, between: Sequence[int]) -> bool:
-        """Return whether a cell in between, which is not joined, may change what the joined ones use."""
-        used = {
-            use.name
-            for index in (before.cell, *between, cell.index)
-            for use in self.document.cells[index].names.occurrences
-            if self.document.facts.kind(use.name) in _OPAQUE_KINDS | _PLAIN_KINDS
-        }
-        return any(
-            not used.isdisjoint(_given_to_calls(self.document.cells[index].names.tree))
-            for index in range(before.cell + 1, cell.index)
-            if index not in between
-        )
-
     def given(self, cell: Cell) -> frozenset[str]:
         """Return the names of objects that the calls of a cell may change without a trace in the text."""
-        return frozenset(name for name in _given_to_calls(cell.names.tree) if self._is_opaque(name))
-
-    def _connected(self, name: str, mutated: Iterable[Mutation]) -> set[str]:
-        names = {name, *self.document.facts.group(name)}
-        names |= {other for mutation in mutated for other in (mutation.name, *mutation.together)}
-        return names.union(*(self.ownership.owners.connected(each) for each in names))
-
-    def _between(self, cell: Cell, before: Version, names: Iterable[str]) -> list[int]:
-        return [
-            index
-            for index in range(before.cell + 1, cell.index)
-            if any(use.act == "load" for name in names for use in self.document.cells[index].names.of(name))
-        ]
+        return frozenset(name for name in given_to_calls(cell.names.tree) if self._is_opaque(name))
 
     def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:
-        group = {name, *self.document.facts.group(name)}
-        shown = (link_names(self.ownership.owners.connected(each)) for each in group)
-        between = self._between(cell, before, group.union(*shown))
-        cells = (before.cell, *between, cell.index)
-        self.document.requests.append(Join(cells, before.cell, f"`{name}`: one {why}"))
+        self._joining.request(cell, name, before, why)
 
     # Copies of several names
 
@@ -317,27 +268,6 @@ _OTHER_FRAMES: Final = frozenset({"polars", "xarray", "dask", "modin", "cudf", "
 _MAPPED: Final = ("numpy.memmap", "numpy.load", "numpy.frombuffer", "numpy.asarray", "numpy.asanyarray")
 
 
-def link_names(links: Mapping[str, Link]) -> set[str]:
-    """Return the names of links that the text shows."""
-    return {name for name, link in links.items() if link is Link.SHOWN and name != OUTSIDE}
-
-
 def _bound_by(statement: ast.stmt) -> list[str]:
     targets = getattr(statement, "targets", None) or [getattr(statement, "target", None)]
     return [name for target in targets if target is not None for name in stored(target)]
-
-
-def _given_to_calls(tree: ast.Module) -> set[str]:
-    """Return the names that a cell gives to calls which may change them, or calls a method of."""
-    names: set[str] = set()
-    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    statements = [statement for statement in tree.body if not isinstance(statement, definitions)]
-    for call in (node for statement in statements for node in ast.walk(statement)):
-        if not isinstance(call, ast.Call):
-            continue
-        if isinstance(call.func, ast.Name) and known_calls.BUILTINS.get(call.func.id) == "new":
-            continue
-        inside = [*call.args, *(keyword.value for keyword in call.keywords)]
-        inside += [call.func.value] if isinstance(call.func, ast.Attribute) else []
-        names |= {node.id for part in inside for node in ast.walk(part) if isinstance(node, ast.Name)}
-    return names

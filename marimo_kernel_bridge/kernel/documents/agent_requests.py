@@ -112,7 +112,7 @@ class AgentRequests:
             return
         current = document.client
         guarded = partial(self._guarded, lambda: act(self._documents.open.get(current)), answer)
-        self._documents.with_newest(document, guarded)
+        self._documents.newest.then(document, guarded)
 
     # -- reading -------------------------------------------------------------------------------------------------
 

@@ -86,7 +86,7 @@ class FrontEndRequests:
         self._note_authors(request.cells)
         documents.follow(document)
         documents.orders.attached(document)
-        documents.heard_from(document)
+        documents.newest.release(document.client)
         documents.watch_pauses()
         document.took_over = document.adopts
         return wire.Attached(
@@ -113,7 +113,7 @@ class FrontEndRequests:
             documents.proposals.renamed(path, document.path)
             documents.applied.renamed(path, document.path)
         documents.follow(document if request.order is not None or document.path != path else None)
-        documents.heard_from(document)
+        documents.newest.release(document.client)
         if found:
             documents.tell_states(document)
         # One that shows late outputs from now on must know the requests that they come for.

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from marimo_kernel_bridge.kernel.documents.comparison import DocumentComparison
 from marimo_kernel_bridge.kernel.documents.journal import Journal
 from marimo_kernel_bridge.kernel.documents.kernel_cells import KernelCells
+from marimo_kernel_bridge.kernel.documents.newest_text import NewestText
 from marimo_kernel_bridge.kernel.documents.open_documents import OpenDocuments
 from marimo_kernel_bridge.kernel.documents.operations import AppliedOperations
 from marimo_kernel_bridge.kernel.documents.order_queue import Limits, OrderQueue, Timers
 from marimo_kernel_bridge.kernel.documents.proposals import Proposals, note_present
 from marimo_kernel_bridge.kernel.documents.text_versions import TextVersions
-from marimo_kernel_bridge.protocol.document import AgentInfo, AgentsOrder, State, Who, Withdraw
+from marimo_kernel_bridge.protocol.document import AgentInfo, AgentsOrder, State, Withdraw
 from marimo_kernel_bridge.protocol.document_edits import CellChange
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ class SharedDocuments:
         self.applied = AppliedOperations()
         self.limits = Limits()
         self.orders = OrderQueue(self.open, self.send, self.timers, self.limits, host.log)
+        self.newest = NewestText(self.open, self.send, self.timers, self.limits)
         self.comparison = DocumentComparison(host.notebook, self.cells)
         self._told: dict[str, dict[str, CellState]] = {}  # the states that each client knows
         self._told_agents: tuple[list[tuple[str, int, int]], bool] | None = None
-        self._flushes: dict[str, list[Callable[[], None]]] = {}  # what waits for a client's newest text
         self._unheard: dict[str, str] = {}  # the newest requests of cells that have moved in VS Code
         self.run_again: Callable[[Document, str], None] = lambda _, __: None
         """Lets a front end run a cell as it is."""
@@ -117,7 +118,7 @@ class SharedDocuments:
         self.open.detach(client)
         self.orders.detached(client)
         self._told.pop(client, None)
-        self._flushed(client)
+        self.newest.release(client)
         self.follow()
 
     def rename_cell(self, document: Document, key: str, new: str) -> None:
@@ -137,34 +138,6 @@ class SharedDocuments:
             new if other == key else other: replace(shown, key=new) if other == key else shown
             for other, shown in document.cells.items()
         }
-
-    # -- the newest text -----------------------------------------------------------------------------------------
-
-    def with_newest(self, document: Document, act: Callable[[], None]) -> None:
-        """Act when a document has sent what it had not sent yet, or takes too long for that: then on what it said last."""
-        waiting = self._flushes.setdefault(document.client, [])
-        waiting.append(act)
-        if len(waiting) == 1:
-            asked_at = document.heard_at
-            self.timers.call_later(self.limits.flush, lambda: self._act_without(document.client, waiting))
-            self.timers.call_later(self.limits.answer, lambda: self._give_up(document, asked_at))
-            self.send(Who(to=document.client))
-
-    def heard_from(self, document: Document) -> None:
-        """Note that a document has sent its newest text."""
-        self._flushed(document.client)
-
-    def _act_without(self, client: str, waiting: list[Callable[[], None]]) -> None:
-        if self._flushes.get(client) is waiting:
-            self._flushed(client)
-
-    def _give_up(self, document: Document, asked_at: float) -> None:
-        if document.heard_at == asked_at and self.open.get(document.client) is document:
-            self.open.went_away(document)
-
-    def _flushed(self, client: str) -> None:
-        for act in self._flushes.pop(client, ()):
-            act()
 
     # -- what front ends are told --------------------------------------------------------------------------------
 
