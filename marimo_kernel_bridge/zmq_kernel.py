@@ -33,7 +33,7 @@ from marimo_kernel_bridge.kernel.messaging.reply_guard import GuardedHandlers
 from marimo_kernel_bridge.kernel.messaging.requests import Cause, CellRequest
 from marimo_kernel_bridge.kernel.messaging.shell_queue import ShellQueue
 from marimo_kernel_bridge.kernel.messaging.shell_stream import ShellStream
-from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts, on_main_thread
+from marimo_kernel_bridge.kernel.messaging.sigint import LOADING, Interrupts, on_main_thread
 from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
 from marimo_kernel_bridge.kernel.messaging.switch_interval import ShortSwitchInterval
 from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
@@ -198,7 +198,7 @@ class MarimoKernel(IPythonKernel):
         # ipykernel's own flag applies to whichever message comes next.
         self._aborting = self.queue.dequeue(msg)
         first = not self.notebook.loaded and msg.cell_request is not None
-        with self.use_of(msg.message), self.interrupts.deferred() if first else nullcontext():
+        with self.use_of(msg.message), self.interrupts.deferred(LOADING) if first else nullcontext():
             if first:
                 self.loader.load()  # before busy is published, so that it does not count as the cell's time
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _PAUSE = 0.001
 _PATIENCE = 1.0  # seconds after which a second interrupt is raised wherever it comes: something hangs
+LOADING = (
+    30.0  # the same while marimo is imported, which takes seconds on a busy machine and must not be cut off
+)
 
 
 def leave_out_handler(error: KeyboardInterrupt) -> None:
@@ -61,6 +64,7 @@ class Interrupts:
         self._forking = self._resending = False
         self._deferring = 0
         self._due_since: float | None = None
+        self._patience = _PATIENCE
 
     def take_signal(self) -> None:
         """Handle SIGINT here, whatever handler user code has set before; nothing on another thread."""
@@ -145,18 +149,20 @@ class Interrupts:
         now = time.monotonic()
         if self._due_since is None:
             self._due_since = now
-        elif now - self._due_since > _PATIENCE:
+        elif now - self._due_since > self._patience:
             self._due_since = None
             raise KeyboardInterrupt
 
     @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Keep interrupts for the next body."""
+    def deferred(self, patience: float = _PATIENCE) -> Iterator[None]:
+        """Keep interrupts for the next body; a second one for at least `patience` seconds after the first."""
+        outer, self._patience = self._patience, max(self._patience, patience)
         self._deferring += 1
         try:
             yield
         finally:
             self._deferring -= 1
+            self._patience = outer
             if not self._deferring:
                 self._due_since = None
 

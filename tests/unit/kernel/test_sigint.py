@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from marimo_kernel_bridge.kernel.messaging import sigint
-from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+from marimo_kernel_bridge.kernel.messaging.sigint import LOADING, Interrupts
 
 
 class Runtime:
@@ -82,9 +82,31 @@ def test_between_two_cells_of_a_run_an_interrupt_waits(interrupts: Interrupts, r
 def test_a_second_interrupt_is_raised_anywhere_once_patience_is_over(
     interrupts: Interrupts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sigint, "_PATIENCE", -1.0)
+    now = [100.0]
+    monkeypatch.setattr(f"{sigint.__name__}.time.monotonic", lambda: now[0])
     with interrupts.deferred():
         send(interrupts)
+        now[0] += 2
+        with pytest.raises(KeyboardInterrupt):
+            send(interrupts)
+
+
+def test_while_marimo_is_imported_patience_is_long(
+    interrupts: Interrupts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(f"{sigint.__name__}.time.monotonic", lambda: now[0])
+    with interrupts.deferred(LOADING):
+        send(interrupts)
+        now[0] += 20
+        with interrupts.deferred():
+            send(interrupts)
+        now[0] += 20
+        with pytest.raises(KeyboardInterrupt):
+            send(interrupts)
+    with interrupts.deferred():
+        send(interrupts)
+        now[0] += 2
         with pytest.raises(KeyboardInterrupt):
             send(interrupts)
 
