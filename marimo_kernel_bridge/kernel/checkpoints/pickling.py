@@ -28,8 +28,8 @@ from marimo_kernel_bridge.kernel.checkpoints.value_pickler import (
     GivenUpError,
     GiveUp,
     ValuePickler,
-    garbage_collector_off,
 )
+from marimo_kernel_bridge.startup.gc_pauses import deferred
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -152,7 +152,7 @@ class Pickling:
 
         Raises `GivenUpError`.
         """
-        with garbage_collector_off():
+        with deferred():
             return self._groups()
 
     def _groups(self) -> tuple[tuple[str, ...], ...]:
@@ -281,7 +281,7 @@ def load_group(
     Runs what the stream says: only for one whose hash was signed. Raises `LoadError`, whatever was raised inside.
     """
     try:
-        with garbage_collector_off():
+        with deferred():
             return GroupUnpickler(io.BytesIO(stream), namespace, buffers).load_all()
     except KeyboardInterrupt:
         raise

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import copyreg
 import functools
-import gc
 import pickle
 import sys
 import types
 from collections.abc import Callable
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle
@@ -28,9 +26,10 @@ from marimo_kernel_bridge.kernel.checkpoints.arrays import (
     root_of,
 )
 from marimo_kernel_bridge.kernel.checkpoints.refusals import RefusedError, reason_against
+from marimo_kernel_bridge.startup.gc_pauses import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from marimo_kernel_bridge.kernel.checkpoints.arrays import Array
 
@@ -151,7 +150,7 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
     def run(self, values: object) -> None:
         """Pickle. Raises `GivenUpError`, and whatever classes of the user raise."""
         try:
-            with garbage_collector_off():
+            with deferred():  # many objects, and no garbage
                 self.dump(values)
         finally:
             self.kinds = frozenset(self._by_kind)
@@ -289,15 +288,3 @@ def _is_found_by_name(value: Any) -> bool:  # a function, or what wraps one
     except (KeyError, AttributeError):
         return False
     return found is value and value.__module__ != "__main__"
-
-
-@contextmanager
-def garbage_collector_off() -> Iterator[None]:
-    """Pause the collector: pickling makes many objects and no garbage."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
