@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.kernel.versions.value_copies import size_of
 from marimo_kernel_bridge.protocol import cgroups
+from marimo_kernel_bridge.protocol.deaths import gigabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,12 +44,12 @@ def most_data(limit: int, mapped: int, resident: int) -> int:
 def warning(used: int, limit: int, available: int, installed: int, largest: Iterable[tuple[str, int]]) -> str:
     """Return a sentence if memory is short, else ""."""
     if limit and used >= WARNS_AT * limit:
-        how = f"{_shown(used)} of {_shown(limit)} of memory are in use"
+        how = f"{gigabytes(used)} of {gigabytes(limit)} of memory are in use"
     elif not limit and installed and available < WARNS_BELOW * installed:
-        how = f"only {_shown(available)} of this machine's {_shown(installed)} of memory are left"
+        how = f"only {gigabytes(available)} of this machine's {gigabytes(installed)} of memory are left"
     else:
         return ""
-    names = ", ".join(f"`{name}` {_shown(size)}" for name, size in largest)
+    names = ", ".join(f"`{name}` {gigabytes(size)}" for name, size in largest)
     return (
         f"memory: {how}" + (f"; the largest: {names}" if names else "") + ". `del` frees what no cell needs."
     )
@@ -113,7 +114,3 @@ def _machine() -> tuple[int, int]:
         return int(fields["MemTotal"]) * 1024, int(fields["MemAvailable"]) * 1024
     except (OSError, ValueError, KeyError):
         return 0, 0
-
-
-def _shown(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"  # noqa: PLR2004  # 0.1 GB

@@ -76,7 +76,7 @@ def death_of(box: BlackBox, oom_kills: int = 0) -> Death:
         lost=tuple(names[:MOST_TOLD]),
         total_lost=len(names),
     )
-    memory = f" ({_gigabytes(box.used)} of {_gigabytes(box.limit)} in use)" if box.limit and box.used else ""
+    memory = f" ({gigabytes(box.used)} of {gigabytes(box.limit)} in use)" if box.limit and box.used else ""
     nearly = bool(box.limit) and box.used >= _NEARLY * box.limit
     if fatal := _FATAL.search(box.crash):
         signal, what = _SIGNALS.get(fatal[1], ("SIGABRT", fatal[1]))
@@ -138,7 +138,8 @@ def _at(when: float) -> str:
         return ""
 
 
-def _gigabytes(size: int) -> str:
+def gigabytes(size: int) -> str:
+    """Return an amount of memory for a sentence."""
     return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"  # noqa: PLR2004  # 0.1 GB
 
 
