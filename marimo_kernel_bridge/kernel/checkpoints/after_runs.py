@@ -5,17 +5,16 @@ Imported with the runtime. What saves and what reads checkpoints is imported whe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from marimo_kernel_bridge.kernel import notices
+from marimo_kernel_bridge.kernel.checkpoints import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
-
-_COSTLY: Final = 5.0  # seconds from which a run is costly, as `planning` has it
 
 
 class Timers(Protocol):
@@ -64,7 +63,7 @@ class AfterRuns:
         if self._first and runs.current.requested:
             self._first = False
             host.io_loop.call_later(0, self._offer, runs.current.requested[0])
-        if host.checkpoints == "all" or any(run.duration >= _COSTLY for run in runs.current.cells):
+        if host.checkpoints == "all" or any(run.duration >= LONG for run in runs.current.cells):
             host.checkpointing.automatic.settled()
 
     def _offer(self, cell_id: str) -> None:

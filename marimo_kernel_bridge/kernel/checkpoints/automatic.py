@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from marimo_kernel_bridge.checkpoints.manifest import BlobStream
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.checkpoints import LONG
 from marimo_kernel_bridge.kernel.checkpoints.capture import capture, capture_outputs
 from marimo_kernel_bridge.kernel.checkpoints.pickling import (
     OUT_OF_BAND,
@@ -22,7 +23,6 @@ from marimo_kernel_bridge.kernel.checkpoints.pickling import (
     Pickling,
     Refusal,
 )
-from marimo_kernel_bridge.kernel.checkpoints.planning import LONG
 from marimo_kernel_bridge.kernel.checkpoints.saving import encoded, lost_of, manifest_of, saved_group
 
 if TYPE_CHECKING:

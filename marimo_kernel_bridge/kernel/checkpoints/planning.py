@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.kernel.checkpoints import LONG
 from marimo_kernel_bridge.kernel.checkpoints.capture import PROCESS, SETTLED, STATE, present_keys
 from marimo_kernel_bridge.kernel.checkpoints.keys import normal
 from marimo_kernel_bridge.kernel.ipython.marimo_magic import is_command
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.checkpoints.manifest import Manifest, SavedCell
     from marimo_kernel_bridge.kernel.checkpoints.matching import Matches
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
-
-LONG: Final = 5.0
-"""Seconds from which a run counts as costly: a restore does not run such a cell, not even for its UI elements."""
 
 
 @dataclass(frozen=True)

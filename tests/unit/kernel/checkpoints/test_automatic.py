@@ -17,7 +17,7 @@ COSTLY = 0.05
 
 @pytest.fixture(autouse=True)
 def _seconds_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(after_runs, "_COSTLY", COSTLY)
+    monkeypatch.setattr(after_runs, "LONG", COSTLY)
     monkeypatch.setattr(automatic, "LONG", COSTLY)
     monkeypatch.setattr(automatic, "_SHARE", 1e9)
     monkeypatch.setattr(automatic, "_QUIET", 0.02)
