@@ -140,7 +140,7 @@ def ticks_of(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  # for each kernel at a start
             fields = file.read(4096).rpartition(b")")[2].split()
-        return 0 if fields[0] in {b"Z", b"X"} else int(fields[19])
+        return 0 if fields[0] in {b"Z", b"X", b"x"} else int(fields[19])
     except (OSError, ValueError, IndexError):
         return 0
 

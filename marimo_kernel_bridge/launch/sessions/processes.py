@@ -8,23 +8,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
 
-_STATE: Final = 0
-_STARTED: Final = 19
-"""Fields of /proc/PID/stat behind the name, which may contain anything: proc(5) counts from 1, and the name is the second."""
-_ENDED: Final = frozenset("ZXx")
+from marimo_kernel_bridge.protocol.black_box import ticks_of
 
 
 def started(pid: int) -> str | None:
     """Return when a process started, for comparison only; None if there is none that runs."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].decode().split()
-    except OSError:
-        return None if Path("/proc/self/stat").exists() else _as_psutil_says(pid)
-    if len(fields) <= _STARTED or fields[_STATE] in _ENDED:
-        return None
-    return f"{_boot()}:{fields[_STARTED]}"
+    if ticks := ticks_of(pid):
+        return f"{_boot()}:{ticks}"
+    return None if Path("/proc/self/stat").exists() else _as_psutil_says(pid)
 
 
 def runs(pid: int, since: str) -> bool:
