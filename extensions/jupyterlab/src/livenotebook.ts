@@ -4,6 +4,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Extension } from '@codemirror/state';
 import type { AgentInfo, Apply, Attached, CellState, DocumentChange, DocumentCell, Order, Rename, Run } from '../../protocol';
 import { NotebookEditor } from './editor.js';
+import { Elements } from './elements.js';
 import type { ShownCell } from './graphpanel.js';
 import { Kernel, type Listener, type Message } from './kernel.js';
 import { LateOutputs } from './late.js';
@@ -32,6 +33,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
   private readonly link: Link;
   private readonly marks: Marks;
   private readonly late: LateOutputs;
+  private readonly elements: Elements;
   private readonly proposals: Proposals;
   private readonly toolbar: ToolbarItem;
   private readonly told = new Map<string, string>(); // by key: type and text
@@ -50,6 +52,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
     this.editor = new NotebookEditor(panel);
     this.marks = new Marks(this.editor, op => void this.link.request({ op: 'undo', op_id: op }));
     this.late = new LateOutputs(this.editor);
+    this.elements = new Elements(panel);
     this.proposals = new Proposals(panel, this.editor, app.highlighting, this);
     this.toolbar = new ToolbarItem({ pause: paused => void this.pause(paused), sync: () => void this.sync() });
     const client = randomId();
@@ -74,6 +77,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
         window.removeEventListener(name, listener);
       }
       close();
+      this.elements.detach();
       this.kernel.dispose();
     });
   }
@@ -87,6 +91,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
   }
 
   gone(): void {
+    this.elements.detach();
     this.link.lose();
   }
 
@@ -153,6 +158,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
     this.place();
     this.app.attached();
     this.late.adopt(reply.parents);
+    this.elements.attach(this.context.session!.kernel!);
     this.marks.learn(reply.cells);
     this.showAgents(reply.agents, reply.paused);
     const gone = this.proposals.keepOnly(reply.open);
