@@ -15,6 +15,7 @@ _SHAPED: Final = (
     ("pyarrow", "Table"),
 )
 _COUNTED: Final = (("pandas", "Series"), ("pandas", "Index"), ("polars", "Series"))
+_LIBRARIES: Final = frozenset(module for module, _ in (*_SHAPED, *_COUNTED))
 _CHANGED: Final = (AttributeError, RuntimeError, TypeError, ValueError)
 """What a library's object may raise while user code changes it."""
 
@@ -22,12 +23,16 @@ _CHANGED: Final = (AttributeError, RuntimeError, TypeError, ValueError)
 def size_text(value: Any) -> tuple[str, str]:  # of whatever class
     """Return the type of a value and its size, "" for what has none."""
     kind = type(value)
+    name = class_name(kind)
     size = ""
     with suppress(*_CHANGED):
-        if is_one_of(kind, _CONTAINERS) or any(library_class(*known) is kind for known in _COUNTED):
+        if is_one_of(kind, _CONTAINERS):
             size = f"{len(value)} items"
         elif is_one_of(kind, (str, bytes)):
             size = f"{len(value)} {'characters' if kind is str else 'bytes'}"
-        elif any(library_class(*known) is kind for known in _SHAPED):
-            size = " x ".join(map(str, value.shape))
-    return class_name(kind), size
+        elif name.partition(".")[0] in _LIBRARIES:
+            if any(library_class(*known) is kind for known in _COUNTED):
+                size = f"{len(value)} items"
+            elif any(library_class(*known) is kind for known in _SHAPED):
+                size = " x ".join(map(str, value.shape))
+    return name, size

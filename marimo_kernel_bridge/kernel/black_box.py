@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell, Death
 
 WRITTEN_AGAIN: Final = 1.0
-"""Seconds between two writes of the names. What is defined in between stands in the mapped file."""
+"""Least seconds between two writes of the names. What is defined in between stands in the mapped file."""
+_SHARE: Final = 0.01
+"""Most of the time that writing them takes: thousands of names are written less often."""
 _KEPT: Final = 7 * 24 * 3600.0
 """Seconds after which what a dead kernel has left is removed, if no kernel has told of it."""
 _FROM_WITHIN: Final = frozenset({"ipykernel.parentpoller", "marimo_kernel_bridge.launch.pool.child"})
@@ -75,7 +77,7 @@ class BlackBoxWriter:
         self._cell = ""
         self._known: set[str] = set()  # names that are recorded,
         self._new = b""  # and those of them since all were written
-        self._written_at, self._due = 0.0, False
+        self._write_at, self._due = 0.0, False
 
     def open(self, notebook: str) -> None:
         """Begin to record. Raises OSError."""
@@ -193,10 +195,10 @@ class BlackBoxWriter:
     # -- names -----------------------------------------------------------------------------------------------------
 
     def settled(self) -> None:
-        """Write the names now, or a second after they were last written."""
+        """Write the names now, or once some time has passed since they were last written."""
         if self._due or self._now is None:
             return
-        wait = self._written_at + WRITTEN_AGAIN - time.monotonic()
+        wait = self._write_at - time.monotonic()
         if wait <= 0:
             self.write_names()
         else:
@@ -209,6 +211,7 @@ class BlackBoxWriter:
         now, names = self._now, self._names
         if now is None or names is None:
             return
+        began = time.monotonic()
         definers = {name: cell for cell in self._view.snapshot() for name in cell.defines}
         found = [pair for pair in list(self._user_names.items()) if type(pair[0]) is str]
         public = [(name, value) for name, value in found if self._is_public(name)]
@@ -223,7 +226,8 @@ class BlackBoxWriter:
             now[layout.NEW_NAMES] = _padded(b"", layout.NEW_NAMES)
             self._half, self._new = half, b""
             self._known = {name for name, _ in public}
-        self._written_at = time.monotonic()
+        ended = time.monotonic()
+        self._write_at = ended + max(WRITTEN_AGAIN, (ended - began) / _SHARE)
 
     # -- the process -----------------------------------------------------------------------------------------------
 

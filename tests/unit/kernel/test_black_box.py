@@ -40,9 +40,11 @@ class Timers:
 
     def __init__(self) -> None:
         self.due: list[Callable[[], Any]] = []
+        self.delay = 0.0  # of the last one
 
-    def call_later(self, _delay: float, callback: Callable[[], Any]) -> None:
+    def call_later(self, delay: float, callback: Callable[[], Any]) -> None:
         self.due.append(callback)
+        self.delay = delay
 
 
 class Kernel:
@@ -138,6 +140,16 @@ def test_names_are_written_once_a_second_and_none_is_missing_in_between(kernel: 
     (write,) = kernel.timers.due
     write()
     assert [name.type for name in kernel.found().names] == ["list", "int"]
+
+
+def test_names_that_take_long_to_write_are_written_less_often(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = iter((0.0, 0.0, 0.2, 0.2))  # asked for, begun, ended, asked for again
+    monkeypatch.setattr(time, "monotonic", lambda: next(passed))
+    kernel.writer.settled()
+    kernel.writer.settled()
+    assert kernel.timers.delay == pytest.approx(20)
 
 
 def test_more_new_names_than_fit_are_written_at_once(kernel: Kernel) -> None:
