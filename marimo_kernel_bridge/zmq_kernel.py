@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
+    from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.checkpoints.after_runs import AfterRuns
     from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.kernel.live.carriers import LiveCarriers
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.kernel.recording import Recording
     from marimo_kernel_bridge.runtime.interface import CellHost
@@ -128,6 +130,9 @@ class MarimoKernel(IPythonKernel):
         )
         self.bridge_requests = BridgeRequests(self, partial(_bridge_handler, self))
         self.document_messages = DocumentMessages(self, self)
+        self.comm_manager.register_target(
+            message_names.LIVE_TARGET, lambda comm, _message: self.live_carriers.opened(comm)
+        )
         self.recording: Recording | None = None
         """What is recorded for the case that this process dies; None before the runtime is loaded."""
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
@@ -370,6 +375,16 @@ class MarimoKernel(IPythonKernel):
         """The requests about the documents that are open in front ends. Any thread."""
         return self.document_messages.requests
 
+    # -- marimo's own elements -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def live_carriers(self) -> LiveCarriers:
+        """What carries messages to the pages that show marimo's own elements."""
+        from marimo_kernel_bridge.kernel.live.carriers import LiveCarriers  # noqa: PLC0415  # few notebooks show elements
+
+        self.loader.load()
+        return LiveCarriers(self, self.notebook.runtime.live, self.notebook.outputs)
+
     # -- checkpoints -----------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -419,7 +434,10 @@ class RuntimeLoader:
             from marimo_kernel_bridge.runtime.engine import Engine, Screen  # noqa: PLC0415  # after the first kernel_info_reply
 
         def make_runtime(host: CellHost) -> Engine:
-            screen = Screen(kernel.shell, FrontEndCapabilities(notebook.cells, lambda: notebook.running))
+            capabilities = FrontEndCapabilities(
+                notebook.cells, lambda: notebook.running, partial(_live_key, kernel)
+            )
+            screen = Screen(kernel.shell, capabilities)
             with outside_deleted_directory():
                 return Engine(kernel.shell.user_module, host, kernel.file.path(), screen)
 
@@ -458,6 +476,10 @@ class RuntimeLoader:
 
 def _kernel_id(kernel: MarimoKernel) -> str:
     return message_names.kernel_id_of(Path(getattr(kernel.parent, "connection_file", "")))
+
+
+def _live_key(kernel: MarimoKernel, entry: Entry) -> str:
+    return kernel.live_carriers.key_for(entry)
 
 
 def _pause_names(kernel: MarimoKernel) -> Sequence[str]:

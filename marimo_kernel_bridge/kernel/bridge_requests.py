@@ -127,6 +127,13 @@ class DocumentMessages:
                 self._requests = DocumentRequests(self._kernel, self._host.control_stream.io_loop, self._send)
             return self._requests
 
+    def in_jupyterlab(self) -> bool:
+        """Return whether a JupyterLab with the extension has the notebook open. Any thread."""
+        requests = self._requests
+        return requests is not None and any(
+            document.front_end != "vscode" for document in requests.shared.open.all()
+        )
+
     async def reply(self, stream: Any, ident: Any, message: ReceivedMessage) -> None:
         """Reply to a front end."""
         from marimo_kernel_bridge.protocol.document import DOCUMENT_REPLY  # noqa: PLC0415  # not used before

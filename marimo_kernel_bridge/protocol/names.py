@@ -39,6 +39,9 @@ REPLY: Final = "marimo_bridge_reply"
 DOCUMENT_REQUEST: Final = "marimo_bridge_document_request"
 """What a front end's extension sends about its document, on control (`protocol.document`)."""
 
+LIVE_TARGET: Final = "marimo_kernel_bridge.live"
+"""The target of the comms that pages open to show marimo's own elements."""
+
 FOR_AGENT: Final = "marimo_kernel_bridge_agent"
 """A key that the kernel adds to the header of an agent's request: what it sends in answer to that request is redacted."""
 

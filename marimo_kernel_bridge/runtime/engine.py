@@ -10,6 +10,7 @@ import asyncio
 import builtins
 import linecache
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from marimo._ast.compiler import get_filename
@@ -20,6 +21,7 @@ from marimo._types.ids import CellId_t
 from marimo_kernel_bridge.runtime import cell_code, package_names, patches
 from marimo_kernel_bridge.runtime.display.formatters import Display
 from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
+from marimo_kernel_bridge.runtime.display.shown_elements import ShownElements
 from marimo_kernel_bridge.runtime.graph.compiled_cells import names_of
 from marimo_kernel_bridge.runtime.graph.refusals import graph_error
 from marimo_kernel_bridge.runtime.interface import Node, plain_name
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.interface import (
         CellHost,
         GraphError,
+        LiveElements,
         LiveValue,
         Names,
         Redrawn,
@@ -74,7 +77,9 @@ class Engine:
         self._display: Display | None = None
         areas = None
         if screen is not None:
-            self._display = Display(screen.shell, screen.capabilities.prefers_markdown)
+            self._display = Display(
+                screen.shell, screen.capabilities.prefers_markdown, screen.capabilities.live_key
+            )
             self._display.install()
             areas = OutputAreas(screen.shell, self._display, screen.capabilities)
         self._ui_values = UiValueQueue(host.wake)
@@ -82,6 +87,14 @@ class Engine:
         self._versions: dict[
             str, set[str]
         ] = {}  # names with versions in the graph, and the cells that define them
+
+    @cached_property
+    def live(self) -> LiveElements:
+        """The UI elements as marimo's own front end shows them."""
+        from marimo_kernel_bridge.runtime.live.elements import MarimoElements  # noqa: PLC0415  # few notebooks show elements
+
+        shown = ShownElements() if self._display is None else self._display.shown
+        return MarimoElements(self._kernel, self._ui_values, shown)
 
     @property
     def mode(self) -> Literal["autorun", "lazy"]:
@@ -250,7 +263,7 @@ class Engine:
         from marimo_kernel_bridge.runtime.ui import kept  # noqa: PLC0415  # only checkpoints do it
 
         failed, elements = kept.set_live_values(self._kernel.globals, values)
-        self._ui_values.note_set(elements)
+        self._ui_values.note_set(elements, self._kernel.observers)
         return failed
 
     def note_restored(self, cell_id: str, *, failed: bool) -> None:
@@ -263,7 +276,7 @@ class Engine:
         return {} if self._display is None or not elements else self._display.redrawn(elements)
 
     async def run(self, cell_ids: Iterable[str]) -> None:
-        await self._ui_values.set_all(self._kernel)
+        await self._ui_values.set_all(self._kernel, self._kernel.observers)
         requested = {CellId_t(cell_id) for cell_id in cell_ids}
         if requested or self._kernel.state_updates:
             await self._kernel._run_cells(requested)

@@ -6,7 +6,7 @@ ids are those of the kernel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -79,10 +79,11 @@ class GraphError:
 
 @dataclass(frozen=True)
 class Redrawn:
-    """The data of an output, by mime type, before and after a redraw."""
+    """The data of an output, by mime type, before and after a redraw. `shown` is its id in its placeholder, if it has one."""
 
     before: dict[str, object]
     after: dict[str, object]
+    shown: str = ""
 
 
 @dataclass(frozen=True)
@@ -305,5 +306,102 @@ class Namespace(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class FunctionResult:
+    """The answer of a function of a UI element. `found`: whether the element has it; `message`: why it failed."""
+
+    value: object = None
+    ok: bool = True
+    message: str = ""
+    found: bool = True
+
+
+@dataclass(frozen=True)
+class AssetPack:
+    """Files of marimo's front end, joined and compressed with gzip. `files` are their names and sizes in bytes, in order.
+
+    The first pack also has what starts the front end: its entry script, its style sheets, the configuration to mount it
+    with, and the text of the first message of a server.
+    """
+
+    data: bytes
+    files: tuple[tuple[str, int], ...]
+    entry: str = ""
+    css: tuple[str, ...] = ()
+    mount: Mapping[str, object] = field(default_factory=dict)
+    ready: str = ""
+
+
+class LiveObserver(Protocol):
+    """Pages that show marimo's own elements, or marimo's editor. Any thread."""
+
+    def value_changed(self, object_id: str, value: object, source: str) -> None:
+        """React to a new value of an element, as marimo's front end has it. `source` is who has set it."""
+        ...
+
+    def elements_removed(self, cell_id: str) -> None:
+        """React to a cell that runs anew: its elements begin with their initial values."""
+        ...
+
+    def notified(self, op: str, data: bytes) -> None:
+        """React to a notification of marimo's for its front end. `data` is its JSON."""
+        ...
+
+
+class LiveElements(Protocol):
+    """marimo's UI elements as its own front end shows them. Values are those of that front end.
+
+    `shown` is the id of a shown object in its placeholder, or the static HTML that stands in its output.
+    """
+
+    @property
+    def observers(self) -> list[LiveObserver]: ...
+
+    @property
+    def version(self) -> str:
+        """The version of the front end."""
+        ...
+
+    def fault(self) -> str:
+        """Return why the installed marimo has no front end that can be shown, empty if it has."""
+        ...
+
+    def assets(self, names: Sequence[str] | None) -> AssetPack:
+        """Return the files that start the front end, or these files and what they import; any thread. Raises `OSError`."""
+        ...
+
+    def html(self, shown: str) -> str | None:
+        """Return marimo's own HTML of a shown object; None if no cell shows it any more. Any thread."""
+        ...
+
+    def static(self, shown: str) -> Mapping[str, object] | None:
+        """Return the present data of the object's output, if the output has been sent with other data. Any thread."""
+        ...
+
+    def values(self, object_ids: Iterable[str]) -> dict[str, object]:
+        """Return the values of those of the elements that exist. Any thread."""
+        ...
+
+    def set_values(self, values: Sequence[tuple[str, object]], source: str) -> None:
+        """Queue values, in place of those that wait for the same elements. Ids of no element are ignored.
+
+        `source` is a page's id, "editor", or empty: every other observer gets to know the values.
+        """
+        ...
+
+    async def call(self, namespace: str, name: str, args: Mapping[str, object]) -> FunctionResult:
+        """Call a function of an element, while no cell runs."""
+        ...
+
+    def result_notification(self, call: str, result: FunctionResult) -> bytes:
+        """Return the JSON of marimo's notification about the result of the call with this id."""
+        ...
+
+
 class Runtime(Graph, Runs, UiValues, Namespace, Protocol):
     """A dataflow graph over one namespace that knows which cells are stale and in which order to run them."""
+
+    @property
+    def live(self) -> LiveElements:
+        """The UI elements as marimo's own front end shows them."""
+        ...

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from marimo._runtime.state import State
 
     from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
-    from marimo_kernel_bridge.runtime.interface import CellHost, Versions
+    from marimo_kernel_bridge.runtime.interface import CellHost, LiveObserver, Versions
 
 
 class ReactiveKernel(Kernel):
@@ -78,6 +78,7 @@ class ReactiveKernel(Kernel):
         """
         self._host = host
         self._output_areas = areas
+        self.observers: list[LiveObserver] = []
         # Names that each cell actually defined in its last run. marimo deletes all names that a cell *could* define
         # before it runs; a cell that takes over `x` from another one in `x = x + 1` still needs the old value.
         self._defined: dict[CellId_t, set[str]] = {}
@@ -102,7 +103,9 @@ class ReactiveKernel(Kernel):
                     query_params={}, cli_args={}, app_config=_AppConfig(), filename=notebook
                 ),
                 user_config=config,
-                streams=KernelStreams(stream=NotificationStream(areas), stdout=None, stderr=None, stdin=None),
+                streams=KernelStreams(
+                    stream=NotificationStream(areas, self.observers), stdout=None, stderr=None, stdin=None
+                ),
                 module=module,
                 enqueue_control_request=lambda _: host.wake(),
                 hooks=self._build_hooks(),
@@ -117,7 +120,7 @@ class ReactiveKernel(Kernel):
             virtual_file_storage=None,  # data URLs instead of files that only marimo's server serves
             mode=SessionMode.EDIT,
         )
-        self.context.ui_element_registry = ElementRegistry(widget_changed)
+        self.context.ui_element_registry = self._elements = ElementRegistry(widget_changed)
 
     def mutate_graph(self, *args: Any, **kwargs: Any) -> set[CellId_t]:
         """Change the graph without broadcasting marimo's list of all variables.
@@ -252,6 +255,10 @@ class ReactiveKernel(Kernel):
 
         Unlike marimo's, it does not broadcast missing modules: that visits all cells twice, and has no receiver here.
         """
+        if cell_id in self._elements.makers:
+            self._elements.makers.discard(cell_id)
+            for observer in self.observers:
+                observer.elements_removed(cell_id)
         cell = self.graph.cells[cell_id]
         defs, defined = cell.defs, self._defined.get(cell_id, set())
         kept = defs if cell_id in self._keeping else defs - defined

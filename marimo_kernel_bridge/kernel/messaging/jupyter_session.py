@@ -178,6 +178,10 @@ class Outputs:
         """Show a notice as output of the request with this header. Any thread."""
         self._session.send(self._iopub, "display_data", content, {"header": parent})
 
+    def update_display(self, content: dict[str, Any], parent: Header) -> None:
+        """Show other data in place of what has the display id, as output of the request with this header."""
+        self._session.send(self._iopub, "update_display_data", content, {"header": parent})
+
     def show_text(self, text: str, parent: Header) -> None:
         """Show text as output of the request with this header."""
         self._session.send(self._iopub, "stream", {"name": "stdout", "text": text}, parent)

@@ -98,13 +98,17 @@ class ReceivedMessage(dict[str, Any]):
     """Why the message cannot be handled."""
     request: ExecuteRequest | None
     names_subshell: bool
+    comm_subshell: object
+    """The subshell that a comm's message names."""
 
     def __init__(self, message: dict[str, Any]) -> None:
         super().__init__(message)
         header = message["header"]
         self.names_subshell = "subshell_id" in header
         if header["msg_type"].startswith("comm_"):
-            header.pop("subshell_id", None)  # ipykernel would refuse what the main thread takes of those
+            self.comm_subshell = header.pop(
+                "subshell_id", None
+            )  # ipykernel would refuse what the main thread takes of those
         self.refusal = refusal(message)
         is_code = header["msg_type"] == "execute_request" and self.refusal is None
         self.request = execute_request(header, message["metadata"], message["content"]) if is_code else None

@@ -92,6 +92,8 @@ class Subshells:
         self._comms = comms
         self._subshells: dict[str, Subshell] = {}
         self.parent_thread = threading.main_thread()
+        self.reads: dict[str, Callable[[object], bool]] = {}
+        """By the id of a comm: whether its subshell may answer a message of it, by the data, while a cell runs."""
         self.manager = self  # ipykernel looks for it at the thread that it would have read the channel with
 
     def create(self) -> str:
@@ -205,7 +207,7 @@ class Subshells:
         if message is None or not message.names_subshell:
             return False  # the main thread refuses what is malformed
         if message["header"]["msg_type"].startswith("comm_"):
-            subshell_id = self._waits_for_comm(message["content"])
+            subshell_id = self._of_comm(message)
         else:
             subshell_id = message["header"]["subshell_id"]
         if subshell_id is None:
@@ -214,6 +216,15 @@ class Subshells:
         if subshell is None or not subshell.receive(frames):
             self._reply_unknown(frames.idents, message, UnknownSubshellError(subshell_id))
         return True
+
+    def _of_comm(self, message: ReceivedMessage) -> Any:
+        """Return the subshell that takes a comm's message; None: the main thread does."""
+        content = message["content"]
+        reads = self.reads.get(str(content.get("comm_id"))) if isinstance(content, dict) else None
+        if reads is None:
+            return self._waits_for_comm(content)
+        subshell_id = message.comm_subshell
+        return subshell_id if subshell_id in self._subshells and reads(content.get("data")) else None
 
     def _waits_for_comm(self, content: Any) -> str | None:
         """Return the subshell that last sent on this comm, if it still exists."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marimo_kernel_bridge.kernel.cells import CellTable
+    from marimo_kernel_bridge.kernel.cells import CellTable, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.protocol.names import Dialect
 
@@ -18,15 +18,32 @@ if TYPE_CHECKING:
 class FrontEndCapabilities:
     """The capabilities of the front end of the cell that runs. Implements `runtime.display.output_areas.Audience`."""
 
-    def __init__(self, cells: CellTable, running: Callable[[], tuple[str, float] | None]) -> None:
-        """Make them for the cell that `running` returns, with the time since when it runs."""
+    def __init__(
+        self,
+        cells: CellTable,
+        running: Callable[[], tuple[str, float] | None],
+        live_key: Callable[[Entry], str],
+    ) -> None:
+        """Make them for the cell that `running` returns, with the time since when it runs.
+
+        `live_key` returns the kernel's key on pages with marimo's own front end, empty if a cell is on none.
+        """
         self._cells = cells
         self._running = running
+        self._live_key = live_key
+
+    def _entry(self) -> Entry | None:
+        running = self._running()
+        return None if running is None else self._cells.get(running[0])
 
     def _dialect(self) -> Dialect | None:
-        running = self._running()
-        entry = None if running is None else self._cells.get(running[0])
+        entry = self._entry()
         return None if entry is None else entry.address.dialect
+
+    def live_key(self) -> str:
+        """Pages of JupyterLab and VS Code may have marimo's own front end."""
+        entry = self._entry()
+        return "" if entry is None else self._live_key(entry)
 
     def prefers_markdown(self) -> bool:
         """VS Code typesets formulas and colors code in Markdown, and neither in HTML."""

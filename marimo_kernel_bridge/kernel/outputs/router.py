@@ -6,7 +6,7 @@ be called on any thread (streams come from ipykernel's iopub thread), the rest o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.front_ends import Message
@@ -28,6 +28,22 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.messages import Content
     from marimo_kernel_bridge.protocol.notebook import Output
     from marimo_kernel_bridge.runtime.interface import Redrawn
+
+
+class Pages(Protocol):
+    """Pages that show marimo's own elements, which are alive there and not drawn again."""
+
+    def show_redrawn(self, entry: Entry, redrawn: Sequence[Redrawn]) -> bool:
+        """Tell how outputs look in a saved notebook now. Return whether the pages need no more."""
+        ...
+
+    def show_late(self, session: str) -> bool:
+        """Return whether the page with this session shows outputs of cells that other pages have run."""
+        ...
+
+    def late(self, entry: Entry) -> None:
+        """Show a cell's outputs on the pages that have not run it."""
+        ...
 
 
 class OutputRouter:
@@ -56,6 +72,8 @@ class OutputRouter:
         self._vscode = VSCodeQueue()
         self.is_adopted: Callable[[str], bool] = lambda _: False
         """Whether an open document shows late outputs of a cell, by its id there, whoever ran it."""
+        self.pages: Pages | None = None
+        """The pages that show marimo's own elements; None before the first element is shown."""
 
     # -- the outputs of cells --------------------------------------------------------------------------------------
 
@@ -146,6 +164,8 @@ class OutputRouter:
         if delivery is not None:
             self.send_all(delivery.end(before, entry.log.outputs()))
             self.release_held()
+            if self.pages is not None and entry.address.dialect == "lab" and not self._is_adopted(entry):
+                self.pages.late(entry)
 
     def _delivery_for(self, entry: Entry, trigger: Address) -> Delivery:
         parent, current, heading = entry.address.parent, trigger.parent, notices.heading(entry.cell)
@@ -173,8 +193,14 @@ class OutputRouter:
             dialect in {"lab", "vscode"}
             and trigger.dialect == dialect
             and trigger.session != entry.address.session
-            and not (dialect == "lab" and self.is_adopted(entry.cell.notebook_cell_id or ""))
+            and not (dialect == "lab" and (self._is_adopted(entry) or self._shows_late(trigger.session)))
         )
+
+    def _is_adopted(self, entry: Entry) -> bool:
+        return self.is_adopted(entry.cell.notebook_cell_id or "")
+
+    def _shows_late(self, session: str) -> bool:
+        return self.pages is not None and self.pages.show_late(session)
 
     def replace(self, entry: Entry, trigger: Address, message: Message) -> None:
         """Replace a cell's outputs with one message; the message's own parent is ignored."""
@@ -194,7 +220,9 @@ class OutputRouter:
                     break
         if messages == entry.log.messages():
             return
-        if entry.address.dialect == "terminal":
+        if entry.address.dialect == "terminal" or (
+            self.pages is not None and self.pages.show_redrawn(entry, redrawn)
+        ):
             self.restart(entry)
             for msg_type, content in messages:
                 self._log(entry, msg_type, content)

@@ -27,9 +27,12 @@ from marimo_kernel_bridge.rendering.page import Control, muted
 from marimo_kernel_bridge.rendering.text import html_to_text
 from marimo_kernel_bridge.runtime.display.embedding import FORMATTERS, WIDGET, Bundle, Shown
 from marimo_kernel_bridge.runtime.display.native_views import CONTENTS, WRAPPED
+from marimo_kernel_bridge.runtime.display.placeholders import Placeholder, live_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from marimo_kernel_bridge.runtime.display.shown_elements import ShownObject
 
 _TAG: Final = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _MERMAID: Final = re.compile(r"<marimo-mermaid [^<>]*></marimo-mermaid>")
@@ -46,30 +49,48 @@ class Drawing:
     outputs: list[Bundle]
     thing: Html | None = None
     element_ids: frozenset[str] = frozenset()  # of the UI elements that it shows
+    live: str = ""  # marimo's HTML, if something in it is alive in marimo's own front end,
+    key: str = ""  # and the key of the kernel on pages that have that front end
+    stands_in: bool = False  # the outputs are not marimo's: a page that shows the object live hides them
 
 
-def draw_object(value: object, prefers_markdown: Callable[[], bool]) -> Drawing:
+def draw_object(
+    value: object, prefers_markdown: Callable[[], bool], live_key: Callable[[], str] = str
+) -> Drawing:
     """Convert `value` to one output, or more if parts of it need a renderer of the front end.
 
-    `prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML.
+    `prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML. `live_key` returns the
+    kernel's key on pages with marimo's own front end, empty if the front end of the running cell has no such page.
     """
     value = _unwrapped(value)
     if not isinstance(value, Html):
         return Drawing(FORMATTERS.outputs(value))
     if isinstance(value, UIElement) and value._args.component_name in WRAPPED:
-        return Drawing(FORMATTERS.outputs(WRAPPED[value._args.component_name](value)))
+        natives, live = FORMATTERS.outputs(WRAPPED[value._args.component_name](value)), live_html(value.text)
+        if not live:
+            return Drawing(natives)
+        return Drawing(natives, value, live=live, key=live_key(), stands_in=True)
     text = value.text
     if isinstance(text, Shown):
         return Drawing(list(text.outputs))
+    live = live_html(text)
+    key = live_key() if live else ""
     page = RenderedPage()
     if isinstance(value, _md):
-        data = _markdown(value, page, prefers_markdown)
+        data = _markdown(value, page, keeps_html=bool(key) or not prefers_markdown())
     elif _MERMAID.fullmatch(text):
         data = _mermaid(page.html(text))
     else:
         drawn = page.html(text)
         data = {"text/html": drawn, "text/plain": html_to_text(drawn)}
-    return Drawing([(data, {}), *page.natives], value, frozenset(page.element_ids))
+    return Drawing([(data, {}), *page.natives], value, frozenset(page.element_ids), live, key)
+
+
+def in_place(drawing: Drawing, shown: ShownObject, out: str) -> list[Bundle]:
+    """Return the outputs with a placeholder, for pages with marimo's own front end."""
+    shown.place = Placeholder(drawing.key, out, len(drawing.outputs) if drawing.stands_in else 0)
+    rest = drawing.outputs if drawing.stands_in else drawing.outputs[1:]
+    return [(shown.shown_data, {}), *rest]
 
 
 def one_line(value: Html) -> str:
@@ -148,12 +169,12 @@ def _name(element: UIElement[Any, Any]) -> str:
     return next(names, "")
 
 
-def _markdown(value: _md, page: RenderedPage, prefers_markdown: Callable[[], bool]) -> dict[str, Any]:
+def _markdown(value: _md, page: RenderedPage, *, keeps_html: bool) -> dict[str, Any]:
     source = page.markdown(value._markdown_text)
     drawn = page.html(value.text)
     plain = html_to_text(drawn) if _TAG.search(source) else source
     data = {"text/markdown": source, "text/html": drawn, "text/plain": plain}
-    if prefers_markdown() and not _MARIMOS_MARKDOWN.search(value.text):
+    if not keeps_html and not _MARIMOS_MARKDOWN.search(value.text):
         del data["text/html"]
     return data
 

@@ -13,7 +13,7 @@ from marimo._output.formatting import Plain
 from marimo._output.hypertext import Html
 from marimo._plugins.stateless.status._progress import spinner
 
-from marimo_kernel_bridge.runtime.display.shown_elements import ShownElements
+from marimo_kernel_bridge.runtime.display.shown_elements import ShownElements, ShownObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,18 +22,24 @@ if TYPE_CHECKING:
     from marimo._plugins.ui._core.ui_element import UIElement
 
     from marimo_kernel_bridge.runtime.display.embedding import Bundle
+    from marimo_kernel_bridge.runtime.display.placeholders import Placeholder
     from marimo_kernel_bridge.runtime.interface import Redrawn
 
 
 class Display:
     """The display of marimo's objects in one shell."""
 
-    def __init__(self, shell: InteractiveShell, prefers_markdown: Callable[[], bool]) -> None:
-        """`prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML."""
+    def __init__(
+        self, shell: InteractiveShell, prefers_markdown: Callable[[], bool], live_key: Callable[[], str]
+    ) -> None:
+        """`prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML.
+
+        `live_key` returns the kernel's key on pages with marimo's own front end, empty if there are none.
+        """
         formatter: Any = shell.display_formatter  # a trait, typed as optional
         self._formatter = formatter
-        self._prefers_markdown = prefers_markdown
-        self._shown = ShownElements()
+        self._prefers_markdown, self._live_key = prefers_markdown, live_key
+        self.shown = ShownElements()
         self._latest: tuple[Callable[[], object], list[Bundle]] | None = None
 
     def install(self) -> None:
@@ -49,16 +55,25 @@ class Display:
 
     def outputs(self, value: object) -> list[Bundle]:
         """Return the outputs of displaying `value`: one, or more if parts of it need a renderer of the front end."""
-        from marimo_kernel_bridge.runtime.display.drawing import draw_object  # noqa: PLC0415  # see there
+        from marimo_kernel_bridge.runtime.display.drawing import draw_object, in_place  # noqa: PLC0415  # see there
 
-        drawing = draw_object(value, self._prefers_markdown)
-        if drawing.thing is not None and drawing.element_ids:
-            self._shown.note(drawing.thing, drawing.element_ids, drawing.outputs[0][0])
-        return drawing.outputs
+        drawing = draw_object(value, self._prefers_markdown, self._live_key)
+        if drawing.thing is None or not (drawing.element_ids or drawing.live):
+            return drawing.outputs
+        data = {"text/plain": ""} if drawing.stands_in else drawing.outputs[0][0]
+        shown = ShownObject(weakref.ref(drawing.thing), drawing.element_ids, data, drawing.live)
+        out = self.shown.note(shown)
+        return in_place(drawing, shown, out) if out and drawing.key else drawing.outputs
 
     def redrawn(self, elements: list[UIElement[Any, Any]]) -> dict[str, list[Redrawn]]:
         """Redraw outputs that show these elements, and return the changes, by cell."""
-        return self._shown.redrawn(elements, lambda thing: self.outputs(thing)[0][0])
+        from marimo_kernel_bridge.runtime.display.drawing import draw_object  # noqa: PLC0415  # see there
+
+        def drawn(thing: Html, place: Placeholder | None) -> dict[str, Any]:
+            key = "" if place is None else place.key
+            return draw_object(thing, self._prefers_markdown, lambda: key).outputs[0][0]
+
+        return self.shown.redrawn(elements, drawn)
 
     # -- called by IPython's formatters, in this order ----------------------------------------------------------------
 

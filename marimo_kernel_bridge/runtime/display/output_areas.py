@@ -43,6 +43,10 @@ class Capabilities(Protocol):
         """Return whether it renders Markdown better than equivalent HTML."""
         ...
 
+    def live_key(self) -> str:
+        """Return the kernel's key on pages with marimo's own front end, empty if it has no such page."""
+        ...
+
     def updates_displays(self) -> bool:
         """Return whether it supports `update_display_data`."""
         ...

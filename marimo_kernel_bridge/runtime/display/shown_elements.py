@@ -1,13 +1,13 @@
 """A record of which outputs show which UI elements, so that they can be redrawn when an element is set.
 
 marimo's frontend updates a slider wherever it is on the page. In Jupyter the output has the state at the time of the
-run, and setting an element never runs the cell that creates it. Keeps the outputs of each cell's newest run.
+run, and setting an element never runs the cell that creates it. A page with marimo's front end asks for what stands behind
+a placeholder. Keeps the outputs of each cell's newest run.
 """
 
 from __future__ import annotations
 
-import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from marimo._plugins.ui._core.ui_element import UIElement
@@ -16,20 +16,36 @@ from marimo._runtime.context import safe_get_context
 from marimo_kernel_bridge.runtime.interface import Redrawn
 
 if TYPE_CHECKING:
+    import weakref
     from collections.abc import Callable, Iterable, Iterator
 
     from marimo._output.hypertext import Html
     from marimo._runtime.cell_output_list import CellOutputList
+
+    from marimo_kernel_bridge.runtime.display.placeholders import Placeholder
 
 Data = dict[str, Any]
 """The data of an output, by mime type."""
 
 
 @dataclass
-class _Drawing:
+class ShownObject:
+    """An object in the outputs of a cell. `data` is its static form, `live` marimo's HTML of it, empty if it is not alive.
+
+    `element_ids` are those of the elements that the static form shows. `place` is where pages show it; None if none does.
+    """
+
     thing: weakref.ref[Html]
     element_ids: frozenset[str]
     data: Data
+    live: str = ""
+    place: Placeholder | None = None
+    redrawn: bool = False
+
+    @property
+    def shown_data(self) -> Data:
+        """The data of its output."""
+        return self.data if self.place is None else self.place.around(self.data)
 
 
 @dataclass
@@ -37,50 +53,67 @@ class _Run:
     """One run of a cell, identified by `area`, which marimo's threads share with the run that started them."""
 
     area: CellOutputList
-    drawings: list[_Drawing]
+    objects: dict[str, ShownObject] = field(default_factory=dict)
 
 
 class ShownElements:
-    """The outputs of the newest run of each cell that show UI elements."""
+    """The outputs of the newest run of each cell that show UI elements. The main thread writes, any thread reads."""
 
     def __init__(self) -> None:
         self._runs: dict[str, _Run] = {}
+        self._count = 0
 
-    def note(self, thing: Html, element_ids: Iterable[str], data: Data) -> None:
-        """Record that the running cell shows `thing` as `data`."""
+    def note(self, shown: ShownObject) -> str:
+        """Record that the running cell shows an object. Return the object's id, empty if no cell runs."""
         context = safe_get_context()
         execution = None if context is None else context.execution_context
         if execution is None or execution.setting_element_value:
-            return
+            return ""
         run = self._runs.get(execution.cell_id)
         if run is None or run.area is not execution.output:
-            run = self._runs[execution.cell_id] = _Run(execution.output, [])
-        run.drawings.append(_Drawing(weakref.ref(thing), frozenset(element_ids), data))
+            run = self._runs[execution.cell_id] = _Run(execution.output)
+        self._count += 1
+        out = str(self._count)
+        run.objects[out] = shown
+        return out
+
+    def find(self, shown: str) -> ShownObject | None:
+        """Return an object by its id in a placeholder, or by the static HTML in its output."""
+        for run in list(self._runs.values()):
+            if shown in run.objects:
+                return run.objects[shown]
+        for run in list(self._runs.values()):
+            for candidate in list(run.objects.values()):
+                if candidate.live and candidate.data.get("text/html") == shown:
+                    return candidate
+        return None
 
     def redrawn(
-        self, elements: Iterable[UIElement[Any, Any]], draw: Callable[[Html], Data]
+        self, elements: Iterable[UIElement[Any, Any]], draw: Callable[[Html, Placeholder | None], Data]
     ) -> dict[str, list[Redrawn]]:
         """Redraw outputs that show any of `elements`, and return the changes, by cell."""
-        ids = {element_id for element in elements for element_id in _ids(element)}
+        ids = {inner._id for element in elements for inner in with_inner(element)}
         changed: dict[str, list[Redrawn]] = {}
         for cell_id, run in self._runs.items():
-            for drawing in run.drawings:
-                thing = drawing.thing()
-                if thing is None or not ids & drawing.element_ids:
+            for shown in run.objects.values():
+                thing = shown.thing()
+                if thing is None or not ids & shown.element_ids:
                     continue
-                before, drawing.data = drawing.data, draw(thing)
-                if before != drawing.data:
-                    changed.setdefault(cell_id, []).append(Redrawn(before, drawing.data))
+                before, data = shown.shown_data, draw(thing, shown.place)
+                if data != shown.data:
+                    shown.data, shown.redrawn = data, True
+                    out = "" if shown.place is None else shown.place.out
+                    changed.setdefault(cell_id, []).append(Redrawn(before, shown.shown_data, out))
         return changed
 
 
-def _ids(element: UIElement[Any, Any]) -> Iterator[str]:
-    """Yield the ids of an element and of the elements inside it, which are set together."""
-    yield element._id
+def with_inner(element: UIElement[Any, Any]) -> Iterator[UIElement[Any, Any]]:
+    """Yield an element and the elements inside it, which are set together."""
+    yield element
     inside: Any = element.__dict__.get("_elements") or element.__dict__.get("element")
     children = (
         inside.values() if isinstance(inside, dict) else inside if isinstance(inside, list) else [inside]
     )
     for child in children:
         if isinstance(child, UIElement):
-            yield from _ids(child)
+            yield from with_inner(child)

@@ -32,6 +32,8 @@ class ElementRegistry(UIElementRegistry):
     def __init__(self, widget_changed: Callable[[UIElement[Any, Any]], None]) -> None:
         super().__init__()
         self.widget_changed = widget_changed
+        self.makers: set[CellId_t] = set()
+        """Cells that have made elements since their pages forgot those."""
 
     def register(self, object_id: UIElementId, ui_element: UIElement[Any, Any]) -> None:
         context = safe_get_context()
@@ -40,6 +42,7 @@ class ElementRegistry(UIElementRegistry):
             self._constructing_cells[object_id] = _NO_CELL
         else:
             super().register(object_id, ui_element)
+            self.makers.add(self._constructing_cells[object_id])
 
     def around(self, widget: object) -> list[UIElement[Any, Any]]:
         """Return the UI elements that wrap a widget."""

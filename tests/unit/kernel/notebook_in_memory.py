@@ -25,6 +25,7 @@ from unittest.mock import patch
 import zmq
 from ipykernel.inprocess.socket import DummySocket
 from ipykernel.iostream import IOPubThread
+from ipykernel.kernelbase import Kernel
 from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.profiledir import ProfileDir
 from marimo._runtime.context.types import (  # noqa: TID251  # ends what a kernel leaves
@@ -36,6 +37,7 @@ from traitlets import Any as AnyTrait
 from traitlets.config import Config
 
 from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
+from marimo_kernel_bridge.kernel.live import carriers
 from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
 from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
 from marimo_kernel_bridge.kernel.messaging.shell_stream import Listener, ShellStream
@@ -156,7 +158,9 @@ class _Kernel(MarimoKernel):
 class KernelInMemory:
     """A `MarimoKernel` in this process. One at a time: IPython, marimo and `sys.modules` know a single one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, widgets: bool = False) -> None:
+        """`widgets`: as if anywidget were installed, so that pages may show marimo's own elements."""
+        self._patches: list[Any] = [patch.object(carriers, "has_widgets", lambda: widgets)]
         if safe_get_context() is not None:
             teardown_context()  # of an app that another test ran in this process
         self._loop = asyncio.new_event_loop()
@@ -168,6 +172,10 @@ class KernelInMemory:
         self._control.start()
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._start(folder))
+        if widgets:  # comms are those of the process's only kernel
+            self._patches.append(patch.object(Kernel, "_instance", self.kernel, create=True))
+        for present in self._patches:
+            present.start()
 
     async def _start(self, folder: Path) -> None:
         session = JupyterSession(key=_KEY)
@@ -200,6 +208,8 @@ class KernelInMemory:
 
     def close(self) -> None:
         """End the kernel, and leave this process as it was."""
+        for present in self._patches:
+            present.stop()
         loaded = self.kernel.notebook.loaded
         self._control.stop()
         self.kernel.scheduler.stop()

@@ -1,0 +1,86 @@
+"""What carries messages between the kernel and pages: the comm of a widget, or one that a page opens.
+
+The widget has no view: the loader is its module, which Jupyter's widget manager runs on each page. A page of JupyterLab with
+this project's extension has the loader already, and needs no widget manager.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Receive = Callable[["Carrier", object], None]
+    """Takes the data of a message."""
+
+_LOADER: Final = Path(__file__).with_name("loader.js")
+
+
+class Carrier(Protocol):
+    """A way to pages: to one, or to all that show the notebook."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def comm_id(self) -> str:
+        """The id of the comm, on which the pages' messages come."""
+        ...
+
+    def send(self, data: dict[str, Any], buffers: list[bytes] | None = None) -> None: ...
+
+
+class PageComm:
+    """A comm that a page has opened."""
+
+    def __init__(self, comm: Any, receive: Receive) -> None:
+        """Take over a comm that was opened."""
+        self._comm = comm
+        self.closed = False
+        self.comm_id: str = comm.comm_id
+        comm.on_msg(lambda message: receive(self, message["content"]["data"]))
+        comm.on_close(self._close)
+
+    def _close(self, _message: object) -> None:
+        self.closed = True
+
+    def send(self, data: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self._comm.send(data, buffers=buffers)
+
+
+class LoaderWidget:
+    """A widget without a view, on all pages with a widget manager."""
+
+    def __init__(self, receive: Receive) -> None:
+        """Open the widget's comm. Raises `ImportError`."""
+        import anywidget  # noqa: PLC0415  # an extra, and it takes a third of a second
+
+        class Loader(anywidget.AnyWidget):
+            _esm = _LOADER.read_text("utf-8")
+
+        self._widget: Any = Loader()
+        self.comm_id: str = self._widget.model_id
+        self._widget.on_msg(lambda _widget, content, _buffers: receive(self, content))
+
+    @property
+    def closed(self) -> bool:
+        """Whether user code has closed all widgets."""
+        return self._widget.comm is None
+
+    @property
+    def view(self) -> dict[str, Any]:
+        """The data of an output that shows it."""
+        model = {"version_major": 2, "version_minor": 1, "model_id": self.comm_id}
+        return {"application/vnd.jupyter.widget-view+json": model, "text/plain": ""}
+
+    def send(self, data: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        if not self.closed:
+            self._widget.send(data, buffers)
+
+
+def has_widgets() -> bool:
+    """Return whether the loader's widget can be made: anywidget is installed."""
+    return _LOADER.exists() and importlib.util.find_spec("anywidget") is not None

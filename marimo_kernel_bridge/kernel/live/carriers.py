@@ -1,0 +1,129 @@
+"""The opening of what carries messages to pages: when a cell shows the first element, or when a page opens a comm.
+
+Elements get placeholders if a page may show them live: anywidget is installed for the loader's widget, or the notebook is
+open in a JupyterLab with this project's extension, which has the loader.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from marimo_kernel_bridge.kernel.live import messages
+from marimo_kernel_bridge.kernel.live.carrier import LoaderWidget, PageComm, has_widgets
+from marimo_kernel_bridge.kernel.live.page_requests import Host as RequestsHost
+from marimo_kernel_bridge.kernel.live.page_requests import PageRequests
+from marimo_kernel_bridge.kernel.live.pages import LivePages
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.kernel.live.carrier import Carrier
+    from marimo_kernel_bridge.kernel.messaging.jupyter_session import Outputs
+    from marimo_kernel_bridge.kernel.messaging.subshells import Subshells
+    from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
+    from marimo_kernel_bridge.runtime.interface import LiveElements
+
+_LONGEST_WAIT: Final = 60.0  # seconds until the widget's view goes although no page has said hello
+_AGAIN: Final = 0.5  # seconds between looks whether VS Code is quiet
+
+
+class Documents(Protocol):
+    """What knows the documents that are open in front ends."""
+
+    def in_jupyterlab(self) -> bool:
+        """Return whether a JupyterLab with this project's extension has the notebook open."""
+        ...
+
+
+class Host(RequestsHost, Protocol):
+    """The parts of the kernel that carriers use."""
+
+    @property
+    def outputs(self) -> Outputs: ...
+
+    @property
+    def subshells(self) -> Subshells: ...
+
+    @property
+    def document_messages(self) -> Documents: ...
+
+
+class LiveCarriers:
+    """The carriers of one kernel. Main thread only."""
+
+    def __init__(self, host: Host, live: LiveElements, router: OutputRouter) -> None:
+        self._host, self._live, self._router = host, live, router
+        self.pages = LivePages()
+        self._requests = PageRequests(host, live, self.pages)
+        self._requests.greeted = self._hide_view
+        self._widget: LoaderWidget | None = None
+        self._views: dict[str, Entry] = {}  # by session of VS Code: the cell that shows the widget
+        self._viewed: set[str] = set()
+        live.observers.append(self.pages)
+        router.pages = self.pages
+
+    def key_for(self, entry: Entry) -> str:
+        """Return the key in placeholders of a cell's elements, empty if no page may show them live."""
+        if entry.address.dialect not in {"lab", "vscode"} or self._live.fault():
+            return ""
+        if self._widget_open():
+            if entry.address.dialect == "vscode":
+                self._show_view(entry)
+        elif entry.address.dialect == "vscode" or not self._host.document_messages.in_jupyterlab():
+            return ""
+        return self.pages.key
+
+    def opened(self, comm: Any) -> None:
+        """Take over a comm that a page has opened."""
+        self._reach_by(PageComm(comm, self._requests.receive))
+
+    def _reach_by(self, carrier: Carrier) -> None:
+        self._host.subshells.reads[carrier.comm_id] = messages.only_reads
+        self.pages.reach_by(carrier)
+
+    def _widget_open(self) -> bool:
+        if self._widget is None or self._widget.closed:
+            if not has_widgets():
+                return False
+            try:
+                self._widget = LoaderWidget(self._requests.receive)
+            except ImportError as error:  # of something that anywidget needs
+                self._host.log.warning("marimo's elements are shown in their static form: %s", error)
+                return False
+            self._reach_by(self._widget)
+        return True
+
+    # -- VS Code ----------------------------------------------------------------------------------------------------
+
+    def _show_view(self, entry: Entry) -> None:
+        """Show the widget, which has no height, in the cell that runs, until a page has said hello.
+
+        VS Code mirrors every request to the page once a widget's comm is open, and waits for it; for ever, if no output
+        shows a widget and makes it load its widget manager.
+        """
+        session = entry.address.session
+        if session in self._viewed or self._widget is None:
+            return
+        self._viewed.add(session)
+        self._views[session] = entry
+        self._host.outputs.show_notice(self._view(session, self._widget.view), _parent(entry))
+        self._host.io_loop.call_later(_LONGEST_WAIT, self._hide_view, session)
+
+    def _hide_view(self, session: str) -> None:
+        """Replace the view by nothing, so that no saved notebook has it."""
+        if session not in self._views:
+            return
+        if self._router.vscode_is_busy:
+            self._host.io_loop.call_later(_AGAIN, self._hide_view, session)
+            return
+        entry = self._views.pop(session)
+        nothing = {"text/html": "", "text/plain": ""}
+        self._host.outputs.update_display(self._view(session, nothing), _parent(entry))
+
+    def _view(self, session: str, data: dict[str, Any]) -> dict[str, Any]:
+        transient = {"display_id": f"mkb-live-{session}"}
+        return {"data": data, "metadata": {}, "transient": transient}
+
+
+def _parent(entry: Entry) -> Header:
+    return entry.address.parent if entry.delivery is None else entry.delivery.parent

@@ -1,0 +1,141 @@
+"""The messages between the kernel and pages that show marimo's own elements: parsed once, on arrival, and bounded.
+
+A page is one in a browser, with as many notebooks as it shows. Object ids are those of the kernel here; on a page
+they have its key and `~` before them (`page_ids`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+LOADER: Final = 1
+"""The version of these messages. A page with another one gets no answer, and keeps the static forms."""
+
+_Id: TypeAlias = Annotated[str, Meta(max_length=200)]
+_Name: TypeAlias = Annotated[str, Meta(max_length=200)]
+_Json: TypeAlias = Any  # what marimo's front end and its elements agree on
+
+
+class Hello(Struct, tag="hello", tag_field="type", frozen=True):
+    """A page has the loader."""
+
+    page: _Id
+    loader: int
+
+
+class Get(Struct, tag="get", tag_field="type", frozen=True):
+    """A page asks for marimo's HTML of a placeholder."""
+
+    req: _Id
+    page: _Id
+    out: _Id
+
+
+class Assets(Struct, tag="assets", tag_field="type", frozen=True):
+    """A page asks for files of marimo's front end: these, or None for those that start it."""
+
+    req: _Id
+    names: Annotated[list[_Name], Meta(max_length=100)] | None = None
+
+
+class Set(Struct, tag="set", tag_field="type", frozen=True):
+    """A person has set elements."""
+
+    page: _Id
+    values: Annotated[list[tuple[_Id, _Json]], Meta(max_length=1000)]
+
+
+class Call(Struct, tag="call", tag_field="type", frozen=True):
+    """An element on a page calls one of its functions."""
+
+    page: _Id
+    call: _Id
+    namespace: _Id
+    name: _Name
+    args: dict[str, _Json]
+
+
+class Failed(Struct, tag="failed", tag_field="type", frozen=True):
+    """A page cannot start marimo's front end."""
+
+    page: _Id
+    reason: Annotated[str, Meta(max_length=4000)]
+
+
+FromPage: TypeAlias = Hello | Get | Assets | Set | Call | Failed
+
+
+class Welcome(Struct, tag="welcome", tag_field="type", frozen=True):
+    """The answer to `hello`: the kernel's key in placeholders, and which files its front end has."""
+
+    key: str
+    assets: str
+
+
+class ShownHtml(Struct, tag="html", tag_field="type", frozen=True):
+    """The answer to `get`: None if no cell shows the object any more. `values` are the elements' present values, by id."""
+
+    req: str
+    html: str | None
+    values: dict[str, _Json]
+
+
+class Pack(Struct, tag="assets", tag_field="type", frozen=True):
+    """The answer to `assets`. The message's buffer has the files, joined in this order and compressed with gzip.
+
+    `mount` is marimo's configuration, `ready` the text of the first message of its server.
+    """
+
+    req: str
+    files: tuple[tuple[str, int], ...]
+    entry: str
+    css: tuple[str, ...]
+    mount: dict[str, _Json]
+    ready: str
+
+
+class Notification(Struct, tag="notification", tag_field="type", frozen=True, rename={"but": "except"}):
+    """A notification for marimo's front end, on all pages but one. `data` is its JSON."""
+
+    but: str
+    op: str
+    data: str
+
+
+class Static(Struct, tag="static", tag_field="type", frozen=True):
+    """How the output with a placeholder looks in a saved notebook now: its data, by mime type."""
+
+    out: str
+    data: dict[str, _Json]
+
+
+class LateOutputs(Struct, tag="outputs", tag_field="type", frozen=True, rename={"but": "except"}):
+    """The outputs of a cell that ran by itself, by the notebook's id. The page `but` gets them as other outputs."""
+
+    cell: str
+    outputs: list[_Json]
+    but: str
+
+
+ToPage: TypeAlias = Welcome | ShownHtml | Pack | Notification | Static | LateOutputs
+
+
+def decode(data: object) -> FromPage:
+    """Parse a message of a page. Raises `msgspec.ValidationError`."""
+    message: FromPage = msgspec.convert(data, FromPage)
+    return message
+
+
+def encode(message: ToPage) -> dict[str, Any]:
+    """Return the data of a message to pages."""
+    encoded: dict[str, Any] = msgspec.to_builtins(message, enc_hook=str)
+    return encoded
+
+
+def only_reads(data: object) -> bool:
+    """Return whether a comm's message, of a widget or not, may be answered while a cell runs: it changes nothing."""
+    content = data.get("content", data) if isinstance(data, dict) else None
+    return isinstance(content, dict) and content.get("type") in {"hello", "get", "assets", "failed"}

@@ -1,0 +1,49 @@
+"""Placeholders: the static form of a shown object, in an element that a page replaces by marimo's own.
+
+Where no page does so, the static form stands there: in a saved notebook, on GitHub, without a kernel.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.rendering.page import muted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ELEMENT: Final = "<marimo-ui-element"
+_OF_JUPYTER: Final = re.compile(
+    r"""(<marimo-ui-element\s[^<>]*>\s*)?"""
+    r"""<(marimo-(?:anywidget|mime-renderer|matplotlib|mpl-interactive|panel))(?:\s(?:[^<>'"]++|'[^']*+'|"[^"]*+")*+)?>"""
+    r"""(?:\s*</\2>)?(?(1)\s*</marimo-ui-element>)"""
+)
+"""What keeps the front end's own renderer: widgets and mime bundles, which are outputs below the layout."""
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """The place of a shown object on pages. `key` is the kernel's there, `out` the object's id in the kernel.
+
+    `hides`: so many outputs follow that stand in for the object and are hidden where it is live.
+    """
+
+    key: str
+    out: str
+    hides: int = 0
+
+    def around(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the data of an output with the placeholder around its HTML."""
+        hides = f' data-mkb-hides="{self.hides}"' if self.hides else ""
+        begin = f'<div class="mkb-live" data-mkb-kernel="{self.key}" data-mkb-out="{self.out}"{hides}>'
+        return {**data, "text/html": f"{begin}{data.get('text/html', '')}</div>"}
+
+
+def live_html(text: str) -> str:
+    """Return marimo's HTML for its own front end; empty if there is nothing in it that is alive there."""
+    if ELEMENT not in text:
+        return ""
+    kept = _OF_JUPYTER.sub(muted("(shown below)"), text) if _OF_JUPYTER.search(text) else text
+    return kept if ELEMENT in kept else ""
