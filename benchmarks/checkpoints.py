@@ -87,7 +87,7 @@ class _Notebook:
                 stream = (
                     saving.pack(group.stream) if small else BlobStream(**asdict(_blob(saving, group.stream)))
                 )
-                buffers = tuple(_blob(saving, buffer) for buffer in group.buffers)
+                buffers = tuple(_blob(saving, buffer, raw=not group.offsets) for buffer in group.buffers)
                 saved.append(
                     SavedGroup(group.names, stream, buffers, code=group.code, verified=group.offsets)
                 )
@@ -115,8 +115,8 @@ class _Notebook:
         return values
 
 
-def _blob(saving: Saving, data: bytes | memoryview) -> SavedBuffer:
-    writing = saving.write(data)
+def _blob(saving: Saving, data: bytes | memoryview, *, raw: bool = False) -> SavedBuffer:
+    writing = saving.write(data, raw=raw)
     while (blob := writing.step()) is None:
         pass
     return blob

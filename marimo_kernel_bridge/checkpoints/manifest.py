@@ -11,14 +11,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The format of manifests and streams that this version writes, and the only one that it reads."""
 
 Kind = Literal["named", "automatic"]
 
 
 class SavedBuffer(msgspec.Struct, frozen=True):
-    """A blob: the SHA-256 of its bytes, in hex, and their number."""
+    """A blob: the digest of its bytes, in hex (`blobs`), and their number."""
 
     digest: str
     size: int
@@ -42,8 +42,8 @@ class SavedGroup(msgspec.Struct, frozen=True):
     """Names whose values share mutable objects: one stream, restored as a whole or not at all.
 
     `buffers` are the large buffers (of arrays, columns) that the stream refers to, in its order. `code`: the stream
-    contains bytecode, which another minor version of Python cannot read. `verified`: the hashes of the buffers are compared
-    whenever they are read, because they hold offsets. `keys` are the keys of the cells that defined
+    contains bytecode, which another minor version of Python cannot read. `verified`: the digests of the buffers are SHA-256 and compared
+    whenever they are read, because they hold offsets; else the buffers are raw data. `keys` are the keys of the cells that defined
     or changed the values, as of the moment of the save.
     """
 

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 class OpenCheckpoint:
     """A verified checkpoint whose blobs are not deleted while it is open. `mapped` counts the bytes of its mapped buffers."""
 
-    def __init__(self, blobs: Path, manifest: Manifest, *, verify_buffers: bool) -> None:
+    def __init__(self, blobs: Path, manifest: Manifest, seed: int, *, verify_buffers: bool) -> None:
+        """`seed` is that of the digests of raw data."""
         self.manifest = manifest
         self.mapped = 0
         self._blobs = blobs
+        self._seed = seed
         self._verify_buffers = verify_buffers
         self._held = ExitStack()
         self._pack = bytes(self._verified(manifest.pack)) if manifest.pack is not None else b""
@@ -50,8 +52,8 @@ class OpenCheckpoint:
         return memoryview(self._pack)[stream.offset : stream.offset + stream.size]
 
     def _buffers(self, group: SavedGroup) -> list[memoryview]:
-        verify = self._verify_buffers or group.verified
-        return [mapped(self._blobs, buffer, verify=verify) for buffer in group.buffers]
+        verify, seed = self._verify_buffers or group.verified, None if group.verified else self._seed
+        return [mapped(self._blobs, buffer, verify=verify, seed=seed) for buffer in group.buffers]
 
     def _verified(self, blob: SavedBuffer) -> memoryview:
         return mapped(self._blobs, blob, verify=True)

@@ -121,7 +121,7 @@ def new_partial(folder: Path) -> tuple[int, Path]:
     return os.open(path, flags, 0o600), path
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write bytes, however many the system takes at a time."""
     view = memoryview(data)
     while view:

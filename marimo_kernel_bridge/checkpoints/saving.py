@@ -32,14 +32,20 @@ class Saving:
         kind: Kind,
         earlier: Sequence[Manifest],
         write_manifest: Callable[[Manifest], None],
+        *,
+        seed: int,
     ) -> None:
-        """`earlier` are the checkpoints of the notebook. An automatic one gets its name from its number."""
+        """`earlier` are the checkpoints of the notebook. An automatic one gets its name from its number.
+
+        `seed` is that of the digests of raw data.
+        """
         self.number = 1 + max((manifest.number for manifest in earlier), default=0)
         self.name = name if kind == "named" else f"{AUTOMATIC_NAME}{self.number}"
         self.bytes_written = 0
         self._blobs = blobs
         self._kind: Kind = kind
         self._write_manifest = write_manifest
+        self._seed = seed
         self._known = {blob.size for manifest in earlier for blob in manifest.blobs()}
         self._pack = bytearray()
         self._writings: list[BlobWriting] = []
@@ -49,10 +55,14 @@ class Saving:
         """Hold something (the lock) until the checkpoint is closed."""
         self._held = held
 
-    def write(self, data: memoryview | bytes) -> BlobWriting:
-        """Return the writing of a blob: call its `step()` until it returns the blob."""
+    def write(self, data: memoryview | bytes, *, raw: bool = False) -> BlobWriting:
+        """Return the writing of a blob: call its `step()` until it returns the blob.
+
+        `raw`: it can run no code and holds no offsets, and is not verified whenever it is read.
+        """
         known = len(memoryview(data).cast("B")) in self._known
-        self._writings.append(BlobWriting(self._blobs, data, self._count, known=known))
+        seed = self._seed if raw else None
+        self._writings.append(BlobWriting(self._blobs, data, self._count, known=known, seed=seed))
         return self._writings[-1]
 
     def pack(self, stream: bytes) -> PackedStream:

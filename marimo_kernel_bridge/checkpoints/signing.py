@@ -47,6 +47,11 @@ def key_at(path: Path, *, create: bool = False) -> bytes:
     return key
 
 
+def seed_of(key: bytes) -> int:
+    """Return the seed of the digests of raw data, which only who has the key knows."""
+    return int.from_bytes(hashlib.sha256(_PURPOSE + b"raw data\n" + key).digest()[:8])
+
+
 def signed(manifest: Manifest, key: bytes) -> bytes:
     """Return the content of a manifest's file."""
     body = msgspec.json.encode(msgspec.structs.replace(manifest, key_id=_id_of(key)))

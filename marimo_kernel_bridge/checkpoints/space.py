@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 QUOTA: Final = 10_000_000_000
 """The most bytes of all checkpoints of a user, if the disk has more than ten times that."""
-_DIGEST: Final = re.compile(rb'"([0-9a-f]{64})"')
+_DIGEST: Final = re.compile(rb'"((?:[0-9a-f]{32}){1,2})"')
 _YOUNG: Final = 86_400.0
 """Seconds for which a blob is kept where there are no locks."""
 

@@ -3,7 +3,7 @@ r"""A folder of checkpoints: signed manifests by notebook, and the blobs that th
     <folder>/            0700
       key                32 bytes, 0600: one for each user
       lock               held by who saves or reads (shared), and by who sweeps (alone)
-      blobs/<sha256>     0600, never changed once it has this name
+      blobs/<digest>     0600, never changed once it has this name
       <stem>-<hash of the notebook's path>/NAME.json   "<hmac>\n<json>"
 
 Nothing that a file says is used before its owner, its mode and its signature or hash are right. Does not pickle: what it
@@ -26,7 +26,7 @@ from marimo_kernel_bridge.checkpoints import space
 from marimo_kernel_bridge.checkpoints.open_checkpoint import OpenCheckpoint
 from marimo_kernel_bridge.checkpoints.own_files import judge_folder, refusing, write_whole
 from marimo_kernel_bridge.checkpoints.saving import AUTOMATIC_NAME, Saving
-from marimo_kernel_bridge.checkpoints.signing import key_at, signed, verified
+from marimo_kernel_bridge.checkpoints.signing import key_at, seed_of, signed, verified
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ class Store:
         """
         with ExitStack() as working:
             working.enter_context(space.at_work(self.folder))
-            opened = OpenCheckpoint(self._blobs, self.manifest(shelf, name), verify_buffers=verify_buffers)
+            manifest, seed = self.manifest(shelf, name), seed_of(key_at(self._key))
+            opened = OpenCheckpoint(self._blobs, manifest, seed, verify_buffers=verify_buffers)
             opened.until_closed(working.pop_all())
             return opened
 
@@ -133,10 +134,11 @@ class Store:
                 judge_folder(self.folder)
                 for folder in (self.folder, self._blobs):
                     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                key_at(self._key, create=True)
+                seed = seed_of(key_at(self._key, create=True))
             working.enter_context(space.at_work(self.folder))
             earlier = self.manifests(shelf)
-            saving = Saving(self._blobs, name, kind, earlier, functools.partial(self._write, shelf))
+            write = functools.partial(self._write, shelf)
+            saving = Saving(self._blobs, name, kind, earlier, write, seed=seed)
             saving.until_closed(working.pop_all())
             return saving
 

@@ -312,8 +312,12 @@ class _OneSave:
         """Write a group, as long as no cell runs that makes or uses it."""
         small = len(group.stream) < OUT_OF_BAND
         blobs: list[SavedBuffer] = []
-        for data in (*(() if small else (group.stream,)), *group.buffers):
-            blob = await self._written(data, group.names, ran)
+        parts = [
+            *(() if small else ((group.stream, False),)),
+            *((each, not group.offsets) for each in group.buffers),
+        ]
+        for data, raw in parts:
+            blob = await self._written(data, group.names, ran, raw=raw)
             if blob is None:
                 return
             blobs.append(blob)
@@ -325,10 +329,15 @@ class _OneSave:
         self._groups[group.names] = _Group(saved, ran)
 
     async def _written(
-        self, data: memoryview | bytes, names: Sequence[str], ran: Mapping[str, float | None]
+        self,
+        data: memoryview | bytes,
+        names: Sequence[str],
+        ran: Mapping[str, float | None],
+        *,
+        raw: bool = False,
     ) -> SavedBuffer | None:
         """Write a blob a step at a time in a thread; None if a cell ran meanwhile that makes or uses it."""
-        writing, newest = self._saving.write(data), self._host.queue.newest
+        writing, newest = self._saving.write(data, raw=raw), self._host.queue.newest
         begun, spent = 0.0, 0.0
         while True:
             begun = time.monotonic()

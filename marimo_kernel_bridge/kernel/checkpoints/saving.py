@@ -80,7 +80,8 @@ def written(saving: Saving, group: PickledGroup, captured: Captured) -> SavedGro
     """Write a group."""
     small = len(group.stream) < OUT_OF_BAND
     stream = saving.pack(group.stream) if small else _stream(_blob(saving, group.stream))
-    return saved_group(group, stream, [_blob(saving, buffer) for buffer in group.buffers], captured)
+    buffers = [_blob(saving, buffer, raw=not group.offsets) for buffer in group.buffers]
+    return saved_group(group, stream, buffers, captured)
 
 
 def saved_group(
@@ -96,8 +97,8 @@ def _stream(blob: SavedBuffer) -> BlobStream:
     return BlobStream(blob.digest, blob.size)
 
 
-def _blob(saving: Saving, data: memoryview | bytes) -> SavedBuffer:
-    writing = saving.write(data)
+def _blob(saving: Saving, data: memoryview | bytes, *, raw: bool = False) -> SavedBuffer:
+    writing = saving.write(data, raw=raw)
     while (blob := writing.step()) is None:
         pass
     return blob

@@ -19,8 +19,8 @@ def manifest(
     return Manifest(name="", kind="named", at=at, python="3.11.7", notebook=notebook, groups=groups)
 
 
-def written(saving: Saving, data: bytes) -> SavedBuffer:
-    writing = saving.write(data)
+def written(saving: Saving, data: bytes, *, raw: bool = False) -> SavedBuffer:
+    writing = saving.write(data, raw=raw)
     while (blob := writing.step()) is None:
         pass
     return blob
@@ -33,9 +33,11 @@ def group(
     if large:
         blob = written(saving, large)
         return SavedGroup(
-            (name,), BlobStream(blob.digest, blob.size), tuple(written(saving, each) for each in buffers)
+            (name,),
+            BlobStream(blob.digest, blob.size),
+            tuple(written(saving, each, raw=True) for each in buffers),
         )
-    return SavedGroup((name,), saving.pack(small), tuple(written(saving, each) for each in buffers))
+    return SavedGroup((name,), saving.pack(small), tuple(written(saving, each, raw=True) for each in buffers))
 
 
 def save(  # the parts of a checkpoint

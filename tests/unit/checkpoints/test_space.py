@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.checkpoints import space
+from marimo_kernel_bridge.checkpoints.manifest import FORMAT
 from marimo_kernel_bridge.checkpoints.store import Store
 from tests.unit.checkpoints.saved import SHELF, contents, save, written
 
@@ -101,7 +102,7 @@ def test_nothing_is_swept_while_anybody_saves_or_restores(store: Store) -> None:
 def test_blobs_of_a_manifest_that_cannot_be_read_stay(store: Store) -> None:
     saved = save(store, "first")
     path = store.folder / SHELF / "first.json"
-    path.write_bytes(path.read_bytes().replace(b'"format":1', b'"format":9'))
+    path.write_bytes(path.read_bytes().replace(f'"format":{FORMAT}'.encode(), b'"format":9'))
     store.collect()
     assert saved.pack is not None
     assert (store.folder / "blobs" / saved.pack.digest).exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from marimo_kernel_bridge.checkpoints.manifest import SavedGroup
+from marimo_kernel_bridge.checkpoints.manifest import FORMAT, SavedGroup
 from marimo_kernel_bridge.checkpoints.store import Store
 from marimo_kernel_bridge.errors import BridgeError
 from tests.unit.checkpoints.saved import SHELF, contents, manifest, save, written
@@ -67,6 +67,16 @@ def test_buffers_that_hold_offsets_are_always_verified(store: Store) -> None:
         saving.commit(manifest((arrow,)))
     flip(file_of(store, "buffer"), 77)
     assert refusal_of(store).code == "checkpoint_broken"
+
+
+def test_nobody_without_the_key_knows_the_names_of_raw_data(tmp_path: Path) -> None:
+    """Else somebody could make two arrays of one name, of which one would come back as the other."""
+    names = []
+    for folder in (tmp_path / "mine", tmp_path / "theirs"):
+        with Store(folder).saving(SHELF, "first", "named") as saving:
+            names.append((written(saving, BUFFER, raw=True).digest, written(saving, BUFFER).digest))
+    assert names[0][0] != names[1][0]
+    assert names[0][1] == names[1][1]
 
 
 def _truncate(path: Path) -> None:
@@ -154,10 +164,11 @@ def test_a_manifest_under_another_name_is_refused(saved: Store) -> None:
     assert "under another name" in refusal_of(saved, "second").message
 
 
-def test_a_checkpoint_of_a_later_format_is_refused(store: Store) -> None:
+@pytest.mark.parametrize("other", [FORMAT - 1, FORMAT + 1])
+def test_a_checkpoint_of_another_format_is_refused(store: Store, other: int) -> None:
     with store.saving(SHELF, "first", "named") as saving:
-        saving.commit(msgspec.structs.replace(manifest(), format=2))
-    assert "it has format 2, and this version reads 1" in refusal_of(store).message
+        saving.commit(msgspec.structs.replace(manifest(), format=other))
+    assert f"it has format {other}, and this version reads {FORMAT}" in refusal_of(store).message
 
 
 def test_the_newest_that_can_be_trusted_is_taken(saved: Store) -> None:

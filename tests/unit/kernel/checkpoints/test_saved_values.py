@@ -24,8 +24,8 @@ def store(tmp_path: Path) -> Store:
 def save(store: Store, groups: list[PickledGroup]) -> None:
     with store.saving(SHELF, "first", "named") as saving:
 
-        def blob(data: bytes | memoryview) -> SavedBuffer:
-            writing = saving.write(data)
+        def blob(data: bytes | memoryview, *, raw: bool = False) -> SavedBuffer:
+            writing = saving.write(data, raw=raw)
             while (done := writing.step()) is None:
                 pass
             return done
@@ -34,7 +34,7 @@ def save(store: Store, groups: list[PickledGroup]) -> None:
         for group in groups:
             small = len(group.stream) < OUT_OF_BAND
             stream = saving.pack(group.stream) if small else BlobStream(**asdict(blob(group.stream)))
-            buffers = tuple(blob(buffer) for buffer in group.buffers)
+            buffers = tuple(blob(buffer, raw=not group.offsets) for buffer in group.buffers)
             saved.append(SavedGroup(group.names, stream, buffers, code=group.code, verified=group.offsets))
         python = ".".join(map(str, sys.version_info[:3]))
         saving.commit(Manifest(name="", kind="named", at=0.0, python=python, groups=tuple(saved)))
