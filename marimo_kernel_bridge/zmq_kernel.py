@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.live.carriers import LiveCarriers
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.kernel.recording import Recording
-    from marimo_kernel_bridge.runtime.interface import CellHost
+    from marimo_kernel_bridge.runtime.interface import CellHost, LiveFrontEnd
 
 _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already have arrived
@@ -435,7 +435,7 @@ class RuntimeLoader:
 
         def make_runtime(host: CellHost) -> Engine:
             capabilities = FrontEndCapabilities(
-                notebook.cells, lambda: notebook.running, partial(_live_key, kernel)
+                notebook.cells, lambda: notebook.running, partial(_live_front_end, kernel)
             )
             screen = Screen(kernel.shell, capabilities)
             with outside_deleted_directory():
@@ -478,8 +478,8 @@ def _kernel_id(kernel: MarimoKernel) -> str:
     return message_names.kernel_id_of(Path(getattr(kernel.parent, "connection_file", "")))
 
 
-def _live_key(kernel: MarimoKernel, entry: Entry) -> str:
-    return kernel.live_carriers.key_for(entry)
+def _live_front_end(kernel: MarimoKernel, entry: Entry) -> LiveFrontEnd | None:
+    return kernel.live_carriers.front_end_of(entry)
 
 
 def _pause_names(kernel: MarimoKernel) -> Sequence[str]:

@@ -78,7 +78,7 @@ class Engine:
         areas = None
         if screen is not None:
             self._display = Display(
-                screen.shell, screen.capabilities.prefers_markdown, screen.capabilities.live_key
+                screen.shell, screen.capabilities.prefers_markdown, screen.capabilities.live
             )
             self._display.install()
             areas = OutputAreas(screen.shell, self._display, screen.capabilities)

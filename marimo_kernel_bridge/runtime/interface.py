@@ -332,6 +332,14 @@ class AssetPack:
     ready: str = ""
 
 
+@dataclass(frozen=True)
+class LiveFrontEnd:
+    """Pages with marimo's own front end. `key` is the kernel's on them; `attached`: one of them is there."""
+
+    key: str
+    attached: bool
+
+
 class LiveObserver(Protocol):
     """Pages that show marimo's own elements, or marimo's editor. Any thread."""
 

@@ -13,6 +13,7 @@ from marimo_kernel_bridge.kernel.live.carrier import LoaderWidget, PageComm, has
 from marimo_kernel_bridge.kernel.live.page_requests import Host as RequestsHost
 from marimo_kernel_bridge.kernel.live.page_requests import PageRequests
 from marimo_kernel_bridge.kernel.live.pages import LivePages
+from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import Entry
@@ -62,16 +63,18 @@ class LiveCarriers:
         live.observers.append(self.pages)
         router.pages = self.pages
 
-    def key_for(self, entry: Entry) -> str:
-        """Return the key in placeholders of a cell's elements, empty if no page may show them live."""
-        if entry.address.dialect not in {"lab", "vscode"} or self._live.fault():
-            return ""
-        if self._widget_open():
-            if entry.address.dialect == "vscode":
-                self._show_view(entry)
-        elif entry.address.dialect == "vscode" or not self._host.document_messages.in_jupyterlab():
-            return ""
-        return self.pages.key
+    def front_end_of(self, entry: Entry) -> LiveFrontEnd | None:
+        """Return the pages that may show a cell's elements live."""
+        dialect = entry.address.dialect
+        if dialect not in {"lab", "vscode"} or self._live.fault():
+            return None
+        by_extension = dialect == "lab" and self._host.document_messages.in_jupyterlab()
+        # With the extension no widget: where there is no widget manager, JupyterLab reports it as an error.
+        if not by_extension and not self._widget_open():
+            return None
+        if dialect == "vscode":
+            self._show_view(entry)
+        return LiveFrontEnd(self.pages.key, attached=bool(self.pages))
 
     def opened(self, comm: Any) -> None:
         """Take over a comm that a page has opened."""

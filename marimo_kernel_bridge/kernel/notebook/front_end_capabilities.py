@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import CellTable, Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.protocol.names import Dialect
+    from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
 
 
 class FrontEndCapabilities:
@@ -22,15 +23,15 @@ class FrontEndCapabilities:
         self,
         cells: CellTable,
         running: Callable[[], tuple[str, float] | None],
-        live_key: Callable[[Entry], str],
+        live: Callable[[Entry], LiveFrontEnd | None],
     ) -> None:
         """Make them for the cell that `running` returns, with the time since when it runs.
 
-        `live_key` returns the kernel's key on pages with marimo's own front end, empty if a cell is on none.
+        `live` returns the pages with marimo's own front end that may show a cell.
         """
         self._cells = cells
         self._running = running
-        self._live_key = live_key
+        self._live = live
 
     def _entry(self) -> Entry | None:
         running = self._running()
@@ -40,10 +41,10 @@ class FrontEndCapabilities:
         entry = self._entry()
         return None if entry is None else entry.address.dialect
 
-    def live_key(self) -> str:
+    def live(self) -> LiveFrontEnd | None:
         """Pages of JupyterLab and VS Code may have marimo's own front end."""
         entry = self._entry()
-        return "" if entry is None else self._live_key(entry)
+        return None if entry is None else self._live(entry)
 
     def prefers_markdown(self) -> bool:
         """VS Code typesets formulas and colors code in Markdown, and neither in HTML."""

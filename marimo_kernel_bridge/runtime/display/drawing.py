@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo_kernel_bridge.runtime.display.shown_elements import ShownObject
+    from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
 
 _TAG: Final = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _MERMAID: Final = re.compile(r"<marimo-mermaid [^<>]*></marimo-mermaid>")
@@ -50,17 +51,17 @@ class Drawing:
     thing: Html | None = None
     element_ids: frozenset[str] = frozenset()  # of the UI elements that it shows
     live: str = ""  # marimo's HTML, if something in it is alive in marimo's own front end,
-    key: str = ""  # and the key of the kernel on pages that have that front end
+    front_end: LiveFrontEnd | None = None  # and the pages that may have that
     stands_in: bool = False  # the outputs are not marimo's: a page that shows the object live hides them
 
 
 def draw_object(
-    value: object, prefers_markdown: Callable[[], bool], live_key: Callable[[], str] = str
+    value: object, prefers_markdown: Callable[[], bool], find_pages: Callable[[], LiveFrontEnd | None]
 ) -> Drawing:
     """Convert `value` to one output, or more if parts of it need a renderer of the front end.
 
-    `prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML. `live_key` returns the
-    kernel's key on pages with marimo's own front end, empty if the front end of the running cell has no such page.
+    `prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML. `find_pages`
+    returns the pages with marimo's own front end that may show the running cell.
     """
     value = _unwrapped(value)
     if not isinstance(value, Html):
@@ -69,26 +70,27 @@ def draw_object(
         natives, live = FORMATTERS.outputs(WRAPPED[value._args.component_name](value)), live_html(value.text)
         if not live:
             return Drawing(natives)
-        return Drawing(natives, value, live=live, key=live_key(), stands_in=True)
+        return Drawing(natives, value, live=live, front_end=find_pages(), stands_in=True)
     text = value.text
     if isinstance(text, Shown):
         return Drawing(list(text.outputs))
     live = live_html(text)
-    key = live_key() if live else ""
-    page = RenderedPage()
+    front_end = find_pages() if live else None
+    page = RenderedPage(loads=front_end is None or not front_end.attached)
     if isinstance(value, _md):
-        data = _markdown(value, page, keeps_html=bool(key) or not prefers_markdown())
+        data = _markdown(value, page, keeps_html=front_end is not None or not prefers_markdown())
     elif _MERMAID.fullmatch(text):
         data = _mermaid(page.html(text))
     else:
         drawn = page.html(text)
         data = {"text/html": drawn, "text/plain": html_to_text(drawn)}
-    return Drawing([(data, {}), *page.natives], value, frozenset(page.element_ids), live, key)
+    return Drawing([(data, {}), *page.natives], value, frozenset(page.element_ids), live, front_end)
 
 
 def in_place(drawing: Drawing, shown: ShownObject, out: str) -> list[Bundle]:
     """Return the outputs with a placeholder, for pages with marimo's own front end."""
-    shown.place = Placeholder(drawing.key, out, len(drawing.outputs) if drawing.stands_in else 0)
+    assert drawing.front_end is not None
+    shown.place = Placeholder(drawing.front_end, out, len(drawing.outputs) if drawing.stands_in else 0)
     rest = drawing.outputs if drawing.stands_in else drawing.outputs[1:]
     return [(shown.shown_data, {}), *rest]
 
@@ -105,6 +107,7 @@ def one_line(value: Html) -> str:
 class RenderedPage:
     """An implementation of `rendering.page.Page`: looks up UI elements, and collects outputs for the front end's renderers."""
 
+    loads: bool = True  # also what marimo would load lazily; a page with its front end does so itself
     natives: list[Bundle] = field(default_factory=list)
     element_ids: set[str] = field(default_factory=set)
     _contents: dict[str, str | None] = field(default_factory=dict)
@@ -137,7 +140,9 @@ class RenderedPage:
         wrapped = WRAPPED.get(element.name)
         if element.object_id not in self._contents:
             content = None
-            if contents is not None:
+            if element.name == "marimo-lazy" and not self.loads:
+                content = muted("(loaded when it is shown)")
+            elif contents is not None:
                 content = contents(found)
             elif wrapped is not None:
                 content = as_html(wrapped(found)).text

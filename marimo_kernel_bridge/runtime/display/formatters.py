@@ -23,22 +23,25 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.runtime.display.embedding import Bundle
     from marimo_kernel_bridge.runtime.display.placeholders import Placeholder
-    from marimo_kernel_bridge.runtime.interface import Redrawn
+    from marimo_kernel_bridge.runtime.interface import LiveFrontEnd, Redrawn
 
 
 class Display:
     """The display of marimo's objects in one shell."""
 
     def __init__(
-        self, shell: InteractiveShell, prefers_markdown: Callable[[], bool], live_key: Callable[[], str]
+        self,
+        shell: InteractiveShell,
+        prefers_markdown: Callable[[], bool],
+        live: Callable[[], LiveFrontEnd | None],
     ) -> None:
         """`prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML.
 
-        `live_key` returns the kernel's key on pages with marimo's own front end, empty if there are none.
+        `live` returns the pages with marimo's own front end that may show the running cell.
         """
         formatter: Any = shell.display_formatter  # a trait, typed as optional
         self._formatter = formatter
-        self._prefers_markdown, self._live_key = prefers_markdown, live_key
+        self._prefers_markdown, self._live = prefers_markdown, live
         self.shown = ShownElements()
         self._latest: tuple[Callable[[], object], list[Bundle]] | None = None
 
@@ -57,21 +60,21 @@ class Display:
         """Return the outputs of displaying `value`: one, or more if parts of it need a renderer of the front end."""
         from marimo_kernel_bridge.runtime.display.drawing import draw_object, in_place  # noqa: PLC0415  # see there
 
-        drawing = draw_object(value, self._prefers_markdown, self._live_key)
+        drawing = draw_object(value, self._prefers_markdown, self._live)
         if drawing.thing is None or not (drawing.element_ids or drawing.live):
             return drawing.outputs
         data = {"text/plain": ""} if drawing.stands_in else drawing.outputs[0][0]
         shown = ShownObject(weakref.ref(drawing.thing), drawing.element_ids, data, drawing.live)
         out = self.shown.note(shown)
-        return in_place(drawing, shown, out) if out and drawing.key else drawing.outputs
+        return in_place(drawing, shown, out) if out and drawing.front_end else drawing.outputs
 
     def redrawn(self, elements: list[UIElement[Any, Any]]) -> dict[str, list[Redrawn]]:
         """Redraw outputs that show these elements, and return the changes, by cell."""
         from marimo_kernel_bridge.runtime.display.drawing import draw_object  # noqa: PLC0415  # see there
 
         def drawn(thing: Html, place: Placeholder | None) -> dict[str, Any]:
-            key = "" if place is None else place.key
-            return draw_object(thing, self._prefers_markdown, lambda: key).outputs[0][0]
+            front_end = None if place is None else place.front_end
+            return draw_object(thing, self._prefers_markdown, lambda: front_end).outputs[0][0]
 
         return self.shown.redrawn(elements, drawn)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.runtime.display.embedding import Bundle
     from marimo_kernel_bridge.runtime.display.formatters import Display
-    from marimo_kernel_bridge.runtime.interface import Header
+    from marimo_kernel_bridge.runtime.interface import Header, LiveFrontEnd
 
 _NOTHING: Final = {"text/html": "", "text/plain": ""}
 """Replaces removed objects. Plain text alone would take up a line, and nbconvert warns about an empty bundle."""
@@ -43,8 +43,8 @@ class Capabilities(Protocol):
         """Return whether it renders Markdown better than equivalent HTML."""
         ...
 
-    def live_key(self) -> str:
-        """Return the kernel's key on pages with marimo's own front end, empty if it has no such page."""
+    def live(self) -> LiveFrontEnd | None:
+        """Return the pages with marimo's own front end, if it may have any."""
         ...
 
     def updates_displays(self) -> bool:

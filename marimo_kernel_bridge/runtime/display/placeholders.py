@@ -14,6 +14,8 @@ from marimo_kernel_bridge.rendering.page import muted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
+
 ELEMENT: Final = "<marimo-ui-element"
 _OF_JUPYTER: Final = re.compile(
     r"""(<marimo-ui-element\s[^<>]*>\s*)?"""
@@ -25,19 +27,21 @@ _OF_JUPYTER: Final = re.compile(
 
 @dataclass(frozen=True)
 class Placeholder:
-    """The place of a shown object on pages. `key` is the kernel's there, `out` the object's id in the kernel.
+    """The place of a shown object on pages, of `front_end`. `out` is the object's id in the kernel.
 
     `hides`: so many outputs follow that stand in for the object and are hidden where it is live.
     """
 
-    key: str
+    front_end: LiveFrontEnd
     out: str
     hides: int = 0
 
     def around(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the data of an output with the placeholder around its HTML."""
         hides = f' data-mkb-hides="{self.hides}"' if self.hides else ""
-        begin = f'<div class="mkb-live" data-mkb-kernel="{self.key}" data-mkb-out="{self.out}"{hides}>'
+        begin = (
+            f'<div class="mkb-live" data-mkb-kernel="{self.front_end.key}" data-mkb-out="{self.out}"{hides}>'
+        )
         return {**data, "text/html": f"{begin}{data.get('text/html', '')}</div>"}
 
 
