@@ -21,6 +21,7 @@ ErrorCode = Literal[
     "bad_request",
     "unsupported_version",
     "not_reactive",
+    "not_offered",
     "not_connected",
     "not_allowed",
     "paused",
@@ -166,6 +167,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "not_installed": (
         "A required package is not installed in the environment of marimo-kernel-bridge.",
         "The message names it and says how to install it.",
+    ),
+    "not_offered": (
+        "marimo's own editor has no request for this; nothing was done.",
+        "The message says what to do instead.",
     ),
     "not_reactive": (
         "The kernel is not reactive: it has no graph of cells.",

@@ -25,6 +25,7 @@ from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.cli import lab_extension, vscode
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
+from marimo_kernel_bridge.client.marimo_editor import host as marimo
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
@@ -86,6 +87,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
     else:
         found(*_skipped("kernel", "reactivity", "mcp", because="there is no usable kernelspec"))
     found(_running_server())
+    found(_marimo_editors())
     found(*_pools())
     found(*_unsafe_kernelspecs())
     found(lab := _jupyterlab())
@@ -265,6 +267,19 @@ def _running_server() -> Finding:
         return Finding("mcp --http", "ok", f"not running; clients over HTTP would find it on port {port}")
     running.close()
     return Finding("mcp --http", "ok", f"running, for `mcp --connect` and over HTTP on port {port}")
+
+
+def _marimo_editors() -> Finding:
+    """Say which notebooks in marimo's own editor agents can join, and which servers of it keep them out."""
+    names = [Path(one.path).name for one in asyncio.run(marimo.running_notebooks()) if one.path is not None]
+    if closed := marimo.servers_without_host():
+        detail = f"agents cannot join what is open at {', '.join(closed)}: it runs without marimo's host API"
+        return Finding("marimo edit", "skipped", detail, f"Start it so: {marimo.HOW_TO_START}")
+    if names:
+        return Finding("marimo edit", "ok", f"agents can join {', '.join(names)} in marimo's own editor")
+    return Finding(
+        "marimo edit", "skipped", "no notebook that agents can join is open in marimo's own editor"
+    )
 
 
 def _pools() -> Iterator[Finding]:

@@ -1,4 +1,7 @@
-"""The endpoint of a kernel: a connection file, or a Jupyter server. Only this module distinguishes the two."""
+"""The endpoint of a kernel: a connection file, a Jupyter server, or a notebook in marimo's own editor.
+
+Only this module distinguishes them.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
+from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.channels import Channels
 
-Endpoint = Connection | ServerKernel
+Endpoint = Connection | ServerKernel | MarimoNotebook
 
 
 def open_channels(endpoint: Endpoint, username: str) -> Channels:
@@ -24,5 +28,9 @@ def open_channels(endpoint: Endpoint, username: str) -> Channels:
             from marimo_kernel_bridge.client.websocket_channels import WebsocketChannels  # noqa: PLC0415  # Tornado is slow to import
 
             return WebsocketChannels(endpoint, username)
+        case MarimoNotebook():
+            from marimo_kernel_bridge.client.marimo_editor.channels import MarimoChannels  # noqa: PLC0415  # likewise
+
+            return MarimoChannels(endpoint, username)
         case _:
             assert_never(endpoint)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.names import IMPLEMENTATION
+from marimo_kernel_bridge.protocol.names import IMPLEMENTATION, MARIMO_EDITOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ class KernelInfo:
 
     @property
     def reactive(self) -> bool:
-        return self.implementation == IMPLEMENTATION
+        return self.implementation in {IMPLEMENTATION, MARIMO_EDITOR}
 
 
 class KernelLife:

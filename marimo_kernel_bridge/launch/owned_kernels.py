@@ -17,6 +17,7 @@ from marimo_kernel_bridge.client.connection import (
     transport_encryption,
 )
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
+from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import KERNELSPEC, kernel_id_of
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.connection import Connection
-    from marimo_kernel_bridge.client.endpoint import Endpoint
 
 Action = Literal["interrupt", "restart", "shut_down"]
 
@@ -129,6 +129,12 @@ async def control(client: KernelClient, action: Action, started: StartedKernels)
     if action == "interrupt":
         await client.interrupt()
         return "Interrupted: the running code got a KeyboardInterrupt."
+    if isinstance(endpoint, MarimoNotebook):
+        raise BridgeError(
+            "not_offered",
+            "marimo's kernel is the person's to restart and to shut down; nothing was done.",
+            "They can do it in marimo's menu.",
+        )
     manager = started.manager_of(endpoint.where)
     server = await _server_of(endpoint)
     done = "restarted, empty" if action == "restart" else "shut down"
@@ -150,7 +156,7 @@ async def control(client: KernelClient, action: Action, started: StartedKernels)
     return f"The kernel was {done}. All its variables and cells are lost."
 
 
-async def _server_of(endpoint: Endpoint) -> ServerKernel | None:
+async def _server_of(endpoint: Connection | ServerKernel) -> ServerKernel | None:
     if isinstance(endpoint, ServerKernel):
         return endpoint
     from marimo_kernel_bridge.client.discovery import server_of_kernel  # noqa: PLC0415  # urllib is slow to import

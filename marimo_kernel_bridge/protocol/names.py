@@ -20,6 +20,9 @@ MODULE: Final = "marimo_kernel_bridge"
 IMPLEMENTATION: Final = "marimo_kernel_bridge"
 """`implementation` in this kernel's kernel_info_reply. Only such a kernel answers bridge requests."""
 
+MARIMO_EDITOR: Final = "marimo"
+"""`implementation` of a notebook in marimo's own editor, for which `client.marimo_editor` answers bridge requests."""
+
 METADATA_KEY: Final = "marimo_kernel_bridge"
 """The key of this package's fields in the metadata of Jupyter messages, cells and notebooks."""
 

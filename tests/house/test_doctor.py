@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from types import SimpleNamespace
 
@@ -188,6 +189,18 @@ def test_another_user_on_the_port_of_the_server_is_told(monkeypatch, tmp_path):
     finding = doctor._running_server()
     assert (finding.verdict, finding.hint) == ("FAILED", "Choose another --port.")
     assert "User id 4242 listens on port" in finding.detail
+
+
+def test_marimos_own_editors_are_told_with_how_to_let_agents_in(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert doctor._marimo_editors().verdict == "skipped"
+    folder = tmp_path / "marimo" / "servers"
+    folder.mkdir(parents=True)
+    record = {"pid": os.getpid(), "host": "127.0.0.1", "port": 2718, "base_url": ""}
+    (folder / "one.json").write_text(json.dumps(record))
+    finding = doctor._marimo_editors()
+    assert "cannot join what is open at http://127.0.0.1:2718" in finding.detail
+    assert finding.hint == "Start it so: MARIMO_ENABLE_HOST=1 marimo edit NOTEBOOK.py"
 
 
 # VS Code

@@ -15,6 +15,7 @@ import random
 import re
 import sys
 import tempfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +33,9 @@ from marimo_kernel_bridge.cli.main import main as command_line
 from marimo_kernel_bridge.client.channels import BadSignature, Message
 from marimo_kernel_bridge.client.connection import Connection, listens, read_connection
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer
+from marimo_kernel_bridge.client.marimo_editor.cells import NotebookView
+from marimo_kernel_bridge.client.marimo_editor.events import EventReader
+from marimo_kernel_bridge.client.marimo_editor.mirror import Mirror
 from marimo_kernel_bridge.client.message_contents import check_content
 from marimo_kernel_bridge.client.received_json import read_json
 from marimo_kernel_bridge.client.websocket_channels import _framed, _parsed, _parsed_json
@@ -56,6 +60,7 @@ from tests.unit.malformed_samples import (
     CONNECTION_FILES,
     CONTENTS,
     CONTROL,
+    EVENTS,
     HEADER,
     MARIMO,
     NOTEBOOKS,
@@ -210,6 +215,28 @@ async def _servers(seeds: Iterable[int]) -> Faults:
                     faults.append(f"{seed}: {refusal}")
             except Exception as error:  # any is a fault
                 faults.append(f"{seed}: {error!r}")
+    return faults
+
+
+def marimo_events(seeds: Iterable[int], folder: Path) -> Faults:
+    """Read notebooks in marimo's editor whose events are damaged."""
+    del folder
+    faults: Faults = []
+    for seed in seeds:
+        rng = random.Random(seed)
+        mirror, reader = Mirror(), EventReader()
+        try:
+            for name, data in EVENTS:
+                text = json.dumps(data).encode() if rng.randrange(4) else damaged_text(data, rng)
+                event = b"event: %s\ndata: %s\n\n" % (name.encode(), text)
+                for told, body in reader.feed(event if rng.randrange(9) else damaged_bytes(event, rng)):
+                    with suppress(ValueError, RecursionError):  # the connection is opened again
+                        mirror.apply(told, body)
+            view = NotebookView(mirror)
+            msgspec.json.encode([view.with_outputs(cell) for cell in view.cells])
+            msgspec.json.encode((view.runs_in("run-1"), view.below(["Hbol"]), [*view.stale]))
+        except Exception as error:  # any is a fault
+            faults.append(f"{seed}: {error!r}")
     return faults
 
 
@@ -498,6 +525,7 @@ KINDS: Final[dict[str, Callable[[Iterable[int], Path], Faults]]] = {
     "connection files": connection_files,
     "frames": frames,
     "servers": servers,
+    "marimo events": marimo_events,
     "arguments": arguments,
     "replies": replies,
     "resources": resources,

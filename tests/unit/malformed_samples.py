@@ -322,3 +322,63 @@ BLACK_BOX: Final[dict[str, bytes]] = {
     layout.CRASH: b"Fatal Python error: Segmentation fault\n\nCurrent thread 0x1 (most recent call first):\n"
     b'  File "/tmp/ipykernel_77/1.py", line 4 in <module>\n  File "/lib/a.py", line 5 in run\n',
 }
+
+_EXECUTION: Final[Json] = {
+    "id": "run-1-1",
+    "cell_id": "Hbol",
+    "run_id": "run-1",
+    "runtime_id": "rt-1",
+    "status": "completed",
+    "code_hash": "h",
+    "started_at": "2026-11-29T09:00:00Z",
+    "completed_at": "2026-11-29T09:00:01Z",
+    "outcome": {
+        "kind": "value",
+        "display": {"mimetype": "text/html", "data": "<marimo-stat data-value='1'>"},
+    },
+}
+_FAILED: Final[Json] = {
+    "kind": "exception",
+    "name": "E",
+    "message": "m",
+    "traceback": {"mimetype": "text/html", "data": "<b>"},
+}
+EVENTS: Final[list[tuple[str, Json]]] = [
+    (
+        "runtime",
+        {"runtime": {"id": "rt-1", "notebook_id": "nb", "status": "running", "marimo_version": "0.25.2"}},
+    ),
+    ("cell", {"cell": {"id": "Hbol", "code": "x = y", "etag": "e", "code_hash": "h", "version": 1}}),
+    ("cell", {"cell": {"id": "MJUe", "code": "y = x", "etag": "e", "code_hash": "h", "version": 2}}),
+    ("document", {"document": {"order": ["Hbol", "MJUe"], "etag": "d", "order_etag": "o", "version": 2}}),
+    (
+        "analysis",
+        {
+            "analysis": {
+                "document_etag": "d",
+                "cells": {"Hbol": {"defs": ["x"], "refs": ["y"]}, "MJUe": {"defs": ["y"], "refs": ["x"]}},
+            }
+        },
+    ),
+    ("run", {"run": {"id": "run-1", "status": "running"}, "request_id": "marimo-kernel-bridge/ann/1"}),
+    ("execution", {"execution": _EXECUTION}),
+    (
+        "execution",
+        {"execution": _EXECUTION | {"id": "run-1-2", "outcome": {"kind": "error", "error": _FAILED}}},
+    ),
+    ("console", {"console": {"id": "i", "execution_id": "run-1-1", "seq": 0, "name": "stdout", "text": "a"}}),
+    (
+        "display",
+        {
+            "display": {
+                "id": "j",
+                "execution_id": "run-1-1",
+                "seq": 1,
+                "mimetype": "application/vnd.marimo+mimebundle",
+                "data": '{"text/plain": "a"}',
+            }
+        },
+    ),
+    ("execution.removed", {"id": "run-1-1"}),
+]
+"""Of marimo's host API."""

@@ -17,6 +17,7 @@ INPUTS = {  # pages are in `make fuzz-input` only: nbconvert takes seconds to im
     "notebooks": 30,
     "checkpoints": 100,
     "black boxes": 300,
+    "marimo events": 300,
 }
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.view import quoted
+from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 
 _NO_KERNEL: Final = (
     "Open a notebook with the kernel 'marimo (reactive Python)' first, or give connect_to_kernel the path of a "
@@ -133,7 +134,8 @@ class KernelState:
             f"{self.implementation} ({kind}), {self.connection_file}",
         ]
         if self.notebook:
-            shown = f", open in {self.front_end}, which has the extension" if self.front_end else ""
+            shown = f", open in {self.front_end}" if self.front_end else ""
+            shown += ", which has the extension" if shown and self.front_end != MARIMO_EDITOR else ""
             lines.append(f"notebook {self.notebook}{shown}")
         if self.cells is not None:
             stale = f"; stale: {', '.join(self.stale)}" if self.stale else ""
@@ -143,7 +145,7 @@ class KernelState:
         lines += [f"works on: {_work_line(work)}" for work in self.working_on]
         if self.our_runs:
             lines.append(f"our runs that are not over: {', '.join(self.our_runs)} (read_run waits for them)")
-        if self.pid is not None:
+        if self.pid is not None and self.python:
             python = f"Python {self.python}" + (f" ({self.interpreter})" if self.interpreter else "")
             lines.append(f"pid {self.pid}, {python}, in {self.cwd or 'a folder that was deleted'}")
         if self.memory:

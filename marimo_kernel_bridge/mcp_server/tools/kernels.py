@@ -38,11 +38,13 @@ _OF_DEATH: Final = ("death", "memory")
 
 @tool("List running kernels", needs="read", reads=True)
 async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
-    """List the Jupyter kernels that run here: which are reactive, and which notebook each belongs to."""
+    """List the kernels that run here, Jupyter's and marimo's: which are reactive, and which notebook each belongs to."""
     from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
+    from marimo_kernel_bridge.client.marimo_editor.host import running_notebooks  # noqa: PLC0415  # likewise
 
     kernels = kernels_of(ctx)
-    return answer(kernel_list(await find_kernels(), kernels, client_name(ctx)), kernels.redactor)
+    running, in_marimo = await asyncio.gather(find_kernels(), running_notebooks())
+    return answer(kernel_list(running, in_marimo, kernels, client_name(ctx)), kernels.redactor)
 
 
 @tool("List kernels that can be started", needs="read", reads=True)
@@ -126,12 +128,15 @@ async def _endpoint(
 ) -> Endpoint:
     """Return the endpoint that the arguments name. Raises `BridgeError`."""
     from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
-    from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415  # urllib is slow to import
+    from marimo_kernel_bridge.client.marimo_editor.host import NOTEBOOK_ID, notebook_called  # noqa: PLC0415  # likewise
 
     if connection_file is not None and notebook is not None:
         raise BridgeError(
             "bad_request", "Give one of connection_file and notebook.", "list_kernels has both."
         )
+    in_marimo = server_url or (connection_file or "" if NOTEBOOK_ID.match(connection_file or "") else "")
+    if in_marimo and (found := await notebook_called(in_marimo)) is not None:
+        return found
     if server_url is not None:
         server = JupyterServer.at(server_url, token)
         if notebook is None and connection_file is None:
@@ -143,7 +148,7 @@ async def _endpoint(
     if token is not None:
         raise BridgeError("bad_request", "A token is for a server: server_url is missing.", "")
     if notebook is not None:
-        return read_connection(await connection_file_of(notebook))
+        return await _of_notebook(notebook)
     if connection_file is None:
         raise BridgeError(
             "bad_request", "Which kernel? Give connection_file or notebook.", "list_kernels shows them."
@@ -151,9 +156,30 @@ async def _endpoint(
     return read_connection(connection_file)
 
 
+async def _of_notebook(notebook: str) -> Endpoint:
+    """Return the kernel of a notebook, in Jupyter or in marimo's own editor. Raises `BridgeError`."""
+    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415  # urllib is slow to import
+    from marimo_kernel_bridge.client.marimo_editor.host import how_to_join, notebook_called  # noqa: PLC0415  # likewise
+
+    try:
+        return read_connection(await connection_file_of(notebook))
+    except BridgeError as refusal:
+        if refusal.code != "no_such_notebook":
+            raise
+        if (found := await notebook_called(notebook)) is not None:
+            return found
+        hint = how_to_join(notebook)
+        raise BridgeError(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip()) from None
+
+
 async def _notebook_of(endpoint: Endpoint) -> str | None:
+    from marimo_kernel_bridge.client.connection import Connection  # noqa: PLC0415  # a server starts without it
+
     if isinstance(endpoint, ServerKernel):
         return endpoint.notebook
+    if not isinstance(endpoint, Connection):
+        return endpoint.path
     from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
 
     return (await notebooks_by_kernel()).get(endpoint.kernel_id)

@@ -21,10 +21,12 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
     WorkLine,
 )
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
+from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.discovery import FoundKernel
+    from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook
     from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
     from marimo_kernel_bridge.protocol.document_edits import OpenDocument
     from marimo_kernel_bridge.protocol.notebook import KernelDescription
@@ -33,7 +35,9 @@ _SHELL_BOUND: Final = 0.3
 """The time that an idle kernel may take to answer on shell before it is reported as busy."""
 
 
-def kernel_list(running: list[FoundKernel], kernels: Kernels, client_name: str) -> KernelList:
+def kernel_list(
+    running: list[FoundKernel], in_marimo: list[MarimoNotebook], kernels: Kernels, client_name: str
+) -> KernelList:
     lines: list[KernelLine] = []
     unusable: list[UnusableFile] = []
     ended = 0
@@ -56,6 +60,17 @@ def kernel_list(running: list[FoundKernel], kernels: Kernels, client_name: str) 
             ended += 1
         elif kernel.problem is not None:
             unusable.append(UnusableFile(kernel.path.name, kernel.problem.code, str(kernel.problem)))
+    for notebook in in_marimo:
+        attached = kernels.at(notebook.where, client_name)
+        lines.append(
+            KernelLine(
+                connection_file=notebook.notebook_id,
+                kernel=f"{MARIMO_EDITOR} {notebook.version or ''}".strip(),
+                reactive=True,
+                notebook=notebook.path,
+                connected_as=attached.handle if attached else None,
+            )
+        )
     return KernelList(tuple(lines), str(runtime_dir()), ended, tuple(unusable))
 
 
