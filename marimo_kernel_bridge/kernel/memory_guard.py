@@ -7,6 +7,7 @@ then Python raises `MemoryError`, the cell fails and the kernel lives. Without a
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from marimo_kernel_bridge.protocol import cgroups
 from marimo_kernel_bridge.protocol.deaths import gigabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 MAY_USE: Final = 0.92
 WARNS_AT: Final = 0.75
@@ -90,6 +91,21 @@ class MemoryGuard:
         soft = most_data(self.limit, mapped, resident)
         if mapped and (hard == resource.RLIM_INFINITY or soft < hard):
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+    @contextmanager
+    def room_for(self, size: int) -> Iterator[None]:
+        """Let files of so many bytes be mapped, which count as private memory; afterwards, as many as are mapped."""
+        if self.limit:
+            import resource  # noqa: PLC0415  # not on Windows
+
+            soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+            if soft != resource.RLIM_INFINITY:
+                more = soft + size if hard == resource.RLIM_INFINITY else min(soft + size, hard)
+                resource.setrlimit(resource.RLIMIT_DATA, (more, hard))
+        try:
+            yield
+        finally:
+            self.protect()
 
     def look(self) -> tuple[int, int]:
         """Return how much memory is in use, by all processes that share the limit, and what the machine has left."""

@@ -63,7 +63,7 @@ class Recording:
         self._notebook, self._file, self._names = notebook, file, names
         self._box: BlackBoxWriter | None = None
         self._hidden = hidden
-        self._guard = MemoryGuard(0)
+        self.guard = MemoryGuard(0)
         self._entry: Entry | None = None
         self._parent: Header = {}
         self._warned: object = None  # the run of a cell that has been warned
@@ -87,19 +87,19 @@ class Recording:
 
         `show` publishes a display from any thread, as an output of the request with a header.
         """
-        self._show, self._guard = show, MemoryGuard(memory_limit)
+        self._show, self.guard = show, MemoryGuard(memory_limit)
         box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers)
         path = self._file.path()
         try:
             self.died = take_over(self._folder, path)
-            box.limit = self._guard.limit
+            box.limit = self.guard.limit
             box.open(path or "")
             box.watch_process()
         except OSError as error:  # a full or read-only disk
             logger.warning("Nothing is recorded for the case that this kernel dies: %s", error)
         else:
             self._box = box
-        self._guard.protect()
+        self.guard.protect()
         self._notebook.execution.on_body = self._body
         self._notebook.settled.append(self._settled)
         other_timers.add_callback(
@@ -137,7 +137,7 @@ class Recording:
         try:
             entry = self._entry
             if entry is not None:
-                used, available = self._guard.look()
+                used, available = self.guard.look()
                 if self._box is not None:
                     self._box.heard(used)
                 self._warn(entry, used, available)
@@ -146,7 +146,7 @@ class Recording:
         timers.call_later(LOOKS_EVERY, lambda: self._look(timers))
 
     def _warn(self, entry: Entry, used: int, available: int) -> None:
-        guard, run = self._guard, (entry.cell.cell_id, self._notebook.running)
+        guard, run = self.guard, (entry.cell.cell_id, self._notebook.running)
         text = warning(used, guard.limit, available, guard.installed, ())
         if text and run != self._warned:
             self._warned = run

@@ -6,6 +6,7 @@ import platform
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.checkpoints import LONG
 from marimo_kernel_bridge.kernel.checkpoints.capture import PROCESS, SETTLED, STATE, present_keys
 from marimo_kernel_bridge.kernel.checkpoints.keys import normal
@@ -122,6 +123,18 @@ def _reads_stale(session: NotebookSession, cell_id: str, why: Mapping[str, str])
 def other_python(manifest: Manifest) -> bool:
     """Return whether a checkpoint is of another minor version of Python."""
     return manifest.python.split(".")[:2] != platform.python_version().split(".")[:2]
+
+
+def require_usable(manifest: Manifest) -> None:
+    """Refuse a checkpoint all of whose values have code of another Python. Raises `BridgeError`: checkpoint_other_python."""
+    values = [group for group in manifest.groups if PROCESS not in group.names]
+    if other_python(manifest) and values and all(group.code for group in values):
+        raise BridgeError(
+            "checkpoint_other_python",
+            f"The checkpoint `{manifest.name}` has only functions and classes of Python {manifest.python}, and this is "
+            f"{platform.python_version()}; nothing was restored.",
+            "Run the cells, or start a kernel with that Python.",
+        )
 
 
 def unavailable_names(manifest: Manifest) -> dict[str, str]:

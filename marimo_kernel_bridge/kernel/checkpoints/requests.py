@@ -6,6 +6,7 @@ Composes saving, restoring and the automatic checkpoints. Imported when somethin
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +15,7 @@ from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.checkpoints import answers
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
+from marimo_kernel_bridge.kernel.checkpoints.planning import require_usable
 from marimo_kernel_bridge.kernel.checkpoints.restoring import Restoring, differences, lost_names
 from marimo_kernel_bridge.kernel.checkpoints.saving import Origin, save
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, CheckpointSummary
@@ -21,13 +23,15 @@ from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, Checkpoin
 if TYPE_CHECKING:
     import asyncio
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from marimo_kernel_bridge.checkpoints.manifest import Manifest
+    from marimo_kernel_bridge.checkpoints.store import OpenCheckpoint
     from marimo_kernel_bridge.kernel.cells import Address, Entry
     from marimo_kernel_bridge.kernel.checkpoints.automatic import Mode, Queue
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.kernel.recording import Recording
     from marimo_kernel_bridge.protocol.checkpoints import Restored
 
 DEFAULT_NAME = "saved"
@@ -57,6 +61,9 @@ class Host(Protocol):
 
     @property
     def log(self) -> logging.Logger: ...
+
+    @property
+    def recording(self) -> Recording | None: ...
 
     @property
     def shell(self) -> Any:
@@ -136,10 +143,10 @@ class Checkpoints:
     async def restore(self, name: str | None, address: Address, *, preview: bool = False) -> Restored:
         """Restore a checkpoint (None: the newest), between runs of cells. `address`: of the request, whose run is open.
 
-        Raises `BridgeError`: no_such_checkpoint, checkpoint_foreign, checkpoint_broken.
+        Raises `BridgeError`: no_such_checkpoint, checkpoint_foreign, checkpoint_broken, checkpoint_other_python.
         """
         session, self.offered = self._host.notebook, True
-        with self.store.open(self.origin().shelf, name) as opened:
+        with self._opened(name) as opened:
             run = session.runs.current
             loaded = self._load_newer(address.parent, opened.manifest.at)
             session.runs.resume(run)
@@ -153,6 +160,16 @@ class Checkpoints:
         counts = [entry.cell.execution_count or 0 for entry in session.cells]
         shell.execution_count = max([shell.execution_count, *counts])
         return result
+
+    @contextmanager
+    def _opened(self, name: str | None) -> Iterator[OpenCheckpoint]:
+        """Open a checkpoint of which this Python can use something. What is mapped is not taken from the memory for cells."""
+        shelf, recording = self.origin().shelf, self._host.recording
+        manifest = self.store.manifest(shelf, name)
+        require_usable(manifest)
+        room = nullcontext() if recording is None else recording.guard.room_for(manifest.size())
+        with room, self.store.open(shelf, manifest.name) as opened:
+            yield opened
 
     def restore_soon(self, name: str | None, entry: Entry) -> None:
         """Restore when no cell runs any more, and show the answer in the cell that asks."""

@@ -82,3 +82,18 @@ def test_only_the_soft_limit_is_set_and_only_where_a_limit_is_known(monkeypatch:
     assert set_to == []
     MemoryGuard(10 * GB).protect()
     assert set_to == [(10_200_000_000, 60 * GB)]
+
+
+def test_files_that_are_mapped_are_not_taken_from_what_cells_may_allocate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limits = [(5 * GB, 60 * GB)]
+    monkeypatch.setattr(resource, "setrlimit", lambda _, new: limits.append(new))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(memory_guard, "_own", lambda: (5 * GB, 1 * GB))
+    monkeypatch.setattr(memory_guard, "_machine", lambda: (64 * GB, 32 * GB))
+    monkeypatch.setattr(cgroups, "limit", lambda _: 0)
+    guard = MemoryGuard(10 * GB)
+    with guard.room_for(4 * GB):
+        assert limits[-1] == (9 * GB, 60 * GB)
+    assert limits[-1] == (9_200_000_000 + 4 * GB, 60 * GB)  # 4 GB of the mapped ones are in files

@@ -1,0 +1,90 @@
+"""A checkpoint that another minor version of Python has saved: what carries bytecode is stale, the rest comes back."""
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from marimo_kernel_bridge.checkpoints.signing import key_at, signed
+from marimo_kernel_bridge.checkpoints.store import Store
+from marimo_kernel_bridge.errors import BridgeError
+from tests.unit.kernel.checkpoints.lives import Lives
+
+OTHER = "3.2.1"
+
+
+def saved_by_another(lives: Lives) -> None:
+    """Let the checkpoint be one of another Python."""
+    lives.save()
+    store = Store()
+    (shelf,) = store.shelves()
+    manifest = msgspec.structs.replace(store.manifest(shelf), python=OTHER)
+    (store.folder / shelf / "saved.json").write_bytes(signed(manifest, key_at(store.folder / "key")))
+    lives.die()
+
+
+def test_functions_and_classes_are_stale_with_the_reason_and_arrays_come_back(lives: Lives) -> None:
+    lives.run(
+        {
+            "numbers": "import numpy as np\nnumbers = np.arange(100_000)",
+            "double": "def double(x):\n    return 2 * x",
+            "kind": "class Kind:\n    def size(self): return 1\nkind = Kind()",
+            "used": "used = double(21)",
+            "plain": "plain = {'a': [1]}",
+        }
+    )
+    saved_by_another(lives)
+    restored = lives.restore()
+    here = platform.python_version()
+    why = lives.why(restored)
+    assert why["double"] == f"`double`: has functions or classes of Python {OTHER}, and this is {here}"
+    assert why.keys() == {"double", "kind", "used"}
+    assert lives.fresh() == {"numbers", "plain"}
+    assert int(lives.values["numbers"].sum()) == 4_999_950_000
+    assert any(f"saved by Python {OTHER}" in told for told in restored.told)
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_one_with_nothing_that_can_be_used_is_refused_and_changes_nothing(
+    lives: Lives, *, preview: bool
+) -> None:
+    lives.run({"double": "def double(x):\n    return 2 * x", "used": "double(1)"})
+    saved_by_another(lives)
+    with pytest.raises(BridgeError, match=f"only functions and classes of Python {OTHER}") as refusal:
+        lives.restore(preview=preview)
+    assert refusal.value.code == "checkpoint_other_python"
+    assert lives.cells() == {}
+
+
+class Guard:
+    """A guard of memory that notes the files for which there is to be room."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    @contextmanager
+    def room_for(self, size: int) -> Iterator[None]:
+        self.sizes.append(size)
+        yield
+        self.sizes.append(0)
+
+
+class Recorded:
+    """What a kernel in a process of its own records."""
+
+    died, memory = None, ""
+
+    def __init__(self) -> None:
+        self.guard = Guard()
+
+
+def test_a_restore_asks_the_guard_of_memory_for_room_for_the_files_that_it_maps(lives: Lives) -> None:
+    lives.run({"data": "data = bytearray(1_000_000)"})
+    lives.save()
+    lives.die()
+    lives.kernel.kernel.recording = recorded = Recorded()  # type: ignore[assignment]  # as much of it as is used
+    lives.restore()
+    assert recorded.guard.sizes[0] > 1_000_000
+    assert recorded.guard.sizes[1:] == [0]
