@@ -1,14 +1,15 @@
 """The end of a kernel that nobody has used for some time, as kernels of sessions have it.
 
 A request is a use, from its arrival to its end, and so are dependents that run after it. A connection is none: a window that is
-left open keeps no kernel.
+left open keeps no kernel. One that nobody uses soon after its start ends early: whoever started it was killed before others
+could know of it.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     import logging
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedMessage
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+
+
+FIRST_USE: Final = 60.0
+"""Seconds within which a new kernel is used: its server lets it know the notebook's cells as soon as it answers."""
 
 
 class Timers(Protocol):
@@ -38,19 +43,21 @@ class IdleEnd:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ttl = ttl
+        self._left = min(ttl, FIRST_USE)  # until somebody uses it
         self._timers = timers
         self._busy = busy
         self._end = end
         self._clock = clock
         self._uses: set[object] = set()  # those under way; threads of subshells add to it, too
         self._used = clock()
-        timers.call_later(ttl, self._look)
+        timers.call_later(self._left, self._look)
 
     @contextmanager
     def use(self) -> Iterator[None]:
         """Use the kernel, and count from the end of that on."""
         use = object()
         self._uses.add(use)
+        self._left = self._ttl
         try:
             yield
         finally:
@@ -60,8 +67,8 @@ class IdleEnd:
     def _look(self) -> object:
         """End, or look again later. Returns what the loop is to wait for."""
         if self._uses or self._busy():
-            self._used = self._clock()
-        left = self._used + self._ttl - self._clock()
+            self._used, self._left = self._clock(), self._ttl
+        left = self._used + self._left - self._clock()
         if left > 0:
             return self._timers.call_later(left, self._look)
         return self._end()

@@ -131,6 +131,7 @@ async def opened(
             description.cells if description else 0,
             note=attached.news(),
         )
+    await attached.client.use()
     cells, note = await _loaded(attached, session)
     message = "a new kernel" + (
         f" that knows its {cells} code cells and has run none: run_cells runs them." if cells else "."

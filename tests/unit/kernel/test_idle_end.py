@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marimo_kernel_bridge.kernel.idle_end import IdleEnd
+from marimo_kernel_bridge.kernel.idle_end import FIRST_USE, IdleEnd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +37,13 @@ class Clock:
 
 
 class Kernel:
-    def __init__(self) -> None:
+    def __init__(self, ttl: float = TTL) -> None:
         self.clock = Clock()
         self.busy = False
         self.ends: list[float] = []
         begin = self.clock.now
         self.idle = IdleEnd(
-            TTL,
+            ttl,
             self.clock,
             lambda: self.busy,
             lambda: self.ends.append(self.clock.now - begin),
@@ -84,3 +84,18 @@ def test_what_runs_between_requests_keeps_the_kernel() -> None:
     kernel.busy = False
     kernel.clock.passes(TTL)
     assert kernel.ends == [TTL * 4]
+
+
+def test_a_kernel_that_nobody_ever_uses_ends_soon_after_its_start() -> None:
+    kernel = Kernel(ttl=3600)
+    kernel.clock.passes(3600)
+    assert kernel.ends == [FIRST_USE]
+
+
+def test_a_kernel_that_was_used_once_stays_for_its_time() -> None:
+    kernel = Kernel(ttl=3600)
+    kernel.clock.passes(5)
+    with kernel.idle.use():
+        pass
+    kernel.clock.passes(7200)
+    assert kernel.ends == [5 + 3600]
