@@ -20,6 +20,8 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lab_server import LabServer
     from playwright.sync_api import Browser
 
@@ -45,19 +47,25 @@ def main(folder: Path) -> None:
         browser.close()
 
 
-def _take(browser: Browser, server: LabServer, folder: Path) -> None:
+def opened(browser: Browser, server: LabServer, name: str, sources: Sequence[str]) -> LabPage:
+    """Open a new notebook in a window of its own, without the file browser."""
     cells: list[dict[str, Any]] = [
         {"id": f"c{number}", "cell_type": "code", "source": source, "metadata": {}}
         | {"execution_count": None, "outputs": []}
-        for number, source in enumerate(CELLS)
+        for number, source in enumerate(sources)
     ]
     metadata = {"kernelspec": {"name": WARM, "display_name": WARM, "language": "python"}}
-    path = server.notebooks / "readings.ipynb"
+    path = server.notebooks / name
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}))
     context = browser.new_context(viewport={"width": 1000, "height": 600}, device_scale_factor=1.5)
     lab = LabPage(context.new_page(), server, path)
     lab.open()
     lab.page.keyboard.press("ControlOrMeta+B")  # hides the file browser
+    return lab
+
+
+def _take(browser: Browser, server: LabServer, folder: Path) -> None:
+    lab = opened(browser, server, "readings.ipynb", CELLS)
     lab.run_all()
     expect(lab.outputs(3)).to_contain_text(["above 26"])
     with document_agent(lab) as agent:
@@ -65,16 +73,16 @@ def _take(browser: Browser, server: LabServer, folder: Path) -> None:
         expect(lab.outputs(3)).to_contain_text(["above 24"])
         lab.page.locator(".lm-TabBar-tab", has_text="Dataflow").click()
         expect(lab.page.locator(".mkb-Graph-node")).to_have_count(4)
-        _save(lab.page.screenshot(), folder / "lab-document.png")
+        save(lab.page.screenshot(), folder / "lab-document.png")
         lab.page.locator(".lm-TabBar-tab", has_text="Dataflow").click()
         agent.change(2, PROPOSED, propose=True, note="the low ones are missing")
         agent.add(3, "print(len(low), 'are below 14')", propose=True, note="and should be counted")
         expect(lab.cards()).to_have_count(2)
         expect(lab.cards().first.locator(".cm-changedLine")).to_have_count(1)
-        _save(lab.page.screenshot(), folder / "lab-proposal.png")
+        save(lab.page.screenshot(), folder / "lab-proposal.png")
 
 
-def _save(shot: bytes, target: Path) -> None:
+def save(shot: bytes, target: Path) -> None:
     """Write a picture with few colors, a quarter of its size."""
     Image.open(io.BytesIO(shot)).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
         target, optimize=True

@@ -1,0 +1,21 @@
+"""A kernel dies in JupyterLab, and the next one restores what was saved: what the person sees of both."""
+
+import pytest
+from death_and_restore import CELLS, HELD, die, restore
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.long]
+
+
+def test_a_person_sees_why_the_kernel_died_and_restores_what_was_saved(lab):
+    page = lab(*CELLS)
+    die(page)
+    told = page.outputs(0).first
+    expect(told).to_contain_text("a segmentation fault (SIGSEGV) in `import ctypes`, line 2")
+    expect(told).to_contain_text("can be restored with `%marimo restore`")
+    restore(page)
+    expect(page.outputs(HELD)).to_contain_text(["restored 3 of 4 cells"])
+    expect(page.outputs(HELD)).to_contain_text(["cell `import ctypes…`: it had not run"])
+    page.edit(0, "len(rows), round(total)")
+    page.run(0)
+    expect(page.outputs(0)).to_contain_text(["(100000, "])
