@@ -22,7 +22,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from mcp import MCPError
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.cli import lab_extension, vscode
+from marimo_kernel_bridge.cli import lab_extension, live_elements, vscode
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.client.marimo_editor import host as marimo
@@ -94,6 +94,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
     if lab.verdict == "ok":
         found(_lab_extension())
     found(*_vscode())
+    found(_live_elements())
     return findings
 
 
@@ -348,6 +349,14 @@ def _lab_extension() -> Finding:
         return Finding("lab extension", "ok", "JupyterLab shows what agents do in the open notebook")
     missing = lab_extension.installed() is None  # the kernel works without
     return Finding("lab extension", "skipped" if missing else "FAILED", detail, hint)
+
+
+def _live_elements() -> Finding:
+    try:
+        check_version()
+    except BridgeError:
+        return next(_skipped("live elements", because="there is no usable marimo"))
+    return Finding("live elements", *live_elements.state())
 
 
 def _skipped(*checks: str, because: str) -> Iterator[Finding]:

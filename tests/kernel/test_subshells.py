@@ -1,9 +1,12 @@
 """Subshells: code beside a running cell, outside of the graph. ipykernel's own tests of them are in `make peers`."""
 
+import re
+
 import pytest
 from front_end import BOUND, FrontEnd
 
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.names import LIVE_TARGET
 from marimo_kernel_bridge.protocol.notebook import KernelDescription
 
 WAITS = "import threading\ngo = threading.Event()"
@@ -125,3 +128,34 @@ def test_the_kernel_ends_when_it_is_told_to_with_a_subshell_that_runs(kernel, co
         pass
     lab.control("shutdown_request", restart=False)
     kernel.provisioner.process.wait(timeout=BOUND)
+
+
+def test_a_page_draws_elements_while_a_cell_runs_and_sets_them_after_it(lab, subshell):
+    def say(data, msg_type="comm_msg", **content):
+        message = lab.client.session.msg(msg_type, {"comm_id": "page", "data": data, **content})
+        message["header"]["subshell_id"] = subshell
+        lab.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
+
+    def heard():
+        messages = [one["content"] for one in lab.seen if one["msg_type"] == "comm_msg"]
+        return [content["data"] for content in messages if content["comm_id"] == "page"]
+
+    def answer(kind):
+        while not (found := [one for one in heard() if one["type"] == kind]):
+            lab._take(BOUND)
+        return found[0]
+
+    lab.wait_idle(say({}, "comm_open", target_name=LIVE_TARGET))
+    lab.run("event", WAITS)
+    lab.run("knob", "import marimo as mo\nknob = mo.ui.slider(1, 9)\nknob")
+    (out,) = re.findall(r'data-mkb-out="(\d+)"', lab.outputs("knob")[0]["data"]["text/html"])
+    running = lab.send("slow", "go.wait(60); print(knob.value)")
+    say({"type": "hello", "page": "p", "loader": 1})
+    key = answer("welcome")["key"]
+    say({"type": "get", "req": "1", "page": "p", "out": out})
+    (element,) = answer("html")["values"]
+    say({"type": "set", "page": "p", "values": [[element.removeprefix(f"{key}~"), 5]]})
+    lab.run(None, "go.set()", subshell=subshell)
+    assert lab.finish(running).ok
+    lab.wait_for("slow", "5")

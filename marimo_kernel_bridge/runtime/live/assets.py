@@ -67,6 +67,14 @@ class FrontEndFiles:
         """The modules that a page starts with, each after those that it imports."""
         return self._with_imports([self._page, self._entry])
 
+    def text(self, name: str) -> str:
+        """Return a module's text."""
+        return (self._assets / name).read_text("utf-8")
+
+    def imports(self, name: str) -> list[str]:
+        """Return the modules that one imports."""
+        return _IMPORT.findall(self.text(name))
+
     def pack(self, names: Sequence[str] | None) -> AssetPack:
         """Return the files that a page starts with, or these modules and what they import beyond those. Any thread.
 
@@ -101,7 +109,7 @@ class FrontEndFiles:
         def add(name: str) -> None:
             if name not in entered:
                 entered.add(name)
-                for imported in _IMPORT.findall((self._assets / name).read_text("utf-8")):
+                for imported in self.imports(name):
                     add(imported)
                 found[name] = None
 
