@@ -12,7 +12,7 @@ import platform
 import sys
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.checkpoints.after_runs import AfterRuns
     from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
+    from marimo_kernel_bridge.kernel.editor.editor import NotebookEditor
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.live.carriers import LiveCarriers
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
@@ -130,6 +131,8 @@ class MarimoKernel(IPythonKernel):
         )
         self.bridge_requests = BridgeRequests(self, partial(_bridge_handler, self))
         self.document_messages = DocumentMessages(self, self)
+        self.editor: Callable[[], NotebookEditor] = cache(partial(_editor, self))
+        """Returns the notebook in marimo's own editor."""
         self.comm_manager.register_target(
             message_names.LIVE_TARGET, lambda comm, _message: self.live_carriers.opened(comm)
         )
@@ -442,7 +445,9 @@ class RuntimeLoader:
                 return Engine(kernel.shell.user_module, host, kernel.file.path(), screen)
 
         notebook.load(make_runtime, kernel.shell)
-        kernel.shell.register_magics(MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing))
+        kernel.shell.register_magics(
+            MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing, kernel.editor)
+        )
         after_runs = AfterRuns(kernel)
         notebook.settled.append(after_runs.settled)
         kernel.session.redirect_outputs(notebook.outputs.route)
@@ -486,6 +491,13 @@ def _pause_names(kernel: MarimoKernel) -> Sequence[str]:
     """Return the names of a pause, that of the notebook first. Any thread."""
     path = kernel.file.path()
     return [name for name in (path and os.path.realpath(path), _kernel_id(kernel)) if name]
+
+
+def _editor(kernel: MarimoKernel) -> NotebookEditor:
+    from marimo_kernel_bridge.kernel.editor.editor import NotebookEditor  # noqa: PLC0415  # few notebooks are opened there
+    from marimo_kernel_bridge.runtime.editor.server import EditorServer  # noqa: PLC0415  # the same
+
+    return NotebookEditor(kernel, EditorServer)
 
 
 def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:

@@ -36,11 +36,13 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
+    from marimo_kernel_bridge.kernel.editor.editor import NotebookEditor
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession, Outputs
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, DocumentLoaded, Restored
     from marimo_kernel_bridge.protocol.environment import InstallReport
+    from marimo_kernel_bridge.protocol.notebook import EditorLink
     from marimo_kernel_bridge.protocol.redaction import Redactor
 
 
@@ -97,6 +99,9 @@ class Host(bridge_reads.Host, Protocol):
 
     @property
     def checkpointing(self) -> Checkpoints: ...
+
+    @property
+    def editor(self) -> Callable[[], NotebookEditor]: ...
 
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
         """Forward `input` to the front end of the current request, or make it fail."""
@@ -197,8 +202,8 @@ class BridgeHandler:
             self._host.notebook.agents.require_not_paused()
         self._host.loader.load()
         match request:
-            case wire.LoadDocument():
-                return await self._load_document(sender)
+            case wire.LoadDocument() | wire.OpenEditor():
+                return await self._open(request, sender)
             case wire.SaveCheckpoint() | wire.RestoreCheckpoint():
                 return await self._checkpoint(request, sender)
             case wire.EditCells():
@@ -249,10 +254,17 @@ class BridgeHandler:
                 else:
                     self._set_widget(widget, request, sender)
 
-    async def _load_document(self, sender: _Sender) -> DocumentLoaded:
+    async def _open(
+        self, request: wire.LoadDocument | wire.OpenEditor, sender: _Sender
+    ) -> DocumentLoaded | EditorLink:
+        self._host.loader.prepare_notebook()
+        if isinstance(request, wire.OpenEditor):
+            self._host.notebook.runs.open(sender.address, request.client, ())
+            link = self._host.editor().open(app=request.app)
+            await self._host.scheduler.run_now()
+            return link
         from marimo_kernel_bridge.kernel.documents.loading import load_document  # noqa: PLC0415  # once in a kernel's life
 
-        self._host.loader.prepare_notebook()
         loaded = load_document(self._host, sender.header)
         await self._host.scheduler.run_now()
         return loaded

@@ -264,7 +264,7 @@ class CellTable:
         *,
         cell_id: str | None = None,
     ) -> Entry:
-        """Create a new cell, which has not run. `cell_id`: the id that it had in an earlier kernel, which no cell has now."""
+        """Create a new cell, which has not run. `cell_id`: the id that it has elsewhere, and no cell here."""
         cell = Cell(
             cell_id=cell_id or self.new_ids.take(),
             notebook_cell_id=notebook_cell_id,
@@ -297,10 +297,17 @@ class CellTable:
         return list(self._entries)
 
     def add_beside(
-        self, notebook_cell_id: str | None, code: str, author: str, address: Address, after: str | None = None
+        self,
+        notebook_cell_id: str | None,
+        code: str,
+        author: str,
+        address: Address,
+        after: str | None = None,
+        *,
+        cell_id: str | None = None,
     ) -> Entry:
         """Create one of several new cells that a single request adds: each has its own address."""
-        entry = self.add(notebook_cell_id, code, author, address)
+        entry = self.add(notebook_cell_id, code, author, address, cell_id=cell_id)
         own = {**address.parent, "msg_id": f"{address.parent['msg_id']}/{entry.cell.cell_id}"}
         self.move_to(entry.cell.cell_id, replace(address, parent=own))
         if after is not None:

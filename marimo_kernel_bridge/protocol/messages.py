@@ -62,6 +62,7 @@ from marimo_kernel_bridge.protocol.notebook import (
     Cell,
     CellObservations,
     CellWithOutputs,
+    EditorLink,
     KernelDescription,
     Outline,
     RunReport,
@@ -346,6 +347,13 @@ class RestoreCheckpoint(_Request, frozen=True, tag="restore_checkpoint"):
     client: str = "agent"
 
 
+class OpenEditor(_Request, frozen=True, tag="open_editor"):
+    """Shell. Result: `EditorLink`: an address of marimo's own editor on this kernel, or with `app` of its app view, for the person."""
+
+    app: bool = False
+    client: str = "agent"
+
+
 class ListCheckpoints(_Request, frozen=True, tag="list_checkpoints"):
     """Control. Result: list of `CheckpointSummary` of this notebook, newest first."""
 
@@ -395,6 +403,7 @@ ShellRequest = (
     | LoadDocument
     | SaveCheckpoint
     | RestoreCheckpoint
+    | OpenEditor
 )
 Request = ControlRequest | ShellRequest
 Result = (
@@ -424,6 +433,7 @@ Result = (
     | CheckpointSaved
     | Restored
     | list[CheckpointSummary]
+    | EditorLink
     | None
 )
 

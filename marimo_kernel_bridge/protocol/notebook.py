@@ -100,6 +100,14 @@ class CellWithOutputs:
 
 
 @dataclass(frozen=True)
+class EditorLink:
+    """An address that opens a page on the kernel once, on the kernel's machine, and the port of its server."""
+
+    url: str
+    port: int
+
+
+@dataclass(frozen=True)
 class CellRun:
     """One execution of one cell inside a run."""
 

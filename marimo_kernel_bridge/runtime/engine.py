@@ -250,6 +250,9 @@ class Engine:
             if cell is not None:
                 cell.set_stale(stale, broadcast=False)
 
+    def set_disabled(self, cell_id: str, *, disabled: bool) -> None:
+        self._kernel._configure_cells({CellId_t(cell_id): {"disabled": disabled}})
+
     def queue_ui_value(self, target: str, value: object) -> None:
         element = ui_values.find(target, self._kernel.globals, self._kernel.context.ui_element_registry)
         self._ui_values.put(element, ui_values.frontend_value(element, value))

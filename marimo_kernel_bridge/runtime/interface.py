@@ -219,6 +219,10 @@ class Graph(Protocol):
         """Mark cells as stale, or as fresh."""
         ...
 
+    def set_disabled(self, cell_id: str, *, disabled: bool) -> None:
+        """Keep a cell, and the cells downstream, from running by themselves, or let them run again."""
+        ...
+
     def note_restored(self, cell_id: str, *, failed: bool) -> None:
         """Note that the values of a cell's names are those of a run of it, which was not in this kernel and may have failed."""
         ...
@@ -378,8 +382,11 @@ class LiveElements(Protocol):
         """Return the files that start the front end, or these files and what they import; any thread. Raises `OSError`."""
         ...
 
-    def html(self, shown: str) -> str | None:
-        """Return marimo's own HTML of a shown object; None if no cell shows it any more. Any thread."""
+    def html(self, shown: str, cell_id: str = "") -> str | None:
+        """Return marimo's own HTML of a shown object; None if no cell shows it any more. Any thread.
+
+        `cell_id` is the cell with the output, because static HTML may be the same in several.
+        """
         ...
 
     def static(self, shown: str) -> Mapping[str, object] | None:

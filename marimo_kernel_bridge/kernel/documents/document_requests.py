@@ -9,6 +9,7 @@ from marimo_kernel_bridge.kernel.documents.decisions import Decisions
 from marimo_kernel_bridge.kernel.documents.document_changes import DocumentChanges
 from marimo_kernel_bridge.kernel.documents.front_end_requests import FrontEndRequests
 from marimo_kernel_bridge.kernel.documents.kept_edits import KeptEdits
+from marimo_kernel_bridge.kernel.documents.other_editors import OtherEditors
 from marimo_kernel_bridge.kernel.documents.plain_orders import PlainOrders
 from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
 from marimo_kernel_bridge.kernel.documents.undoing import Undoing
@@ -32,3 +33,4 @@ class DocumentRequests:
         self.front_ends = FrontEndRequests(self.shared, undoing, Decisions(self.shared, changes))
         self.agents = AgentRequests(self.shared, changes, orders, undoing)
         self.kept = KeptEdits(self.shared)
+        self.others = OtherEditors(self.shared, changes)

@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "save [NAME]": "save the values of the fresh cells as a checkpoint, which a later kernel can restore",
     "restore [NAME]": "restore a checkpoint: its values, where code and inputs are as they were; the other cells become stale",
     "checkpoints": "the checkpoints of this notebook",
+    "open [--app]": "an address of this notebook in marimo's own editor, or with --app as an app without code",
     "agents": "the agents that use this kernel, how often they ran something or were refused, and whether they are paused",
     "pause": "let agents read only: requests to run or change something are refused",
     "resume": "let agents run and change cells again",
@@ -66,13 +67,38 @@ class Checkpoints(Protocol):
     def listing(self) -> str: ...
 
 
+class Link(Protocol):
+    """An address that opens a page once, and the port of its server."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
+
+
+class Editor(Protocol):
+    """The notebook in marimo's own editor."""
+
+    def open(self, *, app: bool) -> Link:
+        """Return an address that opens the editor, or the app view."""
+        ...
+
+
 @magics_class
 class MarimoMagics(Magics):
     """The `%marimo` line magic and its completions."""
 
-    def __init__(self, shell: Any, notebook: NotebookSession, checkpoints: Callable[[], Checkpoints]) -> None:
-        """`checkpoints` returns those of the notebook, when a command is about them."""
+    def __init__(
+        self,
+        shell: Any,
+        notebook: NotebookSession,
+        checkpoints: Callable[[], Checkpoints],
+        editor: Callable[[], Editor],
+    ) -> None:
+        """`checkpoints` and `editor` return those of the notebook, when a command is about them."""
         super().__init__(shell)
+        self._editor = editor
         self._checkpoints = checkpoints
         self._notebook = notebook
         self._accepted: set[str] = set()  # cells of agents that were put into the notebook
@@ -120,6 +146,8 @@ class MarimoMagics(Magics):
                 (self._save if command == "save" else self._restore)("".join(name))
             case ["checkpoints"]:
                 self._list_checkpoints()
+            case ["open", *options] if options in ([], ["--app"]):
+                self._open(app=bool(options))
             case ["reset"]:
                 print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
                 self._notebook.commands.reset(self._clear_namespace)
@@ -244,6 +272,18 @@ class MarimoMagics(Magics):
     def _list_checkpoints(self) -> None:
         print(self._checkpoints().listing())  # noqa: T201
 
+    def _open(self, *, app: bool) -> None:
+        try:
+            link = self._editor().open(app=app)
+        except BridgeError as error:
+            raise UsageError(str(error)) from None
+        what = "as an app" if app else "in marimo's editor"
+        note = f"It works once, on the kernel's machine (port {link.port})."
+        page = (
+            f'<a href="{html.escape(link.url)}" target="_blank" rel="noopener">Open this notebook {what}</a>'
+        )
+        _show({"text/plain": f"{link.url}\n{note}", "text/html": f"<p>{page}. {note}</p>"})
+
     def _find(self, number_or_id: str) -> Entry:
         count = number_or_id.strip("[]")
         for entry in self._notebook.cells:
@@ -270,6 +310,8 @@ class MarimoMagics(Magics):
                 words = [str(cell.execution_count) for cell in self._cells() if cell.execution_count]
             case ["run", *_]:
                 words = ["stale"]
+            case ["open", *_]:
+                words = ["--app"]
             case _:
                 words = sorted({name.split()[0] for name in COMMANDS})
         completions = [SimpleCompletion(word) for word in words if word.startswith(context.token)]

@@ -82,12 +82,14 @@ class AgentEdits:
         prepare = partial(self._prepare, to_run=False, allowance=Allowance())
         return plan(changes, self._cells, graph, prepare, address, requested)
 
-    async def apply(self, batch: Plan, client: str, address: Address, *, run: bool) -> tuple[str, ...]:
-        """Apply a batch that the graph accepts, and run its cells if `run`. Return the ids of the new cells."""
+    async def apply(
+        self, batch: Plan, client: str, address: Address, *, run: bool, ids: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        """Apply a batch that the graph accepts, and run its cells if `run`. Return the ids of the new cells, which may be given."""
         report = self._runs.open(address, client, ())
         old_ids, stale_before = set(self._cells.ids()), self._graph.stale
-        edited = self._change_cells(batch.changes, client, address)
-        ids = {entry.cell.cell_id for entry in edited}
+        edited = self._change_cells(batch.changes, client, address, ids)
+        edited_ids = {entry.cell.cell_id for entry in edited}
         report.requested = tuple(entry.cell.cell_id for entry in edited)
         with gc_pauses.deferred():
             for entry in edited:
@@ -97,15 +99,18 @@ class AgentEdits:
             self._graph.redefinitions.update()
             self._graph.admit_stale(edited)
         if not run:
-            self._stale_cells.hold_edited(ids, stale_before)
+            self._stale_cells.hold_edited(edited_ids, stale_before)
         else:
-            self._stale_cells.release(ids)
+            self._stale_cells.release(edited_ids)
             self._graph.refresh_stale()
-            await self._execution.run_together(ids)
+            await self._execution.run_together(edited_ids)
         return tuple(cell_id for cell_id in report.requested if cell_id not in old_ids)
 
-    def _change_cells(self, changes: Iterable[Change], client: str, address: Address) -> list[Entry]:
+    def _change_cells(
+        self, changes: Iterable[Change], client: str, address: Address, ids: Sequence[str]
+    ) -> list[Entry]:
         """Change the table of cells; return the cells with new code."""
+        given = iter(ids)
         gone: list[str] = []
         edited: list[Entry] = []
         added: dict[str, str] = {}  # ids of new cells by their names in the batch
@@ -113,7 +118,8 @@ class AgentEdits:
             match change:
                 case AddCell(code=code, after=after, first=first):
                     place = None if after is None else added.get(after, after)
-                    edited.append(self._cells.add_beside(None, code, client, address, place))
+                    cell_id = next(given, None)
+                    edited.append(self._cells.add_beside(None, code, client, address, place, cell_id=cell_id))
                     added[f"new{len(added) + 1}"] = edited[-1].cell.cell_id
                     if first:
                         self._cells.place(edited[-1].cell.cell_id, None)

@@ -77,12 +77,13 @@ class ShownElements:
         run.objects[out] = shown
         return out
 
-    def find(self, shown: str) -> ShownObject | None:
-        """Return an object by its id in a placeholder, or by the static HTML in its output."""
+    def find(self, shown: str, cell_id: str = "") -> ShownObject | None:
+        """Return an object by its id in a placeholder, or by the static HTML in its output, which those of other cells may have, too."""
         for run in list(self._runs.values()):
             if shown in run.objects:
                 return run.objects[shown]
-        for run in list(self._runs.values()):
+        own = self._runs.get(cell_id)
+        for run in (own, *list(self._runs.values())) if own is not None else list(self._runs.values()):
             for candidate in list(run.objects.values()):
                 if candidate.live and candidate.data.get("text/html") == shown:
                     return candidate

@@ -90,8 +90,8 @@ class MarimoElements:
 
     # -- what cells show ------------------------------------------------------------------------------------------------
 
-    def html(self, shown: str) -> str | None:
-        found = self._shown.find(shown)
+    def html(self, shown: str, cell_id: str = "") -> str | None:
+        found = self._shown.find(shown, cell_id)
         return None if found is None else found.live
 
     def static(self, shown: str) -> Mapping[str, object] | None:

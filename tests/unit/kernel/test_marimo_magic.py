@@ -77,6 +77,7 @@ def test_help_lists_every_command(lab: FrontEnd) -> None:
         "save [NAME]",
         "restore [NAME]",
         "checkpoints",
+        "open [--app]",
         "agents",
         "pause",
         "resume",

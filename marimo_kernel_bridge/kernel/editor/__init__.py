@@ -1,0 +1,1 @@
+"""The notebook in marimo's own editor: what the editor is told, and what a person does there."""

@@ -1,0 +1,198 @@
+"""What has changed since the editor was told, as marimo's notifications. Pure: keeps what was told, and sends nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from marimo._ast.cell import CellConfig
+from marimo._messaging.cell_output import CellChannel
+from marimo._messaging.notebook.changes import CreateCell, DeleteCell, ReorderCells, SetCode
+from marimo._messaging.notification import (
+    CellNotification,
+    VariableDeclarationNotification,
+    VariablesNotification,
+)
+from marimo._types.ids import CellId_t, VariableName
+
+from marimo_kernel_bridge.runtime.editor.outputs import marimo_outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from marimo._ast.cell import RuntimeStateType
+    from marimo._messaging.cell_output import CellOutput
+    from marimo._messaging.notebook.changes import DocumentChange
+    from marimo._messaging.notebook.document import NotebookDocument
+
+    from marimo_kernel_bridge.protocol.notebook import Cell, Output
+    from marimo_kernel_bridge.runtime.editor.interface import EditorCell
+
+_UNDER_WAY: Final = frozenset({"queued", "running"})
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the editor knows of a cell: its outputs as they are in the kernel, and as marimo shows them."""
+
+    cell: Cell
+    status: RuntimeStateType
+    outputs: tuple[Output, ...]
+    output: CellOutput
+    console: list[CellOutput]
+
+
+class News:
+    """What one editor, with its document, was told of the notebook's cells."""
+
+    def __init__(self, raw: Callable[[str, str], str | None]) -> None:
+        """`raw` returns the HTML that marimo's front end needs for an element that an output shows, given with its cell."""
+        self._raw = raw
+        self._told: dict[str, _Told] = {}
+        self._codes: dict[str, str] = {}
+        self._order: list[str] = []
+        self._variables: VariablesNotification | None = None
+
+    def forget(self, cell_id: str) -> None:
+        """Tell everything of a cell again: the editor shows something else."""
+        self._told.pop(cell_id, None)
+
+    # -- the document ---------------------------------------------------------------------------------------------
+
+    def of_document(self, document: NotebookDocument, cells: Sequence[EditorCell]) -> list[DocumentChange]:
+        """Return the changes of the editor's document. What a person has typed there and not run stays."""
+        ids = [one.cell.cell_id for one in cells]
+        changes: list[DocumentChange] = [
+            DeleteCell(CellId_t(cell_id))
+            for cell_id in self._codes
+            if cell_id not in set(ids) and CellId_t(cell_id) in document
+        ]
+        order = [
+            cell_id for cell_id in document.cell_ids if cell_id in set(ids) or cell_id not in self._codes
+        ]
+        before: CellId_t | None = None
+        for one in cells:
+            cell_id, known = CellId_t(one.cell.cell_id), document.get(CellId_t(one.cell.cell_id))
+            if known is None:
+                first = order[0] if before is None and order else None
+                config = CellConfig.from_dict(dict(one.config))
+                changes.append(
+                    CreateCell(cell_id, one.cell.code, one.name, config, before=first, after=before)
+                )
+                order.insert(0 if before is None else order.index(before) + 1, cell_id)
+            elif known.code == self._codes.get(cell_id) != one.cell.code:
+                changes.append(SetCode(cell_id, one.cell.code))
+            before = cell_id
+        if ids != self._order and [cell_id for cell_id in order if cell_id in set(ids)] != ids:
+            changes.append(ReorderCells(tuple(map(CellId_t, _arranged(order, ids)))))
+        self._order = ids
+        self._codes = {one.cell.cell_id: one.cell.code for one in cells}
+        return changes
+
+    # -- cells ----------------------------------------------------------------------------------------------------
+
+    def of_cells(self, cells: Sequence[EditorCell]) -> list[CellNotification]:
+        """Return what is new of the cells' states and outputs."""
+        self._told = {
+            one.cell.cell_id: self._told[one.cell.cell_id] for one in cells if one.cell.cell_id in self._told
+        }
+        return [notification for one in cells for notification in self._of_cell(one)]
+
+    def _of_cell(self, one: EditorCell) -> Iterator[CellNotification]:
+        cell, told = one.cell, self._told.get(one.cell.cell_id)
+        if told is not None and told.cell == cell and told.outputs == one.outputs:
+            return
+        cell_id = CellId_t(cell.cell_id)
+        output, console = marimo_outputs(one.outputs, lambda html: self._raw(html, cell.cell_id))
+        status: RuntimeStateType = (
+            "running" if cell.status == "running" else "queued" if cell.status == "queued" else "idle"
+        )
+        self._told[cell.cell_id] = _Told(cell, status, one.outputs, output, console)
+        same = told is not None and _same(told.output, output) and _all_same(told.console, console)
+        started = told is not None and told.status in _UNDER_WAY
+        ran = cell.last_run_at is not None and (told is None or told.cell.last_run_at != cell.last_run_at)
+        begun = (
+            None if cell.last_run_at is None or cell.duration is None else cell.last_run_at - cell.duration
+        )
+        if not started and (status != "idle" or ran or not same):
+            if status == "idle" and not ran and told is None and not one.outputs:
+                yield CellNotification(cell_id, status="idle", stale_inputs=cell.stale)
+                return
+            yield CellNotification(
+                cell_id, status="queued"
+            )  # else the editor takes the text for one that did not run
+        if status == "queued":
+            return
+        if status == "running" or not same or ran:
+            more = _appended(told, console) if started and told is not None else None
+            added = [] if more is None else more or None  # an empty list clears the console
+            notification = CellNotification(cell_id, output=output, console=added, status="running")
+            if status == "idle" and begun is not None:
+                notification.timestamp = begun
+            yield notification
+            if more is None and console:
+                yield CellNotification(cell_id, console=console)
+        if status == "idle":
+            done = CellNotification(cell_id, status="idle", stale_inputs=cell.stale)
+            if ran and cell.last_run_at is not None:
+                done.timestamp = cell.last_run_at
+            yield done
+
+    def of_variables(self, cells: Sequence[EditorCell]) -> VariablesNotification | None:
+        """Return which cells define and use which names, None if that is as it was."""
+        declared: dict[str, tuple[list[CellId_t], list[CellId_t]]] = {}
+        for one in cells:
+            for name in one.cell.defines:
+                declared.setdefault(name, ([], []))[0].append(CellId_t(one.cell.cell_id))
+        for one in cells:
+            for name in one.cell.uses:
+                if name in declared:
+                    declared[name][1].append(CellId_t(one.cell.cell_id))
+        variables = VariablesNotification(
+            [
+                VariableDeclarationNotification(VariableName(name), by, used)
+                for name, (by, used) in declared.items()
+            ]
+        )
+        if variables == self._variables:
+            return None
+        self._variables = variables
+        return variables
+
+
+def _same(one: CellOutput, other: CellOutput) -> bool:
+    return (one.channel, one.mimetype, one.data) == (other.channel, other.mimetype, other.data)
+
+
+def _all_same(some: list[CellOutput], others: list[CellOutput]) -> bool:
+    return len(some) == len(others) and all(map(_same, some, others))
+
+
+def _appended(told: _Told, console: list[CellOutput]) -> list[CellOutput] | None:
+    """Return what a console has more than was told; None if it is another one. A text grows at its end."""
+    before = told.console
+    if len(console) < len(before) or not _all_same(before[:-1], console[: max(0, len(before) - 1)]):
+        return None
+    if not before:
+        return console
+    last, now = before[-1], console[len(before) - 1]
+    if last.channel is not now.channel or not (isinstance(last.data, str) and isinstance(now.data, str)):
+        return None
+    if now.data == last.data:
+        return console[len(before) :]
+    if not now.data.startswith(last.data) or now.channel is CellChannel.MEDIA:
+        return None
+    grown = type(now)(now.channel, now.mimetype, now.data[len(last.data) :])
+    return [grown, *console[len(before) :]]
+
+
+def _arranged(order: Sequence[str], ids: Sequence[str]) -> list[str]:
+    """Return an order with the cells `ids` in theirs; each of the others stays after its predecessor."""
+    behind: dict[str, list[str]] = {cell_id: [] for cell_id in ("", *ids)}
+    last = ""
+    for cell_id in order:
+        if cell_id in behind:
+            last = cell_id
+        else:
+            behind[last].append(cell_id)
+    return [cell_id for first in ("", *ids) for cell_id in (first, *behind[first]) if cell_id]

@@ -1,0 +1,185 @@
+"""marimo's own server on a notebook: what its pages get, and what they can ask for."""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient, WebSocketTestSession
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.runtime.editor import interface as editor
+from marimo_kernel_bridge.runtime.editor.server import EditorServer
+from marimo_kernel_bridge.runtime.editor.site import Site
+from tests.unit.runtime.editor.test_news import display, shown
+
+SLIDER = "<marimo-ui-element object-id='Hbol-0'><marimo-slider></marimo-slider></marimo-ui-element>"
+
+
+@dataclass
+class Notebook:
+    """A notebook with a slider, as the host of marimo's server."""
+
+    commands: list[editor.Command] = field(default_factory=list)
+    interrupts: int = 0
+    value: Any = 5
+
+    def cells(self) -> Sequence[editor.EditorCell]:
+        slider = display(text_html="a slider", text_plain="5")
+        return [
+            shown("Hbol", "slider = mo.ui.slider(1, 9)\nslider", slider, defines=("slider",)),
+            shown("MJUe", "slider.value", display(text_plain="5"), uses=("slider",)),
+        ]
+
+    def html(self, shown: str, cell_id: str) -> str | None:
+        return SLIDER if (shown, cell_id) == ("a slider", "Hbol") else None
+
+    def values(self, object_ids: Iterable[str]) -> Mapping[str, Any]:
+        return dict.fromkeys(object_ids, self.value)
+
+    def act(self, command: editor.Command) -> None:
+        self.commands.append(command)
+
+    def interrupt(self) -> None:
+        self.interrupts += 1
+
+
+class Browser:
+    """A browser that has opened an address of a site."""
+
+    def __init__(self, site: Site) -> None:
+        url = site.link().url
+        self.address = url.partition("/?")[0]
+        self._client = TestClient(site.guard, base_url=self.address)
+        self.page = self._client.get(url).text
+        found = re.search(r'"serverToken": "([^"]+)"', self.page)
+        assert found is not None
+        self._token = found[1]
+
+    def post(self, path: str, content: Mapping[str, Any], session: str = "s_first1") -> int:
+        headers = {"Marimo-Server-Token": self._token, "Marimo-Session-Id": session, "Origin": self.address}
+        return self._client.post(path, json=content, headers=headers).status_code
+
+    @contextmanager
+    def tab(self, session: str = "s_first1") -> Iterator[WebSocketTestSession]:
+        address = f"{self.address.replace('http', 'ws')}/ws?session_id={session}"
+        with self._client.websocket_connect(address, headers={"Origin": self.address}) as socket:
+            yield socket
+
+
+def until(socket: WebSocketTestSession, op: str, **fields: Any) -> dict[str, Any]:
+    """Return the data of the next message of a kind, with these fields."""
+    while True:
+        message = json.loads(socket.receive_text())
+        if message["op"] == op and all(message["data"].get(key) == value for key, value in fields.items()):
+            data: dict[str, Any] = message["data"]
+            return data
+
+
+@pytest.fixture
+def notebook() -> Notebook:
+    return Notebook()
+
+
+@pytest.fixture
+def open_site(notebook: Notebook) -> Iterator[Callable[[str], Browser]]:
+    """Opens the editor of the notebook, or its app view."""
+    with ExitStack() as stack:
+
+        def open_site(view: str = "editor") -> Browser:
+            site = Site(notebook, "penguins", app=view == "app")
+            stack.callback(site.close)
+            return Browser(site)
+
+        yield open_site
+
+
+def test_the_editor_shows_the_cells_and_their_values_and_asks_for_what_a_person_does(
+    notebook: Notebook, open_site: Callable[[], Browser]
+) -> None:
+    browser = open_site()
+    assert '"filename": "penguins.py"' in browser.page
+    with browser.tab() as tab:
+        ready = until(tab, "kernel-ready")
+        assert (ready["cell_ids"], ready["codes"][1]) == (["Hbol", "MJUe"], "slider.value")
+        assert (ready["ui_values"], ready["resumed"]) == ({"Hbol-0": 5}, True)
+        assert until(tab, "cell-op", cell_id="Hbol")["output"]["data"] == SLIDER
+        assert until(tab, "cell-op", cell_id="MJUe")["output"]["data"] == "5"
+        created = {
+            "type": "create-cell",
+            "cellId": "mine",
+            "code": "",
+            "name": "_",
+            "config": {},
+            "after": "Hbol",
+        }
+        assert browser.post("/api/document/transaction", {"changes": [created]}) == 200
+        moved = {"type": "move-cell", "cellId": "mine", "after": "MJUe"}
+        assert browser.post("/api/document/transaction", {"changes": [moved]}) == 200
+        assert browser.post("/api/kernel/run", {"cellIds": ["mine"], "codes": ["1"]}) == 200
+        assert (
+            browser.post("/api/kernel/set_ui_element_value", {"objectIds": ["Hbol-0"], "values": [7]}) == 200
+        )
+        assert browser.post("/api/kernel/delete", {"cellId": "mine"}) == 200
+        assert browser.post("/api/kernel/interrupt", {}) == 200
+        order = ("Hbol", "MJUe", "mine")
+        assert notebook.commands == [
+            editor.Arrange(order),
+            editor.RunCells((("mine", "1"),), order),
+            editor.SetValues((("Hbol-0", 7),)),
+            editor.DeleteCell("mine"),
+        ]
+        assert notebook.interrupts == 1
+    notebook.value = 7
+    with browser.tab("s_second") as again:  # the tab was closed, and opened again
+        ready = until(again, "kernel-ready")
+        assert (ready["cell_ids"], ready["ui_values"]) == (["Hbol", "MJUe", "mine"], {"Hbol-0": 7})
+
+
+def test_a_second_tab_sees_what_the_first_one_does(open_site: Callable[[], Browser]) -> None:
+    browser = open_site()
+    with browser.tab() as first, browser.tab("s_second") as second:
+        until(first, "cell-op", cell_id="MJUe")
+        assert until(second, "kernel-ready")["kiosk"] is True
+        assert (
+            browser.post("/api/kernel/set_ui_element_value", {"objectIds": ["Hbol-0"], "values": [3]}) == 200
+        )
+        told = until(second, "send-ui-element-message")
+        assert (told["ui_element"], told["message"]["value"]) == ("Hbol-0", 3)
+        assert browser.post("/api/kernel/run", {"cellIds": ["MJUe"], "codes": ["1"]}, "s_second") == 403
+
+
+def test_the_app_view_has_controls_and_no_code(
+    notebook: Notebook, open_site: Callable[[str], Browser]
+) -> None:
+    browser = open_site("app")
+    with browser.tab() as tab, browser.tab("s_second") as other:
+        ready = until(tab, "kernel-ready")
+        assert (ready["codes"], ready["last_executed_code"], ready["ui_values"]) == (
+            ["", ""],
+            {},
+            {"Hbol-0": 5},
+        )
+        assert until(tab, "cell-op", cell_id="MJUe")["output"]["data"] == "5"
+        assert (
+            browser.post("/api/kernel/set_ui_element_value", {"objectIds": ["Hbol-0"], "values": [3]}) == 200
+        )
+        assert notebook.commands == [editor.SetValues((("Hbol-0", 3),))]
+        assert until(other, "send-ui-element-message")["message"]["value"] == 3
+        assert browser.post("/api/kernel/run", {"cellIds": ["MJUe"], "codes": ["1"]}) == 404
+        assert "slider.value" not in browser.page
+
+
+def test_another_marimo_is_told_and_nothing_is_served(
+    notebook: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "marimo_kernel_bridge.runtime.editor.site", None)
+    server = EditorServer(notebook, "penguins", lambda: False)
+    with pytest.raises(BridgeError) as refused:
+        server.link(app=False)
+    assert refused.value.code == "runtime_mismatch"
+    server.refresh()
