@@ -31,6 +31,7 @@ from marimo_kernel_bridge.mcp_server.tool import tools_of
 from marimo_kernel_bridge.mcp_server.tools import (
     checkpoints,
     document,
+    editor,
     files,
     kernels,
     notebooks,
@@ -80,7 +81,7 @@ Plain Python kernels have no graph: only execute_code, read_run, interrupt_run a
 """
 
 
-TOOLS: Final = tools_of(kernels, notebooks, reading, running, document, checkpoints, packages, files)
+TOOLS: Final = tools_of(kernels, notebooks, reading, running, document, checkpoints, packages, files, editor)
 
 
 def build_server(

@@ -21,6 +21,7 @@ from marimo_kernel_bridge.protocol.document_edits import (
     DocumentEdit,
     Proposal,
 )
+from marimo_kernel_bridge.protocol.notebook import EditorLink
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 _LOAD_BOUND: Final = 30.0
 """Seconds: a new kernel imports marimo first, and analyzes all cells."""
+_EDITOR_BOUND: Final = 130.0
+"""Seconds: marimo's server is imported when it is first used."""
 EDIT_BOUND: Final = 20.0
 """Seconds in which a front end applies a change: VS Code's waits up to ten for a pause in the person's typing."""
 
@@ -163,3 +166,13 @@ class Document:
                 "This kernel is older and knows of no documents; nothing was done.",
                 "Ask the person to restart it with the version of marimo-kernel-bridge that this server has.",
             )
+
+    async def open_editor(self, *, app: bool) -> EditorLink:
+        """Have the kernel serve marimo's own editor, or its app view; return an address for the person's browser, with a code.
+
+        Raises `BridgeError`: paused, runtime_mismatch.
+        """
+        require_reactive(self._link)
+        request = wire.OpenEditor(app=app, client=self._client_name, redacted=False)
+        reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request), _EDITOR_BOUND)
+        return wire.decode_reply(reply, EditorLink)

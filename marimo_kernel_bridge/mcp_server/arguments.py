@@ -16,7 +16,7 @@ Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, 
 
 KernelArg = Annotated[
     str | None,
-    Field(description="Handle, if there are several."),
+    Field(description="Handle, if several."),
 ]
 CellArg = Annotated[str, Field(description="Id from list_cells, or the notebook's own cell id.")]
 CellsArg = Annotated[
@@ -64,6 +64,13 @@ def can_ask(ctx: Ctx) -> bool:
     capabilities = ctx.client_capabilities
     asking = capabilities.elicitation if capabilities is not None else None
     return asking is not None and (asking.form is not None or asking.url is None)
+
+
+def can_show_address(ctx: Ctx) -> bool:
+    """Whether the client can have its user open an address that the model does not see."""
+    capabilities = ctx.client_capabilities
+    asking = capabilities.elicitation if capabilities is not None else None
+    return asking is not None and asking.url is not None
 
 
 def attached_to(ctx: Ctx, handle: str | None) -> Attached:

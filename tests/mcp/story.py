@@ -295,6 +295,12 @@ STORY: tuple[Step, ...] = (
         ("masses.py", "`mass` is called `mass_1`"),
         "A notebook that was written for plain Jupyter, made reactive.",
     ),
+    Call(
+        "open_editor",
+        {"app": True},
+        ("could not be shown", "%marimo open"),
+        "Ada asks for the notebook as an app. Her host cannot show her addresses, and there is no desktop here.",
+    ),
     # For hosts
     Read("marimo://k1/variables/species", ("Gentoo",), "A host can show or attach what a tool would tell:"),
     Changes(

@@ -87,6 +87,18 @@ class KernelspecList:
 
 
 @dataclass(frozen=True)
+class EditorOpened:
+    """Whether the person got marimo's editor. `state` is opened, declined or not_shown."""
+
+    kernel: str
+    state: str
+    message: str
+
+    def text(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True)
 class WorkLine:
     """A request that the kernel is executing. `run_id` is set if this client sent it."""
 

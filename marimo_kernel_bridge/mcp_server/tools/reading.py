@@ -209,7 +209,7 @@ async def preview_run(
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, Preview]:
     """Before running or editing: which cells would run, how long each took the last time, and, for edits, what the
-    graph would say (cycles, syntax, in strict mode names defined twice, names that no cell defines any more). Changes nothing.
+    graph would say (cycles, syntax, names that no cell defines any more). Changes nothing.
 
     Give one of cell_ids, which and edits (as for edit_cells).
     """  # noqa: D205  # a single sentence

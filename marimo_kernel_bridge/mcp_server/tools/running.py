@@ -136,7 +136,7 @@ async def edit_cells(
 
     In the notebook that the person has open, as one step that they can undo; the answer says where the change is. All or
     nothing: if the person has changed a cell meanwhile, it becomes a proposal (or stale_version: read again); with an invalid
-    graph (a cycle, a syntax error, in strict mode a name defined twice) nothing changes and the answer says why.
+    graph (a cycle, a syntax error) nothing changes and the answer says why.
     preview_run is the dry run. With the permission propose, it is a proposal.
     """
     await require_no_installing(ctx, texts_of(edits))

@@ -1,0 +1,50 @@
+"""The person's browser, which shows an address that nobody else may see."""
+
+from __future__ import annotations
+
+import html
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Final
+
+_OPEN: Final = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
+_BOUND: Final = 20.0  # seconds
+_READ_BY: Final = 30.0  # seconds after which a browser has read the file
+
+
+def show(url: str) -> bool:
+    """Open an address in the browser of this desktop. Return whether there is one that did.
+
+    By a file of this user's alone, which leads there: other users see the arguments of processes. A process of its own, because
+    standard output is the protocol's.
+    """
+    if not _has_desktop():
+        return False
+    folder = tempfile.TemporaryDirectory(prefix="marimo-open-")  # of this user alone
+    page = Path(folder.name) / "open.html"
+    page.write_text(f'<meta http-equiv="refresh" content="0; url={html.escape(url)}">', encoding="utf-8")
+    silent = subprocess.DEVNULL
+    try:
+        command = [sys.executable, "-c", _OPEN, page.as_uri()]
+        done = subprocess.run(  # noqa: S603  # our own command
+            command, stdin=silent, stdout=silent, stderr=silent, timeout=_BOUND, check=False
+        )
+        opened = done.returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        opened = False
+    cleaning = threading.Timer(_READ_BY if opened else 0.0, folder.cleanup)
+    cleaning.daemon = True
+    cleaning.start()
+    return opened
+
+
+def _has_desktop() -> bool:
+    if "SSH_CONNECTION" in os.environ:
+        return False
+    return sys.platform in {"darwin", "win32"} or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
