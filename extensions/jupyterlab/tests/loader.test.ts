@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
-import { connect, Line, LOADER, type Message, rewritten, saveForms, type Sent, showOutputs, styles, themeOf } from '../src/loader.js';
+import { connect, isForElement, Line, LOADER, type Message, rewritten, saveForms, type Sent, showOutputs, styles, themeOf } from '../src/loader.js';
 
 const chunk = (text: string) => rewritten('a.js', text, name => `blob:${name}`, 'blob:page');
 
@@ -47,6 +47,12 @@ test('the theme is that of VS Code, or else that of JupyterLab', () => {
   assert.equal(theme({ vscodeThemeKind: 'vscode-high-contrast' }), 'vscode-high-contrast');
 });
 
+test('keys are for the element in which they are pressed, but for those that save the notebook or open a menu', () => {
+  const key = (key: string, ctrlKey = false) => isForElement({ key, ctrlKey, metaKey: false } as KeyboardEvent);
+  assert.deepEqual([key('d'), key('Escape'), key('ArrowRight'), key('a', true), key('ArrowLeft', true)], [true, true, true, true, true]);
+  assert.deepEqual([key('s', true), key('P', true)], [false, false]);
+});
+
 // Messages
 
 beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
@@ -54,7 +60,8 @@ afterEach(() => mock.timers.reset());
 
 Object.assign(globalThis, {
   document: { body: {}, getElementsByClassName: () => [] },
-  MutationObserver: class { observe() {} }
+  MutationObserver: class { observe() {} },
+  window: { addEventListener: () => {} }
 });
 
 /** A carrier that keeps what is sent, and a page without elements. */

@@ -239,6 +239,13 @@ class Page {
         this.scan();
       });
     }).observe(document.body, { childList: true, subtree: true });
+    // JupyterLab's shortcuts may come first, while the event is on its way down. It sees the placeholder as the target.
+    const suppress = (/** @type {KeyboardEvent} */ event) => {
+      const { target } = event;
+      if (!(target instanceof HTMLElement) || !target.classList.contains('mkb-live')) return;
+      target.toggleAttribute('data-lm-suppress-shortcuts', isForElement(event));
+    };
+    window.addEventListener('keydown', suppress, true);
   }
 
   /** Draw what is not drawn yet. */
@@ -281,6 +288,14 @@ class Page {
       this.#seen.delete(place);
     }
   }
+}
+
+/**
+ * Whether a key pressed in an element is not for the page: `dd` deletes no cell, Ctrl+A selects no cells, but Ctrl+S saves.
+ * @param {KeyboardEvent} event
+ */
+export function isForElement({ ctrlKey, metaKey, key }) {
+  return (!ctrlKey && !metaKey) || /^([acvxyz/]|Enter|Backspace|Delete|Home|End|Arrow\w+)$/i.test(key);
 }
 
 /**
@@ -392,10 +407,7 @@ class FrontEnd {
     host.dataset.vscodeOutputContainer = ''; // where its popovers open
     host.innerHTML = html;
     for (const type of ['keydown', 'keyup', 'keypress']) {
-      host.addEventListener(type, event => {
-        const { ctrlKey, metaKey } = /** @type {KeyboardEvent} */ (event);
-        if (!ctrlKey && !metaKey) event.stopPropagation(); // `dd` deletes no cell; saving works
-      });
+      host.addEventListener(type, event => isForElement(/** @type {KeyboardEvent} */ (event)) && event.stopPropagation());
     }
     host.addEventListener('contextmenu', event => event.stopPropagation());
     const theme = document.createElement('div'); // dark is half white unless its class stands above .marimo

@@ -1,0 +1,259 @@
+"""marimo's elements in JupyterLab and Notebook 7: they act, and the page, its keys and its file stay as they are."""
+
+from __future__ import annotations
+
+import pytest
+from document_agent import document_agent
+from live_elements import ELEMENTS, FRAME, READER
+from live_page import DARK, LIGHT, LOOK, THEME, Requests, expect_live, live
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+SLIDER = "import marimo as mo\ne = mo.ui.slider(1, 9, value=3, label='Size')\ne"
+THUMB = "[role=slider]"
+AMD = "() => { window.define = () => { throw new Error('AMD') }; window.define.amd = {}; window.requirejs = window.define; }"
+
+
+def test_in_notebook_7_elements_are_live_with_the_extension_alone_and_the_page_stays_as_it_is(lab):
+    page = lab(SLIDER, READER, "e2 = mo.ui.text()\ne2", app="notebook")
+    page.page.evaluate(AMD)
+    requests = Requests(page)
+    before = page.page.evaluate(LOOK)
+    page.run_all()
+    expect(page.outputs(1)).to_have_text(["value 3"])
+    thumb = page.outputs(0).locator(THUMB)
+    thumb.press("ArrowRight")
+    expect(page.outputs(1)).to_have_text(["value 4"])
+
+    text = page.outputs(2).locator("input")
+    text.click()
+    page.page.keyboard.type("dd")
+    expect(text).to_have_value("dd")
+    expect(page.page.locator(".jp-Notebook-cell")).to_have_count(3)
+    assert page.page.evaluate(LOOK) == before
+    assert requests.elsewhere == []
+    assert [line for line in page.console if "marimo" in line] == []
+
+    saved = page.save()
+    [output] = saved.cells[0].outputs
+    assert ">4<" in output.data["text/html"]
+    assert output.data["text/plain"].startswith("Size: 4 ")
+    assert "widgets" not in saved.metadata
+    assert "<marimo-" not in page.path.read_text()
+    page.run(0)  # runs anew: the element begins with its initial value
+    expect(page.outputs(1)).to_have_text(["value 3"])
+    expect(page.outputs(0).locator(THUMB)).to_have_attribute("aria-valuenow", "3")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_an_element_acts_and_its_reader_follows(live_lab, name):
+    element = ELEMENTS[name]
+    page = live_lab(f"{element.setup}\ne = {element.code}\ne", element.reader)
+    page.run_all()
+    output = expect_live(page, 0) if name != "anywidget" else page.outputs(0)
+    expect(page.outputs(1)).to_contain_text(["value"])
+    before = page.outputs(1).inner_text()
+    assert before.strip() != element.then
+    element.use(output)
+    expect(page.outputs(1)).to_have_text([element.then])
+
+
+@pytest.mark.long
+def test_a_table_sorts_searches_and_turns_pages(live_lab):
+    page = live_lab(f"{FRAME}\nmo.ui.table(frame)")
+    page.run_all()
+    table = expect_live(page, 0)
+    cells = table.locator("tbody tr td:nth-child(2)")
+    expect(cells.first).to_have_text("0")
+    expect(table.locator("th canvas, th svg.marks").first).to_be_visible()  # a chart of the column
+    table.get_by_role("button", name="Next page").or_(
+        table.locator("[data-testid=next-page-button]")
+    ).first.click()
+    expect(cells.first).to_have_text("10")
+    table.locator("th [data-testid=data-table-sort-button]").first.click()
+    page.page.get_by_text("Desc", exact=True).first.click()
+    expect(cells.first).to_have_text("29")
+    table.get_by_placeholder("Search").fill("b")
+    expect(cells.first).to_have_text("28")
+
+
+@pytest.mark.long
+def test_a_transformed_frame_is_the_value(live_lab):
+    page = live_lab(f"{FRAME}\ne = mo.ui.dataframe(frame)\ne", "print('value', len(e.value))")
+    page.run_all()
+    output = expect_live(page, 0)
+    output.get_by_role("button", name="Add", exact=True).first.click()
+    page.page.get_by_text("Unique", exact=True).first.click()
+    expect(output).to_contain_text("Unique")
+
+
+@pytest.mark.long
+def test_a_lazy_element_a_refresh_and_sections_work(live_lab):
+    page = live_lab(
+        "import marimo as mo, time\nmo.lazy(lambda: mo.md('made when seen'))",
+        "mo.accordion({'more': 'inside', 'other': mo.ui.slider(1, 3)})",
+        "e = mo.ui.refresh(default_interval='1s')\ne",
+        "import itertools\n_ = e\nprint('value', e.value)",
+    )
+    page.run_all()
+    expect(expect_live(page, 1)).to_contain_text("more")
+    live(page, 1).get_by_role("button", name="more").click()
+    expect(live(page, 1).get_by_text("inside")).to_be_visible()
+    expect(page.outputs(0).first).to_contain_text("made when seen")
+    expect(page.outputs(3)).to_contain_text(["(1)"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("theme", [LIGHT, DARK])
+def test_what_opens_over_an_element_is_visible_and_has_the_theme_of_the_page(live_lab, theme):
+    page = live_lab("import marimo as mo\ne = mo.ui.multiselect(['a', 'b'])\ne", READER, own_page=True)
+    page.page.evaluate(THEME, theme)
+    page.run_all()
+    output = expect_live(page, 0)
+    output.get_by_role("combobox").or_(output.locator("button")).first.click()
+    option = output.get_by_role("option", name="b")
+    expect(option).to_be_visible()
+    shown = option.evaluate("""option => {
+      for (let up = option; up; up = up.parentElement) {
+        const color = getComputedStyle(up).backgroundColor.match(/[\\d.]+/g).map(Number);
+        if (color.length < 4 || color[3]) return color[0];
+      }
+    }""")
+    assert (shown > 128) is (theme == LIGHT)
+    page.page.evaluate(THEME, DARK if theme == LIGHT else LIGHT)
+    expect(output.locator("..")).to_have_class(
+        "contents dark dark-theme" if theme == LIGHT else "contents light light-theme"
+    )
+    expect(option).to_be_visible()  # nothing was drawn anew
+    page.page.evaluate(THEME, LIGHT)
+
+
+@pytest.mark.long
+def test_windows_the_agent_and_the_magic_stay_in_step(live_lab):
+    page = live_lab(SLIDER, READER, "%marimo set e 8", own_page=True)
+    page.run(0)
+    page.run(1)
+    expect_live(page, 0)
+    page.save()
+    with page.another_window() as other:
+        for window, key, value in (
+            (other, "ArrowRight", "4"),
+            (page, "ArrowRight", "5"),
+            (other, "ArrowLeft", "4"),
+        ):
+            window.page.bring_to_front()
+            window.outputs(0).locator(THUMB).press(key)
+            for one in (page, other):
+                expect(one.outputs(0).locator(THUMB)).to_have_attribute("aria-valuenow", value)
+                expect(one.outputs(1)).to_have_text([f"value {value}"])
+        page.page.bring_to_front()
+        page.run(2)
+        for one in (page, other):
+            expect(one.outputs(0).locator(THUMB)).to_have_attribute("aria-valuenow", "8")
+            expect(one.outputs(1)).to_have_text(["value 8"])
+
+
+@pytest.mark.long
+def test_a_reload_keeps_the_value_and_a_restart_the_static_form(live_lab):
+    page = live_lab(SLIDER, READER, own_page=True, kernel="marimo")
+    page.run_all()
+    page.outputs(0).locator(THUMB).press("ArrowRight")
+    expect(page.outputs(1)).to_have_text(["value 4"])
+    page.save()
+    page.reload()
+    thumb = page.outputs(0).locator(THUMB)
+    expect(thumb).to_have_attribute("aria-valuenow", "4")
+    thumb.press("ArrowRight")
+    expect(page.outputs(1)).to_have_text(["value 5"])
+    page.restart()
+    expect(live(page, 0)).to_have_count(0)
+    expect(page.outputs(0)).to_contain_text(["slider"])
+    page.run_all()
+    expect(page.outputs(0).locator(THUMB)).to_have_attribute("aria-valuenow", "3")
+
+
+@pytest.mark.long
+def test_a_drag_goes_on_while_dependents_run(live_lab):
+    page = live_lab(
+        "import marimo as mo\ne = mo.ui.slider(0, 100, full_width=True)\ne",
+        "import time\ntime.sleep(0.3)\nprint('value', e.value)",
+    )
+    page.run_all()
+    thumb = page.outputs(0).locator(THUMB)
+    box = thumb.bounding_box()
+    assert box is not None
+    mouse = page.page.mouse
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    mouse.down()
+    for step in range(30):
+        mouse.move(box["x"] + 10 * step, box["y"] + 5)
+        page.page.wait_for_timeout(60)
+    mouse.up()
+    value = thumb.get_attribute("aria-valuenow")
+    assert value is not None
+    assert int(value) > 20
+    expect(page.outputs(1)).to_have_text([f"value {value}"])
+
+
+@pytest.mark.long
+def test_hostile_labels_run_nothing(live_lab):
+    attack = "<img src=x onerror='window.attacked = 1'><script>window.attacked = 1</script>"
+    page = live_lab(
+        f'import marimo as mo\ne = mo.ui.slider(1, 9, label="""{attack}""")\ne',
+        f'mo.ui.dropdown(["""{attack}"""])',
+    )
+    page.run_all()
+    expect_live(page, 0)
+    expect_live(page, 1)
+    assert page.page.evaluate("window.attacked") is None
+
+
+@pytest.mark.long
+def test_where_the_page_forbids_scripts_from_blobs_the_static_form_stays(live_lab):
+    page = live_lab(SLIDER, READER, own_page=True)
+    policy = "script-src 'self' 'unsafe-inline' 'unsafe-eval'"
+
+    def with_policy(route):
+        response = route.fetch()
+        route.fulfill(response=response, headers={**response.headers, "content-security-policy": policy})
+
+    page.page.route("**/lab/**", with_policy)
+    page.reload()
+    page.run_all()
+    expect(page.outputs(1)).to_have_text(["value 3"])
+    with page.page.expect_console_message(lambda message: "stay static" in message.text):
+        page.run(0)
+    expect(live(page, 0)).to_have_count(0)
+    expect(page.outputs(0)).to_contain_text(["Size: 3"])
+
+
+@pytest.mark.long
+def test_elements_of_two_notebooks_with_the_same_code_are_apart(live_lab):
+    page = live_lab(SLIDER, READER, own_page=True)
+    page.run_all()
+    page.outputs(0).locator(THUMB).press("ArrowRight")
+    expect(page.outputs(1)).to_have_text(["value 4"])
+    page.save()
+    page.path.with_name("second.ipynb").write_bytes(page.path.read_bytes())
+    first, page.path = page.path, page.path.with_name("second.ipynb")
+    page.open()
+    page.run_all()
+    notebook = page.page.locator(".jp-NotebookPanel:visible")
+    thumb = notebook.locator(THUMB)
+    expect(thumb).to_have_attribute("aria-valuenow", "3")
+    page.path = first
+    page.open()
+    expect(notebook.locator(THUMB)).to_have_attribute("aria-valuenow", "4")
+
+
+@pytest.mark.long
+def test_an_agents_edit_of_the_cell_draws_the_new_element(live_lab):
+    page = live_lab(SLIDER, READER)
+    page.run_all()
+    expect_live(page, 0)
+    with document_agent(page) as agent:
+        agent.change(0, SLIDER.replace("value=3", "value=6"))
+        expect(page.outputs(0).locator(THUMB)).to_have_attribute("aria-valuenow", "6")
+        expect(page.outputs(1)).to_have_text(["value 6"])
