@@ -10,14 +10,16 @@ import gc
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import measuring
 from tests.isolation import FOLDER, Home, Homes, Outside, begin, remove, running
-from tests.measuring import kernels_write, only_where_needed, untraced
+from tests.measuring import kernels_write, only_where_needed
+
+measuring.begin()  # before the conftest.py of a folder imports the package
 
 MAY_SKIP: dict[str, str] = {
     "tests/kernel/test_deaths.py::test_memory_runs_out": "only root can make a control group: `make oom`",
@@ -101,12 +103,11 @@ SLOW_LATE = "test_random_histories.py"
 def pytest_collection() -> Iterator[None]:
     """Look for no garbage during imports, which create none, and never in what they leave; and less often than Python.
 
-    That takes a tenth of the time, in each worker. All workers import the same, so one of them is measured.
+    That takes a tenth of the time, in each worker.
     """
     gc.disable()
     try:
-        with untraced() if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0" else nullcontext():
-            return (yield)
+        return (yield)
     finally:
         gc.freeze()
         gc.set_threshold(10_000, *gc.get_threshold()[1:])

@@ -1,18 +1,15 @@
-"""Coverage: of this process in most modules, and of the kernels and servers that the tests of some modules start.
+"""Coverage: of this process, by probes, and of the kernels and servers that the tests of some modules start.
 
 coverage starts itself in a process that inherits its variable, and writes when the process ends; killed, it cannot.
 Kernels in this process show nearly every line, so only what needs a process is measured in one (`IN_PROCESSES`):
-tracing makes kernels half as slow again. In this process it makes all Python slower too, so modules that try a
-thousand inputs of what others show line by line are not measured (`MANY_INPUTS`), nor those that take long and show
-hardly anything else (`SHOW_LITTLE`). Does nothing where coverage is not measured.
+coverage's trace function makes kernels half as slow again. Does nothing where coverage is not measured.
 """
 
 import asyncio
 import os
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,40 +24,17 @@ IN_PROCESSES = (
 )
 """The modules whose tests run code of ours that runs in no process of pytest: sockets, threads, forks, start and end."""
 
-MANY_INPUTS = (
-    "exporting/test_round_trip_of_any.py",
-    "importing/test_groups_of_cells.py",
-    "importing/test_random_notebooks.py",
-    "importing/test_random_redefinitions.py",
-    "unit/analysis/test_analysis_work.py",
-    "unit/contracts/test_supported_api.py",
-    "unit/kernel/checkpoints/test_random_restores.py",
-    "unit/kernel/test_consistency.py",
-    "unit/kernel/test_random_histories.py",
-    "unit/runtime/test_graph_like_marimos.py",
-    "unit/runtime/test_runs_like_marimos.py",
-    "unit/test_hostile_text.py",
-    "unit/test_malformed_input.py",
-    "unit/test_work_per_request.py",
-)
-"""The modules that run few lines very often: random and large inputs."""
-
-SHOW_LITTLE = (
-    "importing/test_magics_as_python.py",
-    "importing/test_shown_names.py",
-    "unit/kernel/test_bad_code.py",
-    "unit/kernel/test_compile_errors.py",
-    "unit/kernel/test_history.py",
-    "unit/kernel/test_last_results.py",
-    "unit/kernel/test_lazy.py",
-    "unit/kernel/test_observed_files.py",
-    "unit/kernel/test_public_edits.py",
-)
-"""The modules that take seconds and run what others run: about one branch in a CPU second, or none, is theirs alone."""
-
 _GRACE = 3.0
 """Seconds to write; a suspended kernel takes all of them, and is killed then."""
 _TESTS = Path(__file__).parent
+
+
+def begin() -> None:
+    """Measure this process by probes instead of the trace function, before anything imports the package."""
+    if "coverage" in sys.modules:
+        from tests import probes  # noqa: PLC0415  # it needs coverage
+
+        probes.begin()
 
 
 def variables() -> dict[str, str]:
@@ -70,28 +44,14 @@ def variables() -> dict[str, str]:
 
 @contextmanager
 def only_where_needed(module: Path) -> Iterator[None]:
-    """Leave unmeasured what the tests of a module do in other processes, and of the listed modules in this one."""
+    """Leave unmeasured what the tests of a module do in other processes, but for the listed modules."""
     name = module.relative_to(_TESTS).as_posix()
     config = os.environ.pop(VARIABLE, None) if name not in IN_PROCESSES else None
     try:
-        with untraced() if name in (*MANY_INPUTS, *SHOW_LITTLE) else nullcontext():
-            yield
+        yield
     finally:
         if config is not None:
             os.environ[VARIABLE] = config
-
-
-@contextmanager
-def untraced() -> Iterator[None]:
-    """Run this thread and those that it starts at full speed, without coverage's trace function."""
-    before, of_threads = sys.gettrace(), threading.gettrace()
-    sys.settrace(None)
-    threading.settrace(None)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-        threading.settrace(of_threads)
 
 
 @contextmanager
